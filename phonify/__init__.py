@@ -1,0 +1,110 @@
+"""Phonify: a self-hosted SMS API on one SQLite file."""
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, request
+
+from . import accounts, sandbox
+from .access_log import install_key_filter
+from .api import messages
+from .api.arguments import MAX_FIELDS
+from .api.auth import require_key
+from .api.error_handlers import register_error_handlers
+from .cli import register_commands
+from .clock import Clock, SystemClock
+from .config import ConfigError, Settings, read_settings, unknown_settings
+from .db import Database, DatabaseUnusable
+from .errors import StoreUnavailable
+from .gateways import GATEWAYS
+from .gateways.base import Gateway
+from .messaging import Messaging
+from .runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+MAX_CONTENT_LENGTH = 256 * 1024  # bytes
+SCHEMA = Path(__file__).parent.parent / "schema.sql"
+
+
+def create_app(
+    config: Mapping[str, Any] | None = None, *, clock: Clock | None = None, gateway: Gateway | None = None
+) -> Flask:
+    """Build the app: the settings are read and the database is made ready.
+
+    `config` has settings without their prefix, such as `{"DATABASE": "/tmp/test.db"}`, and wins
+    over the environment. Raises ConfigError where the app can't start. Nothing is left open, so
+    that a server may fork afterwards, and no thread is started.
+    """
+    settings = read_settings(os.environ, config)
+    logging.getLogger("phonify").setLevel(settings.log_level)
+    install_key_filter()
+    for name in unknown_settings(os.environ):
+        logger.warning("%s is not a setting of Phonify and is ignored", name)
+
+    clock = clock or SystemClock()
+    gateway = gateway or GATEWAYS[settings.gateway]()
+    database = Database(settings.database)
+    _prepare_database(database, settings, clock)
+
+    app = Flask("phonify", static_folder=None)
+    app.config.update(
+        MAX_CONTENT_LENGTH=MAX_CONTENT_LENGTH,
+        MAX_FORM_MEMORY_SIZE=MAX_CONTENT_LENGTH,
+        MAX_FORM_PARTS=MAX_FIELDS,
+        PROVIDE_AUTOMATIC_OPTIONS=False,
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    # A redirect to the address with or without a slash would be HTML.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.extensions["phonify"] = Runtime(
+        settings=settings,
+        clock=clock,
+        database=database,
+        gateway=gateway,
+        messaging=Messaging(
+            database,
+            gateway,
+            clock,
+            origin=settings.origin,
+            validity=settings.validity,
+            most_waiting=max(1, settings.threads // 2),
+        ),
+    )
+    app.before_request(_authenticate)
+    app.register_blueprint(messages.bp)
+    app.register_blueprint(sandbox.bp)
+    register_error_handlers(app)
+    register_commands(app)
+    return app
+
+
+def _authenticate() -> Response | None:
+    """Ask for a key under /v1 and /sandbox, also where there is nothing: an unknown path tells nobody anything."""
+    if request.path.partition("/")[2].partition("/")[0] in ("v1", "sandbox"):
+        refusal: Response | None = require_key()
+        return refusal
+    return None
+
+
+def _prepare_database(database: Database, settings: Settings, clock: Clock) -> None:
+    try:
+        database.prepare(SCHEMA.read_text(encoding="utf-8"))
+        account = accounts.ensure_default_account(database, clock)
+        if settings.api_key is not None:
+            accounts.admit_key(database, clock, account, name="PHONIFY_API_KEY", key=settings.api_key)
+    except DatabaseUnusable as error:
+        raise ConfigError(f"the database can't be used: {error}") from error
+    except StoreUnavailable as error:
+        raise ConfigError(f"the database can't be used: {settings.database}: {error.__cause__}") from error
+    except accounts.KeyTaken as error:
+        raise ConfigError("PHONIFY_API_KEY: the key belongs to another account than default") from error
+    finally:
+        database.close()
+
+
+__all__ = ["ConfigError", "create_app"]

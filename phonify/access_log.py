@@ -1,0 +1,43 @@
+"""Keys never reach a log: what is masked, and in the logs of which servers."""
+
+import logging
+import re
+from collections.abc import MutableMapping
+
+# The argument's name, each letter also in its percent-encoded form.
+_NAME = "".join(f"(?:{letter}|%{ord(letter):02x})" for letter in "api_key")
+_ARGUMENT = re.compile(rf"({_NAME}=)[^&\s\"'#]*", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(basic\s+)[A-Za-z0-9+/=_~.-]+", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+# The loggers of servers that this app may run on and that log addresses or headers.
+_SERVERS = ("werkzeug", "gunicorn.access", "gunicorn.error")
+
+
+def mask_keys(text: str) -> str:
+    """Return a text without the API keys in addresses and Authorization headers."""
+    return _CREDENTIALS.sub(r"\1***", _ARGUMENT.sub(r"\1***", text))
+
+
+def escape_controls(text: str) -> str:
+    """Return a text that stays on its line, whatever a client has put into it."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+class KeyFilter(logging.Filter):
+    """Masks keys in what a server logs of a request."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Mask the record in place."""
+        if isinstance(record.args, MutableMapping):  # gunicorn's atoms; `u` is the username: the key
+            record.args.update({"u": "-", "{authorization}i": "-"})
+        record.msg, record.args = mask_keys(record.getMessage()), ()
+        return True
+
+
+def install_key_filter() -> None:
+    """Mask keys in the logs of all servers that this app may run on."""
+    for name in _SERVERS:
+        logger = logging.getLogger(name)
+        if not any(isinstance(present, KeyFilter) for present in logger.filters):
+            logger.addFilter(KeyFilter())

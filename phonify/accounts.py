@@ -1,0 +1,95 @@
+"""Accounts and their API keys."""
+
+import hashlib
+import secrets
+import sqlite3
+
+from . import store
+from .clock import Clock, format_time
+from .db import Database
+from .store import Account
+
+DEFAULT_ACCOUNT = "default"
+_KEY_BYTES = 24  # 192 random bits
+
+
+class NameTaken(Exception):
+    """There is an account of that name already."""
+
+
+class KeyTaken(Exception):
+    """The key is another account's."""
+
+
+def hash_key(key: str) -> str:
+    """Return what the database keeps of a key: its SHA-256, in hex."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def create_account(database: Database, clock: Clock, *, name: str, origin: str | None = None) -> Account:
+    """Add an account; raise NameTaken where there is one of that name."""
+    now = format_time(clock.now())
+    try:
+        return database.write(lambda connection: store.insert_account(connection, name=name, origin=origin, now=now))
+    except sqlite3.IntegrityError as error:
+        raise NameTaken(name) from error
+
+
+def ensure_default_account(database: Database, clock: Clock) -> Account:
+    """Return the account `default`, made where it is missing."""
+    now = format_time(clock.now())
+
+    def work(connection: sqlite3.Connection) -> Account:
+        account = store.get_account(connection, name=DEFAULT_ACCOUNT)
+        return account or store.insert_account(connection, name=DEFAULT_ACCOUNT, origin=None, now=now)
+
+    return database.write(work)
+
+
+def create_key(database: Database, clock: Clock, account: Account, *, name: str) -> tuple[int, str]:
+    """Make a key; return its id and the key, which is shown this once and kept nowhere."""
+    key = f"phk_{secrets.token_urlsafe(_KEY_BYTES)}"
+    now = format_time(clock.now())
+    key_id = database.write(
+        lambda connection: store.insert_key(
+            connection, account_id=account.id, name=name, key_hash=hash_key(key), now=now
+        )
+    )
+    return key_id, key
+
+
+def create_first_key(database: Database, clock: Clock, account: Account) -> str | None:
+    """Make a key where there is none at all, by whatever process gets there first; else return None."""
+    key = f"phk_{secrets.token_urlsafe(_KEY_BYTES)}"
+    now = format_time(clock.now())
+
+    def work(connection: sqlite3.Connection) -> bool:
+        if store.list_keys(connection):
+            return False
+        store.insert_key(connection, account_id=account.id, name="first", key_hash=hash_key(key), now=now)
+        return True
+
+    return key if database.write(work) else None
+
+
+def admit_key(database: Database, clock: Clock, account: Account, *, name: str, key: str) -> None:
+    """Make a given key valid for an account; raise KeyTaken where it is another's."""
+    now = format_time(clock.now())
+    if not database.write(
+        lambda connection: store.put_key(
+            connection, account_id=account.id, name=name, key_hash=hash_key(key), now=now
+        )
+    ):
+        raise KeyTaken
+
+
+def find_account_by_key(database: Database, key: str) -> Account | None:
+    """Return the account that a key belongs to; None for a key that is not valid."""
+    with database.reading() as connection:
+        return store.find_account_by_key(connection, key_hash=hash_key(key))
+
+
+def revoke_key(database: Database, clock: Clock, key_id: int) -> bool:
+    """Make a key invalid at once, in every process; False where there is no such valid key."""
+    now = format_time(clock.now())
+    return database.write(lambda connection: store.revoke_key(connection, key_id=key_id, now=now))

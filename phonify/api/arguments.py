@@ -1,0 +1,96 @@
+"""The arguments of a request: the same whether they come by query string, form or JSON."""
+
+import json
+import re
+from typing import Any
+from urllib.parse import parse_qsl
+
+from flask import g, request
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+
+from ..errors import Fault, InvalidRequest
+
+Arguments = dict[str, Any]
+
+# Arguments that are phone numbers. A plus sign that was not escaped in a query or a form arrives
+# as a space.
+_NUMBERS = {"to", "origin", "phone", "from"}
+_MANY = "to"  # the one argument that may be given several times
+MAX_FIELDS = 1_100
+
+
+def read_arguments() -> Arguments:
+    """Return the arguments of the current request; those of the body win over the query string.
+
+    `to` is a list if it was given as one: repeated, as `to[]`, or as a JSON array. A JSON null is
+    an argument not given. Raises InvalidRequest for what can't be read, UnsupportedMediaType and
+    RequestEntityTooLarge.
+    """
+    if "arguments" not in g:
+        g.arguments = {**read_query(), **_read_body()}
+    arguments: Arguments = g.arguments
+    return arguments
+
+
+def read_query() -> Arguments:
+    """Return the arguments of the query string alone."""
+    return _collect(_parse(request.query_string)) if request.query_string else {}
+
+
+def _read_body() -> Arguments:
+    if request.mimetype == "multipart/form-data":
+        return _collect(_read_multipart())
+    data = request.get_data(cache=False)
+    if not data:
+        return {}
+    if request.mimetype == "application/x-www-form-urlencoded":
+        return _collect(_parse(data))
+    if request.is_json:
+        return _read_json(data)
+    raise UnsupportedMediaType
+
+
+def _read_multipart() -> list[tuple[str, str]]:
+    if not re.search(r"boundary=.", request.headers.get("Content-Type", "")):
+        raise InvalidRequest([Fault("malformed_form")])
+    pairs = list(request.form.items(multi=True))
+    if not pairs and not request.files and request.content_length:
+        raise InvalidRequest([Fault("malformed_form")])
+    return pairs
+
+
+def _read_json(data: bytes) -> Arguments:
+    try:
+        arguments = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest([Fault("malformed_json")]) from error
+    if not isinstance(arguments, dict):
+        raise InvalidRequest([Fault("json_not_object")])
+    arguments = {name: value for name, value in arguments.items() if value is not None}
+    if f"{_MANY}[]" in arguments:
+        arguments.setdefault(_MANY, arguments.pop(f"{_MANY}[]"))
+    return arguments
+
+
+def _parse(encoded: bytes) -> list[tuple[str, str]]:
+    # Not request.args and request.form: they pass on bytes that are no UTF-8 as something else.
+    if encoded.count(b"&") >= MAX_FIELDS:
+        raise RequestEntityTooLarge
+    try:
+        return parse_qsl(encoded.decode("utf-8"), keep_blank_values=True, errors="strict")
+    except ValueError as error:
+        raise InvalidRequest([Fault("malformed_form")]) from error
+
+
+def _collect(pairs: list[tuple[str, str]]) -> Arguments:
+    arguments: Arguments = {}
+    for given_name, given in pairs:
+        name = _MANY if given_name == f"{_MANY}[]" else given_name
+        value = f"+{given[1:]}" if name in _NUMBERS and given.startswith(" ") else given
+        if name not in arguments:
+            arguments[name] = [value] if given_name != name else value
+        elif isinstance(arguments[name], list):
+            arguments[name].append(value)
+        else:
+            arguments[name] = [arguments[name], value]
+    return arguments

@@ -1,0 +1,59 @@
+"""Who is asking: the API key as the username of HTTP Basic, or as the argument `api_key`."""
+
+from flask import Response, jsonify, request
+from flask_httpauth import HTTPBasicAuth
+from werkzeug.exceptions import UnsupportedMediaType
+
+from .. import accounts
+from ..errors import Fault, InvalidRequest
+from ..runtime import get_runtime
+from ..store import Account
+from .arguments import read_arguments, read_query
+
+auth = HTTPBasicAuth(realm="Phonify")
+
+
+@auth.verify_password  # type: ignore[untyped-decorator]
+def verify_key(username: str, _password: str) -> Account | None:
+    """Return the account of the request's key. Where there is an Authorization header, it decides alone."""
+    if "Authorization" in request.headers:
+        scheme = request.headers["Authorization"].partition(" ")[0]
+        key = username if scheme.lower() == "basic" else None
+    else:
+        key = _find_key_argument()
+    return accounts.find_account_by_key(get_runtime().database, key) if key else None
+
+
+def _find_key_argument() -> str | None:
+    try:
+        key = read_arguments().get("api_key")
+    except (InvalidRequest, UnsupportedMediaType):
+        # A body that can't be read has no key in it, but its address may; the view then says what is wrong.
+        key = _find_key_in_query()
+    return key if isinstance(key, str) else None
+
+
+def _find_key_in_query() -> object:
+    try:
+        return read_query().get("api_key")
+    except InvalidRequest:
+        return None
+
+
+@auth.error_handler  # type: ignore[untyped-decorator]
+def refuse(status: int) -> Response:
+    """Answer in the API's form; Flask-HTTPAuth adds WWW-Authenticate."""
+    response = jsonify(errors=[Fault("unauthorized").to_dict()])
+    response.status_code = status
+    return response
+
+
+@auth.login_required  # type: ignore[untyped-decorator]
+def require_key() -> None:
+    """Let the request pass only with a valid key: for `before_request`."""
+
+
+def current_account() -> Account:
+    """Return the account that is asking."""
+    account: Account = auth.current_user()
+    return account

@@ -1,0 +1,99 @@
+"""The resource /v1/messages: send, retrieve, list, change and cancel."""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+from flask import Blueprint, Response, current_app, request, url_for
+
+from ..errors import Fault, InvalidRequest
+from ..messaging import Accepted, Idempotency
+from ..runtime import get_runtime
+from ..store import Criteria
+from .arguments import read_arguments
+from .auth import current_account
+from .schemas import ChangeSchema, ListSchema, SendSchema, describe_request, dump_message, load
+
+bp = Blueprint("messages", __name__, url_prefix="/v1/messages")
+
+_SEND = SendSchema()
+_CHANGE = ChangeSchema()
+_LIST = ListSchema()
+_IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
+
+
+@bp.post("")
+def send_message() -> Response:
+    """Send one message to each recipient."""
+    arguments = load(_SEND, read_arguments())
+    recipients = arguments.pop("to")
+    messaging = get_runtime().messaging
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        accepted = messaging.accept(current_account(), recipients=recipients, **arguments)
+        return _answer(*render_accepted(accepted), ids=[message.id for message in accepted.messages])
+    if not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidRequest([Fault("invalid_idempotency_key", "Idempotency-Key")])
+    fingerprint = json.dumps(describe_request({"to": recipients, **arguments}))
+    idempotency = Idempotency(key, hashlib.sha256(fingerprint.encode()).hexdigest(), render_accepted)
+    new, first = messaging.accept_once(current_account(), idempotency, recipients=recipients, **arguments)
+    ids = [message["id"] for message in json.loads(first.answer)["messages"]]
+    response = _answer(first.status, first.answer, ids=ids)
+    if new is None:
+        response.headers["Idempotent-Replayed"] = "true"
+    return response
+
+
+@bp.get("")
+def list_messages() -> dict[str, Any]:
+    """List the account's messages that match, newest first."""
+    arguments = load(_LIST, read_arguments())
+    paging = {name: arguments.pop(name) for name in ("offset", "limit", "wait")}
+    for side in ("to", "origin", "phone"):
+        if side in arguments:
+            arguments[side] = arguments[side].number
+    messages = get_runtime().messaging.find_all(current_account(), Criteria(**arguments), **paging)
+    return {"messages": [dump_message(message) for message in messages]}
+
+
+@bp.get("/<message_id>")
+def get_message(message_id: str) -> dict[str, Any]:
+    """Retrieve one message."""
+    return {"message": dump_message(get_runtime().messaging.find(current_account(), message_id))}
+
+
+@bp.put("/<message_id>")
+def change_message(message_id: str) -> dict[str, Any]:
+    """Change a message that still waits for its time."""
+    arguments = load(_CHANGE, read_arguments())
+    if not arguments:
+        raise InvalidRequest([Fault("nothing_to_change")])
+    if "to" in arguments:
+        (arguments["to"],) = arguments["to"]
+    message = get_runtime().messaging.change(current_account(), message_id, **arguments)
+    return {"message": dump_message(message)}
+
+
+@bp.route("/<message_id>", methods=["DELETE", "DESTROY"])
+def cancel_message(message_id: str) -> dict[str, Any]:
+    """Cancel and remove a message that still waits for its time."""
+    return {"message": dump_message(get_runtime().messaging.cancel(current_account(), message_id))}
+
+
+def render_accepted(accepted: Accepted) -> tuple[int, str]:
+    """Return status and JSON of the answer to a request to send."""
+    shown = [dump_message(message) for message in accepted.messages]
+    answer: dict[str, Any] = {"messages": shown}
+    if len(shown) == 1:
+        answer["message"] = shown[0]
+    if accepted.faults:
+        answer["errors"] = [fault.to_dict() for fault in accepted.faults]
+    return 402 if accepted.faults else 201, current_app.json.dumps(answer)
+
+
+def _answer(status: int, answer: str, *, ids: list[str]) -> Response:
+    response = Response(answer, status, mimetype="application/json")
+    if status == 201 and len(ids) == 1:
+        response.headers["Location"] = url_for(".get_message", message_id=ids[0])
+    return response

@@ -1,0 +1,271 @@
+"""The command line: `flask --app app COMMAND`."""
+
+import json
+import logging
+import signal
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import Flask
+from flask.cli import AppGroup, with_appcontext
+
+from . import accounts, store
+from .api.schemas import SendSchema, dump_message, load
+from .errors import InvalidRequest, StoreUnavailable
+from .numbers import parse_originator
+from .runtime import Runtime, get_runtime
+from .store import Account, Criteria, Message
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+account_option = click.option("--account", "account_name", default=accounts.DEFAULT_ACCOUNT, show_default=True)
+
+
+class Failed(click.ClickException):
+    """The command could not do what was asked: exit status 1."""
+
+
+accounts_cli = AppGroup("accounts", help="Accounts that share this server.")
+keys_cli = AppGroup("keys", help="API keys.")
+
+
+def register_commands(app: Flask) -> None:
+    """Add the commands to an app."""
+    for command in (accounts_cli, keys_cli, send, messages, worker, init_db, backup):
+        app.cli.add_command(command)
+
+
+@accounts_cli.command("create")
+@click.argument("name")
+@click.option("--origin", help="The account's default sender; without it, PHONIFY_ORIGIN.")
+@json_option
+def create_account(name: str, origin: str | None, as_json: bool) -> None:
+    """Create an account called NAME."""
+    runtime = get_runtime()
+    if not name.strip() or not name.isprintable():
+        raise click.BadParameter("must be printable and not empty", param_hint="NAME")
+    if origin is not None:
+        try:
+            parse_originator(origin)
+        except ValueError as error:
+            raise click.BadParameter(f"{origin!r} is no sender: {error}", param_hint="--origin") from error
+    try:
+        account = accounts.create_account(runtime.database, runtime.clock, name=name, origin=origin)
+    except accounts.NameTaken as error:
+        raise Failed(f"there is an account {name!r} already") from error
+    if as_json:
+        _print_json(account._asdict())
+    else:
+        click.echo(f"Account {name!r} created. Make a key for it with: keys create --account {name}")
+
+
+@accounts_cli.command("list")
+@json_option
+def list_accounts(as_json: bool) -> None:
+    """List all accounts."""
+    with get_runtime().database.reading() as connection:
+        found = store.list_accounts(connection)
+    if as_json:
+        for account in found:
+            _print_json(account._asdict())
+    else:
+        _print_table(
+            ("ID", "NAME", "ORIGIN", "CREATED"),
+            [(account.id, account.name, account.origin or "-", account.created_at) for account in found],
+        )
+
+
+@keys_cli.command("create")
+@account_option
+@click.option("--name", default="", help="What the key is for.")
+@json_option
+def create_key(account_name: str, name: str, as_json: bool) -> None:
+    """Create a key and print it: it is shown only this once."""
+    runtime = get_runtime()
+    account = _get_account(runtime, account_name)
+    key_id, key = accounts.create_key(runtime.database, runtime.clock, account, name=name)
+    if as_json:
+        _print_json({"id": key_id, "account": account.name, "name": name, "key": key})
+    else:
+        click.echo(key)
+        click.echo(f"Key {key_id} of the account {account.name!r}; it is shown only this once.", err=True)
+
+
+@keys_cli.command("list")
+@click.option("--account", "account_name", help="Only the keys of this account.")
+@json_option
+def list_keys(account_name: str | None, as_json: bool) -> None:
+    """List keys, without the keys themselves: only their hashes are kept."""
+    runtime = get_runtime()
+    if account_name is not None:
+        _get_account(runtime, account_name)
+    with runtime.database.reading() as connection:
+        found = store.list_keys(connection, account=account_name)
+    if as_json:
+        for key in found:
+            _print_json(key._asdict())
+    else:
+        _print_table(
+            ("ID", "ACCOUNT", "NAME", "CREATED", "REVOKED"),
+            [(key.id, key.account, key.name or "-", key.created_at, key.revoked_at or "-") for key in found],
+        )
+
+
+@keys_cli.command("revoke")
+@click.argument("key_id", type=click.IntRange(1, 2**63 - 1))
+def revoke_key(key_id: int) -> None:
+    """Make the key with number KEY_ID invalid, at once."""
+    runtime = get_runtime()
+    if not accounts.revoke_key(runtime.database, runtime.clock, key_id):
+        raise Failed(f"there is no valid key {key_id}; see: keys list")
+    click.echo(f"Key {key_id} is no longer valid.")
+
+
+@click.command()
+@click.argument("to", nargs=-1, required=True)
+@click.argument("body")
+@click.option("--origin", help="The sender; without it, the account's.")
+@click.option("--send-at", help="When to send, such as 2026-01-31T09:30:00Z; without it, now.")
+@account_option
+@json_option
+@with_appcontext
+def send(
+    to: Sequence[str], body: str, origin: str | None, send_at: str | None, account_name: str, as_json: bool
+) -> None:
+    """Send BODY to each number TO.
+
+    A running server or worker delivers it. Exit status 1 where the gateway refused a recipient, 2
+    where an argument is wrong and nothing was stored.
+    """
+    runtime = get_runtime()
+    account = _get_account(runtime, account_name)
+    given = {"to": list(to), "body": body, "origin": origin, "send_at": send_at}
+    try:
+        arguments = load(SendSchema(), {name: value for name, value in given.items() if value is not None})
+    except InvalidRequest as error:
+        lines = [f"{fault.param}: {fault.title}" if fault.param else fault.title for fault in error.faults]
+        raise click.UsageError("\n".join(lines)) from error
+    accepted = runtime.messaging.accept(account, recipients=arguments.pop("to"), **arguments)
+    _print_messages(accepted.messages, as_json=as_json)
+    if accepted.faults:
+        raise Failed("\n".join(f"{fault.param}: {fault.title}" for fault in accepted.faults))
+
+
+@click.command()
+@click.option("--follow", "-f", is_flag=True, help="Go on printing messages as they are stored.")
+@click.option("--limit", "-n", type=click.IntRange(0, 1_000), default=10, show_default=True)
+@click.option("--state", type=click.Choice(("unconfirmed", "sent", "error")))
+@click.option("--direction", type=click.Choice(("outbound", "inbound")))
+@account_option
+@json_option
+@with_appcontext
+def messages(
+    follow: bool, limit: int, state: str | None, direction: str | None, account_name: str, as_json: bool
+) -> None:
+    """List the latest messages, the newest last."""
+    runtime = get_runtime()
+    account = _get_account(runtime, account_name)
+    criteria = Criteria(state=state, direction=direction)  # type: ignore[arg-type]
+    with runtime.database.watch() as watcher:
+        found = runtime.messaging.find_all(account, criteria, limit=max(limit, 1))
+        _print_messages(found[:limit][::-1], as_json=as_json)
+        last = found[0].id if found else None
+        while follow:
+            watcher.wait(1.0)
+            found = _find_since(runtime, account, criteria, last)
+            _print_messages(found, as_json=as_json, heading=False)
+            last = found[-1].id if found else last
+
+
+def _find_since(runtime: Runtime, account: Account, criteria: Criteria, after: str | None) -> list[Message]:
+    """Return all messages after one, oldest first."""
+    found: list[Message] = []
+    while True:
+        before = found[-1].id if found else None
+        page = runtime.messaging.find_all(account, criteria._replace(after=after, before=before), limit=1_000)
+        if not page:
+            return found[::-1]
+        found += page
+
+
+@click.command()
+@with_appcontext
+def worker() -> None:
+    """Deliver messages until SIGTERM or Ctrl-C; the message in hand is finished."""
+    runtime = get_runtime()
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def stop(*_: object) -> None:
+        runtime.database.stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    click.echo(f"Delivering messages of {runtime.settings.database} (gateway: {runtime.settings.gateway})", err=True)
+    runtime.make_dispatcher().run()
+
+
+@click.command("init-db")
+@with_appcontext
+def init_db() -> None:
+    """Create the database, or bring it up to date."""
+    # The app itself has done so on its way here.
+    click.echo(f"{get_runtime().settings.database} is ready.")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@with_appcontext
+def backup(file: Path) -> None:
+    """Copy the database into FILE, which must not exist yet; servers may go on writing."""
+    try:
+        get_runtime().database.backup(file)
+    except FileExistsError as error:
+        raise Failed(f"{file} exists already") from error
+    except (OSError, sqlite3.Error, StoreUnavailable) as error:
+        raise Failed(f"{file}: {error.__cause__ or error}") from error
+    click.echo(f"Backup written to {file}.")
+
+
+def _get_account(runtime: Runtime, name: str) -> Account:
+    with runtime.database.reading() as connection:
+        account = store.get_account(connection, name=name)
+    if account is None:
+        raise click.BadParameter(f"there is no account {name!r}; see: accounts list", param_hint="--account")
+    return account
+
+
+def _print_json(shown: dict[str, Any]) -> None:
+    click.echo(json.dumps(shown))
+
+
+def _print_messages(found: Sequence[Message], *, as_json: bool, heading: bool = True) -> None:
+    if as_json:
+        for message in found:
+            _print_json(dump_message(message))
+        return
+    rows = [
+        (
+            message.created_at,
+            message.id,
+            message.state,
+            f"{message.origin_number} > {message.to_number}",
+            message.body.encode("unicode_escape").decode() if not message.body.isprintable() else message.body,
+        )
+        for message in found
+    ]
+    if heading or rows:
+        _print_table(("CREATED", "ID", "STATE", "FROM > TO", "BODY") if heading else (), rows)
+
+
+def _print_table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows in columns; the last is as wide as it is."""
+    table = [[str(cell) for cell in row] for row in ([heading] if heading else [])] + [
+        [str(cell) for cell in row] for row in rows
+    ]
+    if not table:
+        return
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]) - 1)]
+    for row in table:
+        click.echo("  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)), row[-1]]))

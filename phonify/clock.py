@@ -1,0 +1,45 @@
+"""The one source of time, so that a test can bring its own and never sleeps."""
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the rest of the code asks for the time."""
+
+    def now(self) -> datetime:
+        """Return the time of day, aware, in UTC."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, for measuring how long something took."""
+
+
+class SystemClock:
+    """The clock of the machine."""
+
+    def now(self) -> datetime:
+        """Return the machine's time of day in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return the machine's monotonic clock in seconds."""
+        return time.monotonic()
+
+
+def format_time(moment: datetime) -> str:
+    """Write an aware time as the store and the API have it: `2026-01-31T09:30:00.000Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def parse_time(text: str) -> datetime:
+    """Read ISO 8601 with a time zone; raise ValueError where it is not that."""
+    if len(text) < len("2026-01-31T09:30Z") or text[10] not in "Tt ":
+        raise ValueError("not a date and a time")
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("no time zone")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("out of range") from error

@@ -1,0 +1,154 @@
+"""Settings: read once from PHONIFY_* variables, typed, and checked with all faults reported together."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .gateways import GATEWAYS
+from .numbers import parse_originator
+
+PREFIX = "PHONIFY_"
+_KEY = re.compile(r"[A-Za-z0-9_.~-]+")
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+class ConfigError(click.ClickException):
+    """Settings or a database that the server can't start with; printed as it is, exit status 2."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings; each is the variable PHONIFY_<NAME>."""
+
+    database: Path = Path("phonify.db")
+    host: str = "127.0.0.1"
+    port: int = 8000
+    api_key: str | None = None
+    origin: str = "+15005550006"
+    gateway: str = "stub"
+    workers: int = 2
+    threads: int = 8
+    validity: timedelta = timedelta(hours=24)
+    lease: timedelta = timedelta(seconds=30)
+    grace: int = 30
+    access_log: bool = True
+    log_level: str = "INFO"
+
+
+def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read the settings from an environment; raise ConfigError that names every fault.
+
+    `overrides` go by the names without the prefix, in capitals, as in a Flask config
+    (`{"DATABASE": "/tmp/test.db"}`); they may have the setting's own type, and win.
+    """
+    given: dict[str, Any] = {
+        name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX)
+    }
+    given.update(overrides or {})
+    values, faults = {}, []
+    for field in fields(Settings):
+        value = given.get(field.name.upper())
+        if value is None:
+            continue
+        try:
+            values[field.name] = _READERS[field.name](value) if isinstance(value, str) else value
+        except ValueError as error:
+            shown = "" if field.name == "api_key" else f"{value!r} "
+            faults.append(f"{PREFIX}{field.name.upper()}: {shown}{error}")
+    if faults:
+        raise ConfigError("\n".join(["these settings can't be used:", *(f"  {fault}" for fault in faults)]))
+    return Settings(**values)
+
+
+def _read_whole(lowest: int, highest: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not lowest <= int(text) <= highest:
+            raise ValueError(f"must be a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return read
+
+
+def _read_seconds(lowest: int, highest: int) -> Callable[[str], timedelta]:
+    read = _read_whole(lowest, highest)
+
+    def read_seconds(text: str) -> timedelta:
+        try:
+            return timedelta(seconds=read(text))
+        except ValueError as error:
+            raise ValueError(f"{error} (seconds)") from error
+
+    return read_seconds
+
+
+def _read_choice(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be {' or '.join(choices)}")
+        return text
+
+    return read
+
+
+def _read_path(text: str) -> Path:
+    if not text or "\0" in text or text.startswith((":memory:", "file:")):
+        raise ValueError("must be the path of a file")
+    return Path(text)
+
+
+def _read_host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.:_-]+", text):
+        raise ValueError("must be a host name or an address, such as 127.0.0.1, 0.0.0.0 or ::1")
+    return text
+
+
+def _read_key(text: str) -> str:
+    if not _KEY.fullmatch(text):
+        raise ValueError("must be one or more of A-Z a-z 0-9 _ . ~ -, best 22 or more of them, random")
+    return text
+
+
+def _read_origin(text: str) -> str:
+    try:
+        return parse_originator(text).number
+    except ValueError as error:
+        raise ValueError(
+            "must be an E.164 number with the plus sign, a short code of 3 to 8 digits,"
+            " or up to 11 letters, digits and spaces with at least one letter"
+        ) from error
+
+
+def _read_switch(text: str) -> bool:
+    return _read_choice("on", "off")(text) == "on"
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "database": _read_path,
+    "host": _read_host,
+    "port": _read_whole(0, 65_535),
+    "api_key": _read_key,
+    "origin": _read_origin,
+    "gateway": _read_choice(*GATEWAYS),
+    "workers": _read_whole(1, 64),
+    "threads": _read_whole(1, 256),
+    "validity": _read_seconds(1, 30 * 86_400),
+    "lease": _read_seconds(1, 3_600),
+    "grace": _read_whole(1, 600),
+    "access_log": _read_switch,
+    "log_level": _read_choice(*_LOG_LEVELS),
+}
+
+
+def unknown_settings(environ: Mapping[str, str]) -> list[str]:
+    """Return the PHONIFY_* variables that are no setting: mistyped, most likely."""
+    known = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
+    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+
+

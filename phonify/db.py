@@ -1,0 +1,346 @@
+"""The database: connections, transactions, and commits shared between concurrent writers.
+
+Reading takes a pooled connection. Writing goes through `Database.write`: each process writes
+over one connection, and the writers that wait for it while it commits are then written together,
+in one transaction with one sync to disk (group commit). Between processes a lock with a queue
+(flock on a file beside the database) decides who writes next; SQLite's own busy handler sleeps
+and is unfair.
+"""
+
+import fcntl
+import os
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from .errors import StoreUnavailable
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT = 5.0  # seconds
+POLL_INTERVAL = 0.02  # seconds between looks for commits of other processes
+_APPLICATION_ID = 0x50484F4E  # "PHON", in the header of the file
+_OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
+
+# Primary result codes that say "not now": the disk, a lock, the file's permissions.
+_UNAVAILABLE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOTADB,
+}
+
+
+class DatabaseUnusable(Exception):
+    """The file can't be opened as Phonify's database; the message is one line for a person."""
+
+
+class _Job:
+    """One call of `write_batched`, on its way through the queue."""
+
+    __slots__ = ("done", "function", "item", "outcome")
+
+    def __init__(self, function: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]], item: Any) -> None:
+        self.function = function
+        self.item = item
+        self.outcome: Any = None  # what the function returned for the item, or an exception to raise
+        self.done = False
+
+
+def _run_each(connection: sqlite3.Connection, works: Sequence[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
+    return [work(connection) for work in works]
+
+
+class Database:
+    """One SQLite file.
+
+    Safe to use from any number of threads. Nothing is held open after `close`, and what is needed
+    is opened again on next use: close it before a fork.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.stopping = False  # set at shutdown: whoever waits in a Watcher returns
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._queue: deque[_Job] = deque()
+        self._writing = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
+        self._lock_file: int | None = None
+        self._committed = threading.Condition()
+        self.commits = 0  # of this process
+
+    def close(self) -> None:
+        """Close all idle connections and the lock file."""
+        with self._writing:
+            while self._idle:
+                self._idle.pop().close()
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            if self._lock_file is not None:
+                os.close(self._lock_file)
+                self._lock_file = None
+
+    # Reading
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection to read from; raise StoreUnavailable where the file can't be read."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            yield connection
+        except sqlite3.DatabaseError as error:
+            raise _translate(error) from error
+        finally:
+            self._idle.append(connection)
+
+    def watch(self) -> "Watcher":
+        """Return a watcher that tells when something was committed, by whichever process."""
+        return Watcher(self)
+
+    # Writing
+
+    def write(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        """Call `work` with a connection inside a transaction; return its result when it is on disk.
+
+        The work may share its transaction with that of other threads, and may be called a second
+        time when theirs had to be rolled back: it must do nothing but read and write the database.
+        What it raises undoes its own changes alone.
+        """
+        return self.write_batched(_run_each, work)  # type: ignore[no-any-return]
+
+    def write_batched(self, function: Callable[[sqlite3.Connection, Sequence[T]], Sequence[Any]], item: T) -> Any:
+        """Like `write`, for work that is cheaper done for many at once.
+
+        Concurrent calls with the same function are made one call with all their items; it returns
+        one result for each. A result that is an exception is raised to the caller it is for, and
+        undoes nothing.
+        """
+        job = _Job(function, item)
+        self._queue.append(job)
+        with self._writing:
+            # Whoever held the lock before may have written this job too.
+            if not job.done:
+                self._commit_queue()
+        if not job.done:
+            # The thread that had taken it was torn out of its commit; that was rolled back.
+            raise StoreUnavailable
+        if isinstance(job.outcome, BaseException):
+            raise job.outcome
+        return job.outcome
+
+    def wait_for_own_commit(self, seen: int, timeout: float) -> None:
+        """Wait until `commits` is no longer `seen`, at most `timeout` seconds."""
+        with self._committed:
+            self._committed.wait_for(lambda: self.commits != seen, timeout)
+
+    def _commit_queue(self) -> None:
+        jobs = []
+        try:
+            with self._locked() as connection:
+                # Taken only once the lock is held: more have come while this thread waited for it.
+                while self._queue:
+                    jobs.append(self._queue.popleft())
+                self._commit(connection, jobs)
+        except Exception as error:
+            jobs.extend(self._queue)
+            self._queue.clear()
+            for job in jobs:
+                if not job.done:
+                    job.outcome, job.done = error, True
+        with self._committed:
+            self.commits += 1
+            self._committed.notify_all()
+
+    def _commit(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
+        """Write jobs in one transaction or, where one of them fails, each in its own."""
+        calls: dict[Any, list[_Job]] = {}
+        for job in jobs:
+            calls.setdefault(job.function, []).append(job)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for function, called in calls.items():
+                outcomes = function(connection, [job.item for job in called])
+                for job, outcome in zip(called, outcomes, strict=True):
+                    job.outcome = outcome
+            connection.execute("COMMIT")
+        except BaseException as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if not isinstance(error, Exception):
+                raise
+            translated = _translate(error) if isinstance(error, sqlite3.DatabaseError) else error
+            if len(jobs) > 1 and not isinstance(translated, StoreUnavailable):
+                for job in jobs:
+                    self._commit(connection, [job])
+                return
+            for job in jobs:
+                job.outcome = translated
+        for job in jobs:
+            job.done = True
+
+    @contextmanager
+    def _locked(self) -> Iterator[sqlite3.Connection]:
+        """Hold the lock between the processes; `_writing` must be held."""
+        if self._writer is None:
+            self._writer = self._connect()
+        try:
+            if self._lock_file is None:
+                self._lock_file = os.open(f"{self.path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX)
+        except OSError as error:
+            raise StoreUnavailable from error
+        try:
+            yield self._writer
+        finally:
+            fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            # A URI with mode=rw: a file that was removed is not silently made anew, empty.
+            connection = sqlite3.connect(
+                f"{self.path.absolute().as_uri()}?mode=rw",
+                uri=True,
+                timeout=BUSY_TIMEOUT,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=512,
+            )
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = FULL")
+        except sqlite3.DatabaseError as error:
+            raise _translate(error) from error
+        return connection
+
+    # Start
+
+    def prepare(self, schema: str) -> None:
+        """Create the file or bring it up to date; raise DatabaseUnusable where that can't be done."""
+        if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+            needed = ".".join(map(str, _OLDEST_SQLITE))
+            raise DatabaseUnusable(f"this Python has SQLite {sqlite3.sqlite_version}; {needed} or newer is needed")
+        try:
+            self._create_file()
+            with self._writing, self._locked() as connection:
+                if self._check_version(connection) < SCHEMA_VERSION:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    connection.executescript(f"""
+                        BEGIN IMMEDIATE;
+                        {schema}
+                        PRAGMA application_id = {_APPLICATION_ID};
+                        PRAGMA user_version = {SCHEMA_VERSION};
+                        COMMIT;
+                    """)
+        except OSError as error:
+            raise DatabaseUnusable(f"{self.path}: {error.strerror}") from error
+        except sqlite3.DatabaseError as error:
+            raise DatabaseUnusable(f"{self.path}: {error}") from error
+        except StoreUnavailable as error:
+            raise DatabaseUnusable(f"{self.path}: {error.__cause__}") from error
+
+    def _create_file(self) -> None:
+        # SQLite's own words for a missing folder and for a missing permission are the same.
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.close(descriptor)
+        if not os.access(self.path.absolute().parent, os.W_OK):
+            raise PermissionError(0, "its folder can't be written to")
+
+    def _check_version(self, connection: sqlite3.Connection) -> int:
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if tables and application != _APPLICATION_ID:
+            raise DatabaseUnusable(f"{self.path}: a SQLite file, but not one of Phonify's")
+        if version > SCHEMA_VERSION:
+            raise DatabaseUnusable(
+                f"{self.path}: written by a newer Phonify (version {version}; this one knows up to {SCHEMA_VERSION})"
+            )
+        return version
+
+    def backup(self, target: Path) -> None:
+        """Copy the database as of now into a new file, while others go on writing.
+
+        Raises FileExistsError where there is such a file, OSError or sqlite3.Error where it can't
+        be written; nothing half-done stays under that name.
+        """
+        if target.exists():
+            raise FileExistsError(0, "exists already", str(target))
+        partial = target.with_name(f"{target.name}.partial-{os.getpid()}")
+        try:
+            copy = sqlite3.connect(partial)
+            try:
+                with self.reading() as connection:
+                    connection.backup(copy)
+            finally:
+                copy.close()
+            partial.rename(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+class Watcher:
+    """Waits for commits, beginning with those after it was made. For one thread, in a `with`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lent = database.reading()
+        # data_version changes when any other connection commits, of this process or another.
+        # The count of this process's own commits only makes these be noticed at once.
+        self._connection = self._lent.__enter__()
+        self._seen = self._look()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lent.__exit__(None, None, None)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until something was committed since the last call, at most `timeout` seconds.
+
+        Returns False where nothing was, or where the server is stopping.
+        """
+        end = time.monotonic() + timeout
+        while not self._database.stopping:
+            now = self._look()
+            if now != self._seen:
+                self._seen = now
+                return True
+            remaining = end - time.monotonic()
+            if remaining <= 0:
+                return False
+            self._database.wait_for_own_commit(now[0], min(POLL_INTERVAL, remaining))
+        return False
+
+    def _look(self) -> tuple[int, int]:
+        commits = self._database.commits
+        try:
+            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise _translate(error) from error
+        return commits, version
+
+
+def _translate(error: sqlite3.DatabaseError) -> Exception:
+    """Return StoreUnavailable for what may pass; the error itself for what is a mistake in the code."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF in _UNAVAILABLE:
+        unavailable = StoreUnavailable()
+        unavailable.__cause__ = error
+        return unavailable
+    return error

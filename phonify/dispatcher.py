@@ -1,0 +1,208 @@
+"""The loop that delivers: takes due messages under a lease, calls the gateway, records the outcome.
+
+Any number of dispatchers may run on one database, in any process. What one has leased no other
+touches until the lease ends; what a crash left is taken up then.
+"""
+
+import logging
+import random
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from sqlite3 import Connection
+
+from . import store
+from .clock import Clock, format_time, parse_time
+from .db import Database
+from .errors import StoreUnavailable
+from .gateways.base import Gateway, OutboundMessage, Rejected, Unavailable, Unconfirmed
+from .numbers import mask_number
+from .store import Attempt, Message
+
+logger = logging.getLogger(__name__)
+
+BATCH = 100  # messages leased at once
+FIRST_RETRY = 1.0  # seconds; doubled with each attempt
+LAST_RETRY = 600.0
+LONGEST_NAP = 1.0
+AFTER_FAULT = 1.0  # seconds to wait where the database can't be used
+CLEANING_INTERVAL = 60.0
+
+
+@dataclass
+class _Outcomes:
+    """What became of leased messages and is not yet recorded."""
+
+    sent: list[Attempt]
+    failed: dict[str, list[Attempt]]  # by error type
+    retried: list[tuple[Attempt, str]]  # and when
+    doubtful: list[Attempt]
+    untouched: list[Attempt]
+
+    @classmethod
+    def none(cls) -> "_Outcomes":
+        return cls([], defaultdict(list), [], [], [])
+
+    def __bool__(self) -> bool:
+        return bool(self.sent or self.failed or self.retried or self.doubtful or self.untouched)
+
+
+def retry_delay(attempt: int) -> float:
+    """Return seconds to wait after a failed attempt: exponential, with jitter so that retries spread."""
+    return min(FIRST_RETRY * 2.0 ** min(attempt - 1, 30), LAST_RETRY) * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+class Dispatcher:
+    """One loop over one database; for one thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        gateway: Gateway,
+        clock: Clock,
+        *,
+        lease: timedelta,
+        clean: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._clock = clock
+        self._lease = lease
+        self._clean = clean
+        self._outcomes = _Outcomes.none()
+
+    def run(self) -> None:
+        """Deliver until the database is `stopping`; what is in hand then is finished first."""
+        last_cleaned = self._clock.monotonic()
+        while not self._database.stopping:
+            try:
+                # Made before looking: what is stored while we look wakes us.
+                with self._database.watch() as watcher:
+                    while not self._database.stopping:
+                        self.deliver_due()
+                        if self._clock.monotonic() - last_cleaned > CLEANING_INTERVAL:
+                            last_cleaned = self._clock.monotonic()
+                            self._clean()
+                        watcher.wait(self._seconds_to_next())
+            except StoreUnavailable as error:
+                logger.warning("delivery pauses, the database can't be used: %s", error.__cause__)
+                self._pause()
+            except Exception:
+                logger.exception("delivery pauses after an unexpected error")
+                self._pause()
+        try:
+            self._record_and_lease()
+        except StoreUnavailable as error:
+            logger.warning("outcomes not recorded, the lease will show it: %s", error.__cause__)
+
+    def deliver_due(self) -> int:
+        """Deliver all messages that are due now; return how many were handed to the gateway."""
+        delivered = 0
+        while self._outcomes or self._is_due():
+            leased = self._record_and_lease()
+            self._send_all(leased)
+            delivered += len(leased)
+        return delivered
+
+    def _is_due(self) -> bool:
+        return self._seconds_to_next() <= 0 and not self._database.stopping
+
+    def _seconds_to_next(self) -> float:
+        with self._database.reading() as connection:
+            due_at = store.next_due_at(connection)
+        if due_at is None:
+            return LONGEST_NAP
+        return min((parse_time(due_at) - self._clock.now()).total_seconds(), LONGEST_NAP)
+
+    def _record_and_lease(self) -> list[Message]:
+        """Record the outcomes at hand and lease the next messages, in one transaction."""
+        outcomes = self._outcomes
+        leased = self._database.write(lambda connection: self._exchange(connection, outcomes))
+        self._outcomes = _Outcomes.none()
+        return leased
+
+    def _exchange(self, connection: Connection, outcomes: _Outcomes) -> list[Message]:
+        now = self._clock.now()
+        self._record(connection, outcomes, format_time(now))
+        return [] if self._database.stopping else self._lease_due(connection, now)
+
+    def _record(self, connection: Connection, outcomes: _Outcomes, now: str) -> None:
+        if outcomes.sent:
+            store.mark_sent(connection, attempts=outcomes.sent, now=now)
+        for error_type, attempts in outcomes.failed.items():
+            store.mark_error(connection, attempts=attempts, error_type=error_type, now=now)
+        for attempt, due_at in outcomes.retried:
+            store.reschedule(connection, attempt=attempt, due_at=due_at)
+        if outcomes.doubtful:
+            store.await_validity(connection, attempts=outcomes.doubtful)
+        if outcomes.untouched:
+            store.give_back(connection, attempts=outcomes.untouched, now=now)
+
+    def _lease_due(self, connection: Connection, clock_now: datetime) -> list[Message]:
+        now = format_time(clock_now)
+        leased, expired, doubtful = [], [], []
+        for message in store.list_due_messages(connection, now=now, limit=BATCH):
+            if message.expires_at is not None and message.expires_at <= now:
+                expired.append(Attempt(message.id, message.attempts))
+            elif message.submitted_at is not None and not self._gateway.repeatable:
+                # Handed over once, and the lease ran out before anyone said what came of it.
+                doubtful.append(Attempt(message.id, message.attempts))
+            else:
+                leased.append(message._replace(attempts=message.attempts + 1))
+        if expired:
+            store.mark_error(connection, attempts=expired, error_type="validity_expired", now=now)
+        if doubtful:
+            store.await_validity(connection, attempts=doubtful)
+        if leased:
+            store.lease_messages(
+                connection,
+                ids=[message.id for message in leased],
+                now=now,
+                until=format_time(clock_now + self._lease),
+            )
+        return leased
+
+    def _send_all(self, messages: list[Message]) -> None:
+        """Call the gateway for each message, with no transaction open."""
+        # A third of the lease is left to one call, a third to recording it.
+        give_up = self._clock.monotonic() + self._lease.total_seconds() / 3
+        for message in messages:
+            attempt = Attempt(message.id, message.attempts)
+            if self._database.stopping or self._clock.monotonic() > give_up:
+                self._outcomes.untouched.append(attempt)
+                continue
+            self._send(message, attempt)
+
+    def _send(self, message: Message, attempt: Attempt) -> None:
+        try:
+            self._gateway.send(
+                OutboundMessage(
+                    message.id, message.origin_number, message.to_number, message.body, message.attempts
+                )
+            )
+        except Rejected as rejected:
+            self._outcomes.failed[rejected.error_type].append(attempt)
+            logger.info("message %s to %s: %s", message.id, mask_number(message.to_number), rejected.error_type)
+        except Unavailable as unavailable:
+            delay = unavailable.retry_after
+            if delay is None:
+                delay = retry_delay(message.attempts)
+            due_at = format_time(self._clock.now() + timedelta(seconds=delay))
+            self._outcomes.retried.append((attempt, min(due_at, message.expires_at or due_at)))
+            logger.info("message %s: gateway unavailable, attempt %d, again in %.1f s", *attempt, delay)
+        except Unconfirmed:
+            self._outcomes.doubtful.append(attempt)
+            logger.info("message %s: not confirmed, attempt %d", *attempt)
+        except Exception:
+            self._outcomes.doubtful.append(attempt)
+            logger.exception("message %s: the gateway failed in an unexpected way, attempt %d", *attempt)
+        else:
+            self._outcomes.sent.append(attempt)
+            logger.debug("message %s: sent, attempt %d", *attempt)
+
+    def _pause(self) -> None:
+        end = self._clock.monotonic() + AFTER_FAULT
+        while not self._database.stopping and self._clock.monotonic() < end:
+            time.sleep(0.05)

@@ -1,0 +1,39 @@
+"""The stub gateway: sends nothing anywhere, deterministic, and good to test against."""
+
+from .base import Gateway, OutboundMessage, Rejected, Unavailable, Unconfirmed
+
+REFUSED_AT_ONCE = {
+    "+15005550001": "invalid_number",
+    "+15005550002": "unroutable_number",
+    "+15005550003": "country_not_permitted",
+}
+REFUSED_LATER = {
+    "+15005550004": "blocked_by_recipient",
+    "+15005550009": "cannot_receive_sms",
+}
+FAILS_TWICE = "+15005550010"
+TAKES_FIVE_SECONDS = "+15005550011"
+NEVER_CONFIRMED = "+15005550012"
+
+
+class StubGateway(Gateway):
+    """Delivers every message at once, but for those to the numbers above."""
+
+    repeatable = True
+    sandbox = True
+
+    def check(self, to: str) -> None:
+        """Refuse the numbers that are refused at once."""
+        if to in REFUSED_AT_ONCE:
+            raise Rejected(REFUSED_AT_ONCE[to])
+
+    def send(self, message: OutboundMessage) -> None:
+        """Take the message, or fail as its number says."""
+        if message.to in REFUSED_LATER:
+            raise Rejected(REFUSED_LATER[message.to])
+        if message.to == FAILS_TWICE and message.attempt <= 2:
+            raise Unavailable
+        if message.to == TAKES_FIVE_SECONDS and message.attempt == 1:
+            raise Unavailable(retry_after=5)
+        if message.to == NEVER_CONFIRMED:
+            raise Unconfirmed

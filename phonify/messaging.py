@@ -1,0 +1,342 @@
+"""The rules of messaging: accept, receive, find, change, cancel; and where their transactions begin and end."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from sqlite3 import Connection
+from typing import NamedTuple
+
+from . import store
+from .clock import Clock, format_time
+from .db import Database
+from .errors import Conflict, Fault, NotFound, Refused, TooManyWaiting
+from .gateways.base import Gateway, Rejected
+from .ids import generate_ids
+from .numbers import Number, parse_originator
+from .store import Account, Answer, Criteria, Message
+
+IDEMPOTENCY_PERIOD = timedelta(hours=24)
+
+
+class Recipient(NamedTuple):
+    """Whom a message goes to, and which argument of the request named them."""
+
+    number: Number
+    param: str
+
+
+class Accepted(NamedTuple):
+    """What became of a request to send: one message for each recipient, and why some were refused."""
+
+    messages: list[Message]
+    faults: list[Fault]
+
+
+class Idempotency(NamedTuple):
+    """That a request carries an idempotency key, and how its answer is to be written down."""
+
+    key: str
+    request_hash: str
+    render: Callable[[Accepted], tuple[int, str]]  # status and JSON
+
+
+@dataclass
+class _Draft:
+    """A request to send, checked, on its way into the database."""
+
+    account: Account
+    recipients: Sequence[Recipient]
+    body: str
+    origin: Number
+    send_at: datetime | None
+    idempotency: Idempotency | None
+    refusals: dict[int, str]  # index of the recipient to the error type
+
+
+class Messaging:
+    """The operations on messages. Every one concerns a single account and sees nothing of another's."""
+
+    def __init__(
+        self,
+        database: Database,
+        gateway: Gateway,
+        clock: Clock,
+        *,
+        origin: str,
+        validity: timedelta,
+        most_waiting: int,
+    ) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._clock = clock
+        self._origin = origin
+        self._validity = validity
+        self._waiting_places = threading.BoundedSemaphore(most_waiting)
+
+    def accept(
+        self,
+        account: Account,
+        *,
+        recipients: Sequence[Recipient],
+        body: str,
+        origin: Number | None = None,
+        send_at: datetime | None = None,
+    ) -> Accepted:
+        """Store one message for each recipient; they are on disk when this returns.
+
+        A recipient that the gateway refuses at once has its message stored in state `error` and a
+        fault in the result.
+        """
+        draft = self._draft(account, recipients, body, origin, send_at, None)
+        result: tuple[Accepted, None] = self._database.write_batched(self._store_drafts, draft)
+        return result[0]
+
+    def accept_once(
+        self,
+        account: Account,
+        idempotency: Idempotency,
+        *,
+        recipients: Sequence[Recipient],
+        body: str,
+        origin: Number | None = None,
+        send_at: datetime | None = None,
+    ) -> tuple[Accepted | None, Answer]:
+        """Like `accept`, unless the key was used within 24 hours; return the first answer in both cases.
+
+        Nothing was accepted (None) where the answer is an earlier one. Raises Conflict where the key
+        was used with another request.
+        """
+        draft = self._draft(account, recipients, body, origin, send_at, idempotency)
+        result: tuple[Accepted | None, Answer] = self._database.write_batched(self._store_drafts, draft)
+        return result
+
+    def _draft(
+        self,
+        account: Account,
+        recipients: Sequence[Recipient],
+        body: str,
+        origin: Number | None,
+        send_at: datetime | None,
+        idempotency: Idempotency | None,
+    ) -> _Draft:
+        refusals = {}
+        for index, recipient in enumerate(recipients):
+            try:
+                self._gateway.check(recipient.number.number)
+            except Rejected as rejected:
+                refusals[index] = rejected.error_type
+        origin = origin or parse_originator(account.origin or self._origin)
+        return _Draft(account, recipients, body, origin, send_at, idempotency, refusals)
+
+    def _store_drafts(
+        self, connection: Connection, drafts: Sequence[_Draft]
+    ) -> list[tuple[Accepted | None, Answer | None] | Conflict]:
+        """Write what several requests send, in one go. Opt-outs and quotas are to be judged here."""
+        now = self._clock.now()
+        ids = generate_ids(now, after=store.get_last_message_id(connection))
+        outcomes: list[tuple[Accepted | None, Answer | None] | Conflict] = []
+        messages: list[Message] = []
+        for draft in drafts:
+            if draft.idempotency is not None:
+                earlier = self._find_answer(connection, draft, now)
+                if earlier is not None:
+                    same = earlier.request_hash == draft.idempotency.request_hash
+                    outcomes.append((None, earlier) if same else Conflict([Fault("idempotency_key_reused")]))
+                    continue
+            accepted = Accepted(
+                messages=[
+                    self._compose(draft, recipient, next(ids), now, draft.refusals.get(index))
+                    for index, recipient in enumerate(draft.recipients)
+                ],
+                faults=[Fault(type_, draft.recipients[index].param) for index, type_ in draft.refusals.items()],
+            )
+            messages += accepted.messages
+            answer = self._keep_answer(connection, draft, accepted, now) if draft.idempotency else None
+            outcomes.append((accepted, answer))
+        store.insert_messages(connection, messages=messages)
+        return outcomes
+
+    def _compose(
+        self, draft: _Draft, recipient: Recipient, message_id: str, now: datetime, refusal: str | None
+    ) -> Message:
+        created_at = format_time(now)
+        due, expires_at = self._timetable(now, draft.send_at)
+        return Message(
+            id=message_id,
+            account_id=draft.account.id,
+            direction="outbound",
+            body=draft.body,
+            origin_number=draft.origin.number,
+            origin_country=draft.origin.country,
+            origin_carrier=draft.origin.carrier,
+            to_number=recipient.number.number,
+            to_country=recipient.number.country,
+            to_carrier=recipient.number.carrier,
+            state="error" if refusal else "unconfirmed",
+            error_type=refusal,
+            created_at=created_at,
+            send_at=format_time(draft.send_at) if draft.send_at else None,
+            due_at=None if refusal else due,
+            expires_at=expires_at,
+            attempts=0,
+            submitted_at=None,
+            finished_at=created_at if refusal else None,
+        )
+
+    def _timetable(self, now: datetime, send_at: datetime | None) -> tuple[str, str]:
+        """Return when a message is due and when its validity ends."""
+        due = max(now, send_at) if send_at else now
+        try:
+            expires_at = due + self._validity
+        except OverflowError:
+            expires_at = datetime.max.replace(tzinfo=UTC)
+        return format_time(due), format_time(expires_at)
+
+    def _find_answer(self, connection: Connection, draft: _Draft, now: datetime) -> Answer | None:
+        assert draft.idempotency is not None  # noqa: S101 - for the type checker
+        return store.get_answer(
+            connection,
+            account_id=draft.account.id,
+            key=draft.idempotency.key,
+            since=format_time(now - IDEMPOTENCY_PERIOD),
+        )
+
+    def _keep_answer(self, connection: Connection, draft: _Draft, accepted: Accepted, now: datetime) -> Answer:
+        assert draft.idempotency is not None  # noqa: S101 - for the type checker
+        answer = Answer(draft.idempotency.request_hash, *draft.idempotency.render(accepted))
+        store.put_answer(
+            connection, account_id=draft.account.id, key=draft.idempotency.key, answer=answer, now=format_time(now)
+        )
+        return answer
+
+    def receive(self, account: Account, *, sender: Number, to: Number, body: str) -> Message:
+        """Store a message that came from a phone."""
+
+        def work(connection: Connection) -> Message:
+            now = self._clock.now()
+            message = Message(
+                id=next(generate_ids(now, after=store.get_last_message_id(connection))),
+                account_id=account.id,
+                direction="inbound",
+                body=body,
+                origin_number=sender.number,
+                origin_country=sender.country,
+                origin_carrier=sender.carrier,
+                to_number=to.number,
+                to_country=to.country,
+                to_carrier=to.carrier,
+                state="sent",
+                error_type=None,
+                created_at=format_time(now),
+                send_at=None,
+                due_at=None,
+                expires_at=None,
+                attempts=0,
+                submitted_at=None,
+                finished_at=format_time(now),
+            )
+            store.insert_messages(connection, messages=[message])
+            return message
+
+        return self._database.write(work)
+
+    def find(self, account: Account, message_id: str) -> Message:
+        """Return one message; raise NotFound where the account has none of that id."""
+        with self._database.reading() as connection:
+            message = store.get_message(connection, account_id=account.id, message_id=message_id)
+        if message is None:
+            raise NotFound
+        return message
+
+    def find_all(
+        self, account: Account, criteria: Criteria, *, offset: int = 0, limit: int = 50, wait: float = 0
+    ) -> list[Message]:
+        """Return the messages that match, newest first.
+
+        Where none does, wait up to `wait` seconds until one is stored, by whichever process. Raises
+        TooManyWaiting where all places for that are taken.
+        """
+        if wait <= 0:
+            return self._list(account, criteria, offset, limit)
+        end = time.monotonic() + wait
+        with self._database.watch() as watcher:
+            # Looked at only after the watcher was made: what is stored between the two wakes it.
+            messages = self._list(account, criteria, offset, limit)
+            if messages:
+                return messages
+            if not self._waiting_places.acquire(blocking=False):
+                raise TooManyWaiting
+            try:
+                while not messages and watcher.wait(end - time.monotonic()):
+                    messages = self._list(account, criteria, offset, limit)
+            finally:
+                self._waiting_places.release()
+        return messages
+
+    def _list(self, account: Account, criteria: Criteria, offset: int, limit: int) -> list[Message]:
+        with self._database.reading() as connection:
+            return store.list_messages(
+                connection, account_id=account.id, criteria=criteria, offset=offset, limit=limit
+            )
+
+    def change(
+        self,
+        account: Account,
+        message_id: str,
+        *,
+        to: Recipient | None = None,
+        body: str | None = None,
+        send_at: datetime | None = None,
+    ) -> Message:
+        """Change a message that still waits for its time; a time that has passed sends it now.
+
+        Raises NotFound, and Refused where it is too late or the gateway refuses the new number.
+        """
+        if to is not None:
+            try:
+                self._gateway.check(to.number.number)
+            except Rejected as rejected:
+                raise Refused([Fault(rejected.error_type, to.param)]) from rejected
+
+        def work(connection: Connection) -> Message:
+            now = self._clock.now()
+            message = self._get_waiting(connection, account, message_id, now)
+            if to is not None:
+                number, country, carrier = to.number
+                message = message._replace(to_number=number, to_country=country, to_carrier=carrier)
+            if body is not None:
+                message = message._replace(body=body)
+            if send_at is not None:
+                due, expires_at = self._timetable(now, send_at)
+                message = message._replace(send_at=format_time(send_at), due_at=due, expires_at=expires_at)
+            store.update_waiting_message(connection, message=message)
+            return message
+
+        return self._database.write(work)
+
+    def cancel(self, account: Account, message_id: str) -> Message:
+        """Remove a message that still waits for its time; raise NotFound, or Refused where it is too late."""
+
+        def work(connection: Connection) -> Message:
+            message = self._get_waiting(connection, account, message_id, self._clock.now())
+            store.delete_message(connection, message_id=message_id)
+            return message
+
+        return self._database.write(work)
+
+    def _get_waiting(self, connection: Connection, account: Account, message_id: str, now: datetime) -> Message:
+        message = store.get_message(connection, account_id=account.id, message_id=message_id)
+        if message is None:
+            raise NotFound
+        waits = message.state == "unconfirmed" and message.attempts == 0
+        if not waits or message.send_at is None or message.send_at <= format_time(now):
+            raise Refused([Fault("message_not_waiting")])
+        return message
+
+    def forget_answers(self) -> None:
+        """Remove answers to idempotency keys that have run out."""
+        until = format_time(self._clock.now() - IDEMPOTENCY_PERIOD)
+        while self._database.write(lambda connection: store.delete_answers(connection, until=until, limit=1_000)):
+            pass

@@ -1,0 +1,71 @@
+"""Phone numbers: from text to number, country and carrier.
+
+MSISDNs are in the E.164 international format with the plus sign. Country and carrier come from
+the phonenumbers library (Google's libphonenumber data).
+"""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+import phonenumbers
+from phonenumbers import carrier
+
+_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
+_SHORT_CODE = re.compile(r"[0-9]{3,8}")
+_ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9 ]{0,9}[A-Za-z0-9])?")
+_NON_GEOGRAPHIC = "001"  # what phonenumbers calls the region of +800, +882 and the like
+
+
+class Number(NamedTuple):
+    """One side of a message."""
+
+    number: str  # E.164 with the plus sign, a short code or an alphanumeric sender
+    country: str | None  # ISO 3166-1 alpha-2
+    carrier: str | None
+
+
+@lru_cache(maxsize=16_384)
+def parse_msisdn(text: str) -> Number:
+    """Read an E.164 number with the plus sign; raise ValueError where it is none.
+
+    It must have a real country code and a possible length; whether an operator has issued it
+    does not matter. Where the number belongs to no known region, the country is the main region
+    of its calling code; numbers of no country at all (+800, +870, ...) have none. A national
+    prefix in the wrong place (+44 0 7...) is left out.
+    """
+    if not _E164.fullmatch(text):
+        raise ValueError("not in E.164 form")
+    try:
+        parsed = phonenumbers.parse(text)
+    except phonenumbers.NumberParseException as error:
+        raise ValueError("no such country code") from error
+    if phonenumbers.is_possible_number_with_reason(parsed) != phonenumbers.ValidationResult.IS_POSSIBLE:
+        raise ValueError("not a possible length")
+    country = phonenumbers.region_code_for_number(parsed)
+    if country is None and parsed.country_code is not None:
+        country = phonenumbers.region_code_for_country_code(parsed.country_code)
+    return Number(
+        number=phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164),
+        country=None if country == _NON_GEOGRAPHIC else country,
+        carrier=carrier.name_for_number(parsed, "en") or None,
+    )
+
+
+@lru_cache(maxsize=1_024)
+def parse_originator(text: str) -> Number:
+    """Read a sender; raise ValueError where it is none.
+
+    A sender is an E.164 number, a short code of 3 to 8 digits, or alphanumeric: up to 11
+    letters, digits and spaces with at least one letter (3GPP TS 23.040 section 9.1.2.5).
+    """
+    if text.startswith("+"):
+        return parse_msisdn(text)
+    if _SHORT_CODE.fullmatch(text) or _ALPHANUMERIC.fullmatch(text):
+        return Number(number=text, country=None, carrier=None)
+    raise ValueError("neither a number, nor a short code, nor an alphanumeric sender")
+
+
+def mask_number(number: str) -> str:
+    """Return a number as logs may have it: all but the first four and last two characters hidden."""
+    return number[:4] + "*" * max(len(number) - 6, 0) + number[-2:] if len(number) > 6 else "*" * len(number)

@@ -1,0 +1,30 @@
+"""What only a sandbox has, under /sandbox: there where the gateway is a stub, 404 where it is real."""
+
+from flask import Blueprint, Response, jsonify
+
+from .api.arguments import read_arguments
+from .api.auth import current_account
+from .api.schemas import InboundSchema, dump_message, load
+from .errors import NotFound
+from .runtime import get_runtime
+
+bp = Blueprint("sandbox", __name__, url_prefix="/sandbox")
+
+_INBOUND = InboundSchema()
+
+
+@bp.before_request
+def require_sandbox() -> None:
+    """Let the request pass only where the gateway pretends."""
+    if not get_runtime().gateway.sandbox:
+        raise NotFound
+
+
+@bp.post("/inbound")
+def simulate_inbound() -> Response:
+    """Pretend that a phone sent a message to the account."""
+    arguments = load(_INBOUND, read_arguments())
+    message = get_runtime().messaging.receive(current_account(), **arguments)
+    response = jsonify(message=dump_message(message))
+    response.status_code = 201
+    return response

@@ -1,0 +1,244 @@
+"""Serving on gunicorn: sockets, workers, the dispatcher in each, the access log, and what the start prints."""
+
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import ThreadWorker
+
+from . import accounts
+from .access_log import escape_controls, mask_keys
+from .api.error_handlers import fault_for_status
+from .config import ConfigError, Settings
+from .runtime import Runtime
+
+PORT_WAIT = 5.0  # seconds for the workers of a server that was killed to let go of the port
+
+
+class AccessLogger(Logger):
+    """gunicorn's logger with one plain line a request, and no key in it."""
+
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
+        """Log one request."""
+        if not self.access_log_enabled:
+            return
+        self.access_log.info(
+            '%s %s "%s %s" %s %s %.1fms',
+            environ.get("REMOTE_ADDR") or "-",
+            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            environ.get("REQUEST_METHOD", "-"),
+            escape_controls(mask_keys(environ.get("RAW_URI", "-"))),
+            str(resp.status).partition(" ")[0],
+            resp.sent,
+            request_time.total_seconds() * 1000,
+        )
+
+
+class _Discarded:
+    """Stands in for a client's socket: keeps what gunicorn would have sent."""
+
+    def __init__(self, client: socket.socket) -> None:
+        self._client = client
+        self.data = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def gettimeout(self) -> float:
+        return 0.0
+
+    def sendall(self, data: bytes) -> None:
+        self.data += data
+
+
+class Worker(ThreadWorker):
+    """gunicorn's worker with threads, whose errors are JSON and whose waiting requests end with it."""
+
+    slot = 0  # which of the server's sockets it accepts from
+    dispatcher: threading.Thread | None = None
+
+    def runtime(self) -> Runtime | None:
+        """Return the runtime of the app that is served."""
+        runtime: Runtime | None = self.app.callable.extensions.get("phonify")
+        return runtime
+
+    def announce_stop(self) -> None:
+        """Let waiting requests and the dispatcher come to their end."""
+        runtime = self.runtime()
+        if runtime is not None:
+            runtime.database.stopping = True
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Begin to stop: a signal handler, so it only sets flags."""
+        self.announce_stop()
+        super().handle_exit(sig, frame)
+
+    def is_parent_alive(self) -> bool:
+        """Tell whether the server that started this worker is there; stop where it is not."""
+        alive: bool = super().is_parent_alive()
+        if not alive:
+            self.announce_stop()
+        return alive
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
+        """Answer what could not be read as HTTP: gunicorn logs and judges it, the answer is JSON."""
+        discarded = _Discarded(client)
+        super().handle_error(req, discarded, addr, exc)
+        status_line = discarded.data.partition(b"\r\n")[0] or b"HTTP/1.1 400 Bad Request"
+        fault = fault_for_status(int(status_line.split()[1]))
+        body = json.dumps({"errors": [fault.to_dict()]}).encode()
+        head = f"\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        try:
+            client.settimeout(1)
+            client.sendall(status_line + head.encode() + body)
+        except OSError:
+            self.log.debug("the client was gone before it could be told")
+
+
+def _choose_socket(arbiter: Arbiter, worker: Worker) -> None:
+    """Give a new worker the socket that has the fewest workers."""
+    taken = Counter(other.slot for other in arbiter.WORKERS.values())
+    worker.slot = min(range(len(arbiter.LISTENERS)), key=lambda slot: taken[slot])
+
+
+def _take_socket(_arbiter: Arbiter, worker: Worker) -> None:
+    worker.sockets = [worker.sockets[worker.slot]]
+
+
+def _start_dispatcher(worker: Worker) -> None:
+    runtime = worker.runtime()
+    if runtime is not None:
+        worker.dispatcher = threading.Thread(target=runtime.make_dispatcher().run, name="dispatcher", daemon=True)
+        worker.dispatcher.start()
+
+
+def _stop_dispatcher(_arbiter: Arbiter, worker: Worker) -> None:
+    if worker.dispatcher is not None and worker.pid == os.getpid():
+        worker.announce_stop()
+        worker.dispatcher.join(worker.cfg.graceful_timeout)
+
+
+class Server(BaseApplication):
+    """gunicorn with an app and sockets that are there already.
+
+    Each worker accepts from a socket of its own: of a socket that they share, one worker takes
+    nearly all kept-alive connections. The sockets belong to the master, so that connections
+    queued on one outlive the worker.
+    """
+
+    def __init__(self, app: Flask, settings: Settings, sockets: list[socket.socket]) -> None:
+        self._app = app
+        self._settings = settings
+        self._sockets = sockets
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set gunicorn's settings."""
+        settings = self._settings
+        for name, value in {
+            "bind": [f"fd://{sock.detach()}" for sock in self._sockets],
+            "workers": settings.workers,
+            "threads": settings.threads,
+            "worker_class": Worker,
+            "logger_class": AccessLogger,
+            "accesslog": "-" if settings.access_log else None,
+            "loglevel": "warning",
+            "graceful_timeout": settings.grace,
+            "timeout": max(60, settings.grace + 30),
+            "keepalive": 15,
+            "limit_request_line": 8190,
+            "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108
+            "control_socket_disable": True,
+            "pre_fork": _choose_socket,
+            "post_fork": _take_socket,
+            "post_worker_init": _start_dispatcher,
+            "worker_exit": _stop_dispatcher,
+        }.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Return the app."""
+        return self._app
+
+
+def open_sockets(host: str, port: int, count: int) -> list[socket.socket]:
+    """Listen `count` times on one port (0: any that is free); raise ConfigError where that can't be done."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        _wait_for_port(family, address)
+        sockets = []
+        for _ in range(count):
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.bind(address)
+            sock.listen(2048)
+            address = sock.getsockname()
+            sockets.append(sock)
+    except OSError as error:
+        raise ConfigError(
+            f"can't listen on {host} port {port}: {error.strerror}; choose others with PHONIFY_HOST and PHONIFY_PORT"
+        ) from error
+    return sockets
+
+
+def _wait_for_port(family: int, address: Any) -> None:
+    # Without SO_REUSEPORT: with it, a server of the same user that has the port would go unnoticed.
+    end = time.monotonic() + PORT_WAIT
+    while True:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+            else:
+                return
+        time.sleep(0.1)
+
+
+def serve(create_app: Callable[[], Flask]) -> None:
+    """Serve an app until SIGTERM or SIGINT; where it can't start, say why and exit with status 2."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app = create_app()
+        runtime: Runtime = app.extensions["phonify"]
+        settings = runtime.settings
+        sockets = open_sockets(settings.host, settings.port, settings.workers)
+    except ConfigError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    _print_start(runtime, sockets[0].getsockname()[1])
+    runtime.database.close()
+    Server(app, settings, sockets).run()
+
+
+def _print_start(runtime: Runtime, port: int) -> None:
+    settings = runtime.settings
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    print(f"Phonify serves {address} from {settings.database} (gateway: {settings.gateway})")
+    account = accounts.ensure_default_account(runtime.database, runtime.clock)
+    key = accounts.create_first_key(runtime.database, runtime.clock, account)
+    if key is not None:
+        print("This is the API key of the account 'default'. It is shown only this once:\n")
+        print(f"    {key}\n")
+        print("Send a first message:\n")
+        print(f"    curl {address}/v1/messages -u {key}: -d to=+14560000000 -d body='Hello from Phonify'\n")
+    flask = Path(sys.executable).with_name("flask")
+    command = os.path.relpath(flask) if flask.exists() else "flask"
+    print(f"Make another key with: {command} --app app keys create", flush=True)

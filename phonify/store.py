@@ -1,0 +1,407 @@
+"""All SQL, as named functions.
+
+Each takes the connection first and the rest by keyword. None commits: where a transaction begins
+and ends is decided above. Times are text as `clock.format_time` writes it.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any, Literal, NamedTuple
+
+from .numbers import Number
+
+State = Literal["unconfirmed", "sent", "error"]
+Direction = Literal["outbound", "inbound"]
+
+_ROWS_PER_INSERT = 1_000  # times the columns stays under SQLite's 32,766 parameters
+
+
+class Account(NamedTuple):
+    """Who shares this server."""
+
+    id: int
+    name: str
+    origin: str | None
+    created_at: str
+
+
+class ApiKey(NamedTuple):
+    """A key of an account; the key itself is not kept."""
+
+    id: int
+    account: str
+    name: str
+    created_at: str
+    revoked_at: str | None
+
+
+class Message(NamedTuple):
+    """A row of `messages`, but for its `seq`; what the columns mean is said in schema.sql."""
+
+    id: str
+    account_id: int
+    direction: Direction
+    body: str
+    origin_number: str
+    origin_country: str | None
+    origin_carrier: str | None
+    to_number: str
+    to_country: str | None
+    to_carrier: str | None
+    state: State
+    error_type: str | None
+    created_at: str
+    send_at: str | None
+    due_at: str | None
+    expires_at: str | None
+    attempts: int
+    submitted_at: str | None
+    finished_at: str | None
+
+    @property
+    def origin(self) -> Number:
+        """Who sent it."""
+        return Number(self.origin_number, self.origin_country, self.origin_carrier)
+
+    @property
+    def phone(self) -> Number:
+        """Who gets it."""
+        return Number(self.to_number, self.to_country, self.to_carrier)
+
+
+class Criteria(NamedTuple):
+    """What a list of messages is to match; None: whatever."""
+
+    to: str | None = None
+    origin: str | None = None
+    phone: str | None = None  # either side
+    state: State | None = None
+    direction: Direction | None = None
+    q: str | None = None  # a part of the body; ASCII letters match in either case
+    after: str | None = None  # ids
+    before: str | None = None
+
+
+class Answer(NamedTuple):
+    """The first answer to an idempotency key."""
+
+    request_hash: str
+    status: int
+    answer: str
+
+
+_COLUMNS = ", ".join(Message._fields)
+
+# Accounts and keys
+
+
+def insert_account(connection: sqlite3.Connection, *, name: str, origin: str | None, now: str) -> Account:
+    """Add an account; raise sqlite3.IntegrityError where there is one of that name."""
+    row = connection.execute(
+        "INSERT INTO accounts (name, origin, created_at) VALUES (:name, :origin, :now)"
+        " RETURNING id, name, origin, created_at",
+        {"name": name, "origin": origin, "now": now},
+    ).fetchone()
+    return Account._make(row)
+
+
+def get_account(connection: sqlite3.Connection, *, name: str) -> Account | None:
+    """Return the account of that name."""
+    row = connection.execute(
+        "SELECT id, name, origin, created_at FROM accounts WHERE name = :name", {"name": name}
+    ).fetchone()
+    return Account._make(row) if row else None
+
+
+def list_accounts(connection: sqlite3.Connection) -> list[Account]:
+    """Return all accounts, oldest first."""
+    return [
+        Account._make(row)
+        for row in connection.execute("SELECT id, name, origin, created_at FROM accounts ORDER BY id")
+    ]
+
+
+def insert_key(connection: sqlite3.Connection, *, account_id: int, name: str, key_hash: str, now: str) -> int:
+    """Add a key and return its id; raise sqlite3.IntegrityError where there is one of that hash."""
+    (key_id,) = connection.execute(
+        "INSERT INTO api_keys (account_id, name, key_hash, created_at)"
+        " VALUES (:account_id, :name, :key_hash, :now) RETURNING id",
+        {"account_id": account_id, "name": name, "key_hash": key_hash, "now": now},
+    ).fetchone()
+    return int(key_id)
+
+
+def put_key(connection: sqlite3.Connection, *, account_id: int, name: str, key_hash: str, now: str) -> bool:
+    """Make a key valid, whether it is new, known or revoked; False where it is another account's."""
+    row = connection.execute(
+        "INSERT INTO api_keys (account_id, name, key_hash, created_at)"
+        " VALUES (:account_id, :name, :key_hash, :now)"
+        " ON CONFLICT (key_hash) DO UPDATE SET revoked_at = NULL WHERE account_id = :account_id"
+        " RETURNING id",
+        {"account_id": account_id, "name": name, "key_hash": key_hash, "now": now},
+    ).fetchone()
+    return row is not None
+
+
+def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> Account | None:
+    """Return the account that a valid key belongs to."""
+    row = connection.execute(
+        "SELECT a.id, a.name, a.origin, a.created_at FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
+        " WHERE k.key_hash = :key_hash AND k.revoked_at IS NULL",
+        {"key_hash": key_hash},
+    ).fetchone()
+    return Account._make(row) if row else None
+
+
+def list_keys(connection: sqlite3.Connection, *, account: str | None = None) -> list[ApiKey]:
+    """Return the keys of one account, or of all, oldest first."""
+    rows = connection.execute(
+        "SELECT k.id, a.name, k.name, k.created_at, k.revoked_at"
+        " FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
+        " WHERE :account IS NULL OR a.name = :account ORDER BY k.id",
+        {"account": account},
+    )
+    return [ApiKey._make(row) for row in rows]
+
+
+def revoke_key(connection: sqlite3.Connection, *, key_id: int, now: str) -> bool:
+    """Make a key invalid; False where there is no such key that is valid."""
+    return (
+        connection.execute(
+            "UPDATE api_keys SET revoked_at = :now WHERE id = :key_id AND revoked_at IS NULL",
+            {"key_id": key_id, "now": now},
+        ).rowcount
+        == 1
+    )
+
+
+# Messages
+
+
+def get_last_message_id(connection: sqlite3.Connection) -> str | None:
+    """Return the greatest id of all messages, which the next one's must exceed."""
+    row = connection.execute("SELECT id FROM messages ORDER BY id DESC LIMIT 1").fetchone()
+    return row[0] if row else None
+
+
+@cache
+def _insert_messages_sql(rows: int) -> str:
+    row = f"({', '.join('?' * len(Message._fields))})"
+    return f"INSERT INTO messages ({_COLUMNS}) VALUES {', '.join([row] * rows)}"  # noqa: S608
+
+
+def insert_messages(connection: sqlite3.Connection, *, messages: Sequence[Message]) -> None:
+    """Add messages, in as few statements as there can be: each one costs the interpreter lock twice."""
+    for start in range(0, len(messages), _ROWS_PER_INSERT):
+        chunk = messages[start : start + _ROWS_PER_INSERT]
+        connection.execute(_insert_messages_sql(len(chunk)), [value for message in chunk for value in message])
+
+
+def get_message(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> Message | None:
+    """Return one message of an account."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM messages WHERE id = :id AND account_id = :account_id",  # noqa: S608
+        {"id": message_id, "account_id": account_id},
+    ).fetchone()
+    return Message._make(row) if row else None
+
+
+def list_messages(
+    connection: sqlite3.Connection, *, account_id: int, criteria: Criteria, offset: int, limit: int
+) -> list[Message]:
+    """Return an account's messages that match, newest first."""
+    values: dict[str, Any] = {"account_id": account_id, "limit": limit, **criteria._asdict()}
+    conditions = ["account_id = :account_id"]
+    if criteria == Criteria():
+        values["below"], offset = _skip_stretches(connection, account_id=account_id, offset=offset)
+        conditions.append("seq < :below")
+    values["offset"] = offset
+    if criteria.to is not None:
+        conditions.append("to_number = :to")
+    if criteria.origin is not None:
+        conditions.append("origin_number = :origin")
+    if criteria.state is not None:
+        conditions.append("state = :state")
+        if criteria.state != "sent":
+            conditions.append("state <> 'sent'")  # spelled out, so that the partial index serves
+    if criteria.direction is not None:
+        conditions.append("direction = :direction")
+        if criteria.direction == "inbound":
+            conditions.append("direction = 'inbound'")
+    if criteria.q is not None:
+        values["pattern"] = "%" + criteria.q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        conditions.append("body LIKE :pattern ESCAPE '\\'")
+    # Ids and seq have the same order, and seq is what the indexes end in.
+    if criteria.after is not None:
+        conditions.append("seq > coalesce((SELECT seq FROM messages WHERE id <= :after ORDER BY id DESC LIMIT 1), 0)")
+    if criteria.before is not None:
+        conditions.append(
+            "seq < coalesce((SELECT seq FROM messages WHERE id >= :before ORDER BY id LIMIT 1), 9223372036854775807)"
+        )
+    where = " AND ".join(conditions)
+    if criteria.phone is None:
+        matching = f"SELECT seq FROM messages WHERE {where} ORDER BY seq DESC LIMIT :limit OFFSET :offset"
+    else:
+        # One look-up for each side, so that each has its index.
+        arm = f"SELECT seq FROM messages WHERE {where} AND {{}} = :phone ORDER BY seq DESC LIMIT :limit + :offset"
+        matching = (
+            f"SELECT seq FROM (SELECT seq FROM ({arm.format('to_number')})"
+            f" UNION SELECT seq FROM ({arm.format('origin_number')}))"
+            " ORDER BY seq DESC LIMIT :limit OFFSET :offset"
+        )
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM messages WHERE seq IN ({matching}) ORDER BY seq DESC",  # noqa: S608
+        values,
+    )
+    return [Message._make(row) for row in rows]
+
+
+def _skip_stretches(connection: sqlite3.Connection, *, account_id: int, offset: int) -> tuple[int, int]:
+    """Return the seq below which to begin, and how many messages are still to be skipped from there."""
+    below = 1 << 62
+    for bits in (16, 10):
+        row = connection.execute(
+            "SELECT stretch, total - messages FROM ("
+            "  SELECT stretch, messages, sum(messages) OVER (ORDER BY stretch DESC) AS total FROM message_counts"
+            "  WHERE account_id = :account_id AND bits = :bits AND stretch < :below"
+            ") WHERE total > :offset LIMIT 1",
+            {"account_id": account_id, "bits": bits, "below": ((below - 1) >> bits) + 1, "offset": offset},
+        ).fetchone()
+        if row is None:  # fewer messages than that
+            break
+        below, offset = (row[0] + 1) << bits, offset - row[1]
+    return below, offset
+
+
+def update_waiting_message(connection: sqlite3.Connection, *, message: Message) -> None:
+    """Write what may change while a message waits for its time: body, recipient and times."""
+    connection.execute(
+        "UPDATE messages SET body = :body, to_number = :to_number, to_country = :to_country,"
+        " to_carrier = :to_carrier, send_at = :send_at, due_at = :due_at, expires_at = :expires_at WHERE id = :id",
+        message._asdict(),
+    )
+
+
+def delete_message(connection: sqlite3.Connection, *, message_id: str) -> None:
+    """Remove a message."""
+    connection.execute("DELETE FROM messages WHERE id = :id", {"id": message_id})
+
+
+# Delivery
+
+
+def next_due_at(connection: sqlite3.Connection) -> str | None:
+    """Return when the dispatcher has to turn to a message next; None where none waits."""
+    row = connection.execute(
+        "SELECT due_at FROM messages WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1"
+    ).fetchone()
+    return row[0] if row else None
+
+
+def list_due_messages(connection: sqlite3.Connection, *, now: str, limit: int) -> list[Message]:
+    """Return messages whose time has come, the longest waiting first."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM messages WHERE due_at <= :now ORDER BY due_at LIMIT :limit",  # noqa: S608
+        {"now": now, "limit": limit},
+    )
+    return [Message._make(row) for row in rows]
+
+
+def lease_messages(connection: sqlite3.Connection, *, ids: Iterable[str], now: str, until: str) -> None:
+    """Note that messages are being handed to the gateway: nobody else turns to them until the lease ends."""
+    connection.execute(
+        "UPDATE messages SET attempts = attempts + 1, submitted_at = :now, due_at = :until"
+        " WHERE id IN (SELECT value FROM json_each(:ids))",
+        {"ids": json.dumps(list(ids)), "now": now, "until": until},
+    )
+
+
+# What follows records what became of an attempt. `attempts` is the fence: where someone else has
+# leased the message since, the late report is dropped.
+
+
+class Attempt(NamedTuple):
+    """A message and which of its attempts is meant."""
+
+    message_id: str
+    attempts: int
+
+
+_FENCE = (
+    " FROM json_each(:attempts) AS reported WHERE messages.id = reported.value ->> 0"
+    " AND messages.attempts = reported.value ->> 1 AND messages.state = 'unconfirmed'"
+)
+
+
+def mark_sent(connection: sqlite3.Connection, *, attempts: Sequence[Attempt], now: str) -> None:
+    """Record that the gateway took messages."""
+    connection.execute(
+        "UPDATE messages SET state = 'sent', finished_at = :now, due_at = NULL, submitted_at = NULL" + _FENCE,
+        {"attempts": json.dumps(attempts), "now": now},
+    )
+
+
+def mark_error(connection: sqlite3.Connection, *, attempts: Sequence[Attempt], error_type: str, now: str) -> None:
+    """Record that messages have failed for good."""
+    connection.execute(
+        "UPDATE messages SET state = 'error', error_type = :error_type, finished_at = :now, due_at = NULL,"
+        " submitted_at = NULL" + _FENCE,
+        {"attempts": json.dumps(attempts), "error_type": error_type, "now": now},
+    )
+
+
+def reschedule(connection: sqlite3.Connection, *, attempt: Attempt, due_at: str) -> None:
+    """Record that a message was surely not sent, and when to try again."""
+    connection.execute(
+        "UPDATE messages SET due_at = :due_at, submitted_at = NULL" + _FENCE,
+        {"attempts": json.dumps([attempt]), "due_at": due_at},
+    )
+
+
+def give_back(connection: sqlite3.Connection, *, attempts: Sequence[Attempt], now: str) -> None:
+    """Undo the lease of messages that were not handed to the gateway after all."""
+    connection.execute(
+        "UPDATE messages SET due_at = :now, submitted_at = NULL, attempts = messages.attempts - 1" + _FENCE,
+        {"attempts": json.dumps(attempts), "now": now},
+    )
+
+
+def await_validity(connection: sqlite3.Connection, *, attempts: Sequence[Attempt]) -> None:
+    """Record that nobody knows whether messages were sent: let them wait for the end of their validity."""
+    connection.execute(
+        "UPDATE messages SET due_at = expires_at" + _FENCE,
+        {"attempts": json.dumps(attempts)},
+    )
+
+
+# Idempotency keys
+
+
+def get_answer(connection: sqlite3.Connection, *, account_id: int, key: str, since: str) -> Answer | None:
+    """Return the first answer to a key, given since a time."""
+    row = connection.execute(
+        "SELECT request_hash, status, answer FROM idempotency_keys"
+        " WHERE account_id = :account_id AND key = :key AND created_at > :since",
+        {"account_id": account_id, "key": key, "since": since},
+    ).fetchone()
+    return Answer._make(row) if row else None
+
+
+def put_answer(connection: sqlite3.Connection, *, account_id: int, key: str, answer: Answer, now: str) -> None:
+    """Keep the first answer to a key, over one that has run out."""
+    connection.execute(
+        "INSERT OR REPLACE INTO idempotency_keys (account_id, key, request_hash, status, answer, created_at)"
+        " VALUES (:account_id, :key, :request_hash, :status, :answer, :now)",
+        {"account_id": account_id, "key": key, "now": now, **answer._asdict()},
+    )
+
+
+def delete_answers(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
+    """Remove answers that have run out, at most `limit`; return how many."""
+    return connection.execute(
+        "DELETE FROM idempotency_keys WHERE (account_id, key) IN"
+        " (SELECT account_id, key FROM idempotency_keys WHERE created_at <= :until LIMIT :limit)",
+        {"until": until, "limit": limit},
+    ).rowcount
