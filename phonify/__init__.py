@@ -85,7 +85,7 @@ def create_app(
 
 def _authenticate() -> Response | None:
     """Ask for a key under /v1 and /sandbox, also where there is nothing: an unknown path tells nobody anything."""
-    if request.path.partition("/")[2].partition("/")[0] in ("v1", "sandbox"):
+    if f"{request.path}/".startswith(("/v1/", "/sandbox/")):
         refusal: Response | None = require_key()
         return refusal
     return None

@@ -24,6 +24,7 @@ from .store import Attempt, Message
 logger = logging.getLogger(__name__)
 
 BATCH = 100  # messages leased at once
+GATHER = 0.005  # seconds
 FIRST_RETRY = 1.0  # seconds; doubled with each attempt
 LAST_RETRY = 600.0
 LONGEST_NAP = 1.0
@@ -104,6 +105,8 @@ class Dispatcher:
             leased = self._record_and_lease()
             self._send_all(leased)
             delivered += len(leased)
+            if 0 < len(leased) < BATCH:
+                time.sleep(GATHER)
         return delivered
 
     def _is_due(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 _FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-_COUNTER_BITS = 12
+_FRACTION_BITS = 12
 
 
 def is_message_id(text: str) -> bool:
@@ -14,20 +14,20 @@ def is_message_id(text: str) -> bool:
     return _FORM.fullmatch(text) is not None
 
 
-def generate_ids(now: datetime, after: str | None) -> Iterator[str]:
+def generate_ids(now: datetime, after: str | None = None) -> Iterator[str]:
     """Yield ids, each greater than the one before and than `after`, even where the clock went back.
 
-    The 12 bits behind the milliseconds are a counter (RFC 9562 section 6.2, method 1), so that
-    many ids of one millisecond keep their order; 62 bits of each id are random.
+    The 12 bits behind the milliseconds go on with fractions of them (RFC 9562 section 6.2, method
+    3), counted up for each id, so that ids of one millisecond keep their order; 62 bits are random.
     """
-    ticks = int(now.timestamp() * 1000) << _COUNTER_BITS
+    ticks = int(now.timestamp() * (1000 << _FRACTION_BITS))
     if after is not None:
         digits = after.replace("-", "")
-        last = (int(digits[:12], 16) << _COUNTER_BITS) | int(digits[13:16], 16)
+        last = (int(digits[:12], 16) << _FRACTION_BITS) | int(digits[13:16], 16)
         ticks = max(ticks, last + 1)
     while True:
-        milliseconds, counter = divmod(ticks, 1 << _COUNTER_BITS)
-        value = (milliseconds << 80) | (0x7000 | counter) << 64 | 0b10 << 62 | secrets.randbits(62)
+        milliseconds, fraction = divmod(ticks, 1 << _FRACTION_BITS)
+        value = (milliseconds << 80) | (0x7000 | fraction) << 64 | 0b10 << 62 | secrets.randbits(62)
         digits = f"{value:032x}"
         yield f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
         ticks += 1

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from sqlite3 import Connection
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from . import store
 from .clock import Clock, format_time
-from .db import Database
+from .db import Database, atomic
 from .errors import Conflict, Fault, NotFound, Refused, TooManyWaiting
 from .gateways.base import Gateway, Rejected
 from .ids import generate_ids
@@ -51,8 +51,11 @@ class _Draft:
     body: str
     origin: Number
     send_at: datetime | None
-    idempotency: Idempotency | None
     refusals: dict[int, str]  # index of the recipient to the error type
+
+
+def _join(accepted: Sequence[Accepted]) -> list[Message]:
+    return [message for one in accepted for message in one.messages]
 
 
 class Messaging:
@@ -89,9 +92,9 @@ class Messaging:
         A recipient that the gateway refuses at once has its message stored in state `error` and a
         fault in the result.
         """
-        draft = self._draft(account, recipients, body, origin, send_at, None)
-        result: tuple[Accepted, None] = self._database.write_batched(self._store_drafts, draft)
-        return result[0]
+        draft = self._draft(account, recipients, body, origin, send_at)
+        accepted: Accepted = self._database.write_batched(self._store_drafts, draft)
+        return accepted
 
     def accept_once(
         self,
@@ -102,15 +105,30 @@ class Messaging:
         body: str,
         origin: Number | None = None,
         send_at: datetime | None = None,
-    ) -> tuple[Accepted | None, Answer]:
-        """Like `accept`, unless the key was used within 24 hours; return the first answer in both cases.
+    ) -> tuple[Answer, bool]:
+        """Like `accept`, unless the key was used within 24 hours; return the first answer, and whether it is new.
 
-        Nothing was accepted (None) where the answer is an earlier one. Raises Conflict where the key
-        was used with another request.
+        Raises Conflict where the key was used with another request.
         """
-        draft = self._draft(account, recipients, body, origin, send_at, idempotency)
-        result: tuple[Accepted | None, Answer] = self._database.write_batched(self._store_drafts, draft)
-        return result
+        draft = self._draft(account, recipients, body, origin, send_at)
+
+        def work(connection: Connection) -> tuple[Answer, bool]:
+            now = self._clock.now()
+            earlier = store.get_answer(
+                connection, account_id=account.id, key=idempotency.key, since=format_time(now - IDEMPOTENCY_PERIOD)
+            )
+            if earlier is not None:
+                if earlier.request_hash != idempotency.request_hash:
+                    raise Conflict([Fault("idempotency_key_reused")])
+                return earlier, False
+            (accepted,) = self._store_drafts(connection, [draft])
+            answer = Answer(idempotency.request_hash, *idempotency.render(accepted))
+            store.put_answer(
+                connection, account_id=account.id, key=idempotency.key, answer=answer, now=format_time(now)
+            )
+            return answer, True
+
+        return self._database.write(work)
 
     def _draft(
         self,
@@ -119,7 +137,6 @@ class Messaging:
         body: str,
         origin: Number | None,
         send_at: datetime | None,
-        idempotency: Idempotency | None,
     ) -> _Draft:
         refusals = {}
         for index, recipient in enumerate(recipients):
@@ -128,35 +145,31 @@ class Messaging:
             except Rejected as rejected:
                 refusals[index] = rejected.error_type
         origin = origin or parse_originator(account.origin or self._origin)
-        return _Draft(account, recipients, body, origin, send_at, idempotency, refusals)
+        return _Draft(account, recipients, body, origin, send_at, refusals)
 
-    def _store_drafts(
-        self, connection: Connection, drafts: Sequence[_Draft]
-    ) -> list[tuple[Accepted | None, Answer | None] | Conflict]:
+    @atomic
+    def _store_drafts(self, connection: Connection, drafts: Sequence[_Draft]) -> list[Accepted]:
         """Write what several requests send, in one go. Opt-outs and quotas are to be judged here."""
         now = self._clock.now()
-        ids = generate_ids(now, after=store.get_last_message_id(connection))
-        outcomes: list[tuple[Accepted | None, Answer | None] | Conflict] = []
-        messages: list[Message] = []
-        for draft in drafts:
-            if draft.idempotency is not None:
-                earlier = self._find_answer(connection, draft, now)
-                if earlier is not None:
-                    same = earlier.request_hash == draft.idempotency.request_hash
-                    outcomes.append((None, earlier) if same else Conflict([Fault("idempotency_key_reused")]))
-                    continue
-            accepted = Accepted(
+        accepted = self._compose_all(drafts, generate_ids(now), now)
+        if not store.insert_messages(connection, messages=_join(accepted)):
+            # The clock went back, or does not go at all: go on from the last id.
+            ids = generate_ids(now, after=store.get_last_message_id(connection))
+            accepted = self._compose_all(drafts, ids, now)
+            store.insert_messages(connection, messages=_join(accepted))
+        return accepted
+
+    def _compose_all(self, drafts: Sequence[_Draft], ids: Iterator[str], now: datetime) -> list[Accepted]:
+        return [
+            Accepted(
                 messages=[
                     self._compose(draft, recipient, next(ids), now, draft.refusals.get(index))
                     for index, recipient in enumerate(draft.recipients)
                 ],
                 faults=[Fault(type_, draft.recipients[index].param) for index, type_ in draft.refusals.items()],
             )
-            messages += accepted.messages
-            answer = self._keep_answer(connection, draft, accepted, now) if draft.idempotency else None
-            outcomes.append((accepted, answer))
-        store.insert_messages(connection, messages=messages)
-        return outcomes
+            for draft in drafts
+        ]
 
     def _compose(
         self, draft: _Draft, recipient: Recipient, message_id: str, now: datetime, refusal: str | None
@@ -193,23 +206,6 @@ class Messaging:
         except OverflowError:
             expires_at = datetime.max.replace(tzinfo=UTC)
         return format_time(due), format_time(expires_at)
-
-    def _find_answer(self, connection: Connection, draft: _Draft, now: datetime) -> Answer | None:
-        assert draft.idempotency is not None  # noqa: S101 - for the type checker
-        return store.get_answer(
-            connection,
-            account_id=draft.account.id,
-            key=draft.idempotency.key,
-            since=format_time(now - IDEMPOTENCY_PERIOD),
-        )
-
-    def _keep_answer(self, connection: Connection, draft: _Draft, accepted: Accepted, now: datetime) -> Answer:
-        assert draft.idempotency is not None  # noqa: S101 - for the type checker
-        answer = Answer(draft.idempotency.request_hash, *draft.idempotency.render(accepted))
-        store.put_answer(
-            connection, account_id=draft.account.id, key=draft.idempotency.key, answer=answer, now=format_time(now)
-        )
-        return answer
 
     def receive(self, account: Account, *, sender: Number, to: Number, body: str) -> Message:
         """Store a message that came from a phone."""

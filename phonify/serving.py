@@ -65,13 +65,16 @@ class _Discarded:
 
 
 class Worker(ThreadWorker):
-    """gunicorn's worker with threads, whose errors are JSON and whose waiting requests end with it."""
+    """gunicorn's worker with threads; one of a server's workers delivers messages instead of serving.
 
-    slot = 0  # which of the server's sockets it accepts from
-    dispatcher: threading.Thread | None = None
+    That one being a process of its own, delivery does not compete with requests for the interpreter
+    lock while it holds the database, and gunicorn replaces it if it should die.
+    """
+
+    slot = 0  # which of the server's sockets it accepts from; past the last one, it delivers
 
     def runtime(self) -> Runtime | None:
-        """Return the runtime of the app that is served."""
+        """Return the runtime of the app that is served; None where that is not Phonify."""
         runtime: Runtime | None = self.app.callable.extensions.get("phonify")
         return runtime
 
@@ -80,6 +83,30 @@ class Worker(ThreadWorker):
         runtime = self.runtime()
         if runtime is not None:
             runtime.database.stopping = True
+
+    def run(self) -> None:
+        """Serve, or deliver."""
+        if self.sockets:
+            super().run()
+        else:
+            self.deliver()
+
+    def deliver(self) -> None:
+        """Run the dispatcher until this worker is to stop."""
+        runtime = self.runtime()
+        loop = runtime.make_dispatcher().run if runtime is not None else self.idle
+        dispatcher = threading.Thread(target=loop, name="dispatcher", daemon=True)
+        dispatcher.start()
+        while self.alive and dispatcher.is_alive() and self.is_parent_alive():
+            self.notify()
+            dispatcher.join(1.0)
+        self.announce_stop()
+        dispatcher.join(self.cfg.graceful_timeout)
+
+    def idle(self) -> None:
+        """Do nothing until this worker is to stop."""
+        while self.alive:
+            time.sleep(0.5)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to stop: a signal handler, so it only sets flags."""
@@ -108,27 +135,14 @@ class Worker(ThreadWorker):
             self.log.debug("the client was gone before it could be told")
 
 
-def _choose_socket(arbiter: Arbiter, worker: Worker) -> None:
-    """Give a new worker the socket that has the fewest workers."""
+def _choose_slot(arbiter: Arbiter, worker: Worker) -> None:
+    """Give a new worker the slot that has the fewest workers."""
     taken = Counter(other.slot for other in arbiter.WORKERS.values())
-    worker.slot = min(range(len(arbiter.LISTENERS)), key=lambda slot: taken[slot])
+    worker.slot = min(range(len(arbiter.LISTENERS) + 1), key=lambda slot: taken[slot])
 
 
-def _take_socket(_arbiter: Arbiter, worker: Worker) -> None:
-    worker.sockets = [worker.sockets[worker.slot]]
-
-
-def _start_dispatcher(worker: Worker) -> None:
-    runtime = worker.runtime()
-    if runtime is not None:
-        worker.dispatcher = threading.Thread(target=runtime.make_dispatcher().run, name="dispatcher", daemon=True)
-        worker.dispatcher.start()
-
-
-def _stop_dispatcher(_arbiter: Arbiter, worker: Worker) -> None:
-    if worker.dispatcher is not None and worker.pid == os.getpid():
-        worker.announce_stop()
-        worker.dispatcher.join(worker.cfg.graceful_timeout)
+def _take_slot(_arbiter: Arbiter, worker: Worker) -> None:
+    worker.sockets = worker.sockets[worker.slot : worker.slot + 1]
 
 
 class Server(BaseApplication):
@@ -150,7 +164,7 @@ class Server(BaseApplication):
         settings = self._settings
         for name, value in {
             "bind": [f"fd://{sock.detach()}" for sock in self._sockets],
-            "workers": settings.workers,
+            "workers": settings.workers + 1,  # and one that delivers
             "threads": settings.threads,
             "worker_class": Worker,
             "logger_class": AccessLogger,
@@ -162,10 +176,8 @@ class Server(BaseApplication):
             "limit_request_line": 8190,
             "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108
             "control_socket_disable": True,
-            "pre_fork": _choose_socket,
-            "post_fork": _take_socket,
-            "post_worker_init": _start_dispatcher,
-            "worker_exit": _stop_dispatcher,
+            "pre_fork": _choose_slot,
+            "post_fork": _take_slot,
         }.items():
             self.cfg.set(name, value)
 

@@ -189,14 +189,33 @@ def get_last_message_id(connection: sqlite3.Connection) -> str | None:
 @cache
 def _insert_messages_sql(rows: int) -> str:
     row = f"({', '.join('?' * len(Message._fields))})"
-    return f"INSERT INTO messages ({_COLUMNS}) VALUES {', '.join([row] * rows)}"  # noqa: S608
+    return (
+        f"INSERT INTO messages ({_COLUMNS}) SELECT * FROM (VALUES {', '.join([row] * rows)})"  # noqa: S608
+        " WHERE ? > coalesce((SELECT max(id) FROM messages), '')"
+    )
 
 
-def insert_messages(connection: sqlite3.Connection, *, messages: Sequence[Message]) -> None:
-    """Add messages, in as few statements as there can be: each one costs the interpreter lock twice."""
-    for start in range(0, len(messages), _ROWS_PER_INSERT):
-        chunk = messages[start : start + _ROWS_PER_INSERT]
-        connection.execute(_insert_messages_sql(len(chunk)), [value for message in chunk for value in message])
+def insert_messages(connection: sqlite3.Connection, *, messages: Sequence[Message]) -> bool:
+    """Add messages whose ids ascend, all or none; False where the first id is not greater than all there are.
+
+    One statement where it can be, for the sake of `db.atomic`; else a savepoint.
+    """
+    if len(messages) <= _ROWS_PER_INSERT:
+        return _insert_chunk(connection, messages)
+    connection.execute("SAVEPOINT insert_messages")
+    chunks = (messages[start : start + _ROWS_PER_INSERT] for start in range(0, len(messages), _ROWS_PER_INSERT))
+    # The first chunk that does not fit is the first of all: nothing has been added then.
+    done = all(_insert_chunk(connection, chunk) for chunk in chunks)
+    connection.execute("RELEASE insert_messages")
+    return done
+
+
+def _insert_chunk(connection: sqlite3.Connection, messages: Sequence[Message]) -> bool:
+    if not messages:
+        return True
+    values = [value for message in messages for value in message]
+    values.append(messages[0].id)
+    return connection.execute(_insert_messages_sql(len(messages)), values).rowcount > 0
 
 
 def get_message(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> Message | None:

@@ -38,15 +38,16 @@ def read_query() -> Arguments:
 
 
 def _read_body() -> Arguments:
-    if request.mimetype == "multipart/form-data":
+    mimetype = request.mimetype
+    if mimetype == "multipart/form-data":
         return _collect(_read_multipart())
     data = request.get_data(cache=False)
     if not data:
         return {}
-    if request.mimetype == "application/x-www-form-urlencoded":
-        return _collect(_parse(data))
-    if request.is_json:
+    if mimetype == "application/json" or request.is_json:
         return _read_json(data)
+    if mimetype == "application/x-www-form-urlencoded":
+        return _collect(_parse(data))
     raise UnsupportedMediaType
 
 

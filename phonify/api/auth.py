@@ -1,7 +1,11 @@
 """Who is asking: the API key as the username of HTTP Basic, or as the argument `api_key`."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from flask import Response, jsonify, request
 from flask_httpauth import HTTPBasicAuth
+from werkzeug.datastructures import Authorization
 from werkzeug.exceptions import UnsupportedMediaType
 
 from .. import accounts
@@ -9,18 +13,32 @@ from ..errors import Fault, InvalidRequest
 from ..runtime import get_runtime
 from ..store import Account
 from .arguments import read_arguments, read_query
+F = TypeVar("F", bound=Callable[..., Any])
 
-auth = HTTPBasicAuth(realm="Phonify")
+
+class KeyAuth(HTTPBasicAuth):  # type: ignore[misc]
+    """HTTP Basic with the key as the username; without an Authorization header, the argument `api_key`."""
+
+    def get_auth(self) -> Authorization | None:
+        """Return the request's credentials. Where there is an Authorization header, it decides alone."""
+        header = request.headers.get("Authorization")
+        if header is not None:
+            given = Authorization.from_header(header)
+            return given if given is not None and given.type == "basic" else None
+        key = _find_key_argument()
+        return Authorization("basic", {"username": key, "password": ""}) if key else None
+
+    def ensure_sync(self, f: F) -> F:
+        """Return a function as it is: none of ours is a coroutine."""
+        return f
+
+
+auth = KeyAuth(realm="Phonify")
 
 
 @auth.verify_password  # type: ignore[untyped-decorator]
-def verify_key(username: str, _password: str) -> Account | None:
-    """Return the account of the request's key. Where there is an Authorization header, it decides alone."""
-    if "Authorization" in request.headers:
-        scheme = request.headers["Authorization"].partition(" ")[0]
-        key = username if scheme.lower() == "basic" else None
-    else:
-        key = _find_key_argument()
+def verify_key(key: str, _password: str) -> Account | None:
+    """Return the account that a key belongs to."""
     return accounts.find_account_by_key(get_runtime().database, key) if key else None
 
 

@@ -5,7 +5,7 @@ import json
 import re
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request, url_for
+from flask import Blueprint, Response, request
 
 from ..errors import Fault, InvalidRequest
 from ..messaging import Accepted, Idempotency
@@ -20,6 +20,7 @@ bp = Blueprint("messages", __name__, url_prefix="/v1/messages")
 _SEND = SendSchema()
 _CHANGE = ChangeSchema()
 _LIST = ListSchema()
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
 
 
@@ -37,10 +38,10 @@ def send_message() -> Response:
         raise InvalidRequest([Fault("invalid_idempotency_key", "Idempotency-Key")])
     fingerprint = json.dumps(describe_request({"to": recipients, **arguments}))
     idempotency = Idempotency(key, hashlib.sha256(fingerprint.encode()).hexdigest(), render_accepted)
-    new, first = messaging.accept_once(current_account(), idempotency, recipients=recipients, **arguments)
+    first, new = messaging.accept_once(current_account(), idempotency, recipients=recipients, **arguments)
     ids = [message["id"] for message in json.loads(first.answer)["messages"]]
     response = _answer(first.status, first.answer, ids=ids)
-    if new is None:
+    if not new:
         response.headers["Idempotent-Replayed"] = "true"
     return response
 
@@ -89,11 +90,11 @@ def render_accepted(accepted: Accepted) -> tuple[int, str]:
         answer["message"] = shown[0]
     if accepted.faults:
         answer["errors"] = [fault.to_dict() for fault in accepted.faults]
-    return 402 if accepted.faults else 201, current_app.json.dumps(answer)
+    return 402 if accepted.faults else 201, _ENCODER.encode(answer)
 
 
 def _answer(status: int, answer: str, *, ids: list[str]) -> Response:
     response = Response(answer, status, mimetype="application/json")
     if status == 201 and len(ids) == 1:
-        response.headers["Location"] = url_for(".get_message", message_id=ids[0])
+        response.headers["Location"] = f"{bp.url_prefix}/{ids[0]}"
     return response
