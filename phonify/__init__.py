@@ -4,9 +4,11 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
+
+from werkzeug.datastructures import Headers
 
 from . import accounts, sandbox
 from .access_log import install_key_filter
@@ -24,10 +26,21 @@ from .gateways.base import Gateway
 from .messaging import Messaging
 from .runtime import Runtime
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 logger = logging.getLogger(__name__)
 
 MAX_CONTENT_LENGTH = 256 * 1024  # bytes
 SCHEMA = Path(__file__).parent.parent / "schema.sql"
+
+
+class FinishedResponse(Response):
+    """A response whose headers go out as the view made them: they are complete, Location included."""
+
+    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
+        """Return the headers."""
+        return self.headers
 
 
 def create_app(
@@ -57,6 +70,7 @@ def create_app(
         MAX_FORM_PARTS=MAX_FIELDS,
         PROVIDE_AUTOMATIC_OPTIONS=False,
     )
+    app.response_class = FinishedResponse
     app.json.sort_keys = False  # type: ignore[attr-defined]
     # A redirect to the address with or without a slash would be HTML.
     app.url_map.strict_slashes = False
@@ -66,6 +80,7 @@ def create_app(
         clock=clock,
         database=database,
         gateway=gateway,
+        keys=accounts.KeyRing(database, clock),
         messaging=Messaging(
             database,
             gateway,

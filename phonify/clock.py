@@ -28,8 +28,8 @@ class SystemClock:
 
 
 def format_time(moment: datetime) -> str:
-    """Write an aware time as the store and the API have it: `2026-01-31T09:30:00.000Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    """Write a time in UTC as the store and the API have it: `2026-01-31T09:30:00.000Z`."""
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def parse_time(text: str) -> datetime:

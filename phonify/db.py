@@ -8,8 +8,10 @@ and is unfair.
 """
 
 import fcntl
+import mmap
 import os
 import sqlite3
+import struct
 import threading
 import time
 from collections import deque
@@ -27,6 +29,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT = 5.0  # seconds
 POLL_INTERVAL = 0.01  # seconds between looks for commits; a look costs microseconds
+_COUNTER = struct.Struct("=Q")
 _APPLICATION_ID = 0x50484F4E  # "PHON", in the header of the file
 _OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 
@@ -93,6 +96,7 @@ class Database:
         self._writing = threading.Lock()
         self._writer: sqlite3.Connection | None = None
         self._lock_file: int | None = None
+        self._shared: mmap.mmap | None = None
 
     def close(self) -> None:
         """Close all idle connections and the lock file."""
@@ -105,6 +109,31 @@ class Database:
             if self._lock_file is not None:
                 os.close(self._lock_file)
                 self._lock_file = None
+            if self._shared is not None:
+                self._shared.close()
+                self._shared = None
+
+    # Caching
+
+    @property
+    def generation(self) -> int:
+        """A number that is the same as long as what may be cached of the database is; reading it is nearly free.
+
+        It lies in the lock file, in memory that all processes share.
+        """
+        if self._shared is None:
+            with self._writing, self._locked():
+                pass
+        assert self._shared is not None  # noqa: S101 - opened with the lock file
+        (number,) = _COUNTER.unpack(self._shared[: _COUNTER.size])
+        return int(number)
+
+    def advance_generation(self) -> None:
+        """Tell all processes that what they have cached is out of date; to be called after the commit."""
+        with self._writing, self._locked():
+            assert self._shared is not None  # noqa: S101 - opened with the lock file
+            (number,) = _COUNTER.unpack(self._shared[: _COUNTER.size])
+            self._shared[: _COUNTER.size] = _COUNTER.pack((number + 1) % 2**64)
 
     # Reading
 
@@ -223,7 +252,8 @@ class Database:
             self._writer = self._connect()
         try:
             if self._lock_file is None:
-                self._lock_file = os.open(f"{self.path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                self._open_lock_file()
+            assert self._lock_file is not None  # noqa: S101 - for the type checker
             fcntl.flock(self._lock_file, fcntl.LOCK_EX)
         except OSError as error:
             raise StoreUnavailable from error
@@ -231,6 +261,13 @@ class Database:
             yield self._writer
         finally:
             fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+
+    def _open_lock_file(self) -> None:
+        descriptor = os.open(f"{self.path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if os.fstat(descriptor).st_size < _COUNTER.size:
+            os.ftruncate(descriptor, _COUNTER.size)
+        self._shared = mmap.mmap(descriptor, _COUNTER.size)
+        self._lock_file = descriptor
 
     def _connect(self) -> sqlite3.Connection:
         try:

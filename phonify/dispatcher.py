@@ -24,7 +24,7 @@ from .store import Attempt, Message
 logger = logging.getLogger(__name__)
 
 BATCH = 100  # messages leased at once
-GATHER = 0.005  # seconds
+GATHER = 0.02  # seconds
 FIRST_RETRY = 1.0  # seconds; doubled with each attempt
 LAST_RETRY = 600.0
 LONGEST_NAP = 1.0
@@ -102,10 +102,12 @@ class Dispatcher:
         """Deliver all messages that are due now; return how many were handed to the gateway."""
         delivered = 0
         while self._outcomes or self._is_due():
+            flows = bool(self._outcomes)
             leased = self._record_and_lease()
             self._send_all(leased)
             delivered += len(leased)
-            if 0 < len(leased) < BATCH:
+            if flows and 0 < len(leased) < BATCH:
+                # More come all the time: fewer, larger transactions leave the database to those who send.
                 time.sleep(GATHER)
         return delivered
 

@@ -160,43 +160,44 @@ class Messaging:
         return accepted
 
     def _compose_all(self, drafts: Sequence[_Draft], ids: Iterator[str], now: datetime) -> list[Accepted]:
-        return [
-            Accepted(
-                messages=[
-                    self._compose(draft, recipient, next(ids), now, draft.refusals.get(index))
-                    for index, recipient in enumerate(draft.recipients)
-                ],
-                faults=[Fault(type_, draft.recipients[index].param) for index, type_ in draft.refusals.items()],
-            )
-            for draft in drafts
-        ]
+        at_once = (format_time(now), *self._timetable(now, None))
+        return [self._compose(draft, ids, now, at_once) for draft in drafts]
 
     def _compose(
-        self, draft: _Draft, recipient: Recipient, message_id: str, now: datetime, refusal: str | None
-    ) -> Message:
-        created_at = format_time(now)
-        due, expires_at = self._timetable(now, draft.send_at)
-        return Message(
-            id=message_id,
-            account_id=draft.account.id,
-            direction="outbound",
-            body=draft.body,
-            origin_number=draft.origin.number,
-            origin_country=draft.origin.country,
-            origin_carrier=draft.origin.carrier,
-            to_number=recipient.number.number,
-            to_country=recipient.number.country,
-            to_carrier=recipient.number.carrier,
-            state="error" if refusal else "unconfirmed",
-            error_type=refusal,
-            created_at=created_at,
-            send_at=format_time(draft.send_at) if draft.send_at else None,
-            due_at=None if refusal else due,
-            expires_at=expires_at,
-            attempts=0,
-            submitted_at=None,
-            finished_at=created_at if refusal else None,
-        )
+        self, draft: _Draft, ids: Iterator[str], now: datetime, at_once: tuple[str, str, str]
+    ) -> Accepted:
+        """Return the messages of a draft; `at_once` are the times of one that is not scheduled."""
+        created_at, due_at, expires_at = at_once
+        if draft.send_at is not None:
+            due_at, expires_at = self._timetable(now, draft.send_at)
+        messages = []
+        for index, ((to_number, to_country, to_carrier), _) in enumerate(draft.recipients):
+            refusal = draft.refusals.get(index)
+            messages.append(
+                Message(
+                    id=next(ids),
+                    account_id=draft.account.id,
+                    direction="outbound",
+                    body=draft.body,
+                    origin_number=draft.origin.number,
+                    origin_country=draft.origin.country,
+                    origin_carrier=draft.origin.carrier,
+                    to_number=to_number,
+                    to_country=to_country,
+                    to_carrier=to_carrier,
+                    state="error" if refusal else "unconfirmed",
+                    error_type=refusal,
+                    created_at=created_at,
+                    send_at=format_time(draft.send_at) if draft.send_at else None,
+                    due_at=None if refusal else due_at,
+                    expires_at=expires_at,
+                    attempts=0,
+                    submitted_at=None,
+                    finished_at=created_at if refusal else None,
+                )
+            )
+        faults = [Fault(type_, draft.recipients[index].param) for index, type_ in draft.refusals.items()]
+        return Accepted(messages, faults)
 
     def _timetable(self, now: datetime, send_at: datetime | None) -> tuple[str, str]:
         """Return when a message is due and when its validity ends."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from flask import current_app
 
+from .accounts import KeyRing
 from .clock import Clock
 from .config import Settings
 from .db import Database
@@ -20,6 +21,7 @@ class Runtime:
     clock: Clock
     database: Database
     gateway: Gateway
+    keys: KeyRing
     messaging: Messaging
 
     def make_dispatcher(self) -> Dispatcher:

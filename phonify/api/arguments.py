@@ -26,15 +26,16 @@ def read_arguments() -> Arguments:
     an argument not given. Raises InvalidRequest for what can't be read, UnsupportedMediaType and
     RequestEntityTooLarge.
     """
-    if "arguments" not in g:
-        g.arguments = {**read_query(), **_read_body()}
-    arguments: Arguments = g.arguments
+    arguments: Arguments | None = g.get("arguments")
+    if arguments is None:
+        g.arguments = arguments = {**read_query(), **_read_body()}
     return arguments
 
 
 def read_query() -> Arguments:
     """Return the arguments of the query string alone."""
-    return _collect(_parse(request.query_string)) if request.query_string else {}
+    query = request.query_string
+    return _collect(_parse(query)) if query else {}
 
 
 def _read_body() -> Arguments:

@@ -8,7 +8,6 @@ from flask_httpauth import HTTPBasicAuth
 from werkzeug.datastructures import Authorization
 from werkzeug.exceptions import UnsupportedMediaType
 
-from .. import accounts
 from ..errors import Fault, InvalidRequest
 from ..runtime import get_runtime
 from ..store import Account
@@ -39,7 +38,7 @@ auth = KeyAuth(realm="Phonify")
 @auth.verify_password  # type: ignore[untyped-decorator]
 def verify_key(key: str, _password: str) -> Account | None:
     """Return the account that a key belongs to."""
-    return accounts.find_account_by_key(get_runtime().database, key) if key else None
+    return get_runtime().keys.find_account(key) if key else None
 
 
 def _find_key_argument() -> str | None:

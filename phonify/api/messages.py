@@ -5,7 +5,7 @@ import json
 import re
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 
 from ..errors import Fault, InvalidRequest
 from ..messaging import Accepted, Idempotency
@@ -94,7 +94,7 @@ def render_accepted(accepted: Accepted) -> tuple[int, str]:
 
 
 def _answer(status: int, answer: str, *, ids: list[str]) -> Response:
-    response = Response(answer, status, mimetype="application/json")
+    response = current_app.response_class(answer, status, mimetype="application/json")
     if status == 201 and len(ids) == 1:
         response.headers["Location"] = f"{bp.url_prefix}/{ids[0]}"
     return response
