@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
-
 from werkzeug.datastructures import Headers
 
 from . import accounts, sandbox
@@ -38,7 +37,7 @@ SCHEMA = Path(__file__).parent.parent / "schema.sql"
 class FinishedResponse(Response):
     """A response whose headers go out as the view made them: they are complete, Location included."""
 
-    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
+    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:  # noqa: ARG002 - of Werkzeug
         """Return the headers."""
         return self.headers
 

@@ -78,9 +78,7 @@ def admit_key(database: Database, clock: Clock, account: Account, *, name: str, 
     """Make a given key valid for an account; raise KeyTaken where it is another's."""
     now = format_time(clock.now())
     if not database.write(
-        lambda connection: store.put_key(
-            connection, account_id=account.id, name=name, key_hash=hash_key(key), now=now
-        )
+        lambda connection: store.put_key(connection, account_id=account.id, name=name, key_hash=hash_key(key), now=now)
     ):
         raise KeyTaken
 

@@ -150,5 +150,3 @@ def unknown_settings(environ: Mapping[str, str]) -> list[str]:
     """Return the PHONIFY_* variables that are no setting: mistyped, most likely."""
     known = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
-
-

@@ -217,25 +217,14 @@ class Database:
 
     def _commit(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
         """Write jobs in one transaction or, where one of them fails, each in its own."""
-        calls: dict[Any, list[_Job]] = {}
-        for job in jobs:
-            calls.setdefault(job.function, []).append(job)
-        alone = len(calls) == 1 and getattr(jobs[0].function, "atomic", False)
         try:
-            if not alone:
-                connection.execute("BEGIN IMMEDIATE")
-            for function, called in calls.items():
-                outcomes = function(connection, [job.item for job in called])
-                for job, outcome in zip(called, outcomes, strict=True):
-                    job.outcome = outcome
-            if not alone:
-                connection.execute("COMMIT")
+            self._run(connection, jobs)
         except BaseException as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             if not isinstance(error, Exception):
                 raise
-            translated = _translate(error) if isinstance(error, sqlite3.DatabaseError) else error
+            translated = _translate(error)
             if len(jobs) > 1 and not isinstance(translated, StoreUnavailable):
                 for job in jobs:
                     self._commit(connection, [job])
@@ -244,6 +233,20 @@ class Database:
                 job.outcome = translated
         for job in jobs:
             job.done = True
+
+    def _run(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
+        calls: dict[Callable[..., Any], list[_Job]] = {}
+        for job in jobs:
+            calls.setdefault(job.function, []).append(job)
+        in_transaction = len(calls) > 1 or not getattr(jobs[0].function, "atomic", False)
+        if in_transaction:
+            connection.execute("BEGIN IMMEDIATE")
+        for function, called in calls.items():
+            outcomes = function(connection, [job.item for job in called])
+            for job, outcome in zip(called, outcomes, strict=True):
+                job.outcome = outcome
+        if in_transaction:
+            connection.execute("COMMIT")
 
     @contextmanager
     def _locked(self) -> Iterator[sqlite3.Connection]:
@@ -393,7 +396,7 @@ class Watcher:
         return int(version)
 
 
-def _translate(error: sqlite3.DatabaseError) -> Exception:
+def _translate(error: Exception) -> Exception:
     """Return StoreUnavailable for what may pass; the error itself for what is a mistake in the code."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is not None and code & 0xFF in _UNAVAILABLE:

@@ -183,9 +183,7 @@ class Dispatcher:
     def _send(self, message: Message, attempt: Attempt) -> None:
         try:
             self._gateway.send(
-                OutboundMessage(
-                    message.id, message.origin_number, message.to_number, message.body, message.attempts
-                )
+                OutboundMessage(message.id, message.origin_number, message.to_number, message.body, message.attempts)
             )
         except Rejected as rejected:
             self._outcomes.failed[rejected.error_type].append(attempt)

@@ -55,8 +55,10 @@ _TABLE = (
     (
         "invalid_originator",
         Kind.INVALID,
-        "This is no sender; give an E.164 number with the plus sign, a short code of 3 to 8 digits, "
-        "or up to 11 letters, digits and spaces with at least one letter.",
+        (
+            "This is no sender; give an E.164 number with the plus sign, a short code of 3 to 8 digits, "
+            "or up to 11 letters, digits and spaces with at least one letter."
+        ),
     ),
     ("too_many_recipients", Kind.INVALID, "One request takes at most 1,000 recipients; split the list."),
     ("invalid_text", Kind.INVALID, "Text must be a string without NUL characters or unpaired surrogates."),

@@ -163,9 +163,7 @@ class Messaging:
         at_once = (format_time(now), *self._timetable(now, None))
         return [self._compose(draft, ids, now, at_once) for draft in drafts]
 
-    def _compose(
-        self, draft: _Draft, ids: Iterator[str], now: datetime, at_once: tuple[str, str, str]
-    ) -> Accepted:
+    def _compose(self, draft: _Draft, ids: Iterator[str], now: datetime, at_once: tuple[str, str, str]) -> Accepted:
         """Return the messages of a draft; `at_once` are the times of one that is not scheduled."""
         created_at, due_at, expires_at = at_once
         if draft.send_at is not None:
@@ -274,9 +272,7 @@ class Messaging:
 
     def _list(self, account: Account, criteria: Criteria, offset: int, limit: int) -> list[Message]:
         with self._database.reading() as connection:
-            return store.list_messages(
-                connection, account_id=account.id, criteria=criteria, offset=offset, limit=limit
-            )
+            return store.list_messages(connection, account_id=account.id, criteria=criteria, offset=offset, limit=limit)
 
     def change(
         self,

@@ -28,10 +28,10 @@ from .runtime import Runtime
 PORT_WAIT = 5.0  # seconds for the workers of a server that was killed to let go of the port
 
 
-class AccessLogger(Logger):
+class AccessLogger(Logger):  # type: ignore[misc]
     """gunicorn's logger with one plain line a request, and no key in it."""
 
-    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002
         """Log one request."""
         if not self.access_log_enabled:
             return
@@ -64,7 +64,7 @@ class _Discarded:
         self.data += data
 
 
-class Worker(ThreadWorker):
+class Worker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's worker with threads; one of a server's workers delivers messages instead of serving.
 
     That one being a process of its own, delivery does not compete with requests for the interpreter
@@ -145,7 +145,7 @@ def _take_slot(_arbiter: Arbiter, worker: Worker) -> None:
     worker.sockets = worker.sockets[worker.slot : worker.slot + 1]
 
 
-class Server(BaseApplication):
+class Server(BaseApplication):  # type: ignore[misc]
     """gunicorn with an app and sockets that are there already.
 
     Each worker accepts from a socket of its own: of a socket that they share, one worker takes
@@ -174,7 +174,7 @@ class Server(BaseApplication):
             "timeout": max(60, settings.grace + 30),
             "keepalive": 15,
             "limit_request_line": 8190,
-            "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108
+            "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108 - gunicorn's heartbeat files, in memory
             "control_socket_disable": True,
             "pre_fork": _choose_slot,
             "post_fork": _take_slot,

@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from .numbers import Number
 
@@ -190,7 +190,7 @@ def get_last_message_id(connection: sqlite3.Connection) -> str | None:
 def _insert_messages_sql(rows: int) -> str:
     row = f"({', '.join('?' * len(Message._fields))})"
     return (
-        f"INSERT INTO messages ({_COLUMNS}) SELECT * FROM (VALUES {', '.join([row] * rows)})"  # noqa: S608
+        f"INSERT INTO messages ({_COLUMNS}) SELECT * FROM (VALUES {', '.join([row] * rows)})"
         " WHERE ? > coalesce((SELECT max(id) FROM messages), '')"
     )
 
@@ -221,44 +221,43 @@ def _insert_chunk(connection: sqlite3.Connection, messages: Sequence[Message]) -
 def get_message(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> Message | None:
     """Return one message of an account."""
     row = connection.execute(
-        f"SELECT {_COLUMNS} FROM messages WHERE id = :id AND account_id = :account_id",  # noqa: S608
+        f"SELECT {_COLUMNS} FROM messages WHERE id = :id AND account_id = :account_id",
         {"id": message_id, "account_id": account_id},
     ).fetchone()
     return Message._make(row) if row else None
+
+
+# Ids and seq have the same order, and seq is what the indexes end in.
+_CONDITIONS = {
+    "to": "to_number = :to",
+    "origin": "origin_number = :origin",
+    "state": "state = :state",
+    "direction": "direction = :direction",
+    "q": "body LIKE :q ESCAPE '\\'",
+    "after": "seq > coalesce((SELECT seq FROM messages WHERE id <= :after ORDER BY id DESC LIMIT 1), 0)",
+    "before": "seq < coalesce((SELECT seq FROM messages WHERE id >= :before ORDER BY id LIMIT 1), 9223372036854775807)",
+}
+# Spelled out beside the condition itself, so that SQLite sees that a partial index serves.
+_PARTIAL = {
+    "unconfirmed": "state <> 'sent'",
+    "error": "state <> 'sent'",
+    "inbound": "direction = 'inbound'",
+}
 
 
 def list_messages(
     connection: sqlite3.Connection, *, account_id: int, criteria: Criteria, offset: int, limit: int
 ) -> list[Message]:
     """Return an account's messages that match, newest first."""
-    values: dict[str, Any] = {"account_id": account_id, "limit": limit, **criteria._asdict()}
-    conditions = ["account_id = :account_id"]
-    if criteria == Criteria():
-        values["below"], offset = _skip_stretches(connection, account_id=account_id, offset=offset)
+    wanted = {name: value for name, value in criteria._asdict().items() if value is not None}
+    conditions = ["account_id = :account_id", *(_CONDITIONS[name] for name in wanted if name in _CONDITIONS)]
+    conditions += [_PARTIAL[value] for value in (criteria.state, criteria.direction) if value in _PARTIAL]
+    if "q" in wanted:
+        escaped = wanted["q"].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        wanted["q"] = f"%{escaped}%"
+    if not wanted:
+        wanted["below"], offset = _skip_stretches(connection, account_id=account_id, offset=offset)
         conditions.append("seq < :below")
-    values["offset"] = offset
-    if criteria.to is not None:
-        conditions.append("to_number = :to")
-    if criteria.origin is not None:
-        conditions.append("origin_number = :origin")
-    if criteria.state is not None:
-        conditions.append("state = :state")
-        if criteria.state != "sent":
-            conditions.append("state <> 'sent'")  # spelled out, so that the partial index serves
-    if criteria.direction is not None:
-        conditions.append("direction = :direction")
-        if criteria.direction == "inbound":
-            conditions.append("direction = 'inbound'")
-    if criteria.q is not None:
-        values["pattern"] = "%" + criteria.q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        conditions.append("body LIKE :pattern ESCAPE '\\'")
-    # Ids and seq have the same order, and seq is what the indexes end in.
-    if criteria.after is not None:
-        conditions.append("seq > coalesce((SELECT seq FROM messages WHERE id <= :after ORDER BY id DESC LIMIT 1), 0)")
-    if criteria.before is not None:
-        conditions.append(
-            "seq < coalesce((SELECT seq FROM messages WHERE id >= :before ORDER BY id LIMIT 1), 9223372036854775807)"
-        )
     where = " AND ".join(conditions)
     if criteria.phone is None:
         matching = f"SELECT seq FROM messages WHERE {where} ORDER BY seq DESC LIMIT :limit OFFSET :offset"
@@ -271,8 +270,8 @@ def list_messages(
             " ORDER BY seq DESC LIMIT :limit OFFSET :offset"
         )
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM messages WHERE seq IN ({matching}) ORDER BY seq DESC",  # noqa: S608
-        values,
+        f"SELECT {_COLUMNS} FROM messages WHERE seq IN ({matching}) ORDER BY seq DESC",
+        {"account_id": account_id, "offset": offset, "limit": limit, **wanted},
     )
     return [Message._make(row) for row in rows]
 
@@ -313,16 +312,14 @@ def delete_message(connection: sqlite3.Connection, *, message_id: str) -> None:
 
 def next_due_at(connection: sqlite3.Connection) -> str | None:
     """Return when the dispatcher has to turn to a message next; None where none waits."""
-    row = connection.execute(
-        "SELECT due_at FROM messages WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1"
-    ).fetchone()
+    row = connection.execute("SELECT due_at FROM messages WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1").fetchone()
     return row[0] if row else None
 
 
 def list_due_messages(connection: sqlite3.Connection, *, now: str, limit: int) -> list[Message]:
     """Return messages whose time has come, the longest waiting first."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM messages WHERE due_at <= :now ORDER BY due_at LIMIT :limit",  # noqa: S608
+        f"SELECT {_COLUMNS} FROM messages WHERE due_at <= :now ORDER BY due_at LIMIT :limit",
         {"now": now, "limit": limit},
     )
     return [Message._make(row) for row in rows]

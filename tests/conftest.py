@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
+
 from phonify import accounts, create_app
 from phonify.dispatcher import Dispatcher
 from phonify.runtime import Runtime

@@ -12,6 +12,7 @@ from ..errors import Fault, InvalidRequest
 from ..runtime import get_runtime
 from ..store import Account
 from .arguments import read_arguments, read_query
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -84,13 +84,14 @@ def cancel_message(message_id: str) -> dict[str, Any]:
 
 def render_accepted(accepted: Accepted) -> tuple[int, str]:
     """Return status and JSON of the answer to a request to send."""
-    shown = [dump_message(message) for message in accepted.messages]
-    answer: dict[str, Any] = {"messages": shown}
+    # Each message is encoded once, also where it is shown twice.
+    shown = [_ENCODER.encode(dump_message(message)) for message in accepted.messages]
+    members = [f'"messages":[{",".join(shown)}]']
     if len(shown) == 1:
-        answer["message"] = shown[0]
+        members.append(f'"message":{shown[0]}')
     if accepted.faults:
-        answer["errors"] = [fault.to_dict() for fault in accepted.faults]
-    return 402 if accepted.faults else 201, _ENCODER.encode(answer)
+        members.append(f'"errors":{_ENCODER.encode([fault.to_dict() for fault in accepted.faults])}')
+    return 402 if accepted.faults else 201, f"{{{','.join(members)}}}"
 
 
 def _answer(status: int, answer: str, *, ids: list[str]) -> Response:

@@ -30,7 +30,7 @@ def load(schema: Schema, arguments: Mapping[str, Any]) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = schema.load(arguments)
     except ValidationError as error:
-        raise InvalidRequest(_list_faults(error.normalized_messages())) from error
+        raise InvalidRequest(_list_faults(error.messages_dict)) from error
     return loaded
 
 
@@ -149,7 +149,7 @@ class RecipientsArgument(Argument):
             except ValidationError as error:
                 faults[index] = error.messages
         if faults:
-            raise ValidationError(faults)  # type: ignore[arg-type]
+            raise ValidationError(faults)
         return recipients
 
 

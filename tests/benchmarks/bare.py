@@ -3,6 +3,7 @@
 import sys
 
 from flask import Flask
+
 from phonify.config import Settings
 from phonify.serving import Server, open_sockets
 

@@ -153,7 +153,7 @@ def wait_until_delivered(phonify: str) -> None:
         time.sleep(0.2)
 
 
-def report(name: str, figure: str, target: str, met: bool) -> None:  # noqa: FBT001
+def report(name: str, figure: str, target: str, met: bool) -> None:
     """Print one line of the table."""
     print(f"{name:<46} {figure:<52} {target:<18} {'met' if met else 'NOT MET'}", flush=True)
 
