@@ -3,8 +3,8 @@
 -- Every time is text in UTC with milliseconds, one fixed width, so that text
 -- order is time order: 2026-01-31T09:30:00.000Z.
 --
--- This file creates what is missing and never drops anything; it runs at each
--- start. The version of the layout is kept in PRAGMA user_version (db.py).
+-- This file creates what is missing and never drops anything. It runs at the
+-- first start; the version of the layout is kept in PRAGMA user_version (db.py).
 
 -- Who shares this server. One account never sees another's data.
 CREATE TABLE IF NOT EXISTS accounts (

@@ -1,10 +1,8 @@
-"""The database: connections, transactions, and commits shared between concurrent writers.
+"""The database: connections, who writes when, waiting for commits, start and backup.
 
-Reading takes a pooled connection. Writing goes through `Database.write`: each process writes
-over one connection, and the writers that wait for it while it commits are then written together,
-in one transaction with one sync to disk (group commit). Between processes a lock with a queue
-(flock on a file beside the database) decides who writes next; SQLite's own busy handler sleeps
-and is unfair.
+Reading takes a pooled connection. Each process writes over one connection, with commits that its
+threads share (`group_commit.py`). Between processes a lock with a queue (flock on a file beside
+the database) decides who writes next; SQLite's own busy handler sleeps and is unfair.
 """
 
 import fcntl
@@ -21,10 +19,10 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from .errors import StoreUnavailable
+from .group_commit import GroupCommit
 
 T = TypeVar("T")
 R = TypeVar("R")
-F = TypeVar("F", bound=Callable[..., Any])
 
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT = 5.0  # seconds
@@ -51,30 +49,6 @@ class DatabaseUnusable(Exception):
     """The file can't be opened as Phonify's database; the message is one line for a person."""
 
 
-class _Job:
-    """One call of `write_batched`, on its way through the queue."""
-
-    __slots__ = ("done", "function", "item", "outcome", "turn")
-
-    def __init__(self, function: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]], item: Any) -> None:
-        self.function = function
-        self.item = item
-        self.outcome: Any = None  # what the function returned for the item, or an exception to raise
-        self.done = False
-        self.turn = threading.Lock()
-        self.turn.acquire()
-
-
-def atomic(function: F) -> F:
-    """Mark a function for `write_batched` that needs no transaction around it.
-
-    It writes with a single call of the store that is atomic by itself. That spares BEGIN and COMMIT: each
-    statement gives up the interpreter lock and, under load, waits to get it back while all writers wait.
-    """
-    function.atomic = True  # type: ignore[attr-defined]
-    return function
-
-
 def _run_each(connection: sqlite3.Connection, works: Sequence[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
     return [work(connection) for work in works]
 
@@ -90,9 +64,7 @@ class Database:
         self.path = path
         self.stopping = False  # set at shutdown: whoever waits in a Watcher returns
         self._idle: deque[sqlite3.Connection] = deque()
-        self._queue: list[_Job] = []
-        self._queue_lock = threading.Lock()
-        self._led = False  # whether some thread is about to write the queue
+        self._group_commit = GroupCommit(self._locked)
         self._writing = threading.Lock()
         self._writer: sqlite3.Connection | None = None
         self._lock_file: int | None = None
@@ -122,7 +94,7 @@ class Database:
         It lies in the lock file, in memory that all processes share.
         """
         if self._shared is None:
-            with self._writing, self._locked():
+            with self._locked():
                 pass
         assert self._shared is not None  # noqa: S101 - opened with the lock file
         (number,) = _COUNTER.unpack(self._shared[: _COUNTER.size])
@@ -130,7 +102,7 @@ class Database:
 
     def advance_generation(self) -> None:
         """Tell all processes that what they have cached is out of date; to be called after the commit."""
-        with self._writing, self._locked():
+        with self._locked():
             assert self._shared is not None  # noqa: S101 - opened with the lock file
             (number,) = _COUNTER.unpack(self._shared[: _COUNTER.size])
             self._shared[: _COUNTER.size] = _COUNTER.pack((number + 1) % 2**64)
@@ -164,113 +136,44 @@ class Database:
         time when theirs had to be rolled back: it must do nothing but read and write the database.
         What it raises undoes its own changes alone.
         """
-        return self.write_batched(_run_each, work)  # type: ignore[no-any-return]
+        result: R = self.write_batched(_run_each, work)
+        return result
 
     def write_batched(self, function: Callable[[sqlite3.Connection, Sequence[T]], Sequence[Any]], item: T) -> Any:
-        """Like `write`, for work that is cheaper done for many at once.
-
-        Concurrent calls with the same function are made one call with all their items; it returns
-        one result for each. A result that is an exception is raised to the caller it is for, and
-        undoes nothing.
-        """
-        job = _Job(function, item)
-        with self._queue_lock:
-            self._queue.append(job)
-            leads = not self._led
-            self._led = True
-        if not leads:
-            job.turn.acquire()  # until it is done, or is the first of those that still wait
-        if not job.done:
-            self._commit_queue()
-        if isinstance(job.outcome, BaseException):
-            raise job.outcome
-        return job.outcome
-
-    def _commit_queue(self) -> None:
-        """Write all jobs there are, and let the next of those that come meanwhile write the others."""
-        jobs: list[_Job] = []
+        """Like `write`, for work that is cheaper done for many at once; see `GroupCommit.submit`."""
         try:
-            with self._writing, self._locked() as connection:
-                # Taken only once the lock is held: more have come while this thread waited for it.
-                jobs = self._take_jobs()
-                self._commit(connection, jobs)
-        except BaseException as error:
-            jobs = jobs or self._take_jobs()
-            for job in jobs:
-                if not job.done:
-                    job.outcome, job.done = error if isinstance(error, Exception) else StoreUnavailable(), True
-            if not isinstance(error, Exception):
-                raise
-        finally:
-            with self._queue_lock:
-                self._led = bool(self._queue)
-                if self._queue:
-                    self._queue[0].turn.release()
-            for job in jobs:
-                job.turn.release()
-
-    def _take_jobs(self) -> list[_Job]:
-        with self._queue_lock:
-            jobs = list(self._queue)
-            self._queue.clear()
-        return jobs
-
-    def _commit(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
-        """Write jobs in one transaction or, where one of them fails, each in its own."""
-        try:
-            self._run(connection, jobs)
-        except BaseException as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            if not isinstance(error, Exception):
-                raise
-            translated = _translate(error)
-            if len(jobs) > 1 and not isinstance(translated, StoreUnavailable):
-                for job in jobs:
-                    self._commit(connection, [job])
-                return
-            for job in jobs:
-                job.outcome = translated
-        for job in jobs:
-            job.done = True
-
-    def _run(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
-        calls: dict[Callable[..., Any], list[_Job]] = {}
-        for job in jobs:
-            calls.setdefault(job.function, []).append(job)
-        in_transaction = len(calls) > 1 or not getattr(jobs[0].function, "atomic", False)
-        if in_transaction:
-            connection.execute("BEGIN IMMEDIATE")
-        for function, called in calls.items():
-            outcomes = function(connection, [job.item for job in called])
-            for job, outcome in zip(called, outcomes, strict=True):
-                job.outcome = outcome
-        if in_transaction:
-            connection.execute("COMMIT")
+            return self._group_commit.submit(function, item)
+        except sqlite3.DatabaseError as error:
+            raise _translate(error) from error
 
     @contextmanager
     def _locked(self) -> Iterator[sqlite3.Connection]:
-        """Hold the lock between the processes; `_writing` must be held."""
-        if self._writer is None:
-            self._writer = self._connect()
-        try:
-            if self._lock_file is None:
-                self._open_lock_file()
-            assert self._lock_file is not None  # noqa: S101 - for the type checker
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX)
-        except OSError as error:
-            raise StoreUnavailable from error
-        try:
-            yield self._writer
-        finally:
-            fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+        """Lend the connection that writes, to one thread of one process at a time."""
+        with self._writing:
+            if self._writer is None:
+                self._writer = self._connect()
+            try:
+                if self._lock_file is None:
+                    self._lock_file = self._open_lock_file()
+                fcntl.flock(self._lock_file, fcntl.LOCK_EX)
+            except OSError as error:
+                raise StoreUnavailable from error
+            try:
+                yield self._writer
+            finally:
+                fcntl.flock(self._lock_file, fcntl.LOCK_UN)
 
-    def _open_lock_file(self) -> None:
+    def _open_lock_file(self) -> int:
         descriptor = os.open(f"{self.path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if os.fstat(descriptor).st_size < _COUNTER.size:
-            os.ftruncate(descriptor, _COUNTER.size)
-        self._shared = mmap.mmap(descriptor, _COUNTER.size)
-        self._lock_file = descriptor
+        try:
+            if os.fstat(descriptor).st_size < _COUNTER.size:
+                # Written, not just made long enough: memory of a file needs its place on the disk.
+                os.pwrite(descriptor, _COUNTER.pack(0), 0)
+            self._shared = mmap.mmap(descriptor, _COUNTER.size)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def _connect(self) -> sqlite3.Connection:
         try:
@@ -298,7 +201,7 @@ class Database:
             raise DatabaseUnusable(f"this Python has SQLite {sqlite3.sqlite_version}; {needed} or newer is needed")
         try:
             self._create_file()
-            with self._writing, self._locked() as connection:
+            with self._locked() as connection:
                 if self._check_version(connection) < SCHEMA_VERSION:
                     connection.execute("PRAGMA journal_mode = WAL")
                     connection.executescript(f"""

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from . import store
 from .clock import Clock, format_time
-from .db import Database, atomic
+from .db import Database
 from .errors import Conflict, Fault, NotFound, Refused, TooManyWaiting
 from .gateways.base import Gateway, Rejected
+from .group_commit import atomic
 from .ids import generate_ids
 from .numbers import Number, parse_originator
 from .store import Account, Answer, Criteria, Message

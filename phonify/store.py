@@ -198,7 +198,7 @@ def _insert_messages_sql(rows: int) -> str:
 def insert_messages(connection: sqlite3.Connection, *, messages: Sequence[Message]) -> bool:
     """Add messages whose ids ascend, all or none; False where the first id is not greater than all there are.
 
-    One statement where it can be, for the sake of `db.atomic`; else a savepoint.
+    One statement where it can be, for the sake of `group_commit.atomic`; else a savepoint.
     """
     if len(messages) <= _ROWS_PER_INSERT:
         return _insert_chunk(connection, messages)
