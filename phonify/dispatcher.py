@@ -27,6 +27,7 @@ BATCH = 100  # messages leased at once
 GATHER = 0.02  # seconds
 FIRST_RETRY = 1.0  # seconds; doubled with each attempt
 LAST_RETRY = 600.0
+SHORTEST_RETRY = 0.5
 LONGEST_NAP = 1.0
 AFTER_FAULT = 1.0  # seconds to wait where the database can't be used
 CLEANING_INTERVAL = 60.0
@@ -189,12 +190,9 @@ class Dispatcher:
             self._outcomes.failed[rejected.error_type].append(attempt)
             logger.info("message %s to %s: %s", message.id, mask_number(message.to_number), rejected.error_type)
         except Unavailable as unavailable:
-            delay = unavailable.retry_after
-            if delay is None:
-                delay = retry_delay(message.attempts)
-            due_at = format_time(self._clock.now() + timedelta(seconds=delay))
-            self._outcomes.retried.append((attempt, min(due_at, message.expires_at or due_at)))
-            logger.info("message %s: gateway unavailable, attempt %d, again in %.1f s", *attempt, delay)
+            due_at = self._retry_time(message, unavailable.retry_after)
+            self._outcomes.retried.append((attempt, due_at))
+            logger.info("message %s: gateway unavailable, attempt %d, again at %s", *attempt, due_at)
         except Unconfirmed:
             self._outcomes.doubtful.append(attempt)
             logger.info("message %s: not confirmed, attempt %d", *attempt)
@@ -204,6 +202,15 @@ class Dispatcher:
         else:
             self._outcomes.sent.append(attempt)
             logger.debug("message %s: sent, attempt %d", *attempt)
+
+    def _retry_time(self, message: Message, retry_after: float | None) -> str:
+        """Return when to try again: not at once, whatever the gateway says, and not after the validity period."""
+        delay = retry_delay(message.attempts) if retry_after is None else max(retry_after, SHORTEST_RETRY)
+        now = self._clock.now()
+        expires_at = message.expires_at or format_time(now)
+        if delay >= (parse_time(expires_at) - now).total_seconds():
+            return expires_at
+        return format_time(now + timedelta(seconds=delay))
 
     def _pause(self) -> None:
         end = self._clock.monotonic() + AFTER_FAULT

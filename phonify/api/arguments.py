@@ -1,12 +1,12 @@
 """The arguments of a request: the same whether they come by query string, form or JSON."""
 
 import json
-import re
 from typing import Any
 from urllib.parse import parse_qsl
 
 from flask import g, request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder
 
 from ..errors import Fault, InvalidRequest
 
@@ -39,26 +39,17 @@ def read_query() -> Arguments:
 
 
 def _read_body() -> Arguments:
-    mimetype = request.mimetype
-    if mimetype == "multipart/form-data":
-        return _collect(_read_multipart())
     data = request.get_data(cache=False)
     if not data:
         return {}
+    mimetype = request.mimetype
     if mimetype == "application/json" or request.is_json:
         return _read_json(data)
     if mimetype == "application/x-www-form-urlencoded":
         return _collect(_parse(data))
+    if mimetype == "multipart/form-data":
+        return _collect(_parse_multipart(data, request.mimetype_params.get("boundary", "")))
     raise UnsupportedMediaType
-
-
-def _read_multipart() -> list[tuple[str, str]]:
-    if not re.search(r"boundary=.", request.headers.get("Content-Type", "")):
-        raise InvalidRequest([Fault("malformed_form")])
-    pairs = list(request.form.items(multi=True))
-    if not pairs and not request.files and request.content_length:
-        raise InvalidRequest([Fault("malformed_form")])
-    return pairs
 
 
 def _read_json(data: bytes) -> Arguments:
@@ -75,13 +66,33 @@ def _read_json(data: bytes) -> Arguments:
 
 
 def _parse(encoded: bytes) -> list[tuple[str, str]]:
-    # Not request.args and request.form: they pass on bytes that are no UTF-8 as something else.
+    # Not request.args and request.form: they pass on bytes that are no UTF-8 as something else, and
+    # take a form that is cut off for a shorter one.
     if encoded.count(b"&") >= MAX_FIELDS:
         raise RequestEntityTooLarge
     try:
         return parse_qsl(encoded.decode("utf-8"), keep_blank_values=True, errors="strict")
     except ValueError as error:
         raise InvalidRequest([Fault("malformed_form")]) from error
+
+
+def _parse_multipart(data: bytes, boundary: str) -> list[tuple[str, str]]:
+    decoder = MultipartDecoder(boundary.encode(), max_parts=MAX_FIELDS)
+    pairs: list[tuple[str, str]] = []
+    name, value = None, b""
+    try:
+        decoder.receive_data(data)
+        decoder.receive_data(None)  # that was all
+        while not isinstance(event := decoder.next_event(), Epilogue):
+            if isinstance(event, Field | File):
+                name, value = (event.name if isinstance(event, Field) else None), b""
+            elif isinstance(event, Data):
+                value += event.data
+                if name is not None and not event.more_data:
+                    pairs.append((name, value.decode()))
+    except ValueError as error:
+        raise InvalidRequest([Fault("malformed_form")]) from error
+    return pairs
 
 
 def _collect(pairs: list[tuple[str, str]]) -> Arguments:
