@@ -32,13 +32,14 @@ def atomic(function: F) -> F:
 class _Job:
     """One call of `submit`, on its way through the queue."""
 
-    __slots__ = ("done", "function", "item", "outcome", "turn")
+    __slots__ = ("done", "following", "function", "item", "outcome", "turn")
 
     def __init__(self, function: Batched, item: Any) -> None:
         self.function = function
         self.item = item
         self.outcome: Any = None  # what the function returned for the item, or an exception to raise
         self.done = False
+        self.following: _Job | None = None  # whom to wake next
         self.turn = threading.Lock()  # held until the job is done, or its thread is to lead
         self.turn.acquire()
 
@@ -69,6 +70,8 @@ class GroupCommit:
             job.turn.acquire()
         if not job.done:
             self._lead()
+        elif job.following is not None:
+            job.following.turn.release()
         if isinstance(job.outcome, BaseException):
             raise job.outcome
         return job.outcome
@@ -93,8 +96,13 @@ class GroupCommit:
                 self._led = bool(self._queue)
                 if self._queue:
                     self._queue[0].turn.release()
-            for job in jobs:
-                job.turn.release()
+            # The leader's own job is the first. The others wake one another in turn: woken all at once
+            # they would go to sleep again, each to wait for the interpreter lock.
+            waiting = jobs[1:]
+            for job, following in zip(waiting, waiting[1:], strict=False):
+                job.following = following
+            if waiting:
+                waiting[0].turn.release()
 
     def _take_jobs(self) -> list[_Job]:
         with self._queue_lock:
