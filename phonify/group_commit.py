@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from .errors import StoreUnavailable
@@ -99,7 +100,7 @@ class GroupCommit:
             # The leader's own job is the first. The others wake one another in turn: woken all at once
             # they would go to sleep again, each to wait for the interpreter lock.
             waiting = jobs[1:]
-            for job, following in zip(waiting, waiting[1:], strict=False):
+            for job, following in pairwise(waiting):
                 job.following = following
             if waiting:
                 waiting[0].turn.release()

@@ -39,6 +39,17 @@ def basic(key: str, password: str = "") -> str:
     return "Basic " + base64.b64encode(f"{key}:{password}".encode()).decode()
 
 
+def faults_of(response: Any) -> list[tuple[str, str | None]]:
+    """Return type and param of each error in an answer, after a look at the form that all errors have."""
+    assert response.mimetype == "application/json"
+    errors = response.get_json()["errors"]
+    assert errors
+    for error in errors:
+        assert set(error) <= {"type", "title", "param"}
+        assert error["title"].endswith(".")
+    return [(error["type"], error.get("param")) for error in errors]
+
+
 class ApiClient(FlaskClient):
     """A test client that sends a key with every request, unless one is given or `key` is None."""
 
@@ -89,6 +100,19 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 def client(app: Flask) -> FlaskClient:
     """A client with the key of the account `default`."""
     return app.test_client()
+
+
+@pytest.fixture
+def send(client: FlaskClient) -> Callable[..., dict[str, Any]]:
+    """Return a function that sends one message from the account `default` and returns it as the answer shows it."""
+
+    def send(to: str = "+14560000000", body: str = "Hello", **arguments: Any) -> dict[str, Any]:
+        response = client.post("/v1/messages", json={"to": to, "body": body, **arguments})
+        assert response.status_code in (201, 402)
+        message: dict[str, Any] = response.get_json()["message"]
+        return message
+
+    return send
 
 
 @pytest.fixture
