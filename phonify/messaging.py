@@ -152,13 +152,13 @@ class Messaging:
     def _store_drafts(self, connection: Connection, drafts: Sequence[_Draft]) -> list[Accepted]:
         """Write what several requests send, in one go. Opt-outs and quotas are to be judged here."""
         now = self._clock.now()
-        accepted = self._compose_all(drafts, generate_ids(now), now)
-        if not store.insert_messages(connection, messages=_join(accepted)):
+        ids = generate_ids(now)
+        while True:
+            accepted = self._compose_all(drafts, ids, now)
+            if store.insert_messages(connection, messages=_join(accepted)):
+                return accepted
             # The clock went back, or does not go at all: go on from the last id.
             ids = generate_ids(now, after=store.get_last_message_id(connection))
-            accepted = self._compose_all(drafts, ids, now)
-            store.insert_messages(connection, messages=_join(accepted))
-        return accepted
 
     def _compose_all(self, drafts: Sequence[_Draft], ids: Iterator[str], now: datetime) -> list[Accepted]:
         at_once = (format_time(now), *self._timetable(now, None))

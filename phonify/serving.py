@@ -249,7 +249,10 @@ def _print_start(runtime: Runtime, port: int) -> None:
     if key is not None:
         print("This is the API key of the account 'default'. It is shown only this once:\n")
         print(f"    {key}\n")
-        print("Send a first message:\n")
+    elif settings.api_key is not None:
+        key = "$PHONIFY_API_KEY"
+    if key is not None:
+        print("Send a message:\n")
         print(f"    curl {address}/v1/messages -u {key}: -d to=+14560000000 -d body='Hello from Phonify'\n")
     flask = Path(sys.executable).with_name("flask")
     command = os.path.relpath(flask) if flask.exists() else "flask"
