@@ -19,6 +19,7 @@ from .cli import register_commands
 from .clock import Clock, SystemClock
 from .config import ConfigError, Settings, read_settings, unknown_settings
 from .db import Database, DatabaseUnusable
+from .doorbell import Doorbell
 from .errors import StoreUnavailable
 from .gateways import GATEWAYS
 from .gateways.base import Gateway
@@ -60,6 +61,7 @@ def create_app(
     clock = clock or SystemClock()
     gateway = gateway or GATEWAYS[settings.gateway]()
     database = Database(settings.database)
+    doorbell = Doorbell(settings.database.with_name(f"{settings.database.name}-wake"))
     _prepare_database(database, settings, clock)
 
     app = Flask("phonify", static_folder=None)
@@ -78,10 +80,12 @@ def create_app(
         settings=settings,
         clock=clock,
         database=database,
+        doorbell=doorbell,
         gateway=gateway,
         keys=accounts.KeyRing(database, clock),
         messaging=Messaging(
             database,
+            doorbell,
             gateway,
             clock,
             origin=settings.origin,

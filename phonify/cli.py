@@ -198,7 +198,7 @@ def worker() -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def stop(*_: object) -> None:
-        runtime.database.stopping = True
+        runtime.stop()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

@@ -16,6 +16,7 @@ from sqlite3 import Connection
 from . import store
 from .clock import Clock, format_time, parse_time
 from .db import Database
+from .doorbell import Doorbell
 from .errors import StoreUnavailable
 from .gateways.base import Gateway, OutboundMessage, Rejected, Unavailable, Unconfirmed
 from .numbers import mask_number
@@ -62,6 +63,7 @@ class Dispatcher:
     def __init__(
         self,
         database: Database,
+        doorbell: Doorbell,
         gateway: Gateway,
         clock: Clock,
         *,
@@ -69,6 +71,7 @@ class Dispatcher:
         clean: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
+        self._doorbell = doorbell
         self._gateway = gateway
         self._clock = clock
         self._lease = lease
@@ -80,14 +83,11 @@ class Dispatcher:
         last_cleaned = self._clock.monotonic()
         while not self._database.stopping:
             try:
-                # Made before looking: what is stored while we look wakes us.
-                with self._database.watch() as watcher:
-                    while not self._database.stopping:
-                        self.deliver_due()
-                        if self._clock.monotonic() - last_cleaned > CLEANING_INTERVAL:
-                            last_cleaned = self._clock.monotonic()
-                            self._clean()
-                        watcher.wait(self._seconds_to_next())
+                self.deliver_due()
+                if self._clock.monotonic() - last_cleaned > CLEANING_INTERVAL:
+                    last_cleaned = self._clock.monotonic()
+                    self._clean()
+                self._doorbell.wait(max(self._seconds_to_next(), 0))
             except StoreUnavailable as error:
                 logger.warning("delivery pauses, the database can't be used: %s", error.__cause__)
                 self._pause()

@@ -9,6 +9,7 @@ from .clock import Clock
 from .config import Settings
 from .db import Database
 from .dispatcher import Dispatcher
+from .doorbell import Doorbell
 from .gateways.base import Gateway
 from .messaging import Messaging
 
@@ -20,6 +21,7 @@ class Runtime:
     settings: Settings
     clock: Clock
     database: Database
+    doorbell: Doorbell
     gateway: Gateway
     keys: KeyRing
     messaging: Messaging
@@ -28,11 +30,22 @@ class Runtime:
         """Return a new dispatcher for this database and gateway; its `run` wants a thread."""
         return Dispatcher(
             self.database,
+            self.doorbell,
             self.gateway,
             self.clock,
             lease=self.settings.lease,
             clean=self.messaging.forget_answers,
         )
+
+    def stop(self) -> None:
+        """Let the dispatcher and all who wait come to their end: also from a signal handler."""
+        self.database.stopping = True
+        self.doorbell.ring()
+
+    def close(self) -> None:
+        """Close all that is open; it is opened again on next use."""
+        self.database.close()
+        self.doorbell.close()
 
 
 def get_runtime() -> Runtime:

@@ -82,7 +82,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Let waiting requests and the dispatcher come to their end."""
         runtime = self.runtime()
         if runtime is not None:
-            runtime.database.stopping = True
+            runtime.stop()
 
     def run(self) -> None:
         """Serve, or deliver."""
@@ -235,7 +235,7 @@ def serve(create_app: Callable[[], Flask]) -> None:
         error.show()
         sys.exit(error.exit_code)
     _print_start(runtime, sockets[0].getsockname()[1])
-    runtime.database.close()
+    runtime.close()
     Server(app, settings, sockets).run()
 
 
