@@ -95,7 +95,8 @@ def create_app(
     )
     app.before_request(_authenticate)
     app.register_blueprint(messages.bp)
-    app.register_blueprint(sandbox.bp)
+    if gateway.sandbox:
+        app.register_blueprint(sandbox.bp)
     register_error_handlers(app)
     register_commands(app)
     return app

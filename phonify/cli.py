@@ -147,7 +147,7 @@ def send(
     except InvalidRequest as error:
         lines = [f"{fault.param}: {fault.title}" if fault.param else fault.title for fault in error.faults]
         raise click.UsageError("\n".join(lines)) from error
-    accepted = runtime.messaging.accept(account, recipients=arguments.pop("to"), **arguments)
+    accepted = runtime.messaging.accept(account, **arguments)
     _print_messages(accepted.messages, as_json=as_json)
     if accepted.faults:
         raise Failed("\n".join(f"{fault.param}: {fault.title}" for fault in accepted.faults))

@@ -294,6 +294,7 @@ class Messaging:
 
         Raises NotFound, and Refused where it is too late or the gateway refuses the new number.
         """
+        self.find(account, message_id)
         if to is not None:
             try:
                 self._gateway.check(to.number.number)

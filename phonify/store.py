@@ -284,11 +284,11 @@ def _skip_stretches(connection: sqlite3.Connection, *, account_id: int, offset: 
             "SELECT stretch, total - messages FROM ("
             "  SELECT stretch, messages, sum(messages) OVER (ORDER BY stretch DESC) AS total FROM message_counts"
             "  WHERE account_id = :account_id AND bits = :bits AND stretch < :below"
-            ") WHERE total > :offset LIMIT 1",
+            ") WHERE total > :offset ORDER BY stretch DESC LIMIT 1",
             {"account_id": account_id, "bits": bits, "below": ((below - 1) >> bits) + 1, "offset": offset},
         ).fetchone()
-        if row is None:  # fewer messages than that
-            break
+        if row is None:  # there are not that many
+            return 0, 0
         below, offset = (row[0] + 1) << bits, offset - row[1]
     return below, offset
 

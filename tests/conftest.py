@@ -17,12 +17,17 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
+from hypothesis import HealthCheck, settings
 
 from phonify import accounts, create_app
 from phonify.dispatcher import Dispatcher
 from phonify.runtime import Runtime
 
 KEY = "test-key"
+
+# How long an example takes says nothing on a busy machine.
+settings.register_profile("phonify", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("phonify")
 ROOT = Path(__file__).parent.parent
 
 
@@ -96,7 +101,7 @@ def make_app(tmp_path: Path, clock: FakeClock) -> Iterator[Callable[..., Flask]]
 
     yield make
     for app in made:
-        app.extensions["phonify"].database.close()
+        app.extensions["phonify"].close()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from flask import g, request
-from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder
 
 from ..errors import Fault, InvalidRequest
@@ -26,10 +26,17 @@ def read_arguments() -> Arguments:
     an argument not given. Raises InvalidRequest for what can't be read, UnsupportedMediaType and
     RequestEntityTooLarge.
     """
-    arguments: Arguments | None = g.get("arguments")
-    if arguments is None:
-        g.arguments = arguments = {**read_query(), **_read_body()}
-    return arguments
+    outcome: Arguments | Exception | None = g.get("arguments")
+    if outcome is None:
+        try:
+            outcome = {**read_query(), **_read_body()}
+        except (InvalidRequest, HTTPException) as error:
+            # The body can be read but once, and authentication goes on where the key is in the address.
+            outcome = error
+        g.arguments = outcome
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def read_query() -> Arguments:

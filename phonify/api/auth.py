@@ -67,8 +67,13 @@ def refuse(status: int) -> Response:
 
 
 @auth.login_required  # type: ignore[untyped-decorator]
-def require_key() -> None:
+def require_key() -> Response | None:
     """Let the request pass only with a valid key: for `before_request`."""
+    # Flask-HTTPAuth lets every OPTIONS pass.
+    if request.method == "OPTIONS" and not auth.authenticate(auth.get_auth(), None):
+        refusal: Response = auth.auth_error_callback(401)
+        return refusal
+    return None
 
 
 def current_account() -> Account:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
@@ -21,24 +20,22 @@ _SEND = SendSchema()
 _CHANGE = ChangeSchema()
 _LIST = ListSchema()
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
-_IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
+_IDEMPOTENCY_KEY = "Idempotency-Key"
 
 
 @bp.post("")
 def send_message() -> Response:
     """Send one message to each recipient."""
-    arguments = load(_SEND, read_arguments())
-    recipients = arguments.pop("to")
+    given = {**read_arguments(), _IDEMPOTENCY_KEY: request.headers.get(_IDEMPOTENCY_KEY)}
+    arguments = load(_SEND, {name: value for name, value in given.items() if value is not None})
+    key = arguments.pop("idempotency_key", None)
     messaging = get_runtime().messaging
-    key = request.headers.get("Idempotency-Key")
     if key is None:
-        accepted = messaging.accept(current_account(), recipients=recipients, **arguments)
+        accepted = messaging.accept(current_account(), **arguments)
         return _answer(*render_accepted(accepted), ids=[message.id for message in accepted.messages])
-    if not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise InvalidRequest([Fault("invalid_idempotency_key", "Idempotency-Key")])
-    fingerprint = json.dumps(describe_request({"to": recipients, **arguments}))
+    fingerprint = json.dumps(describe_request(arguments))
     idempotency = Idempotency(key, hashlib.sha256(fingerprint.encode()).hexdigest(), render_accepted)
-    first, new = messaging.accept_once(current_account(), idempotency, recipients=recipients, **arguments)
+    first, new = messaging.accept_once(current_account(), idempotency, **arguments)
     ids = [message["id"] for message in json.loads(first.answer)["messages"]]
     response = _answer(first.status, first.answer, ids=ids)
     if not new:

@@ -91,6 +91,12 @@ def _read_message_id(text: str) -> str:
     return text
 
 
+def _read_idempotency_key(text: str) -> str:
+    if not re.fullmatch(r"[ -~]{1,255}", text):
+        raise ValueError
+    return text
+
+
 class Argument(fields.Field[Any]):
     """One argument: a string that `read` turns into its value or raises ValueError."""
 
@@ -123,8 +129,10 @@ class NumericArgument(Argument):
 
     def read_one(self, value: Any) -> Any:
         """Return what a single value means."""
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            value = repr(value)
+        if isinstance(value, float):
+            value = f"{value:.9f}"
+        elif isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
         return super().read_one(value)
 
 
@@ -181,10 +189,11 @@ class ArgumentsSchema(Schema):
 class SendSchema(ArgumentsSchema):
     """Arguments of sending a message."""
 
-    to = RecipientsArgument(most=MAX_RECIPIENTS, required=True)
+    recipients = RecipientsArgument(most=MAX_RECIPIENTS, required=True, data_key="to")
     body = _text(required=True)
     origin = _number()
     send_at = _time()
+    idempotency_key = Argument(_read_idempotency_key, invalid="invalid_idempotency_key", data_key="Idempotency-Key")
 
 
 class ChangeSchema(ArgumentsSchema):
@@ -269,7 +278,7 @@ def describe_request(loaded: Mapping[str, Any]) -> list[Any]:
     """Return checked arguments in a form that is equal for equal requests, and only for those."""
     described: list[Any] = []
     for name, value in sorted(loaded.items()):
-        if name == "to":
+        if name == "recipients":
             described.append([name, [recipient.number.number for recipient in value]])
         else:
             described.append([name, value.isoformat() if isinstance(value, datetime) else value])

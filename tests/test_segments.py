@@ -1,0 +1,191 @@
+"""Encodings and segments, against 3GPP TS 23.038 and TS 23.040."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phonify.segments import (
+    GSM7_DEFAULT,
+    GSM7_EXTENSION,
+    choose_encoding,
+    count_segments,
+    split_segments,
+)
+
+# TS 23.038 section 6.2.1: the code points of the default alphabet, by row of the table 0x00 to 0x7F; 0x1B is
+# the escape to the extension table and no character.
+DEFAULT_ALPHABET = [
+    *(0x0040, 0x00A3, 0x0024, 0x00A5, 0x00E8, 0x00E9, 0x00F9, 0x00EC),
+    *(0x00F2, 0x00C7, 0x000A, 0x00D8, 0x00F8, 0x000D, 0x00C5, 0x00E5),
+    *(0x0394, 0x005F, 0x03A6, 0x0393, 0x039B, 0x03A9, 0x03A0, 0x03A8),
+    *(0x03A3, 0x0398, 0x039E, 0x00C6, 0x00E6, 0x00DF, 0x00C9),
+    *(0x0020, 0x0021, 0x0022, 0x0023, 0x00A4, 0x0025, 0x0026, 0x0027),
+    *range(0x0028, 0x0040),
+    0x00A1,
+    *range(0x0041, 0x005B),
+    *(0x00C4, 0x00D6, 0x00D1, 0x00DC, 0x00A7),
+    0x00BF,
+    *range(0x0061, 0x007B),
+    *(0x00E4, 0x00F6, 0x00F1, 0x00FC, 0x00E0),
+]
+
+# Section 6.2.1.1: form feed ^ { } \ [ ~ ] | and the euro sign.
+EXTENSION = [0x000C, 0x005E, 0x007B, 0x007D, 0x005C, 0x005B, 0x007E, 0x005D, 0x007C, 0x20AC]
+
+EURO = "\N{EURO SIGN}"
+GRIN = "\N{GRINNING FACE}"  # one code point, two units of UTF-16
+
+
+# The alphabets
+
+
+def test_the_default_alphabet_is_that_of_the_specification() -> None:
+    assert len(DEFAULT_ALPHABET) == 127
+    assert sorted(map(ord, GSM7_DEFAULT)) == sorted(DEFAULT_ALPHABET)
+
+
+def test_the_extension_table_is_that_of_the_specification() -> None:
+    assert sorted(map(ord, GSM7_EXTENSION)) == sorted(EXTENSION)
+
+
+@pytest.mark.parametrize("code_point", [*DEFAULT_ALPHABET, *EXTENSION])
+def test_each_character_of_the_alphabet_is_gsm7(code_point: int) -> None:
+    assert choose_encoding(chr(code_point)) == "gsm7"
+
+
+@pytest.mark.parametrize(
+    "character",
+    [
+        "`",
+        "ç",  # only the capital is in the alphabet
+        "á",
+        "ê",
+        "Á",
+        "\N{GREEK CAPITAL LETTER ALPHA}",  # the alphabet has only those without a Latin twin
+        "Σ".lower(),
+        "ж",
+        "\N{LATIN SMALL LETTER N}\N{COMBINING TILDE}",
+        "\N{RIGHT SINGLE QUOTATION MARK}",
+        "\N{EN DASH}",
+        "\N{NO-BREAK SPACE}",
+        "\N{MICRO SIGN}",
+        "\N{OHM SIGN}",  # looks like the capital omega and is another character
+        "\N{ANGSTROM SIGN}",
+        "\t",
+        "\0",
+        "\x1b",  # the escape itself
+        "\x7f",
+        GRIN,
+    ],
+)
+def test_any_other_character_is_ucs2(character: str) -> None:
+    assert choose_encoding(character) == "ucs2"
+
+
+def test_one_character_outside_the_alphabet_makes_the_whole_text_ucs2() -> None:
+    assert choose_encoding("x" * 159 + "ж") == "ucs2"
+
+
+# Counting
+
+
+@pytest.mark.parametrize(
+    ("text", "segments"),
+    [
+        ("", 1),
+        ("x", 1),
+        ("x" * 160, 1),
+        ("x" * 161, 2),
+        ("x" * 306, 2),  # 2 * 153
+        ("x" * 307, 3),
+        ("x" * 459, 3),
+        ("x" * 460, 4),
+        (EURO * 80, 1),
+        (EURO * 80 + "x", 2),
+        (EURO * 81, 2),
+        (EURO * 152, 2),  # 76 fit into 153 septets: the one septet left takes no half of a character
+        (EURO * 153, 3),
+        ("x" * 158 + EURO, 1),
+        ("x" * 159 + EURO, 2),
+        ("x" + EURO * 76 + "x" * 153, 2),
+    ],
+)
+def test_gsm7_has_160_septets_alone_and_153_in_each_of_several(text: str, segments: int) -> None:
+    assert count_segments(text) == (segments, "gsm7")
+
+
+@pytest.mark.parametrize(
+    ("text", "segments"),
+    [
+        ("ж", 1),
+        ("ж" * 70, 1),
+        ("ж" * 71, 2),
+        ("ж" * 134, 2),  # 2 * 67
+        ("ж" * 135, 3),
+        ("ж" * 160, 3),
+        (GRIN * 35, 1),
+        (GRIN * 35 + "x", 2),
+        (GRIN * 36, 2),
+        (GRIN * 66, 2),  # 33 pairs fit into 67 units: the one unit left takes no half of a pair
+        (GRIN * 67, 3),
+        (GRIN * 160, 5),
+        ("x" * 69 + "ж", 1),
+        ("x" * 70 + "ж", 2),
+        (EURO * 69 + "ж", 1),  # in UCS-2 the euro sign is one unit
+    ],
+)
+def test_ucs2_has_70_units_alone_and_67_in_each_of_several(text: str, segments: int) -> None:
+    assert count_segments(text) == (segments, "ucs2")
+
+
+# Cutting
+
+
+def test_a_text_that_fits_is_one_piece() -> None:
+    assert split_segments("x" * 160) == ("gsm7", ["x" * 160])
+    assert split_segments("ж" * 70) == ("ucs2", ["ж" * 70])
+
+
+def test_a_longer_text_is_cut_into_full_pieces() -> None:
+    assert split_segments("x" * 161) == ("gsm7", ["x" * 153, "x" * 8])
+    assert split_segments("ж" * 71) == ("ucs2", ["ж" * 67, "ж" * 4])
+
+
+def test_an_escape_is_not_cut_from_its_character() -> None:
+    assert split_segments("x" * 152 + EURO + "x" * 10) == ("gsm7", ["x" * 152, EURO + "x" * 10])
+    assert split_segments("x" * 151 + EURO + "x" * 10) == ("gsm7", ["x" * 151 + EURO, "x" * 10])
+
+
+def test_a_surrogate_pair_is_not_cut_in_two() -> None:
+    assert split_segments("ж" * 66 + GRIN + "ж" * 10) == ("ucs2", ["ж" * 66, GRIN + "ж" * 10])
+    assert split_segments("ж" * 65 + GRIN + "ж" * 10) == ("ucs2", ["ж" * 65 + GRIN, "ж" * 10])
+
+
+@given(st.text(st.sampled_from("ab^€\n@"), max_size=500))
+def test_each_piece_of_gsm7_fits_and_together_they_are_the_text(text: str) -> None:
+    encoding, segments = split_segments(text)
+
+    sizes = [sum(2 if character in "^€" else 1 for character in segment) for segment in segments]
+    assert encoding == "gsm7"
+    assert "".join(segments) == text
+    assert sizes[0] <= 160 if len(sizes) == 1 else max(sizes) <= 153
+    # No piece but the last has room for the next character.
+    assert all(size >= 152 for size in sizes[:-1])
+
+
+@given(st.text(max_size=300).map(lambda text: text + "ж"))
+def test_each_piece_of_ucs2_fits_and_together_they_are_the_text(text: str) -> None:
+    encoding, segments = split_segments(text)
+
+    sizes = [len(segment.encode("utf-16-be", "surrogatepass")) // 2 for segment in segments]
+    assert encoding == "ucs2"
+    assert "".join(segments) == text
+    assert sizes[0] <= 70 if len(sizes) == 1 else max(sizes) <= 67
+    assert all(size >= 66 for size in sizes[:-1])
+
+
+@given(st.text(max_size=300))
+def test_the_count_is_the_number_of_pieces(text: str) -> None:
+    encoding, segments = split_segments(text)
+
+    assert count_segments(text) == (len(segments), encoding)
