@@ -60,9 +60,13 @@ def create_app(
 
     clock = clock or SystemClock()
     gateway = gateway or GATEWAYS[settings.gateway]()
-    database = Database(settings.database)
     doorbell = Doorbell(settings.database.with_name(f"{settings.database.name}-wake"))
-    _prepare_database(database, settings, clock)
+    database = Database(settings.database, committed=doorbell.ring)
+    try:
+        _prepare_database(database, settings, clock)
+    finally:
+        database.close()
+        doorbell.close()
 
     app = Flask("phonify", static_folder=None)
     app.config.update(
@@ -85,7 +89,6 @@ def create_app(
         keys=accounts.KeyRing(database, clock),
         messaging=Messaging(
             database,
-            doorbell,
             gateway,
             clock,
             origin=settings.origin,
@@ -122,8 +125,6 @@ def _prepare_database(database: Database, settings: Settings, clock: Clock) -> N
         raise ConfigError(f"the database can't be used: {settings.database}: {error.__cause__}") from error
     except accounts.KeyTaken as error:
         raise ConfigError("PHONIFY_API_KEY: the key belongs to another account than default") from error
-    finally:
-        database.close()
 
 
 __all__ = ["ConfigError", "create_app"]

@@ -56,15 +56,15 @@ def _run_each(connection: sqlite3.Connection, works: Sequence[Callable[[sqlite3.
 class Database:
     """One SQLite file.
 
-    Safe to use from any number of threads. Nothing is held open after `close`, and what is needed
-    is opened again on next use: close it before a fork.
+    Safe to use from any number of threads. `committed` is called after each commit. Nothing is held
+    open after `close`, and what is needed is opened again on next use: close it before a fork.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, committed: Callable[[], None] = lambda: None) -> None:
         self.path = path
         self.stopping = False  # set at shutdown: whoever waits in a Watcher returns
         self._idle: deque[sqlite3.Connection] = deque()
-        self._group_commit = GroupCommit(self._locked)
+        self._group_commit = GroupCommit(self._locked, committed)
         self._writing = threading.Lock()
         self._writer: sqlite3.Connection | None = None
         self._lock_file: int | None = None

@@ -25,7 +25,7 @@ from .store import Attempt, Message
 logger = logging.getLogger(__name__)
 
 BATCH = 100  # messages leased at once
-GATHER = 0.02  # seconds
+GATHER = 0.05  # seconds
 FIRST_RETRY = 1.0  # seconds; doubled with each attempt
 LAST_RETRY = 600.0
 SHORTEST_RETRY = 0.5

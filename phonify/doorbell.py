@@ -12,7 +12,7 @@ _BYTES = 65_536  # the most a FIFO holds on Linux
 
 
 class Doorbell:
-    """Rung by those who store what is due, listened to by those who deliver it.
+    """Rung after each commit, listened to by those who deliver.
 
     It only spares waiting: whoever listens looks for work from time to time in any case, so a ring
     that is lost does no harm, nor does one too many.

@@ -48,8 +48,13 @@ class _Job:
 class GroupCommit:
     """The queue of one process before the database."""
 
-    def __init__(self, locked: Callable[[], AbstractContextManager[sqlite3.Connection]]) -> None:
+    def __init__(
+        self,
+        locked: Callable[[], AbstractContextManager[sqlite3.Connection]],
+        committed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._locked = locked
+        self._committed = committed  # called after each commit
         self._queue: list[_Job] = []
         self._queue_lock = threading.Lock()
         self._led = False  # whether some thread is about to write the queue
@@ -85,6 +90,7 @@ class GroupCommit:
                 # Taken only once the database is ours: more have come while this thread waited for it.
                 jobs = self._take_jobs()
                 _commit(connection, jobs)
+            self._committed()
         except BaseException as error:
             jobs = jobs or self._take_jobs()
             for job in jobs:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from . import store
 from .clock import Clock, format_time
 from .db import Database
-from .doorbell import Doorbell
 from .errors import Conflict, Fault, NotFound, Refused, TooManyWaiting
 from .gateways.base import Gateway, Rejected
 from .group_commit import atomic
@@ -66,7 +65,6 @@ class Messaging:
     def __init__(
         self,
         database: Database,
-        doorbell: Doorbell,
         gateway: Gateway,
         clock: Clock,
         *,
@@ -75,7 +73,6 @@ class Messaging:
         most_waiting: int,
     ) -> None:
         self._database = database
-        self._doorbell = doorbell
         self._gateway = gateway
         self._clock = clock
         self._origin = origin
@@ -98,7 +95,6 @@ class Messaging:
         """
         draft = self._draft(account, recipients, body, origin, send_at)
         accepted: Accepted = self._database.write_batched(self._store_drafts, draft)
-        self._doorbell.ring()
         return accepted
 
     def accept_once(
@@ -133,9 +129,7 @@ class Messaging:
             )
             return answer, True
 
-        result = self._database.write(work)
-        self._doorbell.ring()
-        return result
+        return self._database.write(work)
 
     def _draft(
         self,
@@ -315,9 +309,7 @@ class Messaging:
             store.update_waiting_message(connection, message=message)
             return message
 
-        changed = self._database.write(work)
-        self._doorbell.ring()
-        return changed
+        return self._database.write(work)
 
     def cancel(self, account: Account, message_id: str) -> Message:
         """Remove a message that still waits for its time; raise NotFound, or Refused where it is too late."""
