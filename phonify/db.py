@@ -247,6 +247,7 @@ class Database:
             raise FileExistsError(0, "exists already", str(target))
         partial = target.with_name(f"{target.name}.partial-{os.getpid()}")
         try:
+            os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             copy = sqlite3.connect(partial)
             try:
                 with self.reading() as connection:

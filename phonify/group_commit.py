@@ -125,8 +125,7 @@ def _commit(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
     except BaseException as error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        # Where the database itself fails it would fail again.
-        if len(jobs) == 1 or isinstance(error, sqlite3.OperationalError) or not isinstance(error, Exception):
+        if len(jobs) == 1 or _would_fail_again(error):
             raise
         for job in jobs:
             try:
@@ -135,6 +134,13 @@ def _commit(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
                 job.outcome, job.done = own, True
     for job in jobs:
         job.done = True
+
+
+def _would_fail_again(error: BaseException) -> bool:
+    """Tell whether it is the database that fails (locked, disk full) rather than the work of one job."""
+    if isinstance(error, sqlite3.OperationalError):
+        return error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_ERROR
+    return not isinstance(error, Exception)
 
 
 def _run(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
