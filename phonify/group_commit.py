@@ -139,7 +139,7 @@ def _commit(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
 def _would_fail_again(error: BaseException) -> bool:
     """Tell whether it is the database that fails (locked, disk full) rather than the work of one job."""
     if isinstance(error, sqlite3.OperationalError):
-        return error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_ERROR
+        return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF != sqlite3.SQLITE_ERROR
     return not isinstance(error, Exception)
 
 

@@ -240,3 +240,11 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     yield start
     for process in started:
         process.kill_all()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let a run in CI fail where a test was skipped: what is to be seen there must have been seen."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        reporter.write_line("tests were skipped, which CI does not allow", red=True)
+        session.exitstatus = 1
