@@ -60,13 +60,12 @@ def create_app(
 
     clock = clock or SystemClock()
     gateway = gateway or GATEWAYS[settings.gateway]()
-    doorbell = Doorbell(settings.database.with_name(f"{settings.database.name}-wake"))
+    doorbell = Doorbell()
     database = Database(settings.database, committed=doorbell.ring)
     try:
         _prepare_database(database, settings, clock)
     finally:
         database.close()
-        doorbell.close()
 
     app = Flask("phonify", static_folder=None)
     app.config.update(
@@ -118,7 +117,9 @@ def _prepare_database(database: Database, settings: Settings, clock: Clock) -> N
         database.prepare(SCHEMA.read_text(encoding="utf-8"))
         account = accounts.ensure_default_account(database, clock)
         if settings.api_key is not None:
-            accounts.admit_key(database, clock, account, name="PHONIFY_API_KEY", key=settings.api_key)
+            admitted = accounts.admit_key(database, clock, account, name="PHONIFY_API_KEY", key=settings.api_key)
+            if not admitted:
+                logger.warning("the key in PHONIFY_API_KEY was revoked and stays so; see: keys list")
     except DatabaseUnusable as error:
         raise ConfigError(f"the database can't be used: {error}") from error
     except StoreUnavailable as error:

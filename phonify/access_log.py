@@ -4,19 +4,24 @@ import logging
 import re
 from collections.abc import MutableMapping
 
-# The argument's name, each letter also in its percent-encoded form.
-_NAME = "".join(f"(?:{letter}|%{ord(letter):02x})" for letter in "api_key")
-_ARGUMENT = re.compile(rf"({_NAME}=)[^&\s\"'#]*", re.IGNORECASE)
+# The argument's name and the equals sign, each character also in its percent-encoded form.
+_NAME = "".join(f"(?:{character}|%{ord(character):02x})" for character in "api_key=")
+_ARGUMENT = re.compile(rf"({_NAME})[^&\s\"]*", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(basic\s+)[A-Za-z0-9+/=_~.-]+", re.IGNORECASE)
+_USERINFO = re.compile(r"(//)[^/@\s]*@")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 # The loggers of servers that this app may run on and that log addresses or headers.
 _SERVERS = ("werkzeug", "gunicorn.access", "gunicorn.error")
+_PARSING = "gunicorn.error"
+_REFUSED = "Invalid request from"
 
 
 def mask_keys(text: str) -> str:
     """Return a text without the API keys in addresses and Authorization headers."""
-    return _CREDENTIALS.sub(r"\1***", _ARGUMENT.sub(r"\1***", text))
+    text = _ARGUMENT.sub(r"\1***", text)
+    text = _CREDENTIALS.sub(r"\1***", text)
+    return _USERINFO.sub(r"\1***@", text)
 
 
 def escape_controls(text: str) -> str:
@@ -31,7 +36,14 @@ class KeyFilter(logging.Filter):
         """Mask the record in place."""
         if isinstance(record.args, MutableMapping):  # gunicorn's atoms; `u` is the username: the key
             record.args.update({"u": "-", "{authorization}i": "-"})
-        record.msg, record.args = mask_keys(record.getMessage()), ()
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):
+            return True  # logging itself reports arguments that don't fit
+        if record.name == _PARSING and message.startswith(_REFUSED):
+            # What follows is a piece of the request, whatever it was: a key sent in the wrong place, too.
+            message = f"{_REFUSED} {message.removeprefix(_REFUSED).split(':')[0].strip()}"
+        record.msg, record.args = escape_controls(mask_keys(message)), ()
         return True
 
 

@@ -7,7 +7,7 @@ import sqlite3
 from . import store
 from .clock import Clock, format_time
 from .db import Database
-from .store import Account
+from .store import Account, ApiKey
 
 DEFAULT_ACCOUNT = "default"
 _KEY_BYTES = 24  # 192 random bits
@@ -37,6 +37,18 @@ def create_account(database: Database, clock: Clock, *, name: str, origin: str |
         raise NameTaken(name) from error
 
 
+def find_account(database: Database, name: str) -> Account | None:
+    """Return the account of that name."""
+    with database.reading() as connection:
+        return store.get_account(connection, name=name)
+
+
+def list_accounts(database: Database) -> list[Account]:
+    """Return all accounts, oldest first."""
+    with database.reading() as connection:
+        return store.list_accounts(connection)
+
+
 def ensure_default_account(database: Database, clock: Clock) -> Account:
     """Return the account `default`, made where it is missing."""
     now = format_time(clock.now())
@@ -45,7 +57,7 @@ def ensure_default_account(database: Database, clock: Clock) -> Account:
         account = store.get_account(connection, name=DEFAULT_ACCOUNT)
         return account or store.insert_account(connection, name=DEFAULT_ACCOUNT, origin=None, now=now)
 
-    return database.write(work)
+    return find_account(database, DEFAULT_ACCOUNT) or database.write(work)
 
 
 def create_key(database: Database, clock: Clock, account: Account, *, name: str) -> tuple[int, str]:
@@ -74,13 +86,31 @@ def create_first_key(database: Database, clock: Clock, account: Account) -> str 
     return key if database.write(work) else None
 
 
-def admit_key(database: Database, clock: Clock, account: Account, *, name: str, key: str) -> None:
-    """Make a given key valid for an account; raise KeyTaken where it is another's."""
-    now = format_time(clock.now())
-    if not database.write(
-        lambda connection: store.put_key(connection, account_id=account.id, name=name, key_hash=hash_key(key), now=now)
-    ):
+def admit_key(database: Database, clock: Clock, account: Account, *, name: str, key: str) -> bool:
+    """Make a given key valid for an account; False where it was revoked and stays so.
+
+    Raises KeyTaken where it is another account's.
+    """
+    key_hash, now = hash_key(key), format_time(clock.now())
+
+    def work(connection: sqlite3.Connection) -> ApiKey | None:
+        known = store.get_key_by_hash(connection, key_hash=key_hash)
+        if known is None:
+            store.insert_key(connection, account_id=account.id, name=name, key_hash=key_hash, now=now)
+        return known
+
+    with database.reading() as connection:
+        known = store.get_key_by_hash(connection, key_hash=key_hash)
+    known = known or database.write(work)
+    if known is not None and known.account != account.name:
         raise KeyTaken
+    return known is None or known.revoked_at is None
+
+
+def list_keys(database: Database, *, account: str | None = None) -> list[ApiKey]:
+    """Return the keys of one account, or of all, oldest first."""
+    with database.reading() as connection:
+        return store.list_keys(connection, account=account)
 
 
 def revoke_key(database: Database, clock: Clock, key_id: int) -> bool:

@@ -12,7 +12,7 @@ import click
 from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
-from . import accounts, store
+from . import accounts
 from .api.schemas import SendSchema, dump_message, load
 from .errors import InvalidRequest, StoreUnavailable
 from .numbers import parse_originator
@@ -27,6 +27,17 @@ class Failed(click.ClickException):
     """The command could not do what was asked: exit status 1."""
 
 
+class Command(click.Command):
+    """A command that says in one line when the database can't be used."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        try:
+            return super().invoke(ctx)
+        except StoreUnavailable as error:
+            raise Failed(f"the database can't be used: {error.__cause__}") from error
+
+
 accounts_cli = AppGroup("accounts", help="Accounts that share this server.")
 keys_cli = AppGroup("keys", help="API keys.")
 
@@ -37,7 +48,7 @@ def register_commands(app: Flask) -> None:
         app.cli.add_command(command)
 
 
-@accounts_cli.command("create")
+@accounts_cli.command("create", cls=Command)
 @click.argument("name")
 @click.option("--origin", help="The account's default sender; without it, PHONIFY_ORIGIN.")
 @json_option
@@ -48,7 +59,7 @@ def create_account(name: str, origin: str | None, as_json: bool) -> None:
         raise click.BadParameter("must be printable and not empty", param_hint="NAME")
     if origin is not None:
         try:
-            parse_originator(origin)
+            origin = parse_originator(origin).number
         except ValueError as error:
             raise click.BadParameter(f"{origin!r} is no sender: {error}", param_hint="--origin") from error
     try:
@@ -61,12 +72,11 @@ def create_account(name: str, origin: str | None, as_json: bool) -> None:
         click.echo(f"Account {name!r} created. Make a key for it with: keys create --account {name}")
 
 
-@accounts_cli.command("list")
+@accounts_cli.command("list", cls=Command)
 @json_option
 def list_accounts(as_json: bool) -> None:
     """List all accounts."""
-    with get_runtime().database.reading() as connection:
-        found = store.list_accounts(connection)
+    found = accounts.list_accounts(get_runtime().database)
     if as_json:
         for account in found:
             _print_json(account._asdict())
@@ -77,13 +87,15 @@ def list_accounts(as_json: bool) -> None:
         )
 
 
-@keys_cli.command("create")
+@keys_cli.command("create", cls=Command)
 @account_option
 @click.option("--name", default="", help="What the key is for.")
 @json_option
 def create_key(account_name: str, name: str, as_json: bool) -> None:
     """Create a key and print it: it is shown only this once."""
     runtime = get_runtime()
+    if name and not name.isprintable():
+        raise click.BadParameter("must be printable", param_hint="--name")
     account = _get_account(runtime, account_name)
     key_id, key = accounts.create_key(runtime.database, runtime.clock, account, name=name)
     if as_json:
@@ -93,7 +105,7 @@ def create_key(account_name: str, name: str, as_json: bool) -> None:
         click.echo(f"Key {key_id} of the account {account.name!r}; it is shown only this once.", err=True)
 
 
-@keys_cli.command("list")
+@keys_cli.command("list", cls=Command)
 @click.option("--account", "account_name", help="Only the keys of this account.")
 @json_option
 def list_keys(account_name: str | None, as_json: bool) -> None:
@@ -101,8 +113,7 @@ def list_keys(account_name: str | None, as_json: bool) -> None:
     runtime = get_runtime()
     if account_name is not None:
         _get_account(runtime, account_name)
-    with runtime.database.reading() as connection:
-        found = store.list_keys(connection, account=account_name)
+    found = accounts.list_keys(runtime.database, account=account_name)
     if as_json:
         for key in found:
             _print_json(key._asdict())
@@ -113,7 +124,7 @@ def list_keys(account_name: str | None, as_json: bool) -> None:
         )
 
 
-@keys_cli.command("revoke")
+@keys_cli.command("revoke", cls=Command)
 @click.argument("key_id", type=click.IntRange(1, 2**63 - 1))
 def revoke_key(key_id: int) -> None:
     """Make the key with number KEY_ID invalid, at once."""
@@ -123,7 +134,7 @@ def revoke_key(key_id: int) -> None:
     click.echo(f"Key {key_id} is no longer valid.")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("to", nargs=-1, required=True)
 @click.argument("body")
 @click.option("--origin", help="The sender; without it, the account's.")
@@ -153,7 +164,7 @@ def send(
         raise Failed("\n".join(f"{fault.param}: {fault.title}" for fault in accepted.faults))
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--follow", "-f", is_flag=True, help="Go on printing messages as they are stored.")
 @click.option("--limit", "-n", type=click.IntRange(0, 1_000), default=10, show_default=True)
 @click.option("--state", type=click.Choice(("unconfirmed", "sent", "error")))
@@ -165,6 +176,8 @@ def messages(
     follow: bool, limit: int, state: str | None, direction: str | None, account_name: str, as_json: bool
 ) -> None:
     """List the latest messages, the newest last."""
+    if follow and state is not None:
+        raise click.UsageError("--follow shows messages as they are stored, before their state is final: no --state")
     runtime = get_runtime()
     account = _get_account(runtime, account_name)
     criteria = Criteria(state=state, direction=direction)  # type: ignore[arg-type]
@@ -190,7 +203,7 @@ def _find_since(runtime: Runtime, account: Account, criteria: Criteria, after: s
         found += page
 
 
-@click.command()
+@click.command(cls=Command)
 @with_appcontext
 def worker() -> None:
     """Deliver messages until SIGTERM or Ctrl-C; the message in hand is finished."""
@@ -203,10 +216,11 @@ def worker() -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     click.echo(f"Delivering messages of {runtime.settings.database} (gateway: {runtime.settings.gateway})", err=True)
-    runtime.make_dispatcher().run()
+    # Those who store messages are other processes: nobody rings.
+    runtime.make_dispatcher(longest_nap=0.02).run()
 
 
-@click.command("init-db")
+@click.command("init-db", cls=Command)
 @with_appcontext
 def init_db() -> None:
     """Create the database, or bring it up to date."""
@@ -214,7 +228,7 @@ def init_db() -> None:
     click.echo(f"{get_runtime().settings.database} is ready.")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("file", type=click.Path(path_type=Path))
 @with_appcontext
 def backup(file: Path) -> None:
@@ -229,8 +243,7 @@ def backup(file: Path) -> None:
 
 
 def _get_account(runtime: Runtime, name: str) -> Account:
-    with runtime.database.reading() as connection:
-        account = store.get_account(connection, name=name)
+    account = accounts.find_account(runtime.database, name)
     if account is None:
         raise click.BadParameter(f"there is no account {name!r}; see: accounts list", param_hint="--account")
     return account

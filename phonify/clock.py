@@ -1,4 +1,4 @@
-"""The one source of time, so that a test can bring its own and never sleeps."""
+"""The time of day and how long leases have lasted, so that a test can bring a clock of its own."""
 
 import time
 from datetime import UTC, datetime

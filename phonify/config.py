@@ -46,7 +46,7 @@ def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | Non
     """Read the settings from an environment; raise ConfigError that names every fault.
 
     `overrides` go by the names without the prefix, in capitals, as in a Flask config
-    (`{"DATABASE": "/tmp/test.db"}`); they may have the setting's own type, and win.
+    (`{"DATABASE": "/tmp/test.db"}`); they may have the setting's own type, win, and must be known.
     """
     given: dict[str, Any] = {
         name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX)
@@ -57,14 +57,24 @@ def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | Non
         value = given.get(field.name.upper())
         if value is None:
             continue
+        text = _write(value)
         try:
-            values[field.name] = _READERS[field.name](value) if isinstance(value, str) else value
+            values[field.name] = _READERS[field.name](text)
         except ValueError as error:
-            shown = "" if field.name == "api_key" else f"{value!r} "
+            shown = "" if field.name == "api_key" else f"{text!r} "
             faults.append(f"{PREFIX}{field.name.upper()}: {shown}{error}")
+    known = {field.name.upper() for field in fields(Settings)}
+    faults += [f"{name}: is no setting" for name in overrides or {} if name not in known]
     if faults:
         raise ConfigError("\n".join(["these settings can't be used:", *(f"  {fault}" for fault in faults)]))
     return Settings(**values)
+
+
+def _write(value: Any) -> str:
+    """Return a value of a setting's own type as the environment would have it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(int(value.total_seconds())) if isinstance(value, timedelta) else str(value)
 
 
 def _read_whole(lowest: int, highest: int) -> Callable[[str], int]:

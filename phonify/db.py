@@ -1,8 +1,8 @@
 """The database: connections, who writes when, waiting for commits, start and backup.
 
 Reading takes a pooled connection. Each process writes over one connection, with commits that its
-threads share (`group_commit.py`). Between processes a lock with a queue (flock on a file beside
-the database) decides who writes next; SQLite's own busy handler sleeps and is unfair.
+threads share (`group_commit.py`). Between processes a lock (flock on a file beside the database)
+decides who writes next; SQLite's own busy handler would sleep longer with each try.
 """
 
 import fcntl
@@ -18,14 +18,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from .errors import StoreUnavailable
+from .errors import PhonifyError, StoreUnavailable
 from .group_commit import GroupCommit
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-SCHEMA_VERSION = 1
+# What brings a file of version 1 (the first) to version 2, of 2 to 3, and so on: SQL, added to with
+# each change of schema.sql.
+UPGRADES: tuple[str, ...] = ()
+SCHEMA_VERSION = 1 + len(UPGRADES)
 BUSY_TIMEOUT = 5.0  # seconds
+LOCK_INTERVAL = 0.0005
 POLL_INTERVAL = 0.01  # seconds between looks for commits; a look costs microseconds
 _COUNTER = struct.Struct("=Q")
 _APPLICATION_ID = 0x50484F4E  # "PHON", in the header of the file
@@ -50,7 +54,13 @@ class DatabaseUnusable(Exception):
 
 
 def _run_each(connection: sqlite3.Connection, works: Sequence[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
-    return [work(connection) for work in works]
+    outcomes: list[Any] = []
+    for work in works:
+        try:
+            outcomes.append(work(connection))
+        except PhonifyError as refusal:  # nothing was written, so nothing is to be undone
+            outcomes.append(refusal)
+    return outcomes
 
 
 class Database:
@@ -66,6 +76,7 @@ class Database:
         self._idle: deque[sqlite3.Connection] = deque()
         self._group_commit = GroupCommit(self._locked, committed)
         self._writing = threading.Lock()
+        self._opening = threading.Lock()
         self._writer: sqlite3.Connection | None = None
         self._lock_file: int | None = None
         self._shared: mmap.mmap | None = None
@@ -94,16 +105,17 @@ class Database:
         It lies in the lock file, in memory that all processes share.
         """
         if self._shared is None:
-            with self._locked():
-                pass
-        assert self._shared is not None  # noqa: S101 - opened with the lock file
-        (number,) = _COUNTER.unpack(self._shared[: _COUNTER.size])
+            try:
+                self._open_lock_file()
+            except OSError as error:
+                raise StoreUnavailable from error
+        (number,) = _COUNTER.unpack(self._shared[: _COUNTER.size])  # type: ignore[index]
         return int(number)
 
     def advance_generation(self) -> None:
         """Tell all processes that what they have cached is out of date; to be called after the commit."""
         with self._locked():
-            assert self._shared is not None  # noqa: S101 - opened with the lock file
+            assert self._shared is not None  # noqa: S101 - opened with the lock
             (number,) = _COUNTER.unpack(self._shared[: _COUNTER.size])
             self._shared[: _COUNTER.size] = _COUNTER.pack((number + 1) % 2**64)
 
@@ -134,7 +146,8 @@ class Database:
 
         The work may share its transaction with that of other threads, and may be called a second
         time when theirs had to be rolled back: it must do nothing but read and write the database.
-        What it raises undoes its own changes alone.
+        What it raises undoes its own changes alone; a PhonifyError it must raise before its first
+        change.
         """
         result: R = self.write_batched(_run_each, work)
         return result
@@ -153,27 +166,29 @@ class Database:
             if self._writer is None:
                 self._writer = self._connect()
             try:
-                if self._lock_file is None:
-                    self._lock_file = self._open_lock_file()
-                fcntl.flock(self._lock_file, fcntl.LOCK_EX)
+                lock_file = self._open_lock_file()
+                _lock(lock_file)
             except OSError as error:
                 raise StoreUnavailable from error
             try:
                 yield self._writer
             finally:
-                fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+                fcntl.flock(lock_file, fcntl.LOCK_UN)
 
     def _open_lock_file(self) -> int:
-        descriptor = os.open(f"{self.path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            if os.fstat(descriptor).st_size < _COUNTER.size:
-                # Written, not just made long enough: memory of a file needs its place on the disk.
-                os.pwrite(descriptor, _COUNTER.pack(0), 0)
-            self._shared = mmap.mmap(descriptor, _COUNTER.size)
-        except OSError:
-            os.close(descriptor)
-            raise
-        return descriptor
+        with self._opening:
+            if self._lock_file is None:
+                descriptor = os.open(f"{self.path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                try:
+                    if os.fstat(descriptor).st_size < _COUNTER.size:
+                        # Written, not just made long enough: memory of a file needs its place on the disk.
+                        os.pwrite(descriptor, _COUNTER.pack(0), 0)
+                    self._shared = mmap.mmap(descriptor, _COUNTER.size)
+                except OSError:
+                    os.close(descriptor)
+                    raise
+                self._lock_file = descriptor
+            return self._lock_file
 
     def _connect(self) -> sqlite3.Connection:
         try:
@@ -201,22 +216,33 @@ class Database:
             raise DatabaseUnusable(f"this Python has SQLite {sqlite3.sqlite_version}; {needed} or newer is needed")
         try:
             self._create_file()
-            with self._locked() as connection:
-                if self._check_version(connection) < SCHEMA_VERSION:
-                    connection.execute("PRAGMA journal_mode = WAL")
-                    connection.executescript(f"""
-                        BEGIN IMMEDIATE;
-                        {schema}
-                        PRAGMA application_id = {_APPLICATION_ID};
-                        PRAGMA user_version = {SCHEMA_VERSION};
-                        COMMIT;
-                    """)
+            with self.reading() as connection:
+                version = self._check_version(connection)
+            if version < SCHEMA_VERSION:
+                with self._locked() as connection:
+                    self._upgrade(connection, schema)
         except OSError as error:
             raise DatabaseUnusable(f"{self.path}: {error.strerror}") from error
         except sqlite3.DatabaseError as error:
             raise DatabaseUnusable(f"{self.path}: {error}") from error
         except StoreUnavailable as error:
             raise DatabaseUnusable(f"{self.path}: {error.__cause__}") from error
+
+    def _upgrade(self, connection: sqlite3.Connection, schema: str) -> None:
+        version = self._check_version(connection)  # another process may have been quicker
+        if version == 0:
+            steps = [schema, f"PRAGMA application_id = {_APPLICATION_ID};"]
+            connection.execute("PRAGMA journal_mode = WAL")
+        else:
+            steps = list(UPGRADES[version - 1 :])
+        try:
+            connection.executescript(
+                "\n".join(["BEGIN IMMEDIATE;", *steps, f"PRAGMA user_version = {SCHEMA_VERSION};", "COMMIT;"])
+            )
+        except sqlite3.DatabaseError:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
 
     def _create_file(self) -> None:
         # SQLite's own words for a missing folder and for a missing permission are the same.
@@ -254,7 +280,7 @@ class Database:
                     connection.backup(copy)
             finally:
                 copy.close()
-            partial.rename(target)
+            os.link(partial, target)  # unlike a rename, never over a file that has come meanwhile
         finally:
             partial.unlink(missing_ok=True)
 
@@ -298,6 +324,20 @@ class Watcher:
         except sqlite3.DatabaseError as error:
             raise _translate(error) from error
         return int(version)
+
+
+def _lock(lock_file: int) -> None:
+    """Wait for the lock between the processes; raise TimeoutError where it can't be had."""
+    end = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise TimeoutError(0, "another process does not let go of the lock") from None
+            time.sleep(LOCK_INTERVAL)
+        else:
+            return
 
 
 def _translate(error: Exception) -> Exception:

@@ -24,12 +24,13 @@ from .store import Attempt, Message
 
 logger = logging.getLogger(__name__)
 
-BATCH = 100  # messages leased at once
+# Messages leased at once: one where a crash in the middle of a batch would leave those in doubt that
+# were not handed over at all.
+BATCH = 100
 GATHER = 0.05  # seconds
 FIRST_RETRY = 1.0  # seconds; doubled with each attempt
 LAST_RETRY = 600.0
 SHORTEST_RETRY = 0.5
-LONGEST_NAP = 1.0
 AFTER_FAULT = 1.0  # seconds to wait where the database can't be used
 CLEANING_INTERVAL = 60.0
 
@@ -48,8 +49,9 @@ class _Outcomes:
     def none(cls) -> "_Outcomes":
         return cls([], defaultdict(list), [], [], [])
 
-    def __bool__(self) -> bool:
-        return bool(self.sent or self.failed or self.retried or self.doubtful or self.untouched)
+    def __len__(self) -> int:
+        failed = sum(map(len, self.failed.values()))
+        return len(self.sent) + failed + len(self.retried) + len(self.doubtful) + len(self.untouched)
 
 
 def retry_delay(attempt: int) -> float:
@@ -68,6 +70,7 @@ class Dispatcher:
         clock: Clock,
         *,
         lease: timedelta,
+        longest_nap: float,
         clean: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
@@ -75,19 +78,24 @@ class Dispatcher:
         self._gateway = gateway
         self._clock = clock
         self._lease = lease
+        self._longest_nap = longest_nap
         self._clean = clean
         self._outcomes = _Outcomes.none()
+        self._cleaned_at = clock.monotonic()
+        self._batch = BATCH if gateway.repeatable else 1
+        self.handed_over = 0  # how many times the gateway was called
 
     def run(self) -> None:
         """Deliver until the database is `stopping`; what is in hand then is finished first."""
-        last_cleaned = self._clock.monotonic()
         while not self._database.stopping:
             try:
-                self.deliver_due()
-                if self._clock.monotonic() - last_cleaned > CLEANING_INTERVAL:
-                    last_cleaned = self._clock.monotonic()
-                    self._clean()
-                self._doorbell.wait(max(self._seconds_to_next(), 0))
+                self._clean_sometimes()
+                flows = bool(self._outcomes)
+                if not self.step():
+                    self._doorbell.wait(max(self._seconds_to_next(), 0))
+                elif flows and 0 < len(self._outcomes) < self._batch:
+                    # More come all the time: fewer, larger transactions leave the database to those who send.
+                    time.sleep(GATHER)
             except StoreUnavailable as error:
                 logger.warning("delivery pauses, the database can't be used: %s", error.__cause__)
                 self._pause()
@@ -100,17 +108,24 @@ class Dispatcher:
             logger.warning("outcomes not recorded, the lease will show it: %s", error.__cause__)
 
     def deliver_due(self) -> int:
-        """Deliver all messages that are due now; return how many were handed to the gateway."""
-        delivered = 0
-        while self._outcomes or self._is_due():
-            flows = bool(self._outcomes)
-            leased = self._record_and_lease()
-            self._send_all(leased)
-            delivered += len(leased)
-            if flows and 0 < len(leased) < BATCH:
-                # More come all the time: fewer, larger transactions leave the database to those who send.
-                time.sleep(GATHER)
-        return delivered
+        """Deliver all messages that are due now; return how many times one was handed to the gateway."""
+        before = self.handed_over
+        while self.step():
+            pass
+        return self.handed_over - before
+
+    def step(self) -> bool:
+        """Record what the last step did and deliver the next batch; False where there was nothing to do."""
+        if not self._outcomes and not self._is_due():
+            return False
+        begun = self._clock.monotonic()
+        self._send_all(self._record_and_lease(), begun)
+        return True
+
+    def _clean_sometimes(self) -> None:
+        if self._clock.monotonic() - self._cleaned_at > CLEANING_INTERVAL:
+            self._cleaned_at = self._clock.monotonic()
+            self._clean()
 
     def _is_due(self) -> bool:
         return self._seconds_to_next() <= 0 and not self._database.stopping
@@ -119,8 +134,8 @@ class Dispatcher:
         with self._database.reading() as connection:
             due_at = store.next_due_at(connection)
         if due_at is None:
-            return LONGEST_NAP
-        return min((parse_time(due_at) - self._clock.now()).total_seconds(), LONGEST_NAP)
+            return self._longest_nap
+        return min((parse_time(due_at) - self._clock.now()).total_seconds(), self._longest_nap)
 
     def _record_and_lease(self) -> list[Message]:
         """Record the outcomes at hand and lease the next messages, in one transaction."""
@@ -149,7 +164,7 @@ class Dispatcher:
     def _lease_due(self, connection: Connection, clock_now: datetime) -> list[Message]:
         now = format_time(clock_now)
         leased, expired, doubtful = [], [], []
-        for message in store.list_due_messages(connection, now=now, limit=BATCH):
+        for message in store.list_due_messages(connection, now=now, limit=self._batch):
             if message.expires_at is not None and message.expires_at <= now:
                 expired.append(Attempt(message.id, message.attempts))
             elif message.submitted_at is not None and not self._gateway.repeatable:
@@ -170,15 +185,16 @@ class Dispatcher:
             )
         return leased
 
-    def _send_all(self, messages: list[Message]) -> None:
+    def _send_all(self, messages: list[Message], begun: float) -> None:
         """Call the gateway for each message, with no transaction open."""
         # A third of the lease is left to one call, a third to recording it.
-        give_up = self._clock.monotonic() + self._lease.total_seconds() / 3
+        give_up = begun + self._lease.total_seconds() / 3
         for message in messages:
             attempt = Attempt(message.id, message.attempts)
             if self._database.stopping or self._clock.monotonic() > give_up:
                 self._outcomes.untouched.append(attempt)
                 continue
+            self.handed_over += 1
             self._send(message, attempt)
 
     def _send(self, message: Message, attempt: Attempt) -> None:
@@ -205,7 +221,10 @@ class Dispatcher:
 
     def _retry_time(self, message: Message, retry_after: float | None) -> str:
         """Return when to try again: not at once, whatever the gateway says, and not after the validity period."""
-        delay = retry_delay(message.attempts) if retry_after is None else max(retry_after, SHORTEST_RETRY)
+        delay = retry_delay(message.attempts)
+        if retry_after is not None:
+            # In this order what is no number at all counts as the shortest.
+            delay = max(SHORTEST_RETRY, retry_after)
         now = self._clock.now()
         expires_at = message.expires_at or format_time(now)
         if delay >= (parse_time(expires_at) - now).total_seconds():

@@ -26,14 +26,18 @@ class Runtime:
     keys: KeyRing
     messaging: Messaging
 
-    def make_dispatcher(self) -> Dispatcher:
-        """Return a new dispatcher for this database and gateway; its `run` wants a thread."""
+    def make_dispatcher(self, *, longest_nap: float = 0.25) -> Dispatcher:
+        """Return a new dispatcher for this database and gateway; its `run` wants a thread.
+
+        It looks for messages that other servers have stored every `longest_nap` seconds.
+        """
         return Dispatcher(
             self.database,
             self.doorbell,
             self.gateway,
             self.clock,
             lease=self.settings.lease,
+            longest_nap=longest_nap,
             clean=self.messaging.forget_answers,
         )
 
@@ -43,7 +47,7 @@ class Runtime:
         self.doorbell.ring()
 
     def close(self) -> None:
-        """Close all that is open; it is opened again on next use."""
+        """Close all that is open."""
         self.database.close()
         self.doorbell.close()
 

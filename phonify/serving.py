@@ -1,4 +1,4 @@
-"""Serving on gunicorn: sockets, workers, the dispatcher in each, the access log, and what the start prints."""
+"""Serving on gunicorn: sockets, workers, the one that delivers, the access log, and what the start prints."""
 
 import json
 import logging
@@ -23,8 +23,12 @@ from . import accounts
 from .access_log import escape_controls, mask_keys
 from .api.error_handlers import fault_for_status
 from .config import ConfigError, Settings
+from .errors import StoreUnavailable
 from .runtime import Runtime
 
+logger = logging.getLogger(__name__)
+
+SAFE_KEY_LENGTH = 22  # characters of 6 bits
 PORT_WAIT = 5.0  # seconds for the workers of a server that was killed to let go of the port
 
 
@@ -109,14 +113,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             time.sleep(0.5)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Begin to stop: a signal handler, so it only sets flags."""
+        """Begin to stop: a signal handler, so it only sets flags and rings."""
         self.announce_stop()
         super().handle_exit(sig, frame)
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """Begin to stop at Ctrl-C, too: what is in hand is finished."""
+        self.handle_exit(sig, frame)
 
     def is_parent_alive(self) -> bool:
         """Tell whether the server that started this worker is there; stop where it is not."""
         alive: bool = super().is_parent_alive()
         if not alive:
+            # Kept-alive connections are to be closed after their next answer: the port is wanted.
+            self.alive = False
             self.announce_stop()
         return alive
 
@@ -125,7 +135,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         discarded = _Discarded(client)
         super().handle_error(req, discarded, addr, exc)
         status_line = discarded.data.partition(b"\r\n")[0] or b"HTTP/1.1 400 Bad Request"
-        fault = fault_for_status(int(status_line.split()[1]))
+        fault = fault_for_status(int(status_line.split()[1]))  # what was wrong in detail is in the log
         body = json.dumps({"errors": [fault.to_dict()]}).encode()
         head = f"\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         try:
@@ -145,6 +155,18 @@ def _take_slot(_arbiter: Arbiter, worker: Worker) -> None:
     worker.sockets = worker.sockets[worker.slot : worker.slot + 1]
 
 
+class _Arbiter(Arbiter):  # type: ignore[misc]
+    """gunicorn's master, with as many workers as there are sockets for them."""
+
+    def handle_ttin(self) -> None:
+        """Refuse to add a worker."""
+        self.log.warning("the number of workers is set by PHONIFY_WORKERS")
+
+    def handle_ttou(self) -> None:
+        """Refuse to take a worker away: connections would go on to its socket."""
+        self.handle_ttin()
+
+
 class Server(BaseApplication):  # type: ignore[misc]
     """gunicorn with an app and sockets that are there already.
 
@@ -156,14 +178,15 @@ class Server(BaseApplication):  # type: ignore[misc]
     def __init__(self, app: Flask, settings: Settings, sockets: list[socket.socket]) -> None:
         self._app = app
         self._settings = settings
-        self._sockets = sockets
+        # Once and for all: gunicorn reads its configuration again at each reload.
+        self._binds = [f"fd://{sock.detach()}" for sock in sockets]
         super().__init__()
 
     def load_config(self) -> None:
         """Set gunicorn's settings."""
         settings = self._settings
         for name, value in {
-            "bind": [f"fd://{sock.detach()}" for sock in self._sockets],
+            "bind": self._binds,
             "workers": settings.workers + 1,  # and one that delivers
             "threads": settings.threads,
             "worker_class": Worker,
@@ -184,6 +207,10 @@ class Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         """Return the app."""
         return self._app
+
+    def run(self) -> None:
+        """Serve until a signal ends it."""
+        _Arbiter(self).run()
 
 
 def open_sockets(host: str, port: int, count: int) -> list[socket.socket]:
@@ -231,16 +258,22 @@ def serve(create_app: Callable[[], Flask]) -> None:
         runtime: Runtime = app.extensions["phonify"]
         settings = runtime.settings
         sockets = open_sockets(settings.host, settings.port, settings.workers)
+        _print_start(runtime, sockets[0].getsockname()[1])
     except ConfigError as error:
         error.show()
         sys.exit(error.exit_code)
-    _print_start(runtime, sockets[0].getsockname()[1])
-    runtime.close()
+    except StoreUnavailable as error:
+        ConfigError(f"the database can't be used: {error.__cause__}").show()
+        sys.exit(ConfigError.exit_code)
+    runtime.database.close()
+    runtime.doorbell.share()
     Server(app, settings, sockets).run()
 
 
 def _print_start(runtime: Runtime, port: int) -> None:
     settings = runtime.settings
+    if settings.api_key is not None and len(settings.api_key) < SAFE_KEY_LENGTH:
+        logger.warning("PHONIFY_API_KEY has fewer than 128 random bits: good enough for tests alone")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     print(f"Phonify serves {address} from {settings.database} (gateway: {settings.gateway})")

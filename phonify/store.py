@@ -6,16 +6,18 @@ and ends is decided above. Times are text as `clock.format_time` writes it.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .numbers import Number
 
 State = Literal["unconfirmed", "sent", "error"]
 Direction = Literal["outbound", "inbound"]
 
-_ROWS_PER_INSERT = 1_000  # times the columns stays under SQLite's 32,766 parameters
+_FEW_ROWS = 16
+_STRETCH_BITS = (16, 10)  # as schema.sql counts them
+_CHUNKS = (512, 128, 32, 16)  # rows; times the columns stays under SQLite's 32,766 parameters
 
 
 class Account(NamedTuple):
@@ -51,14 +53,14 @@ class Message(NamedTuple):
     to_country: str | None
     to_carrier: str | None
     state: State
-    error_type: str | None
     created_at: str
-    send_at: str | None
-    due_at: str | None
-    expires_at: str | None
-    attempts: int
-    submitted_at: str | None
-    finished_at: str | None
+    error_type: str | None = None
+    send_at: str | None = None
+    due_at: str | None = None
+    expires_at: str | None = None
+    attempts: int = 0
+    submitted_at: str | None = None
+    finished_at: str | None = None
 
     @property
     def origin(self) -> Number:
@@ -133,16 +135,14 @@ def insert_key(connection: sqlite3.Connection, *, account_id: int, name: str, ke
     return int(key_id)
 
 
-def put_key(connection: sqlite3.Connection, *, account_id: int, name: str, key_hash: str, now: str) -> bool:
-    """Make a key valid, whether it is new, known or revoked; False where it is another account's."""
+def get_key_by_hash(connection: sqlite3.Connection, *, key_hash: str) -> ApiKey | None:
+    """Return the key of that hash, revoked or not."""
     row = connection.execute(
-        "INSERT INTO api_keys (account_id, name, key_hash, created_at)"
-        " VALUES (:account_id, :name, :key_hash, :now)"
-        " ON CONFLICT (key_hash) DO UPDATE SET revoked_at = NULL WHERE account_id = :account_id"
-        " RETURNING id",
-        {"account_id": account_id, "name": name, "key_hash": key_hash, "now": now},
+        "SELECT k.id, a.name, k.name, k.created_at, k.revoked_at"
+        " FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id WHERE k.key_hash = :key_hash",
+        {"key_hash": key_hash},
     ).fetchone()
-    return row is not None
+    return ApiKey._make(row) if row else None
 
 
 def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> Account | None:
@@ -198,14 +198,19 @@ def _insert_messages_sql(rows: int) -> str:
 def insert_messages(connection: sqlite3.Connection, *, messages: Sequence[Message]) -> bool:
     """Add messages whose ids ascend, all or none; False where the first id is not greater than all there are.
 
-    One statement where it can be, for the sake of `group_commit.atomic`; else a savepoint.
+    A few go in by one statement, for the sake of `group_commit.atomic`; more by a savepoint, in chunks of
+    so few sizes that the statements for them can be kept.
     """
-    if len(messages) <= _ROWS_PER_INSERT:
+    if len(messages) <= _FEW_ROWS:
         return _insert_chunk(connection, messages)
     connection.execute("SAVEPOINT insert_messages")
-    chunks = (messages[start : start + _ROWS_PER_INSERT] for start in range(0, len(messages), _ROWS_PER_INSERT))
-    # The first chunk that does not fit is the first of all: nothing has been added then.
-    done = all(_insert_chunk(connection, chunk) for chunk in chunks)
+    start, done = 0, True
+    while done and start < len(messages):
+        left = len(messages) - start
+        size = left if left <= _FEW_ROWS else next(size for size in _CHUNKS if size <= left)
+        # The first chunk that does not fit is the first of all: nothing has been added then.
+        done = _insert_chunk(connection, messages[start : start + size])
+        start += size
     connection.execute("RELEASE insert_messages")
     return done
 
@@ -227,21 +232,26 @@ def get_message(connection: sqlite3.Connection, *, account_id: int, message_id: 
     return Message._make(row) if row else None
 
 
-# Ids and seq have the same order, and seq is what the indexes end in.
-_CONDITIONS = {
-    "to": "to_number = :to",
-    "origin": "origin_number = :origin",
-    "state": "state = :state",
-    "direction": "direction = :direction",
-    "q": "body LIKE :q ESCAPE '\\'",
-    "after": "seq > coalesce((SELECT seq FROM messages WHERE id <= :after ORDER BY id DESC LIMIT 1), 0)",
-    "before": "seq < coalesce((SELECT seq FROM messages WHERE id >= :before ORDER BY id LIMIT 1), 9223372036854775807)",
+# The first of these that is given is looked up in its index. The plus sign keeps SQLite, which has no
+# statistics, from choosing another's: one number has few messages, a state may have all of them.
+_INDEXED = {
+    "to": ("to_number = :to", "+to_number = :to"),
+    "origin": ("origin_number = :origin", "+origin_number = :origin"),
+    "state": ("state = :state", "+state = :state"),
+    "direction": ("direction = :direction", "+direction = :direction"),
 }
 # Spelled out beside the condition itself, so that SQLite sees that a partial index serves.
 _PARTIAL = {
-    "unconfirmed": "state <> 'sent'",
-    "error": "state <> 'sent'",
-    "inbound": "direction = 'inbound'",
+    "unconfirmed": " AND state <> 'sent'",
+    "error": " AND state <> 'sent'",
+    "inbound": " AND direction = 'inbound'",
+}
+# Ids and seq have the same order, and seq is what the indexes end in.
+_OTHERS = {
+    "q": "body LIKE :q ESCAPE '\\'",
+    "after": "seq > coalesce((SELECT seq FROM messages WHERE id <= :after ORDER BY id DESC LIMIT 1), 0)",
+    "before": "seq < coalesce((SELECT seq FROM messages WHERE id >= :before ORDER BY id LIMIT 1), 9223372036854775807)",
+    "below": "seq < :below",
 }
 
 
@@ -250,15 +260,12 @@ def list_messages(
 ) -> list[Message]:
     """Return an account's messages that match, newest first."""
     wanted = {name: value for name, value in criteria._asdict().items() if value is not None}
-    conditions = ["account_id = :account_id", *(_CONDITIONS[name] for name in wanted if name in _CONDITIONS)]
-    conditions += [_PARTIAL[value] for value in (criteria.state, criteria.direction) if value in _PARTIAL]
     if "q" in wanted:
         escaped = wanted["q"].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         wanted["q"] = f"%{escaped}%"
-    if not wanted:
+    if not wanted and offset >= 1 << _STRETCH_BITS[-1]:
         wanted["below"], offset = _skip_stretches(connection, account_id=account_id, offset=offset)
-        conditions.append("seq < :below")
-    where = " AND ".join(conditions)
+    where = _conditions(wanted)
     if criteria.phone is None:
         matching = f"SELECT seq FROM messages WHERE {where} ORDER BY seq DESC LIMIT :limit OFFSET :offset"
     else:
@@ -276,20 +283,36 @@ def list_messages(
     return [Message._make(row) for row in rows]
 
 
+def _conditions(wanted: Mapping[str, Any]) -> str:
+    conditions = ["account_id = :account_id"]
+    chosen = "phone" in wanted
+    for name, (by_index, by_row) in _INDEXED.items():
+        if name in wanted:
+            conditions.append(by_row if chosen else by_index + _PARTIAL.get(wanted[name], ""))
+            chosen = True
+    return " AND ".join([*conditions, *(_OTHERS[name] for name in wanted if name in _OTHERS)])
+
+
 def _skip_stretches(connection: sqlite3.Connection, *, account_id: int, offset: int) -> tuple[int, int]:
     """Return the seq below which to begin, and how many messages are still to be skipped from there."""
-    below = 1 << 62
-    for bits in (16, 10):
+    lowest, below = 0, 1 << 62  # of seq
+    for bits in _STRETCH_BITS:
         row = connection.execute(
             "SELECT stretch, total - messages FROM ("
             "  SELECT stretch, messages, sum(messages) OVER (ORDER BY stretch DESC) AS total FROM message_counts"
-            "  WHERE account_id = :account_id AND bits = :bits AND stretch < :below"
+            "  WHERE account_id = :account_id AND bits = :bits AND stretch BETWEEN :lowest AND :highest"
             ") WHERE total > :offset ORDER BY stretch DESC LIMIT 1",
-            {"account_id": account_id, "bits": bits, "below": ((below - 1) >> bits) + 1, "offset": offset},
+            {
+                "account_id": account_id,
+                "bits": bits,
+                "lowest": lowest >> bits,
+                "highest": (below - 1) >> bits,
+                "offset": offset,
+            },
         ).fetchone()
         if row is None:  # there are not that many
             return 0, 0
-        below, offset = (row[0] + 1) << bits, offset - row[1]
+        lowest, below, offset = row[0] << bits, (row[0] + 1) << bits, offset - row[1]
     return below, offset
 
 

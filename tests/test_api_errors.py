@@ -257,9 +257,9 @@ def test_an_idempotency_key_of_the_wrong_form_is_400(client: FlaskClient, key: s
         ("direction=", ("invalid_direction", "direction")),
         ("after=7", ("invalid_message_id", "after")),
         ("before=%27%20OR%201%3D1", ("invalid_message_id", "before")),
-        ("to=nobody%20at%20all", ("invalid_originator", "to")),
+        ("to=nobody%20at%20all", ("invalid_msisdn", "to")),
         ("origin=%2B1", ("invalid_originator", "origin")),
-        ("phone=1", ("invalid_originator", "phone")),
+        ("phone=1", ("invalid_msisdn", "phone")),
         ("q=", ("empty_text", "q")),
         ("q=a%00b", ("invalid_text", "q")),
         ("limit=10&limit=20", ("repeated_argument", "limit")),
@@ -338,7 +338,7 @@ def test_an_argument_of_changing_that_is_wrong_is_400_and_nothing_changes(
         ({"from": "+14560000000", "to": "+15005550006", "body": ""}, [("empty_text", "body")]),
         ({"from": "+14560000000", "to": "+15005550006", "body": "x" * 161}, [("text_too_long", "body")]),
         ({"from": "nobody at all", "to": "+15005550006", "body": "Hi"}, [("invalid_originator", "from")]),
-        ({"from": "+14560000000", "to": "+1", "body": "Hi"}, [("invalid_originator", "to")]),
+        ({"from": "+14560000000", "to": "+1", "body": "Hi"}, [("invalid_msisdn", "to")]),
     ],
 )
 def test_an_argument_of_simulating_that_is_wrong_is_400_and_nothing_is_stored(
@@ -381,10 +381,10 @@ def test_several_faults_of_listing_are_reported_together(client: FlaskClient) ->
         ("invalid_limit", "limit"),
         ("invalid_message_id", "after"),
         ("invalid_message_id", "before"),
+        ("invalid_msisdn", "phone"),
+        ("invalid_msisdn", "to"),
         ("invalid_offset", "offset"),
         ("invalid_originator", "origin"),
-        ("invalid_originator", "phone"),
-        ("invalid_originator", "to"),
         ("invalid_state", "state"),
         ("invalid_wait", "wait"),
     ]

@@ -249,9 +249,17 @@ def test_simulating_stores_a_received_message(client: FlaskClient) -> None:
     assert client.get("/v1/messages").get_json() == {"messages": [message]}
 
 
-@pytest.mark.parametrize("number", ["12345", "SHOP", "+442071838750", "+15005550001"])
-@pytest.mark.parametrize("side", ["from", "to"])
-def test_simulating_takes_any_sender_and_any_recipient(client: FlaskClient, side: str, number: str) -> None:
+def test_a_phone_cannot_write_to_an_alphanumeric_sender(client: FlaskClient) -> None:
+    response = client.post("/sandbox/inbound", json={**INBOUND, "to": "SHOP"})
+
+    assert faults_of(response) == [("invalid_msisdn", "to")]
+
+
+@pytest.mark.parametrize(
+    ("side", "number"),
+    [("from", "SHOP"), *((side, number) for side in ("from", "to") for number in ("12345", "+442071838750"))],
+)
+def test_simulating_takes_numbers_short_codes_and_senders(client: FlaskClient, side: str, number: str) -> None:
     response = client.post("/sandbox/inbound", json={**INBOUND, side: number})
 
     assert response.status_code == 201

@@ -1,6 +1,7 @@
 """The arguments of a request: the same whether they come by query string, form or JSON."""
 
 import json
+import re
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,8 +14,9 @@ from ..errors import Fault, InvalidRequest
 Arguments = dict[str, Any]
 
 # Arguments that are phone numbers. A plus sign that was not escaped in a query or a form arrives
-# as a space.
+# as a space; so does that of a time zone in `send_at`.
 _NUMBERS = {"to", "origin", "phone", "from"}
+_TIME_ZONE = re.compile(r"(T.*) ([0-9]{2}:?[0-9]{2})$")  # of a time, after its plus sign
 _MANY = "to"  # the one argument that may be given several times
 MAX_FIELDS = 1_100
 
@@ -46,9 +48,11 @@ def read_query() -> Arguments:
 
 
 def _read_body() -> Arguments:
-    data = request.get_data(cache=False)
+    data = _read_data()
     if not data:
         return {}
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise UnsupportedMediaType
     mimetype = request.mimetype
     if mimetype == "application/json" or request.is_json:
         return _read_json(data)
@@ -59,9 +63,25 @@ def _read_body() -> Arguments:
     raise UnsupportedMediaType
 
 
+def _read_data() -> bytes:
+    """Return the whole body; a part of one is worse than none."""
+    try:
+        data = request.get_data(cache=False)
+    except HTTPException:
+        raise
+    except Exception as error:  # what the server raises for chunks that are none
+        raise InvalidRequest([Fault("bad_request")]) from error
+    length, most = request.content_length, request.max_content_length
+    if length is None and most is not None and len(data) >= most:
+        raise RequestEntityTooLarge  # a body in chunks is cut off there
+    if length is not None and len(data) != length:
+        raise InvalidRequest([Fault("bad_request")])
+    return data
+
+
 def _read_json(data: bytes) -> Arguments:
     try:
-        arguments = json.loads(data)
+        arguments = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise InvalidRequest([Fault("malformed_json")]) from error
     if not isinstance(arguments, dict):
@@ -106,7 +126,11 @@ def _collect(pairs: list[tuple[str, str]]) -> Arguments:
     arguments: Arguments = {}
     for given_name, given in pairs:
         name = _MANY if given_name == f"{_MANY}[]" else given_name
-        value = f"+{given[1:]}" if name in _NUMBERS and given.startswith(" ") else given
+        value = given
+        if name in _NUMBERS and given.startswith(" "):
+            value = f"+{given[1:]}"
+        elif name == "send_at":
+            value = _TIME_ZONE.sub(r"\1+\2", given)
         if name not in arguments:
             arguments[name] = [value] if given_name != name else value
         elif isinstance(arguments[name], list):

@@ -1,4 +1,4 @@
-"""The only place that knows which HTTP status an error has: every error leaves as the API's JSON."""
+"""Which HTTP status an error has, and that every error leaves as the API's JSON."""
 
 import logging
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from ..access_log import escape_controls
 from ..errors import Fault, Kind, PhonifyError
 
 logger = logging.getLogger(__name__)
@@ -53,13 +54,13 @@ def show_error(error: PhonifyError) -> Response:
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     if response.status_code >= 500:
-        logger.warning("%s %s: %s (%s)", request.method, request.path, error, error.__cause__)
+        logger.warning("%s %s: %s (%s)", request.method, escape_controls(request.path), error, error.__cause__)
     return response
 
 
 def fault_for_status(status: int) -> Fault:
     """Return how an error that the framework or the server found is named."""
-    return Fault(_TYPES.get(status, "internal_error" if status >= 500 else "bad_request"))
+    return Fault(_TYPES.get(status, "bad_request"))
 
 
 def show_http_exception(error: HTTPException) -> Response:
@@ -74,5 +75,5 @@ def show_http_exception(error: HTTPException) -> Response:
 
 def show_unexpected_error(error: Exception) -> Response:
     """Answer what should not happen; the log has the traceback, the answer has not."""
-    logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    logger.error("%s %s failed", request.method, escape_controls(request.path), exc_info=error)
     return show_faults([Fault("internal_error")], 500)

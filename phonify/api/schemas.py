@@ -165,8 +165,20 @@ def _text(**options: Any) -> Argument:
     return Argument(read_text, invalid="invalid_text", **options)
 
 
-def _number(**options: Any) -> Argument:
+def _originator(**options: Any) -> Argument:
     return Argument(parse_originator, invalid="invalid_originator", **options)
+
+
+def _own_number(text: str) -> Number:
+    """Read a number that a phone can send to: a short code has no letters."""
+    number = parse_originator(text)
+    if not text.lstrip("+").isdigit():
+        raise ValueError
+    return number
+
+
+def _number(read: Callable[[str], Number] = parse_originator, **options: Any) -> Argument:
+    return Argument(read, invalid="invalid_msisdn", **options)
 
 
 def _time(**options: Any) -> Argument:
@@ -191,7 +203,7 @@ class SendSchema(ArgumentsSchema):
 
     recipients = RecipientsArgument(most=MAX_RECIPIENTS, required=True, data_key="to")
     body = _text(required=True)
-    origin = _number()
+    origin = _originator()
     send_at = _time()
     idempotency_key = Argument(_read_idempotency_key, invalid="invalid_idempotency_key", data_key="Idempotency-Key")
 
@@ -208,7 +220,7 @@ class ListSchema(ArgumentsSchema):
     """Arguments of listing messages."""
 
     to = _number()
-    origin = _number()
+    origin = _originator()
     phone = _number()
     state = Argument(_read_choice("unconfirmed", "sent", "error"), invalid="invalid_state")
     direction = Argument(_read_choice("outbound", "inbound"), invalid="invalid_direction")
@@ -223,8 +235,8 @@ class ListSchema(ArgumentsSchema):
 class InboundSchema(ArgumentsSchema):
     """Arguments of simulating a received message."""
 
-    sender = _number(required=True, data_key="from")
-    to = _number(required=True)
+    sender = _originator(required=True, data_key="from")
+    to = _number(_own_number, required=True)
     body = _text(required=True)
 
 
@@ -276,10 +288,12 @@ def dump_message(message: Message) -> dict[str, Any]:
 
 def describe_request(loaded: Mapping[str, Any]) -> list[Any]:
     """Return checked arguments in a form that is equal for equal requests, and only for those."""
-    described: list[Any] = []
-    for name, value in sorted(loaded.items()):
-        if name == "recipients":
-            described.append([name, [recipient.number.number for recipient in value]])
-        else:
-            described.append([name, value.isoformat() if isinstance(value, datetime) else value])
-    return described
+    return [[name, _describe(value)] for name, value in sorted(loaded.items())]
+
+
+def _describe(value: Any) -> Any:
+    if isinstance(value, list):
+        return [recipient.number.number for recipient in value]
+    if isinstance(value, Number):
+        return value.number
+    return value.isoformat() if isinstance(value, datetime) else value

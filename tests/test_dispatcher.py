@@ -1,0 +1,742 @@
+"""Delivery: leases, the four outcomes, retries, and what crashes, locks and slow gateways leave behind."""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from flask import Flask
+
+import phonify.db
+import phonify.dispatcher
+from phonify.dispatcher import Dispatcher, retry_delay
+from phonify.errors import StoreUnavailable
+from phonify.gateways.base import Gateway, OutboundMessage, Rejected, Unavailable, Unconfirmed
+from phonify.runtime import Runtime
+
+TO = "+14560000000"
+START = "2026-01-31T09:30:00.000Z"
+
+
+class FakeGateway(Gateway):
+    """Notes what it is handed and does what the test says."""
+
+    repeatable = True
+
+    def __init__(self, act: Callable[[OutboundMessage], object] = lambda _: None) -> None:
+        self.act = act
+        self.handed: list[OutboundMessage] = []
+
+    def send(self, message: OutboundMessage) -> None:
+        self.handed.append(message)
+        self.act(message)
+
+
+class OnceGateway(FakeGateway):
+    """One that would send twice what it is handed twice."""
+
+    repeatable = False
+
+
+class PowerCut(BaseException):
+    """The process ends here: nothing handles it."""
+
+
+def fail_with(error: BaseException) -> Callable[[OutboundMessage], None]:
+    def act(_: OutboundMessage) -> None:
+        raise error
+
+    return act
+
+
+@pytest.fixture
+def gateway() -> FakeGateway:
+    return FakeGateway()
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask], gateway: FakeGateway) -> Flask:
+    return make_app(gateway=gateway)
+
+
+@pytest.fixture
+def send(app: Flask) -> Callable[..., list[str]]:
+    """Return a function that accepts messages by the API and returns their ids."""
+
+    def send(count: int = 1, **arguments: str) -> list[str]:
+        recipients = [f"+1456000{number:04d}" for number in range(count)]
+        answer = app.test_client().post("/v1/messages", json={"to": recipients, "body": "Hello", **arguments})
+        assert answer.status_code == 201
+        return [message["id"] for message in answer.json["messages"]]
+
+    return send
+
+
+@pytest.fixture
+def rows(runtime: Runtime) -> Callable[[], list[dict[str, Any]]]:
+    """Return a function that reads the whole table, oldest first."""
+
+    def read() -> list[dict[str, Any]]:
+        connection = sqlite3.connect(runtime.settings.database)
+        connection.row_factory = sqlite3.Row
+        try:
+            return [dict(row) for row in connection.execute("SELECT * FROM messages ORDER BY seq")]
+        finally:
+            connection.close()
+
+    return read
+
+
+@pytest.fixture
+def row(rows: Callable[[], list[dict[str, Any]]]) -> Callable[[], dict[str, Any]]:
+    """Return a function that reads the only row."""
+
+    def read() -> dict[str, Any]:
+        (only,) = rows()
+        return only
+
+    return read
+
+
+@pytest.fixture
+def other_dispatcher(make_app: Callable[..., Flask], gateway: FakeGateway) -> Dispatcher:
+    """A dispatcher of another app on the same database, as another process would have."""
+    return make_app(gateway=gateway).extensions["phonify"].make_dispatcher()
+
+
+@pytest.fixture
+def locker(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
+    """A connection that can lock the database against the app, which gives up at once."""
+    monkeypatch.setattr(phonify.db, "BUSY_TIMEOUT", 0.0)
+    runtime.database.close()
+    connection = sqlite3.connect(runtime.settings.database, isolation_level=None, check_same_thread=False)
+    yield connection
+    connection.close()
+
+
+# The four outcomes
+
+
+def test_a_message_that_the_gateway_takes_is_sent(send, dispatcher, row):
+    send()
+    assert dispatcher.deliver_due() == 1
+    assert (row()["state"], row()["finished_at"], row()["due_at"], row()["submitted_at"]) == ("sent", START, None, None)
+
+
+def test_the_gateway_is_given_the_message_and_the_number_of_the_attempt(send, dispatcher, gateway):
+    (message_id,) = send(origin="+15005550006")
+    dispatcher.deliver_due()
+    assert gateway.handed == [OutboundMessage(message_id, "+15005550006", "+14560000000", "Hello", 1)]
+
+
+def test_a_message_that_the_gateway_rejects_ends_in_error_with_its_type(send, dispatcher, gateway, row):
+    gateway.act = fail_with(Rejected("blocked_by_recipient"))
+    send()
+    dispatcher.deliver_due()
+    assert (row()["state"], row()["error_type"], row()["finished_at"]) == ("error", "blocked_by_recipient", START)
+
+
+def test_a_rejected_message_is_never_handed_over_again(send, dispatcher, gateway, clock):
+    gateway.act = fail_with(Rejected("cannot_receive_sms"))
+    send()
+    dispatcher.deliver_due()
+    clock.advance(86_400)
+    dispatcher.deliver_due()
+    assert len(gateway.handed) == 1
+
+
+def test_a_message_for_which_the_gateway_is_unavailable_is_tried_again_after_a_while(
+    send, dispatcher, gateway, clock, row
+):
+    gateway.act = fail_with(Unavailable())
+    send()
+    dispatcher.deliver_due()
+    assert (row()["state"], row()["submitted_at"], len(gateway.handed)) == ("unconfirmed", None, 1)
+    gateway.act = lambda _: None
+    clock.advance(1)
+    dispatcher.deliver_due()
+    assert (row()["state"], [message.attempt for message in gateway.handed]) == ("sent", [1, 2])
+
+
+def test_a_message_that_nobody_knows_about_is_not_sent_again(send, dispatcher, gateway, clock, row):
+    gateway.act = fail_with(Unconfirmed())
+    send()
+    dispatcher.deliver_due()
+    clock.advance(86_399)
+    dispatcher.deliver_due()
+    assert (row()["state"], len(gateway.handed)) == ("unconfirmed", 1)
+
+
+def test_a_message_that_nobody_knows_about_ends_in_error_with_its_validity(send, dispatcher, gateway, clock, row):
+    gateway.act = fail_with(Unconfirmed())
+    send()
+    dispatcher.deliver_due()
+    clock.advance(86_400)
+    dispatcher.deliver_due()
+    assert (row()["state"], row()["error_type"], len(gateway.handed)) == ("error", "validity_expired", 1)
+
+
+def test_an_unexpected_exception_of_the_gateway_leaves_the_message_in_doubt(send, dispatcher, gateway, clock, row):
+    gateway.act = fail_with(ZeroDivisionError())
+    send()
+    dispatcher.deliver_due()
+    clock.advance(3_600)
+    dispatcher.deliver_due()
+    assert (row()["state"], row()["due_at"], len(gateway.handed)) == ("unconfirmed", "2026-02-01T09:30:00.000Z", 1)
+
+
+def test_an_unexpected_exception_of_the_gateway_does_not_stop_the_others(send, dispatcher, gateway, rows):
+    def act(message: OutboundMessage) -> None:
+        if message.to == "+14560000001":
+            raise ZeroDivisionError
+
+    gateway.act = act
+    send(3)
+    dispatcher.deliver_due()
+    assert [row["state"] for row in rows()] == ["sent", "unconfirmed", "sent"]
+
+
+def test_outcomes_of_one_batch_each_reach_their_own_message(send, dispatcher, gateway, rows):
+    outcomes = {
+        "+14560000001": Rejected("cannot_receive_sms"),
+        "+14560000002": Unavailable(),
+        "+14560000003": Unconfirmed(),
+        "+14560000004": Rejected("blocked_by_recipient"),
+    }
+
+    def act(message: OutboundMessage) -> None:
+        if message.to in outcomes:
+            raise outcomes[message.to]
+
+    gateway.act = act
+    send(5)
+    dispatcher.deliver_due()
+    assert [(row["state"], row["error_type"]) for row in rows()] == [
+        ("sent", None),
+        ("error", "cannot_receive_sms"),
+        ("unconfirmed", None),
+        ("unconfirmed", None),
+        ("error", "blocked_by_recipient"),
+    ]
+
+
+def test_more_messages_than_a_batch_are_all_delivered_oldest_first(send, dispatcher, gateway, rows):
+    ids = send(250)
+    assert dispatcher.deliver_due() == 250
+    assert [message.id for message in gateway.handed] == ids
+    assert {row["state"] for row in rows()} == {"sent"}
+
+
+def test_a_scheduled_message_is_not_handed_over_before_its_time(send, dispatcher, gateway, clock):
+    send(send_at="2026-01-31T10:00:00Z")
+    clock.advance(1_799.999)
+    dispatcher.deliver_due()
+    before = len(gateway.handed)
+    clock.advance(0.001)
+    dispatcher.deliver_due()
+    assert (before, len(gateway.handed)) == (0, 1)
+
+
+def test_a_cancelled_message_is_never_handed_over(app, send, dispatcher, gateway, clock):
+    (message_id,) = send(send_at="2026-01-31T10:00:00Z")
+    assert app.test_client().delete(f"/v1/messages/{message_id}").status_code == 200
+    clock.advance(86_400)
+    dispatcher.deliver_due()
+    assert gateway.handed == []
+
+
+# Retries
+
+
+@pytest.mark.parametrize(
+    ("attempt", "lowest", "highest"),
+    [(1, 0.5, 1), (2, 1, 2), (3, 2, 4), (4, 4, 8), (10, 256, 512), (11, 300, 600), (50, 300, 600), (10_000, 300, 600)],
+)
+def test_a_delay_doubles_with_each_attempt_up_to_ten_minutes(attempt, lowest, highest):
+    delays = [retry_delay(attempt) for _ in range(200)]
+    assert lowest <= min(delays)
+    assert max(delays) <= highest
+
+
+def test_delays_are_spread_over_their_range():
+    delays = [retry_delay(4) for _ in range(400)]
+    assert min(delays) < 4.6
+    assert max(delays) > 7.4
+
+
+def test_delays_of_one_message_grow_until_its_validity_ends(send, dispatcher, gateway, clock, row):
+    gateway.act = fail_with(Unavailable())
+    send()
+    times = []
+    while row()["state"] == "unconfirmed":
+        dispatcher.deliver_due()
+        times.append(clock.moment)
+        if row()["due_at"]:
+            clock.moment = datetime.fromisoformat(row()["due_at"])
+    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
+    assert 0.5 <= gaps[0] <= 1
+    assert 256 <= gaps[9] <= 512
+    assert max(gaps) <= 600
+    # A day holds 9 attempts in the first 256 to 512 seconds and then one each 300 to 600.
+    assert 150 <= len(gateway.handed) <= 300
+
+
+def test_a_gateway_that_says_when_to_try_again_is_obeyed(send, dispatcher, gateway, row):
+    gateway.act = fail_with(Unavailable(retry_after=90))
+    send()
+    dispatcher.deliver_due()
+    assert row()["due_at"] == "2026-01-31T09:31:30.000Z"
+
+
+def test_a_time_to_try_again_past_the_validity_is_cut_to_it(send, dispatcher, gateway, row):
+    gateway.act = fail_with(Unavailable(retry_after=200_000))
+    send()
+    dispatcher.deliver_due()
+    assert row()["due_at"] == "2026-02-01T09:30:00.000Z"
+
+
+def test_a_time_to_try_again_beyond_all_calendars_is_cut_to_the_validity(send, dispatcher, gateway, row):
+    gateway.act = fail_with(Unavailable(retry_after=1e300))
+    send()
+    dispatcher.deliver_due()
+    assert row()["due_at"] == "2026-02-01T09:30:00.000Z"
+
+
+@pytest.mark.parametrize("retry_after", [0, -5])
+def test_a_gateway_that_says_to_try_again_at_once_is_not_called_without_a_pause(send, dispatcher, gateway, retry_after):
+    def act(_: OutboundMessage) -> None:
+        if len(gateway.handed) < 20:
+            raise Unavailable(retry_after=retry_after)
+
+    gateway.act = act
+    send()
+    dispatcher.deliver_due()
+    assert len(gateway.handed) == 1
+
+
+def test_validity_ends_a_message_that_was_only_ever_unavailable(send, dispatcher, gateway, clock, row):
+    gateway.act = fail_with(Unavailable(retry_after=200_000))
+    send()
+    dispatcher.deliver_due()
+    clock.advance(86_400)
+    dispatcher.deliver_due()
+    assert (row()["state"], row()["error_type"], row()["finished_at"], len(gateway.handed)) == (
+        "error",
+        "validity_expired",
+        "2026-02-01T09:30:00.000Z",
+        1,
+    )
+
+
+def test_a_message_found_only_after_its_validity_is_not_sent(send, dispatcher, gateway, clock, row):
+    send()
+    clock.advance(86_400)
+    dispatcher.deliver_due()
+    assert (row()["state"], row()["error_type"], gateway.handed) == ("error", "validity_expired", [])
+
+
+def test_the_validity_of_a_scheduled_message_begins_with_its_time(send, dispatcher, clock, row):
+    send(send_at="2026-02-10T09:30:00Z")
+    clock.advance(10 * 86_400 + 86_399)
+    dispatcher.deliver_due()
+    assert row()["state"] == "sent"
+
+
+def test_the_validity_period_is_a_setting(make_app, clock):
+    app = make_app(gateway=FakeGateway(fail_with(Unconfirmed())), VALIDITY=timedelta(seconds=60))
+    client = app.test_client()
+    message_id = client.post("/v1/messages", data={"to": TO, "body": "Hello"}).json["message"]["id"]
+    dispatcher = app.extensions["phonify"].make_dispatcher()
+    dispatcher.deliver_due()
+    clock.advance(60)
+    dispatcher.deliver_due()
+    assert client.get(f"/v1/messages/{message_id}").json["message"]["errors"][0]["type"] == "validity_expired"
+
+
+# Leases and fencing
+
+
+def test_while_it_is_handed_over_a_message_is_leased_with_its_attempt_on_disk(send, dispatcher, gateway, row):
+    seen = []
+    gateway.act = lambda _: seen.append(row())
+    send()
+    dispatcher.deliver_due()
+    (leased,) = seen
+    assert (leased["state"], leased["attempts"], leased["submitted_at"], leased["due_at"]) == (
+        "unconfirmed",
+        1,
+        START,
+        "2026-01-31T09:30:30.000Z",
+    )
+
+
+def test_no_transaction_is_open_while_the_gateway_is_called(send, dispatcher, gateway, locker):
+    def act(_: OutboundMessage) -> None:
+        locker.execute("BEGIN EXCLUSIVE")
+        locker.execute("ROLLBACK")
+
+    gateway.act = act
+    send()
+    assert dispatcher.deliver_due() == 1
+
+
+def test_a_leased_message_is_left_alone_by_another_dispatcher(send, dispatcher, other_dispatcher, gateway, clock):
+    def act(_: OutboundMessage) -> None:
+        clock.advance(29.999)
+        assert other_dispatcher.deliver_due() == 0
+
+    gateway.act = act
+    send()
+    dispatcher.deliver_due()
+    assert len(gateway.handed) == 1
+
+
+def test_a_lease_that_ran_out_is_taken_up_by_another_dispatcher(
+    send, dispatcher, other_dispatcher, gateway, clock, row
+):
+    gateway.act = fail_with(PowerCut())
+    send()
+    with pytest.raises(PowerCut):
+        dispatcher.deliver_due()
+    gateway.act = lambda _: None
+    clock.advance(30)
+    assert other_dispatcher.deliver_due() == 1
+    assert (row()["state"], row()["attempts"]) == ("sent", 2)
+
+
+def test_the_length_of_a_lease_is_a_setting(make_app, clock):
+    gateway = FakeGateway(fail_with(PowerCut()))
+    app = make_app(gateway=gateway, LEASE=timedelta(seconds=5))
+    app.test_client().post("/v1/messages", data={"to": TO, "body": "Hello"})
+    with pytest.raises(PowerCut):
+        app.extensions["phonify"].make_dispatcher().deliver_due()
+    gateway.act = lambda _: None
+    clock.advance(5)
+    assert app.extensions["phonify"].make_dispatcher().deliver_due() == 1
+
+
+def test_the_rest_of_a_batch_that_a_crash_left_is_sent_after_the_lease(
+    send, dispatcher, other_dispatcher, gateway, clock, rows
+):
+    def act(message: OutboundMessage) -> None:
+        if message.to == "+14560000001":
+            raise PowerCut
+
+    gateway.act = act
+    send(3)
+    with pytest.raises(PowerCut):
+        dispatcher.deliver_due()
+    gateway.act = lambda _: None
+    clock.advance(30)
+    other_dispatcher.deliver_due()
+    assert [row["state"] for row in rows()] == ["sent", "sent", "sent"]
+
+
+class TestAGatewayThatMustNotRepeat:
+    """What a crash leaves in doubt is not sent again."""
+
+    @pytest.fixture
+    def gateway(self) -> FakeGateway:
+        return OnceGateway(fail_with(PowerCut()))
+
+    def test_what_was_handed_over_before_a_crash_is_not_sent_again(
+        self, send, dispatcher, other_dispatcher, gateway, clock, row
+    ):
+        send()
+        with pytest.raises(PowerCut):
+            dispatcher.deliver_due()
+        gateway.act = lambda _: None
+        clock.advance(30)
+        other_dispatcher.deliver_due()
+        clock.advance(86_369)
+        other_dispatcher.deliver_due()
+        assert (row()["state"], len(gateway.handed)) == ("unconfirmed", 1)
+
+    def test_what_stays_in_doubt_ends_with_its_validity(self, send, dispatcher, other_dispatcher, gateway, clock, row):
+        send()
+        with pytest.raises(PowerCut):
+            dispatcher.deliver_due()
+        clock.advance(30)
+        other_dispatcher.deliver_due()
+        clock.advance(86_370)
+        other_dispatcher.deliver_due()
+        assert (row()["state"], row()["error_type"], len(gateway.handed)) == ("error", "validity_expired", 1)
+
+    def test_the_report_that_comes_after_the_lease_settles_the_doubt(
+        self, send, dispatcher, other_dispatcher, gateway, clock, row
+    ):
+        def act(_: OutboundMessage) -> None:
+            clock.advance(30)
+            other_dispatcher.deliver_due()
+
+        gateway.act = act
+        send()
+        dispatcher.deliver_due()
+        assert (row()["state"], len(gateway.handed)) == ("sent", 1)
+
+    def test_what_was_unavailable_is_tried_again(self, send, dispatcher, gateway, clock, row):
+        gateway.act = fail_with(Unavailable())
+        send()
+        dispatcher.deliver_due()
+        gateway.act = lambda _: None
+        clock.advance(1)
+        dispatcher.deliver_due()
+        assert (row()["state"], len(gateway.handed)) == ("sent", 2)
+
+    def test_what_was_given_back_untouched_is_sent(self, send, dispatcher, gateway, clock, rows):
+        gateway.act = lambda _: clock.advance(20)
+        send(3)
+        dispatcher.deliver_due()
+        assert ([row["state"] for row in rows()], len(gateway.handed)) == (["sent", "sent", "sent"], 3)
+
+
+@pytest.mark.parametrize(
+    "late", [Rejected("cannot_receive_sms"), Unavailable(), Unconfirmed(), ZeroDivisionError(), None]
+)
+def test_the_late_report_of_a_lost_lease_is_dropped(send, dispatcher, other_dispatcher, gateway, clock, row, late):
+    def act(message: OutboundMessage) -> None:
+        if message.attempt == 1:
+            clock.advance(30)
+            other_dispatcher.deliver_due()
+            if late is not None:
+                raise late
+
+    gateway.act = act
+    send()
+    dispatcher.deliver_due()
+    assert (row()["state"], row()["error_type"], row()["attempts"]) == ("sent", None, 2)
+
+
+def test_a_late_report_does_not_touch_the_lease_that_another_dispatcher_has(
+    send, dispatcher, other_dispatcher, gateway, clock, row
+):
+    def act(message: OutboundMessage) -> None:
+        if message.attempt == 1:
+            clock.advance(30)
+            with pytest.raises(PowerCut):
+                other_dispatcher.deliver_due()
+        else:
+            raise PowerCut
+
+    gateway.act = act
+    send()
+    dispatcher.deliver_due()
+    # The second attempt is still out; only its own report, or the end of its lease, settles it.
+    assert (row()["state"], row()["attempts"], row()["due_at"]) == ("unconfirmed", 2, "2026-01-31T09:31:00.000Z")
+
+
+def test_two_dispatchers_on_one_database_never_send_a_message_twice(send, dispatcher, other_dispatcher, gateway, rows):
+    expected = [message_id for _ in range(4) for message_id in send(300)]
+    start = threading.Barrier(2)
+
+    def deliver(one: Dispatcher) -> None:
+        start.wait()
+        one.deliver_due()
+
+    threads = [threading.Thread(target=deliver, args=(one,)) for one in (dispatcher, other_dispatcher)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(message.id for message in gateway.handed) == expected
+    assert {(row["state"], row["attempts"]) for row in rows()} == {("sent", 1)}
+
+
+# Slow gateways and stopping
+
+
+def test_a_slow_gateway_gives_back_the_rest_of_the_batch_before_the_lease_ends(
+    send, dispatcher, other_dispatcher, gateway, clock, rows
+):
+    def act(_: OutboundMessage) -> None:
+        clock.advance(6)  # the lease is 30 seconds
+        other_dispatcher.deliver_due()
+
+    gateway.act = act
+    send(10)
+    dispatcher.deliver_due()
+    assert len({message.id for message in gateway.handed}) == len(gateway.handed) == 10
+    assert {(row["state"], row["attempts"]) for row in rows()} == {("sent", 1)}
+
+
+def test_what_a_slow_gateway_gave_back_is_due_for_whoever_comes_next(send, dispatcher, gateway, clock, runtime, rows):
+    def act(_: OutboundMessage) -> None:
+        clock.advance(20)
+        if len(gateway.handed) == 2:
+            runtime.database.stopping = True
+
+    gateway.act = act
+    send(3)
+    dispatcher.deliver_due()
+    # The first call used up its share of the lease; the second was made under a lease of its own.
+    assert [(row["state"], row["attempts"]) for row in rows()] == [("sent", 1), ("sent", 1), ("unconfirmed", 0)]
+    assert rows()[2]["due_at"] == "2026-01-31T09:30:40.000Z"
+
+
+def test_a_stop_in_the_middle_of_a_batch_gives_the_rest_back_untouched(send, dispatcher, gateway, runtime, rows):
+    def act(message: OutboundMessage) -> None:
+        runtime.database.stopping = message.to == "+14560000001"
+
+    gateway.act = act
+    send(4)
+    dispatcher.deliver_due()
+    assert [(row["state"], row["attempts"], row["submitted_at"], row["due_at"]) for row in rows()] == [
+        ("sent", 1, None, None),
+        ("sent", 1, None, None),
+        ("unconfirmed", 0, None, START),
+        ("unconfirmed", 0, None, START),
+    ]
+
+
+def test_a_dispatcher_that_is_stopping_takes_nothing_new(send, dispatcher, gateway, runtime):
+    send()
+    runtime.database.stopping = True
+    assert dispatcher.deliver_due() == 0
+    assert gateway.handed == []
+
+
+# A database that can't be used
+
+
+def test_outcomes_that_could_not_be_recorded_are_recorded_later_and_not_sent_twice(
+    send, dispatcher, gateway, locker, clock, rows
+):
+    gateway.act = lambda message: message.to == "+14560000002" and locker.execute("BEGIN IMMEDIATE")
+    send(3)
+    with pytest.raises(StoreUnavailable):
+        dispatcher.deliver_due()
+    locker.execute("ROLLBACK")
+    assert [row["state"] for row in rows()] == ["unconfirmed", "unconfirmed", "unconfirmed"]
+    clock.advance(31)  # even past the lease: who has the outcome records it before anything else
+    dispatcher.deliver_due()
+    assert ([row["state"] for row in rows()], len(gateway.handed)) == (["sent", "sent", "sent"], 3)
+
+
+def test_nothing_is_handed_over_that_could_not_be_leased(send, dispatcher, gateway, locker):
+    send()
+    locker.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable):
+        dispatcher.deliver_due()
+    locker.execute("ROLLBACK")
+    assert gateway.handed == []
+
+
+# The loop
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Flask], None]]:
+    """Return a function that runs the dispatcher of an app until the test ends."""
+    monkeypatch.setattr(phonify.dispatcher, "AFTER_FAULT", 0.0)
+    running = []
+
+    def run(app: Flask, *, longest_nap: float = 3_600.0) -> threading.Thread:
+        # With so long a nap only being woken wakes it.
+        runtime = app.extensions["phonify"]
+        runtime.doorbell.share()
+        thread = threading.Thread(target=runtime.make_dispatcher(longest_nap=longest_nap).run)
+        thread.start()
+        running.append((runtime, thread))
+        return thread
+
+    yield run
+    for runtime, thread in running:
+        runtime.stop()
+        thread.join()
+
+
+def test_a_running_dispatcher_is_woken_by_a_message_that_is_accepted(make_app, gateway, run):
+    app = make_app(gateway=gateway)
+    run(app)
+    client = app.test_client()
+    client.post("/v1/messages", data={"to": TO, "body": "Hello"})
+    (message,) = client.get("/v1/messages?state=sent&wait=10").json["messages"]
+    assert message["to"] == TO
+
+
+def test_a_running_dispatcher_looks_for_messages_that_another_server_accepts(make_app, gateway, run):
+    run(make_app(gateway=gateway), longest_nap=0.05)
+    client = make_app(gateway=gateway).test_client()
+    client.post("/v1/messages", data={"to": TO, "body": "Hello"}, headers={"Idempotency-Key": "one"})
+    assert len(client.get("/v1/messages?state=sent&wait=10").json["messages"]) == 1
+
+
+def test_a_running_dispatcher_is_woken_by_a_message_that_is_changed_to_go_now(make_app, gateway, run):
+    app = make_app(gateway=gateway)
+    client = app.test_client()
+    scheduled = {"to": TO, "body": "Hello", "send_at": "2099-01-31T09:30:00Z"}
+    message_id = client.post("/v1/messages", data=scheduled).json["message"]["id"]
+    run(app)
+    client.put(f"/v1/messages/{message_id}", data={"send_at": "2020-01-31T09:30:00Z"})
+    assert len(client.get("/v1/messages?state=sent&wait=10").json["messages"]) == 1
+
+
+def test_a_running_dispatcher_finds_what_was_stored_before_it_started(make_app, gateway, run):
+    app = make_app(gateway=gateway)
+    client = app.test_client()
+    client.post("/v1/messages", data={"to": TO, "body": "Hello"})
+    run(app)
+    assert len(client.get("/v1/messages?state=sent&wait=10").json["messages"]) == 1
+
+
+def test_a_running_dispatcher_ends_when_the_database_is_stopping(make_app, gateway, run):
+    app = make_app(gateway=gateway)
+    thread = run(app)
+    app.extensions["phonify"].stop()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_dispatcher_that_is_stopped_while_it_sends_records_the_outcome(make_app, gateway, run):
+    app = make_app(gateway=gateway)
+    runtime = app.extensions["phonify"]
+
+    def act(_: OutboundMessage) -> None:
+        runtime.database.stopping = True
+
+    gateway.act = act
+    client = app.test_client()
+    client.post("/v1/messages", data={"to": TO, "body": "Hello"})
+    run(app).join(10)
+    assert [message["state"] for message in client.get("/v1/messages").json["messages"]] == ["sent"]
+
+
+def test_a_running_dispatcher_goes_on_when_the_database_was_locked_for_a_while(make_app, gateway, run, locker):
+    app = make_app(gateway=gateway)
+    client = app.test_client()
+    client.post("/v1/messages", data={"to": TO, "body": "Hello"})
+
+    def act(_: OutboundMessage) -> None:
+        locker.execute("BEGIN IMMEDIATE")
+        unlock.start()
+
+    unlock = threading.Timer(0.2, locker.execute, ["ROLLBACK"])
+    gateway.act = act
+    run(app)
+    assert len(client.get("/v1/messages?state=sent&wait=10").json["messages"]) == 1
+    unlock.join()
+    assert len(gateway.handed) == 1
+
+
+def test_logs_of_a_delivery_have_the_message_id_but_not_the_text_or_the_whole_number(send, dispatcher, gateway, caplog):
+    caplog.set_level("DEBUG", "phonify")
+    outcomes: Iterator[Exception | None] = iter(
+        [Rejected("cannot_receive_sms"), Unavailable(), Unconfirmed(), ZeroDivisionError(), None]
+    )
+
+    def act(_: OutboundMessage) -> None:
+        outcome = next(outcomes)
+        if outcome is not None:
+            raise outcome
+
+    gateway.act = act
+    ids = send(5, body="Secret text")
+    dispatcher.deliver_due()
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 5
+    assert all(message_id in line for message_id, line in zip(ids, lines, strict=True))
+    assert "Secret text" not in caplog.text
+    assert "+1456000000" not in caplog.text
