@@ -1,5 +1,6 @@
 """Serving on gunicorn: sockets, workers, the one that delivers, the access log, and what the start prints."""
 
+import gc
 import json
 import logging
 import os
@@ -90,6 +91,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve, or deliver."""
+        gc.freeze()  # what is there by now stays: the collector need not look at it again and again
         if self.sockets:
             super().run()
         else:

@@ -71,10 +71,12 @@ def _read_data() -> bytes:
         raise
     except Exception as error:  # what the server raises for chunks that are none
         raise InvalidRequest([Fault("bad_request")]) from error
-    length, most = request.content_length, request.max_content_length
-    if length is None and most is not None and len(data) >= most:
-        raise RequestEntityTooLarge  # a body in chunks is cut off there
-    if length is not None and len(data) != length:
+    length = request.content_length
+    if length is None:
+        most = request.max_content_length
+        if most is not None and len(data) >= most:
+            raise RequestEntityTooLarge  # a body in chunks is cut off there
+    elif len(data) != length:
         raise InvalidRequest([Fault("bad_request")])
     return data
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Response, jsonify, request
+from flask import Response, g, jsonify, request
 from flask_httpauth import HTTPBasicAuth
 from werkzeug.datastructures import Authorization
 from werkzeug.exceptions import UnsupportedMediaType
@@ -66,17 +66,19 @@ def refuse(status: int) -> Response:
     return response
 
 
-@auth.login_required  # type: ignore[untyped-decorator]
 def require_key() -> Response | None:
-    """Let the request pass only with a valid key: for `before_request`."""
-    # Flask-HTTPAuth lets every OPTIONS pass.
-    if request.method == "OPTIONS" and not auth.authenticate(auth.get_auth(), None):
-        refusal: Response = auth.auth_error_callback(401)
-        return refusal
-    return None
+    """Let the request pass only with a valid key: for `before_request`.
+
+    Not `login_required`: that lets every OPTIONS pass.
+    """
+    g.account = auth.authenticate(auth.get_auth(), None)
+    if g.account is not None:
+        return None
+    refusal: Response = auth.auth_error_callback(401)
+    return refusal
 
 
 def current_account() -> Account:
     """Return the account that is asking."""
-    account: Account = auth.current_user()
+    account: Account = g.account
     return account

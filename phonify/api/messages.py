@@ -20,14 +20,12 @@ _SEND = SendSchema()
 _CHANGE = ChangeSchema()
 _LIST = ListSchema()
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
-_IDEMPOTENCY_KEY = "Idempotency-Key"
 
 
 @bp.post("")
 def send_message() -> Response:
     """Send one message to each recipient."""
-    given = {**read_arguments(), _IDEMPOTENCY_KEY: request.headers.get(_IDEMPOTENCY_KEY)}
-    arguments = load(_SEND, {name: value for name, value in given.items() if value is not None})
+    arguments = load(_SEND, {**read_arguments(), "Idempotency-Key": request.headers.get("Idempotency-Key")})
     key = arguments.pop("idempotency_key", None)
     messaging = get_runtime().messaging
     if key is None:

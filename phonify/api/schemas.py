@@ -205,7 +205,9 @@ class SendSchema(ArgumentsSchema):
     body = _text(required=True)
     origin = _originator()
     send_at = _time()
-    idempotency_key = Argument(_read_idempotency_key, invalid="invalid_idempotency_key", data_key="Idempotency-Key")
+    idempotency_key = Argument(
+        _read_idempotency_key, invalid="invalid_idempotency_key", data_key="Idempotency-Key", allow_none=True
+    )
 
 
 class ChangeSchema(ArgumentsSchema):
