@@ -15,6 +15,7 @@ from .api import messages
 from .api.arguments import MAX_FIELDS
 from .api.auth import require_key
 from .api.error_handlers import register_error_handlers
+from .api.json_provider import PlainJSONProvider
 from .cli import register_commands
 from .clock import Clock, SystemClock
 from .config import ConfigError, Settings, read_settings, unknown_settings
@@ -75,7 +76,7 @@ def create_app(
         PROVIDE_AUTOMATIC_OPTIONS=False,
     )
     app.response_class = FinishedResponse
-    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json = PlainJSONProvider(app)
     # A redirect to the address with or without a slash would be HTML.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False

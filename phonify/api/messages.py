@@ -19,7 +19,6 @@ bp = Blueprint("messages", __name__, url_prefix="/v1/messages")
 _SEND = SendSchema()
 _CHANGE = ChangeSchema()
 _LIST = ListSchema()
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 @bp.post("")
@@ -80,12 +79,12 @@ def cancel_message(message_id: str) -> dict[str, Any]:
 def render_accepted(accepted: Accepted) -> tuple[int, str]:
     """Return status and JSON of the answer to a request to send."""
     # Each message is encoded once, also where it is shown twice.
-    shown = [_ENCODER.encode(dump_message(message)) for message in accepted.messages]
+    shown = [current_app.json.dumps(dump_message(message)) for message in accepted.messages]
     members = [f'"messages":[{",".join(shown)}]']
     if len(shown) == 1:
         members.append(f'"message":{shown[0]}')
     if accepted.faults:
-        members.append(f'"errors":{_ENCODER.encode([fault.to_dict() for fault in accepted.faults])}')
+        members.append(f'"errors":{current_app.json.dumps([fault.to_dict() for fault in accepted.faults])}')
     return 402 if accepted.faults else 201, f"{{{','.join(members)}}}"
 
 

@@ -110,13 +110,28 @@ def fill(path: Path, rows: int) -> None:
     for start in range(0, rows, 10_000):
         messages = [
             store.Message(
-                next(ids), account.id, "outbound", f"Message {number} of many, as long as most are", "+15005550006",
-                "US", None, f"+1456{number % 10_000_000:07}", "US", None, "sent", None, text, None, None, text, 1,
-                None, text,
+                id=next(ids),
+                account_id=account.id,
+                direction="outbound",
+                body=f"Message {number} of many, as long as most are",
+                origin_number="+15005550006",
+                origin_country="US",
+                origin_carrier=None,
+                to_number=f"+1456{number % 10_000_000:07}",
+                to_country="US",
+                to_carrier=None,
+                state="sent",
+                created_at=text,
+                expires_at=text,
+                attempts=1,
+                finished_at=text,
             )
             for number in range(start, min(start + 10_000, rows))
-        ]  # fmt: skip
-        database.write(lambda connection, messages=messages: store.insert_messages(connection, messages=messages))
+        ]
+        if not database.write(
+            lambda connection, messages=messages: store.insert_messages(connection, messages=messages)
+        ):
+            raise SystemExit("the messages were not stored: someone else is sending")
     database.close()
 
 
