@@ -9,6 +9,7 @@ _NAME = "".join(f"(?:{character}|%{ord(character):02x})" for character in "api_k
 _ARGUMENT = re.compile(rf"({_NAME})[^&\s\"]*", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(basic\s+)[A-Za-z0-9+/=_~.-]+", re.IGNORECASE)
 _USERINFO = re.compile(r"(//)[^/@\s]*@")
+_SUSPECT = re.compile(r"[=@%\s]")  # one of these is in all that is masked
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 # The loggers of servers that this app may run on and that log addresses or headers.
@@ -19,6 +20,8 @@ _REFUSED = "Invalid request from"
 
 def mask_keys(text: str) -> str:
     """Return a text without the API keys in addresses and Authorization headers."""
+    if not _SUSPECT.search(text):
+        return text
     text = _ARGUMENT.sub(r"\1***", text)
     text = _CREDENTIALS.sub(r"\1***", text)
     return _USERINFO.sub(r"\1***@", text)
@@ -26,7 +29,7 @@ def mask_keys(text: str) -> str:
 
 def escape_controls(text: str) -> str:
     """Return a text that stays on its line, whatever a client has put into it."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    return text if text.isprintable() else _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 class KeyFilter(logging.Filter):
@@ -43,7 +46,9 @@ class KeyFilter(logging.Filter):
         if record.name == _PARSING and message.startswith(_REFUSED):
             # What follows is a piece of the request, whatever it was: a key sent in the wrong place, too.
             message = f"{_REFUSED} {message.removeprefix(_REFUSED).split(':')[0].strip()}"
-        record.msg, record.args = escape_controls(mask_keys(message)), ()
+        message = mask_keys(message)
+        # Werkzeug escapes what clients send itself, and colours its own lines.
+        record.msg, record.args = message if record.name == "werkzeug" else escape_controls(message), ()
         return True
 
 

@@ -513,6 +513,51 @@ def test_a_worker_that_was_killed_is_replaced_and_delivery_goes_on(start):
     wait_for_state(server, answer["message"]["id"], "sent")
 
 
+def children_of(server, count):
+    """Return the processes of a server as soon as there are so many."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        children = Path(f"/proc/{server.popen.pid}/task/{server.popen.pid}/children").read_text().split()
+        if len(children) == count:
+            return set(children)
+        time.sleep(0.02)
+    raise AssertionError(f"{children}, and not {count} of them")
+
+
+def test_a_reload_replaces_all_workers_and_every_request_is_answered(start):
+    server = start(WORKERS="2")
+    server.call("GET", "/v1/messages")
+    before = children_of(server, 3)
+    server.popen.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and before & children_of(server, 3):
+        assert server.call("GET", "/v1/messages")[0] == 200
+    assert not before & children_of(server, 3)
+    status, answer = server.call("POST", "/v1/messages", to=TO, body="Hello")
+    assert status == 201
+    wait_for_state(server, answer["message"]["id"], "sent")
+
+
+def test_no_worker_can_be_taken_from_its_socket(start):
+    server = start(WORKERS="2")
+    server.call("GET", "/v1/messages")
+    before = children_of(server, 3)
+    server.popen.send_signal(signal.SIGTTOU)
+    server.wait_for("PHONIFY_WORKERS")
+    assert children_of(server, 3) == before
+
+
+def test_after_the_master_alone_was_killed_a_new_server_gets_the_port_and_delivers(start):
+    server = start()
+    port = server.port
+    _, answer = server.call("POST", "/v1/messages", to=TO, body="Hello")
+    os.kill(server.popen.pid, signal.SIGKILL)
+    server.popen.wait()
+    successor = start(PORT=str(port))
+    assert successor.port == port
+    wait_for_state(successor, answer["message"]["id"], "sent")
+
+
 # Other servers
 
 
