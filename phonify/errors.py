@@ -160,13 +160,6 @@ class InvalidRequest(PhonifyError):
     """The request can't be read, or an argument is missing or has the wrong form."""
 
 
-class Unauthorized(PhonifyError):
-    """No key, or not a valid one."""
-
-    def __init__(self) -> None:
-        super().__init__([Fault("unauthorized")])
-
-
 class NotFound(PhonifyError):
     """There is no such thing, or it is another account's."""
 

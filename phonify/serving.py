@@ -36,7 +36,7 @@ PORT_WAIT = 5.0  # seconds for the workers of a server that was killed to let go
 class AccessLogger(Logger):  # type: ignore[misc]
     """gunicorn's logger with one plain line a request, and no key in it."""
 
-    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002 - of gunicorn
         """Log one request."""
         if not self.access_log_enabled:
             return
