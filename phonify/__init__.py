@@ -2,9 +2,9 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Flask, Response, request
 from werkzeug.datastructures import Headers
@@ -12,7 +12,7 @@ from werkzeug.datastructures import Headers
 from . import accounts, sandbox
 from .access_log import install_key_filter
 from .api import messages
-from .api.arguments import MAX_FIELDS
+from .api.arguments import MAX_CONTENT_LENGTH, MAX_FIELDS
 from .api.auth import require_key
 from .api.error_handlers import register_error_handlers
 from .api.json_provider import PlainJSONProvider
@@ -30,9 +30,9 @@ from .runtime import Runtime
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+F = TypeVar("F", bound=Callable[..., Any])
 logger = logging.getLogger(__name__)
 
-MAX_CONTENT_LENGTH = 256 * 1024  # bytes
 SCHEMA = Path(__file__).parent.parent / "schema.sql"
 
 
@@ -42,6 +42,17 @@ class FinishedResponse(Response):
     def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:  # noqa: ARG002 - of Werkzeug
         """Return the headers."""
         return self.headers
+
+
+class App(Flask):
+    """Flask with this app's answers, and without the search for coroutines at each call of a view."""
+
+    response_class = FinishedResponse
+    json_provider_class = PlainJSONProvider
+
+    def ensure_sync(self, func: F) -> F:
+        """Return a function as it is: none of ours is a coroutine."""
+        return func
 
 
 def create_app(
@@ -68,15 +79,13 @@ def create_app(
     finally:
         database.close()
 
-    app = Flask("phonify", static_folder=None)
+    app = App("phonify", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_CONTENT_LENGTH,
         MAX_FORM_MEMORY_SIZE=MAX_CONTENT_LENGTH,
         MAX_FORM_PARTS=MAX_FIELDS,
         PROVIDE_AUTOMATIC_OPTIONS=False,
     )
-    app.response_class = FinishedResponse
-    app.json = PlainJSONProvider(app)
     # A redirect to the address with or without a slash would be HTML.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False

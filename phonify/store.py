@@ -95,6 +95,7 @@ class Answer(NamedTuple):
 
 
 _COLUMNS = ", ".join(Message._fields)
+_GET_MESSAGE = f"SELECT {_COLUMNS} FROM messages WHERE id = :id AND account_id = :account_id"
 
 # Accounts and keys
 
@@ -225,10 +226,7 @@ def _insert_chunk(connection: sqlite3.Connection, messages: Sequence[Message]) -
 
 def get_message(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> Message | None:
     """Return one message of an account."""
-    row = connection.execute(
-        f"SELECT {_COLUMNS} FROM messages WHERE id = :id AND account_id = :account_id",
-        {"id": message_id, "account_id": account_id},
-    ).fetchone()
+    row = connection.execute(_GET_MESSAGE, {"id": message_id, "account_id": account_id}).fetchone()
     return Message._make(row) if row else None
 
 

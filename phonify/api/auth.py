@@ -21,7 +21,7 @@ class KeyAuth(HTTPBasicAuth):  # type: ignore[misc]
 
     def get_auth(self) -> Authorization | None:
         """Return the request's credentials. Where there is an Authorization header, it decides alone."""
-        header = request.headers.get("Authorization")
+        header = request.environ.get("HTTP_AUTHORIZATION")
         if header is not None:
             given = Authorization.from_header(header)
             return given if given is not None and given.type == "basic" else None

@@ -6,6 +6,7 @@ The messages of a ValidationError are error types of `errors.py`.
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing
@@ -242,43 +243,43 @@ class InboundSchema(ArgumentsSchema):
     body = _text(required=True)
 
 
-class NumberField(fields.Field[Number]):
-    """One side of a message: number, country and carrier."""
+class Shown(fields.Field[Any]):
+    """A value of a message, shown as `read` returns it; None is left out.
 
-    def _serialize(self, value: Number | None, attr: str | None, obj: Any, **_: Any) -> dict[str, str | None] | None:
-        return None if value is None else value._asdict()
+    Read without marshmallow's search for a key or an attribute, which takes half of the time of a dump.
+    """
 
+    def __init__(self, read: Callable[[Message], Any]) -> None:
+        super().__init__(dump_only=True)
+        self.read = read
 
-class MessageSchema(Schema):
-    """A message as the API shows it."""
-
-    id = fields.Raw()
-    body = fields.Raw()
-    to = fields.Raw(attribute="to_number")
-    origin = NumberField()
-    phone = NumberField()
-    state = fields.Raw()
-    created_at = fields.Raw()
-    direction = fields.Raw()
-    segments = fields.Raw()
-    encoding = fields.Raw()
-    send_at = fields.Raw()
-    errors = fields.Raw()
-
-    def get_attribute(self, obj: Message, attr: str, default: Any) -> Any:
-        """Return an attribute of a message; what is None is left out: `send_at` and `errors` where it has none.
-
-        Unlike marshmallow's own, it does not first try the items of the tuple that a message is.
-        """
-        value = _DERIVED[attr](obj) if attr in _DERIVED else getattr(obj, attr)
+    def serialize(self, attr: str, obj: Message, accessor: Any = None, **_: Any) -> Any:
+        """Return the value."""
+        value = self.read(obj)
         return missing if value is None else value
 
 
-_DERIVED: dict[str, Callable[[Message], Any]] = {
-    "segments": lambda message: count_segments(message.body)[0],
-    "encoding": lambda message: count_segments(message.body)[1],
-    "errors": lambda message: [Fault(message.error_type).to_dict()] if message.error_type else None,
-}
+def _list_errors(message: Message) -> list[dict[str, Any]] | None:
+    return [Fault(message.error_type).to_dict()] if message.error_type else None
+
+
+class MessageSchema(Schema):
+    """A message as the API shows it; `send_at` and `errors` only where it has some."""
+
+    id = Shown(attrgetter("id"))
+    body = Shown(attrgetter("body"))
+    to = Shown(attrgetter("to_number"))
+    origin = Shown(lambda message: message.origin._asdict())
+    phone = Shown(lambda message: message.phone._asdict())
+    state = Shown(attrgetter("state"))
+    created_at = Shown(attrgetter("created_at"))
+    direction = Shown(attrgetter("direction"))
+    segments = Shown(lambda message: count_segments(message.body)[0])
+    encoding = Shown(lambda message: count_segments(message.body)[1])
+    send_at = Shown(attrgetter("send_at"))
+    errors = Shown(_list_errors)
+
+
 _MESSAGE = MessageSchema()
 
 
