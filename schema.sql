@@ -23,7 +23,8 @@ CREATE TABLE IF NOT EXISTS api_keys (
     name       TEXT NOT NULL,
     key_hash   TEXT NOT NULL UNIQUE,
     created_at TEXT NOT NULL,
-    revoked_at TEXT
+    revoked_at TEXT,
+    used_at    TEXT                     -- last used, to the minute
 ) STRICT;
 
 -- Every message, sent or received.
@@ -65,6 +66,16 @@ CREATE INDEX IF NOT EXISTS messages_unsettled ON messages (account_id, state) WH
 CREATE INDEX IF NOT EXISTS messages_inbound ON messages (account_id, direction) WHERE direction = 'inbound';
 CREATE INDEX IF NOT EXISTS messages_due ON messages (due_at) WHERE due_at IS NOT NULL;
 
+-- Attempts to send a message that the gateway did not simply take.
+CREATE TABLE IF NOT EXISTS message_attempts (
+    message_id TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+    attempt    INTEGER NOT NULL,        -- 1 for the first
+    at         TEXT NOT NULL,
+    outcome    TEXT NOT NULL CHECK (outcome IN ('rejected', 'unavailable', 'unconfirmed')),
+    due_at     TEXT,                    -- of the next attempt, where there is one
+    PRIMARY KEY (message_id, attempt)
+) STRICT, WITHOUT ROWID;
+
 -- How many messages an account has in each stretch of 2^bits consecutive seq.
 -- A list at offset 900,000 adds up a few of these rows instead of stepping
 -- over 900,000 messages.
@@ -100,3 +111,69 @@ CREATE TABLE IF NOT EXISTS idempotency_keys (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS idempotency_keys_by_age ON idempotency_keys (created_at);
+
+-- Whom an account has exchanged messages with: what the inbox shows on its
+-- left. Brought up to date when somebody looks (conversations_upto), so that
+-- sending and receiving pay nothing for it.
+CREATE TABLE IF NOT EXISTS conversations (
+    account_id INTEGER NOT NULL REFERENCES accounts (id),
+    phone      TEXT NOT NULL,           -- the other side's number
+    last_seq   INTEGER NOT NULL,        -- of its latest message
+    read_seq   INTEGER NOT NULL DEFAULT 0,-- of the latest one that was looked at
+    PRIMARY KEY (account_id, phone)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS conversations_by_last ON conversations (account_id, last_seq);
+
+-- One row: the greatest seq of messages that conversations takes account of.
+CREATE TABLE IF NOT EXISTS conversations_upto (
+    id  INTEGER PRIMARY KEY CHECK (id = 1),
+    seq INTEGER NOT NULL
+) STRICT;
+
+INSERT OR IGNORE INTO conversations_upto VALUES (1, 0);
+
+-- Where an account wants to hear of its messages. The secret is kept as it
+-- is: it signs.
+CREATE TABLE IF NOT EXISTS webhooks (
+    account_id INTEGER PRIMARY KEY REFERENCES accounts (id),
+    url        TEXT NOT NULL,
+    secret     TEXT NOT NULL,           -- whsec_ and base64 (Standard Webhooks)
+    created_at TEXT NOT NULL
+) STRICT;
+
+-- What is to be posted there, stored together with what it tells of. due_at
+-- is as in messages: the end of the lease while an attempt is under way, NULL
+-- once it was delivered or given up.
+CREATE TABLE IF NOT EXISTS webhook_deliveries (
+    seq         INTEGER PRIMARY KEY,
+    id          TEXT NOT NULL UNIQUE,   -- the webhook-id, the same at each attempt
+    account_id  INTEGER NOT NULL REFERENCES accounts (id),
+    message_id  TEXT,                   -- NULL for a test; the message may be gone since
+    event       TEXT NOT NULL,          -- message.received, message.sent, ...
+    payload     TEXT NOT NULL,          -- JSON
+    state       TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),
+    created_at  TEXT NOT NULL,
+    due_at      TEXT,
+    attempts    INTEGER NOT NULL DEFAULT 0,
+    retries     INTEGER NOT NULL DEFAULT 0,-- since the first attempt or the redelivery
+    finished_at TEXT,
+    CHECK ((state = 'pending') = (due_at IS NOT NULL)),
+    CHECK ((state = 'pending') = (finished_at IS NULL))
+) STRICT;
+
+CREATE INDEX IF NOT EXISTS webhook_deliveries_by_account ON webhook_deliveries (account_id);
+CREATE INDEX IF NOT EXISTS webhook_deliveries_by_message ON webhook_deliveries (message_id);
+CREATE INDEX IF NOT EXISTS webhook_deliveries_due ON webhook_deliveries (due_at) WHERE due_at IS NOT NULL;
+
+-- Each attempt and what the account's app answered.
+CREATE TABLE IF NOT EXISTS webhook_attempts (
+    delivery_id TEXT NOT NULL REFERENCES webhook_deliveries (id) ON DELETE CASCADE,
+    attempt     INTEGER NOT NULL,
+    at          TEXT NOT NULL,
+    took_ms     INTEGER NOT NULL,
+    status      INTEGER,                -- of the answer; NULL where none came
+    answer      TEXT,                   -- its beginning
+    error       TEXT,                   -- in plain words, where none came
+    PRIMARY KEY (delivery_id, attempt)
+) STRICT, WITHOUT ROWID;

@@ -24,9 +24,9 @@ from .group_commit import GroupCommit
 T = TypeVar("T")
 R = TypeVar("R")
 
-# What brings a file of version 1 (the first) to version 2, of 2 to 3, and so on: SQL, added to with
-# each change of schema.sql.
-UPGRADES: tuple[str, ...] = ()
+# What brings a file of version 1 (the first) to version 2, of 2 to 3, and so on: SQL for what
+# schema.sql, which runs after it, can't do: it only creates what is missing.
+UPGRADES: tuple[str, ...] = ("ALTER TABLE api_keys ADD COLUMN used_at TEXT;",)
 SCHEMA_VERSION = 1 + len(UPGRADES)
 BUSY_TIMEOUT = 5.0  # seconds
 LOCK_INTERVAL = 0.0005
@@ -230,11 +230,11 @@ class Database:
 
     def _upgrade(self, connection: sqlite3.Connection, schema: str) -> None:
         version = self._check_version(connection)  # another process may have been quicker
+        steps = [schema, f"PRAGMA application_id = {_APPLICATION_ID};"]
         if version == 0:
-            steps = [schema, f"PRAGMA application_id = {_APPLICATION_ID};"]
             connection.execute("PRAGMA journal_mode = WAL")
         else:
-            steps = list(UPGRADES[version - 1 :])
+            steps = [*UPGRADES[version - 1 :], *steps]
         try:
             connection.executescript(
                 "\n".join(["BEGIN IMMEDIATE;", *steps, f"PRAGMA user_version = {SCHEMA_VERSION};", "COMMIT;"])

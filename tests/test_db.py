@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import phonify.db
-from phonify.db import Database, DatabaseUnusable
+from phonify.db import SCHEMA_VERSION, Database, DatabaseUnusable
 from phonify.errors import StoreUnavailable
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;"
@@ -304,7 +304,7 @@ def test_another_process_advances_the_generation(database, path):
 def test_a_new_file_gets_the_schema_and_can_be_read_by_its_owner_alone(database, path):
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall() == [("notes",)]
-    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
     assert path.stat().st_mode & 0o777 == 0o600
@@ -383,7 +383,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(database, pa
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 7")
     connection.close()
-    assert refuse(path) == "written by a newer Phonify (version 7; this one knows up to 1)"
+    assert refuse(path) == f"written by a newer Phonify (version 7; this one knows up to {SCHEMA_VERSION})"
     assert read_notes(path) == ["one"]
 
 
