@@ -1,4 +1,4 @@
-"""The command line: `flask --app app COMMAND`."""
+"""The command line: `flask --app app COMMAND`, and `phonify COMMAND` where it is installed."""
 
 import json
 import logging
@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
 from . import accounts
-from .api.schemas import SendSchema, dump_message, load
+from .api.schemas import SendSchema, load
 from .errors import InvalidRequest, StoreUnavailable
 from .numbers import parse_originator
 from .runtime import Runtime, get_runtime
+from .showing import dump_message
 from .store import Account, Criteria, Message
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
@@ -42,10 +42,10 @@ accounts_cli = AppGroup("accounts", help="Accounts that share this server.")
 keys_cli = AppGroup("keys", help="API keys.")
 
 
-def register_commands(app: Flask) -> None:
-    """Add the commands to an app."""
+def register_commands(group: click.Group) -> None:
+    """Add the commands to those of an app, or to a command of one's own."""
     for command in (accounts_cli, keys_cli, send, messages, worker, init_db, backup):
-        app.cli.add_command(command)
+        group.add_command(command)
 
 
 @accounts_cli.command("create", cls=Command)

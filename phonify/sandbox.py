@@ -4,8 +4,9 @@ from flask import Blueprint, Response, jsonify
 
 from .api.arguments import read_arguments
 from .api.auth import current_account
-from .api.schemas import InboundSchema, dump_message, load
+from .api.schemas import InboundSchema, load
 from .runtime import get_runtime
+from .showing import dump_message
 
 bp = Blueprint("sandbox", __name__, url_prefix="/sandbox")
 

@@ -9,10 +9,11 @@ from flask import Blueprint, Response, current_app, request
 from ..errors import Fault, InvalidRequest
 from ..messaging import Accepted, Idempotency
 from ..runtime import get_runtime
+from ..showing import dump_message
 from ..store import Criteria
 from .arguments import read_arguments
 from .auth import current_account
-from .schemas import ChangeSchema, ListSchema, SendSchema, describe_request, dump_message, load
+from .schemas import ChangeSchema, ListSchema, SendSchema, describe_request, load
 
 bp = Blueprint("messages", __name__, url_prefix="/v1/messages")
 

@@ -1,4 +1,4 @@
-"""What requests must look like and how messages are shown, as marshmallow schemas.
+"""What requests must look like, as marshmallow schemas; how messages are shown is in `showing.py`.
 
 The messages of a ValidationError are error types of `errors.py`.
 """
@@ -6,18 +6,15 @@ The messages of a ValidationError are error types of `errors.py`.
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from operator import attrgetter
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from ..clock import parse_time
 from ..errors import Fault, InvalidRequest
 from ..ids import is_message_id
 from ..messaging import Recipient
 from ..numbers import Number, parse_msisdn, parse_originator
-from ..segments import count_segments
-from ..store import Message
 
 MAX_BODY = 160  # characters (Unicode code points)
 MAX_RECIPIENTS = 1_000
@@ -241,52 +238,6 @@ class InboundSchema(ArgumentsSchema):
     sender = _originator(required=True, data_key="from")
     to = _number(_own_number, required=True)
     body = _text(required=True)
-
-
-class Shown(fields.Field[Any]):
-    """A value of a message, shown as `read` returns it; None is left out.
-
-    Read without marshmallow's search for a key or an attribute, which takes half of the time of a dump.
-    """
-
-    def __init__(self, read: Callable[[Message], Any]) -> None:
-        super().__init__(dump_only=True)
-        self.read = read
-
-    def serialize(self, attr: str, obj: Message, accessor: Any = None, **_: Any) -> Any:
-        """Return the value."""
-        value = self.read(obj)
-        return missing if value is None else value
-
-
-def _list_errors(message: Message) -> list[dict[str, Any]] | None:
-    return [Fault(message.error_type).to_dict()] if message.error_type else None
-
-
-class MessageSchema(Schema):
-    """A message as the API shows it; `send_at` and `errors` only where it has some."""
-
-    id = Shown(attrgetter("id"))
-    body = Shown(attrgetter("body"))
-    to = Shown(attrgetter("to_number"))
-    origin = Shown(lambda message: message.origin._asdict())
-    phone = Shown(lambda message: message.phone._asdict())
-    state = Shown(attrgetter("state"))
-    created_at = Shown(attrgetter("created_at"))
-    direction = Shown(attrgetter("direction"))
-    segments = Shown(lambda message: count_segments(message.body)[0])
-    encoding = Shown(lambda message: count_segments(message.body)[1])
-    send_at = Shown(attrgetter("send_at"))
-    errors = Shown(_list_errors)
-
-
-_MESSAGE = MessageSchema()
-
-
-def dump_message(message: Message) -> dict[str, Any]:
-    """Return a message as the API shows it."""
-    shown: dict[str, Any] = _MESSAGE.dump(message)
-    return shown
 
 
 def describe_request(loaded: Mapping[str, Any]) -> list[Any]:
