@@ -81,6 +81,11 @@ _TABLE = (
         "The Idempotency-Key header must be 1 to 255 printable ASCII characters.",
     ),
     ("nothing_to_change", Kind.INVALID, "Nothing to change; give at least one of body, to and send_at."),
+    (
+        "invalid_webhook_url",
+        Kind.INVALID,
+        "This URL can't be posted to; give https:// or http:// and a public host, without user name and password.",
+    ),
     # Authentication.
     (
         "unauthorized",
@@ -95,6 +100,8 @@ _TABLE = (
     ("blocked_by_recipient", Kind.REFUSED, "The recipient has blocked messages from this sender."),
     ("cannot_receive_sms", Kind.REFUSED, "This number cannot receive SMS."),
     ("validity_expired", Kind.REFUSED, "The validity period ended before the message was confirmed as sent."),
+    ("webhook_failed", Kind.REFUSED, "The account's webhook did not take this message for a day."),
+    ("no_webhook", Kind.REFUSED, "The account has no webhook; set its URL first."),
     # As in HTTP.
     ("not_found", Kind.NOT_FOUND, "There is nothing at this address."),
     ("method_not_allowed", Kind.METHOD_NOT_ALLOWED, "This address does not take this method; see the Allow header."),

@@ -37,6 +37,7 @@ class ApiKey(NamedTuple):
     name: str
     created_at: str
     revoked_at: str | None
+    used_at: str | None
 
 
 class Message(NamedTuple):
@@ -139,27 +140,41 @@ def insert_key(connection: sqlite3.Connection, *, account_id: int, name: str, ke
 def get_key_by_hash(connection: sqlite3.Connection, *, key_hash: str) -> ApiKey | None:
     """Return the key of that hash, revoked or not."""
     row = connection.execute(
-        "SELECT k.id, a.name, k.name, k.created_at, k.revoked_at"
+        "SELECT k.id, a.name, k.name, k.created_at, k.revoked_at, k.used_at"
         " FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id WHERE k.key_hash = :key_hash",
         {"key_hash": key_hash},
     ).fetchone()
     return ApiKey._make(row) if row else None
 
 
-def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> Account | None:
+class KeyOwner(NamedTuple):
+    """A valid key and the account that it belongs to."""
+
+    key_id: int
+    used_at: str | None
+    account: Account
+
+
+def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> KeyOwner | None:
     """Return the account that a valid key belongs to."""
     row = connection.execute(
-        "SELECT a.id, a.name, a.origin, a.created_at FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
+        "SELECT k.id, k.used_at, a.id, a.name, a.origin, a.created_at"
+        " FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
         " WHERE k.key_hash = :key_hash AND k.revoked_at IS NULL",
         {"key_hash": key_hash},
     ).fetchone()
-    return Account._make(row) if row else None
+    return KeyOwner(row[0], row[1], Account._make(row[2:])) if row else None
+
+
+def set_key_used(connection: sqlite3.Connection, *, key_id: int, now: str) -> None:
+    """Note when a key was last used."""
+    connection.execute("UPDATE api_keys SET used_at = :now WHERE id = :key_id", {"key_id": key_id, "now": now})
 
 
 def list_keys(connection: sqlite3.Connection, *, account: str | None = None) -> list[ApiKey]:
     """Return the keys of one account, or of all, oldest first."""
     rows = connection.execute(
-        "SELECT k.id, a.name, k.name, k.created_at, k.revoked_at"
+        "SELECT k.id, a.name, k.name, k.created_at, k.revoked_at, k.used_at"
         " FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
         " WHERE :account IS NULL OR a.name = :account ORDER BY k.id",
         {"account": account},
@@ -167,14 +182,22 @@ def list_keys(connection: sqlite3.Connection, *, account: str | None = None) -> 
     return [ApiKey._make(row) for row in rows]
 
 
-def revoke_key(connection: sqlite3.Connection, *, key_id: int, now: str) -> bool:
-    """Make a key invalid; False where there is no such key that is valid."""
+def revoke_key(connection: sqlite3.Connection, *, key_id: int, account_id: int | None, now: str) -> bool:
+    """Make a key invalid; False where there is no such key, of that account if one is given, that is valid."""
     return (
         connection.execute(
-            "UPDATE api_keys SET revoked_at = :now WHERE id = :key_id AND revoked_at IS NULL",
-            {"key_id": key_id, "now": now},
+            "UPDATE api_keys SET revoked_at = :now WHERE id = :key_id AND revoked_at IS NULL"
+            " AND (:account_id IS NULL OR account_id = :account_id)",
+            {"key_id": key_id, "account_id": account_id, "now": now},
         ).rowcount
         == 1
+    )
+
+
+def set_account_origin(connection: sqlite3.Connection, *, account_id: int, origin: str | None) -> None:
+    """Set an account's default sender."""
+    connection.execute(
+        "UPDATE accounts SET origin = :origin WHERE id = :account_id", {"account_id": account_id, "origin": origin}
     )
 
 
@@ -370,23 +393,32 @@ _FENCE = (
     " FROM json_each(:attempts) AS reported WHERE messages.id = reported.value ->> 0"
     " AND messages.attempts = reported.value ->> 1 AND messages.state = 'unconfirmed'"
 )
+_RETURNING = f" RETURNING {_COLUMNS}"
 
 
-def mark_sent(connection: sqlite3.Connection, *, attempts: Sequence[Attempt], now: str) -> None:
-    """Record that the gateway took messages."""
-    connection.execute(
-        "UPDATE messages SET state = 'sent', finished_at = :now, due_at = NULL, submitted_at = NULL" + _FENCE,
+def mark_sent(
+    connection: sqlite3.Connection, *, attempts: Sequence[Attempt], now: str, returning: bool = False
+) -> list[Message]:
+    """Record that the gateway took messages; return those that changed, where that is wanted."""
+    rows = connection.execute(
+        "UPDATE messages SET state = 'sent', finished_at = :now, due_at = NULL, submitted_at = NULL"
+        + _FENCE
+        + (_RETURNING if returning else ""),
         {"attempts": json.dumps(attempts), "now": now},
     )
+    return [Message._make(row) for row in rows]
 
 
-def mark_error(connection: sqlite3.Connection, *, attempts: Sequence[Attempt], error_type: str, now: str) -> None:
-    """Record that messages have failed for good."""
-    connection.execute(
+def mark_error(
+    connection: sqlite3.Connection, *, attempts: Sequence[Attempt], error_type: str, now: str, returning: bool = False
+) -> list[Message]:
+    """Record that messages have failed for good; return those that changed, where that is wanted."""
+    rows = connection.execute(
         "UPDATE messages SET state = 'error', error_type = :error_type, finished_at = :now, due_at = NULL,"
-        " submitted_at = NULL" + _FENCE,
+        " submitted_at = NULL" + _FENCE + (_RETURNING if returning else ""),
         {"attempts": json.dumps(attempts), "error_type": error_type, "now": now},
     )
+    return [Message._make(row) for row in rows]
 
 
 def reschedule(connection: sqlite3.Connection, *, attempt: Attempt, due_at: str) -> None:
@@ -409,6 +441,29 @@ def await_validity(connection: sqlite3.Connection, *, attempts: Sequence[Attempt
     """Record that nobody knows whether messages were sent: let them wait for the end of their validity."""
     connection.execute(
         "UPDATE messages SET due_at = expires_at" + _FENCE,
+        {"attempts": json.dumps(attempts)},
+    )
+
+
+Outcome = Literal["rejected", "unavailable", "unconfirmed"]
+
+
+class MessageAttempt(NamedTuple):
+    """An attempt that the gateway did not simply take."""
+
+    message_id: str
+    attempt: int
+    at: str
+    outcome: Outcome
+    due_at: str | None = None  # of the next attempt
+
+
+def insert_message_attempts(connection: sqlite3.Connection, *, attempts: Sequence[MessageAttempt]) -> None:
+    """Note attempts, where nobody else has leased the message since; what is known later replaces a doubt."""
+    connection.execute(
+        "INSERT OR REPLACE INTO message_attempts (message_id, attempt, at, outcome, due_at)"
+        " SELECT messages.id, value ->> 1, value ->> 2, value ->> 3, value ->> 4"
+        " FROM json_each(:attempts) JOIN messages ON messages.id = value ->> 0 AND messages.attempts = value ->> 1",
         {"attempts": json.dumps(attempts)},
     )
 

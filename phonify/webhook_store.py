@@ -1,0 +1,294 @@
+"""The SQL of webhooks, as `store.py` has it for the rest."""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+DeliveryState = Literal["pending", "delivered", "failed"]
+
+
+class Webhook(NamedTuple):
+    """Where an account wants to hear of its messages."""
+
+    url: str
+    secret: str
+    created_at: str
+
+
+class WebhookAttempt(NamedTuple):
+    """One attempt to deliver, and what came of it."""
+
+    attempt: int
+    at: str
+    took_ms: int
+    status: int | None
+    answer: str | None
+    error: str | None
+
+
+class NewDelivery(NamedTuple):
+    """What is to be posted."""
+
+    id: str
+    account_id: int
+    message_id: str | None
+    event: str
+    payload: str
+
+
+class DeliveryRow(NamedTuple):
+    """A row of `webhook_deliveries`."""
+
+    seq: int
+    id: str
+    account_id: int
+    message_id: str | None
+    event: str
+    payload: str
+    state: DeliveryState
+    created_at: str
+    due_at: str | None
+    attempts: int
+    retries: int
+    finished_at: str | None
+
+
+class Due(NamedTuple):
+    """An account with a webhook, and when the first of its deliveries is due, if any is."""
+
+    account_id: int
+    url: str
+    secret: str
+    due_at: str | None
+
+
+_ROW = ", ".join(DeliveryRow._fields)
+
+# Where to
+
+
+def has_webhooks(connection: sqlite3.Connection) -> bool:
+    """Tell whether any account has a webhook."""
+    return connection.execute("SELECT 1 FROM webhooks LIMIT 1").fetchone() is not None
+
+
+def get_webhook(connection: sqlite3.Connection, *, account_id: int) -> Webhook | None:
+    """Return the webhook of an account."""
+    row = connection.execute(
+        "SELECT url, secret, created_at FROM webhooks WHERE account_id = :account_id", {"account_id": account_id}
+    ).fetchone()
+    return Webhook._make(row) if row else None
+
+
+def list_hooked_accounts(connection: sqlite3.Connection, *, account_ids: Iterable[int]) -> set[int]:
+    """Return which of some accounts have a webhook."""
+    rows = connection.execute(
+        "SELECT account_id FROM webhooks WHERE account_id IN (SELECT value FROM json_each(:account_ids))",
+        {"account_ids": json.dumps(list(account_ids))},
+    )
+    return {account_id for (account_id,) in rows}
+
+
+def put_webhook(connection: sqlite3.Connection, *, account_id: int, url: str, secret: str, now: str) -> Webhook:
+    """Set the URL of an account's webhook; the secret is that of a new one alone."""
+    row = connection.execute(
+        "INSERT INTO webhooks (account_id, url, secret, created_at) VALUES (:account_id, :url, :secret, :now)"
+        " ON CONFLICT (account_id) DO UPDATE SET url = excluded.url RETURNING url, secret, created_at",
+        {"account_id": account_id, "url": url, "secret": secret, "now": now},
+    ).fetchone()
+    return Webhook._make(row)
+
+
+def update_secret(connection: sqlite3.Connection, *, account_id: int, secret: str) -> Webhook | None:
+    """Give an account's webhook another secret; None where it has no webhook."""
+    row = connection.execute(
+        "UPDATE webhooks SET secret = :secret WHERE account_id = :account_id RETURNING url, secret, created_at",
+        {"account_id": account_id, "secret": secret},
+    ).fetchone()
+    return Webhook._make(row) if row else None
+
+
+def delete_webhook(connection: sqlite3.Connection, *, account_id: int) -> None:
+    """Remove the webhook of an account."""
+    connection.execute("DELETE FROM webhooks WHERE account_id = :account_id", {"account_id": account_id})
+
+
+# Deliveries
+
+
+def insert_deliveries(connection: sqlite3.Connection, *, deliveries: Iterable[NewDelivery], now: str) -> None:
+    """Add what is to be posted, due at once."""
+    connection.executemany(
+        "INSERT INTO webhook_deliveries (id, account_id, message_id, event, payload, state, created_at, due_at)"
+        " VALUES (?, ?, ?, ?, ?, 'pending', ?, ?)",
+        [(*delivery, now, now) for delivery in deliveries],
+    )
+
+
+def list_deliveries(
+    connection: sqlite3.Connection, *, account_id: int, limit: int, before: int | None
+) -> list[DeliveryRow]:
+    """Return the deliveries of an account, newest first, those with a smaller seq than `before`."""
+    rows = connection.execute(
+        f"SELECT {_ROW} FROM webhook_deliveries WHERE account_id = :account_id"
+        " AND seq < coalesce(:before, 9223372036854775807) ORDER BY seq DESC LIMIT :limit",
+        {"account_id": account_id, "limit": limit, "before": before},
+    )
+    return [DeliveryRow._make(row) for row in rows]
+
+
+def list_deliveries_of_message(
+    connection: sqlite3.Connection, *, account_id: int, message_id: str
+) -> list[DeliveryRow]:
+    """Return the deliveries that tell of a message, newest first."""
+    rows = connection.execute(
+        f"SELECT {_ROW} FROM webhook_deliveries WHERE message_id = :message_id AND +account_id = :account_id"
+        " ORDER BY seq DESC",
+        {"account_id": account_id, "message_id": message_id},
+    )
+    return [DeliveryRow._make(row) for row in rows]
+
+
+def get_delivery(connection: sqlite3.Connection, *, account_id: int, delivery_id: str) -> DeliveryRow | None:
+    """Return one delivery of an account."""
+    row = connection.execute(
+        f"SELECT {_ROW} FROM webhook_deliveries WHERE id = :id AND +account_id = :account_id",
+        {"id": delivery_id, "account_id": account_id},
+    ).fetchone()
+    return DeliveryRow._make(row) if row else None
+
+
+def list_attempts(connection: sqlite3.Connection, *, delivery_ids: Iterable[str]) -> list[tuple[str, WebhookAttempt]]:
+    """Return the attempts of some deliveries, each with the id of its delivery, the first one first."""
+    rows = connection.execute(
+        "SELECT delivery_id, attempt, at, took_ms, status, answer, error FROM webhook_attempts"
+        " WHERE delivery_id IN (SELECT value FROM json_each(:ids)) ORDER BY delivery_id, attempt",
+        {"ids": json.dumps(list(delivery_ids))},
+    )
+    return [(delivery_id, WebhookAttempt._make(rest)) for delivery_id, *rest in rows]
+
+
+def redeliver(connection: sqlite3.Connection, *, delivery_id: str, now: str) -> None:
+    """Make a delivery due at once, with all its retries before it."""
+    connection.execute(
+        "UPDATE webhook_deliveries SET state = 'pending', due_at = :now, retries = 0, finished_at = NULL"
+        " WHERE id = :id",
+        {"id": delivery_id, "now": now},
+    )
+
+
+def cancel_deliveries(connection: sqlite3.Connection, *, account_id: int, now: str) -> None:
+    """Give up what an account still has to be told."""
+    connection.execute(
+        "UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, finished_at = :now"
+        " WHERE account_id = :account_id AND due_at IS NOT NULL",
+        {"account_id": account_id, "now": now},
+    )
+
+
+def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
+    """Remove deliveries that were finished long ago, at most `limit`; return how many."""
+    return connection.execute(
+        "DELETE FROM webhook_deliveries WHERE seq IN"
+        " (SELECT seq FROM webhook_deliveries WHERE finished_at <= :until LIMIT :limit)",
+        {"until": until, "limit": limit},
+    ).rowcount
+
+
+# Posting them
+
+
+def list_due_accounts(connection: sqlite3.Connection) -> list[Due]:
+    """Return the accounts that have a webhook, the longest waiting first.
+
+    By account, so that what one has piled up is not stepped over to find another's.
+    """
+    rows = connection.execute(
+        "SELECT account_id, url, secret, (SELECT due_at FROM webhook_deliveries AS d"
+        "  WHERE d.account_id = webhooks.account_id AND due_at IS NOT NULL ORDER BY due_at LIMIT 1) AS first"
+        " FROM webhooks ORDER BY first"
+    )
+    return [Due._make(row) for row in rows]
+
+
+def lease_deliveries(
+    connection: sqlite3.Connection, *, account_id: int, now: str, until: str, limit: int
+) -> list[DeliveryRow]:
+    """Take up an account's due deliveries: nobody else turns to them until the lease ends."""
+    rows = connection.execute(
+        "UPDATE webhook_deliveries SET attempts = attempts + 1, due_at = :until WHERE seq IN"
+        " (SELECT seq FROM webhook_deliveries WHERE account_id = :account_id AND due_at <= :now"
+        f"  ORDER BY due_at, seq LIMIT :limit) RETURNING {_ROW}",
+        {"account_id": account_id, "now": now, "until": until, "limit": limit},
+    )
+    return sorted(map(DeliveryRow._make, rows))
+
+
+def insert_attempt(connection: sqlite3.Connection, *, delivery_id: str, attempt: WebhookAttempt) -> None:
+    """Note what came of an attempt, unless the delivery is gone."""
+    connection.execute(
+        "INSERT OR IGNORE INTO webhook_attempts (delivery_id, attempt, at, took_ms, status, answer, error)"
+        " SELECT id, :attempt, :at, :took_ms, :status, :answer, :error FROM webhook_deliveries WHERE id = :id",
+        {"id": delivery_id, **attempt._asdict()},
+    )
+
+
+def mark_delivered(connection: sqlite3.Connection, *, delivery: DeliveryRow, now: str) -> bool:
+    """Record that a delivery arrived, however late that is known; False where it was finished before."""
+    return (
+        connection.execute(
+            "UPDATE webhook_deliveries SET state = 'delivered', due_at = NULL, finished_at = :now"
+            " WHERE id = :id AND state = 'pending'",
+            {"id": delivery.id, "now": now},
+        ).rowcount
+        == 1
+    )
+
+
+# As in store.py `attempts` is the fence. The end of the lease is one as well: where a redelivery
+# was asked for meanwhile, it is not put off.
+_FENCE = " WHERE id = :id AND state = 'pending' AND attempts = :attempts AND due_at = :due_at"
+
+
+def reschedule(connection: sqlite3.Connection, *, delivery: DeliveryRow, again_at: str) -> bool:
+    """Record that an attempt failed, and when the next one is; False where someone else turned to it since."""
+    return (
+        connection.execute(
+            "UPDATE webhook_deliveries SET due_at = :again_at, retries = retries + 1" + _FENCE,
+            {**delivery._asdict(), "again_at": again_at},
+        ).rowcount
+        == 1
+    )
+
+
+def mark_failed(connection: sqlite3.Connection, *, delivery: DeliveryRow, now: str) -> bool:
+    """Record that a delivery was given up; False where someone else turned to it since."""
+    return (
+        connection.execute(
+            "UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, finished_at = :now" + _FENCE,
+            {**delivery._asdict(), "now": now},
+        ).rowcount
+        == 1
+    )
+
+
+# Received messages, whose state depends on the webhook
+
+
+def settle_received(connection: sqlite3.Connection, *, message_id: str, error_type: str | None, now: str) -> None:
+    """Record that a received message was delivered to the webhook, or why it never will be."""
+    connection.execute(
+        "UPDATE messages SET state = iif(:error_type IS NULL, 'sent', 'error'), error_type = :error_type,"
+        " finished_at = :now WHERE id = :id AND direction = 'inbound' AND state = 'unconfirmed'",
+        {"id": message_id, "error_type": error_type, "now": now},
+    )
+
+
+def settle_all_received(connection: sqlite3.Connection, *, account_id: int, now: str) -> None:
+    """Make all received messages of an account `sent` that wait for its webhook."""
+    connection.execute(
+        "UPDATE messages SET state = 'sent', finished_at = :now WHERE account_id = :account_id"
+        " AND state = 'unconfirmed' AND state <> 'sent' AND direction = 'inbound'",
+        {"account_id": account_id, "now": now},
+    )
