@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 logger = logging.getLogger(__name__)
 
-SCHEMA = Path(__file__).parent.parent / "schema.sql"
+__version__ = "0.1.0"
 
 
 class FinishedResponse(Response):
@@ -110,7 +110,7 @@ def create_app(
     if gateway.sandbox:
         app.register_blueprint(sandbox.bp)
     register_error_handlers(app)
-    register_commands(app)
+    register_commands(app.cli)
     return app
 
 
@@ -122,9 +122,16 @@ def _authenticate() -> Response | None:
     return None
 
 
+def find_schema() -> Path:
+    """Return the path of schema.sql: in the package where that was installed, beside it in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "schema.sql"
+    return installed if installed.exists() else package.with_name("schema.sql")
+
+
 def _prepare_database(database: Database, settings: Settings, clock: Clock) -> None:
     try:
-        database.prepare(SCHEMA.read_text(encoding="utf-8"))
+        database.prepare(find_schema().read_text(encoding="utf-8"))
         account = accounts.ensure_default_account(database, clock)
         if settings.api_key is not None:
             admitted = accounts.admit_key(database, clock, account, name="PHONIFY_API_KEY", key=settings.api_key)

@@ -1,5 +1,6 @@
 """The one object in `app.extensions["phonify"]`: what views and commands work with."""
 
+import threading
 from dataclasses import dataclass
 
 from flask import current_app
@@ -40,6 +41,13 @@ class Runtime:
             longest_nap=longest_nap,
             clean=self.messaging.forget_answers,
         )
+
+    def start_delivery(self) -> list[threading.Thread]:
+        """Start all loops that deliver, each in a thread; they end after `stop`, and the caller joins them."""
+        loops = [threading.Thread(target=self.make_dispatcher().run, name="dispatcher", daemon=True)]
+        for loop in loops:
+            loop.start()
+        return loops
 
     def stop(self) -> None:
         """Let the dispatcher and all who wait come to their end: also from a signal handler."""

@@ -6,7 +6,6 @@ import logging
 import os
 import socket
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -98,21 +97,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.deliver()
 
     def deliver(self) -> None:
-        """Run the dispatcher until this worker is to stop."""
+        """Run what delivers until this worker is to stop."""
         runtime = self.runtime()
-        loop = runtime.make_dispatcher().run if runtime is not None else self.idle
-        dispatcher = threading.Thread(target=loop, name="dispatcher", daemon=True)
-        dispatcher.start()
-        while self.alive and dispatcher.is_alive() and self.is_parent_alive():
+        loops = runtime.start_delivery() if runtime is not None else []
+        while self.alive and all(loop.is_alive() for loop in loops) and self.is_parent_alive():
             self.notify()
-            dispatcher.join(1.0)
+            if loops:
+                loops[0].join(1.0)
+            else:
+                time.sleep(0.5)
         self.announce_stop()
-        dispatcher.join(self.cfg.graceful_timeout)
-
-    def idle(self) -> None:
-        """Do nothing until this worker is to stop."""
-        while self.alive:
-            time.sleep(0.5)
+        for loop in loops:
+            loop.join(self.cfg.graceful_timeout)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to stop: a signal handler, so it only sets flags and rings."""
@@ -252,15 +248,18 @@ def _wait_for_port(family: int, address: Any) -> None:
         time.sleep(0.1)
 
 
-def serve(create_app: Callable[[], Flask]) -> None:
-    """Serve an app until SIGTERM or SIGINT; where it can't start, say why and exit with status 2."""
+def serve(create_app: Callable[[], Flask], *, command: str = "flask --app app") -> None:
+    """Serve an app until SIGTERM or SIGINT; where it can't start, say why and exit with status 2.
+
+    `command` is what its command line is called by, as the start shows it.
+    """
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     try:
         app = create_app()
         runtime: Runtime = app.extensions["phonify"]
         settings = runtime.settings
         sockets = open_sockets(settings.host, settings.port, settings.workers)
-        _print_start(runtime, sockets[0].getsockname()[1])
+        _print_start(runtime, sockets[0].getsockname()[1], command)
     except ConfigError as error:
         error.show()
         sys.exit(error.exit_code)
@@ -272,7 +271,7 @@ def serve(create_app: Callable[[], Flask]) -> None:
     Server(app, settings, sockets).run()
 
 
-def _print_start(runtime: Runtime, port: int) -> None:
+def _print_start(runtime: Runtime, port: int, command: str) -> None:
     settings = runtime.settings
     if settings.api_key is not None and len(settings.api_key) < SAFE_KEY_LENGTH:
         logger.warning("PHONIFY_API_KEY has fewer than 128 random bits: good enough for tests alone")
@@ -289,6 +288,7 @@ def _print_start(runtime: Runtime, port: int) -> None:
     if key is not None:
         print("Send a message:\n")
         print(f"    curl {address}/v1/messages -u {key}: -d to=+14560000000 -d body='Hello from Phonify'\n")
-    flask = Path(sys.executable).with_name("flask")
-    command = os.path.relpath(flask) if flask.exists() else "flask"
-    print(f"Make another key with: {command} --app app keys create", flush=True)
+    program, _, arguments = command.partition(" ")
+    installed = Path(sys.executable).with_name(program)
+    program = os.path.relpath(installed) if installed.exists() else program
+    print("Make another key with:", *filter(None, (program, arguments)), "keys create", flush=True)

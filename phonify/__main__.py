@@ -1,0 +1,39 @@
+"""The command `phonify`, which is `python -m phonify` too: serves, and has all commands of `flask --app app`."""
+
+import sys
+from pathlib import Path
+
+import click
+from flask.cli import ScriptInfo
+
+from phonify import __version__, create_app
+from phonify.cli import register_commands
+from phonify.serving import serve
+
+
+@click.group()
+@click.version_option(__version__, message="Phonify %(version)s")
+def phonify() -> None:
+    """Serve an SMS API on one SQLite file, and look after its accounts, keys and messages.
+
+    Settings are PHONIFY_* variables, such as PHONIFY_DATABASE and PHONIFY_PORT.
+    """
+
+
+register_commands(phonify)
+
+
+@phonify.command("serve")
+def serve_api() -> None:
+    """Serve the API until SIGTERM or Ctrl-C."""
+    serve(create_app, command="python -m phonify" if Path(sys.argv[0]).name == "__main__.py" else "phonify")
+
+
+def main() -> None:
+    """Run the command."""
+    # An app is built only for a command that needs one: help creates no database.
+    phonify(obj=ScriptInfo(create_app=create_app, set_debug_flag=False))
+
+
+if __name__ == "__main__":
+    main()
