@@ -1,0 +1,176 @@
+"""One-time codes in the text of a message: which characters are the code, if any are.
+
+A message whose last line is an origin-bound one-time code (WICG, "Origin-bound one-time codes
+delivered via SMS") says so itself. In any other, the code is the number (or the capitals and
+digits) nearest to a word such as "code", "OTP" or "TAN". Every pass over the text is linear.
+"""
+
+# ruff: noqa: RUF001 (words of many alphabets)
+
+import re
+from bisect import bisect_left, bisect_right
+from typing import NamedTuple
+
+# A host is a name with a dot, or localhost: "@alice #summer" is a greeting. What follows is ignored, as specified.
+_LAST_LINE = re.compile(r"@((?:(?:[\w-]+\.)+[\w-]+|localhost)(?::[0-9]+)?) #([^ \t\n\f\r]+)")
+
+# Words by what they say of a number nearby; of kinds that fit at one place, the first. Without \b a word is also
+# found within another: "kod" in engångskod and in kodunuz.
+_WORDS_BY_KIND = {
+    # Money off: the word "code" in such a text means nothing.
+    "promotion": r"""promo | discount | coupon | voucher | %\ ?(?:off|with\ code)\b | \bsave\ \W?[0-9]
+        | \boff\ your\b | referral | \binvit[ae] | gift\ card | gutschein | rabat | aktionscode | réduction
+        | \bremise | descuento | desconto | \bcup[oó]n | sconto | korting | alennus | \bslev[auoy] | zniżk
+        | indirim | скидк | промокод | знижк | έκπτωσ | خصم | הנחה | קופון | छूट | 优惠 | 優惠 | 折扣 | 邀请码
+        | クーポン | 割引 | 쿠폰 | 할인 | diskon | giảm\ giá""",
+    # Other numbers, with all that stands between the word and its number.
+    "label": r"""(?: \b(?: (?:zip|postal|area|country|sort|qr|bar|error|source|product|item|booking|tracking|order
+            |reference|swift|ifsc|dress|reservation)[ -]?code | code\ name | postcode | code\ of\ conduct | code\ postal
+            | c[oó]digo\ postal | codice\ (?:postale|fiscale) | kod\ pocztowy | (?-i:COD) )\b
+        | \b(?: order | parcel | tracking | flight | invoice | ref(?:erence)? | ticket | booking
+            | confirmation\ number | account\ (?:no|number) | card | ending | call | phone | tel | room | gate
+            | since | version | amount | balance | betrag | montant | importe | kwota | saldo
+            | (?:bestell|auftrags|rechnungs|kunden|sendungs)nummer | bestellung | sendung | flug | rechnung | karte
+            | endziffern? | commande | colis | facture | carte | terminant | pedido | vuelo | factura | tarjeta
+            | terminada | ordine | volo | fattura | carta | cartão | final | bestelling | kaart | beställning
+            | ordre | kort(?:et)? | tilaus | zamówieni[ae] | kart[aęyąou]? | objednávk[ay] | sipariş | заказа?
+            | карт[аыуой]{0,2} | рейс | замовлення | παραγγελία | pesanan | đơn\ hàng )\b
+        | 订单 | 訂單 | 尾号 | 注文番号 | 주문번호 | طلب | הזמנה )
+        (?:\ (?:no|nr|num|number|nummer|id|is|in|en|par|em|mit|ending|номер)\b)* [ \t.:#№°(-]{0,4}""",
+    # What only a one-time code is called.
+    "secret": r"""\b[ms]?otp\b | one[ -]?time | \b(?:2fa|mfa)\b | pass(?:code|word|wort) | \bpins?\b
+        | (?-i:\b[a-z]{0,4}TAN\b) | (?:security|log-?in|sign-?in|access|auth)\ code | v[eé]rifi[ckz] | verifier
+        | authenti[cf] | \bto\ (?:verify|log\ ?in|sign\ ?in) | einmal | bestätigungs | mot\ de\ passe
+        | contraseña | \bclave\b | \bsenha\b | has[lł]o\b | \bheslo | lösenord | salasana | [sş]ifre | doğrulama
+        | парол | κωδικ | كلمة\ المرور | رمز\ التحقق | סיסמ | קוד\ אימות | ओटीपी | पासवर्ड | 验证码 | 驗證碼
+        | 校验码 | 动态码 | 动态密码 | 确认码 | 認證碼 | 認証 | 確認番号 | 暗証番号 | ワンタイム | パスワード
+        | 인증 | 비밀번호 | ma\ xac\ (?:thuc|nhan|minh)""",
+    "code": r"""c[oó]d[eiu] | \bcod\b | (?<!\b[šs])k[oó]o?[dð] | код | رمز | كود | کد | کوڈ | קוד | कोड | কোড
+        | குறியீடு | కోడ్ | કોડ | კოდ | կոդ | コード | 코드 | \bmã\b | รหัส""",
+}
+_WORDS = re.compile(
+    "|".join(f"(?P<{kind}>{words})" for kind, words in _WORDS_BY_KIND.items()), re.IGNORECASE | re.VERBOSE
+)
+
+_CURRENCIES = r"""(?: [$€£¥₹₽₩₺₴₪₫฿] | \b(?: EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|HUF|RON|TRY|TL|RUB|UAH|INR|JPY|CNY
+        |RMB|KRW|IDR|VND|BRL|MXN|ARS|AUD|CAD|NZD|ZAR|NGN|KES|AED|SAR|EGP|ILS|Rs\.?|Rp\.?|[Kk]r\.? ) (?![A-Za-z]) )"""
+_UNITS = r"""(?: % | 円 | 元 | 원 | 年 | 分 | 秒 | 분 | 초 | 小时 | دقيق | דק | मिनट | (?i: mins?\b | minu
+    | mn\b | se[cgk]s?\b | se[cgk][ou]n | h\b | hrs?\b | hours?\b | hora | heure | stund | std\b | uur | timm
+    | tim\b | days?\b | tage | saat | dk\b | dakika | godz | hod | мин | сек | час | хв | λεπτ | phút | menit
+    | pts\b | points?\b | punkt | punti | puntos | steps?\b | km\b | kg\b | [kmgt]b\b | [ap]m\b | zł | kč | ft\b
+    | lei\b | руб | грн | dong\b | đ | euros?\b | dollars?\b | pounds?\b ) )"""
+_WHOLE = r"(?: [0-9]{1,3} (?: [., '’][0-9]{3} (?![0-9]) ){1,4} | [0-9]+ )"
+_AMOUNT = rf"{_WHOLE} (?: [.,][0-9]+ )?"
+_HYPHENS = r"[-‑–]"
+_NEXT_GROUP = rf"[ \u00a0\u202f] [0-9]{{1,4}} (?! [A-Za-z0-9] | [.,:/-][0-9] | \s?{_UNITS} )"
+
+# What has digits in a text, in order of trial: all that is surely no code, then what may be one.
+_NUMBERS = re.compile(
+    rf"""(?: https?:// | \bwww\. ) \S+
+    | (?<![a-z0-9.-]) [a-z0-9][a-z0-9.-]{{0,80}} \. [a-z]{{2,10}} / \S*
+    | {_CURRENCIES} \s? {_AMOUNT}
+    | \+ (?: [0-9]{{8,15}} (?![0-9]) | [0-9]{{1,7}} (?: (?:[ /.-]|[ ]?[()][ ]?) [0-9]+ ){{1,5}} )
+    | (?: [Xx*•…]{{2,10}}[ -]? | \.{{2,3}} | [*•…] ) [0-9]{{4}} (?![0-9*])
+    | (?<![A-Za-z0-9_+/@]) (?<![A-Z0-9]{_HYPHENS})
+      (?: {_AMOUNT} \s? {_CURRENCIES} | {_WHOLE} \s? {_UNITS}
+        | [0-9]+ (?: [.,:/] [0-9]+ (?! [0-9] | \s?{_UNITS} ) ){{1,8}}
+        | \(?0[0-9]{{2,4}}\)? [ /-] [0-9]{{5,8}} (?![0-9])
+        | (?: [A-Z]{{1,3}}{_HYPHENS} (?= [0-9]{{4}} | [0-9]{{3}}{_HYPHENS} ) )?
+          (?P<token> [0-9]{{1,4}} (?: {_NEXT_GROUP} ){{1,12}} | [A-Z0-9]+ (?: {_HYPHENS} [A-Z0-9]+ )* )
+          (?! [A-Za-z0-9_@] | {_HYPHENS}[A-Z0-9] ) )""",
+    re.VERBOSE,
+)
+_SEPARATOR = re.compile(r"[^A-Z0-9]")
+_YEAR_OR_DATE = re.compile(
+    r"(?:19|20)[0-9]{2} (?: \W (?:19|20)[0-9]{2} )? | (?:0[1-9]|[12][0-9]|3[01])-(?:0[1-9]|1[0-2])-[0-9]{2}", re.VERBOSE
+)
+
+# What ties a number to the word before it ("code is 4821", "code: 4821") or after it ("4821 is your code").
+_IS = (
+    r"(?:\b(?:is|ist|lautet|est|es|é|è|är|er|on|to|jest|je|este|adalah|là|это|це|είναι)\b|هو|הוא|है|[:：=は为為是는은])"
+)
+_LEAD = re.compile(rf"{_IS}\W{{0,4}}\Z", re.IGNORECASE)
+_FOLLOW = re.compile(rf"\W{{0,4}}{_IS}", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.!?]\s|[。！？]|\n+")
+_FARTHEST = 100
+
+
+class Code(NamedTuple):
+    """A one-time code and where it stands: `text[start:end]`."""
+
+    code: str  # as one types it: without the separators of a grouped code
+    start: int
+    end: int
+
+
+class OriginBoundCode(NamedTuple):
+    """A code bound to a web site; start and end are those of the code, without its `#`."""
+
+    host: str
+    code: str
+    start: int
+    end: int
+
+
+def find_origin_bound_code(text: str) -> OriginBoundCode | None:
+    """Read the last line, `@example.com #123456`, as the WICG format has it; trailing text is ignored."""
+    last_line = max(text.rfind("\n"), text.rfind("\r")) + 1
+    if match := _LAST_LINE.match(text, last_line):
+        return OriginBoundCode(match[1], match[2], match.start(2), match.end(2))
+    return None
+
+
+def find_code(text: str) -> Code | None:
+    """Return the one-time code of a message, None where it has none: 4 to 10 digits, or capitals and digits."""
+    if bound := find_origin_bound_code(text):
+        return Code(bound.code, bound.start, bound.end)
+    words = list(_WORDS.finditer(text))
+    kinds = {"secret"} if any(word.lastgroup == "promotion" for word in words) else {"secret", "code"}
+    naming = [word.span() for word in words if word.lastgroup in kinds]
+    label_ends = {word.end() for word in words if word.lastgroup == "label"}
+    best, nearest = None, _FARTHEST
+    for number in _NUMBERS.finditer(text):
+        code = _remove_separators(number["token"] or "")
+        if code is None:
+            continue
+        start, end = number.span("token")
+        distance = _measure_distance(text, start, end, naming) + _count_doubts(number["token"], code)
+        if number.start() in label_ends:
+            distance += 90
+        if distance < nearest:
+            best, nearest = Code(code, start, end), distance
+    return best
+
+
+def _remove_separators(token: str) -> str | None:
+    """Return what one would type of `123 456` or `AB12-CD34`; None where no code is written so."""
+    groups = _SEPARATOR.split(token)
+    sizes = {len(group) for group in groups}
+    code = "".join(groups)
+    if not 4 <= len(code) <= 10 or code.isalpha():
+        return None
+    grouped = len(sizes) == 1 and (sizes == {1} or (len(groups) <= 3 and len(code) >= 6))
+    return code if len(groups) == 1 or grouped else None
+
+
+def _measure_distance(text: str, start: int, end: int, naming: list[tuple[int, int]]) -> int:
+    """Return how far the nearest naming word is, in characters; the end of a sentence counts for twenty."""
+    distances = [_FARTHEST]
+    before = bisect_right(naming, start, key=lambda span: span[1]) - 1
+    if before >= 0 and start - naming[before][1] < _FARTHEST:
+        gap = text[naming[before][1] : start]
+        tie = 25 if _LEAD.search(gap) else 0
+        distances.append(len(gap) + 20 * len(_SENTENCE_END.findall(gap)) - tie)
+    after = bisect_left(naming, end, key=lambda span: span[0])
+    if after < len(naming) and naming[after][0] - end < _FARTHEST:
+        gap = text[end : naming[after][0]]
+        tie = 25 if _FOLLOW.match(gap) else 0
+        distances.append(len(gap) + 20 * len(_SENTENCE_END.findall(gap)) - tie + 3)
+    return min(distances)
+
+
+def _count_doubts(token: str, code: str) -> int:
+    """Return what makes a token less likely a code, on the scale of distances."""
+    if _YEAR_OR_DATE.fullmatch(token):
+        return 40
+    return 20 if len(code) > 8 or not code.isdigit() else 0
