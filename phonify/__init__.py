@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,13 +20,17 @@ from .api.json_provider import PlainJSONProvider
 from .cli import register_commands
 from .clock import Clock, SystemClock
 from .config import ConfigError, Settings, read_settings, unknown_settings
+from .conversations import Conversations
 from .db import Database, DatabaseUnusable
 from .doorbell import Doorbell
 from .errors import StoreUnavailable
 from .gateways import GATEWAYS
 from .gateways.base import Gateway
+from .inbox import pages, session
+from .inbox import settings as inbox_settings
 from .messaging import Messaging
 from .runtime import Runtime
+from .webhooks import Webhooks
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -72,13 +77,15 @@ def create_app(
 
     clock = clock or SystemClock()
     gateway = gateway or GATEWAYS[settings.gateway]()
-    doorbell = Doorbell()
+    doorbell, webhook_doorbell = Doorbell(), Doorbell()
     database = Database(settings.database, committed=doorbell.ring)
     try:
         _prepare_database(database, settings, clock)
     finally:
         database.close()
 
+    private_webhooks = gateway.sandbox if settings.webhook_private is None else settings.webhook_private
+    webhooks = Webhooks(database, clock, webhook_doorbell, private_allowed=private_webhooks)
     app = App("phonify", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_CONTENT_LENGTH,
@@ -96,19 +103,30 @@ def create_app(
         doorbell=doorbell,
         gateway=gateway,
         keys=accounts.KeyRing(database, clock),
+        conversations=Conversations(
+            database,
+            clock,
+            most_messages=settings.retain_messages,
+            longest=timedelta(days=settings.retain_days) if settings.retain_days is not None else None,
+        ),
         messaging=Messaging(
             database,
             gateway,
             clock,
+            webhooks,
             origin=settings.origin,
             validity=settings.validity,
             most_waiting=max(1, settings.threads // 2),
         ),
+        webhook_doorbell=webhook_doorbell,
+        webhooks=webhooks,
     )
     app.before_request(_authenticate)
     app.register_blueprint(messages.bp)
     if gateway.sandbox:
         app.register_blueprint(sandbox.bp)
+    for blueprint in (session.bp, pages.bp, inbox_settings.bp):
+        app.register_blueprint(blueprint)
     register_error_handlers(app)
     register_commands(app.cli)
     return app

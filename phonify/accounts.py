@@ -3,16 +3,20 @@
 import hashlib
 import secrets
 import sqlite3
+from contextlib import suppress
+from datetime import timedelta
 
 from . import store
 from .clock import Clock, format_time
 from .db import Database
-from .store import Account, ApiKey
+from .errors import StoreUnavailable
+from .store import Account, ApiKey, KeyOwner
 
 DEFAULT_ACCOUNT = "default"
 _KEY_BYTES = 24  # 192 random bits
 _REMEMBER = 1.0  # seconds
 _MOST_KNOWN = 10_000
+_NOTE_USE = 60.0  # seconds
 
 
 class NameTaken(Exception):
@@ -113,12 +117,27 @@ def list_keys(database: Database, *, account: str | None = None) -> list[ApiKey]
         return store.list_keys(connection, account=account)
 
 
-def revoke_key(database: Database, clock: Clock, key_id: int) -> bool:
-    """Make a key invalid at once, in every process; False where there is no such valid key."""
-    now = format_time(clock.now())
-    revoked = database.write(lambda connection: store.revoke_key(connection, key_id=key_id, now=now))
+def find_key_id(database: Database, key: str) -> int | None:
+    """Return the number of a valid key."""
+    with database.reading() as connection:
+        owner = store.find_account_by_key(connection, key_hash=hash_key(key))
+    return owner.key_id if owner is not None else None
+
+
+def revoke_key(database: Database, clock: Clock, key_id: int, *, account: Account | None = None) -> bool:
+    """Make a key invalid at once, in every process; False where there is no such valid key (of that account)."""
+    now, account_id = format_time(clock.now()), account.id if account is not None else None
+    revoked = database.write(
+        lambda connection: store.revoke_key(connection, key_id=key_id, account_id=account_id, now=now)
+    )
     database.advance_generation()
     return revoked
+
+
+def set_origin(database: Database, account: Account, origin: str | None) -> None:
+    """Set an account's default sender, at once in every process; None: the server's."""
+    database.write(lambda connection: store.set_account_origin(connection, account_id=account.id, origin=origin))
+    database.advance_generation()
 
 
 class KeyRing:
@@ -133,6 +152,7 @@ class KeyRing:
         self._database = database
         self._clock = clock
         self._known: dict[str, tuple[int, float, Account]] = {}
+        self._noted: dict[int, float] = {}  # when the use of a key was last written down
 
     def find_account(self, key: str) -> Account | None:
         """Return the account that a key belongs to; None for a key that is not valid."""
@@ -142,9 +162,25 @@ class KeyRing:
         if known is not None and known[0] == generation and now - known[1] < _REMEMBER:
             return known[2]
         with self._database.reading() as connection:
-            account = store.find_account_by_key(connection, key_hash=key_hash)
-        if account is not None:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            self._known[key_hash] = (generation, now, account)
-        return account
+            owner = store.find_account_by_key(connection, key_hash=key_hash)
+        if owner is None:
+            return None
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+            self._noted.clear()
+        self._known[key_hash] = (generation, now, owner.account)
+        self._note_use(owner, now)
+        return owner.account
+
+    def _note_use(self, owner: KeyOwner, now: float) -> None:
+        """Write down that a key is in use, once a minute; where that can't be written, it is left."""
+        last = self._noted.get(owner.key_id)
+        moment = self._clock.now()
+        recently = format_time(moment - timedelta(seconds=_NOTE_USE))
+        if (last is not None and now - last < _NOTE_USE) or (owner.used_at or "") > recently:
+            return
+        self._noted[owner.key_id] = now
+        with suppress(StoreUnavailable):
+            self._database.write(
+                lambda connection: store.set_key_used(connection, key_id=owner.key_id, now=format_time(moment))
+            )

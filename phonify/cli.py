@@ -1,12 +1,10 @@
 """The command line: `flask --app app COMMAND`, and `phonify COMMAND` where it is installed."""
 
-import json
 import logging
 import signal
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 from flask.cli import AppGroup, with_appcontext
@@ -18,25 +16,8 @@ from .numbers import parse_originator
 from .runtime import Runtime, get_runtime
 from .showing import dump_message
 from .store import Account, Criteria, Message
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
-account_option = click.option("--account", "account_name", default=accounts.DEFAULT_ACCOUNT, show_default=True)
-
-
-class Failed(click.ClickException):
-    """The command could not do what was asked: exit status 1."""
-
-
-class Command(click.Command):
-    """A command that says in one line when the database can't be used."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run it."""
-        try:
-            return super().invoke(ctx)
-        except StoreUnavailable as error:
-            raise Failed(f"the database can't be used: {error.__cause__}") from error
-
+from .terminal import Command, Failed, account_option, get_account, json_option, print_json, print_table
+from .webhook_cli import webhooks_cli
 
 accounts_cli = AppGroup("accounts", help="Accounts that share this server.")
 keys_cli = AppGroup("keys", help="API keys.")
@@ -44,7 +25,7 @@ keys_cli = AppGroup("keys", help="API keys.")
 
 def register_commands(group: click.Group) -> None:
     """Add the commands to those of an app, or to a command of one's own."""
-    for command in (accounts_cli, keys_cli, send, messages, worker, init_db, backup):
+    for command in (accounts_cli, keys_cli, webhooks_cli, send, messages, worker, init_db, backup):
         group.add_command(command)
 
 
@@ -67,7 +48,7 @@ def create_account(name: str, origin: str | None, as_json: bool) -> None:
     except accounts.NameTaken as error:
         raise Failed(f"there is an account {name!r} already") from error
     if as_json:
-        _print_json(account._asdict())
+        print_json(account._asdict())
     else:
         click.echo(f"Account {name!r} created. Make a key for it with: keys create --account {name}")
 
@@ -79,9 +60,9 @@ def list_accounts(as_json: bool) -> None:
     found = accounts.list_accounts(get_runtime().database)
     if as_json:
         for account in found:
-            _print_json(account._asdict())
+            print_json(account._asdict())
     else:
-        _print_table(
+        print_table(
             ("ID", "NAME", "ORIGIN", "CREATED"),
             [(account.id, account.name, account.origin or "-", account.created_at) for account in found],
         )
@@ -96,10 +77,10 @@ def create_key(account_name: str, name: str, as_json: bool) -> None:
     runtime = get_runtime()
     if name and not name.isprintable():
         raise click.BadParameter("must be printable", param_hint="--name")
-    account = _get_account(runtime, account_name)
+    account = get_account(runtime, account_name)
     key_id, key = accounts.create_key(runtime.database, runtime.clock, account, name=name)
     if as_json:
-        _print_json({"id": key_id, "account": account.name, "name": name, "key": key})
+        print_json({"id": key_id, "account": account.name, "name": name, "key": key})
     else:
         click.echo(key)
         click.echo(f"Key {key_id} of the account {account.name!r}; it is shown only this once.", err=True)
@@ -112,15 +93,18 @@ def list_keys(account_name: str | None, as_json: bool) -> None:
     """List keys, without the keys themselves: only their hashes are kept."""
     runtime = get_runtime()
     if account_name is not None:
-        _get_account(runtime, account_name)
+        get_account(runtime, account_name)
     found = accounts.list_keys(runtime.database, account=account_name)
     if as_json:
         for key in found:
-            _print_json(key._asdict())
+            print_json(key._asdict())
     else:
-        _print_table(
-            ("ID", "ACCOUNT", "NAME", "CREATED", "REVOKED"),
-            [(key.id, key.account, key.name or "-", key.created_at, key.revoked_at or "-") for key in found],
+        print_table(
+            ("ID", "ACCOUNT", "NAME", "CREATED", "LAST USED", "REVOKED"),
+            [
+                (key.id, key.account, key.name or "-", key.created_at, key.used_at or "-", key.revoked_at or "-")
+                for key in found
+            ],
         )
 
 
@@ -151,7 +135,7 @@ def send(
     where an argument is wrong and nothing was stored.
     """
     runtime = get_runtime()
-    account = _get_account(runtime, account_name)
+    account = get_account(runtime, account_name)
     given = {"to": list(to), "body": body, "origin": origin, "send_at": send_at}
     try:
         arguments = load(SendSchema(), {name: value for name, value in given.items() if value is not None})
@@ -179,7 +163,7 @@ def messages(
     if follow and state is not None:
         raise click.UsageError("--follow shows messages as they are stored, before their state is final: no --state")
     runtime = get_runtime()
-    account = _get_account(runtime, account_name)
+    account = get_account(runtime, account_name)
     criteria = Criteria(state=state, direction=direction)  # type: ignore[arg-type]
     with runtime.database.watch() as watcher:
         found = runtime.messaging.find_all(account, criteria, limit=max(limit, 1))
@@ -217,7 +201,8 @@ def worker() -> None:
     signal.signal(signal.SIGINT, stop)
     click.echo(f"Delivering messages of {runtime.settings.database} (gateway: {runtime.settings.gateway})", err=True)
     # Those who store messages are other processes: nobody rings.
-    runtime.make_dispatcher(longest_nap=0.02).run()
+    for loop in runtime.start_delivery(longest_nap=0.02):
+        loop.join()
 
 
 @click.command("init-db", cls=Command)
@@ -242,21 +227,10 @@ def backup(file: Path) -> None:
     click.echo(f"Backup written to {file}.")
 
 
-def _get_account(runtime: Runtime, name: str) -> Account:
-    account = accounts.find_account(runtime.database, name)
-    if account is None:
-        raise click.BadParameter(f"there is no account {name!r}; see: accounts list", param_hint="--account")
-    return account
-
-
-def _print_json(shown: dict[str, Any]) -> None:
-    click.echo(json.dumps(shown))
-
-
 def _print_messages(found: Sequence[Message], *, as_json: bool, heading: bool = True) -> None:
     if as_json:
         for message in found:
-            _print_json(dump_message(message))
+            print_json(dump_message(message))
         return
     rows = [
         (
@@ -269,16 +243,4 @@ def _print_messages(found: Sequence[Message], *, as_json: bool, heading: bool = 
         for message in found
     ]
     if heading or rows:
-        _print_table(("CREATED", "ID", "STATE", "FROM > TO", "BODY") if heading else (), rows)
-
-
-def _print_table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows in columns; the last is as wide as it is."""
-    table = [[str(cell) for cell in row] for row in ([heading] if heading else [])] + [
-        [str(cell) for cell in row] for row in rows
-    ]
-    if not table:
-        return
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]) - 1)]
-    for row in table:
-        click.echo("  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)), row[-1]]))
+        print_table(("CREATED", "ID", "STATE", "FROM > TO", "BODY") if heading else (), rows)

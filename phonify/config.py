@@ -38,6 +38,9 @@ class Settings:
     validity: timedelta = timedelta(hours=24)
     lease: timedelta = timedelta(seconds=30)
     grace: int = 30
+    webhook_private: bool | None = None  # None: with a sandbox gateway only
+    retain_messages: int | None = None
+    retain_days: int | None = None
     access_log: bool = True
     log_level: str = "INFO"
 
@@ -151,6 +154,9 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "validity": _read_seconds(1, 30 * 86_400),
     "lease": _read_seconds(1, 3_600),
     "grace": _read_whole(1, 600),
+    "webhook_private": _read_switch,
+    "retain_messages": _read_whole(1, 999_999_999),
+    "retain_days": _read_whole(1, 36_500),
     "access_log": _read_switch,
     "log_level": _read_choice(*_LOG_LEVELS),
 }

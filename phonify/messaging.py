@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from sqlite3 import Connection
 from typing import NamedTuple
 
-from . import store
+from . import store, webhook_store
 from .clock import Clock, format_time
 from .db import Database
 from .errors import Conflict, Fault, NotFound, Refused, TooManyWaiting
@@ -17,6 +17,7 @@ from .group_commit import atomic
 from .ids import generate_ids
 from .numbers import Number, parse_originator
 from .store import Account, Answer, Criteria, Message
+from .webhooks import Webhooks
 
 IDEMPOTENCY_PERIOD = timedelta(hours=24)
 
@@ -67,6 +68,7 @@ class Messaging:
         database: Database,
         gateway: Gateway,
         clock: Clock,
+        webhooks: Webhooks,
         *,
         origin: str,
         validity: timedelta,
@@ -75,6 +77,7 @@ class Messaging:
         self._database = database
         self._gateway = gateway
         self._clock = clock
+        self._webhooks = webhooks
         self._origin = origin
         self._validity = validity
         self._waiting_places = threading.BoundedSemaphore(most_waiting)
@@ -94,7 +97,10 @@ class Messaging:
         fault in the result.
         """
         draft = self._draft(account, recipients, body, origin, send_at)
-        accepted: Accepted = self._database.write_batched(self._store_drafts, draft)
+        function = self._store_refusals if draft.refusals else self._store_drafts
+        accepted: Accepted = self._database.write_batched(function, draft)
+        if draft.refusals:
+            self._webhooks.wake()
         return accepted
 
     def accept_once(
@@ -122,14 +128,17 @@ class Messaging:
                 if earlier.request_hash != idempotency.request_hash:
                     raise Conflict([Fault("idempotency_key_reused")])
                 return earlier, False
-            (accepted,) = self._store_drafts(connection, [draft])
+            (accepted,) = self._store_refusals(connection, [draft])
             answer = Answer(idempotency.request_hash, *idempotency.render(accepted))
             store.put_answer(
                 connection, account_id=account.id, key=idempotency.key, answer=answer, now=format_time(now)
             )
             return answer, True
 
-        return self._database.write(work)
+        first = self._database.write(work)
+        if draft.refusals:
+            self._webhooks.wake()
+        return first
 
     def _draft(
         self,
@@ -145,7 +154,7 @@ class Messaging:
                 self._gateway.check(recipient.number.number)
             except Rejected as rejected:
                 refusals[index] = rejected.error_type
-        origin = origin or parse_originator(account.origin or self._origin)
+        origin = origin or parse_originator(self.default_origin(account))
         return _Draft(account, recipients, body, origin, send_at, refusals)
 
     @atomic
@@ -159,6 +168,13 @@ class Messaging:
                 return accepted
             # The clock went back, or does not go at all: go on from the last id.
             ids = generate_ids(now, after=store.get_last_message_id(connection))
+
+    def _store_refusals(self, connection: Connection, drafts: Sequence[_Draft]) -> list[Accepted]:
+        """Like `_store_drafts`, where webhooks are to hear of what the gateway refused at once: a transaction."""
+        accepted = self._store_drafts(connection, drafts)
+        refused = [message for message in _join(accepted) if message.state == "error"]
+        self._webhooks.enqueue(connection, "message.error", refused, self._clock.now())
+        return accepted
 
     def _compose_all(self, drafts: Sequence[_Draft], ids: Iterator[str], now: datetime) -> list[Accepted]:
         at_once = (format_time(now), *self._timetable(now, None))
@@ -205,11 +221,16 @@ class Messaging:
             expires_at = datetime.max.replace(tzinfo=UTC)
         return format_time(due), format_time(expires_at)
 
+    def default_origin(self, account: Account) -> str:
+        """Return the sender of an account's messages where none is given."""
+        return account.origin or self._origin
+
     def receive(self, account: Account, *, sender: Number, to: Number, body: str) -> Message:
-        """Store a message that came from a phone."""
+        """Store a message that came from a phone; where the account has a webhook, `sent` means delivered there."""
 
         def work(connection: Connection) -> Message:
             now = self._clock.now()
+            hooked = webhook_store.get_webhook(connection, account_id=account.id) is not None
             message = Message(
                 id=next(generate_ids(now, after=store.get_last_message_id(connection))),
                 account_id=account.id,
@@ -221,15 +242,19 @@ class Messaging:
                 to_number=to.number,
                 to_country=to.country,
                 to_carrier=to.carrier,
-                state="sent",
+                state="unconfirmed" if hooked else "sent",
                 created_at=format_time(now),
-                finished_at=format_time(now),
+                finished_at=None if hooked else format_time(now),
             )
             if not store.insert_messages(connection, messages=[message]):
                 raise RuntimeError(f"id {message.id} is not the greatest")
+            if hooked:
+                self._webhooks.enqueue(connection, "message.received", [message], now)
             return message
 
-        return self._database.write(work)
+        message = self._database.write(work)
+        self._webhooks.wake()
+        return message
 
     def find(self, account: Account, message_id: str) -> Message:
         """Return one message; raise NotFound where the account has none of that id."""

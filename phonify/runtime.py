@@ -8,11 +8,15 @@ from flask import current_app
 from .accounts import KeyRing
 from .clock import Clock
 from .config import Settings
+from .conversations import Conversations
 from .db import Database
 from .dispatcher import Dispatcher
 from .doorbell import Doorbell
 from .gateways.base import Gateway
 from .messaging import Messaging
+from .posting import Resolve, resolve
+from .webhook_dispatcher import WebhookDispatcher
+from .webhooks import Webhooks
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,9 @@ class Runtime:
     gateway: Gateway
     keys: KeyRing
     messaging: Messaging
+    conversations: Conversations
+    webhook_doorbell: Doorbell
+    webhooks: Webhooks
 
     def make_dispatcher(self, *, longest_nap: float = 0.25) -> Dispatcher:
         """Return a new dispatcher for this database and gateway; its `run` wants a thread.
@@ -37,14 +44,39 @@ class Runtime:
             self.doorbell,
             self.gateway,
             self.clock,
+            self.webhooks,
             lease=self.settings.lease,
             longest_nap=longest_nap,
-            clean=self.messaging.forget_answers,
+            clean=self._clean,
         )
 
-    def start_delivery(self) -> list[threading.Thread]:
+    def make_webhook_dispatcher(self, *, longest_nap: float = 0.25, resolve: Resolve = resolve) -> WebhookDispatcher:
+        """Return a new loop that posts to webhooks, as `make_dispatcher` does for messages."""
+        return WebhookDispatcher(
+            self.database,
+            self.webhook_doorbell,
+            self.clock,
+            lease=self.settings.lease,
+            grace=self.settings.grace,
+            longest_nap=longest_nap,
+            private_allowed=self.webhooks.private_allowed,
+            resolve=resolve,
+        )
+
+    def _clean(self) -> None:
+        self.messaging.forget_answers()
+        self.conversations.prune()
+        self.webhooks.forget_deliveries()
+
+    def start_delivery(self, *, longest_nap: float = 0.25) -> list[threading.Thread]:
         """Start all loops that deliver, each in a thread; they end after `stop`, and the caller joins them."""
-        loops = [threading.Thread(target=self.make_dispatcher().run, name="dispatcher", daemon=True)]
+        self.webhook_doorbell.share()  # a post that has ended rings, too
+        loops = [
+            threading.Thread(target=self.make_dispatcher(longest_nap=longest_nap).run, name="dispatcher", daemon=True),
+            threading.Thread(
+                target=self.make_webhook_dispatcher(longest_nap=longest_nap).run, name="webhooks", daemon=True
+            ),
+        ]
         for loop in loops:
             loop.start()
         return loops
@@ -53,11 +85,13 @@ class Runtime:
         """Let the dispatcher and all who wait come to their end: also from a signal handler."""
         self.database.stopping = True
         self.doorbell.ring()
+        self.webhook_doorbell.ring()
 
     def close(self) -> None:
         """Close all that is open."""
         self.database.close()
         self.doorbell.close()
+        self.webhook_doorbell.close()
 
 
 def get_runtime() -> Runtime:

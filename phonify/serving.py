@@ -268,6 +268,7 @@ def serve(create_app: Callable[[], Flask], *, command: str = "flask --app app") 
         sys.exit(ConfigError.exit_code)
     runtime.database.close()
     runtime.doorbell.share()
+    runtime.webhook_doorbell.share()
     Server(app, settings, sockets).run()
 
 
@@ -286,6 +287,8 @@ def _print_start(runtime: Runtime, port: int, command: str) -> None:
     elif settings.api_key is not None:
         key = "$PHONIFY_API_KEY"
     if key is not None:
+        if not key.startswith("$"):
+            print(f"The inbox, signed in:\n\n    {address}/?api_key={key}\n")
         print("Send a message:\n")
         print(f"    curl {address}/v1/messages -u {key}: -d to=+14560000000 -d body='Hello from Phonify'\n")
     program, _, arguments = command.partition(" ")

@@ -123,9 +123,9 @@ def test_keys_are_listed_in_columns_without_the_keys(run):
     run("keys", "revoke", "2")
     result = run("keys", "list")
     assert [line.rstrip() for line in result.stdout.splitlines()] == [
-        "ID  ACCOUNT  NAME             CREATED                   REVOKED",
-        "1   default  PHONIFY_API_KEY  2026-01-31T09:30:00.000Z  -",
-        "2   default  web              2026-01-31T09:30:00.000Z  2026-01-31T09:30:00.000Z",
+        "ID  ACCOUNT  NAME             CREATED                   LAST USED  REVOKED",
+        "1   default  PHONIFY_API_KEY  2026-01-31T09:30:00.000Z  -          -",
+        "2   default  web              2026-01-31T09:30:00.000Z  -          2026-01-31T09:30:00.000Z",
     ]
     assert key not in result.stdout
 
@@ -140,6 +140,7 @@ def test_keys_of_one_account_are_listed_as_json(run, show):
             "name": "till",
             "created_at": "2026-01-31T09:30:00.000Z",
             "revoked_at": None,
+            "used_at": None,
         }
     ]
     assert len(show("keys", "list")) == 2

@@ -1,6 +1,8 @@
 """What a gateway is: our adapter to whatever takes messages to the phones."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ..errors import ERROR_TYPES
@@ -45,6 +47,9 @@ class Gateway(ABC):
 
     # Whether it only pretends: what lives under /sandbox is there for such a gateway alone.
     sandbox = False
+
+    # Numbers that behave in a certain way, and how, for people to choose from.
+    special_numbers: Mapping[str, str] = MappingProxyType({})
 
     def check(self, to: str) -> None:  # noqa: B027
         """Raise Rejected where it is plain at once that a number can't be sent to.

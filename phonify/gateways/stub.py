@@ -14,6 +14,16 @@ REFUSED_LATER = {
 FAILS_TWICE = "+15005550010"
 TAKES_FIVE_SECONDS = "+15005550011"
 NEVER_CONFIRMED = "+15005550012"
+SPECIAL_NUMBERS = {
+    "+15005550001": "refused at once: invalid number",
+    "+15005550002": "refused at once: no route",
+    "+15005550003": "refused at once: country not permitted",
+    "+15005550004": "fails later: blocked by the recipient",
+    "+15005550009": "fails later: can't receive SMS",
+    FAILS_TWICE: "fails twice in passing, is retried, then sent",
+    TAKES_FIVE_SECONDS: "sent after 5 seconds",
+    NEVER_CONFIRMED: "never confirmed: error when its validity period ends",
+}
 
 
 class StubGateway(Gateway):
@@ -21,6 +31,7 @@ class StubGateway(Gateway):
 
     repeatable = True
     sandbox = True
+    special_numbers = SPECIAL_NUMBERS
 
     def check(self, to: str) -> None:
         """Refuse the numbers that are refused at once."""

@@ -1,0 +1,273 @@
+"""The SQL of what the inbox shows: conversations, threads, search; and of clearing and retention.
+
+As in `store.py`: the connection first, the rest by keyword, and none commits.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from .store import Direction, Message, State
+
+_COLUMNS = ", ".join(f"m.{name}" for name in Message._fields)
+MOST_UNREAD = 100  # no more are counted
+
+# A conversation is with the other side: whom a message went to, or whom it came from.
+_PHONE = "CASE direction WHEN 'outbound' THEN to_number ELSE origin_number END"
+# Where its messages are, one index for each direction; the plus sign keeps SQLite from choosing another's.
+_SIDES = (
+    "account_id = :account_id AND to_number = :phone AND +direction = 'outbound'",
+    "account_id = :account_id AND origin_number = :phone AND +direction = 'inbound'",
+)
+_LAST_SEQ = "max({})".format(", ".join(f"coalesce((SELECT max(seq) FROM messages WHERE {side}), 0)" for side in _SIDES))
+
+
+class Entry(NamedTuple):
+    """A message and its place in the order of arrival."""
+
+    seq: int
+    message: Message
+
+
+class Conversation(NamedTuple):
+    """What an account and a phone have exchanged, as a list shows it."""
+
+    phone: str
+    last: Entry
+    unread: int  # at most MOST_UNREAD
+
+
+class Attempt(NamedTuple):
+    """An attempt to send a message that the gateway did not simply take."""
+
+    attempt: int
+    at: str
+    outcome: Literal["rejected", "unavailable", "unconfirmed"]
+    due_at: str | None
+
+
+def _entries(rows: sqlite3.Cursor) -> list[Entry]:
+    return [Entry(row[0], Message._make(row[1:])) for row in rows]
+
+
+def catch_up(connection: sqlite3.Connection, *, limit: int) -> bool:
+    """Take account of up to `limit` further messages in `conversations`; False where there were fewer.
+
+    To be called until it returns False, each time in a transaction of its own.
+    """
+    (upto,) = connection.execute("SELECT seq FROM conversations_upto").fetchone()
+    (reached, found) = connection.execute(
+        "SELECT max(seq), count(*) FROM (SELECT seq FROM messages WHERE seq > :upto ORDER BY seq LIMIT :limit)",
+        {"upto": upto, "limit": limit},
+    ).fetchone()
+    if found:
+        connection.execute(
+            f"INSERT INTO conversations (account_id, phone, last_seq) SELECT account_id, {_PHONE}, max(seq)"
+            " FROM messages WHERE seq > :upto AND seq <= :reached GROUP BY 1, 2"
+            " ON CONFLICT DO UPDATE SET last_seq = max(last_seq, excluded.last_seq)",
+            {"upto": upto, "reached": reached},
+        )
+        connection.execute("UPDATE conversations_upto SET seq = :reached", {"reached": reached})
+    return bool(found == limit)
+
+
+def is_behind(connection: sqlite3.Connection) -> bool:
+    """Tell whether there are messages that `conversations` does not take account of."""
+    (behind,) = connection.execute(
+        "SELECT coalesce((SELECT max(seq) FROM messages), 0) > (SELECT seq FROM conversations_upto)"
+    ).fetchone()
+    return bool(behind)
+
+
+def list_stale(connection: sqlite3.Connection, *, account_id: int, below: int, limit: int) -> list[str]:
+    """Return the phones, among the next `limit` conversations, whose latest message is not there any more."""
+    rows = connection.execute(
+        "SELECT c.phone FROM (SELECT phone, last_seq FROM conversations WHERE account_id = :account_id"
+        "  AND last_seq < :below ORDER BY last_seq DESC LIMIT :limit) AS c LEFT JOIN messages AS m"
+        f"  ON m.seq = c.last_seq AND m.account_id = :account_id AND {_PHONE} = c.phone WHERE m.seq IS NULL",
+        {"account_id": account_id, "below": below, "limit": limit},
+    )
+    return [phone for (phone,) in rows]
+
+
+def put_conversation(connection: sqlite3.Connection, *, account_id: int, phone: str) -> None:
+    """Write down anew which is the latest message with a phone, or that there is none."""
+    values = {"account_id": account_id, "phone": phone}
+    (last_seq,) = connection.execute(f"SELECT {_LAST_SEQ}", values).fetchone()
+    if last_seq:
+        connection.execute(
+            "INSERT INTO conversations (account_id, phone, last_seq) VALUES (:account_id, :phone, :last_seq)"
+            " ON CONFLICT DO UPDATE SET last_seq = :last_seq",
+            {**values, "last_seq": last_seq},
+        )
+    else:
+        connection.execute("DELETE FROM conversations WHERE account_id = :account_id AND phone = :phone", values)
+
+
+def list_conversations(
+    connection: sqlite3.Connection, *, account_id: int, below: int, limit: int
+) -> list[Conversation]:
+    """Return an account's conversations whose latest message comes before `below`, the latest first."""
+    unread = " + ".join(
+        f"(SELECT count(*) FROM (SELECT 1 FROM messages WHERE {side.replace(':phone', 'c.phone')}"
+        " AND seq > c.read_seq LIMIT :most_unread))"
+        for side in _SIDES
+    )
+    rows = connection.execute(
+        f"SELECT c.phone, {unread}, m.seq, {_COLUMNS} FROM conversations AS c JOIN messages AS m ON m.seq = c.last_seq"
+        " WHERE c.account_id = :account_id AND c.last_seq < :below ORDER BY c.last_seq DESC LIMIT :limit",
+        {"account_id": account_id, "below": below, "limit": limit, "most_unread": MOST_UNREAD},
+    )
+    return [
+        Conversation(phone, Entry(seq, Message._make(message)), min(unread_count, MOST_UNREAD))
+        for phone, unread_count, seq, *message in rows
+    ]
+
+
+def mark_read(connection: sqlite3.Connection, *, account_id: int, phone: str, seq: int) -> None:
+    """Note that a conversation was looked at up to a message."""
+    connection.execute(
+        "UPDATE conversations SET read_seq = :seq"
+        " WHERE account_id = :account_id AND phone = :phone AND read_seq < :seq",
+        {"account_id": account_id, "phone": phone, "seq": seq},
+    )
+
+
+def get_read_seq(connection: sqlite3.Connection, *, account_id: int, phone: str) -> int:
+    """Return up to which message a conversation was looked at."""
+    row = connection.execute(
+        "SELECT read_seq FROM conversations WHERE account_id = :account_id AND phone = :phone",
+        {"account_id": account_id, "phone": phone},
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def list_thread(
+    connection: sqlite3.Connection, *, account_id: int, phone: str, below: int, since: int = 0, limit: int
+) -> list[Entry]:
+    """Return the messages exchanged with a phone that come before `below` and not before `since`, latest first."""
+    arms = " UNION ALL ".join(
+        f"SELECT seq FROM (SELECT seq FROM messages WHERE {side} AND seq < :below AND seq >= :since"
+        " ORDER BY seq DESC LIMIT :limit)"
+        for side in _SIDES
+    )
+    rows = connection.execute(
+        f"SELECT m.seq, {_COLUMNS} FROM messages AS m WHERE m.seq IN"
+        f" (SELECT seq FROM ({arms}) ORDER BY seq DESC LIMIT :limit) ORDER BY m.seq DESC",
+        {"account_id": account_id, "phone": phone, "below": below, "since": since, "limit": limit},
+    )
+    return _entries(rows)
+
+
+def get_entry(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> Entry | None:
+    """Return one message of an account with its place."""
+    rows = connection.execute(
+        f"SELECT m.seq, {_COLUMNS} FROM messages AS m WHERE m.id = :id AND m.account_id = :account_id",
+        {"id": message_id, "account_id": account_id},
+    )
+    return next(iter(_entries(rows)), None)
+
+
+def search_messages(
+    connection: sqlite3.Connection,
+    *,
+    account_id: int,
+    text: str | None,
+    state: State | None,
+    direction: Direction | None,
+    below: int,
+    limit: int,
+    most: int,
+) -> tuple[list[Entry], int | None]:
+    """Return messages that have a text in body or number, latest first, and where to go on; None: nowhere.
+
+    Looks at no more than `most` messages, so that it takes a bounded time whatever there is.
+    """
+    floor = connection.execute(
+        "SELECT seq FROM messages WHERE account_id = :account_id AND seq < :below"
+        " ORDER BY seq DESC LIMIT 1 OFFSET :most",
+        {"account_id": account_id, "below": below, "most": most},
+    ).fetchone()
+    values: dict[str, object] = {"account_id": account_id, "below": below, "limit": limit}
+    conditions = ["m.account_id = :account_id", "m.seq < :below"]
+    if floor is not None:
+        conditions.append("m.seq > :floor")
+        values["floor"] = floor[0]
+    if state is not None:
+        conditions.append("m.state = :state" + (" AND m.state <> 'sent'" if state != "sent" else ""))
+        values["state"] = state
+    if direction is not None:
+        conditions.append(
+            "m.direction = :direction" + (" AND m.direction = 'inbound'" if direction == "inbound" else "")
+        )
+        values["direction"] = direction
+    if text is not None:
+        escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        values["text"] = f"%{escaped}%"
+        columns = ("body", "to_number", "origin_number")
+        conditions.append("({})".format(" OR ".join(f"m.{column} LIKE :text ESCAPE '\\'" for column in columns)))
+    found = _entries(
+        connection.execute(
+            f"SELECT m.seq, {_COLUMNS} FROM messages AS m WHERE {' AND '.join(conditions)}"
+            " ORDER BY m.seq DESC LIMIT :limit",
+            values,
+        )
+    )
+    if len(found) == limit:
+        return found, found[-1].seq
+    return found, floor[0] + 1 if floor is not None else None
+
+
+def list_attempts(connection: sqlite3.Connection, *, message_id: str) -> list[Attempt]:
+    """Return the attempts to send a message that the gateway did not simply take, the first one first."""
+    rows = connection.execute(
+        "SELECT attempt, at, outcome, due_at FROM message_attempts WHERE message_id = :id ORDER BY attempt",
+        {"id": message_id},
+    )
+    return [Attempt._make(row) for row in rows]
+
+
+# Clearing and retention. What is not settled stays: each accepted message comes to its end.
+
+
+def count_messages(connection: sqlite3.Connection, *, account_id: int) -> int:
+    """Return how many messages an account has."""
+    (count,) = connection.execute(
+        "SELECT coalesce(sum(messages), 0) FROM message_counts WHERE account_id = :account_id AND bits = 16",
+        {"account_id": account_id},
+    ).fetchone()
+    return int(count)
+
+
+def get_last_seq(connection: sqlite3.Connection) -> int:
+    """Return the seq of the latest message of all; 0 where there is none."""
+    (seq,) = connection.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()
+    return int(seq)
+
+
+def delete_settled(
+    connection: sqlite3.Connection,
+    *,
+    account_id: int,
+    limit: int,
+    upto: int | None = None,
+    id_below: str | None = None,
+) -> int:
+    """Remove the oldest messages of an account whose state is final; return how many."""
+    conditions = ["account_id = :account_id", "+state <> 'unconfirmed'"]
+    if upto is not None:
+        conditions.append("seq <= :upto")
+    if id_below is not None:
+        # The id, which is in time order, rather than created_at: it has an index.
+        conditions[0] = "+account_id = :account_id"
+        conditions.append("id < :id_below")
+    return connection.execute(
+        f"DELETE FROM messages WHERE seq IN (SELECT seq FROM messages WHERE {' AND '.join(conditions)}"
+        f" ORDER BY {'seq' if id_below is None else 'id'} LIMIT :limit)",
+        {"account_id": account_id, "limit": limit, "upto": upto, "id_below": id_below},
+    ).rowcount
+
+
+def list_account_ids(connection: sqlite3.Connection) -> Sequence[int]:
+    """Return the ids of all accounts."""
+    return [account_id for (account_id,) in connection.execute("SELECT id FROM accounts ORDER BY id")]

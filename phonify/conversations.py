@@ -1,0 +1,194 @@
+"""Messages as a person looks at them: conversations, threads, search, history; clearing and retention."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from sqlite3 import Connection
+from typing import NamedTuple
+
+from . import conversation_store as store
+from .clock import Clock
+from .conversation_store import Attempt, Conversation, Entry
+from .db import Database
+from .errors import NotFound, StoreUnavailable
+from .ids import generate_ids
+from .store import Account, Direction, State
+
+END = 2**63 - 1  # a seq that comes after all there are
+_CATCH_UP = 20_000  # messages in a transaction
+_DELETED_AT_ONCE = 500
+_SEARCHED_AT_ONCE = 50_000
+
+
+class Found(NamedTuple):
+    """A page of what a search has found."""
+
+    entries: list[Entry]
+    next: int | None  # the `below` to go on with; None where all has been searched
+
+
+class Conversations:
+    """What an account has exchanged with phones. It sees nothing of another's."""
+
+    def __init__(
+        self, database: Database, clock: Clock, *, most_messages: int | None = None, longest: timedelta | None = None
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._most_messages = most_messages
+        self._longest = longest
+
+    def find_all(self, account: Account, *, below: int = END, limit: int = 50) -> list[Conversation]:
+        """Return conversations by their latest message, the latest first."""
+        self._catch_up()
+        while True:
+            with self._database.reading() as connection:
+                stale = store.list_stale(connection, account_id=account.id, below=below, limit=limit)
+                found = store.list_conversations(connection, account_id=account.id, below=below, limit=limit)
+            if not stale or not self._repair(account, stale):
+                return found
+
+    def _catch_up(self) -> None:
+        """Let the list take account of all messages; where it can't be written, it stays behind."""
+        with self._database.reading() as connection:
+            behind = store.is_behind(connection)
+        try:
+            while behind:
+                behind = self._database.write(lambda connection: store.catch_up(connection, limit=_CATCH_UP))
+        except StoreUnavailable:
+            return
+
+    def _repair(self, account: Account, phones: list[str]) -> bool:
+        """Correct conversations whose latest message was deleted, or went to another number."""
+
+        def work(connection: Connection) -> None:
+            for phone in phones:
+                store.put_conversation(connection, account_id=account.id, phone=phone)
+
+        try:
+            self._database.write(work)
+        except StoreUnavailable:
+            return False
+        return True
+
+    def include(self, account: Account, phone: str) -> None:
+        """Let the list know of a message that has gone over to another phone."""
+        self._repair(account, [phone])
+
+    def mark_read(self, account: Account, phone: str, entries: list[Entry]) -> None:
+        """Note that these messages, the latest first, were looked at."""
+        if not entries:
+            return
+        seq = entries[0].seq
+        with self._database.reading() as connection:
+            if store.get_read_seq(connection, account_id=account.id, phone=phone) >= seq:
+                return
+
+        def work(connection: Connection) -> None:
+            store.mark_read(connection, account_id=account.id, phone=phone, seq=seq)
+
+        try:
+            self._database.write(work)
+        except StoreUnavailable:
+            return
+
+    def find_thread(
+        self, account: Account, phone: str, *, below: int = END, since: int = 0, limit: int = 50
+    ) -> list[Entry]:
+        """Return messages exchanged with a phone, the latest first."""
+        with self._database.reading() as connection:
+            return store.list_thread(
+                connection, account_id=account.id, phone=phone, below=below, since=since, limit=limit
+            )
+
+    def find_entry(self, account: Account, message_id: str) -> Entry:
+        """Return one message; raise NotFound where the account has none of that id."""
+        with self._database.reading() as connection:
+            entry = store.get_entry(connection, account_id=account.id, message_id=message_id)
+        if entry is None:
+            raise NotFound
+        return entry
+
+    def find_attempts(self, message_id: str) -> list[Attempt]:
+        """Return the attempts to send a message that the gateway did not simply take."""
+        with self._database.reading() as connection:
+            return store.list_attempts(connection, message_id=message_id)
+
+    def search(
+        self,
+        account: Account,
+        *,
+        text: str | None,
+        state: State | None,
+        direction: Direction | None,
+        below: int = END,
+        limit: int = 50,
+    ) -> Found:
+        """Return messages that have a text in their body or a number, the latest first.
+
+        Looks at so many messages that an answer never takes long; `next` says where to go on.
+        """
+        with self._database.reading() as connection:
+            return Found(
+                *store.search_messages(
+                    connection,
+                    account_id=account.id,
+                    text=text,
+                    state=state,
+                    direction=direction,
+                    below=below,
+                    limit=limit,
+                    most=_SEARCHED_AT_ONCE,
+                )
+            )
+
+    def count(self, account: Account) -> int:
+        """Return how many messages an account has."""
+        with self._database.reading() as connection:
+            return store.count_messages(connection, account_id=account.id)
+
+    def clear(self, account: Account) -> int:
+        """Remove all messages whose state is final; return how many. Those still on their way stay."""
+        with self._database.reading() as connection:
+            upto = store.get_last_seq(connection)
+        return self._delete(
+            lambda connection: store.delete_settled(
+                connection, account_id=account.id, limit=_DELETED_AT_ONCE, upto=upto
+            )
+        )
+
+    def prune(self) -> None:
+        """Remove the oldest settled messages of each account that has more, or older ones, than are to be kept."""
+        if self._most_messages is None and self._longest is None:
+            return
+        with self._database.reading() as connection:
+            account_ids = store.list_account_ids(connection)
+        for account_id in account_ids:
+            self._prune_account(account_id)
+
+    def _prune_account(self, account_id: int) -> None:
+        def delete_excess(connection: Connection) -> int:
+            assert self._most_messages is not None  # noqa: S101 - for the type checker
+            excess = store.count_messages(connection, account_id=account_id) - self._most_messages
+            if excess <= 0:
+                return 0
+            return store.delete_settled(connection, account_id=account_id, limit=min(excess, _DELETED_AT_ONCE))
+
+        if self._most_messages is not None:
+            self._delete(delete_excess)
+        if self._longest is not None:
+            id_below = next(generate_ids(self._clock.now() - self._longest))
+            self._delete(
+                lambda connection: store.delete_settled(
+                    connection, account_id=account_id, limit=_DELETED_AT_ONCE, id_below=id_below
+                )
+            )
+
+    def _delete(self, work: Callable[[Connection], int]) -> int:
+        """Delete in small transactions, so that nobody waits for long."""
+        deleted = 0
+        while not self._database.stopping:
+            number = self._database.write(work)
+            deleted += number
+            if number == 0:
+                break
+        return deleted

@@ -1,0 +1,1 @@
+"""The web page: what an account has sent and received, and its settings."""

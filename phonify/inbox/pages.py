@@ -1,0 +1,338 @@
+"""The pages: conversations, threads, one message, search, writing; and what keeps them up to date."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, cast, get_args
+
+from flask import Blueprint, Response, g, render_template, request, url_for
+
+from ..api.arguments import read_arguments
+from ..api.schemas import ChangeSchema, InboundSchema, SendSchema, load
+from ..conversations import END, Found
+from ..errors import Fault, InvalidRequest, NotFound, PhonifyError, Refused
+from ..runtime import get_runtime
+from ..segments import check_text
+from ..showing import dump_message
+from ..store import Direction, Message, State
+from . import display
+from .session import current_account, current_key, guard, redirect_to
+
+CONVERSATIONS = 40
+MESSAGES = 50
+MOST_LIVE = 500  # messages of a thread, and conversations, that are kept up to date
+SEARCH_TIME = 0.2  # seconds
+
+bp = Blueprint("inbox", __name__, template_folder="templates")
+guard(bp)
+
+_SEND = SendSchema()
+_CHANGE = ChangeSchema()
+_INBOUND = InboundSchema()
+
+
+@bp.get("/")
+def show_inbox() -> str:
+    """Show the conversations, or how to send the first message."""
+    sidebar = _read_sidebar()
+    samples = display.list_samples(_address(), current_key()) if not sidebar["conversations"] else []
+    return _render("inbox/index.html", **sidebar, samples=samples)
+
+
+@bp.get("/inbox/conversations")
+def list_conversations() -> str:
+    """Show more conversations, further down the list."""
+    below = _read_number("below", END)
+    return render_template("inbox/conversations.html", **_read_conversations(below), **template_context())
+
+
+@bp.get("/inbox/phones/<phone>")
+def show_thread(phone: str) -> str:
+    """Show what was exchanged with a phone."""
+    return _show_thread(phone)
+
+
+@bp.get("/inbox/phones/<phone>/older")
+def list_older(phone: str) -> str:
+    """Show messages further up in a thread."""
+    thread = _read_thread(phone, below=_read_number("below", END))
+    return render_template("inbox/messages.html", **thread, **template_context())
+
+
+@bp.get("/inbox/messages/<message_id>")
+def show_message(message_id: str) -> str:
+    """Show all there is to know of a message: as a page, or as the part of one that opens beside a thread."""
+    detail = _read_detail(message_id)
+    if "HX-Request" in request.headers:
+        return render_template("inbox/detail.html", **detail, **template_context())
+    entry = detail["entry"]
+    thread = _read_thread(_other_side(entry.message), below=entry.seq + 1)
+    return _render("inbox/thread.html", **_read_sidebar(), **thread, **_thread_form(), **detail)
+
+
+@bp.get("/inbox/live")
+def show_changes() -> Response:
+    """Answer what has changed on an open page since it asked last; 204 where nothing has.
+
+    Pages ask once a second rather than hold a connection: however many are open, none keeps a
+    thread of the server, and browsers allow but six connections to a server.
+    """
+    found = _read_conversations(END, most=min(max(_read_number("shown", 0), CONVERSATIONS), MOST_LIVE))
+    seen: list[Any] = [found["conversations"]]
+    phone, message_id = request.args.get("phone"), request.args.get("message")
+    if phone:
+        found |= _read_thread(phone, since=_read_number("since", 0))
+        seen.append(found["entries"])
+    if message_id:
+        try:
+            found |= _read_detail(message_id)
+            seen += [found["entry"], found["attempts"], found["deliveries"]]
+        except NotFound:
+            found["gone"] = True
+    # Lists are long and mostly the same: what was rendered is told from them, not from the page.
+    token = hashlib.sha256(repr(seen).encode("utf-8", "surrogatepass")).hexdigest()[:24]
+    if token == request.args.get("seen"):
+        return Response(status=204)
+    return Response(render_template("inbox/live.html", **found, token=token, **template_context()))
+
+
+@bp.get("/inbox/search")
+def search() -> str:
+    """Show the messages that have a text in their body or number, and a state or direction."""
+    given = {name: request.args.get(name, "").strip() or None for name in ("q", "state", "direction")}
+    state = cast("State", given["state"]) if given["state"] in get_args(State) else None
+    direction = cast("Direction", given["direction"]) if given["direction"] in get_args(Direction) else None
+    below: int | None = _read_number("below", END)
+    found, begun = Found([], below), time.monotonic()
+    # A rare text may be far down: go on for as long as a person does not notice.
+    while not found.entries and found.next is not None and time.monotonic() - begun < SEARCH_TIME:
+        found = get_runtime().conversations.search(
+            current_account(), text=given["q"], state=state, direction=direction, below=found.next
+        )
+    page = {"found": found, "given": given, "cut_matches": display.cut_matches}
+    if "HX-Request" in request.headers:
+        return render_template("inbox/results.html", **page, **template_context())
+    return _render("inbox/search.html", **_read_sidebar(), **page)
+
+
+@bp.get("/inbox/compose")
+def show_compose() -> str:
+    """Show the form for a new message."""
+    given = {"to": request.args.get("to", "")}
+    return _render("inbox/compose.html", **_read_sidebar(), given=given, faults=[])
+
+
+@bp.post("/inbox/compose")
+def compose() -> Any:
+    """Send a message as the app, or write one as a phone."""
+    given = _read_form()
+    given.setdefault("to", given.get("special", ""))
+    faults: list[Fault] = []
+    try:
+        if given.get("as") == "handset" and get_runtime().gateway.sandbox:
+            # On the form, `to` is the phone in either case.
+            message = _receive(given["to"], given)
+        else:
+            message, faults = _send(given)
+    except PhonifyError as error:
+        page = _render("inbox/compose.html", **_read_sidebar(), given=given, faults=error.faults)
+        return page, 400
+    if faults:
+        return redirect_to(url_for("inbox.show_message", message_id=message.id))
+    return redirect_to(url_for("inbox.show_thread", phone=_other_side(message)))
+
+
+@bp.post("/inbox/phones/<phone>/messages")
+def write(phone: str) -> Any:
+    """Write into a thread: as the app or, in a sandbox, as the phone."""
+    given = _read_form()
+    form: dict[str, Any] = {"form": {"as": given.get("as", "app"), "body": ""}, "faults": []}
+    try:
+        if given.get("as") == "handset" and get_runtime().gateway.sandbox:
+            _receive(phone, given)
+        else:
+            form["faults"] = _send({**given, "to": phone})[1]
+    except PhonifyError as error:
+        form = {"form": given, "faults": error.faults}
+    if "HX-Request" in request.headers:
+        own_number = given.get("origin", "")
+        return render_template("inbox/form.html", phone=phone, own_number=own_number, **form, **template_context())
+    return _show_thread(phone, **form)
+
+
+@bp.post("/inbox/messages/<message_id>/change")
+def change_message(message_id: str) -> Any:
+    """Change a message that waits for its time."""
+    given = {name: value for name, value in _read_form().items() if name in ("body", "send_at")}
+    try:
+        get_runtime().messaging.change(current_account(), message_id, **load(_CHANGE, given))
+    except (InvalidRequest, Refused) as error:
+        return _answer_detail(message_id, error.faults)
+    return _answer_detail(message_id, [])
+
+
+@bp.post("/inbox/messages/<message_id>/cancel")
+def cancel_message(message_id: str) -> Any:
+    """Cancel a message that waits for its time."""
+    try:
+        message = get_runtime().messaging.cancel(current_account(), message_id)
+    except Refused as error:
+        return _answer_detail(message_id, error.faults)
+    thread = url_for("inbox.show_thread", phone=_other_side(message))
+    if "HX-Request" in request.headers:
+        return Response(headers={"HX-Redirect": thread})
+    return redirect_to(thread)
+
+
+@bp.post("/inbox/check")
+def check() -> str:
+    """Show what a text that is being written becomes as SMS."""
+    body = read_arguments().get("body", "")
+    body = body if isinstance(body, str) else ""
+    return render_template("inbox/check.html", check=check_text(body) if body else None, body=body)
+
+
+@bp.post("/inbox/clear")
+def clear() -> Any:
+    """Remove all messages that are settled."""
+    get_runtime().conversations.clear(current_account())
+    return redirect_to(url_for("inbox.show_inbox"))
+
+
+def _read_form() -> dict[str, Any]:
+    """Return the fields that were filled in; a time without a zone is in UTC."""
+    given = {name: value for name, value in read_arguments().items() if value != ""}
+    send_at = given.get("send_at")
+    if isinstance(send_at, str) and len(send_at) <= len("2026-01-31T09:30:00"):
+        given["send_at"] = f"{send_at}Z"
+    return given
+
+
+def _send(given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
+    arguments = load(_SEND, {name: given[name] for name in ("to", "body", "origin", "send_at") if name in given})
+    accepted = get_runtime().messaging.accept(current_account(), **arguments)
+    return accepted.messages[0], accepted.faults
+
+
+def _receive(phone: str, given: Mapping[str, Any]) -> Message:
+    """Let a phone answer whoever wrote to it last."""
+    messaging = get_runtime().messaging
+    own = given.get("origin")
+    if not isinstance(own, str) or not own.lstrip("+").isdecimal():  # none, or one that can't be answered
+        own = messaging.default_origin(current_account())
+    arguments = {"from": phone, "to": own, **{name: given[name] for name in ("body",) if name in given}}
+    return messaging.receive(current_account(), **load(_INBOUND, arguments))
+
+
+def _answer_detail(message_id: str, faults: list[Fault]) -> Any:
+    if "HX-Request" in request.headers:
+        return render_template("inbox/detail.html", **_read_detail(message_id), faults=faults, **template_context())
+    return redirect_to(url_for("inbox.show_message", message_id=message_id))
+
+
+def _show_thread(phone: str, **form: Any) -> str:
+    thread = _read_thread(phone)
+    if not thread["entries"]:
+        raise NotFound
+    get_runtime().conversations.mark_read(current_account(), phone, thread["entries"])
+    return _render("inbox/thread.html", **_read_sidebar(), **thread, **{**_thread_form(), **form})
+
+
+def _thread_form() -> dict[str, Any]:
+    return {"form": {"as": "app", "body": ""}, "faults": []}
+
+
+def _read_sidebar() -> dict[str, Any]:
+    return _read_conversations(END)
+
+
+def _read_conversations(below: int, most: int = CONVERSATIONS) -> dict[str, Any]:
+    found = get_runtime().conversations.find_all(current_account(), below=below, limit=most + 1)
+    shown, more = found[:most], len(found) > most
+    return {"conversations": shown, "next_conversation": shown[-1].last.seq if more else None}
+
+
+def _read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, Any]:
+    limit = MOST_LIVE if since else MESSAGES
+    account, conversations = current_account(), get_runtime().conversations
+    entries = conversations.find_thread(account, phone, below=below, since=since, limit=limit)
+    if since:
+        conversations.mark_read(account, phone, entries)
+    country, carrier = display.describe_phone(phone)
+    return {
+        "phone": phone,
+        "country": country,
+        "carrier": carrier,
+        "entries": entries,
+        "older": entries[-1].seq if len(entries) == limit else None,
+        "since": entries[-1].seq if entries else 1,
+        "own_number": _own_side(entries[0].message) if entries else "",
+    }
+
+
+def _read_detail(message_id: str) -> dict[str, Any]:
+    runtime, account = get_runtime(), current_account()
+    entry = runtime.conversations.find_entry(account, message_id)
+    message, attempts = entry.message, runtime.conversations.find_attempts(message_id)
+    waits = message.state == "unconfirmed" and message.attempts == 0 and message.send_at is not None
+    return {
+        "entry": entry,
+        "attempts": attempts,
+        "deliveries": runtime.webhooks.list_for_message(account, message_id),
+        "steps": display.list_steps(message, attempts),
+        "check": check_text(message.body),
+        "json_text": json.dumps(dump_message(message), indent=2, ensure_ascii=False),
+        "curl": display.write_curl(_address(), current_key(), message),
+        "waits": waits,
+    }
+
+
+def _other_side(message: Message) -> str:
+    return message.to_number if message.direction == "outbound" else message.origin_number
+
+
+def _own_side(message: Message) -> str:
+    return message.origin_number if message.direction == "outbound" else message.to_number
+
+
+def _read_number(name: str, default: int) -> int:
+    given = request.args.get(name, "")
+    return int(given) if given.isascii() and given.isdecimal() and len(given) < 19 else default
+
+
+def _address() -> str:
+    return request.host_url.rstrip("/")
+
+
+def template_context() -> dict[str, Any]:
+    """Return what every template has at hand."""
+    gateway = get_runtime().gateway
+    return {
+        "account": g.get("account"),
+        "default_origin": get_runtime().messaging.default_origin(g.account),
+        "address": _address(),
+        "sandbox": gateway.sandbox,
+        "special_numbers": gateway.special_numbers,
+        "now": get_runtime().clock.now().isoformat(),
+        "flag": display.flag,
+        "describe_phone": display.describe_phone,
+        "cut_text": display.cut_text,
+        "cut_wide": display.cut_wide,
+        "find_code": display.find_code,
+        "explain": display.explain,
+        "other_side": _other_side,
+    }
+
+
+def _render(template: str, **context: Any) -> str:
+    return render_template(template, **context, **template_context())
+
+
+@bp.errorhandler(PhonifyError)
+def show_error(error: PhonifyError) -> tuple[str, int]:
+    """Show an error as a page."""
+    status = 404 if isinstance(error, NotFound) else 503
+    if isinstance(error, InvalidRequest | Refused):
+        status = 400
+    return _render("inbox/error.html", title=str(status), text=error.faults[0].title), status

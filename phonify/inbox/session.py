@@ -1,0 +1,165 @@
+"""Who is looking: a session that is the API key itself, in a cookie; and what pages refuse.
+
+The key being all there is to it, nothing has to be kept on the server: revoking the key ends the
+session in every browser. Requests that change something must come from a page of this server
+(Sec-Fetch-Site or Origin); nothing may frame a page, and no script runs but the server's own.
+"""
+
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, g, render_template, request, url_for
+
+from ..runtime import get_runtime
+from ..store import Account
+
+COOKIE_AGE = 30 * 86_400  # seconds
+_SAFE = {"GET", "HEAD"}
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
+    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+bp = Blueprint("session", __name__, url_prefix="/inbox", static_folder="static", template_folder="templates")
+
+
+def guard(blueprint: Blueprint) -> None:
+    """Let the views of a blueprint be reached with a session only, and by pages of this server."""
+    blueprint.before_request(refuse_other_sites)
+    blueprint.before_request(require_session)
+    blueprint.after_request(add_headers)
+
+
+def refuse_other_sites() -> Response | None:
+    """Refuse a request that changes something and that another site has made."""
+    if request.method in _SAFE or comes_from_here():
+        return None
+    response = Response(
+        render_template("inbox/error.html", title="Refused", text="This request came from another site."), 403
+    )
+    return add_headers(response)
+
+
+def comes_from_here() -> bool:
+    """Tell whether a page of this very server has made the request, or the person at the address bar."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("Origin")
+    return origin is not None and urlsplit(origin).netloc == request.host
+
+
+def require_session() -> Response | None:
+    """Let the request pass with a valid key alone: in the cookie or, to sign in, in the address."""
+    if "api_key" in request.args and request.method in _SAFE:
+        return _take_key_from_address()
+    account = find_account(current_key())
+    if account is not None:
+        g.account = account
+        return None
+    return _ask_for_key()
+
+
+def _take_key_from_address() -> Response:
+    """Sign in, and take the key out of the address bar at once."""
+    # A link on another site must not replace a session that is there by another.
+    kept = find_account(current_key()) is not None and not comes_from_here()
+    key = request.args.get("api_key", "")
+    if not kept and find_account(key) is None:
+        return show_sign_in("This key is not valid (any more).", 401)
+    response = redirect_to(url_for("inbox.show_inbox"))
+    if not kept:
+        _remember(response, key)
+    return add_headers(response)
+
+
+def _ask_for_key() -> Response:
+    if "HX-Request" in request.headers:  # a piece of a page: the whole page is to go
+        response = Response(status=401, headers={"HX-Redirect": url_for("session.show_sign_in_page")})
+    else:
+        response = redirect_to(url_for("session.show_sign_in_page"))
+    return add_headers(response)
+
+
+def redirect_to(location: str) -> Response:
+    """Answer with where to go on, by GET."""
+    return Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
+
+
+def show_sign_in(fault: str | None = None, status: int = 200) -> Response:
+    """Answer with the page that asks for a key."""
+    return add_headers(Response(render_template("inbox/sign_in.html", fault=fault), status))
+
+
+@bp.get("/sign-in")
+def show_sign_in_page() -> Response:
+    """Ask for a key."""
+    return show_sign_in()
+
+
+@bp.post("/sign-in")
+def sign_in() -> Response:
+    """Begin a session with a key."""
+    refusal = refuse_other_sites()
+    if refusal is not None:
+        return refusal
+    key = request.form.get("api_key", "").strip()
+    if find_account(key) is None:
+        return show_sign_in("This key is not valid. Keys begin with phk_ unless you chose your own.", 401)
+    response = redirect_to(url_for("inbox.show_inbox"))
+    _remember(response, key)
+    return add_headers(response)
+
+
+@bp.post("/sign-out")
+def sign_out() -> Response:
+    """End the session."""
+    refusal = refuse_other_sites()
+    if refusal is not None:
+        return refusal
+    response = redirect_to(url_for("session.show_sign_in_page"))
+    response.delete_cookie(_cookie_name(), httponly=True, samesite="Lax", secure=request.is_secure)
+    return add_headers(response)
+
+
+def _remember(response: Response, key: str) -> None:
+    response.set_cookie(
+        _cookie_name(), key, max_age=COOKIE_AGE, httponly=True, samesite="Lax", secure=request.is_secure
+    )
+
+
+def _cookie_name() -> str:
+    # Cookies know no ports: two servers on one machine would sign one another's pages out.
+    return f"phonify_key_{urlsplit(request.host_url).port or 'default'}"
+
+
+def current_key() -> str:
+    """Return the key that the session holds; empty where there is none."""
+    return request.cookies.get(_cookie_name(), "")
+
+
+def find_account(key: str) -> Account | None:
+    """Return the account of a key, if it is valid."""
+    return get_runtime().keys.find_account(key) if key else None
+
+
+def current_account() -> Account:
+    """Return the account that is looking."""
+    account: Account = g.account
+    return account
+
+
+def add_headers(response: Response) -> Response:
+    """Add the headers that each page has; nothing of a page is kept by a cache."""
+    for name, value in _HEADERS.items():
+        response.headers[name] = value
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response

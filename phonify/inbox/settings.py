@@ -1,0 +1,133 @@
+"""The settings page: keys, the default sender, the webhook and what became of its deliveries, clearing."""
+
+from typing import Any
+
+from flask import Blueprint, Response, render_template, request, url_for
+
+from .. import accounts
+from ..errors import Fault, NotFound, PhonifyError
+from ..numbers import parse_originator
+from ..runtime import get_runtime
+from .pages import show_error, template_context
+from .session import current_account, current_key, guard, redirect_to
+
+DELIVERIES = 20
+
+bp = Blueprint("settings", __name__, url_prefix="/inbox/settings")
+guard(bp)
+bp.register_error_handler(PhonifyError, show_error)
+
+
+@bp.get("")
+def show_settings() -> str:
+    """Show the settings of the account."""
+    return _show()
+
+
+@bp.post("/origin")
+def change_origin() -> Any:
+    """Change the account's default sender; without one, the server's holds."""
+    runtime, given = get_runtime(), request.form.get("origin", "").strip()
+    try:
+        origin = parse_originator(given).number if given else None
+    except ValueError:
+        return _show(faults=[Fault("invalid_originator", "origin")], origin=given), 400
+    accounts.set_origin(runtime.database, current_account(), origin)
+    return _back("origin")
+
+
+@bp.post("/keys")
+def create_key() -> Any:
+    """Make a further key; it is shown in this answer alone."""
+    runtime, name = get_runtime(), request.form.get("name", "").strip()
+    if not name.isprintable() or len(name) > 100:
+        return _show(faults=[Fault("invalid_text", "name")]), 400
+    _, key = accounts.create_key(runtime.database, runtime.clock, current_account(), name=name)
+    return _show(new_key=key)
+
+
+@bp.post("/keys/<int:key_id>/revoke")
+def revoke_key(key_id: int) -> Any:
+    """Make a key of the account invalid at once; the one of this session signs out."""
+    runtime = get_runtime()
+    if not accounts.revoke_key(runtime.database, runtime.clock, key_id, account=current_account()):
+        raise NotFound
+    return _back("keys")
+
+
+@bp.post("/webhook")
+def set_webhook() -> Any:
+    """Set where the account hears of its messages."""
+    url = request.form.get("url", "").strip()
+    try:
+        get_runtime().webhooks.set_url(current_account(), url)
+    except PhonifyError as error:
+        return _show(faults=error.faults, url=url), 400
+    return _back("webhook")
+
+
+@bp.post("/webhook/rotate")
+def rotate_secret() -> Any:
+    """Give the webhook a new secret."""
+    get_runtime().webhooks.rotate_secret(current_account())
+    return _back("webhook")
+
+
+@bp.post("/webhook/remove")
+def remove_webhook() -> Any:
+    """Remove the webhook."""
+    get_runtime().webhooks.remove(current_account())
+    return _back("webhook")
+
+
+@bp.post("/webhook/test")
+def test_webhook() -> Any:
+    """Send a test event to the webhook."""
+    get_runtime().webhooks.send_test(current_account())
+    return _back("deliveries")
+
+
+@bp.get("/deliveries")
+def list_deliveries() -> str:
+    """Show the delivery log, as the page asks for it again and again."""
+    before = request.args.get("before", "")
+    below = int(before) if before.isascii() and before.isdecimal() and len(before) < 19 else None
+    return render_template("inbox/deliveries.html", **_read_deliveries(below), **template_context())
+
+
+@bp.post("/deliveries/<delivery_id>/redeliver")
+def redeliver(delivery_id: str) -> Any:
+    """Post once more what was delivered or given up."""
+    get_runtime().webhooks.redeliver(current_account(), delivery_id)
+    if "HX-Request" in request.headers:
+        return render_template("inbox/deliveries.html", **_read_deliveries(None), **template_context())
+    return _back("deliveries")
+
+
+def _back(section: str) -> Response:
+    return redirect_to(url_for("settings.show_settings", _anchor=section))
+
+
+def _read_deliveries(before: int | None) -> dict[str, Any]:
+    webhooks = get_runtime().webhooks
+    found = webhooks.list_deliveries(current_account(), limit=DELIVERIES + 1, before=before)
+    shown = found[:DELIVERIES]
+    return {"deliveries": shown, "next_delivery": shown[-1].seq if len(found) > DELIVERIES else None}
+
+
+def _show(**context: Any) -> str:
+    runtime, account = get_runtime(), current_account()
+    keys = [key for key in accounts.list_keys(runtime.database, account=account.name) if key.revoked_at is None]
+    page = {
+        "keys": keys,
+        "current_id": accounts.find_key_id(runtime.database, current_key()),
+        "current_key": current_key(),
+        "server_origin": runtime.settings.origin,
+        "webhook": runtime.webhooks.get(account),
+        "messages": runtime.conversations.count(account),
+        "settings": runtime.settings,
+        "faults": [],
+        "new_key": None,
+        **_read_deliveries(None),
+    }
+    return render_template("inbox/settings.html", **{**page, **context}, **template_context())
