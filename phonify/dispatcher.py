@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from sqlite3 import Connection
 
-from . import store
+from . import store, webhook_store
 from .clock import Clock, format_time, parse_time
 from .db import Database
 from .doorbell import Doorbell
 from .errors import StoreUnavailable
 from .gateways.base import Gateway, OutboundMessage, Rejected, Unavailable, Unconfirmed
 from .numbers import mask_number
-from .store import Attempt, Message
+from .store import Attempt, Message, MessageAttempt, Outcome
+from .webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +45,11 @@ class _Outcomes:
     retried: list[tuple[Attempt, str]]  # and when
     doubtful: list[Attempt]
     untouched: list[Attempt]
+    notes: list[MessageAttempt]  # on those that were not simply taken
 
     @classmethod
     def none(cls) -> "_Outcomes":
-        return cls([], defaultdict(list), [], [], [])
+        return cls([], defaultdict(list), [], [], [], [])
 
     def __len__(self) -> int:
         failed = sum(map(len, self.failed.values()))
@@ -68,6 +70,7 @@ class Dispatcher:
         doorbell: Doorbell,
         gateway: Gateway,
         clock: Clock,
+        webhooks: Webhooks,
         *,
         lease: timedelta,
         longest_nap: float,
@@ -77,6 +80,7 @@ class Dispatcher:
         self._doorbell = doorbell
         self._gateway = gateway
         self._clock = clock
+        self._webhooks = webhooks
         self._lease = lease
         self._longest_nap = longest_nap
         self._clean = clean
@@ -140,28 +144,38 @@ class Dispatcher:
     def _record_and_lease(self) -> list[Message]:
         """Record the outcomes at hand and lease the next messages, in one transaction."""
         outcomes = self._outcomes
-        leased = self._database.write(lambda connection: self._exchange(connection, outcomes))
+        leased, hooked = self._database.write(lambda connection: self._exchange(connection, outcomes))
         self._outcomes = _Outcomes.none()
+        if hooked:
+            self._webhooks.wake()
         return leased
 
-    def _exchange(self, connection: Connection, outcomes: _Outcomes) -> list[Message]:
+    def _exchange(self, connection: Connection, outcomes: _Outcomes) -> tuple[list[Message], bool]:
+        """Return what was leased, and whether there are webhooks that may have something to tell."""
         now = self._clock.now()
-        self._record(connection, outcomes, format_time(now))
-        return [] if self._database.stopping else self._lease_due(connection, now)
+        hooked = webhook_store.has_webhooks(connection)
+        self._record(connection, outcomes, now, hooked=hooked)
+        leased = [] if self._database.stopping else self._lease_due(connection, now, hooked=hooked)
+        return leased, hooked
 
-    def _record(self, connection: Connection, outcomes: _Outcomes, now: str) -> None:
+    def _record(self, connection: Connection, outcomes: _Outcomes, clock_now: datetime, *, hooked: bool) -> None:
+        now = format_time(clock_now)
         if outcomes.sent:
-            store.mark_sent(connection, attempts=outcomes.sent, now=now)
+            sent = store.mark_sent(connection, attempts=outcomes.sent, now=now, returning=hooked)
+            self._webhooks.enqueue(connection, "message.sent", sent, clock_now)
         for error_type, attempts in outcomes.failed.items():
-            store.mark_error(connection, attempts=attempts, error_type=error_type, now=now)
+            failed = store.mark_error(connection, attempts=attempts, error_type=error_type, now=now, returning=hooked)
+            self._webhooks.enqueue(connection, "message.error", failed, clock_now)
         for attempt, due_at in outcomes.retried:
             store.reschedule(connection, attempt=attempt, due_at=due_at)
         if outcomes.doubtful:
             store.await_validity(connection, attempts=outcomes.doubtful)
+        if outcomes.notes:
+            store.insert_message_attempts(connection, attempts=outcomes.notes)
         if outcomes.untouched:
             store.give_back(connection, attempts=outcomes.untouched, now=now)
 
-    def _lease_due(self, connection: Connection, clock_now: datetime) -> list[Message]:
+    def _lease_due(self, connection: Connection, clock_now: datetime, *, hooked: bool) -> list[Message]:
         now = format_time(clock_now)
         leased, expired, doubtful = [], [], []
         for message in store.list_due_messages(connection, now=now, limit=self._batch):
@@ -173,9 +187,14 @@ class Dispatcher:
             else:
                 leased.append(message._replace(attempts=message.attempts + 1))
         if expired:
-            store.mark_error(connection, attempts=expired, error_type="validity_expired", now=now)
+            failed = store.mark_error(
+                connection, attempts=expired, error_type="validity_expired", now=now, returning=hooked
+            )
+            self._webhooks.enqueue(connection, "message.error", failed, clock_now)
         if doubtful:
             store.await_validity(connection, attempts=doubtful)
+            notes = [MessageAttempt(*attempt, now, "unconfirmed") for attempt in doubtful]
+            store.insert_message_attempts(connection, attempts=notes)
         if leased:
             store.lease_messages(
                 connection,
@@ -204,20 +223,28 @@ class Dispatcher:
             )
         except Rejected as rejected:
             self._outcomes.failed[rejected.error_type].append(attempt)
+            self._note(attempt, "rejected")
             logger.info("message %s to %s: %s", message.id, mask_number(message.to_number), rejected.error_type)
         except Unavailable as unavailable:
             due_at = self._retry_time(message, unavailable.retry_after)
             self._outcomes.retried.append((attempt, due_at))
+            self._note(attempt, "unavailable", due_at)
             logger.info("message %s: gateway unavailable, attempt %d, again at %s", *attempt, due_at)
         except Unconfirmed:
             self._outcomes.doubtful.append(attempt)
+            self._note(attempt, "unconfirmed")
             logger.info("message %s: not confirmed, attempt %d", *attempt)
         except Exception:
             self._outcomes.doubtful.append(attempt)
+            self._note(attempt, "unconfirmed")
             logger.exception("message %s: the gateway failed in an unexpected way, attempt %d", *attempt)
         else:
             self._outcomes.sent.append(attempt)
             logger.debug("message %s: sent, attempt %d", *attempt)
+
+    def _note(self, attempt: Attempt, outcome: Outcome, due_at: str | None = None) -> None:
+        at = format_time(self._clock.now())
+        self._outcomes.notes.append(MessageAttempt(*attempt, at, outcome, due_at))
 
     def _retry_time(self, message: Message, retry_after: float | None) -> str:
         """Return when to try again: not at once, whatever the gateway says, and not after the validity period."""
