@@ -86,11 +86,16 @@ def parse_url(url: str) -> Target:
     if port == 0:
         raise BadUrl("its port must be from 1 to 65535")
     path = quote(f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}", safe="/%:?[]@!$&'()*+,;=~")
-    return Target(parts.scheme == "https", _read_host(parts.hostname or ""), port or _DEFAULT_PORTS[parts.scheme], path)
+    return Target(
+        parts.scheme == "https",
+        _read_host(parts.hostname or "", bracketed="[" in parts.netloc),
+        port or _DEFAULT_PORTS[parts.scheme],
+        path,
+    )
 
 
-def _read_host(host: str) -> str:
-    if ":" in host:
+def _read_host(host: str, *, bracketed: bool) -> str:
+    if bracketed:
         try:
             return str(IPv6Address(host if "%" not in host else ""))  # no zone: those are link-local
         except ValueError as error:
@@ -173,20 +178,13 @@ class _Deadline:
         return left
 
 
-class _TimedConnection(RawIOBase):
-    """What http.client takes for a socket: each call may take only what is left of the time."""
+class _TimedReader(RawIOBase):
+    """Reads from a socket within what is left of the time."""
 
     def __init__(self, sock: socket.socket, deadline: _Deadline) -> None:
         super().__init__()
         self._sock = sock
         self._deadline = deadline
-
-    def sendall(self, data: bytes) -> None:
-        """Send bytes."""
-        view = memoryview(data)
-        while view:
-            self._sock.settimeout(self._deadline.remaining())
-            view = view[self._sock.send(view) :]
 
     def readable(self) -> bool:
         """Tell that it can be read from."""
@@ -197,9 +195,27 @@ class _TimedConnection(RawIOBase):
         self._sock.settimeout(self._deadline.remaining())
         return self._sock.recv_into(buffer)
 
+
+class _TimedSocket:
+    """What http.client takes for a socket: each call may take only what is left of the time."""
+
+    def __init__(self, sock: socket.socket, deadline: _Deadline) -> None:
+        self._sock = sock
+        self._deadline = deadline
+
+    def sendall(self, data: bytes) -> None:
+        """Send bytes."""
+        view = memoryview(data)
+        while view:
+            self._sock.settimeout(self._deadline.remaining())
+            view = view[self._sock.send(view) :]
+
     def makefile(self, _mode: str) -> BufferedReader:
         """Return a file to read from."""
-        return BufferedReader(self)
+        return BufferedReader(_TimedReader(self._sock, self._deadline))
+
+    def close(self) -> None:
+        """Leave closing to whoever connected."""
 
 
 def post(
@@ -269,7 +285,7 @@ def _exchange(
         host += f":{target.port}"
     connection = http.client.HTTPConnection(target.host, target.port)
     connection.auto_open = 0  # never to an address that was not judged
-    connection.sock = _TimedConnection(sock, deadline)
+    connection.sock = _TimedSocket(sock, deadline)
     connection.request("POST", target.path, body, {"Host": host, "Connection": "close", **headers})
     response = connection.getresponse()
     text = b""

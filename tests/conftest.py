@@ -19,6 +19,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 from hypothesis import HealthCheck, settings
+from receivers import Receiver
 
 from phonify import accounts, create_app
 from phonify.dispatcher import Dispatcher
@@ -160,6 +161,26 @@ def runtime(app: Flask) -> Runtime:
 def dispatcher(runtime: Runtime) -> Dispatcher:
     """A dispatcher that is not running: a test calls its `deliver_due`."""
     return runtime.make_dispatcher()
+
+
+@pytest.fixture
+def make_receiver() -> Iterator[Callable[..., Receiver]]:
+    """Return a function that starts an app that webhooks can be posted to; see `receivers.py`."""
+    made = []
+
+    def make(*args: Any, **options: Any) -> Receiver:
+        made.append(Receiver(*args, **options))
+        return made[-1]
+
+    yield make
+    for receiver in made:
+        receiver.close()
+
+
+@pytest.fixture
+def receiver(make_receiver: Callable[..., Receiver]) -> Receiver:
+    """One that takes everything."""
+    return make_receiver()
 
 
 class Process:
