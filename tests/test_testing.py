@@ -1,0 +1,284 @@
+"""What a test asks of the server in its process: waits, codes, replies, and what a failing wait says."""
+
+import gc
+import json
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import standardwebhooks
+from conftest import basic
+
+from phonify.testing import Phonify, Server
+
+ALICE, BOB = "+14560000001", "+14560000002"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("server") / "phonify.db") as server:
+        yield server
+
+
+@pytest.fixture
+def phonify(server: Server) -> Phonify:
+    return server.create_account("test")
+
+
+def call(phonify: Phonify, path: str, **arguments: Any) -> tuple[int, Any]:
+    """Do what an app does: make a request, with a form where there are arguments."""
+    data = urllib.parse.urlencode(arguments).encode() if arguments else None
+    request = urllib.request.Request(phonify.url + path, data, {"Authorization": basic(phonify.api_key)})
+    try:
+        with urllib.request.urlopen(request) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+@pytest.fixture
+def send(phonify: Phonify) -> Callable[..., int]:
+    def send(to: str = ALICE, body: str = "Hello", **arguments: str) -> int:
+        return call(phonify, "/v1/messages", to=to, body=body, **arguments)[0]
+
+    return send
+
+
+def failure_of(wait: Callable[..., Any], **wanted: Any) -> list[str]:
+    """Return the lines that a failing wait says."""
+    with pytest.raises(AssertionError) as caught:
+        wait(**wanted)
+    return str(caught.value).splitlines()
+
+
+def test_a_message_that_is_sent_later_is_waited_for(phonify, send) -> None:
+    sender = threading.Timer(0.1, send, (ALICE, "Welcome"))
+    sender.start()
+    message = phonify.wait_for(to=ALICE, contains="Welcome")
+    sender.join()
+    assert (message.to, message.body, message.direction) == (ALICE, "Welcome", "outbound")
+    assert message.origin == "+15005550006"
+    assert message.errors == []
+
+
+def test_what_is_there_already_is_returned_oldest_first_and_once(phonify, send) -> None:
+    send(body="first")
+    send(body="second")
+    assert [phonify.wait_for(to=ALICE).body for _ in range(2)] == ["first", "second"]
+    assert failure_of(phonify.wait_for, to=ALICE, timeout=0)[2].endswith("'second'> nearly: returned before")
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"to": BOB},
+        {"origin": "Shop"},
+        {"contains": "SECOND"},
+        {"state": "error"},
+        {"to": BOB, "contains": "second", "origin": "Shop"},
+    ],
+)
+def test_a_wait_is_for_a_message_that_matches_in_every_respect(phonify, send, wanted) -> None:
+    send(ALICE, "The first")
+    send("+15005550001", "The third") if "state" in wanted else send(BOB, "The second", origin="Shop")
+    assert phonify.wait_for(**wanted).body == ("The third" if "state" in wanted else "The second")
+
+
+def test_a_number_may_be_written_as_the_api_takes_it(phonify, send) -> None:
+    send("+447700900123")
+    assert phonify.wait_for(to="+4407700900123").to == "+447700900123"
+
+
+@pytest.mark.parametrize("number", ["14560000001", "Alice in Wonderland", ""])
+def test_a_number_that_is_none_is_not_waited_for(phonify, number) -> None:
+    with pytest.raises(ValueError, match="is no number"):
+        phonify.wait_for(to=number)
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [("+15005550001", "invalid_number"), ("+15005550004", "blocked_by_recipient")]
+)
+def test_a_wait_with_a_state_sees_what_became_of_a_message(phonify, send, number, error) -> None:
+    send(number)
+    message = phonify.wait_for(to=number, state="error")
+    assert message.errors == [error]
+    assert repr(message).endswith(f" +15005550006 > {number} error {error} 'Hello'>")
+
+
+def test_messages_are_delivered(phonify, send) -> None:
+    send()
+    assert phonify.wait_for(state="sent").to == ALICE
+
+
+def test_messages_are_listed_oldest_first_returned_before_or_not(phonify, send) -> None:
+    for to, body in ((ALICE, "1"), (BOB, "2"), (ALICE, "3")):
+        send(to, body)
+    phonify.wait_for()
+    phonify.reply(ALICE, "4")
+    assert [message.body for message in phonify.messages()] == ["1", "2", "3"]
+    assert [message.body for message in phonify.messages(to=ALICE)] == ["1", "3"]
+    assert [message.body for message in phonify.messages(direction="inbound")] == ["4"]
+    assert [message.body for message in phonify.messages(direction=None)] == ["1", "2", "3", "4"]
+
+
+def test_all_messages_are_looked_at_however_many(phonify, send) -> None:
+    send(BOB)
+    arguments = json.dumps({"to": [ALICE] * 1_000, "body": "Hello"}).encode()
+    headers = {"Authorization": basic(phonify.api_key), "Content-Type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request(f"{phonify.url}/v1/messages", arguments, headers)).close()
+    assert len(phonify.messages()) == 1_001
+    assert phonify.wait_for(to=BOB).to == BOB
+
+
+def test_a_code_is_read_out_of_the_message_that_has_one(phonify, send) -> None:
+    send(ALICE, "Welcome")
+    send(BOB, "Your code is 111111")
+    send(ALICE, "Your code is 222222")
+    send(ALICE, "Your code is 333333")
+    assert [phonify.code(to=ALICE) for _ in range(2)] == ["222222", "333333"]
+    assert phonify.code() == "111111"
+
+
+def test_a_code_that_does_not_come_fails(phonify, send) -> None:
+    send(ALICE, "Welcome")
+    first, *lines = failure_of(phonify.code, to=ALICE, timeout=0.02)
+    assert first == f"no outbound message to {ALICE} with a one-time code came within 0.02 s. What did come:"
+    assert len(lines) == 1
+    assert lines[0].endswith("'Welcome'> nearly: without a one-time code")
+
+
+def test_a_failing_wait_says_what_did_come_and_what_nearly_matched(phonify, send) -> None:
+    send(ALICE, "Welcome")
+    send(BOB, "Your code is 4821")
+    phonify.wait_for(to=BOB, state="sent")
+    phonify.reply(ALICE, "STOP")
+    first, *lines = failure_of(phonify.wait_for, to=ALICE, contains="code", timeout=0.05)
+    assert first == f"no outbound message to {ALICE} with 'code' came within 0.05 s. What did come:"
+    assert [line.split(" ", 4)[-1] for line in lines] == [
+        f"+15005550006 > {ALICE} sent 'Welcome'> nearly: without 'code'",
+        f"+15005550006 > {BOB} sent 'Your code is 4821'> nearly: not to {ALICE}",
+        f"{ALICE} > +15005550006 sent 'STOP'> not outbound, not to {ALICE}, without 'code'",
+    ]
+
+
+def test_a_failing_wait_says_that_nothing_came(phonify) -> None:
+    (line,) = failure_of(phonify.wait_for, state="sent", direction=None, timeout=0)
+    assert line.startswith("no message in state sent came within 0 s. Nothing came at all: does the app use")
+
+
+def test_a_wait_ends_where_the_test_has_stopped_the_clock(phonify, monkeypatch) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    failure_of(phonify.wait_for, to=ALICE, timeout=0.05)
+
+
+def test_none_is_asserted_of_what_was_not_waited_for(phonify, send) -> None:
+    send(ALICE)
+    phonify.wait_for(to=ALICE)
+    phonify.assert_none(within=0.05)
+    send(BOB)
+    phonify.assert_none(to=ALICE, within=0)
+    first, line = failure_of(phonify.assert_none, to=BOB)
+    assert first == f"unwanted outbound message to {BOB} has come:"
+    assert line.endswith("'Hello'>")
+
+
+def test_a_message_that_comes_too_late_for_none_is_not_missed(phonify, send) -> None:
+    sender = threading.Timer(0.1, send)
+    sender.start()
+    failure_of(phonify.assert_none, within=5)
+    sender.join()
+
+
+def test_a_phone_replies_to_the_sender_of_a_message(phonify, send) -> None:
+    send(ALICE, "Reply YES", origin="+14560000077")
+    asked = phonify.wait_for(to=ALICE)
+    send(ALICE, "And this is another", origin="+14560000078")
+    answer = phonify.reply(asked, "YES")
+    assert (answer.origin, answer.to, answer.body, answer.direction) == (ALICE, "+14560000077", "YES", "inbound")
+    _, shown = call(phonify, "/v1/messages?direction=inbound")
+    assert [message["id"] for message in shown["messages"]] == [answer.id]
+
+
+def test_a_phone_replies_to_the_last_message_that_it_got(phonify, send) -> None:
+    send(ALICE, origin="+14560000077")
+    send(ALICE, origin="+14560000078")
+    send(BOB)
+    assert phonify.reply(ALICE, "YES").to == "+14560000078"
+    assert phonify.reply(ALICE, "YES", to="60777").to == "60777"
+
+
+def test_a_phone_that_got_no_message_writes_to_the_app_all_the_same(phonify) -> None:
+    first = phonify.reply(ALICE, "Hello?")
+    assert first.to == "+15005550006"
+    assert phonify.reply(first, "Anyone?").origin == ALICE
+
+
+@pytest.mark.parametrize(
+    ("body", "to", "reason"),
+    [
+        ("", None, "body: This text is empty"),
+        ("x" * 161, None, "body: This text is too long"),
+        ("Hi", "Shop", "to: This is no E.164 number"),
+    ],
+)
+def test_a_reply_that_no_phone_can_send_is_refused(phonify, body, to, reason) -> None:
+    with pytest.raises(ValueError, match=reason):
+        phonify.reply(ALICE, body, to=to)
+
+
+def test_an_app_hears_of_a_reply_by_its_webhook(phonify, receiver) -> None:
+    secret = phonify.set_webhook(receiver.url)
+    phonify.reply(ALICE, "STOP")
+    message = phonify.wait_for(direction="inbound", state="sent")
+    (request,) = receiver.received
+    event = standardwebhooks.Webhook(secret).verify(request.body, request.headers)
+    assert (event["type"], event["data"]["message"]["id"]) == ("message.received", message.id)
+
+
+def test_a_webhook_that_can_not_be_posted_to_is_refused(phonify) -> None:
+    with pytest.raises(ValueError, match="url: This URL can't be posted to"):
+        phonify.set_webhook("ftp://127.0.0.1/")
+
+
+def test_accounts_see_nothing_of_each_other(server, phonify, send) -> None:
+    other = server.create_account("test")
+    send(ALICE)
+    assert other.messages() == []
+    assert other.api_key != phonify.api_key
+
+
+def test_a_wrong_key_is_refused(phonify) -> None:
+    phonify.api_key = "wrong"
+    assert call(phonify, "/v1/messages")[0] == 401
+
+
+def test_settings_of_the_environment_do_not_reach_the_server(monkeypatch, tmp_path: Path) -> None:
+    for name in ("DATABASE", "GATEWAY", "PORT", "ORIGIN", "API_KEY"):
+        monkeypatch.setenv(f"PHONIFY_{name}", "/nowhere/at all")
+    with Server(tmp_path / "phonify.db") as server:
+        assert server.create_account("test").reply(ALICE, "Hello").to == "+15005550006"
+
+
+def test_nothing_is_left_when_the_server_ends(tmp_path: Path) -> None:
+    threads = set(threading.enumerate())
+    with Server(tmp_path / "phonify.db") as server:
+        phonify = server.create_account("test")
+        answers: list[Any] = []
+        waiting = threading.Thread(target=lambda: answers.append(call(phonify, "/v1/messages?wait=30")))
+        waiting.start()
+        call(phonify, "/v1/messages", to=ALICE, body="Hello")
+        begun = time.monotonic()
+    waiting.join()
+    assert time.monotonic() - begun < 5
+    assert len(answers) == 1
+    assert set(threading.enumerate()) <= threads
+    with pytest.raises(urllib.error.URLError):
+        call(phonify, "/v1/messages")
+    gc.collect()  # what was left open would be a ResourceWarning now, and fail
