@@ -51,7 +51,14 @@ def test_an_account_is_created_and_the_next_step_named(run):
 
 def test_a_created_account_is_shown_as_json(show):
     assert show("accounts", "create", "shop", "--origin", "+447700900000") == [
-        {"id": 2, "name": "shop", "origin": "+447700900000", "created_at": "2026-01-31T09:30:00.000Z"}
+        {
+            "id": 2,
+            "name": "shop",
+            "origin": "+447700900000",
+            "created_at": "2026-01-31T09:30:00.000Z",
+            "quota": None,
+            "rate_limit": None,
+        }
     ]
 
 
@@ -374,6 +381,79 @@ def test_a_worker_delivers_until_it_is_told_to_stop(start, tmp_path, how):
     assert worker.popen.wait(10) == 0
     assert read_states(tmp_path / "phonify.db") == ["sent"]
     assert "Traceback" not in worker.output
+
+
+def test_a_worker_posts_to_webhooks_and_commands_wake_it_by_themselves(start, receiver):
+    worker = start("-m", "flask", "--app", "app", "worker")
+    worker.wait_for("Delivering messages of .*phonify.db")
+    start("-m", "flask", "--app", "app", "webhooks", "set", receiver.url).popen.wait(20)
+    start("-m", "flask", "--app", "app", "send", TO, "Hello").popen.wait(20)
+    (received,) = receiver.wait_for(1)
+    assert json.loads(received.body)["type"] == "message.sent"
+    assert worker.terminate() == 0
+
+
+# webhooks
+
+
+def test_a_webhook_is_set_and_shown_with_its_secret(run, show):
+    run("accounts", "create", "shop")
+    shown = run("webhooks", "set", "https://example.com/hook", "--account", "shop").stdout
+    assert re.fullmatch(r"URL +SECRET\nhttps://example.com/hook +whsec_\S{32}\n", shown)
+    (webhook,) = show("webhooks", "show", "--account", "shop")
+    assert (webhook["url"], webhook["secret"] in shown) == ("https://example.com/hook", True)
+    run("webhooks", "show", status=1)  # the account default has none
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("example.com", "it must begin with https:// or http://"),
+        ("http://169.254.169.254/", "addresses like 169.254.169.254 are not allowed"),
+    ],
+)
+def test_a_url_that_can_not_be_posted_to_is_a_wrong_argument(run, url, reason):
+    assert reason in run("webhooks", "set", url, status=2).stderr
+    run("webhooks", "show", status=1)
+
+
+def test_a_secret_is_rotated_and_a_webhook_removed(run, show):
+    (first,) = show("webhooks", "set", "https://example.com/hook")
+    (second,) = show("webhooks", "rotate")
+    assert (first["url"], first["secret"] != second["secret"]) == (second["url"], True)
+    assert run("webhooks", "remove").stdout == "The account 'default' has no webhook.\n"
+    assert "has no webhook" in run("webhooks", "show", status=1).stderr
+
+
+@pytest.mark.parametrize("command", ["rotate", "test"])
+def test_without_a_webhook_that_is_said(run, command):
+    assert run("webhooks", command, status=1).stderr == "Error: The account has no webhook; set its URL first.\n"
+
+
+def test_deliveries_are_listed_and_redelivered(run, show, runtime, receiver):
+    run("webhooks", "set", receiver.url)
+    ids = [run("webhooks", "test").stdout.strip() for _ in range(3)]
+    runtime.make_webhook_dispatcher().deliver_due()
+    assert [one["id"] for one in show("webhooks", "deliveries", "-n", "2")] == ids[1:]
+    (latest,) = show("webhooks", "deliveries", "-n", "1")
+    assert (latest["event"], latest["state"]) == ("webhook.test", "delivered")
+    assert [(attempt["attempt"], attempt["status"]) for attempt in latest["tries"]] == [(1, 204)]
+    assert run("webhooks", "redeliver", ids[2]).stdout == f"Delivery {ids[2]} is posted again.\n"
+    lines = run("webhooks", "deliveries").stdout.splitlines()
+    assert [line.split()[1:5] for line in lines[1:]] == [
+        [ids[0], "webhook.test", "delivered", "1"],
+        [ids[1], "webhook.test", "delivered", "1"],
+        [ids[2], "webhook.test", "pending", "1"],
+    ]
+
+
+def test_a_delivery_of_another_account_is_not_redelivered(run, receiver):
+    run("accounts", "create", "shop")
+    for account in ("default", "shop"):
+        run("webhooks", "set", receiver.url, "--account", account)
+    delivery_id = run("webhooks", "test", "--account", "shop").stdout.strip()
+    run("webhooks", "redeliver", delivery_id, status=1)
+    run("webhooks", "redeliver", delivery_id, "--account", "shop")
 
 
 def test_wrong_settings_are_told_by_each_command_with_status_two(start):

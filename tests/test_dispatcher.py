@@ -12,6 +12,7 @@ from flask import Flask
 
 import phonify.db
 import phonify.dispatcher
+from phonify.clock import format_time
 from phonify.dispatcher import Dispatcher, retry_delay
 from phonify.errors import StoreUnavailable
 from phonify.gateways.base import Gateway, OutboundMessage, Rejected, Unavailable, Unconfirmed
@@ -97,6 +98,17 @@ def row(rows: Callable[[], list[dict[str, Any]]]) -> Callable[[], dict[str, Any]
     def read() -> dict[str, Any]:
         (only,) = rows()
         return only
+
+    return read
+
+
+@pytest.fixture
+def attempts(runtime: Runtime) -> Callable[[], list[tuple[Any, ...]]]:
+    """Return a function that reads the attempts on record, the first one first."""
+
+    def read() -> list[tuple[Any, ...]]:
+        with runtime.database.reading() as connection:
+            return connection.execute("SELECT * FROM message_attempts ORDER BY message_id, attempt").fetchall()
 
     return read
 
@@ -356,6 +368,58 @@ def test_the_validity_period_is_a_setting(make_app, clock):
     assert client.get(f"/v1/messages/{message_id}").json["message"]["errors"][0]["type"] == "validity_expired"
 
 
+# Attempts on record
+
+
+def test_an_attempt_that_the_gateway_takes_leaves_no_record(send, dispatcher, attempts):
+    send()
+    dispatcher.deliver_due()
+    assert attempts() == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "outcome"),
+    [
+        (Rejected("cannot_receive_sms"), "rejected"),
+        (Unconfirmed(), "unconfirmed"),
+        (ZeroDivisionError(), "unconfirmed"),
+    ],
+)
+def test_an_attempt_that_the_gateway_does_not_take_is_on_record(send, dispatcher, gateway, attempts, failure, outcome):
+    gateway.act = fail_with(failure)
+    (message_id,) = send()
+    dispatcher.deliver_due()
+    assert attempts() == [(message_id, 1, START, outcome, None)]
+
+
+def test_attempts_that_are_repeated_are_on_record_with_the_time_of_the_next(
+    send, dispatcher, gateway, attempts, clock, row
+):
+    gateway.act = lambda message: message.attempt <= 2 and fail_with(Unavailable())(message)
+    (message_id,) = send()
+    expected = []
+    for attempt in (1, 2):
+        now = format_time(clock.moment)
+        dispatcher.deliver_due()
+        expected.append((message_id, attempt, now, "unavailable", row()["due_at"]))
+        clock.advance(10)
+    dispatcher.deliver_due()
+    assert (attempts(), row()["state"]) == (expected, "sent")
+
+
+def test_a_late_report_is_not_on_record(send, dispatcher, other_dispatcher, gateway, clock, attempts):
+    def act(message: OutboundMessage) -> None:
+        if message.attempt == 1:
+            clock.advance(30)
+            other_dispatcher.deliver_due()
+            raise Unavailable
+
+    gateway.act = act
+    send()
+    dispatcher.deliver_due()
+    assert attempts() == []
+
+
 # Leases and fencing
 
 
@@ -454,6 +518,23 @@ class TestAGatewayThatMustNotRepeat:
         clock.advance(86_369)
         other_dispatcher.deliver_due()
         assert (row()["state"], len(gateway.handed)) == ("unconfirmed", 1)
+
+    def test_what_a_crash_left_in_doubt_is_on_record_until_the_report_comes(
+        self, send, dispatcher, other_dispatcher, gateway, clock, attempts
+    ):
+        seen = []
+
+        def act(_: OutboundMessage) -> None:
+            clock.advance(30)
+            other_dispatcher.deliver_due()
+            seen.extend(attempts())
+            raise Rejected("cannot_receive_sms")
+
+        gateway.act = act
+        (message_id,) = send()
+        dispatcher.deliver_due()
+        assert [(attempt, outcome) for _, attempt, _, outcome, _ in seen] == [(1, "unconfirmed")]
+        assert [(one, attempt, outcome) for one, attempt, _, outcome, _ in attempts()] == [(message_id, 1, "rejected")]
 
     def test_what_stays_in_doubt_ends_with_its_validity(self, send, dispatcher, other_dispatcher, gateway, clock, row):
         send()

@@ -1,0 +1,996 @@
+"""Webhooks: what is told to whom, signatures, retries, leases, redelivery, and receivers that fail or hang."""
+
+import base64
+import json
+import re
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from conftest import Process
+from flask import Flask
+from receivers import NO_CONTENT, Received, Receiver, answer, status
+from standardwebhooks import Webhook as Verifier
+from standardwebhooks import WebhookVerificationError
+
+import phonify.db
+import phonify.webhook_dispatcher
+from phonify import accounts
+from phonify.dispatcher import Dispatcher
+from phonify.errors import InvalidRequest, NotFound, Refused, StoreUnavailable
+from phonify.gateways.base import Gateway
+from phonify.runtime import Runtime
+from phonify.store import Account
+from phonify.webhook_dispatcher import RETRIES, WebhookDispatcher
+from phonify.webhooks import Delivery, Webhook, Webhooks, sign
+
+START = "2026-01-31T09:30:00.000Z"
+
+
+class PowerCut(BaseException):
+    """The process ends here: nothing handles it."""
+
+
+@pytest.fixture
+def account(runtime: Runtime) -> Account:
+    """The account `default`, which `client` and `send` are of."""
+    return accounts.ensure_default_account(runtime.database, runtime.clock)
+
+
+@pytest.fixture
+def other(runtime: Runtime) -> Account:
+    """Another account."""
+    return accounts.create_account(runtime.database, runtime.clock, name="second")
+
+
+@pytest.fixture
+def webhooks(runtime: Runtime) -> Webhooks:
+    return runtime.webhooks
+
+
+@pytest.fixture
+def hook(webhooks: Webhooks, account: Account, receiver: Receiver) -> Webhook:
+    """The webhook of the account `default`, at `receiver`."""
+    return webhooks.set_url(account, receiver.url)
+
+
+@pytest.fixture
+def poster(runtime: Runtime) -> WebhookDispatcher:
+    """A loop that is not running: a test calls its `deliver_due`."""
+    return runtime.make_webhook_dispatcher()
+
+
+@pytest.fixture
+def other_poster(make_app: Callable[..., Flask]) -> WebhookDispatcher:
+    """The loop of another app on the same database, as another process would have."""
+    return make_app().extensions["phonify"].make_webhook_dispatcher()
+
+
+@pytest.fixture
+def listed(webhooks: Webhooks, account: Account) -> Callable[[], list[Delivery]]:
+    """Return a function that lists the deliveries of the account `default`, the oldest first."""
+    return lambda: webhooks.list_deliveries(account, limit=1_000, before=None)[::-1]
+
+
+@pytest.fixture
+def only(listed: Callable[[], list[Delivery]]) -> Callable[[], Delivery]:
+    """Return a function that returns the only delivery."""
+
+    def read() -> Delivery:
+        (delivery,) = listed()
+        return delivery
+
+    return read
+
+
+@pytest.fixture
+def inbound(client) -> Callable[..., dict[str, Any]]:
+    """Return a function that simulates a received message."""
+
+    def inbound(body: str = "Hello") -> dict[str, Any]:
+        arguments = {"from": "+14560000000", "to": "+15005550006", "body": body}
+        message: dict[str, Any] = client.post("/sandbox/inbound", json=arguments).get_json()["message"]
+        return message
+
+    return inbound
+
+
+@pytest.fixture
+def show(client) -> Callable[[str], dict[str, Any]]:
+    """Return a function that retrieves a message by the API."""
+    return lambda message_id: client.get(f"/v1/messages/{message_id}").get_json()["message"]
+
+
+@pytest.fixture
+def locker(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
+    """A connection that can lock the database against the app, which gives up at once."""
+    monkeypatch.setattr(phonify.db, "BUSY_TIMEOUT", 0.0)
+    runtime.database.close()
+    connection = sqlite3.connect(runtime.settings.database, isolation_level=None, check_same_thread=False)
+    yield connection
+    connection.close()
+
+
+def events(receiver: Receiver) -> list[tuple[str, str]]:
+    """Return type and message id of all that came, in order."""
+    told = [json.loads(received.body) for received in receiver.received]
+    return [(event["type"], event["data"]["message"]["id"]) for event in told]
+
+
+# Where to
+
+
+def test_a_webhook_has_a_secret_of_192_random_bits_of_its_own(webhooks, account, other):
+    secrets = {webhooks.set_url(one, "https://example.com/").secret for one in (account, other)}
+    assert len(secrets) == 2
+    assert all(
+        secret.startswith("whsec_") and len(base64.b64decode(secret[6:], validate=True)) == 24 for secret in secrets
+    )
+
+
+def test_a_new_url_keeps_the_secret_and_a_new_secret_keeps_the_url(webhooks, account):
+    first = webhooks.set_url(account, "https://example.com/1")
+    second = webhooks.set_url(account, "https://example.com/2")
+    third = webhooks.rotate_secret(account)
+    assert second == ("https://example.com/2", first.secret, START)
+    assert (third.url, third.secret != first.secret) == ("https://example.com/2", True)
+    assert webhooks.get(account) == third
+
+
+def test_a_webhook_is_one_account_s_alone(webhooks, account, other):
+    webhooks.set_url(account, "https://example.com/")
+    assert webhooks.get(other) is None
+    webhooks.remove(other)
+    assert webhooks.get(account) is not None
+    webhooks.remove(account)
+    assert webhooks.get(account) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "example.com", "ftp://example.com/", "http://u:p@example.com/", "http://169.254.169.254/", "http://[::]/"],
+)
+def test_a_url_that_can_not_be_posted_to_is_refused(webhooks, account, url):
+    with pytest.raises(InvalidRequest) as caught:
+        webhooks.set_url(account, url)
+    assert [(fault.type, fault.param) for fault in caught.value.faults] == [("invalid_webhook_url", "url")]
+    assert webhooks.get(account) is None
+
+
+def test_without_a_webhook_there_is_no_secret_to_rotate_and_nothing_to_test(webhooks, account):
+    for operation in (webhooks.rotate_secret, webhooks.send_test):
+        with pytest.raises(Refused, match="no_webhook"):
+            operation(account)
+
+
+class RealGateway(Gateway):
+    """One that is no sandbox."""
+
+    def send(self, message: object) -> None:
+        """Take it."""
+
+
+@pytest.mark.parametrize(
+    ("gateway", "setting", "allowed"),
+    [(None, None, True), (None, False, False), (RealGateway(), None, False), (RealGateway(), True, True)],
+)
+def test_private_addresses_are_allowed_with_a_sandbox_gateway_or_by_setting(
+    make_app, account, receiver, gateway, setting, allowed
+):
+    runtime = make_app(gateway=gateway, WEBHOOK_PRIVATE=setting).extensions["phonify"]
+    url = receiver.url.replace("127.0.0.1", "localhost")  # a name is judged when it is posted to
+    runtime.webhooks.set_url(account, url)
+    runtime.webhooks.send_test(account)
+    runtime.make_webhook_dispatcher().deliver_due()
+    (delivery,) = runtime.webhooks.list_deliveries(account, limit=1)
+    assert len(receiver.received) == int(allowed)
+    assert allowed or re.fullmatch(r"addresses like (127\.0\.0\.1|::1) are not allowed", delivery.tries[0].error)
+
+
+# Form and signature
+
+
+def test_what_is_posted_is_verified_by_the_standard_webhooks_package(
+    send, inbound, hook, dispatcher, poster, receiver, webhooks, account, clock
+):
+    clock.moment = datetime.now(UTC)
+    send()
+    send(to="+15005550004", body="ünïcode 🎉")
+    dispatcher.deliver_due()
+    inbound()
+    webhooks.send_test(account)
+    assert poster.deliver_due() == 4
+    verified = [Verifier(hook.secret).verify(one.body, one.headers) for one in receiver.received]
+    assert [event["type"] for event in verified] == [
+        "message.sent",
+        "message.error",
+        "message.received",
+        "webhook.test",
+    ]
+    for received in receiver.received:
+        assert received.headers["content-type"] == "application/json"
+        with pytest.raises(WebhookVerificationError):
+            Verifier(hook.secret).verify(received.body + b" ", received.headers)
+        with pytest.raises(WebhookVerificationError):
+            Verifier(hook.secret).verify(received.body, {**received.headers, "webhook-id": "other"})
+
+
+def test_the_signature_is_that_of_a_known_case():
+    signature = sign(
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        delivery_id="msg_p5jXN8AQM9LWM0D4loKWxJek",
+        timestamp=1614265330,
+        payload='{"test": 2432232314}',
+    )
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_a_new_secret_signs_from_the_next_attempt_on(
+    send, hook, dispatcher, poster, receiver, webhooks, account, clock
+):
+    clock.moment = datetime.now(UTC)
+    send()
+    dispatcher.deliver_due()
+    rotated = webhooks.rotate_secret(account)
+    poster.deliver_due()
+    (received,) = receiver.received
+    assert Verifier(rotated.secret).verify(received.body, received.headers)["type"] == "message.sent"
+    with pytest.raises(WebhookVerificationError):
+        Verifier(hook.secret).verify(received.body, received.headers)
+
+
+def test_the_message_is_told_exactly_as_the_api_shows_it(send, hook, dispatcher, poster, receiver, show):
+    messages = [send(body="Hello 🎉"), send(to="+15005550009"), send(send_at="2026-01-31T09:00:00Z")]
+    dispatcher.deliver_due()
+    poster.deliver_due()
+    told = {event["data"]["message"]["id"]: event for event in (json.loads(one.body) for one in receiver.received)}
+    for message in messages:
+        event = told[message["id"]]
+        assert event["data"] == {"message": show(message["id"])}
+        assert list(event["data"]["message"]) == list(show(message["id"]))
+        assert (set(event), event["timestamp"]) == ({"type", "timestamp", "data"}, START)
+
+
+def test_a_later_attempt_has_the_same_id_and_body_but_a_time_of_its_own(
+    send, hook, dispatcher, poster, receiver, clock
+):
+    receiver.act = status(500)
+    send()
+    dispatcher.deliver_due()
+    poster.deliver_due()
+    clock.advance(10)
+    poster.deliver_due()
+    first, second = receiver.received
+    assert first.body == second.body
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert int(second.headers["webhook-timestamp"]) - int(first.headers["webhook-timestamp"]) == 10
+
+
+# What is told
+
+
+def test_a_message_that_was_sent_is_told(send, hook, dispatcher, poster, receiver, only):
+    message = send()
+    assert poster.deliver_due() == 0
+    dispatcher.deliver_due()
+    assert (only().state, only().due_at, only().attempts, receiver.received) == ("pending", START, 0, [])
+    assert poster.deliver_due() == 1
+    assert events(receiver) == [("message.sent", message["id"])]
+    assert (only().state, only().due_at, only().finished_at) == ("delivered", None, START)
+
+
+@pytest.mark.parametrize("number", ["+15005550004", "+15005550009"])
+def test_a_message_that_the_gateway_rejects_is_told(send, hook, dispatcher, poster, receiver, number):
+    message = send(to=number)
+    dispatcher.deliver_due()
+    poster.deliver_due()
+    assert events(receiver) == [("message.error", message["id"])]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "one"}])
+def test_a_message_that_is_refused_at_once_is_told_and_so_are_the_others(
+    client, hook, dispatcher, poster, receiver, headers
+):
+    numbers = ["+14560000000", "+15005550001", "+14560000001", "+15005550002"]
+    for _ in range(1 + len(headers)):  # the replay tells nothing new
+        answered = client.post("/v1/messages", json={"to": numbers, "body": "Hello"}, headers=headers)
+    ids = [message["id"] for message in answered.get_json()["messages"]]
+    poster.deliver_due()
+    assert events(receiver) == [("message.error", ids[1]), ("message.error", ids[3])]
+    dispatcher.deliver_due()
+    poster.deliver_due()
+    assert sorted(events(receiver)[2:]) == [("message.sent", ids[0]), ("message.sent", ids[2])]
+
+
+def test_many_recipients_of_whom_one_is_refused_are_all_stored(client, hook, dispatcher, poster, receiver):
+    numbers = [f"+1456000{number:04d}" for number in range(60)] + ["+15005550003"]
+    assert client.post("/v1/messages", json={"to": numbers, "body": "Hello"}).status_code == 402
+    dispatcher.deliver_due()
+    assert poster.deliver_due() == 61
+    assert Counter(event for event, _ in events(receiver)) == {"message.sent": 60, "message.error": 1}
+
+
+def test_the_end_of_the_validity_is_told(send, hook, dispatcher, poster, receiver, clock):
+    message = send(to="+15005550012")
+    dispatcher.deliver_due()
+    assert poster.deliver_due() == 0
+    clock.advance(86_400)
+    dispatcher.deliver_due()
+    poster.deliver_due()
+    assert events(receiver) == [("message.error", message["id"])]
+
+
+def test_a_message_that_was_retried_is_told_once(send, hook, dispatcher, poster, receiver, clock):
+    message = send(to="+15005550010")
+    for _ in range(5):
+        dispatcher.deliver_due()
+        poster.deliver_due()
+        clock.advance(10)
+    assert events(receiver) == [("message.sent", message["id"])]
+
+
+def test_the_late_report_of_a_lost_lease_is_not_told(make_app, account, receiver, clock, poster):
+    class Slow(Gateway):
+        repeatable = True
+
+        def send(self, message: Any) -> None:
+            if message.attempt == 1:
+                clock.advance(30)
+                second.deliver_due()
+
+    runtime = make_app(gateway=Slow(), WEBHOOK_PRIVATE=True).extensions["phonify"]
+    runtime.webhooks.set_url(account, receiver.url)
+    first, second = runtime.make_dispatcher(), runtime.make_dispatcher()
+    client = make_app().test_client()
+    message_id = client.post("/v1/messages", json={"to": "+14560000000", "body": "Hello"}).get_json()["message"]["id"]
+    first.deliver_due()
+    poster.deliver_due()
+    assert events(receiver) == [("message.sent", message_id)]
+
+
+def test_an_account_without_a_webhook_is_told_nothing(send, inbound, dispatcher, poster, listed, runtime):
+    send()
+    send(to="+15005550001")
+    send(to="+15005550004")
+    inbound()
+    dispatcher.deliver_due()
+    assert (poster.deliver_due(), listed()) == (0, [])
+
+
+def test_each_account_is_told_of_its_own_messages_alone(
+    send, stranger, hook, dispatcher, poster, receiver, make_receiver, webhooks, runtime
+):
+    theirs = make_receiver()
+    webhooks.set_url(accounts.find_account(runtime.database, "other"), theirs.url)
+    mine = send()["id"]
+    foreign = stranger.post("/v1/messages", json={"to": "+14560000000", "body": "Hello"}).get_json()["message"]["id"]
+    dispatcher.deliver_due()
+    poster.deliver_due()
+    assert events(receiver) == [("message.sent", mine)]
+    assert events(theirs) == [("message.sent", foreign)]
+
+
+def test_a_message_that_is_gone_is_told_all_the_same(client, send, hook, poster, dispatcher, receiver, runtime):
+    message = send()
+    dispatcher.deliver_due()
+    with sqlite3.connect(runtime.settings.database) as connection:
+        connection.execute("DELETE FROM messages")
+    connection.close()
+    poster.deliver_due()
+    assert events(receiver) == [("message.sent", message["id"])]
+
+
+# Received messages
+
+
+def test_without_a_webhook_a_received_message_is_sent_at_once(inbound):
+    assert inbound()["state"] == "sent"
+
+
+def test_a_received_message_is_sent_when_it_was_delivered_to_the_webhook(inbound, hook, poster, receiver, show, clock):
+    message = inbound()
+    assert message["state"] == "unconfirmed"
+    assert poster.deliver_due() == 1
+    assert events(receiver) == [("message.received", message["id"])]
+    assert json.loads(receiver.received[0].body)["data"]["message"] == message
+    assert show(message["id"]) == {**message, "state": "sent"}
+
+
+def test_a_received_message_is_an_error_when_its_webhook_was_given_up(
+    inbound, hook, poster, receiver, show, clock, only
+):
+    receiver.act = status(500)
+    message = inbound()
+    while poster.deliver_due():
+        clock.advance(40_000)
+    assert show(message["id"])["state"] == "error"
+    assert [error["type"] for error in show(message["id"])["errors"]] == ["webhook_failed"]
+    assert (only().state, only().attempts) == ("failed", 12)
+
+
+def test_an_error_is_final_even_where_the_message_is_redelivered(
+    inbound, hook, poster, receiver, show, clock, only, webhooks, account
+):
+    receiver.act = status(500)
+    message = inbound()
+    while poster.deliver_due():
+        clock.advance(40_000)
+    receiver.act = answer(NO_CONTENT)
+    webhooks.redeliver(account, only().id)
+    poster.deliver_due()
+    assert (only().state, show(message["id"])["state"]) == ("delivered", "error")
+
+
+def test_removing_the_webhook_gives_up_what_is_pending_and_lets_received_messages_be(
+    inbound, send, hook, dispatcher, poster, webhooks, account, listed, show, receiver
+):
+    message = inbound()
+    send()
+    dispatcher.deliver_due()
+    webhooks.remove(account)
+    assert show(message["id"])["state"] == "sent"
+    assert [(one.state, one.due_at, one.finished_at) for one in listed()] == [("failed", None, START)] * 2
+    assert (poster.deliver_due(), receiver.received) == (0, [])
+
+
+def test_removing_a_webhook_touches_neither_another_account_nor_outbound_messages(
+    inbound, send, stranger, webhooks, runtime, account, receiver, show
+):
+    foreigner = accounts.find_account(runtime.database, "other")
+    for one in (account, foreigner):
+        webhooks.set_url(one, receiver.url)
+    waiting = send()
+    arguments = {"from": "+14560000000", "to": "+15005550006", "body": "Hello"}
+    theirs = stranger.post("/sandbox/inbound", json=arguments).get_json()["message"]
+    webhooks.remove(account)
+    assert show(waiting["id"])["state"] == "unconfirmed"
+    assert stranger.get(f"/v1/messages/{theirs['id']}").get_json()["message"]["state"] == "unconfirmed"
+    assert [one.state for one in webhooks.list_deliveries(foreigner, limit=10)] == ["pending"]
+
+
+def test_a_received_message_that_waits_for_its_webhook_is_left_alone_by_the_dispatcher(
+    inbound, client, hook, dispatcher, clock, show
+):
+    message = inbound()
+    clock.advance(40 * 86_400)
+    assert dispatcher.deliver_due() == 0
+    assert client.delete(f"/v1/messages/{message['id']}").status_code == 402
+    assert show(message["id"])["state"] == "unconfirmed"
+
+
+# Attempts and retries
+
+
+@pytest.mark.parametrize("code", [200, 201, 202, 204, 299])
+def test_2xx_counts_as_delivered(code, webhooks, account, hook, poster, receiver, only):
+    receiver.act = status(code, body="thanks")
+    webhooks.send_test(account)
+    poster.deliver_due()
+    assert (only().state, only().attempts) == ("delivered", 1)
+    (attempt,) = only().tries
+    assert (attempt.attempt, attempt.at, attempt.status, attempt.error) == (1, START, code, None)
+
+
+@pytest.mark.parametrize("code", [300, 301, 302, 304, 307, 400, 401, 404, 410, 429, 500, 503])
+def test_any_other_status_is_tried_again_with_the_answer_on_record(
+    code, webhooks, account, hook, poster, receiver, only
+):
+    receiver.act = status(code, "Location: /elsewhere", body="no thanks" if code != 304 else "")
+    webhooks.send_test(account)
+    assert poster.deliver_due() == 1
+    assert (only().state, len(receiver.received)) == ("pending", 1)
+    (attempt,) = only().tries
+    assert (attempt.status, attempt.answer, attempt.error) == (code, "no thanks" if code != 304 else "", None)
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [(b"", "the connection was closed without an answer"), (b"\x16\x03garbage\r\n", "the answer is not HTTP")],
+)
+def test_no_answer_is_tried_again_with_the_reason_on_record(
+    data, error, webhooks, account, hook, poster, receiver, only
+):
+    receiver.act = answer(data)
+    webhooks.send_test(account)
+    poster.deliver_due()
+    (attempt,) = only().tries
+    assert (only().state, attempt.status, attempt.answer, attempt.error) == ("pending", None, None, error)
+
+
+def test_retries_come_with_growing_delays_over_a_day_and_then_it_is_given_up(
+    webhooks, account, hook, poster, receiver, only, clock
+):
+    receiver.act = status(500)
+    webhooks.send_test(account)
+    times = []
+    for _ in range(3_000):  # more than 40 hours
+        if poster.deliver_due():
+            times.append(clock.moment)
+        if only().state == "failed":
+            break
+        due = datetime.fromisoformat(only().due_at)
+        assert due > clock.moment
+        clock.moment = due
+    delays = [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
+    assert len(delays) == len(RETRIES) == 11
+    assert all(0.9 * planned <= delay <= 1.1 * planned + 0.01 for planned, delay in zip(RETRIES, delays, strict=True))
+    assert delays == sorted(delays)
+    assert timedelta(hours=20) < times[-1] - times[0] < timedelta(hours=28)
+    assert (only().due_at, only().attempts, len(only().tries)) == (None, 12, 12)
+    clock.advance(40 * 86_400)
+    assert poster.deliver_due() == 0
+
+
+def test_a_receiver_that_comes_back_is_told(send, hook, dispatcher, poster, receiver, only, clock):
+    receiver.act = status(503)
+    send()
+    dispatcher.deliver_due()
+    for _ in range(3):
+        poster.deliver_due()
+        clock.advance(1_000)
+    receiver.act = answer(NO_CONTENT)
+    poster.deliver_due()
+    assert ([attempt.status for attempt in only().tries], only().state) == ([503, 503, 503, 204], "delivered")
+
+
+def test_the_url_of_the_day_is_posted_to(send, hook, dispatcher, poster, receiver, make_receiver, webhooks, account):
+    send()
+    dispatcher.deliver_due()
+    moved = make_receiver()
+    webhooks.set_url(account, moved.url)
+    poster.deliver_due()
+    assert (len(receiver.received), len(moved.received)) == (0, 1)
+
+
+def test_a_name_that_turns_out_forbidden_is_not_posted_to(runtime, webhooks, account, receiver, only):
+    webhooks.set_url(account, f"http://rebound.example:{receiver.port}/")
+    webhooks.send_test(account)
+    runtime.make_webhook_dispatcher(resolve=lambda host, port: ["169.254.169.254"]).deliver_due()
+    assert only().tries[0].error == "addresses like 169.254.169.254 are not allowed"
+    assert receiver.received == []
+
+
+# Looking at them
+
+
+def test_deliveries_are_listed_by_pages_newest_first(webhooks, account, other, hook):
+    ids = [webhooks.send_test(account) for _ in range(5)]
+    first = webhooks.list_deliveries(account, limit=2, before=None)
+    second = webhooks.list_deliveries(account, limit=2, before=first[-1].seq)
+    third = webhooks.list_deliveries(account, limit=2, before=second[-1].seq)
+    assert [one.id for one in first + second + third] == ids[::-1]
+    assert webhooks.list_deliveries(other, limit=10) == []
+
+
+def test_the_deliveries_of_a_message_are_found_by_its_account_alone(webhooks, account, other, send, hook, dispatcher):
+    message = send()
+    dispatcher.deliver_due()
+    assert [one.event for one in webhooks.list_for_message(account, message["id"])] == ["message.sent"]
+    assert webhooks.list_for_message(other, message["id"]) == []
+
+
+def test_another_account_s_delivery_is_not_found(webhooks, account, other, hook, receiver, poster):
+    webhooks.set_url(other, receiver.url)
+    delivery_id = webhooks.send_test(account)
+    assert webhooks.find_delivery(account, delivery_id).id == delivery_id
+    for operation in (webhooks.find_delivery, webhooks.redeliver):
+        for one, wanted in ((other, delivery_id), (account, "missing")):
+            with pytest.raises(NotFound):
+                operation(one, wanted)
+    assert poster.deliver_due() == 1
+
+
+# Redelivery
+
+
+@pytest.mark.parametrize("code", [204, 500])
+def test_what_was_delivered_or_given_up_is_told_again_by_redelivery(
+    code, webhooks, account, hook, poster, receiver, only, clock
+):
+    receiver.act = status(code)
+    delivery_id = webhooks.send_test(account)
+    while poster.deliver_due():
+        clock.advance(40_000)
+    before = only()
+    receiver.act = status(500)
+    webhooks.redeliver(account, delivery_id)
+    assert (only().state, only().finished_at) == ("pending", None)
+    while poster.deliver_due():
+        clock.advance(40_000)
+    # All the retries once more, and the attempts go on.
+    assert (only().state, only().attempts) == ("failed", before.attempts + 12)
+    assert [attempt.attempt for attempt in only().tries] == list(range(1, before.attempts + 13))
+    assert {received.headers["webhook-id"] for received in receiver.received} == {delivery_id}
+
+
+def test_what_waits_for_its_next_attempt_is_told_at_once_by_redelivery(webhooks, account, hook, poster, receiver, only):
+    receiver.act = status(500)
+    delivery_id = webhooks.send_test(account)
+    poster.deliver_due()
+    receiver.act = answer(NO_CONTENT)
+    assert poster.deliver_due() == 0
+    webhooks.redeliver(account, delivery_id)
+    assert (poster.deliver_due(), only().state) == (1, "delivered")
+
+
+def test_a_redelivery_asked_for_during_an_attempt_is_not_put_off_by_its_failure(
+    webhooks, account, hook, poster, receiver, only
+):
+    def act(client: Any, received: Received) -> None:
+        if len(receiver.received) == 1:
+            webhooks.redeliver(account, delivery_id)
+            client.sendall(b"HTTP/1.1 500 No\r\n\r\n")
+        else:
+            client.sendall(NO_CONTENT)
+
+    receiver.act = act
+    delivery_id = webhooks.send_test(account)
+    assert (poster.deliver_due(), only().state) == (2, "delivered")
+
+
+def test_without_a_webhook_nothing_is_redelivered(webhooks, account, hook):
+    delivery_id = webhooks.send_test(account)
+    webhooks.remove(account)
+    with pytest.raises(Refused, match="no_webhook"):
+        webhooks.redeliver(account, delivery_id)
+    assert webhooks.find_delivery(account, delivery_id).state == "failed"
+
+
+# Leases
+
+
+def test_while_it_is_posted_a_delivery_is_leased_and_left_alone(
+    webhooks, account, hook, poster, other_poster, receiver, only, clock
+):
+    seen = []
+
+    def act(client: Any, received: Received) -> None:
+        clock.advance(59.999)
+        seen.append((only().attempts, only().due_at, other_poster.deliver_due()))
+        client.sendall(NO_CONTENT)
+
+    receiver.act = act
+    webhooks.send_test(account)
+    poster.deliver_due()
+    assert seen == [(1, "2026-01-31T09:31:00.000Z", 0)]
+
+
+def test_what_a_crash_left_is_posted_again_after_the_lease(
+    runtime, webhooks, account, hook, other_poster, receiver, only, clock
+):
+    def resolve(host: str, port: int) -> list[str]:
+        raise PowerCut
+
+    webhooks.send_test(account)
+    with pytest.raises(PowerCut):
+        runtime.make_webhook_dispatcher(resolve=resolve).deliver_due()
+    clock.advance(59.999)
+    assert other_poster.deliver_due() == 0
+    clock.advance(0.001)
+    assert other_poster.deliver_due() == 1
+    assert (only().state, [attempt.attempt for attempt in only().tries]) == ("delivered", [2])
+
+
+@pytest.mark.parametrize(("late", "early"), [(500, 204), (204, 500)])
+def test_of_two_attempts_side_by_side_the_one_that_succeeds_counts(
+    webhooks, account, hook, poster, other_poster, receiver, only, clock, late, early
+):
+    def act(client: Any, received: Received) -> None:
+        code = early
+        if len(receiver.received) == 1:
+            clock.advance(60)
+            other_poster.deliver_due()
+            code = late
+        status(code)(client, received)
+
+    receiver.act = act
+    webhooks.send_test(account)
+    poster.deliver_due()
+    assert (only().state, [attempt.status for attempt in only().tries]) == ("delivered", [late, early])
+
+
+def test_an_attempt_that_ends_after_the_webhook_was_removed_changes_nothing(
+    inbound, webhooks, account, hook, poster, receiver, only, show
+):
+    def act(client: Any, received: Received) -> None:
+        webhooks.remove(account)
+        client.sendall(b"HTTP/1.1 500 No\r\n\r\n")
+
+    receiver.act = act
+    message = inbound()
+    poster.deliver_due()
+    assert (only().state, show(message["id"])["state"]) == ("failed", "sent")
+
+
+def test_outcomes_that_could_not_be_recorded_are_recorded_later_and_not_posted_twice(
+    webhooks, account, hook, poster, receiver, locker, only, clock
+):
+    def act(client: Any, received: Received) -> None:
+        locker.execute("BEGIN IMMEDIATE")
+        client.sendall(NO_CONTENT)
+
+    receiver.act = act
+    webhooks.send_test(account)
+    with pytest.raises(StoreUnavailable):
+        poster.deliver_due()
+    locker.execute("ROLLBACK")
+    clock.advance(61)  # even past the lease: who has the outcome records it before anything else
+    assert poster.deliver_due() == 0
+    assert (only().state, len(receiver.received)) == ("delivered", 1)
+
+
+def test_an_unexpected_error_is_an_attempt_that_failed(runtime, webhooks, account, hook, only, caplog):
+    def resolve(host: str, port: int) -> list[str]:
+        raise ZeroDivisionError
+
+    webhooks.send_test(account)
+    runtime.make_webhook_dispatcher(resolve=resolve).deliver_due()
+    assert (only().state, only().tries[0].error) == ("pending", "an unexpected error, which has been logged")
+    assert "ZeroDivisionError" in caplog.text
+
+
+# Keeping
+
+
+def test_deliveries_are_removed_30_days_after_they_were_finished(
+    webhooks, account, hook, poster, receiver, clock, listed
+):
+    for _ in range(250):
+        webhooks.send_test(account)
+    poster.deliver_due()
+    receiver.act = status(500)
+    clock.advance(1)
+    webhooks.send_test(account)
+    poster.deliver_due()
+    clock.advance(30 * 86_400 - 1.001)
+    webhooks.forget_deliveries()
+    assert len(listed()) == 251
+    clock.advance(0.001)
+    webhooks.forget_deliveries()
+    assert [one.state for one in listed()] == ["pending"]
+
+
+# The loop
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., threading.Thread]]:
+    """Return a function that runs the loop of an app until the test ends."""
+    monkeypatch.setattr(phonify.webhook_dispatcher, "AFTER_FAULT", 0.0)
+    running = []
+
+    def run(app: Flask, *, longest_nap: float = 3_600.0) -> threading.Thread:
+        # With so long a nap only being woken wakes it.
+        runtime = app.extensions["phonify"]
+        runtime.webhook_doorbell.share()
+        thread = threading.Thread(target=runtime.make_webhook_dispatcher(longest_nap=longest_nap).run)
+        thread.start()
+        running.append((runtime, thread))
+        return thread
+
+    yield run
+    for runtime, thread in running:
+        runtime.stop()
+        thread.join()
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = 20) -> None:
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_a_running_loop_is_woken_by_all_that_there_is_to_tell(
+    app, run, send, inbound, hook, dispatcher, receiver, webhooks, account, listed
+):
+    run(app)
+    inbound()
+    receiver.wait_for(1)
+    send(to="+15005550001")
+    receiver.wait_for(2)
+    send()
+    dispatcher.deliver_due()
+    receiver.wait_for(3)
+    delivery_id = webhooks.send_test(account)
+    receiver.wait_for(4)
+    wait_until(lambda: all(one.state == "delivered" for one in listed()))
+    webhooks.redeliver(account, delivery_id)
+    receiver.wait_for(5)
+    wait_until(lambda: all(one.state == "delivered" for one in listed()))
+
+
+def test_a_running_loop_looks_for_what_another_server_stored(app, run, make_app, hook, account, receiver):
+    run(app, longest_nap=0.05)
+    make_app().extensions["phonify"].webhooks.send_test(account)
+    receiver.wait_for(1)
+
+
+def test_a_receiver_that_hangs_delays_no_other_account_s(
+    app, run, webhooks, account, other, hook, receiver, make_receiver
+):
+    receiver.act = receiver.hang
+    for _ in range(50):
+        webhooks.send_test(account)
+    run(app)
+    receiver.wait_for(1)
+    quick = make_receiver()
+    webhooks.set_url(other, quick.url)
+    for _ in range(20):
+        webhooks.send_test(other)
+    quick.wait_for(20, timeout=5)
+    assert len(receiver.received) == 1  # one that has not answered gets a single place
+    receiver.stopping.set()
+
+
+def test_many_receivers_that_hang_delay_no_other_account_s(
+    app, run, runtime, webhooks, hook, account, receiver, make_receiver
+):
+    hanging = make_receiver()
+    hanging.act = hanging.hang
+    for number in range(40):
+        one = accounts.create_account(runtime.database, runtime.clock, name=f"hanging {number}")
+        webhooks.set_url(one, hanging.url)
+        for _ in range(4):
+            webhooks.send_test(one)
+    run(app)
+    hanging.wait_for(40)
+    webhooks.send_test(account)
+    receiver.wait_for(1, timeout=5)
+    hanging.stopping.set()
+
+
+def test_at_most_four_posts_are_under_way_for_an_account(app, run, webhooks, account, hook, receiver, only):
+    webhooks.send_test(account)
+    run(app)
+    wait_until(lambda: only().state == "delivered")
+    receiver.act = receiver.hang
+    for _ in range(20):
+        webhooks.send_test(account)
+    receiver.wait_for(5)
+    webhooks.send_test(account)  # wakes it once more
+    time.sleep(0.2)
+    assert len(receiver.received) == 5
+    receiver.stopping.set()
+
+
+def test_all_that_there_is_to_tell_is_told_once_by_two_loops(
+    app, run, make_app, webhooks, account, hook, receiver, listed
+):
+    ids = [webhooks.send_test(account) for _ in range(100)]
+    run(app)
+    run(make_app())
+    wait_until(lambda: all(one.state == "delivered" for one in listed()))
+    assert Counter(received.headers["webhook-id"] for received in receiver.received) == Counter(ids)
+
+
+def test_a_loop_that_is_stopped_finishes_what_is_under_way(app, run, webhooks, account, hook, receiver, only, runtime):
+    go_on = threading.Event()
+
+    def act(client: Any, received: Received) -> None:
+        go_on.wait()
+        client.sendall(NO_CONTENT)
+
+    receiver.act = act
+    webhooks.send_test(account)
+    thread = run(app)
+    receiver.wait_for(1)
+    runtime.stop()
+    go_on.set()
+    thread.join(10)
+    assert (thread.is_alive(), only().state) == (False, "delivered")
+
+
+def test_a_loop_that_is_stopped_leaves_to_the_lease_what_does_not_end_in_the_grace_period(
+    make_app, run, account, hook, receiver, only
+):
+    app = make_app(GRACE=1)
+    runtime = app.extensions["phonify"]
+    receiver.act = receiver.hang
+    runtime.webhooks.send_test(account)
+    thread = run(app)
+    receiver.wait_for(1)
+    runtime.stop()
+    thread.join(5)
+    assert (thread.is_alive(), only().state, only().due_at) == (False, "pending", "2026-01-31T09:31:00.000Z")
+
+
+def test_a_loop_that_is_stopping_takes_nothing_new(webhooks, account, hook, poster, receiver, runtime):
+    webhooks.send_test(account)
+    runtime.database.stopping = True
+    assert (poster.deliver_due(), receiver.received) == (0, [])
+
+
+def test_a_running_loop_goes_on_when_the_database_was_locked_for_a_while(
+    app, run, webhooks, account, hook, receiver, locker, only
+):
+    def act(client: Any, received: Received) -> None:
+        locker.execute("BEGIN IMMEDIATE")
+        unlock.start()
+        client.sendall(NO_CONTENT)
+
+    unlock = threading.Timer(0.2, locker.execute, ["ROLLBACK"])
+    receiver.act = act
+    webhooks.send_test(account)
+    run(app)
+    wait_until(lambda: only().state == "delivered")
+    unlock.join()
+    assert len(receiver.received) == 1
+
+
+def test_logs_of_a_delivery_have_its_id_but_neither_url_nor_secret_nor_text(
+    inbound, hook, poster, receiver, only, caplog
+):
+    caplog.set_level("DEBUG", "phonify")
+    inbound(body="Secret text")
+    poster.deliver_due()
+    assert only().id in caplog.text
+    for secret in ("Secret text", hook.secret, "/hook", "+14560000000"):
+        assert secret not in caplog.text
+
+
+def test_the_dispatcher_has_old_deliveries_removed(app, webhooks, account, hook, poster, clock, listed, runtime):
+    webhooks.send_test(account)
+    poster.deliver_due()
+    runtime.doorbell.share()
+    dispatcher: Dispatcher = runtime.make_dispatcher(longest_nap=0.01)
+    clock.advance(31 * 86_400)
+    thread = threading.Thread(target=dispatcher.run)
+    thread.start()
+    wait_until(lambda: not listed())
+    runtime.stop()
+    thread.join()
+
+
+# The server
+
+
+def read_deliveries(path: Any) -> list[tuple[str, str, int]]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute("SELECT id, state, attempts FROM webhook_deliveries ORDER BY seq").fetchall()
+    finally:
+        connection.close()
+
+
+def test_a_server_that_is_killed_while_a_receiver_hangs_tells_all_of_it_after_its_restart(start, tmp_path, receiver):
+    def flask(*arguments: str) -> Process:
+        process = start("-m", "flask", "--app", "app", *arguments)
+        assert process.popen.wait(30) == 0, process.output
+        return process
+
+    database = tmp_path / "phonify.db"
+    flask("webhooks", "set", receiver.url)
+    receiver.act = receiver.hang
+    server = start()
+    accepted = [server.call("POST", "/v1/messages", to="+14560000000", body="Hello")[1] for _ in range(5)]
+    message_ids = {answered["message"]["id"] for answered in accepted}
+    arguments = {"from": "+14560000000", "to": "+15005550006", "body": "Hello"}
+    message_ids.add(server.call("POST", "/sandbox/inbound", **arguments)[1]["message"]["id"])
+    receiver.wait_for(1)
+    wait_until(lambda: len(read_deliveries(database)) == 6)
+    server.kill_all()
+    assert {state for _, state, _ in read_deliveries(database)} == {"pending"}
+
+    connection = sqlite3.connect(database)
+    with connection:  # as if the lease had come to its end
+        connection.execute("UPDATE webhook_deliveries SET due_at = created_at")
+    connection.close()
+    hung = len(receiver.received)
+    receiver.act = answer(NO_CONTENT)
+    server = start()
+    wait_until(lambda: {state for _, state, _ in read_deliveries(database)} == {"delivered"})
+    assert {message_id for _, message_id in events(receiver)[hung:]} == message_ids
+    assert events(receiver)[0] in events(receiver)[hung:]  # what was cut off came again
+    (secret,) = re.findall(r"whsec_\S+", flask("webhooks", "show").output)
+    for received in receiver.received:
+        assert Verifier(secret).verify(received.body, received.headers)["type"] in ("message.sent", "message.received")
+    messages = server.call("GET", "/v1/messages")[1]["messages"]
+    assert {message["state"] for message in messages} == {"sent"}
+    assert server.terminate() == 0
