@@ -11,8 +11,46 @@ CREATE TABLE IF NOT EXISTS accounts (
     id         INTEGER PRIMARY KEY,
     name       TEXT NOT NULL UNIQUE,
     origin     TEXT,                    -- default sender; NULL: the server's
-    created_at TEXT NOT NULL
+    created_at TEXT NOT NULL,
+    quota      INTEGER,                 -- messages a day (UTC); NULL: any number
+    rate_limit INTEGER                  -- requests a minute; NULL: any number
 ) STRICT;
+
+-- How many messages an account has sent on the latest day, for its quota.
+CREATE TABLE IF NOT EXISTS quota_days (
+    account_id INTEGER PRIMARY KEY REFERENCES accounts (id),
+    day        TEXT NOT NULL,           -- 2026-01-31
+    messages   INTEGER NOT NULL
+) STRICT;
+
+-- How many requests an account has made in the latest minute, for its limit.
+CREATE TABLE IF NOT EXISTS rate_minutes (
+    account_id INTEGER PRIMARY KEY REFERENCES accounts (id),
+    minute     INTEGER NOT NULL,        -- since 1970
+    requests   INTEGER NOT NULL
+) STRICT;
+
+-- What an account says of itself to whom it writes: nothing, unless set.
+CREATE TABLE IF NOT EXISTS keyword_replies (
+    account_id    INTEGER PRIMARY KEY REFERENCES accounts (id),
+    stop_keywords TEXT NOT NULL DEFAULT '',-- its own beside the usual ones, one a line
+    stop_reply    TEXT,                 -- to an opt-out
+    start_reply   TEXT,                 -- to an opt-in
+    help_reply    TEXT                  -- to HELP
+) STRICT;
+
+-- Phones that have opted out, or in again. Those that are not here have done
+-- neither: they are subscribed.
+CREATE TABLE IF NOT EXISTS subscriptions (
+    account_id INTEGER NOT NULL REFERENCES accounts (id),
+    phone      TEXT NOT NULL,
+    subscribed INTEGER NOT NULL CHECK (subscribed IN (0, 1)),
+    reason     TEXT NOT NULL CHECK (reason IN ('keyword', 'api', 'inbox', 'command')),
+    changed_at TEXT NOT NULL,
+    PRIMARY KEY (account_id, phone)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS subscriptions_opted_out ON subscriptions (account_id) WHERE subscribed = 0;
 
 -- Keys of an account; several, so that one can be rotated. Only the SHA-256
 -- of a key is kept: a key is random, so there is nothing for a slow hash to

@@ -3,7 +3,6 @@
 import logging
 import os
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,15 +11,15 @@ from werkzeug.datastructures import Headers
 
 from . import accounts, sandbox
 from .access_log import install_key_filter
-from .api import messages
+from .api import messages, phones, subscriptions
 from .api.arguments import MAX_CONTENT_LENGTH, MAX_FIELDS
 from .api.auth import require_key
 from .api.error_handlers import register_error_handlers
 from .api.json_provider import PlainJSONProvider
+from .api.rate_limit import add_rate_headers, take_request
 from .cli import register_commands
 from .clock import Clock, SystemClock
 from .config import ConfigError, Settings, read_settings, unknown_settings
-from .conversations import Conversations
 from .db import Database, DatabaseUnusable
 from .doorbell import Doorbell
 from .errors import StoreUnavailable
@@ -28,9 +27,7 @@ from .gateways import GATEWAYS
 from .gateways.base import Gateway
 from .inbox import pages, session
 from .inbox import settings as inbox_settings
-from .messaging import Messaging
-from .runtime import Runtime
-from .webhooks import Webhooks
+from .runtime import build_runtime
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -77,15 +74,13 @@ def create_app(
 
     clock = clock or SystemClock()
     gateway = gateway or GATEWAYS[settings.gateway]()
-    doorbell, webhook_doorbell = Doorbell(), Doorbell()
+    doorbell = Doorbell()
     database = Database(settings.database, committed=doorbell.ring)
     try:
         _prepare_database(database, settings, clock)
     finally:
         database.close()
 
-    private_webhooks = gateway.sandbox if settings.webhook_private is None else settings.webhook_private
-    webhooks = Webhooks(database, clock, webhook_doorbell, private_allowed=private_webhooks)
     app = App("phonify", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_CONTENT_LENGTH,
@@ -96,33 +91,11 @@ def create_app(
     # A redirect to the address with or without a slash would be HTML.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    app.extensions["phonify"] = Runtime(
-        settings=settings,
-        clock=clock,
-        database=database,
-        doorbell=doorbell,
-        gateway=gateway,
-        keys=accounts.KeyRing(database, clock),
-        conversations=Conversations(
-            database,
-            clock,
-            most_messages=settings.retain_messages,
-            longest=timedelta(days=settings.retain_days) if settings.retain_days is not None else None,
-        ),
-        messaging=Messaging(
-            database,
-            gateway,
-            clock,
-            webhooks,
-            origin=settings.origin,
-            validity=settings.validity,
-            most_waiting=max(1, settings.threads // 2),
-        ),
-        webhook_doorbell=webhook_doorbell,
-        webhooks=webhooks,
-    )
+    app.extensions["phonify"] = build_runtime(settings, clock, gateway, database, doorbell)
     app.before_request(_authenticate)
-    app.register_blueprint(messages.bp)
+    app.after_request(add_rate_headers)
+    for blueprint in (messages.bp, phones.bp, subscriptions.bp):
+        app.register_blueprint(blueprint)
     if gateway.sandbox:
         app.register_blueprint(sandbox.bp)
     for blueprint in (session.bp, pages.bp, inbox_settings.bp):
@@ -135,8 +108,10 @@ def create_app(
 def _authenticate() -> Response | None:
     """Ask for a key under /v1 and /sandbox, also where there is nothing: an unknown path tells nobody anything."""
     if f"{request.path}/".startswith(("/v1/", "/sandbox/")):
-        refusal: Response | None = require_key()
-        return refusal
+        refusal = require_key()
+        if refusal is not None:
+            return refusal
+        take_request()
     return None
 
 

@@ -140,6 +140,16 @@ def set_origin(database: Database, account: Account, origin: str | None) -> None
     database.advance_generation()
 
 
+def set_limits(database: Database, account: Account, *, quota: int | None, rate_limit: int | None) -> None:
+    """Set an account's messages a day and requests a minute, at once in every process; None: any number."""
+    database.write(
+        lambda connection: store.set_account_limits(
+            connection, account_id=account.id, quota=quota, rate_limit=rate_limit
+        )
+    )
+    database.advance_generation()
+
+
 class KeyRing:
     """Finds the account of a key, at the speed of a look into a dictionary while nothing changes.
 

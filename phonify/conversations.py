@@ -39,7 +39,7 @@ class Conversations:
 
     def find_all(self, account: Account, *, below: int = END, limit: int = 50) -> list[Conversation]:
         """Return conversations by their latest message, the latest first."""
-        self._catch_up()
+        self.catch_up()
         while True:
             with self._database.reading() as connection:
                 stale = store.list_stale(connection, account_id=account.id, below=below, limit=limit)
@@ -47,7 +47,7 @@ class Conversations:
             if not stale or not self._repair(account, stale):
                 return found
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
         """Let the list take account of all messages; where it can't be written, it stays behind."""
         with self._database.reading() as connection:
             behind = store.is_behind(connection)

@@ -26,7 +26,13 @@ R = TypeVar("R")
 
 # What brings a file of version 1 (the first) to version 2, of 2 to 3, and so on: SQL for what
 # schema.sql, which runs after it, can't do: it only creates what is missing.
-UPGRADES: tuple[str, ...] = ("ALTER TABLE api_keys ADD COLUMN used_at TEXT;",)
+UPGRADES: tuple[str, ...] = (
+    """
+    ALTER TABLE api_keys ADD COLUMN used_at TEXT;
+    ALTER TABLE accounts ADD COLUMN quota INTEGER;
+    ALTER TABLE accounts ADD COLUMN rate_limit INTEGER;
+    """,
+)
 SCHEMA_VERSION = 1 + len(UPGRADES)
 BUSY_TIMEOUT = 5.0  # seconds
 LOCK_INTERVAL = 0.0005
@@ -150,6 +156,23 @@ class Database:
         change.
         """
         result: R = self.write_batched(_run_each, work)
+        return result
+
+    def write_unsynced(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        """Like `write`, without waiting for the disk: a power cut may undo it. Not for what was promised."""
+        try:
+            with self._locked() as connection:
+                connection.execute("PRAGMA synchronous = NORMAL")
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                    result = work(connection)
+                    connection.execute("COMMIT")
+                finally:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    connection.execute("PRAGMA synchronous = FULL")
+        except sqlite3.DatabaseError as error:
+            raise _translate(error) from error
         return result
 
     def write_batched(self, function: Callable[[sqlite3.Connection, Sequence[T]], Sequence[Any]], item: T) -> Any:

@@ -8,12 +8,12 @@ import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from sqlite3 import Connection
 
-from . import store, webhook_store
+from . import store, subscription_store, webhook_store
 from .clock import Clock, format_time, parse_time
 from .db import Database
 from .doorbell import Doorbell
@@ -177,20 +177,23 @@ class Dispatcher:
 
     def _lease_due(self, connection: Connection, clock_now: datetime, *, hooked: bool) -> list[Message]:
         now = format_time(clock_now)
-        leased, expired, doubtful = [], [], []
-        for message in store.list_due_messages(connection, now=now, limit=self._batch):
+        leased, doubtful = [], []
+        failed: defaultdict[str, list[Attempt]] = defaultdict(list)  # by error type
+        due = store.list_due_messages(connection, now=now, limit=self._batch)
+        opted_out = self._list_opted_out(connection, due)
+        for message in due:
             if message.expires_at is not None and message.expires_at <= now:
-                expired.append(Attempt(message.id, message.attempts))
+                failed["validity_expired"].append(Attempt(message.id, message.attempts))
+            elif message.id in opted_out:
+                failed["opted_out"].append(Attempt(message.id, message.attempts))
             elif message.submitted_at is not None and not self._gateway.repeatable:
                 # Handed over once, and the lease ran out before anyone said what came of it.
                 doubtful.append(Attempt(message.id, message.attempts))
             else:
                 leased.append(message._replace(attempts=message.attempts + 1))
-        if expired:
-            failed = store.mark_error(
-                connection, attempts=expired, error_type="validity_expired", now=now, returning=hooked
-            )
-            self._webhooks.enqueue(connection, "message.error", failed, clock_now)
+        for error_type, attempts in failed.items():
+            ended = store.mark_error(connection, attempts=attempts, error_type=error_type, now=now, returning=hooked)
+            self._webhooks.enqueue(connection, "message.error", ended, clock_now)
         if doubtful:
             store.await_validity(connection, attempts=doubtful)
             notes = [MessageAttempt(*attempt, now, "unconfirmed") for attempt in doubtful]
@@ -203,6 +206,19 @@ class Dispatcher:
                 until=format_time(clock_now + self._lease),
             )
         return leased
+
+    def _list_opted_out(self, connection: Connection, due: Sequence[Message]) -> set[str]:
+        """Return the ids of scheduled messages whose recipients have opted out since they were accepted."""
+        phones: defaultdict[int, set[str]] = defaultdict(set)  # by account
+        for message in due:
+            if message.send_at is not None:
+                phones[message.account_id].add(message.to_number)
+        gone = {
+            (account_id, phone)
+            for account_id, asked in phones.items()
+            for phone in subscription_store.list_opted_out(connection, account_id=account_id, phones=asked)
+        }
+        return {message.id for message in due if (message.account_id, message.to_number) in gone}
 
     def _send_all(self, messages: list[Message], begun: float) -> None:
         """Call the gateway for each message, with no transaction open."""

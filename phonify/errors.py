@@ -99,6 +99,8 @@ _TABLE = (
     ("message_not_waiting", Kind.REFUSED, "The message no longer waits for its time; it is too late to change it."),
     ("blocked_by_recipient", Kind.REFUSED, "The recipient has blocked messages from this sender."),
     ("cannot_receive_sms", Kind.REFUSED, "This number cannot receive SMS."),
+    ("opted_out", Kind.REFUSED, "The recipient has opted out of messages from this account."),
+    ("quota_used_up", Kind.REFUSED, "The account's quota of messages for today is used up."),
     ("validity_expired", Kind.REFUSED, "The validity period ended before the message was confirmed as sent."),
     ("webhook_failed", Kind.REFUSED, "The account's webhook did not take this message for a day."),
     ("no_webhook", Kind.REFUSED, "The account has no webhook; set its URL first."),
@@ -117,6 +119,11 @@ _TABLE = (
         "This Idempotency-Key was already used with other arguments; use a new key for a new request.",
     ),
     ("too_many_waiting", Kind.TOO_MANY, "Too many requests are waiting already; try again later or without wait."),
+    (
+        "rate_limited",
+        Kind.TOO_MANY,
+        "The account has made too many requests in this minute; see the Retry-After header.",
+    ),
     ("internal_error", Kind.INTERNAL, "Something went wrong on the server; it has been logged."),
     ("store_unavailable", Kind.UNAVAILABLE, "The database can't take it just now; nothing was stored, try again."),
 )
@@ -189,6 +196,14 @@ class TooManyWaiting(PhonifyError):
 
     def __init__(self) -> None:
         super().__init__([Fault("too_many_waiting")])
+
+
+class RateLimited(PhonifyError):
+    """The account has used up its requests for this minute."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__([Fault("rate_limited")])
+        self.retry_after = retry_after
 
 
 class StoreUnavailable(PhonifyError):

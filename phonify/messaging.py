@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from sqlite3 import Connection
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from .group_commit import atomic
 from .ids import generate_ids
 from .numbers import Number, parse_originator
 from .store import Account, Answer, Criteria, Message
+from .subscriptions import Heard, Subscriptions
 from .webhooks import Webhooks
 
 IDEMPOTENCY_PERIOD = timedelta(hours=24)
@@ -69,6 +70,7 @@ class Messaging:
         gateway: Gateway,
         clock: Clock,
         webhooks: Webhooks,
+        subscriptions: Subscriptions,
         *,
         origin: str,
         validity: timedelta,
@@ -78,6 +80,7 @@ class Messaging:
         self._gateway = gateway
         self._clock = clock
         self._webhooks = webhooks
+        self._subscriptions = subscriptions
         self._origin = origin
         self._validity = validity
         self._waiting_places = threading.BoundedSemaphore(most_waiting)
@@ -97,9 +100,9 @@ class Messaging:
         fault in the result.
         """
         draft = self._draft(account, recipients, body, origin, send_at)
-        function = self._store_refusals if draft.refusals else self._store_drafts
-        accepted: Accepted = self._database.write_batched(function, draft)
-        if draft.refusals:
+        judged = draft.refusals or account.quota is not None or self._subscriptions.has_opt_outs(account)
+        accepted: Accepted = self._database.write_batched(self._store_judged if judged else self._store_drafts, draft)
+        if accepted.faults:
             self._webhooks.wake()
         return accepted
 
@@ -128,7 +131,7 @@ class Messaging:
                 if earlier.request_hash != idempotency.request_hash:
                     raise Conflict([Fault("idempotency_key_reused")])
                 return earlier, False
-            (accepted,) = self._store_refusals(connection, [draft])
+            (accepted,) = self._store_judged(connection, [draft])
             answer = Answer(idempotency.request_hash, *idempotency.render(accepted))
             store.put_answer(
                 connection, account_id=account.id, key=idempotency.key, answer=answer, now=format_time(now)
@@ -136,8 +139,7 @@ class Messaging:
             return answer, True
 
         first = self._database.write(work)
-        if draft.refusals:
-            self._webhooks.wake()
+        self._webhooks.wake()
         return first
 
     def _draft(
@@ -159,7 +161,7 @@ class Messaging:
 
     @atomic
     def _store_drafts(self, connection: Connection, drafts: Sequence[_Draft]) -> list[Accepted]:
-        """Write what several requests send, in one go. Opt-outs and quotas are to be judged here."""
+        """Write what several requests send, in one go."""
         now = self._clock.now()
         ids = generate_ids(now)
         while True:
@@ -169,12 +171,29 @@ class Messaging:
             # The clock went back, or does not go at all: go on from the last id.
             ids = generate_ids(now, after=store.get_last_message_id(connection))
 
-    def _store_refusals(self, connection: Connection, drafts: Sequence[_Draft]) -> list[Accepted]:
-        """Like `_store_drafts`, where webhooks are to hear of what the gateway refused at once: a transaction."""
-        accepted = self._store_drafts(connection, drafts)
+    def _store_judged(self, connection: Connection, drafts: Sequence[_Draft]) -> list[Accepted]:
+        """Like `_store_drafts`, in a transaction: where opt-outs and quotas decide, and webhooks hear of refusals."""
+        accepted = self._store_drafts(connection, [self._judge(connection, draft) for draft in drafts])
         refused = [message for message in _join(accepted) if message.state == "error"]
         self._webhooks.enqueue(connection, "message.error", refused, self._clock.now())
         return accepted
+
+    def _judge(self, connection: Connection, draft: _Draft) -> _Draft:
+        """Return a draft with its further refusals: recipients who have opted out, and those past the quota."""
+        account, refusals = draft.account, dict(draft.refusals)
+        phones = [recipient.number.number for recipient in draft.recipients]
+        opted_out = self._subscriptions.list_opted_out(connection, account, phones)
+        for index, phone in enumerate(phones):
+            if phone in opted_out:
+                refusals.setdefault(index, "opted_out")
+        if account.quota is not None:
+            wanted = [index for index in range(len(phones)) if index not in refusals]
+            day = format_time(self._clock.now())[:10]
+            taken = store.take_quota(
+                connection, account_id=account.id, day=day, quota=account.quota, wanted=len(wanted)
+            )
+            refusals |= dict.fromkeys(wanted[taken:], "quota_used_up")
+        return replace(draft, refusals=refusals)
 
     def _compose_all(self, drafts: Sequence[_Draft], ids: Iterator[str], now: datetime) -> list[Accepted]:
         at_once = (format_time(now), *self._timetable(now, None))
@@ -209,7 +228,7 @@ class Messaging:
                     finished_at=created_at if refusal else None,
                 )
             )
-        faults = [Fault(type_, draft.recipients[index].param) for index, type_ in draft.refusals.items()]
+        faults = [Fault(type_, draft.recipients[index].param) for index, type_ in sorted(draft.refusals.items())]
         return Accepted(messages, faults)
 
     def _timetable(self, now: datetime, send_at: datetime | None) -> tuple[str, str]:
@@ -226,13 +245,17 @@ class Messaging:
         return account.origin or self._origin
 
     def receive(self, account: Account, *, sender: Number, to: Number, body: str) -> Message:
-        """Store a message that came from a phone; where the account has a webhook, `sent` means delivered there."""
+        """Store a message that came from a phone; where the account has a webhook, `sent` means delivered there.
 
-        def work(connection: Connection) -> Message:
+        A keyword opts the phone out, or in again, and is answered where the account has set a reply.
+        """
+
+        def work(connection: Connection) -> tuple[Message, Heard]:
             now = self._clock.now()
+            ids = generate_ids(now, after=store.get_last_message_id(connection))
             hooked = webhook_store.get_webhook(connection, account_id=account.id) is not None
             message = Message(
-                id=next(generate_ids(now, after=store.get_last_message_id(connection))),
+                id=next(ids),
                 account_id=account.id,
                 direction="inbound",
                 body=body,
@@ -246,15 +269,28 @@ class Messaging:
                 created_at=format_time(now),
                 finished_at=None if hooked else format_time(now),
             )
-            if not store.insert_messages(connection, messages=[message]):
+            heard = self._subscriptions.hear(connection, account, sender.number, body)
+            answers = self._compose_reply(account, sender, to, heard.reply, ids, now)
+            if not store.insert_messages(connection, messages=[message, *answers]):
                 raise RuntimeError(f"id {message.id} is not the greatest")
             if hooked:
                 self._webhooks.enqueue(connection, "message.received", [message], now)
-            return message
+            return message, heard
 
-        message = self._database.write(work)
+        message, heard = self._database.write(work)
+        if heard.changed:
+            self._subscriptions.announce()
         self._webhooks.wake()
         return message
+
+    def _compose_reply(
+        self, account: Account, sender: Number, own: Number, reply: str | None, ids: Iterator[str], now: datetime
+    ) -> list[Message]:
+        """Return the answer to a keyword, if there is to be one: to a phone that can be written to."""
+        if reply is None or not sender.number.startswith("+"):
+            return []
+        draft = self._draft(account, [Recipient(sender, "to")], reply, own, None)
+        return [] if draft.refusals else self._compose_all([draft], ids, now)[0].messages
 
     def find(self, account: Account, message_id: str) -> Message:
         """Return one message; raise NotFound where the account has none of that id."""
@@ -322,6 +358,8 @@ class Messaging:
             now = self._clock.now()
             message = self._get_waiting(connection, account, message_id, now)
             if to is not None:
+                if self._subscriptions.list_opted_out(connection, account, [to.number.number]):
+                    raise Refused([Fault("opted_out", to.param)])
                 number, country, carrier = to.number
                 message = message._replace(to_number=number, to_country=country, to_carrier=carrier)
             if body is not None:

@@ -52,6 +52,24 @@ def parse_msisdn(text: str) -> Number:
     )
 
 
+class Kind(NamedTuple):
+    """What the numbering plan says of a number."""
+
+    type: str  # mobile, fixed_line, toll_free, ...; unknown
+    valid: bool  # whether it is in a range that is in use
+
+
+_TYPES = {value: name.lower() for name, value in vars(phonenumbers.PhoneNumberType).items() if isinstance(value, int)}
+
+
+def classify_number(number: str) -> Kind:
+    """Return what sort of number it is; senders that are no E.164 numbers are in no numbering plan."""
+    if not number.startswith("+"):
+        return Kind("short_code" if number.isdecimal() else "alphanumeric", valid=True)
+    parsed = phonenumbers.parse(number)
+    return Kind(_TYPES[phonenumbers.number_type(parsed)], phonenumbers.is_valid_number(parsed))
+
+
 @lru_cache(maxsize=1_024)
 def parse_originator(text: str) -> Number:
     """Read a sender; raise ValueError where it is none.

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass
+from datetime import timedelta
 
 from flask import current_app
 
@@ -15,6 +16,7 @@ from .doorbell import Doorbell
 from .gateways.base import Gateway
 from .messaging import Messaging
 from .posting import Resolve, resolve
+from .subscriptions import Subscriptions
 from .webhook_dispatcher import WebhookDispatcher
 from .webhooks import Webhooks
 
@@ -31,6 +33,7 @@ class Runtime:
     keys: KeyRing
     messaging: Messaging
     conversations: Conversations
+    subscriptions: Subscriptions
     webhook_doorbell: Doorbell
     webhooks: Webhooks
 
@@ -92,6 +95,45 @@ class Runtime:
         self.database.close()
         self.doorbell.close()
         self.webhook_doorbell.close()
+
+
+def build_runtime(
+    settings: Settings, clock: Clock, gateway: Gateway, database: Database, doorbell: Doorbell
+) -> Runtime:
+    """Put the parts together."""
+    webhook_doorbell = Doorbell()
+    private_webhooks = gateway.sandbox if settings.webhook_private is None else settings.webhook_private
+    webhooks = Webhooks(database, clock, webhook_doorbell, private_allowed=private_webhooks)
+    conversations = Conversations(
+        database,
+        clock,
+        most_messages=settings.retain_messages,
+        longest=timedelta(days=settings.retain_days) if settings.retain_days is not None else None,
+    )
+    subscriptions = Subscriptions(database, clock, conversations)
+    messaging = Messaging(
+        database,
+        gateway,
+        clock,
+        webhooks,
+        subscriptions,
+        origin=settings.origin,
+        validity=settings.validity,
+        most_waiting=max(1, settings.threads // 2),
+    )
+    return Runtime(
+        settings=settings,
+        clock=clock,
+        database=database,
+        doorbell=doorbell,
+        gateway=gateway,
+        keys=KeyRing(database, clock),
+        messaging=messaging,
+        conversations=conversations,
+        subscriptions=subscriptions,
+        webhook_doorbell=webhook_doorbell,
+        webhooks=webhooks,
+    )
 
 
 def get_runtime() -> Runtime:

@@ -27,6 +27,8 @@ class Account(NamedTuple):
     name: str
     origin: str | None
     created_at: str
+    quota: int | None = None  # messages a day
+    rate_limit: int | None = None  # requests a minute
 
 
 class ApiKey(NamedTuple):
@@ -95,6 +97,7 @@ class Answer(NamedTuple):
     answer: str
 
 
+_ACCOUNT = ", ".join(Account._fields)
 _COLUMNS = ", ".join(Message._fields)
 _GET_MESSAGE = f"SELECT {_COLUMNS} FROM messages WHERE id = :id AND account_id = :account_id"
 
@@ -104,8 +107,7 @@ _GET_MESSAGE = f"SELECT {_COLUMNS} FROM messages WHERE id = :id AND account_id =
 def insert_account(connection: sqlite3.Connection, *, name: str, origin: str | None, now: str) -> Account:
     """Add an account; raise sqlite3.IntegrityError where there is one of that name."""
     row = connection.execute(
-        "INSERT INTO accounts (name, origin, created_at) VALUES (:name, :origin, :now)"
-        " RETURNING id, name, origin, created_at",
+        f"INSERT INTO accounts (name, origin, created_at) VALUES (:name, :origin, :now) RETURNING {_ACCOUNT}",
         {"name": name, "origin": origin, "now": now},
     ).fetchone()
     return Account._make(row)
@@ -113,18 +115,13 @@ def insert_account(connection: sqlite3.Connection, *, name: str, origin: str | N
 
 def get_account(connection: sqlite3.Connection, *, name: str) -> Account | None:
     """Return the account of that name."""
-    row = connection.execute(
-        "SELECT id, name, origin, created_at FROM accounts WHERE name = :name", {"name": name}
-    ).fetchone()
+    row = connection.execute(f"SELECT {_ACCOUNT} FROM accounts WHERE name = :name", {"name": name}).fetchone()
     return Account._make(row) if row else None
 
 
 def list_accounts(connection: sqlite3.Connection) -> list[Account]:
     """Return all accounts, oldest first."""
-    return [
-        Account._make(row)
-        for row in connection.execute("SELECT id, name, origin, created_at FROM accounts ORDER BY id")
-    ]
+    return [Account._make(row) for row in connection.execute(f"SELECT {_ACCOUNT} FROM accounts ORDER BY id")]
 
 
 def insert_key(connection: sqlite3.Connection, *, account_id: int, name: str, key_hash: str, now: str) -> int:
@@ -158,7 +155,7 @@ class KeyOwner(NamedTuple):
 def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> KeyOwner | None:
     """Return the account that a valid key belongs to."""
     row = connection.execute(
-        "SELECT k.id, k.used_at, a.id, a.name, a.origin, a.created_at"
+        "SELECT k.id, k.used_at, a.id, a.name, a.origin, a.created_at, a.quota, a.rate_limit"
         " FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
         " WHERE k.key_hash = :key_hash AND k.revoked_at IS NULL",
         {"key_hash": key_hash},
@@ -192,6 +189,44 @@ def revoke_key(connection: sqlite3.Connection, *, key_id: int, account_id: int |
         ).rowcount
         == 1
     )
+
+
+def set_account_limits(
+    connection: sqlite3.Connection, *, account_id: int, quota: int | None, rate_limit: int | None
+) -> None:
+    """Set how many messages a day and requests a minute an account has; None: any number."""
+    connection.execute(
+        "UPDATE accounts SET quota = :quota, rate_limit = :rate_limit WHERE id = :account_id",
+        {"account_id": account_id, "quota": quota, "rate_limit": rate_limit},
+    )
+
+
+def take_quota(connection: sqlite3.Connection, *, account_id: int, day: str, quota: int, wanted: int) -> int:
+    """Use up to `wanted` messages of an account's quota for a day; return how many there were."""
+    row = connection.execute(
+        "SELECT messages FROM quota_days WHERE account_id = :account_id AND day = :day",
+        {"account_id": account_id, "day": day},
+    ).fetchone()
+    used = row[0] if row else 0
+    taken = max(0, min(wanted, quota - used))
+    if taken:
+        connection.execute(
+            "INSERT INTO quota_days VALUES (:account_id, :day, :messages)"
+            " ON CONFLICT DO UPDATE SET day = :day, messages = :messages",
+            {"account_id": account_id, "day": day, "messages": used + taken},
+        )
+    return taken
+
+
+def take_request(connection: sqlite3.Connection, *, account_id: int, minute: int, limit: int) -> int | None:
+    """Count a request of an account in a minute; return how many there were, None where it is one too many."""
+    row = connection.execute(
+        "INSERT INTO rate_minutes VALUES (:account_id, :minute, 1) ON CONFLICT DO UPDATE SET"
+        " requests = CASE minute WHEN :minute THEN requests + 1 ELSE 1 END, minute = :minute"
+        " WHERE minute <> :minute OR requests < :limit RETURNING requests",
+        {"account_id": account_id, "minute": minute, "limit": limit},
+    ).fetchone()
+    return row[0] if row else None
 
 
 def set_account_origin(connection: sqlite3.Connection, *, account_id: int, origin: str | None) -> None:

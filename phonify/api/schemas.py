@@ -216,7 +216,14 @@ class ChangeSchema(ArgumentsSchema):
     send_at = _time()
 
 
-class ListSchema(ArgumentsSchema):
+class PagingSchema(ArgumentsSchema):
+    """Arguments of a list that has no criteria."""
+
+    offset = NumericArgument(_read_whole(0, MAX_OFFSET), invalid="invalid_offset", load_default=0)
+    limit = NumericArgument(_read_whole(1, MAX_LIMIT), invalid="invalid_limit", load_default=50)
+
+
+class ListSchema(PagingSchema):
     """Arguments of listing messages."""
 
     to = _number()
@@ -227,8 +234,6 @@ class ListSchema(ArgumentsSchema):
     q = _text()
     after = _message_id()
     before = _message_id()
-    offset = NumericArgument(_read_whole(0, MAX_OFFSET), invalid="invalid_offset", load_default=0)
-    limit = NumericArgument(_read_whole(1, MAX_LIMIT), invalid="invalid_limit", load_default=50)
     wait = NumericArgument(_read_wait, invalid="invalid_wait", load_default=0.0)
 
 
@@ -238,6 +243,15 @@ class InboundSchema(ArgumentsSchema):
     sender = _originator(required=True, data_key="from")
     to = _number(_own_number, required=True)
     body = _text(required=True)
+
+
+def read_msisdn(text: str) -> Number:
+    """Read the MSISDN in an address; raise InvalidRequest where it is none."""
+    try:
+        # A plus sign that was escaped the way a query has it, or not at all, is a space.
+        return parse_msisdn(f"+{text[1:]}" if text.startswith(" ") else text)
+    except ValueError as error:
+        raise InvalidRequest([Fault("invalid_msisdn", "msisdn")]) from error
 
 
 def describe_request(loaded: Mapping[str, Any]) -> list[Any]:

@@ -1,0 +1,38 @@
+"""The resource /v1/subscriptions: which phones an account may write to."""
+
+from typing import Any
+
+from flask import Blueprint
+
+from ..runtime import get_runtime
+from ..showing import dump_subscription
+from .arguments import read_arguments
+from .auth import current_account
+from .schemas import PagingSchema, load, read_msisdn
+
+bp = Blueprint("subscriptions", __name__, url_prefix="/v1/subscriptions")
+
+_PAGING = PagingSchema()
+
+
+@bp.get("")
+def list_subscriptions() -> dict[str, Any]:
+    """List the phones the account has exchanged messages with, then others that have opted out or in."""
+    paging = load(_PAGING, read_arguments())
+    found = get_runtime().subscriptions.find_all(current_account(), **paging)
+    return {"subscriptions": [dump_subscription(subscription) for subscription in found]}
+
+
+@bp.get("/<msisdn>")
+def get_subscription(msisdn: str) -> dict[str, Any]:
+    """Retrieve whether the account may write to a phone."""
+    number = read_msisdn(msisdn)
+    return {"subscription": dump_subscription(get_runtime().subscriptions.get(current_account(), number.number))}
+
+
+@bp.post("/<msisdn>/unsubscribe")
+def unsubscribe(msisdn: str) -> dict[str, Any]:
+    """Opt a phone out: messages to it are refused until it opts in again."""
+    number = read_msisdn(msisdn)
+    get_runtime().subscriptions.change(current_account(), number.number, subscribed=False, reason="api")
+    return {"result": "OK"}

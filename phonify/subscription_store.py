@@ -1,0 +1,128 @@
+"""The SQL of subscriptions: which phones an account may write to, and what it replies to keywords."""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+Reason = Literal["keyword", "api", "inbox", "command"]
+
+
+class SubscriptionRow(NamedTuple):
+    """A phone and whether an account may write to it."""
+
+    phone: str
+    subscribed: bool
+    changed_at: str | None  # None: it never opted out
+    reason: Reason | None
+
+
+class KeywordReplies(NamedTuple):
+    """What an account has set for keywords."""
+
+    stop_keywords: tuple[str, ...] = ()
+    stop_reply: str | None = None
+    start_reply: str | None = None
+    help_reply: str | None = None
+
+
+def get_subscription(connection: sqlite3.Connection, *, account_id: int, phone: str) -> SubscriptionRow:
+    """Return whether an account may write to a phone."""
+    row = connection.execute(
+        "SELECT phone, subscribed, changed_at, reason FROM subscriptions"
+        " WHERE account_id = :account_id AND phone = :phone",
+        {"account_id": account_id, "phone": phone},
+    ).fetchone()
+    return _subscription(row) if row else SubscriptionRow(phone, subscribed=True, changed_at=None, reason=None)
+
+
+def _subscription(row: tuple[str, int, str | None, Reason | None]) -> SubscriptionRow:
+    return SubscriptionRow(row[0], bool(row[1]), row[2], row[3])
+
+
+def put_subscription(
+    connection: sqlite3.Connection, *, account_id: int, phone: str, subscribed: bool, reason: Reason, now: str
+) -> bool:
+    """Opt a phone out, or in again; False where that changes nothing."""
+    if get_subscription(connection, account_id=account_id, phone=phone).subscribed == subscribed:
+        return False
+    connection.execute(
+        "INSERT INTO subscriptions (account_id, phone, subscribed, reason, changed_at)"
+        " VALUES (:account_id, :phone, :subscribed, :reason, :now)"
+        " ON CONFLICT DO UPDATE SET subscribed = :subscribed, reason = :reason, changed_at = :now",
+        {"account_id": account_id, "phone": phone, "subscribed": int(subscribed), "reason": reason, "now": now},
+    )
+    return True
+
+
+def list_accounts_with_opt_outs(connection: sqlite3.Connection) -> set[int]:
+    """Return the ids of the accounts that some phone has opted out of."""
+    rows = connection.execute(
+        "SELECT id FROM accounts WHERE EXISTS"
+        " (SELECT 1 FROM subscriptions WHERE account_id = accounts.id AND subscribed = 0)"
+    )
+    return {account_id for (account_id,) in rows}
+
+
+def list_opted_out(connection: sqlite3.Connection, *, account_id: int, phones: Iterable[str]) -> set[str]:
+    """Return those of the phones that have opted out."""
+    rows = connection.execute(
+        "SELECT s.phone FROM json_each(:phones) AS asked JOIN subscriptions AS s"
+        " ON s.account_id = :account_id AND s.phone = asked.value WHERE s.subscribed = 0",
+        {"account_id": account_id, "phones": json.dumps(list(phones))},
+    )
+    return {phone for (phone,) in rows}
+
+
+def list_phones(connection: sqlite3.Connection, *, account_id: int, offset: int, limit: int) -> list[SubscriptionRow]:
+    """Return the phones an account has exchanged messages with, by their latest message, the latest first."""
+    rows = connection.execute(
+        "SELECT c.phone, coalesce(s.subscribed, 1), s.changed_at, s.reason FROM"
+        " (SELECT phone, last_seq FROM conversations WHERE account_id = :account_id"
+        "  ORDER BY last_seq DESC LIMIT :limit OFFSET :offset) AS c LEFT JOIN subscriptions AS s"
+        " ON s.account_id = :account_id AND s.phone = c.phone ORDER BY c.last_seq DESC",
+        {"account_id": account_id, "offset": offset, "limit": limit},
+    )
+    return [_subscription(row) for row in rows]
+
+
+def list_subscriptions(
+    connection: sqlite3.Connection, *, account_id: int, offset: int, limit: int
+) -> list[SubscriptionRow]:
+    """Return what `list_phones` does, and after that other phones that have opted out or in."""
+    found = list_phones(connection, account_id=account_id, offset=offset, limit=limit)
+    if len(found) == limit:
+        return found
+    (known,) = connection.execute(
+        "SELECT count(*) FROM conversations WHERE account_id = :account_id", {"account_id": account_id}
+    ).fetchone()
+    rows = connection.execute(
+        "SELECT phone, subscribed, changed_at, reason FROM subscriptions AS s WHERE account_id = :account_id"
+        " AND NOT EXISTS (SELECT 1 FROM conversations AS c WHERE c.account_id = :account_id AND c.phone = s.phone)"
+        " ORDER BY phone LIMIT :limit OFFSET :offset",
+        {"account_id": account_id, "offset": max(0, offset - known), "limit": limit - len(found)},
+    )
+    return [*found, *(_subscription(row) for row in rows)]
+
+
+def get_replies(connection: sqlite3.Connection, *, account_id: int) -> KeywordReplies:
+    """Return what an account has set for keywords."""
+    row = connection.execute(
+        "SELECT stop_keywords, stop_reply, start_reply, help_reply FROM keyword_replies WHERE account_id = :account_id",
+        {"account_id": account_id},
+    ).fetchone()
+    return KeywordReplies(tuple(row[0].split("\n")) if row[0] else (), *row[1:]) if row else KeywordReplies()
+
+
+def put_replies(connection: sqlite3.Connection, *, account_id: int, replies: KeywordReplies) -> None:
+    """Set what an account has for keywords."""
+    connection.execute(
+        "INSERT INTO keyword_replies VALUES (:account_id, :stop_keywords, :stop_reply, :start_reply, :help_reply)"
+        " ON CONFLICT DO UPDATE SET stop_keywords = :stop_keywords, stop_reply = :stop_reply,"
+        " start_reply = :start_reply, help_reply = :help_reply",
+        {
+            "account_id": account_id,
+            **replies._asdict(),
+            "stop_keywords": "\n".join(replies.stop_keywords),
+        },
+    )
