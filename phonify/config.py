@@ -35,6 +35,7 @@ class Settings:
     gateway: str = "stub"
     workers: int = 2
     threads: int = 8
+    waiting: int = 64
     validity: timedelta = timedelta(hours=24)
     lease: timedelta = timedelta(seconds=30)
     grace: int = 30
@@ -151,6 +152,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "gateway": _read_choice(*GATEWAYS),
     "workers": _read_whole(1, 64),
     "threads": _read_whole(1, 256),
+    "waiting": _read_whole(1, 1_000),
     "validity": _read_seconds(1, 30 * 86_400),
     "lease": _read_seconds(1, 3_600),
     "grace": _read_whole(1, 600),

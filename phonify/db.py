@@ -309,7 +309,7 @@ class Database:
 
 
 class Watcher:
-    """Waits for commits, beginning with those after it was made. For one thread, in a `with`."""
+    """Tells of commits, beginning with those after it was made. For one thread at a time, to be closed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -322,6 +322,10 @@ class Watcher:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection back."""
         self._lent.__exit__(None, None, None)
 
     def wait(self, timeout: float) -> bool:
@@ -331,15 +335,18 @@ class Watcher:
         """
         end = time.monotonic() + timeout
         while not self._database.stopping:
-            now = self._look()
-            if now != self._seen:
-                self._seen = now
+            if self.changed():
                 return True
             remaining = end - time.monotonic()
             if remaining <= 0:
                 return False
             time.sleep(min(POLL_INTERVAL, remaining))
         return False
+
+    def changed(self) -> bool:
+        """Tell whether something was committed since the last call."""
+        before, self._seen = self._seen, self._look()
+        return self._seen != before
 
     def _look(self) -> int:
         try:

@@ -1,7 +1,5 @@
 """The rules of messaging: accept, receive, find, change, cancel; and where their transactions begin and end."""
 
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -9,9 +7,10 @@ from sqlite3 import Connection
 from typing import NamedTuple
 
 from . import store, webhook_store
+from .arrivals import Arrivals
 from .clock import Clock, format_time
 from .db import Database
-from .errors import Conflict, Fault, NotFound, Refused, TooManyWaiting
+from .errors import Conflict, Fault, NotFound, Refused
 from .gateways.base import Gateway, Rejected
 from .group_commit import atomic
 from .ids import generate_ids
@@ -83,7 +82,7 @@ class Messaging:
         self._subscriptions = subscriptions
         self._origin = origin
         self._validity = validity
-        self._waiting_places = threading.BoundedSemaphore(most_waiting)
+        self.arrivals = Arrivals(database, most_waiting=most_waiting)
 
     def accept(
         self,
@@ -301,34 +300,28 @@ class Messaging:
         return message
 
     def find_all(
-        self, account: Account, criteria: Criteria, *, offset: int = 0, limit: int = 50, wait: float = 0
+        self,
+        account: Account,
+        criteria: Criteria,
+        *,
+        offset: int = 0,
+        limit: int = 50,
+        wait: float = 0,
+        gone: Callable[[], bool] = lambda: False,
     ) -> list[Message]:
         """Return the messages that match, newest first.
 
-        Where none does, wait up to `wait` seconds until one is stored, by whichever process. Raises
-        TooManyWaiting where all places for that are taken.
+        Where none does, wait up to `wait` seconds until one is stored, by whichever process, or
+        `gone` says that nobody wants to know any more. Raises TooManyWaiting where all places for
+        that are taken.
         """
-        if wait <= 0:
+
+        def search() -> list[Message]:
             return self._list(account, criteria, offset, limit)
-        end = time.monotonic() + wait
-        with self._database.watch() as watcher:
-            # Looked at only after the watcher was made: what is stored between the two wakes it.
-            messages = self._list(account, criteria, offset, limit)
-            if messages:
-                return messages
-            if not self._waiting_places.acquire(blocking=False):
-                raise TooManyWaiting
-            try:
-                while not messages and watcher.wait(end - time.monotonic()):
-                    begun = time.monotonic()
-                    messages = self._list(account, criteria, offset, limit)
-                    if not messages:
-                        # However much others store, one who waits searches a tenth of the time.
-                        now = time.monotonic()
-                        time.sleep(max(0.0, min(10 * (now - begun), end - now, 1.0)))
-            finally:
-                self._waiting_places.release()
-        return messages
+
+        if wait <= 0:
+            return search()
+        return self.arrivals.wait(account.id, criteria, search, offset=offset, timeout=wait, gone=gone)
 
     def _list(self, account: Account, criteria: Criteria, offset: int, limit: int) -> list[Message]:
         with self._database.reading() as connection:

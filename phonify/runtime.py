@@ -119,7 +119,7 @@ def build_runtime(
         subscriptions,
         origin=settings.origin,
         validity=settings.validity,
-        most_waiting=max(1, settings.threads // 2),
+        most_waiting=settings.waiting,
     )
     return Runtime(
         settings=settings,

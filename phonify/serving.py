@@ -6,11 +6,14 @@ import logging
 import os
 import socket
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from datetime import timedelta
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from flask import Flask
@@ -68,6 +71,58 @@ class _Discarded:
         self.data += data
 
 
+class Threads(Executor):
+    """The threads of a worker: always so many that do not wait.
+
+    A thread that begins to wait is replaced by a new one, and ends with its request. More threads
+    for all would make requests that are busy slower.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._missing = count  # started when there is something to do
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._own = threading.local()
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """Have a thread call a function."""
+        future: Future[Any] = Future()
+
+        def job() -> None:
+            try:
+                result = function(*args, **kwargs)
+            except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        self._jobs.put(job)
+        if self._missing:
+            self._missing -= 1
+            self._start()
+        return future
+
+    def replace_current(self) -> None:
+        """Start a thread in place of the one that calls."""
+        self._own.replaced = True
+        self._start()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT002 - of Executor
+        """Let each thread end after what is queued."""
+        self._jobs.put(None)
+
+    def _start(self) -> None:
+        threading.Thread(target=self._work, name="requests", daemon=True).start()
+
+    def _work(self) -> None:
+        self._own.replaced = False
+        while not self._own.replaced:
+            job = self._jobs.get()
+            if job is None:
+                self._jobs.put(None)  # for the next thread
+                return
+            job()
+
+
 class Worker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's worker with threads; one of a server's workers delivers messages instead of serving.
 
@@ -88,10 +143,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if runtime is not None:
             runtime.stop()
 
+    def get_thread_pool(self) -> Threads:
+        """Return the threads that requests are handled in."""
+        return Threads(self.cfg.threads)
+
     def run(self) -> None:
         """Serve, or deliver."""
         gc.freeze()  # what is there by now stays: the collector need not look at it again and again
         if self.sockets:
+            runtime = self.runtime()
+            if runtime is not None:
+                runtime.messaging.arrivals.begun = self.tpool.replace_current
             super().run()
         else:
             self.deliver()
@@ -187,6 +249,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "bind": self._binds,
             "workers": settings.workers + 1,  # and one that delivers
             "threads": settings.threads,
+            "worker_connections": 1_000 + settings.waiting,
             "worker_class": Worker,
             "logger_class": AccessLogger,
             "accesslog": "-" if settings.access_log else None,

@@ -555,7 +555,7 @@ def test_an_idempotency_key_used_again_with_another_request_is_409_and_nothing_i
 
 
 def test_more_waiting_requests_than_places_are_429_with_retry_after(make_app: Callable[..., Flask]) -> None:
-    app = make_app(THREADS=2)  # one place to wait
+    app = make_app(WAITING=1)
     answers: queue.Queue[Any] = queue.Queue()
 
     def wait() -> None:

@@ -19,6 +19,7 @@ def test_without_any_variable_each_setting_has_its_default():
         gateway="stub",
         workers=2,
         threads=8,
+        waiting=64,
         validity=timedelta(hours=24),
         lease=timedelta(seconds=30),
         grace=30,
@@ -46,6 +47,8 @@ def test_without_any_variable_each_setting_has_its_default():
         ("WORKERS", "64", 64),
         ("THREADS", "1", 1),
         ("THREADS", "256", 256),
+        ("WAITING", "1", 1),
+        ("WAITING", "1000", 1_000),
         ("VALIDITY", "1", timedelta(seconds=1)),
         ("VALIDITY", "2592000", timedelta(days=30)),
         ("LEASE", "1", timedelta(seconds=1)),
@@ -99,6 +102,8 @@ HOST = "must be a host name or an address, such as 127.0.0.1, 0.0.0.0 or ::1"
         ("WORKERS", "65", f"{WHOLE} 1 to 64"),
         ("THREADS", "0", f"{WHOLE} 1 to 256"),
         ("THREADS", "257", f"{WHOLE} 1 to 256"),
+        ("WAITING", "0", f"{WHOLE} 1 to 1000"),
+        ("WAITING", "1001", f"{WHOLE} 1 to 1000"),
         ("VALIDITY", "0", f"{WHOLE} 1 to 2592000 (seconds)"),
         ("VALIDITY", "2592001", f"{WHOLE} 1 to 2592000 (seconds)"),
         ("VALIDITY", "1 day", f"{WHOLE} 1 to 2592000 (seconds)"),
@@ -136,7 +141,7 @@ def test_a_right_key_is_not_in_the_message_about_other_settings():
 
 def test_all_faults_are_told_together_in_the_order_of_the_settings():
     names = (
-        "LOG_LEVEL", "ACCESS_LOG", "GRACE", "LEASE", "VALIDITY", "THREADS",
+        "LOG_LEVEL", "ACCESS_LOG", "GRACE", "LEASE", "VALIDITY", "WAITING", "THREADS",
         "WORKERS", "GATEWAY", "ORIGIN", "API_KEY", "PORT", "HOST", "DATABASE",
     )  # fmt: skip
     with pytest.raises(ConfigError) as raised:

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from conftest import KEY, basic
 
+from phonify import serving
+
 TO = "+14560000000"
 LINE = re.compile(
     r'127\.0\.0\.1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ "(?P<method>\S+) (?P<address>.*)" (?P<status>\d{3}) \d+ [\d.]+ms'
@@ -361,6 +363,49 @@ def test_the_access_log_can_be_turned_off(start):
     server.call("GET", "/v1/messages")
     assert server.terminate() == 0
     assert '/v1/messages" ' not in server.output
+
+
+# Threads
+
+
+def test_a_thread_that_is_replaced_ends_with_its_request_and_its_place_is_taken():
+    threads = serving.Threads(1)
+    begun, ended = threading.Event(), threading.Event()
+
+    def wait() -> threading.Thread:
+        threads.replace_current()
+        begun.set()
+        assert ended.wait(20)
+        return threading.current_thread()
+
+    waits = threads.submit(wait)
+    assert begun.wait(20)
+    others = {threads.submit(threading.current_thread).result(20) for _ in range(3)}
+    ended.set()
+    replaced = waits.result(20)
+    replaced.join(20)
+    assert not replaced.is_alive()
+    assert len(others) == 1
+    assert others != {replaced}
+    assert {threads.submit(threading.current_thread).result(20)} == others
+    threads.shutdown()
+
+
+def test_what_a_request_raises_is_raised_where_its_result_is_asked_for():
+    threads = serving.Threads(1)
+    with pytest.raises(ZeroDivisionError):
+        threads.submit(lambda: 1 / 0).result(20)
+    assert threads.submit(pow, 2, 3).result(20) == 8
+    threads.shutdown()
+
+
+def test_at_the_end_each_thread_ends_after_what_is_queued():
+    threads = serving.Threads(3)
+    workers = [threads.submit(threading.current_thread) for _ in range(10)]
+    threads.shutdown()
+    for worker in workers:
+        worker.result(20).join(20)
+        assert not worker.result().is_alive()
 
 
 # The end

@@ -10,7 +10,7 @@ import pytest
 
 from phonify import store
 from phonify.db import Database
-from phonify.store import Answer, Attempt, Criteria, Message
+from phonify.store import Answer, Arrival, Attempt, Criteria, Message
 
 SCHEMA = (Path(__file__).parent.parent / "schema.sql").read_text(encoding="utf-8")
 NOW = "2026-01-31T09:30:00.000Z"
@@ -167,6 +167,17 @@ def test_a_message_in_a_state_that_can_not_be_is_refused_by_the_database(insert,
 
 
 # Paging
+
+
+def test_arrivals_are_what_came_after_an_id_of_all_accounts_oldest_first(connection, insert):
+    body = 'Gr\u00fc\u00dfe, "\\\n\U0001f600'
+    ids = insert(SENT, INBOUND._replace(account_id=2, body=body), FAILED, SENT)
+    assert store.list_arrivals(connection, after=ids[0], limit=2) == [
+        Arrival(ids[1], 2, "inbound", body, "+14560000000", "+15005550006", "sent"),
+        Arrival(ids[2], 1, "outbound", "Hello", "+15005550006", "+14560000000", "error"),
+    ]
+    assert [arrival.id for arrival in store.list_arrivals(connection, after="", limit=10)] == ids
+    assert store.list_arrivals(connection, after=ids[3], limit=10) == []
 
 
 @pytest.fixture(scope="module")

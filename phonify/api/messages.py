@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import socket
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
@@ -49,7 +51,9 @@ def list_messages() -> dict[str, Any]:
     for side in ("to", "origin", "phone"):
         if side in arguments:
             arguments[side] = arguments[side].number
-    messages = get_runtime().messaging.find_all(current_account(), Criteria(**arguments), **paging)
+    messages = get_runtime().messaging.find_all(
+        current_account(), Criteria(**arguments), **paging, gone=_watch_client()
+    )
     return {"messages": [dump_message(message) for message in messages]}
 
 
@@ -87,6 +91,23 @@ def render_accepted(accepted: Accepted) -> tuple[int, str]:
     if accepted.faults:
         members.append(f'"errors":{current_app.json.dumps([fault.to_dict() for fault in accepted.faults])}')
     return 402 if accepted.faults else 201, f"{{{','.join(members)}}}"
+
+
+def _watch_client() -> Callable[[], bool]:
+    """Return a function that tells from any thread whether the client has gone, where the server shows its socket."""
+    client = request.environ.get("gunicorn.socket") or request.environ.get("werkzeug.socket")
+    if type(client) is not socket.socket or client.gettimeout() is not None:  # TLS, or none that we know
+        return lambda: False
+
+    def is_gone() -> bool:
+        try:
+            return client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:  # it is there and silent
+            return False
+        except OSError:
+            return True
+
+    return is_gone
 
 
 def _answer(status: int, answer: str, *, ids: list[str]) -> Response:
