@@ -43,6 +43,7 @@ class Load(NamedTuple):
 
     per_second: float
     p99: float  # milliseconds
+    p50: float
 
 
 def free_port() -> int:
@@ -87,8 +88,11 @@ def load(url: str, connections: int, seconds: float, *, body: str | None = None)
     if "Non-2xx" in printed or "Socket errors" in printed:
         raise SystemExit(f"{url}: {printed}")
     per_second = float(re.search(r"Requests/sec:\s+([0-9.]+)", printed)[1])
-    value, unit = re.search(r"99%\s+([0-9.]+)(us|ms|s)", printed).groups()
-    return Load(per_second, float(value) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit])
+    p99, p50 = (
+        float(value) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
+        for value, unit in (re.search(rf"{share}%\s+([0-9.]+)(us|ms|s)", printed).groups() for share in (99, 50))
+    )
+    return Load(per_second, p99, p50)
 
 
 def call(url: str, body: dict[str, object] | None = None) -> dict:

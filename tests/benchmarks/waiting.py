@@ -1,0 +1,138 @@
+"""Requests that wait, beside load: `.venv/bin/python tests/benchmarks/waiting.py` prints one table.
+
+Needs wrk, as run.py does. One server is loaded in turns with nobody waiting and with 50 requests
+that wait, each for a number of its own; then messages to these numbers are sent, on the idle
+server and beside the load, and what is measured is the time from the 201 to the answer of the
+request that waited.
+"""
+
+import argparse
+import http.client
+import json
+import queue
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from run import AUTHORIZATION, KEY, Load, call, free_port, load, serving, wait_until_delivered
+
+ONE = json.dumps({"to": "+14560000000", "body": "Your code is 123456"})
+
+
+class Waiting:
+    """Requests that wait for a number each, and again as soon as they are answered."""
+
+    def __init__(self, port: int, count: int) -> None:
+        self.numbers = [f"+1456111{number:04}" for number in range(count)]
+        self.answered: queue.Queue[tuple[str, float]] = queue.Queue()  # message id, when
+        self._port = port
+        self._ended = False
+        self._threads = [threading.Thread(target=self._wait, args=(number,)) for number in self.numbers]
+
+    def _wait(self, number: str) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        after = call(f"http://127.0.0.1:{self._port}/v1/messages?limit=1")["messages"][0]["id"]
+        while not self._ended:
+            path = f"/v1/messages?to=%2B{number[1:]}&wait=30&after={after}"
+            connection.request("GET", path, headers={"Authorization": AUTHORIZATION})
+            response = connection.getresponse()
+            data = response.read()
+            now = time.perf_counter()
+            if response.status != 200:
+                raise SystemExit(f"a waiting request was answered with {response.status}: {data!r}")
+            for message in json.loads(data)["messages"]:
+                self.answered.put((message["id"], now))
+                after = message["id"]
+        connection.close()
+
+    @contextmanager
+    def all(self) -> Iterator[None]:
+        """Have them wait until the block ends."""
+        for thread in self._threads:
+            thread.start()
+        time.sleep(1)
+        try:
+            yield
+        finally:
+            self._ended = True
+            for number in self.numbers:
+                call(f"http://127.0.0.1:{self._port}/v1/messages", {"to": number, "body": "The end"})
+            for thread in self._threads:
+                thread.join()
+
+    def measure(self, times: int) -> list[float]:
+        """Send to one number after the other; return the milliseconds from each 201 to the answer."""
+        taken = []
+        for count in range(times):
+            body = {"to": self.numbers[count % len(self.numbers)], "body": "Hello"}
+            sent = call(f"http://127.0.0.1:{self._port}/v1/messages", body)["message"]["id"]
+            stored = time.perf_counter()
+            message_id, answered = self.answered.get(timeout=60)
+            if message_id != sent:
+                raise SystemExit(f"{message_id} was answered where {sent} was waited for")
+            taken.append((answered - stored) * 1000)
+            time.sleep(0.01)
+        return taken
+
+
+def describe(taken: Sequence[float]) -> str:
+    """Return median and 99th percentile of milliseconds."""
+    return f"p50 {statistics.median(taken):.1f} ms, p99 {statistics.quantiles(taken, n=100)[98]:.1f} ms"
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--waiting", type=int, default=50)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        phonify = f"http://127.0.0.1:{port}"
+        environ = {
+            "PHONIFY_DATABASE": f"{folder}/phonify.db",
+            "PHONIFY_PORT": str(port),
+            "PHONIFY_API_KEY": KEY,
+        }
+        command = [sys.executable, "-W", "ignore", "app.py"]
+        with serving(command, f"{phonify}/v1/messages", environ, Path(folder, "server.log")):
+            call(f"{phonify}/v1/messages", json.loads(ONE))
+            for connections in (16, 64):
+                compare(phonify, port, connections, options)
+
+            waiting = Waiting(port, options.waiting)
+            with waiting.all():
+                print(f"{'201 to answer, idle':<34} {describe(waiting.measure(200))}", flush=True)
+                loads = threading.Thread(target=load, args=(f"{phonify}/v1/messages", 16, 15), kwargs={"body": ONE})
+                loads.start()
+                time.sleep(1)
+                taken = []
+                while loads.is_alive():
+                    taken += waiting.measure(10)
+                print(f"{'201 to answer, beside 16 senders':<34} {describe(taken)} ({len(taken)} of them)", flush=True)
+
+
+def compare(phonify: str, port: int, connections: int, options: argparse.Namespace) -> None:
+    """Load the server in turns with nobody waiting and with many, and print both."""
+    seen: dict[int, list[Load]] = {0: [], options.waiting: []}
+    for _ in range(options.rounds):
+        for count, loads in seen.items():
+            with Waiting(port, count).all():
+                loads.append(load(f"{phonify}/v1/messages", connections, options.seconds, body=ONE))
+            wait_until_delivered(phonify)
+    for count, loads in seen.items():
+        per_second, p99, p50 = (statistics.median(column) for column in zip(*loads, strict=True))
+        name = f"POST, {connections} connections, {count} wait"
+        print(f"{name:<34} {per_second:.0f}/s, p50 {p50:.1f} ms, p99 {p99:.1f} ms", flush=True)
+    ratio = statistics.median(b.per_second / a.per_second for a, b in zip(seen[0], seen[options.waiting], strict=True))
+    print(f"{'  of the rate, median of rounds':<34} {ratio:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
