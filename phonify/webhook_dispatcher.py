@@ -28,8 +28,11 @@ logger = logging.getLogger(__name__)
 RETRIES = (5, 30, 120, 300, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 36_000)
 JITTER = 0.1
 LEASE = timedelta(seconds=60)  # at least; a post takes 10 seconds and what it takes to resolve the name
-PLACES = 4  # posts under way for one account
-ALL_PLACES = 64
+# Posts under way: for one account, and in all. One whose receiver did not answer quickly the last time has
+# a single place, and none of the last ones: however many are down or slow, the others find a place at once.
+PLACES, ALL_PLACES = 4, 64
+PLACES_IF_SLOW, ALL_PLACES_IF_SLOW = 1, 48
+QUICK = 2_000  # milliseconds
 GATHER = 0.01  # seconds in which more posts may end, to be recorded together
 AFTER_FAULT = 1.0  # seconds to wait where the database can't be used
 
@@ -52,6 +55,11 @@ class _Finished(NamedTuple):
     def delivered(self) -> bool:
         """Whether the receiver has taken it."""
         return self.attempt.status is not None and 200 <= self.attempt.status < 300
+
+    @property
+    def quick(self) -> bool:
+        """Whether the receiver answered soon, whatever it said."""
+        return self.attempt.status is not None and self.attempt.took_ms < QUICK
 
 
 class WebhookDispatcher:
@@ -78,7 +86,7 @@ class WebhookDispatcher:
         self._private_allowed = private_allowed
         self._resolve = resolve
         self._under_way: Counter[int] = Counter()  # by account
-        self._answering: set[int] = set()  # accounts whose receiver answered the last time
+        self._quick: set[int] = set()  # accounts whose receiver answered quickly the last time
         self._finished: deque[_Finished] = deque()  # filled by the threads that post
         self._unrecorded: list[_Finished] = []
 
@@ -136,10 +144,11 @@ class WebhookDispatcher:
             return self._longest_nap
         return min((parse_time(waiting[0]) - self._clock.now()).total_seconds(), self._longest_nap)
 
-    def _free_places(self, account_id: int) -> int:
-        # One that has not answered gets a single place: many that hang do not take all there are.
-        places = PLACES if account_id in self._answering else 1
-        return max(0, min(places - self._under_way[account_id], ALL_PLACES - self._under_way.total()))
+    def _free_places(self, account_id: int, leased: int = 0) -> int:
+        """Return how many more posts may be under way for an account, beside those that are just being leased."""
+        quick = account_id in self._quick
+        places, all_places = (PLACES, ALL_PLACES) if quick else (PLACES_IF_SLOW, ALL_PLACES_IF_SLOW)
+        return max(0, min(places - self._under_way[account_id], all_places - self._under_way.total() - leased))
 
     def _record_and_lease(self) -> list[_Leased]:
         """Record the posts that have ended and take up what is due, in one transaction, if there is anything."""
@@ -147,7 +156,7 @@ class WebhookDispatcher:
             finished = self._finished.popleft()
             account_id = finished.delivery.account_id
             self._under_way[account_id] -= 1
-            (self._answering.discard if finished.attempt.status is None else self._answering.add)(account_id)
+            (self._quick.add if finished.quick else self._quick.discard)(account_id)
             self._unrecorded.append(finished)
         if not self._unrecorded and (self._database.stopping or self._seconds_to_next() > 0):
             return []
@@ -166,7 +175,7 @@ class WebhookDispatcher:
         now, until = format_time(clock_now), format_time(clock_now + self._lease)
         leased: list[_Leased] = []
         for account_id, url, secret, due_at in webhook_store.list_due_accounts(connection):
-            free = min(self._free_places(account_id), ALL_PLACES - self._under_way.total() - len(leased))
+            free = self._free_places(account_id, len(leased))
             if due_at is not None and due_at <= now and free > 0:
                 leased += [
                     _Leased(delivery, url, secret)
@@ -210,9 +219,11 @@ class WebhookDispatcher:
             logger.exception("webhook %s: posting failed in an unexpected way, attempt %d", *_name(delivery))
             error = "an unexpected error, which has been logged"
         took_ms = round((self._clock.monotonic() - begun) * 1000)
-        logger.info("webhook %s, attempt %d: %s", *_name(delivery), error or status)
         attempt = WebhookAttempt(delivery.attempts, format_time(at), took_ms, status, answer, error)
-        self._finished.append(_Finished(delivery, attempt))
+        finished = _Finished(delivery, attempt)
+        level = logging.DEBUG if finished.delivered else logging.INFO
+        logger.log(level, "webhook %s, attempt %d: %s", *_name(delivery), error or status)
+        self._finished.append(finished)
         self._doorbell.ring()
 
     def _send(self, delivery: DeliveryRow, url: str, secret: str, at: datetime) -> tuple[int, str]:
