@@ -84,7 +84,7 @@ _TABLE = (
     (
         "invalid_webhook_url",
         Kind.INVALID,
-        "This URL can't be posted to; give https:// or http:// and a public host, without user name and password.",
+        "This URL can't be posted to; give https:// or http:// and an allowed host, without user name and password.",
     ),
     # Authentication.
     (
