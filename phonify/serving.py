@@ -20,13 +20,13 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
-from gunicorn.workers.gthread import ThreadWorker
 
 from . import accounts
 from .access_log import escape_controls, mask_keys
 from .api.error_handlers import fault_for_status
 from .config import ConfigError, Settings
 from .errors import StoreUnavailable
+from .gathering import GatheringWorker
 from .runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ class Threads(Executor):
             job()
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
+class Worker(GatheringWorker):
     """gunicorn's worker with threads; one of a server's workers delivers messages instead of serving.
 
     That one being a process of its own, delivery does not compete with requests for the interpreter

@@ -1,0 +1,129 @@
+"""A gunicorn worker in which slow clients cost no thread: a request is handed to one once it is there.
+
+The bytes that have arrived are only looked at; they stay with the kernel, which tells when there
+are more than so many (SO_RCVLOWAT). A request that is not complete in time is answered with 408.
+"""
+
+import json
+import re
+import selectors
+import socket
+import time
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from .errors import Fault
+
+REQUEST_TIME = 10.0  # seconds that a client has for sending a request, from its first byte
+# A request that is longer than this is begun with: the kernel does not hold any number of bytes.
+MOST_HELD = 96 * 1024
+STOP_TIME = 2.0  # seconds that it still has when the server stops
+_HEAD_END = b"\r\n\r\n"
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,12})[ \t]*(?=\r\n|$)")
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked")
+_EXPECT = re.compile(rb"\r\nexpect:")
+
+
+_BODY = json.dumps({"errors": [Fault("request_timeout").to_dict()]}).encode()
+_TOO_SLOW = (
+    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+)
+
+
+def count_missing(data: bytes) -> int:
+    """Return how many bytes a request lacks at least, of which these have arrived; 0 where it can be begun with.
+
+    Only what decides about the length is looked at: whether it is HTTP, gunicorn says.
+    """
+    if len(data) >= MOST_HELD:
+        return 0
+    end = data.find(_HEAD_END)
+    if end < 0:
+        return 1
+    head, body = data[:end].lower(), len(data) - end - len(_HEAD_END)
+    if _EXPECT.search(head):  # the client waits to be told to go on
+        return 0
+    if _CHUNKED.search(head):
+        return 0 if data.endswith(b"0\r\n\r\n") else 1
+    length = _CONTENT_LENGTH.search(head)
+    return max(0, min(int(length[1]), MOST_HELD - end - len(_HEAD_END)) - body) if length else 0
+
+
+class _Arriving:
+    """A request that is on its way."""
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+        self.arrived = 0  # bytes
+
+
+class GatheringWorker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's worker with threads, which wait for no client."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._arriving: dict[TConn, _Arriving] = {}
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Hand a connection to a thread as soon as its request is there."""
+        if self.cfg.is_ssl or (conn.parser is not None and conn.parser.unreader.buf.getvalue()):
+            super().enqueue_req(conn)  # what has arrived can't be looked at, or has been read already
+            return
+        arriving = self._arriving.get(conn)
+        try:
+            data = conn.sock.recv(MOST_HELD, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            ended = not data or (arriving is not None and len(data) == arriving.arrived)
+        except BlockingIOError:
+            data, ended = b"", False
+        except OSError:
+            data, ended = b"", True
+        missing = count_missing(data)
+        if missing == 0 or (ended and data):
+            self._hand_over(conn)
+        elif ended:
+            self._give_up(conn)
+        else:
+            self._wait(conn, len(data), missing)
+
+    def _wait(self, conn: TConn, arrived: int, missing: int) -> None:
+        """Have the kernel tell when so many more bytes have arrived."""
+        now = time.monotonic()
+        arriving = self._arriving.setdefault(conn, _Arriving(now + self.cfg.keepalive))
+        if arrived and not arriving.arrived:
+            arriving.deadline = now + REQUEST_TIME
+        arriving.arrived = arrived
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, arrived + missing)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._go_on, conn))
+
+    def _go_on(self, conn: TConn, client: socket.socket) -> None:
+        self.poller.unregister(client)
+        self.enqueue_req(conn)
+
+    def _hand_over(self, conn: TConn) -> None:
+        if self._arriving.pop(conn, None) is not None:
+            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        conn.data_ready = True
+        super().enqueue_req(conn)
+
+    def _give_up(self, conn: TConn) -> None:
+        self._arriving.pop(conn, None)
+        self.nr_conns -= 1
+        conn.close()
+
+    def murder_pending(self) -> None:
+        """Close connections whose requests have not come in time, with an answer where one has begun."""
+        super().murder_pending()
+        now = time.monotonic()
+        for conn, arriving in list(self._arriving.items()):
+            if not self.alive:
+                arriving.deadline = min(arriving.deadline, now + STOP_TIME)
+            if arriving.deadline < now:
+                self.poller.unregister(conn.sock)
+                if arriving.arrived:
+                    with suppress(OSError):
+                        conn.sock.send(_TOO_SLOW, socket.MSG_DONTWAIT)
+                self._give_up(conn)

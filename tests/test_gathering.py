@@ -1,0 +1,131 @@
+"""Slow clients cost no thread: requests are handed over once they are there, and given up when they are late."""
+
+import json
+import socket
+import time
+from contextlib import closing, suppress
+
+import pytest
+
+from phonify.gathering import MOST_HELD, count_missing
+
+HEAD = b"POST /v1/messages HTTP/1.1\r\nHost: x\r\n"
+BODY = b'{"to": "+14560000000", "body": "Hello"}'
+REQUEST = HEAD + (
+    b"Authorization: Basic dGVzdC1rZXk6\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+    + BODY
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "missing"),
+    [
+        (b"", 1),
+        (b"GET / HTTP/1.1\r\n", 1),
+        (b"GET / HTTP/1.1\r\n\r\n", 0),
+        (HEAD + b"Content-Length: 10\r\n\r\n", 10),
+        (HEAD + b"Content-Length: 10\r\n\r\n12345", 5),
+        (HEAD + b"CONTENT-LENGTH:   10  \r\n\r\n1234567890", 0),
+        (HEAD + b"content-length: 3\r\n\r\n1234567", 0),  # the next request begins
+        (HEAD + b"Content-Length: 10\r\nExpect: 100-continue\r\n\r\n", 0),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", 1),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 0),
+        (HEAD + b"X-Content-Length: 10\r\n\r\n", 0),
+        (HEAD + b"Content-Length: ten\r\n\r\n", 0),  # gunicorn says what is wrong with it
+        (b"x" * MOST_HELD, 0),
+    ],
+)
+def test_what_a_request_lacks_is_told_from_what_has_arrived(data: bytes, missing: int) -> None:
+    assert count_missing(data) == missing
+
+
+def test_of_a_request_that_is_too_long_to_be_held_a_beginning_is_waited_for() -> None:
+    head = HEAD + b"Content-Length: 999999999\r\n\r\n"
+    assert count_missing(head) == MOST_HELD - len(head)
+
+
+def connect(port: int) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", port), timeout=20)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return client
+
+
+def read_answer(client: socket.socket) -> tuple[int, dict]:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += client.recv(65_536)
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(
+        next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")).split(b":")[1]
+    )
+    while len(body) < length:
+        body += client.recv(65_536)
+    return int(head.split()[1]), json.loads(body)
+
+
+def test_a_request_that_comes_byte_by_byte_is_answered(start) -> None:
+    server = start(WORKERS="1")
+    with closing(connect(server.port)) as client:
+        for position in range(len(REQUEST)):
+            client.sendall(REQUEST[position : position + 1])
+        assert read_answer(client)[0] == 201
+
+
+def test_a_connection_is_used_for_several_requests_however_they_are_cut(start) -> None:
+    server = start(WORKERS="1")
+    twice = REQUEST * 2
+    with closing(connect(server.port)) as client:
+        for cut in (10, len(HEAD) + 5, len(REQUEST) - 1):
+            client.sendall(REQUEST[:cut])
+            time.sleep(0.02)  # so that the two halves arrive apart
+            client.sendall(REQUEST[cut:])
+            assert read_answer(client)[0] == 201
+        client.sendall(twice)
+        answers = b""
+        while answers.count(b"HTTP/1.1 201") < 2:
+            answers += client.recv(65_536)
+
+
+def test_a_client_that_sends_half_a_request_and_ends_is_answered_or_left(start) -> None:
+    server = start(WORKERS="1")
+    with closing(connect(server.port)) as client:
+        client.sendall(REQUEST[:-5])
+        client.shutdown(socket.SHUT_WR)
+        with suppress(OSError):
+            assert b"201" not in client.recv(65_536)[:20]
+    assert server.call("GET", "/v1/messages") == (200, {"messages": []})
+
+
+def test_two_hundred_slow_clients_keep_nobody_waiting(start) -> None:
+    server = start(WORKERS="2", THREADS="2")
+    slow = [connect(server.port) for _ in range(200)]
+    try:
+        for client in slow:
+            client.sendall(REQUEST[:40])
+        assert [server.call("GET", "/v1/messages?limit=1")[0] for _ in range(50)] == [200] * 50
+        for client in slow:
+            client.sendall(REQUEST[40:])
+        assert [read_answer(client)[0] for client in slow] == [201] * 200
+    finally:
+        for client in slow:
+            client.close()
+
+
+def test_a_request_that_is_late_is_answered_with_408(start) -> None:
+    server = start(WORKERS="1")
+    with closing(connect(server.port)) as client:
+        client.sendall(REQUEST[:40])
+        status, answer = read_answer(client)
+    assert status == 408
+    assert answer["errors"][0]["type"] == "request_timeout"
+
+
+def test_a_stop_does_not_wait_for_requests_that_never_come(start) -> None:
+    server = start(WORKERS="1", GRACE="30")
+    assert server.call("GET", "/v1/messages")[0] == 200
+    with closing(connect(server.port)) as silent, closing(connect(server.port)) as half:
+        half.sendall(REQUEST[:40])
+        begun = time.monotonic()
+        assert server.terminate() == 0
+        assert time.monotonic() - begun < 15
+        assert silent.recv(1) == b""
