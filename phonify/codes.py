@@ -114,10 +114,19 @@ class OriginBoundCode(NamedTuple):
 
 def find_origin_bound_code(text: str) -> OriginBoundCode | None:
     """Read the last line, `@example.com #123456`, as the WICG format has it; trailing text is ignored."""
-    last_line = max(text.rfind("\n"), text.rfind("\r")) + 1
-    if match := _LAST_LINE.match(text, last_line):
+    if match := _LAST_LINE.match(text, _find_last_line(text)):
         return OriginBoundCode(match[1], match[2], match.start(2), match.end(2))
     return None
+
+
+def find_bound_line(text: str) -> str | None:
+    """Return the last line where it begins as an origin-bound code does, whether or not it is a valid one."""
+    line = text[_find_last_line(text) :]
+    return line if line.startswith("@") else None
+
+
+def _find_last_line(text: str) -> int:
+    return max(text.rfind("\n"), text.rfind("\r")) + 1
 
 
 def find_code(text: str) -> Code | None:

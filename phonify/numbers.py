@@ -59,7 +59,10 @@ class Kind(NamedTuple):
     valid: bool  # whether it is in a range that is in use
 
 
-_TYPES = {value: name.lower() for name, value in vars(phonenumbers.PhoneNumberType).items() if isinstance(value, int)}
+_TYPES: dict[int, str] = {
+    value: name.lower() for name, value in vars(phonenumbers.PhoneNumberType).items() if isinstance(value, int)
+}
+NUMBER_TYPES = (*sorted(_TYPES.values()), "short_code", "alphanumeric")
 
 
 def classify_number(number: str) -> Kind:

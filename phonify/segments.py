@@ -8,6 +8,8 @@ UCS-2: 70 units of UTF-16, or 67 a segment; a surrogate pair is never cut in two
 import unicodedata
 from typing import Literal, NamedTuple
 
+from .codes import OriginBoundCode, find_bound_line, find_origin_bound_code
+
 Encoding = Literal["gsm7", "ucs2"]
 
 # TS 23.038 section 6.2.1 (without the escape) and section 6.2.1.1.
@@ -62,6 +64,8 @@ class TextCheck(NamedTuple):
     single: int  # how many units a text of one SMS may have
     segments: list[str]
     wide: list[WideCharacter]
+    bound_code: OriginBoundCode | None  # in the last line
+    bound_line: str | None  # the last line, where it begins as one with a code bound to a web site
 
 
 def choose_encoding(text: str) -> Encoding:
@@ -85,7 +89,20 @@ def check_text(text: str) -> TextCheck:
         for position, character in enumerate(text)
         if character not in _GSM7
     ]
-    return TextCheck(encoding, sum(_sizes(text, encoding)), _LIMITS[encoding][0], segments, wide)
+    return TextCheck(
+        encoding,
+        count_units(text, encoding),
+        _LIMITS[encoding][0],
+        segments,
+        wide,
+        find_origin_bound_code(text),
+        find_bound_line(text),
+    )
+
+
+def count_units(text: str, encoding: Encoding) -> int:
+    """Return how many septets, or units of UTF-16, a text takes."""
+    return sum(_sizes(text, encoding))
 
 
 def _name(character: str) -> str:

@@ -1,10 +1,11 @@
 """What requests must look like, as marshmallow schemas; how messages are shown is in `showing.py`.
 
-The messages of a ValidationError are error types of `errors.py`.
+The messages of a ValidationError are error types of `errors.py`. What an argument's `form` says of it
+goes into the API's description.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,32 @@ MAX_RECIPIENTS = 1_000
 MAX_LIMIT = 1_000
 MAX_OFFSET = 2**31 - 1
 MAX_WAIT = 30  # seconds
+
+# JSON Schema. The formats are our own: which of the numbers of a pattern there are, no pattern can say.
+_TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_BODY, "pattern": "^[^\\u0000]*$"}
+MSISDN = {"type": "string", "format": "msisdn", "pattern": r"^\+[1-9][0-9]{1,14}$", "examples": ["+14560000000"]}
+_ORIGINATOR = {
+    "type": "string",
+    "format": "originator",
+    "pattern": r"^(\+[1-9][0-9]{1,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9 ]{0,9}[A-Za-z0-9])?)$",
+    "examples": ["+15005550006"],
+}
+_OWN_NUMBER = {
+    "type": "string",
+    "format": "own-number",
+    "pattern": r"^(\+[1-9][0-9]{1,14}|[0-9]{3,8})$",
+    "examples": ["+15005550006"],
+}
+MESSAGE_ID = {"type": "string", "format": "message-id", "examples": ["019c1353-98c0-7000-8000-5c0ffee00001"]}
+_TIME = {"type": "string", "format": "date-time", "examples": ["2026-01-31T18:00:00Z"]}
+_IDEMPOTENCY_KEY = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 255,
+    "pattern": "^[ -~]*$",
+    "description": "Makes it safe to send the request again: within 24 hours it gives the first answer again.",
+    "examples": ["order-1042"],
+}
 
 
 def load(schema: Schema, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,14 +123,31 @@ def _read_idempotency_key(text: str) -> str:
 
 
 class Argument(fields.Field[Any]):
-    """One argument: a string that `read` turns into its value or raises ValueError."""
+    """One argument: a string that `read` turns into its value or raises ValueError.
+
+    `form` is JSON Schema; `further` are the error types that `read` raises beside `invalid`.
+    """
 
     default_error_messages = {"required": "missing_argument"}  # noqa: RUF012 - marshmallow's own interface
 
-    def __init__(self, read: Callable[[str], Any], *, invalid: str, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(
+        self,
+        read: Callable[[str], Any],
+        *,
+        invalid: str,
+        form: Mapping[str, Any],
+        further: Sequence[str] = (),
+        **options: Any,
+    ) -> None:
+        super().__init__(metadata=form, **options)
         self.read = read
         self.invalid = invalid
+        self.further = further
+
+    def list_error_types(self) -> list[str]:
+        """Return what may be wrong with it."""
+        missing = ["missing_argument"] if self.required else []
+        return [*missing, "repeated_argument", self.invalid, *self.further]
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> Any:
         if isinstance(value, list):
@@ -137,9 +181,19 @@ class NumericArgument(Argument):
 class RecipientsArgument(Argument):
     """One MSISDN or a list of them; loaded as a list of Recipient."""
 
-    def __init__(self, *, most: int, **options: Any) -> None:
-        super().__init__(parse_msisdn, invalid="invalid_msisdn", **options)
+    def __init__(self, *, most: int, description: str, **options: Any) -> None:
+        several = {"type": "array", "items": MSISDN, "minItems": 1, "maxItems": most}
+        form = {"anyOf": [MSISDN, several], "description": description}
+        super().__init__(parse_msisdn, invalid="invalid_msisdn", form=form, **options)
         self.most = most
+
+    def list_error_types(self) -> list[str]:
+        """Return what may be wrong with it."""
+        return ["missing_argument", self._too_many, self.invalid]
+
+    @property
+    def _too_many(self) -> str:
+        return "too_many_recipients" if self.most > 1 else "repeated_argument"
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> list[Recipient]:
         if not isinstance(value, list):
@@ -147,7 +201,7 @@ class RecipientsArgument(Argument):
         if not value:
             raise ValidationError("missing_argument")
         if len(value) > self.most:
-            raise ValidationError("too_many_recipients" if self.most > 1 else "repeated_argument")
+            raise ValidationError(self._too_many)
         recipients, faults = [], {}
         for index, one in enumerate(value):
             try:
@@ -159,12 +213,14 @@ class RecipientsArgument(Argument):
         return recipients
 
 
-def _text(**options: Any) -> Argument:
-    return Argument(read_text, invalid="invalid_text", **options)
+def _text(description: str, **options: Any) -> Argument:
+    form = {**_TEXT, "description": description}
+    return Argument(read_text, invalid="invalid_text", form=form, further=("empty_text", "text_too_long"), **options)
 
 
-def _originator(**options: Any) -> Argument:
-    return Argument(parse_originator, invalid="invalid_originator", **options)
+def _originator(description: str, **options: Any) -> Argument:
+    form = {**_ORIGINATOR, "description": description}
+    return Argument(parse_originator, invalid="invalid_originator", form=form, **options)
 
 
 def _own_number(text: str) -> Number:
@@ -175,16 +231,23 @@ def _own_number(text: str) -> Number:
     return number
 
 
-def _number(read: Callable[[str], Number] = parse_originator, **options: Any) -> Argument:
-    return Argument(read, invalid="invalid_msisdn", **options)
+def _phone(description: str) -> Argument:
+    form = {**_ORIGINATOR, "description": description}
+    return Argument(parse_originator, invalid="invalid_msisdn", form=form)
 
 
-def _time(**options: Any) -> Argument:
-    return Argument(parse_time, invalid="invalid_time", **options)
+def _time(description: str) -> Argument:
+    return Argument(parse_time, invalid="invalid_time", form={**_TIME, "description": description})
 
 
-def _message_id(**options: Any) -> Argument:
-    return Argument(_read_message_id, invalid="invalid_message_id", **options)
+def _message_id(description: str) -> Argument:
+    form = {**MESSAGE_ID, "description": description}
+    return Argument(_read_message_id, invalid="invalid_message_id", form=form)
+
+
+def _choice(*choices: str, invalid: str, description: str) -> Argument:
+    form = {"type": "string", "enum": list(choices), "description": description}
+    return Argument(_read_choice(*choices), invalid=invalid, form=form)
 
 
 class ArgumentsSchema(Schema):
@@ -199,50 +262,95 @@ class ArgumentsSchema(Schema):
 class SendSchema(ArgumentsSchema):
     """Arguments of sending a message."""
 
-    recipients = RecipientsArgument(most=MAX_RECIPIENTS, required=True, data_key="to")
-    body = _text(required=True)
-    origin = _originator()
-    send_at = _time()
+    recipients = RecipientsArgument(
+        most=MAX_RECIPIENTS,
+        required=True,
+        data_key="to",
+        description="One number in E.164 with the plus sign, or up to 1,000: an array, repeated fields or `to[]`.",
+    )
+    body = _text("The text: 1 to 160 characters (Unicode code points), no NUL.", required=True)
+    origin = _originator(
+        "The sender: a number in E.164, a short code of 3 to 8 digits, or up to 11 letters, digits and spaces with"
+        " at least one letter. Default: the account's."
+    )
+    send_at = _time("When to send it: ISO 8601 with a time zone. A time that has passed means now.")
     idempotency_key = Argument(
-        _read_idempotency_key, invalid="invalid_idempotency_key", data_key="Idempotency-Key", allow_none=True
+        _read_idempotency_key,
+        invalid="invalid_idempotency_key",
+        form=_IDEMPOTENCY_KEY,
+        data_key="Idempotency-Key",
+        allow_none=True,
     )
 
 
 class ChangeSchema(ArgumentsSchema):
     """Arguments of changing a message that waits for its time."""
 
-    to = RecipientsArgument(most=1)
-    body = _text()
-    send_at = _time()
+    to = RecipientsArgument(most=1, description="Another number.")
+    body = _text("Another text: 1 to 160 characters.")
+    send_at = _time("Another time. One that has passed means now.")
 
 
 class PagingSchema(ArgumentsSchema):
     """Arguments of a list that has no criteria."""
 
-    offset = NumericArgument(_read_whole(0, MAX_OFFSET), invalid="invalid_offset", load_default=0)
-    limit = NumericArgument(_read_whole(1, MAX_LIMIT), invalid="invalid_limit", load_default=50)
+    offset = NumericArgument(
+        _read_whole(0, MAX_OFFSET),
+        invalid="invalid_offset",
+        form={"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "description": "How many to leave out first."},
+        load_default=0,
+    )
+    limit = NumericArgument(
+        _read_whole(1, MAX_LIMIT),
+        invalid="invalid_limit",
+        form={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "description": "How many to list at most."},
+        load_default=50,
+    )
 
 
 class ListSchema(PagingSchema):
     """Arguments of listing messages."""
 
-    to = _number()
-    origin = _originator()
-    phone = _number()
-    state = Argument(_read_choice("unconfirmed", "sent", "error"), invalid="invalid_state")
-    direction = Argument(_read_choice("outbound", "inbound"), invalid="invalid_direction")
-    q = _text()
-    after = _message_id()
-    before = _message_id()
-    wait = NumericArgument(_read_wait, invalid="invalid_wait", load_default=0.0)
+    to = _phone("Only those to this number.")
+    origin = _originator("Only those from this sender.")
+    phone = _phone("Only those to or from this number.")
+    state = _choice("unconfirmed", "sent", "error", invalid="invalid_state", description="Only those in this state.")
+    direction = _choice(
+        "outbound", "inbound", invalid="invalid_direction", description="Only those that went this way."
+    )
+    q = _text("Only those with this text anywhere in the body; ASCII letters match in either case.")
+    after = _message_id("Only those created after the message with this id, which may have been removed.")
+    before = _message_id("Only those created before it.")
+    wait = NumericArgument(
+        _read_wait,
+        invalid="invalid_wait",
+        form={
+            "type": "number",
+            "minimum": 0,
+            "maximum": MAX_WAIT,
+            "description": "Where nothing matches, wait up to so many seconds until something does.",
+        },
+        load_default=0.0,
+    )
 
 
 class InboundSchema(ArgumentsSchema):
     """Arguments of simulating a received message."""
 
-    sender = _originator(required=True, data_key="from")
-    to = _number(_own_number, required=True)
-    body = _text(required=True)
+    sender = _originator("Who writes: the phone.", required=True, data_key="from")
+    to = Argument(
+        _own_number,
+        invalid="invalid_msisdn",
+        form={**_OWN_NUMBER, "description": "The app's number or short code."},
+        required=True,
+    )
+    body = _text("The text: 1 to 160 characters.", required=True)
+
+
+class CheckSchema(ArgumentsSchema):
+    """Arguments of checking a text."""
+
+    body = _text("The text: 1 to 160 characters.", required=True)
 
 
 def read_msisdn(text: str) -> Number:
