@@ -8,6 +8,7 @@ decides who writes next; SQLite's own busy handler would sleep longer with each 
 import fcntl
 import mmap
 import os
+import secrets
 import sqlite3
 import struct
 import threading
@@ -16,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from .errors import PhonifyError, StoreUnavailable
 from .group_commit import GroupCommit
@@ -85,6 +86,7 @@ class Database:
         self._opening = threading.Lock()
         self._writer: sqlite3.Connection | None = None
         self._lock_file: int | None = None
+        self._unsynced_writer: sqlite3.Connection | None = None
         self._shared: mmap.mmap | None = None
 
     def close(self) -> None:
@@ -92,9 +94,10 @@ class Database:
         with self._writing:
             while self._idle:
                 self._idle.pop().close()
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
+            for writer in (self._writer, self._unsynced_writer):
+                if writer is not None:
+                    writer.close()
+            self._writer = self._unsynced_writer = None
             if self._lock_file is not None:
                 os.close(self._lock_file)
                 self._lock_file = None
@@ -111,19 +114,22 @@ class Database:
         It lies in the lock file, in memory that all processes share.
         """
         if self._shared is None:
-            try:
-                self._open_lock_file()
-            except OSError as error:
-                raise StoreUnavailable from error
+            self._map_lock_file()
         (number,) = _COUNTER.unpack(self._shared[: _COUNTER.size])  # type: ignore[index]
         return int(number)
 
     def advance_generation(self) -> None:
         """Tell all processes that what they have cached is out of date; to be called after the commit."""
-        with self._locked():
-            assert self._shared is not None  # noqa: S101 - opened with the lock
-            (number,) = _COUNTER.unpack(self._shared[: _COUNTER.size])
-            self._shared[: _COUNTER.size] = _COUNTER.pack((number + 1) % 2**64)
+        if self._shared is None:
+            self._map_lock_file()
+        # A number that was never there before needs no lock, which another process might not let go of.
+        self._shared[: _COUNTER.size] = _COUNTER.pack(secrets.randbits(64))  # type: ignore[index]
+
+    def _map_lock_file(self) -> None:
+        try:
+            self._open_lock_file()
+        except OSError as error:
+            raise StoreUnavailable from error
 
     # Reading
 
@@ -161,16 +167,18 @@ class Database:
     def write_unsynced(self, work: Callable[[sqlite3.Connection], R]) -> R:
         """Like `write`, without waiting for the disk: a power cut may undo it. Not for what was promised."""
         try:
-            with self._locked() as connection:
-                connection.execute("PRAGMA synchronous = NORMAL")
+            with self._locked():
+                # A connection of its own: one whose setting goes to and fro might be left with the wrong one.
+                if self._unsynced_writer is None:
+                    self._unsynced_writer = self._connect(synchronous="NORMAL")
+                connection = self._unsynced_writer
+                connection.execute("BEGIN IMMEDIATE")
                 try:
-                    connection.execute("BEGIN IMMEDIATE")
                     result = work(connection)
                     connection.execute("COMMIT")
                 finally:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
-                    connection.execute("PRAGMA synchronous = FULL")
         except sqlite3.DatabaseError as error:
             raise _translate(error) from error
         return result
@@ -213,7 +221,7 @@ class Database:
                 self._lock_file = descriptor
             return self._lock_file
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, *, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> sqlite3.Connection:
         try:
             # A URI with mode=rw: a file that was removed is not silently made anew, empty.
             connection = sqlite3.connect(
@@ -225,7 +233,7 @@ class Database:
                 cached_statements=128,
             )
             connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
         except sqlite3.DatabaseError as error:
             raise _translate(error) from error
         return connection
