@@ -16,19 +16,22 @@ CREATE TABLE IF NOT EXISTS accounts (
     rate_limit INTEGER                  -- requests a minute; NULL: any number
 ) STRICT;
 
--- How many messages an account has sent on the latest day, for its quota.
+-- How many messages of an account were taken on a day, for its quota. The day
+-- before stays as long: a clock that is set back gives nobody a new quota.
 CREATE TABLE IF NOT EXISTS quota_days (
-    account_id INTEGER PRIMARY KEY REFERENCES accounts (id),
-    day        TEXT NOT NULL,           -- 2026-01-31
-    messages   INTEGER NOT NULL
-) STRICT;
+    account_id INTEGER NOT NULL REFERENCES accounts (id),
+    day        TEXT NOT NULL,           -- 2026-01-31, UTC
+    messages   INTEGER NOT NULL,
+    PRIMARY KEY (account_id, day)
+) STRICT, WITHOUT ROWID;
 
--- How many requests an account has made in the latest minute, for its limit.
+-- How many requests an account has made in a minute, for its limit; likewise.
 CREATE TABLE IF NOT EXISTS rate_minutes (
-    account_id INTEGER PRIMARY KEY REFERENCES accounts (id),
+    account_id INTEGER NOT NULL REFERENCES accounts (id),
     minute     INTEGER NOT NULL,        -- since 1970
-    requests   INTEGER NOT NULL
-) STRICT;
+    requests   INTEGER NOT NULL,
+    PRIMARY KEY (account_id, minute)
+) STRICT, WITHOUT ROWID;
 
 -- What an account says of itself to whom it writes: nothing, unless set.
 CREATE TABLE IF NOT EXISTS keyword_replies (

@@ -150,6 +150,13 @@ def set_limits(database: Database, account: Account, *, quota: int | None, rate_
     database.advance_generation()
 
 
+def count_quota_used(database: Database, clock: Clock, account: Account) -> int:
+    """Return how many messages of an account count for its quota of today, in UTC; none where it has no quota."""
+    day = format_time(clock.now())[:10]
+    with database.reading() as connection:
+        return store.get_quota_used(connection, account_id=account.id, day=day)
+
+
 class KeyRing:
     """Finds the account of a key, at the speed of a look into a dictionary while nothing changes.
 
@@ -191,6 +198,8 @@ class KeyRing:
             return
         self._noted[owner.key_id] = now
         with suppress(StoreUnavailable):
-            self._database.write(
-                lambda connection: store.set_key_used(connection, key_id=owner.key_id, now=format_time(moment))
+            self._database.write_unsynced(
+                lambda connection: store.set_key_used(
+                    connection, key_id=owner.key_id, now=format_time(moment), unless_since=recently
+                )
             )

@@ -175,9 +175,12 @@ def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> Key
     return KeyOwner(row[0], row[1], Account._make(row[2:])) if row else None
 
 
-def set_key_used(connection: sqlite3.Connection, *, key_id: int, now: str) -> None:
-    """Note when a key was last used."""
-    connection.execute("UPDATE api_keys SET used_at = :now WHERE id = :key_id", {"key_id": key_id, "now": now})
+def set_key_used(connection: sqlite3.Connection, *, key_id: int, now: str, unless_since: str) -> None:
+    """Note that a key was used, unless another process has done so since a time."""
+    connection.execute(
+        "UPDATE api_keys SET used_at = :now WHERE id = :key_id AND coalesce(used_at, '') <= :unless_since",
+        {"key_id": key_id, "now": now, "unless_since": unless_since},
+    )
 
 
 def list_keys(connection: sqlite3.Connection, *, account: str | None = None) -> list[ApiKey]:
@@ -216,29 +219,42 @@ def set_account_limits(
 def take_quota(connection: sqlite3.Connection, *, account_id: int, day: str, quota: int, wanted: int) -> int:
     """Use up to `wanted` messages of an account's quota for a day; return how many there were."""
     row = connection.execute(
+    taken = max(0, min(wanted, quota - get_quota_used(connection, account_id=account_id, day=day)))
+    if taken:
+        (used,) = connection.execute(
+            "INSERT INTO quota_days VALUES (:account_id, :day, :taken)"
+            " ON CONFLICT DO UPDATE SET messages = messages + :taken RETURNING messages",
+            {"account_id": account_id, "day": day, "taken": taken},
+        ).fetchone()
+        if used == taken:  # the first of the day: only the one before it stays
+            connection.execute(
+                "DELETE FROM quota_days WHERE account_id = :account_id AND day < date(:day, '-1 day')",
+                {"account_id": account_id, "day": day},
+            )
+    return taken
+
+
+def get_quota_used(connection: sqlite3.Connection, *, account_id: int, day: str) -> int:
+    """Return how many messages of an account's quota for a day are used."""
         "SELECT messages FROM quota_days WHERE account_id = :account_id AND day = :day",
         {"account_id": account_id, "day": day},
     ).fetchone()
-    used = row[0] if row else 0
-    taken = max(0, min(wanted, quota - used))
-    if taken:
-        connection.execute(
-            "INSERT INTO quota_days VALUES (:account_id, :day, :messages)"
-            " ON CONFLICT DO UPDATE SET day = :day, messages = :messages",
-            {"account_id": account_id, "day": day, "messages": used + taken},
-        )
-    return taken
+    return int(row[0]) if row else 0
 
 
 def take_request(connection: sqlite3.Connection, *, account_id: int, minute: int, limit: int) -> int | None:
     """Count a request of an account in a minute; return how many there were, None where it is one too many."""
     row = connection.execute(
-        "INSERT INTO rate_minutes VALUES (:account_id, :minute, 1) ON CONFLICT DO UPDATE SET"
-        " requests = CASE minute WHEN :minute THEN requests + 1 ELSE 1 END, minute = :minute"
-        " WHERE minute <> :minute OR requests < :limit RETURNING requests",
+        "INSERT INTO rate_minutes SELECT :account_id, :minute, 1 WHERE :limit > 0"
+        " ON CONFLICT DO UPDATE SET requests = requests + 1 WHERE requests < :limit RETURNING requests",
         {"account_id": account_id, "minute": minute, "limit": limit},
     ).fetchone()
     return row[0] if row else None
+    if row == (1,):  # the first of the minute: only the one before it stays
+        connection.execute(
+            "DELETE FROM rate_minutes WHERE account_id = :account_id AND minute < :minute - 1",
+            {"account_id": account_id, "minute": minute},
+        )
 
 
 def set_account_origin(connection: sqlite3.Connection, *, account_id: int, origin: str | None) -> None:
