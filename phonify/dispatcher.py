@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from sqlite3 import Connection
+from typing import Literal
 
 from . import store, subscription_store, webhook_store
 from .clock import Clock, format_time, parse_time
@@ -24,6 +25,8 @@ from .store import Attempt, Message, MessageAttempt, Outcome
 from .webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
+
+Observe = Callable[[str, float], None]  # told of each attempt: its outcome and how many seconds it took
 
 # Messages leased at once: one where a crash in the middle of a batch would leave those in doubt that
 # were not handed over at all.
@@ -75,6 +78,7 @@ class Dispatcher:
         lease: timedelta,
         longest_nap: float,
         clean: Callable[[], None] = lambda: None,
+        observe: Observe = lambda _outcome, _seconds: None,
     ) -> None:
         self._database = database
         self._doorbell = doorbell
@@ -84,6 +88,7 @@ class Dispatcher:
         self._lease = lease
         self._longest_nap = longest_nap
         self._clean = clean
+        self._observe = observe
         self._outcomes = _Outcomes.none()
         self._cleaned_at = clock.monotonic()
         self._batch = BATCH if gateway.repeatable else 1
@@ -184,11 +189,11 @@ class Dispatcher:
         for message in due:
             if message.expires_at is not None and message.expires_at <= now:
                 failed["validity_expired"].append(Attempt(message.id, message.attempts))
-            elif message.id in opted_out:
-                failed["opted_out"].append(Attempt(message.id, message.attempts))
             elif message.submitted_at is not None and not self._gateway.repeatable:
                 # Handed over once, and the lease ran out before anyone said what came of it.
                 doubtful.append(Attempt(message.id, message.attempts))
+            elif message.id in opted_out:
+                failed["opted_out"].append(Attempt(message.id, message.attempts))
             else:
                 leased.append(message._replace(attempts=message.attempts + 1))
         for error_type, attempts in failed.items():
@@ -208,17 +213,21 @@ class Dispatcher:
         return leased
 
     def _list_opted_out(self, connection: Connection, due: Sequence[Message]) -> set[str]:
-        """Return the ids of scheduled messages whose recipients have opted out since they were accepted."""
-        phones: defaultdict[int, set[str]] = defaultdict(set)  # by account
-        for message in due:
-            if message.send_at is not None:
-                phones[message.account_id].add(message.to_number)
-        gone = {
-            (account_id, phone)
-            for account_id, asked in phones.items()
-            for phone in subscription_store.list_opted_out(connection, account_id=account_id, phones=asked)
+        """Return the ids of messages whose recipients have opted out since they were accepted.
+
+        Not those that were accepted although the recipient had: the answers to STOP and HELP.
+        """
+        if not due or not subscription_store.has_opt_outs(connection):
+            return set()
+        times = subscription_store.list_opt_out_times(
+            connection, phones={(message.account_id, message.to_number) for message in due}
+        )
+        return {
+            message.id
+            for message in due
+            if (since := times.get((message.account_id, message.to_number))) is not None
+            and (message.send_at is not None or message.created_at < since)
         }
-        return {message.id for message in due if (message.account_id, message.to_number) in gone}
 
     def _send_all(self, messages: list[Message], begun: float) -> None:
         """Call the gateway for each message, with no transaction open."""
@@ -233,30 +242,39 @@ class Dispatcher:
             self._send(message, attempt)
 
     def _send(self, message: Message, attempt: Attempt) -> None:
+        begun = self._clock.monotonic()
+        outcome: Outcome | Literal["sent"] = "sent"
+        trace = {"message_id": message.id, "request_id": message.request_id}
         try:
             self._gateway.send(
                 OutboundMessage(message.id, message.origin_number, message.to_number, message.body, message.attempts)
             )
         except Rejected as rejected:
+            outcome = "rejected"
             self._outcomes.failed[rejected.error_type].append(attempt)
-            self._note(attempt, "rejected")
-            logger.info("message %s to %s: %s", message.id, mask_number(message.to_number), rejected.error_type)
+            self._note(attempt, outcome)
+            number = mask_number(message.to_number)
+            logger.info("message %s to %s: %s", message.id, number, rejected.error_type, extra=trace)
         except Unavailable as unavailable:
+            outcome = "unavailable"
             due_at = self._retry_time(message, unavailable.retry_after)
             self._outcomes.retried.append((attempt, due_at))
-            self._note(attempt, "unavailable", due_at)
-            logger.info("message %s: gateway unavailable, attempt %d, again at %s", *attempt, due_at)
+            self._note(attempt, outcome, due_at)
+            logger.info("message %s: gateway unavailable, attempt %d, again at %s", *attempt, due_at, extra=trace)
         except Unconfirmed:
+            outcome = "unconfirmed"
             self._outcomes.doubtful.append(attempt)
-            self._note(attempt, "unconfirmed")
-            logger.info("message %s: not confirmed, attempt %d", *attempt)
+            self._note(attempt, outcome)
+            logger.info("message %s: not confirmed, attempt %d", *attempt, extra=trace)
         except Exception:
+            outcome = "unconfirmed"
             self._outcomes.doubtful.append(attempt)
-            self._note(attempt, "unconfirmed")
-            logger.exception("message %s: the gateway failed in an unexpected way, attempt %d", *attempt)
+            self._note(attempt, outcome)
+            logger.exception("message %s: the gateway failed in an unexpected way, attempt %d", *attempt, extra=trace)
         else:
             self._outcomes.sent.append(attempt)
-            logger.debug("message %s: sent, attempt %d", *attempt)
+            logger.debug("message %s: sent, attempt %d", *attempt, extra=trace)
+        self._observe(outcome, self._clock.monotonic() - begun)
 
     def _note(self, attempt: Attempt, outcome: Outcome, due_at: str | None = None) -> None:
         at = format_time(self._clock.now())

@@ -268,7 +268,7 @@ class Messaging:
                 created_at=format_time(now),
                 finished_at=None if hooked else format_time(now),
             )
-            heard = self._subscriptions.hear(connection, account, sender.number, body)
+            heard = self._subscriptions.hear(connection, account, sender.number, body, now=format_time(now))
             answers = self._compose_reply(account, sender, to, heard.reply, ids, now)
             if not store.insert_messages(connection, messages=[message, *answers]):
                 raise RuntimeError(f"id {message.id} is not the greatest")
@@ -285,8 +285,8 @@ class Messaging:
     def _compose_reply(
         self, account: Account, sender: Number, own: Number, reply: str | None, ids: Iterator[str], now: datetime
     ) -> list[Message]:
-        """Return the answer to a keyword, if there is to be one: to a phone that can be written to."""
-        if reply is None or not sender.number.startswith("+"):
+        """Return the answer to a keyword, if there is to be one; it takes none of the quota."""
+        if reply is None or sender.number == own.number:  # nobody answers himself
             return []
         draft = self._draft(account, [Recipient(sender, "to")], reply, own, None)
         return [] if draft.refusals else self._compose_all([draft], ids, now)[0].messages

@@ -74,11 +74,33 @@ def list_opted_out(connection: sqlite3.Connection, *, account_id: int, phones: I
     return {phone for (phone,) in rows}
 
 
+def has_opt_outs(connection: sqlite3.Connection) -> bool:
+    """Tell whether any phone has opted out of any account."""
+    (found,) = connection.execute("SELECT EXISTS (SELECT 1 FROM subscriptions WHERE subscribed = 0)").fetchone()
+    return bool(found)
+
+
+def list_opt_out_times(
+    connection: sqlite3.Connection, *, phones: Iterable[tuple[int, str]]
+) -> dict[tuple[int, str], str]:
+    """Return when those of the phones, each with the id of an account, opted out that have."""
+    rows = connection.execute(
+        "SELECT s.account_id, s.phone, s.changed_at FROM json_each(:phones) AS asked JOIN subscriptions AS s"
+        " ON s.account_id = asked.value ->> 0 AND s.phone = asked.value ->> 1 WHERE s.subscribed = 0",
+        {"phones": json.dumps(list(phones))},
+    )
+    return {(account_id, phone): changed_at for account_id, phone, changed_at in rows}
+
+
+# Messages also come from short codes and alphanumeric senders: nobody can write to those.
+_IS_PHONE = "phone LIKE '+%'"
+
+
 def list_phones(connection: sqlite3.Connection, *, account_id: int, offset: int, limit: int) -> list[SubscriptionRow]:
     """Return the phones an account has exchanged messages with, by their latest message, the latest first."""
     rows = connection.execute(
         "SELECT c.phone, coalesce(s.subscribed, 1), s.changed_at, s.reason FROM"
-        " (SELECT phone, last_seq FROM conversations WHERE account_id = :account_id"
+        f" (SELECT phone, last_seq FROM conversations WHERE account_id = :account_id AND {_IS_PHONE}"
         "  ORDER BY last_seq DESC LIMIT :limit OFFSET :offset) AS c LEFT JOIN subscriptions AS s"
         " ON s.account_id = :account_id AND s.phone = c.phone ORDER BY c.last_seq DESC",
         {"account_id": account_id, "offset": offset, "limit": limit},
@@ -94,7 +116,8 @@ def list_subscriptions(
     if len(found) == limit:
         return found
     (known,) = connection.execute(
-        "SELECT count(*) FROM conversations WHERE account_id = :account_id", {"account_id": account_id}
+        f"SELECT count(*) FROM conversations WHERE account_id = :account_id AND {_IS_PHONE}",
+        {"account_id": account_id},
     ).fetchone()
     rows = connection.execute(
         "SELECT phone, subscribed, changed_at, reason FROM subscriptions AS s WHERE account_id = :account_id"

@@ -1,5 +1,6 @@
 """Which phones an account may write to: opt-outs by keyword or by hand, and the replies to keywords."""
 
+import string
 import unicodedata
 from collections.abc import Sequence
 from sqlite3 import Connection
@@ -38,7 +39,8 @@ def normalize_keyword(text: str) -> str:
 
 
 def _is_outer(character: str) -> bool:
-    return unicodedata.category(character)[0] in "PZC"
+    # To Unicode some of what is punctuation in ASCII is a symbol: $+<=>^`|~.
+    return character in string.punctuation or unicodedata.category(character)[0] in "PZC"
 
 
 _KEYWORDS: dict[str, Keyword] = {
@@ -82,11 +84,14 @@ class Subscriptions:
         """Return those of the phones that have opted out of an account."""
         return store.list_opted_out(connection, account_id=account.id, phones=phones)
 
-    def hear(self, connection: Connection, account: Account, phone: str, text: str) -> Heard:
+    def hear(self, connection: Connection, account: Account, phone: str, text: str, *, now: str) -> Heard:
         """Do what a text that a phone has sent says, in the transaction that stores it.
 
-        Where it changed something, `announce` is to be called after the commit.
+        Where it changed something, `announce` is to be called after the commit. Short codes and
+        alphanumeric senders are no phones: there is nothing that they could opt out of.
         """
+        if not phone.startswith("+"):
+            return Heard(changed=False, reply=None)
         replies = store.get_replies(connection, account_id=account.id)
         keyword = find_keyword(text, replies.stop_keywords)
         if keyword == "help":
@@ -99,7 +104,7 @@ class Subscriptions:
             phone=phone,
             subscribed=keyword == "start",
             reason="keyword",
-            now=format_time(self._clock.now()),
+            now=now,
         )
         reply = replies.stop_reply if keyword == "stop" else replies.start_reply
         return Heard(changed, reply if changed else None)
@@ -109,7 +114,7 @@ class Subscriptions:
         self._database.advance_generation()
 
     def change(self, account: Account, phone: str, *, subscribed: bool, reason: Reason) -> None:
-        """Opt a phone out, or in again."""
+        """Opt a phone out, or in again; where it is so already, nothing changes."""
         now = format_time(self._clock.now())
         changed = self._database.write(
             lambda connection: store.put_subscription(
