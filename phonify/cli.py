@@ -1,10 +1,10 @@
 """The command line: `flask --app app COMMAND`, and `phonify COMMAND` where it is installed."""
 
-import logging
 import signal
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from flask.cli import AppGroup, with_appcontext
@@ -12,10 +12,12 @@ from flask.cli import AppGroup, with_appcontext
 from . import accounts
 from .api.schemas import SendSchema, load
 from .errors import InvalidRequest, StoreUnavailable
+from .json_log import configure_logs
 from .numbers import parse_originator
 from .runtime import Runtime, get_runtime
 from .showing import dump_message
 from .store import Account, Criteria, Message
+from .subscription_cli import keywords_cli, subscriptions_cli
 from .terminal import Command, Failed, account_option, get_account, json_option, print_json, print_table
 from .webhook_cli import webhooks_cli
 
@@ -25,7 +27,8 @@ keys_cli = AppGroup("keys", help="API keys.")
 
 def register_commands(group: click.Group) -> None:
     """Add the commands to those of an app, or to a command of one's own."""
-    for command in (accounts_cli, keys_cli, webhooks_cli, send, messages, worker, init_db, backup):
+    groups = (accounts_cli, keys_cli, webhooks_cli, subscriptions_cli, keywords_cli)
+    for command in (*groups, send, messages, worker, init_db, backup):
         group.add_command(command)
 
 
@@ -63,8 +66,60 @@ def list_accounts(as_json: bool) -> None:
             print_json(account._asdict())
     else:
         print_table(
-            ("ID", "NAME", "ORIGIN", "CREATED"),
-            [(account.id, account.name, account.origin or "-", account.created_at) for account in found],
+            ("ID", "NAME", "ORIGIN", "QUOTA", "RATE", "CREATED"),
+            [
+                (
+                    account.id,
+                    account.name,
+                    account.origin or "-",
+                    _show_limit(account.quota),
+                    _show_limit(account.rate_limit),
+                    account.created_at,
+                )
+                for account in found
+            ],
+        )
+
+
+def _show_limit(limit: int | None) -> object:
+    return "-" if limit is None else limit
+
+
+_NO_LIMIT = -1  # None is what was not given
+
+
+class _LimitType(click.IntRange):
+    """A whole number, or `none`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        return _NO_LIMIT if value == "none" else super().convert(value, param, ctx)
+
+
+@accounts_cli.command("limit", cls=Command)
+@click.argument("name")
+@click.option("--quota", type=_LimitType(0, 2**31 - 1), metavar="N|none", help="Messages a day (UTC).")
+@click.option("--rate", type=_LimitType(1, 2**31 - 1), metavar="N|none", help="Requests a minute.")
+@json_option
+def limit_account(name: str, quota: int | None, rate: int | None, as_json: bool) -> None:
+    """Set the limits of the account NAME, at once in every process, or show them; what is not given stays."""
+    runtime = get_runtime()
+    account = accounts.find_account(runtime.database, name)
+    if account is None:
+        raise click.BadParameter(f"there is no account {name!r}; see: accounts list", param_hint="NAME")
+    if quota is not None or rate is not None:
+        if quota is not None:
+            account = account._replace(quota=None if quota == _NO_LIMIT else quota)
+        if rate is not None:
+            account = account._replace(rate_limit=None if rate == _NO_LIMIT else rate)
+        accounts.set_limits(runtime.database, account, quota=account.quota, rate_limit=account.rate_limit)
+    used = accounts.count_quota_used(runtime.database, runtime.clock, account)
+    if as_json:
+        print_json({**account._asdict(), "quota_used": used})
+    else:
+        print_table(
+            ("NAME", "QUOTA", "USED TODAY", "RATE"),
+            [(account.name, _show_limit(account.quota), used, _show_limit(account.rate_limit))],
         )
 
 
@@ -192,7 +247,7 @@ def _find_since(runtime: Runtime, account: Account, criteria: Criteria, after: s
 def worker() -> None:
     """Deliver messages until SIGTERM or Ctrl-C; the message in hand is finished."""
     runtime = get_runtime()
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logs(runtime.settings.log_format)
 
     def stop(*_: object) -> None:
         runtime.stop()

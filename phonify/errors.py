@@ -87,6 +87,19 @@ _TABLE = (
         Kind.INVALID,
         "This URL can't be posted to; give https:// or http:// and an allowed host, without user name and password.",
     ),
+    (
+        "invalid_keyword",
+        Kind.INVALID,
+        (
+            "These are no keywords; give at most 20, each of 1 to 40 characters without commas, none of them only "
+            "punctuation or one that opts in or asks for help."
+        ),
+    ),
+    (
+        "reply_is_keyword",
+        Kind.INVALID,
+        "A reply must not be a keyword itself: a phone that sends it back would be answered again and again.",
+    ),
     # Authentication.
     (
         "unauthorized",

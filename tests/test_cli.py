@@ -65,9 +65,9 @@ def test_a_created_account_is_shown_as_json(show):
 def test_accounts_are_listed_in_columns(run):
     run("accounts", "create", "shop", "--origin", "SHOP")
     assert [line.rstrip() for line in run("accounts", "list").stdout.splitlines()] == [
-        "ID  NAME     ORIGIN  CREATED",
-        "1   default  -       2026-01-31T09:30:00.000Z",
-        "2   shop     SHOP    2026-01-31T09:30:00.000Z",
+        "ID  NAME     ORIGIN  QUOTA  RATE  CREATED",
+        "1   default  -       -      -     2026-01-31T09:30:00.000Z",
+        "2   shop     SHOP    -      -     2026-01-31T09:30:00.000Z",
     ]
 
 
