@@ -85,8 +85,8 @@ class Database:
         self._writing = threading.Lock()
         self._opening = threading.Lock()
         self._writer: sqlite3.Connection | None = None
-        self._lock_file: int | None = None
         self._unsynced_writer: sqlite3.Connection | None = None
+        self._lock_file: int | None = None
         self._shared: mmap.mmap | None = None
 
     def close(self) -> None:

@@ -218,7 +218,6 @@ def set_account_limits(
 
 def take_quota(connection: sqlite3.Connection, *, account_id: int, day: str, quota: int, wanted: int) -> int:
     """Use up to `wanted` messages of an account's quota for a day; return how many there were."""
-    row = connection.execute(
     taken = max(0, min(wanted, quota - get_quota_used(connection, account_id=account_id, day=day)))
     if taken:
         (used,) = connection.execute(
@@ -236,6 +235,7 @@ def take_quota(connection: sqlite3.Connection, *, account_id: int, day: str, quo
 
 def get_quota_used(connection: sqlite3.Connection, *, account_id: int, day: str) -> int:
     """Return how many messages of an account's quota for a day are used."""
+    row = connection.execute(
         "SELECT messages FROM quota_days WHERE account_id = :account_id AND day = :day",
         {"account_id": account_id, "day": day},
     ).fetchone()
@@ -249,12 +249,12 @@ def take_request(connection: sqlite3.Connection, *, account_id: int, minute: int
         " ON CONFLICT DO UPDATE SET requests = requests + 1 WHERE requests < :limit RETURNING requests",
         {"account_id": account_id, "minute": minute, "limit": limit},
     ).fetchone()
-    return row[0] if row else None
     if row == (1,):  # the first of the minute: only the one before it stays
         connection.execute(
             "DELETE FROM rate_minutes WHERE account_id = :account_id AND minute < :minute - 1",
             {"account_id": account_id, "minute": minute},
         )
+    return row[0] if row else None
 
 
 def set_account_origin(connection: sqlite3.Connection, *, account_id: int, origin: str | None) -> None:
