@@ -95,6 +95,7 @@ CREATE TABLE IF NOT EXISTS messages (
     attempts       INTEGER NOT NULL DEFAULT 0,
     submitted_at   TEXT,                -- handed to the gateway, no answer recorded yet
     finished_at    TEXT,                -- when the state became final
+    request_id     TEXT,                -- of the request that stored it, for logs
     CHECK ((state = 'error') = (error_type IS NOT NULL)),
     CHECK ((state = 'unconfirmed') = (finished_at IS NULL)),
     CHECK (due_at IS NULL OR state = 'unconfirmed')
@@ -160,7 +161,7 @@ CREATE TABLE IF NOT EXISTS conversations (
     account_id INTEGER NOT NULL REFERENCES accounts (id),
     phone      TEXT NOT NULL,           -- the other side's number
     last_seq   INTEGER NOT NULL,        -- of its latest message
-    read_seq   INTEGER NOT NULL DEFAULT 0,-- of the latest one that was looked at
+    read_seq   INTEGER NOT NULL DEFAULT 0,-- of the latest one that was looked at; never above last_seq
     PRIMARY KEY (account_id, phone)
 ) STRICT, WITHOUT ROWID;
 
@@ -173,6 +174,17 @@ CREATE TABLE IF NOT EXISTS conversations_upto (
 ) STRICT;
 
 INSERT OR IGNORE INTO conversations_upto VALUES (1, 0);
+
+-- Where the latest message of all is removed, SQLite gives its seq to the next
+-- one: that must not be taken for one that was looked at.
+CREATE TRIGGER IF NOT EXISTS forget_last_message AFTER DELETE ON messages
+WHEN NOT EXISTS (SELECT 1 FROM messages WHERE seq > old.seq) BEGIN
+    UPDATE conversations_upto SET seq = min(seq, coalesce((SELECT max(seq) FROM messages), 0));
+    UPDATE conversations SET read_seq = coalesce((SELECT max(seq) FROM messages), 0)
+    WHERE account_id IN (SELECT id FROM accounts)
+      AND last_seq > coalesce((SELECT max(seq) FROM messages), 0)
+      AND read_seq > coalesce((SELECT max(seq) FROM messages), 0);
+END;
 
 -- Where an account wants to hear of its messages. The secret is kept as it
 -- is: it signs.

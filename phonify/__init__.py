@@ -1,5 +1,6 @@
 """Phonify: a self-hosted SMS API on one SQLite file."""
 
+import importlib
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flask import Flask, Response, request
 from werkzeug.datastructures import Headers
 
-from . import accounts, sandbox
+from . import accounts, monitoring, sandbox
 from .access_log import install_key_filter
 from .api import messages, phones, subscriptions
 from .api.arguments import MAX_CONTENT_LENGTH, MAX_FIELDS
@@ -27,6 +28,7 @@ from .gateways import GATEWAYS
 from .gateways.base import Gateway
 from .inbox import pages, session
 from .inbox import settings as inbox_settings
+from .request_id import add_request_id, begin_request
 from .runtime import build_runtime
 
 if TYPE_CHECKING:
@@ -92,7 +94,12 @@ def create_app(
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.extensions["phonify"] = build_runtime(settings, clock, gateway, database, doorbell)
+    app.before_request(begin_request)
+    if settings.metrics:
+        _measure(app)
     app.before_request(_authenticate)
+    app.after_request(add_request_id)
+    app.register_blueprint(monitoring.bp)
     app.after_request(add_rate_headers)
     for blueprint in (messages.bp, phones.bp, subscriptions.bp):
         app.register_blueprint(blueprint)
@@ -113,6 +120,16 @@ def _authenticate() -> Response | None:
             return refusal
         take_request()
     return None
+
+
+def _measure(app: Flask) -> None:
+    """Count what Prometheus is told."""
+    try:
+        # Not before it is wanted: the library is an extra.
+        metrics = importlib.import_module("phonify.metrics")
+    except ImportError as error:
+        raise ConfigError("PHONIFY_METRICS: needs the package prometheus-client; pip install it") from error
+    metrics.measure(app)
 
 
 def find_schema() -> Path:

@@ -44,6 +44,8 @@ class Settings:
     retain_days: int | None = None
     access_log: bool = True
     log_level: str = "INFO"
+    log_format: str = "text"
+    metrics: bool = False
 
 
 def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -161,6 +163,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "retain_days": _read_whole(1, 36_500),
     "access_log": _read_switch,
     "log_level": _read_choice(*_LOG_LEVELS),
+    "log_format": _read_choice("text", "json"),
+    "metrics": _read_switch,
 }
 
 

@@ -32,6 +32,7 @@ UPGRADES: tuple[str, ...] = (
     ALTER TABLE api_keys ADD COLUMN used_at TEXT;
     ALTER TABLE accounts ADD COLUMN quota INTEGER;
     ALTER TABLE accounts ADD COLUMN rate_limit INTEGER;
+    ALTER TABLE messages ADD COLUMN request_id TEXT;
     """,
 )
 SCHEMA_VERSION = 1 + len(UPGRADES)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from sqlite3 import Connection
 from typing import NamedTuple
 
-from . import store, webhook_store
+from . import conversation_store, store, webhook_store
 from .arrivals import Arrivals
 from .clock import Clock, format_time
 from .db import Database
@@ -54,6 +54,7 @@ class _Draft:
     origin: Number
     send_at: datetime | None
     refusals: dict[int, str]  # index of the recipient to the error type
+    request_id: str | None
 
 
 def _join(accepted: Sequence[Accepted]) -> list[Message]:
@@ -92,13 +93,14 @@ class Messaging:
         body: str,
         origin: Number | None = None,
         send_at: datetime | None = None,
+        request_id: str | None = None,
     ) -> Accepted:
         """Store one message for each recipient; they are on disk when this returns.
 
         A recipient that the gateway refuses at once has its message stored in state `error` and a
         fault in the result.
         """
-        draft = self._draft(account, recipients, body, origin, send_at)
+        draft = self._draft(account, recipients, body, origin, send_at, request_id)
         judged = draft.refusals or account.quota is not None or self._subscriptions.has_opt_outs(account)
         accepted: Accepted = self._database.write_batched(self._store_judged if judged else self._store_drafts, draft)
         if accepted.faults:
@@ -114,12 +116,13 @@ class Messaging:
         body: str,
         origin: Number | None = None,
         send_at: datetime | None = None,
+        request_id: str | None = None,
     ) -> tuple[Answer, bool]:
         """Like `accept`, unless the key was used within 24 hours; return the first answer, and whether it is new.
 
         Raises Conflict where the key was used with another request.
         """
-        draft = self._draft(account, recipients, body, origin, send_at)
+        draft = self._draft(account, recipients, body, origin, send_at, request_id)
 
         def work(connection: Connection) -> tuple[Answer, bool]:
             now = self._clock.now()
@@ -148,6 +151,7 @@ class Messaging:
         body: str,
         origin: Number | None,
         send_at: datetime | None,
+        request_id: str | None,
     ) -> _Draft:
         refusals = {}
         for index, recipient in enumerate(recipients):
@@ -156,7 +160,7 @@ class Messaging:
             except Rejected as rejected:
                 refusals[index] = rejected.error_type
         origin = origin or parse_originator(self.default_origin(account))
-        return _Draft(account, recipients, body, origin, send_at, refusals)
+        return _Draft(account, recipients, body, origin, send_at, refusals, request_id)
 
     @atomic
     def _store_drafts(self, connection: Connection, drafts: Sequence[_Draft]) -> list[Accepted]:
@@ -225,6 +229,7 @@ class Messaging:
                     due_at=None if refusal else due_at,
                     expires_at=expires_at,
                     finished_at=created_at if refusal else None,
+                    request_id=draft.request_id,
                 )
             )
         faults = [Fault(type_, draft.recipients[index].param) for index, type_ in sorted(draft.refusals.items())]
@@ -243,7 +248,9 @@ class Messaging:
         """Return the sender of an account's messages where none is given."""
         return account.origin or self._origin
 
-    def receive(self, account: Account, *, sender: Number, to: Number, body: str) -> Message:
+    def receive(
+        self, account: Account, *, sender: Number, to: Number, body: str, request_id: str | None = None
+    ) -> Message:
         """Store a message that came from a phone; where the account has a webhook, `sent` means delivered there.
 
         A keyword opts the phone out, or in again, and is answered where the account has set a reply.
@@ -267,6 +274,7 @@ class Messaging:
                 state="unconfirmed" if hooked else "sent",
                 created_at=format_time(now),
                 finished_at=None if hooked else format_time(now),
+                request_id=request_id,
             )
             heard = self._subscriptions.hear(connection, account, sender.number, body, now=format_time(now))
             answers = self._compose_reply(account, sender, to, heard.reply, ids, now)
@@ -288,7 +296,7 @@ class Messaging:
         """Return the answer to a keyword, if there is to be one; it takes none of the quota."""
         if reply is None or sender.number == own.number:  # nobody answers himself
             return []
-        draft = self._draft(account, [Recipient(sender, "to")], reply, own, None)
+        draft = self._draft(account, [Recipient(sender, "to")], reply, own, None, None)
         return [] if draft.refusals else self._compose_all([draft], ids, now)[0].messages
 
     def find(self, account: Account, message_id: str) -> Message:
@@ -361,6 +369,9 @@ class Messaging:
                 due, expires_at = self._timetable(now, send_at)
                 message = message._replace(send_at=format_time(send_at), due_at=due, expires_at=expires_at)
             store.update_waiting_message(connection, message=message)
+            if to is not None:
+                # The inbox has looked at all up to here, but not in this conversation.
+                conversation_store.put_conversation(connection, account_id=account.id, phone=message.to_number)
             return message
 
         return self._database.write(work)

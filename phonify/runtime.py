@@ -3,6 +3,7 @@
 import threading
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from flask import current_app
 
@@ -11,7 +12,7 @@ from .clock import Clock
 from .config import Settings
 from .conversations import Conversations
 from .db import Database
-from .dispatcher import Dispatcher
+from .dispatcher import Dispatcher, Observe
 from .doorbell import Doorbell
 from .gateways.base import Gateway
 from .messaging import Messaging
@@ -36,6 +37,7 @@ class Runtime:
     subscriptions: Subscriptions
     webhook_doorbell: Doorbell
     webhooks: Webhooks
+    observers: dict[Literal["gateway", "webhook"], Observe]  # told of each attempt
 
     def make_dispatcher(self, *, longest_nap: float = 0.25) -> Dispatcher:
         """Return a new dispatcher for this database and gateway; its `run` wants a thread.
@@ -51,6 +53,7 @@ class Runtime:
             lease=self.settings.lease,
             longest_nap=longest_nap,
             clean=self._clean,
+            observe=self.observers["gateway"],
         )
 
     def make_webhook_dispatcher(self, *, longest_nap: float = 0.25, resolve: Resolve = resolve) -> WebhookDispatcher:
@@ -64,6 +67,7 @@ class Runtime:
             longest_nap=longest_nap,
             private_allowed=self.webhooks.private_allowed,
             resolve=resolve,
+            observe=self.observers["webhook"],
         )
 
     def _clean(self) -> None:
@@ -133,7 +137,12 @@ def build_runtime(
         subscriptions=subscriptions,
         webhook_doorbell=webhook_doorbell,
         webhooks=webhooks,
+        observers={"gateway": _ignore, "webhook": _ignore},
     )
+
+
+def _ignore(_outcome: str, _seconds: float) -> None:
+    """Observe nothing."""
 
 
 def get_runtime() -> Runtime:

@@ -27,6 +27,8 @@ from .api.error_handlers import fault_for_status
 from .config import ConfigError, Settings
 from .errors import StoreUnavailable
 from .gathering import GatheringWorker
+from .json_log import JsonFormatter, configure_logs
+from .request_id import HEADER
 from .runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -51,6 +53,33 @@ class AccessLogger(Logger):  # type: ignore[misc]
             str(resp.status).partition(" ")[0],
             resp.sent,
             request_time.total_seconds() * 1000,
+        )
+
+
+class JsonLogger(AccessLogger):
+    """The same with one JSON object a request, and gunicorn's own lines likewise."""
+
+    def setup(self, cfg: Any) -> None:
+        """Set the handlers up."""
+        super().setup(cfg)
+        for handler in (*self.error_log.handlers, *self.access_log.handlers):
+            handler.setFormatter(JsonFormatter())
+
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002 - of gunicorn
+        """Log one request."""
+        if not self.access_log_enabled:
+            return
+        self.access_log.info(
+            "answered",
+            extra={
+                "client": environ.get("REMOTE_ADDR") or "-",
+                "method": environ.get("REQUEST_METHOD", "-"),
+                "path": mask_keys(environ.get("RAW_URI", "-")),
+                "status": int(str(resp.status).partition(" ")[0]),
+                "bytes": resp.sent,
+                "milliseconds": round(request_time.total_seconds() * 1000, 1),
+                "request_id": next((value for name, value in resp.headers if name == HEADER), None),
+            },
         )
 
 
@@ -251,7 +280,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "threads": settings.threads,
             "worker_connections": 1_000 + settings.waiting,
             "worker_class": Worker,
-            "logger_class": AccessLogger,
+            "logger_class": JsonLogger if settings.log_format == "json" else AccessLogger,
             "accesslog": "-" if settings.access_log else None,
             "loglevel": "warning",
             "graceful_timeout": settings.grace,
@@ -316,7 +345,7 @@ def serve(create_app: Callable[[], Flask], *, command: str = "flask --app app") 
 
     `command` is what its command line is called by, as the start shows it.
     """
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    configure_logs(os.environ.get("PHONIFY_LOG_FORMAT", "text"))
     try:
         app = create_app()
         runtime: Runtime = app.extensions["phonify"]

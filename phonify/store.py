@@ -64,6 +64,7 @@ class Message(NamedTuple):
     attempts: int = 0
     submitted_at: str | None = None
     finished_at: str | None = None
+    request_id: str | None = None
 
     @property
     def origin(self) -> Number:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from . import webhook_store
 from .clock import Clock, format_time, parse_time
 from .db import Database
+from .dispatcher import Observe
 from .doorbell import Doorbell
 from .errors import StoreUnavailable
 from .posting import NotPosted, Resolve, post, resolve
@@ -76,6 +77,7 @@ class WebhookDispatcher:
         longest_nap: float,
         private_allowed: bool,
         resolve: Resolve = resolve,
+        observe: Observe = lambda _outcome, _seconds: None,
     ) -> None:
         self._database = database
         self._doorbell = doorbell
@@ -85,6 +87,7 @@ class WebhookDispatcher:
         self._longest_nap = longest_nap
         self._private_allowed = private_allowed
         self._resolve = resolve
+        self._observe = observe
         self._under_way: Counter[int] = Counter()  # by account
         self._quick: set[int] = set()  # accounts whose receiver answered quickly the last time
         self._finished: deque[_Finished] = deque()  # filled by the threads that post
@@ -218,13 +221,15 @@ class WebhookDispatcher:
         except Exception:
             logger.exception("webhook %s: posting failed in an unexpected way, attempt %d", *_name(delivery))
             error = "an unexpected error, which has been logged"
-        took_ms = round((self._clock.monotonic() - begun) * 1000)
+        seconds = self._clock.monotonic() - begun
+        took_ms = round(seconds * 1000)
         attempt = WebhookAttempt(delivery.attempts, format_time(at), took_ms, status, answer, error)
         finished = _Finished(delivery, attempt)
         level = logging.DEBUG if finished.delivered else logging.INFO
         logger.log(level, "webhook %s, attempt %d: %s", *_name(delivery), error or status)
         self._finished.append(finished)
         self._doorbell.ring()
+        self._observe(str(status) if status is not None else "no answer", seconds)
 
     def _send(self, delivery: DeliveryRow, url: str, secret: str, at: datetime) -> tuple[int, str]:
         timestamp = int(at.timestamp())

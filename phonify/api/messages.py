@@ -10,6 +10,7 @@ from flask import Blueprint, Response, current_app, request
 
 from ..errors import Fault, InvalidRequest
 from ..messaging import Accepted, Idempotency
+from ..request_id import current_request_id
 from ..runtime import get_runtime
 from ..showing import dump_message
 from ..store import Criteria
@@ -31,11 +32,11 @@ def send_message() -> Response:
     key = arguments.pop("idempotency_key", None)
     messaging = get_runtime().messaging
     if key is None:
-        accepted = messaging.accept(current_account(), **arguments)
+        accepted = messaging.accept(current_account(), **arguments, request_id=current_request_id())
         return _answer(*render_accepted(accepted), ids=[message.id for message in accepted.messages])
     fingerprint = json.dumps(describe_request(arguments))
     idempotency = Idempotency(key, hashlib.sha256(fingerprint.encode()).hexdigest(), render_accepted)
-    first, new = messaging.accept_once(current_account(), idempotency, **arguments)
+    first, new = messaging.accept_once(current_account(), idempotency, **arguments, request_id=current_request_id())
     ids = [message["id"] for message in json.loads(first.answer)["messages"]]
     response = _answer(first.status, first.answer, ids=ids)
     if not new:

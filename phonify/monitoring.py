@@ -1,0 +1,49 @@
+"""What an operator's tools ask without a key: /healthz (it lives), /readyz (it can do its work)."""
+
+from typing import Any
+
+from flask import Blueprint, jsonify
+from flask.typing import ResponseReturnValue
+
+from . import monitoring_store
+from .clock import parse_time
+from .errors import StoreUnavailable
+from .runtime import Runtime, get_runtime
+
+BEHIND = 60.0  # seconds that a message may be due before delivery counts as standing still
+
+bp = Blueprint("monitoring", __name__)
+
+
+@bp.get("/healthz")
+def show_health() -> dict[str, Any]:
+    """Answer: the process lives."""
+    return {"status": "ok"}
+
+
+@bp.get("/readyz")
+def show_readiness() -> ResponseReturnValue:
+    """Answer whether messages can be stored and are delivered; where not, 503 and what is wrong."""
+    runtime = get_runtime()
+    faults = [fault for fault in (_try_to_write(runtime), _look_at_delivery(runtime)) if fault is not None]
+    if not faults:
+        return {"status": "ok"}
+    return jsonify(status="unavailable", faults=faults), 503
+
+
+def _try_to_write(runtime: Runtime) -> str | None:
+    try:
+        runtime.database.write(monitoring_store.try_to_write)
+    except StoreUnavailable as error:
+        return f"the database can't be written: {error.__cause__}"
+    return None
+
+
+def _look_at_delivery(runtime: Runtime) -> str | None:
+    try:
+        with runtime.database.reading() as connection:
+            oldest = monitoring_store.get_oldest_due(connection)
+    except StoreUnavailable as error:
+        return f"the database can't be read: {error.__cause__}"
+    waited = (runtime.clock.now() - parse_time(oldest)).total_seconds() if oldest is not None else 0
+    return f"nothing is delivered: a message has been due for {waited:.0f} seconds" if waited > BEHIND else None

@@ -1,0 +1,64 @@
+"""The SQL of what operators see: can it be written, what waits, how much there is, whether it is sound."""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class Gauges(NamedTuple):
+    """How much there is, of all accounts."""
+
+    messages: dict[tuple[str, str], int]  # by state and direction
+    due: int  # messages that wait for the gateway and whose time has come
+    oldest_due_at: str | None
+    deliveries: dict[str, int]  # of webhooks, by state
+
+
+def try_to_write(connection: sqlite3.Connection) -> None:
+    """Write something that changes nothing."""
+    connection.execute("UPDATE conversations_upto SET seq = seq")
+
+
+def get_oldest_due(connection: sqlite3.Connection) -> str | None:
+    """Return since when the longest waiting message has been due."""
+    row = connection.execute("SELECT min(due_at) FROM messages WHERE due_at IS NOT NULL").fetchone()
+    return row[0] if row else None
+
+
+def read_gauges(connection: sqlite3.Connection, *, now: str) -> Gauges:
+    """Return how much there is. Messages are counted by indexes and counters, not by looking at each."""
+    (total,) = connection.execute("SELECT coalesce(sum(messages), 0) FROM message_counts WHERE bits = 16").fetchone()
+    counts = {
+        (state, direction): count
+        for state, direction, count in connection.execute(
+            "SELECT state, direction, count(*) FROM messages WHERE state <> 'sent' GROUP BY 1, 2"
+        )
+    }
+    (inbound,) = connection.execute("SELECT count(*) FROM messages WHERE direction = 'inbound'").fetchone()
+    others = {
+        direction: counts.get(("unconfirmed", direction), 0) + counts.get(("error", direction), 0)
+        for direction in ("inbound", "outbound")
+    }
+    counts["sent", "inbound"] = inbound - others["inbound"]
+    counts["sent", "outbound"] = total - inbound - others["outbound"]
+    (due,) = connection.execute("SELECT count(*) FROM messages WHERE due_at <= :now", {"now": now}).fetchone()
+    deliveries = dict(connection.execute("SELECT state, count(*) FROM webhook_deliveries GROUP BY 1").fetchall())
+    return Gauges(counts, due, get_oldest_due(connection), deliveries)
+
+
+def find_faults(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yield what is wrong with the whole file, in words; nothing where it is sound."""
+    for (fault,) in connection.execute("PRAGMA integrity_check"):
+        if fault != "ok":
+            yield fault
+    for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check"):
+        yield f"row {rowid} of {table} refers to a row of {parent} that is not there"
+    for bits in (10, 16):
+        (differing,) = connection.execute(
+            "SELECT count(*) FROM (SELECT * FROM (SELECT account_id, :bits AS bits, seq >> :bits AS stretch,"
+            "  count(*) AS messages FROM messages GROUP BY 1, 3)"
+            " EXCEPT SELECT * FROM message_counts WHERE bits = :bits)",
+            {"bits": bits},
+        ).fetchone()
+        if differing:
+            yield f"{differing} counts of messages are not what there are"

@@ -1,0 +1,229 @@
+"""What an operator sees: health, readiness, metrics, the ids of requests, logs as JSON, the check of a file."""
+
+import json
+import logging
+import re
+import sqlite3
+import time
+import urllib.request
+
+import pytest
+
+from phonify.errors import StoreUnavailable
+from phonify.json_log import JsonFormatter
+from phonify.monitoring_store import find_faults
+
+# /healthz and /readyz
+
+
+def test_health_is_answered_without_a_key(anonymous):
+    response = anonymous.get("/healthz")
+    assert (response.status_code, response.get_json()) == (200, {"status": "ok"})
+
+
+def test_a_server_that_can_write_and_deliver_is_ready(anonymous):
+    response = anonymous.get("/readyz")
+    assert (response.status_code, response.get_json()) == (200, {"status": "ok"})
+
+
+def test_a_server_whose_database_can_not_be_written_is_not_ready_and_says_so(anonymous, runtime, monkeypatch):
+    monkeypatch.setattr("phonify.db.BUSY_TIMEOUT", 0.05)
+    with sqlite3.connect(runtime.database.path, isolation_level=None) as other:
+        runtime.database.close()
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        response = anonymous.get("/readyz")
+        other.execute("ROLLBACK")
+    other.close()
+    assert response.status_code == 503
+    assert response.get_json()["status"] == "unavailable"
+    assert any("locked" in fault for fault in response.get_json()["faults"])
+    assert anonymous.get("/healthz").status_code == 200
+    assert anonymous.get("/readyz").status_code == 200
+
+
+def test_a_server_that_has_not_delivered_for_a_minute_is_not_ready(anonymous, send, clock, dispatcher):
+    send()
+    clock.advance(61)
+    response = anonymous.get("/readyz")
+    assert response.status_code == 503
+    assert response.get_json()["faults"] == ["nothing is delivered: a message has been due for 61 seconds"]
+    dispatcher.deliver_due()
+    dispatcher.deliver_due()
+    assert anonymous.get("/readyz").status_code == 200
+
+
+def test_a_message_that_is_scheduled_does_not_count_as_late(anonymous, send, clock):
+    send(send_at="2026-01-31T10:30:00Z")
+    clock.advance(120)
+    assert anonymous.get("/readyz").status_code == 200
+
+
+# Request ids
+
+
+def test_each_answer_has_an_id_of_its_own(client):
+    ids = {client.get("/v1/messages").headers["X-Request-Id"] for _ in range(10)}
+    assert len(ids) == 10
+
+
+def test_the_id_of_a_client_is_kept(client):
+    response = client.get("/v1/messages", headers={"X-Request-Id": "order-4711.a_b:c"})
+    assert response.headers["X-Request-Id"] == "order-4711.a_b:c"
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 65, "ä", "a\tb", '"'])
+def test_an_id_that_is_none_is_replaced(client, given):
+    response = client.get("/v1/messages", headers={"X-Request-Id": given.encode().decode("latin-1")})
+    assert re.fullmatch("[0-9a-f]{16}", response.headers["X-Request-Id"])
+
+
+@pytest.mark.parametrize(("path", "status"), [("/v1/nothing", 404), ("/v1/messages?limit=0", 400)])
+def test_errors_have_an_id_too(client, path, status):
+    response = client.get(path)
+    assert (response.status_code, "X-Request-Id" in response.headers) == (status, True)
+
+
+def test_the_id_follows_a_message_to_its_delivery(client, dispatcher, caplog):
+    caplog.set_level(logging.DEBUG, "phonify")
+    client.post("/v1/messages", json={"to": "+15005550004", "body": "x"}, headers={"X-Request-Id": "the-one"})
+    dispatcher.deliver_due()
+    (record,) = [record for record in caplog.records if record.name == "phonify.dispatcher"]
+    assert record.request_id == "the-one"
+
+
+# Logs as JSON
+
+
+def test_a_log_line_is_one_json_object_with_what_was_given():
+    record = logging.makeLogRecord(
+        {
+            "name": "phonify.x",
+            "levelname": "INFO",
+            "msg": "one\n%s",
+            "args": ("two",),
+            "created": 0.25,
+            "message_id": "m",
+        }
+    )
+    line = JsonFormatter().format(record)
+    assert "\n" not in line
+    assert json.loads(line) == {
+        "time": "1970-01-01T00:00:00.250Z",
+        "level": "info",
+        "logger": "phonify.x",
+        "message": "one\ntwo",
+        "message_id": "m",
+    }
+
+
+def test_a_traceback_is_on_the_same_line():
+    try:
+        raise ValueError("no")
+    except ValueError as error:
+        record = logging.makeLogRecord({"msg": "failed", "exc_info": (ValueError, error, error.__traceback__)})
+    line = JsonFormatter().format(record)
+    assert "\n" not in line
+    assert json.loads(line)["traceback"].endswith("ValueError: no")
+
+
+def test_a_server_writes_json_lines_where_asked_to(start):
+    server = start(LOG_FORMAT="json", WORKERS="1")
+    status, _ = server.call("POST", "/v1/messages?api_key=test-key", key=None, to="+15005550004", body="Hello")
+    assert status == 201
+    server.wait_for("blocked_by_recipient")
+    lines = [json.loads(line) for line in server.output.splitlines() if line.startswith("{")]
+    (access,) = [line for line in lines if line["logger"] == "gunicorn.access"]
+    (delivery,) = [line for line in lines if line["logger"] == "phonify.dispatcher"]
+    assert (access["method"], access["path"], access["status"]) == ("POST", "/v1/messages?api_key=***", 201)
+    assert delivery["request_id"] == access["request_id"]
+
+
+# /metrics
+
+
+def test_there_are_no_metrics_unless_asked_for(anonymous):
+    assert anonymous.get("/metrics").status_code == 404
+
+
+def read_metrics(server):
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics") as response:
+        text = response.read().decode()
+    return dict(line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
+
+
+def settle(server):
+    """Wait until all messages have their final state."""
+    end = time.monotonic() + 20
+    while server.call("GET", "/v1/messages?state=unconfirmed")[1]["messages"]:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_metrics_are_right_over_several_processes(start):
+    server = start(METRICS="on", WORKERS="2")
+    for _ in range(20):
+        assert server.call("POST", "/v1/messages", to="+14560000000", body="Hello")[0] == 201
+    assert server.call("POST", "/v1/messages", to="+15005550001", body="Hello")[0] == 402
+    assert server.call("POST", "/v1/messages", to="+15005550004", body="Hello")[0] == 201
+    assert (
+        server.call("POST", "/sandbox/inbound", **{"from": "+14560000000", "to": "+15005550006", "body": "Hi"})[0]
+        == 201
+    )
+    settle(server)
+    metrics = read_metrics(server)
+    assert metrics['phonify_http_requests_total{method="POST",route="/v1/messages",status="201"}'] == "21.0"
+    assert metrics['phonify_http_requests_total{method="POST",route="/v1/messages",status="402"}'] == "1.0"
+    assert metrics['phonify_messages{direction="outbound",state="sent"}'] == "20.0"
+    assert metrics['phonify_messages{direction="outbound",state="error"}'] == "2.0"
+    assert metrics['phonify_messages{direction="inbound",state="sent"}'] == "1.0"
+    assert metrics['phonify_gateway_attempts_total{gateway="stub",outcome="sent"}'] == "20.0"
+    assert metrics['phonify_gateway_attempts_total{gateway="stub",outcome="rejected"}'] == "1.0"
+    assert metrics["phonify_queue_messages"] == "0.0"
+    assert float(metrics['phonify_database_bytes{file="wal"}']) > 0
+
+
+def test_the_queue_is_seen_in_the_metrics(start):
+    server = start(METRICS="on", WORKERS="1", ACCESS_LOG="off")
+    assert server.call("POST", "/v1/messages", to="+15005550012", body="Hello")[0] == 201
+    assert server.call("GET", "/v1/messages?state=sent&wait=0.3")[1] == {"messages": []}
+    metrics = read_metrics(server)
+    assert metrics['phonify_messages{direction="outbound",state="unconfirmed"}'] == "1.0"
+    assert metrics['phonify_gateway_attempts_total{gateway="stub",outcome="unconfirmed"}'] == "1.0"
+
+
+# The check of a whole file
+
+
+def test_a_sound_file_has_no_faults(runtime, send):
+    send()
+    with runtime.database.reading() as connection:
+        assert list(find_faults(connection)) == []
+
+
+def test_counts_that_are_wrong_are_found(runtime, send):
+    send()
+    runtime.database.write(lambda connection: connection.execute("UPDATE message_counts SET messages = 7"))
+    with runtime.database.reading() as connection:
+        assert list(find_faults(connection)) == ["1 counts of messages are not what there are"] * 2
+
+
+def test_rows_that_refer_to_nothing_are_found(runtime):
+    with sqlite3.connect(runtime.database.path) as other:
+        other.execute("INSERT INTO webhooks VALUES (99, 'u', 's', 't')")
+    other.close()
+    with runtime.database.reading() as connection:
+        assert list(find_faults(connection)) == ["row 99 of webhooks refers to a row of accounts that is not there"]
+
+
+def test_a_write_that_fails_is_told_as_unavailable(runtime, monkeypatch):
+    monkeypatch.setattr("phonify.db.BUSY_TIMEOUT", 0.05)
+    with sqlite3.connect(runtime.database.path, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        runtime.database.close()
+        with pytest.raises(StoreUnavailable):
+            runtime.database.write_unsynced(
+                lambda connection: connection.execute("UPDATE conversations_upto SET seq = 0")
+            )
+        other.execute("ROLLBACK")
+    other.close()
