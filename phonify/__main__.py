@@ -8,6 +8,7 @@ from flask.cli import ScriptInfo
 
 from phonify import __version__, create_app
 from phonify.cli import register_commands
+from phonify.database_cli import restore
 from phonify.serving import serve
 
 
@@ -21,6 +22,7 @@ def phonify() -> None:
 
 
 register_commands(phonify)
+phonify.add_command(restore)
 
 
 @phonify.command("serve")

@@ -1,9 +1,7 @@
 """The command line: `flask --app app COMMAND`, and `phonify COMMAND` where it is installed."""
 
 import signal
-import sqlite3
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -11,7 +9,8 @@ from flask.cli import AppGroup, with_appcontext
 
 from . import accounts
 from .api.schemas import SendSchema, load
-from .errors import InvalidRequest, StoreUnavailable
+from .database_cli import backup, check, init_db
+from .errors import InvalidRequest
 from .json_log import configure_logs
 from .numbers import parse_originator
 from .runtime import Runtime, get_runtime
@@ -28,7 +27,7 @@ keys_cli = AppGroup("keys", help="API keys.")
 def register_commands(group: click.Group) -> None:
     """Add the commands to those of an app, or to a command of one's own."""
     groups = (accounts_cli, keys_cli, webhooks_cli, subscriptions_cli, keywords_cli)
-    for command in (*groups, send, messages, worker, init_db, backup):
+    for command in (*groups, send, messages, worker, init_db, backup, check):
         group.add_command(command)
 
 
@@ -258,28 +257,6 @@ def worker() -> None:
     # Those who store messages are other processes: nobody rings.
     for loop in runtime.start_delivery(longest_nap=0.02):
         loop.join()
-
-
-@click.command("init-db", cls=Command)
-@with_appcontext
-def init_db() -> None:
-    """Create the database, or bring it up to date."""
-    # The app itself has done so on its way here.
-    click.echo(f"{get_runtime().settings.database} is ready.")
-
-
-@click.command(cls=Command)
-@click.argument("file", type=click.Path(path_type=Path))
-@with_appcontext
-def backup(file: Path) -> None:
-    """Copy the database into FILE, which must not exist yet; servers may go on writing."""
-    try:
-        get_runtime().database.backup(file)
-    except FileExistsError as error:
-        raise Failed(f"{file} exists already") from error
-    except (OSError, sqlite3.Error, StoreUnavailable) as error:
-        raise Failed(f"{file}: {error.__cause__ or error}") from error
-    click.echo(f"Backup written to {file}.")
 
 
 def _print_messages(found: Sequence[Message], *, as_json: bool, heading: bool = True) -> None:

@@ -317,6 +317,25 @@ class Database:
             partial.unlink(missing_ok=True)
 
 
+def check_backup(path: Path) -> str | None:
+    """Return what is wrong with a file as a copy of the database, in words; None where it is one and sound."""
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            (soundness,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    if application != _APPLICATION_ID:
+        return "it is not one of Phonify's"
+    if version > SCHEMA_VERSION:
+        return f"it was written by a newer Phonify (version {version}; this one knows up to {SCHEMA_VERSION})"
+    return None if soundness == "ok" else str(soundness)
+
+
 class Watcher:
     """Tells of commits, beginning with those after it was made. For one thread at a time, to be closed."""
 
