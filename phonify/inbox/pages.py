@@ -83,7 +83,7 @@ def show_changes() -> Response:
     phone, message_id = request.args.get("phone"), request.args.get("message")
     if phone:
         found |= _read_thread(phone, since=_read_number("since", 0))
-        seen.append(found["entries"])
+        seen += [found["entries"], found["subscription"]]
     if message_id:
         try:
             found |= _read_detail(message_id)
@@ -157,8 +157,21 @@ def write(phone: str) -> Any:
         form = {"form": given, "faults": error.faults}
     if "HX-Request" in request.headers:
         own_number = given.get("origin", "")
-        return render_template("inbox/form.html", phone=phone, own_number=own_number, **form, **template_context())
-    return _show_thread(phone, **form)
+        page = render_template("inbox/form.html", phone=phone, own_number=own_number, **form, **template_context())
+        return page, status
+    if not form["faults"]:
+        return redirect_to(url_for("inbox.show_thread", phone=phone))
+    return _show_thread(phone, **form), status
+
+
+@bp.post("/inbox/phones/<phone>/subscription")
+def change_subscription(phone: str) -> Any:
+    """Opt a phone out, or in again."""
+    account, runtime = current_account(), get_runtime()
+    if not phone.startswith("+") or not runtime.conversations.find_thread(account, phone, limit=1):
+        raise NotFound
+    runtime.subscriptions.change(account, phone, subscribed=request.form.get("subscribed") == "yes", reason="inbox")
+    return redirect_to(url_for("inbox.show_thread", phone=phone))
 
 
 @bp.post("/inbox/messages/<message_id>/change")
@@ -264,6 +277,7 @@ def _read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, A
         "phone": phone,
         "country": country,
         "carrier": carrier,
+        "subscription": get_runtime().subscriptions.get(account, phone) if phone.startswith("+") else None,
         "entries": entries,
         "older": entries[-1].seq if len(entries) == limit else None,
         "since": entries[-1].seq if entries else 1,

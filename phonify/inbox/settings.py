@@ -1,14 +1,17 @@
-"""The settings page: keys, the default sender, the webhook and what became of its deliveries, clearing."""
+"""The settings page: keys, the default sender, keywords, limits, the webhook and its deliveries, clearing."""
 
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request, url_for
 
 from .. import accounts
-from ..errors import Fault, NotFound, PhonifyError
+from ..errors import Fault, InvalidRequest, NotFound, PhonifyError
+from ..keyword_settings import read_keyword_settings
 from ..numbers import parse_originator
 from ..runtime import get_runtime
-from .pages import show_error, template_context
+from ..subscription_store import KeywordReplies
+from ..subscriptions import START_KEYWORDS, STOP_KEYWORDS
+from .pages import template_context
 from .session import current_account, current_key, guard, redirect_to
 
 DELIVERIES = 20
@@ -34,6 +37,18 @@ def change_origin() -> Any:
         return _show(faults=[Fault("invalid_originator", "origin")], origin=given), 400
     accounts.set_origin(runtime.database, current_account(), origin)
     return _back("origin")
+
+
+@bp.post("/keywords")
+def change_keywords() -> Any:
+    """Change the account's own opt-out keywords and its replies."""
+    runtime, given = get_runtime(), {name: text.strip() for name, text in request.form.items()}
+    try:
+        replies = read_keyword_settings(given.get("stop_keywords", "").split(","), given)
+    except InvalidRequest as error:
+        return _show(faults=error.faults, keywords=given), 400
+    runtime.subscriptions.set_replies(current_account(), replies)
+    return _back("keywords")
 
 
 @bp.post("/keys")
@@ -115,6 +130,11 @@ def _read_deliveries(before: int | None) -> dict[str, Any]:
     return {"deliveries": shown, "next_delivery": shown[-1].seq if len(found) > DELIVERIES else None}
 
 
+def _show_keywords(replies: KeywordReplies) -> dict[str, str]:
+    shown = {name: reply or "" for name, reply in replies._asdict().items()}
+    return {**shown, "stop_keywords": ", ".join(replies.stop_keywords)}
+
+
 def _show(**context: Any) -> str:
     runtime, account = get_runtime(), current_account()
     keys = [key for key in accounts.list_keys(runtime.database, account=account.name) if key.revoked_at is None]
@@ -123,6 +143,10 @@ def _show(**context: Any) -> str:
         "current_id": accounts.find_key_id(runtime.database, current_key()),
         "current_key": current_key(),
         "server_origin": runtime.settings.origin,
+        "keywords": _show_keywords(runtime.subscriptions.get_replies(account)),
+        "stop_keywords": STOP_KEYWORDS,
+        "start_keywords": START_KEYWORDS,
+        "quota_used": accounts.count_quota_used(runtime.database, runtime.clock, account),
         "webhook": runtime.webhooks.get(account),
         "messages": runtime.conversations.count(account),
         "settings": runtime.settings,
