@@ -157,11 +157,8 @@ def write(phone: str) -> Any:
         form = {"form": given, "faults": error.faults}
     if "HX-Request" in request.headers:
         own_number = given.get("origin", "")
-        page = render_template("inbox/form.html", phone=phone, own_number=own_number, **form, **template_context())
-        return page, status
-    if not form["faults"]:
-        return redirect_to(url_for("inbox.show_thread", phone=phone))
-    return _show_thread(phone, **form), status
+        return render_template("inbox/form.html", phone=phone, own_number=own_number, **form, **template_context())
+    return _show_thread(phone, **form)
 
 
 @bp.post("/inbox/phones/<phone>/subscription")

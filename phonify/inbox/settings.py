@@ -11,7 +11,7 @@ from ..numbers import parse_originator
 from ..runtime import get_runtime
 from ..subscription_store import KeywordReplies
 from ..subscriptions import START_KEYWORDS, STOP_KEYWORDS
-from .pages import template_context
+from .pages import show_error, template_context
 from .session import current_account, current_key, guard, redirect_to
 
 DELIVERIES = 20
