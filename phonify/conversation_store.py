@@ -97,7 +97,7 @@ def put_conversation(connection: sqlite3.Connection, *, account_id: int, phone: 
     if last_seq:
         connection.execute(
             "INSERT INTO conversations (account_id, phone, last_seq) VALUES (:account_id, :phone, :last_seq)"
-            " ON CONFLICT DO UPDATE SET last_seq = :last_seq",
+            " ON CONFLICT DO UPDATE SET last_seq = :last_seq, read_seq = min(read_seq, :last_seq)",
             {**values, "last_seq": last_seq},
         )
     else:
@@ -108,27 +108,27 @@ def list_conversations(
     connection: sqlite3.Connection, *, account_id: int, below: int, limit: int
 ) -> list[Conversation]:
     """Return an account's conversations whose latest message comes before `below`, the latest first."""
-    unread = " + ".join(
-        f"(SELECT count(*) FROM (SELECT 1 FROM messages WHERE {side.replace(':phone', 'c.phone')}"
-        " AND seq > c.read_seq LIMIT :most_unread))"
-        for side in _SIDES
+    sides = " UNION ALL ".join(
+        f"SELECT 1 FROM messages WHERE {side.replace(':phone', 'c.phone')} AND seq > c.read_seq" for side in _SIDES
     )
+    unread = f"iif(c.last_seq > c.read_seq, (SELECT count(*) FROM ({sides} LIMIT :most_unread)), 0)"
     rows = connection.execute(
-        f"SELECT c.phone, {unread}, m.seq, {_COLUMNS} FROM conversations AS c JOIN messages AS m ON m.seq = c.last_seq"
+        f"SELECT c.phone, {unread}, m.seq, {_COLUMNS} FROM conversations AS c JOIN messages AS m"
+        f" ON m.seq = c.last_seq AND m.account_id = :account_id AND {_PHONE} = c.phone"
         " WHERE c.account_id = :account_id AND c.last_seq < :below ORDER BY c.last_seq DESC LIMIT :limit",
         {"account_id": account_id, "below": below, "limit": limit, "most_unread": MOST_UNREAD},
     )
     return [
-        Conversation(phone, Entry(seq, Message._make(message)), min(unread_count, MOST_UNREAD))
+        Conversation(phone, Entry(seq, Message._make(message)), unread_count)
         for phone, unread_count, seq, *message in rows
     ]
 
 
 def mark_read(connection: sqlite3.Connection, *, account_id: int, phone: str, seq: int) -> None:
-    """Note that a conversation was looked at up to a message."""
+    """Note that a conversation, which may not be listed yet, was looked at up to a message."""
     connection.execute(
-        "UPDATE conversations SET read_seq = :seq"
-        " WHERE account_id = :account_id AND phone = :phone AND read_seq < :seq",
+        "INSERT INTO conversations (account_id, phone, last_seq, read_seq) VALUES (:account_id, :phone, :seq, :seq)"
+        " ON CONFLICT DO UPDATE SET read_seq = max(read_seq, :seq), last_seq = max(last_seq, :seq)",
         {"account_id": account_id, "phone": phone, "seq": seq},
     )
 
@@ -239,33 +239,34 @@ def count_messages(connection: sqlite3.Connection, *, account_id: int) -> int:
     return int(count)
 
 
-def get_last_seq(connection: sqlite3.Connection) -> int:
-    """Return the seq of the latest message of all; 0 where there is none."""
-    (seq,) = connection.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()
-    return int(seq)
+_DELETE = (
+    "DELETE FROM messages WHERE seq IN (SELECT seq FROM messages WHERE {}"
+    " AND seq > :above AND +state <> 'unconfirmed' ORDER BY {} LIMIT :limit) RETURNING seq"
+)
 
 
 def delete_settled(
-    connection: sqlite3.Connection,
-    *,
-    account_id: int,
-    limit: int,
-    upto: int | None = None,
-    id_below: str | None = None,
-) -> int:
-    """Remove the oldest messages of an account whose state is final; return how many."""
-    conditions = ["account_id = :account_id", "+state <> 'unconfirmed'"]
-    if upto is not None:
-        conditions.append("seq <= :upto")
-    if id_below is not None:
-        # The id, which is in time order, rather than created_at: it has an index.
-        conditions[0] = "+account_id = :account_id"
-        conditions.append("id < :id_below")
-    return connection.execute(
-        f"DELETE FROM messages WHERE seq IN (SELECT seq FROM messages WHERE {' AND '.join(conditions)}"
-        f" ORDER BY {'seq' if id_below is None else 'id'} LIMIT :limit)",
-        {"account_id": account_id, "limit": limit, "upto": upto, "id_below": id_below},
-    ).rowcount
+    connection: sqlite3.Connection, *, account_id: int, above: int, limit: int, upto_id: str | None = None
+) -> list[int]:
+    """Remove the oldest messages of an account that come after `above` and whose state is final.
+
+    None that came after the message `upto_id`, where that is given. Returns the seqs, in no order.
+    """
+    condition = "account_id = :account_id AND +id <= coalesce(:upto_id, '~')"
+    rows = connection.execute(
+        _DELETE.format(condition, "seq"),
+        {"account_id": account_id, "above": above, "limit": limit, "upto_id": upto_id},
+    )
+    return [seq for (seq,) in rows]
+
+
+def delete_old(connection: sqlite3.Connection, *, id_below: str, above: int, limit: int) -> list[int]:
+    """Remove the oldest messages of all accounts with a smaller id, as `delete_settled` does."""
+    # The id, which is in time order, rather than created_at: it has an index.
+    rows = connection.execute(
+        _DELETE.format("id < :id_below", "id"), {"id_below": id_below, "above": above, "limit": limit}
+    )
+    return [seq for (seq,) in rows]
 
 
 def list_account_ids(connection: sqlite3.Connection) -> Sequence[int]:

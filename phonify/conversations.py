@@ -11,12 +11,12 @@ from .conversation_store import Attempt, Conversation, Entry
 from .db import Database
 from .errors import NotFound, StoreUnavailable
 from .ids import generate_ids
-from .store import Account, Direction, State
+from .store import Account, Direction, State, get_last_message_id
 
 END = 2**63 - 1  # a seq that comes after all there are
-_CATCH_UP = 20_000  # messages in a transaction
+_CATCH_UP = 50_000  # messages in a transaction
 _DELETED_AT_ONCE = 500
-_SEARCHED_AT_ONCE = 50_000
+_SEARCHED_AT_ONCE = 20_000
 
 
 class Found(NamedTuple):
@@ -69,10 +69,6 @@ class Conversations:
         except StoreUnavailable:
             return False
         return True
-
-    def include(self, account: Account, phone: str) -> None:
-        """Let the list know of a message that has gone over to another phone."""
-        self._repair(account, [phone])
 
     def mark_read(self, account: Account, phone: str, entries: list[Entry]) -> None:
         """Note that these messages, the latest first, were looked at."""
@@ -149,46 +145,50 @@ class Conversations:
     def clear(self, account: Account) -> int:
         """Remove all messages whose state is final; return how many. Those still on their way stay."""
         with self._database.reading() as connection:
-            upto = store.get_last_seq(connection)
+            upto_id = get_last_message_id(connection)
+        if upto_id is None:
+            return 0
         return self._delete(
-            lambda connection: store.delete_settled(
-                connection, account_id=account.id, limit=_DELETED_AT_ONCE, upto=upto
+            lambda connection, above: store.delete_settled(
+                connection, account_id=account.id, above=above, limit=_DELETED_AT_ONCE, upto_id=upto_id
             )
         )
 
     def prune(self) -> None:
         """Remove the oldest settled messages of each account that has more, or older ones, than are to be kept."""
-        if self._most_messages is None and self._longest is None:
-            return
-        with self._database.reading() as connection:
-            account_ids = store.list_account_ids(connection)
-        for account_id in account_ids:
-            self._prune_account(account_id)
-
-    def _prune_account(self, account_id: int) -> None:
-        def delete_excess(connection: Connection) -> int:
-            assert self._most_messages is not None  # noqa: S101 - for the type checker
-            excess = store.count_messages(connection, account_id=account_id) - self._most_messages
-            if excess <= 0:
-                return 0
-            return store.delete_settled(connection, account_id=account_id, limit=min(excess, _DELETED_AT_ONCE))
-
-        if self._most_messages is not None:
-            self._delete(delete_excess)
         if self._longest is not None:
             id_below = next(generate_ids(self._clock.now() - self._longest))
             self._delete(
-                lambda connection: store.delete_settled(
-                    connection, account_id=account_id, limit=_DELETED_AT_ONCE, id_below=id_below
+                lambda connection, above: store.delete_old(
+                    connection, id_below=id_below, above=above, limit=_DELETED_AT_ONCE
                 )
             )
+        if self._most_messages is not None:
+            with self._database.reading() as connection:
+                account_ids = store.list_account_ids(connection)
+            for account_id in account_ids:
+                self._prune_account(account_id, self._most_messages)
 
-    def _delete(self, work: Callable[[Connection], int]) -> int:
-        """Delete in small transactions, so that nobody waits for long."""
-        deleted = 0
+    def _prune_account(self, account_id: int, most: int) -> None:
+        def delete_excess(connection: Connection, above: int) -> list[int]:
+            excess = store.count_messages(connection, account_id=account_id) - most
+            if excess <= 0:
+                return []
+            limit = min(excess, _DELETED_AT_ONCE)
+            return store.delete_settled(connection, account_id=account_id, above=above, limit=limit)
+
+        self._delete(delete_excess)
+
+    def _delete(self, work: Callable[[Connection, int], list[int]]) -> int:
+        """Delete in small transactions, so that nobody waits for long; `work` gets the seq where the last one ended."""
+        deleted, above = 0, 0
         while not self._database.stopping:
-            number = self._database.write(work)
-            deleted += number
-            if number == 0:
+
+            def delete_next(connection: Connection, above: int = above) -> list[int]:
+                return work(connection, above)
+
+            seqs = self._database.write(delete_next)
+            if not seqs:
                 break
+            deleted, above = deleted + len(seqs), max(seqs)
         return deleted
