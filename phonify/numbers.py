@@ -5,7 +5,7 @@ the phonenumbers library (Google's libphonenumber data).
 """
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import phonenumbers
@@ -36,10 +36,7 @@ def parse_msisdn(text: str) -> Number:
     """
     if not _E164.fullmatch(text):
         raise ValueError("not in E.164 form")
-    try:
-        parsed = phonenumbers.parse(text)
-    except phonenumbers.NumberParseException as error:
-        raise ValueError("no such country code") from error
+    parsed = _parse(text)
     if phonenumbers.is_possible_number_with_reason(parsed) != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise ValueError("not a possible length")
     country = phonenumbers.region_code_for_number(parsed)
@@ -48,8 +45,36 @@ def parse_msisdn(text: str) -> Number:
     return Number(
         number=phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164),
         country=None if country == _NON_GEOGRAPHIC else country,
-        carrier=carrier.name_for_number(parsed, "en") or None,
+        carrier=_find_carrier(parsed),
     )
+
+
+def _parse(text: str) -> phonenumbers.PhoneNumber:
+    """Return what `phonenumbers.parse` does, which looks for much more than there can be in a number in E.164."""
+    for end in (2, 3, 4):
+        code, national = int(text[1:end]), text[end:]
+        if code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+            if len(national) > 1 and not national.startswith("0") and not _national_prefix(code).match(national):
+                return phonenumbers.PhoneNumber(country_code=code, national_number=int(national))
+            break
+    try:
+        return phonenumbers.parse(text)
+    except phonenumbers.NumberParseException as error:
+        raise ValueError("no such country code") from error
+
+
+@cache
+def _national_prefix(country_code: int) -> re.Pattern[str]:
+    """Return what numbers of a country may begin with that is no part of them."""
+    region = phonenumbers.region_code_for_country_code(country_code)
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(country_code, region)
+    prefix = metadata.national_prefix_for_parsing if metadata is not None else None
+    return re.compile(prefix or "(?!)")
+
+
+def _find_carrier(parsed: phonenumbers.PhoneNumber) -> str | None:
+    # By the prefix first: most numbers have none there, and what type a number is takes long to tell.
+    return (carrier.name_for_valid_number(parsed, "en") and carrier.name_for_number(parsed, "en")) or None
 
 
 class Kind(NamedTuple):

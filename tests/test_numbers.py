@@ -1,8 +1,10 @@
 """Phone numbers: what is one, whose it is, and how logs show it."""
 
+import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from phonenumbers import carrier
 
 from phonify.numbers import Number, mask_number, parse_msisdn, parse_originator
 
@@ -172,3 +174,41 @@ def test_anything_else_is_no_originator(text: str) -> None:
 )
 def test_a_masked_number_shows_its_ends_only(number: str, masked: str) -> None:
     assert mask_number(number) == masked
+
+
+CODES = sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
+
+
+@given(
+    st.one_of(
+        st.from_regex(r"\+[1-9][0-9]{1,14}", fullmatch=True),
+        st.builds(
+            "+{}{}{}".format,
+            st.sampled_from(CODES),
+            st.sampled_from(["", "0", "00", "1", "8", "9", "15", "44", "011"]),
+            st.from_regex(r"[0-9]{0,12}", fullmatch=True),
+        ).filter(lambda text: len(text) <= 16),
+        st.builds(
+            phonenumbers.format_number,
+            st.sampled_from([n for n in map(phonenumbers.example_number, phonenumbers.SUPPORTED_REGIONS) if n]),
+            st.just(phonenumbers.PhoneNumberFormat.E164),
+        ),
+    )
+)
+@settings(max_examples=400)
+def test_a_number_is_read_as_the_library_reads_it(text: str) -> None:
+    try:
+        parsed = phonenumbers.parse(text)
+    except phonenumbers.NumberParseException:
+        parsed = None
+    possible = parsed is not None and (
+        phonenumbers.is_possible_number_with_reason(parsed) == phonenumbers.ValidationResult.IS_POSSIBLE
+    )
+    try:
+        number = parse_msisdn(text)
+    except ValueError:
+        assert not possible
+    else:
+        assert possible
+        assert number.number == phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        assert number.carrier == (carrier.name_for_number(parsed, "en") or None)
