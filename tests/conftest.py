@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -241,26 +241,35 @@ class Process:
             connection.close()
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
-    """Return a function that starts `python ARGUMENTS...` with settings; at the end of the test all is killed.
+@contextmanager
+def starting(folder: Path) -> Iterator[Callable[..., Process]]:
+    """Give a function that starts `python ARGUMENTS...` with settings; at the end of the block all is killed.
 
     Without arguments it starts the server. All share a database, and the key `test-key`.
     """
     started: list[Process] = []
 
     def start(*arguments: str, cwd: Path = ROOT, **settings: str | None) -> Process:
-        given = {"DATABASE": str(tmp_path / "phonify.db"), "PORT": "0", "API_KEY": KEY, **settings}
+        given = {"DATABASE": str(folder / "phonify.db"), "PORT": "0", "API_KEY": KEY, **settings}
         environ = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
         environ |= {f"PHONIFY_{name}": value for name, value in given.items() if value is not None}
-        log = tmp_path / f"output-{len(started)}"
+        log = folder / f"output-{len(started)}"
         command = [sys.executable, *(arguments or ("app.py",))]
         started.append(Process(command, log=log, cwd=cwd, environ=environ))
         return started[-1]
 
-    yield start
-    for process in started:
-        process.kill_all()
+    try:
+        yield start
+    finally:
+        for process in started:
+            process.kill_all()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """Return a function that starts processes, as `starting` says, until the end of the test."""
+    with starting(tmp_path) as start:
+        yield start
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

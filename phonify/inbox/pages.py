@@ -189,10 +189,12 @@ def cancel_message(message_id: str) -> Any:
         message = get_runtime().messaging.cancel(current_account(), message_id)
     except Refused as error:
         return _answer_detail(message_id, error.faults)
-    thread = url_for("inbox.show_thread", phone=_other_side(message))
+    phone = _other_side(message)
+    left = get_runtime().conversations.find_thread(current_account(), phone, limit=1)
+    there = url_for("inbox.show_thread", phone=phone) if left else url_for("inbox.show_inbox")
     if "HX-Request" in request.headers:
-        return Response(headers={"HX-Redirect": thread})
-    return redirect_to(thread)
+        return Response(headers={"HX-Redirect": there})
+    return redirect_to(there)
 
 
 @bp.post("/inbox/check")
@@ -269,6 +271,7 @@ def _read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, A
     entries = conversations.find_thread(account, phone, below=below, since=since, limit=limit)
     if since:
         conversations.mark_read(account, phone, entries)
+    earlier = entries and conversations.find_thread(account, phone, below=entries[-1].seq, limit=1)
     country, carrier = display.describe_phone(phone)
     return {
         "phone": phone,
@@ -276,7 +279,7 @@ def _read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, A
         "carrier": carrier,
         "subscription": get_runtime().subscriptions.get(account, phone) if phone.startswith("+") else None,
         "entries": entries,
-        "older": entries[-1].seq if len(entries) == limit else None,
+        "older": entries[-1].seq if earlier else None,
         "since": entries[-1].seq if entries else 1,
         "own_number": _own_side(entries[0].message) if entries else "",
     }

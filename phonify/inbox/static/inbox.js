@@ -54,7 +54,7 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (event.target.id === "live") {
     parameters.shown = all("#conversations > li:not(.more)").length;
     const first = document.querySelector("#thread > li[data-seq]");
-    if (first && "since" in parameters) parameters.since = first.dataset.seq;
+    if (first && parameters.has("since")) parameters.since = first.dataset.seq;
   }
 });
 
@@ -66,14 +66,15 @@ document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") all("#live, #log").forEach((element) => htmx.trigger(element, "look"));
 });
 
-let followed = true;
+let followed = false;
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
   const list = document.getElementById("thread");
   if (list && event.detail.target === list) followed = isAtBottom(list);
 });
-document.addEventListener("htmx:oobAfterSwap", () => {
+document.addEventListener("htmx:oobAfterSwap", (event) => {
   const list = document.getElementById("thread");
-  if (list && followed) toBottom(list);
+  if (list && event.detail.target === list && followed) toBottom(list);
+  document.body.classList.toggle("empty", document.body.matches(".in-list") && !document.querySelector("#conversations > li"));
 });
 
 document.addEventListener("htmx:afterSettle", (event) => {
@@ -81,7 +82,8 @@ document.addEventListener("htmx:afterSettle", (event) => {
   prepareTimes(document);
   if (event.target.id === "form") {
     const live = document.getElementById("live");
-    followed = true;
+    const list = document.getElementById("thread");
+    if (list) toBottom(list);
     if (live) htmx.trigger(live, "look");
     event.target.querySelector("textarea")?.focus();
   }
@@ -134,7 +136,8 @@ document.addEventListener("submit", (event) => {
 // Keys of the keyboard.
 function move(step) {
   const links = all("#conversations a, .results a");
-  const at = links.findIndex((link) => link === document.activeElement || link.getAttribute("aria-current"));
+  const focused = links.indexOf(document.activeElement);
+  const at = focused >= 0 ? focused : links.findIndex((link) => link.hasAttribute("aria-current"));
   links[Math.min(Math.max(at + step, 0), links.length - 1)]?.focus();
 }
 
