@@ -47,6 +47,18 @@ class Conversations:
             if not stale or not self._repair(account, stale):
                 return found
 
+    def freshen(self, account: Account, *, most: int) -> None:
+        """Let an account's first `most` conversations be as its messages are; where they can't be written, they stay.
+
+        `find_all` does so by itself.
+        """
+        self.catch_up()
+        while True:
+            with self._database.reading() as connection:
+                stale = store.list_stale(connection, account_id=account.id, below=END, limit=most)
+            if not stale or not self._repair(account, stale):
+                return
+
     def catch_up(self) -> None:
         """Let the list take account of all messages; where it can't be written, it stays behind."""
         with self._database.reading() as connection:

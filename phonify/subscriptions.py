@@ -17,6 +17,7 @@ STOP_KEYWORDS = ("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REV
 START_KEYWORDS = ("START", "UNSTOP", "YES")
 HELP_KEYWORDS = ("HELP",)
 _REMEMBER = 1.0  # seconds
+_MOST_KNOWN = 10_000
 
 Keyword = Literal["stop", "start", "help"]
 
@@ -65,7 +66,7 @@ class Subscriptions:
         self._database = database
         self._clock = clock
         self._conversations = conversations
-        self._known: tuple[int, float, set[int]] | None = None
+        self._known: dict[int, tuple[int, float, bool]] = {}  # by account
 
     def has_opt_outs(self, account: Account) -> bool:
         """Tell whether any phone has opted out of an account, at next to no cost.
@@ -73,12 +74,14 @@ class Subscriptions:
         Remembered as keys are (`accounts.KeyRing`): until some process changes a subscription, a second at most.
         """
         generation, now = self._database.generation, self._clock.monotonic()
-        known = self._known
+        known = self._known.get(account.id)
         if known is None or known[0] != generation or not 0 <= now - known[1] < _REMEMBER:
             with self._database.reading() as connection:
-                known = (generation, now, store.list_accounts_with_opt_outs(connection))
-            self._known = known
-        return account.id in known[2]
+                known = (generation, now, store.has_opt_outs(connection, account_id=account.id))
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[account.id] = known
+        return known[2]
 
     def list_opted_out(self, connection: Connection, account: Account, phones: Sequence[str]) -> set[str]:
         """Return those of the phones that have opted out of an account."""
@@ -131,13 +134,13 @@ class Subscriptions:
 
     def find_all(self, account: Account, *, offset: int, limit: int) -> list[SubscriptionRow]:
         """Return the phones the account has exchanged messages with, then others that have opted out or in."""
-        self._conversations.catch_up()
+        self._conversations.freshen(account, most=offset + limit)
         with self._database.reading() as connection:
             return store.list_subscriptions(connection, account_id=account.id, offset=offset, limit=limit)
 
     def find_phones(self, account: Account, *, offset: int, limit: int) -> list[SubscriptionRow]:
         """Return the phones the account has exchanged messages with, by their latest message, the latest first."""
-        self._conversations.catch_up()
+        self._conversations.freshen(account, most=offset + limit)
         with self._database.reading() as connection:
             return store.list_phones(connection, account_id=account.id, offset=offset, limit=limit)
 
