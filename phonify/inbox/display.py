@@ -15,7 +15,7 @@ from ..numbers import parse_originator
 from ..segments import TextCheck
 from ..store import Message
 
-_LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]}'’”]")  # noqa: RUF001 - the quotes texts are written with
+_LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]}'’”]", re.IGNORECASE)  # noqa: RUF001 - the quotes texts are written with
 
 
 class Piece(NamedTuple):
@@ -126,7 +126,7 @@ def list_steps(message: Message, attempts: list[Attempt]) -> list[Step]:
     elif message.state == "error":
         steps.append(Step(message.finished_at or "", f"Failed: {explain(message)}", "failed"))
     elif attempts and attempts[-1].due_at is not None:
-        steps.append(Step(attempts[-1].due_at, f"Attempt {message.attempts + 1} is due", "waiting"))
+        steps.append(Step(attempts[-1].due_at, f"Attempt {attempts[-1].attempt + 1} is due", "waiting"))
     elif message.expires_at is not None:
         steps.append(Step(message.expires_at, "End of the validity period", "waiting"))
     return steps
@@ -148,7 +148,7 @@ def list_samples(address: str, key: str) -> list[tuple[str, str]]:
     """Return how to send a first message, by language: ready to be run as it is."""
     url, body = f"{address}/v1/messages", "Hello from Phonify. Your code is 424242."
     arguments = json.dumps({"to": "+14560000000", "body": body})
-    curl = f"curl {url} -u {key}: \\\n  -d to=+14560000000 \\\n  -d body='{body}'"
+    curl = f"curl {url} -u {shlex.quote(f'{key}:')} \\\n  -d to=+14560000000 \\\n  -d body='{body}'"
     python = f"""\
 import json, urllib.request
 

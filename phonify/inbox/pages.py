@@ -9,7 +9,7 @@ from typing import Any, cast, get_args
 from flask import Blueprint, Response, g, render_template, request, url_for
 
 from ..api.arguments import read_arguments
-from ..api.schemas import ChangeSchema, InboundSchema, SendSchema, load
+from ..api.schemas import MAX_BODY, ChangeSchema, InboundSchema, SendSchema, load
 from ..conversations import END, Found
 from ..errors import Fault, InvalidRequest, NotFound, PhonifyError, Refused
 from ..runtime import get_runtime
@@ -21,7 +21,8 @@ from .session import current_account, current_key, guard, redirect_to
 
 CONVERSATIONS = 40
 MESSAGES = 50
-MOST_LIVE = 500  # messages of a thread, and conversations, that are kept up to date
+MOST_LIVE = 500  # messages of a thread that are kept up to date
+MOST_LISTED = 200  # conversations, likewise
 SEARCH_TIME = 0.2  # seconds
 
 bp = Blueprint("inbox", __name__, template_folder="templates")
@@ -38,6 +39,18 @@ def show_inbox() -> str:
     sidebar = _read_sidebar()
     samples = display.list_samples(_address(), current_key()) if not sidebar["conversations"] else []
     return _render("inbox/index.html", **sidebar, samples=samples)
+
+
+@bp.get("/inbox")
+def show_start() -> Response:
+    """Lead to where the inbox is."""
+    return redirect_to(url_for("inbox.show_inbox"))
+
+
+@bp.route("/inbox/<path:_path>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+def show_nothing(_path: str) -> Response:
+    """Show that there is nothing, to whoever is signed in."""
+    raise NotFound
 
 
 @bp.get("/inbox/conversations")
@@ -63,12 +76,16 @@ def list_older(phone: str) -> str:
 @bp.get("/inbox/messages/<message_id>")
 def show_message(message_id: str) -> str:
     """Show all there is to know of a message: as a page, or as the part of one that opens beside a thread."""
-    detail = _read_detail(message_id)
+    return _show_message(message_id)
+
+
+def _show_message(message_id: str, **form: Any) -> str:
+    detail = {**_read_detail(message_id), **form}
     if "HX-Request" in request.headers:
         return render_template("inbox/detail.html", **detail, **template_context())
     entry = detail["entry"]
     thread = _read_thread(_other_side(entry.message), below=entry.seq + 1)
-    return _render("inbox/thread.html", **_read_sidebar(), **thread, **_thread_form(), **detail)
+    return _render("inbox/thread.html", **{**_read_sidebar(), **thread, **_thread_form(), **detail})
 
 
 @bp.get("/inbox/live")
@@ -78,12 +95,14 @@ def show_changes() -> Response:
     Pages ask once a second rather than hold a connection: however many are open, none keeps a
     thread of the server, and browsers allow but six connections to a server.
     """
-    found = _read_conversations(END, most=min(max(_read_number("shown", 0), CONVERSATIONS), MOST_LIVE))
-    seen: list[Any] = [found["conversations"]]
     phone, message_id = request.args.get("phone"), request.args.get("message")
-    if phone:
+    found: dict[str, Any] = {}
+    seen: list[Any] = []
+    if phone:  # before the list, where it is read then
         found |= _read_thread(phone, since=_read_number("since", 0))
         seen += [found["entries"], found["subscription"]]
+    found |= _read_conversations(END, most=min(max(_read_number("shown", 0), CONVERSATIONS), MOST_LISTED))
+    seen.append(found["conversations"])
     if message_id:
         try:
             found |= _read_detail(message_id)
@@ -104,6 +123,8 @@ def search() -> str:
     state = cast("State", given["state"]) if given["state"] in get_args(State) else None
     direction = cast("Direction", given["direction"]) if given["direction"] in get_args(Direction) else None
     below: int | None = _read_number("below", END)
+    if given["q"] and (len(given["q"]) > MAX_BODY or "\0" in given["q"]):
+        below = None  # no message has that
     found, begun = Found([], below), time.monotonic()
     # A rare text may be far down: go on for as long as a person does not notice.
     while not found.entries and found.next is not None and time.monotonic() - begun < SEARCH_TIME:
@@ -148,17 +169,21 @@ def write(phone: str) -> Any:
     """Write into a thread: as the app or, in a sandbox, as the phone."""
     given = _read_form()
     form: dict[str, Any] = {"form": {"as": given.get("as", "app"), "body": ""}, "faults": []}
+    status = 200
     try:
         if given.get("as") == "handset" and get_runtime().gateway.sandbox:
             _receive(phone, given)
         else:
             form["faults"] = _send({**given, "to": phone})[1]
     except PhonifyError as error:
-        form = {"form": given, "faults": error.faults}
+        form, status = {"form": given, "faults": error.faults}, 400
     if "HX-Request" in request.headers:
         own_number = given.get("origin", "")
-        return render_template("inbox/form.html", phone=phone, own_number=own_number, **form, **template_context())
-    return _show_thread(phone, **form)
+        page = render_template("inbox/form.html", phone=phone, own_number=own_number, **form, **template_context())
+        return page, status
+    if not form["faults"]:
+        return redirect_to(url_for("inbox.show_thread", phone=phone))
+    return _show_thread(phone, **form), status
 
 
 @bp.post("/inbox/phones/<phone>/subscription")
@@ -178,8 +203,10 @@ def change_message(message_id: str) -> Any:
     try:
         get_runtime().messaging.change(current_account(), message_id, **load(_CHANGE, given))
     except (InvalidRequest, Refused) as error:
-        return _answer_detail(message_id, error.faults)
-    return _answer_detail(message_id, [])
+        return _show_message(message_id, faults=error.faults, given=given), 400
+    if "HX-Request" in request.headers:
+        return _show_message(message_id)
+    return redirect_to(url_for("inbox.show_message", message_id=message_id))
 
 
 @bp.post("/inbox/messages/<message_id>/cancel")
@@ -188,7 +215,7 @@ def cancel_message(message_id: str) -> Any:
     try:
         message = get_runtime().messaging.cancel(current_account(), message_id)
     except Refused as error:
-        return _answer_detail(message_id, error.faults)
+        return _show_message(message_id, faults=error.faults), 400
     phone = _other_side(message)
     left = get_runtime().conversations.find_thread(current_account(), phone, limit=1)
     there = url_for("inbox.show_thread", phone=phone) if left else url_for("inbox.show_inbox")
@@ -214,10 +241,9 @@ def clear() -> Any:
 
 def _read_form() -> dict[str, Any]:
     """Return the fields that were filled in; a time without a zone is in UTC."""
-    given = {name: value for name, value in read_arguments().items() if value != ""}
-    send_at = given.get("send_at")
-    if isinstance(send_at, str) and len(send_at) <= len("2026-01-31T09:30:00"):
-        given["send_at"] = f"{send_at}Z"
+    given = {name: value for name, value in read_arguments().items() if value and isinstance(value, str)}
+    if "send_at" in given and len(given["send_at"]) <= len("2026-01-31T09:30:00"):
+        given["send_at"] += "Z"
     return given
 
 
@@ -235,12 +261,6 @@ def _receive(phone: str, given: Mapping[str, Any]) -> Message:
         own = messaging.default_origin(current_account())
     arguments = {"from": phone, "to": own, **{name: given[name] for name in ("body",) if name in given}}
     return messaging.receive(current_account(), **load(_INBOUND, arguments))
-
-
-def _answer_detail(message_id: str, faults: list[Fault]) -> Any:
-    if "HX-Request" in request.headers:
-        return render_template("inbox/detail.html", **_read_detail(message_id), faults=faults, **template_context())
-    return redirect_to(url_for("inbox.show_message", message_id=message_id))
 
 
 def _show_thread(phone: str, **form: Any) -> str:
@@ -341,12 +361,3 @@ def template_context() -> dict[str, Any]:
 
 def _render(template: str, **context: Any) -> str:
     return render_template(template, **context, **template_context())
-
-
-@bp.errorhandler(PhonifyError)
-def show_error(error: PhonifyError) -> tuple[str, int]:
-    """Show an error as a page."""
-    status = 404 if isinstance(error, NotFound) else 503
-    if isinstance(error, InvalidRequest | Refused):
-        status = 400
-    return _render("inbox/error.html", title=str(status), text=error.faults[0].title), status

@@ -5,12 +5,20 @@ session in every browser. Requests that change something must come from a page o
 (Sec-Fetch-Site or Origin); nothing may frame a page, and no script runs but the server's own.
 """
 
+import logging
+import re
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, g, render_template, request, url_for
+from werkzeug.exceptions import HTTPException
 
+from ..access_log import escape_controls
+from ..api.error_handlers import STATUSES, fault_for_status
+from ..errors import Fault, InvalidRequest, PhonifyError, Refused
 from ..runtime import get_runtime
 from ..store import Account
+
+logger = logging.getLogger(__name__)
 
 COOKIE_AGE = 30 * 86_400  # seconds
 _SAFE = {"GET", "HEAD"}
@@ -36,16 +44,21 @@ def guard(blueprint: Blueprint) -> None:
     blueprint.before_request(refuse_other_sites)
     blueprint.before_request(require_session)
     blueprint.after_request(add_headers)
+    show_errors(blueprint)
+
+
+def show_errors(blueprint: Blueprint) -> None:
+    """Let the errors of a blueprint's views be shown as pages."""
+    blueprint.register_error_handler(PhonifyError, show_error)
+    blueprint.register_error_handler(HTTPException, show_http_exception)
+    blueprint.register_error_handler(Exception, show_unexpected_error)
 
 
 def refuse_other_sites() -> Response | None:
     """Refuse a request that changes something and that another site has made."""
     if request.method in _SAFE or comes_from_here():
         return None
-    response = Response(
-        render_template("inbox/error.html", title="Refused", text="This request came from another site."), 403
-    )
-    return add_headers(response)
+    return _show_error_page("Refused", "This request came from another site.", 403)
 
 
 def comes_from_here() -> bool:
@@ -53,8 +66,11 @@ def comes_from_here() -> bool:
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site in ("same-origin", "none")
-    origin = request.headers.get("Origin")
-    return origin is not None and urlsplit(origin).netloc == request.host
+    try:
+        host = urlsplit(request.headers.get("Origin", "")).netloc
+    except ValueError:  # no address at all
+        return False
+    return host != "" and host == request.host
 
 
 def require_session() -> Response | None:
@@ -101,8 +117,8 @@ def show_sign_in(fault: str | None = None, status: int = 200) -> Response:
 
 @bp.get("/sign-in")
 def show_sign_in_page() -> Response:
-    """Ask for a key."""
-    return show_sign_in()
+    """Ask for a key, unless the address has one."""
+    return _take_key_from_address() if "api_key" in request.args else show_sign_in()
 
 
 @bp.post("/sign-in")
@@ -138,7 +154,8 @@ def _remember(response: Response, key: str) -> None:
 
 def _cookie_name() -> str:
     # Cookies know no ports: two servers on one machine would sign one another's pages out.
-    return f"phonify_key_{urlsplit(request.host_url).port or 'default'}"
+    port = re.search(r":([0-9]{1,5})$", request.host)
+    return f"phonify_key_{port[1] if port else 'default'}"
 
 
 def current_key() -> str:
@@ -155,6 +172,41 @@ def current_account() -> Account:
     """Return the account that is looking."""
     account: Account = g.account
     return account
+
+
+def _show_error_page(title: str, text: str, status: int) -> Response:
+    page = render_template("inbox/error.html", title=title, text=text, account=g.get("account"))
+    return add_headers(Response(page, status))
+
+
+def show_error(error: PhonifyError) -> Response:
+    """Show an error of the domain as a page."""
+    status = 400 if isinstance(error, InvalidRequest | Refused) else STATUSES[error.faults[0].kind]
+    if status >= 500:
+        logger.warning("%s %s: %s (%s)", request.method, escape_controls(request.path), error, error.__cause__)
+    return _show_error_page(str(status), error.faults[0].title, status)
+
+
+def show_http_exception(error: HTTPException) -> Response:
+    """Show an error of the framework as a page."""
+    status = error.code or 500
+    return _show_error_page(str(status), fault_for_status(status).title, status)
+
+
+def show_unexpected_error(error: Exception) -> Response:
+    """Show that what should not happen did; the log has the traceback."""
+    logger.error("%s %s failed", request.method, escape_controls(request.path), exc_info=error)
+    return _show_error_page("500", Fault("internal_error").title, 500)
+
+
+show_errors(bp)
+
+
+@bp.after_request
+def keep_type(response: Response) -> Response:
+    """Let no browser take a static file for something else than its type says."""
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 def add_headers(response: Response) -> Response:

@@ -11,14 +11,13 @@ from ..numbers import parse_originator
 from ..runtime import get_runtime
 from ..subscription_store import KeywordReplies
 from ..subscriptions import START_KEYWORDS, STOP_KEYWORDS
-from .pages import show_error, template_context
+from .pages import template_context
 from .session import current_account, current_key, guard, redirect_to
 
 DELIVERIES = 20
 
 bp = Blueprint("settings", __name__, url_prefix="/inbox/settings")
 guard(bp)
-bp.register_error_handler(PhonifyError, show_error)
 
 
 @bp.get("")
@@ -56,7 +55,7 @@ def create_key() -> Any:
     """Make a further key; it is shown in this answer alone."""
     runtime, name = get_runtime(), request.form.get("name", "").strip()
     if not name.isprintable() or len(name) > 100:
-        return _show(faults=[Fault("invalid_text", "name")]), 400
+        return _show(faults=[Fault("invalid_text", "name")], name=name), 400
     _, key = accounts.create_key(runtime.database, runtime.clock, current_account(), name=name)
     return _show(new_key=key)
 
