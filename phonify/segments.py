@@ -25,7 +25,7 @@ _SUBSTITUTES = {
     **dict.fromkeys("‘’‚‛′ʼ", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
     **dict.fromkeys("‐‑‒–—―−", "-"),
-    **dict.fromkeys("•·‣◦", "*"),
+    **dict.fromkeys("•‣◦", "*"),  # not the middle dot, which Catalan has within words
     **dict.fromkeys("\u200b\u2060\ufeff\xad\ufe0e", ""),
     "‹": "<",
     "›": ">",

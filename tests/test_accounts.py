@@ -197,3 +197,112 @@ def test_a_request_with_a_revoked_key_is_refused_at_once(client, database, clock
     assert client.get("/v1/messages").status_code == 200
     accounts.revoke_key(database, clock, 1)
     assert client.get("/v1/messages").status_code == 401
+
+
+# When a key was last used
+
+
+def used_at(database) -> list[str | None]:
+    return [key.used_at for key in accounts.list_keys(database)]
+
+
+def test_a_key_that_nobody_used_has_no_time_of_use(database, clock, default):
+    accounts.create_key(database, clock, default, name="new")
+    assert used_at(database) == [None, None]
+
+
+def test_the_use_of_a_key_is_noted(database, ring):
+    ring.find_account(KEY)
+    assert used_at(database) == ["2026-01-31T09:30:00.000Z"]
+
+
+def test_the_use_of_a_key_is_noted_at_most_once_a_minute(database, clock, ring):
+    for _ in range(59):
+        ring.find_account(KEY)
+        clock.advance(1)
+    assert used_at(database) == ["2026-01-31T09:30:00.000Z"]
+    clock.advance(1)
+    ring.find_account(KEY)
+    assert used_at(database) == ["2026-01-31T09:31:00.000Z"]
+
+
+def test_many_processes_note_the_use_of_a_key_once_a_minute(make_app, database, clock, ring):
+    ring.find_account(KEY)
+    clock.advance(30)
+    make_app().extensions["phonify"].keys.find_account(KEY)
+    assert used_at(database) == ["2026-01-31T09:30:00.000Z"]
+
+
+def test_only_the_key_that_was_used_is_noted(database, clock, default, ring):
+    _, key = accounts.create_key(database, clock, default, name="new")
+    ring.find_account(key)
+    assert used_at(database) == [None, "2026-01-31T09:30:00.000Z"]
+
+
+def test_a_wrong_or_revoked_key_is_not_noted(database, clock, ring):
+    ring.find_account("nothing")
+    accounts.revoke_key(database, clock, 1)
+    ring.find_account(KEY)
+    assert used_at(database) == [None]
+
+
+def test_a_request_notes_the_use_of_its_key(client, database):
+    client.get("/v1/messages")
+    assert used_at(database) == ["2026-01-31T09:30:00.000Z"]
+
+
+def test_while_the_database_is_locked_a_key_is_found_and_its_use_is_not_noted(client, database, runtime, monkeypatch):
+    monkeypatch.setattr("phonify.db.BUSY_TIMEOUT", 0.05)
+    writer = sqlite3.connect(runtime.settings.database, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    try:
+        assert client.get("/v1/messages").status_code == 200
+    finally:
+        writer.close()
+    assert used_at(database) == [None]
+
+
+# The default sender
+
+
+def test_a_new_default_sender_is_found_at_once_in_every_process(make_app, database, clock, default, ring):
+    elsewhere = make_app().extensions["phonify"].keys
+    assert elsewhere.find_account(KEY).origin is None
+    accounts.set_origin(database, default, "SHOP")
+    assert elsewhere.find_account(KEY).origin == "SHOP"
+    assert ring.find_account(KEY).origin == "SHOP"
+    accounts.set_origin(database, default, None)
+    assert elsewhere.find_account(KEY).origin is None
+
+
+def test_a_default_sender_is_that_of_one_account(database, clock, default):
+    other = accounts.create_account(database, clock, name="other", origin="OTHER")
+    accounts.set_origin(database, default, "SHOP")
+    assert [account.origin for account in accounts.list_accounts(database)] == ["SHOP", "OTHER"]
+    accounts.set_origin(database, other, None)
+    assert [account.origin for account in accounts.list_accounts(database)] == ["SHOP", None]
+
+
+# The keys of one account
+
+
+def test_an_account_can_not_revoke_anothers_key(database, clock, default, ring):
+    other = accounts.create_account(database, clock, name="other")
+    assert not accounts.revoke_key(database, clock, 1, account=other)
+    assert ring.find_account(KEY) == default
+    assert accounts.revoke_key(database, clock, 1, account=default)
+    assert ring.find_account(KEY) is None
+
+
+def test_the_keys_of_an_account_are_listed_without_anothers(database, clock, default):
+    other = accounts.create_account(database, clock, name="other")
+    accounts.create_key(database, clock, other, name="theirs")
+    assert [key.name for key in accounts.list_keys(database, account="default")] == ["PHONIFY_API_KEY"]
+    assert [key.name for key in accounts.list_keys(database, account="other")] == ["theirs"]
+
+
+def test_the_id_of_a_key_is_found_while_it_is_valid(database, clock):
+    assert accounts.find_key_id(database, KEY) == 1
+    accounts.revoke_key(database, clock, 1)
+    assert accounts.find_key_id(database, KEY) is None
+    assert accounts.find_key_id(database, "nothing") is None

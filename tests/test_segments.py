@@ -1,5 +1,7 @@
 """Encodings and segments, against 3GPP TS 23.038 and TS 23.040."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from phonify.segments import (
     GSM7_DEFAULT,
     GSM7_EXTENSION,
+    check_text,
     choose_encoding,
     count_segments,
     split_segments,
@@ -189,3 +192,88 @@ def test_the_count_is_the_number_of_pieces(text: str) -> None:
     encoding, segments = split_segments(text)
 
     assert count_segments(text) == (len(segments), encoding)
+
+
+# Checking
+
+
+def test_a_check_tells_the_units_used_and_how_many_one_sms_has() -> None:
+    assert check_text("x" * 5 + EURO)[:3] == ("gsm7", 7, 160)
+    assert check_text("x" * 5 + GRIN)[:3] == ("ucs2", 7, 70)
+    assert check_text("")[:3] == ("gsm7", 0, 160)
+
+
+@given(st.text(max_size=300))
+def test_a_check_cuts_a_text_as_it_goes_out(text: str) -> None:
+    check = check_text(text)
+
+    assert (check.encoding, check.segments) == split_segments(text)
+    assert bool(check.wide) == (check.encoding == "ucs2")
+
+
+@given(st.text(max_size=300))
+def test_a_check_names_each_character_that_gsm7_has_not_by_its_place(text: str) -> None:
+    found = check_text(text).wide
+
+    assert [position for position, *_ in found] == [
+        position for position, character in enumerate(text) if choose_encoding(character) == "ucs2"
+    ]
+    assert all(text[one.position] == one.character for one in found)
+
+
+def test_a_check_tells_place_name_and_substitute() -> None:
+    assert check_text("a’b€ж").wide == [
+        (1, "’", "RIGHT SINGLE QUOTATION MARK", "'"),
+        (4, "ж", "CYRILLIC SMALL LETTER ZHE", None),
+    ]
+
+
+def test_a_character_that_comes_several_times_is_told_of_each_time() -> None:
+    assert [position for position, *_ in check_text("жaжa").wide] == [0, 2]
+
+
+@pytest.mark.parametrize(("character", "name"), [("\x00", "U+0000"), ("\x1b", "U+001B"), ("\ue000", "U+E000")])
+def test_a_character_without_a_name_is_told_by_its_number(character: str, name: str) -> None:
+    ((_, _, found, substitute),) = check_text(character).wide
+    assert (found, substitute) == (name, None)
+
+
+@pytest.mark.parametrize(
+    ("character", "substitute"),
+    [
+        ("‘", "'"),
+        ("”", '"'),
+        ("–", "-"),
+        ("…", "..."),
+        ("\N{NO-BREAK SPACE}", " "),
+        ("\N{ZERO WIDTH SPACE}", ""),
+        ("\N{SOFT HYPHEN}", ""),
+        ("\t", " "),
+        ("ﬁ", "fi"),
+        ("！", "!"),
+        ("Ａ", "A"),
+        ("№", "No"),
+        ("•", "*"),
+    ],
+)
+def test_what_reads_the_same_in_gsm7_is_offered_instead(character: str, substitute: str) -> None:
+    assert check_text(character).wide[0].substitute == substitute
+
+
+@pytest.mark.parametrize("character", [*"áçêõžłıđşčњ½²³¹ªº①ΑΒжμµ™©®°÷¬·"])
+def test_what_would_read_otherwise_is_not_offered(character: str) -> None:
+    assert check_text(character).wide[0].substitute is None
+
+
+def test_every_substitute_is_in_gsm7_and_none_takes_a_letters_accent_or_height() -> None:
+    characters = "".join(map(chr, range(0x20000)))
+    for _, character, _, substitute in check_text(characters).wide:
+        if substitute is None:
+            continue
+        assert choose_encoding(substitute) == "gsm7", character
+        # A letter with an accent is taken apart canonically: nothing of the kind is replaced.
+        decomposition = unicodedata.decomposition(character)
+        assert not decomposition or decomposition.startswith("<"), character
+        assert not decomposition.startswith(("<super>", "<sub>", "<fraction>", "<circle>")), character
+        if unicodedata.category(character).startswith("L"):
+            assert unicodedata.normalize("NFKC", character) == substitute or character == "ʼ"
