@@ -12,7 +12,7 @@ from werkzeug.datastructures import Headers
 
 from . import accounts, monitoring, sandbox
 from .access_log import install_key_filter
-from .api import messages, phones, subscriptions
+from .api import messages, openapi, phones, subscriptions
 from .api.arguments import MAX_CONTENT_LENGTH, MAX_FIELDS
 from .api.auth import require_key
 from .api.error_handlers import register_error_handlers
@@ -89,6 +89,7 @@ def create_app(
         MAX_FORM_MEMORY_SIZE=MAX_CONTENT_LENGTH,
         MAX_FORM_PARTS=MAX_FIELDS,
         PROVIDE_AUTOMATIC_OPTIONS=False,
+        VERSION=__version__,
     )
     # A redirect to the address with or without a slash would be HTML.
     app.url_map.strict_slashes = False
@@ -101,7 +102,7 @@ def create_app(
     app.after_request(add_request_id)
     app.register_blueprint(monitoring.bp)
     app.after_request(add_rate_headers)
-    for blueprint in (messages.bp, phones.bp, subscriptions.bp):
+    for blueprint in (messages.bp, phones.bp, subscriptions.bp, openapi.bp):
         app.register_blueprint(blueprint)
     if gateway.sandbox:
         app.register_blueprint(sandbox.bp)
@@ -114,7 +115,7 @@ def create_app(
 
 def _authenticate() -> Response | None:
     """Ask for a key under /v1 and /sandbox, also where there is nothing: an unknown path tells nobody anything."""
-    if f"{request.path}/".startswith(("/v1/", "/sandbox/")):
+    if f"{request.path}/".startswith(("/v1/", "/sandbox/")) and not openapi.is_public(request.endpoint):
         refusal = require_key()
         if refusal is not None:
             return refusal

@@ -2,19 +2,31 @@
 
 from flask import Blueprint, Response, jsonify
 
+from .api import examples
+from .api.answers import CheckAnswer, MessageAnswer
 from .api.arguments import read_arguments
 from .api.auth import current_account
-from .api.schemas import InboundSchema, load
+from .api.description import describe
+from .api.schemas import CheckSchema, InboundSchema, load
 from .request_id import current_request_id
 from .runtime import get_runtime
-from .showing import dump_message
+from .segments import check_text
+from .showing import dump_check, dump_message
 
 bp = Blueprint("sandbox", __name__, url_prefix="/sandbox")
 
 _INBOUND = InboundSchema()
+_CHECK = CheckSchema()
 
 
 @bp.post("/inbound")
+@describe(
+    arguments=InboundSchema,
+    answers={201: MessageAnswer},
+    examples=examples.INBOUND,
+    links={"get_message": {"message_id": "$response.body#/message/id"}},
+    text="The message is kept, heard of by the webhook, and opts the phone out or in where it is a keyword.",
+)
 def simulate_inbound() -> Response:
     """Pretend that a phone sent a message to the account."""
     arguments = load(_INBOUND, read_arguments())
@@ -22,3 +34,15 @@ def simulate_inbound() -> Response:
     response = jsonify(message=dump_message(message))
     response.status_code = 201
     return response
+
+
+@bp.post("/check")
+@describe(
+    arguments=CheckSchema,
+    answers={200: CheckAnswer},
+    examples=examples.CHECK,
+    text="Nothing is stored. The command `check-text` says the same.",
+)
+def check() -> Response:
+    """Say what a text becomes as SMS: encoding, segments, what makes it UCS-2, whether it binds a code to a site."""
+    return jsonify(check=dump_check(check_text(load(_CHECK, read_arguments())["body"])))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from described import check_described
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 from hypothesis import HealthCheck, settings
@@ -66,7 +67,10 @@ def faults_of(response: Any) -> list[tuple[str, str | None]]:
 
 
 class ApiClient(FlaskClient):
-    """A test client that sends a key with every request, unless one is given or `key` is None."""
+    """A test client that sends a key with every request, unless one is given or `key` is None.
+
+    It fails on answers that the API's description does not have.
+    """
 
     key: str | None = KEY
 
@@ -74,7 +78,9 @@ class ApiClient(FlaskClient):
         headers = dict(kwargs.pop("headers", None) or {})
         if self.key is not None:
             headers.setdefault("Authorization", basic(self.key))
-        return super().open(*args, headers=headers, **kwargs)
+        response = super().open(*args, headers=headers, **kwargs)
+        check_described(self.application, response.request.method, response.request.path, response)
+        return response
 
 
 @pytest.fixture(autouse=True)

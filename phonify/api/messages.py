@@ -14,8 +14,11 @@ from ..request_id import current_request_id
 from ..runtime import get_runtime
 from ..showing import dump_message
 from ..store import Criteria
+from . import examples
+from .answers import MessageAnswer, MessagesAnswer, RefusedAnswer, SentAnswer
 from .arguments import read_arguments
 from .auth import current_account
+from .description import describe
 from .schemas import ChangeSchema, ListSchema, SendSchema, describe_request, load
 
 bp = Blueprint("messages", __name__, url_prefix="/v1/messages")
@@ -23,9 +26,23 @@ bp = Blueprint("messages", __name__, url_prefix="/v1/messages")
 _SEND = SendSchema()
 _CHANGE = ChangeSchema()
 _LIST = ListSchema()
+_MESSAGE_ID = {"message_id": "$response.body#/messages/0/id"}
+_GATEWAY_REFUSES = ("invalid_number", "unroutable_number", "country_not_permitted")
 
 
 @bp.post("")
+@describe(
+    arguments=SendSchema,
+    answers={201: SentAnswer, 402: RefusedAnswer},
+    errors=(*_GATEWAY_REFUSES, "opted_out", "quota_used_up"),
+    examples=examples.SEND,
+    links={"get_message": _MESSAGE_ID, "change_message": _MESSAGE_ID, "cancel_message": _MESSAGE_ID},
+    text=(
+        "Answers 201 once the messages are on disk; delivery follows. One wrong argument refuses the request and"
+        " nothing is stored. A recipient that is refused at once gets its message in state `error`, the others go"
+        " out, and the answer is 402 with `errors` and `messages`."
+    ),
+)
 def send_message() -> Response:
     """Send one message to each recipient."""
     arguments = load(_SEND, {**read_arguments(), "Idempotency-Key": request.headers.get("Idempotency-Key")})
@@ -45,6 +62,17 @@ def send_message() -> Response:
 
 
 @bp.get("")
+@describe(
+    arguments=ListSchema,
+    answers={200: MessagesAnswer},
+    errors=("too_many_waiting",),
+    examples=examples.LIST,
+    text=(
+        "With `wait`, the request is held until something matches: what an end-to-end test needs. To miss nothing"
+        " between two calls, pass the newest id seen as `after`, and no `state`: states do not change in the order of"
+        " the ids."
+    ),
+)
 def list_messages() -> dict[str, Any]:
     """List the account's messages that match, newest first."""
     arguments = load(_LIST, read_arguments())
@@ -59,12 +87,21 @@ def list_messages() -> dict[str, Any]:
 
 
 @bp.get("/<message_id>")
+@describe(answers={200: MessageAnswer}, examples=examples.GET)
 def get_message(message_id: str) -> dict[str, Any]:
     """Retrieve one message."""
     return {"message": dump_message(get_runtime().messaging.find(current_account(), message_id))}
 
 
 @bp.put("/<message_id>")
+@describe(
+    arguments=ChangeSchema,
+    at_least_one=True,
+    answers={200: MessageAnswer},
+    errors=("nothing_to_change", "message_not_waiting", *_GATEWAY_REFUSES, "opted_out"),
+    examples=examples.CHANGE,
+    text="At least one argument is to be given; what is not given stays.",
+)
 def change_message(message_id: str) -> dict[str, Any]:
     """Change a message that still waits for its time."""
     arguments = load(_CHANGE, read_arguments())
@@ -77,6 +114,12 @@ def change_message(message_id: str) -> dict[str, Any]:
 
 
 @bp.route("/<message_id>", methods=["DELETE", "DESTROY"])
+@describe(
+    answers={200: MessageAnswer},
+    errors=("message_not_waiting",),
+    examples=examples.CANCEL,
+    text="It is 404 from then on. The method `DESTROY` does the same.",
+)
 def cancel_message(message_id: str) -> dict[str, Any]:
     """Cancel and remove a message that still waits for its time."""
     return {"message": dump_message(get_runtime().messaging.cancel(current_account(), message_id))}

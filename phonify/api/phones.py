@@ -7,8 +7,11 @@ from flask import Blueprint
 from ..numbers import parse_originator
 from ..runtime import get_runtime
 from ..showing import dump_phone
+from . import examples
+from .answers import PhoneAnswer, PhonesAnswer
 from .arguments import read_arguments
 from .auth import current_account
+from .description import describe
 from .schemas import PagingSchema, load, read_msisdn
 
 bp = Blueprint("phones", __name__, url_prefix="/v1/phones")
@@ -17,6 +20,7 @@ _PAGING = PagingSchema()
 
 
 @bp.get("")
+@describe(arguments=PagingSchema, answers={200: PhonesAnswer}, examples=examples.PHONES)
 def list_phones() -> dict[str, Any]:
     """List the phones the account has exchanged messages with, by their latest message, the latest first."""
     paging = load(_PAGING, read_arguments())
@@ -25,6 +29,7 @@ def list_phones() -> dict[str, Any]:
 
 
 @bp.get("/<msisdn>")
+@describe(answers={200: PhoneAnswer}, examples=examples.PHONE)
 def get_phone(msisdn: str) -> dict[str, Any]:
     """Retrieve what is known of a number, whoever's it is."""
     number = read_msisdn(msisdn)

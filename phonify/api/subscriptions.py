@@ -6,8 +6,11 @@ from flask import Blueprint
 
 from ..runtime import get_runtime
 from ..showing import dump_subscription
+from . import examples
+from .answers import ResultAnswer, SubscriptionAnswer, SubscriptionsAnswer
 from .arguments import read_arguments
 from .auth import current_account
+from .description import describe
 from .schemas import PagingSchema, load, read_msisdn
 
 bp = Blueprint("subscriptions", __name__, url_prefix="/v1/subscriptions")
@@ -16,6 +19,7 @@ _PAGING = PagingSchema()
 
 
 @bp.get("")
+@describe(arguments=PagingSchema, answers={200: SubscriptionsAnswer}, examples=examples.SUBSCRIPTIONS)
 def list_subscriptions() -> dict[str, Any]:
     """List the phones the account has exchanged messages with, then others that have opted out or in."""
     paging = load(_PAGING, read_arguments())
@@ -24,6 +28,7 @@ def list_subscriptions() -> dict[str, Any]:
 
 
 @bp.get("/<msisdn>")
+@describe(answers={200: SubscriptionAnswer}, examples=examples.SUBSCRIPTION)
 def get_subscription(msisdn: str) -> dict[str, Any]:
     """Retrieve whether the account may write to a phone."""
     number = read_msisdn(msisdn)
@@ -31,6 +36,11 @@ def get_subscription(msisdn: str) -> dict[str, Any]:
 
 
 @bp.post("/<msisdn>/unsubscribe")
+@describe(
+    answers={200: ResultAnswer},
+    examples=examples.UNSUBSCRIBE,
+    text="As its own STOP does: a message to it is 402 and kept in state `error`.",
+)
 def unsubscribe(msisdn: str) -> dict[str, Any]:
     """Opt a phone out: messages to it are refused until it opts in again."""
     number = read_msisdn(msisdn)

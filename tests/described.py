@@ -1,0 +1,71 @@
+"""What the API's description says of an answer: every answer to a test client is held against it."""
+
+import json
+from typing import Any
+
+from flask import Flask
+from jsonschema import Draft202012Validator
+from werkzeug.exceptions import HTTPException
+
+from phonify.api.openapi import build_document
+
+_ALIASES = {"HEAD": "GET", "DESTROY": "DELETE"}
+_LONG = 20_000  # bytes: what is longer is more of the same
+
+
+def close(schema: Any) -> Any:
+    """Return the schemas of a document without leave for attributes that they do not name."""
+    if isinstance(schema, dict):
+        closed = {name: close(part) for name, part in schema.items()}
+        return {**closed, "additionalProperties": False} if "properties" in schema else closed
+    return [close(part) for part in schema] if isinstance(schema, list) else schema
+
+
+class Described:
+    """The description of an app, ready to be compared with."""
+
+    def __init__(self, app: Flask) -> None:
+        self.document = build_document(app)
+        self.schemas = close(self.document["components"]["schemas"])
+        self.validators: dict[tuple[str, str, int], Draft202012Validator] = {}
+
+    def find_responses(self, path: str, method: str) -> dict[str, Any]:
+        return self.document["paths"][path][method.lower()]["responses"]
+
+    def check(self, path: str, method: str, status: int, answer: Any) -> None:
+        """Fail where an answer of an operation is not one of those described."""
+        responses = self.find_responses(path, method)
+        assert str(status) in responses, f"{method} {path}: {status} is not described"
+        place = (path, method, status)
+        if place not in self.validators:
+            schema = responses[str(status)]["content"]["application/json"]["schema"]
+            components = {"components": {"schemas": self.schemas}}
+            self.validators[place] = Draft202012Validator({**schema, **components})
+        self.validators[place].validate(answer)
+
+
+_known: dict[frozenset[str], Described] = {}
+
+
+def get_description(app: Flask) -> Described:
+    """Return the description of an app: made once for all those that have the same views."""
+    endpoints = frozenset(app.view_functions)
+    if endpoints not in _known:
+        _known[endpoints] = Described(app)
+    return _known[endpoints]
+
+
+def check_described(app: Flask, method: str, path: str, response: Any) -> None:
+    """Fail where an answer under /v1 or /sandbox is not one of those that the description has."""
+    if not path.startswith(("/v1/", "/sandbox/")):
+        return
+    method = _ALIASES.get(method, method)
+    try:
+        rule, _ = app.url_map.bind("").match(path, method, return_rule=True)
+    except HTTPException:
+        return  # there is nothing at this address
+    data = response.get_data()
+    if not data or len(data) > _LONG:
+        return  # of a HEAD, or 304
+    address = rule.rule.replace("<", "{").replace(">", "}")
+    get_description(app).check(address, method, response.status_code, json.loads(data))

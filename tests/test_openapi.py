@@ -1,0 +1,216 @@
+"""The API's description: valid, complete, and true of what its examples do. See also described.py."""
+
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from conftest import ROOT, ApiClient
+from described import get_description
+from flask import Flask
+from flask.testing import FlaskClient
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from phonify import __version__
+from phonify.api.description import DESCRIPTIONS, Description, Example
+from phonify.api.error_handlers import STATUSES
+from phonify.api.examples import MESSAGE_ID
+from phonify.api.openapi import list_operations
+from phonify.dispatcher import Dispatcher
+from phonify.errors import ERROR_TYPES
+from phonify.gateways.stub import StubGateway
+from phonify.runtime import Runtime
+
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+SEND = {"to": "+14560000000", "body": "Your Acme code is 482193"}
+
+
+@pytest.fixture
+def document(anonymous: FlaskClient) -> dict[str, Any]:
+    response = anonymous.get("/v1/openapi.json")
+    assert response.status_code == 200
+    return response.get_json()
+
+
+def operations_of(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            yield path, method, operation
+
+
+def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
+    OpenAPIV31SpecValidator(document).validate()
+    assert document["openapi"].startswith("3.1.")
+
+
+def test_the_version_is_that_of_the_package(document: dict[str, Any]) -> None:
+    assert document["info"]["version"] == __version__
+
+
+def test_the_document_needs_no_key_and_every_other_operation_does(
+    document: dict[str, Any], anonymous: FlaskClient
+) -> None:
+    for path, method, operation in operations_of(document):
+        address = re.sub(r"\{\w+\}", "x", path)
+        status = anonymous.open(address, method=method.upper()).status_code
+        assert (operation.get("security") == []) == (status != 401), path
+        assert path == "/v1/openapi.json" or status == 401, path
+
+
+def test_the_document_is_not_sent_again_to_who_has_it(anonymous: FlaskClient) -> None:
+    first = anonymous.get("/v1/openapi.json")
+    assert "max-age=" in first.headers["Cache-Control"]
+    again = anonymous.get("/v1/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
+    changed = anonymous.get("/v1/openapi.json", headers={"If-None-Match": '"another"'})
+    assert changed.status_code == 200
+
+
+def test_every_route_is_described_and_nothing_else(app: Flask, document: dict[str, Any]) -> None:
+    routes = {
+        (re.sub(r"<(\w+)>", r"{\1}", rule.rule), method.lower())
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith(("/v1", "/sandbox"))
+        for method in rule.methods - {"HEAD", "OPTIONS", "DESTROY"}
+    }
+    assert {(path, method) for path, method, _ in operations_of(document)} == routes
+
+
+def test_a_gateway_that_really_sends_has_no_sandbox_in_its_description(make_app: Callable[..., Flask]) -> None:
+    class RealGateway(StubGateway):
+        sandbox = False
+
+    document = make_app(RealGateway()).test_client().get("/v1/openapi.json").get_json()
+    assert not any(path.startswith("/sandbox") for path in document["paths"])
+    assert "sandbox" not in {tag["name"] for tag in document["tags"]}
+
+
+def test_every_error_type_is_in_the_document(document: dict[str, Any]) -> None:
+    components = document["components"]
+    assert components["schemas"]["Error"]["properties"]["type"]["enum"] == list(ERROR_TYPES)
+    assert set(components["examples"]) == set(ERROR_TYPES)
+    for error in ERROR_TYPES.values():
+        (shown,) = components["examples"][error.type]["value"]["errors"]
+        assert shown == {"type": error.type, "title": error.title}
+
+
+def test_error_types_are_at_their_status(document: dict[str, Any]) -> None:
+    for path, method, operation in operations_of(document):
+        for status, response in operation["responses"].items():
+            for example in response["content"]["application/json"].get("examples", {}).values():
+                if reference := example.get("$ref"):
+                    error = ERROR_TYPES[reference.rpartition("/")[2]]
+                    assert str(STATUSES[error.kind]) == status, (path, method)
+
+
+def test_every_operation_says_what_it_takes_and_answers(document: dict[str, Any]) -> None:
+    names = [operation["operationId"] for _, _, operation in operations_of(document)]
+    assert len(set(names)) == len(names)
+    for path, method, operation in operations_of(document):
+        assert operation["summary"], (path, method)
+        assert any(status.startswith("2") for status in operation["responses"]), (path, method)
+        for parameter in operation.get("parameters", []):
+            assert parameter["description"], (path, parameter["name"])
+        if "requestBody" in operation:
+            for media_type in operation["requestBody"]["content"].values():
+                schema = document["components"]["schemas"][media_type["schema"]["$ref"].rpartition("/")[2]]
+                assert all(field["description"] for field in schema["properties"].values()), path
+
+
+def test_arguments_come_as_json_and_as_two_kinds_of_form(document: dict[str, Any]) -> None:
+    bodies = [operation["requestBody"] for _, _, operation in operations_of(document) if "requestBody" in operation]
+    assert bodies
+    for body in bodies:
+        kinds = {"application/json", "application/x-www-form-urlencoded", "multipart/form-data"}
+        assert set(body["content"]) == kinds
+
+
+def test_the_method_destroy_is_mentioned(document: dict[str, Any]) -> None:
+    assert "DESTROY" in document["info"]["description"]
+    assert "DESTROY" in document["paths"]["/v1/messages/{message_id}"]["delete"]["description"]
+
+
+def list_examples() -> list[Any]:
+    return [
+        pytest.param(description, example, id=f"{view.__name__}: {example.name}")
+        for view, description in DESCRIPTIONS.items()
+        if view.__module__.startswith("phonify.")
+        for example in description.examples
+    ]
+
+
+@pytest.fixture
+def prepared(client: FlaskClient, dispatcher: Dispatcher, runtime: Runtime) -> Callable[[str], dict[str, str]]:
+    """Return a function that makes what the examples of an operation are about, and returns ids in place of theirs."""
+
+    def prepare(operation: str) -> dict[str, str]:
+        if operation in ("send_message", "simulate_inbound", "check", "get_phone", "unsubscribe"):
+            return {}
+        waits = operation in ("change_message", "cancel_message")
+        later = {"send_at": "2030-01-01T09:00:00Z"} if waits else {}
+        message = client.post("/v1/messages", json={**SEND, **later}).get_json()["message"]
+        dispatcher.deliver_due()
+        return {MESSAGE_ID: message["id"]}
+
+    return prepare
+
+
+def number_ids(answer: Any) -> Any:
+    """Return an answer with its ids by their order in it, which they have in common with the example."""
+    text, ids = json.dumps(answer, sort_keys=True), {}
+    return json.loads(ID.sub(lambda match: ids.setdefault(match[0], f"id {len(ids)}"), text))
+
+
+@pytest.mark.parametrize("form", ["json", "form", "query"])
+@pytest.mark.parametrize(("description", "example"), list_examples())
+def test_an_example_does_what_it_says(
+    app: Flask,
+    client: ApiClient,
+    prepared: Callable[[str], dict[str, str]],
+    description: Description,
+    example: Example,
+    form: str,
+) -> None:
+    rule, method, view = next(
+        found for found in list_operations(app) if DESCRIPTIONS[found[2]].examples is description.examples
+    )
+    ids = prepared(view.__name__)
+    path = rule.rule
+    for part, value in example.path.items():
+        path = path.replace(f"<{part}>", quote(ids.get(value, value)))
+    if form == "query":
+        sent: dict[str, Any] = {"query_string": urlencode(example.arguments, doseq=True)}
+    elif form == "json":
+        sent = {"json": example.arguments}
+    else:
+        sent = {"data": example.arguments}
+    response = client.open(path, method=method, **sent)
+    assert response.status_code == example.status
+    answer = response.get_json()
+    assert number_ids(answer) == number_ids(example.answer)
+    address = re.sub(r"<(\w+)>", r"{\1}", rule.rule)
+    get_description(app).check(address, method, example.status, answer)
+    get_description(app).check(address, method, example.status, example.answer)
+
+
+def test_every_operation_but_this_one_has_an_example(app: Flask) -> None:
+    for rule, _, view in list_operations(app):
+        assert DESCRIPTIONS[view].examples or rule.rule == "/v1/openapi.json", rule.rule
+
+
+def test_the_events_of_webhooks_are_described_with_an_example(app: Flask, document: dict[str, Any]) -> None:
+    assert set(document["webhooks"]) == {"message.received", "message.sent", "message.error"}
+
+
+def read_requirements(path: Path) -> list[str]:
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+
+
+def test_the_requirements_are_the_same_for_pip_and_for_the_package() -> None:
+    project = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = [*project["dependencies"], *project["optional-dependencies"]["pytest"]]
+    assert sorted(declared) == sorted(read_requirements(ROOT / "requirements.txt"))
