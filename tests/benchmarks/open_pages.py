@@ -1,0 +1,207 @@
+"""What open pages cost the API: `.venv/bin/python tests/benchmarks/open_pages.py` prints one table.
+
+Starts Phonify and lets an app use the API at a steady rate (half of its requests send a message,
+half read one by its id), in rounds with no open page and with many in turns. A page is simulated:
+it asks for changes as often as inbox.js does, with a session cookie, from a process of its own;
+half of the pages show the list of conversations, half a thread. As the app sends all the time,
+every answer to a page has something new. Latencies are of the app's requests, in milliseconds;
+the figure is the median of the rounds.
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import random
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import urlencode
+
+from run import AUTHORIZATION, KEY, ROOT, call, free_port, serving
+
+EVERY = 0.8  # seconds, as in inbox.js
+PHONES = 60
+
+
+class Connection:
+    """One connection to the server that is kept open, as browsers and clients do."""
+
+    def __init__(self, port: int, header: str) -> None:
+        self._port = port
+        self._header = header
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        """Return status and body of the answer; where the server has closed meanwhile, ask once more."""
+        try:
+            return await self._request(method, path, body)
+        except (OSError, EOFError):
+            self.close()
+            return await self._request(method, path, body)
+
+    async def _request(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        if self._reader is None or self._writer is None:
+            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n{self._header}\r\n"
+        if body:
+            head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        self._writer.write(f"{head}\r\n".encode() + body)
+        answer = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        length = re.search(rb"\r\ncontent-length: (\d+)", answer)
+        content = await self._reader.readexactly(int(length[1])) if length else b""
+        if b"\r\nconnection: close" in answer:
+            self.close()
+        return int(answer.split(None, 2)[1]), content
+
+    def close(self) -> None:
+        """Close it; the next request opens another."""
+        if self._writer is not None:
+            self._writer.close()
+        self._reader = self._writer = None
+
+
+async def keep_page_open(port: int, number: int, taken: list[float]) -> None:
+    """Be an open page for ever."""
+    connection = Connection(port, f"Cookie: phonify_key_{port}={KEY}\r\nHX-Request: true")
+    given = {"seen": "", "message": "", "shown": "40"}
+    if number % 2:
+        given |= {"phone": f"+1456{number % PHONES:07}", "since": "1"}
+        status, page = await connection.request("GET", f"/inbox/phones/%2B{given['phone'][1:]}")
+        assert status == 200, page
+        given["since"] = re.search(rb'data-seq="(\d+)"', page)[1].decode()
+    await asyncio.sleep(random.uniform(0, EVERY))
+    while True:
+        begun = time.perf_counter()
+        status, piece = await connection.request("GET", f"/inbox/live?{urlencode(given)}")
+        taken.append((time.perf_counter() - begun) * 1000)
+        if status == 200:
+            given["seen"] = re.search(rb'id="seen" value="(\w+)"', piece)[1].decode()
+        elif status != 204:
+            raise SystemExit(f"a page got {status}: {piece[:500]!r}")
+        await asyncio.sleep(max(EVERY - (time.perf_counter() - begun), 0))
+
+
+async def keep_pages_open(port: int, pages: int, seconds: float) -> None:
+    """Keep pages open for a while and print how many questions a second they asked, and the latencies."""
+    taken: list[float] = []
+    tasks = [asyncio.create_task(keep_page_open(port, number, taken)) for number in range(pages)]
+    print("open", flush=True)
+    done, _ = await asyncio.wait(tasks, timeout=seconds)
+    for task in done:
+        task.result()
+    for task in tasks:
+        task.cancel()
+    print(json.dumps([len(taken) / seconds, *quantiles(taken)]), flush=True)
+
+
+async def use_api(port: int, ids: list[str], rate: float, seconds: float) -> dict[str, list[float]]:
+    """Send and read messages at a steady rate; return the latencies of each.
+
+    A request begins when it is its turn, whether or not those before it are answered.
+    """
+    taken: dict[str, list[float]] = {"POST": [], "GET": []}
+    idle = [Connection(port, f"Authorization: {AUTHORIZATION}") for _ in range(8)]
+    waiting: set[asyncio.Task[None]] = set()
+
+    async def make_request(method: str, turn: float, number: int) -> None:
+        connection = idle.pop() if idle else Connection(port, f"Authorization: {AUTHORIZATION}")
+        if method == "POST":
+            body = json.dumps({"to": f"+1456{number % PHONES:07}", "body": f"Message {number}"}).encode()
+            status, answer = await connection.request("POST", "/v1/messages", body)
+        else:
+            status, answer = await connection.request("GET", f"/v1/messages/{random.choice(ids)}")
+        assert status in (200, 201), answer
+        taken[method].append((time.perf_counter() - turn) * 1000)
+        idle.append(connection)
+
+    begun = time.perf_counter()
+    for number in itertools.count():
+        turn = begun + number / rate
+        if turn > begun + seconds:
+            break
+        await asyncio.sleep(max(turn - time.perf_counter(), 0))
+        task = asyncio.create_task(make_request(("POST", "GET")[number % 2], turn, number // 2))
+        waiting.add(task)
+    await asyncio.gather(*waiting)
+    for connection in idle:
+        connection.close()
+    return taken
+
+
+def quantiles(taken: list[float]) -> tuple[float, float]:
+    """Return median and 99th percentile."""
+    cuts = statistics.quantiles(taken, n=100)
+    return cuts[49], cuts[98]
+
+
+def measure(port: int, ids: list[str], pages: int, rate: float, seconds: float) -> dict[str, float]:
+    """Return what one round has seen."""
+    child = None
+    if pages:
+        command = [sys.executable, __file__, "--port", str(port), "--pages", str(pages), "--seconds", str(seconds + 2)]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        child.stdout.readline()
+        time.sleep(1)
+    taken = asyncio.run(use_api(port, ids, rate, seconds))
+    (post, post99), (get, get99) = quantiles(taken["POST"]), quantiles(taken["GET"])
+    seen = {"POST p50": post, "POST p99": post99, "by id p50": get, "by id p99": get99}
+    if child is not None:
+        printed, _ = child.communicate()
+        if child.returncode:
+            raise SystemExit("the pages failed")
+        asked, page, page99 = json.loads(printed)
+        seen |= {"asked by pages, per second": asked, "page p50": page, "page p99": page99}
+    return seen
+
+
+def main() -> None:
+    """Measure in turns and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pages", type=int, default=100)
+    parser.add_argument("--rate", type=float, default=100, help="requests a second that the app makes")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)  # be the pages
+    options = parser.parse_args()
+    if options.port:
+        asyncio.run(keep_pages_open(options.port, options.pages, options.seconds))
+        return
+
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        url, log = f"http://127.0.0.1:{port}", Path(folder, "server.log")
+        environ = {
+            "PHONIFY_DATABASE": str(Path(folder, "phonify.db")),
+            "PHONIFY_PORT": str(port),
+            "PHONIFY_API_KEY": KEY,
+        }
+        with serving([sys.executable, "-W", "ignore", str(ROOT / "app.py")], f"{url}/v1/messages", environ, log):
+            phones = [f"+1456{number:07}" for number in range(PHONES)]
+            for _ in range(10):
+                answer = call(f"{url}/v1/messages", {"to": phones, "body": "A text of the usual length, more or less"})
+            ids = [message["id"] for message in answer["messages"]]
+            measure(port, ids, options.pages, options.rate, 2)  # to get warm
+            rounds: dict[int, list[dict[str, float]]] = {0: [], options.pages: []}
+            for _ in range(options.rounds):
+                for pages in rounds:
+                    rounds[pages].append(measure(port, ids, pages, options.rate, options.seconds))
+    print(f"{options.rate:g} requests a second, {options.rounds} rounds of {options.seconds:g} s each in turns")
+    print(f"{'milliseconds':<28}{'no page':>10}{options.pages:>6} pages{'ratio':>10}")
+    for name in rounds[options.pages][0]:
+        many = statistics.median(seen[name] for seen in rounds[options.pages])
+        if name in rounds[0][0]:
+            none = statistics.median(seen[name] for seen in rounds[0])
+            ratio = statistics.median(b[name] / a[name] for a, b in zip(*rounds.values(), strict=True))
+            print(f"{name:<28}{none:>10.2f}{many:>12.2f}{ratio:>10.2f}")
+        else:
+            print(f"{name:<28}{'':>10}{many:>12.2f}")
+
+
+if __name__ == "__main__":
+    main()
