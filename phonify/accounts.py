@@ -17,6 +17,7 @@ _KEY_BYTES = 24  # 192 random bits
 _REMEMBER = 1.0  # seconds
 _MOST_KNOWN = 10_000
 _NOTE_USE = 60.0  # seconds
+_NOTE_PATIENCE = 0.1  # seconds that a request waits so that the use of its key is noted
 
 
 class NameTaken(Exception):
@@ -201,5 +202,6 @@ class KeyRing:
             self._database.write_unsynced(
                 lambda connection: store.set_key_used(
                     connection, key_id=owner.key_id, now=format_time(moment), unless_since=recently
-                )
+                ),
+                patience=_NOTE_PATIENCE,
             )

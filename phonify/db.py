@@ -24,6 +24,7 @@ from .group_commit import GroupCommit
 
 T = TypeVar("T")
 R = TypeVar("R")
+Synchronous = Literal["FULL", "NORMAL"]
 
 # What brings a file of version 1 (the first) to version 2, of 2 to 3, and so on: SQL for what
 # schema.sql, which runs after it, can't do: it only creates what is missing.
@@ -33,10 +34,11 @@ UPGRADES: tuple[str, ...] = (
     ALTER TABLE accounts ADD COLUMN quota INTEGER;
     ALTER TABLE accounts ADD COLUMN rate_limit INTEGER;
     ALTER TABLE messages ADD COLUMN request_id TEXT;
+    DROP TRIGGER count_deleted_message; -- made anew, to step over fewer rows
     """,
 )
 SCHEMA_VERSION = 1 + len(UPGRADES)
-BUSY_TIMEOUT = 5.0  # seconds
+BUSY_TIMEOUT = 5.0  # seconds that a writer waits, for whatever and whomever
 LOCK_INTERVAL = 0.0005
 POLL_INTERVAL = 0.01  # seconds between looks for commits; a look costs microseconds
 _COUNTER = struct.Struct("=Q")
@@ -85,8 +87,10 @@ class Database:
         self._group_commit = GroupCommit(self._locked, committed)
         self._writing = threading.Lock()
         self._opening = threading.Lock()
-        self._writer: sqlite3.Connection | None = None
-        self._unsynced_writer: sqlite3.Connection | None = None
+        self._writers: dict[Synchronous, sqlite3.Connection] = {}
+        self._wal = Path(f"{path}-wal")
+        self._written = False  # since it was opened; from then on the -wal file is ours
+        self._inodes: dict[Path, tuple[int, int]] = {}  # and devices, of the files that are open
         self._lock_file: int | None = None
         self._shared: mmap.mmap | None = None
 
@@ -95,10 +99,10 @@ class Database:
         with self._writing:
             while self._idle:
                 self._idle.pop().close()
-            for writer in (self._writer, self._unsynced_writer):
-                if writer is not None:
-                    writer.close()
-            self._writer = self._unsynced_writer = None
+            while self._writers:
+                self._writers.popitem()[1].close()
+            self._written = False
+            self._inodes.clear()
             if self._lock_file is not None:
                 os.close(self._lock_file)
                 self._lock_file = None
@@ -165,14 +169,14 @@ class Database:
         result: R = self.write_batched(_run_each, work)
         return result
 
-    def write_unsynced(self, work: Callable[[sqlite3.Connection], R]) -> R:
-        """Like `write`, without waiting for the disk: a power cut may undo it. Not for what was promised."""
+    def write_unsynced(self, work: Callable[[sqlite3.Connection], R], *, patience: float | None = None) -> R:
+        """Like `write`, without waiting for the disk: a power cut may undo it. Not for what was promised.
+
+        Waits for other writers `patience` seconds, where that is given.
+        """
         try:
-            with self._locked():
-                # A connection of its own: one whose setting goes to and fro might be left with the wrong one.
-                if self._unsynced_writer is None:
-                    self._unsynced_writer = self._connect(synchronous="NORMAL")
-                connection = self._unsynced_writer
+            # A connection of its own: one whose setting goes to and fro might be left with the wrong one.
+            with self._locked("NORMAL", patience) as connection:
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     result = work(connection)
@@ -192,20 +196,51 @@ class Database:
             raise _translate(error) from error
 
     @contextmanager
-    def _locked(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection that writes, to one thread of one process at a time."""
-        with self._writing:
-            if self._writer is None:
-                self._writer = self._connect()
+    def _locked(self, synchronous: Synchronous = "FULL", patience: float | None = None) -> Iterator[sqlite3.Connection]:
+        """Lend a connection that writes, to one thread of one process at a time.
+
+        It is waited for in three places, for `patience` seconds in all: for the other threads, for
+        the other processes, and for whoever else holds SQLite's own lock.
+        """
+        patience = BUSY_TIMEOUT if patience is None else patience
+        end = time.monotonic() + patience
+        if not self._writing.acquire(timeout=patience):
+            raise StoreUnavailable from TimeoutError("another thread does not let go of the lock")
+        try:
+            writer = self._writers.get(synchronous)
+            if writer is None:
+                writer = self._writers[synchronous] = self._connect(synchronous=synchronous)
+            self._check_file(self.path)
+            if self._written and (self._wal in self._inodes or self._wal.exists()):
+                self._check_file(self._wal)
             try:
                 lock_file = self._open_lock_file()
-                _lock(lock_file)
+                _lock(lock_file, end)
             except OSError as error:
                 raise StoreUnavailable from error
+            left = max(end - time.monotonic(), 0)
+            hurried = left < 0.9 * BUSY_TIMEOUT
             try:
-                yield self._writer
+                if hurried:
+                    _set_patience(writer, left)
+                yield writer
+                self._written = True
             finally:
+                if hurried:
+                    _set_patience(writer, BUSY_TIMEOUT)
                 fcntl.flock(lock_file, fcntl.LOCK_UN)
+        finally:
+            self._writing.release()
+
+    def _check_file(self, path: Path) -> None:
+        """Raise StoreUnavailable where a file is no longer the one that is open: what is written there is lost."""
+        try:
+            found = path.stat()
+        except OSError as error:
+            raise StoreUnavailable from error
+        inode = found.st_dev, found.st_ino
+        if self._inodes.setdefault(path, inode) != inode:
+            raise StoreUnavailable from OSError(f"{path} was replaced under the running server")
 
     def _open_lock_file(self) -> int:
         with self._opening:
@@ -222,7 +257,7 @@ class Database:
                 self._lock_file = descriptor
             return self._lock_file
 
-    def _connect(self, *, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> sqlite3.Connection:
+    def _connect(self, *, synchronous: Synchronous = "FULL") -> sqlite3.Connection:
         try:
             # A URI with mode=rw: a file that was removed is not silently made anew, empty.
             connection = sqlite3.connect(
@@ -237,6 +272,11 @@ class Database:
             connection.execute(f"PRAGMA synchronous = {synchronous}")
         except sqlite3.DatabaseError as error:
             raise _translate(error) from error
+        try:
+            self._check_file(self.path)
+        except StoreUnavailable:
+            connection.close()
+            raise
         return connection
 
     # Start
@@ -384,9 +424,12 @@ class Watcher:
         return int(version)
 
 
-def _lock(lock_file: int) -> None:
-    """Wait for the lock between the processes; raise TimeoutError where it can't be had."""
-    end = time.monotonic() + BUSY_TIMEOUT
+def _set_patience(connection: sqlite3.Connection, seconds: float) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+
+
+def _lock(lock_file: int, end: float) -> None:
+    """Wait for the lock between the processes; raise TimeoutError where it can't be had in time."""
     while True:
         try:
             fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -102,7 +102,8 @@ class GroupCommit:
                 _commit(connection, jobs)
             self._committed()
         except BaseException as error:
-            jobs = jobs or self._take_jobs()
+            if not jobs or _is_locked(error):
+                jobs += self._take_jobs()  # who has come meanwhile would wait as long again
             for job in jobs:
                 if not job.done:
                     job.outcome, job.done = error if isinstance(error, Exception) else StoreUnavailable(), True
@@ -151,6 +152,10 @@ def _would_fail_again(error: BaseException) -> bool:
     if isinstance(error, sqlite3.OperationalError):
         return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF != sqlite3.SQLITE_ERROR
     return not isinstance(error, Exception)
+
+
+def _is_locked(error: BaseException) -> bool:
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _run(connection: sqlite3.Connection, jobs: list[_Job]) -> None:

@@ -1,0 +1,49 @@
+"""An app for tests with a gateway that notes what it is handed, and fails as `GATEWAY` in the environment says.
+
+`once`: takes everything, and must not be handed anything twice. `repeatable`: may be. `hanging`: each call takes
+two seconds. `failing`: three of ten calls fail in passing. `down`: all do.
+"""
+
+import os
+import random
+import time
+from pathlib import Path
+
+from phonify import create_app
+from phonify.gateways.base import Gateway, OutboundMessage, Unavailable
+from phonify.serving import serve
+
+HOW = os.environ.get("GATEWAY", "once")
+FOLDER = Path(os.environ["PHONIFY_DATABASE"]).parent
+
+
+def note(message: OutboundMessage) -> None:
+    descriptor = os.open(FOLDER / f"handed-{os.getpid()}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.write(descriptor, f"{message.id}\n".encode())
+    os.close(descriptor)
+
+
+class RecordingGateway(Gateway):
+    """Notes what it has taken in `handed-PID`; where there is a file `pause`, it does not return after that."""
+
+    repeatable = HOW == "repeatable"
+    sandbox = True
+
+    def send(self, message: OutboundMessage) -> None:
+        if HOW == "down" or (HOW == "failing" and random.random() < 0.3):
+            raise Unavailable(retry_after=0.5)
+        if HOW == "hanging":
+            time.sleep(2)
+        note(message)
+        if (FOLDER / "pause").exists():  # between submitting and recording
+            time.sleep(30)
+
+
+def build():
+    return create_app(gateway=RecordingGateway())
+
+
+if __name__ == "__main__":
+    serve(build)
+else:
+    app = build()
