@@ -6,6 +6,7 @@ are more than so many (SO_RCVLOWAT). A request that is not complete in time is a
 
 import json
 import re
+import select
 import selectors
 import socket
 import time
@@ -67,6 +68,17 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._arriving: dict[TConn, _Arriving] = {}
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Begin or cease to accept; at the end those too are served that are queued in the kernel."""
+        super().set_accept_enabled(enabled)
+        if enabled or self.alive:
+            return
+        for listener in self.sockets:
+            listener.setblocking(False)  # noqa: FBT003 - of sockets
+            while select.select([listener], [], [], 0)[0]:
+                self.accept(listener)
+            listener.close()
 
     def enqueue_req(self, conn: TConn) -> None:
         """Hand a connection to a thread as soon as its request is there."""

@@ -1,16 +1,20 @@
 """Serving on gunicorn: sockets, workers, the one that delivers, the access log, and what the start prints."""
 
+import ctypes
 import gc
 import json
 import logging
 import os
+import signal
 import socket
+import struct
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from queue import SimpleQueue
@@ -34,6 +38,8 @@ from .runtime import Runtime
 logger = logging.getLogger(__name__)
 
 SAFE_KEY_LENGTH = 22  # characters of 6 bits
+_SO_ATTACH_FILTER = 26  # of Linux
+_STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 PORT_WAIT = 5.0  # seconds for the workers of a server that was killed to let go of the port
 
 
@@ -178,6 +184,7 @@ class Worker(GatheringWorker):
 
     def run(self) -> None:
         """Serve, or deliver."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)  # those that came before can be obeyed only now
         gc.freeze()  # what is there by now stays: the collector need not look at it again and again
         if self.sockets:
             runtime = self.runtime()
@@ -241,11 +248,39 @@ def _choose_slot(arbiter: Arbiter, worker: Worker) -> None:
 
 
 def _take_slot(_arbiter: Arbiter, worker: Worker) -> None:
-    worker.sockets = worker.sockets[worker.slot : worker.slot + 1]
+    own = worker.sockets[worker.slot : worker.slot + 1]
+    for other in worker.sockets:
+        if other not in own:
+            other.close()  # or what its worker no longer accepts would go on being queued
+    worker.sockets = own
+
+
+def _drop_packets(listener: socket.socket) -> None:
+    """Let the kernel make no new connections, so that none is in the queue when a worker closes the socket."""
+    if sys.platform == "linux":
+        instruction = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # classic BPF: return 0
+        program = struct.pack("HP", 1, ctypes.addressof(instruction))
+        with suppress(OSError):
+            listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc]
     """gunicorn's master, with as many workers as there are sockets for them."""
+
+    def spawn_worker(self) -> int:
+        """Start a worker; a signal that ends it waits until it is listened to."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+        try:
+            pid: int = super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+        return pid
+
+    def stop(self, graceful: bool = True) -> None:  # noqa: FBT002 - of gunicorn
+        """Take no more connections, and have the workers come to their end with those that were taken."""
+        for listener in self.LISTENERS:
+            _drop_packets(listener)
+        super().stop(graceful)
 
     def handle_ttin(self) -> None:
         """Refuse to add a worker."""

@@ -1,0 +1,156 @@
+"""Faults of processes under load: workers and the dispatcher killed, the end, the reload, a long queue at the start."""
+
+import os
+import signal
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, FakeClock
+from load import TO, Load, count, count_and_tell, query, read_handed, tell, wait_until
+
+from phonify import accounts, create_app, store
+from phonify.clock import format_time
+from phonify.ids import generate_ids
+
+APP = str(ROOT / "tests" / "gateway_app.py")
+
+
+@pytest.fixture
+def database(tmp_path):
+    return tmp_path / "phonify.db"
+
+
+def children_of(server) -> list[int]:
+    text = Path(f"/proc/{server.popen.pid}/task/{server.popen.pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+def wait_for_children(server, number: int) -> list[int]:
+    wait_until(lambda: len(children_of(server)) == number)
+    return children_of(server)
+
+
+def serves(pid: int) -> bool:
+    """Tell whether a worker has a socket that listens: the one that delivers has none."""
+    inodes = {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+    listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(f"socket:[{fields[9]}]" in inodes for fields in listening if fields[3] == "0A")
+
+
+@pytest.mark.parametrize("whom", ["one worker", "all workers", "the dispatcher"])
+def test_nothing_is_lost_doubled_or_stuck_where_workers_are_killed_under_load(start, database, whom):
+    begun = time.monotonic()
+    server = start(APP, LEASE="1", VALIDITY="5", ACCESS_LOG="off")
+    with Load(server.port) as load:
+        for _ in range(2):
+            load.wait_for(50)
+            workers = wait_for_children(server, 3)
+            if whom != "all workers":
+                workers = [pid for pid in workers if serves(pid) == (whom == "one worker")][:1]
+            for pid in workers:
+                os.kill(pid, signal.SIGKILL)
+            load.wait_for(50)
+    assert set(load.statuses) == {201}
+    assert load.refused == 0
+    count_and_tell(f"kill -9 of {whom}, twice", database, load.acknowledged, begun)
+
+
+@pytest.mark.parametrize("gateway", ["once", "repeatable"])
+def test_a_dispatcher_killed_between_submitting_and_recording_doubles_only_what_may_be(
+    start, database, gateway, monkeypatch
+):
+    monkeypatch.setenv("GATEWAY", gateway)
+    begun = time.monotonic()
+    server = start(APP, LEASE="1", VALIDITY="4", ACCESS_LOG="off")
+    with Load(server.port, pause=0.01) as load:
+        load.wait_for(30)
+        (database.parent / "pause").touch()
+        before = read_handed(database.parent).total()
+        wait_until(lambda: read_handed(database.parent).total() > before)
+        time.sleep(0.3)  # nothing more comes: it hangs with one message in hand
+        (database.parent / "pause").unlink()
+        (dispatcher,) = [pid for pid in wait_for_children(server, 3) if not serves(pid)]
+        os.kill(dispatcher, signal.SIGKILL)
+        load.wait_for(30)
+    lost, doubled, stuck = count(f"kill -9 between submit and record, {gateway}", database, load.acknowledged, begun)
+    assert (lost, stuck) == (0, 0)
+    ends = query(database, "SELECT state, error_type, count(*) FROM messages GROUP BY 1, 2 ORDER BY 1")
+    if gateway == "once":  # it was taken, and nobody here could know that
+        assert doubled == 0
+        assert ends[0] == ("error", "validity_expired", 1)
+    else:
+        assert doubled == 1
+        assert [state for state, *_ in ends] == ["sent"]
+
+
+@pytest.mark.parametrize("kept_alive", [True, False])
+def test_a_reload_under_load_cuts_nobody_off(start, database, kept_alive):
+    begun = time.monotonic()
+    server = start(APP, ACCESS_LOG="off")
+    with Load(server.port, kept_alive=kept_alive) as load:
+        load.wait_for(100)
+        for _ in range(2):
+            before = set(wait_for_children(server, 3))
+            server.popen.send_signal(signal.SIGHUP)
+            wait_until(lambda before=before: len(children_of(server)) == 3 and not before & set(children_of(server)))
+            load.wait_for(50)
+    assert (load.cut_off, load.refused, set(load.statuses)) == ([], 0, {201})
+    kind = "kept-alive connections" if kept_alive else "a connection for each"
+    count_and_tell(f"reload twice, {kind}", database, load.acknowledged, begun)
+
+
+@pytest.mark.parametrize("kept_alive", [True, False])
+def test_the_end_under_load_cuts_nobody_off_who_was_accepted(start, database, kept_alive):
+    begun = time.monotonic()
+    server = start(APP, ACCESS_LOG="off")
+    with Load(server.port, 16, kept_alive=kept_alive) as load:
+        load.wait_for(200)
+        assert server.terminate() == 0
+        wait_until(lambda: load.refused > 0)
+    assert set(load.statuses) == {201}
+    assert load.cut_off == []
+    stored = query(database, "SELECT count(*) FROM messages")[0][0]
+    assert stored == len(load.acknowledged)
+    start(APP)
+    kind = "kept-alive connections" if kept_alive else "a connection for each"
+    count_and_tell(f"SIGTERM, {kind}", database, load.acknowledged, begun)
+
+
+def test_a_server_that_is_stopped_while_it_starts_ends_at_once(start):
+    begun = time.monotonic()
+    for delay in (0, 0.05, 0.15):
+        server = start(WORKERS="3", API_KEY=None, ACCESS_LOG="off")
+        wait_until(lambda server=server: children_of(server))
+        time.sleep(delay)
+        stopped = time.monotonic()
+        assert server.terminate(20) == 0
+        assert time.monotonic() - stopped < 8
+        server.log.unlink()
+    tell("SIGTERM while workers are starting, three times", 0, 0, 0, 0, time.monotonic() - begun)
+
+
+def test_a_hundred_thousand_waiting_messages_at_the_start_are_all_delivered_beside_new_ones(start, database):
+    clock = FakeClock()
+    clock.moment = datetime.now(UTC) - timedelta(seconds=10)
+    app = create_app({"DATABASE": database, "API_KEY": "test-key"}, clock=clock)
+    runtime = app.extensions["phonify"]
+    account = accounts.ensure_default_account(runtime.database, clock)
+    ids = generate_ids(clock.now())
+    now, until = format_time(clock.now()), format_time(clock.now() + timedelta(days=1))
+    waiting = [
+        store.Message(next(ids), account.id, "outbound", "Hello", "+15005550006", "US", None, TO, "US", None,
+                      "unconfirmed", now, due_at=now, expires_at=until)
+        for _ in range(100_000)
+    ]  # fmt: skip
+    runtime.database.write(lambda connection: store.insert_messages(connection, messages=waiting))
+    runtime.close()
+    begun = time.monotonic()
+    server = start(ACCESS_LOG="off")
+    with Load(server.port, 1, pause=0.05) as load:
+        load.wait_for(10)
+        wait_until(lambda: query(database, "SELECT 1 FROM messages WHERE due_at IS NOT NULL LIMIT 1") == [], 60)
+    assert set(load.statuses) == {201}
+    acknowledged = [message.id for message in waiting] + load.acknowledged
+    count_and_tell("100,000 waiting messages at the start", database, acknowledged, begun)
