@@ -137,8 +137,9 @@ END;
 
 CREATE TRIGGER IF NOT EXISTS count_deleted_message AFTER DELETE ON messages BEGIN
     UPDATE message_counts SET messages = messages - 1
-    WHERE account_id = old.account_id
-      AND ((bits = 10 AND stretch = old.seq >> 10) OR (bits = 16 AND stretch = old.seq >> 16));
+    WHERE account_id = old.account_id AND bits = 10 AND stretch = old.seq >> 10;
+    UPDATE message_counts SET messages = messages - 1
+    WHERE account_id = old.account_id AND bits = 16 AND stretch = old.seq >> 16;
 END;
 
 -- The first answer to each Idempotency-Key, given again for 24 hours.

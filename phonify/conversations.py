@@ -15,7 +15,8 @@ from .store import Account, Direction, State, get_last_message_id
 
 END = 2**63 - 1  # a seq that comes after all there are
 _CATCH_UP = 50_000  # messages in a transaction
-_DELETED_AT_ONCE = 500
+_DELETED_AT_ONCE = 2_000
+_REPAIRED_AT_ONCE = 1_000
 _SEARCHED_AT_ONCE = 20_000
 
 
@@ -43,6 +44,9 @@ class Conversations:
         while True:
             with self._database.reading() as connection:
                 stale = store.list_stale(connection, account_id=account.id, below=below, limit=limit)
+                if stale:  # where some are, there are many: messages were cleared
+                    many = max(limit, _REPAIRED_AT_ONCE)
+                    stale = store.list_stale(connection, account_id=account.id, below=below, limit=many)
                 found = store.list_conversations(connection, account_id=account.id, below=below, limit=limit)
             if not stale or not self._repair(account, stale):
                 return found

@@ -655,6 +655,17 @@ def test_a_search_reads_only_messages_of_the_account_in_order(filled, wanted, in
     assert_no_scan(steps)
 
 
+def test_removing_a_message_looks_only_at_the_two_counts_it_is_in(connection):
+    (sql,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'count_deleted_message'").fetchone()
+    updates = re.findall(r"UPDATE.*?;", sql.replace("old.", ":"), re.DOTALL)
+    assert len(updates) == 2
+    for update in updates:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {update}", {"account_id": 1, "seq": 1}).fetchall()
+        assert [row[3] for row in plan] == [
+            "SEARCH message_counts USING PRIMARY KEY (account_id=? AND bits=? AND stretch=?)"
+        ]
+
+
 def test_removing_the_latest_message_looks_only_at_conversations_beyond_it(connection):
     (sql,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'forget_last_message'").fetchone()
     update = re.search(r"UPDATE conversations SET.*?;", sql, re.DOTALL)
