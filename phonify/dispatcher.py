@@ -90,7 +90,8 @@ class Dispatcher:
         self._clean = clean
         self._observe = observe
         self._outcomes = _Outcomes.none()
-        self._cleaned_at = clock.monotonic()
+        self._cleaned_at: float | None = None  # by the clock that does not go back
+        self._latest = clock.now()  # time of day that was seen
         self._batch = BATCH if gateway.repeatable else 1
         self.handed_over = 0  # how many times the gateway was called
 
@@ -132,9 +133,33 @@ class Dispatcher:
         return True
 
     def _clean_sometimes(self) -> None:
-        if self._clock.monotonic() - self._cleaned_at > CLEANING_INTERVAL:
-            self._cleaned_at = self._clock.monotonic()
+        now = self._clock.monotonic()
+        if self._cleaned_at is None or now - self._cleaned_at > CLEANING_INTERVAL:
+            self._cleaned_at = now
+            self.follow_clock()
             self._clean()
+        before, self._latest = self._latest, self._clock.now()
+        if self._latest < before:
+            self.follow_clock()
+
+    def follow_clock(self) -> None:
+        """Take up what waits for a time that is far off only because the clock has been set back since."""
+        clock_now = self._clock.now()
+        now, until = format_time(clock_now), format_time(clock_now + self._lease)
+        with self._database.reading() as connection:
+            behind = store.has_messages_from_future(connection, now=until) or webhook_store.has_deliveries_from_future(
+                connection, now=until
+            )
+        if not behind:
+            return
+
+        def work(connection: Connection) -> int:
+            messages = store.take_up_messages_from_future(connection, now=now, until=until)
+            return messages + webhook_store.take_up_deliveries_from_future(connection, now=now)
+
+        logger.warning(
+            "the clock has been set back: %d messages and webhooks no longer wait", self._database.write(work)
+        )
 
     def _is_due(self) -> bool:
         return self._seconds_to_next() <= 0 and not self._database.stopping

@@ -455,6 +455,30 @@ def lease_messages(connection: sqlite3.Connection, *, ids: Iterable[str], now: s
     )
 
 
+# What waits for a time that lies in the future only because the clock has been set back since: its last
+# attempt or, before the first one, the message itself is from the future. Not what is scheduled, nor what waits
+# for the end of its validity in doubt.
+_FROM_FUTURE = (
+    " WHERE due_at > :now AND due_at IS NOT expires_at AND (attempts > 0 OR send_at IS NULL OR send_at < due_at)"
+    " AND coalesce(submitted_at, (SELECT max(at) FROM message_attempts WHERE message_id = messages.id),"
+    " created_at) > :now"
+)
+
+
+def has_messages_from_future(connection: sqlite3.Connection, *, now: str) -> bool:
+    """Tell whether any message waits because the clock has been set back."""
+    row = connection.execute("SELECT EXISTS (SELECT 1 FROM messages" + _FROM_FUTURE + ")", {"now": now}).fetchone()
+    return bool(row[0])
+
+
+def take_up_messages_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
+    """Make messages due that wait because the clock has been set back, leased ones at the end of a new lease."""
+    return connection.execute(
+        "UPDATE messages SET due_at = iif(submitted_at IS NULL, :now, :until)" + _FROM_FUTURE,
+        {"now": now, "until": until},
+    ).rowcount
+
+
 # What follows records what became of an attempt. `attempts` is the fence: where someone else has
 # leased the message since, the late report is dropped.
 

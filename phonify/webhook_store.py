@@ -225,6 +225,25 @@ def lease_deliveries(
     return sorted(map(DeliveryRow._make, rows))
 
 
+_FROM_FUTURE = (
+    " WHERE due_at > :now"
+    " AND coalesce((SELECT max(at) FROM webhook_attempts AS a WHERE a.delivery_id = id), created_at) > :now"
+)
+
+
+def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> bool:
+    """Tell whether any delivery waits because the clock has been set back, as store.py has it for messages."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM webhook_deliveries" + _FROM_FUTURE + ")", {"now": now}
+    ).fetchone()
+    return bool(row[0])
+
+
+def take_up_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> int:
+    """Make deliveries due that wait because the clock has been set back; return how many."""
+    return connection.execute("UPDATE webhook_deliveries SET due_at = :now" + _FROM_FUTURE, {"now": now}).rowcount
+
+
 def insert_attempt(connection: sqlite3.Connection, *, delivery_id: str, attempt: WebhookAttempt) -> None:
     """Note what came of an attempt, unless the delivery is gone."""
     connection.execute(

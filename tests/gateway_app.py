@@ -7,9 +7,11 @@ two seconds. `failing`: three of ten calls fail in passing. `down`: all do.
 import os
 import random
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from phonify import create_app
+from phonify.clock import SystemClock
 from phonify.gateways.base import Gateway, OutboundMessage, Unavailable
 from phonify.serving import serve
 
@@ -39,8 +41,16 @@ class RecordingGateway(Gateway):
             time.sleep(30)
 
 
+class ShiftedClock(SystemClock):
+    """A clock that is set back or forward for all processes by the seconds in the file `shift`, if there is one."""
+
+    def now(self) -> datetime:
+        file = FOLDER / "shift"
+        return super().now() + timedelta(seconds=float(file.read_text()) if file.exists() else 0)
+
+
 def build():
-    return create_app(gateway=RecordingGateway())
+    return create_app(gateway=RecordingGateway(), clock=ShiftedClock())
 
 
 if __name__ == "__main__":
