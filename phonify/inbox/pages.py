@@ -4,12 +4,15 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, cast, get_args
 
-from flask import Blueprint, Response, g, render_template, request, url_for
+from flask import Blueprint, Response, current_app, g, render_template, request, url_for
+from markupsafe import Markup
 
 from ..api.arguments import read_arguments
 from ..api.schemas import MAX_BODY, ChangeSchema, InboundSchema, SendSchema, load
+from ..conversation_store import Conversation, Entry
 from ..conversations import END, Found
 from ..errors import Fault, InvalidRequest, NotFound, PhonifyError, Refused
 from ..runtime import get_runtime
@@ -24,6 +27,7 @@ MESSAGES = 50
 MOST_LIVE = 500  # messages of a thread that are kept up to date
 MOST_LISTED = 200  # conversations, likewise
 SEARCH_TIME = 0.2  # seconds
+MOST_ROWS = 4_096  # that are kept as they were rendered
 
 bp = Blueprint("inbox", __name__, template_folder="templates")
 guard(bp)
@@ -350,13 +354,38 @@ def template_context() -> dict[str, Any]:
         "special_numbers": gateway.special_numbers,
         "now": get_runtime().clock.now().isoformat(),
         "flag": display.flag,
-        "describe_phone": display.describe_phone,
-        "cut_text": display.cut_text,
         "cut_wide": display.cut_wide,
-        "find_code": display.find_code,
         "explain": display.explain,
         "other_side": _other_side,
+        "render_conversation": _render_conversation,
+        "render_entry": _render_entry,
     }
+
+
+# The rows of lists are the same on each open page, and most are the same as when it asked last.
+
+
+def _render_conversation(conversation: Conversation, current: bool) -> Markup:
+    return _render_row("inbox/conversation.html", conversation, current=current, root=request.script_root)
+
+
+def _render_entry(entry: Entry) -> Markup:
+    return _render_row("inbox/message.html", entry, current=False, root=request.script_root)
+
+
+@lru_cache(maxsize=MOST_ROWS)
+def _render_row(template: str, shown: Conversation | Entry, *, current: bool, root: str) -> Markup:  # noqa: ARG001 - a part of the key
+    """Return a row; `root` is where the addresses in it begin."""
+    row = current_app.jinja_env.get_template(template).render(
+        shown=shown,
+        current=current,
+        flag=display.flag,
+        describe_phone=display.describe_phone,
+        cut_text=display.cut_text,
+        find_code=display.find_code,
+        explain=display.explain,
+    )
+    return Markup(row)  # noqa: S704 - the template has escaped what is in it
 
 
 def _render(template: str, **context: Any) -> str:
