@@ -22,6 +22,7 @@ from .cli import register_commands
 from .clock import Clock, SystemClock
 from .config import ConfigError, Settings, read_settings, unknown_settings
 from .db import Database, DatabaseUnusable
+from .docs import pages as docs_pages
 from .doorbell import Doorbell
 from .errors import StoreUnavailable
 from .gateways import GATEWAYS
@@ -106,7 +107,7 @@ def create_app(
         app.register_blueprint(blueprint)
     if gateway.sandbox:
         app.register_blueprint(sandbox.bp)
-    for blueprint in (session.bp, pages.bp, inbox_settings.bp):
+    for blueprint in (session.bp, pages.bp, inbox_settings.bp, docs_pages.bp):
         app.register_blueprint(blueprint)
     register_error_handlers(app)
     register_commands(app.cli)

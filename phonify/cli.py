@@ -18,6 +18,7 @@ from .showing import dump_message
 from .store import Account, Criteria, Message
 from .subscription_cli import keywords_cli, subscriptions_cli
 from .terminal import Command, Failed, account_option, get_account, json_option, print_json, print_table
+from .text_cli import check_text_command
 from .webhook_cli import webhooks_cli
 
 accounts_cli = AppGroup("accounts", help="Accounts that share this server.")
@@ -27,7 +28,7 @@ keys_cli = AppGroup("keys", help="API keys.")
 def register_commands(group: click.Group) -> None:
     """Add the commands to those of an app, or to a command of one's own."""
     groups = (accounts_cli, keys_cli, webhooks_cli, subscriptions_cli, keywords_cli)
-    for command in (*groups, send, messages, worker, init_db, backup, check):
+    for command in (*groups, send, messages, worker, init_db, backup, check, check_text_command):
         group.add_command(command)
 
 

@@ -219,7 +219,7 @@ class SegmentSchema(Schema):
     text = Shown(itemgetter("text"), type="string")
 
 
-class WideSchema(Schema):
+class WideCharacterSchema(Schema):
     """A character that GSM-7 does not have."""
 
     position = Shown(attrgetter("position"), type="integer", minimum=0, description="In characters, from 0.")
@@ -241,7 +241,7 @@ class WebOtpSchema(Schema):
     code = OrNull(lambda check: check.bound_code and check.bound_code.code, type=_NULLABLE)
 
 
-_WIDE = WideSchema(many=True)
+_WIDE = WideCharacterSchema(many=True)
 _WEB_OTP = WebOtpSchema()
 
 
@@ -259,7 +259,7 @@ class TextCheckSchema(Schema):
     segments = Shown(_list_segments, form=SegmentSchema, many=True, description="Each SMS, and where it is cut.")
     wide = Shown(
         lambda check: _WIDE.dump(check.wide),
-        form=WideSchema,
+        form=WideCharacterSchema,
         many=True,
         description="Each character that makes it UCS-2.",
     )

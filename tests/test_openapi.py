@@ -129,6 +129,12 @@ def test_arguments_come_as_json_and_as_two_kinds_of_form(document: dict[str, Any
         assert set(body["content"]) == kinds
 
 
+def test_the_readme_names_every_operation(document: dict[str, Any]) -> None:
+    readme = ROOT.joinpath("README.md").read_text(encoding="utf-8")
+    for path, method, _ in operations_of(document):
+        assert f"`{method.upper()} {path.replace('{message_id}', '<id>').replace('{msisdn}', '<msisdn>')}`" in readme
+
+
 def test_the_method_destroy_is_mentioned(document: dict[str, Any]) -> None:
     assert "DESTROY" in document["info"]["description"]
     assert "DESTROY" in document["paths"]["/v1/messages/{message_id}"]["delete"]["description"]

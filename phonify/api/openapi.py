@@ -131,7 +131,7 @@ arguments gives the first answer again for 24 hours.
 )
 def show_document() -> Response:
     """Retrieve this description, OpenAPI 3.1."""
-    text = get_document_text()
+    text = json.dumps(get_document(), ensure_ascii=False, separators=(",", ":"))
     etag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": f"public, max-age={_MAX_AGE}"}
     if request.if_none_match.contains_weak(etag.strip('"')):
@@ -146,13 +146,12 @@ def is_public(endpoint: str | None) -> bool:
     return described is not None and described.public
 
 
-def get_document_text() -> str:
-    """Return the current app's document as JSON."""
-    text: str | None = current_app.extensions.get(_EXTENSION)
-    if text is None:
-        text = json.dumps(build_document(current_app), indent=1, ensure_ascii=False)
-        current_app.extensions[_EXTENSION] = text
-    return text
+def get_document() -> Json:
+    """Return the current app's document."""
+    document: Json | None = current_app.extensions.get(_EXTENSION)
+    if document is None:
+        document = current_app.extensions[_EXTENSION] = build_document(current_app)
+    return document
 
 
 def build_document(app: Flask) -> Json:
@@ -260,6 +259,11 @@ class _Builder:
             if not in_header and method in _WITH_BODY:
                 continue
             text = schema.pop("description", "")
+            examples = {
+                example.name: {"value": example.arguments[name]}
+                for example in description.examples
+                if name in example.arguments
+            }
             parameters.append(
                 {
                     "in": "header" if in_header else "query",
@@ -267,6 +271,7 @@ class _Builder:
                     "required": field.required,
                     "description": text,
                     "schema": schema,
+                    **_unless_empty(examples=examples),
                 }
             )
         return parameters
