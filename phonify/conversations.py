@@ -15,7 +15,7 @@ from .store import Account, Direction, State, get_last_message_id
 
 END = 2**63 - 1  # a seq that comes after all there are
 _CATCH_UP = 50_000  # messages in a transaction
-_DELETED_AT_ONCE = 2_000
+_DELETED_AT_ONCE = 500
 _REPAIRED_AT_ONCE = 1_000
 _SEARCHED_AT_ONCE = 20_000
 
