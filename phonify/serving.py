@@ -322,6 +322,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "timeout": max(60, settings.grace + 30),
             "keepalive": 15,
             "limit_request_line": 8190,
+            "forwarder_headers": "",  # no client says by SCRIPT_NAME where the app begins
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108 - gunicorn's heartbeat files, in memory
             "control_socket_disable": True,
             "pre_fork": _choose_slot,

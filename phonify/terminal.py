@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from . import accounts
+from .access_log import escape_controls
 from .errors import StoreUnavailable
 from .runtime import Runtime
 from .store import Account
@@ -44,10 +45,8 @@ def print_json(shown: dict[str, Any]) -> None:
 
 
 def print_table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows in columns; the last is as wide as it is."""
-    table = [[str(cell) for cell in row] for row in ([heading] if heading else [])] + [
-        [str(cell) for cell in row] for row in rows
-    ]
+    """Print rows in columns, without control characters; the last is as wide as it is."""
+    table = [[escape_controls(str(cell)) for cell in row] for row in [*([heading] if heading else []), *rows]]
     if not table:
         return
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]) - 1)]
