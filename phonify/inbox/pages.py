@@ -1,6 +1,5 @@
 """The pages: conversations, threads, one message, search, writing; and what keeps them up to date."""
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from ..segments import check_text
 from ..showing import dump_message
 from ..store import Direction, Message, State
 from . import display
+from .glances import Glances, make_token
 from .session import current_account, current_key, guard, redirect_to
 
 CONVERSATIONS = 40
@@ -32,6 +32,7 @@ MOST_ROWS = 4_096  # that are kept as they were rendered
 bp = Blueprint("inbox", __name__, template_folder="templates")
 guard(bp)
 
+_glances = Glances()
 _SEND = SendSchema()
 _CHANGE = ChangeSchema()
 _INBOUND = InboundSchema()
@@ -100,21 +101,26 @@ def show_changes() -> Response:
     thread of the server, and browsers allow but six connections to a server.
     """
     phone, message_id = request.args.get("phone"), request.args.get("message")
+    whose = (id(get_runtime()), current_account().id)  # there may be several apps in a process
     found: dict[str, Any] = {}
-    seen: list[Any] = []
+    tokens: list[str] = []
     if phone:  # before the list, where it is read then
-        found |= _read_thread(phone, since=_read_number("since", 0))
-        seen += [found["entries"], found["subscription"]]
-    found |= _read_conversations(END, most=min(max(_read_number("shown", 0), CONVERSATIONS), MOST_LISTED))
-    seen.append(found["conversations"])
+        since = _read_number("since", 0)
+        thread = _glances.take((*whose, phone, since), lambda: _read_thread(phone, since=since))
+        found |= thread.seen
+        tokens.append(thread.token)
+    most = min(max(_read_number("shown", 0), CONVERSATIONS), MOST_LISTED)
+    listed = _glances.take((*whose, most), lambda: _read_conversations(END, most=most))
+    found |= listed.seen
+    tokens.append(listed.token)
     if message_id:
         try:
             found |= _read_detail(message_id)
-            seen += [found["entry"], found["attempts"], found["deliveries"]]
+            tokens.append(make_token(found["entry"], found["attempts"], found["deliveries"]))
         except NotFound:
             found["gone"] = True
     # Lists are long and mostly the same: what was rendered is told from them, not from the page.
-    token = hashlib.sha256(repr(seen).encode("utf-8", "surrogatepass")).hexdigest()[:24]
+    token = make_token(*tokens, "gone" in found)
     if token == request.args.get("seen"):
         return Response(status=204)
     return Response(render_template("inbox/live.html", **found, token=token, **template_context()))
