@@ -231,7 +231,17 @@ def test_a_trailing_slash_makes_no_difference_to_the_simulator(client: FlaskClie
 
 @pytest.mark.parametrize(
     "path",
-    ["/nothing", "/v1", "/v1/", "/v1/nothing", "/v1/messages/x/y", "/sandbox", "/sandbox/nothing", "/v2/messages", "/a.html"],
+    [
+        "/nothing",
+        "/v1",
+        "/v1/",
+        "/v1/nothing",
+        "/v1/messages/x/y",
+        "/sandbox",
+        "/sandbox/nothing",
+        "/v2/messages",
+        "/a.html",
+    ],
 )
 def test_an_unknown_path_is_404_in_json(client: FlaskClient, path: str) -> None:
     response = client.get(path, headers={"Accept": "text/html"})
