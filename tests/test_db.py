@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -178,6 +179,35 @@ def test_those_who_wait_together_for_a_locked_database_are_all_told(database, pa
     locker.execute("ROLLBACK")
     locker.close()
     assert sorted(told) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+
+
+def test_waiting_for_threads_processes_and_sqlite_takes_no_longer_than_the_time_out_in_all(
+    database, open_database, path, monkeypatch
+):
+    monkeypatch.setattr(phonify.db, "BUSY_TIMEOUT", 0.5)
+    other = open_database()  # as another process would have it
+    database.close()
+    other.close()
+    locker = sqlite3.connect(path, isolation_level=None)
+    locker.execute("BEGIN IMMEDIATE")
+    seconds = []
+
+    def work(number: int) -> None:
+        one = (database, other)[number % 2]
+        write = one.write if number % 4 < 2 else one.write_unsynced
+        time.sleep(0.05 * (number % 5))
+        begun = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            write(lambda connection: insert(connection, str(number)))
+        seconds.append(time.monotonic() - begun)
+
+    in_threads(16, work)
+    locker.execute("ROLLBACK")
+    locker.close()
+    assert len(seconds) == 16
+    assert max(seconds) < 1.0
+    in_threads(4, lambda number: database.write(lambda connection: insert(connection, str(number))))
+    assert len(read_notes(path)) == 4
 
 
 def test_a_full_disk_is_unavailable_and_nothing_is_stored(database, path):
