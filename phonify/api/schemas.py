@@ -38,7 +38,12 @@ _OWN_NUMBER = {
     "pattern": r"^(\+[1-9][0-9]{1,14}|[0-9]{3,8})$",
     "examples": ["+15005550006"],
 }
-MESSAGE_ID = {"type": "string", "format": "message-id", "examples": ["019c1353-98c0-7000-8000-5c0ffee00001"]}
+MESSAGE_ID = {
+    "type": "string",
+    "format": "message-id",
+    "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
+    "examples": ["019c1353-98c0-7000-8000-5c0ffee00001"],
+}
 _TIME = {"type": "string", "format": "date-time", "examples": ["2026-01-31T18:00:00Z"]}
 _IDEMPOTENCY_KEY = {
     "type": "string",

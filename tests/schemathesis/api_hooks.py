@@ -36,4 +36,4 @@ def after_call(context: Any, case: Any, response: Any) -> None:
     """Leave out of Allow what can't be described."""
     if "allow" in response.headers:
         (allowed,) = response.headers["allow"]
-        response.headers["allow"] = [allowed.replace(", DESTROY", "")]
+        response.headers["allow"] = [", ".join(method for method in allowed.split(", ") if method != "DESTROY")]
