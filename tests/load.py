@@ -48,6 +48,10 @@ class Load:
         """Wait until so many more messages were acknowledged."""
         wait_until(lambda goal=len(self.acknowledged) + more: len(self.acknowledged) >= goal, timeout)
 
+    def wait_for_status(self, status: int, more: int, timeout: float = 20) -> None:
+        """Wait until so many more answers had a status."""
+        wait_until(lambda goal=self.statuses[status] + more: self.statuses[status] >= goal, timeout)
+
     def _send_on(self, thread: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         headers = HEADERS if self._kept_alive else {**HEADERS, "Connection": "close"}

@@ -205,10 +205,12 @@ def test_nothing_is_acknowledged_that_would_go_into_a_removed_file(start, databa
         load.wait_for(50)
         aside = file.rename(database.with_name("aside"))
         wait_until(lambda: load.statuses[503] >= 20)
+        time.sleep(0.5)  # a commit that had begun may have ended only now
         before = len(load.acknowledged)
         status, answer = server.call("GET", "/readyz", key=None)
         assert status == 503
         assert str(file) in answer["faults"][0]
+        load.wait_for_status(503, 20)
         assert len(load.acknowledged) == before
         aside.rename(file)
         load.wait_for(50)
@@ -225,9 +227,11 @@ def test_a_database_that_is_replaced_under_a_running_server_is_not_written_to(st
         (tmp_path / "other.db").write_bytes(database.read_bytes())
         (tmp_path / "other.db").rename(database)
         wait_until(lambda: load.statuses[503] >= 20)
+        time.sleep(0.5)  # a commit that had begun may have ended only now
         before = len(load.acknowledged)
         faults = server.call("GET", "/readyz", key=None)[1]["faults"]
         assert faults[0].endswith("phonify.db was replaced under the running server")
+        load.wait_for_status(503, 20)
     assert len(load.acknowledged) == before
     tell("the database replaced: refused until a restart", before, 0, 0, 0, time.monotonic() - begun)
 
