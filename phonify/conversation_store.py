@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from .store import Direction, Message, State
 
 _COLUMNS = ", ".join(f"m.{name}" for name in Message._fields)
+IS_PHONE = "phone LIKE '+%'"  # rather than a short code or an alphanumeric sender
 MOST_UNREAD = 100  # no more are counted
 
 # A conversation is with the other side: whom a message went to, or whom it came from.
@@ -79,11 +80,14 @@ def is_behind(connection: sqlite3.Connection) -> bool:
     return bool(behind)
 
 
-def list_stale(connection: sqlite3.Connection, *, account_id: int, below: int, limit: int) -> list[str]:
+def list_stale(
+    connection: sqlite3.Connection, *, account_id: int, below: int, limit: int, phones_only: bool = False
+) -> list[str]:
     """Return the phones, among the next `limit` conversations, whose latest message is not there any more."""
+    chosen = f" AND {IS_PHONE}" if phones_only else ""
     rows = connection.execute(
         "SELECT c.phone FROM (SELECT phone, last_seq FROM conversations WHERE account_id = :account_id"
-        "  AND last_seq < :below ORDER BY last_seq DESC LIMIT :limit) AS c LEFT JOIN messages AS m"
+        f"  AND last_seq < :below{chosen} ORDER BY last_seq DESC LIMIT :limit) AS c LEFT JOIN messages AS m"
         f"  ON m.seq = c.last_seq AND m.account_id = :account_id AND {_PHONE} = c.phone WHERE m.seq IS NULL",
         {"account_id": account_id, "below": below, "limit": limit},
     )

@@ -52,14 +52,14 @@ class Conversations:
                 return found
 
     def freshen(self, account: Account, *, most: int) -> None:
-        """Let an account's first `most` conversations be as its messages are; where they can't be written, they stay.
+        """Let an account's first `most` conversations with phones be as its messages are, where they can be written.
 
-        `find_all` does so by itself.
+        `find_all` does so by itself for those that it returns.
         """
         self.catch_up()
         while True:
             with self._database.reading() as connection:
-                stale = store.list_stale(connection, account_id=account.id, below=END, limit=most)
+                stale = store.list_stale(connection, account_id=account.id, below=END, limit=most, phones_only=True)
             if not stale or not self._repair(account, stale):
                 return
 

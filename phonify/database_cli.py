@@ -73,7 +73,10 @@ def restore(file: Path) -> None:
     incoming = path.with_name(f"{path.name}.restored-{os.getpid()}")
     try:
         os.close(os.open(incoming, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(incoming)) as copy:
+        with (
+            closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as source,
+            closing(sqlite3.connect(incoming)) as copy,
+        ):
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = WAL")
         former = _move_aside(path)

@@ -350,9 +350,11 @@ class Database:
             try:
                 with self.reading() as connection:
                     connection.backup(copy)
+                # A file by itself, which can be read where nothing can be written.
+                copy.execute("PRAGMA journal_mode = DELETE")
             finally:
                 copy.close()
-            os.link(partial, target)  # unlike a rename, never over a file that has come meanwhile
+            _name_new(partial, target)
         finally:
             partial.unlink(missing_ok=True)
 
@@ -360,7 +362,7 @@ class Database:
 def check_backup(path: Path) -> str | None:
     """Return what is wrong with a file as a copy of the database, in words; None where it is one and sound."""
     try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
         try:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -374,6 +376,17 @@ def check_backup(path: Path) -> str | None:
     if version > SCHEMA_VERSION:
         return f"it was written by a newer Phonify (version {version}; this one knows up to {SCHEMA_VERSION})"
     return None if soundness == "ok" else str(soundness)
+
+
+def _name_new(file: Path, name: Path) -> None:
+    """Give a file a name that must be new: unlike a rename, never over a file that has come meanwhile."""
+    try:
+        os.link(file, name)
+    except FileExistsError:
+        raise
+    except OSError:  # no hard links there
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        file.rename(name)
 
 
 class Watcher:

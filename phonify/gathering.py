@@ -9,6 +9,7 @@ import re
 import select
 import selectors
 import socket
+import threading
 import time
 from contextlib import suppress
 from functools import partial
@@ -21,6 +22,7 @@ from .errors import Fault
 REQUEST_TIME = 10.0  # seconds that a client has for sending a request, from its first byte
 # A request that is longer than this is begun with: the kernel does not hold any number of bytes.
 MOST_HELD = 96 * 1024
+MOST_HASTY = 64  # requests of a worker that are read by threads of their own
 STOP_TIME = 2.0  # seconds that it still has when the server stops
 _HEAD_END = b"\r\n\r\n"
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,12})[ \t]*(?=\r\n|$)")
@@ -54,6 +56,12 @@ def count_missing(data: bytes) -> int:
     return max(0, min(int(length[1]), MOST_HELD - end - len(_HEAD_END)) - body) if length else 0
 
 
+def is_open_ended(data: bytes) -> bool:
+    """Tell whether a request that is begun with may have more to come than what has arrived."""
+    head = data.partition(_HEAD_END)[0].lower()
+    return len(data) >= MOST_HELD or bool(_EXPECT.search(head) or _CHUNKED.search(head))
+
+
 class _Arriving:
     """A request that is on its way."""
 
@@ -68,6 +76,10 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._arriving: dict[TConn, _Arriving] = {}
+        # Connections with a thread that may have to read more of the request, and until when it may.
+        self._reading: dict[TConn, float] = {}
+        self._hasty = 0  # how many threads of their own those have
+        self._hasty_lock = threading.Lock()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Begin or cease to accept; at the end those too are served that are queued in the kernel."""
@@ -83,7 +95,9 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
     def enqueue_req(self, conn: TConn) -> None:
         """Hand a connection to a thread as soon as its request is there."""
         if self.cfg.is_ssl or (conn.parser is not None and conn.parser.unreader.buf.getvalue()):
-            super().enqueue_req(conn)  # what has arrived can't be looked at, or has been read already
+            # What has arrived can't be looked at, or has been read already.
+            self._reading[conn] = time.monotonic() + REQUEST_TIME
+            super().enqueue_req(conn)
             return
         arriving = self._arriving.get(conn)
         try:
@@ -95,6 +109,8 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
             data, ended = b"", True
         missing = count_missing(data)
         if missing == 0 or (ended and data):
+            if missing or is_open_ended(data):
+                self._reading[conn] = time.monotonic() + REQUEST_TIME
             self._hand_over(conn)
         elif ended:
             self._give_up(conn)
@@ -121,6 +137,28 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
         conn.data_ready = True
         super().enqueue_req(conn)
 
+    def stand_in(self) -> bool:
+        """Have another thread take the place of the one that calls; False where there is none."""
+        return False
+
+    def handle(self, conn: TConn) -> Any:
+        """Handle a request; where more of it is to come, in a thread that nobody else waits for."""
+        if conn not in self._reading:
+            return super().handle(conn)
+        with self._hasty_lock:
+            hasty = self._hasty < MOST_HASTY and self.stand_in()
+            self._hasty += hasty
+        try:
+            return super().handle(conn)
+        finally:
+            with self._hasty_lock:
+                self._hasty -= hasty
+
+    def finish_request(self, conn: TConn, fs: Any) -> None:
+        """Go on with a connection after a request."""
+        self._reading.pop(conn, None)
+        super().finish_request(conn, fs)
+
     def _give_up(self, conn: TConn) -> None:
         self._arriving.pop(conn, None)
         self.nr_conns -= 1
@@ -139,3 +177,8 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
                     with suppress(OSError):
                         conn.sock.send(_TOO_SLOW, socket.MSG_DONTWAIT)
                 self._give_up(conn)
+        for conn, deadline in list(self._reading.items()):
+            if deadline < now:
+                del self._reading[conn]
+                with suppress(OSError):
+                    conn.sock.shutdown(socket.SHUT_RD)  # whoever reads there sees the end

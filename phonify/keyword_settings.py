@@ -1,6 +1,6 @@
 """What an account may set for keywords: its own opt-out keywords, and what it replies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from marshmallow import ValidationError
 
@@ -27,7 +27,7 @@ def read_keyword_settings(stop_keywords: Sequence[str], replies: Mapping[str, st
     for name in REPLIES:
         text = replies.get(name, "")
         try:
-            read[name] = _read_reply(text) if text.strip() else None
+            read[name] = _read_reply(text, keywords.values()) if text.strip() else None
         except ValidationError as error:
             faults += [Fault(type_, name) for type_ in error.messages]
     if faults:
@@ -46,8 +46,8 @@ def _is_allowed(keyword: str) -> bool:
     )
 
 
-def _read_reply(text: str) -> str:
-    if find_keyword(text) is not None:
+def _read_reply(text: str, own_stop_keywords: Collection[str]) -> str:
+    if find_keyword(text, list(own_stop_keywords)) is not None:
         # A phone that sends back what it gets would be answered again and again.
         raise ValidationError("reply_is_keyword")
     return read_text(text)

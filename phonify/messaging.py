@@ -102,7 +102,11 @@ class Messaging:
         """
         draft = self._draft(account, recipients, body, origin, send_at, request_id)
         judged = draft.refusals or account.quota is not None or self._subscriptions.has_opt_outs(account)
-        accepted: Accepted = self._database.write_batched(self._store_judged if judged else self._store_drafts, draft)
+        accepted: Accepted | None = None
+        if not judged:
+            accepted = self._database.write_batched(self._store_drafts, draft)
+        if accepted is None:
+            accepted = self._database.write_batched(self._store_judged, draft)
         if accepted.faults:
             self._webhooks.wake()
         return accepted
@@ -163,8 +167,17 @@ class Messaging:
         return _Draft(account, recipients, body, origin, send_at, refusals, request_id)
 
     @atomic
-    def _store_drafts(self, connection: Connection, drafts: Sequence[_Draft]) -> list[Accepted]:
-        """Write what several requests send, in one go."""
+    def _store_drafts(self, connection: Connection, drafts: Sequence[_Draft]) -> list[Accepted | None]:
+        """Write what several requests send, in one go; None for what is to be judged first, as a phone has opted out.
+
+        Looked at once more here: nobody else writes now, and before, a STOP may have been on its way.
+        """
+        accounts = {draft.account.id for draft in drafts}
+        opted_out = {id_ for id_ in accounts if self._subscriptions.are_opt_outs_stored(connection, id_)}
+        stored = iter(self._store(connection, [draft for draft in drafts if draft.account.id not in opted_out]))
+        return [None if draft.account.id in opted_out else next(stored) for draft in drafts]
+
+    def _store(self, connection: Connection, drafts: Sequence[_Draft]) -> list[Accepted]:
         now = self._clock.now()
         ids = generate_ids(now)
         while True:
@@ -176,7 +189,7 @@ class Messaging:
 
     def _store_judged(self, connection: Connection, drafts: Sequence[_Draft]) -> list[Accepted]:
         """Like `_store_drafts`, in a transaction: where opt-outs and quotas decide, and webhooks hear of refusals."""
-        accepted = self._store_drafts(connection, [self._judge(connection, draft) for draft in drafts])
+        accepted = self._store(connection, [self._judge(connection, draft) for draft in drafts])
         refused = [message for message in _join(accepted) if message.state == "error"]
         self._webhooks.enqueue(connection, "message.error", refused, self._clock.now())
         return accepted
@@ -277,7 +290,7 @@ class Messaging:
                 request_id=request_id,
             )
             heard = self._subscriptions.hear(connection, account, sender.number, body, now=format_time(now))
-            answers = self._compose_reply(account, sender, to, heard.reply, ids, now)
+            answers = self._compose_reply(account, sender, to, heard.reply, ids, now, request_id)
             if not store.insert_messages(connection, messages=[message, *answers]):
                 raise RuntimeError(f"id {message.id} is not the greatest")
             if hooked:
@@ -291,12 +304,19 @@ class Messaging:
         return message
 
     def _compose_reply(
-        self, account: Account, sender: Number, own: Number, reply: str | None, ids: Iterator[str], now: datetime
+        self,
+        account: Account,
+        sender: Number,
+        own: Number,
+        reply: str | None,
+        ids: Iterator[str],
+        now: datetime,
+        request_id: str | None,
     ) -> list[Message]:
         """Return the answer to a keyword, if there is to be one; it takes none of the quota."""
         if reply is None or sender.number == own.number:  # nobody answers himself
             return []
-        draft = self._draft(account, [Recipient(sender, "to")], reply, own, None, None)
+        draft = self._draft(account, [Recipient(sender, "to")], reply, own, None, request_id)
         return [] if draft.refusals else self._compose_all([draft], ids, now)[0].messages
 
     def find(self, account: Account, message_id: str) -> Message:

@@ -43,6 +43,8 @@ from .runtime import Runtime, get_runtime  # noqa: E402
 
 bp = Blueprint("metrics", __name__)
 
+_METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "DESTROY"}  # others are any client's choice
+
 _REQUESTS = Counter("phonify_http_requests", "Requests answered.", ("method", "route", "status"))
 _REQUEST_SECONDS = Histogram("phonify_http_request_seconds", "Time to answer a request.", ("method", "route"))
 _ATTEMPTS = Counter("phonify_gateway_attempts", "Attempts to hand a message over.", ("gateway", "outcome"))
@@ -62,7 +64,11 @@ class _DatabaseCollector(Collector):
         runtime = self._runtime
         now = runtime.clock.now()
         with runtime.database.reading() as connection:
-            gauges = monitoring_store.read_gauges(connection, now=format_time(now))
+            connection.execute("BEGIN")  # one state of the database for all figures
+            try:
+                gauges = monitoring_store.read_gauges(connection, now=format_time(now))
+            finally:
+                connection.execute("ROLLBACK")
         messages = GaugeMetricFamily("phonify_messages", "Messages stored.", labels=("state", "direction"))
         for (state, direction), count in sorted(gauges.messages.items()):
             messages.add_metric((state, direction), count)
@@ -106,9 +112,10 @@ def _begin() -> None:
 
 def _count(response: Response) -> Response:
     route = request.url_rule.rule if request.url_rule is not None else "none"
-    _REQUESTS.labels(request.method, route, response.status_code).inc()
+    method = request.method if request.method in _METHODS else "other"
+    _REQUESTS.labels(method, route, response.status_code).inc()
     if "begun" in g:
-        _REQUEST_SECONDS.labels(request.method, route).observe(time.perf_counter() - g.begun)
+        _REQUEST_SECONDS.labels(method, route).observe(time.perf_counter() - g.begun)
     return response
 
 

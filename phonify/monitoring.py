@@ -33,7 +33,7 @@ def show_readiness() -> ResponseReturnValue:
 
 def _try_to_write(runtime: Runtime) -> str | None:
     try:
-        runtime.database.write(monitoring_store.try_to_write)
+        runtime.database.write_unsynced(monitoring_store.try_to_write)
     except StoreUnavailable as error:
         return f"the database can't be written: {error.__cause__}"
     return None
@@ -46,4 +46,4 @@ def _look_at_delivery(runtime: Runtime) -> str | None:
     except StoreUnavailable as error:
         return f"the database can't be read: {error.__cause__}"
     waited = (runtime.clock.now() - parse_time(oldest)).total_seconds() if oldest is not None else 0
-    return f"nothing is delivered: a message has been due for {waited:.0f} seconds" if waited > BEHIND else None
+    return f"delivery is behind: a message has been due for {waited:.0f} seconds" if waited > BEHIND else None

@@ -60,5 +60,12 @@ def find_faults(connection: sqlite3.Connection) -> Iterator[str]:
             " EXCEPT SELECT * FROM message_counts WHERE bits = :bits)",
             {"bits": bits},
         ).fetchone()
+        (more,) = connection.execute(
+            "SELECT count(*) FROM message_counts AS c WHERE bits = :bits AND messages <> 0 AND NOT EXISTS"
+            " (SELECT 1 FROM messages WHERE account_id = c.account_id AND seq >> :bits = c.stretch"
+            "  AND seq BETWEEN c.stretch << :bits AND ((c.stretch + 1) << :bits) - 1)",
+            {"bits": bits},
+        ).fetchone()
+        differing += more
         if differing:
             yield f"{differing} counts of messages are not what there are"

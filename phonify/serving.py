@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 SAFE_KEY_LENGTH = 22  # characters of 6 bits
 _SO_ATTACH_FILTER = 26  # of Linux
 _STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+SEND_TIME = struct.pack("ll", 10, 0)  # seconds in which a client must take something of its answer
 PORT_WAIT = 5.0  # seconds for the workers of a server that was killed to let go of the port
 
 
@@ -181,6 +182,11 @@ class Worker(GatheringWorker):
     def get_thread_pool(self) -> Threads:
         """Return the threads that requests are handled in."""
         return Threads(self.cfg.threads)
+
+    def stand_in(self) -> bool:
+        """Have another thread take the place of the one that calls."""
+        self.tpool.replace_current()
+        return True
 
     def run(self) -> None:
         """Serve, or deliver."""
@@ -349,6 +355,7 @@ def open_sockets(host: str, port: int, count: int) -> list[socket.socket]:
             sock = socket.socket(family, socket.SOCK_STREAM)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_TIME)  # accepted ones inherit it
             sock.bind(address)
             sock.listen(2048)
             address = sock.getsockname()
@@ -415,10 +422,14 @@ def _print_start(runtime: Runtime, port: int, command: str) -> None:
     elif settings.api_key is not None:
         key = "$PHONIFY_API_KEY"
     if key is not None:
-        if not key.startswith("$"):
+        if key.startswith("$"):
+            print(f"The inbox is at {address}/: sign in with the key.")
+        else:
             print(f"The inbox, signed in:\n\n    {address}/?api_key={key}\n")
         print("Send a message:\n")
         print(f"    curl {address}/v1/messages -u {key}: -d to=+14560000000 -d body='Hello from Phonify'\n")
+    else:
+        print(f"The inbox is at {address}/: sign in with a key.")
     program, _, arguments = command.partition(" ")
     installed = Path(sys.executable).with_name(program)
     program = os.path.relpath(installed) if installed.exists() else program

@@ -5,6 +5,8 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
+from .conversation_store import IS_PHONE
+
 Reason = Literal["keyword", "api", "inbox", "command"]
 
 
@@ -89,14 +91,13 @@ def list_opt_out_times(
 
 
 # Messages also come from short codes and alphanumeric senders: nobody can write to those.
-_IS_PHONE = "phone LIKE '+%'"
 
 
 def list_phones(connection: sqlite3.Connection, *, account_id: int, offset: int, limit: int) -> list[SubscriptionRow]:
     """Return the phones an account has exchanged messages with, by their latest message, the latest first."""
     rows = connection.execute(
         "SELECT c.phone, coalesce(s.subscribed, 1), s.changed_at, s.reason FROM"
-        f" (SELECT phone, last_seq FROM conversations WHERE account_id = :account_id AND {_IS_PHONE}"
+        f" (SELECT phone, last_seq FROM conversations WHERE account_id = :account_id AND {IS_PHONE}"
         "  ORDER BY last_seq DESC LIMIT :limit OFFSET :offset) AS c LEFT JOIN subscriptions AS s"
         " ON s.account_id = :account_id AND s.phone = c.phone ORDER BY c.last_seq DESC",
         {"account_id": account_id, "offset": offset, "limit": limit},
@@ -112,7 +113,7 @@ def list_subscriptions(
     if len(found) == limit:
         return found
     (known,) = connection.execute(
-        f"SELECT count(*) FROM conversations WHERE account_id = :account_id AND {_IS_PHONE}",
+        f"SELECT count(*) FROM conversations WHERE account_id = :account_id AND {IS_PHONE}",
         {"account_id": account_id},
     ).fetchone()
     rows = connection.execute(

@@ -83,6 +83,10 @@ class Subscriptions:
             self._known[account.id] = known
         return known[2]
 
+    def are_opt_outs_stored(self, connection: Connection, account_id: int) -> bool:
+        """Tell whether any phone has opted out of an account, in the transaction of what depends on it."""
+        return store.has_opt_outs(connection, account_id=account_id)
+
     def list_opted_out(self, connection: Connection, account: Account, phones: Sequence[str]) -> set[str]:
         """Return those of the phones that have opted out of an account."""
         return store.list_opted_out(connection, account_id=account.id, phones=phones)

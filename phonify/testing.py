@@ -8,7 +8,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
@@ -87,6 +87,15 @@ class _Wanted:
         )
 
 
+def _want(
+    to: str | None, origin: str | None, contains: str | None, state: State | None, direction: Direction | None
+) -> _Wanted:
+    for given, choices in ((state, (None, *get_args(State))), (direction, (None, *get_args(Direction)))):
+        if given not in choices:
+            raise ValueError(f"{given!r} is none of {', '.join(filter(None, choices))}")
+    return _Wanted(_read_number(to), _read_number(origin), contains, state, direction)
+
+
 class Phonify:
     """An account on a server, for one test: what its app has sent, and the phones of those who got it.
 
@@ -112,7 +121,7 @@ class Phonify:
         direction: Direction | None = "outbound",
     ) -> list[Message]:
         """Return all messages that match, oldest first, without waiting."""
-        wanted = _Wanted(_read_number(to), _read_number(origin), contains, state, direction)
+        wanted = _want(to, origin, contains, state, direction)
         return [message for message in self._list() if not wanted.list_misses(message)]
 
     def wait_for(
@@ -133,7 +142,7 @@ class Phonify:
         AssertionError says what did.
         """
         __tracebackhide__ = True
-        wanted = _Wanted(_read_number(to), _read_number(origin), contains, state, direction)
+        wanted = _want(to, origin, contains, state, direction)
         return self._wait_for(wanted, timeout)
 
     def code(self, *, to: str | None = None, contains: str | None = None, timeout: float = TIMEOUT) -> str:
@@ -159,7 +168,7 @@ class Phonify:
         What `wait_for` or `code` has returned does not count: it was wanted.
         """
         __tracebackhide__ = True
-        wanted = _Wanted(_read_number(to), _read_number(origin), contains, state, direction)
+        wanted = _want(to, origin, contains, state, direction)
         found = self._find(wanted, within)
         if found is not None:
             raise AssertionError(f"unwanted {wanted} has come:\n  {found!r}")

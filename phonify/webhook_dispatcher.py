@@ -99,7 +99,7 @@ class WebhookDispatcher:
             try:
                 leased = self._record_and_lease()
                 for one in leased:
-                    threading.Thread(target=self._post, args=one, name="webhook", daemon=True).start()
+                    self._start(one)
                 if not leased:
                     self._doorbell.wait(max(self._seconds_to_next(), 0))
                     if self._finished:
@@ -209,6 +209,16 @@ class WebhookDispatcher:
             )
 
     # Posting
+
+    def _start(self, leased: _Leased) -> None:
+        """Post in a thread of its own; where none can be had, that is the attempt's fault."""
+        try:
+            threading.Thread(target=self._post, args=leased, name="webhook", daemon=True).start()
+        except RuntimeError as error:
+            logger.warning("webhook %s, attempt %d: %s", *_name(leased.delivery), error)
+            at, fault = format_time(self._clock.now()), "the server had no thread left to post with"
+            attempt = WebhookAttempt(leased.delivery.attempts, at, 0, None, None, fault)
+            self._finished.append(_Finished(leased.delivery, attempt))
 
     def _post(self, delivery: DeliveryRow, url: str, secret: str) -> None:
         """Post one delivery, with no transaction open, and leave the outcome to the loop."""

@@ -93,7 +93,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _no_glance_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each question of a page be answered anew: in a test nothing lies between them."""
-    monkeypatch.setattr("phonify.inbox.glances.LASTS", 0)
+    monkeypatch.setattr("phonify.glances.LASTS", 0)
 
 
 @pytest.fixture

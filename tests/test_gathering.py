@@ -129,3 +129,29 @@ def test_a_stop_does_not_wait_for_requests_that_never_come(start) -> None:
         assert server.terminate() == 0
         assert time.monotonic() - begun < 15
         assert silent.recv(1) == b""
+
+
+OPEN_ENDED = {
+    "expects to be told to go on": HEAD + b"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n",
+    "a chunk that looks like the end": HEAD + b"Transfer-Encoding: chunked\r\n\r\nff\r\n0\r\n\r\n",
+    "more than is held": HEAD + b"Content-Length: 200000\r\n\r\n" + b"x" * (97 * 1024),
+    "half of a second request": b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + REQUEST[:60],
+}
+
+
+@pytest.mark.parametrize("begun", OPEN_ENDED.values(), ids=OPEN_ENDED)
+def test_requests_that_are_begun_and_not_ended_keep_nobody_waiting(start, begun: bytes) -> None:
+    server = start(WORKERS="1", THREADS="2")
+    assert server.call("GET", "/v1/messages")[0] == 200
+    clients = [connect(server.port) for _ in range(20)]
+    try:
+        for client in clients:
+            client.sendall(begun)
+        assert [server.call("GET", "/v1/messages?limit=1")[0] for _ in range(20)] == [200] * 20
+        for client in clients:  # and each is rid of within the time that a request has
+            while client.recv(65_536):
+                pass
+    finally:
+        for client in clients:
+            client.close()
+    assert server.call("GET", "/v1/messages")[0] == 200

@@ -2,8 +2,8 @@
 
 import pytest
 
-from phonify.inbox import glances
-from phonify.inbox.glances import Glances, make_token
+from phonify import glances
+from phonify.glances import Glances, make_token
 
 
 class Looked:

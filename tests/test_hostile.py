@@ -124,7 +124,7 @@ NAMES = st.sampled_from(
 PATHS = st.sampled_from(
     [
         b"/v1/messages", b"/v1/messages/", b"/v1/messages/019c1363-49c0-7000-8000-000000000001",
-        b"/sandbox/inbound", b"/", b"/v1", b"/v1/", b"//v1//messages", b"/v1/messages/../messages",
+        b"/sandbox/inbound", b"/nothing", b"/v1", b"/v1/", b"//v1//messages", b"/v1/messages/../messages",
         b"/v1/phones/+14560000000", b"*", b"",
     ]
 )  # fmt: skip

@@ -47,7 +47,7 @@ def test_a_server_that_has_not_delivered_for_a_minute_is_not_ready(anonymous, se
     clock.advance(61)
     response = anonymous.get("/readyz")
     assert response.status_code == 503
-    assert response.get_json()["faults"] == ["nothing is delivered: a message has been due for 61 seconds"]
+    assert response.get_json()["faults"] == ["delivery is behind: a message has been due for 61 seconds"]
     dispatcher.deliver_due()
     dispatcher.deliver_due()
     assert anonymous.get("/readyz").status_code == 200
@@ -227,3 +227,19 @@ def test_a_write_that_fails_is_told_as_unavailable(runtime, monkeypatch):
             )
         other.execute("ROLLBACK")
     other.close()
+
+
+def test_a_count_of_what_is_not_there_is_found(runtime, send):
+    send()
+    runtime.database.write(lambda connection: connection.execute("INSERT INTO message_counts VALUES (1, 10, 999, 5)"))
+    with runtime.database.reading() as connection:
+        assert list(find_faults(connection)) == ["1 counts of messages are not what there are"]
+
+
+def test_a_method_of_a_client_s_own_is_no_series_of_its_own(start):
+    server = start(METRICS="on", WORKERS="1")
+    for letter in "ABCDE":
+        server.call(f"MADE{letter}", "/v1/messages")
+    assert [name for name in read_metrics(server) if "_requests_total" in name] == [
+        'phonify_http_requests_total{method="other",route="none",status="405"}'
+    ]

@@ -562,3 +562,17 @@ def test_a_change_that_was_not_needed_is_none(subscriptions, account, clock):
     clock.advance(60)
     subscriptions.change(account, PHONE, subscribed=False, reason="inbox")
     assert subscriptions.get(account, PHONE).reason == "api"
+
+
+def test_a_message_that_was_accepted_behind_a_stop_in_the_queue_is_refused(runtime, make_app):
+    """Whether a phone has opted out is looked at once more when the message is stored."""
+    other = make_app().extensions["phonify"]
+    account = accounts.ensure_default_account(runtime.database, runtime.clock)
+    phone, own = parse_msisdn("+14560000000"), parse_msisdn("+15005550006")
+    assert not runtime.subscriptions.has_opt_outs(account)  # remembered from here on
+    other.database.advance_generation = lambda: None  # nobody is told, as where the process was killed
+    other.subscriptions.announce = lambda: None
+    other.messaging.receive(account, sender=phone, to=own, body="STOP")
+    accepted = runtime.messaging.accept(account, recipients=[Recipient(phone, "to")], body="Hello")
+    assert [fault.type for fault in accepted.faults] == ["opted_out"]
+    assert [message.state for message in accepted.messages] == ["error"]

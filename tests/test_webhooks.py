@@ -1005,3 +1005,23 @@ def test_a_server_that_is_killed_while_a_receiver_hangs_tells_all_of_it_after_it
     messages = server.call("GET", "/v1/messages")[1]["messages"]
     assert {message["state"] for message in messages} == {"sent"}
     assert server.terminate() == 0
+
+
+def test_a_thread_that_can_not_be_started_is_an_attempt_that_failed(runtime, account, receiver, monkeypatch, clock):
+    runtime.webhooks.set_url(account, receiver.url)
+    runtime.webhooks.send_test(account)
+    dispatcher = runtime.make_webhook_dispatcher()
+    (leased,) = dispatcher._record_and_lease()
+
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("threading.Thread.start", refuse)
+        dispatcher._start(leased)
+    assert dispatcher.deliver_due() == 0
+    clock.advance(60)
+    assert dispatcher.deliver_due() == 1
+    (delivery,) = runtime.webhooks.list_deliveries(account, limit=10)
+    assert delivery.state == "delivered"
+    assert [attempt.error for attempt in delivery.tries] == ["the server had no thread left to post with", None]

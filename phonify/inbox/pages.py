@@ -14,12 +14,13 @@ from ..api.schemas import MAX_BODY, ChangeSchema, InboundSchema, SendSchema, loa
 from ..conversation_store import Conversation, Entry
 from ..conversations import END, Found
 from ..errors import Fault, InvalidRequest, NotFound, PhonifyError, Refused
+from ..glances import make_token
+from ..request_id import current_request_id
 from ..runtime import get_runtime
 from ..segments import check_text
 from ..showing import dump_message
 from ..store import Direction, Message, State
 from . import display
-from .glances import Glances, make_token
 from .session import current_account, current_key, guard, redirect_to
 
 CONVERSATIONS = 40
@@ -32,7 +33,6 @@ MOST_ROWS = 4_096  # that are kept as they were rendered
 bp = Blueprint("inbox", __name__, template_folder="templates")
 guard(bp)
 
-_glances = Glances()
 _SEND = SendSchema()
 _CHANGE = ChangeSchema()
 _INBOUND = InboundSchema()
@@ -101,16 +101,16 @@ def show_changes() -> Response:
     thread of the server, and browsers allow but six connections to a server.
     """
     phone, message_id = request.args.get("phone"), request.args.get("message")
-    whose = (id(get_runtime()), current_account().id)  # there may be several apps in a process
+    glances, whose = get_runtime().glances, current_account().id
     found: dict[str, Any] = {}
     tokens: list[str] = []
     if phone:  # before the list, where it is read then
         since = _read_number("since", 0)
-        thread = _glances.take((*whose, phone, since), lambda: _read_thread(phone, since=since))
+        thread = glances.take((whose, phone, since), lambda: _read_thread(phone, since=since))
         found |= thread.seen
         tokens.append(thread.token)
     most = min(max(_read_number("shown", 0), CONVERSATIONS), MOST_LISTED)
-    listed = _glances.take((*whose, most), lambda: _read_conversations(END, most=most))
+    listed = glances.take((whose, most), lambda: _read_conversations(END, most=most))
     found |= listed.seen
     tokens.append(listed.token)
     if message_id:
@@ -259,7 +259,7 @@ def _read_form() -> dict[str, Any]:
 
 def _send(given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
     arguments = load(_SEND, {name: given[name] for name in ("to", "body", "origin", "send_at") if name in given})
-    accepted = get_runtime().messaging.accept(current_account(), **arguments)
+    accepted = get_runtime().messaging.accept(current_account(), **arguments, request_id=current_request_id())
     return accepted.messages[0], accepted.faults
 
 
@@ -270,7 +270,7 @@ def _receive(phone: str, given: Mapping[str, Any]) -> Message:
     if not isinstance(own, str) or not own.lstrip("+").isdecimal():  # none, or one that can't be answered
         own = messaging.default_origin(current_account())
     arguments = {"from": phone, "to": own, **{name: given[name] for name in ("body",) if name in given}}
-    return messaging.receive(current_account(), **load(_INBOUND, arguments))
+    return messaging.receive(current_account(), **load(_INBOUND, arguments), request_id=current_request_id())
 
 
 def _show_thread(phone: str, **form: Any) -> str:
@@ -328,6 +328,7 @@ def _read_detail(message_id: str) -> dict[str, Any]:
         "check": check_text(message.body),
         "json_text": json.dumps(dump_message(message), indent=2, ensure_ascii=False),
         "curl": display.write_curl(_address(), current_key(), message),
+        "curl_shown": display.write_curl(_address(), "KEY", message),
         "waits": waits,
     }
 

@@ -10,7 +10,7 @@ import re
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, g, render_template, request, url_for
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException
 
 from ..access_log import escape_controls
 from ..api.error_handlers import STATUSES, fault_for_status
@@ -75,7 +75,11 @@ def comes_from_here() -> bool:
 
 def require_session() -> Response | None:
     """Let the request pass with a valid key alone: in the cookie or, to sign in, in the address."""
-    if "api_key" in request.args and request.method in _SAFE:
+    try:
+        arguments = request.args
+    except UnicodeDecodeError:
+        raise BadRequest from None
+    if "api_key" in arguments and request.method in _SAFE:
         return _take_key_from_address()
     account = find_account(current_key())
     if account is not None:

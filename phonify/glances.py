@@ -1,4 +1,4 @@
-"""What many open pages ask for at the same time is looked up once."""
+"""What many open pages ask for is looked up once in a quarter of a second, not once for each."""
 
 import hashlib
 import threading
@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 LASTS = 0.25  # seconds
-MOST = 1_000
+MOST = 50
 
 
 class Glance(NamedTuple):
@@ -31,13 +31,13 @@ class Glances:
 
     def take(self, key: Hashable, look: Callable[[], dict[str, Any]]) -> Glance:
         """Return what `look` returns, or what it returned a moment ago; `key` says whose glance at what it is."""
-        known = self._known.get(key)
-        if known is not None and time.monotonic() - known[0] < LASTS:
+        known, now = self._known.get(key), time.monotonic()
+        if known is not None and now - known[0] < LASTS:
             return known[1]
         seen = look()
         glance = Glance(seen, make_token(seen))
         with self._lock:
-            if len(self._known) >= MOST:
-                self._known.clear()
-            self._known[key] = (time.monotonic(), glance)
+            fresh = {other: known for other, known in self._known.items() if now - known[0] < LASTS}
+            self._known = fresh if len(fresh) < MOST else {}
+            self._known.setdefault(key, (now, glance))  # a later look may have been quicker
         return glance
