@@ -33,7 +33,7 @@ def show_readiness() -> ResponseReturnValue:
 
 def _try_to_write(runtime: Runtime) -> str | None:
     try:
-        runtime.database.write_unsynced(monitoring_store.try_to_write)
+        runtime.database.write(monitoring_store.try_to_write)
     except StoreUnavailable as error:
         return f"the database can't be written: {error.__cause__}"
     return None
