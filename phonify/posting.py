@@ -22,6 +22,7 @@ MOST_ANSWER = 2_048  # bytes of an answer that are read
 MAX_URL = 2_000  # characters
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
+_BRACKETED = re.compile(r"\[[^\[\]]*\](:[0-9]*)?")
 _WORDS: dict[type[Exception], str] = {  # the first that fits
     ConnectionRefusedError: "the connection was refused",
     ConnectionError: "the connection was closed without an answer",
@@ -83,6 +84,8 @@ def parse_url(url: str) -> Target:
         raise BadUrl("it must begin with https:// or http://")
     if "@" in parts.netloc:
         raise BadUrl("it must not have a user name or password")
+    if "[" in parts.netloc and not _BRACKETED.fullmatch(parts.netloc):
+        raise BadUrl("its host or port can't be read")
     if port == 0:
         raise BadUrl("its port must be from 1 to 65535")
     path = quote(f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}", safe="/%:?[]@!$&'()*+,;=~")
