@@ -3,7 +3,7 @@
 import importlib
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -47,6 +47,13 @@ class FinishedResponse(Response):
     def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:  # noqa: ARG002 - of Werkzeug
         """Return the headers."""
         return self.headers
+
+    def get_app_iter(self, environ: "WSGIEnvironment") -> Iterable[bytes]:
+        """Return the body: as it is, where all of it is there and nothing is to be done at the end."""
+        match self.response:
+            case [bytes()] if environ["REQUEST_METHOD"] != "HEAD" and self.status_code >= 200 and not self._on_close:
+                return self.response
+        return super().get_app_iter(environ)
 
 
 class App(Flask):

@@ -88,9 +88,9 @@ class Database:
         self._writing = threading.Lock()
         self._opening = threading.Lock()
         self._writers: dict[Synchronous, sqlite3.Connection] = {}
-        self._wal = Path(f"{path}-wal")
+        self._file, self._wal = str(path), f"{path}-wal"
         self._written = False  # since it was opened; from then on the -wal file is ours
-        self._inodes: dict[Path, tuple[int, int]] = {}  # and devices, of the files that are open
+        self._inodes: dict[str, tuple[int, int]] = {}  # and devices, of the files that are open
         self._lock_file: int | None = None
         self._shared: mmap.mmap | None = None
 
@@ -210,8 +210,8 @@ class Database:
             writer = self._writers.get(synchronous)
             if writer is None:
                 writer = self._writers[synchronous] = self._connect(synchronous=synchronous)
-            self._check_file(self.path)
-            if self._written and (self._wal in self._inodes or self._wal.exists()):
+            self._check_file(self._file)
+            if self._written and (self._wal in self._inodes or os.path.exists(self._wal)):  # noqa: PTH110 - quicker than Path
                 self._check_file(self._wal)
             try:
                 lock_file = self._open_lock_file()
@@ -232,10 +232,10 @@ class Database:
         finally:
             self._writing.release()
 
-    def _check_file(self, path: Path) -> None:
+    def _check_file(self, path: str) -> None:
         """Raise StoreUnavailable where a file is no longer the one that is open: what is written there is lost."""
         try:
-            found = path.stat()
+            found = os.stat(path)  # noqa: PTH116 - quicker than Path
         except OSError as error:
             raise StoreUnavailable from error
         inode = found.st_dev, found.st_ino
@@ -273,7 +273,7 @@ class Database:
         except sqlite3.DatabaseError as error:
             raise _translate(error) from error
         try:
-            self._check_file(self.path)
+            self._check_file(self._file)
         except StoreUnavailable:
             connection.close()
             raise

@@ -30,8 +30,8 @@ Observe = Callable[[str, float], None]  # told of each attempt: its outcome and 
 
 # Messages leased at once: one where a crash in the middle of a batch would leave those in doubt that
 # were not handed over at all.
-BATCH = 100
-GATHER = 0.05  # seconds
+BATCH = 300
+GATHER = 0.1  # seconds
 FIRST_RETRY = 1.0  # seconds; doubled with each attempt
 LAST_RETRY = 600.0
 SHORTEST_RETRY = 0.5

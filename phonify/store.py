@@ -8,9 +8,8 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any, Literal, NamedTuple
-
-from .numbers import Number
 
 State = Literal["unconfirmed", "sent", "error"]
 Direction = Literal["outbound", "inbound"]
@@ -65,16 +64,6 @@ class Message(NamedTuple):
     submitted_at: str | None = None
     finished_at: str | None = None
     request_id: str | None = None
-
-    @property
-    def origin(self) -> Number:
-        """Who sent it."""
-        return Number(self.origin_number, self.origin_country, self.origin_carrier)
-
-    @property
-    def phone(self) -> Number:
-        """Who gets it."""
-        return Number(self.to_number, self.to_country, self.to_carrier)
 
 
 class Criteria(NamedTuple):
@@ -279,35 +268,40 @@ def _insert_messages_sql(rows: int) -> str:
     row = f"({', '.join('?' * len(Message._fields))})"
     return (
         f"INSERT INTO messages ({_COLUMNS}) SELECT * FROM (VALUES {', '.join([row] * rows)})"
-        " WHERE ? > coalesce((SELECT max(id) FROM messages), '')"
+        " WHERE ? > coalesce((SELECT max(id) FROM messages), '') AND NOT EXISTS"
+        " (SELECT 1 FROM json_each(?) AS asked JOIN subscriptions AS s INDEXED BY subscriptions_opted_out"
+        "  ON s.account_id = asked.value WHERE s.subscribed = 0)"
     )
 
 
-def insert_messages(connection: sqlite3.Connection, *, messages: Sequence[Message]) -> bool:
+def insert_messages(
+    connection: sqlite3.Connection, *, messages: Sequence[Message], unless_opt_outs: Iterable[int] = ()
+) -> bool:
     """Add messages whose ids ascend, all or none; False where the first id is not greater than all there are.
+
+    Also where any phone has opted out of one of the accounts `unless_opt_outs`.
 
     A few go in by one statement, for the sake of `group_commit.atomic`; more by a savepoint, in chunks of
     so few sizes that the statements for them can be kept.
     """
     if len(messages) <= _FEW_ROWS:
-        return _insert_chunk(connection, messages)
+        return _insert_chunk(connection, messages, unless_opt_outs)
     connection.execute("SAVEPOINT insert_messages")
     start, done = 0, True
     while done and start < len(messages):
         left = len(messages) - start
         size = left if left <= _FEW_ROWS else next(size for size in _CHUNKS if size <= left)
         # The first chunk that does not fit is the first of all: nothing has been added then.
-        done = _insert_chunk(connection, messages[start : start + size])
+        done = _insert_chunk(connection, messages[start : start + size], unless_opt_outs)
         start += size
     connection.execute("RELEASE insert_messages")
     return done
 
 
-def _insert_chunk(connection: sqlite3.Connection, messages: Sequence[Message]) -> bool:
+def _insert_chunk(connection: sqlite3.Connection, messages: Sequence[Message], unless_opt_outs: Iterable[int]) -> bool:
     if not messages:
         return True
-    values = [value for message in messages for value in message]
-    values.append(messages[0].id)
+    values = [*chain.from_iterable(messages), messages[0].id, json.dumps(list(unless_opt_outs))]
     return connection.execute(_insert_messages_sql(len(messages)), values).rowcount > 0
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from flask import g, request
@@ -12,6 +12,9 @@ from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder
 
 from ..errors import Fault, InvalidRequest
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 Arguments = dict[str, Any]
 
@@ -34,7 +37,8 @@ def read_arguments() -> Arguments:
     outcome: Arguments | Exception | None = g.get("arguments")
     if outcome is None:
         try:
-            outcome = {**read_query(), **_read_body()}
+            environ = request.environ
+            outcome = {**_read_query(environ), **_read_body(environ)}
         except (InvalidRequest, HTTPException) as error:
             # The body can be read but once, and authentication goes on where the key is in the address.
             outcome = error
@@ -46,16 +50,21 @@ def read_arguments() -> Arguments:
 
 def read_query() -> Arguments:
     """Return the arguments of the query string alone."""
-    query = request.query_string
-    return _collect(_parse(query)) if query else {}
+    return _read_query(request.environ)
 
 
-def _read_body() -> Arguments:
-    data = _read_data()
+# From the environment rather than by `request`, which parses a header anew for each question.
+
+
+def _read_query(environ: "WSGIEnvironment") -> Arguments:
+    query = environ.get("QUERY_STRING")
+    return _collect(_parse(query.encode("latin-1"))) if query else {}
+
+
+def _read_body(environ: "WSGIEnvironment") -> Arguments:
+    data = _read_data(environ)
     if not data:
         return {}
-    # From the environment rather than by `request`, which parses the header anew for each question.
-    environ = request.environ
     if environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
         raise UnsupportedMediaType
     mimetype, parameters = _parse_content_type(environ.get("CONTENT_TYPE", ""))
@@ -74,9 +83,8 @@ def _parse_content_type(text: str) -> tuple[str, dict[str, str]]:
     return mimetype.lower(), parameters
 
 
-def _read_data() -> bytes:
+def _read_data(environ: "WSGIEnvironment") -> bytes:
     """Return the whole body; a part of one is worse than none."""
-    environ = request.environ
     declared = environ.get("CONTENT_LENGTH") or ""
     chunked = "HTTP_TRANSFER_ENCODING" in environ
     if not declared and not chunked:

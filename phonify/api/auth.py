@@ -71,8 +71,8 @@ def require_key() -> Response | None:
 
     Not `login_required`: that lets every OPTIONS pass.
     """
-    g.account = auth.authenticate(auth.get_auth(), None)
-    if g.account is not None:
+    account = g.account = auth.authenticate(auth.get_auth(), None)
+    if account is not None:
         return None
     refusal: Response = auth.auth_error_callback(401)
     return refusal

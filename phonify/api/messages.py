@@ -45,12 +45,13 @@ _GATEWAY_REFUSES = ("invalid_number", "unroutable_number", "country_not_permitte
 )
 def send_message() -> Response:
     """Send one message to each recipient."""
-    arguments = load(_SEND, {**read_arguments(), "Idempotency-Key": request.headers.get("Idempotency-Key")})
-    key = arguments.pop("idempotency_key", None)
+    key = request.environ.get("HTTP_IDEMPOTENCY_KEY")
+    arguments = load(_SEND, {**read_arguments(), "Idempotency-Key": key})
     messaging = get_runtime().messaging
     if key is None:
         accepted = messaging.accept(current_account(), **arguments, request_id=current_request_id())
         return _answer(*render_accepted(accepted), ids=[message.id for message in accepted.messages])
+    del arguments["idempotency_key"]
     fingerprint = json.dumps(describe_request(arguments))
     idempotency = Idempotency(key, hashlib.sha256(fingerprint.encode()).hexdigest(), render_accepted)
     first, new = messaging.accept_once(current_account(), idempotency, **arguments, request_id=current_request_id())
@@ -128,12 +129,13 @@ def cancel_message(message_id: str) -> dict[str, Any]:
 def render_accepted(accepted: Accepted) -> tuple[int, str]:
     """Return status and JSON of the answer to a request to send."""
     # Each message is encoded once, also where it is shown twice.
-    shown = [current_app.json.dumps(dump_message(message)) for message in accepted.messages]
+    dumps = current_app.json.dumps
+    shown = [dumps(dump_message(message)) for message in accepted.messages]
     members = [f'"messages":[{",".join(shown)}]']
     if len(shown) == 1:
         members.append(f'"message":{shown[0]}')
     if accepted.faults:
-        members.append(f'"errors":{current_app.json.dumps([fault.to_dict() for fault in accepted.faults])}')
+        members.append(f'"errors":{dumps([fault.to_dict() for fault in accepted.faults])}')
     return 402 if accepted.faults else 201, f"{{{','.join(members)}}}"
 
 
@@ -155,7 +157,5 @@ def _watch_client() -> Callable[[], bool]:
 
 
 def _answer(status: int, answer: str, *, ids: list[str]) -> Response:
-    response = current_app.response_class(answer, status, mimetype="application/json")
-    if status == 201 and len(ids) == 1:
-        response.headers["Location"] = f"{bp.url_prefix}/{ids[0]}"
-    return response
+    location = {"Location": f"{bp.url_prefix}/{ids[0]}"} if status == 201 and len(ids) == 1 else None
+    return current_app.response_class(answer, status, location, content_type="application/json")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing
 
 from ..clock import parse_time
 from ..errors import Fault, InvalidRequest
@@ -154,7 +154,16 @@ class Argument(fields.Field[Any]):
         missing = ["missing_argument"] if self.required else []
         return [*missing, "repeated_argument", self.invalid, *self.further]
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> Any:
+    def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **_: Any) -> Any:
+        """Return what an argument means, without the validators that none of ours has."""
+        if value is missing or value is None:
+            if self.required:
+                raise self.make_error("required")
+            return self.load_default
+        return self.read_all(value)
+
+    def read_all(self, value: Any) -> Any:
+        """Return what the value or values of an argument mean."""
         if isinstance(value, list):
             raise ValidationError("repeated_argument")
         return self.read_one(value)
@@ -200,7 +209,8 @@ class RecipientsArgument(Argument):
     def _too_many(self) -> str:
         return "too_many_recipients" if self.most > 1 else "repeated_argument"
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> list[Recipient]:
+    def read_all(self, value: Any) -> list[Recipient]:
+        """Return the recipients."""
         if not isinstance(value, list):
             return [Recipient(self.read_one(value), "to")]
         if not value:
@@ -284,7 +294,6 @@ class SendSchema(ArgumentsSchema):
         invalid="invalid_idempotency_key",
         form=_IDEMPOTENCY_KEY,
         data_key="Idempotency-Key",
-        allow_none=True,
     )
 
 
