@@ -3,21 +3,19 @@
 import importlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from flask import Flask, Response, request
-from werkzeug.datastructures import Headers
 
 from . import accounts, monitoring, sandbox
 from .access_log import install_key_filter
 from .api import messages, openapi, phones, subscriptions
 from .api.arguments import MAX_CONTENT_LENGTH, MAX_FIELDS
-from .api.auth import require_key
+from .api.auth import find_account, refuse_key
 from .api.error_handlers import register_error_handlers
-from .api.json_provider import PlainJSONProvider
-from .api.rate_limit import add_rate_headers, take_request
+from .api.rate_limit import take_request
 from .cli import register_commands
 from .clock import Clock, SystemClock
 from .config import ConfigError, Settings, read_settings, unknown_settings
@@ -29,42 +27,13 @@ from .gateways import GATEWAYS
 from .gateways.base import Gateway
 from .inbox import pages, session
 from .inbox import settings as inbox_settings
+from .lean import LeanFlask
 from .request_id import add_request_id, begin_request
 from .runtime import build_runtime
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
-F = TypeVar("F", bound=Callable[..., Any])
 logger = logging.getLogger(__name__)
 
 __version__ = "0.1.0"
-
-
-class FinishedResponse(Response):
-    """A response whose headers go out as the view made them: they are complete, Location included."""
-
-    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:  # noqa: ARG002 - of Werkzeug
-        """Return the headers."""
-        return self.headers
-
-    def get_app_iter(self, environ: "WSGIEnvironment") -> Iterable[bytes]:
-        """Return the body: as it is, where all of it is there and nothing is to be done at the end."""
-        match self.response:
-            case [bytes()] if environ["REQUEST_METHOD"] != "HEAD" and self.status_code >= 200 and not self._on_close:
-                return self.response
-        return super().get_app_iter(environ)
-
-
-class App(Flask):
-    """Flask with this app's answers, and without the search for coroutines at each call of a view."""
-
-    response_class = FinishedResponse
-    json_provider_class = PlainJSONProvider
-
-    def ensure_sync(self, func: F) -> F:
-        """Return a function as it is: none of ours is a coroutine."""
-        return func
 
 
 def create_app(
@@ -91,7 +60,7 @@ def create_app(
     finally:
         database.close()
 
-    app = App("phonify", static_folder=None)
+    app = LeanFlask("phonify", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_CONTENT_LENGTH,
         MAX_FORM_MEMORY_SIZE=MAX_CONTENT_LENGTH,
@@ -99,9 +68,6 @@ def create_app(
         PROVIDE_AUTOMATIC_OPTIONS=False,
         VERSION=__version__,
     )
-    # A redirect to the address with or without a slash would be HTML.
-    app.url_map.strict_slashes = False
-    app.url_map.merge_slashes = False
     app.extensions["phonify"] = build_runtime(settings, clock, gateway, database, doorbell)
     app.before_request(begin_request)
     if settings.metrics:
@@ -109,7 +75,6 @@ def create_app(
     app.before_request(_authenticate)
     app.after_request(add_request_id)
     app.register_blueprint(monitoring.bp)
-    app.after_request(add_rate_headers)
     for blueprint in (messages.bp, phones.bp, subscriptions.bp, openapi.bp):
         app.register_blueprint(blueprint)
     if gateway.sandbox:
@@ -123,11 +88,16 @@ def create_app(
 
 def _authenticate() -> Response | None:
     """Ask for a key under /v1 and /sandbox, also where there is nothing: an unknown path tells nobody anything."""
-    if f"{request.path}/".startswith(("/v1/", "/sandbox/")) and not openapi.is_public(request.endpoint):
-        refusal = require_key()
-        if refusal is not None:
-            return refusal
-        take_request()
+    if not f"{request.path}/".startswith(("/v1/", "/sandbox/")):
+        return None
+    account = find_account()
+    if account is not None and account.rate_limit is None:  # as nearly always
+        return None
+    if openapi.is_public(request.endpoint):
+        return None
+    if account is None:
+        return refuse_key()
+    take_request(account)
     return None
 
 

@@ -66,14 +66,18 @@ def refuse(status: int) -> Response:
     return response
 
 
-def require_key() -> Response | None:
-    """Let the request pass only with a valid key: for `before_request`.
+def find_account() -> Account | None:
+    """Return the account whose key came with the current request, if a valid one did: for `before_request`.
 
     Not `login_required`: that lets every OPTIONS pass.
     """
-    account = g.account = auth.authenticate(auth.get_auth(), None)
-    if account is not None:
-        return None
+    account: Account | None = auth.authenticate(auth.get_auth(), None)
+    g.account = account
+    return account
+
+
+def refuse_key() -> Response:
+    """Answer a request that came without a valid key."""
     refusal: Response = auth.auth_error_callback(401)
     return refusal
 

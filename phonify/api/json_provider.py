@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from flask import Response
 from flask.json.provider import JSONProvider
 
 
@@ -14,6 +15,12 @@ class PlainJSONProvider(JSONProvider):
     def dumps(self, obj: Any, **_: Any) -> str:
         """Return an object of plain types as JSON."""
         return self._encoder.encode(obj)
+
+    def response(self, *args: Any, **kwargs: Any) -> Response:
+        """Return an answer of the arguments' JSON."""
+        text = self.dumps(self._prepare_response_obj(args, kwargs))
+        response: Response = self._app.response_class(text, content_type="application/json")  # type: ignore[assignment]
+        return response
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
         """Return what JSON says."""
