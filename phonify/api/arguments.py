@@ -2,6 +2,7 @@
 
 import json
 import re
+from codecs import BOM_UTF8
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -114,7 +115,7 @@ def _read_length(declared: str) -> int:
 
 def _read_json(data: bytes) -> Arguments:
     try:
-        arguments = json.loads(data.decode("utf-8-sig"))
+        arguments = json.loads(data.removeprefix(BOM_UTF8).decode())
     except (ValueError, RecursionError) as error:
         raise InvalidRequest([Fault("malformed_json")]) from error
     if not isinstance(arguments, dict):

@@ -157,5 +157,7 @@ def _watch_client() -> Callable[[], bool]:
 
 
 def _answer(status: int, answer: str, *, ids: list[str]) -> Response:
-    location = {"Location": f"{bp.url_prefix}/{ids[0]}"} if status == 201 and len(ids) == 1 else None
-    return current_app.response_class(answer, status, location, content_type="application/json")
+    response = current_app.response_class(answer, status, content_type="application/json")
+    if status == 201 and len(ids) == 1:
+        response.headers["Location"] = f"{bp.url_prefix}/{ids[0]}"
+    return response

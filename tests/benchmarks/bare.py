@@ -5,6 +5,7 @@ With `--worker=phonify` it runs on Phonify's worker as well, which does more for
 a little quicker.
 """
 
+import signal
 import sys
 
 from flask import Flask
@@ -26,6 +27,11 @@ class StockWorker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's worker as it is."""
 
     slot = 0  # which of the server's sockets it accepts from
+
+    def run(self) -> None:
+        """Serve."""
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])  # Phonify's server starts it deaf
+        super().run()
 
 
 class BareServer(Server):
