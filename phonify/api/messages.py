@@ -4,6 +4,7 @@ import hashlib
 import json
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
@@ -13,12 +14,13 @@ from ..messaging import Accepted, Idempotency
 from ..request_id import current_request_id
 from ..runtime import get_runtime
 from ..showing import dump_message
-from ..store import Criteria
+from ..store import Criteria, Message
 from . import examples
 from .answers import MessageAnswer, MessagesAnswer, RefusedAnswer, SentAnswer
 from .arguments import read_arguments
 from .auth import current_account
 from .description import describe
+from .json_provider import encode
 from .schemas import ChangeSchema, ListSchema, SendSchema, describe_request, load
 
 bp = Blueprint("messages", __name__, url_prefix="/v1/messages")
@@ -50,13 +52,13 @@ def send_message() -> Response:
     messaging = get_runtime().messaging
     if key is None:
         accepted = messaging.accept(current_account(), **arguments, request_id=current_request_id())
-        return _answer(*render_accepted(accepted), ids=[message.id for message in accepted.messages])
+        return _answer_sent(*render_accepted(accepted), ids=[message.id for message in accepted.messages])
     del arguments["idempotency_key"]
     fingerprint = json.dumps(describe_request(arguments))
     idempotency = Idempotency(key, hashlib.sha256(fingerprint.encode()).hexdigest(), render_accepted)
     first, new = messaging.accept_once(current_account(), idempotency, **arguments, request_id=current_request_id())
     ids = [message["id"] for message in json.loads(first.answer)["messages"]]
-    response = _answer(first.status, first.answer, ids=ids)
+    response = _answer_sent(first.status, first.answer, ids=ids)
     if not new:
         response.headers["Idempotent-Replayed"] = "true"
     return response
@@ -74,7 +76,7 @@ def send_message() -> Response:
         " the ids."
     ),
 )
-def list_messages() -> dict[str, Any]:
+def list_messages() -> Response:
     """List the account's messages that match, newest first."""
     arguments = load(_LIST, read_arguments())
     paging = {name: arguments.pop(name) for name in ("offset", "limit", "wait")}
@@ -84,14 +86,15 @@ def list_messages() -> dict[str, Any]:
     messages = get_runtime().messaging.find_all(
         current_account(), Criteria(**arguments), **paging, gone=_watch_client()
     )
-    return {"messages": [dump_message(message) for message in messages]}
+    return _answer(f'{{"messages":[{",".join(map(_render_again, messages))}]}}')
 
 
 @bp.get("/<message_id>")
 @describe(answers={200: MessageAnswer}, examples=examples.GET)
-def get_message(message_id: str) -> dict[str, Any]:
+def get_message(message_id: str) -> Response:
     """Retrieve one message."""
-    return {"message": dump_message(get_runtime().messaging.find(current_account(), message_id))}
+    message = get_runtime().messaging.find(current_account(), message_id)
+    return _answer(f'{{"message":{_render_again(message)}}}')
 
 
 @bp.put("/<message_id>")
@@ -129,14 +132,21 @@ def cancel_message(message_id: str) -> dict[str, Any]:
 def render_accepted(accepted: Accepted) -> tuple[int, str]:
     """Return status and JSON of the answer to a request to send."""
     # Each message is encoded once, also where it is shown twice.
-    dumps = current_app.json.dumps
-    shown = [dumps(dump_message(message)) for message in accepted.messages]
+    shown = [_render(message) for message in accepted.messages]
     members = [f'"messages":[{",".join(shown)}]']
     if len(shown) == 1:
         members.append(f'"message":{shown[0]}')
     if accepted.faults:
-        members.append(f'"errors":{dumps([fault.to_dict() for fault in accepted.faults])}')
+        members.append(f'"errors":{encode([fault.to_dict() for fault in accepted.faults])}')
     return 402 if accepted.faults else 201, f"{{{','.join(members)}}}"
+
+
+def _render(message: Message) -> str:
+    return encode(dump_message(message))
+
+
+# Those who poll see mostly the same messages.
+_render_again = lru_cache(maxsize=2_048)(_render)
 
 
 def _watch_client() -> Callable[[], bool]:
@@ -156,8 +166,12 @@ def _watch_client() -> Callable[[], bool]:
     return is_gone
 
 
-def _answer(status: int, answer: str, *, ids: list[str]) -> Response:
-    response = current_app.response_class(answer, status, content_type="application/json")
+def _answer_sent(status: int, answer: str, *, ids: list[str]) -> Response:
+    response = _answer(answer, status)
     if status == 201 and len(ids) == 1:
         response.headers["Location"] = f"{bp.url_prefix}/{ids[0]}"
     return response
+
+
+def _answer(answer: str, status: int = 200) -> Response:
+    return current_app.response_class(answer, status, content_type="application/json")
