@@ -69,7 +69,8 @@ class Conversations:
             behind = store.is_behind(connection)
         try:
             while behind:
-                behind = self._database.write(lambda connection: store.catch_up(connection, limit=_CATCH_UP))
+                # Made from the messages, it can be made again: no page waits for the disk, nor do those who send.
+                behind = self._database.write_unsynced(lambda connection: store.catch_up(connection, limit=_CATCH_UP))
         except StoreUnavailable:
             return
 
@@ -99,7 +100,7 @@ class Conversations:
             store.mark_read(connection, account_id=account.id, phone=phone, seq=seq)
 
         try:
-            self._database.write(work)
+            self._database.write_unsynced(work)
         except StoreUnavailable:
             return
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast, get_args
 
@@ -111,7 +111,6 @@ def show_changes() -> Response:
         tokens.append(thread.token)
     most = min(max(_read_number("shown", 0), CONVERSATIONS), MOST_LISTED)
     listed = glances.take((whose, most), lambda: _read_conversations(END, most=most))
-    found |= listed.seen
     tokens.append(listed.token)
     if message_id:
         try:
@@ -123,7 +122,23 @@ def show_changes() -> Response:
     token = make_token(*tokens, "gone" in found)
     if token == request.args.get("seen"):
         return Response(status=204)
-    return Response(render_template("inbox/live.html", **found, token=token, **template_context()))
+    # Rendered for none of them in particular, the list serves all pages that are open.
+    rendered = glances.take((whose, most, listed.token, request.script_root), lambda: _render_listed(listed.seen))
+    page = {**found, "listed": _mark_current(rendered.seen["listed"], listed.seen["conversations"], phone)}
+    return Response(render_template("inbox/live.html", **page, token=token, **template_context()))
+
+
+def _render_listed(seen: Mapping[str, Any]) -> dict[str, Any]:
+    return {"listed": Markup(render_template("inbox/conversations.html", **seen, **template_context()))}  # noqa: S704 - the template has escaped what is in it
+
+
+def _mark_current(listed: Markup, conversations: Sequence[Conversation], phone: str | None) -> Markup:
+    """Return a list in which the conversation that a page shows is marked."""
+    for conversation in conversations:
+        if conversation.phone == phone:
+            plain = _render_conversation(conversation, current=False)
+            return listed.replace(plain, _render_conversation(conversation, current=True), 1)
+    return listed
 
 
 @bp.get("/inbox/search")
