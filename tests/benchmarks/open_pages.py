@@ -6,6 +6,9 @@ it asks for changes as often as inbox.js does, with a session cookie, from a pro
 half of the pages show the list of conversations, half a thread. As the app sends all the time,
 every answer to a page has something new. Latencies are of the app's requests, in milliseconds;
 the figure is the median of the rounds.
+
+App, pages and server share the cores of one machine. What of the difference is due to that alone is
+seen where as many pages are open at another Phonify on the same machine (`elsewhere`).
 """
 
 import argparse
@@ -19,6 +22,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from asyncio import Semaphore
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -66,8 +72,8 @@ class Connection:
         self._reader = self._writer = None
 
 
-async def keep_page_open(port: int, number: int, taken: list[float]) -> None:
-    """Be an open page for ever."""
+async def keep_page_open(port: int, number: int, taken: list[float], opened: Semaphore, *, forgetful: bool) -> None:
+    """Be an open page for ever; a forgetful one is answered in full also where nothing is new."""
     connection = Connection(port, f"Cookie: phonify_key_{port}={KEY}\r\nHX-Request: true")
     given = {"seen": "", "message": "", "shown": "40"}
     if number % 2:
@@ -76,21 +82,29 @@ async def keep_page_open(port: int, number: int, taken: list[float]) -> None:
         assert status == 200, page
         given["since"] = re.search(rb'data-seq="(\d+)"', page)[1].decode()
     await asyncio.sleep(random.uniform(0, EVERY))
+    opened.release()
     while True:
         begun = time.perf_counter()
         status, piece = await connection.request("GET", f"/inbox/live?{urlencode(given)}")
         taken.append((time.perf_counter() - begun) * 1000)
-        if status == 200:
+        if status == 200 and not forgetful:
             given["seen"] = re.search(rb'id="seen" value="(\w+)"', piece)[1].decode()
-        elif status != 204:
+        elif status not in (200, 204):
             raise SystemExit(f"a page got {status}: {piece[:500]!r}")
         await asyncio.sleep(max(EVERY - (time.perf_counter() - begun), 0))
 
 
-async def keep_pages_open(port: int, pages: int, seconds: float) -> None:
+async def keep_pages_open(port: int, pages: int, seconds: float, *, forgetful: bool) -> None:
     """Keep pages open for a while and print how many questions a second they asked, and the latencies."""
     taken: list[float] = []
-    tasks = [asyncio.create_task(keep_page_open(port, number, taken)) for number in range(pages)]
+    opened = Semaphore(0)
+    tasks = [
+        asyncio.create_task(keep_page_open(port, number, taken, opened, forgetful=forgetful)) for number in range(pages)
+    ]
+    for _ in tasks:
+        await opened.acquire()
+    await asyncio.sleep(2 * EVERY)
+    taken.clear()
     print("open", flush=True)
     done, _ = await asyncio.wait(tasks, timeout=seconds)
     for task in done:
@@ -140,14 +154,16 @@ def quantiles(taken: list[float]) -> tuple[float, float]:
     return cuts[49], cuts[98]
 
 
-def measure(port: int, ids: list[str], pages: int, rate: float, seconds: float) -> dict[str, float]:
-    """Return what one round has seen."""
+def measure(
+    port: int, ids: list[str], pages: int, rate: float, seconds: float, *, elsewhere: int | None = None
+) -> dict[str, float]:
+    """Return what one round has seen; `elsewhere` is the port of another server that the pages are open at."""
     child = None
     if pages:
-        command = [sys.executable, __file__, "--port", str(port), "--pages", str(pages), "--seconds", str(seconds + 2)]
+        command = [sys.executable, __file__, "--port", str(elsewhere or port)]
+        command += ["--pages", str(pages), "--seconds", str(seconds + 2), *["--forgetful"][: elsewhere is not None]]
         child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         child.stdout.readline()
-        time.sleep(1)
     taken = asyncio.run(use_api(port, ids, rate, seconds))
     (post, post99), (get, get99) = quantiles(taken["POST"]), quantiles(taken["GET"])
     seen = {"POST p50": post, "POST p99": post99, "by id p50": get, "by id p99": get99}
@@ -168,39 +184,51 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)  # be the pages
+    parser.add_argument("--forgetful", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.port:
-        asyncio.run(keep_pages_open(options.port, options.pages, options.seconds))
+        asyncio.run(keep_pages_open(options.port, options.pages, options.seconds, forgetful=options.forgetful))
         return
 
-    with tempfile.TemporaryDirectory() as folder:
-        port = free_port()
-        url, log = f"http://127.0.0.1:{port}", Path(folder, "server.log")
-        environ = {
-            "PHONIFY_DATABASE": str(Path(folder, "phonify.db")),
-            "PHONIFY_PORT": str(port),
-            "PHONIFY_API_KEY": KEY,
-        }
-        with serving([sys.executable, "-W", "ignore", str(ROOT / "app.py")], f"{url}/v1/messages", environ, log):
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as servers:
+        ports = free_port(), free_port()
+        for port in ports:
+            environ = {
+                "PHONIFY_DATABASE": str(Path(folder, f"{port}.db")),
+                "PHONIFY_PORT": str(port),
+                "PHONIFY_API_KEY": KEY,
+            }
+            url = f"http://127.0.0.1:{port}/v1/messages"
+            command = [sys.executable, "-W", "ignore", str(ROOT / "app.py")]
+            servers.enter_context(serving(command, url, environ, Path(folder, "server.log")))
             phones = [f"+1456{number:07}" for number in range(PHONES)]
             for _ in range(10):
-                answer = call(f"{url}/v1/messages", {"to": phones, "body": "A text of the usual length, more or less"})
-            ids = [message["id"] for message in answer["messages"]]
-            measure(port, ids, options.pages, options.rate, 2)  # to get warm
-            rounds: dict[int, list[dict[str, float]]] = {0: [], options.pages: []}
-            for _ in range(options.rounds):
-                for pages in rounds:
-                    rounds[pages].append(measure(port, ids, pages, options.rate, options.seconds))
-    print(f"{options.rate:g} requests a second, {options.rounds} rounds of {options.seconds:g} s each in turns")
-    print(f"{'milliseconds':<28}{'no page':>10}{options.pages:>6} pages{'ratio':>10}")
-    for name in rounds[options.pages][0]:
-        many = statistics.median(seen[name] for seen in rounds[options.pages])
-        if name in rounds[0][0]:
-            none = statistics.median(seen[name] for seen in rounds[0])
-            ratio = statistics.median(b[name] / a[name] for a, b in zip(*rounds.values(), strict=True))
-            print(f"{name:<28}{none:>10.2f}{many:>12.2f}{ratio:>10.2f}")
-        else:
-            print(f"{name:<28}{'':>10}{many:>12.2f}")
+                answer = call(url, {"to": phones, "body": "A text of the usual length, more or less"})
+            if port == ports[0]:
+                ids = [message["id"] for message in answer["messages"]]
+        run = partial(measure, ports[0], ids, rate=options.rate)
+        run(pages=options.pages, seconds=2)  # to get warm
+        arms = {
+            "no page": {"pages": 0},
+            "elsewhere": {"pages": options.pages, "elsewhere": ports[1]},
+            "here": {"pages": options.pages},
+        }
+        rounds: dict[str, list[dict[str, float]]] = {name: [] for name in arms}
+        for _ in range(options.rounds):
+            for name, arm in arms.items():
+                rounds[name].append(run(seconds=options.seconds, **arm))
+    print(
+        f"{options.rate:g} requests a second, {options.pages} pages, {options.rounds} rounds of {options.seconds:g} s"
+    )
+    print(f"{'milliseconds':<28}", *(f"{name:>10}" for name in arms), f"{'here to no page':>17}{'to elsewhere':>15}")
+    for name in rounds["here"][0]:
+        seen = [statistics.median(one[name] for one in rounds[arm]) if name in rounds[arm][0] else None for arm in arms]
+        line = " ".join(f"{value:>10.2f}" if value is not None else " " * 10 for value in seen)
+        for arm, width in (("no page", 17), ("elsewhere", 15)):
+            if name in rounds[arm][0] and not name.startswith(("asked", "page")):
+                pairs = zip(rounds[arm], rounds["here"], strict=True)
+                line += f"{statistics.median(b[name] / a[name] for a, b in pairs):>{width}.2f}"
+        print(f"{name:<28} {line}")
 
 
 if __name__ == "__main__":
