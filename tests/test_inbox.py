@@ -1076,6 +1076,18 @@ def test_a_page_is_told_of_a_new_message(page, receive):
     assert "<html" not in response.text
 
 
+def test_a_page_is_told_which_conversation_it_shows(page, receive):
+    for phone in (PHONE, OTHER):
+        receive(phone)
+
+    def list_current(**arguments: Any) -> list[str]:
+        return re.findall(r'<a href="([^"]+)" aria-current="page"', look(page, **arguments).text)
+
+    for phone in (PHONE, OTHER):
+        assert list_current(phone=phone, since=1) == [f"/inbox/phones/{phone}"]
+    assert list_current() == []
+
+
 def test_a_page_is_told_of_a_new_state(page, send, dispatcher):
     message_id = send()["id"]
     seen = token(look(page, phone=PHONE, since=1, message=message_id))
