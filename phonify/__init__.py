@@ -3,7 +3,8 @@
 import importlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,6 @@ def create_app(
     app.before_request(begin_request)
     if settings.metrics:
         _measure(app)
-    app.before_request(_authenticate)
     app.after_request(add_request_id)
     app.register_blueprint(monitoring.bp)
     for blueprint in (messages.bp, phones.bp, subscriptions.bp, openapi.bp):
@@ -81,20 +81,17 @@ def create_app(
         app.register_blueprint(sandbox.bp)
     for blueprint in (session.bp, pages.bp, inbox_settings.bp, docs_pages.bp):
         app.register_blueprint(blueprint)
+    app.before_request(partial(_authenticate, openapi.find_public_endpoints(app)))
     register_error_handlers(app)
     register_commands(app.cli)
     return app
 
 
-def _authenticate() -> Response | None:
+def _authenticate(public: Collection[str]) -> Response | None:
     """Ask for a key under /v1 and /sandbox, also where there is nothing: an unknown path tells nobody anything."""
-    if not f"{request.path}/".startswith(("/v1/", "/sandbox/")):
+    if not f"{request.path}/".startswith(("/v1/", "/sandbox/")) or request.endpoint in public:
         return None
     account = find_account()
-    if account is not None and account.rate_limit is None:  # as nearly always
-        return None
-    if openapi.is_public(request.endpoint):
-        return None
     if account is None:
         return refuse_key()
     take_request(account)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from sqlite3 import Connection
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from . import conversation_store as store
 from .clock import Clock
@@ -13,8 +13,11 @@ from .errors import NotFound, StoreUnavailable
 from .ids import generate_ids
 from .store import Account, Direction, State, get_last_message_id
 
+T = TypeVar("T")
+
 END = 2**63 - 1  # a seq that comes after all there are
 _CATCH_UP = 50_000  # messages in a transaction
+_PATIENCE = 0.5  # seconds
 _DELETED_AT_ONCE = 500
 _REPAIRED_AT_ONCE = 1_000
 _SEARCHED_AT_ONCE = 20_000
@@ -70,9 +73,13 @@ class Conversations:
         try:
             while behind:
                 # Made from the messages, it can be made again: no page waits for the disk, nor do those who send.
-                behind = self._database.write_unsynced(lambda connection: store.catch_up(connection, limit=_CATCH_UP))
+                behind = self._note(lambda connection: store.catch_up(connection, limit=_CATCH_UP))
         except StoreUnavailable:
             return
+
+    def _note(self, work: Callable[[Connection], T]) -> T:
+        """Write what no page is to wait for long, nor for the disk."""
+        return self._database.write_unsynced(work, patience=_PATIENCE)
 
     def _repair(self, account: Account, phones: list[str]) -> bool:
         """Correct conversations whose latest message was deleted, or went to another number."""
@@ -82,7 +89,7 @@ class Conversations:
                 store.put_conversation(connection, account_id=account.id, phone=phone)
 
         try:
-            self._database.write(work)
+            self._note(work)
         except StoreUnavailable:
             return False
         return True
@@ -100,7 +107,8 @@ class Conversations:
             store.mark_read(connection, account_id=account.id, phone=phone, seq=seq)
 
         try:
-            self._database.write_unsynced(work)
+            # After a power cut it may be unread again.
+            self._note(work)
         except StoreUnavailable:
             return
 

@@ -28,9 +28,12 @@ logger = logging.getLogger(__name__)
 
 Observe = Callable[[str, float], None]  # told of each attempt: its outcome and how many seconds it took
 
-# Messages leased at once: one where a crash in the middle of a batch would leave those in doubt that
+# Messages leased at once; one, where a crash in the middle of a batch would leave those in doubt that
 # were not handed over at all.
 BATCH = 300
+# Where more than so many come at a time, it waits for more: fewer, larger transactions leave the
+# database to those who send.
+FLOW = 2
 GATHER = 0.1  # seconds
 FIRST_RETRY = 1.0  # seconds; doubled with each attempt
 LAST_RETRY = 600.0
@@ -103,8 +106,7 @@ class Dispatcher:
                 flows = bool(self._outcomes)
                 if not self.step():
                     self._doorbell.wait(max(self._seconds_to_next(), 0))
-                elif flows and 0 < len(self._outcomes) < self._batch:
-                    # More come all the time: fewer, larger transactions leave the database to those who send.
+                elif flows and FLOW < len(self._outcomes) < self._batch:
                     time.sleep(GATHER)
             except StoreUnavailable as error:
                 logger.warning("delivery pauses, the database can't be used: %s", error.__cause__)
@@ -251,7 +253,7 @@ class Dispatcher:
             message.id
             for message in due
             if (since := times.get((message.account_id, message.to_number))) is not None
-            and (message.send_at is not None or message.created_at < since)
+            and (message.send_at is not None or message.created_at <= since)
         }
 
     def _send_all(self, messages: list[Message], begun: float) -> None:

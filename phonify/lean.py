@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def _decode(text: str) -> str:
+    """Return a text as it was meant that WSGI hands over as bytes in disguise."""
+    return text.encode("latin-1").decode(errors="replace")
+
+
 class LeanRequest(Request):
     """A request that looks but once for what it belongs to."""
 
@@ -38,8 +43,11 @@ class FinishedResponse(Response):
 
     def get_app_iter(self, environ: "WSGIEnvironment") -> Iterable[bytes]:
         """Return the body: as it is, where all of it is there and nothing is to be done at the end."""
+        has_body = (
+            environ["REQUEST_METHOD"] != "HEAD" and self.status_code >= 200 and self.status_code not in (204, 304)
+        )
         match self.response:
-            case [bytes()] if environ["REQUEST_METHOD"] != "HEAD" and self.status_code >= 200 and not self._on_close:
+            case [bytes()] if has_body and not self._on_close:
                 return self.response
         return super().get_app_iter(environ)
 
@@ -64,22 +72,25 @@ class LeanFlask(Flask):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        # A redirect to the address with or without a slash would be HTML.
+        # A redirect to the address with or without a slash would be HTML. (It comes too late for a `static_folder`.)
         self.url_map.strict_slashes = False
         self.url_map.merge_slashes = False
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Return what routes a request: all that matters is its path and its method, whatever host it is for."""
+        """Return what routes a request by its path and method alone, and makes addresses without a host.
+
+        Flask's settings SERVER_NAME and TRUSTED_HOSTS have no effect.
+        """
         if request is None:
             return None
         environ = request.environ
         return MapAdapter(
             self.url_map,
-            server_name=environ.get("HTTP_HOST", "localhost"),
-            script_name=environ.get("SCRIPT_NAME") or "/",
+            server_name="",
+            script_name=_decode(environ.get("SCRIPT_NAME") or "/"),
             subdomain="",
             url_scheme=environ["wsgi.url_scheme"],
-            path_info=environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace"),
+            path_info=_decode(environ.get("PATH_INFO", "")),
             default_method=environ["REQUEST_METHOD"],
             query_args=environ.get("QUERY_STRING"),
         )

@@ -170,7 +170,8 @@ class Messaging:
     def _store_drafts(self, connection: Connection, drafts: Sequence[_Draft]) -> list[Accepted | None]:
         """Write what several requests send, in one go; None for what is to be judged first, as a phone has opted out.
 
-        Looked at once more here, by the same statement: a STOP may have been on its way.
+        That is looked at by the very statement that stores: `accept` looked before, and a STOP may have
+        come since. What follows where it stores nothing is as safe: nobody else writes meanwhile.
         """
         accounts = {draft.account.id for draft in drafts}
         now = self._clock.now()
@@ -192,7 +193,7 @@ class Messaging:
             ids = generate_ids(now, after=store.get_last_message_id(connection))
 
     def _store_judged(self, connection: Connection, drafts: Sequence[_Draft]) -> list[Accepted]:
-        """Like `_store_drafts`, in a transaction: where opt-outs and quotas decide, and webhooks hear of refusals."""
+        """Write what several requests send, in a transaction: opt-outs and quotas decide, webhooks hear of refusals."""
         accepted = self._store(connection, [self._judge(connection, draft) for draft in drafts])
         refused = [message for message in _join(accepted) if message.state == "error"]
         self._webhooks.enqueue(connection, "message.error", refused, self._clock.now())
@@ -321,7 +322,11 @@ class Messaging:
         if reply is None or sender.number == own.number:  # nobody answers himself
             return []
         draft = self._draft(account, [Recipient(sender, "to")], reply, own, None, request_id)
-        return [] if draft.refusals else self._compose_all([draft], ids, now)[0].messages
+        if draft.refusals:
+            return []
+        # Later than the opt-out itself: what is not is held back.
+        created_at = format_time(now + timedelta(milliseconds=1))
+        return [message._replace(created_at=created_at) for message in self._compose_all([draft], ids, now)[0].messages]
 
     def find(self, account: Account, message_id: str) -> Message:
         """Return one message; raise NotFound where the account has none of that id."""

@@ -12,7 +12,8 @@ _FORM = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 def begin_request() -> None:
     """Give the current request an id: the client's (or the proxy's) own where it is one, else a new one."""
     given = request.environ.get("HTTP_X_REQUEST_ID")
-    # Not a secret: a number that is quick to have will do.
+    # Not a secret: a number that is quick to have will do. Processes that were forked have others: Python sees to that
+    # for this generator alone.
     g.request_id = given if given is not None and _FORM.fullmatch(given) else f"{random.getrandbits(64):016x}"
 
 

@@ -54,8 +54,11 @@ class ShownSchema(Schema):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        shown = ((name, field) for name, field in self.dump_fields.items() if isinstance(field, Shown))
-        self._readers = [(name, field.read, field.nullable) for name, field in shown]
+        self._readers = []
+        for name, field in self.dump_fields.items():
+            if not isinstance(field, Shown):
+                raise TypeError(f"{type(self).__name__}.{name} is not a Shown")
+            self._readers.append((name, field.read, field.nullable))
 
     def dump(self, obj: Any, *, many: bool | None = None) -> Any:
         """Return an object, or several, in plain types."""

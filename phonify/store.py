@@ -6,7 +6,7 @@ and ends is decided above. Times are text as `clock.format_time` writes it.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import chain
 from typing import Any, Literal, NamedTuple
@@ -275,33 +275,35 @@ def _insert_messages_sql(rows: int) -> str:
 
 
 def insert_messages(
-    connection: sqlite3.Connection, *, messages: Sequence[Message], unless_opt_outs: Iterable[int] = ()
+    connection: sqlite3.Connection, *, messages: Sequence[Message], unless_opt_outs: Collection[int] = ()
 ) -> bool:
-    """Add messages whose ids ascend, all or none; False where the first id is not greater than all there are.
+    """Add messages whose ids ascend, all or none; False where they were not added.
 
-    Also where any phone has opted out of one of the accounts `unless_opt_outs`.
+    That is where the first id is not greater than all there are, or any phone has opted out of one of
+    the accounts `unless_opt_outs`.
 
     A few go in by one statement, for the sake of `group_commit.atomic`; more by a savepoint, in chunks of
     so few sizes that the statements for them can be kept.
     """
+    accounts = json.dumps([*unless_opt_outs])
     if len(messages) <= _FEW_ROWS:
-        return _insert_chunk(connection, messages, unless_opt_outs)
+        return _insert_chunk(connection, messages, accounts)
     connection.execute("SAVEPOINT insert_messages")
     start, done = 0, True
     while done and start < len(messages):
         left = len(messages) - start
         size = left if left <= _FEW_ROWS else next(size for size in _CHUNKS if size <= left)
         # The first chunk that does not fit is the first of all: nothing has been added then.
-        done = _insert_chunk(connection, messages[start : start + size], unless_opt_outs)
+        done = _insert_chunk(connection, messages[start : start + size], accounts)
         start += size
     connection.execute("RELEASE insert_messages")
     return done
 
 
-def _insert_chunk(connection: sqlite3.Connection, messages: Sequence[Message], unless_opt_outs: Iterable[int]) -> bool:
+def _insert_chunk(connection: sqlite3.Connection, messages: Sequence[Message], unless_opt_outs: str) -> bool:
     if not messages:
         return True
-    values = [*chain.from_iterable(messages), messages[0].id, json.dumps(list(unless_opt_outs))]
+    values = [*chain.from_iterable(messages), messages[0].id, unless_opt_outs]
     return connection.execute(_insert_messages_sql(len(messages)), values).rowcount > 0
 
 
@@ -355,7 +357,8 @@ def list_messages(
             f" UNION SELECT seq FROM ({arm.format('origin_number')}))"
             " ORDER BY seq DESC LIMIT :limit OFFSET :offset"
         )
-    # One row for all of them: each row that SQLite is asked for gives up the interpreter lock.
+    # One row for all of them: each row that SQLite is asked for gives up the interpreter lock. group_concat takes
+    # the rows in the order in which the subquery, which is ordered, hands them over.
     (lines,) = connection.execute(
         f"SELECT group_concat(json_array({_COLUMNS}), char(10))"
         f" FROM (SELECT * FROM messages WHERE seq IN ({matching}) ORDER BY seq DESC)",

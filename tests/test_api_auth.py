@@ -14,6 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from phonify import accounts, db
+from phonify.errors import StoreUnavailable
 from phonify.gateways.base import Gateway, OutboundMessage
 from phonify.runtime import Runtime
 
@@ -465,3 +466,23 @@ def test_a_key_of_another_account_stays_with_it(
     for _ in range(2):  # the second time from what is remembered
         response = anonymous.get("/v1/messages", headers={"Authorization": basic(key)})
         assert response.get_json() == {"messages": []}
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"data": b"x" * 300_000, "content_type": "application/json"},
+        {"query_string": "&".join(f"a{number}=1" for number in range(1_200))},
+        {"headers": {"Authorization": basic("test-key")}},
+    ],
+    ids=["large body", "many fields", "key"],
+)
+def test_what_answers_without_a_key_looks_for_none(
+    app: Flask, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, request_: dict[str, Any]
+) -> None:
+    def fail(_key: str) -> None:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(runtime.keys, "find_account", fail)
+
+    assert app.test_client().get("/v1/openapi.json", **request_).status_code == 200

@@ -1088,6 +1088,13 @@ def test_a_page_is_told_which_conversation_it_shows(page, receive):
     assert list_current() == []
 
 
+def test_pages_under_different_addresses_are_led_each_to_its_own(page, receive):
+    receive()
+    for root in ("", "/phonify"):
+        live = page.get("/inbox/live", base_url=f"http://localhost{root}", headers=HTMX).text
+        assert re.findall(r'<a href="([^"]+)"', live) == [f"{root}/inbox/phones/{PHONE}"]
+
+
 def test_a_page_is_told_of_a_new_state(page, send, dispatcher):
     message_id = send()["id"]
     seen = token(look(page, phone=PHONE, since=1, message=message_id))

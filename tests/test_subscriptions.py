@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phonify import accounts
+from phonify import accounts, store
 from phonify.errors import InvalidRequest
 from phonify.gateways.base import Gateway, Unavailable, Unconfirmed
 from phonify.keyword_settings import read_keyword_settings
@@ -564,15 +564,50 @@ def test_a_change_that_was_not_needed_is_none(subscriptions, account, clock):
     assert subscriptions.get(account, PHONE).reason == "api"
 
 
-def test_a_message_that_was_accepted_behind_a_stop_in_the_queue_is_refused(runtime, make_app):
-    """Whether a phone has opted out is looked at once more when the message is stored."""
+@pytest.fixture
+def opt_out_unheard(runtime, make_app, clock):
+    """Opt a phone out of an account, without that this process is told, as where the other one was killed."""
     other = make_app().extensions["phonify"]
-    account = accounts.ensure_default_account(runtime.database, runtime.clock)
-    phone, own = parse_msisdn("+14560000000"), parse_msisdn("+15005550006")
-    assert not runtime.subscriptions.has_opt_outs(account)  # remembered from here on
-    other.database.advance_generation = lambda: None  # nobody is told, as where the process was killed
     other.subscriptions.announce = lambda: None
-    other.messaging.receive(account, sender=phone, to=own, body="STOP")
-    accepted = runtime.messaging.accept(account, recipients=[Recipient(phone, "to")], body="Hello")
-    assert [fault.type for fault in accepted.faults] == ["opted_out"]
-    assert [message.state for message in accepted.messages] == ["error"]
+
+    def opt_out(account):
+        assert not runtime.subscriptions.has_opt_outs(account)  # remembered from here on
+        phone, own = parse_msisdn("+14560000000"), parse_msisdn("+15005550006")
+        other.messaging.receive(account, sender=phone, to=own, body="STOP")
+        clock.advance(0.01)  # or the ids alone would send the message the long way
+        assert not runtime.subscriptions.has_opt_outs(account)
+
+    return opt_out
+
+
+@pytest.mark.parametrize("others", [0, 100])
+def test_a_message_that_was_accepted_behind_a_stop_in_the_queue_is_refused(runtime, account, opt_out_unheard, others):
+    """Whether a phone has opted out is looked at once more when the message is stored."""
+    phones = ["+14560000000", *(f"+1456000{number:04}" for number in range(1, others + 1))]
+    recipients = [Recipient(parse_msisdn(phone), f"to[{index}]") for index, phone in enumerate(phones)]
+    opt_out_unheard(account)
+    accepted = runtime.messaging.accept(account, recipients=recipients, body="Hello")
+    assert [(fault.type, fault.param) for fault in accepted.faults] == [("opted_out", "to[0]")]
+    assert [message.state for message in accepted.messages] == ["error", *["unconfirmed"] * others]
+
+
+def test_those_who_share_a_commit_with_an_account_that_has_opt_outs_are_stored(runtime, account, opt_out_unheard):
+    free = runtime.database.write(lambda connection: store.insert_account(connection, name="b", origin=None, now=""))
+    number = [Recipient(parse_msisdn("+14560000000"), "to")]
+    drafts = [runtime.messaging._draft(one, number, "Hello", None, None, None) for one in (free, account, free)]
+    opt_out_unheard(account)
+    stored = runtime.database.write(lambda connection: runtime.messaging._store_drafts(connection, drafts))
+    assert [one and one.messages[0].account_id for one in stored] == [free.id, None, free.id]
+    with runtime.database.reading() as connection:
+        assert connection.execute("SELECT account_id FROM messages WHERE direction = 'outbound'").fetchall() == [
+            (free.id,),
+            (free.id,),
+        ]
+
+
+def test_a_message_of_the_same_millisecond_as_a_stop_is_held_back(text, accept, gateway, dispatcher, runtime, account):
+    (message,) = accept().messages
+    text("STOP")
+    dispatcher.deliver_due()
+    assert gateway.sent == []
+    assert runtime.messaging.find(account, message.id).error_type == "opted_out"

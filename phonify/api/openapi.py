@@ -139,11 +139,10 @@ def show_document() -> Response:
     return current_app.response_class(text, mimetype="application/json", headers=headers)
 
 
-def is_public(endpoint: str | None) -> bool:
-    """Tell whether what is at an endpoint answers without a key."""
-    view = current_app.view_functions.get(endpoint) if endpoint is not None else None
-    described = DESCRIPTIONS.get(view) if view is not None else None
-    return described is not None and described.public
+def find_public_endpoints(app: Flask) -> frozenset[str]:
+    """Return the endpoints of an app that answer without a key."""
+    described = {endpoint: DESCRIPTIONS.get(view) for endpoint, view in app.view_functions.items()}
+    return frozenset(endpoint for endpoint, description in described.items() if description and description.public)
 
 
 def get_document() -> Json:

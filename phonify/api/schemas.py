@@ -144,6 +144,8 @@ class Argument(fields.Field[Any]):
         further: Sequence[str] = (),
         **options: Any,
     ) -> None:
+        if "validate" in options:
+            raise TypeError("it is `read` that validates")
         super().__init__(metadata=form, **options)
         self.read = read
         self.invalid = invalid
@@ -155,7 +157,7 @@ class Argument(fields.Field[Any]):
         return [*missing, "repeated_argument", self.invalid, *self.further]
 
     def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **_: Any) -> Any:
-        """Return what an argument means, without the validators that none of ours has."""
+        """Return what an argument means; there are no validators and no defaults that are called."""
         if value is missing or value is None:
             if self.required:
                 raise self.make_error("required")
