@@ -40,7 +40,9 @@ logger = logging.getLogger(__name__)
 SAFE_KEY_LENGTH = 22  # characters of 6 bits
 _SO_ATTACH_FILTER = 26  # of Linux
 _STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
-_SWITCH_INTERVAL = 0.0005  # seconds that a thread may keep the interpreter lock while another wants it
+# Seconds that a thread may keep the interpreter lock while another wants it. Each request lets go of it many
+# times a millisecond; to be made to in between only makes two requests slow instead of one.
+_SWITCH_INTERVAL = 0.05
 SEND_TIME = struct.pack("ll", 10, 0)  # seconds in which a client must take something of its answer
 PORT_WAIT = 5.0  # seconds for the workers of a server that was killed to let go of the port
 
@@ -192,7 +194,6 @@ class Worker(GatheringWorker):
     def run(self) -> None:
         """Serve, or deliver."""
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)  # those that came before can be obeyed only now
-        # A page that takes milliseconds to render must not keep a request waiting that takes less.
         sys.setswitchinterval(_SWITCH_INTERVAL)
         gc.freeze()  # what is there by now stays: the collector need not look at it again and again
         if self.sockets:

@@ -319,6 +319,8 @@ class Bench:
         if not self.rows:
             with self.serve():
                 pass  # makes the file
+        if rows < self.rows:
+            raise SystemExit(f"{self.rows:,} messages are there by now: leave larger steps between the sizes")
         fill(self.database, rows - self.rows)
         figures: dict[str, Figure] = {}
         with self.serve_bare(), self.serve() as server:
@@ -327,13 +329,14 @@ class Bench:
             figures["memory, idle"] = Figure(server.memory(), f"{server.memory():.0f} MB")
             latency = measure_latency(self.url.removesuffix("/v1/messages"), 10 * self.rounds)
             figures["accepted to sent, idle"] = Figure(latency, f"{latency:.1f} ms")
-            self._measure_requests(figures)
             self._measure_lists(figures, rows)
+            self._measure_requests(figures)
             self._measure_many(figures)
             time.sleep(1)
             figures["memory, after that"] = Figure(server.memory(), f"{server.memory():.0f} MB")
         figures["drain of 100,000 waiting"] = self._measure_drain()
-        self.rows = rows + self._count_since(rows)
+        with closing(sqlite3.connect(self.database)) as connection:
+            (self.rows,) = connection.execute("SELECT max(seq) FROM messages").fetchone()
         return figures
 
     def _measure_requests(self, figures: dict[str, Figure]) -> None:
@@ -395,11 +398,6 @@ class Bench:
     def _settle(self) -> None:
         wait_until_delivered(self.url.removesuffix("/v1/messages"))
 
-    def _count_since(self, rows: int) -> int:
-        with closing(sqlite3.connect(self.database)) as connection:
-            (present,) = connection.execute("SELECT max(seq) FROM messages").fetchone()
-        return int(present) - rows
-
 
 def slower_by(target: Target | None, few: float, many: float) -> float:
     """Return how many times slower (or larger) something is with many messages than with few."""
@@ -433,16 +431,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--sizes", default=None, help="10000,1000000 unless told")
+    parser.add_argument("--rounds", type=int, help="9 unless told")
     parser.add_argument("--folder", help="where the database goes; the system's temporary folder otherwise")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing; Debian has it: apt-get install wrk")
     rounds, seconds = (3, 1) if options.quick else (9, 2)
+    rounds = options.rounds or rounds
     sizes = options.sizes or ("10000" if options.quick else "10000,1000000")
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         bench = Bench(Path(folder), rounds, seconds)
         tables = {}
-        for size in map(int, sizes.split(",")):
+        for size in sorted(map(int, sizes.split(","))):
             print(f"measuring with {size:,} messages ...", file=sys.stderr, flush=True)
             tables[size] = bench.measure(size)
         print_table(tables)
