@@ -31,10 +31,10 @@ Observe = Callable[[str, float], None]  # told of each attempt: its outcome and 
 # Messages leased at once; one, where a crash in the middle of a batch would leave those in doubt that
 # were not handed over at all.
 BATCH = 300
-# Where more than so many come at a time, it waits for more: fewer, larger transactions leave the
-# database to those who send.
-FLOW = 2
-GATHER = 0.1  # seconds
+# Where messages come one after another it waits so many seconds for more, and goes on doing so where
+# there were more than so many: fewer, larger transactions leave the database to those who send.
+GATHER = 0.1
+FLOW = 10
 FIRST_RETRY = 1.0  # seconds; doubled with each attempt
 LAST_RETRY = 600.0
 SHORTEST_RETRY = 0.5
@@ -100,13 +100,16 @@ class Dispatcher:
 
     def run(self) -> None:
         """Deliver until the database is `stopping`; what is in hand then is finished first."""
+        gathers = False
         while not self._database.stopping:
             try:
                 self._clean_sometimes()
                 flows = bool(self._outcomes)
                 if not self.step():
                     self._doorbell.wait(max(self._seconds_to_next(), 0))
-                elif flows and FLOW < len(self._outcomes) < self._batch:
+                found = len(self._outcomes)
+                gathers = flows and (FLOW if gathers else 0) < found < self._batch
+                if gathers:
                     time.sleep(GATHER)
             except StoreUnavailable as error:
                 logger.warning("delivery pauses, the database can't be used: %s", error.__cause__)
