@@ -324,9 +324,10 @@ class Database:
             raise PermissionError(0, "its folder can't be written to")
 
     def _check_version(self, connection: sqlite3.Connection) -> int:
-        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        # In this order: another process may make the tables, and say whose they are, in between.
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
         if tables and application != _APPLICATION_ID:
             raise DatabaseUnusable(f"{self.path}: a SQLite file, but not one of Phonify's")
         if version > SCHEMA_VERSION:
