@@ -20,6 +20,7 @@ class PlainJSONProvider(JSONProvider):
     def response(self, *args: Any, **kwargs: Any) -> Response:
         """Return an answer of the arguments' JSON."""
         text = self.dumps(self._prepare_response_obj(args, kwargs))
+        # To its types, Flask's own class of responses is one of Werkzeug's.
         response: Response = self._app.response_class(text, content_type="application/json")  # type: ignore[assignment]
         return response
 

@@ -153,8 +153,8 @@ class Argument(fields.Field[Any]):
 
     def list_error_types(self) -> list[str]:
         """Return what may be wrong with it."""
-        missing = ["missing_argument"] if self.required else []
-        return [*missing, "repeated_argument", self.invalid, *self.further]
+        absent = ["missing_argument"] if self.required else []
+        return [*absent, "repeated_argument", self.invalid, *self.further]
 
     def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **_: Any) -> Any:
         """Return what an argument means; there are no validators and no defaults that are called."""

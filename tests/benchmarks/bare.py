@@ -23,7 +23,7 @@ def hello() -> dict[str, str]:
     return {"message": "hello"}
 
 
-class StockWorker(ThreadWorker):  # type: ignore[misc]
+class StockWorker(ThreadWorker):  # type: ignore[misc] - gunicorn has no types
     """gunicorn's worker as it is."""
 
     slot = 0  # which of the server's sockets it accepts from

@@ -5,7 +5,7 @@ Flask view under the same server settings (`bare.py`), loads them in turns on lo
 within each round; the figure is the median of the rounds. What has no counterpart in HTTP is
 compared with plain sqlite3 doing the same to the same table. `--quick` makes a table in two
 minutes; `--sizes 10000,1000000,10000000` says how many messages are there beforehand, which shows
-what grows with them (ten million take 10 GB and an hour).
+what grows with them (ten million take several GB and a quarter of an hour).
 """
 
 import argparse
