@@ -131,7 +131,8 @@ def test_a_server_writes_json_lines_where_asked_to(start):
     server = start(LOG_FORMAT="json", WORKERS="1")
     status, _ = server.call("POST", "/v1/messages?api_key=test-key", key=None, to="+15005550004", body="Hello")
     assert status == 201
-    server.wait_for("blocked_by_recipient")
+    server.wait_for("blocked_by_recipient.*\n")
+    server.wait_for("gunicorn.access.*\n")  # written after the answer, so either may come first
     lines = [json.loads(line) for line in server.output.splitlines() if line.startswith("{")]
     (access,) = [line for line in lines if line["logger"] == "gunicorn.access"]
     (delivery,) = [line for line in lines if line["logger"] == "phonify.dispatcher"]

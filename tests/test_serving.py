@@ -284,10 +284,11 @@ def test_each_request_is_one_line_in_the_access_log(start):
     server.call("POST", "/v1/messages", to=TO, body="Secret text")
     server.call("GET", "/v1/nothing?x=1")
     lines = [LINE.fullmatch(line) for line in access_lines(server, 2)]
-    assert [(line["method"], line["address"], line["status"]) for line in lines] == [
+    # A line is written after its answer: those of two connections may come in either order.
+    assert {(line["method"], line["address"], line["status"]) for line in lines} == {
         ("POST", "/v1/messages", "201"),
         ("GET", "/v1/nothing?x=1", "404"),
-    ]
+    }
     assert "Secret text" not in server.output
 
 
@@ -304,14 +305,14 @@ def test_keys_are_masked_in_the_access_log(start):
     assert [server.call("GET", address, key=None)[0] for address in addresses] == [200, 200, 200, 401, 200]
     server.call("GET", "/v1/messages", key)
     lines = [LINE.fullmatch(line)["address"] for line in access_lines(server, 6)]
-    assert lines == [
+    assert set(lines) == {
         "/v1/messages?api_key=***&limit=1",
         "/v1/messages?limit=1&%61pi_key=***",
         "/v1/messages?%61%70%69%5F%6B%65%79=***",
         "/v1/messages?API_KEY=***",
         "/v1/messages?api%5fkey=***&x",
         "/v1/messages",
-    ]
+    }
     assert key not in server.output
     assert basic(key).split()[1] not in server.output
 
@@ -641,6 +642,6 @@ def test_keys_are_masked_in_the_logs_of_other_servers(start, command):
     assert server.call("GET", f"/v1/messages?api_key={key}", key=None)[0] == 200
     assert server.call("GET", f"/v1/messages?%61pi_key={key}", key=None)[0] == 200
     assert server.call("GET", "/v1/messages?last", key)[0] == 200
-    server.wait_for("messages\\?last")
-    assert "/v1/messages?api_key=***" in server.output
+    server.wait_for(r"/v1/messages\?last")
+    server.wait_for(r"(?s)(/v1/messages\?\S+=\*\*\*.*){2}")
     assert key not in server.output
