@@ -128,12 +128,16 @@ def list_conversations(
     ]
 
 
-def mark_read(connection: sqlite3.Connection, *, account_id: int, phone: str, seq: int) -> None:
-    """Note that a conversation, which may not be listed yet, was looked at up to a message."""
+def mark_read(connection: sqlite3.Connection, *, account_id: int, phone: str, seq: int, message_id: str) -> None:
+    """Note that a conversation, which may not be listed yet, was looked at up to a message, where that is still there.
+
+    SQLite may have given the seq of one that was removed to another, which nobody has seen.
+    """
     connection.execute(
-        "INSERT INTO conversations (account_id, phone, last_seq, read_seq) VALUES (:account_id, :phone, :seq, :seq)"
+        "INSERT INTO conversations (account_id, phone, last_seq, read_seq)"
+        " SELECT :account_id, :phone, :seq, :seq FROM messages WHERE seq = :seq AND id = :id"
         " ON CONFLICT DO UPDATE SET read_seq = max(read_seq, :seq), last_seq = max(last_seq, :seq)",
-        {"account_id": account_id, "phone": phone, "seq": seq},
+        {"account_id": account_id, "phone": phone, "seq": seq, "id": message_id},
     )
 
 

@@ -1,5 +1,6 @@
 """Messages as a person looks at them: conversations, threads, search, history; clearing and retention."""
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from sqlite3 import Connection
@@ -40,6 +41,8 @@ class Conversations:
         self._clock = clock
         self._most_messages = most_messages
         self._longest = longest
+        self._looked_at: dict[tuple[int, str], Entry] = {}  # what is to be noted as read: up to which message
+        self._lock = threading.Lock()
 
     def find_all(self, account: Account, *, below: int = END, limit: int = 50) -> list[Conversation]:
         """Return conversations by their latest message, the latest first."""
@@ -67,13 +70,22 @@ class Conversations:
                 return
 
     def catch_up(self) -> None:
-        """Let the list take account of all messages; where it can't be written, it stays behind."""
+        """Let the list take account of all messages and of what was read; where it can't be written it stays behind."""
         with self._database.reading() as connection:
             behind = store.is_behind(connection)
+        with self._lock:
+            looked_at, self._looked_at = self._looked_at, {}
+
+        def work(connection: Connection) -> bool:
+            for (account_id, phone), (seq, message) in looked_at.items():
+                store.mark_read(connection, account_id=account_id, phone=phone, seq=seq, message_id=message.id)
+            return store.catch_up(connection, limit=_CATCH_UP)
+
         try:
-            while behind:
+            while behind or looked_at:
                 # Made from the messages, it can be made again: no page waits for the disk, nor do those who send.
-                behind = self._note(lambda connection: store.catch_up(connection, limit=_CATCH_UP))
+                behind = self._note(work)
+                looked_at = {}
         except StoreUnavailable:
             return
 
@@ -95,22 +107,20 @@ class Conversations:
         return True
 
     def mark_read(self, account: Account, phone: str, entries: list[Entry]) -> None:
-        """Note that these messages, the latest first, were looked at."""
+        """Let these messages, the latest first, be noted as looked at when the list is caught up next.
+
+        Whoever looks at messages looks at the list, and many open pages are noted together. What a
+        crash or a power cut undoes is unread again.
+        """
         if not entries:
             return
-        seq = entries[0].seq
         with self._database.reading() as connection:
-            if store.get_read_seq(connection, account_id=account.id, phone=phone) >= seq:
+            if store.get_read_seq(connection, account_id=account.id, phone=phone) >= entries[0].seq:
                 return
-
-        def work(connection: Connection) -> None:
-            store.mark_read(connection, account_id=account.id, phone=phone, seq=seq)
-
-        try:
-            # After a power cut it may be unread again.
-            self._note(work)
-        except StoreUnavailable:
-            return
+        with self._lock:
+            known = self._looked_at.setdefault((account.id, phone), entries[0])
+            if known.seq < entries[0].seq:
+                self._looked_at[account.id, phone] = entries[0]
 
     def find_thread(
         self, account: Account, phone: str, *, below: int = END, since: int = 0, limit: int = 50

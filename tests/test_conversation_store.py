@@ -83,7 +83,8 @@ def delete(connection: sqlite3.Connection, seq: int) -> None:
 
 
 def read(connection: sqlite3.Connection, seq: int, phone: str = PHONE, account: int = 1) -> None:
-    conversations.mark_read(connection, account_id=account, phone=phone, seq=seq)
+    (message_id,) = connection.execute("SELECT id FROM messages WHERE seq = ?", [seq]).fetchone()
+    conversations.mark_read(connection, account_id=account, phone=phone, seq=seq, message_id=message_id)
 
 
 # Catching up

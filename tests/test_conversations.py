@@ -304,9 +304,28 @@ def test_a_look_that_can_not_be_written_down_is_no_error(runtime, send, listed, 
     writer.execute("BEGIN IMMEDIATE")
     try:
         conversations.mark_read(account, PHONE, entries)
+        assert listed() == [(PHONE, "one", 1)]
     finally:
         writer.close()
     assert listed() == [(PHONE, "one", 1)]
+
+
+def test_what_many_pages_have_looked_at_is_noted_at_once(runtime, send, listed, conversations, account, monkeypatch):
+    phones = [f"+1456000000{number}" for number in range(5)]
+    for phone in phones:
+        send(phone, "one")
+    listed()
+    notes = []
+    write = runtime.database.write_unsynced
+    monkeypatch.setattr(
+        runtime.database, "write_unsynced", lambda work, **waits: notes.append(work) or write(work, **waits)
+    )
+    for phone in phones:
+        conversations.mark_read(account, phone, conversations.find_thread(account, phone))
+    assert notes == []
+    assert sorted(listed()) == [(phone, "one", 0) for phone in phones]
+    listed()
+    assert len(notes) == 1
 
 
 # Threads and search

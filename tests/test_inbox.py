@@ -1051,7 +1051,7 @@ def look(page: FlaskClient, seen: str = "", **arguments: Any) -> TestResponse:
 
 
 def token(response: TestResponse) -> str:
-    found = re.search(r'id="seen" value="([0-9a-f]+)"', response.text)
+    found = re.search(r'id="seen" value="([^"]+)"', response.text)
     assert found is not None
     return found[1]
 
@@ -1112,19 +1112,51 @@ def test_a_page_is_told_that_a_message_is_gone(page, send, client):
     assert look(page, token(response), message=message_id).status_code == 204
 
 
+def list_parts(response: TestResponse) -> list[str]:
+    """Return the ids of the parts of the page that are replaced."""
+    return re.findall(r'id="(\w+)"[^>]*hx-swap-oob="morph"', response.text)
+
+
 def test_a_page_of_one_thread_is_told_of_another_only_in_the_list(page, receive):
     receive(PHONE, "one")
     seen = token(look(page, phone=PHONE, since=1))
     receive(OTHER, "two")
     response = look(page, seen, phone=PHONE, since=1)
-    assert re.findall(r'<p class="text">([^<]+)</p>', response.text) == ["one"]
+    assert list_parts(response) == ["conversations"]
     assert "two" in response.text
+    assert look(page, token(response), phone=PHONE, since=1).status_code == 204
+
+
+def test_a_page_is_told_of_the_parts_that_have_changed_alone(page, receive, send, dispatcher):
+    receive(PHONE, "one")
+    message_id = send(to=OTHER)["id"]
+    shown = {"phone": PHONE, "since": 1, "message": message_id}
+    first = look(page, **shown)
+    assert list_parts(first) == ["conversations", "thread", "subscription", "detail"]
+    dispatcher.deliver_due()
+    second = look(page, token(first), **shown)
+    assert list_parts(second) == ["conversations", "detail"]
+    page.post(f"/inbox/phones/{PHONE}/subscription", data={"subscribed": "no"})
+    third = look(page, token(second), **shown)
+    assert list_parts(third) == ["thread", "subscription"]
+    del shown["message"]
+    fourth = look(page, token(third), **shown)
+    assert (fourth.status_code, list_parts(fourth)) == (200, [])
+    assert look(page, token(fourth), **shown).status_code == 204
 
 
 def test_a_thread_that_is_open_is_read(page, receive):
     receive()
     look(page, phone=PHONE, since=1)
     assert 'class="badge"' not in look(page).text
+
+
+def test_a_thread_that_is_open_is_read_for_who_sees_it_though_the_list_was_looked_at_before(page, receive, monkeypatch):
+    monkeypatch.setattr("phonify.glances.LASTS", 60)
+    receive()
+    assert 'class="badge"' in look(page).text
+    assert 'class="badge"' not in look(page, phone=PHONE, since=1).text
+    assert 'class="badge"' in look(page).text
 
 
 def test_a_page_that_shows_more_conversations_is_told_of_as_many(page, client):

@@ -102,29 +102,34 @@ def show_changes() -> Response:
     """
     phone, message_id = request.args.get("phone"), request.args.get("message")
     glances, whose = get_runtime().glances, current_account().id
-    found: dict[str, Any] = {}
-    tokens: list[str] = []
+    parts: dict[str, Mapping[str, Any]] = {}
+    tokens: dict[str, str] = {}
     if phone:  # before the list, where it is read then
         since = _read_number("since", 0)
         thread = glances.take((whose, phone, since), lambda: _read_thread(phone, since=since))
-        found |= thread.seen
-        tokens.append(thread.token)
-    most = min(max(_read_number("shown", 0), CONVERSATIONS), MOST_LISTED)
-    listed = glances.take((whose, most), lambda: _read_conversations(END, most=most))
-    tokens.append(listed.token)
+        parts["thread"], tokens["thread"] = thread.seen, thread.token
     if message_id:
         try:
-            found |= _read_detail(message_id)
-            tokens.append(make_token(found["entry"], found["attempts"], found["deliveries"]))
+            detail = parts["detail"] = _read_detail(message_id)
+            tokens["detail"] = make_token(detail["entry"], detail["attempts"], detail["deliveries"])
         except NotFound:
-            found["gone"] = True
-    # Lists are long and mostly the same: what was rendered is told from them, not from the page.
-    token = make_token(*tokens, "gone" in found)
-    if token == request.args.get("seen"):
+            parts["detail"], tokens["detail"] = {"gone": True}, "gone"
+    most = min(max(_read_number("shown", 0), CONVERSATIONS), MOST_LISTED)
+    listed = glances.take((whose, most), lambda: _read_conversations(END, most=most))
+    tokens["list"] = listed.token
+    # What was rendered is told from these, part by part, not from the page.
+    token = ".".join(f"{name}-{known}" for name, known in tokens.items())
+    seen = request.args.get("seen", "").split(".")
+    changed = [name for name, known in tokens.items() if f"{name}-{known}" not in seen]
+    if token == ".".join(seen):
         return Response(status=204)
-    # Rendered for none of them in particular, the list serves all pages that are open.
-    rendered = glances.take((whose, most, listed.token, request.script_root), lambda: _render_listed(listed.seen))
-    page = {**found, "listed": _mark_current(rendered.seen["listed"], listed.seen["conversations"], phone)}
+    page: dict[str, Any] = {}
+    for name in changed:
+        page |= parts.get(name, {})
+    if "list" in changed:
+        # Rendered for none of them in particular, the list serves all pages that are open.
+        rendered = glances.take((whose, most, listed.token, request.script_root), lambda: _render_listed(listed.seen))
+        page["listed"] = _mark_current(rendered.seen["listed"], listed.seen["conversations"], phone)
     return Response(render_template("inbox/live.html", **page, token=token, **template_context()))
 
 
@@ -137,7 +142,9 @@ def _mark_current(listed: Markup, conversations: Sequence[Conversation], phone: 
     for conversation in conversations:
         if conversation.phone == phone:
             plain = _render_conversation(conversation, current=False)
-            return listed.replace(plain, _render_conversation(conversation, current=True), 1)
+            # Whoever has it open sees it: that it was read may not be noted yet.
+            current = _render_conversation(conversation._replace(unread=0), current=True)
+            return listed.replace(plain, current, 1)
     return listed
 
 

@@ -88,7 +88,7 @@ async def keep_page_open(port: int, number: int, taken: list[float], opened: Sem
         status, piece = await connection.request("GET", f"/inbox/live?{urlencode(given)}")
         taken.append((time.perf_counter() - begun) * 1000)
         if status == 200 and not forgetful:
-            given["seen"] = re.search(rb'id="seen" value="(\w+)"', piece)[1].decode()
+            given["seen"] = re.search(rb'id="seen" value="([^"]+)"', piece)[1].decode()
         elif status not in (200, 204):
             raise SystemExit(f"a page got {status}: {piece[:500]!r}")
         await asyncio.sleep(max(EVERY - (time.perf_counter() - begun), 0))
