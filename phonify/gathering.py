@@ -2,6 +2,9 @@
 
 The bytes that have arrived are only looked at; they stay with the kernel, which tells when there
 are more than so many (SO_RCVLOWAT). A request that is not complete in time is answered with 408.
+
+gunicorn's worker does this and that in between which one thread can do as well as two, and once as
+well as three times; here it is left out.
 """
 
 import json
@@ -11,12 +14,14 @@ import selectors
 import socket
 import threading
 import time
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from .client_socket import ClientSocket
 from .errors import Fault
 
 REQUEST_TIME = 10.0  # seconds that a client has for sending a request, from its first byte
@@ -80,6 +85,15 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
         self._reading: dict[TConn, float] = {}
         self._hasty = 0  # how many threads of their own those have
         self._hasty_lock = threading.Lock()
+        self._stopping = threading.Lock()
+        self._notified = 0.0
+
+    def notify(self) -> None:
+        """Tell the master that this worker is alive: once a second is enough."""
+        now = time.monotonic()
+        if now >= self._notified + 1.0:
+            self._notified = now
+            super().notify()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Begin or cease to accept; at the end those too are served that are queued in the kernel."""
@@ -94,10 +108,12 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
 
     def enqueue_req(self, conn: TConn) -> None:
         """Hand a connection to a thread as soon as its request is there."""
-        if self.cfg.is_ssl or (conn.parser is not None and conn.parser.unreader.buf.getvalue()):
-            # What has arrived can't be looked at, or has been read already.
+        if not isinstance(conn.sock, ClientSocket):
+            conn.sock = ClientSocket(conn.sock)
+        if conn.parser is not None and conn.parser.unreader.buf.getvalue():
+            # What has arrived has been read already.
             self._reading[conn] = time.monotonic() + REQUEST_TIME
-            super().enqueue_req(conn)
+            self._serve(conn)
             return
         arriving = self._arriving.get(conn)
         try:
@@ -135,7 +151,38 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
         if self._arriving.pop(conn, None) is not None:
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         conn.data_ready = True
-        super().enqueue_req(conn)
+        self._serve(conn)
+
+    def _serve(self, conn: TConn) -> None:
+        self.tpool.submit(self._handle_and_go_on, conn)
+
+    def _handle_and_go_on(self, conn: TConn) -> None:
+        """Handle a request and let the connection wait for its next one; all else is left to the main thread."""
+        outcome: Future[Any] = Future()
+        try:
+            result = self.handle(conn)
+            if result is True and self._keep(conn):
+                return
+            outcome.set_result(result)
+        except BaseException as error:  # noqa: BLE001 - gunicorn closes the connection
+            outcome.set_exception(error)
+        self.method_queue.defer(self.finish_request, conn, outcome)
+
+    def _keep(self, conn: TConn) -> bool:
+        """Have the main thread hear of the next request of a connection; False where there is more to it."""
+        if conn in self._reading or conn.parser.unreader.buf.getvalue():
+            return False
+        with self._stopping:
+            if not self.alive:
+                return False
+            conn.set_timeout()
+            self.keepalived_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
+        return True
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        with self._stopping:
+            super()._cap_keepalive(deadline)
 
     def stand_in(self) -> bool:
         """Have another thread take the place of the one that calls; False where there is none."""
@@ -153,6 +200,17 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
         finally:
             with self._hasty_lock:
                 self._hasty -= hasty
+
+    def handle_request(self, req: Any, conn: TConn) -> bool:
+        """Answer a request."""
+        kept: bool = super().handle_request(req, conn)
+        conn.sock.flush()
+        return kept
+
+    def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
+        if conn in self._reading:
+            return bool(super()._keepalive_after(conn, keepalive))
+        return bool(keepalive and conn.parser.finish_body())  # all of it is there: no deadline is needed
 
     def finish_request(self, conn: TConn, fs: Any) -> None:
         """Go on with a connection after a request."""

@@ -13,9 +13,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -110,7 +110,7 @@ class _Discarded:
         self.data += data
 
 
-class Threads(Executor):
+class Threads:
     """The threads of a worker: always so many that do not wait.
 
     A thread that begins to wait is replaced by a new one, and ends with its request. More threads
@@ -122,30 +122,19 @@ class Threads(Executor):
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._own = threading.local()
 
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        """Have a thread call a function."""
-        future: Future[Any] = Future()
-
-        def job() -> None:
-            try:
-                result = function(*args, **kwargs)
-            except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-
-        self._jobs.put(job)
+    def submit(self, function: Callable[..., Any], /, *args: Any) -> None:
+        """Have a thread call a function, which raises nothing."""
+        self._jobs.put(partial(function, *args))
         if self._missing:
             self._missing -= 1
             self._start()
-        return future
 
     def replace_current(self) -> None:
         """Start a thread in place of the one that calls."""
         self._own.replaced = True
         self._start()
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT002 - of Executor
+    def shutdown(self, wait: bool = True) -> None:  # noqa: ARG002, FBT002 - of gunicorn
         """Let each thread end after what is queued."""
         self._jobs.put(None)
 

@@ -1,0 +1,43 @@
+"""A client's socket with few system calls: each one lets go of the interpreter lock, and has to get it back."""
+
+import socket
+from typing import Any
+
+
+class ClientSocket(socket.socket):
+    """A connection that was accepted, in place of the socket that it came as, which is of no use any more.
+
+    What would change nothing is not asked of the kernel, and an answer goes out in one piece.
+    """
+
+    def __init__(self, accepted: socket.socket) -> None:
+        super().__init__(fileno=accepted.detach())
+        super().setblocking(True)  # noqa: FBT003 - of sockets
+        self._held = b""
+
+    def setblocking(self, _: bool) -> None:
+        """Leave it as it is, one that waits: whoever is not to wait says so with the call (MSG_DONTWAIT)."""
+
+    def settimeout(self, value: float | None) -> None:
+        """Set how long a call may take, in seconds."""
+        if value != self.gettimeout():
+            super().settimeout(value)
+
+    def sendall(self, data: bytes, flags: int = 0) -> None:  # type: ignore[override]
+        """Send bytes; what ends in an empty line, as the head of an answer does, waits for what follows or `flush`."""
+        data, self._held = self._held + data, b""
+        if data.endswith(b"\r\n\r\n"):
+            self._held = data
+        else:
+            super().sendall(data, flags)
+
+    def sendfile(self, *args: Any, **kwargs: Any) -> int:
+        """Send a file, after what waits."""
+        self.flush()
+        return super().sendfile(*args, **kwargs)
+
+    def flush(self) -> None:
+        """Send what waits."""
+        if self._held:
+            data, self._held = self._held, b""
+            super().sendall(data)
