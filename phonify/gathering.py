@@ -125,9 +125,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
             data, ended = b"", True
         missing = count_missing(data)
         if missing == 0 or (ended and data):
-            if missing or is_open_ended(data):
-                self._reading[conn] = time.monotonic() + REQUEST_TIME
-            self._hand_over(conn)
+            self._begin(conn, data, more=missing > 0 or is_open_ended(data))
         elif ended:
             self._give_up(conn)
         else:
@@ -147,11 +145,21 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
         self.poller.unregister(client)
         self.enqueue_req(conn)
 
-    def _hand_over(self, conn: TConn) -> None:
+    def _begin(self, conn: TConn, data: bytes, *, more: bool) -> None:
+        """Have a request, of which these bytes are there and more may come, handled by whoever is to."""
         if self._arriving.pop(conn, None) is not None:
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        if self.pass_on(conn.sock, data):
+            self._give_up(conn)
+            return
+        if more:
+            self._reading[conn] = time.monotonic() + REQUEST_TIME
         conn.data_ready = True
         self._serve(conn)
+
+    def pass_on(self, connection: socket.socket, data: bytes) -> bool:  # noqa: ARG002 - for those that do
+        """Let another process have a connection whose next request begins with these bytes; False to keep it."""
+        return False
 
     def _serve(self, conn: TConn) -> None:
         self.tpool.submit(self._handle_and_go_on, conn)

@@ -5,6 +5,7 @@ import gc
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import struct
@@ -31,6 +32,7 @@ from .api.error_handlers import fault_for_status
 from .config import ConfigError, Settings
 from .errors import StoreUnavailable
 from .gathering import GatheringWorker
+from .handover import Handover
 from .json_log import JsonFormatter, configure_logs
 from .request_id import HEADER
 from .runtime import Runtime
@@ -43,6 +45,9 @@ _STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 # Seconds that a thread may keep the interpreter lock while another wants it. Each request lets go of it many
 # times a millisecond; to be made to in between only makes two requests slow instead of one.
 _SWITCH_INTERVAL = 0.05
+_OTHER_SLOTS = ("delivery", "pages")
+_PAGE = re.compile(rb"[A-Z]+ /(?:inbox[/? ]|[? ])")  # how a request for one begins
+_PAGES_NICENESS = 5
 SEND_TIME = struct.pack("ll", 10, 0)  # seconds in which a client must take something of its answer
 PORT_WAIT = 5.0  # seconds for the workers of a server that was killed to let go of the port
 
@@ -152,13 +157,16 @@ class Threads:
 
 
 class Worker(GatheringWorker):
-    """gunicorn's worker with threads; one of a server's workers delivers messages instead of serving.
+    """gunicorn's worker with threads. Most of a server's workers serve the API, one its pages, and one delivers.
 
-    That one being a process of its own, delivery does not compete with requests for the interpreter
-    lock while it holds the database, and gunicorn replaces it if it should die.
+    Being processes of their own, delivery and pages, of which any number may be open and ask for
+    changes, do not compete with the API for the interpreter lock; gunicorn replaces each that should
+    die. A connection goes to the worker that its next request is for.
     """
 
-    slot = 0  # which of the server's sockets it accepts from; past the last one, it delivers
+    slot = 0  # which of the server's sockets it accepts from; past the last one, it delivers or serves pages
+    serves_pages = False
+    others: Handover | None = None  # where connections go whose next request is for other workers
 
     def runtime(self) -> Runtime | None:
         """Return the runtime of the app that is served; None where that is not Phonify."""
@@ -189,9 +197,17 @@ class Worker(GatheringWorker):
             runtime = self.runtime()
             if runtime is not None:
                 runtime.messaging.arrivals.begun = self.tpool.replace_current
+            if self.serves_pages:
+                os.nice(_PAGES_NICENESS)
             super().run()
         else:
             self.deliver()
+
+    def pass_on(self, connection: socket.socket, data: bytes) -> bool:
+        """Let the worker that a request is for have its connection."""
+        if self.others is None or not self.alive or bool(_PAGE.match(data)) == self.serves_pages:
+            return False
+        return self.others.give(connection)
 
     def deliver(self) -> None:
         """Run what delivers until this worker is to stop."""
@@ -243,15 +259,21 @@ class Worker(GatheringWorker):
 def _choose_slot(arbiter: Arbiter, worker: Worker) -> None:
     """Give a new worker the slot that has the fewest workers."""
     taken = Counter(other.slot for other in arbiter.WORKERS.values())
-    worker.slot = min(range(len(arbiter.LISTENERS) + 1), key=lambda slot: taken[slot])
+    worker.slot = min(range(len(arbiter.LISTENERS) + len(_OTHER_SLOTS)), key=lambda slot: taken[slot])
 
 
-def _take_slot(_arbiter: Arbiter, worker: Worker) -> None:
+def _take_slot(arbiter: Arbiter, worker: Worker) -> None:
     own = worker.sockets[worker.slot : worker.slot + 1]
     for other in worker.sockets:
         if other not in own:
             other.close()  # or what its worker no longer accepts would go on being queued
-    worker.sockets = own
+    to_pages, to_api = arbiter.app.handovers
+    if own:
+        worker.sockets, worker.others = [*own, to_api], to_pages
+    elif _OTHER_SLOTS[worker.slot - len(arbiter.LISTENERS)] == "pages":
+        worker.sockets, worker.others, worker.serves_pages = [to_pages], to_api, True
+    else:
+        worker.sockets = []
 
 
 def _drop_packets(listener: socket.socket) -> None:
@@ -302,7 +324,9 @@ class Server(BaseApplication):  # type: ignore[misc]
         self._app = app
         self._settings = settings
         # Once and for all: gunicorn reads its configuration again at each reload.
+        address = sockets[0].getsockname()
         self._binds = [f"fd://{sock.detach()}" for sock in sockets]
+        self.handovers = Handover(address), Handover(address)  # to the worker for pages, to those for the API
         super().__init__()
 
     def load_config(self) -> None:
@@ -310,7 +334,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         settings = self._settings
         for name, value in {
             "bind": self._binds,
-            "workers": settings.workers + 1,  # and one that delivers
+            "workers": settings.workers + len(_OTHER_SLOTS),
             "threads": settings.threads,
             "worker_connections": 1_000 + settings.waiting,
             "worker_class": Worker,
