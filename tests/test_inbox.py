@@ -1056,6 +1056,11 @@ def token(response: TestResponse) -> str:
     return found[1]
 
 
+def list_parts(response: TestResponse) -> list[str]:
+    """Return the parts of the page that are replaced or added to."""
+    return [" ".join(part) for part in re.findall(r'id="(\w+)"[^>]* hx-swap-oob="(\w{5,})"', response.text)]
+
+
 def test_a_page_that_has_seen_all_is_told_nothing(page, receive):
     receive()
     first = look(page)
@@ -1071,9 +1076,62 @@ def test_a_page_is_told_of_a_new_message(page, receive):
     receive(body="two")
     response = look(page, seen, phone=PHONE, since=1)
     assert response.status_code == 200
-    assert re.findall(r'<p class="text">([^<]+)</p>', response.text) == ["one", "two"]
-    assert 'id="conversations"' in response.text
+    assert list_parts(response) == ["conversations morph", "thread beforeend"]
+    assert re.findall(r'<p class="text">([^<]+)</p>', response.text) == ["two"]
     assert "<html" not in response.text
+    assert look(page, token(response), phone=PHONE, since=1).status_code == 204
+
+
+def test_a_page_is_told_of_all_messages_where_one_that_it_shows_has_changed(page, send, dispatcher, client):
+    shown = {"phone": OTHER, "since": 1}
+    send(OTHER, "one")
+    later = send(OTHER, "two", send_at=TOMORROW)
+    seen = token(look(page, **shown))
+    dispatcher.deliver_due()
+    for change, texts in (
+        (lambda: None, ["one", "two"]),
+        (lambda: client.put(f"/v1/messages/{later['id']}", json={"body": "three"}), ["one", "three"]),
+        (lambda: client.delete(f"/v1/messages/{later['id']}"), ["one"]),
+    ):
+        change()
+        response = look(page, seen, **shown)
+        assert "thread morph" in list_parts(response)
+        assert re.findall(r'<p class="text">([^<]+)</p>', response.text) == texts
+        seen = token(response)
+        assert look(page, seen, **shown).status_code == 204
+
+
+def test_a_page_that_was_open_for_long_goes_back_to_fewer_messages(page, receive, monkeypatch):
+    monkeypatch.setattr("phonify.inbox.pages.MOST_LIVE", 3)
+    monkeypatch.setattr("phonify.inbox.pages.MOST_OUTLINED", 6)
+    told, seen = [], ""
+    for number in range(9):
+        receive(body=str(number))
+        response = look(page, seen, phone=PHONE, since=1)
+        seen = token(response)
+        how = list_parts(response)[1]
+        told.append((how, "".join(re.findall(r'<p class="text">([^<]+)</p>', response.text))))
+    added = [("thread beforeend", str(number)) for number in range(1, 6)]
+    assert told == [("thread morph", "0"), *added, *(("thread morph", text) for text in ("456", "567", "678"))]
+
+
+def test_what_a_page_says_it_has_seen_may_be_anything(page, receive):
+    receive(body="one")
+    good = re.search(r"thread-\w+", token(look(page, phone=PHONE, since=1)))[0]
+    for bad in (
+        "thread-",
+        "thread-1",
+        "thread-1_",
+        "thread-0_x",
+        "thread--1_x",
+        "thread-99999_x",
+        "thread-²_x",
+        "-.-",
+        ".",
+    ):
+        response = look(page, bad, phone=PHONE, since=1)
+        assert "thread morph" in list_parts(response)
+    assert "thread morph" not in list_parts(look(page, good, phone=PHONE, since=1))
 
 
 def test_a_page_is_told_which_conversation_it_shows(page, receive):
@@ -1112,17 +1170,12 @@ def test_a_page_is_told_that_a_message_is_gone(page, send, client):
     assert look(page, token(response), message=message_id).status_code == 204
 
 
-def list_parts(response: TestResponse) -> list[str]:
-    """Return the ids of the parts of the page that are replaced."""
-    return re.findall(r'id="(\w+)"[^>]*hx-swap-oob="morph"', response.text)
-
-
 def test_a_page_of_one_thread_is_told_of_another_only_in_the_list(page, receive):
     receive(PHONE, "one")
     seen = token(look(page, phone=PHONE, since=1))
     receive(OTHER, "two")
     response = look(page, seen, phone=PHONE, since=1)
-    assert list_parts(response) == ["conversations"]
+    assert list_parts(response) == ["conversations morph"]
     assert "two" in response.text
     assert look(page, token(response), phone=PHONE, since=1).status_code == 204
 
@@ -1132,13 +1185,13 @@ def test_a_page_is_told_of_the_parts_that_have_changed_alone(page, receive, send
     message_id = send(to=OTHER)["id"]
     shown = {"phone": PHONE, "since": 1, "message": message_id}
     first = look(page, **shown)
-    assert list_parts(first) == ["conversations", "thread", "subscription", "detail"]
+    assert list_parts(first) == [f"{part} morph" for part in ("conversations", "thread", "subscription", "detail")]
     dispatcher.deliver_due()
     second = look(page, token(first), **shown)
-    assert list_parts(second) == ["conversations", "detail"]
+    assert list_parts(second) == ["conversations morph", "detail morph"]
     page.post(f"/inbox/phones/{PHONE}/subscription", data={"subscribed": "no"})
     third = look(page, token(second), **shown)
-    assert list_parts(third) == ["thread", "subscription"]
+    assert list_parts(third) == ["subscription morph"]
     del shown["message"]
     fourth = look(page, token(third), **shown)
     assert (fourth.status_code, list_parts(fourth)) == (200, [])

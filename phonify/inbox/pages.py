@@ -20,12 +20,14 @@ from ..runtime import get_runtime
 from ..segments import check_text
 from ..showing import dump_message
 from ..store import Direction, Message, State
+from ..subscription_store import SubscriptionRow
 from . import display
 from .session import current_account, current_key, guard, redirect_to
 
 CONVERSATIONS = 40
 MESSAGES = 50
 MOST_LIVE = 500  # messages of a thread that are kept up to date
+MOST_OUTLINED = 2 * MOST_LIVE  # with so many on a page it goes back to as many as that
 MOST_LISTED = 200  # conversations, likewise
 SEARCH_TIME = 0.2  # seconds
 MOST_ROWS = 4_096  # that are kept as they were rendered
@@ -102,12 +104,18 @@ def show_changes() -> Response:
     """
     phone, message_id = request.args.get("phone"), request.args.get("message")
     glances, whose = get_runtime().glances, current_account().id
+    seen = dict(part.partition("-")[::2] for part in request.args.get("seen", "").split("."))
     parts: dict[str, Mapping[str, Any]] = {}
     tokens: dict[str, str] = {}
     if phone:  # before the list, where it is read then
         since = _read_number("since", 0)
-        thread = glances.take((whose, phone, since), lambda: _read_thread(phone, since=since))
-        parts["thread"], tokens["thread"] = thread.seen, thread.token
+        thread = glances.take((whose, phone, since), lambda: _outline_thread(phone, since))
+        parts["subscription"] = {"phone": phone, "subscription": thread.seen["subscription"]}
+        tokens["subscription"] = make_token(thread.seen["subscription"])
+        outline = thread.seen["outline"]
+        tokens["thread"] = _make_outline_token(outline)
+        if tokens["thread"] != seen.get("thread"):
+            parts["thread"] = _read_thread_since(phone, since, outline, seen.get("thread", ""))
     if message_id:
         try:
             detail = parts["detail"] = _read_detail(message_id)
@@ -118,11 +126,10 @@ def show_changes() -> Response:
     listed = glances.take((whose, most), lambda: _read_conversations(END, most=most))
     tokens["list"] = listed.token
     # What was rendered is told from these, part by part, not from the page.
-    token = ".".join(f"{name}-{known}" for name, known in tokens.items())
-    seen = request.args.get("seen", "").split(".")
-    changed = [name for name, known in tokens.items() if f"{name}-{known}" not in seen]
-    if token == ".".join(seen):
+    if tokens == seen:
         return Response(status=204)
+    changed = [name for name in tokens if tokens[name] != seen.get(name)]
+    token = ".".join(f"{name}-{tokens[name]}" for name in tokens)
     page: dict[str, Any] = {}
     for name in changed:
         page |= parts.get(name, {})
@@ -131,6 +138,33 @@ def show_changes() -> Response:
         rendered = glances.take((whose, most, listed.token, request.script_root), lambda: _render_listed(listed.seen))
         page["listed"] = _mark_current(rendered.seen["listed"], listed.seen["conversations"], phone)
     return Response(render_template("inbox/live.html", **page, token=token, **template_context()))
+
+
+def _outline_thread(phone: str, since: int) -> dict[str, Any]:
+    runtime, account = get_runtime(), current_account()
+    return {
+        "outline": runtime.conversations.outline_thread(account, phone, since=since, limit=MOST_OUTLINED),
+        "subscription": _get_subscription(phone),
+    }
+
+
+def _make_outline_token(outline: Sequence[str]) -> str:
+    return f"{len(outline)}_{make_token(*outline)}"
+
+
+def _read_thread_since(phone: str, since: int, outline: Sequence[str], seen: str) -> dict[str, Any]:
+    """Return the messages that were added to those that a page has seen; all, where of those any has changed."""
+    account, conversations = current_account(), get_runtime().conversations
+    count = seen.partition("_")[0]
+    known = int(count) if count.isascii() and count.isdecimal() and len(count) < 5 else 0
+    if 0 < known < len(outline) and _make_outline_token(outline[:known]) == seen:
+        first, last = (json.loads(line)[0] for line in (outline[known], outline[-1]))
+        added = conversations.find_thread(account, phone, since=first, below=last + 1, limit=MOST_OUTLINED)
+        conversations.mark_read(account, phone, added)
+        return {"added": added}
+    thread = _read_thread(phone, since=since)
+    conversations.mark_read(account, phone, thread["entries"])
+    return thread
 
 
 def _render_listed(seen: Mapping[str, Any]) -> dict[str, Any]:
@@ -321,20 +355,22 @@ def _read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, A
     limit = MOST_LIVE if since else MESSAGES
     account, conversations = current_account(), get_runtime().conversations
     entries = conversations.find_thread(account, phone, below=below, since=since, limit=limit)
-    if since:
-        conversations.mark_read(account, phone, entries)
     earlier = entries and conversations.find_thread(account, phone, below=entries[-1].seq, limit=1)
     country, carrier = display.describe_phone(phone)
     return {
         "phone": phone,
         "country": country,
         "carrier": carrier,
-        "subscription": get_runtime().subscriptions.get(account, phone) if phone.startswith("+") else None,
+        "subscription": _get_subscription(phone),
         "entries": entries,
         "older": entries[-1].seq if earlier else None,
         "since": entries[-1].seq if entries else 1,
         "own_number": _own_side(entries[0].message) if entries else "",
     }
+
+
+def _get_subscription(phone: str) -> SubscriptionRow | None:
+    return get_runtime().subscriptions.get(current_account(), phone) if phone.startswith("+") else None
 
 
 def _read_detail(message_id: str) -> dict[str, Any]:
