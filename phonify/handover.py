@@ -2,7 +2,6 @@
 
 import errno
 import socket
-from contextlib import suppress
 from typing import Any
 
 
@@ -52,6 +51,6 @@ class Handover:
         """Leave it as it is: nobody waits for it."""
 
     def close(self) -> None:
-        """Take no more in this process."""
-        with suppress(OSError):
-            self._taking.close()
+        """Have no more to do with it in this process."""
+        self._giving.close()
+        self._taking.close()

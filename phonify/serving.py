@@ -197,8 +197,6 @@ class Worker(GatheringWorker):
             runtime = self.runtime()
             if runtime is not None:
                 runtime.messaging.arrivals.begun = self.tpool.replace_current
-            if self.serves_pages:
-                os.nice(_PAGES_NICENESS)
             super().run()
         else:
             self.deliver()
@@ -272,6 +270,7 @@ def _take_slot(arbiter: Arbiter, worker: Worker) -> None:
         worker.sockets, worker.others = [*own, to_api], to_pages
     elif _OTHER_SLOTS[worker.slot - len(arbiter.LISTENERS)] == "pages":
         worker.sockets, worker.others, worker.serves_pages = [to_pages], to_api, True
+        os.nice(_PAGES_NICENESS)
     else:
         worker.sockets = []
 

@@ -32,23 +32,26 @@ def wait_for_children(server, number: int) -> list[int]:
     return children_of(server)
 
 
-def serves(pid: int) -> bool:
-    """Tell whether a worker has a socket that listens: the one that delivers has none."""
+def role_of(pid: int) -> str:
+    """Tell what a worker does: those for the API have a socket that listens, the one for pages a lower priority."""
     inodes = {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
     listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return any(f"socket:[{fields[9]}]" in inodes for fields in listening if fields[3] == "0A")
+    if any(f"socket:[{fields[9]}]" in inodes for fields in listening if fields[3] == "0A"):
+        return "one worker"
+    is_niced = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[16]) > os.nice(0)
+    return "the worker for pages" if is_niced else "the dispatcher"
 
 
-@pytest.mark.parametrize("whom", ["one worker", "all workers", "the dispatcher"])
+@pytest.mark.parametrize("whom", ["one worker", "all workers", "the dispatcher", "the worker for pages"])
 def test_nothing_is_lost_doubled_or_stuck_where_workers_are_killed_under_load(start, database, whom):
     begun = time.monotonic()
     server = start(APP, LEASE="1", VALIDITY="5", ACCESS_LOG="off")
     with Load(server.port) as load:
         for _ in range(2):
             load.wait_for(50)
-            workers = wait_for_children(server, 3)
+            workers = wait_for_children(server, 4)
             if whom != "all workers":
-                workers = [pid for pid in workers if serves(pid) == (whom == "one worker")][:1]
+                workers = [pid for pid in workers if role_of(pid) == whom][:1]
             for pid in workers:
                 os.kill(pid, signal.SIGKILL)
             load.wait_for(50)
@@ -71,7 +74,7 @@ def test_a_dispatcher_killed_between_submitting_and_recording_doubles_only_what_
         while handed != (handed := read_handed(database.parent).total()):
             time.sleep(1)  # until nothing more comes: it hangs with one message in hand
         (database.parent / "pause").unlink()
-        (dispatcher,) = [pid for pid in wait_for_children(server, 3) if not serves(pid)]
+        (dispatcher,) = [pid for pid in wait_for_children(server, 4) if role_of(pid) == "the dispatcher"]
         os.kill(dispatcher, signal.SIGKILL)
         load.wait_for(30)
     lost, doubled, stuck = count(f"kill -9 between submit and record, {gateway}", database, load.acknowledged, begun)
@@ -91,9 +94,9 @@ def test_a_reload_under_load_cuts_nobody_off(start, database, kept_alive):
     server = start(APP, ACCESS_LOG="off")
     with Load(server.port, kept_alive=kept_alive) as load:
         load.wait_for(50)
-        before = set(wait_for_children(server, 3))
+        before = set(wait_for_children(server, 4))
         server.popen.send_signal(signal.SIGHUP)
-        wait_until(lambda: len(children_of(server)) == 3 and not before & set(children_of(server)))
+        wait_until(lambda: len(children_of(server)) == 4 and not before & set(children_of(server)))
         load.wait_for(50)
     assert (load.cut_off, load.refused, set(load.statuses)) == ([], 0, {201})
     kind = "kept-alive connections" if kept_alive else "a connection for each"

@@ -1,0 +1,236 @@
+"""Connections that one process hands to another: none is lost, mixed up or kept open by mistake."""
+
+import os
+import resource
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import KEY, basic
+
+from phonify.handover import Handover
+
+AUTHORIZATION = f"Authorization: {basic(KEY)}"
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+
+
+@pytest.fixture
+def handover(listener) -> Iterator[Handover]:
+    queue = Handover(listener.getsockname())
+    yield queue
+    queue.close()
+
+
+@contextmanager
+def connecting(listener: socket.socket) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Yield a client's end of a connection and the server's."""
+    with socket.create_connection(listener.getsockname(), timeout=5) as client:
+        accepted, _ = listener.accept()
+        with accepted:
+            yield client, accepted
+
+
+def test_a_connection_goes_on_with_who_took_it(listener, handover):
+    with connecting(listener) as (client, accepted):
+        assert handover.give(accepted)
+        accepted.close()
+        taken, address = handover.accept()
+        with taken:
+            assert address == client.getsockname()
+            client.sendall(b"question")
+            assert taken.recv(100) == b"question"
+            taken.sendall(b"answer")
+            assert client.recv(100) == b"answer"
+        assert client.recv(100) == b""  # nobody else has it
+    assert handover.getsockname() == listener.getsockname()
+
+
+def test_connections_come_in_order_and_one_at_a_time(listener, handover):
+    with connecting(listener) as first, connecting(listener) as second:
+        for client, accepted in (first, second):
+            client.sendall(b"x")
+            assert handover.give(accepted)
+        taken = [handover.accept() for _ in range(2)]
+        assert [address for _, address in taken] == [first[0].getsockname(), second[0].getsockname()]
+        for connection, _ in taken:
+            connection.close()
+        with pytest.raises(BlockingIOError):
+            handover.accept()
+
+
+def test_a_queue_that_is_full_takes_no_more_and_keeps_what_it_has(listener, handover):
+    with connecting(listener) as (_, accepted):
+        given = 0
+        while handover.give(accepted):
+            given += 1
+            assert given < 100_000
+        assert given >= 100
+        for _ in range(given):
+            handover.accept()[0].close()
+        assert handover.give(accepted)
+        handover.accept()[0].close()
+
+
+def test_a_client_that_has_gone_meanwhile_is_no_connection(listener, handover):
+    with connecting(listener) as (client, accepted):
+        handover.give(accepted)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        client.close()  # with a reset
+        with pytest.raises(ConnectionAbortedError):
+            handover.accept()
+
+
+def test_with_all_descriptors_in_use_a_connection_is_given_up_not_the_server(listener, handover):
+    with connecting(listener) as (client, accepted):
+        handover.give(accepted)
+        accepted.close()
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        highest = os.dup(client.fileno())
+        os.close(highest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest, limits[1]))
+        try:
+            with pytest.raises(ConnectionAbortedError):
+                handover.accept()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert client.recv(100) == b""
+
+
+# In the server
+
+
+def find_page_worker(server) -> int:
+    """Return the process that serves pages, once it is there: the one with a lower priority."""
+    end = time.monotonic() + 20
+    while True:
+        children = Path(f"/proc/{server.popen.pid}/task/{server.popen.pid}/children").read_text().split()
+        found = [
+            int(pid)
+            for pid in children
+            if int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[16]) > os.nice(0)
+        ]
+        if found:
+            (pid,) = found
+            return pid
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def ask(connection: socket.socket, path: str, *, method: str = "GET", body: str = "") -> tuple[int, bytes]:
+    """Make a request over a connection that is kept open; return status and body."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\n{AUTHORIZATION}\r\nCookie: {connection.cookie}\r\n"
+    if body:
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    connection.sock.sendall(f"{head}\r\n{body}".encode())
+    with connection.sock.makefile("rb") as file:
+        status = int(file.readline().split()[1])
+        length = 0
+        while line := file.readline().strip():
+            name, _, value = line.lower().partition(b": ")
+            length = int(value) if name == b"content-length" else length
+        return status, file.read(length)
+
+
+class Client:
+    """A connection that is kept open, signed in."""
+
+    def __init__(self, server) -> None:
+        self.sock = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+        self.cookie = f"phonify_key_{server.port}={KEY}"
+
+
+def test_one_connection_may_ask_for_pages_and_use_the_api(start):
+    server = start()
+    client = Client(server)
+    client.cookie = f"phonify_key={KEY}"  # the Host above has no port
+    for number in range(20):
+        status, answer = ask(
+            client, "/v1/messages", method="POST", body=f'{{"to": "+14560000000", "body": "{number}"}}'
+        )
+        assert status == 201, answer
+        assert ask(client, "/healthz")[0] == 200
+        for path in ("/inbox/live", "/", "/inbox/static/inbox.js", "/inbox"):
+            status, page = ask(client, path)
+            assert status in (200, 303), page
+        assert ask(client, f"/v1/messages?limit={number + 1}")[1].count(b'"body"') == number + 1
+    client.sock.close()
+
+
+def test_many_connections_to_and_fro_at_once_lose_no_request(start):
+    server = start()
+    clients = [Client(server) for _ in range(60)]
+    for _ in range(5):
+        for path in ("/inbox/sign-in", "/v1/messages?limit=1"):
+            for client in clients:
+                client.sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n{AUTHORIZATION}\r\n\r\n".encode())
+            for client in clients:
+                received = b""
+                while b"\r\n\r\n" not in received:
+                    chunk = client.sock.recv(65_536)
+                    assert chunk
+                    received += chunk
+                head, _, rest = received.partition(b"\r\n\r\n")
+                assert head.split()[1] in (b"200", b"303"), head
+                length = int(head.lower().partition(b"content-length: ")[2].split(b"\r")[0])
+                while len(rest) < length:
+                    rest += client.sock.recv(65_536)
+    for client in clients:
+        client.sock.close()
+
+
+def test_the_api_goes_on_where_the_process_for_pages_dies_and_pages_come_back(start):
+    server = start()
+    page, app = Client(server), Client(server)
+    assert ask(page, "/inbox/sign-in")[0] in (200, 303)
+    assert ask(app, "/v1/messages")[0] == 200
+    pages = find_page_worker(server)
+    os.kill(pages, signal.SIGSTOP)  # first it hangs
+    assert ask(app, "/v1/messages")[0] == 200
+    later = Client(server)
+    later.sock.sendall(b"GET /inbox/sign-in HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert ask(app, "/v1/messages")[0] == 200
+    time.sleep(0.2)
+    os.kill(pages, signal.SIGKILL)
+    assert ask(app, "/v1/messages")[0] == 200
+    assert later.sock.recv(100).startswith(b"HTTP/1.1 200")  # from the one that took its place
+    assert find_page_worker(server) != pages
+    for client in (page, app, later):
+        client.sock.close()
+
+
+def test_pages_take_no_process_of_the_api(start):
+    server = start()
+    pages = find_page_worker(server)
+    os.kill(pages, signal.SIGSTOP)
+    try:
+        waiting = [Client(server) for _ in range(30)]
+        for client in waiting:
+            client.sock.sendall(b"GET /inbox/sign-in HTTP/1.1\r\nHost: x\r\n\r\n")
+        app = Client(server)
+        for _ in range(50):
+            assert ask(app, "/v1/messages")[0] == 200
+    finally:
+        os.kill(pages, signal.SIGCONT)
+    for client in [*waiting, app]:
+        client.sock.close()
+
+
+def test_a_server_with_open_pages_ends_when_told_to(start):
+    server = start()
+    clients = [Client(server) for _ in range(5)]
+    for client in clients:
+        assert ask(client, "/inbox/sign-in")[0] in (200, 303)
+    assert server.terminate() == 0
+    for client in clients:
+        assert client.sock.recv(100) == b""
+        client.sock.close()
+    assert "Traceback" not in server.output
