@@ -3,6 +3,7 @@
 import hashlib
 import json
 import socket
+import ssl
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -152,7 +153,7 @@ _render_again = lru_cache(maxsize=2_048)(_render)
 def _watch_client() -> Callable[[], bool]:
     """Return a function that tells from any thread whether the client has gone, where the server shows its socket."""
     client = request.environ.get("gunicorn.socket") or request.environ.get("werkzeug.socket")
-    if type(client) is not socket.socket or client.gettimeout() is not None:  # TLS, or none that we know
+    if not isinstance(client, socket.socket) or isinstance(client, ssl.SSLSocket) or client.gettimeout() is not None:
         return lambda: False
 
     def is_gone() -> bool:

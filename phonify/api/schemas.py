@@ -66,8 +66,7 @@ def load(schema: Schema, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def _list_faults(messages: Mapping[str, Any]) -> list[Fault]:
     faults = []
-    for argument, found in messages.items():
-        param = None if argument == "_schema" else argument
+    for param, found in messages.items():
         if isinstance(found, Mapping):  # one of several: by its index
             faults += [Fault(types[0], f"{param}[{index}]") for index, types in found.items()]
         else:
@@ -268,12 +267,38 @@ def _choice(*choices: str, invalid: str, description: str) -> Argument:
 
 
 class ArgumentsSchema(Schema):
-    """Base of what requests are checked against: unknown arguments are ignored."""
+    """Base of what requests are checked against: all its fields are Arguments, and what is unknown is ignored.
+
+    They are read without marshmallow's hooks and validators, of which there are none.
+    """
 
     class Meta:
         """Options of marshmallow."""
 
         unknown = EXCLUDE
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._arguments = []
+        for name, field in self.load_fields.items():
+            if not isinstance(field, Argument):
+                raise TypeError(f"{type(self).__name__}.{name} is not an Argument")
+            self._arguments.append((name, field.data_key or name, field))
+
+    def load(self, data: Any, **_: Any) -> dict[str, Any]:
+        """Return what arguments mean; raise ValidationError with all that is wrong."""
+        loaded, wrong = {}, {}
+        for name, key, argument in self._arguments:
+            try:
+                value = argument.deserialize(data.get(key))
+            except ValidationError as error:
+                wrong[key] = error.messages
+            else:
+                if value is not missing:
+                    loaded[name] = value
+        if wrong:
+            raise ValidationError(wrong, data=data, valid_data=loaded)
+        return loaded
 
 
 class SendSchema(ArgumentsSchema):
