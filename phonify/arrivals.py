@@ -18,7 +18,7 @@ from collections.abc import Callable
 from . import store
 from .db import Database, Watcher
 from .errors import TooManyWaiting
-from .store import Arrival, Criteria, Message
+from .store import Arrival, Criteria, ListedMessage
 
 LOOK_INTERVAL = 0.01  # seconds; a look costs microseconds
 BATCH = 1_000  # new messages fetched at a look
@@ -38,7 +38,7 @@ class _Waiter:
         self,
         account_id: int,
         criteria: Criteria,
-        search: Callable[[], list[Message]],
+        search: Callable[[], list[ListedMessage]],
         *,
         offset: int,
         gone: Callable[[], bool],
@@ -57,7 +57,7 @@ class _Waiter:
         self._q = _fold(criteria.q or "")
         self._pace = SOON if criteria.state is not None or offset else LATE
 
-    def search(self) -> list[Message]:
+    def search(self) -> list[ListedMessage]:
         """Return what matches now."""
         self.again, self.due_at = False, math.inf
         self.searched_at = time.monotonic()
@@ -110,12 +110,12 @@ class Arrivals:
         self,
         account_id: int,
         criteria: Criteria,
-        search: Callable[[], list[Message]],
+        search: Callable[[], list[ListedMessage]],
         *,
         offset: int,
         timeout: float,
         gone: Callable[[], bool],
-    ) -> list[Message]:
+    ) -> list[ListedMessage]:
         """Return what `search` finds as soon as it finds anything, at the latest after `timeout` seconds.
 
         The wait ends early where `gone` says that nobody wants the answer any more, or the server

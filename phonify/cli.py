@@ -15,7 +15,7 @@ from .json_log import configure_logs
 from .numbers import parse_originator
 from .runtime import Runtime, get_runtime
 from .showing import dump_message
-from .store import Account, Criteria, Message
+from .store import Account, Criteria, ListedMessage, Message
 from .subscription_cli import keywords_cli, subscriptions_cli
 from .terminal import Command, Failed, account_option, get_account, json_option, print_json, print_table
 from .text_cli import check_text_command
@@ -231,9 +231,9 @@ def messages(
             last = found[-1].id if found else last
 
 
-def _find_since(runtime: Runtime, account: Account, criteria: Criteria, after: str | None) -> list[Message]:
+def _find_since(runtime: Runtime, account: Account, criteria: Criteria, after: str | None) -> list[ListedMessage]:
     """Return all messages after one, oldest first."""
-    found: list[Message] = []
+    found: list[ListedMessage] = []
     while True:
         before = found[-1].id if found else None
         page = runtime.messaging.find_all(account, criteria._replace(after=after, before=before), limit=1_000)
@@ -260,7 +260,7 @@ def worker() -> None:
         loop.join()
 
 
-def _print_messages(found: Sequence[Message], *, as_json: bool, heading: bool = True) -> None:
+def _print_messages(found: Sequence[Message | ListedMessage], *, as_json: bool, heading: bool = True) -> None:
     if as_json:
         for message in found:
             print_json(dump_message(message))

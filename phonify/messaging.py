@@ -15,7 +15,7 @@ from .gateways.base import Gateway, Rejected
 from .group_commit import atomic
 from .ids import generate_ids
 from .numbers import Number, parse_originator
-from .store import Account, Answer, Criteria, Message
+from .store import Account, Answer, Criteria, ListedMessage, Message
 from .subscriptions import Heard, Subscriptions
 from .webhooks import Webhooks
 
@@ -345,7 +345,7 @@ class Messaging:
         limit: int = 50,
         wait: float = 0,
         gone: Callable[[], bool] = lambda: False,
-    ) -> list[Message]:
+    ) -> list[ListedMessage]:
         """Return the messages that match, newest first.
 
         Where none does, wait up to `wait` seconds until one is stored, by whichever process, or
@@ -353,14 +353,14 @@ class Messaging:
         that are taken.
         """
 
-        def search() -> list[Message]:
+        def search() -> list[ListedMessage]:
             return self._list(account, criteria, offset, limit)
 
         if wait <= 0:
             return search()
         return self.arrivals.wait(account.id, criteria, search, offset=offset, timeout=wait, gone=gone)
 
-    def _list(self, account: Account, criteria: Criteria, offset: int, limit: int) -> list[Message]:
+    def _list(self, account: Account, criteria: Criteria, offset: int, limit: int) -> list[ListedMessage]:
         with self._database.reading() as connection:
             return store.list_messages(connection, account_id=account.id, criteria=criteria, offset=offset, limit=limit)
 

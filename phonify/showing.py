@@ -12,7 +12,7 @@ from marshmallow import Schema, fields
 from .errors import ERROR_TYPES, Fault
 from .numbers import NUMBER_TYPES, Number, classify_number, parse_originator
 from .segments import TextCheck, count_segments, count_units
-from .store import Message
+from .store import ListedMessage, Message
 from .subscription_store import Reason, SubscriptionRow
 
 
@@ -174,7 +174,7 @@ class MessageSchema(ShownSchema):
 _MESSAGE = MessageSchema()
 
 
-def dump_message(message: Message) -> dict[str, Any]:
+def dump_message(message: Message | ListedMessage) -> dict[str, Any]:
     """Return a message as the API shows it."""
     shown: dict[str, Any] = _MESSAGE.dump(message)
     return shown

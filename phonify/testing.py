@@ -225,7 +225,7 @@ class Phonify:
 
     def _list(self) -> list[Message]:
         """Return all messages of the account, oldest first."""
-        found: list[store.Message] = []
+        found: list[store.ListedMessage] = []
         while True:
             criteria = Criteria(before=found[-1].id if found else None)
             page = self._runtime.messaging.find_all(self._account, criteria, limit=_PAGE)
@@ -296,7 +296,7 @@ class Server:
         return Phonify(self._runtime, account, url=self.url, api_key=key)
 
 
-def _show(message: store.Message) -> Message:
+def _show(message: store.Message | store.ListedMessage) -> Message:
     return Message(
         id=message.id,
         direction=message.direction,

@@ -15,7 +15,7 @@ from ..messaging import Accepted, Idempotency
 from ..request_id import current_request_id
 from ..runtime import get_runtime
 from ..showing import dump_message
-from ..store import Criteria, Message
+from ..store import Criteria, ListedMessage, Message
 from . import examples
 from .answers import MessageAnswer, MessagesAnswer, RefusedAnswer, SentAnswer
 from .arguments import read_arguments
@@ -142,7 +142,7 @@ def render_accepted(accepted: Accepted) -> tuple[int, str]:
     return 402 if accepted.faults else 201, f"{{{','.join(members)}}}"
 
 
-def _render(message: Message) -> str:
+def _render(message: Message | ListedMessage) -> str:
     return encode(dump_message(message))
 
 

@@ -110,8 +110,9 @@ def show_changes() -> Response:
     if phone:  # before the list, where it is read then
         since = _read_number("since", 0)
         thread = glances.take((whose, phone, since), lambda: _outline_thread(phone, since))
-        parts["subscription"] = {"phone": phone, "subscription": thread.seen["subscription"]}
-        tokens["subscription"] = make_token(thread.seen["subscription"])
+        subscription = thread.seen["subscription"]
+        parts["subscription"] = {"phone": phone, "subscription": subscription}
+        tokens["subscription"] = make_token(subscription and (subscription.subscribed, subscription.changed_at))
         outline = thread.seen["outline"]
         tokens["thread"] = _make_outline_token(outline)
         if tokens["thread"] != seen.get("thread"):
