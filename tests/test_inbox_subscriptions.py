@@ -100,7 +100,7 @@ def test_an_open_thread_hears_of_a_stop(browser, client, send):
     send(PHONE)
     address = f"/inbox/live?phone={PHONE.replace('+', '%2B')}&since=1"
     first = browser.get(address).get_data(as_text=True)
-    token = re.search(r'id="seen" value="(\w+)"', first)[1]
+    token = re.search(r'id="seen" value="([^"]+)"', first)[1]
     assert browser.get(f"{address}&seen={token}").status_code == 204
     client.post(f"/v1/subscriptions/{PHONE}/unsubscribe")
     changed = browser.get(f"{address}&seen={token}")
