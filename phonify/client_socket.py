@@ -1,7 +1,6 @@
 """A client's socket with few system calls: each one lets go of the interpreter lock, and has to get it back."""
 
 import socket
-from typing import Any
 
 
 class ClientSocket(socket.socket):
@@ -11,7 +10,7 @@ class ClientSocket(socket.socket):
     """
 
     def __init__(self, accepted: socket.socket) -> None:
-        super().__init__(fileno=accepted.detach())
+        super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         super().setblocking(True)  # noqa: FBT003 - of sockets
         self._held = b""
 
@@ -24,17 +23,12 @@ class ClientSocket(socket.socket):
             super().settimeout(value)
 
     def sendall(self, data: bytes, flags: int = 0) -> None:  # type: ignore[override]
-        """Send bytes; what ends in an empty line, as the head of an answer does, waits for what follows or `flush`."""
+        """Send bytes; what ends in an empty line, as a head does, waits for what follows or for `flush`."""
         data, self._held = self._held + data, b""
         if data.endswith(b"\r\n\r\n"):
             self._held = data
         else:
             super().sendall(data, flags)
-
-    def sendfile(self, *args: Any, **kwargs: Any) -> int:
-        """Send a file, after what waits."""
-        self.flush()
-        return super().sendfile(*args, **kwargs)
 
     def flush(self) -> None:
         """Send what waits."""

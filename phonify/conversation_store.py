@@ -175,11 +175,11 @@ def outline_thread(
 ) -> str:
     """Return a line for each of the messages that `list_thread` returns, the earliest first.
 
-    It is a JSON array of the message's seq and all that may change of what a page shows of it. To
+    It is a JSON array of the message's seq and id and all that may change of what a page shows of it. To
     look for changes in many messages is much quicker so than to have them all in Python.
     """
     (lines,) = connection.execute(
-        "SELECT group_concat(json_array(seq, state, error_type, attempts, send_at, body), char(10)) FROM"
+        "SELECT group_concat(json_array(seq, id, state, error_type, attempts, send_at, body), char(10)) FROM"
         f" (SELECT * FROM messages WHERE seq IN ({_THREAD}) ORDER BY seq)",
         {"account_id": account_id, "phone": phone, "below": below, "since": since, "limit": limit},
     ).fetchone()

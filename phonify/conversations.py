@@ -1,7 +1,7 @@
 """Messages as a person looks at them: conversations, threads, search, history; clearing and retention."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from sqlite3 import Connection
 from typing import NamedTuple, TypeVar
@@ -87,7 +87,13 @@ class Conversations:
                 behind = self._note(work)
                 looked_at = {}
         except StoreUnavailable:
-            return
+            self._remember(looked_at)
+
+    def _remember(self, looked_at: Mapping[tuple[int, str], Entry]) -> None:
+        with self._lock:
+            for whose, entry in looked_at.items():
+                if self._looked_at.setdefault(whose, entry).seq < entry.seq:
+                    self._looked_at[whose] = entry
 
     def _note(self, work: Callable[[Connection], T]) -> T:
         """Write what no page is to wait for long, nor for the disk."""
@@ -109,18 +115,15 @@ class Conversations:
     def mark_read(self, account: Account, phone: str, entries: list[Entry]) -> None:
         """Let these messages, the latest first, be noted as looked at when the list is caught up next.
 
-        Whoever looks at messages looks at the list, and many open pages are noted together. What a
-        crash or a power cut undoes is unread again.
+        Whoever looks at messages looks at the list, and many open pages are noted together. Where the
+        process ends before, or in a power cut, they are unread again.
         """
         if not entries:
             return
         with self._database.reading() as connection:
             if store.get_read_seq(connection, account_id=account.id, phone=phone) >= entries[0].seq:
                 return
-        with self._lock:
-            known = self._looked_at.setdefault((account.id, phone), entries[0])
-            if known.seq < entries[0].seq:
-                self._looked_at[account.id, phone] = entries[0]
+        self._remember({(account.id, phone): entries[0]})
 
     def find_thread(
         self, account: Account, phone: str, *, below: int = END, since: int = 0, limit: int = 50

@@ -29,8 +29,10 @@ REQUEST_TIME = 10.0  # seconds that a client has for sending a request, from its
 MOST_HELD = 96 * 1024
 MOST_HASTY = 64  # requests of a worker that are read by threads of their own
 STOP_TIME = 2.0  # seconds that it still has when the server stops
+CLOSING_TIME = 2.0  # seconds that a client has for closing its end, once it has got its last answer
+MOST_DISCARDED = 64 * 1024  # bytes that it may send meanwhile
 _HEAD_END = b"\r\n\r\n"
-_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,12})[ \t]*(?=\r\n|$)")
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*(?=\r\n|$)")
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked")
 _EXPECT = re.compile(rb"\r\nexpect:")
 
@@ -57,8 +59,10 @@ def count_missing(data: bytes) -> int:
         return 0
     if _CHUNKED.search(head):
         return 0 if data.endswith(b"0\r\n\r\n") else 1
-    length = _CONTENT_LENGTH.search(head)
-    return max(0, min(int(length[1]), MOST_HELD - end - len(_HEAD_END)) - body) if length else 0
+    found = _CONTENT_LENGTH.search(head)
+    digits = found[1].lstrip(b"0") if found else b""
+    length = int(digits or b"0") if len(digits) < len(str(MOST_HELD)) + 1 else MOST_HELD
+    return max(0, min(length, MOST_HELD - end - len(_HEAD_END)) - body)
 
 
 def is_open_ended(data: bytes) -> bool:
@@ -75,6 +79,14 @@ class _Arriving:
         self.arrived = 0  # bytes
 
 
+class _Closing:
+    """A connection that the client is to close."""
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+        self.discarded = 0  # bytes
+
+
 class GatheringWorker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's worker with threads, which wait for no client."""
 
@@ -85,6 +97,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
         self._reading: dict[TConn, float] = {}
         self._hasty = 0  # how many threads of their own those have
         self._hasty_lock = threading.Lock()
+        self._closing: dict[TConn, _Closing] = {}
         self._stopping = threading.Lock()
         self._notified = 0.0
 
@@ -100,11 +113,15 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
         super().set_accept_enabled(enabled)
         if enabled or self.alive:
             return
-        for listener in self.sockets:
+        for listener in self.list_queues():
             listener.setblocking(False)  # noqa: FBT003 - of sockets
             while select.select([listener], [], [], 0)[0]:
                 self.accept(listener)
             listener.close()
+
+    def list_queues(self) -> list[Any]:
+        """Return the sockets in which connections may be left when this worker stops."""
+        return [*self.sockets]
 
     def enqueue_req(self, conn: TConn) -> None:
         """Hand a connection to a thread as soon as its request is there."""
@@ -166,15 +183,15 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
 
     def _handle_and_go_on(self, conn: TConn) -> None:
         """Handle a request and let the connection wait for its next one; all else is left to the main thread."""
-        outcome: Future[Any] = Future()
+        kept = False
         try:
-            result = self.handle(conn)
-            if result is True and self._keep(conn):
+            kept = self.handle(conn)
+            if kept and self._keep(conn):
                 return
-            outcome.set_result(result)
-        except BaseException as error:  # noqa: BLE001 - gunicorn closes the connection
-            outcome.set_exception(error)
-        self.method_queue.defer(self.finish_request, conn, outcome)
+        except BaseException:
+            kept = False
+            self.log.exception("Error handling a connection")
+        self.method_queue.defer(self._go_on_after, conn, kept)
 
     def _keep(self, conn: TConn) -> bool:
         """Have the main thread hear of the next request of a connection; False where there is more to it."""
@@ -220,10 +237,44 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
             return bool(super()._keepalive_after(conn, keepalive))
         return bool(keepalive and conn.parser.finish_body())  # all of it is there: no deadline is needed
 
-    def finish_request(self, conn: TConn, fs: Any) -> None:
-        """Go on with a connection after a request."""
+    def _go_on_after(self, conn: TConn, kept: bool) -> None:
         self._reading.pop(conn, None)
-        super().finish_request(conn, fs)
+        if kept:
+            outcome: Future[bool] = Future()
+            outcome.set_result(kept)
+            self.finish_request(conn, outcome)
+        else:
+            self._close(conn)
+
+    def _close(self, conn: TConn) -> None:
+        """End a connection, which is gone when the client has closed its end, too.
+
+        Closed at once, with something of the client's unread, it would lose the end of the answer.
+        """
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._discard, conn))
+        except (OSError, ValueError):
+            self._give_up(conn)
+        else:
+            self._closing[conn] = _Closing(time.monotonic() + CLOSING_TIME)
+
+    def _discard(self, conn: TConn, client: socket.socket) -> None:
+        closing = self._closing[conn]
+        try:
+            received = len(client.recv(MOST_DISCARDED, socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return
+        except OSError:
+            received = 0
+        closing.discarded += received
+        if not received or closing.discarded >= MOST_DISCARDED:
+            self._end_closing(conn)
+
+    def _end_closing(self, conn: TConn) -> None:
+        del self._closing[conn]
+        self.poller.unregister(conn.sock)
+        self._give_up(conn)
 
     def _give_up(self, conn: TConn) -> None:
         self._arriving.pop(conn, None)
@@ -243,6 +294,9 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
                     with suppress(OSError):
                         conn.sock.send(_TOO_SLOW, socket.MSG_DONTWAIT)
                 self._give_up(conn)
+        for conn, closing in list(self._closing.items()):
+            if closing.deadline < now:
+                self._end_closing(conn)
         for conn, deadline in list(self._reading.items()):
             if deadline < now:
                 del self._reading[conn]

@@ -207,6 +207,10 @@ class Worker(GatheringWorker):
             return False
         return self.others.give(connection)
 
+    def list_queues(self) -> list[Any]:
+        """Return also the queue that this worker has given to: whoever takes from it may have stopped before."""
+        return [*self.sockets, *([self.others] if self.others is not None else [])]
+
     def deliver(self) -> None:
         """Run what delivers until this worker is to stop."""
         runtime = self.runtime()
@@ -273,6 +277,8 @@ def _take_slot(arbiter: Arbiter, worker: Worker) -> None:
         os.nice(_PAGES_NICENESS)
     else:
         worker.sockets = []
+        to_pages.close()
+        to_api.close()
 
 
 def _drop_packets(listener: socket.socket) -> None:
@@ -343,6 +349,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": settings.grace,
             "timeout": max(60, settings.grace + 30),
             "keepalive": 15,
+            "sendfile": False,  # it would wait for ever for a client that takes nothing
             "limit_request_line": 8190,
             "forwarder_headers": "",  # no client says by SCRIPT_NAME where the app begins
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108 - gunicorn's heartbeat files, in memory

@@ -3,7 +3,6 @@
 import select
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -57,17 +56,6 @@ def test_a_body_that_ends_like_a_head_arrives(pair):
     ours.sendall(b"5\r\n\r\n")
     ours.flush()
     assert theirs.recv(1_000) == HEAD + b"5\r\n\r\n"
-
-
-def test_a_file_comes_after_its_head(tmp_path):
-    path = Path(tmp_path, "file")
-    path.write_bytes(b"hello")
-    accepted, theirs = socket.socketpair()
-    with ClientSocket(accepted) as ours, theirs, path.open("rb") as file:
-        ours.sendall(HEAD)
-        ours.sendfile(file)
-        ours.close()
-        assert theirs.makefile("rb").read() == HEAD + b"hello"
 
 
 def test_it_waits_unless_told_otherwise(pair):

@@ -32,6 +32,8 @@ REQUEST = HEAD + (
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 0),
         (HEAD + b"X-Content-Length: 10\r\n\r\n", 0),
         (HEAD + b"Content-Length: ten\r\n\r\n", 0),  # gunicorn says what is wrong with it
+        (HEAD + b"Content-Length: 0000000000000010\r\n\r\n12345", 5),
+        (HEAD + b"Content-Length: 0\r\n\r\n", 0),
         (b"x" * MOST_HELD, 0),
     ],
 )
@@ -40,8 +42,9 @@ def test_what_a_request_lacks_is_told_from_what_has_arrived(data: bytes, missing
 
 
 def test_of_a_request_that_is_too_long_to_be_held_a_beginning_is_waited_for() -> None:
-    head = HEAD + b"Content-Length: 999999999\r\n\r\n"
-    assert count_missing(head) == MOST_HELD - len(head)
+    for length in (b"999999999", b"9" * 13, b"0" * 20 + b"9" * 20, b"9" * 5_000):
+        head = HEAD + b"Content-Length: " + length + b"\r\n\r\n"
+        assert count_missing(head) == MOST_HELD - len(head)
 
 
 def connect(port: int) -> socket.socket:
@@ -109,6 +112,48 @@ def test_two_hundred_slow_clients_keep_nobody_waiting(start) -> None:
     finally:
         for client in slow:
             client.close()
+
+
+def test_a_length_with_many_digits_holds_no_thread(start) -> None:
+    server = start(WORKERS="1", THREADS="2")
+    slow = [connect(server.port) for _ in range(6)]
+    for client in slow:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0000000000005\r\n\r\n")
+    for _ in range(20):
+        assert server.call("GET", "/v1/messages")[0] == 200
+    for client in slow:
+        client.sendall(b"12345")
+        assert read_answer(client)[0] == 200
+        client.close()
+
+
+def test_clients_that_do_not_close_their_end_keep_nobody_waiting(start) -> None:
+    server = start(WORKERS="1", THREADS="2")
+    clients = [connect(server.port) for _ in range(5)]
+    for client in clients:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert read_answer(client)[0] == 200
+    begun = time.monotonic()
+    for _ in range(20):
+        assert server.call("GET", "/v1/messages")[0] == 200
+    assert time.monotonic() - begun < 1.9  # in one after the other it would be five times two seconds
+    for client in clients:
+        assert client.recv(1) == b""
+        with suppress(OSError):  # as much as is discarded, and more
+            for _ in range(100):
+                client.sendall(b"x" * 10_000)
+                time.sleep(0.001)
+            pytest.fail("the server never closed its end")
+        client.close()
+
+
+def test_the_end_of_an_answer_is_not_lost_where_more_was_sent_than_is_read(start) -> None:
+    server = start(WORKERS="1")
+    for _ in range(20):
+        with closing(connect(server.port)) as client:
+            with suppress(OSError):
+                client.sendall(HEAD + b"Content-Length: 300000\r\n\r\n" + b"x" * 150_000)
+            assert read_answer(client)[0] == 413
 
 
 def test_a_request_that_is_late_is_answered_with_408(start) -> None:

@@ -1115,6 +1115,43 @@ def test_a_page_that_was_open_for_long_goes_back_to_fewer_messages(page, receive
     assert told == [("thread morph", "0"), *added, *(("thread morph", text) for text in ("456", "567", "678"))]
 
 
+def apply(shown: list[str], response: TestResponse) -> list[str]:
+    """Return the ids of the messages that a page shows after an answer."""
+    told = re.findall(r'<li id="m-([^"]+)"', response.text)
+    how = [part for part in list_parts(response) if part.startswith("thread")]
+    return {"thread beforeend": shown + told, "thread morph": told}[how[0]] if how else shown
+
+
+@pytest.mark.parametrize("lasts", [0, 60])
+def test_pages_that_look_at_once_show_each_message_once(page, receive, monkeypatch, lasts):
+    monkeypatch.setattr("phonify.glances.LASTS", lasts)
+    ids = [receive(body="one")]
+    one = look(page, phone=PHONE, since=1)
+    ids.append(receive(body="two"))
+    other = look(page, phone=PHONE, since=1)
+    shown = [apply([], one), apply([], other)]
+    monkeypatch.setattr("phonify.glances.LASTS", 0)
+    for number, response in enumerate((one, other)):
+        shown[number] = apply(shown[number], look(page, token(response), phone=PHONE, since=1))
+    assert shown == [ids, ids]
+
+
+def test_a_message_that_takes_the_place_of_one_that_was_cleared_is_shown(page, receive):
+    receive(body="same")
+    seen = token(look(page, phone=PHONE, since=1))
+    page.post("/inbox/clear")
+    new = receive(body="same")
+    assert apply(["old"], look(page, seen, phone=PHONE, since=1)) == [new]
+
+
+def test_a_page_is_told_of_each_message_that_is_gone(page, send, client):
+    gone = [send(send_at=TOMORROW)["id"] for _ in range(2)]
+    for message_id in gone:
+        client.delete(f"/v1/messages/{message_id}")
+    first = look(page, message=gone[0])
+    assert "detail morph" in list_parts(look(page, token(first), message=gone[1]))
+
+
 def test_what_a_page_says_it_has_seen_may_be_anything(page, receive):
     receive(body="one")
     good = re.search(r"thread-\w+", token(look(page, phone=PHONE, since=1)))[0]

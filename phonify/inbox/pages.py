@@ -122,7 +122,7 @@ def show_changes() -> Response:
             detail = parts["detail"] = _read_detail(message_id)
             tokens["detail"] = make_token(detail["entry"], detail["attempts"], detail["deliveries"])
         except NotFound:
-            parts["detail"], tokens["detail"] = {"gone": True}, "gone"
+            parts["detail"], tokens["detail"] = {"gone": True}, make_token(message_id)
     most = min(max(_read_number("shown", 0), CONVERSATIONS), MOST_LISTED)
     listed = glances.take((whose, most), lambda: _read_conversations(END, most=most))
     tokens["list"] = listed.token
@@ -158,14 +158,21 @@ def _read_thread_since(phone: str, since: int, outline: Sequence[str], seen: str
     account, conversations = current_account(), get_runtime().conversations
     count = seen.partition("_")[0]
     known = int(count) if count.isascii() and count.isdecimal() and len(count) < 5 else 0
+    # Nothing that came since the outline was made: of that it will be told next time.
+    below = _read_seq(outline[-1]) + 1 if outline else 0
     if 0 < known < len(outline) and _make_outline_token(outline[:known]) == seen:
-        first, last = (json.loads(line)[0] for line in (outline[known], outline[-1]))
-        added = conversations.find_thread(account, phone, since=first, below=last + 1, limit=MOST_OUTLINED)
+        first = _read_seq(outline[known])
+        added = conversations.find_thread(account, phone, since=first, below=below, limit=MOST_OUTLINED)
         conversations.mark_read(account, phone, added)
         return {"added": added}
-    thread = _read_thread(phone, since=since)
+    thread = _read_thread(phone, since=since, below=below)
     conversations.mark_read(account, phone, thread["entries"])
     return thread
+
+
+def _read_seq(line: str) -> int:
+    seq: int = json.loads(line)[0]
+    return seq
 
 
 def _render_listed(seen: Mapping[str, Any]) -> dict[str, Any]:
