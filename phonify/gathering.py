@@ -7,6 +7,7 @@ gunicorn's worker does this and that in between which one thread can do as well 
 well as three times; here it is left out.
 """
 
+import errno
 import json
 import re
 import select
@@ -30,10 +31,13 @@ MOST_HELD = 96 * 1024
 MOST_HASTY = 64  # requests of a worker that are read by threads of their own
 STOP_TIME = 2.0  # seconds that it still has when the server stops
 CLOSING_TIME = 2.0  # seconds that a client has for closing its end, once it has got its last answer
+EMFILE_PAUSE = 0.05  # seconds
 MOST_DISCARDED = 64 * 1024  # bytes that it may send meanwhile
 _HEAD_END = b"\r\n\r\n"
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*(?=\r\n|$)")
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked")
+# A chunk of no length and the trailers. In the midst of another chunk it may look the same: see `is_open_ended`.
+_LAST_CHUNK = re.compile(rb"(?<=\r\n)0+(?:;[^\r\n]*)?\r\n(?:[^\r\n]+\r\n)*\r\n")
 _EXPECT = re.compile(rb"\r\nexpect:")
 
 
@@ -58,7 +62,7 @@ def count_missing(data: bytes) -> int:
     if _EXPECT.search(head):  # the client waits to be told to go on
         return 0
     if _CHUNKED.search(head):
-        return 0 if data.endswith(b"0\r\n\r\n") else 1
+        return 0 if _LAST_CHUNK.search(data, end + len(_HEAD_END)) else 1
     found = _CONTENT_LENGTH.search(head)
     digits = found[1].lstrip(b"0") if found else b""
     length = int(digits or b"0") if len(digits) < len(str(MOST_HELD)) + 1 else MOST_HELD
@@ -118,6 +122,16 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
             while select.select([listener], [], [], 0)[0]:
                 self.accept(listener)
             listener.close()
+
+    def accept(self, listener: Any) -> None:
+        """Accept a connection; where too many files are open, let it wait in the kernel's queue for a moment."""
+        try:
+            super().accept(listener)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            self.log.warning("A connection has to wait: %s", error.strerror)
+            time.sleep(EMFILE_PAUSE)
 
     def list_queues(self) -> list[Any]:
         """Return the sockets in which connections may be left when this worker stops."""

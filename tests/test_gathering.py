@@ -1,9 +1,11 @@
 """Slow clients cost no thread: requests are handed over once they are there, and given up when they are late."""
 
 import json
+import resource
 import socket
 import time
 from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +32,11 @@ REQUEST = HEAD + (
         (HEAD + b"Content-Length: 10\r\nExpect: 100-continue\r\n\r\n", 0),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", 1),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 0),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n", 1),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n00;x=y\r\nTrailer: a\r\n", 1),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n00;x=y\r\nTrailer: a\r\n\r\n", 0),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n", 0),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n10\r\n\r\n", 1),
         (HEAD + b"X-Content-Length: 10\r\n\r\n", 0),
         (HEAD + b"Content-Length: ten\r\n\r\n", 0),  # gunicorn says what is wrong with it
         (HEAD + b"Content-Length: 0000000000000010\r\n\r\n12345", 5),
@@ -112,6 +119,37 @@ def test_two_hundred_slow_clients_keep_nobody_waiting(start) -> None:
     finally:
         for client in slow:
             client.close()
+
+
+def test_a_request_in_chunks_is_answered_whatever_comes_after_it(start) -> None:
+    server = start(WORKERS="1")
+    head, body = REQUEST.replace(b"Content-Length: %d" % len(BODY), b"Transfer-Encoding: chunked").split(b"\r\n\r\n")
+    chunked = head + b"\r\n\r\n%x\r\n%b\r\n0\r\n" % (len(body), body)
+    begun = time.monotonic()
+    for end in (b"\r\n", b"X-Sum: 1\r\n\r\n", b"\r\n" + REQUEST):
+        with closing(connect(server.port)) as client:
+            client.sendall(chunked + end)
+            answers = b""
+            while answers.count(b"HTTP/1.1 201") < 1 + end.count(BODY):
+                answers += client.recv(65_536) or pytest.fail(f"closed after {answers!r}")
+    assert time.monotonic() - begun < 5
+
+
+def test_a_worker_outlives_that_it_may_open_no_more_files(start) -> None:
+    server = start(WORKERS="1")
+    assert server.call("GET", "/v1/messages")[0] == 200
+    listed = Path(f"/proc/{server.popen.pid}/task/{server.popen.pid}/children")
+    while len(children := listed.read_text().split()) < 3:
+        time.sleep(0.01)
+    for pid in children:
+        resource.prlimit(int(pid), resource.RLIMIT_NOFILE, (64, 64))
+    clients = [connect(server.port) for _ in range(150)]
+    time.sleep(0.5)
+    for client in clients:
+        client.close()
+    assert server.call("GET", "/v1/messages")[0] == 200
+    assert listed.read_text().split() == children
+    assert "Traceback" not in server.output
 
 
 def test_a_length_with_many_digits_holds_no_thread(start) -> None:

@@ -54,7 +54,7 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (event.target.id === "live") {
     parameters.shown = all("#conversations > li:not(.more)").length;
     const first = document.querySelector("#thread > li[data-seq]");
-    if (first && parameters.has("since")) parameters.since = first.dataset.seq;
+    if (parameters.has("since")) parameters.since = first ? first.dataset.seq : 1;
   }
 });
 
