@@ -322,6 +322,7 @@ class Bench:
         if rows < self.rows:
             raise SystemExit(f"{self.rows:,} messages are there by now: leave larger steps between the sizes")
         fill(self.database, rows - self.rows)
+        os.sync()  # what was filled in is not to be written back meanwhile
         figures: dict[str, Figure] = {}
         with self.serve_bare(), self.serve() as server:
             figures["first answer"] = Figure(server.first_answer, f"{server.first_answer:.2f} s")
