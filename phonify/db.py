@@ -145,12 +145,17 @@ class Database:
             connection = self._idle.pop()
         except IndexError:
             connection = self._connect()
+        usable = True
         try:
             yield connection
         except sqlite3.DatabaseError as error:
+            usable = False  # it may have a file open that is not the one in its place any more
             raise _translate(error) from error
         finally:
-            self._idle.append(connection)
+            if usable:
+                self._idle.append(connection)
+            else:
+                connection.close()
 
     def watch(self) -> "Watcher":
         """Return a watcher that tells when something was committed, by whichever process."""
@@ -225,9 +230,14 @@ class Database:
                     _set_patience(writer, left)
                 yield writer
                 self._written = True
-            finally:
                 if hurried:
                     _set_patience(writer, BUSY_TIMEOUT)
+            except BaseException:
+                # Another time another connection: one that was opened while the file was read-only stays so.
+                del self._writers[synchronous]
+                writer.close()
+                raise
+            finally:
                 fcntl.flock(lock_file, fcntl.LOCK_UN)
         finally:
             self._writing.release()
@@ -258,6 +268,8 @@ class Database:
             return self._lock_file
 
     def _connect(self, *, synchronous: Synchronous = "FULL") -> sqlite3.Connection:
+        if self._wal in self._inodes:
+            self._check_file(self._wal)  # where it is missing, SQLite would make a new one
         try:
             # A URI with mode=rw: a file that was removed is not silently made anew, empty.
             connection = sqlite3.connect(

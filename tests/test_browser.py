@@ -304,6 +304,21 @@ def test_what_arrives_in_the_open_thread_is_not_unread(open_page, send, receive)
     expect(page.locator(".badge")).to_have_count(0)
 
 
+def test_messages_that_arrive_one_by_one_are_each_shown_once_in_their_order(open_page, send, receive):
+    send("Message 0")
+    page = open_page(f"/inbox/phones/{PHONE}")
+    texts = ["Message 0"]
+    for number in range(1, 7):
+        (send, receive)[number % 2](f"Message {number}")
+        texts.append(f"Message {number}")
+        expect(page.locator("#thread > .bubble .text")).to_have_text(texts, timeout=SOON)
+        page.wait_for_timeout(900)  # so that it is settled when the page asks next
+        expect(page.locator(".bubble .text")).to_have_text(texts)
+    expect(page.locator("ol.thread")).to_have_count(1)
+    bubble(page, "Message 5").get_by_role("link", name="Details").click()
+    expect(page.locator("#detail")).to_contain_text("Send it again")
+
+
 def test_the_latest_message_is_in_sight_for_who_is_at_the_bottom(open_page, server, send):
     send("Filling the screen", to=[PHONE] * 40)
     page = open_page(f"/inbox/phones/{PHONE}")
@@ -604,7 +619,7 @@ def test_details_say_so_when_their_message_is_gone(open_page, server, send):
     message = send("Fleeting", send_at="2035-01-15T14:30:00Z")
     page = open_page(f"/inbox/messages/{message['id']}")
     server.call("DELETE", f"/v1/messages/{message['id']}")
-    expect(page.locator("#detail")).to_have_text("The message is not there any more.", timeout=SOON)
+    expect(page.locator("#detail")).to_contain_text("The message is not there any more.", timeout=SOON)
 
 
 # Finding

@@ -129,6 +129,54 @@ def test_after_close_everything_opens_again(database, path):
     assert read_notes(path) == ["one", "two"]
 
 
+def open_otherwise(path, how):
+    """Return a connection as it is where the file could not be written, or was another one, when it was opened."""
+    if how == "read-only":
+        address = f"{path.as_uri()}?mode=ro"
+    else:
+        path.with_name("other").write_bytes(b"no database" * 1_000)
+        address = path.with_name("other").as_uri()
+    return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+
+
+@pytest.mark.parametrize("how", ["read-only", "another file"])
+@pytest.mark.parametrize("write", ["write", "write_unsynced"])
+def test_a_connection_that_can_not_write_is_replaced(database, path, monkeypatch, how, write):
+    database.close()
+    connect = database._connect
+    monkeypatch.setattr(database, "_connect", lambda **_: open_otherwise(path, how))
+    with pytest.raises(StoreUnavailable):
+        getattr(database, write)(lambda connection: insert(connection, "one"))
+    monkeypatch.setattr(database, "_connect", connect)
+    getattr(database, write)(lambda connection: insert(connection, "two"))
+    assert read_notes(path) == ["two"]
+
+
+def test_a_connection_that_can_not_read_is_replaced(database, path):
+    database.write(lambda connection: insert(connection, "one"))
+    while database._idle:
+        database._idle.pop().close()
+    database._idle.append(open_otherwise(path, "another file"))
+    with pytest.raises(StoreUnavailable), database.reading() as connection:
+        connection.execute("SELECT text FROM notes")
+    with database.reading() as connection:
+        assert connection.execute("SELECT text FROM notes").fetchall() == [("one",)]
+
+
+def test_where_the_log_file_is_missing_none_is_made_in_its_place(database, path):
+    database.write(lambda connection: insert(connection, "one"))
+    wal = path.with_name(f"{path.name}-wal")
+    aside = wal.rename(path.with_name("aside"))
+    while database._idle:
+        database._idle.pop().close()
+    with pytest.raises(StoreUnavailable), database.reading():
+        pass
+    assert not wal.exists()
+    aside.rename(wal)
+    database.write(lambda connection: insert(connection, "two"))
+    assert read_notes(path) == ["one", "two"]
+
+
 def test_close_leaves_no_file_of_the_database_open(database, path):
     database.write(lambda connection: insert(connection, "one"))
     with database.reading() as connection:

@@ -1076,7 +1076,7 @@ def test_a_page_is_told_of_a_new_message(page, receive):
     receive(body="two")
     response = look(page, seen, phone=PHONE, since=1)
     assert response.status_code == 200
-    assert list_parts(response) == ["conversations morph", "thread beforeend"]
+    assert list_parts(response) == ["conversations morph", "added morph"]
     assert re.findall(r'<p class="text">([^<]+)</p>', response.text) == ["two"]
     assert "<html" not in response.text
     assert look(page, token(response), phone=PHONE, since=1).status_code == 204
@@ -1111,15 +1111,15 @@ def test_a_page_that_was_open_for_long_goes_back_to_fewer_messages(page, receive
         seen = token(response)
         how = list_parts(response)[1]
         told.append((how, "".join(re.findall(r'<p class="text">([^<]+)</p>', response.text))))
-    added = [("thread beforeend", str(number)) for number in range(1, 6)]
+    added = [("added morph", str(number)) for number in range(1, 6)]
     assert told == [("thread morph", "0"), *added, *(("thread morph", text) for text in ("456", "567", "678"))]
 
 
 def apply(shown: list[str], response: TestResponse) -> list[str]:
     """Return the ids of the messages that a page shows after an answer."""
     told = re.findall(r'<li id="m-([^"]+)"', response.text)
-    how = [part for part in list_parts(response) if part.startswith("thread")]
-    return {"thread beforeend": shown + told, "thread morph": told}[how[0]] if how else shown
+    how = [part for part in list_parts(response) if part.startswith(("thread", "added"))]
+    return {"added morph": shown + told, "thread morph": told}[how[0]] if how else shown
 
 
 @pytest.mark.parametrize("lasts", [0, 60])
@@ -1144,12 +1144,26 @@ def test_a_message_that_takes_the_place_of_one_that_was_cleared_is_shown(page, r
     assert apply(["old"], look(page, seen, phone=PHONE, since=1)) == [new]
 
 
-def test_a_page_is_told_of_each_message_that_is_gone(page, send, client):
-    gone = [send(send_at=TOMORROW)["id"] for _ in range(2)]
-    for message_id in gone:
-        client.delete(f"/v1/messages/{message_id}")
-    first = look(page, message=gone[0])
-    assert "detail morph" in list_parts(look(page, token(first), message=gone[1]))
+def test_a_form_changes_what_was_changed_in_it_alone(page, send, client):
+    message_id = send(body="a\nb", send_at=TOMORROW)["id"]
+    form = page.get(f"/inbox/messages/{message_id}").text
+    shown = dict(re.findall(r'type="hidden" name="(shown_\w+)" value="([^"]*)"', form))
+    client.put(f"/v1/messages/{message_id}", json={"body": "changed meanwhile"})
+    given = {**shown, "body": "a\r\nb", "send_at": "2036-01-31T09:30:00.000Z"}
+    assert page.post(f"/inbox/messages/{message_id}/change", data=given).status_code == 303
+    message = client.get(f"/v1/messages/{message_id}").get_json()["message"]
+    assert (message["body"], message["send_at"]) == ("changed meanwhile", "2036-01-31T09:30:00.000Z")
+    given |= {"body": "by the form", "send_at": f"{shown['shown_send_at']}.000Z"}
+    assert page.post(f"/inbox/messages/{message_id}/change", data=given).status_code == 303
+    message = client.get(f"/v1/messages/{message_id}").get_json()["message"]
+    assert (message["body"], message["send_at"]) == ("by the form", "2036-01-31T09:30:00.000Z")
+
+
+def test_details_of_a_message_that_is_gone_can_be_closed(page, send, client):
+    message_id = send(send_at=TOMORROW)["id"]
+    client.delete(f"/v1/messages/{message_id}")
+    response = look(page, phone=OTHER, since=1, message=message_id)
+    assert re.search(rf'<a class="[^"]*close" href="/inbox/phones/{re.escape(OTHER)}" data-close', response.text)
 
 
 def test_what_a_page_says_it_has_seen_may_be_anything(page, receive):

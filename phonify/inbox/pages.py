@@ -122,7 +122,7 @@ def show_changes() -> Response:
             detail = parts["detail"] = _read_detail(message_id)
             tokens["detail"] = make_token(detail["entry"], detail["attempts"], detail["deliveries"])
         except NotFound:
-            parts["detail"], tokens["detail"] = {"gone": True}, make_token(message_id)
+            parts["detail"], tokens["detail"] = {"gone": True}, "gone"
     most = min(max(_read_number("shown", 0), CONVERSATIONS), MOST_LISTED)
     listed = glances.take((whose, most), lambda: _read_conversations(END, most=most))
     tokens["list"] = listed.token
@@ -138,7 +138,15 @@ def show_changes() -> Response:
         # Rendered for none of them in particular, the list serves all pages that are open.
         rendered = glances.take((whose, most, listed.token, request.script_root), lambda: _render_listed(listed.seen))
         page["listed"] = _mark_current(rendered.seen["listed"], listed.seen["conversations"], phone)
-    return Response(render_template("inbox/live.html", **page, token=token, **template_context()))
+    return Response(
+        render_template(
+            "inbox/live.html", **page, token=token, thread_address=_thread_address(phone), **template_context()
+        )
+    )
+
+
+def _thread_address(phone: str | None) -> str:
+    return url_for("inbox.show_thread", phone=phone) if phone else url_for("inbox.show_inbox")
 
 
 def _outline_thread(phone: str, since: int) -> dict[str, Any]:
@@ -273,9 +281,12 @@ def change_subscription(phone: str) -> Any:
 @bp.post("/inbox/messages/<message_id>/change")
 def change_message(message_id: str) -> Any:
     """Change a message that waits for its time."""
-    given = {name: value for name, value in _read_form().items() if name in ("body", "send_at")}
+    given = _read_change()
     try:
-        get_runtime().messaging.change(current_account(), message_id, **load(_CHANGE, given))
+        if given:
+            get_runtime().messaging.change(current_account(), message_id, **load(_CHANGE, given))
+        else:
+            get_runtime().messaging.find(current_account(), message_id)
     except (InvalidRequest, Refused) as error:
         return _show_message(message_id, faults=error.faults, given=given), 400
     if "HX-Request" in request.headers:
@@ -319,6 +330,17 @@ def _read_form() -> dict[str, Any]:
     if "send_at" in given and len(given["send_at"]) <= len("2026-01-31T09:30:00"):
         given["send_at"] += "Z"
     return given
+
+
+def _read_change() -> dict[str, Any]:
+    """Return what was changed in the form: what it merely showed may have been changed elsewhere meanwhile."""
+    form = _read_form()
+    plain = {name: value.replace("\r\n", "\n") for name, value in form.items()}
+    if "send_at" in plain:
+        plain["send_at"] = plain["send_at"][: len("2026-01-31T09:30:00")]
+    return {
+        name: form[name] for name in ("body", "send_at") if name in form and plain[name] != plain.get(f"shown_{name}")
+    }
 
 
 def _send(given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:

@@ -67,13 +67,17 @@ document.addEventListener("visibilitychange", () => {
 });
 
 let followed = false;
+const isOfThread = (target) => ["thread", "added"].includes(target.id);
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
   const list = document.getElementById("thread");
-  if (list && event.detail.target === list) followed = isAtBottom(list);
+  if (list && isOfThread(event.detail.target)) followed = isAtBottom(list);
 });
 document.addEventListener("htmx:oobAfterSwap", (event) => {
   const list = document.getElementById("thread");
-  if (list && event.detail.target === list && followed) toBottom(list);
+  if (list && isOfThread(event.detail.target)) {
+    list.append(...document.getElementById("added").children);
+    if (followed) toBottom(list);
+  }
   document.body.classList.toggle("empty", document.body.matches(".in-list") && !document.querySelector("#conversations > li"));
 });
 
