@@ -22,6 +22,7 @@ class ClientSocket(socket.socket):
         if value != self.gettimeout():
             super().settimeout(value)
 
+    # Bytes alone, where a socket takes any buffer: gunicorn has no others.
     def sendall(self, data: bytes, flags: int = 0) -> None:  # type: ignore[override]
         """Send bytes; what ends in an empty line, as a head does, waits for what follows or for `flush`."""
         data, self._held = self._held + data, b""

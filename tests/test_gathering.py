@@ -37,6 +37,7 @@ REQUEST = HEAD + (
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n00;x=y\r\nTrailer: a\r\n\r\n", 0),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n", 0),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n10\r\n\r\n", 1),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"0\r\n" * 30_000, 1),
         (HEAD + b"X-Content-Length: 10\r\n\r\n", 0),
         (HEAD + b"Content-Length: ten\r\n\r\n", 0),  # gunicorn says what is wrong with it
         (HEAD + b"Content-Length: 0000000000000010\r\n\r\n12345", 5),
