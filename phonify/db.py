@@ -42,6 +42,10 @@ BUSY_TIMEOUT = 5.0  # seconds that a writer waits, for whatever and whomever
 LOCK_INTERVAL = 0.0005
 POLL_INTERVAL = 0.01  # seconds between looks for commits; a look costs microseconds
 _COUNTER = struct.Struct("=Q")
+# A thousand messages to as many phones change a page of an index each: more than SQLite keeps in memory and in the
+# -wal file unless told.
+_WRITER_CACHE = 8_000  # KiB
+_CHECKPOINT = 4_000  # pages of 4 KiB in the -wal file, from which on they are copied into the database
 _APPLICATION_ID = 0x50484F4E  # "PHON", in the header of the file
 _OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 
@@ -214,7 +218,9 @@ class Database:
         try:
             writer = self._writers.get(synchronous)
             if writer is None:
-                writer = self._writers[synchronous] = self._connect(synchronous=synchronous)
+                writer = self._writers[synchronous] = self._connect(
+                    synchronous=synchronous, cache_size=-_WRITER_CACHE, wal_autocheckpoint=_CHECKPOINT
+                )
             self._check_file(self._file)
             if self._written and (self._wal in self._inodes or os.path.exists(self._wal)):  # noqa: PTH110 - quicker than Path
                 self._check_file(self._wal)
@@ -267,7 +273,7 @@ class Database:
                 self._lock_file = descriptor
             return self._lock_file
 
-    def _connect(self, *, synchronous: Synchronous = "FULL") -> sqlite3.Connection:
+    def _connect(self, **settings: str | int) -> sqlite3.Connection:
         if self._wal in self._inodes:
             self._check_file(self._wal)  # where it is missing, SQLite would make a new one
         try:
@@ -280,8 +286,8 @@ class Database:
                 check_same_thread=False,
                 cached_statements=128,
             )
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute(f"PRAGMA synchronous = {synchronous}")
+            for name, value in {"foreign_keys": "ON", **settings}.items():
+                connection.execute(f"PRAGMA {name} = {value}")
         except sqlite3.DatabaseError as error:
             raise _translate(error) from error
         try:

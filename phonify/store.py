@@ -417,22 +417,20 @@ def _skip_stretches(connection: sqlite3.Connection, *, account_id: int, offset: 
     """Return the seq below which to begin, and how many messages are still to be skipped from there."""
     lowest, below = 0, 1 << 62  # of seq
     for bits in _STRETCH_BITS:
-        row = connection.execute(
-            "SELECT stretch, total - messages FROM ("
-            "  SELECT stretch, messages, sum(messages) OVER (ORDER BY stretch DESC) AS total FROM message_counts"
+        stretches, counts = connection.execute(
+            "SELECT json_group_array(stretch), json_group_array(messages) FROM ("
+            "  SELECT stretch, messages FROM message_counts"
             "  WHERE account_id = :account_id AND bits = :bits AND stretch BETWEEN :lowest AND :highest"
-            ") WHERE total > :offset ORDER BY stretch DESC LIMIT 1",
-            {
-                "account_id": account_id,
-                "bits": bits,
-                "lowest": lowest >> bits,
-                "highest": (below - 1) >> bits,
-                "offset": offset,
-            },
+            "  ORDER BY stretch DESC)",
+            {"account_id": account_id, "bits": bits, "lowest": lowest >> bits, "highest": (below - 1) >> bits},
         ).fetchone()
-        if row is None:  # there are not that many
+        for stretch, messages in zip(json.loads(stretches), json.loads(counts), strict=True):
+            if messages > offset:
+                break
+            offset -= messages
+        else:  # there are not that many
             return 0, 0
-        lowest, below, offset = row[0] << bits, (row[0] + 1) << bits, offset - row[1]
+        lowest, below = stretch << bits, (stretch + 1) << bits
     return below, offset
 
 
