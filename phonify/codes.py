@@ -14,6 +14,8 @@ from typing import NamedTuple
 # A host is a name with a dot, or localhost: "@alice #summer" is a greeting. What follows is ignored, as specified.
 _LAST_LINE = re.compile(r"@((?:(?:[\w-]+\.)+[\w-]+|localhost)(?::[0-9]+)?) #([^ \t\n\f\r]+)")
 
+# The two large patterns are text until `re` compiles and keeps them, at their first use: a start does without them.
+
 # Words by what they say of a number nearby; of kinds that fit at one place, the first. Without \b a word is also
 # found within another: "kod" in engångskod and in kodunuz.
 _WORDS_BY_KIND = {
@@ -48,9 +50,7 @@ _WORDS_BY_KIND = {
     "code": r"""c[oó]d[eiu] | \bcod\b | (?<!\b[šs])k[oó]o?[dð] | код | رمز | كود | کد | کوڈ | קוד | कोड | কোড
         | குறியீடு | కోడ్ | કોડ | კოდ | կոդ | コード | 코드 | \bmã\b | รหัส""",
 }
-_WORDS = re.compile(
-    "|".join(f"(?P<{kind}>{words})" for kind, words in _WORDS_BY_KIND.items()), re.IGNORECASE | re.VERBOSE
-)
+_WORDS = "|".join(f"(?P<{kind}>{words})" for kind, words in _WORDS_BY_KIND.items())
 
 _CURRENCIES = r"""(?: [$€£¥₹₽₩₺₴₪₫฿] | \b(?: EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|HUF|RON|TRY|TL|RUB|UAH|INR|JPY|CNY
         |RMB|KRW|IDR|VND|BRL|MXN|ARS|AUD|CAD|NZD|ZAR|NGN|KES|AED|SAR|EGP|ILS|Rs\.?|Rp\.?|[Kk]r\.? ) (?![A-Za-z]) )"""
@@ -65,8 +65,7 @@ _HYPHENS = r"[-‑–]"
 _NEXT_GROUP = rf"[ \u00a0\u202f] [0-9]{{1,4}} (?! [A-Za-z0-9] | [.,:/-][0-9] | \s?{_UNITS} )"
 
 # What has digits in a text, in order of trial: all that is surely no code, then what may be one.
-_NUMBERS = re.compile(
-    rf"""(?: https?:// | \bwww\. ) \S+
+_NUMBERS = rf"""(?: https?:// | \bwww\. ) \S+
     | (?<![a-z0-9.-]) [a-z0-9][a-z0-9.-]{{0,80}} \. [a-z]{{2,10}} / \S*
     | {_CURRENCIES} \s? {_AMOUNT}
     | \+ (?: [0-9]{{8,15}} (?![0-9]) | [0-9]{{1,7}} (?: (?:[ /.-]|[ ]?[()][ ]?) [0-9]+ ){{1,5}} )
@@ -77,9 +76,7 @@ _NUMBERS = re.compile(
         | \(?0[0-9]{{2,4}}\)? [ /-] [0-9]{{5,8}} (?![0-9])
         | (?: [A-Z]{{1,3}}{_HYPHENS} (?= [0-9]{{4}} | [0-9]{{3}}{_HYPHENS} ) )?
           (?P<token> [0-9]{{1,4}} (?: {_NEXT_GROUP} ){{1,12}} | [A-Z0-9]+ (?: {_HYPHENS} [A-Z0-9]+ )* )
-          (?! [A-Za-z0-9_@] | {_HYPHENS}[A-Z0-9] ) )""",
-    re.VERBOSE,
-)
+          (?! [A-Za-z0-9_@] | {_HYPHENS}[A-Z0-9] ) )"""
 _SEPARATOR = re.compile(r"[^A-Z0-9]")
 _YEAR_OR_DATE = re.compile(
     r"(?:19|20)[0-9]{2} (?: \W (?:19|20)[0-9]{2} )? | (?:0[1-9]|[12][0-9]|3[01])-(?:0[1-9]|1[0-2])-[0-9]{2}", re.VERBOSE
@@ -133,12 +130,12 @@ def find_code(text: str) -> Code | None:
     """Return the one-time code of a message, None where it has none: 4 to 10 digits, or capitals and digits."""
     if bound := find_origin_bound_code(text):
         return Code(bound.code, bound.start, bound.end)
-    words = list(_WORDS.finditer(text))
+    words = list(re.finditer(_WORDS, text, re.IGNORECASE | re.VERBOSE))
     kinds = {"secret"} if any(word.lastgroup == "promotion" for word in words) else {"secret", "code"}
     naming = [word.span() for word in words if word.lastgroup in kinds]
     label_ends = {word.end() for word in words if word.lastgroup == "label"}
     best, nearest = None, _FARTHEST
-    for number in _NUMBERS.finditer(text):
+    for number in re.finditer(_NUMBERS, text, re.VERBOSE):
         code = _remove_separators(number["token"] or "")
         if code is None:
             continue

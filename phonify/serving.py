@@ -192,7 +192,6 @@ class Worker(GatheringWorker):
         """Serve, or deliver."""
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)  # those that came before can be obeyed only now
         sys.setswitchinterval(_SWITCH_INTERVAL)
-        gc.freeze()  # what is there by now stays: the collector need not look at it again and again
         if self.sockets:
             runtime = self.runtime()
             if runtime is not None:
@@ -427,6 +426,8 @@ def serve(create_app: Callable[[], Flask], *, command: str = "flask --app app") 
     runtime.database.close()
     runtime.doorbell.share()
     runtime.webhook_doorbell.share()
+    gc.freeze()  # what is there by now stays, in the workers too: the collector need not look at it again and again
+    gc.enable()
     Server(app, settings, sockets).run()
 
 

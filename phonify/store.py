@@ -426,11 +426,11 @@ def _skip_stretches(connection: sqlite3.Connection, *, account_id: int, offset: 
         ).fetchone()
         for stretch, messages in zip(json.loads(stretches), json.loads(counts), strict=True):
             if messages > offset:
+                lowest, below = stretch << bits, (stretch + 1) << bits
                 break
             offset -= messages
         else:  # there are not that many
             return 0, 0
-        lowest, below = stretch << bits, (stretch + 1) << bits
     return below, offset
 
 
