@@ -96,17 +96,24 @@ CREATE TABLE IF NOT EXISTS messages (
     submitted_at   TEXT,                -- handed to the gateway, no answer recorded yet
     finished_at    TEXT,                -- when the state became final
     request_id     TEXT,                -- of the request that stored it, for logs
+    stretch        INTEGER AS (seq >> 16), -- of message_counts, for the indexes by number
     CHECK ((state = 'error') = (error_type IS NOT NULL)),
     CHECK ((state = 'unconfirmed') = (finished_at IS NULL)),
     CHECK (due_at IS NULL OR state = 'unconfirmed')
 ) STRICT;
 
 CREATE INDEX IF NOT EXISTS messages_by_account ON messages (account_id);
-CREATE INDEX IF NOT EXISTS messages_by_to ON messages (account_id, to_number);
-CREATE INDEX IF NOT EXISTS messages_by_origin ON messages (account_id, origin_number);
 CREATE INDEX IF NOT EXISTS messages_unsettled ON messages (account_id, state) WHERE state <> 'sent';
 CREATE INDEX IF NOT EXISTS messages_inbound ON messages (account_id, direction) WHERE direction = 'inbound';
 CREATE INDEX IF NOT EXISTS messages_due ON messages (due_at) WHERE due_at IS NOT NULL;
+
+-- A thousand messages to as many phones belong to as many places of an index
+-- by number, each on a page of its own where millions of messages are there.
+-- By stretch and number they belong to the few pages of the latest stretch. To
+-- find all messages of a number, one looks into each stretch: there is one for
+-- 65,536 messages.
+CREATE INDEX IF NOT EXISTS messages_by_to ON messages (account_id, stretch, to_number);
+CREATE INDEX IF NOT EXISTS messages_by_origin ON messages (account_id, stretch, origin_number);
 
 -- Attempts to send a message that the gateway did not simply take.
 CREATE TABLE IF NOT EXISTS message_attempts (

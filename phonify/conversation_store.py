@@ -7,20 +7,23 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from .store import Direction, Message, State
+from .store import BY_ORIGIN, BY_TO, NEWEST_FIRST, Direction, Message, State
 
 _COLUMNS = ", ".join(f"m.{name}" for name in Message._fields)
 IS_PHONE = "phone LIKE '+%'"  # rather than a short code or an alphanumeric sender
 MOST_UNREAD = 100  # no more are counted
+_UNREAD_REACH = 1_000_000  # nor what came so many messages before the latest one
 
 # A conversation is with the other side: whom a message went to, or whom it came from.
 _PHONE = "CASE direction WHEN 'outbound' THEN to_number ELSE origin_number END"
-# Where its messages are, one index for each direction; the plus sign keeps SQLite from choosing another's.
+# Where its messages are, one index for each direction.
 _SIDES = (
-    "account_id = :account_id AND to_number = :phone AND +direction = 'outbound'",
-    "account_id = :account_id AND origin_number = :phone AND +direction = 'inbound'",
+    f"{BY_TO} WHERE to_number = :phone AND direction = 'outbound'",
+    f"{BY_ORIGIN} WHERE origin_number = :phone AND direction = 'inbound'",
 )
-_LAST_SEQ = "max({})".format(", ".join(f"coalesce((SELECT max(seq) FROM messages WHERE {side}), 0)" for side in _SIDES))
+_LAST_SEQ = "max({})".format(
+    ", ".join(f"coalesce((SELECT seq FROM {side} ORDER BY {NEWEST_FIRST} LIMIT 1), 0)" for side in _SIDES)
+)
 
 
 class Entry(NamedTuple):
@@ -113,7 +116,9 @@ def list_conversations(
 ) -> list[Conversation]:
     """Return an account's conversations whose latest message comes before `below`, the latest first."""
     sides = " UNION ALL ".join(
-        f"SELECT 1 FROM messages WHERE {side.replace(':phone', 'c.phone')} AND seq > c.read_seq" for side in _SIDES
+        f"SELECT 1 FROM {side.replace(':phone', 'c.phone')} AND seq > c.read_seq"
+        f" AND +counted >= max(c.read_seq, c.last_seq - {_UNREAD_REACH}) >> 16"
+        for side in _SIDES
     )
     unread = f"iif(c.last_seq > c.read_seq, (SELECT count(*) FROM ({sides} LIMIT :most_unread)), 0)"
     rows = connection.execute(
@@ -152,8 +157,8 @@ def get_read_seq(connection: sqlite3.Connection, *, account_id: int, phone: str)
 
 _THREAD = "SELECT seq FROM ({}) ORDER BY seq DESC LIMIT :limit".format(
     " UNION ALL ".join(
-        f"SELECT seq FROM (SELECT seq FROM messages WHERE {side} AND seq < :below AND seq >= :since"
-        " ORDER BY seq DESC LIMIT :limit)"
+        f"SELECT seq FROM (SELECT seq FROM {side} AND seq < :below AND seq >= :since"
+        f" AND +counted BETWEEN :since >> 16 AND :below >> 16 ORDER BY {NEWEST_FIRST} LIMIT :limit)"
         for side in _SIDES
     )
 )

@@ -36,6 +36,11 @@ UPGRADES: tuple[str, ...] = (
     ALTER TABLE messages ADD COLUMN request_id TEXT;
     DROP TRIGGER count_deleted_message; -- made anew, to step over fewer rows
     """,
+    """
+    ALTER TABLE messages ADD COLUMN stretch INTEGER AS (seq >> 16);
+    DROP INDEX messages_by_to; -- both made anew, by stretch
+    DROP INDEX messages_by_origin;
+    """,
 )
 SCHEMA_VERSION = 1 + len(UPGRADES)
 BUSY_TIMEOUT = 5.0  # seconds that a writer waits, for whatever and whomever

@@ -332,11 +332,20 @@ def get_message(connection: sqlite3.Connection, *, account_id: int, message_id: 
     return Message._make(row) if row else None
 
 
-# The first of these that is given is looked up in its index. The plus sign keeps SQLite, which has no
-# statistics, from choosing another's: one number has few messages, a state may have all of them.
+# Messages by number are looked up stretch by stretch (schema.sql says why): what to select from, for each side, with
+# :account_id, and the order that is to be had without sorting. A condition on `counted` wants a plus sign, or SQLite
+# takes it for one on `stretch`, and reads all of those.
+_STRETCHES = (
+    "(SELECT stretch AS counted FROM message_counts WHERE account_id = :account_id AND bits = 16 AND messages > 0)"
+    " CROSS JOIN messages INDEXED BY {} ON account_id = :account_id AND stretch = counted"
+)
+BY_TO = _STRETCHES.format("messages_by_to")
+BY_ORIGIN = _STRETCHES.format("messages_by_origin")
+NEWEST_FIRST = "counted DESC, seq DESC"
+_SIDES = ((BY_TO, "to_number"), (BY_ORIGIN, "origin_number"))
+# Of states and directions, the first that is given is looked up in its index. The plus sign keeps SQLite, which has
+# no statistics, from choosing another's: a state may have all messages, a number has few.
 _INDEXED = {
-    "to": ("to_number = :to", "+to_number = :to"),
-    "origin": ("origin_number = :origin", "+origin_number = :origin"),
     "state": ("state = :state", "+state = :state"),
     "direction": ("direction = :direction", "+direction = :direction"),
 }
@@ -348,6 +357,8 @@ _PARTIAL = {
 }
 # Ids and seq have the same order, and seq is what the indexes end in.
 _OTHERS = {
+    "to": "to_number = :to",
+    "origin": "origin_number = :origin",
     "q": "body LIKE :q ESCAPE '\\'",
     "after": "seq > coalesce((SELECT seq FROM messages WHERE id <= :after ORDER BY id DESC LIMIT 1), 0)",
     "before": "seq < coalesce((SELECT seq FROM messages WHERE id >= :before ORDER BY id LIMIT 1), 9223372036854775807)",
@@ -366,20 +377,26 @@ def list_messages(
     if not wanted and offset >= 1 << _STRETCH_BITS[-1]:
         wanted["below"], offset = _skip_stretches(connection, account_id=account_id, offset=offset)
     where = _conditions(wanted)
-    if criteria.phone is None:
-        matching = f"{where} ORDER BY seq DESC LIMIT :limit OFFSET :offset"
-    else:
+    if criteria.phone is not None:
         # One look-up for each side, so that each has its index.
-        arm = f"SELECT seq FROM messages WHERE {where} AND {{}} = :phone ORDER BY seq DESC LIMIT :limit + :offset"
-        matching = (
-            f"seq IN (SELECT seq FROM (SELECT seq FROM ({arm.format('to_number')})"
-            f" UNION SELECT seq FROM ({arm.format('origin_number')}))"
-            " ORDER BY seq DESC LIMIT :limit OFFSET :offset) ORDER BY seq DESC"
+        arms = " UNION ".join(
+            f"SELECT seq FROM (SELECT seq FROM {source} WHERE {where} AND {side} = :phone"
+            f" ORDER BY {NEWEST_FIRST} LIMIT :limit + :offset)"
+            for source, side in _SIDES
         )
+        matching = (
+            f"messages WHERE seq IN (SELECT seq FROM ({arms}) ORDER BY seq DESC LIMIT :limit OFFSET :offset)"
+            " ORDER BY seq DESC"
+        )
+    elif criteria.to is not None or criteria.origin is not None:
+        source = BY_TO if criteria.to is not None else BY_ORIGIN
+        matching = f"{source} WHERE {where} ORDER BY {NEWEST_FIRST} LIMIT :limit OFFSET :offset"
+    else:
+        matching = f"messages WHERE {where} ORDER BY seq DESC LIMIT :limit OFFSET :offset"
     # One row for all of them: each row that SQLite is asked for gives up the interpreter lock. group_concat takes
     # the rows in the order in which the subquery, which is ordered, hands them over.
     (lines,) = connection.execute(
-        f"SELECT group_concat(json_array({_LISTED}), char(10)) FROM (SELECT {_LISTED} FROM messages WHERE {matching})",
+        f"SELECT group_concat(json_array({_LISTED}), char(10)) FROM (SELECT {_LISTED} FROM {matching})",
         {"account_id": account_id, "offset": offset, "limit": limit, **wanted},
     ).fetchone()
     return [_read_line(line) for line in lines.split("\n")] if lines else []
@@ -405,7 +422,7 @@ def list_arrivals(connection: sqlite3.Connection, *, after: str, limit: int) -> 
 
 def _conditions(wanted: Mapping[str, Any]) -> str:
     conditions = ["account_id = :account_id"]
-    chosen = "phone" in wanted
+    chosen = not wanted.keys().isdisjoint({"to", "origin", "phone"})
     for name, (by_index, by_row) in _INDEXED.items():
         if name in wanted:
             conditions.append(by_row if chosen else by_index + _PARTIAL.get(wanted[name], ""))

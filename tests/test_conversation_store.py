@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_store import FAILED, INBOUND, LATER, NOW, SCHEMA, SENT, WAITING, assert_served_by, message_id
+from test_store import FAILED, INBOUND, LATER, NOW, PHONES, SCHEMA, SENT, WAITING, assert_served_by, message_id, scatter
 
 from phonify import conversation_store as conversations
 from phonify import store
@@ -300,6 +300,29 @@ def test_no_more_than_a_hundred_unread_messages_are_counted(connection, insert, 
     assert listed(connection) == [(PHONE, 201, MOST_UNREAD)]
 
 
+def place(connection: sqlite3.Connection, seq: int, message: Message) -> None:
+    """Insert a message at a place of its own."""
+    columns = ", ".join(("seq", *Message._fields))
+    values = (seq, *message._replace(id=message_id(seq)))
+    connection.execute(f"INSERT INTO messages ({columns}) VALUES ({', '.join('?' * len(values))})", values)
+
+
+def test_unread_messages_of_many_stretches_are_counted_from_the_last_look_on(connection):
+    for seq in (5, 70_000, 200_000, 400_000):
+        place(connection, seq, to(PHONE))
+    catch_up(connection)
+    assert listed(connection) == [(PHONE, 400_000, 4)]
+    read(connection, 70_000)
+    assert listed(connection) == [(PHONE, 400_000, 2)]
+
+
+def test_what_came_a_million_messages_before_the_latest_is_not_counted_as_unread(connection):
+    for seq in (5, 900_000, 1_200_000):
+        place(connection, seq, to(PHONE))
+    catch_up(connection)
+    assert listed(connection) == [(PHONE, 1_200_000, 2)]
+
+
 def test_where_nothing_was_looked_at_no_message_was_read(connection):
     assert conversations.get_read_seq(connection, account_id=1, phone=PHONE) == 0
 
@@ -331,6 +354,33 @@ def thread(connection: sqlite3.Connection, phone: str = PHONE, **paging: int) ->
 def test_a_thread_has_both_directions_the_latest_first(connection, insert):
     insert(to(PHONE), received(PHONE), to(OTHER), received(OTHER), to(PHONE, account_id=2), received(PHONE), to(PHONE))
     assert thread(connection) == [7, 6, 2, 1]
+
+
+@pytest.mark.parametrize("phone", PHONES)
+@pytest.mark.parametrize(("since", "below"), [(0, END), (65_536, 4 * 65_536), (70_000, 70_001), (200_000, END)])
+def test_a_thread_has_the_messages_of_all_stretches(connection, phone, since, below):
+    expected = [
+        seq
+        for seq, message in sorted(scatter(connection).items(), reverse=True)
+        if message.account_id == 1
+        and since <= seq < below
+        and phone == (message.to_number if message.direction == "outbound" else message.origin_number)
+    ]
+    assert thread(connection, phone, since=since, below=below) == expected
+    assert thread(connection, phone, since=since, below=below, limit=5) == expected[:5]
+
+
+def test_the_latest_message_of_a_conversation_is_found_in_whichever_stretch_it_is(connection):
+    messages = scatter(connection)
+    for phone in PHONES:
+        conversations.put_conversation(connection, account_id=1, phone=phone)
+        latest = max(
+            seq
+            for seq, message in messages.items()
+            if message.account_id == 1
+            and phone == (message.to_number if message.direction == "outbound" else message.origin_number)
+        )
+        assert (phone, latest) in [(one[0], one[1]) for one in listed(connection)]
 
 
 def test_a_thread_has_nothing_of_the_apps_own_number(connection, insert):
@@ -564,8 +614,10 @@ def assert_no_scan(steps: list[str]) -> None:
 
 def test_each_direction_of_a_thread_has_its_index(filled):
     steps = explain(filled, lambda: thread(filled, since=1))
-    assert_served_by(steps, "messages_by_to (account_id=? AND to_number=? AND rowid>? AND rowid<?)")
-    assert_served_by(steps, "messages_by_origin (account_id=? AND origin_number=? AND rowid>? AND rowid<?)")
+    assert_served_by(steps, "messages_by_to (account_id=? AND stretch=? AND to_number=? AND rowid>? AND rowid<?)")
+    assert_served_by(
+        steps, "messages_by_origin (account_id=? AND stretch=? AND origin_number=? AND rowid>? AND rowid<?)"
+    )
     assert_no_scan(steps)
 
 
@@ -574,8 +626,8 @@ def test_the_list_of_conversations_comes_from_its_index_in_order(filled):
     steps = explain(filled, lambda: listed(filled))
     assert any("conversations_by_last (account_id=? AND last_seq<?)" in step for step in steps), steps
     assert "SEARCH m USING INTEGER PRIMARY KEY (rowid=?)" in steps
-    assert_served_by(steps, "messages_by_to (account_id=? AND to_number=? AND rowid>?)")
-    assert_served_by(steps, "messages_by_origin (account_id=? AND origin_number=? AND rowid>?)")
+    assert_served_by(steps, "messages_by_to (account_id=? AND stretch=? AND to_number=? AND rowid>?)")
+    assert_served_by(steps, "messages_by_origin (account_id=? AND stretch=? AND origin_number=? AND rowid>?)")
     assert "USE TEMP B-TREE FOR ORDER BY" not in steps
     assert_no_scan(steps)
 

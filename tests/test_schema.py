@@ -17,7 +17,7 @@ def layout(path: Path) -> dict[str, object]:
     """Return the columns of each table, and the indexes and triggers."""
     connection = sqlite3.connect(path)
     tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-    shown: dict[str, object] = {name: connection.execute(f"PRAGMA table_info({name})").fetchall() for name in tables}
+    shown: dict[str, object] = {name: connection.execute(f"PRAGMA table_xinfo({name})").fetchall() for name in tables}
     others = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type IN ('index', 'trigger')")
     shown |= {name: sql for name, sql in others if sql is not None}
     connection.close()

@@ -180,6 +180,62 @@ def test_arrivals_are_what_came_after_an_id_of_all_accounts_oldest_first(connect
     assert store.list_arrivals(connection, after=ids[3], limit=10) == []
 
 
+PHONES = ("+14560000000", "+14560000001", "+15005550006")
+
+
+def scatter(connection: sqlite3.Connection) -> dict[int, Message]:
+    """Insert messages of two accounts between three phones, all over five stretches, one of them empty since."""
+    chance = random.Random(20_260_201)
+    messages: dict[int, Message] = {}
+    seq = 1
+    while seq < 5 * 65_536:
+        kind = chance.choice([SENT, FAILED, INBOUND])
+        account, origin, to = chance.choice([1, 1, 2]), chance.choice(PHONES), chance.choice(PHONES)
+        messages[seq] = kind._replace(id=message_id(seq), account_id=account, origin_number=origin, to_number=to)
+        seq += chance.choice([1, 1, 1, 1_500])
+    columns = ", ".join(("seq", *Message._fields))
+    holes = ", ".join("?" * (len(Message._fields) + 1))
+    rows = [(seq, *message) for seq, message in messages.items()]
+    connection.executemany(f"INSERT INTO messages ({columns}) VALUES ({holes})", rows)
+    removed = [seq for seq in messages if seq >> 16 == 2 or chance.random() < 0.1]
+    connection.executemany("DELETE FROM messages WHERE seq = ?", [(seq,) for seq in removed])
+    return {seq: message for seq, message in messages.items() if seq not in removed}
+
+
+@pytest.mark.parametrize("account", [1, 2])
+@pytest.mark.parametrize(
+    "criteria",
+    [
+        Criteria(to=PHONES[0]),
+        Criteria(origin=PHONES[1]),
+        Criteria(phone=PHONES[0]),
+        Criteria(to=PHONES[0], origin=PHONES[1]),
+        Criteria(phone=PHONES[2], to=PHONES[1]),
+        Criteria(to=PHONES[1], state="error", direction="outbound"),
+        Criteria(origin=PHONES[0], direction="inbound", after=message_id(65_536)),
+        Criteria(phone=PHONES[1], before=message_id(4 * 65_536), after=message_id(65_000)),
+        Criteria(to="+14560000009"),
+    ],
+)
+def test_a_list_by_number_has_the_messages_of_all_stretches_newest_first(connection, account, criteria):
+    expected = [
+        message.id
+        for _, message in sorted(scatter(connection).items(), reverse=True)
+        if message.account_id == account
+        and criteria.to in (None, message.to_number)
+        and criteria.origin in (None, message.origin_number)
+        and criteria.phone in (None, message.to_number, message.origin_number)
+        and criteria.state in (None, message.state)
+        and criteria.direction in (None, message.direction)
+        and (criteria.after is None or message.id > criteria.after)
+        and (criteria.before is None or message.id < criteria.before)
+    ]
+    assert len(expected) > 10 or criteria.to == "+14560000009"
+    assert list_ids(connection, criteria, account=account) == expected
+    for offset in (1, len(expected) // 2, len(expected)):
+        assert list_ids(connection, criteria, offset, 7, account) == expected[offset : offset + 7]
+
+
 @pytest.fixture(scope="module")
 def sparse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[sqlite3.Connection, dict[int, list[str]]]]:
     """Messages of three accounts spread over 200,000 places, many removed; with the ids left, newest first."""
@@ -366,7 +422,7 @@ def explain(connection: sqlite3.Connection, call: Callable[[], object], table: s
     steps = []
     for statement in statements:
         # What begins with -- is run by a trigger.
-        if not statement.startswith("--") and re.search(rf"(FROM|INTO|UPDATE) {table}\b", statement):
+        if not statement.startswith("--") and re.search(rf"(FROM|JOIN|INTO|UPDATE) {table}\b", statement):
             steps += [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
     assert steps
     return steps
@@ -382,8 +438,8 @@ def assert_served_by(steps: list[str], index: str) -> None:
     ("criteria", "index"),
     [
         (Criteria(), "messages_by_account (account_id=?"),
-        (Criteria(to="+14560000000"), "messages_by_to (account_id=? AND to_number=?)"),
-        (Criteria(origin="+14560000000"), "messages_by_origin (account_id=? AND origin_number=?)"),
+        (Criteria(to="+14560000000"), "messages_by_to (account_id=? AND stretch=? AND to_number=?)"),
+        (Criteria(origin="+14560000000"), "messages_by_origin (account_id=? AND stretch=? AND origin_number=?)"),
         (Criteria(state="unconfirmed"), "messages_unsettled (account_id=? AND state=?)"),
         (Criteria(state="error"), "messages_unsettled (account_id=? AND state=?)"),
         (Criteria(state="sent"), "messages_by_account (account_id=?)"),
@@ -405,8 +461,8 @@ def test_an_index_serves_each_filter_and_gives_the_order(connection, insert, cri
 def test_each_side_has_its_index_in_a_list_by_phone(connection, insert):
     insert(SENT, WAITING, FAILED, INBOUND)
     steps = explain(connection, lambda: list_ids(connection, Criteria(phone="+14560000000")))
-    assert_served_by(steps, "messages_by_to (account_id=? AND to_number=?)")
-    assert_served_by(steps, "messages_by_origin (account_id=? AND origin_number=?)")
+    assert_served_by(steps, "messages_by_to (account_id=? AND stretch=? AND to_number=?)")
+    assert_served_by(steps, "messages_by_origin (account_id=? AND stretch=? AND origin_number=?)")
 
 
 def test_an_index_serves_each_look_for_what_is_due(connection, insert):

@@ -4,6 +4,7 @@ import re
 import sqlite3
 
 import pytest
+from conftest import ROOT
 
 from phonify import create_app, store, subscription_store
 from phonify.subscription_store import KeywordReplies, SubscriptionRow
@@ -134,16 +135,9 @@ def test_whether_an_account_has_opt_outs_is_looked_up_among_those_alone(connecti
 
 def test_a_file_of_the_first_version_gets_the_tables(tmp_path):
     path = tmp_path / "old.db"
-    create_app({"DATABASE": path}).extensions["phonify"].close()
     connection = sqlite3.connect(path)
-    for table in ("subscriptions", "keyword_replies", "quota_days", "rate_minutes"):
-        connection.execute(f"DROP TABLE {table}")
-    for column in ("quota", "rate_limit"):
-        connection.execute(f"ALTER TABLE accounts DROP COLUMN {column}")
-    connection.execute("ALTER TABLE api_keys DROP COLUMN used_at")
-    columns = [row[1] for row in connection.execute("PRAGMA table_info(messages)")]
-    if "request_id" in columns:
-        connection.execute("ALTER TABLE messages DROP COLUMN request_id")
+    connection.executescript((ROOT / "tests/schemas/version-1.sql").read_text(encoding="utf-8"))
+    connection.execute("PRAGMA application_id = 0x50484F4E")
     connection.execute("PRAGMA user_version = 1")
     connection.close()
     app = create_app({"DATABASE": path, "API_KEY": "test-key"})
