@@ -7,12 +7,12 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from .store import BY_ORIGIN, BY_TO, NEWEST_FIRST, Direction, Message, State
+from .store import BY_ORIGIN, BY_TO, NEWEST_FIRST, STRETCH_BITS, Direction, Message, State
 
 _COLUMNS = ", ".join(f"m.{name}" for name in Message._fields)
 IS_PHONE = "phone LIKE '+%'"  # rather than a short code or an alphanumeric sender
 MOST_UNREAD = 100  # no more are counted
-_UNREAD_REACH = 1_000_000  # nor what came so many messages before the latest one
+_UNREAD_STRETCHES = 4  # nor what came a million messages, which is so many stretches, before the latest one
 
 # A conversation is with the other side: whom a message went to, or whom it came from.
 _PHONE = "CASE direction WHEN 'outbound' THEN to_number ELSE origin_number END"
@@ -117,7 +117,7 @@ def list_conversations(
     """Return an account's conversations whose latest message comes before `below`, the latest first."""
     sides = " UNION ALL ".join(
         f"SELECT 1 FROM {side.replace(':phone', 'c.phone')} AND seq > c.read_seq"
-        f" AND +counted >= max(c.read_seq, c.last_seq - {_UNREAD_REACH}) >> 16"
+        f" AND +counted >= max(c.read_seq >> {STRETCH_BITS}, (c.last_seq >> {STRETCH_BITS}) - {_UNREAD_STRETCHES})"
         for side in _SIDES
     )
     unread = f"iif(c.last_seq > c.read_seq, (SELECT count(*) FROM ({sides} LIMIT :most_unread)), 0)"
@@ -158,7 +158,8 @@ def get_read_seq(connection: sqlite3.Connection, *, account_id: int, phone: str)
 _THREAD = "SELECT seq FROM ({}) ORDER BY seq DESC LIMIT :limit".format(
     " UNION ALL ".join(
         f"SELECT seq FROM (SELECT seq FROM {side} AND seq < :below AND seq >= :since"
-        f" AND +counted BETWEEN :since >> 16 AND :below >> 16 ORDER BY {NEWEST_FIRST} LIMIT :limit)"
+        f" AND +counted BETWEEN :since >> {STRETCH_BITS} AND :below >> {STRETCH_BITS}"
+        f" ORDER BY {NEWEST_FIRST} LIMIT :limit)"
         for side in _SIDES
     )
 )
@@ -265,7 +266,8 @@ def list_attempts(connection: sqlite3.Connection, *, message_id: str) -> list[At
 def count_messages(connection: sqlite3.Connection, *, account_id: int) -> int:
     """Return how many messages an account has."""
     (count,) = connection.execute(
-        "SELECT coalesce(sum(messages), 0) FROM message_counts WHERE account_id = :account_id AND bits = 16",
+        "SELECT coalesce(sum(messages), 0) FROM message_counts"
+        f" WHERE account_id = :account_id AND bits = {STRETCH_BITS}",
         {"account_id": account_id},
     ).fetchone()
     return int(count)

@@ -6,6 +6,7 @@ decides who writes next; SQLite's own busy handler would sleep longer with each 
 """
 
 import fcntl
+import logging
 import mmap
 import os
 import secrets
@@ -22,6 +23,8 @@ from typing import Any, Literal, Self, TypeVar
 from .errors import PhonifyError, StoreUnavailable
 from .group_commit import GroupCommit
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 R = TypeVar("R")
 Synchronous = Literal["FULL", "NORMAL"]
@@ -37,9 +40,14 @@ UPGRADES: tuple[str, ...] = (
     DROP TRIGGER count_deleted_message; -- made anew, to step over fewer rows
     """,
     """
-    ALTER TABLE messages ADD COLUMN stretch INTEGER AS (seq >> 16);
+    ALTER TABLE messages ADD COLUMN stretch INTEGER AS (seq >> 18);
     DROP INDEX messages_by_to; -- both made anew, by stretch
     DROP INDEX messages_by_origin;
+    DROP TRIGGER count_inserted_message; -- both made anew, with stretches of 18 bits instead of 16
+    DROP TRIGGER IF EXISTS count_deleted_message;
+    INSERT INTO message_counts SELECT account_id, 18, stretch >> 8, sum(messages) FROM message_counts
+        WHERE bits = 10 GROUP BY account_id, stretch >> 8;
+    DELETE FROM message_counts WHERE bits = 16;
     """,
 )
 SCHEMA_VERSION = 1 + len(UPGRADES)
@@ -329,6 +337,9 @@ class Database:
         if version == 0:
             connection.execute("PRAGMA journal_mode = WAL")
         else:
+            logger.info(
+                "%s: brought from version %d to %d; a million messages take seconds", self.path, version, SCHEMA_VERSION
+            )
             steps = [*UPGRADES[version - 1 :], *steps]
         try:
             connection.executescript(

@@ -4,6 +4,8 @@ import sqlite3
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from .store import SMALL_STRETCH_BITS, STRETCH_BITS
+
 
 class Gauges(NamedTuple):
     """How much there is, of all accounts."""
@@ -27,7 +29,9 @@ def get_oldest_due(connection: sqlite3.Connection) -> str | None:
 
 def read_gauges(connection: sqlite3.Connection, *, now: str) -> Gauges:
     """Return how much there is. Messages are counted by indexes and counters, not by looking at each."""
-    (total,) = connection.execute("SELECT coalesce(sum(messages), 0) FROM message_counts WHERE bits = 16").fetchone()
+    (total,) = connection.execute(
+        "SELECT coalesce(sum(messages), 0) FROM message_counts WHERE bits = :bits", {"bits": STRETCH_BITS}
+    ).fetchone()
     counts = {
         (state, direction): count
         for state, direction, count in connection.execute(
@@ -53,7 +57,7 @@ def find_faults(connection: sqlite3.Connection) -> Iterator[str]:
             yield fault
     for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check"):
         yield f"row {rowid} of {table} refers to a row of {parent} that is not there"
-    for bits in (10, 16):
+    for bits in (SMALL_STRETCH_BITS, STRETCH_BITS):
         (differing,) = connection.execute(
             "SELECT count(*) FROM (SELECT * FROM (SELECT account_id, :bits AS bits, seq >> :bits AS stretch,"
             "  count(*) AS messages FROM messages GROUP BY 1, 3)"

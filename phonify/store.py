@@ -15,7 +15,7 @@ State = Literal["unconfirmed", "sent", "error"]
 Direction = Literal["outbound", "inbound"]
 
 _FEW_ROWS = 16
-_STRETCH_BITS = (16, 10)  # as schema.sql counts them
+STRETCH_BITS, SMALL_STRETCH_BITS = 18, 10  # of seq; the messages of each stretch are counted (schema.sql)
 _CHUNKS = (512, 128, 32, 16)  # rows; times the columns stays under SQLite's 32,766 parameters
 
 
@@ -336,7 +336,8 @@ def get_message(connection: sqlite3.Connection, *, account_id: int, message_id: 
 # :account_id, and the order that is to be had without sorting. A condition on `counted` wants a plus sign, or SQLite
 # takes it for one on `stretch`, and reads all of those.
 _STRETCHES = (
-    "(SELECT stretch AS counted FROM message_counts WHERE account_id = :account_id AND bits = 16 AND messages > 0)"
+    "(SELECT stretch AS counted FROM message_counts"
+    f" WHERE account_id = :account_id AND bits = {STRETCH_BITS} AND messages > 0)"
     " CROSS JOIN messages INDEXED BY {} ON account_id = :account_id AND stretch = counted"
 )
 BY_TO = _STRETCHES.format("messages_by_to")
@@ -374,7 +375,7 @@ def list_messages(
     if "q" in wanted:
         escaped = wanted["q"].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         wanted["q"] = f"%{escaped}%"
-    if not wanted and offset >= 1 << _STRETCH_BITS[-1]:
+    if not wanted and offset >= 1 << SMALL_STRETCH_BITS:
         wanted["below"], offset = _skip_stretches(connection, account_id=account_id, offset=offset)
     where = _conditions(wanted)
     if criteria.phone is not None:
@@ -433,7 +434,7 @@ def _conditions(wanted: Mapping[str, Any]) -> str:
 def _skip_stretches(connection: sqlite3.Connection, *, account_id: int, offset: int) -> tuple[int, int]:
     """Return the seq below which to begin, and how many messages are still to be skipped from there."""
     lowest, below = 0, 1 << 62  # of seq
-    for bits in _STRETCH_BITS:
+    for bits in (STRETCH_BITS, SMALL_STRETCH_BITS):
         stretches, counts = connection.execute(
             "SELECT json_group_array(stretch), json_group_array(messages) FROM ("
             "  SELECT stretch, messages FROM message_counts"

@@ -741,7 +741,7 @@ def test_an_offset_is_a_plain_slice_also_with_gaps_and_several_accounts(
 def test_an_offset_is_a_plain_slice_also_in_a_large_store(
     client: FlaskClient, stranger: FlaskClient, runtime: Runtime
 ) -> None:
-    stored = range(60_000, 140_000, 5)  # in three stretches of 65,536
+    stored = range(250_000, 800_000, 34)  # in four stretches of 262,144
     with closing(sqlite3.connect(runtime.settings.database)) as other, other:
         accounts_by_name = dict(other.execute("SELECT name, id FROM accounts"))
         owners = {seq: "other" if seq % 3 == 0 else "default" for seq in stored}
@@ -751,8 +751,8 @@ def test_an_offset_is_a_plain_slice_also_in_a_large_store(
             ((seq, f"{seq:08x}-0000-7000-8000-000000000000", accounts_by_name[owners[seq]]) for seq in stored),
         )
         # Every 7th message, and a whole stretch of 1,024.
-        other.execute("DELETE FROM messages WHERE seq % 7 = 0 OR seq >> 10 = 70")
-    newest_first = [seq for seq in reversed(stored) if seq % 7 != 0 and seq >> 10 != 70]
+        other.execute("DELETE FROM messages WHERE seq % 7 = 0 OR seq >> 10 = 300")
+    newest_first = [seq for seq in reversed(stored) if seq % 7 != 0 and seq >> 10 != 300]
 
     for sender, name in ((client, "default"), (stranger, "other")):
         own = [f"{seq:08x}-0000-7000-8000-000000000000" for seq in newest_first if owners[seq] == name]

@@ -308,19 +308,19 @@ def place(connection: sqlite3.Connection, seq: int, message: Message) -> None:
 
 
 def test_unread_messages_of_many_stretches_are_counted_from_the_last_look_on(connection):
-    for seq in (5, 70_000, 200_000, 400_000):
+    for seq in (5, 300_000, 800_000, 900_000):
         place(connection, seq, to(PHONE))
     catch_up(connection)
-    assert listed(connection) == [(PHONE, 400_000, 4)]
-    read(connection, 70_000)
-    assert listed(connection) == [(PHONE, 400_000, 2)]
+    assert listed(connection) == [(PHONE, 900_000, 4)]
+    read(connection, 300_000)
+    assert listed(connection) == [(PHONE, 900_000, 2)]
 
 
 def test_what_came_a_million_messages_before_the_latest_is_not_counted_as_unread(connection):
-    for seq in (5, 900_000, 1_200_000):
+    for seq in (5, 900_000, 1_400_000):
         place(connection, seq, to(PHONE))
     catch_up(connection)
-    assert listed(connection) == [(PHONE, 1_200_000, 2)]
+    assert listed(connection) == [(PHONE, 1_400_000, 2)]
 
 
 def test_where_nothing_was_looked_at_no_message_was_read(connection):
@@ -357,7 +357,7 @@ def test_a_thread_has_both_directions_the_latest_first(connection, insert):
 
 
 @pytest.mark.parametrize("phone", PHONES)
-@pytest.mark.parametrize(("since", "below"), [(0, END), (65_536, 4 * 65_536), (70_000, 70_001), (200_000, END)])
+@pytest.mark.parametrize(("since", "below"), [(0, END), (262_144, 4 * 262_144), (300_000, 300_001), (800_000, END)])
 def test_a_thread_has_the_messages_of_all_stretches(connection, phone, since, below):
     expected = [
         seq
@@ -576,7 +576,7 @@ def test_counts_stay_right_when_messages_are_removed(connection, insert):
     assert conversations.count_messages(connection, account_id=1) == 10
     assert conversations.count_messages(connection, account_id=2) == 0
     insert(SENT)
-    for bits in (10, 16):
+    for bits in (10, 18):
         kept = connection.execute(
             "SELECT sum(messages) FROM message_counts WHERE bits = ? AND account_id = 1", [bits]
         ).fetchone()

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from phonify import store
 from phonify.db import SCHEMA_VERSION, Database
+from phonify.monitoring_store import find_faults
+from phonify.store import Criteria
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = (ROOT / "schema.sql").read_text(encoding="utf-8")
@@ -32,9 +35,10 @@ def create_earlier(path: Path, version: int) -> None:
     connection.execute(f"PRAGMA user_version = {version}")
     connection.execute("INSERT INTO accounts (name, created_at) VALUES ('default', 't')")
     connection.execute("INSERT INTO api_keys (account_id, name, key_hash, created_at) VALUES (1, 'mine', 'h', 't')")
-    connection.execute(
-        "INSERT INTO messages (id, account_id, direction, body, origin_number, to_number, state, created_at, due_at)"
-        " VALUES ('i', 1, 'outbound', 'Hello', '+15005550006', '+14560000000', 'unconfirmed', 't', 't')"
+    connection.executemany(
+        "INSERT INTO messages (seq, id, account_id, direction, body, origin_number, to_number, state, created_at,"
+        " due_at) VALUES (?, ?, 1, 'outbound', 'Hello', '+15005550006', '+14560000000', 'unconfirmed', 't', 't')",
+        [(1, "i"), (2, "j"), (600_000, "k")],
     )
     connection.commit()
     connection.close()
@@ -55,7 +59,10 @@ def test_an_earlier_version_gets_the_layout_of_a_new_file_and_keeps_its_rows(tmp
     connection = sqlite3.connect(tmp_path / "old.db")
     assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     assert connection.execute("SELECT name, revoked_at FROM api_keys").fetchall() == [("mine", None)]
-    assert connection.execute("SELECT id, body FROM messages").fetchall() == [("i", "Hello")]
+    assert connection.execute("SELECT id, body FROM messages").fetchall() == [(id_, "Hello") for id_ in "ijk"]
+    assert list(find_faults(connection)) == []
+    found = store.list_messages(connection, account_id=1, criteria=Criteria(to="+14560000000"), offset=0, limit=9)
+    assert [message.id for message in found] == ["k", "j", "i"]
     connection.close()
 
 
