@@ -96,7 +96,7 @@ CREATE TABLE IF NOT EXISTS messages (
     submitted_at   TEXT,                -- handed to the gateway, no answer recorded yet
     finished_at    TEXT,                -- when the state became final
     request_id     TEXT,                -- of the request that stored it, for logs
-    stretch        INTEGER AS (seq >> 18), -- of message_counts, for the indexes by number
+    stretch        INTEGER AS (seq >> 18), -- of 18 bits, for the indexes by number
     CHECK ((state = 'error') = (error_type IS NOT NULL)),
     CHECK ((state = 'unconfirmed') = (finished_at IS NULL)),
     CHECK (due_at IS NULL OR state = 'unconfirmed')
@@ -108,10 +108,11 @@ CREATE INDEX IF NOT EXISTS messages_inbound ON messages (account_id, direction) 
 CREATE INDEX IF NOT EXISTS messages_due ON messages (due_at) WHERE due_at IS NOT NULL;
 
 -- A thousand messages to as many phones belong to as many places of an index
--- by number, each on a page of its own where millions of messages are there.
--- By stretch and number they belong to the pages of the latest stretch, which
--- are few. To find the messages of a number, one looks into each stretch: ten
--- million messages are 39 of 262,144.
+-- by number: where millions of messages are there, to other pages each time. By
+-- stretch and number they belong to the pages of the latest stretch, two
+-- thousand at most, which stay in memory and are written again and again before
+-- they are copied from the -wal file. In return one looks into each stretch for
+-- the messages of a number: ten million are 39 stretches of 262,144.
 CREATE INDEX IF NOT EXISTS messages_by_to ON messages (account_id, stretch, to_number);
 CREATE INDEX IF NOT EXISTS messages_by_origin ON messages (account_id, stretch, origin_number);
 

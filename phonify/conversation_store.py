@@ -7,22 +7,33 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from .store import BY_ORIGIN, BY_TO, NEWEST_FIRST, STRETCH_BITS, Direction, Message, State
+from .store import NEWEST_FIRST, STRETCH_BITS, Direction, Message, State, by_number
 
 _COLUMNS = ", ".join(f"m.{name}" for name in Message._fields)
 IS_PHONE = "phone LIKE '+%'"  # rather than a short code or an alphanumeric sender
 MOST_UNREAD = 100  # no more are counted
-_UNREAD_STRETCHES = 4  # nor what came a million messages, which is so many stretches, before the latest one
+# Nor what came before the account's last four stretches up to the latest message: about its last million messages.
+_UNREAD_WITHIN = (
+    f" AND stretch BETWEEN c.read_seq >> {STRETCH_BITS} AND c.last_seq >> {STRETCH_BITS} ORDER BY stretch DESC LIMIT 4"
+)
 
 # A conversation is with the other side: whom a message went to, or whom it came from.
 _PHONE = "CASE direction WHEN 'outbound' THEN to_number ELSE origin_number END"
-# Where its messages are, one index for each direction.
-_SIDES = (
-    f"{BY_TO} WHERE to_number = :phone AND direction = 'outbound'",
-    f"{BY_ORIGIN} WHERE origin_number = :phone AND direction = 'inbound'",
-)
+
+
+def _sides(within: str = "", phone: str = ":phone") -> tuple[str, str]:
+    """Return what to select a conversation's messages from, for each direction; for `within` see `by_number`."""
+    return (
+        f"{by_number('messages_by_to', within)} WHERE to_number = {phone} AND direction = 'outbound'",
+        f"{by_number('messages_by_origin', within)} WHERE origin_number = {phone} AND direction = 'inbound'",
+    )
+
+
 _LAST_SEQ = "max({})".format(
-    ", ".join(f"coalesce((SELECT seq FROM {side} ORDER BY {NEWEST_FIRST} LIMIT 1), 0)" for side in _SIDES)
+    ", ".join(
+        f"coalesce((SELECT seq FROM {side} ORDER BY {NEWEST_FIRST} LIMIT 1), 0)"
+        for side in _sides(f" AND stretch <= :upto >> {STRETCH_BITS}")
+    )
 )
 
 
@@ -85,22 +96,22 @@ def is_behind(connection: sqlite3.Connection) -> bool:
 
 def list_stale(
     connection: sqlite3.Connection, *, account_id: int, below: int, limit: int, phones_only: bool = False
-) -> list[str]:
-    """Return the phones, among the next `limit` conversations, whose latest message is not there any more."""
+) -> list[tuple[str, int]]:
+    """Return the conversations among the next `limit` whose latest message is not there any more: phone and its seq."""
     chosen = f" AND {IS_PHONE}" if phones_only else ""
     rows = connection.execute(
-        "SELECT c.phone FROM (SELECT phone, last_seq FROM conversations WHERE account_id = :account_id"
+        "SELECT c.phone, c.last_seq FROM (SELECT phone, last_seq FROM conversations WHERE account_id = :account_id"
         f"  AND last_seq < :below{chosen} ORDER BY last_seq DESC LIMIT :limit) AS c LEFT JOIN messages AS m"
         f"  ON m.seq = c.last_seq AND m.account_id = :account_id AND {_PHONE} = c.phone WHERE m.seq IS NULL",
         {"account_id": account_id, "below": below, "limit": limit},
     )
-    return [phone for (phone,) in rows]
+    return rows.fetchall()
 
 
-def put_conversation(connection: sqlite3.Connection, *, account_id: int, phone: str) -> None:
-    """Write down anew which is the latest message with a phone, or that there is none."""
+def put_conversation(connection: sqlite3.Connection, *, account_id: int, phone: str, upto: int = 2**63 - 1) -> None:
+    """Write down anew which is the latest message with a phone, or that there is none; none comes after `upto`."""
     values = {"account_id": account_id, "phone": phone}
-    (last_seq,) = connection.execute(f"SELECT {_LAST_SEQ}", values).fetchone()
+    (last_seq,) = connection.execute(f"SELECT {_LAST_SEQ}", {**values, "upto": upto}).fetchone()
     if last_seq:
         connection.execute(
             "INSERT INTO conversations (account_id, phone, last_seq) VALUES (:account_id, :phone, :last_seq)"
@@ -116,9 +127,7 @@ def list_conversations(
 ) -> list[Conversation]:
     """Return an account's conversations whose latest message comes before `below`, the latest first."""
     sides = " UNION ALL ".join(
-        f"SELECT 1 FROM {side.replace(':phone', 'c.phone')} AND seq > c.read_seq"
-        f" AND +counted >= max(c.read_seq >> {STRETCH_BITS}, (c.last_seq >> {STRETCH_BITS}) - {_UNREAD_STRETCHES})"
-        for side in _SIDES
+        f"SELECT 1 FROM {side} AND seq > c.read_seq" for side in _sides(_UNREAD_WITHIN, "c.phone")
     )
     unread = f"iif(c.last_seq > c.read_seq, (SELECT count(*) FROM ({sides} LIMIT :most_unread)), 0)"
     rows = connection.execute(
@@ -158,9 +167,8 @@ def get_read_seq(connection: sqlite3.Connection, *, account_id: int, phone: str)
 _THREAD = "SELECT seq FROM ({}) ORDER BY seq DESC LIMIT :limit".format(
     " UNION ALL ".join(
         f"SELECT seq FROM (SELECT seq FROM {side} AND seq < :below AND seq >= :since"
-        f" AND +counted BETWEEN :since >> {STRETCH_BITS} AND :below >> {STRETCH_BITS}"
         f" ORDER BY {NEWEST_FIRST} LIMIT :limit)"
-        for side in _SIDES
+        for side in _sides(f" AND stretch BETWEEN :since >> {STRETCH_BITS} AND :below >> {STRETCH_BITS}")
     )
 )
 

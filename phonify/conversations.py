@@ -99,12 +99,12 @@ class Conversations:
         """Write what no page is to wait for long, nor for the disk."""
         return self._database.write_unsynced(work, patience=_PATIENCE)
 
-    def _repair(self, account: Account, phones: list[str]) -> bool:
+    def _repair(self, account: Account, stale: list[tuple[str, int]]) -> bool:
         """Correct conversations whose latest message was deleted, or went to another number."""
 
         def work(connection: Connection) -> None:
-            for phone in phones:
-                store.put_conversation(connection, account_id=account.id, phone=phone)
+            for phone, last_seq in stale:
+                store.put_conversation(connection, account_id=account.id, phone=phone, upto=last_seq)
 
         try:
             self._note(work)

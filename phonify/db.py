@@ -51,11 +51,12 @@ UPGRADES: tuple[str, ...] = (
     """,
 )
 SCHEMA_VERSION = 1 + len(UPGRADES)
+_UPGRADE_PATIENCE = 600.0  # seconds that a start waits for another one, which may be bringing the file up to date
 BUSY_TIMEOUT = 5.0  # seconds that a writer waits, for whatever and whomever
 LOCK_INTERVAL = 0.0005
 POLL_INTERVAL = 0.01  # seconds between looks for commits; a look costs microseconds
 _COUNTER = struct.Struct("=Q")
-# A thousand messages to as many phones change a page of an index each: more than SQLite keeps in memory and in the
+# What a few thousand messages to as many phones change of the indexes: more than SQLite keeps in memory and in the
 # -wal file unless told.
 _WRITER_CACHE = 8_000  # KiB
 _CHECKPOINT = 4_000  # pages of 4 KiB in the -wal file, from which on they are copied into the database
@@ -299,7 +300,7 @@ class Database:
                 check_same_thread=False,
                 cached_statements=128,
             )
-            for name, value in {"foreign_keys": "ON", **settings}.items():
+            for name, value in {"foreign_keys": "ON", "synchronous": "FULL", **settings}.items():
                 connection.execute(f"PRAGMA {name} = {value}")
         except sqlite3.DatabaseError as error:
             raise _translate(error) from error
@@ -322,7 +323,11 @@ class Database:
             with self.reading() as connection:
                 version = self._check_version(connection)
             if version < SCHEMA_VERSION:
-                with self._locked() as connection:
+                if version:
+                    logger.info(
+                        "%s: from version %d to %d; a million messages take seconds", self.path, version, SCHEMA_VERSION
+                    )
+                with self._locked(patience=_UPGRADE_PATIENCE) as connection:
                     self._upgrade(connection, schema)
         except OSError as error:
             raise DatabaseUnusable(f"{self.path}: {error.strerror}") from error
@@ -337,9 +342,6 @@ class Database:
         if version == 0:
             connection.execute("PRAGMA journal_mode = WAL")
         else:
-            logger.info(
-                "%s: brought from version %d to %d; a million messages take seconds", self.path, version, SCHEMA_VERSION
-            )
             steps = [*UPGRADES[version - 1 :], *steps]
         try:
             connection.executescript(

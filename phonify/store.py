@@ -332,20 +332,28 @@ def get_message(connection: sqlite3.Connection, *, account_id: int, message_id: 
     return Message._make(row) if row else None
 
 
-# Messages by number are looked up stretch by stretch (schema.sql says why): what to select from, for each side, with
-# :account_id, and the order that is to be had without sorting. A condition on `counted` wants a plus sign, or SQLite
-# takes it for one on `stretch`, and reads all of those.
-_STRETCHES = (
-    "(SELECT stretch AS counted FROM message_counts"
-    f" WHERE account_id = :account_id AND bits = {STRETCH_BITS} AND messages > 0)"
-    " CROSS JOIN messages INDEXED BY {} ON account_id = :account_id AND stretch = counted"
-)
-BY_TO = _STRETCHES.format("messages_by_to")
-BY_ORIGIN = _STRETCHES.format("messages_by_origin")
+def by_number(index: str, within: str = "") -> str:
+    """Return what to select messages by number from: an account's stretches, the newest first, and an index of them.
+
+    `within` may limit the stretches. Without a sort the order is NEWEST_FIRST. (The plus sign keeps SQLite
+    from looking for a limited range of stretches in the index, and reading all of it.)
+    """
+    return (
+        f"(SELECT stretch AS counted FROM message_counts WHERE account_id = :account_id AND bits = {STRETCH_BITS}"
+        f" AND messages > 0{within})"
+        f" CROSS JOIN messages INDEXED BY {index} ON account_id = :account_id AND stretch = +counted"
+    )
+
+
 NEWEST_FIRST = "counted DESC, seq DESC"
-_SIDES = ((BY_TO, "to_number"), (BY_ORIGIN, "origin_number"))
-# Of states and directions, the first that is given is looked up in its index. The plus sign keeps SQLite, which has
-# no statistics, from choosing another's: a state may have all messages, a number has few.
+_AFTER = "coalesce((SELECT seq FROM messages WHERE id <= :after ORDER BY id DESC LIMIT 1), 0)"
+_BEFORE = "coalesce((SELECT seq FROM messages WHERE id >= :before ORDER BY id LIMIT 1), 9223372036854775807)"
+_WITHIN = {
+    "after": f" AND stretch >= {_AFTER} >> {STRETCH_BITS}",
+    "before": f" AND stretch <= {_BEFORE} >> {STRETCH_BITS}",
+}
+# Of state and direction, the first that is given is looked up in its index, unless there is a number. The plus sign
+# keeps SQLite, which has no statistics, from choosing the other's.
 _INDEXED = {
     "state": ("state = :state", "+state = :state"),
     "direction": ("direction = :direction", "+direction = :direction"),
@@ -361,8 +369,8 @@ _OTHERS = {
     "to": "to_number = :to",
     "origin": "origin_number = :origin",
     "q": "body LIKE :q ESCAPE '\\'",
-    "after": "seq > coalesce((SELECT seq FROM messages WHERE id <= :after ORDER BY id DESC LIMIT 1), 0)",
-    "before": "seq < coalesce((SELECT seq FROM messages WHERE id >= :before ORDER BY id LIMIT 1), 9223372036854775807)",
+    "after": f"seq > {_AFTER}",
+    "before": f"seq < {_BEFORE}",
     "below": "seq < :below",
 }
 
@@ -378,20 +386,21 @@ def list_messages(
     if not wanted and offset >= 1 << SMALL_STRETCH_BITS:
         wanted["below"], offset = _skip_stretches(connection, account_id=account_id, offset=offset)
     where = _conditions(wanted)
+    within = "".join(_WITHIN[name] for name in wanted if name in _WITHIN)
     if criteria.phone is not None:
         # One look-up for each side, so that each has its index.
         arms = " UNION ".join(
-            f"SELECT seq FROM (SELECT seq FROM {source} WHERE {where} AND {side} = :phone"
+            f"SELECT seq FROM (SELECT seq FROM {by_number(index, within)} WHERE {where} AND {side} = :phone"
             f" ORDER BY {NEWEST_FIRST} LIMIT :limit + :offset)"
-            for source, side in _SIDES
+            for index, side in (("messages_by_to", "to_number"), ("messages_by_origin", "origin_number"))
         )
         matching = (
             f"messages WHERE seq IN (SELECT seq FROM ({arms}) ORDER BY seq DESC LIMIT :limit OFFSET :offset)"
             " ORDER BY seq DESC"
         )
     elif criteria.to is not None or criteria.origin is not None:
-        source = BY_TO if criteria.to is not None else BY_ORIGIN
-        matching = f"{source} WHERE {where} ORDER BY {NEWEST_FIRST} LIMIT :limit OFFSET :offset"
+        index = "messages_by_to" if criteria.to is not None else "messages_by_origin"
+        matching = f"{by_number(index, within)} WHERE {where} ORDER BY {NEWEST_FIRST} LIMIT :limit OFFSET :offset"
     else:
         matching = f"messages WHERE {where} ORDER BY seq DESC LIMIT :limit OFFSET :offset"
     # One row for all of them: each row that SQLite is asked for gives up the interpreter lock. group_concat takes

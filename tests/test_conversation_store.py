@@ -75,7 +75,8 @@ def listed(
 
 
 def stale(connection: sqlite3.Connection, account: int = 1) -> list[str]:
-    return conversations.list_stale(connection, account_id=account, below=END, limit=1_000)
+    found = conversations.list_stale(connection, account_id=account, below=END, limit=1_000)
+    return [phone for phone, _ in found]
 
 
 def delete(connection: sqlite3.Connection, seq: int) -> None:
@@ -248,7 +249,7 @@ def test_only_those_on_the_page_are_looked_at_for_stale_ones(connection, insert)
     for seq in range(1, 7):
         delete(connection, seq)
     found = conversations.list_stale(connection, account_id=1, below=5, limit=2)
-    assert found == ["+14560000003", "+14560000002"]
+    assert found == [("+14560000003", 4), ("+14560000002", 3)]
 
 
 def test_the_repair_of_one_account_leaves_anothers_alone(connection, insert):
@@ -316,11 +317,20 @@ def test_unread_messages_of_many_stretches_are_counted_from_the_last_look_on(con
     assert listed(connection) == [(PHONE, 900_000, 2)]
 
 
-def test_what_came_a_million_messages_before_the_latest_is_not_counted_as_unread(connection):
-    for seq in (5, 900_000, 1_400_000):
-        place(connection, seq, to(PHONE))
+def test_unread_messages_are_counted_in_the_accounts_own_last_four_stretches(connection):
+    for stretch in range(6):
+        place(connection, stretch * 262_144 + 1, to(PHONE))
     catch_up(connection)
-    assert listed(connection) == [(PHONE, 1_400_000, 2)]
+    assert listed(connection) == [(PHONE, 5 * 262_144 + 1, 4)]
+
+
+def test_the_messages_of_other_accounts_have_no_effect_on_what_is_unread(connection):
+    place(connection, 1, to(PHONE))
+    for stretch in range(1, 9):
+        place(connection, stretch * 262_144, to(PHONE, account_id=2))
+    place(connection, 9 * 262_144, to(PHONE))
+    catch_up(connection)
+    assert listed(connection) == [(PHONE, 9 * 262_144, 2)]
 
 
 def test_where_nothing_was_looked_at_no_message_was_read(connection):
@@ -357,7 +367,7 @@ def test_a_thread_has_both_directions_the_latest_first(connection, insert):
 
 
 @pytest.mark.parametrize("phone", PHONES)
-@pytest.mark.parametrize(("since", "below"), [(0, END), (262_144, 4 * 262_144), (300_000, 300_001), (800_000, END)])
+@pytest.mark.parametrize(("since", "below"), [(0, END), (262_144, 4 * 262_144), (1, 262_145), (800_000, END)])
 def test_a_thread_has_the_messages_of_all_stretches(connection, phone, since, below):
     expected = [
         seq
@@ -371,16 +381,14 @@ def test_a_thread_has_the_messages_of_all_stretches(connection, phone, since, be
 
 
 def test_the_latest_message_of_a_conversation_is_found_in_whichever_stretch_it_is(connection):
-    messages = scatter(connection)
-    for phone in PHONES:
+    latest = {PHONE: 5, OTHER: 2 * 262_144 + 7, OWN: 4 * 262_144}
+    for phone, seq in latest.items():
+        place(connection, seq, to(phone))
+    for phone, seq in latest.items():
         conversations.put_conversation(connection, account_id=1, phone=phone)
-        latest = max(
-            seq
-            for seq, message in messages.items()
-            if message.account_id == 1
-            and phone == (message.to_number if message.direction == "outbound" else message.origin_number)
-        )
-        assert (phone, latest) in [(one[0], one[1]) for one in listed(connection)]
+        assert (phone, seq, 1) in listed(connection)
+        conversations.put_conversation(connection, account_id=1, phone=phone, upto=seq)
+        assert (phone, seq, 1) in listed(connection)
 
 
 def test_a_thread_has_nothing_of_the_apps_own_number(connection, insert):
@@ -585,6 +593,8 @@ def test_counts_stay_right_when_messages_are_removed(connection, insert):
 
 # Query plans
 
+STRETCHES_WITHIN = "SEARCH message_counts USING PRIMARY KEY (account_id=? AND bits=? AND stretch>? AND stretch<?)"
+
 
 def explain(connection: sqlite3.Connection, call: Callable[[], object]) -> list[str]:
     """Return the steps of the plans of all statements that a call runs."""
@@ -618,6 +628,7 @@ def test_each_direction_of_a_thread_has_its_index(filled):
     assert_served_by(
         steps, "messages_by_origin (account_id=? AND stretch=? AND origin_number=? AND rowid>? AND rowid<?)"
     )
+    assert steps.count(STRETCHES_WITHIN) == 2
     assert_no_scan(steps)
 
 
@@ -628,6 +639,7 @@ def test_the_list_of_conversations_comes_from_its_index_in_order(filled):
     assert "SEARCH m USING INTEGER PRIMARY KEY (rowid=?)" in steps
     assert_served_by(steps, "messages_by_to (account_id=? AND stretch=? AND to_number=? AND rowid>?)")
     assert_served_by(steps, "messages_by_origin (account_id=? AND stretch=? AND origin_number=? AND rowid>?)")
+    assert steps.count(STRETCHES_WITHIN) == 2
     assert "USE TEMP B-TREE FOR ORDER BY" not in steps
     assert_no_scan(steps)
 

@@ -1,11 +1,12 @@
 """The layout of the database: each earlier version is brought up to date, and loses nothing."""
 
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 
-from phonify import store
+from phonify import db, store
 from phonify.db import SCHEMA_VERSION, Database
 from phonify.monitoring_store import find_faults
 from phonify.store import Criteria
@@ -64,6 +65,28 @@ def test_an_earlier_version_gets_the_layout_of_a_new_file_and_keeps_its_rows(tmp
     found = store.list_messages(connection, account_id=1, criteria=Criteria(to="+14560000000"), offset=0, limit=9)
     assert [message.id for message in found] == ["k", "j", "i"]
     connection.close()
+
+
+def test_a_start_waits_for_another_that_brings_the_file_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "BUSY_TIMEOUT", 0.1)
+    path = tmp_path / "old.db"
+    create_earlier(path, SCHEMA_VERSION - 1)
+    slow, other = Database(path), Database(path)
+    waiting = threading.Thread(target=other.prepare, args=[SCHEMA])
+    with slow._locked() as connection:
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+        slow._upgrade(connection, SCHEMA)
+    waiting.join(10)
+    assert not waiting.is_alive()
+    with other.reading() as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+        assert list(find_faults(connection)) == []
+    slow.close()
+    other.close()
 
 
 def test_the_schema_can_be_run_again_and_changes_nothing(tmp_path: Path) -> None:

@@ -9,13 +9,14 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from conftest import KEY, basic
+from conftest import KEY, ROOT, basic
 
 from phonify import serving
 
@@ -645,3 +646,15 @@ def test_keys_are_masked_in_the_logs_of_other_servers(start, command):
     server.wait_for(r"/v1/messages\?last")
     server.wait_for(r"(?s)(/v1/messages\?\S+=\*\*\*.*){2}")
     assert key not in server.output
+
+
+def test_serving_looks_for_garbage_again_after_a_start_that_did_not(tmp_path):
+    code = (
+        "import gc; gc.disable()\n"
+        "from phonify import create_app, serving\n"
+        "serving.Server.run = lambda server: print(gc.isenabled(), gc.get_freeze_count() > 10_000)\n"
+        "serving.serve(create_app)\n"
+    )
+    environ = {**os.environ, "PHONIFY_DATABASE": str(tmp_path / "phonify.db"), "PHONIFY_PORT": "0"}
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True)
+    assert result.stdout.splitlines()[-1:] == ["True True"], result.stderr

@@ -458,6 +458,15 @@ def test_an_index_serves_each_filter_and_gives_the_order(connection, insert, cri
     assert steps.count("USE TEMP B-TREE FOR ORDER BY") <= 1
 
 
+@pytest.mark.parametrize(("bound", "range_"), [("after", "stretch>?"), ("before", "stretch<?")])
+def test_a_list_by_number_after_or_before_a_message_looks_into_no_other_stretches(connection, insert, bound, range_):
+    insert(SENT, WAITING, FAILED, INBOUND)
+    criteria = Criteria(to="+14560000000")._replace(**{bound: message_id(2)})
+    steps = explain(connection, lambda: list_ids(connection, criteria), "message_counts")
+    assert f"SEARCH message_counts USING PRIMARY KEY (account_id=? AND bits=? AND {range_})" in steps
+    assert_served_by(steps, "messages_by_to (account_id=? AND stretch=? AND to_number=?")
+
+
 def test_each_side_has_its_index_in_a_list_by_phone(connection, insert):
     insert(SENT, WAITING, FAILED, INBOUND)
     steps = explain(connection, lambda: list_ids(connection, Criteria(phone="+14560000000")))
