@@ -96,7 +96,7 @@ CREATE TABLE IF NOT EXISTS messages (
     submitted_at   TEXT,                -- handed to the gateway, no answer recorded yet
     finished_at    TEXT,                -- when the state became final
     request_id     TEXT,                -- of the request that stored it, for logs
-    stretch        INTEGER AS (seq >> 18), -- of 18 bits, for the indexes by number
+    stretch        INTEGER AS (seq >> 17), -- of 17 bits, for the indexes by number
     CHECK ((state = 'error') = (error_type IS NOT NULL)),
     CHECK ((state = 'unconfirmed') = (finished_at IS NULL)),
     CHECK (due_at IS NULL OR state = 'unconfirmed')
@@ -109,10 +109,10 @@ CREATE INDEX IF NOT EXISTS messages_due ON messages (due_at) WHERE due_at IS NOT
 
 -- A thousand messages to as many phones belong to as many places of an index
 -- by number: where millions of messages are there, to other pages each time. By
--- stretch and number they belong to the pages of the latest stretch, two
--- thousand at most, which stay in memory and are written again and again before
--- they are copied from the -wal file. In return one looks into each stretch for
--- the messages of a number: ten million are 39 stretches of 262,144.
+-- stretch and number they belong to the pages of the latest stretch, a thousand
+-- at most, which stay in memory and are written again and again before they are
+-- copied from the -wal file. In return one looks into each stretch for the
+-- messages of a number: ten million are 77 stretches of 131,072.
 CREATE INDEX IF NOT EXISTS messages_by_to ON messages (account_id, stretch, to_number);
 CREATE INDEX IF NOT EXISTS messages_by_origin ON messages (account_id, stretch, origin_number);
 
@@ -131,7 +131,7 @@ CREATE TABLE IF NOT EXISTS message_attempts (
 -- over 900,000 messages.
 CREATE TABLE IF NOT EXISTS message_counts (
     account_id INTEGER NOT NULL REFERENCES accounts (id),
-    bits       INTEGER NOT NULL,        -- 10 (1,024 messages) or 18 (262,144)
+    bits       INTEGER NOT NULL,        -- 10 (1,024 messages) or 17 (131,072)
     stretch    INTEGER NOT NULL,        -- seq >> bits
     messages   INTEGER NOT NULL,
     PRIMARY KEY (account_id, bits, stretch)
@@ -139,7 +139,7 @@ CREATE TABLE IF NOT EXISTS message_counts (
 
 CREATE TRIGGER IF NOT EXISTS count_inserted_message AFTER INSERT ON messages BEGIN
     INSERT INTO message_counts VALUES
-        (new.account_id, 10, new.seq >> 10, 1), (new.account_id, 18, new.seq >> 18, 1)
+        (new.account_id, 10, new.seq >> 10, 1), (new.account_id, 17, new.seq >> 17, 1)
     ON CONFLICT DO UPDATE SET messages = messages + 1;
 END;
 
@@ -147,7 +147,7 @@ CREATE TRIGGER IF NOT EXISTS count_deleted_message AFTER DELETE ON messages BEGI
     UPDATE message_counts SET messages = messages - 1
     WHERE account_id = old.account_id AND bits = 10 AND stretch = old.seq >> 10;
     UPDATE message_counts SET messages = messages - 1
-    WHERE account_id = old.account_id AND bits = 18 AND stretch = old.seq >> 18;
+    WHERE account_id = old.account_id AND bits = 17 AND stretch = old.seq >> 17;
 END;
 
 -- The first answer to each Idempotency-Key, given again for 24 hours.

@@ -12,9 +12,9 @@ from .store import NEWEST_FIRST, STRETCH_BITS, Direction, Message, State, by_num
 _COLUMNS = ", ".join(f"m.{name}" for name in Message._fields)
 IS_PHONE = "phone LIKE '+%'"  # rather than a short code or an alphanumeric sender
 MOST_UNREAD = 100  # no more are counted
-# Nor what came before the account's last four stretches up to the latest message: about its last million messages.
+# Nor what came before the account's last eight stretches up to the latest message: about its last million messages.
 _UNREAD_WITHIN = (
-    f" AND stretch BETWEEN c.read_seq >> {STRETCH_BITS} AND c.last_seq >> {STRETCH_BITS} ORDER BY stretch DESC LIMIT 4"
+    f" AND stretch BETWEEN c.read_seq >> {STRETCH_BITS} AND c.last_seq >> {STRETCH_BITS} ORDER BY stretch DESC LIMIT 8"
 )
 
 # A conversation is with the other side: whom a message went to, or whom it came from.

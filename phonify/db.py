@@ -40,13 +40,13 @@ UPGRADES: tuple[str, ...] = (
     DROP TRIGGER count_deleted_message; -- made anew, to step over fewer rows
     """,
     """
-    ALTER TABLE messages ADD COLUMN stretch INTEGER AS (seq >> 18);
+    ALTER TABLE messages ADD COLUMN stretch INTEGER AS (seq >> 17);
     DROP INDEX messages_by_to; -- both made anew, by stretch
     DROP INDEX messages_by_origin;
-    DROP TRIGGER count_inserted_message; -- both made anew, with stretches of 18 bits instead of 16
+    DROP TRIGGER count_inserted_message; -- both made anew, with stretches of 17 bits instead of 16
     DROP TRIGGER IF EXISTS count_deleted_message;
-    INSERT INTO message_counts SELECT account_id, 18, stretch >> 8, sum(messages) FROM message_counts
-        WHERE bits = 10 GROUP BY account_id, stretch >> 8;
+    INSERT INTO message_counts SELECT account_id, 17, stretch >> 7, sum(messages) FROM message_counts
+        WHERE bits = 10 GROUP BY account_id, stretch >> 7;
     DELETE FROM message_counts WHERE bits = 16;
     """,
 )

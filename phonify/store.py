@@ -15,7 +15,7 @@ State = Literal["unconfirmed", "sent", "error"]
 Direction = Literal["outbound", "inbound"]
 
 _FEW_ROWS = 16
-STRETCH_BITS, SMALL_STRETCH_BITS = 18, 10  # of seq; the messages of each stretch are counted (schema.sql)
+STRETCH_BITS, SMALL_STRETCH_BITS = 17, 10  # of seq; the messages of each stretch are counted (schema.sql)
 _CHUNKS = (512, 128, 32, 16)  # rows; times the columns stays under SQLite's 32,766 parameters
 
 

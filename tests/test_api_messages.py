@@ -741,7 +741,7 @@ def test_an_offset_is_a_plain_slice_also_with_gaps_and_several_accounts(
 def test_an_offset_is_a_plain_slice_also_in_a_large_store(
     client: FlaskClient, stranger: FlaskClient, runtime: Runtime
 ) -> None:
-    stored = range(250_000, 800_000, 34)  # in four stretches of 262,144
+    stored = range(250_000, 800_000, 34)  # in six stretches of 131,072
     with closing(sqlite3.connect(runtime.settings.database)) as other, other:
         accounts_by_name = dict(other.execute("SELECT name, id FROM accounts"))
         owners = {seq: "other" if seq % 3 == 0 else "default" for seq in stored}

@@ -317,20 +317,20 @@ def test_unread_messages_of_many_stretches_are_counted_from_the_last_look_on(con
     assert listed(connection) == [(PHONE, 900_000, 2)]
 
 
-def test_unread_messages_are_counted_in_the_accounts_own_last_four_stretches(connection):
-    for stretch in range(6):
-        place(connection, stretch * 262_144 + 1, to(PHONE))
+def test_unread_messages_are_counted_in_the_accounts_own_last_eight_stretches(connection):
+    for stretch in range(10):
+        place(connection, stretch * 131_072 + 1, to(PHONE))
     catch_up(connection)
-    assert listed(connection) == [(PHONE, 5 * 262_144 + 1, 4)]
+    assert listed(connection) == [(PHONE, 9 * 131_072 + 1, 8)]
 
 
 def test_the_messages_of_other_accounts_have_no_effect_on_what_is_unread(connection):
     place(connection, 1, to(PHONE))
-    for stretch in range(1, 9):
-        place(connection, stretch * 262_144, to(PHONE, account_id=2))
-    place(connection, 9 * 262_144, to(PHONE))
+    for stretch in range(1, 12):
+        place(connection, stretch * 131_072, to(PHONE, account_id=2))
+    place(connection, 12 * 131_072, to(PHONE))
     catch_up(connection)
-    assert listed(connection) == [(PHONE, 9 * 262_144, 2)]
+    assert listed(connection) == [(PHONE, 12 * 131_072, 2)]
 
 
 def test_where_nothing_was_looked_at_no_message_was_read(connection):
@@ -367,7 +367,7 @@ def test_a_thread_has_both_directions_the_latest_first(connection, insert):
 
 
 @pytest.mark.parametrize("phone", PHONES)
-@pytest.mark.parametrize(("since", "below"), [(0, END), (262_144, 4 * 262_144), (1, 262_145), (800_000, END)])
+@pytest.mark.parametrize(("since", "below"), [(0, END), (131_072, 4 * 131_072), (1, 131_073), (400_000, END)])
 def test_a_thread_has_the_messages_of_all_stretches(connection, phone, since, below):
     expected = [
         seq
@@ -381,7 +381,7 @@ def test_a_thread_has_the_messages_of_all_stretches(connection, phone, since, be
 
 
 def test_the_latest_message_of_a_conversation_is_found_in_whichever_stretch_it_is(connection):
-    latest = {PHONE: 5, OTHER: 2 * 262_144 + 7, OWN: 4 * 262_144}
+    latest = {PHONE: 5, OTHER: 2 * 131_072 + 7, OWN: 4 * 131_072}
     for phone, seq in latest.items():
         place(connection, seq, to(phone))
     for phone, seq in latest.items():
@@ -584,7 +584,7 @@ def test_counts_stay_right_when_messages_are_removed(connection, insert):
     assert conversations.count_messages(connection, account_id=1) == 10
     assert conversations.count_messages(connection, account_id=2) == 0
     insert(SENT)
-    for bits in (10, 18):
+    for bits in (10, 17):
         kept = connection.execute(
             "SELECT sum(messages) FROM message_counts WHERE bits = ? AND account_id = 1", [bits]
         ).fetchone()
