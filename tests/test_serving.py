@@ -585,6 +585,38 @@ def test_a_reload_replaces_all_workers_and_every_request_is_answered(start):
     wait_for_state(server, answer["message"]["id"], "sent")
 
 
+@pytest.mark.parametrize(
+    ("cpus", "count", "shares"),
+    [
+        ({0, 1}, 2, [{0}, {1}]),
+        ({4, 1, 2, 3}, 2, [{1, 3}, {2, 4}]),
+        ({0, 1, 2}, 2, [{0, 2}, {1}]),
+        ({0, 1, 2}, 1, [{0, 1, 2}]),
+        ({0, 1}, 3, [{0, 1}, {0, 1}, {0, 1}]),
+    ],
+)
+def test_workers_share_the_cpus_where_there_are_enough(cpus, count, shares):
+    assert [serving.share_cpus(cpus, slot, count) for slot in range(count)] == shares
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process choose its CPUs")
+def test_each_worker_of_the_api_keeps_to_its_cpus_and_the_other_processes_to_all_of_them(start):
+    server = start(WORKERS="2")
+    server.call("GET", "/v1/messages")
+    everything = os.sched_getaffinity(server.popen.pid)
+    expected = sorted(
+        [*(serving.share_cpus(everything, slot, 2) for slot in range(2)), everything, everything], key=sorted
+    )
+
+    def affinities() -> list[set[int]]:
+        return sorted((os.sched_getaffinity(int(child)) for child in children_of(server, 4)), key=sorted)
+
+    deadline = time.monotonic() + 20
+    while affinities() != expected and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert affinities() == expected
+
+
 def test_no_worker_can_be_taken_from_its_socket(start):
     server = start(WORKERS="2")
     server.call("GET", "/v1/messages")

@@ -298,7 +298,7 @@ class Bench:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/v1/messages"
         self.bare_port = free_port()
-        self.bare = f"http://127.0.0.1:{self.bare_port}/"
+        self.bare = f"http://127.0.0.1:{self.bare_port}/hello"
         self.plain = plain_sqlite(folder / "plain.db")
         self.rows = 0
 
