@@ -71,6 +71,18 @@ MOUNTING = ["unshare", "-m" if os.geteuid() == 0 else "-rm", "sh", "-c"]
 SMALL_DISKS = [4] if works([*MOUNTING, "mount -t tmpfs none /mnt"]) else []
 
 
+def wait_for_refusal(load: Load) -> int:
+    """Return how many requests were acknowledged, once all are refused; commits that had begun may still end."""
+
+    def is_refused() -> bool:
+        before = len(load.acknowledged)
+        load.wait_for_status(503, 20)
+        return len(load.acknowledged) == before
+
+    wait_until(is_refused)
+    return len(load.acknowledged)
+
+
 @pytest.mark.parametrize("megabytes", SMALL_DISKS)
 def test_a_small_disk_that_is_full_is_503_with_nothing_half_stored_and_passes_by_itself(start, tmp_path, megabytes):
     begun = time.monotonic()
@@ -204,9 +216,7 @@ def test_nothing_is_acknowledged_that_would_go_into_a_removed_file(start, databa
     with Load(server.port) as load:
         load.wait_for(50)
         aside = file.rename(database.with_name("aside"))
-        wait_until(lambda: load.statuses[503] >= 20)
-        time.sleep(0.5)  # a commit that had begun may have ended only now
-        before = len(load.acknowledged)
+        before = wait_for_refusal(load)
         status, answer = server.call("GET", "/readyz", key=None)
         assert status == 503
         assert str(file) in answer["faults"][0]
@@ -226,9 +236,7 @@ def test_a_database_that_is_replaced_under_a_running_server_is_not_written_to(st
         load.wait_for(50)
         (tmp_path / "other.db").write_bytes(database.read_bytes())
         (tmp_path / "other.db").rename(database)
-        wait_until(lambda: load.statuses[503] >= 20)
-        time.sleep(0.5)  # a commit that had begun may have ended only now
-        before = len(load.acknowledged)
+        before = wait_for_refusal(load)
         faults = server.call("GET", "/readyz", key=None)[1]["faults"]
         assert faults[0].endswith("phonify.db was replaced under the running server")
         load.wait_for_status(503, 20)
