@@ -69,6 +69,9 @@ def test_the_key_is_an_argument_of_the_request(anonymous: FlaskClient, method: s
         "Bearer test-key",
         "test-key",
         "Digest username=test-key",
+        "Basic \xc3\xa9",
+        "Basic dGVzdC1rZXk6\xff",
+        "Bearer \xc3\xa9",
         "",
     ],
 )

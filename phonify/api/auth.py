@@ -23,7 +23,8 @@ class KeyAuth(HTTPBasicAuth):  # type: ignore[misc]
         """Return the request's credentials. Where there is an Authorization header, it decides alone."""
         header = request.environ.get("HTTP_AUTHORIZATION")
         if header is not None:
-            given = Authorization.from_header(header)
+            # What is not ASCII is no Base64, at which Werkzeug raises.
+            given = Authorization.from_header(header) if header.isascii() else None
             return given if given is not None and given.type == "basic" else None
         key = _find_key_argument()
         return Authorization("basic", {"username": key, "password": ""}) if key else None
