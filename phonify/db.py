@@ -60,6 +60,8 @@ _COUNTER = struct.Struct("=Q")
 # -wal file unless told.
 _WRITER_CACHE = 8_000  # KiB
 _CHECKPOINT = 4_000  # pages of 4 KiB in the -wal file, from which on they are copied into the database
+# Bytes that stay of the -wal file when it is begun anew, after a long read during which it could only grow.
+_MOST_KEPT = _CHECKPOINT * (4_096 + 24)
 _APPLICATION_ID = 0x50484F4E  # "PHON", in the header of the file
 _OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 
@@ -233,7 +235,10 @@ class Database:
             writer = self._writers.get(synchronous)
             if writer is None:
                 writer = self._writers[synchronous] = self._connect(
-                    synchronous=synchronous, cache_size=-_WRITER_CACHE, wal_autocheckpoint=_CHECKPOINT
+                    synchronous=synchronous,
+                    cache_size=-_WRITER_CACHE,
+                    wal_autocheckpoint=_CHECKPOINT,
+                    journal_size_limit=_MOST_KEPT,
                 )
             self._check_file(self._file)
             if self._written and (self._wal in self._inodes or os.path.exists(self._wal)):  # noqa: PTH110 - quicker than Path

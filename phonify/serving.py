@@ -192,13 +192,15 @@ class Worker(GatheringWorker):
         """Serve, or deliver."""
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)  # those that came before can be obeyed only now
         sys.setswitchinterval(_SWITCH_INTERVAL)
+        runtime = self.runtime()
         if self.sockets:
-            runtime = self.runtime()
             if runtime is not None:
                 runtime.messaging.arrivals.begun = self.tpool.replace_current
             super().run()
         else:
             self.deliver()
+        if runtime is not None:
+            runtime.database.close()  # the last one to do so leaves all that was written in the one file
 
     def pass_on(self, connection: socket.socket, data: bytes) -> bool:
         """Let the worker that a request is for have its connection."""
@@ -289,8 +291,8 @@ def share_cpus(cpus: Collection[int], slot: int, count: int) -> set[int]:
 def _keep_to_cpus(slot: int, count: int) -> None:
     """Have this worker run on its share of the CPUs that the server may use.
 
-    Only one of its threads has the interpreter lock at a time. On other CPUs the others would wake beside that one, away
-    from what is in the cache, only to find the lock taken and go to sleep again.
+    Only one of its threads has the interpreter lock at a time. On other CPUs the others would wake beside that one,
+    away from what is in the cache, only to find the lock taken and go to sleep again.
     """
     if sys.platform == "linux":
         with suppress(OSError):  # some sandboxes forbid it

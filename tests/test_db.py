@@ -177,6 +177,22 @@ def test_where_the_log_file_is_missing_none_is_made_in_its_place(database, path)
     assert read_notes(path) == ["one", "two"]
 
 
+def test_the_log_file_shrinks_after_a_long_read_during_which_it_grew(database, path):
+    wal = path.with_name(f"{path.name}-wal")
+
+    def write(megabytes: int) -> int:
+        for _ in range(megabytes):
+            database.write(lambda connection: insert(connection, f"{time.monotonic_ns()}{'x' * 1_000_000}"))
+        return wal.stat().st_size
+
+    with database.reading() as connection:
+        connection.execute("BEGIN")
+        connection.execute("SELECT count(*) FROM notes").fetchall()
+        assert write(40) > 40_000_000
+        connection.execute("COMMIT")
+    assert write(2) < 17_000_000
+
+
 def test_close_leaves_no_file_of_the_database_open(database, path):
     database.write(lambda connection: insert(connection, "one"))
     with database.reading() as connection:

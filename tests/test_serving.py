@@ -476,6 +476,19 @@ def test_sigterm_under_load_leaves_nothing_half_done(start, tmp_path):
     assert "Traceback" not in server.output
 
 
+def test_after_an_orderly_end_all_is_in_the_one_file(start, tmp_path):
+    server = start()
+    _, answer = server.call("POST", "/v1/messages", to=TO, body="Hello")
+    wait_for_state(server, answer["message"]["id"], "sent")
+    assert b"303 SEE OTHER" in talk(server, f"GET /?api_key={KEY} HTTP/1.0\r\n\r\n".encode())  # in the pages' worker
+    assert (tmp_path / "phonify.db-wal").stat().st_size > 0
+    assert server.terminate() == 0
+    assert sorted(path.name for path in tmp_path.glob("phonify.db*")) == ["phonify.db", "phonify.db-lock"]
+    connection = sqlite3.connect(tmp_path / "phonify.db")
+    assert connection.execute("SELECT state FROM messages").fetchall() == [("sent",)]
+    connection.close()
+
+
 def test_what_was_left_unconfirmed_at_sigterm_is_delivered_after_the_next_start(start):
     server = start()
     load = Load(server, 4)
