@@ -17,7 +17,14 @@ class Gauges(NamedTuple):
 
 
 def try_to_write(connection: sqlite3.Connection) -> None:
-    """Write something that changes nothing."""
+    """Write something that changes nothing, after storing a message and taking that back: where the file is damaged."""
+    connection.execute("SAVEPOINT trial")
+    connection.execute(
+        "INSERT INTO messages (id, account_id, direction, body, origin_number, to_number, state, created_at, due_at)"
+        " SELECT '~', id, 'outbound', '', '', '', 'unconfirmed', '', '' FROM accounts LIMIT 1"
+    )
+    connection.execute("ROLLBACK TO trial")
+    connection.execute("RELEASE trial")
     connection.execute("UPDATE conversations_upto SET seq = seq")
 
 

@@ -42,6 +42,29 @@ def test_a_server_whose_database_can_not_be_written_is_not_ready_and_says_so(ano
     assert anonymous.get("/readyz").status_code == 200
 
 
+@pytest.mark.parametrize("name", ["messages", "messages_due", "messages_by_to"])
+def test_a_server_is_not_ready_where_what_a_message_belongs_to_is_damaged(anonymous, runtime, send, name):
+    send()
+    runtime.database.close()
+    with sqlite3.connect(runtime.database.path) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", [name]).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    with runtime.database.path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    response = anonymous.get("/readyz")
+    assert response.status_code == 503
+    assert "the database can't be written: database disk image is malformed" in response.get_json()["faults"]
+
+
+def test_asking_whether_a_message_can_be_stored_stores_none(anonymous, client, runtime):
+    assert anonymous.get("/readyz").status_code == 200
+    assert client.get("/v1/messages").get_json() == {"messages": []}
+    with runtime.database.reading() as connection:
+        assert [*find_faults(connection)] == []
+
+
 def test_a_server_that_has_not_delivered_for_a_minute_is_not_ready(anonymous, send, clock, dispatcher):
     send()
     clock.advance(61)
