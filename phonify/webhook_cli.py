@@ -5,7 +5,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
-from .errors import PhonifyError
+from .errors import NotFound, PhonifyError
 from .posting import BadUrl, check_url
 from .runtime import get_runtime
 from .terminal import Command, Failed, account_option, get_account, json_option, print_json, print_table
@@ -107,7 +107,10 @@ def redeliver(delivery_id: str, account_name: str) -> None:
     """Have a running server or worker post the delivery DELIVERY_ID again."""
     runtime = get_runtime()
     account = get_account(runtime, account_name)
-    runtime.webhooks.redeliver(account, delivery_id)
+    try:
+        runtime.webhooks.redeliver(account, delivery_id)
+    except NotFound as error:
+        raise Failed(f"account {account.name} has no delivery {delivery_id}; see: webhooks deliveries") from error
     click.echo(f"Delivery {delivery_id} is posted again.")
 
 

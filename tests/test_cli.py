@@ -452,7 +452,8 @@ def test_a_delivery_of_another_account_is_not_redelivered(run, receiver):
     for account in ("default", "shop"):
         run("webhooks", "set", receiver.url, "--account", account)
     delivery_id = run("webhooks", "test", "--account", "shop").stdout.strip()
-    run("webhooks", "redeliver", delivery_id, status=1)
+    refused = run("webhooks", "redeliver", delivery_id, status=1)
+    assert f"account default has no delivery {delivery_id}; see: webhooks deliveries" in refused.stderr
     run("webhooks", "redeliver", delivery_id, "--account", "shop")
 
 
