@@ -12,9 +12,9 @@ from .store import NEWEST_FIRST, STRETCH_BITS, Direction, Message, State, by_num
 _COLUMNS = ", ".join(f"m.{name}" for name in Message._fields)
 IS_PHONE = "phone LIKE '+%'"  # rather than a short code or an alphanumeric sender
 MOST_UNREAD = 100  # no more are counted
-# Nor what came before the account's last eight stretches up to the latest message: about its last million messages.
+# Nor what came before the last 32 stretches in which the account has messages: the file's last four million at least.
 _UNREAD_WITHIN = (
-    f" AND stretch BETWEEN c.read_seq >> {STRETCH_BITS} AND c.last_seq >> {STRETCH_BITS} ORDER BY stretch DESC LIMIT 8"
+    f" AND stretch BETWEEN c.read_seq >> {STRETCH_BITS} AND c.last_seq >> {STRETCH_BITS} ORDER BY stretch DESC LIMIT 32"
 )
 
 # A conversation is with the other side: whom a message went to, or whom it came from.
@@ -29,6 +29,7 @@ def _sides(within: str = "", phone: str = ":phone") -> tuple[str, str]:
     )
 
 
+_NOTED_SEQ = "SELECT last_seq FROM conversations WHERE account_id = :account_id AND phone = :phone"
 _LAST_SEQ = "max({})".format(
     ", ".join(
         f"coalesce((SELECT seq FROM {side} ORDER BY {NEWEST_FIRST} LIMIT 1), 0)"
@@ -49,7 +50,7 @@ class Conversation(NamedTuple):
 
     phone: str
     last: Entry
-    unread: int  # at most MOST_UNREAD
+    unread: int  # at most MOST_UNREAD, and of the file's last millions of messages alone
 
 
 class Attempt(NamedTuple):
@@ -108,9 +109,15 @@ def list_stale(
     return rows.fetchall()
 
 
-def put_conversation(connection: sqlite3.Connection, *, account_id: int, phone: str, upto: int = 2**63 - 1) -> None:
-    """Write down anew which is the latest message with a phone, or that there is none; none comes after `upto`."""
+def put_conversation(connection: sqlite3.Connection, *, account_id: int, phone: str, stale: int | None = None) -> None:
+    """Write down anew which is the latest message with a phone, or that there is none.
+
+    With `stale`, only where that is still written down: then what comes after it is yet to be caught up.
+    """
     values = {"account_id": account_id, "phone": phone}
+    if stale is not None and connection.execute(_NOTED_SEQ, values).fetchone() != (stale,):
+        return
+    upto = stale if stale is not None else 2**63 - 1
     (last_seq,) = connection.execute(f"SELECT {_LAST_SEQ}", {**values, "upto": upto}).fetchone()
     if last_seq:
         connection.execute(

@@ -104,7 +104,7 @@ class Conversations:
 
         def work(connection: Connection) -> None:
             for phone, last_seq in stale:
-                store.put_conversation(connection, account_id=account.id, phone=phone, upto=last_seq)
+                store.put_conversation(connection, account_id=account.id, phone=phone, stale=last_seq)
 
         try:
             self._note(work)

@@ -317,11 +317,12 @@ def test_unread_messages_of_many_stretches_are_counted_from_the_last_look_on(con
     assert listed(connection) == [(PHONE, 900_000, 2)]
 
 
-def test_unread_messages_are_counted_in_the_accounts_own_last_eight_stretches(connection):
-    for stretch in range(10):
+def test_unread_messages_are_counted_in_the_accounts_own_last_32_stretches(connection):
+    for stretch in range(34):
         place(connection, stretch * 131_072 + 1, to(PHONE))
+    place(connection, 33 * 131_072 + 2, to(PHONE))
     catch_up(connection)
-    assert listed(connection) == [(PHONE, 9 * 131_072 + 1, 8)]
+    assert listed(connection) == [(PHONE, 33 * 131_072 + 2, 33)]
 
 
 def test_the_messages_of_other_accounts_have_no_effect_on_what_is_unread(connection):
@@ -387,8 +388,18 @@ def test_the_latest_message_of_a_conversation_is_found_in_whichever_stretch_it_i
     for phone, seq in latest.items():
         conversations.put_conversation(connection, account_id=1, phone=phone)
         assert (phone, seq, 1) in listed(connection)
-        conversations.put_conversation(connection, account_id=1, phone=phone, upto=seq)
+        conversations.put_conversation(connection, account_id=1, phone=phone, stale=seq)
         assert (phone, seq, 1) in listed(connection)
+
+
+def test_a_conversation_that_was_caught_up_since_it_was_found_stale_is_left_as_it_is(connection):
+    place(connection, 5, to(PHONE))
+    catch_up(connection)
+    delete(connection, 5)
+    place(connection, 3 * 131_072 + 7, to(PHONE))
+    catch_up(connection)
+    conversations.put_conversation(connection, account_id=1, phone=PHONE, stale=5)
+    assert listed(connection) == [(PHONE, 3 * 131_072 + 7, 1)]
 
 
 def test_a_thread_has_nothing_of_the_apps_own_number(connection, insert):

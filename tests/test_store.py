@@ -214,6 +214,8 @@ def scatter(connection: sqlite3.Connection) -> dict[int, Message]:
         Criteria(to=PHONES[1], state="error", direction="outbound"),
         Criteria(origin=PHONES[0], direction="inbound", after=message_id(131_072)),
         Criteria(phone=PHONES[1], before=message_id(4 * 131_072), after=message_id(131_000)),
+        Criteria(to=PHONES[0], after=message_id(200_000)),
+        Criteria(to=PHONES[0], before=message_id(460_000)),
         Criteria(to="+14560000009"),
     ],
 )
@@ -454,8 +456,7 @@ def test_an_index_serves_each_filter_and_gives_the_order(connection, insert, cri
     insert(SENT, WAITING, FAILED, INBOUND)
     steps = explain(connection, lambda: list_ids(connection, criteria))
     assert_served_by(steps, index)
-    # The only thing to be sorted is the page itself.
-    assert steps.count("USE TEMP B-TREE FOR ORDER BY") <= 1
+    assert "USE TEMP B-TREE FOR ORDER BY" not in steps
 
 
 @pytest.mark.parametrize(("bound", "range_"), [("after", "stretch>?"), ("before", "stretch<?")])

@@ -5,6 +5,7 @@ With `--worker=phonify` it runs on Phonify's worker as well, which does more for
 to its share of the CPUs and is a little quicker.
 """
 
+import gc
 import signal
 import sys
 
@@ -48,5 +49,6 @@ class BareServer(Server):
 if __name__ == "__main__":
     if "--worker=phonify" in sys.argv:
         BareServer.worker = Worker
+        gc.freeze()  # as Phonify does
     settings = Settings(port=int(sys.argv[1]))
     BareServer(app, settings, open_sockets(settings.host, settings.port, settings.workers)).run()
