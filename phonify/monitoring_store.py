@@ -17,7 +17,7 @@ class Gauges(NamedTuple):
 
 
 def try_to_write(connection: sqlite3.Connection) -> None:
-    """Write something that changes nothing, after storing a message and taking that back: where the file is damaged."""
+    """Store a message and take it back, which meets damage where messages belong; write what stays as it is."""
     connection.execute("SAVEPOINT trial")
     connection.execute(
         "INSERT INTO messages (id, account_id, direction, body, origin_number, to_number, state, created_at, due_at)"

@@ -211,6 +211,16 @@ def plain_drain(connection: sqlite3.Connection) -> float:
         done += len(due)
 
 
+def plain_delivery(connection: sqlite3.Connection) -> float:
+    """Insert one message, lease it and mark it as sent, in a transaction each; return the milliseconds."""
+    (last,) = connection.execute("SELECT max(id) FROM messages").fetchone()
+    [message] = compose(generate_ids(datetime.now(UTC), last), [0], waiting=True)
+    start = time.perf_counter()
+    plain_insert(connection, [message])
+    plain_drain(connection)
+    return (time.perf_counter() - start) * 1000
+
+
 def median_ratio(rounds: int, subject: Callable[[], Load], reference: Callable[[], Load]) -> tuple[Load, Load, float]:
     """Load both in turns; return the median of each and of the ratio within a round."""
     subjects, references = [], []
@@ -330,22 +340,31 @@ class Bench:
         fill(self.database, rows - self.rows)
         os.sync()  # what was filled in is not to be written back meanwhile
         figures: dict[str, Figure] = {}
-        starts = []
+        starts, bare_starts = [], []
         for _ in range(self.rounds):
             with self.serve() as server:
                 starts.append(server.first_answer)
-        start = statistics.median(starts)
-        figures["first answer"] = Figure(start, f"{start:.2f} s (at most {max(starts):.2f})")
-        with self.serve_bare(), self.serve() as server:
+            with self.serve_bare() as bare:
+                bare_starts.append(bare.first_answer)
+        start, ratio = statistics.median(starts), statistics.median(starts) / statistics.median(bare_starts)
+        figures["first answer"] = Figure(start, f"{ratio:.1f} ({start:.2f} s, at most {max(starts):.2f})")
+        with self.serve_bare() as bare, self.serve() as server:
             time.sleep(1)
-            figures["memory, idle"] = Figure(server.memory(), f"{server.memory():.0f} MB")
+            memory, bare_memory = server.memory(), bare.memory()
+            figures["memory, idle"] = Figure(
+                memory, f"{memory / bare_memory:.1f} ({memory:.0f} of {bare_memory:.0f} MB)"
+            )
             latency = measure_latency(self.url.removesuffix("/v1/messages"), 10 * self.rounds)
-            figures["accepted to sent, idle"] = Figure(latency, f"{latency:.1f} ms")
+            plain = statistics.median(plain_delivery(self.plain) for _ in range(10 * self.rounds))
+            shown = f"{latency:.1f} ms ({latency / plain:.1f} of plain sqlite3)"
+            figures["accepted to sent, idle"] = Figure(latency, shown)
             self._measure_lists(figures, rows)
             self._measure_requests(figures)
             self._measure_many(figures)
             time.sleep(1)
-            figures["memory, after that"] = Figure(server.memory(), f"{server.memory():.0f} MB")
+            memory, bare_memory = server.memory(), bare.memory()
+            shown = f"{memory / bare_memory:.1f} ({memory:.0f} of {bare_memory:.0f} MB)"
+            figures["memory, after that"] = Figure(memory, shown)
         figures["drain of 100,000 waiting"] = self._measure_drain()
         with closing(sqlite3.connect(self.database)) as connection:
             (self.rows,) = connection.execute("SELECT max(seq) FROM messages").fetchone()
