@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -115,8 +115,14 @@ class Database:
         self._shared: mmap.mmap | None = None
 
     def close(self) -> None:
-        """Close all idle connections and the lock file."""
+        """Close all idle connections and the lock file; the last process to do so leaves all in the one file.
+
+        One process at a time: of two that closed at once, each would leave that to the other.
+        """
         with self._writing:
+            if self._lock_file is not None:
+                with suppress(OSError):  # it is waited for, but not for ever
+                    _lock(self._lock_file, time.monotonic() + BUSY_TIMEOUT)
             while self._idle:
                 self._idle.pop().close()
             while self._writers:
@@ -124,7 +130,7 @@ class Database:
             self._written = False
             self._inodes.clear()
             if self._lock_file is not None:
-                os.close(self._lock_file)
+                os.close(self._lock_file)  # and let go of it
                 self._lock_file = None
             if self._shared is not None:
                 self._shared.close()

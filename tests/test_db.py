@@ -203,6 +203,24 @@ def test_close_leaves_no_file_of_the_database_open(database, path):
     assert [name for name in opened if name.startswith(str(path))] == []
 
 
+def test_those_who_close_at_once_take_turns_and_leave_all_in_the_one_file(open_database, path):
+    first, second = open_database(), open_database()
+    second.write(lambda connection: insert(connection, "one"))
+    closing = threading.Thread(target=second.close)
+
+    def work(connection: sqlite3.Connection) -> None:
+        closing.start()
+        closing.join(0.2)
+        assert closing.is_alive()
+        insert(connection, "two")
+
+    first.write(work)
+    closing.join()
+    first.close()
+    assert [found.name for found in sorted(path.parent.iterdir())] == ["notes.db", "notes.db-lock"]
+    assert read_notes(path) == ["one", "two"]
+
+
 def test_two_databases_on_one_file_take_turns(open_database, path):
     both = [open_database(), open_database()]
 
