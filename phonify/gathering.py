@@ -18,12 +18,13 @@ import time
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from .client_socket import ClientSocket
 from .errors import Fault
+from .kept_alive import KeptAlive
 
 REQUEST_TIME = 10.0  # seconds that a client has for sending a request, from its first byte
 # A request that is longer than this is begun with: the kernel does not hold any number of bytes.
@@ -36,10 +37,8 @@ MOST_DISCARDED = 64 * 1024  # bytes that it may send meanwhile
 _HEAD_END = b"\r\n\r\n"
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*(?=\r\n|$)")
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked")
-# How the last chunk begins. In the midst of another one it may look the same: see `is_open_ended`.
+# How the last chunk begins. In the midst of another one it may look the same: what is chunked may have more to come.
 _LAST_CHUNK = re.compile(rb"(?<=\r\n)0+(?:;[^\r\n]*)?(?=\r\n)")
-_EXPECT = re.compile(rb"\r\nexpect:")
-
 
 _BODY = json.dumps({"errors": [Fault("request_timeout").to_dict()]}).encode()
 _TOO_SLOW = (
@@ -48,33 +47,36 @@ _TOO_SLOW = (
 )
 
 
-def count_missing(data: bytes) -> int:
-    """Return how many bytes a request lacks at least, of which these have arrived; 0 where it can be begun with.
+class Arrived(NamedTuple):
+    """What is known of a request of which some bytes have arrived."""
+
+    missing: int  # how many bytes it lacks at least; 0 where it can be begun with
+    open_ended: bool  # whether, where it is begun with, there may be more to come
+
+
+def judge(data: bytes) -> Arrived:
+    """Tell from the bytes of a request that have arrived what it lacks.
 
     Only what decides about the length is looked at: whether it is HTTP, gunicorn says.
     """
     if len(data) >= MOST_HELD:
-        return 0
+        return Arrived(0, open_ended=True)
     end = data.find(_HEAD_END)
     if end < 0:
-        return 1
-    head, body = data[:end].lower(), len(data) - end - len(_HEAD_END)
-    if _EXPECT.search(head):  # the client waits to be told to go on
-        return 0
-    if _CHUNKED.search(head):
+        return Arrived(1, open_ended=False)
+    head, body = data[:end].lower(), end + len(_HEAD_END)
+    if b"\r\nexpect:" in head:  # the client waits to be told to go on
+        return Arrived(0, open_ended=True)
+    if b"\r\ntransfer-encoding:" in head and _CHUNKED.search(head):
         # Trailers and an empty line follow it, found in one go: a pattern of both would take the square of the length.
-        last = _LAST_CHUNK.search(data, end + len(_HEAD_END))
-        return 0 if last and data.find(_HEAD_END, last.end()) >= 0 else 1
+        last = _LAST_CHUNK.search(data, body)
+        return Arrived(0 if last and data.find(_HEAD_END, last.end()) >= 0 else 1, open_ended=True)
     found = _CONTENT_LENGTH.search(head)
-    digits = found[1].lstrip(b"0") if found else b""
+    if found is None:
+        return Arrived(0, open_ended=False)
+    digits = found[1].lstrip(b"0")
     length = int(digits or b"0") if len(digits) <= len(str(MOST_HELD)) else MOST_HELD
-    return max(0, min(length, MOST_HELD - end - len(_HEAD_END)) - body)
-
-
-def is_open_ended(data: bytes) -> bool:
-    """Tell whether a request that is begun with may have more to come than what has arrived."""
-    head = data.partition(_HEAD_END)[0].lower()
-    return len(data) >= MOST_HELD or bool(_EXPECT.search(head) or _CHUNKED.search(head))
+    return Arrived(max(0, min(length, MOST_HELD - body) - (len(data) - body)), open_ended=False)
 
 
 class _Arriving:
@@ -104,8 +106,17 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
         self._hasty = 0  # how many threads of their own those have
         self._hasty_lock = threading.Lock()
         self._closing: dict[TConn, _Closing] = {}
+        self._kept: KeptAlive | None = None
         self._stopping = threading.Lock()
         self._notified = 0.0
+
+    def run(self) -> None:
+        """Serve."""
+        if hasattr(select, "epoll"):  # elsewhere kept-alive connections are watched as gunicorn does it
+            self._kept = KeptAlive(self.poller.fileno())
+        super().run()
+        if self._kept is not None:
+            self._kept.close()
 
     def notify(self) -> None:
         """Tell the master that this worker is alive: once a second is enough."""
@@ -156,13 +167,13 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
             data, ended = b"", False
         except OSError:
             data, ended = b"", True
-        missing = count_missing(data)
-        if missing == 0 or (ended and data):
-            self._begin(conn, data, more=missing > 0 or is_open_ended(data))
+        request = judge(data)
+        if request.missing == 0 or (ended and data):
+            self._begin(conn, data, more=request.missing > 0 or request.open_ended)
         elif ended:
             self._give_up(conn)
         else:
-            self._wait(conn, len(data), missing)
+            self._wait(conn, len(data), request.missing)
 
     def _wait(self, conn: TConn, arrived: int, missing: int) -> None:
         """Have the kernel tell when so many more bytes have arrived."""
@@ -182,7 +193,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
         """Have a request, of which these bytes are there and more may come, handled by whoever is to."""
         if self._arriving.pop(conn, None) is not None:
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-        if self.pass_on(conn.sock, data):
+        if self.pass_on(conn, data):
             self._give_up(conn)
             return
         if more:
@@ -190,7 +201,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
         conn.data_ready = True
         self._serve(conn)
 
-    def pass_on(self, connection: socket.socket, data: bytes) -> bool:  # noqa: ARG002 - for those that do
+    def pass_on(self, conn: TConn, data: bytes) -> bool:  # noqa: ARG002 - for those that do
         """Let another process have a connection whose next request begins with these bytes; False to keep it."""
         return False
 
@@ -211,15 +222,27 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
 
     def _keep(self, conn: TConn) -> bool:
         """Have the main thread hear of the next request of a connection; False where there is more to it."""
-        if conn in self._reading or conn.parser.unreader.buf.getvalue():
+        if self._kept is None or conn in self._reading or conn.parser.unreader.buf.getvalue():
             return False
         with self._stopping:
             if not self.alive:
                 return False
             conn.set_timeout()
             self.keepalived_conns.append(conn)
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
+        self._kept.add(conn)
         return True
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Wait until something happens, and see to it."""
+        if self._kept is None:
+            super().wait_for_and_dispatch_events(timeout)
+            return
+        for conn in self._kept.wait(timeout):
+            if conn is None:
+                super().wait_for_and_dispatch_events(0)
+            else:
+                self.keepalived_conns.remove(conn)
+                self.enqueue_req(conn)
 
     def _cap_keepalive(self, deadline: float) -> None:
         with self._stopping:

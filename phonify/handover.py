@@ -1,14 +1,21 @@
 """Connections that one process of a server hands to another."""
 
 import errno
+import fcntl
+import mmap
 import socket
+import struct
+import termios
 from typing import Any
+
+_COUNT = struct.Struct("=I")
 
 
 class Handover:
-    """A queue of connections, for any number of processes that were forked after it was made.
+    """A queue of connections to one process, from any number of them that were forked after it was made.
 
-    Whoever takes from it uses it as the listening socket that the connections came from.
+    Whoever takes from it uses it as the listening socket that the connections came from, and says how
+    many it has, so that those who give may choose.
     """
 
     def __init__(self, address: Any) -> None:
@@ -17,6 +24,17 @@ class Handover:
         self._giving, self._taking = socket.socketpair()
         for end in (self._giving, self._taking):
             end.setblocking(False)  # noqa: FBT003 - of sockets
+        self._shared = mmap.mmap(-1, _COUNT.size)
+
+    def count(self) -> int:
+        """Return how many connections the process has that takes from here, with those that wait for it."""
+        (held,) = _COUNT.unpack(self._shared[: _COUNT.size])
+        (waiting,) = _COUNT.unpack(fcntl.ioctl(self._taking, termios.FIONREAD, bytes(_COUNT.size)))  # a byte for each
+        return int(held) + int(waiting)
+
+    def hold(self, held: int) -> None:
+        """Say how many connections the process has that takes from here."""
+        self._shared[: _COUNT.size] = _COUNT.pack(held)
 
     def give(self, connection: socket.socket) -> bool:
         """Pass on a connection, of which the caller closes its own end; False where the queue is full."""

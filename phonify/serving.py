@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -25,6 +25,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import TConn
 
 from . import accounts
 from .access_log import escape_controls, mask_keys
@@ -45,7 +46,7 @@ _STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 # Seconds that a thread may keep the interpreter lock while another wants it. Each request lets go of it many
 # times a millisecond; to be made to in between only makes two requests slow instead of one.
 _SWITCH_INTERVAL = 0.05
-_OTHER_SLOTS = ("delivery", "pages")
+_OTHERS = 2  # workers beside those that serve the API: one for pages, one that delivers
 _PAGE = re.compile(rb"[A-Z]+ /(?:inbox[/? ]|[? ])")  # how a request for one begins
 _PAGES_NICENESS = 5
 SEND_TIME = struct.pack("ll", 10, 0)  # seconds in which a client must take something of its answer
@@ -54,6 +55,11 @@ PORT_WAIT = 5.0  # seconds for the workers of a server that was killed to let go
 
 class AccessLogger(Logger):  # type: ignore[misc]
     """gunicorn's logger with one plain line a request, and no key in it."""
+
+    def setup(self, cfg: Any) -> None:
+        """Set the handlers up."""
+        super().setup(cfg)
+        self.access_log.filters.clear()  # of other servers' lines; here keys are masked before
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002 - of gunicorn
         """Log one request."""
@@ -161,12 +167,24 @@ class Worker(GatheringWorker):
 
     Being processes of their own, delivery and pages, of which any number may be open and ask for
     changes, do not compete with the API for the interpreter lock; gunicorn replaces each that should
-    die. A connection goes to the worker that its next request is for.
+    die. A connection goes to the worker that its next request is for, and one that is new from the
+    worker that the kernel has chosen to one that has fewer: those with many would be the slower.
     """
 
-    slot = 0  # which of the server's sockets it accepts from; past the last one, it delivers or serves pages
-    serves_pages = False
-    others: Handover | None = None  # where connections go whose next request is for other workers
+    slot = 0  # which of the server's sockets it accepts from; the next one serves pages, and the last one delivers
+    queues: Sequence[Handover] = ()  # to each worker but the last one, by slot
+    _connections = 0
+
+    @property
+    def nr_conns(self) -> int:
+        """How many connections this worker has; gunicorn counts them."""
+        return self._connections
+
+    @nr_conns.setter
+    def nr_conns(self, count: int) -> None:
+        self._connections = count
+        if self.queues:
+            self.queues[self.slot].hold(count)
 
     def runtime(self) -> Runtime | None:
         """Return the runtime of the app that is served; None where that is not Phonify."""
@@ -202,15 +220,25 @@ class Worker(GatheringWorker):
         if runtime is not None:
             runtime.database.close()  # the last one to do so leaves all that was written in the one file
 
-    def pass_on(self, connection: socket.socket, data: bytes) -> bool:
-        """Let the worker that a request is for have its connection."""
-        if self.others is None or not self.alive or bool(_PAGE.match(data)) == self.serves_pages:
+    def pass_on(self, conn: TConn, data: bytes) -> bool:
+        """Let another worker have a connection: the one that its next request is for, or one that has fewer."""
+        if not self.queues or not self.alive:
             return False
-        return self.others.give(connection)
+        own = self.queues[self.slot]
+        *api, pages = self.queues
+        if _PAGE.match(data):
+            queue = pages
+        elif own is pages or not conn.initialized:
+            queue = min(api, key=Handover.count)
+        else:  # it has been here before
+            queue = own
+        if queue is own or (queue is not pages and own is not pages and queue.count() + 1 >= own.count()):
+            return False
+        return queue.give(conn.sock)
 
     def list_queues(self) -> list[Any]:
-        """Return also the queue that this worker has given to: whoever takes from it may have stopped before."""
-        return [*self.sockets, *([self.others] if self.others is not None else [])]
+        """Return also the queues that this worker may have given to: whoever takes from one may have stopped before."""
+        return list(dict.fromkeys([*self.sockets, *self.queues]))
 
     def deliver(self) -> None:
         """Run what delivers until this worker is to stop."""
@@ -262,7 +290,7 @@ class Worker(GatheringWorker):
 def _choose_slot(arbiter: Arbiter, worker: Worker) -> None:
     """Give a new worker the slot that has the fewest workers."""
     taken = Counter(other.slot for other in arbiter.WORKERS.values())
-    worker.slot = min(range(len(arbiter.LISTENERS) + len(_OTHER_SLOTS)), key=lambda slot: taken[slot])
+    worker.slot = min(range(len(arbiter.LISTENERS) + _OTHERS), key=lambda slot: taken[slot])
 
 
 def _take_slot(arbiter: Arbiter, worker: Worker) -> None:
@@ -270,17 +298,19 @@ def _take_slot(arbiter: Arbiter, worker: Worker) -> None:
     for other in worker.sockets:
         if other not in own:
             other.close()  # or what its worker no longer accepts would go on being queued
-    to_pages, to_api = arbiter.app.handovers
-    if own:
-        worker.sockets, worker.others = [*own, to_api], to_pages
-        _keep_to_cpus(worker.slot, len(arbiter.LISTENERS))
-    elif _OTHER_SLOTS[worker.slot - len(arbiter.LISTENERS)] == "pages":
-        worker.sockets, worker.others, worker.serves_pages = [to_pages], to_api, True
-        os.nice(_PAGES_NICENESS)
-    else:
+    queues = arbiter.app.queues
+    if worker.slot == len(queues):
         worker.sockets = []
-        to_pages.close()
-        to_api.close()
+        for queue in queues:
+            queue.close()
+        return
+    worker.sockets = [*own, queues[worker.slot]]
+    worker.queues = queues
+    worker.nr_conns = 0  # whatever the one had that it replaces
+    if own:
+        _keep_to_cpus(worker.slot, len(arbiter.LISTENERS))
+    else:
+        os.nice(_PAGES_NICENESS)
 
 
 def share_cpus(cpus: Collection[int], slot: int, count: int) -> set[int]:
@@ -349,7 +379,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         # Once and for all: gunicorn reads its configuration again at each reload.
         address = sockets[0].getsockname()
         self._binds = [f"fd://{sock.detach()}" for sock in sockets]
-        self.handovers = Handover(address), Handover(address)  # to the worker for pages, to those for the API
+        self.queues = [Handover(address) for _ in range(settings.workers + 1)]  # to all but the one that delivers
         super().__init__()
 
     def load_config(self) -> None:
@@ -357,7 +387,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         settings = self._settings
         for name, value in {
             "bind": self._binds,
-            "workers": settings.workers + len(_OTHER_SLOTS),
+            "workers": settings.workers + _OTHERS,
             "threads": settings.threads,
             "worker_connections": 1_000 + settings.waiting,
             "worker_class": Worker,

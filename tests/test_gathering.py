@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from phonify.gathering import MOST_HELD, count_missing
+from phonify.gathering import MOST_HELD, judge
 
 HEAD = b"POST /v1/messages HTTP/1.1\r\nHost: x\r\n"
 BODY = b'{"to": "+14560000000", "body": "Hello"}'
@@ -46,13 +46,13 @@ REQUEST = HEAD + (
     ],
 )
 def test_what_a_request_lacks_is_told_from_what_has_arrived(data: bytes, missing: int) -> None:
-    assert count_missing(data) == missing
+    assert judge(data).missing == missing
 
 
 def test_of_a_request_that_is_too_long_to_be_held_a_beginning_is_waited_for() -> None:
     for length in (b"999999999", b"9" * 13, b"0" * 20 + b"9" * 20, b"9" * 5_000):
         head = HEAD + b"Content-Length: " + length + b"\r\n\r\n"
-        assert count_missing(head) == MOST_HELD - len(head)
+        assert judge(head).missing == MOST_HELD - len(head)
 
 
 def connect(port: int) -> socket.socket:
@@ -239,3 +239,16 @@ def test_requests_that_are_begun_and_not_ended_keep_nobody_waiting(start, begun:
         for client in clients:
             client.close()
     assert server.call("GET", "/v1/messages")[0] == 200
+
+
+def test_where_the_system_has_no_epoll_kept_alive_connections_are_served_too(start) -> None:
+    server = start("-c", "import select; del select.epoll; import runpy; runpy.run_path('app.py', run_name='__main__')")
+    clients = [connect(server.port) for _ in range(5)]
+    for _ in range(20):
+        for client in clients:
+            client.sendall(REQUEST)
+        for client in clients:
+            assert client.recv(65_536).startswith(b"HTTP/1.1 201")
+    for client in clients:
+        client.close()
+    assert server.terminate() == 0

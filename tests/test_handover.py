@@ -5,6 +5,7 @@ import resource
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,6 +106,21 @@ def test_with_all_descriptors_in_use_a_connection_is_given_up_not_the_server(lis
         assert client.recv(100) == b""
 
 
+def test_who_gives_can_tell_how_many_connections_the_other_has(listener, handover):
+    handover.hold(300)
+    with connecting(listener) as (_, accepted):
+        for given in range(3):
+            assert handover.count() == 300 + given
+            handover.give(accepted)
+        handover.accept()[0].close()
+    assert handover.count() == 302
+    if os.fork() == 0:
+        handover.hold(70_000)
+        os._exit(0)
+    os.wait()
+    assert handover.count() == 70_002
+
+
 # In the server
 
 
@@ -123,6 +139,20 @@ def find_page_worker(server) -> int:
             return pid
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def locate_connections(server) -> dict[int, int]:
+    """Return which process of a server has each connection, by the port of its client."""
+    ports = {}
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, state, *rest = line.split()
+        if state == "01" and local.endswith(f":{server.port:04X}"):
+            ports[f"socket:[{rest[5]}]"] = int(remote.partition(":")[2], 16)
+    found = {}
+    for pid in Path(f"/proc/{server.popen.pid}/task/{server.popen.pid}/children").read_text().split():
+        opened = {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+        found |= {ports[name]: int(pid) for name in opened & ports.keys()}
+    return found
 
 
 def ask(connection: "Client", path: str, *, method: str = "GET", body: str = "") -> tuple[int, bytes]:
@@ -162,6 +192,46 @@ def test_one_connection_may_ask_for_pages_and_use_the_api(start):
         assert f">{number}<".encode() in ask(client, "/inbox/phones/+14560000000")[1]
         assert ask(client, f"/v1/messages?limit={number + 1}")[1].count(b'"body"') == number + 1
     client.sock.close()
+
+
+def test_new_connections_are_shared_evenly_among_the_processes_of_the_api(start):
+    server = start(WORKERS="3")
+    clients = []
+    for number in range(1, 41):
+        clients.append(Client(server))
+        assert ask(clients[-1], "/v1/messages")[0] == 200
+        shares = Counter(locate_connections(server).values()).most_common()
+        assert len(shares) == min(number, 3)
+        assert shares[0][1] - shares[-1][1] <= 1, shares
+    for client in clients:
+        client.sock.close()
+
+
+def test_a_connection_that_has_been_there_stays_where_others_have_fewer_and_new_ones_go_to_those(start):
+    server = start()
+    clients = [Client(server) for _ in range(20)]
+    for client in clients:
+        assert ask(client, "/v1/messages")[0] == 200
+    places = locate_connections(server)
+    mine = {client: places[client.sock.getsockname()[1]] for client in clients}
+    left = mine[clients[0]]
+    staying = [client for client in clients if mine[client] != left]
+    for client in clients:
+        if mine[client] == left:
+            client.sock.close()
+    end = time.monotonic() + 20
+    while len(locate_connections(server)) > 10 and time.monotonic() < end:
+        time.sleep(0.01)
+    for client in staying:
+        assert ask(client, "/v1/messages")[0] == 200
+    assert {*locate_connections(server).values()} == {mine[staying[0]]}
+    late = [Client(server) for _ in range(10)]
+    for client in late:
+        assert ask(client, "/v1/messages")[0] == 200
+    places = locate_connections(server)
+    assert [places[client.sock.getsockname()[1]] for client in late] == [left] * 10
+    for client in [*staying, *late]:
+        client.sock.close()
 
 
 def test_many_connections_to_and_fro_at_once_lose_no_request(start):
