@@ -266,9 +266,11 @@ def test_a_new_conversation_comes_to_the_top(open_page, send, receive):
 
 
 def test_a_state_changes_before_the_eyes_of_who_looks(open_page, send):
-    send("Tried three times", to="+15005550010")
+    send("Before", to="+15005550010")
     page = open_page("/inbox/phones/+15005550010")
+    expect(bubble(page, "Before").locator(".state")).to_have_text("sent", timeout=10_000)
     mark(page)
+    send("Tried three times", to="+15005550010")
     expect(bubble(page, "Tried three times").locator(".state")).to_have_text("on its way")
     expect(bubble(page, "Tried three times").locator(".state")).to_have_text("sent", timeout=10_000)
     assert is_same(page)
