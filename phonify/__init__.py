@@ -29,6 +29,7 @@ from .gateways.base import Gateway
 from .inbox import pages, session
 from .inbox import settings as inbox_settings
 from .lean import LeanFlask
+from .numbers import load_regions
 from .request_id import add_request_id, begin_request
 from .runtime import build_runtime
 
@@ -52,6 +53,7 @@ def create_app(
     for name in unknown_settings(os.environ):
         logger.warning("%s is not a setting of Phonify and is ignored", name)
 
+    load_regions()
     clock = clock or SystemClock()
     gateway = gateway or GATEWAYS[settings.gateway]()
     doorbell = Doorbell()

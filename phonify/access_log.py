@@ -4,12 +4,14 @@ import logging
 import re
 from collections.abc import MutableMapping
 
-# The argument's name and the equals sign, each character also in its percent-encoded form.
-_NAME = "".join(f"(?:{character}|%{ord(character):02x})" for character in "api_key=")
-_ARGUMENT = re.compile(rf"({_NAME})[^&\s\"]*", re.IGNORECASE)
-_CREDENTIALS = re.compile(r"(basic\s+)[A-Za-z0-9+/=_~.-]+", re.IGNORECASE)
+# Each character of the argument's name also in its percent-encoded form, and whatever else is taken for the name:
+# `api_key[]`, `api-key`, `key`.
+_KEY = "".join(f"(?:{character}|%{ord(character):02x})" for character in "key")
+_ARGUMENT = re.compile(rf"({_KEY}[^=&?/\s]{{0,20}}?(?:=|%3d))(?:[^&\s]*[^&\s\"])?", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(basic(?:\s|\+|%20)+)[A-Za-z0-9+/=_~.%-]+", re.IGNORECASE)
 _USERINFO = re.compile(r"(//)[^/@\s]*@")
-_SUSPECT = re.compile(r"[=@%\s]")  # one of these is in all that is masked
+_OURS = re.compile(r"phk_[A-Za-z0-9_-]+")  # a key that `accounts` has made, wherever it may stand
+_SUSPECT = re.compile(r"[=@%\s]|phk_")  # one of these is in all that is masked
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 # The loggers of servers that this app may run on and that log addresses or headers.
@@ -24,7 +26,13 @@ def mask_keys(text: str) -> str:
         return text
     text = _ARGUMENT.sub(r"\1***", text)
     text = _CREDENTIALS.sub(r"\1***", text)
+    text = _OURS.sub("***", text)
     return _USERINFO.sub(r"\1***@", text)
+
+
+def mask_request(method: str, address: str) -> tuple[str, str]:
+    """Return the method and the address of a request without keys, also where they are an Authorization header."""
+    return method, mask_keys(address) if method.upper() != "BASIC" else "***"
 
 
 def escape_controls(text: str) -> str:
@@ -58,3 +66,9 @@ def install_key_filter() -> None:
         logger = logging.getLogger(name)
         if not any(isinstance(present, KeyFilter) for present in logger.filters):
             logger.addFilter(KeyFilter())
+
+
+def remove_key_filter(logger: logging.Logger) -> None:
+    """Take the filter from one that needs it no more."""
+    for present in [present for present in logger.filters if isinstance(present, KeyFilter)]:
+        logger.removeFilter(present)

@@ -258,6 +258,7 @@ def worker() -> None:
     # Those who store messages are other processes: nobody rings.
     for loop in runtime.start_delivery(longest_nap=0.02):
         loop.join()
+    runtime.close()
 
 
 def _print_messages(found: Sequence[Message | ListedMessage], *, as_json: bool, heading: bool = True) -> None:

@@ -1,5 +1,6 @@
 """A client's socket with few system calls: each one lets go of the interpreter lock, and has to get it back."""
 
+import errno
 import socket
 
 
@@ -23,16 +24,25 @@ class ClientSocket(socket.socket):
             super().settimeout(value)
 
     # Bytes alone, where a socket takes any buffer: gunicorn has no others.
-    def sendall(self, data: bytes, flags: int = 0) -> None:  # type: ignore[override]
-        """Send bytes; what ends in an empty line, as a head does, waits for what follows or for `flush`."""
+    def sendall(self, data: bytes, flags: int = 0) -> None:  # type: ignore[override]  # noqa: ARG002 - of sockets
+        """Send bytes; what ends in an empty line, as a head does, waits for what follows or for `flush`.
+
+        Raises ConnectionResetError where the client takes nothing for as long as the socket's SO_SNDTIMEO says.
+        """
         data, self._held = self._held + data, b""
         if data.endswith(b"\r\n\r\n"):
             self._held = data
         else:
-            super().sendall(data, flags)
+            self._send(data)
 
     def flush(self) -> None:
         """Send what waits."""
         if self._held:
             data, self._held = self._held, b""
+            self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        try:
             super().sendall(data)
+        except BlockingIOError as error:
+            raise ConnectionResetError(errno.ECONNRESET, "the client takes nothing of its answer") from error

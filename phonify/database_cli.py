@@ -10,9 +10,9 @@ import click
 from flask.cli import with_appcontext
 
 from .config import read_settings
-from .db import check_backup
+from .db import Database, DatabaseUnusable, check_backup
 from .errors import StoreUnavailable
-from .monitoring_store import find_faults
+from .monitoring_store import find_faults, is_used
 from .runtime import get_runtime
 from .terminal import Command, Failed
 
@@ -30,12 +30,16 @@ def init_db() -> None:
 @with_appcontext
 def backup(file: Path) -> None:
     """Copy the database into FILE, which must not exist yet; servers may go on writing."""
+    database = get_runtime().database
     try:
-        get_runtime().database.backup(file)
+        _refuse_unused(database)
+        database.backup(file)
     except FileExistsError as error:
         raise Failed(f"{file} exists already") from error
-    except (OSError, sqlite3.Error, StoreUnavailable) as error:
-        raise Failed(f"{file}: {error.__cause__ or error}") from error
+    except OSError as error:
+        raise Failed(f"{file} can't be written: {error.strerror}") from error
+    except (DatabaseUnusable, sqlite3.Error, StoreUnavailable) as error:
+        raise Failed(f"{file} was not written: {error.__cause__ or error}") from error
     click.echo(f"Backup written to {file}.")
 
 
@@ -45,6 +49,7 @@ def check() -> None:
     """Check the whole database file; exit with status 1 where something is wrong with it."""
     database = get_runtime().database
     try:
+        _refuse_unused(database)
         with database.reading() as connection:
             faults = list(find_faults(connection))
     except sqlite3.DatabaseError as error:
@@ -54,6 +59,13 @@ def check() -> None:
     if faults:
         raise Failed(f"{database.path} is damaged; a backup can be put in its place: python -m phonify restore FILE")
     click.echo(f"{database.path} is sound.")
+
+
+def _refuse_unused(database: Database) -> None:
+    """Raise Failed where the file has nothing in it: the command itself has made it, in the wrong place most likely."""
+    with database.reading() as connection:
+        if not is_used(connection):
+            raise Failed(f"{database.path.absolute()} is empty: is it the right one? PHONIFY_DATABASE says which it is")
 
 
 @click.command(cls=Command)

@@ -120,9 +120,9 @@ class Database:
         One process at a time: of two that closed at once, each would leave that to the other.
         """
         with self._writing:
-            if self._lock_file is not None:
+            if self._idle or self._writers:
                 with suppress(OSError):  # it is waited for, but not for ever
-                    _lock(self._lock_file, time.monotonic() + BUSY_TIMEOUT)
+                    _lock(self._open_lock_file(), time.monotonic() + BUSY_TIMEOUT)
             while self._idle:
                 self._idle.pop().close()
             while self._writers:
@@ -387,7 +387,8 @@ class Database:
         """Copy the database as of now into a new file, while others go on writing.
 
         Raises FileExistsError where there is such a file, OSError or sqlite3.Error where it can't
-        be written; nothing half-done stays under that name.
+        be written, DatabaseUnusable where the copy, which is looked through, is not sound; nothing
+        half-done stays under that name.
         """
         if target.exists():
             raise FileExistsError(0, "exists already", str(target))
@@ -402,6 +403,9 @@ class Database:
                 copy.execute("PRAGMA journal_mode = DELETE")
             finally:
                 copy.close()
+            fault = check_backup(partial)
+            if fault is not None:
+                raise DatabaseUnusable(f"the database is damaged, there is no backup: {fault}")
             _name_new(partial, target)
         finally:
             partial.unlink(missing_ok=True)

@@ -141,8 +141,11 @@ class Dispatcher:
         now = self._clock.monotonic()
         if self._cleaned_at is None or now - self._cleaned_at > CLEANING_INTERVAL:
             self._cleaned_at = now
-            self.follow_clock()
-            self._clean()
+            try:
+                self.follow_clock()
+                self._clean()
+            except StoreUnavailable as error:
+                logger.warning("what is old stays for another minute, it can't be reached: %s", error.__cause__)
         before, self._latest = self._latest, self._clock.now()
         if self._latest < before:
             self.follow_clock()

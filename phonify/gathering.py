@@ -9,6 +9,7 @@ well as three times; here it is left out.
 
 import errno
 import json
+import math
 import re
 import select
 import selectors
@@ -77,6 +78,14 @@ def judge(data: bytes) -> Arrived:
     digits = found[1].lstrip(b"0")
     length = int(digits or b"0") if len(digits) <= len(str(MOST_HELD)) else MOST_HELD
     return Arrived(max(0, min(length, MOST_HELD - body) - (len(data) - body)), open_ended=False)
+
+
+def has_arrived(sock: socket.socket) -> bool:
+    """Tell whether there is anything to read."""
+    try:
+        return bool(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except OSError:
+        return False
 
 
 class _Arriving:
@@ -193,7 +202,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
         """Have a request, of which these bytes are there and more may come, handled by whoever is to."""
         if self._arriving.pop(conn, None) is not None:
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-        if self.pass_on(conn, data):
+        if self.pass_on(conn, data):  # nothing here listens to it any more, or would do so as long as it is open there
             self._give_up(conn)
             return
         if more:
@@ -227,9 +236,17 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
         with self._stopping:
             if not self.alive:
                 return False
-            conn.set_timeout()
+            conn.timeout = math.inf  # it is not to be closed while it is being added
             self.keepalived_conns.append(conn)
-        self._kept.add(conn)
+        try:
+            self._kept.add(conn)
+        except OSError:
+            self.keepalived_conns.remove(conn)
+            self._kept.remove(conn)
+            raise
+        with self._stopping:
+            if self.alive:
+                conn.set_timeout()
         return True
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
@@ -243,6 +260,20 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
             else:
                 self.keepalived_conns.remove(conn)
                 self.enqueue_req(conn)
+
+    def murder_keepalived(self, force: bool = False) -> None:  # noqa: FBT002 - of gunicorn
+        """Close kept-alive connections whose time is over, but none of which the next request is there."""
+        if self._kept is None:
+            super().murder_keepalived(force)
+            return
+        now = time.monotonic()
+        while self.keepalived_conns and (force or self.keepalived_conns[0].timeout < now):
+            conn = self.keepalived_conns.popleft()
+            self._kept.remove(conn)
+            if has_arrived(conn.sock):  # while this process stood still
+                self.enqueue_req(conn)
+            else:
+                self._give_up(conn)
 
     def _cap_keepalive(self, deadline: float) -> None:
         with self._stopping:

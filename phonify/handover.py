@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import mmap
+import os
 import socket
 import struct
 import termios
@@ -29,12 +30,16 @@ class Handover:
     def count(self) -> int:
         """Return how many connections the process has that takes from here, with those that wait for it."""
         (held,) = _COUNT.unpack(self._shared[: _COUNT.size])
+        return int(held) + self.waiting()
+
+    def waiting(self) -> int:
+        """Return how many connections wait to be taken; many do where the process does not come to it."""
         (waiting,) = _COUNT.unpack(fcntl.ioctl(self._taking, termios.FIONREAD, bytes(_COUNT.size)))  # a byte for each
-        return int(held) + int(waiting)
+        return int(waiting)
 
     def hold(self, held: int) -> None:
         """Say how many connections the process has that takes from here."""
-        self._shared[: _COUNT.size] = _COUNT.pack(held)
+        self._shared[: _COUNT.size] = _COUNT.pack(max(held, 0))
 
     def give(self, connection: socket.socket) -> bool:
         """Pass on a connection, of which the caller closes its own end; False where the queue is full."""
@@ -46,9 +51,14 @@ class Handover:
         return True
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Return a connection and the client's address; raise BlockingIOError where there is none."""
+        """Return a connection and the client's address.
+
+        Raises BlockingIOError where there is none, and OSError (EMFILE) where this process may open no more: it waits
+        then.
+        """
+        os.close(os.dup(self._taking.fileno()))  # the kernel would take it from the queue all the same
         _, descriptors, _, _ = socket.recv_fds(self._taking, 1, 1)
-        if not descriptors:  # this process has as many open as it may
+        if not descriptors:  # another thread has got the last descriptor
             raise ConnectionAbortedError(errno.ECONNABORTED, "the connection could not be taken over")
         connection = socket.socket(fileno=descriptors[0])
         try:
@@ -69,6 +79,6 @@ class Handover:
         """Leave it as it is: nobody waits for it."""
 
     def close(self) -> None:
-        """Have no more to do with it in this process."""
+        """Give and take no more in this process; what it has is counted on."""
         self._giving.close()
         self._taking.close()

@@ -2,6 +2,7 @@
 
 import select
 from collections.abc import Iterator
+from contextlib import suppress
 
 from gunicorn.workers.gthread import TConn
 
@@ -16,13 +17,12 @@ class KeptAlive:
     def __init__(self, selector: int) -> None:
         """Begin with a selector, by its descriptor."""
         self._selector = selector
-        # By descriptor. One that was closed stays until its descriptor is used again.
-        self._connections: dict[int, TConn] = {}
+        self._connections: dict[int, TConn] = {}  # by descriptor
         self._epoll = select.epoll()
         self._epoll.register(selector, select.EPOLLIN)
 
     def add(self, conn: TConn) -> None:
-        """Wait for a connection, too; from any thread."""
+        """Wait for a connection, too; from any thread. Raises OSError where the system watches no more."""
         descriptor = conn.sock.fileno()
         self._connections[descriptor] = conn
         events = select.EPOLLIN | select.EPOLLONESHOT
@@ -31,10 +31,19 @@ class KeptAlive:
         except FileNotFoundError:  # it is added for the first time
             self._epoll.register(descriptor, events)
 
+    def remove(self, conn: TConn) -> None:
+        """Wait for a connection no more, while it is open still.
+
+        What is closed is heard of as long as another process has it open.
+        """
+        self._connections.pop(conn.sock.fileno(), None)
+        with suppress(OSError):
+            self._epoll.unregister(conn.sock.fileno())
+
     def wait(self, timeout: float) -> Iterator[TConn | None]:
         """Yield the connections that can be read, and None where one of the selector's sockets can."""
         for descriptor, _ in self._epoll.poll(timeout):
-            yield None if descriptor == self._selector else self._connections.pop(descriptor)
+            yield None if descriptor == self._selector else self._connections.pop(descriptor, None)
 
     def close(self) -> None:
         """Wait no more."""

@@ -57,6 +57,12 @@ def read_gauges(connection: sqlite3.Connection, *, now: str) -> Gauges:
     return Gauges(counts, due, get_oldest_due(connection), deliveries)
 
 
+def is_used(connection: sqlite3.Connection) -> bool:
+    """Tell whether there is anything in the file: a key or a message."""
+    (used,) = connection.execute("SELECT EXISTS (SELECT 1 FROM api_keys) OR EXISTS (SELECT 1 FROM messages)").fetchone()
+    return bool(used)
+
+
 def find_faults(connection: sqlite3.Connection) -> Iterator[str]:
     """Yield what is wrong with the whole file, in words; nothing where it is sound."""
     for (fault,) in connection.execute("PRAGMA integrity_check"):

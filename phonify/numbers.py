@@ -17,6 +17,17 @@ _ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9 ]{0,9}[A-Za-
 _NON_GEOGRAPHIC = "001"  # what phonenumbers calls the region of +800, +882 and the like
 
 
+def load_regions() -> None:
+    """Load what is known of each region, which would otherwise be read from disk at its first number.
+
+    A read that failed then, for lack of a descriptor or of memory, would leave the library's lock taken for ever.
+    """
+    for region in phonenumbers.SUPPORTED_REGIONS:
+        phonenumbers.PhoneMetadata.metadata_for_region(region)
+    for code in phonenumbers.COUNTRY_CODES_FOR_NON_GEO_REGIONS:
+        phonenumbers.PhoneMetadata.metadata_for_nongeo_region(code)
+
+
 class Number(NamedTuple):
     """One side of a message."""
 

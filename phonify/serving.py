@@ -28,7 +28,7 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import TConn
 
 from . import accounts
-from .access_log import escape_controls, mask_keys
+from .access_log import escape_controls, mask_keys, mask_request, remove_key_filter
 from .api.error_handlers import fault_for_status
 from .config import ConfigError, Settings
 from .errors import StoreUnavailable
@@ -49,6 +49,7 @@ _SWITCH_INTERVAL = 0.05
 _OTHERS = 2  # workers beside those that serve the API: one for pages, one that delivers
 _PAGE = re.compile(rb"[A-Z]+ /(?:inbox[/? ]|[? ])")  # how a request for one begins
 _PAGES_NICENESS = 5
+_MOST_WAITING = 4  # connections, from which on a queue is one of a worker that stands still
 SEND_TIME = struct.pack("ll", 10, 0)  # seconds in which a client must take something of its answer
 PORT_WAIT = 5.0  # seconds for the workers of a server that was killed to let go of the port
 
@@ -59,18 +60,19 @@ class AccessLogger(Logger):  # type: ignore[misc]
     def setup(self, cfg: Any) -> None:
         """Set the handlers up."""
         super().setup(cfg)
-        self.access_log.filters.clear()  # of other servers' lines; here keys are masked before
+        remove_key_filter(self.access_log)  # here keys are masked before, and once is enough
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002 - of gunicorn
         """Log one request."""
         if not self.access_log_enabled:
             return
+        method, address = mask_request(environ.get("REQUEST_METHOD", "-"), environ.get("RAW_URI", "-"))
         self.access_log.info(
             '%s %s "%s %s" %s %s %.1fms',
             environ.get("REMOTE_ADDR") or "-",
             time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            environ.get("REQUEST_METHOD", "-"),
-            escape_controls(mask_keys(environ.get("RAW_URI", "-"))),
+            method,
+            escape_controls(address),
             str(resp.status).partition(" ")[0],
             resp.sent,
             request_time.total_seconds() * 1000,
@@ -90,16 +92,18 @@ class JsonLogger(AccessLogger):
         """Log one request."""
         if not self.access_log_enabled:
             return
+        method, path = mask_request(environ.get("REQUEST_METHOD", "-"), environ.get("RAW_URI", "-"))
+        request_id = next((value for name, value in resp.headers if name == HEADER), None)
         self.access_log.info(
             "answered",
             extra={
                 "client": environ.get("REMOTE_ADDR") or "-",
-                "method": environ.get("REQUEST_METHOD", "-"),
-                "path": mask_keys(environ.get("RAW_URI", "-")),
+                "method": method,
+                "path": path,
                 "status": int(str(resp.status).partition(" ")[0]),
                 "bytes": resp.sent,
                 "milliseconds": round(request_time.total_seconds() * 1000, 1),
-                "request_id": next((value for name, value in resp.headers if name == HEADER), None),
+                "request_id": mask_keys(request_id) if request_id is not None else None,
             },
         )
 
@@ -183,7 +187,7 @@ class Worker(GatheringWorker):
     @nr_conns.setter
     def nr_conns(self, count: int) -> None:
         self._connections = count
-        if self.queues:
+        if self.queues and self.alive:  # one that ends has a successor in its place
             self.queues[self.slot].hold(count)
 
     def runtime(self) -> Runtime | None:
@@ -228,13 +232,15 @@ class Worker(GatheringWorker):
         *api, pages = self.queues
         if _PAGE.match(data):
             queue = pages
-        elif own is pages or not conn.initialized:
-            queue = min(api, key=Handover.count)
-        else:  # it has been here before
+        elif own is pages:
+            queue = min(api, key=_judge_queue)
+        elif not conn.initialized:  # it is new
+            queue = min(api, key=_judge_queue)
+            if queue.waiting() >= _MOST_WAITING or queue.count() + 1 >= own.count():
+                queue = own
+        else:
             queue = own
-        if queue is own or (queue is not pages and own is not pages and queue.count() + 1 >= own.count()):
-            return False
-        return queue.give(conn.sock)
+        return queue is not own and queue.give(conn.sock)
 
     def list_queues(self) -> list[Any]:
         """Return also the queues that this worker may have given to: whoever takes from one may have stopped before."""
@@ -285,6 +291,11 @@ class Worker(GatheringWorker):
             client.sendall(status_line + head.encode() + body)
         except OSError:
             self.log.debug("the client was gone before it could be told")
+
+
+def _judge_queue(queue: Handover) -> tuple[bool, int]:
+    """Return what is the less, the better it is to give to a queue."""
+    return queue.waiting() >= _MOST_WAITING, queue.count()
 
 
 def _choose_slot(arbiter: Arbiter, worker: Worker) -> None:

@@ -5,7 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from phonify.access_log import KeyFilter, escape_controls, install_key_filter, mask_keys
+from phonify.access_log import (
+    KeyFilter,
+    escape_controls,
+    install_key_filter,
+    mask_keys,
+    mask_request,
+    remove_key_filter,
+)
 
 # Masking
 
@@ -22,6 +29,11 @@ from phonify.access_log import KeyFilter, escape_controls, install_key_filter, m
         ("GET /v1/messages?api_key=secret HTTP/1.1", "GET /v1/messages?api_key=*** HTTP/1.1"),
         ('"GET /v1/messages?api_key=secret" 200', '"GET /v1/messages?api_key=***" 200'),
         ("/v1/messages?api_key=", "/v1/messages?api_key=***"),
+        ('/v1/messages?api_key="secret"&limit=1', '/v1/messages?api_key=***"&limit=1'),
+        ("/v1/messages?a=Basic%20dGVzdC1rZXk6&b=basic+dGVzdC1rZXk6", "/v1/messages?a=Basic%20***&b=basic+***"),
+        ("/v1/messages/phk_0aZ-_9", "/v1/messages/***"),
+        ("/?phk_0aZ-_9&limit=1", "/?***&limit=1"),
+        ("phk_0aZ-_9", "***"),
     ],
 )
 def test_a_key_in_an_address_is_masked(text: str, masked: str) -> None:
@@ -29,7 +41,24 @@ def test_a_key_in_an_address_is_masked(text: str, masked: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["api%5fkey", "api%5Fkey", "%61pi_key", "%61%70%69%5f%6b%65%79", "ap%69_k%65y", "API_KEY", "Api_Key"]
+    "name",
+    [
+        "api_key[]",
+        "api_key+",
+        "api_key%20",
+        "api_key%00",
+        "api-key",
+        "apikey",
+        "key",
+        "%2561pi_key",
+        "api%5fkey",
+        "api%5Fkey",
+        "%61pi_key",
+        "%61%70%69%5f%6b%65%79",
+        "ap%69_k%65y",
+        "API_KEY",
+        "Api_Key",
+    ],
 )
 def test_a_key_is_masked_however_its_name_is_written(name: str) -> None:
     assert mask_keys(f"/v1/messages?{name}=secret&limit=1") == f"/v1/messages?{name}=***&limit=1"
@@ -49,7 +78,7 @@ def test_a_key_in_an_authorization_header_is_masked(text: str, masked: str) -> N
 
 @pytest.mark.parametrize(
     "text",
-    ["", "/v1/messages", "/v1/messages?to=%2B14560000000&q=api_key", "GET / HTTP/1.1", "key=value", "api-key=value"],
+    ["", "/v1/messages", "/v1/messages?to=%2B14560000000&q=api_key", "GET / HTTP/1.1", "/v1/keyboards/x?limit=5"],
 )
 def test_any_other_text_stays_as_it_is(text: str) -> None:
     assert mask_keys(text) == text
@@ -128,3 +157,19 @@ def test_no_key_reaches_the_log_of_a_server(name: str, caplog: pytest.LogCapture
         logger.info('"%s" %s', "GET /v1/messages?api_key=secret HTTP/1.1", 200)
 
     assert caplog.messages == ['"GET /v1/messages?api_key=*** HTTP/1.1" 200']
+
+
+def test_an_authorization_header_out_of_place_is_masked() -> None:
+    assert mask_request("Basic", "/dGVzdC1rZXk6") == ("Basic", "***")
+    assert mask_request("GET", "/?api_key=secret") == ("GET", "/?api_key=***")
+    assert mask_request("POST", "/v1/messages") == ("POST", "/v1/messages")
+
+
+def test_the_filter_can_be_taken_away_and_others_stay(logger: logging.Logger) -> None:
+    other = logging.Filter("other")
+    logger.addFilter(other)
+    logger.addFilter(KeyFilter())
+    remove_key_filter(logger)
+    assert not any(isinstance(present, KeyFilter) for present in logger.filters)
+    assert other in logger.filters
+    logger.removeFilter(other)

@@ -311,8 +311,9 @@ def test_a_backup_to_a_file_that_exists_is_a_failure(run, tmp_path):
 @pytest.mark.parametrize("target", ["missing/copy.db", "file/copy.db"])
 def test_a_backup_that_can_not_be_written_is_a_failure_told_in_one_line(run, tmp_path, target):
     (tmp_path / "file").touch()
+    run("send", TO, "Hello")
     error = run("backup", str(tmp_path / target), status=1).stderr
-    assert error.startswith(f"Error: {tmp_path / target}: ")
+    assert error.startswith(f"Error: {tmp_path / target} can't be written: ")
     assert error.count("\n") == 1
 
 

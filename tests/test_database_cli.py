@@ -119,3 +119,31 @@ def test_a_server_after_a_restore_knows_the_keys_of_the_backup(run, start, tmp_p
     run("restore", str(tmp_path / "copy.db"))
     server = start(API_KEY=None)
     assert server.call("GET", "/v1/messages", key=KEY)[0] == 200
+
+
+def test_of_a_damaged_database_there_is_no_backup(run, tmp_path):
+    for _ in range(3):
+        run("send", KNOWN, "x" * 100)
+    database = tmp_path / "phonify.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'messages_by_to'").fetchone()
+    connection.close()
+    with database.open("r+b") as file:
+        file.seek((page - 1) * 4_096 + 8)
+        file.write(os.urandom(4_088))
+    before = {path.name for path in tmp_path.iterdir()}
+    output = run("backup", str(tmp_path / "copy.db"), status=1)
+    assert "copy.db was not written: the database is damaged" in output
+    assert {path.name for path in tmp_path.iterdir()} <= before
+
+
+@pytest.mark.parametrize("command", [["check"], ["backup", "copy.db"]])
+def test_what_has_nothing_in_it_is_most_likely_not_the_database_that_was_meant(run, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PHONIFY_API_KEY", raising=False)
+    for _ in range(2):
+        assert f"{tmp_path / 'phonify.db'} is empty: is it the right one?" in run(*command, status=1)
+    assert not (tmp_path / "copy.db").exists()
+    run("keys", "create")
+    run(*command)

@@ -738,6 +738,24 @@ def test_a_running_dispatcher_is_woken_by_a_message_that_is_accepted(make_app, g
     assert message["to"] == TO
 
 
+def test_delivery_goes_on_where_what_is_old_can_not_be_removed(make_app, gateway, run, caplog):
+    app = make_app(gateway=gateway)
+    database = app.extensions["phonify"].database
+    with database.reading() as connection:
+        pages = connection.execute("SELECT rootpage FROM sqlite_schema WHERE tbl_name = 'idempotency_keys'").fetchall()
+    database.close()
+    with database.path.open("r+b") as file:
+        for (page,) in pages:
+            file.seek((page - 1) * 4_096)
+            file.write(bytes(range(256)) * 16)
+    run(app)
+    client = app.test_client()
+    client.post("/v1/messages", data={"to": TO, "body": "Hello"})
+    assert len(client.get("/v1/messages?state=sent&wait=10").json["messages"]) == 1
+    assert "what is old stays for another minute, it can't be reached: " in caplog.text
+    assert "pauses" not in caplog.text
+
+
 def test_a_running_dispatcher_looks_for_messages_that_another_server_accepts(make_app, gateway, run):
     run(make_app(gateway=gateway), longest_nap=0.05)
     client = make_app(gateway=gateway).test_client()

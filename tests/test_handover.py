@@ -1,5 +1,6 @@
 """Connections that one process hands to another: none is lost, mixed up or kept open by mistake."""
 
+import errno
 import os
 import resource
 import signal
@@ -7,7 +8,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def test_a_client_that_has_gone_meanwhile_is_no_connection(listener, handover):
             handover.accept()
 
 
-def test_with_all_descriptors_in_use_a_connection_is_given_up_not_the_server(listener, handover):
+def test_with_all_descriptors_in_use_a_connection_waits(listener, handover):
     with connecting(listener) as (client, accepted):
         handover.give(accepted)
         accepted.close()
@@ -99,11 +100,16 @@ def test_with_all_descriptors_in_use_a_connection_is_given_up_not_the_server(lis
         os.close(highest)
         resource.setrlimit(resource.RLIMIT_NOFILE, (highest, limits[1]))
         try:
-            with pytest.raises(ConnectionAbortedError):
+            with pytest.raises(OSError, match="Too many open files") as raised:
                 handover.accept()
+            assert raised.value.errno == errno.EMFILE
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-        assert client.recv(100) == b""
+        assert handover.waiting() == 1
+        taken, _ = handover.accept()
+        with taken:
+            client.sendall(b"question")
+            assert taken.recv(100) == b"question"
 
 
 def test_who_gives_can_tell_how_many_connections_the_other_has(listener, handover):
@@ -113,12 +119,14 @@ def test_who_gives_can_tell_how_many_connections_the_other_has(listener, handove
             assert handover.count() == 300 + given
             handover.give(accepted)
         handover.accept()[0].close()
-    assert handover.count() == 302
+    assert (handover.count(), handover.waiting()) == (302, 2)
     if os.fork() == 0:
         handover.hold(70_000)
         os._exit(0)
     os.wait()
     assert handover.count() == 70_002
+    handover.hold(-1)  # a mistake in counting is no reason to end
+    assert handover.count() == 2
 
 
 # In the server
@@ -231,6 +239,81 @@ def test_a_connection_that_has_been_there_stays_where_others_have_fewer_and_new_
     places = locate_connections(server)
     assert [places[client.sock.getsockname()[1]] for client in late] == [left] * 10
     for client in [*staying, *late]:
+        client.sock.close()
+
+
+def list_workers(server) -> list[int]:
+    """Return the processes of a server with two workers for the API, these first, once all are there."""
+    end = time.monotonic() + 20
+    while True:
+        children = Path(f"/proc/{server.popen.pid}/task/{server.popen.pid}/children").read_text().split()
+        if len(children) == 4:
+            return [int(pid) for pid in children]
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_process_that_stands_still_gets_hardly_more_than_the_kernel_gives_it(start):
+    server = start()
+    first, *_ = list_workers(server)
+    held = [Client(server) for _ in range(20)]
+    for client in held:
+        assert ask(client, "/v1/messages")[0] == 200
+    for client in held:
+        if locate_connections(server)[client.sock.getsockname()[1]] == first:
+            client.sock.close()  # so that it has fewer
+    os.kill(first, signal.SIGSTOP)
+    try:
+        late = [Client(server) for _ in range(80)]
+        for client in late:
+            client.sock.sendall(f"GET /v1/messages HTTP/1.1\r\n{client.head}{AUTHORIZATION}\r\n\r\n".encode())
+        answered = 0
+        end = time.monotonic() + 3
+        for client in late:
+            client.sock.settimeout(max(end - time.monotonic(), 0.01))
+            with suppress(TimeoutError):
+                answered += client.sock.recv(12) == b"HTTP/1.1 200"
+        # The kernel gives either half of them, most likely at least a third.
+        assert answered >= 80 / 3 - 4
+    finally:
+        os.kill(first, signal.SIGCONT)
+    for client in [*held, *late]:
+        client.sock.close()
+
+
+def test_one_that_takes_the_place_of_another_begins_with_none(start):
+    server = start()
+    first, *_ = list_workers(server)
+    clients = [Client(server) for _ in range(20)]
+    for client in clients:
+        assert ask(client, "/v1/messages")[0] == 200
+    os.kill(first, signal.SIGKILL)
+    end = time.monotonic() + 20
+    while first in list_workers(server) and time.monotonic() < end:
+        time.sleep(0.01)
+    late = [Client(server) for _ in range(10)]
+    for client in late:
+        assert ask(client, "/v1/messages")[0] == 200
+    assert sorted(Counter(locate_connections(server).values()).values()) == [10, 10]
+    for client in [*clients, *late]:
+        client.sock.close()
+
+
+def test_a_request_that_came_while_the_process_stood_still_is_answered_though_its_time_was_over(start):
+    server = start(WORKERS="1")
+    clients = [Client(server) for _ in range(5)]
+    for client in clients:
+        assert ask(client, "/v1/messages")[0] == 200
+    (worker,) = {*locate_connections(server).values()}
+    os.kill(worker, signal.SIGSTOP)
+    for client in clients[1:]:
+        client.sock.sendall(f"GET /v1/messages HTTP/1.1\r\n{client.head}{AUTHORIZATION}\r\n\r\n".encode())
+    time.sleep(15.5)  # longer than a connection is kept alive
+    os.kill(worker, signal.SIGCONT)
+    assert clients[0].sock.recv(100) == b""
+    clients[0].sock.close()
+    for client in clients[1:]:
+        assert client.sock.recv(12) == b"HTTP/1.1 200"
         client.sock.close()
 
 

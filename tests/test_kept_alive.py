@@ -100,3 +100,23 @@ def test_a_connection_that_goes_on_elsewhere_is_not_heard_of_again(kept):
             assert list(kept.wait(0.05)) == []
             new.client.sendall(b"x")
             assert list(kept.wait(5)) == [new]
+
+
+def test_one_that_was_removed_is_not_heard_of_though_it_is_open_elsewhere(kept):
+    with closing(Connection()) as connection, connection.sock.dup():
+        kept.add(connection)
+        kept.remove(connection)
+        connection.sock.close()
+        connection.client.sendall(b"x")
+        assert list(kept.wait(0.05)) == []
+
+
+def test_one_that_is_not_watched_can_be_removed(kept):
+    with closing(Connection()) as connection:
+        kept.remove(connection)
+        kept.add(connection)
+        connection.client.sendall(b"x")
+        assert list(kept.wait(5)) == [connection]
+        kept.remove(connection)
+        kept.add(connection)
+        assert list(kept.wait(5)) == [connection]

@@ -1,7 +1,11 @@
 """Phone numbers: what is one, whose it is, and how logs show it."""
 
+import subprocess
+import sys
+
 import phonenumbers
 import pytest
+from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from phonenumbers import carrier
@@ -212,3 +216,21 @@ def test_a_number_is_read_as_the_library_reads_it(text: str) -> None:
         assert possible
         assert number.number == phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
         assert number.carrier == (carrier.name_for_number(parsed, "en") or None)
+
+
+def test_once_all_regions_are_loaded_no_number_reads_from_the_disk() -> None:
+    code = """if True:
+        import sys, phonenumbers
+        from phonify.numbers import load_regions, parse_msisdn
+        load_regions()
+        sys.meta_path.clear()  # nothing can be imported any more
+        for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+            for digits in ("5123456789", "612345678", "71234567", "9123456"):
+                try:
+                    parse_msisdn(f"+{code}{digits}")
+                except ValueError:
+                    pass
+        print("read", parse_msisdn("+14560000000").country)
+    """
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("read US\n", "")

@@ -296,7 +296,7 @@ TARGETS = {
     "drain of 100,000 waiting": at_least(5_000, "/s"),
 }
 WAITING = 100_000  # messages at the start of a drain
-GROWTH = 1.3  # times that anything may be slower with many messages than with few
+GROWTH = 1.3  # times that what answers or delivers may be slower with many messages than with few
 
 
 class Bench:
@@ -310,7 +310,7 @@ class Bench:
         self.url = f"http://127.0.0.1:{self.port}/v1/messages"
         self.bare_port = free_port()
         self.bare = f"http://127.0.0.1:{self.bare_port}/hello"
-        self.plain = plain_sqlite(folder / "plain.db")
+        self.folder = folder
         self.rows = 0
 
     def serve(self) -> AbstractContextManager[Serving]:
@@ -339,6 +339,7 @@ class Bench:
         if rows < self.rows:
             raise SystemExit(f"{self.rows:,} messages are there by now: leave larger steps between the sizes")
         fill(self.database, rows - self.rows)
+        self.plain = plain_sqlite(self.folder / f"plain-{rows}.db")  # with few messages at each size
         os.sync()  # what was filled in is not to be written back meanwhile
         figures: dict[str, Figure] = {}
         starts, bare_starts = [], []
@@ -369,6 +370,7 @@ class Bench:
         figures["drain of 100,000 waiting"] = self._measure_drain()
         with closing(sqlite3.connect(self.database)) as connection:
             (self.rows,) = connection.execute("SELECT max(seq) FROM messages").fetchone()
+        self.plain.close()
         return figures
 
     def _measure_requests(self, figures: dict[str, Figure]) -> None:
@@ -436,7 +438,8 @@ class Bench:
 def slower_by(target: Target | None, few: Figure, many: Figure) -> float:
     """Return how many times slower (or larger) something is with many messages than with few.
 
-    What was measured minutes apart is compared by its ratio to what was measured beside it, where there is one.
+    What was measured minutes apart is compared by its ratio to what was measured beside it, where there is one, with
+    few messages each time.
     """
     before, after = (figure.value if figure.relative is None else figure.relative for figure in (few, many))
     return after / before if target is not None and target.better == "less" else before / after
