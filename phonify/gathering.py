@@ -202,7 +202,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
         """Have a request, of which these bytes are there and more may come, handled by whoever is to."""
         if self._arriving.pop(conn, None) is not None:
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-        if self.pass_on(conn, data):  # nothing here listens to it any more, or would do so as long as it is open there
+        if self.pass_on(conn, data):  # one that is not watched here any more, or it would be while it is open there
             self._give_up(conn)
             return
         if more:
@@ -270,7 +270,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
         while self.keepalived_conns and (force or self.keepalived_conns[0].timeout < now):
             conn = self.keepalived_conns.popleft()
             self._kept.remove(conn)
-            if has_arrived(conn.sock):  # while this process stood still
+            if not force and has_arrived(conn.sock):  # while this process stood still
                 self.enqueue_req(conn)
             else:
                 self._give_up(conn)

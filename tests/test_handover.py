@@ -242,6 +242,18 @@ def test_a_connection_that_has_been_there_stays_where_others_have_fewer_and_new_
         client.sock.close()
 
 
+def wait_for_answers(clients: list["Client"], seconds: float) -> list["Client"]:
+    """Return those that get an answer in time."""
+    end = time.monotonic() + seconds
+    answered = []
+    for client in clients:
+        client.sock.settimeout(max(end - time.monotonic(), 0.01))
+        with suppress(OSError):
+            if client.sock.recv(12) == b"HTTP/1.1 200":
+                answered.append(client)
+    return answered
+
+
 def list_workers(server) -> list[int]:
     """Return the processes of a server with two workers for the API, these first, once all are there."""
     end = time.monotonic() + 20
@@ -267,17 +279,29 @@ def test_a_process_that_stands_still_gets_hardly_more_than_the_kernel_gives_it(s
         late = [Client(server) for _ in range(80)]
         for client in late:
             client.sock.sendall(f"GET /v1/messages HTTP/1.1\r\n{client.head}{AUTHORIZATION}\r\n\r\n".encode())
-        answered = 0
-        end = time.monotonic() + 3
-        for client in late:
-            client.sock.settimeout(max(end - time.monotonic(), 0.01))
-            with suppress(TimeoutError):
-                answered += client.sock.recv(12) == b"HTTP/1.1 200"
         # The kernel gives either half of them, most likely at least a third.
-        assert answered >= 80 / 3 - 4
+        assert len(wait_for_answers(late, 3.0)) >= 80 / 3 - 4
     finally:
         os.kill(first, signal.SIGCONT)
     for client in [*held, *late]:
+        client.sock.close()
+
+
+def test_what_waits_for_a_process_that_stands_still_is_answered_by_another_when_the_server_ends(start):
+    server = start(GRACE="3")
+    first, *_ = list_workers(server)
+    os.kill(first, signal.SIGSTOP)
+    try:
+        waiting = [Client(server) for _ in range(60)]
+        for client in waiting:
+            client.sock.sendall(f"GET /v1/messages HTTP/1.1\r\n{client.head}{AUTHORIZATION}\r\n\r\n".encode())
+        answered = wait_for_answers(waiting, 2.0)
+        os.kill(server.popen.pid, signal.SIGTERM)
+        later = wait_for_answers([client for client in waiting if client not in answered], 2.0)
+        assert 1 <= len(later) <= 8  # the others the kernel has given to the first
+    finally:
+        os.kill(first, signal.SIGCONT)
+    for client in waiting:
         client.sock.close()
 
 
