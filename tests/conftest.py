@@ -6,10 +6,13 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +25,7 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from hypothesis import HealthCheck, settings
 from receivers import Receiver
 
-from phonify import accounts, create_app
+from phonify import create_app, db
 from phonify.dispatcher import Dispatcher
 from phonify.runtime import Runtime
 
@@ -151,17 +154,96 @@ def anonymous(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def stranger(app: Flask, runtime: Runtime) -> FlaskClient:
+def stranger(app: Flask, make_key: Callable[..., str]) -> FlaskClient:
     """A client with the key of another account."""
-    account = accounts.create_account(runtime.database, runtime.clock, name="other")
     client = app.test_client()
-    _, client.key = accounts.create_key(runtime.database, runtime.clock, account, name="")
+    client.key = make_key("other")
     return client
 
 
 @pytest.fixture
 def runner(app: Flask) -> FlaskCliRunner:
     return app.test_cli_runner()
+
+
+class Operator:
+    """Someone at the machine: what tests do by commands of an app."""
+
+    def __init__(self, app: Flask) -> None:
+        self._runner = app.test_cli_runner()
+        self._accounts = {"default"}
+        self._key_ids = {KEY: 1}
+
+    def run(self, *arguments: str) -> str:
+        """Run a command, which must succeed; return what it prints."""
+        result = self._runner.invoke(args=arguments)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def show(self, *arguments: str) -> list[dict[str, Any]]:
+        """Run a command with --json; return the objects that it prints."""
+        return [json.loads(line) for line in self.run(*arguments, "--json").splitlines()]
+
+    def make_key(self, account: str = "default", *, name: str = "", origin: str | None = None) -> str:
+        """Return a new key of an account, which is made for its first key."""
+        if account not in self._accounts:
+            self.run("accounts", "create", account, *(["--origin", origin] if origin else []))
+            self._accounts.add(account)
+        made = self.show("keys", "create", "--account", account, "--name", name)[0]
+        self._key_ids[made["key"]] = made["id"]
+        return str(made["key"])
+
+    def find_key_id(self, key: str) -> int:
+        """Return the number that commands and pages call a key by."""
+        return self._key_ids[key]
+
+    def revoke_key(self, key: str) -> None:
+        """Revoke a key that `make_key` has made, or `KEY`."""
+        self.run("keys", "revoke", str(self.find_key_id(key)))
+
+    def set_limits(self, account: str = "default", *, quota: int | None = None, rate: int | None = None) -> None:
+        """Set both limits of an account; None is no limit."""
+        given = ["none" if limit is None else str(limit) for limit in (quota, rate)]
+        self.run("accounts", "limit", account, "--quota", given[0], "--rate", given[1])
+
+    def count_quota_used(self, account: str = "default") -> int:
+        """Return how many of today's messages are used."""
+        return int(self.show("accounts", "limit", account)[0]["quota_used"])
+
+    def set_webhook(self, url: str, account: str = "default") -> str:
+        """Let the events of an account be posted to a URL; return the secret."""
+        return str(self.show("webhooks", "set", url, "--account", account)[0]["secret"])
+
+    def find_webhook(self, account: str = "default") -> dict[str, Any] | None:
+        """Return the webhook of an account, if it has one."""
+        result = self._runner.invoke(args=["webhooks", "show", "--account", account, "--json"])
+        return json.loads(result.stdout) if result.exit_code == 0 else None
+
+    def send_test(self, account: str = "default") -> str:
+        """Let the event `webhook.test` be posted; return the id of the delivery."""
+        return self.run("webhooks", "test", "--account", account).strip()
+
+    def list_deliveries(self, account: str = "default") -> list[dict[str, Any]]:
+        """Return what was posted or is to be, the newest last."""
+        return self.show("webhooks", "deliveries", "-n", "1000", "--account", account)
+
+
+@contextmanager
+def operating(database: Path) -> Iterator[Operator]:
+    """Give the operator of a server that runs in a process of its own."""
+    with building({"DATABASE": database}) as app:
+        yield Operator(app)
+
+
+@pytest.fixture
+def operator(app: Flask) -> Operator:
+    return Operator(app)
+
+
+@pytest.fixture
+def make_key(operator: Operator) -> Callable[..., str]:
+    """Return a function that makes a key, and its account if need be; see `Operator.make_key`."""
+    return operator.make_key
 
 
 @pytest.fixture
@@ -173,6 +255,132 @@ def runtime(app: Flask) -> Runtime:
 def dispatcher(runtime: Runtime) -> Dispatcher:
     """A dispatcher that is not running: a test calls its `deliver_due`."""
     return runtime.make_dispatcher()
+
+
+@pytest.fixture
+def deliver(request: pytest.FixtureRequest) -> Callable[..., int]:
+    """Return a function that hands over the messages that are due, as a server does all the time.
+
+    It takes the app whose gateway gets them, `app` by default, and returns how many were handed over.
+    """
+    return _step(request, lambda runtime: runtime.make_dispatcher())
+
+
+@pytest.fixture
+def post_due(request: pytest.FixtureRequest) -> Callable[..., int]:
+    """Return a function that posts the webhooks that are due, as `deliver` hands over messages."""
+    return _step(request, lambda runtime: runtime.make_webhook_dispatcher())
+
+
+def _step(request: pytest.FixtureRequest, make: Callable[[Runtime], Any]) -> Callable[..., int]:
+    loops: dict[Flask, Any] = {}
+
+    def step(app: Flask | None = None) -> int:
+        app = app or request.getfixturevalue("app")
+        if app not in loops:
+            loops[app] = make(app.extensions["phonify"])
+        return int(loops[app].deliver_due())
+
+    return step
+
+
+@pytest.fixture
+def execute(tmp_path: Path) -> Callable[..., list[tuple[Any, ...]]]:
+    """Return a function that executes a statement on the database of the apps, from outside."""
+
+    def execute(statement: str, *values: object) -> list[tuple[Any, ...]]:
+        connection = sqlite3.connect(tmp_path / "phonify.db")
+        try:
+            with connection:
+                return connection.execute(statement, values).fetchall()
+        finally:
+            connection.close()
+
+    return execute
+
+
+@contextmanager
+def building(config: dict[str, Any], **options: Any) -> Iterator[Flask]:
+    """Give an app for more than one test; see also `make_app`."""
+    app = create_app(config, **options)
+    try:
+        yield app
+    finally:
+        app.extensions["phonify"].close()
+
+
+class Waiting:
+    """Requests that wait, each in a thread."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.pool = ThreadPoolExecutor(64)
+        self.begun = threading.Semaphore(0)
+        app.extensions["phonify"].messaging.arrivals.begun = self.begun.release
+
+    def list(self, query: str = "", *, wait: float = 30) -> "Future[Any]":
+        """Begin a request; return its answer to come, once it waits."""
+        answer = self.pool.submit(lambda: self.app.test_client().get(f"/v1/messages?wait={wait}&{query}"))
+        assert self.begun.acquire(timeout=20)
+        return answer
+
+    def stop(self) -> None:
+        """Let all go, as the end of a server does."""
+        self.app.extensions["phonify"].stop()
+
+    def close(self) -> None:
+        """Let all go and wait for them."""
+        self.stop()
+        self.pool.shutdown()
+
+
+@pytest.fixture
+def waiting(app: Flask) -> Iterator[Waiting]:
+    waiting = Waiting(app)
+    yield waiting
+    waiting.close()
+
+
+@pytest.fixture
+def disconnect(request: pytest.FixtureRequest) -> Callable[[], None]:
+    """Return a function that lets `app` connect to its database anew at its next request."""
+    return lambda: request.getfixturevalue("app").extensions["phonify"].database.close()
+
+
+@pytest.fixture
+def lose_database(disconnect: Callable[[], None], tmp_path: Path) -> Callable[[], None]:
+    """Return a function that takes the database of `app` away."""
+
+    def lose() -> None:
+        disconnect()
+        (tmp_path / "phonify.db").rename(tmp_path / "elsewhere.db")
+
+    return lose
+
+
+@pytest.fixture
+def lock_database(
+    disconnect: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., sqlite3.Connection]]:
+    """Return a function that locks the database against `app`, which gives up soon.
+
+    It returns the connection that holds the lock: IMMEDIATE, which lets others read, or EXCLUSIVE.
+    """
+    made = []
+
+    def lock(how: str = "IMMEDIATE") -> sqlite3.Connection:
+        monkeypatch.setattr(db, "BUSY_TIMEOUT", 0.05)
+        disconnect()
+        connection = sqlite3.connect(tmp_path / "phonify.db", isolation_level=None)
+        made.append(connection)
+        if how == "EXCLUSIVE":
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute(f"BEGIN {how}")
+        return connection
+
+    yield lock
+    for connection in made:
+        connection.close()
 
 
 @pytest.fixture

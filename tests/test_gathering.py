@@ -1,11 +1,9 @@
 """Slow clients cost no thread: requests are handed over once they are there, and given up when they are late."""
 
 import json
-import resource
 import socket
 import time
 from contextlib import closing, suppress
-from pathlib import Path
 
 import pytest
 
@@ -74,39 +72,6 @@ def read_answer(client: socket.socket) -> tuple[int, dict]:
     return int(head.split()[1]), json.loads(body)
 
 
-def test_a_request_that_comes_byte_by_byte_is_answered(start) -> None:
-    server = start(WORKERS="1")
-    with closing(connect(server.port)) as client:
-        for position in range(len(REQUEST)):
-            client.sendall(REQUEST[position : position + 1])
-        assert read_answer(client)[0] == 201
-
-
-def test_a_connection_is_used_for_several_requests_however_they_are_cut(start) -> None:
-    server = start(WORKERS="1")
-    twice = REQUEST * 2
-    with closing(connect(server.port)) as client:
-        for cut in (10, len(HEAD) + 5, len(REQUEST) - 1):
-            client.sendall(REQUEST[:cut])
-            time.sleep(0.02)  # so that the two halves arrive apart
-            client.sendall(REQUEST[cut:])
-            assert read_answer(client)[0] == 201
-        client.sendall(twice)
-        answers = b""
-        while answers.count(b"HTTP/1.1 201") < 2:
-            answers += client.recv(65_536)
-
-
-def test_a_client_that_sends_half_a_request_and_ends_is_answered_or_left(start) -> None:
-    server = start(WORKERS="1")
-    with closing(connect(server.port)) as client:
-        client.sendall(REQUEST[:-5])
-        client.shutdown(socket.SHUT_WR)
-        with suppress(OSError):
-            assert b"201" not in client.recv(65_536)[:20]
-    assert server.call("GET", "/v1/messages") == (200, {"messages": []})
-
-
 def test_two_hundred_slow_clients_keep_nobody_waiting(start) -> None:
     server = start(WORKERS="2", THREADS="2")
     slow = [connect(server.port) for _ in range(200)]
@@ -120,50 +85,6 @@ def test_two_hundred_slow_clients_keep_nobody_waiting(start) -> None:
     finally:
         for client in slow:
             client.close()
-
-
-def test_a_request_in_chunks_is_answered_whatever_comes_after_it(start) -> None:
-    server = start(WORKERS="1")
-    head, body = REQUEST.replace(b"Content-Length: %d" % len(BODY), b"Transfer-Encoding: chunked").split(b"\r\n\r\n")
-    chunked = head + b"\r\n\r\n%x\r\n%b\r\n0\r\n" % (len(body), body)
-    begun = time.monotonic()
-    for end in (b"\r\n", b"X-Sum: 1\r\n\r\n", b"\r\n" + REQUEST):
-        with closing(connect(server.port)) as client:
-            client.sendall(chunked + end)
-            answers = b""
-            while answers.count(b"HTTP/1.1 201") < 1 + end.count(BODY):
-                answers += client.recv(65_536) or pytest.fail(f"closed after {answers!r}")
-    assert time.monotonic() - begun < 5
-
-
-def test_a_worker_outlives_that_it_may_open_no_more_files(start) -> None:
-    server = start(WORKERS="1")
-    assert server.call("GET", "/v1/messages")[0] == 200
-    listed = Path(f"/proc/{server.popen.pid}/task/{server.popen.pid}/children")
-    while len(children := listed.read_text().split()) < 3:
-        time.sleep(0.01)
-    for pid in children:
-        resource.prlimit(int(pid), resource.RLIMIT_NOFILE, (64, 64))
-    clients = [connect(server.port) for _ in range(150)]
-    time.sleep(0.5)
-    for client in clients:
-        client.close()
-    assert server.call("GET", "/v1/messages")[0] == 200
-    assert listed.read_text().split() == children
-    assert "Traceback" not in server.output
-
-
-def test_a_length_with_many_digits_holds_no_thread(start) -> None:
-    server = start(WORKERS="1", THREADS="2")
-    slow = [connect(server.port) for _ in range(6)]
-    for client in slow:
-        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0000000000005\r\n\r\n")
-    for _ in range(20):
-        assert server.call("GET", "/v1/messages")[0] == 200
-    for client in slow:
-        client.sendall(b"12345")
-        assert read_answer(client)[0] == 200
-        client.close()
 
 
 def test_clients_that_do_not_close_their_end_keep_nobody_waiting(start) -> None:
@@ -186,15 +107,6 @@ def test_clients_that_do_not_close_their_end_keep_nobody_waiting(start) -> None:
         client.close()
 
 
-def test_the_end_of_an_answer_is_not_lost_where_more_was_sent_than_is_read(start) -> None:
-    server = start(WORKERS="1")
-    for _ in range(20):
-        with closing(connect(server.port)) as client:
-            with suppress(OSError):
-                client.sendall(HEAD + b"Content-Length: 300000\r\n\r\n" + b"x" * 150_000)
-            assert read_answer(client)[0] == 413
-
-
 def test_a_request_that_is_late_is_answered_with_408(start) -> None:
     server = start(WORKERS="1")
     with closing(connect(server.port)) as client:
@@ -202,17 +114,6 @@ def test_a_request_that_is_late_is_answered_with_408(start) -> None:
         status, answer = read_answer(client)
     assert status == 408
     assert answer["errors"][0]["type"] == "request_timeout"
-
-
-def test_a_stop_does_not_wait_for_requests_that_never_come(start) -> None:
-    server = start(WORKERS="1", GRACE="30")
-    assert server.call("GET", "/v1/messages")[0] == 200
-    with closing(connect(server.port)) as silent, closing(connect(server.port)) as half:
-        half.sendall(REQUEST[:40])
-        begun = time.monotonic()
-        assert server.terminate() == 0
-        assert time.monotonic() - begun < 15
-        assert silent.recv(1) == b""
 
 
 OPEN_ENDED = {

@@ -1,0 +1,1 @@
+"""What users rely on, seen through HTTP, commands, pages and the database file alone."""

@@ -1,0 +1,308 @@
+"""No account sees, counts or changes what another has, nor can tell that it is there.
+
+A stranger asks for everything that somebody else has, and another stranger for the same things where there
+are none: on every route of the app, the two get the same answers, byte by byte, but for what they asked for.
+"""
+
+import itertools
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from conftest import ApiClient
+from werkzeug.routing import Rule
+
+THEIRS = "+14560000001"  # a number that the account writes to, and that has opted out
+THEIRS_TOO = "+14560000002"  # one that it writes to
+NOBODYS = "+14560009999"
+SECRET = "what only the account knows"
+THEIR_OWN = "+14560000003"  # from which it writes
+
+
+class World:
+    """An account that has one of everything."""
+
+    def __init__(self, app, operator, deliver, path) -> None:
+        self.app = app
+        self.operator = operator
+        self.path = path
+        self.numbers = itertools.count(1)
+        client = app.test_client()
+        client.set_cookie("phonify_key_default", client.key)
+        here = {"Origin": "http://localhost"}
+        assert client.post("/inbox/settings/origin", data={"origin": THEIR_OWN}, headers=here).status_code == 303
+        client = app.test_client()
+        client.post("/v1/messages", json={"to": THEIRS, "body": SECRET})
+        client.post("/v1/messages", json={"to": "+15005550004", "body": SECRET})
+        client.post("/v1/messages", json={"to": THEIRS_TOO, "body": SECRET}, headers={"Idempotency-Key": "theirs"})
+        client.post("/sandbox/inbound", json={"from": THEIRS, "to": THEIR_OWN, "body": "STOP"})
+        operator.set_webhook("http://127.0.0.1:1/")
+        self.delivery_id = operator.send_test()
+        deliver()
+        client.post("/v1/messages", json={"to": THEIRS_TOO, "body": SECRET})  # unconfirmed
+        client.post("/v1/messages", json={"to": THEIRS_TOO, "body": SECRET, "send_at": "2026-02-01T00:00:00Z"})
+        client.post("/v1/messages", json={"to": THEIRS, "body": SECRET})  # opted out
+        self.message_ids = [message["id"] for message in client.get("/v1/messages").get_json()["messages"]]
+        self.key_ids = [key["id"] for key in operator.show("keys", "list")]
+        client.get("/v1/phones")
+        # Of the same moment as theirs, and never given to anything.
+        self.no_message_id = re.sub(r"[0-9a-f]{8}$", "00000000", self.message_ids[0])
+        assert self.no_message_id not in self.message_ids
+        self.no_delivery_id = re.sub(r"[0-9a-zA-Z]{8}$", "00000000", self.delivery_id)
+        assert self.no_delivery_id != self.delivery_id
+
+    def make_stranger(self) -> tuple[ApiClient, list[tuple[str, str]]]:
+        """Return a client with a new account, and what names it in answers."""
+        name = f"stranger-{next(self.numbers):06}"
+        client = self.app.test_client()
+        client.key = self.operator.make_key(name, name="key")
+        client.set_cookie("phonify_key_default", client.key)
+        return client, [(client.key, "KEY"), (name, "NAME")]
+
+    def dump(self) -> dict[str, list[tuple]]:
+        """Return all rows that are the account's."""
+        connection = sqlite3.connect(self.path)
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        rows = {}
+        for table in tables:
+            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            column = "account_id" if "account_id" in columns else "id" if table == "accounts" else None
+            if column:
+                rows[table] = connection.execute(f"SELECT * FROM {table} WHERE {column} = 1 ORDER BY 1, 2").fetchall()
+        connection.close()
+        assert len(rows) > 8
+        return rows
+
+
+@pytest.fixture
+def world(app, operator, deliver, tmp_path) -> World:
+    return World(app, operator, deliver, tmp_path / "phonify.db")
+
+
+def answer_of(client, names, method, address, asked_for, **options) -> tuple[int, list[tuple[str, str]], str]:
+    """Return an answer without what must differ: who asked, for what, and the ids that were just given."""
+    with client.open(address, method=method, headers={"Origin": "http://localhost"}, **options) as response:
+        body = response.get_data(as_text=True)
+    headers = [
+        (name, value)
+        for name, value in response.headers
+        if name not in ("Date", "Content-Length", "X-Request-Id", "ETag")
+    ]
+
+    def mask(text: str) -> str:
+        for value, name in [*((value, "ASKED") for value in asked_for), *names]:
+            text = text.replace(value, name)
+            text = text.replace(value.replace("+", "%2B"), name)
+        text = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", "ID", text)
+        text = re.sub(r"\bphk_[\w-]{32}", "KEY", text)
+        text = re.sub(r"\b(whsec_|msg_)[\w+/=-]+", r"\1", text)
+        # A key without a name is called by its number.
+        return re.sub(r"(/keys/|Revoke the key |> )\d+(?=/|\?|</span>)", r"\1N", text)
+
+    return response.status_code, [(name, mask(value)) for name, value in headers], mask(body)
+
+
+def list_values(world: World) -> dict[str, list[tuple[str, str]]]:
+    """Return, by the name of a part of an address, pairs: what the account has, and what nobody has."""
+    return {
+        "message_id": [(message_id, world.no_message_id) for message_id in world.message_ids],
+        "msisdn": [(THEIRS, NOBODYS), (THEIRS_TOO, NOBODYS)],
+        "phone": [(THEIRS, NOBODYS), (THEIRS_TOO, NOBODYS)],
+        "delivery_id": [(world.delivery_id, world.no_delivery_id)],
+        "key_id": [(str(key_id), "999999") for key_id in world.key_ids],
+        "filename": [("inbox.css", "inbox.css")],
+        "_path": [("nothing", "nothing")],
+        "path": [("nothing", "nothing")],
+        "name": [("nothing", "nothing")],
+    }
+
+
+def list_queries(world: World) -> list[tuple[dict, dict]]:
+    """Return pairs of queries: with what the account has, and with what nobody has."""
+    theirs, none = world.message_ids, world.no_message_id
+    pairs = [({}, {})]
+    for name in ("after", "before"):
+        pairs += [({name: message_id}, {name: none}) for message_id in theirs]
+    for name in ("to", "origin", "phone", "q"):
+        pairs += [({name: THEIRS}, {name: NOBODYS}), ({name: THEIRS_TOO}, {name: NOBODYS})]
+    pairs += [({"q": SECRET}, {"q": "what nobody knows at all..."}), ({"origin": THEIR_OWN}, {"origin": NOBODYS})]
+    pairs += [({"message": message_id}, {"message": none}) for message_id in theirs]
+    pairs += [({"phone": THEIRS, "since": str(n)}, {"phone": NOBODYS, "since": str(n)}) for n in (1, 3, 99)]
+    pairs += [({"phone": THEIRS, "message": theirs[0]}, {"phone": NOBODYS, "message": none})]
+    same = [
+        {"state": "error"}, {"state": "sent"}, {"state": "unconfirmed"}, {"direction": "inbound"}, {"limit": "1000"},
+        {"offset": "1"}, {"below": "3"}, {"below": "99"}, {"before": "3"}, {"shown": "400"}, {"wait": "0.01"},
+    ]  # fmt: skip
+    return pairs + [(query, query) for query in same]
+
+
+def list_forms() -> list[tuple[dict, dict]]:
+    """Return pairs of forms: about what the account has, and about what nobody has."""
+    pairs = [({}, {})]
+    for theirs, none in ((THEIRS, NOBODYS), (THEIRS_TOO, NOBODYS), (THEIR_OWN, NOBODYS)):
+        for sides in (("to",), ("from",), ("origin",), ("to", "origin", "from")):
+            sample = {"to": "+14560005555", "from": "+14560005555", "body": "Hello", "url": "http://127.0.0.1:2/"}
+            pairs.append(({**sample, **dict.fromkeys(sides, theirs)}, {**sample, **dict.fromkeys(sides, none)}))
+    for more in ({"as": "handset"}, {"as": "app"}, {"send_at": "2026-03-01T00:00:00Z"}, {"subscribed": "yes"}):
+        sample = {"body": "Hello", **more}
+        pairs.append(({"to": THEIRS, "from": THEIRS, **sample}, {"to": NOBODYS, "from": NOBODYS, **sample}))
+    return pairs
+
+
+def list_addresses(rule: Rule, world: World) -> Iterator[tuple[str, str, list[str], list[str]]]:
+    """Yield a rule's addresses: with what the account has, with what nobody has, and which values these are."""
+    values = list_values(world)
+    unknown = set(rule.arguments) - set(values)
+    assert not unknown, f"{rule.rule}: this test does not know what {unknown} may be of another account"
+    names = sorted(rule.arguments)
+    for chosen in itertools.product(*(values[name] for name in names)):
+        pair = []
+        for side in (0, 1):
+            address = rule.rule
+            for name, value in zip(names, chosen, strict=True):
+                address = re.sub(rf"<(?:\w+:)?{name}>", value[side].replace("+", "%2B"), address)
+            pair.append(address)
+        yield *pair, [value[0] for value in chosen], [value[1] for value in chosen]
+
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "DESTROY")
+
+
+def list_requests(app, world: World) -> Iterator[tuple[str, list[tuple[str, list[str], dict]]]]:
+    """Yield each method with two requests: an address, the values in it, and arguments."""
+    for rule in app.url_map.iter_rules():
+        for method in METHODS:
+            if method in rule.methods:
+                given = list_queries(world) if method == "GET" else list_forms()
+                if rule.arguments:  # it is these that matter
+                    given = [given[0], *given[-3:]]
+                for (theirs, none, their_values, no_values), arguments in itertools.product(
+                    list_addresses(rule, world), given
+                ):
+                    yield method, [(theirs, their_values, arguments[0]), (none, no_values, arguments[1])]
+
+
+def test_on_every_route_what_another_account_has_looks_like_what_nobody_has(app, world):
+    before, count = world.dump(), 0
+    readers = [world.make_stranger(), world.make_stranger()]
+    for method, requests in list_requests(app, world):
+        strangers = readers if method == "GET" else [world.make_stranger(), world.make_stranger()]
+        answers = []
+        for (client, names), (address, values, arguments) in zip(strangers, requests, strict=True):
+            asked_for = list(filter(has_meaning, [*values, *arguments.values()]))
+            option = {"query_string" if method == "GET" else "data": arguments}
+            answers.append(answer_of(client, names, method, address, asked_for, **option))
+        assert answers[0] == answers[1], f"{method} {requests}"
+        assert SECRET not in answers[0][2], f"{method} {requests}"
+        count += 1
+    assert count > 500
+    assert world.dump() == before
+
+
+def has_meaning(value: str) -> bool:
+    """Tell whether a value is one to be masked: a number, an id or a text that only the two requests differ in."""
+    return value in (THEIRS, THEIRS_TOO, THEIR_OWN, NOBODYS, SECRET, "what nobody knows at all...") or len(value) > 30
+
+
+@pytest.mark.parametrize("path", ["/v1/messages/{}", "/inbox/messages/{}"])
+def test_what_another_account_has_is_404(world, path, client):
+    client.set_cookie("phonify_key_default", client.key)
+    assert {client.get(path.format(message_id)).status_code for message_id in world.message_ids} == {200}
+    for message_id in world.message_ids:
+        client, _ = world.make_stranger()
+        assert client.get(path.format(message_id)).status_code == 404
+        assert (
+            client.post(f"/inbox/messages/{message_id}/cancel", headers={"Origin": "http://localhost"}).status_code
+            == 404
+        )
+        if path.startswith("/v1"):
+            assert client.put(path.format(message_id), json={"body": "Other"}).status_code == 404
+            assert client.delete(path.format(message_id)).status_code == 404
+
+
+def test_lists_of_a_stranger_are_empty_whatever_is_asked_for(world):
+    client, _ = world.make_stranger()
+    for query, _ in list_queries(world):
+        if set(query) <= {"after", "before", "to", "origin", "phone", "q", "state", "direction", "limit", "offset"}:
+            response = client.get("/v1/messages", query_string=query)
+            assert response.get_json() == {"messages": []} or response.status_code == 400
+    assert client.get("/v1/phones").get_json() == {"phones": []}
+    assert client.get("/v1/subscriptions").get_json() == {"subscriptions": []}
+
+
+def test_an_opt_out_from_another_account_holds_nothing_back(world):
+    client, _ = world.make_stranger()
+    assert client.get(f"/v1/phones/{THEIRS}").get_json()["phone"]["subscribed"] is True
+    assert client.get(f"/v1/subscriptions/{THEIRS}").get_json()["subscription"]["changed_at"] is None
+    assert client.post("/v1/messages", json={"to": THEIRS, "body": "Hello"}).status_code == 201
+
+
+def test_a_stranger_s_opt_out_holds_nothing_of_the_account_back(world, client):
+    stranger, _ = world.make_stranger()
+    stranger.post(f"/v1/subscriptions/{THEIRS_TOO}/unsubscribe")
+    assert client.post("/v1/messages", json={"to": THEIRS_TOO, "body": "Hello"}).status_code == 201
+    stranger.post("/sandbox/inbound", json={"from": THEIRS, "to": THEIR_OWN, "body": "START"})
+    assert client.post("/v1/messages", json={"to": THEIRS, "body": "Hello"}).status_code == 402
+
+
+@pytest.mark.parametrize("arguments", [{"to": THEIRS_TOO, "body": SECRET}, {"to": NOBODYS, "body": "Hello"}])
+def test_an_idempotency_key_of_another_account_is_as_good_as_new(world, arguments):
+    client, _ = world.make_stranger()
+    responses = [
+        client.post("/v1/messages", json=arguments, headers={"Idempotency-Key": key}) for key in ("theirs", "nobodys")
+    ]
+    assert [response.status_code for response in responses] == [201, 201]
+    assert not any("Idempotent-Replayed" in response.headers for response in responses)
+    assert len(client.get("/v1/messages").get_json()["messages"]) == 2
+
+
+def test_who_waits_is_not_woken_by_what_another_account_sends_or_gets(world):
+    client, _ = world.make_stranger()
+    found = []
+
+    def wait() -> None:
+        begun = time.monotonic()
+        response = client.get("/v1/messages?wait=0.5")
+        found.append((response.get_json(), time.monotonic() - begun))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    sender = world.app.test_client()
+    while thread.is_alive():
+        assert sender.post("/v1/messages", json={"to": NOBODYS, "body": SECRET}).status_code == 201
+        time.sleep(0.05)
+    thread.join()
+    assert found[0][0] == {"messages": []}
+    assert found[0][1] >= 0.5
+
+
+def test_a_webhook_hears_only_of_its_own_account(world):
+    client, _ = world.make_stranger()
+    before = [delivery["id"] for delivery in world.operator.list_deliveries()]
+    client.post("/v1/messages", json={"to": THEIRS, "body": "Hello"})
+    client.post("/v1/messages", json={"to": "+15005550001", "body": "Hello"})
+    client.post("/sandbox/inbound", json={"from": THEIRS, "to": THEIR_OWN, "body": "STOP"})
+    after = [delivery["id"] for delivery in world.operator.list_deliveries()]
+    assert after == before
+
+
+def test_neither_quota_nor_rate_is_taken_from_another(world, client):
+    world.operator.set_limits(quota=5, rate=5)
+    stranger, _ = world.make_stranger()
+    for _ in range(7):
+        response = stranger.post("/v1/messages", json={"to": THEIRS, "body": "Hello"})
+        assert (response.status_code, "RateLimit" in response.headers) == (201, False)
+    assert world.operator.count_quota_used() == 0
+    assert client.get("/v1/messages").headers["RateLimit"] == '"default";r=4;t=60'
+
+
+def test_a_key_of_another_account_is_not_revoked(world):
+    client, _ = world.make_stranger()
+    for key_id in world.key_ids:
+        response = client.post(f"/inbox/settings/keys/{key_id}/revoke", headers={"Origin": "http://localhost"})
+        assert response.status_code == 404
+    keys = world.operator.show("keys", "list", "--account", "default")
+    assert [key["revoked_at"] for key in keys] == [None]

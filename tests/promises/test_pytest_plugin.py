@@ -1,0 +1,131 @@
+"""The plugin in suites of their own: a server a process, an account a test, failures that one can read."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).parent.parent.parent
+# What an app does that is given an address and a key.
+SEND = """
+    import os
+    import urllib.parse
+    import urllib.request
+    from pathlib import Path
+
+    ALICE = "+14560000001"
+
+    def send(phonify, body, to=ALICE):
+        data = urllib.parse.urlencode({"api_key": phonify.api_key, "to": to, "body": body}).encode()
+        urllib.request.urlopen(f"{phonify.url}/v1/messages", data).close()
+"""
+# Each of the two tests waits until it has seen that the other one runs in another process.
+TWO_AT_ONCE = """
+    import time
+
+    import pytest
+
+    @pytest.mark.parametrize("number", [1, 2])
+    def test_at_once(phonify, number):
+        here = Path(__file__).parent
+        (here / f"{number}.partial").write_text(f"{os.getpid()} {phonify.url}")
+        (here / f"{number}.partial").rename(here / f"{number}.seen")
+        deadline = time.monotonic() + 20
+        while len(found := list(here.glob("*.seen"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len({process for one in found for process in one.read_text().split()}) == 4
+        send(phonify, f"Your code is 482{number}")
+        assert phonify.code(to=ALICE, timeout=20) == f"482{number}"
+        assert len(phonify.messages()) == 1
+"""
+
+
+@pytest.fixture
+def run_suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pytest.RunResult]:
+    """Return a function that runs tests with the plugin in a process of their own, with warnings as errors."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+    def run(*tests: str, arguments: tuple[str, ...] = ()) -> pytest.RunResult:
+        pytester.makepyfile(SEND + "".join(tests))
+        return pytester.runpytest_subprocess("-p", "phonify.pytest_plugin", "-W", "error", *arguments)
+
+    return run
+
+
+def test_each_test_has_an_account_of_its_own_on_one_server(run_suite) -> None:
+    result = run_suite("""
+    seen = []
+
+    def check(phonify):
+        assert phonify.messages() == []
+        send(phonify, "Hello")
+        assert phonify.wait_for(to=ALICE, state="sent", timeout=20).body == "Hello"
+        seen.append(phonify)
+
+    def test_first(phonify):
+        check(phonify)
+
+    def test_second(phonify):
+        check(phonify)
+        assert seen[0].url == seen[1].url
+        assert seen[0].api_key != seen[1].api_key
+    """)
+    result.assert_outcomes(passed=2)
+    result.stderr.no_fnmatch_line("*")
+
+
+def test_a_failing_wait_shows_the_line_of_the_test_and_what_did_come(run_suite) -> None:
+    result = run_suite("""
+    def test_it(phonify):
+        send(phonify, "Welcome")
+        phonify.wait_for(to=ALICE, state="sent", timeout=20)
+        phonify.wait_for(to=ALICE, contains="code", timeout=0.02)
+    """)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            '>       phonify.wait_for(to=ALICE, contains="code", timeout=0.02)',
+            "E       AssertionError: no outbound message to +14560000001 with 'code' came within 0.02 s. *",
+            "E         <Message * +15005550006 > +14560000001 sent 'Welcome'> nearly: without 'code'*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*testing.py*")
+
+
+def test_the_app_under_test_may_log_and_be_logged_as_without_phonify(run_suite) -> None:
+    result = run_suite("""
+    def test_it(phonify, caplog, capfd):
+        caplog.set_level("DEBUG")
+        send(phonify, "Hello", to="+15005550004")
+        phonify.wait_for(state="error", timeout=20)
+        assert not caplog.records
+        assert capfd.readouterr() == ("", "")
+    """)
+    result.assert_outcomes(passed=1)
+
+
+def test_with_xdist_each_process_has_a_server_of_its_own(run_suite) -> None:
+    run_suite(TWO_AT_ONCE, arguments=("-n", "2")).assert_outcomes(passed=2)
+
+
+def test_the_example_of_the_readme_passes(pytester, monkeypatch) -> None:
+    readme = ROOT.joinpath("README.md").read_text(encoding="utf-8")
+    pytester.makepyfile(readme.split("<!-- test suite -->\n```python\n", 1)[1].split("```", 1)[0])
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    pytester.runpytest_subprocess("-p", "phonify.pytest_plugin").assert_outcomes(passed=1)
+
+
+def test_a_suite_that_does_not_use_the_fixture_imports_no_flask(pytester, monkeypatch) -> None:
+    # As it is installed: beside the package.
+    (pytester.path / "pytest_phonify.py").write_text(ROOT.joinpath("phonify/pytest_plugin.py").read_text())
+    pytester.makepyfile("""
+    import sys
+
+    def test_it():
+        assert "pytest_phonify" in sys.modules
+        assert not {"phonify", "flask"} & set(sys.modules)
+    """)
+    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
+    pytester.runpytest_subprocess("-p", "pytest_phonify").assert_outcomes(passed=1)

@@ -1,0 +1,57 @@
+"""How the quota is counted in a transaction."""
+
+import sqlite3
+
+import pytest
+
+from phonify import accounts, store
+
+PHONE = "+14560000000"
+
+
+@pytest.fixture
+def limit(operator):
+    """Return a function that sets the quota."""
+    return lambda quota: operator.set_limits(quota=quota)
+
+
+@pytest.fixture
+def used(operator):
+    return operator.count_quota_used
+
+
+def post(client, to=PHONE, **arguments):
+    headers = arguments.pop("headers", None)
+    return client.post("/v1/messages", json={"to": to, "body": "Hello", **arguments}, headers=headers)
+
+
+# The day
+
+
+def test_a_quota_that_was_lowered_below_what_is_used_refuses_and_takes_nothing(runtime, clock):
+    account = accounts.ensure_default_account(runtime.database, clock)
+
+    def take(quota, wanted):
+        return runtime.database.write(
+            lambda connection: store.take_quota(
+                connection, account_id=account.id, day="2026-01-31", quota=quota, wanted=wanted
+            )
+        )
+
+    assert [take(5, 3), take(2, 1), take(5, 0), take(5, 9), take(5, 1)] == [3, 0, 0, 2, 0]
+
+
+# Exact, whoever comes at the same time
+
+
+def test_a_transaction_that_is_undone_gives_its_part_back(client, limit, used, runtime, monkeypatch):
+    limit(2)
+
+    def fail(*_, **__):
+        raise sqlite3.IntegrityError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "insert_messages", fail)
+        assert post(client).status_code == 500
+    assert used() == 0
+    assert [post(client).status_code for _ in range(3)] == [201, 201, 402]
