@@ -1,18 +1,20 @@
 """What open pages cost the API: `.venv/bin/python tests/benchmarks/open_pages.py` prints one table.
 
-Starts Phonify and lets an app use the API at a steady rate (half of its requests send a message,
-half read one by its id), in rounds with no open page and with many in turns. A page is simulated:
-it asks for changes as often as inbox.js does, with a session cookie, from a process of its own;
-half of the pages show the list of conversations, half a thread. As the app sends all the time,
-every answer to a page has something new. Latencies are of the app's requests, in milliseconds;
+Starts `python app.py` and lets an app use the API at a steady rate (half of its requests send a
+message, half read one by its id), in rounds with no open page and with many in turns. A page is
+simulated: it asks for everything that it is to look at again (`hx-get` with a trigger that repeats)
+as often as inbox.js does, with a session cookie and the ETags of the last answers, from a process
+of its own. Half of the pages show the list of conversations, half a thread. As the app sends all the
+time, every answer to a page has something new. Latencies are of the app's requests, in milliseconds;
 the figure is the median of the rounds.
 
-App, pages and server share the cores of one machine. What of the difference is due to that alone is
-seen where as many pages are open at another Phonify on the same machine (`elsewhere`).
+App, pages and server share the cores of one machine. How much of the difference is due to that alone
+shows with as many pages open at another Phonify on the same machine (`elsewhere`).
 """
 
 import argparse
 import asyncio
+import html
 import itertools
 import json
 import random
@@ -28,9 +30,10 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
-from run import AUTHORIZATION, KEY, ROOT, call, free_port, serving
+from load import AUTHORIZATION, call, sign_in
+from servers import ROOT, Installation, make_database, serve_own
 
-EVERY = 0.8  # seconds, as in inbox.js
+EVERY = 1.0  # seconds between two looks, as in inbox.js
 PHONES = 60
 
 
@@ -43,27 +46,28 @@ class Connection:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
-    async def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-        """Return status and body of the answer; where the server has closed meanwhile, ask once more."""
+    async def request(self, method: str, path: str, body: bytes = b"", *, header: str = "") -> tuple[int, str, bytes]:
+        """Return status, head and body of the answer; ask once more if the server has closed meanwhile."""
         try:
-            return await self._request(method, path, body)
+            return await self._request(method, path, body, header)
         except (OSError, EOFError):
             self.close()
-            return await self._request(method, path, body)
+            return await self._request(method, path, body, header)
 
-    async def _request(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    async def _request(self, method: str, path: str, body: bytes, header: str) -> tuple[int, str, bytes]:
         if self._reader is None or self._writer is None:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
-        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n{self._header}\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n{self._header}\r\n{header}"
         if body:
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         self._writer.write(f"{head}\r\n".encode() + body)
-        answer = (await self._reader.readuntil(b"\r\n\r\n")).lower()
-        length = re.search(rb"\r\ncontent-length: (\d+)", answer)
-        content = await self._reader.readexactly(int(length[1])) if length else b""
-        if b"\r\nconnection: close" in answer:
+        answer = (await self._reader.readuntil(b"\r\n\r\n")).decode()
+        status = int(answer.split(None, 2)[1])
+        length = re.search(r"(?i)\r\ncontent-length: (\d+)", answer)
+        content = await self._reader.readexactly(int(length[1])) if length and status != 304 else b""
+        if "\r\nconnection: close" in answer.lower():
             self.close()
-        return int(answer.split(None, 2)[1]), content
+        return status, answer, content
 
     def close(self) -> None:
         """Close it; the next request opens another."""
@@ -72,34 +76,68 @@ class Connection:
         self._reader = self._writer = None
 
 
-async def keep_page_open(port: int, number: int, taken: list[float], opened: Semaphore, *, forgetful: bool) -> None:
-    """Be an open page for ever; a forgetful one is answered in full also where nothing is new."""
-    connection = Connection(port, f"Cookie: phonify_key_{port}={KEY}\r\nHX-Request: true")
-    given = {"seen": "", "message": "", "shown": "40"}
-    if number % 2:
-        given |= {"phone": f"+1456{number % PHONES:07}", "since": "1"}
-        status, page = await connection.request("GET", f"/inbox/phones/%2B{given['phone'][1:]}")
-        assert status == 200, page
-        given["since"] = re.search(rb'data-seq="(\d+)"', page)[1].decode()
+class Look:
+    """What a page asks for again and again: an address with the values of the form's fields."""
+
+    def __init__(self, element: str, fields: str) -> None:
+        self.address = html.unescape(re.search(r'hx-get="([^"]+)"', element)[1])
+        self.given = {
+            re.search(r'name="([^"]+)"', field)[1]: html.unescape(re.search(r'value="([^"]*)"', field)[1])
+            for field in re.findall(r"<input [^>]*>", fields)
+        }
+        self.etag = ""
+
+    async def ask(self, connection: Connection, *, forgetful: bool) -> None:
+        """Ask once; a forgetful page is answered in full also if nothing is new."""
+        given = f"{'&' if '?' in self.address else '?'}{urlencode(self.given)}" if self.given else ""
+        header = f"If-None-Match: {self.etag}\r\n" if self.etag and not forgetful else ""
+        status, head, piece = await connection.request("GET", f"{self.address}{given}", header=header)
+        if status not in (200, 204, 304):
+            raise SystemExit(f"a page got {status}: {piece[:500]!r}")
+        etag = re.search(r"(?im)^etag: (.+?)\r$", head)
+        self.etag = etag[1] if etag else ""
+        seen = re.search(r'id="seen" value="([^"]+)"', piece.decode())
+        if seen and not forgetful:
+            self.given["seen"] = seen[1]
+
+
+def find_looks(page: str) -> list[Look]:
+    """Return what a page is to look at again."""
+    elements = re.finditer(r'<(\w+) (?=[^>]*hx-get=)(?=[^>]*hx-trigger="[^"]*\b(?:look|every)\b)[^>]*>', page)
+    return [
+        Look(found[0], page[found.end() : page.index("</form>", found.end())] if found[1] == "form" else "")
+        for found in elements
+    ]
+
+
+async def keep_page_open(
+    port: int, cookie: str, number: int, taken: list[float], opened: Semaphore, *, forgetful: bool
+) -> None:
+    """Be an open page for ever."""
+    connection = Connection(port, f"Cookie: {cookie}\r\nHX-Request: true")
+    path = f"/inbox/phones/%2B1456{number % PHONES:07}" if number % 2 else "/"
+    status, _, page = await connection.request("GET", path)
+    looks = find_looks(page.decode())
+    if status != 200 or not looks:
+        raise SystemExit(f"{path} was answered with {status} and nothing to look at again: {page[:500]!r}")
     await asyncio.sleep(random.uniform(0, EVERY))
     opened.release()
     while True:
         begun = time.perf_counter()
-        status, piece = await connection.request("GET", f"/inbox/live?{urlencode(given)}")
-        taken.append((time.perf_counter() - begun) * 1000)
-        if status == 200 and not forgetful:
-            given["seen"] = re.search(rb'id="seen" value="([^"]+)"', piece)[1].decode()
-        elif status not in (200, 204):
-            raise SystemExit(f"a page got {status}: {piece[:500]!r}")
+        for look in looks:
+            asked = time.perf_counter()
+            await look.ask(connection, forgetful=forgetful)
+            taken.append((time.perf_counter() - asked) * 1000)
         await asyncio.sleep(max(EVERY - (time.perf_counter() - begun), 0))
 
 
 async def keep_pages_open(port: int, pages: int, seconds: float, *, forgetful: bool) -> None:
     """Keep pages open for a while and print how many questions a second they asked, and the latencies."""
     taken: list[float] = []
-    opened = Semaphore(0)
+    opened, cookie = Semaphore(0), sign_in(port)
     tasks = [
-        asyncio.create_task(keep_page_open(port, number, taken, opened, forgetful=forgetful)) for number in range(pages)
+        asyncio.create_task(keep_page_open(port, cookie, number, taken, opened, forgetful=forgetful))
+        for number in range(pages)
     ]
     for _ in tasks:
         await opened.acquire()
@@ -127,9 +165,9 @@ async def use_api(port: int, ids: list[str], rate: float, seconds: float) -> dic
         connection = idle.pop() if idle else Connection(port, f"Authorization: {AUTHORIZATION}")
         if method == "POST":
             body = json.dumps({"to": f"+1456{number % PHONES:07}", "body": f"Message {number}"}).encode()
-            status, answer = await connection.request("POST", "/v1/messages", body)
+            status, _, answer = await connection.request("POST", "/v1/messages", body)
         else:
-            status, answer = await connection.request("GET", f"/v1/messages/{random.choice(ids)}")
+            status, _, answer = await connection.request("GET", f"/v1/messages/{random.choice(ids)}")
         assert status in (200, 201), answer
         taken[method].append((time.perf_counter() - turn) * 1000)
         idle.append(connection)
@@ -191,21 +229,16 @@ def main() -> None:
         return
 
     with tempfile.TemporaryDirectory() as folder, ExitStack() as servers:
-        ports = free_port(), free_port()
-        for port in ports:
-            environ = {
-                "PHONIFY_DATABASE": str(Path(folder, f"{port}.db")),
-                "PHONIFY_PORT": str(port),
-                "PHONIFY_API_KEY": KEY,
-            }
-            url = f"http://127.0.0.1:{port}/v1/messages"
-            command = [sys.executable, "-W", "ignore", str(ROOT / "app.py")]
-            servers.enter_context(serving(command, url, environ, Path(folder, "server.log")))
+        ports, ids = [], []
+        for name in ("here", "elsewhere"):
+            installation = Installation(ROOT, Path(folder, f"{name}.db"))
+            make_database(installation)
+            server = servers.enter_context(serve_own(installation))
+            ports.append(server.port)
             phones = [f"+1456{number:07}" for number in range(PHONES)]
             for _ in range(10):
-                answer = call(url, {"to": phones, "body": "A text of the usual length, more or less"})
-            if port == ports[0]:
-                ids = [message["id"] for message in answer["messages"]]
+                answer = call(f"{server.url}/v1/messages", {"to": phones, "body": "A text of the usual length, or so"})
+            ids = ids or [message["id"] for message in answer["messages"]]
         run = partial(measure, ports[0], ids, rate=options.rate)
         run(pages=options.pages, seconds=2)  # to get warm
         arms = {

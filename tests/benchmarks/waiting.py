@@ -1,9 +1,9 @@
 """Requests that wait, beside load: `.venv/bin/python tests/benchmarks/waiting.py` prints one table.
 
-Needs wrk, as run.py does. One server is loaded in turns with nobody waiting and with 50 requests
-that wait, each for a number of its own; then messages to these numbers are sent, on the idle
-server and beside the load, and what is measured is the time from the 201 to the answer of the
-request that waited.
+Needs wrk, as run.py does. `python app.py` is loaded in turns with nobody waiting and with 50
+requests that wait, each for a number of its own. Then messages to these numbers are sent, to the
+idle server and beside the load, and the time from the 201 to the answer of the request that waited
+is measured.
 """
 
 import argparse
@@ -11,7 +11,6 @@ import http.client
 import json
 import queue
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -19,9 +18,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from run import AUTHORIZATION, KEY, Load, call, free_port, load, serving, wait_until_delivered
-
-ONE = json.dumps({"to": "+14560000000", "body": "Your code is 123456"})
+from load import AUTHORIZATION, Load, call, compare_rates, load, load_and_deliver, middle, send_to
+from servers import ROOT, Installation, Serving, make_database, serve_own
 
 
 class Waiting:
@@ -74,7 +72,7 @@ class Waiting:
             stored = time.perf_counter()
             message_id, answered = self.answered.get(timeout=60)
             if message_id != sent:
-                raise SystemExit(f"{message_id} was answered where {sent} was waited for")
+                raise SystemExit(f"{message_id} was answered instead of {sent}")
             taken.append((answered - stored) * 1000)
             time.sleep(0.01)
         return taken
@@ -93,23 +91,17 @@ def main() -> None:
     parser.add_argument("--waiting", type=int, default=50)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        port = free_port()
-        phonify = f"http://127.0.0.1:{port}"
-        environ = {
-            "PHONIFY_DATABASE": f"{folder}/phonify.db",
-            "PHONIFY_PORT": str(port),
-            "PHONIFY_API_KEY": KEY,
-        }
-        command = [sys.executable, "-W", "ignore", "app.py"]
-        with serving(command, f"{phonify}/v1/messages", environ, Path(folder, "server.log")):
-            call(f"{phonify}/v1/messages", json.loads(ONE))
+        installation = Installation(ROOT, Path(folder, "phonify.db"))
+        make_database(installation)
+        with serve_own(installation) as server:
+            call(f"{server.url}/v1/messages", {"to": "+14560000000", "body": "The first"})
             for connections in (16, 64):
-                compare(phonify, port, connections, options)
+                compare(server, connections, options)
 
-            waiting = Waiting(port, options.waiting)
+            waiting = Waiting(server.port, options.waiting)
             with waiting.all():
                 print(f"{'201 to answer, idle':<34} {describe(waiting.measure(200))}", flush=True)
-                loads = threading.Thread(target=load, args=(f"{phonify}/v1/messages", 16, 15), kwargs={"body": ONE})
+                loads = threading.Thread(target=load, args=(server.url, send_to(1)), kwargs={"seconds": 15})
                 loads.start()
                 time.sleep(1)
                 taken = []
@@ -118,20 +110,20 @@ def main() -> None:
                 print(f"{'201 to answer, beside 16 senders':<34} {describe(taken)} ({len(taken)} of them)", flush=True)
 
 
-def compare(phonify: str, port: int, connections: int, options: argparse.Namespace) -> None:
+def compare(server: Serving, connections: int, options: argparse.Namespace) -> None:
     """Load the server in turns with nobody waiting and with many, and print both."""
     seen: dict[int, list[Load]] = {0: [], options.waiting: []}
+    sending = send_to(1, connections=connections)
     for _ in range(options.rounds):
         for count, loads in seen.items():
-            with Waiting(port, count).all():
-                loads.append(load(f"{phonify}/v1/messages", connections, options.seconds, body=ONE))
-            wait_until_delivered(phonify)
+            with Waiting(server.port, count).all():
+                loads.append(load_and_deliver(server.url, sending, seconds=options.seconds))
     for count, loads in seen.items():
-        per_second, p99, p50 = (statistics.median(column) for column in zip(*loads, strict=True))
+        per_second, p50, p99 = middle(loads)
         name = f"POST, {connections} connections, {count} wait"
         print(f"{name:<34} {per_second:.0f}/s, p50 {p50:.1f} ms, p99 {p99:.1f} ms", flush=True)
-    ratio = statistics.median(b.per_second / a.per_second for a, b in zip(seen[0], seen[options.waiting], strict=True))
-    print(f"{'  of the rate, median of rounds':<34} {ratio:.2f}", flush=True)
+    figure = compare_rates(seen[options.waiting], seen[0])
+    print(f"{'  of the rate, median of rounds':<34} {figure:.2f}", flush=True)
 
 
 if __name__ == "__main__":
