@@ -9,7 +9,7 @@ from flask.cli import ScriptInfo
 from phonify import __version__, create_app
 from phonify.cli import register_commands
 from phonify.database_cli import restore
-from phonify.serving import serve
+from phonify.server import serve
 
 
 @click.group()

@@ -15,7 +15,7 @@ _SUSPECT = re.compile(r"[=@%\s]|phk_")  # one of these is in all that is masked
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 # The loggers of servers that this app may run on and that log addresses or headers.
-_SERVERS = ("werkzeug", "gunicorn.access", "gunicorn.error")
+_SERVERS = ("werkzeug", "gunicorn.access", "gunicorn.error", "granian.access")
 _PARSING = "gunicorn.error"
 _REFUSED = "Invalid request from"
 
@@ -66,9 +66,3 @@ def install_key_filter() -> None:
         logger = logging.getLogger(name)
         if not any(isinstance(present, KeyFilter) for present in logger.filters):
             logger.addFilter(KeyFilter())
-
-
-def remove_key_filter(logger: logging.Logger) -> None:
-    """Take the filter from one that needs it no more."""
-    for present in [present for present in logger.filters if isinstance(present, KeyFilter)]:
-        logger.removeFilter(present)

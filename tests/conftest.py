@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -459,6 +460,12 @@ class Process:
             return response.status, json.loads(response.read())
         finally:
             connection.close()
+
+
+def find_free_port() -> int:
+    """Return a port that nobody listens on, for servers that can't choose one themselves."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 from phonify import create_app
 from phonify.clock import SystemClock
 from phonify.gateways.base import Gateway, OutboundMessage, Unavailable
-from phonify.serving import serve
+from phonify.server import serve
 
 HOW = os.environ.get("GATEWAY", "once")
 FOLDER = Path(os.environ["PHONIFY_DATABASE"]).parent

@@ -28,6 +28,7 @@ class Load:
         self.statuses: Counter[int] = Counter()
         self.refused = 0  # connections that were not made
         self.cut_off: list[str] = []  # connections that ended without an answer, and when
+        self.unanswered: list[str] = []  # those of them that ended without an answer to their first request
         self._kept_alive = kept_alive
         self._pause = pause
         self._stopping = threading.Event()
@@ -58,9 +59,9 @@ class Load:
         turn = 0
         while not self._stopping.wait(self._pause):
             turn += 1
-            begun = time.monotonic()
+            begun, is_new = time.monotonic(), connection.sock is None
             try:
-                if connection.sock is None:
+                if is_new:
                     connection.connect()
             except OSError:
                 self.refused += 1
@@ -71,7 +72,10 @@ class Load:
                 response = connection.getresponse()
                 answer = json.loads(response.read())
             except (OSError, http.client.HTTPException) as error:
-                self.cut_off.append(f"{begun - self._begun:.3f} {error!r}")
+                ended = f"{begun - self._begun:.3f} {error!r}"
+                self.cut_off.append(ended)
+                if is_new:
+                    self.unanswered.append(ended)
                 connection.close()
                 continue
             self.seconds.append(time.monotonic() - begun)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, Process, basic, starting
+from processes import descendants_of
 
 KEY = "attacked-key-0123456789abcdef"
 TO = "+14560000000"
@@ -94,8 +95,7 @@ def test_a_body_in_chunks_without_end_is_cut_off_at_256_kib(server):
 
 def memory_of(server: Process) -> int:
     """Return the most memory that a process of the server has used, in KiB."""
-    children = Path(f"/proc/{server.popen.pid}/task/{server.popen.pid}/children").read_text().split()
-    statuses = [Path(f"/proc/{child}/status").read_text() for child in children]
+    statuses = [Path(f"/proc/{pid}/status").read_text() for pid in descendants_of(server.popen.pid)]
     return max(int(re.search(r"VmHWM:\s+(\d+)", status)[1]) for status in statuses)
 
 
@@ -252,8 +252,8 @@ def test_a_key_is_in_no_log_file_or_process_list_whatever_goes_wrong(server):
     talk(server, b"GET /v1/messages HTTP/1.1\r\nAuthorization Basic " + credentials + b"\r\n\r\n")
     assert stored(server, "Kept") == 1
     folder = server.log.parent
-    children = Path(f"/proc/{server.popen.pid}/task/{server.popen.pid}/children").read_text().split()
-    lines = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in [server.popen.pid, *children]]
+    pids = [server.popen.pid, *descendants_of(server.popen.pid)]
+    lines = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids]
     places = {path.name: path.read_bytes() for path in folder.glob("phonify.db*")}
     assert set(places) >= {"phonify.db", "phonify.db-wal", "phonify.db-lock"}
     # A client that puts a key into the path, where no key belongs, has it in the access log: as any other path.

@@ -5,9 +5,9 @@ import resource
 import socket
 import time
 from contextlib import closing, suppress
-from pathlib import Path
 
 import pytest
+from processes import find_processes
 
 HEAD = b"POST /v1/messages HTTP/1.1\r\nHost: x\r\n"
 BODY = b'{"to": "+14560000000", "body": "Hello"}'
@@ -83,34 +83,19 @@ def test_a_request_in_chunks_is_answered_whatever_comes_after_it(start) -> None:
     assert time.monotonic() - begun < 5
 
 
-def test_a_worker_outlives_that_it_may_open_no_more_files(start) -> None:
+def test_a_worker_outlives_more_connections_than_it_may_open_files(start) -> None:
     server = start(WORKERS="1")
     assert server.call("GET", "/v1/messages")[0] == 200
-    listed = Path(f"/proc/{server.popen.pid}/task/{server.popen.pid}/children")
-    while len(children := listed.read_text().split()) < 3:
-        time.sleep(0.01)
-    for pid in children:
-        resource.prlimit(int(pid), resource.RLIMIT_NOFILE, (64, 64))
-    clients = [connect(server.port) for _ in range(150)]
+    processes = find_processes(server, workers=1)
+    for pid in processes.all():
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (1_024, 1_024))  # what most systems allow
+    clients = [connect(server.port) for _ in range(1_100)]
     time.sleep(0.5)
     for client in clients:
         client.close()
     assert server.call("GET", "/v1/messages")[0] == 200
-    assert listed.read_text().split() == children
+    assert find_processes(server, workers=1) == processes
     assert "Traceback" not in server.output
-
-
-def test_a_length_with_many_digits_holds_no_thread(start) -> None:
-    server = start(WORKERS="1", THREADS="2")
-    slow = [connect(server.port) for _ in range(6)]
-    for client in slow:
-        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0000000000005\r\n\r\n")
-    for _ in range(20):
-        assert server.call("GET", "/v1/messages")[0] == 200
-    for client in slow:
-        client.sendall(b"12345")
-        assert read_answer(client)[0] == 200
-        client.close()
 
 
 def test_the_end_of_an_answer_is_not_lost_where_more_was_sent_than_is_read(start) -> None:
@@ -120,14 +105,3 @@ def test_the_end_of_an_answer_is_not_lost_where_more_was_sent_than_is_read(start
             with suppress(OSError):
                 client.sendall(HEAD + b"Content-Length: 300000\r\n\r\n" + b"x" * 150_000)
             assert read_answer(client)[0] == 413
-
-
-def test_a_stop_does_not_wait_for_requests_that_never_come(start) -> None:
-    server = start(WORKERS="1", GRACE="30")
-    assert server.call("GET", "/v1/messages")[0] == 200
-    with closing(connect(server.port)) as silent, closing(connect(server.port)) as half:
-        half.sendall(REQUEST[:40])
-        begun = time.monotonic()
-        assert server.terminate() == 0
-        assert time.monotonic() - begun < 15
-        assert silent.recv(1) == b""

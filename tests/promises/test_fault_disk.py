@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from load import TO, Load, count_and_tell, query, tell, wait_until
+from processes import descendants_of
 
 APP = str(ROOT / "tests" / "gateway_app.py")
 MANY = [f"+1456000{number:04d}" for number in range(300)]
@@ -28,8 +29,7 @@ def works(command: list[str]) -> bool:
 
 
 def processes_of(server) -> list[int]:
-    text = Path(f"/proc/{server.popen.pid}/task/{server.popen.pid}/children").read_text()
-    return [server.popen.pid, *map(int, text.split())]
+    return [server.popen.pid, *descendants_of(server.popen.pid)]
 
 
 def limit_files(server, size: int) -> None:

@@ -1,13 +1,12 @@
-"""Gateways and receivers that hang, fail or are down, and clients that are slow."""
+"""Gateways and receivers that hang, fail or are down."""
 
 import random
-import socket
 import time
 from collections import Counter
 
 import pytest
 from conftest import ROOT
-from load import HEADERS, TO, Load, count, count_and_tell, query, read_handed, tell
+from load import Load, count, count_and_tell, query, read_handed, tell
 from receivers import NO_CONTENT, answer, status
 
 from phonify.gateways.base import Gateway, Unavailable
@@ -123,31 +122,3 @@ def test_a_receiver_that_fails_or_is_down_hears_of_all_in_the_end(
     posts = len(receiver.received)
     tell(f"webhook receiver {how}, {posts} posts", len(acknowledged), lost, doubled, stuck, time.monotonic() - begun)
     assert (lost, doubled, stuck) == (0, 0, 0)
-
-
-# Slow clients
-
-
-def test_two_hundred_clients_at_a_byte_a_second_leave_the_others_as_quick_as_before(start, tmp_path):
-    begun = time.monotonic()
-    server = start(APP, ACCESS_LOG="off")
-    request = "POST /v1/messages HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
-    with Load(server.port, 2, pause=0.02) as before:
-        before.wait_for(100)
-    slow = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
-    try:
-        with Load(server.port, 2, pause=0.02) as load:
-            for byte in request.encode()[:5]:
-                for client in slow:
-                    client.sendall(bytes([byte]))
-                time.sleep(1)
-    finally:
-        for client in slow:
-            client.close()
-    assert (set(load.statuses), load.cut_off) == ({201}, [])
-    assert len(load.acknowledged) > 50
-    usual, beside = (percentile(one.seconds, 0.99) * 1000 for one in (before, load))
-    assert beside < usual + 500
-    fault = f"200 clients at a byte a second; p99 {beside:.0f} ms, before {usual:.0f} ms"
-    count_and_tell(fault, tmp_path / "phonify.db", before.acknowledged + load.acknowledged, begun)
-    assert query(tmp_path / "phonify.db", f"SELECT DISTINCT to_number FROM messages WHERE to_number <> '{TO}'") == []

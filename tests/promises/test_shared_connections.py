@@ -1,5 +1,6 @@
 """Connections that ask for pages and for the API in turns, and that stay open at the end."""
 
+import http.client
 import socket
 
 from conftest import KEY, basic
@@ -16,13 +17,9 @@ def ask(connection: "Client", path: str, *, method: str = "GET", body: str = "")
     if body:
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     connection.sock.sendall(f"{head}\r\n{body}".encode())
-    with connection.sock.makefile("rb") as file:
-        status = int(file.readline().split()[1])
-        length = 0
-        while line := file.readline().strip():
-            name, _, value = line.lower().partition(b": ")
-            length = int(value) if name == b"content-length" else length
-        return status, file.read(length)
+    response = http.client.HTTPResponse(connection.sock, method=method)
+    response.begin()
+    return response.status, response.read()
 
 
 class Client:

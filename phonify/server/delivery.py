@@ -1,0 +1,26 @@
+"""The process that delivers messages and posts to webhooks: apart from requests, which it would slow down."""
+
+import signal
+import time
+
+from ..runtime import Runtime
+from . import processes
+
+
+def deliver(runtime: Runtime, parent: int, pause: float) -> None:
+    """Deliver until SIGTERM; what is in hand is finished, within the grace period.
+
+    `pause` is in seconds, before it begins. It also ends if a loop fails: the parent starts it again.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: runtime.stop())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    processes.begin(parent)
+    time.sleep(pause)
+    loops = runtime.start_delivery()
+    while all(loop.is_alive() for loop in loops):
+        loops[0].join(1.0)
+    runtime.stop()
+    end = time.monotonic() + runtime.settings.grace
+    for loop in loops:
+        loop.join(max(end - time.monotonic(), 0))
+    runtime.close()

@@ -1,0 +1,110 @@
+"""gunicorn with our settings and hooks. Two methods of its classes are overridden, and none in a third place.
+
+The worker answers what can't be read as HTTP in JSON, as the API answers everything. The loggers are in `loggers.py`.
+"""
+
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.gthread import ThreadWorker
+
+from ..api.error_handlers import fault_for_status
+from ..config import Settings
+from ..runtime import Runtime
+from . import processes
+from .loggers import JsonLogger, TextLogger
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's worker with threads, and errors in JSON."""
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
+        """Answer what could not be read as HTTP: gunicorn logs and judges it, the answer is JSON."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            super().handle_error(req, theirs, addr, exc)
+            theirs.close()
+            status_line = ours.recv(1024).partition(b"\r\n")[0] or b"HTTP/1.1 400 Bad Request"
+        fault = fault_for_status(int(status_line.split()[1]))  # the log has the details
+        body = json.dumps({"errors": [fault.to_dict()]}).encode()
+        head = f"\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        try:
+            client.settimeout(1)
+            client.sendall(status_line + head.encode() + body)
+        except OSError:
+            self.log.debug("the client had gone before it could be told")
+
+
+class WebServer(BaseApplication):  # type: ignore[misc]
+    """gunicorn with an app that is built already and a socket that listens already."""
+
+    def __init__(self, app: Flask, settings: Settings, descriptor: int, *, parent: int) -> None:
+        self._app = app
+        self._settings = settings
+        self._descriptor = descriptor
+        self._parent = parent
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set gunicorn's settings."""
+        settings = self._settings
+        threads = settings.threads + settings.waiting
+        for name, value in {
+            "bind": f"fd://{self._descriptor}",
+            "workers": settings.workers,
+            "threads": threads,
+            "worker_connections": threads + 500,  # with the files of the database, fewer than a process may open
+            "worker_class": Worker,
+            "logger_class": JsonLogger if settings.log_format == "json" else TextLogger,
+            "accesslog": "-" if settings.access_log else None,
+            "loglevel": "warning",
+            "graceful_timeout": settings.grace,
+            "timeout": max(60, settings.grace + 30),
+            "keepalive": 15,
+            "sendfile": False,  # the access log would have 0 bytes
+            "limit_request_line": 8190,
+            "forwarder_headers": "",  # no client says by SCRIPT_NAME where the app begins
+            "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108 - gunicorn's heartbeat files, in memory
+            "control_socket_disable": True,
+            "when_ready": self._begin_master,
+            "post_worker_init": self._begin_worker,
+            "worker_exit": self._end_worker,
+        }.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Return the app."""
+        return self._app
+
+    def _begin_master(self, _: Arbiter) -> None:
+        # gunicorn's handlers are in a worker some time after its fork; a SIGTERM before that would be lost.
+        os.register_at_fork(before=processes.hold_signals, after_in_parent=processes.heed_signals)
+        processes.begin(self._parent)
+
+    def _begin_worker(self, worker: Worker) -> None:
+        """Let waiting requests end at SIGTERM, before gunicorn waits for them."""
+        runtime = self._runtime
+
+        def stop(signum: int, frame: FrameType | None) -> None:
+            runtime.stop()
+            worker.handle_exit(signum, frame)
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        processes.begin(worker.ppid)
+
+    def _end_worker(self, _arbiter: Arbiter, _worker: Worker) -> None:
+        self._runtime.database.close()  # the last process to do so leaves all that was written in the one file
+
+    @property
+    def _runtime(self) -> Runtime:
+        runtime: Runtime = self._app.extensions["phonify"]
+        return runtime

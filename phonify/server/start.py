@@ -1,0 +1,82 @@
+"""The start of a server: the port, and what is printed."""
+
+import errno
+import logging
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from .. import accounts
+from ..config import ConfigError
+from ..runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+SAFE_KEY_LENGTH = 22  # characters of 6 bits
+PORT_WAIT = 5.0  # seconds for the processes of a server that was killed to let go of the port
+BACKLOG = 2048  # connections that wait to be accepted
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """Listen on a port (0: any that is free); raise ConfigError if that can't be done.
+
+    Waits up to 5 seconds for a port that is in use.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _bind(listener, address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise ConfigError(
+            f"can't listen on {host} port {port}: {error.strerror}; choose others with PHONIFY_HOST and PHONIFY_PORT"
+        ) from error
+    return listener
+
+
+def _bind(listener: socket.socket, address: Any) -> None:
+    end = time.monotonic() + PORT_WAIT
+    while True:
+        try:
+            return listener.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > end:
+                raise
+        time.sleep(0.1)
+
+
+def print_start(runtime: Runtime, port: int, command: str) -> None:
+    """Print the address, the first key if none was made before, and how to send a message.
+
+    `command` is the program that makes a key, such as `flask --app app`.
+    """
+    settings = runtime.settings
+    if settings.api_key is not None and len(settings.api_key) < SAFE_KEY_LENGTH:
+        logger.warning("PHONIFY_API_KEY has fewer than 128 random bits: good enough for tests alone")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    print(f"Phonify serves {address} from {settings.database} (gateway: {settings.gateway})")
+    account = accounts.ensure_default_account(runtime.database, runtime.clock)
+    key = accounts.create_first_key(runtime.database, runtime.clock, account)
+    if key is not None:
+        print("This is the API key of the account 'default'. It is shown only this once:\n")
+        print(f"    {key}\n")
+    elif settings.api_key is not None:
+        key = "$PHONIFY_API_KEY"
+    if key is not None:
+        if key.startswith("$"):
+            print(f"The inbox is at {address}/: sign in with the key.")
+        else:
+            print(f"The inbox, signed in:\n\n    {address}/?api_key={key}\n")
+        print("Send a message:\n")
+        print(f"    curl {address}/v1/messages -u {key}: -d to=+14560000000 -d body='Hello from Phonify'\n")
+    else:
+        print(f"The inbox is at {address}/: sign in with a key.")
+    program, _, arguments = command.partition(" ")
+    installed = Path(sys.executable).with_name(program)
+    program = os.path.relpath(installed) if installed.exists() else program
+    print("Make another key with:", *filter(None, (program, arguments)), "keys create", flush=True)
