@@ -3,6 +3,7 @@
 import http.client
 import json
 import sqlite3
+import ssl
 import threading
 import time
 from collections import Counter
@@ -21,8 +22,17 @@ class Load:
     In a `with` block it goes on until the block ends.
     """
 
-    def __init__(self, port: int, threads: int = 4, *, kept_alive: bool = True, pause: float = 0.0) -> None:
+    def __init__(
+        self,
+        port: int,
+        threads: int = 4,
+        *,
+        kept_alive: bool = True,
+        pause: float = 0.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.port = port
+        self._tls = tls
         self.acknowledged: list[str] = []
         self.seconds: list[float] = []  # that the answers took
         self.statuses: Counter[int] = Counter()
@@ -54,7 +64,10 @@ class Load:
         wait_until(lambda goal=self.statuses[status] + more: self.statuses[status] >= goal, timeout)
 
     def _send_on(self, thread: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        if self._tls is None:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        else:
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=self._tls)
         headers = HEADERS if self._kept_alive else {**HEADERS, "Connection": "close"}
         turn = 0
         while not self._stopping.wait(self._pause):
