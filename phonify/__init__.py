@@ -3,20 +3,17 @@
 import importlib
 import logging
 import os
-from collections.abc import Collection, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask
 
 from . import accounts, monitoring, sandbox
 from .access_log import install_key_filter
-from .api import messages, openapi, phones, subscriptions
+from .api import openapi, v1
 from .api.arguments import MAX_CONTENT_LENGTH, MAX_FIELDS
-from .api.auth import find_account, refuse_key
 from .api.error_handlers import register_error_handlers
-from .api.rate_limit import take_request
 from .cli import register_commands
 from .clock import Clock, SystemClock
 from .config import ConfigError, Settings, read_settings, unknown_settings
@@ -28,7 +25,6 @@ from .gateways import GATEWAYS
 from .gateways.base import Gateway
 from .inbox import pages, session
 from .inbox import settings as inbox_settings
-from .lean import LeanFlask
 from .numbers import load_regions
 from .request_id import add_request_id, begin_request
 from .runtime import build_runtime
@@ -63,12 +59,15 @@ def create_app(
     finally:
         database.close()
 
-    app = LeanFlask("phonify", static_folder=None)
+    app = Flask("phonify", static_folder=None)
+    # A redirect to the address with or without a slash would be HTML.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.json.sort_keys = False  # type: ignore[attr-defined] # of Flask's own provider
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_CONTENT_LENGTH,
         MAX_FORM_MEMORY_SIZE=MAX_CONTENT_LENGTH,
         MAX_FORM_PARTS=MAX_FIELDS,
-        PROVIDE_AUTOMATIC_OPTIONS=False,
         VERSION=__version__,
     )
     app.extensions["phonify"] = build_runtime(settings, clock, gateway, database, doorbell)
@@ -76,28 +75,15 @@ def create_app(
     if settings.metrics:
         _measure(app)
     app.after_request(add_request_id)
-    app.register_blueprint(monitoring.bp)
-    for blueprint in (messages.bp, phones.bp, subscriptions.bp, openapi.bp):
+    for blueprint in (monitoring.bp, v1.bp, openapi.bp):
         app.register_blueprint(blueprint)
     if gateway.sandbox:
         app.register_blueprint(sandbox.bp)
     for blueprint in (session.bp, pages.bp, inbox_settings.bp, docs_pages.bp):
         app.register_blueprint(blueprint)
-    app.before_request(partial(_authenticate, openapi.find_public_endpoints(app)))
     register_error_handlers(app)
     register_commands(app.cli)
     return app
-
-
-def _authenticate(public: Collection[str]) -> Response | None:
-    """Ask for a key under /v1 and /sandbox, also where there is nothing: an unknown path tells nobody anything."""
-    if not f"{request.path}/".startswith(("/v1/", "/sandbox/")) or request.endpoint in public:
-        return None
-    account = find_account()
-    if account is None:
-        return refuse_key()
-    take_request(account)
-    return None
 
 
 def _measure(app: Flask) -> None:

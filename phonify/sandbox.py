@@ -5,7 +5,7 @@ from flask import Blueprint, Response, jsonify
 from .api import examples
 from .api.answers import CheckAnswer, MessageAnswer
 from .api.arguments import read_arguments
-from .api.auth import current_account
+from .api.auth import current_account, require_key
 from .api.description import describe
 from .api.schemas import CheckSchema, InboundSchema, load
 from .request_id import current_request_id
@@ -14,6 +14,7 @@ from .segments import check_text
 from .showing import dump_check, dump_message
 
 bp = Blueprint("sandbox", __name__, url_prefix="/sandbox")
+bp.before_request(require_key)
 
 _INBOUND = InboundSchema()
 _CHECK = CheckSchema()

@@ -1,9 +1,6 @@
 """How waiting is done: who searches when, who leads, and places of clients that have gone."""
 
-import http.client
 import queue
-import select
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from conftest import KEY, Waiting, basic
+from conftest import Waiting
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -23,7 +20,6 @@ from phonify.store import Criteria, Message
 
 TO = "+14560000000"
 OTHER = "+442071838750"
-HEADERS = {"Authorization": basic(KEY), "Content-Type": "application/json"}
 
 
 class Searching(Waiting):
@@ -172,49 +168,3 @@ def test_a_wait_whose_client_has_gone_ends_and_gives_its_place_back(make_app: Ca
     searching.runtime.stop()
     assert stays.result(timeout=20) == []
     searching.pool.shutdown()
-
-
-# On the wire
-
-
-def begin_to_wait(port: int, query: str) -> http.client.HTTPConnection:
-    """Send a request that waits; its answer is to be read from the connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=40)
-    connection.request("GET", f"/v1/messages?wait=30&{query}", headers=HEADERS)
-    return connection
-
-
-def take_all_places(server: Any, queries: list[str]) -> list[http.client.HTTPConnection]:
-    """Begin as many requests as may wait; return their connections once all places are theirs."""
-    connections = [begin_to_wait(server.port, query) for query in queries]
-    deadline = time.monotonic() + 20
-    while server.call("GET", "/v1/messages?wait=0.01&q=nothing")[0] != 429:
-        assert time.monotonic() < deadline
-        for index, connection in enumerate(connections):
-            if select.select([connection.sock], [], [], 0)[0]:  # refused: the request above was quicker
-                connection.close()
-                connections[index] = begin_to_wait(server.port, queries[index])
-    return connections
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        [],
-        ["-m", "gunicorn", "--bind", "127.0.0.1:0", "--no-control-socket", "--threads", "4", "app:app"],
-        ["-m", "flask", "--app", "app", "run", "--port", "0"],
-    ],
-    ids=["ours", "gunicorn", "flask run"],
-)
-@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
-def test_a_client_that_leaves_gives_its_place_back(start: Callable[..., Any], command: list[str], reset: bool) -> None:
-    server = start(*command, WORKERS="1", WAITING="1")
-    (leaver,) = take_all_places(server, ["q=never"])
-    if reset:
-        leaver.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    leaver.close()
-
-    deadline = time.monotonic() + 15
-    while server.call("GET", "/v1/messages?wait=0.01&q=nothing")[0] == 429:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

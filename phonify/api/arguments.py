@@ -3,19 +3,14 @@
 import json
 import re
 from codecs import BOM_UTF8
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
-from flask import g, request
+from flask import request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
-from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder
 
 from ..errors import Fault, InvalidRequest
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 Arguments = dict[str, Any]
 
@@ -35,85 +30,44 @@ def read_arguments() -> Arguments:
     an argument not given. Raises InvalidRequest for what can't be read, UnsupportedMediaType and
     RequestEntityTooLarge.
     """
-    outcome: Arguments | Exception | None = g.get("arguments")
-    if outcome is None:
-        try:
-            environ = request.environ
-            outcome = {**_read_query(environ), **_read_body(environ)}
-        except (InvalidRequest, HTTPException) as error:
-            # The body can be read but once, and authentication goes on where the key is in the address.
-            outcome = error
-        g.arguments = outcome
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
+    return {**_collect(_parse(request.query_string)), **_read_body()}
 
 
-def read_query() -> Arguments:
-    """Return the arguments of the query string alone."""
-    return _read_query(request.environ)
-
-
-# From the environment rather than by `request`, which parses a header anew for each question.
-
-
-def _read_query(environ: "WSGIEnvironment") -> Arguments:
-    query = environ.get("QUERY_STRING")
-    return _collect(_parse(query.encode("latin-1"))) if query else {}
-
-
-def _read_body(environ: "WSGIEnvironment") -> Arguments:
-    data = _read_data(environ)
+def _read_body() -> Arguments:
+    data = _read_data()
     if not data:
         return {}
-    if environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
+    if request.content_encoding not in (None, "identity"):
         raise UnsupportedMediaType
-    mimetype, parameters = _parse_content_type(environ.get("CONTENT_TYPE", ""))
-    if mimetype == "application/x-www-form-urlencoded":
-        return _collect(_parse(data))
-    if mimetype == "application/json" or (mimetype.startswith("application/") and mimetype.endswith("+json")):
+    if request.is_json:
         return _read_json(data)
-    if mimetype == "multipart/form-data":
-        return _collect(_parse_multipart(data, parameters.get("boundary", "")))
+    if request.mimetype == "application/x-www-form-urlencoded":
+        return _collect(_parse(data))
+    if request.mimetype == "multipart/form-data":
+        return _collect(_parse_multipart(data, request.mimetype_params.get("boundary", "")))
     raise UnsupportedMediaType
 
 
-@lru_cache(maxsize=256)
-def _parse_content_type(text: str) -> tuple[str, dict[str, str]]:
-    mimetype, parameters = parse_options_header(text)
-    return mimetype.lower(), parameters
-
-
-def _read_data(environ: "WSGIEnvironment") -> bytes:
+def _read_data() -> bytes:
     """Return the whole body; a part of one is worse than none."""
-    declared = environ.get("CONTENT_LENGTH") or ""
-    chunked = "HTTP_TRANSFER_ENCODING" in environ
-    if not declared and not chunked:
-        return b""
     try:
-        # Straight from the server: the layers that request.get_data puts between cost as much as a query.
-        data: bytes = request.get_data(cache=False) if chunked else environ["wsgi.input"].read(_read_length(declared))
+        data = request.get_data()
     except HTTPException:
         raise
-    except Exception as error:  # what the server raises for chunks that are none
+    except Exception as error:  # servers raise what they like for malformed chunks
         raise InvalidRequest([Fault("bad_request")]) from error
-    if chunked and len(data) >= MAX_CONTENT_LENGTH:
-        raise RequestEntityTooLarge  # it is cut off there
-    if not chunked and len(data) != int(declared):
+    length = request.content_length
+    if length is None and len(data) >= MAX_CONTENT_LENGTH:
+        raise RequestEntityTooLarge  # Werkzeug cuts a chunked body off there
+    if length is not None and len(data) != length:
+        # A server that ends the stream itself does not tell Werkzeug that the client has gone.
         raise InvalidRequest([Fault("bad_request")])
     return data
 
 
-def _read_length(declared: str) -> int:
-    if not (declared.isascii() and declared.isdecimal()):
-        raise ValueError("no length")
-    length = int(declared)
-    if length > MAX_CONTENT_LENGTH:
-        raise RequestEntityTooLarge
-    return length
-
-
 def _read_json(data: bytes) -> Arguments:
+    # Not request.get_json, which has the same error for JSON that is malformed and for the bytes of another encoding,
+    # reads UTF-16 and leaves a RecursionError to the caller.
     try:
         arguments = json.loads(data.removeprefix(BOM_UTF8).decode())
     except (ValueError, RecursionError) as error:
@@ -127,17 +81,17 @@ def _read_json(data: bytes) -> Arguments:
 
 
 def _parse(encoded: bytes) -> list[tuple[str, str]]:
-    # Not request.args and request.form: they pass on bytes that are no UTF-8 as something else, and
-    # take a form that is cut off for a shorter one.
+    # Not request.args and request.form: they pass on bytes that are not UTF-8 as something else.
     if encoded.count(b"&") >= MAX_FIELDS:
         raise RequestEntityTooLarge
     try:
-        return parse_qsl(encoded.decode("utf-8"), keep_blank_values=True, errors="strict")
+        return parse_qsl(encoded.decode(), keep_blank_values=True, errors="strict")
     except ValueError as error:
         raise InvalidRequest([Fault("malformed_form")]) from error
 
 
 def _parse_multipart(data: bytes, boundary: str) -> list[tuple[str, str]]:
+    # Not request.form: it is empty if the body is cut off, and replaces bytes that are not UTF-8.
     decoder = MultipartDecoder(boundary.encode(), max_parts=MAX_FIELDS)
     pairs: list[tuple[str, str]] = []
     name, value = None, b""

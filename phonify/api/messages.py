@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app, request, url_for
 
 from ..errors import Fault, InvalidRequest
 from ..messaging import Accepted, Idempotency
@@ -21,10 +21,9 @@ from .answers import MessageAnswer, MessagesAnswer, RefusedAnswer, SentAnswer
 from .arguments import read_arguments
 from .auth import current_account
 from .description import describe
-from .json_provider import encode
 from .schemas import ChangeSchema, ListSchema, SendSchema, describe_request, load
 
-bp = Blueprint("messages", __name__, url_prefix="/v1/messages")
+bp = Blueprint("messages", __name__, url_prefix="/messages")
 
 _SEND = SendSchema()
 _CHANGE = ChangeSchema()
@@ -138,12 +137,16 @@ def render_accepted(accepted: Accepted) -> tuple[int, str]:
     if len(shown) == 1:
         members.append(f'"message":{shown[0]}')
     if accepted.faults:
-        members.append(f'"errors":{encode([fault.to_dict() for fault in accepted.faults])}')
+        members.append(f'"errors":{_encode([fault.to_dict() for fault in accepted.faults])}')
     return 402 if accepted.faults else 201, f"{{{','.join(members)}}}"
 
 
+def _encode(shown: Any) -> str:
+    return json.dumps(shown, separators=(",", ":"))
+
+
 def _render(message: Message | ListedMessage) -> str:
-    return encode(dump_message(message))
+    return _encode(dump_message(message))
 
 
 # Those who poll see mostly the same messages.
@@ -170,7 +173,7 @@ def _watch_client() -> Callable[[], bool]:
 def _answer_sent(status: int, answer: str, *, ids: list[str]) -> Response:
     response = _answer(answer, status)
     if status == 201 and len(ids) == 1:
-        response.headers["Location"] = f"{bp.url_prefix}/{ids[0]}"
+        response.headers["Location"] = url_for(".get_message", message_id=ids[0])
     return response
 
 

@@ -139,12 +139,6 @@ def show_document() -> Response:
     return current_app.response_class(text, mimetype="application/json", headers=headers)
 
 
-def find_public_endpoints(app: Flask) -> frozenset[str]:
-    """Return the endpoints of an app that answer without a key."""
-    described = {endpoint: DESCRIPTIONS.get(view) for endpoint, view in app.view_functions.items()}
-    return frozenset(endpoint for endpoint, description in described.items() if description and description.public)
-
-
 def get_document() -> Json:
     """Return the current app's document."""
     document: Json | None = current_app.extensions.get(_EXTENSION)
@@ -213,7 +207,7 @@ class _Builder:
         self._converter.resolve_nested_schema(ErrorSchema)
         used = set()
         for rule, method, view in list_operations(self._app):
-            tag = rule.endpoint.partition(".")[0]
+            tag = rule.endpoint.split(".")[-2]
             used.add(tag)
             path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
             self._spec.path(path, operations={method.lower(): self._describe(rule, method, view, tag)})

@@ -14,7 +14,7 @@ from .auth import current_account
 from .description import describe
 from .schemas import PagingSchema, load, read_msisdn
 
-bp = Blueprint("phones", __name__, url_prefix="/v1/phones")
+bp = Blueprint("phones", __name__, url_prefix="/phones")
 
 _PAGING = PagingSchema()
 

@@ -13,7 +13,7 @@ from .auth import current_account
 from .description import describe
 from .schemas import PagingSchema, load, read_msisdn
 
-bp = Blueprint("subscriptions", __name__, url_prefix="/v1/subscriptions")
+bp = Blueprint("subscriptions", __name__, url_prefix="/subscriptions")
 
 _PAGING = PagingSchema()
 

@@ -60,6 +60,10 @@ def test_the_key_is_an_argument_of_the_request(anonymous: FlaskClient, method: s
         "Basic !!!",
         "Basic dGVzdC1rZXk",
         "Bearer test-key",
+        basic("test-key").replace("Basic", "Bearer"),
+        basic("test-key").replace("Basic", "Basic2"),
+        basic("test-key").replace(" ", ""),
+        basic("test-key") + "!",
         "test-key",
         "Digest username=test-key",
         "Basic \xc3\xa9",
@@ -117,27 +121,15 @@ def test_with_the_key_in_the_address_a_body_that_cannot_be_read_is_named(
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/v1"),
-        ("GET", "/v1/"),
         ("GET", "/v1/messages"),
         ("HEAD", "/v1/messages"),
         ("POST", "/v1/messages"),
-        ("PUT", "/v1/messages"),
-        ("OPTIONS", "/v1/messages"),
-        ("NONSENSE", "/v1/messages"),
         ("GET", "/v1/messages/"),
         ("GET", "/v1/messages/some-id"),
         ("PUT", "/v1/messages/some-id"),
         ("DELETE", "/v1/messages/some-id"),
         ("DESTROY", "/v1/messages/some-id"),
-        ("OPTIONS", "/v1/messages/some-id"),
-        ("GET", "/v1/nothing"),
-        ("OPTIONS", "/v1/nothing"),
-        ("GET", "/v1//messages"),
         ("POST", "/sandbox/inbound"),
-        ("GET", "/sandbox/inbound"),
-        ("OPTIONS", "/sandbox/inbound"),
-        ("GET", "/sandbox/nothing"),
     ],
 )
 def test_nothing_answers_without_a_key(anonymous: FlaskClient, method: str, path: str) -> None:
@@ -146,20 +138,60 @@ def test_nothing_answers_without_a_key(anonymous: FlaskClient, method: str, path
     assert response.status_code == 401
 
 
+@pytest.mark.parametrize("header", [None, basic("wrong-key"), basic("test-key")], ids=["no key", "wrong key", "key"])
 @pytest.mark.parametrize(
-    "request_",
+    ("method", "path", "status"),
     [
-        {"data": "{", "content_type": "application/json"},
-        {"data": "[]", "content_type": "application/json"},
-        {"data": "%ff", "content_type": "application/x-www-form-urlencoded"},
-        {"data": "text", "content_type": "text/plain"},
-        {"data": "--b", "content_type": "multipart/form-data"},
-        {"query_string": "a=%ff"},
+        ("GET", "/v1", 404),
+        ("GET", "/v1/", 404),
+        ("GET", "/v1/nothing", 404),
+        ("POST", "/v1/nothing", 404),
+        ("OPTIONS", "/v1/nothing", 404),
+        ("GET", "/v1//messages", 404),
+        ("GET", "/sandbox/nothing", 404),
+        ("PUT", "/v1/messages", 405),
+        ("NONSENSE", "/v1/messages", 405),
+        ("GET", "/sandbox/inbound", 405),
     ],
-    ids=["malformed-json", "no-object", "malformed-form", "other-type", "malformed-multipart", "malformed-query"],
 )
-def test_what_cannot_be_read_is_401_without_a_key(anonymous: FlaskClient, request_: dict[str, Any]) -> None:
+def test_an_unknown_path_is_404_and_a_wrong_method_405_for_everyone(
+    anonymous: FlaskClient, method: str, path: str, status: int, header: str | None
+) -> None:
+    response = anonymous.open(path, method=method, headers={"Authorization": header} if header else {})
+
+    assert response.status_code == status
+    assert faults_of(response) == [({404: "not_found", 405: "method_not_allowed"}[status], None)]
+    assert "WWW-Authenticate" not in response.headers
+
+
+UNREADABLE = [
+    ({"data": "{", "content_type": "application/json"}, 400, "malformed_json"),
+    ({"data": "[]", "content_type": "application/json"}, 400, "json_not_object"),
+    ({"data": "%ff", "content_type": "application/x-www-form-urlencoded"}, 400, "malformed_form"),
+    ({"data": "text", "content_type": "text/plain"}, 415, "unsupported_media_type"),
+    ({"data": "--b", "content_type": "multipart/form-data"}, 400, "malformed_form"),
+    ({"query_string": "a=%ff"}, 400, "malformed_form"),
+]
+UNREADABLE_IDS = [
+    "malformed-json", "no-object", "malformed-form", "other-type", "malformed-multipart", "malformed-query"
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("request_", "status", "type_"), UNREADABLE, ids=UNREADABLE_IDS)
+def test_what_cannot_be_read_is_named_without_an_authorization_header(
+    anonymous: FlaskClient, request_: dict[str, Any], status: int, type_: str
+) -> None:
     response = anonymous.post("/v1/messages", **request_)
+
+    assert response.status_code == status
+    assert faults_of(response) == [(type_, None)]
+
+
+@pytest.mark.parametrize(("request_", "status", "type_"), UNREADABLE, ids=UNREADABLE_IDS)
+def test_what_cannot_be_read_is_401_with_a_wrong_key_in_the_header(
+    anonymous: FlaskClient, request_: dict[str, Any], status: int, type_: str
+) -> None:
+    response = anonymous.post("/v1/messages", headers={"Authorization": basic("wrong-key")}, **request_)
 
     assert response.status_code == 401
     assert faults_of(response) == [("unauthorized", None)]

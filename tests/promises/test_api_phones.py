@@ -75,7 +75,7 @@ def test_whether_it_is_subscribed_is_shown(client):
 def test_another_method_is_405(client):
     response = client.post(f"/v1/phones/{PHONE}")
     assert response.status_code == 405
-    assert sorted(response.headers["Allow"].split(", ")) == ["GET", "HEAD"]
+    assert sorted(response.headers["Allow"].split(", ")) == ["GET", "HEAD", "OPTIONS"]
 
 
 # The list

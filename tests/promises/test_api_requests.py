@@ -260,11 +260,9 @@ def test_an_unknown_path_is_404_in_json(client: FlaskClient, path: str) -> None:
         ("DELETE", "/v1/messages", {"GET", "HEAD", "POST"}),
         ("DESTROY", "/v1/messages", {"GET", "HEAD", "POST"}),
         ("PATCH", "/v1/messages", {"GET", "HEAD", "POST"}),
-        ("OPTIONS", "/v1/messages", {"GET", "HEAD", "POST"}),
         ("TRACE", "/v1/messages", {"GET", "HEAD", "POST"}),
         ("POST", "/v1/messages/some-id", {"GET", "HEAD", "PUT", "DELETE", "DESTROY"}),
         ("PATCH", "/v1/messages/some-id", {"GET", "HEAD", "PUT", "DELETE", "DESTROY"}),
-        ("OPTIONS", "/v1/messages/some-id", {"GET", "HEAD", "PUT", "DELETE", "DESTROY"}),
         ("GET", "/sandbox/inbound", {"POST"}),
         ("DESTROY", "/sandbox/inbound", {"POST"}),
     ],
@@ -276,6 +274,21 @@ def test_a_method_that_an_address_does_not_take_is_405_with_allow(
 
     assert response.status_code == 405
     assert faults_of(response) == [("method_not_allowed", None)]
+    assert set(response.headers["Allow"].split(", ")) == {*allowed, "OPTIONS"}
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/messages", {"GET", "HEAD", "POST", "OPTIONS"}),
+        ("/v1/messages/some-id", {"GET", "HEAD", "PUT", "DELETE", "DESTROY", "OPTIONS"}),
+        ("/sandbox/inbound", {"POST", "OPTIONS"}),
+    ],
+)
+def test_options_is_answered_with_allow(client: FlaskClient, path: str, allowed: set[str]) -> None:
+    response = client.options(path)
+
+    assert (response.status_code, response.data) == (200, b"")
     assert set(response.headers["Allow"].split(", ")) == allowed
 
 

@@ -291,7 +291,8 @@ def calls(app: Flask, *, guarded: bool = True, values: dict[str, Any] | None = N
             if guarded and rule.endpoint.partition(".")[0] not in GUARDED:
                 continue
             given = {name: values[name] for name in rule.arguments}
-            found += [(method, adapter.build(rule.endpoint, given, method=method)) for method in sorted(rule.methods)]
+            methods = sorted(rule.methods - {"OPTIONS"})  # which Flask answers itself, with nothing but Allow
+            found += [(method, adapter.build(rule.endpoint, given, method=method)) for method in methods]
     return found
 
 

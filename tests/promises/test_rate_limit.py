@@ -92,22 +92,35 @@ def test_what_is_refused_does_nothing(client, limit):
     [
         ("GET", "/v1/messages", 200),
         ("HEAD", "/v1/messages", 200),
-        ("OPTIONS", "/v1/messages", 405),
         ("POST", "/v1/messages", 400),
         ("GET", "/v1/messages/x", 404),
         ("DELETE", "/v1/messages/x", 404),
         ("GET", "/v1/messages?limit=0", 400),
         ("GET", "/v1/phones", 200),
-        ("GET", "/v1/nothing", 404),
-        ("PUT", "/v1/messages", 405),
         ("POST", "/sandbox/inbound", 400),
-        ("GET", "/sandbox/nothing", 404),
     ],
 )
-def test_every_request_with_a_key_counts_and_says_so_whatever_becomes_of_it(client, limit, method, path, status):
+def test_every_request_for_a_resource_counts_and_says_so_whatever_becomes_of_it(client, limit, method, path, status):
     limit(5)
     response = client.open(path, method=method)
     assert (response.status_code, response.headers["RateLimit"]) == (status, '"default";r=4;t=60')
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("OPTIONS", "/v1/messages", 200),
+        ("GET", "/v1/nothing", 404),
+        ("PUT", "/v1/messages", 405),
+        ("GET", "/sandbox/nothing", 404),
+        ("GET", "/v1/openapi.json", 200),
+    ],
+)
+def test_what_needs_no_key_does_not_count(client, limit, method, path, status):
+    limit(1)
+    response = client.open(path, method=method)
+    assert (response.status_code, "RateLimit" in response.headers) == (status, False)
+    assert statuses(client, 2) == [200, 429]
 
 
 def test_a_refusal_for_the_quota_counts_as_well(client, operator):

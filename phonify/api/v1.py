@@ -1,0 +1,15 @@
+"""The parent of all resources under /v1: every request for one of them needs a key and counts for the rate limit.
+
+A path or a method that does not exist belongs to no resource and is answered without a key.
+"""
+
+from flask import Blueprint
+
+from . import messages, phones, subscriptions
+from .auth import require_key
+
+bp = Blueprint("v1", __name__, url_prefix="/v1")
+bp.before_request(require_key)
+
+for resource in (messages, phones, subscriptions):
+    bp.register_blueprint(resource.bp)
