@@ -2,20 +2,16 @@
 
 import hashlib
 import json
-import socket
-import ssl
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request, url_for
 
-from ..errors import Fault, InvalidRequest
 from ..messaging import Accepted, Idempotency
 from ..request_id import current_request_id
 from ..runtime import get_runtime
 from ..showing import dump_message
-from ..store import Criteria, ListedMessage, Message
+from ..store import ListedMessage, Message
 from . import examples
 from .answers import MessageAnswer, MessagesAnswer, RefusedAnswer, SentAnswer
 from .arguments import read_arguments
@@ -50,10 +46,10 @@ def send_message() -> Response:
     key = request.environ.get("HTTP_IDEMPOTENCY_KEY")
     arguments = load(_SEND, {**read_arguments(), "Idempotency-Key": key})
     messaging = get_runtime().messaging
+    del arguments["idempotency_key"]
     if key is None:
         accepted = messaging.accept(current_account(), **arguments, request_id=current_request_id())
         return _answer_sent(*render_accepted(accepted), ids=[message.id for message in accepted.messages])
-    del arguments["idempotency_key"]
     fingerprint = json.dumps(describe_request(arguments))
     idempotency = Idempotency(key, hashlib.sha256(fingerprint.encode()).hexdigest(), render_accepted)
     first, new = messaging.accept_once(current_account(), idempotency, **arguments, request_id=current_request_id())
@@ -78,14 +74,7 @@ def send_message() -> Response:
 )
 def list_messages() -> Response:
     """List the account's messages that match, newest first."""
-    arguments = load(_LIST, read_arguments())
-    paging = {name: arguments.pop(name) for name in ("offset", "limit", "wait")}
-    for side in ("to", "origin", "phone"):
-        if side in arguments:
-            arguments[side] = arguments[side].number
-    messages = get_runtime().messaging.find_all(
-        current_account(), Criteria(**arguments), **paging, gone=_watch_client()
-    )
+    messages = get_runtime().messaging.find_all(current_account(), **load(_LIST, read_arguments()))
     return _answer(f'{{"messages":[{",".join(map(_render_again, messages))}]}}')
 
 
@@ -108,12 +97,7 @@ def get_message(message_id: str) -> Response:
 )
 def change_message(message_id: str) -> dict[str, Any]:
     """Change a message that still waits for its time."""
-    arguments = load(_CHANGE, read_arguments())
-    if not arguments:
-        raise InvalidRequest([Fault("nothing_to_change")])
-    if "to" in arguments:
-        (arguments["to"],) = arguments["to"]
-    message = get_runtime().messaging.change(current_account(), message_id, **arguments)
+    message = get_runtime().messaging.change(current_account(), message_id, **load(_CHANGE, read_arguments()))
     return {"message": dump_message(message)}
 
 
@@ -151,23 +135,6 @@ def _render(message: Message | ListedMessage) -> str:
 
 # Those who poll see mostly the same messages.
 _render_again = lru_cache(maxsize=2_048)(_render)
-
-
-def _watch_client() -> Callable[[], bool]:
-    """Return a function that tells from any thread whether the client has gone, where the server shows its socket."""
-    client = request.environ.get("gunicorn.socket") or request.environ.get("werkzeug.socket")
-    if not isinstance(client, socket.socket) or isinstance(client, ssl.SSLSocket) or client.gettimeout() is not None:
-        return lambda: False
-
-    def is_gone() -> bool:
-        try:
-            return client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-        except BlockingIOError:  # it is there and silent
-            return False
-        except OSError:
-            return True
-
-    return is_gone
 
 
 def _answer_sent(status: int, answer: str, *, ids: list[str]) -> Response:

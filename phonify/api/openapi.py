@@ -14,7 +14,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Blueprint, Flask, Response, current_app, request
 from marshmallow import Schema
-from marshmallow.fields import Field
+from marshmallow.fields import Field, Float, Integer
 from werkzeug.routing import Rule
 
 from ..errors import ERROR_TYPES, Fault
@@ -24,7 +24,7 @@ from .answers import DocumentAnswer
 from .description import DESCRIPTIONS, Description, View, describe
 from .error_handlers import STATUSES
 from .examples import MESSAGE
-from .schemas import MESSAGE_ID, MSISDN, Argument
+from .schemas import MESSAGE_ID, MSISDN, NumericArgument, WholeArgument, list_error_types
 
 Json = dict[str, Any]
 
@@ -181,6 +181,8 @@ class _Builder:
             security=[{"basic": []}, {"api_key": []}],
         )
         converter: Any = plugin.converter  # which is not typed
+        converter.map_to_openapi_type(NumericArgument, Float)
+        converter.map_to_openapi_type(WholeArgument, Integer)
         self._converter = converter
 
         def add_form(_: Any, field: Field[Any], ret: Json) -> Json:  # noqa: ARG001 - of apispec
@@ -269,15 +271,14 @@ class _Builder:
             )
         return parameters
 
-    def _list_arguments(self, arguments: type[Schema] | None) -> Iterator[tuple[str, Argument, Json]]:
+    def _list_arguments(self, arguments: type[Schema] | None) -> Iterator[tuple[str, Field[Any], Json]]:
         if arguments is None:
             return
         for name, field in arguments().fields.items():
-            if isinstance(field, Argument):
-                schema = self._converter.field2property(field)
-                if isinstance(schema.get("type"), list):  # of the header that is none
-                    schema["type"] = next(kind for kind in schema["type"] if kind != "null")
-                yield field.data_key or name, field, schema
+            schema = self._converter.field2property(field)
+            if field.allow_none:  # a header that was not sent
+                schema["type"] = "string"
+            yield field.data_key or name, field, schema
 
     def _describe_body(self, description: Description) -> Json:
         arguments = description.arguments
@@ -352,7 +353,7 @@ class _Builder:
         }
 
 
-def _is_header(field: Argument) -> bool:
+def _is_header(field: Field[Any]) -> bool:
     return field.data_key is not None and "-" in field.data_key
 
 
@@ -373,8 +374,7 @@ def _list_error_types(rule: Rule, description: Description) -> dict[int, list[st
         found |= set(_PARTS[part][1])
     if description.arguments is not None:
         for field in description.arguments().fields.values():
-            if isinstance(field, Argument):
-                found |= set(field.list_error_types())
+            found |= list_error_types(field)
     if "invalid_idempotency_key" in found:
         found.add("idempotency_key_reused")
     types: dict[int, list[str]] = {}

@@ -5,17 +5,19 @@ goes into the API's description.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate, validates_schema
+from marshmallow.exceptions import SCHEMA
 
 from ..clock import parse_time
-from ..errors import Fault, InvalidRequest
+from ..errors import ERROR_TYPES, Fault, InvalidRequest
 from ..ids import is_message_id
 from ..messaging import Recipient
 from ..numbers import Number, parse_msisdn, parse_originator
+from ..store import Criteria
 
 MAX_BODY = 160  # characters (Unicode code points)
 MAX_RECIPIENTS = 1_000
@@ -24,7 +26,7 @@ MAX_OFFSET = 2**31 - 1
 MAX_WAIT = 30  # seconds
 
 # JSON Schema. The formats are our own: which of the numbers of a pattern there are, no pattern can say.
-_TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_BODY, "pattern": "^[^\\u0000]*$"}
+_TEXT = {"type": "string", "pattern": "^[^\\u0000]*$"}
 MSISDN = {"type": "string", "format": "msisdn", "pattern": r"^\+[1-9][0-9]{1,14}$", "examples": ["+14560000000"]}
 _ORIGINATOR = {
     "type": "string",
@@ -70,119 +72,88 @@ def _list_faults(messages: Mapping[str, Any]) -> list[Fault]:
         if isinstance(found, Mapping):  # one of several: by its index
             faults += [Fault(types[0], f"{param}[{index}]") for index, types in found.items()]
         else:
-            faults += [Fault(type_, param) for type_ in found]
+            faults += [Fault(type_, param if param != SCHEMA else None) for type_ in found]
     return faults
 
 
+_TEXT_RULES = (
+    validate.Length(min=1, error="empty_text"),
+    validate.Length(max=MAX_BODY, error="text_too_long"),
+    validate.Regexp(r"[^\0\ud800-\udfff]*\Z", error="invalid_text"),  # no NUL and no unpaired surrogate
+)
+
+
 def read_text(text: str) -> str:
-    """Check the text of a message."""
-    if not text:
-        raise ValidationError("empty_text")
-    if "\0" in text:
-        raise ValidationError("invalid_text")
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:  # an unpaired surrogate
-            raise ValidationError("invalid_text") from error
-    if len(text) > MAX_BODY:
-        raise ValidationError("text_too_long")
+    """Return the text of a message; raise ValidationError if no message can have it."""
+    validate.And(*_TEXT_RULES)(text)
     return text
 
 
-def _read_whole(lowest: int, highest: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,10}", text) or not lowest <= int(text) <= highest:
-            raise ValueError
-        return int(text)
-
-    return read
+def _read_digits(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,10}", text):
+        raise ValueError("not a whole number")
+    return int(text)
 
 
-def _read_wait(text: str) -> float:
-    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,9})?", text) or float(text) > MAX_WAIT:
-        raise ValueError
+def _read_seconds(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,9})?", text):
+        raise ValueError("not a number of seconds")
     return float(text)
-
-
-def _read_choice(*choices: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in choices:
-            raise ValueError
-        return text
-
-    return read
 
 
 def _read_message_id(text: str) -> str:
     if not is_message_id(text):
-        raise ValueError
+        raise ValueError("not a message id")
     return text
 
 
 def _read_idempotency_key(text: str) -> str:
     if not re.fullmatch(r"[ -~]{1,255}", text):
-        raise ValueError
+        raise ValueError("not an idempotency key")
     return text
 
 
-class Argument(fields.Field[Any]):
-    """One argument: a string that `read` turns into its value or raises ValueError.
+def _read_own_number(text: str) -> Number:
+    """Read a number that a phone can send to: a short code has no letters."""
+    number = parse_originator(text)
+    if not text.lstrip("+").isdigit():
+        raise ValueError("an alphanumeric sender")
+    return number
 
-    `form` is JSON Schema; `further` are the error types that `read` raises beside `invalid`.
+
+class Argument(fields.Field[Any]):
+    """One argument: a string that `read` turns into its value, or raises ValueError.
+
+    `invalid` is the error type if it does, `form` is JSON Schema.
     """
 
-    default_error_messages = {"required": "missing_argument"}  # noqa: RUF012 - marshmallow's own interface
+    default_error_messages = {  # noqa: RUF012 - marshmallow's own interface
+        "required": "missing_argument",
+        "repeated": "repeated_argument",
+    }
 
-    def __init__(
-        self,
-        read: Callable[[str], Any],
-        *,
-        invalid: str,
-        form: Mapping[str, Any],
-        further: Sequence[str] = (),
-        **options: Any,
-    ) -> None:
-        if "validate" in options:
-            raise TypeError("it is `read` that validates")
+    def __init__(self, read: Callable[[str], Any], *, invalid: str, form: Mapping[str, Any], **options: Any) -> None:
         super().__init__(metadata=form, **options)
+        self.error_messages["invalid"] = invalid
         self.read = read
-        self.invalid = invalid
-        self.further = further
 
-    def list_error_types(self) -> list[str]:
-        """Return what may be wrong with it."""
-        absent = ["missing_argument"] if self.required else []
-        return [*absent, "repeated_argument", self.invalid, *self.further]
-
-    def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **_: Any) -> Any:
-        """Return what an argument means; there are no validators and no defaults that are called."""
-        if value is missing or value is None:
-            if self.required:
-                raise self.make_error("required")
-            return self.load_default
-        return self.read_all(value)
-
-    def read_all(self, value: Any) -> Any:
-        """Return what the value or values of an argument mean."""
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if isinstance(value, list):
-            raise ValidationError("repeated_argument")
+            raise self.make_error("repeated")
         return self.read_one(value)
 
     def read_one(self, value: Any) -> Any:
         """Return what a single value means."""
         if not isinstance(value, str):
-            raise ValidationError(self.invalid)
+            raise self.make_error("invalid")
         try:
             return self.read(value)
         except ValueError as error:
-            if isinstance(error, ValidationError):
-                raise
-            raise ValidationError(self.invalid) from error
+            raise self.make_error("invalid") from error
 
 
 class NumericArgument(Argument):
-    """An argument that JSON may give as a number as well."""
+    """A number in digits; JSON may give it as a number as well."""
 
     def read_one(self, value: Any) -> Any:
         """Return what a single value means."""
@@ -193,31 +164,30 @@ class NumericArgument(Argument):
         return super().read_one(value)
 
 
+class WholeArgument(NumericArgument):
+    """A whole number."""
+
+
 class RecipientsArgument(Argument):
     """One MSISDN or a list of them; loaded as a list of Recipient."""
+
+    default_error_messages = {"empty": "missing_argument"}  # noqa: RUF012 - marshmallow's own interface
 
     def __init__(self, *, most: int, description: str, **options: Any) -> None:
         several = {"type": "array", "items": MSISDN, "minItems": 1, "maxItems": most}
         form = {"anyOf": [MSISDN, several], "description": description}
         super().__init__(parse_msisdn, invalid="invalid_msisdn", form=form, **options)
         self.most = most
+        if most > 1:
+            self.error_messages["repeated"] = "too_many_recipients"
 
-    def list_error_types(self) -> list[str]:
-        """Return what may be wrong with it."""
-        return ["missing_argument", self._too_many, self.invalid]
-
-    @property
-    def _too_many(self) -> str:
-        return "too_many_recipients" if self.most > 1 else "repeated_argument"
-
-    def read_all(self, value: Any) -> list[Recipient]:
-        """Return the recipients."""
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Recipient]:
         if not isinstance(value, list):
             return [Recipient(self.read_one(value), "to")]
         if not value:
-            raise ValidationError("missing_argument")
+            raise self.make_error("empty")
         if len(value) > self.most:
-            raise ValidationError(self._too_many)
+            raise self.make_error("repeated")
         recipients, faults = [], {}
         for index, one in enumerate(value):
             try:
@@ -229,27 +199,21 @@ class RecipientsArgument(Argument):
         return recipients
 
 
+def list_error_types(field: fields.Field[Any]) -> set[str]:
+    """Return what may be wrong with an argument."""
+    messages: list[Any] = [text for name, text in field.error_messages.items() if name != "required" or field.required]
+    messages += [getattr(validator, "error", None) for validator in field.validators]
+    return {message for message in messages if message in ERROR_TYPES}
+
+
 def _text(description: str, **options: Any) -> Argument:
     form = {**_TEXT, "description": description}
-    return Argument(read_text, invalid="invalid_text", form=form, further=("empty_text", "text_too_long"), **options)
+    return Argument(str, invalid="invalid_text", form=form, validate=_TEXT_RULES, **options)
 
 
-def _originator(description: str, **options: Any) -> Argument:
+def _originator(description: str, *, invalid: str = "invalid_originator", **options: Any) -> Argument:
     form = {**_ORIGINATOR, "description": description}
-    return Argument(parse_originator, invalid="invalid_originator", form=form, **options)
-
-
-def _own_number(text: str) -> Number:
-    """Read a number that a phone can send to: a short code has no letters."""
-    number = parse_originator(text)
-    if not text.lstrip("+").isdigit():
-        raise ValueError
-    return number
-
-
-def _phone(description: str) -> Argument:
-    form = {**_ORIGINATOR, "description": description}
-    return Argument(parse_originator, invalid="invalid_msisdn", form=form)
+    return Argument(parse_originator, invalid=invalid, form=form, **options)
 
 
 def _time(description: str) -> Argument:
@@ -262,43 +226,23 @@ def _message_id(description: str) -> Argument:
 
 
 def _choice(*choices: str, invalid: str, description: str) -> Argument:
-    form = {"type": "string", "enum": list(choices), "description": description}
-    return Argument(_read_choice(*choices), invalid=invalid, form=form)
+    form = {"type": "string", "description": description}
+    return Argument(str, invalid=invalid, form=form, validate=validate.OneOf(choices, error=invalid))
+
+
+def _whole(lowest: int, highest: int, *, invalid: str, description: str, **options: Any) -> WholeArgument:
+    in_range = validate.Range(lowest, highest, error=invalid)
+    form = {"description": description}
+    return WholeArgument(_read_digits, invalid=invalid, form=form, validate=in_range, **options)
 
 
 class ArgumentsSchema(Schema):
-    """Base of what requests are checked against: all its fields are Arguments, and what is unknown is ignored.
-
-    They are read without marshmallow's hooks and validators, of which there are none.
-    """
+    """Base of what requests are checked against: unknown arguments are ignored."""
 
     class Meta:
         """Options of marshmallow."""
 
         unknown = EXCLUDE
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._arguments = []
-        for name, field in self.load_fields.items():
-            if not isinstance(field, Argument):
-                raise TypeError(f"{type(self).__name__}.{name} is not an Argument")
-            self._arguments.append((name, field.data_key or name, field))
-
-    def load(self, data: Any, **_: Any) -> dict[str, Any]:
-        """Return what arguments mean; raise ValidationError with all that is wrong."""
-        loaded, wrong = {}, {}
-        for name, key, argument in self._arguments:
-            try:
-                value = argument.deserialize(data.get(key))
-            except ValidationError as error:
-                wrong[key] = error.messages
-            else:
-                if value is not missing:
-                    loaded[name] = value
-        if wrong:
-            raise ValidationError(wrong, data=data, valid_data=loaded)
-        return loaded
 
 
 class SendSchema(ArgumentsSchema):
@@ -321,6 +265,7 @@ class SendSchema(ArgumentsSchema):
         invalid="invalid_idempotency_key",
         form=_IDEMPOTENCY_KEY,
         data_key="Idempotency-Key",
+        allow_none=True,
     )
 
 
@@ -331,30 +276,33 @@ class ChangeSchema(ArgumentsSchema):
     body = _text("Another text: 1 to 160 characters.")
     send_at = _time("Another time. One that has passed means now.")
 
+    @validates_schema
+    def require_a_change(self, loaded: dict[str, Any], **_: Any) -> None:
+        """Refuse a request that gives nothing to change."""
+        if not loaded:
+            raise ValidationError("nothing_to_change")
+
+    @post_load
+    def take_one_recipient(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Return `to` as the only recipient."""
+        if "to" in loaded:
+            (loaded["to"],) = loaded["to"]
+        return loaded
+
 
 class PagingSchema(ArgumentsSchema):
     """Arguments of a list that has no criteria."""
 
-    offset = NumericArgument(
-        _read_whole(0, MAX_OFFSET),
-        invalid="invalid_offset",
-        form={"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "description": "How many to leave out first."},
-        load_default=0,
-    )
-    limit = NumericArgument(
-        _read_whole(1, MAX_LIMIT),
-        invalid="invalid_limit",
-        form={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "description": "How many to list at most."},
-        load_default=50,
-    )
+    offset = _whole(0, MAX_OFFSET, invalid="invalid_offset", description="How many to leave out first.", load_default=0)
+    limit = _whole(1, MAX_LIMIT, invalid="invalid_limit", description="How many to list at most.", load_default=50)
 
 
 class ListSchema(PagingSchema):
-    """Arguments of listing messages."""
+    """Arguments of listing messages; loaded as `criteria` and paging."""
 
-    to = _phone("Only those to this number.")
+    to = _originator("Only those to this number.", invalid="invalid_msisdn")
     origin = _originator("Only those from this sender.")
-    phone = _phone("Only those to or from this number.")
+    phone = _originator("Only those to or from this number.", invalid="invalid_msisdn")
     state = _choice("unconfirmed", "sent", "error", invalid="invalid_state", description="Only those in this state.")
     direction = _choice(
         "outbound", "inbound", invalid="invalid_direction", description="Only those that went this way."
@@ -363,16 +311,20 @@ class ListSchema(PagingSchema):
     after = _message_id("Only those created after the message with this id, which may have been removed.")
     before = _message_id("Only those created before it.")
     wait = NumericArgument(
-        _read_wait,
+        _read_seconds,
         invalid="invalid_wait",
-        form={
-            "type": "number",
-            "minimum": 0,
-            "maximum": MAX_WAIT,
-            "description": "Where nothing matches, wait up to so many seconds until something does.",
-        },
+        form={"description": "If nothing matches, wait up to this number of seconds until something does."},
+        validate=validate.Range(0, MAX_WAIT, error="invalid_wait"),
         load_default=0.0,
     )
+
+    @post_load
+    def make_criteria(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Return the arguments that a message must match as one."""
+        paging = {name: loaded.pop(name) for name in ("offset", "limit", "wait")}
+        for side in {"to", "origin", "phone"} & loaded.keys():
+            loaded[side] = loaded[side].number
+        return {"criteria": Criteria(**loaded), **paging}
 
 
 class InboundSchema(ArgumentsSchema):
@@ -380,7 +332,7 @@ class InboundSchema(ArgumentsSchema):
 
     sender = _originator("Who writes: the phone.", required=True, data_key="from")
     to = Argument(
-        _own_number,
+        _read_own_number,
         invalid="invalid_msisdn",
         form={**_OWN_NUMBER, "description": "The app's number or short code."},
         required=True,
