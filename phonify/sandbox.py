@@ -1,6 +1,8 @@
 """What only a sandbox has, under /sandbox; not registered where the gateway is a real one."""
 
-from flask import Blueprint, Response, jsonify
+from typing import Any
+
+from flask import Blueprint
 
 from .api import examples
 from .api.answers import CheckAnswer, MessageAnswer
@@ -28,13 +30,11 @@ _CHECK = CheckSchema()
     links={"get_message": {"message_id": "$response.body#/message/id"}},
     text="The message is kept, heard of by the webhook, and opts the phone out or in where it is a keyword.",
 )
-def simulate_inbound() -> Response:
+def simulate_inbound() -> tuple[dict[str, Any], int]:
     """Pretend that a phone sent a message to the account."""
     arguments = load(_INBOUND, read_arguments())
     message = get_runtime().messaging.receive(current_account(), **arguments, request_id=current_request_id())
-    response = jsonify(message=dump_message(message))
-    response.status_code = 201
-    return response
+    return {"message": dump_message(message)}, 201
 
 
 @bp.post("/check")
@@ -44,6 +44,6 @@ def simulate_inbound() -> Response:
     examples=examples.CHECK,
     text="Nothing is stored. The command `check-text` says the same.",
 )
-def check() -> Response:
+def check() -> dict[str, Any]:
     """Say what a text becomes as SMS: encoding, segments, what makes it UCS-2, whether it binds a code to a site."""
-    return jsonify(check=dump_check(check_text(load(_CHECK, read_arguments())["body"])))
+    return {"check": dump_check(check_text(load(_CHECK, read_arguments())["body"]))}

@@ -41,6 +41,14 @@ class ApiKey(NamedTuple):
     used_at: str | None
 
 
+class Party(NamedTuple):
+    """One side of a message."""
+
+    number: str
+    country: str | None
+    carrier: str | None
+
+
 class Message(NamedTuple):
     """A row of `messages`, but for its `seq`; what the columns mean is said in schema.sql."""
 
@@ -65,6 +73,16 @@ class Message(NamedTuple):
     finished_at: str | None = None
     request_id: str | None = None
 
+    @property
+    def origin(self) -> Party:
+        """Who sent it."""
+        return Party(self.origin_number, self.origin_country, self.origin_carrier)
+
+    @property
+    def phone(self) -> Party:
+        """Whom it goes to."""
+        return Party(self.to_number, self.to_country, self.to_carrier)
+
 
 class ListedMessage(NamedTuple):
     """What of a message a list shows; there may be many, and to read a column takes its time."""
@@ -82,6 +100,16 @@ class ListedMessage(NamedTuple):
     created_at: str
     error_type: str | None
     send_at: str | None
+
+    @property
+    def origin(self) -> Party:
+        """Who sent it."""
+        return Party(self.origin_number, self.origin_country, self.origin_carrier)
+
+    @property
+    def phone(self) -> Party:
+        """Whom it goes to."""
+        return Party(self.to_number, self.to_country, self.to_carrier)
 
 
 class Criteria(NamedTuple):

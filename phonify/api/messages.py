@@ -1,23 +1,20 @@
 """The resource /v1/messages: send, retrieve, list, change and cancel."""
 
-import hashlib
 import json
-from functools import lru_cache
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request, url_for
+from flask import Blueprint, Response, request, url_for
 
 from ..messaging import Accepted, Idempotency
 from ..request_id import current_request_id
 from ..runtime import get_runtime
-from ..showing import dump_message
-from ..store import ListedMessage, Message
+from ..showing import dump_message, dump_messages
 from . import examples
 from .answers import MessageAnswer, MessagesAnswer, RefusedAnswer, SentAnswer
 from .arguments import read_arguments
 from .auth import current_account
 from .description import describe
-from .schemas import ChangeSchema, ListSchema, SendSchema, describe_request, load
+from .schemas import ChangeSchema, ListSchema, SendSchema, hash_request, load
 
 bp = Blueprint("messages", __name__, url_prefix="/messages")
 
@@ -43,19 +40,15 @@ _GATEWAY_REFUSES = ("invalid_number", "unroutable_number", "country_not_permitte
 )
 def send_message() -> Response:
     """Send one message to each recipient."""
-    key = request.environ.get("HTTP_IDEMPOTENCY_KEY")
-    arguments = load(_SEND, {**read_arguments(), "Idempotency-Key": key})
+    arguments = load(_SEND, {**read_arguments(), "Idempotency-Key": request.headers.get("Idempotency-Key")})
+    key, request_id = arguments.pop("idempotency_key"), current_request_id()
     messaging = get_runtime().messaging
-    del arguments["idempotency_key"]
     if key is None:
-        accepted = messaging.accept(current_account(), **arguments, request_id=current_request_id())
-        return _answer_sent(*render_accepted(accepted), ids=[message.id for message in accepted.messages])
-    fingerprint = json.dumps(describe_request(arguments))
-    idempotency = Idempotency(key, hashlib.sha256(fingerprint.encode()).hexdigest(), render_accepted)
-    first, new = messaging.accept_once(current_account(), idempotency, **arguments, request_id=current_request_id())
-    ids = [message["id"] for message in json.loads(first.answer)["messages"]]
-    response = _answer_sent(first.status, first.answer, ids=ids)
-    if not new:
+        return _answer(*render_accepted(messaging.accept(current_account(), **arguments, request_id=request_id)))
+    idempotency = Idempotency(key, hash_request(arguments), render_accepted)
+    first, is_new = messaging.accept_once(current_account(), idempotency, **arguments, request_id=request_id)
+    response = _answer(first.status, first.answer)
+    if not is_new:
         response.headers["Idempotent-Replayed"] = "true"
     return response
 
@@ -72,18 +65,17 @@ def send_message() -> Response:
         " the ids."
     ),
 )
-def list_messages() -> Response:
+def list_messages() -> dict[str, Any]:
     """List the account's messages that match, newest first."""
-    messages = get_runtime().messaging.find_all(current_account(), **load(_LIST, read_arguments()))
-    return _answer(f'{{"messages":[{",".join(map(_render_again, messages))}]}}')
+    found = get_runtime().messaging.find_all(current_account(), **load(_LIST, read_arguments()))
+    return {"messages": dump_messages(found)}
 
 
 @bp.get("/<message_id>")
 @describe(answers={200: MessageAnswer}, examples=examples.GET)
-def get_message(message_id: str) -> Response:
+def get_message(message_id: str) -> dict[str, Any]:
     """Retrieve one message."""
-    message = get_runtime().messaging.find(current_account(), message_id)
-    return _answer(f'{{"message":{_render_again(message)}}}')
+    return {"message": dump_message(get_runtime().messaging.find(current_account(), message_id))}
 
 
 @bp.put("/<message_id>")
@@ -114,35 +106,18 @@ def cancel_message(message_id: str) -> dict[str, Any]:
 
 
 def render_accepted(accepted: Accepted) -> tuple[int, str]:
-    """Return status and JSON of the answer to a request to send."""
-    # Each message is encoded once, also where it is shown twice.
-    shown = [_render(message) for message in accepted.messages]
-    members = [f'"messages":[{",".join(shown)}]']
-    if len(shown) == 1:
-        members.append(f'"message":{shown[0]}')
+    """Return status and JSON of the answer to a request to send: in this form it is kept for an idempotency key."""
+    answer: dict[str, Any] = {"messages": dump_messages(accepted.messages)}
+    if len(accepted.messages) == 1:
+        answer["message"] = answer["messages"][0]
     if accepted.faults:
-        members.append(f'"errors":{_encode([fault.to_dict() for fault in accepted.faults])}')
-    return 402 if accepted.faults else 201, f"{{{','.join(members)}}}"
+        answer["errors"] = [fault.to_dict() for fault in accepted.faults]
+    return 402 if accepted.faults else 201, json.dumps(answer, separators=(",", ":"))
 
 
-def _encode(shown: Any) -> str:
-    return json.dumps(shown, separators=(",", ":"))
-
-
-def _render(message: Message | ListedMessage) -> str:
-    return _encode(dump_message(message))
-
-
-# Those who poll see mostly the same messages.
-_render_again = lru_cache(maxsize=2_048)(_render)
-
-
-def _answer_sent(status: int, answer: str, *, ids: list[str]) -> Response:
-    response = _answer(answer, status)
-    if status == 201 and len(ids) == 1:
-        response.headers["Location"] = url_for(".get_message", message_id=ids[0])
+def _answer(status: int, text: str) -> Response:
+    response = Response(text, status, mimetype="application/json")
+    message = json.loads(text).get("message")
+    if status == 201 and message is not None:
+        response.headers["Location"] = url_for(".get_message", message_id=message["id"])
     return response
-
-
-def _answer(answer: str, status: int = 200) -> Response:
-    return current_app.response_class(answer, status, content_type="application/json")

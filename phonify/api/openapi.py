@@ -19,7 +19,7 @@ from werkzeug.routing import Rule
 
 from ..errors import ERROR_TYPES, Fault
 from ..request_id import HEADER as REQUEST_ID
-from ..showing import ErrorSchema, MessageSchema, Shown
+from ..showing import ErrorSchema, MessageSchema
 from .answers import DocumentAnswer
 from .description import DESCRIPTIONS, Description, View, describe
 from .error_handlers import STATUSES
@@ -184,15 +184,6 @@ class _Builder:
         converter.map_to_openapi_type(NumericArgument, Float)
         converter.map_to_openapi_type(WholeArgument, Integer)
         self._converter = converter
-
-        def add_form(_: Any, field: Field[Any], ret: Json) -> Json:  # noqa: ARG001 - of apispec
-            return self._refer(field) if isinstance(field, Shown) and field.form is not None else {}
-
-        self._converter.add_attribute_function(add_form)
-
-    def _refer(self, field: Shown) -> Json:
-        reference: Json = self._converter.resolve_nested_schema(field.form)
-        return {"type": "array", "items": reference} if field.many else reference
 
     def build(self) -> Json:
         """Return the document."""

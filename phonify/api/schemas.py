@@ -4,6 +4,8 @@ The messages of a ValidationError are error types of `errors.py`. What an argume
 goes into the API's description.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -200,7 +202,7 @@ class RecipientsArgument(Argument):
 
 
 def list_error_types(field: fields.Field[Any]) -> set[str]:
-    """Return what may be wrong with an argument."""
+    """Return the error types of an argument."""
     messages: list[Any] = [text for name, text in field.error_messages.items() if name != "required" or field.required]
     messages += [getattr(validator, "error", None) for validator in field.validators]
     return {message for message in messages if message in ERROR_TYPES}
@@ -355,9 +357,10 @@ def read_msisdn(text: str) -> Number:
         raise InvalidRequest([Fault("invalid_msisdn", "msisdn")]) from error
 
 
-def describe_request(loaded: Mapping[str, Any]) -> list[Any]:
-    """Return checked arguments in a form that is equal for equal requests, and only for those."""
-    return [[name, _describe(value)] for name, value in sorted(loaded.items())]
+def hash_request(loaded: Mapping[str, Any]) -> str:
+    """Return a hash of checked arguments that is the same for equal requests."""
+    described = [[name, _describe(value)] for name, value in sorted(loaded.items())]
+    return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 
 
 def _describe(value: Any) -> Any:
