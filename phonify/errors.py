@@ -19,7 +19,6 @@ class Kind(enum.Enum):
     NOT_FOUND = "not found"
     METHOD_NOT_ALLOWED = "method not allowed"
     CONFLICT = "conflict"
-    TIMEOUT = "timeout"
     TOO_LARGE = "too large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported media type"
     TOO_MANY = "too many"
@@ -121,7 +120,6 @@ _TABLE = (
     # As in HTTP.
     ("not_found", Kind.NOT_FOUND, "There is nothing at this address."),
     ("method_not_allowed", Kind.METHOD_NOT_ALLOWED, "This address does not take this method; see the Allow header."),
-    ("request_timeout", Kind.TIMEOUT, "The request did not arrive in time; send it within 10 seconds."),
     ("request_too_large", Kind.TOO_LARGE, "The request is too large; a body may have 256 KiB and 1,100 fields."),
     (
         "unsupported_media_type",

@@ -17,7 +17,6 @@ STATUSES = {
     Kind.REFUSED: 402,
     Kind.NOT_FOUND: 404,
     Kind.METHOD_NOT_ALLOWED: 405,
-    Kind.TIMEOUT: 408,
     Kind.CONFLICT: 409,
     Kind.TOO_LARGE: 413,
     Kind.UNSUPPORTED_MEDIA_TYPE: 415,
@@ -29,7 +28,6 @@ STATUSES = {
 _TYPES = {
     404: "not_found",
     405: "method_not_allowed",
-    408: "request_timeout",
     413: "request_too_large",
     415: "unsupported_media_type",
     500: "internal_error",
