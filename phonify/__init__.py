@@ -23,7 +23,8 @@ from .doorbell import Doorbell
 from .errors import StoreUnavailable
 from .gateways import GATEWAYS
 from .gateways.base import Gateway
-from .inbox import pages, session
+from .inbox import compose, search, session
+from .inbox import conversations as inbox_conversations
 from .inbox import settings as inbox_settings
 from .numbers import load_regions
 from .request_id import add_request_id, begin_request
@@ -79,8 +80,9 @@ def create_app(
         app.register_blueprint(blueprint)
     if gateway.sandbox:
         app.register_blueprint(sandbox.bp)
-    for blueprint in (session.bp, pages.bp, inbox_settings.bp, docs_pages.bp):
+    for blueprint in (session.bp, inbox_conversations.bp, compose.bp, search.bp, inbox_settings.bp):
         app.register_blueprint(blueprint)
+    app.register_blueprint(docs_pages.bp)
     register_error_handlers(app)
     register_commands(app.cli)
     return app

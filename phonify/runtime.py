@@ -15,7 +15,6 @@ from .db import Database
 from .dispatcher import Dispatcher, Observe
 from .doorbell import Doorbell
 from .gateways.base import Gateway
-from .glances import Glances
 from .messaging import Messaging
 from .posting import Resolve, resolve
 from .subscriptions import Subscriptions
@@ -38,7 +37,6 @@ class Runtime:
     subscriptions: Subscriptions
     webhook_doorbell: Doorbell
     webhooks: Webhooks
-    glances: Glances
     observers: dict[Literal["gateway", "webhook"], Observe]  # told of each attempt
 
     def make_dispatcher(self, *, longest_nap: float = 0.25) -> Dispatcher:
@@ -139,7 +137,6 @@ def build_runtime(
         subscriptions=subscriptions,
         webhook_doorbell=webhook_doorbell,
         webhooks=webhooks,
-        glances=Glances(),
         observers={"gateway": _ignore, "webhook": _ignore},
     )
 

@@ -94,12 +94,6 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-@pytest.fixture(autouse=True)
-def _no_glance_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each question of a page be answered anew: in a test nothing lies between them."""
-    monkeypatch.setattr("phonify.glances.LASTS", 0)
-
-
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()

@@ -4,11 +4,9 @@ import json
 import re
 import shlex
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from .. import codes
-from ..codes import Code
+from ..codes import find_code
 from ..conversation_store import Attempt
 from ..errors import Fault
 from ..numbers import parse_originator
@@ -54,12 +52,6 @@ def _cut(body: str, marks: Iterable[tuple[int, int, str]]) -> list[Piece]:
     return pieces
 
 
-@lru_cache(maxsize=4_096)
-def find_code(body: str) -> Code | None:
-    """Return the one-time code in a text; what was looked at is remembered, as pages show it again and again."""
-    return codes.find_code(body)
-
-
 def cut_wide(segment: str, check: TextCheck) -> list[tuple[bool, str]]:
     """Return a segment in runs of characters that GSM-7 has not (True), and that it has."""
     wide = {found.character for found in check.wide}
@@ -84,6 +76,16 @@ def describe_phone(number: str) -> tuple[str | None, str | None]:
     except ValueError:
         return None, None
     return known.country, known.carrier
+
+
+def other_side(message: Message) -> str:
+    """Return whom a message went to, or came from: the phone."""
+    return message.to_number if message.direction == "outbound" else message.origin_number
+
+
+def own_side(message: Message) -> str:
+    """Return the app's own number of a message."""
+    return message.origin_number if message.direction == "outbound" else message.to_number
 
 
 def explain(message: Message) -> str | None:

@@ -17,6 +17,7 @@ from ..api.error_handlers import STATUSES, fault_for_status
 from ..errors import Fault, InvalidRequest, PhonifyError, Refused
 from ..runtime import get_runtime
 from ..store import Account
+from .rendering import template_context
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ def guard(blueprint: Blueprint) -> None:
     blueprint.before_request(refuse_other_sites)
     blueprint.before_request(require_session)
     blueprint.after_request(add_headers)
+    blueprint.context_processor(template_context)
     show_errors(blueprint)
 
 

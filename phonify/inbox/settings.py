@@ -11,10 +11,12 @@ from ..numbers import parse_originator
 from ..runtime import get_runtime
 from ..subscription_store import KeywordReplies
 from ..subscriptions import START_KEYWORDS, STOP_KEYWORDS
-from .pages import template_context
+from .reading import read_number
+from .rendering import answer_fragment
 from .session import current_account, current_key, guard, redirect_to
 
 DELIVERIES = 20
+MOST_DELIVERIES = 200  # that are kept up to date on a page
 
 bp = Blueprint("settings", __name__, url_prefix="/inbox/settings")
 guard(bp)
@@ -102,11 +104,12 @@ def test_webhook() -> Any:
 
 
 @bp.get("/deliveries")
-def list_deliveries() -> str:
-    """Show the delivery log, as the page asks for it again and again."""
-    before = request.args.get("before", "")
-    below = int(before) if before.isascii() and before.isdecimal() and len(before) < 19 else None
-    return render_template("inbox/deliveries.html", **_read_deliveries(below), **template_context())
+def list_deliveries() -> Any:
+    """Show the delivery log as it is now; with `before` more of it, further down."""
+    if "before" in request.args:
+        found = _read_deliveries(before=read_number(request.args["before"]) or None)
+        return render_template("inbox/deliveries.html", **found)
+    return answer_fragment("inbox/log.html", _read_deliveries(shown=read_number(request.args.get("shown"))))
 
 
 @bp.post("/deliveries/<delivery_id>/redeliver")
@@ -114,7 +117,7 @@ def redeliver(delivery_id: str) -> Any:
     """Post once more what was delivered or given up."""
     get_runtime().webhooks.redeliver(current_account(), delivery_id)
     if "HX-Request" in request.headers:
-        return render_template("inbox/deliveries.html", **_read_deliveries(None), **template_context())
+        return render_template("inbox/log.html", **_read_deliveries(shown=read_number(request.form.get("shown"))))
     return _back("deliveries")
 
 
@@ -122,11 +125,11 @@ def _back(section: str) -> Response:
     return redirect_to(url_for("settings.show_settings", _anchor=section))
 
 
-def _read_deliveries(before: int | None) -> dict[str, Any]:
-    webhooks = get_runtime().webhooks
-    found = webhooks.list_deliveries(current_account(), limit=DELIVERIES + 1, before=before)
-    shown = found[:DELIVERIES]
-    return {"deliveries": shown, "next_delivery": shown[-1].seq if len(found) > DELIVERIES else None}
+def _read_deliveries(*, before: int | None = None, shown: int = 0) -> dict[str, Any]:
+    limit = min(max(shown, DELIVERIES), MOST_DELIVERIES)
+    found = get_runtime().webhooks.list_deliveries(current_account(), limit=limit + 1, before=before)
+    deliveries = found[:limit]
+    return {"deliveries": deliveries, "next_delivery": deliveries[-1].seq if len(found) > limit else None}
 
 
 def _show_keywords(replies: KeywordReplies) -> dict[str, str]:
@@ -151,6 +154,6 @@ def _show(**context: Any) -> str:
         "settings": runtime.settings,
         "faults": [],
         "new_key": None,
-        **_read_deliveries(None),
+        **_read_deliveries(),
     }
-    return render_template("inbox/settings.html", **{**page, **context}, **template_context())
+    return render_template("inbox/settings.html", **{**page, **context})

@@ -19,7 +19,7 @@ from receivers import status
 CHROMIUM = Path("/usr/bin/chromium")
 PHONE = "+14560000000"
 APP = "+15005550006"
-SOON = 10_000  # milliseconds in which what happens elsewhere is to be seen; pages look every 0.8 seconds
+SOON = 10_000  # milliseconds in which what happens elsewhere is to be seen; pages look every second
 NUMBERS = itertools.count(1)
 CLIPBOARD = ["clipboard-read", "clipboard-write"]
 
@@ -292,6 +292,44 @@ def test_open_details_follow_the_state(open_page, server, send):
     expect(page.locator("#detail .steps")).to_contain_text("Attempt 3: sent, the gateway took it")
 
 
+def test_the_head_of_an_open_thread_says_that_its_phone_has_opted_out(open_page, send, receive):
+    send()
+    page = open_page(f"/inbox/phones/{PHONE}")
+    expect(page.get_by_role("button", name="Opt out")).to_be_visible()
+    receive("STOP")
+    expect(page.locator(".thread-head")).to_contain_text("by keyword", timeout=SOON)
+    expect(page.get_by_role("button", name="Opt in")).to_be_visible()
+
+
+def test_a_page_on_which_nothing_changes_is_told_nothing(open_page, server, send):
+    message = send()
+    wait_until_sent(server, message)
+    page = open_page(f"/inbox/messages/{message['id']}")
+    for part in ("/inbox/conversations", f"/inbox/phones/{PHONE}/messages", f"/inbox/messages/{message['id']}?"):
+        with page.expect_response(lambda response, part=part: part in response.url and response.status == 304):
+            pass
+
+
+def test_a_page_asks_only_while_somebody_can_see_it(open_page, send):
+    send()
+    page = open_page(f"/inbox/phones/{PHONE}")
+    show = """(state) => {
+        Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    with page.expect_response("**/messages?*"):
+        pass
+    page.evaluate(show, "hidden")
+    page.wait_for_timeout(500)  # for what was asked before
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(1_500)
+    assert asked == []
+    page.evaluate(show, "visible")
+    expect(page.locator("#thread")).to_be_visible()
+    assert len(asked) == 2
+
+
 def test_a_badge_counts_what_is_unread_and_goes_when_it_is_opened(open_page, send, receive):
     send(to="+442071838750")
     page = open_page("/inbox/phones/+442071838750")
@@ -322,7 +360,7 @@ def test_messages_that_arrive_one_by_one_are_each_shown_once_in_their_order(open
         (send, receive)[number % 2](f"Message {number}")
         texts.append(f"Message {number}")
         expect(page.locator("#thread > .bubble .text")).to_have_text(texts, timeout=SOON)
-        page.wait_for_timeout(900)  # so that it is settled when the page asks next
+        page.wait_for_timeout(1_100)  # so that it is settled when the page asks next
         expect(page.locator(".bubble .text")).to_have_text(texts)
     expect(page.locator("ol.thread")).to_have_count(1)
     bubble(page, "Message 5").get_by_role("link", name="Details").click()
@@ -356,6 +394,15 @@ def test_what_is_being_typed_is_left_alone_by_what_arrives(open_page, send, rece
     expect(page.get_by_label("Text", exact=True)).to_have_value("Half a sentence")
 
 
+def test_what_is_selected_stays_so_when_a_message_arrives(open_page, send):
+    send("Copy this text")
+    page = open_page(f"/inbox/phones/{PHONE}")
+    bubble(page, "Copy this text").locator(".text").evaluate("(text) => getSelection().selectAllChildren(text)")
+    send("In between")
+    expect(bubble(page, "In between")).to_be_visible(timeout=SOON)
+    assert page.evaluate("String(getSelection())") == "Copy this text"
+
+
 # Writing
 
 
@@ -369,6 +416,22 @@ def test_one_writes_as_the_app(open_page, server, receive):
     assert (message["to"], message["origin"]["number"], message["body"]) == (PHONE, APP, "Until six")
     expect(page.get_by_label("Text", exact=True)).to_have_value("")
     expect(page.get_by_label("Text", exact=True)).to_be_focused()
+
+
+def test_what_one_writes_is_in_the_answer(open_page, send):
+    send("Before", to=[PHONE] * 60)
+    page = open_page(f"/inbox/phones/{PHONE}")
+    page.get_by_role("button", name="Older messages").click()
+    expect(page.locator("#thread .bubble")).to_have_count(60)
+    looks = re.compile(r"/inbox/(conversations|phones/[^/]+/messages)\?")
+    page.route(looks, lambda route: route.fulfill(status=304))
+    for way, text in (("as the app", "From the app"), ("as the handset", "From the phone")):
+        page.get_by_text(way).click()
+        page.get_by_label("Text", exact=True).fill(text)
+        page.get_by_role("button", name="Send").click()
+        expect(bubble(page, text)).to_be_in_viewport()
+        expect(conversation(page)).to_contain_text(text)
+    expect(page.locator("#thread .bubble")).to_have_count(62)
 
 
 def test_one_answers_as_the_handset(open_page, server, send):
@@ -596,6 +659,44 @@ def test_a_scheduled_message_is_changed_in_its_details(open_page, server, send):
     expect(bubble(page, "At the right time").locator(".state")).to_contain_text("Jul 15, 2035, 08:00 AM", timeout=SOON)
     changed = server.call("GET", f"/v1/messages/{message['id']}")[1]["message"]
     assert (changed["body"], changed["send_at"]) == ("At the right time", "2035-07-15T12:00:00.000Z")
+
+
+def test_what_is_being_changed_is_left_alone_by_what_is_changed_elsewhere(open_page, server, send):
+    message = send("First", send_at="2035-01-15T14:30:00Z")
+    page = open_page(f"/inbox/messages/{message['id']}", timezone_id="America/New_York")
+    text = page.locator("#detail textarea")
+    text.press_sequentially("Half a sent")
+    server.call("PUT", f"/v1/messages/{message['id']}", body="Changed elsewhere")
+    expect(bubble(page, "Changed elsewhere")).to_be_visible(timeout=SOON)
+    page.wait_for_timeout(1_100)  # so that the details are asked for once more
+    page.keyboard.type("ence")
+    expect(text).to_have_value(re.compile("Half a sentence"))
+    expect(page.get_by_label("To be sent at")).to_have_value("2035-01-15T09:30")
+
+
+def test_what_nobody_is_changing_follows_what_is_changed_elsewhere(open_page, server, send):
+    message = send("First", send_at="2035-01-15T14:30:00Z")
+    page = open_page(f"/inbox/messages/{message['id']}", timezone_id="America/New_York")
+    for body, send_at, shown in (
+        ("Second", "2035-01-15T15:30:00Z", "2035-01-15T10:30"),
+        ("Third", "2035-01-15T16:30:00Z", "2035-01-15T11:30"),
+    ):
+        server.call("PUT", f"/v1/messages/{message['id']}", body=body, send_at=send_at)
+        expect(page.locator("#detail textarea")).to_have_value(body, timeout=SOON)
+        expect(page.get_by_label("To be sent at")).to_have_value(shown)
+
+
+def test_a_change_that_is_wrong_is_explained_until_it_is_corrected(open_page, send, complaints):
+    message = send("First", send_at="2035-01-15T14:30:00Z")
+    page = open_page(f"/inbox/messages/{message['id']}")
+    page.locator("#detail textarea").evaluate(
+        "(field) => { field.removeAttribute('maxlength'); field.value = 'x'.repeat(161); }"
+    )
+    page.get_by_role("button", name="Change").click()
+    expect(page.locator("#detail").get_by_role("alert")).to_contain_text("too long")
+    page.wait_for_timeout(1_500)
+    expect(page.locator("#detail").get_by_role("alert")).to_contain_text("too long")
+    assert "400" in complaints.pop()
 
 
 def test_a_change_of_the_text_alone_leaves_the_time_as_it_is(open_page, server, send):

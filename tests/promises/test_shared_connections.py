@@ -39,7 +39,12 @@ def test_one_connection_may_ask_for_pages_and_use_the_api(start):
         )
         assert status == 201, answer
         assert ask(client, "/healthz")[0] == 200
-        for path, status in (("/inbox/live", 200), ("/", 200), ("/inbox/static/inbox.js", 200), ("/inbox", 303)):
+        for path, status in (
+            ("/inbox/conversations", 200),
+            ("/", 200),
+            ("/inbox/static/inbox.js", 200),
+            ("/inbox", 303),
+        ):
             assert ask(client, path)[0] == status
         assert f">{number}<".encode() in ask(client, "/inbox/phones/+14560000000")[1]
         assert ask(client, f"/v1/messages?limit={number + 1}")[1].count(b'"body"') == number + 1

@@ -1,7 +1,7 @@
 // What the pages do beyond htmx: look for changes, copy, keys of the keyboard, times of the place.
 "use strict";
 
-const LOOK_EVERY = 800; // milliseconds
+const LOOK_EVERY = 1000; // milliseconds
 
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const say = (text) => { document.getElementById("said").textContent = text; };
@@ -30,6 +30,7 @@ function prepareTimes(within) {
     if (field.value) {
       const moment = new Date(`${field.value}Z`);
       field.value = new Date(moment - moment.getTimezoneOffset() * 60000).toISOString().slice(0, 19);
+      field.defaultValue = field.value; // as it is shown, so that it counts as edited only if somebody does
     }
     for (const zone of all(".zone", field.closest("form"))) {
       zone.textContent = `(${Intl.DateTimeFormat().resolvedOptions().timeZone})`;
@@ -45,53 +46,59 @@ document.addEventListener("formdata", (event) => {
   }
 });
 
-// Ask for changes while somebody can see the page.
-const isAtBottom = (list) => list.scrollHeight - list.scrollTop - list.clientHeight < 80;
-const toBottom = (list) => { list.scrollTop = list.scrollHeight; };
+// Live elements: each is asked for every second while somebody can see the page, with the ETag of what it shows.
+const etags = new WeakMap();
+
+function look() {
+  if (document.visibilityState !== "visible") return;
+  for (const element of all("[data-live]")) htmx.trigger(element, "look");
+}
+setInterval(look, LOOK_EVERY);
+document.addEventListener("visibilitychange", look);
 
 document.addEventListener("htmx:configRequest", (event) => {
-  const parameters = event.detail.parameters;
-  if (event.target.id === "live") {
-    parameters.shown = all("#conversations > li:not(.more)").length;
-    const first = document.querySelector("#thread > li[data-seq]");
-    if (parameters.has("since")) parameters.since = first ? first.dataset.seq : 1;
-  }
+  const { headers, parameters } = event.detail;
+  if (!event.target.matches("[data-live], [data-live] form, .write")) return;
+  const etag = etags.get(event.target);
+  if (etag) headers["If-None-Match"] = etag;
+  // The answer is to have as much of list and thread as the page shows.
+  parameters.shown = all("#conversations > li:not(.more), .deliveries > li").length;
+  const first = document.querySelector("#thread > li[data-seq]");
+  if (first) parameters.since = first.dataset.seq;
 });
 
-setInterval(() => {
-  if (document.visibilityState !== "visible") return;
-  for (const element of all("#live, #log")) htmx.trigger(element, "look");
-}, LOOK_EVERY);
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible") all("#live, #log").forEach((element) => htmx.trigger(element, "look"));
-});
+const isEdited = (within) => all("input, textarea", within).some((field) => field.value !== field.defaultValue);
 
-let followed = false;
-const isOfThread = (target) => ["thread", "added"].includes(target.id);
-document.addEventListener("htmx:oobBeforeSwap", (event) => {
-  const list = document.getElementById("thread");
-  if (list && isOfThread(event.detail.target)) followed = isAtBottom(list);
-});
-document.addEventListener("htmx:oobAfterSwap", (event) => {
-  const list = document.getElementById("thread");
-  if (list && isOfThread(event.detail.target)) {
-    list.append(...document.getElementById("added").children);
-    if (followed) toBottom(list);
-  }
-  document.body.classList.toggle("empty", document.body.matches(".in-list") && !document.querySelector("#conversations > li"));
-});
+let followed = false; // whether the end of the thread was in sight
+function prepareSwap(event) {
+  const { requestConfig, target, xhr } = event.detail;
+  const thread = document.getElementById("thread");
+  followed = thread !== null && thread.scrollHeight - thread.scrollTop - thread.clientHeight < 80;
+  if (requestConfig?.elt.matches("[data-live]") && (!target.isConnected || isEdited(target))) event.detail.shouldSwap = false;
+  if (event.detail.shouldSwap) etags.set(target, xhr?.getResponseHeader("ETag"));
+}
 
-document.addEventListener("htmx:afterSettle", (event) => {
+function finishSwap() {
   showTimes(document);
   prepareTimes(document);
-  if (event.target.id === "form") {
-    const live = document.getElementById("live");
-    const list = document.getElementById("thread");
-    if (list) toBottom(list);
-    if (live) htmx.trigger(live, "look");
-    event.target.querySelector("textarea")?.focus();
-  }
-  if (event.target.id === "detail") document.body.classList.toggle("with-detail", event.target.childElementCount > 0);
+  if (followed) toBottom();
+  const { classList } = document.body;
+  classList.toggle("empty", classList.contains("in-list") && !document.querySelector("#conversations > li"));
+  classList.toggle("with-detail", document.querySelector("#detail > *") !== null);
+}
+
+function toBottom() {
+  const thread = document.getElementById("thread");
+  if (thread) thread.scrollTop = thread.scrollHeight;
+}
+
+for (const name of ["htmx:beforeSwap", "htmx:oobBeforeSwap"]) document.addEventListener(name, prepareSwap);
+for (const name of ["htmx:afterSwap", "htmx:oobAfterSwap"]) document.addEventListener(name, finishSwap);
+
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target.id !== "form") return;
+  toBottom();
+  event.target.querySelector("textarea").focus();
 });
 
 // Copy, show, close, confirm.
@@ -120,13 +127,8 @@ document.addEventListener("click", (event) => {
     secret.textContent = secret.dataset.secret;
     button.remove();
   }
-  if (button.dataset.detail !== undefined) {
-    document.getElementById("live-message").value = button.dataset.detail;
-    document.body.classList.add("with-detail");
-  }
   if (button.dataset.close !== undefined && document.getElementById("thread")) {
     event.preventDefault();
-    document.getElementById("live-message").value = "";
     document.getElementById("detail").replaceChildren();
     document.body.classList.remove("with-detail");
   }
@@ -165,11 +167,8 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("DOMContentLoaded", () => {
   showTimes(document);
   prepareTimes(document);
-  const list = document.querySelector("[data-bottom]");
-  if (list) {
-    toBottom(list);
-    const opened = document.getElementById("live-message")?.value;
-    if (opened) document.getElementById(`m-${opened}`)?.scrollIntoView({ block: "center" });
-  }
+  toBottom();
+  const opened = document.querySelector("#detail [data-message]")?.dataset.message;
+  if (opened) document.getElementById(`m-${opened}`)?.scrollIntoView({ block: "center" });
   document.querySelector("textarea[data-submit]")?.focus({ preventScroll: true });
 });
