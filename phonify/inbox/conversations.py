@@ -106,7 +106,9 @@ def show_detail(message_id: str, **form: Any) -> str:
         return render_template("inbox/detail.html", **detail)
     entry = detail["entry"]
     phone = display.other_side(entry.message)
-    thread = read_thread(phone, below=entry.seq + 1)
+    # From some messages before it to the latest, as it will be kept up to date.
+    first = read_thread(phone, below=entry.seq + 1)["entries"][-1]
+    thread = read_thread(phone, since=first.seq)
     return render_template("inbox/thread.html", **{**read_conversations(current=phone), **thread, **detail})
 
 

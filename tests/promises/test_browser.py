@@ -644,6 +644,8 @@ def test_a_details_address_opens_the_thread_around_the_message(open_page, send):
     page = open_page(f"/inbox/messages/{message['id']}")
     expect(bubble(page, "The one in question")).to_be_in_viewport()
     expect(page.locator("#detail pre").last).to_contain_text("The one in question")
+    expect(page.locator("#thread .bubble")).to_have_count(110, timeout=SOON)
+    expect(bubble(page, "The one in question")).to_be_in_viewport()
 
 
 def test_a_scheduled_message_is_changed_in_its_details(open_page, server, send):
