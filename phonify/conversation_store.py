@@ -191,22 +191,6 @@ def list_thread(
     return _entries(rows)
 
 
-def outline_thread(
-    connection: sqlite3.Connection, *, account_id: int, phone: str, below: int, since: int, limit: int
-) -> str:
-    """Return a line for each of the messages that `list_thread` returns, the earliest first.
-
-    It is a JSON array of the message's seq and id and all that may change of what a page shows of it. To
-    look for changes in many messages is much quicker so than to have them all in Python.
-    """
-    (lines,) = connection.execute(
-        "SELECT group_concat(json_array(seq, id, state, error_type, attempts, send_at, body), char(10)) FROM"
-        f" (SELECT * FROM messages WHERE seq IN ({_THREAD}) ORDER BY seq)",
-        {"account_id": account_id, "phone": phone, "below": below, "since": since, "limit": limit},
-    ).fetchone()
-    return lines or ""
-
-
 def get_entry(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> Entry | None:
     """Return one message of an account with its place."""
     rows = connection.execute(

@@ -134,14 +134,6 @@ class Conversations:
                 connection, account_id=account.id, phone=phone, below=below, since=since, limit=limit
             )
 
-    def outline_thread(self, account: Account, phone: str, *, since: int, limit: int) -> list[str]:
-        """Return a line for each of the latest messages exchanged with a phone, earliest first; see the store's."""
-        with self._database.reading() as connection:
-            outline = store.outline_thread(
-                connection, account_id=account.id, phone=phone, below=END, since=since, limit=limit
-            )
-        return outline.split("\n") if outline else []
-
     def find_entry(self, account: Account, message_id: str) -> Entry:
         """Return one message; raise NotFound where the account has none of that id."""
         with self._database.reading() as connection:
