@@ -14,7 +14,6 @@ shows with as many pages open at another Phonify on the same machine (`elsewhere
 
 import argparse
 import asyncio
-import html
 import itertools
 import json
 import random
@@ -28,7 +27,6 @@ from asyncio import Semaphore
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlencode
 
 from load import AUTHORIZATION, call, sign_in
 from servers import ROOT, Installation, make_database, serve_own
@@ -76,58 +74,33 @@ class Connection:
         self._reader = self._writer = None
 
 
-class Look:
-    """What a page asks for again and again: an address with the values of the form's fields."""
-
-    def __init__(self, element: str, fields: str) -> None:
-        self.address = html.unescape(re.search(r'hx-get="([^"]+)"', element)[1])
-        self.given = {
-            re.search(r'name="([^"]+)"', field)[1]: html.unescape(re.search(r'value="([^"]*)"', field)[1])
-            for field in re.findall(r"<input [^>]*>", fields)
-        }
-        self.etag = ""
-
-    async def ask(self, connection: Connection, *, forgetful: bool) -> None:
-        """Ask once; a forgetful page is answered in full also if nothing is new."""
-        given = f"{'&' if '?' in self.address else '?'}{urlencode(self.given)}" if self.given else ""
-        header = f"If-None-Match: {self.etag}\r\n" if self.etag and not forgetful else ""
-        status, head, piece = await connection.request("GET", f"{self.address}{given}", header=header)
-        if status not in (200, 204, 304):
-            raise SystemExit(f"a page got {status}: {piece[:500]!r}")
-        etag = re.search(r"(?im)^etag: (.+?)\r$", head)
-        self.etag = etag[1] if etag else ""
-        seen = re.search(r'id="seen" value="([^"]+)"', piece.decode())
-        if seen and not forgetful:
-            self.given["seen"] = seen[1]
-
-
-def find_looks(page: str) -> list[Look]:
-    """Return what a page is to look at again."""
-    elements = re.finditer(r'<(\w+) (?=[^>]*hx-get=)(?=[^>]*hx-trigger="[^"]*\b(?:look|every)\b)[^>]*>', page)
-    return [
-        Look(found[0], page[found.end() : page.index("</form>", found.end())] if found[1] == "form" else "")
-        for found in elements
-    ]
-
-
 async def keep_page_open(
     port: int, cookie: str, number: int, taken: list[float], opened: Semaphore, *, forgetful: bool
 ) -> None:
-    """Be an open page for ever."""
+    """Be an open page for ever; a forgetful one is answered in full also if nothing is new."""
     connection = Connection(port, f"Cookie: {cookie}\r\nHX-Request: true")
-    path = f"/inbox/phones/%2B1456{number % PHONES:07}" if number % 2 else "/"
-    status, _, page = await connection.request("GET", path)
-    looks = find_looks(page.decode())
-    if status != 200 or not looks:
-        raise SystemExit(f"{path} was answered with {status} and nothing to look at again: {page[:500]!r}")
+    parts = ["/inbox/conversations?shown=40"]
+    if number % 2:
+        phone = f"%2B1456{number % PHONES:07}"
+        status, _, page = await connection.request("GET", f"/inbox/phones/{phone}")
+        if status != 200:
+            raise SystemExit(f"the page of {phone} was answered with {status}: {page[:500]!r}")
+        since = re.search(rb'data-seq="(\d+)"', page)[1].decode()
+        parts = [f"/inbox/conversations?shown=40&phone={phone}", f"/inbox/phones/{phone}/messages?since={since}"]
+    etags: dict[str, str] = {}
     await asyncio.sleep(random.uniform(0, EVERY))
     opened.release()
     while True:
         begun = time.perf_counter()
-        for look in looks:
+        for path in parts:
             asked = time.perf_counter()
-            await look.ask(connection, forgetful=forgetful)
+            header = f"If-None-Match: {etags[path]}\r\n" if path in etags and not forgetful else ""
+            status, head, piece = await connection.request("GET", path, header=header)
             taken.append((time.perf_counter() - asked) * 1000)
+            if status not in (200, 304):
+                raise SystemExit(f"a page got {status}: {piece[:500]!r}")
+            etag = re.search(r"(?im)^etag: (.+?)\r$", head)
+            etags[path] = etag[1] if etag else ""
         await asyncio.sleep(max(EVERY - (time.perf_counter() - begun), 0))
 
 
