@@ -13,8 +13,9 @@ import pytest
 from conftest import KEY, Process, starting
 from test_store import INBOUND, SENT
 
+from phonify.codes import find_code
 from phonify.inbox import display
-from phonify.inbox.display import cut_matches, cut_text, cut_wide, flag
+from phonify.inbox.display import Piece, cut_matches, cut_text, cut_wide, flag
 from phonify.segments import check_text
 
 NASTY = [
@@ -32,12 +33,16 @@ NASTY = [
 ]
 
 
+def cut(text: str) -> list[Piece]:
+    return cut_text(text, find_code(text))
+
+
 def pieces(text: str) -> list[tuple[str, str]]:
-    return [(piece.kind, piece.text) for piece in cut_text(text)]
+    return [(piece.kind, piece.text) for piece in cut(text)]
 
 
 def links(text: str) -> list[str]:
-    return [piece.text for piece in cut_text(text) if piece.kind == "link"]
+    return [piece.text for piece in cut(text) if piece.kind == "link"]
 
 
 # Pieces of a text
@@ -100,13 +105,13 @@ def test_a_code_within_a_link_stays_in_the_link():
     text = "Your code: https://a.example/ #482913"
     bound = "Your code is 482913\n\n@a.example #482913"
     for body in (text, bound, "code https://a.example/482913 code"):
-        assert "".join(piece.text for piece in cut_text(body)) == body
+        assert "".join(piece.text for piece in cut(body)) == body
     assert ("code", "482913") not in pieces("code https://a.example/482913 code")
 
 
 @pytest.mark.parametrize("body", [*NASTY, "https://a.example/?code=482913 code 482913", "code 1234 https://b.example."])
 def test_the_pieces_together_are_the_text(body):
-    assert "".join(piece.text for piece in cut_text(body)) == body
+    assert "".join(piece.text for piece in cut(body)) == body
     assert "".join(piece.text for piece in cut_matches(body, "a")) == body
 
 

@@ -87,7 +87,7 @@ def change_subscription(phone: str) -> Any:
 def show_message(message_id: str) -> Any:
     """Show all there is to know of a message: as a page, or as the part of one that opens beside a thread.
 
-    That part is told if the message was removed; `beside` is the phone of the thread.
+    With `beside`, the phone of that thread, the part says so if the message was removed.
     """
     if "HX-Request" not in request.headers:
         return show_detail(message_id)

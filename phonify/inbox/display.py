@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from ..codes import find_code
+from ..codes import Code
 from ..conversation_store import Attempt
 from ..errors import Fault
 from ..numbers import parse_originator
@@ -23,10 +23,9 @@ class Piece(NamedTuple):
     text: str
 
 
-def cut_text(body: str) -> list[Piece]:
-    """Return a text in pieces: its links and its one-time code apart."""
+def cut_text(body: str, code: Code | None) -> list[Piece]:
+    """Return a text in pieces: its links and its one-time code, if it has one, apart."""
     marks = [(found.start(), found.end(), "link") for found in _LINK.finditer(body)]
-    code = find_code(body)
     if code is not None and not any(start < code.end and code.start < end for start, end, _ in marks):
         marks.append((code.start, code.end, "code"))
     return _cut(body, marks)

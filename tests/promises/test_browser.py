@@ -674,6 +674,8 @@ def test_what_is_being_changed_is_left_alone_by_what_is_changed_elsewhere(open_p
     page.keyboard.type("ence")
     expect(text).to_have_value(re.compile("Half a sentence"))
     expect(page.get_by_label("To be sent at")).to_have_value("2035-01-15T09:30")
+    server.call("DELETE", f"/v1/messages/{message['id']}")
+    expect(page.locator("#detail")).to_contain_text("The message is not there any more.", timeout=SOON)
 
 
 def test_what_nobody_is_changing_follows_what_is_changed_elsewhere(open_page, server, send):
@@ -966,6 +968,25 @@ def test_a_failing_delivery_shows_the_answer_and_goes_through_with_a_click_once_
     expect(delivery.locator(".pill")).to_have_text("delivered", timeout=SOON)
     expect(delivery.locator(".try")).to_have_count(2)
     assert is_same(page)
+
+
+def test_older_deliveries_come_with_a_click_and_stay(open_page, receiver, receive):
+    page = open_page("/inbox/settings")
+    set_webhook(page, receiver.url)
+    for number in range(25):
+        receive(f"Message {number}")
+    deliveries = page.locator(".deliveries li")
+    expect(deliveries).to_have_count(20, timeout=SOON)
+    page.get_by_role("link", name="Older deliveries").click()
+    expect(deliveries).to_have_count(25)
+    receive("One more")
+    # It stays as long as it is: the last one makes room.
+    expect(page.get_by_role("link", name="Older deliveries")).to_be_visible(timeout=SOON)
+    expect(deliveries).to_have_count(25)
+    expect(page.locator("ol.deliveries")).to_have_count(1)
+    deliveries.last.get_by_role("button", name="Redeliver").click()
+    expect(deliveries.last.locator(".try")).to_have_count(2, timeout=SOON)
+    expect(deliveries).to_have_count(25)
 
 
 def test_a_receiver_that_is_not_there_is_told_in_plain_words(open_page):

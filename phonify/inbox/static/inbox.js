@@ -69,13 +69,20 @@ document.addEventListener("htmx:configRequest", (event) => {
 
 const isEdited = (within) => all("input, textarea", within).some((field) => field.value !== field.defaultValue);
 
+// What a live element has asked for is of no use if it was closed, or replaced by another answer, meanwhile. A form
+// that somebody fills in stays, unless its message is gone: that is not live any more.
+function isUseless({ requestConfig, target, xhr }) {
+  return !target.isConnected || requestConfig.headers["If-None-Match"] !== etags.get(target)
+    || (isEdited(target) && xhr.responseText.includes("data-live"));
+}
+
 let followed = false; // whether the end of the thread was in sight
 function prepareSwap(event) {
-  const { requestConfig, target, xhr } = event.detail;
+  const { requestConfig, target, xhr } = event.detail; // the first and the last only of a request's own target
+  if (requestConfig?.elt.matches("[data-live]") && isUseless(event.detail)) event.detail.shouldSwap = false;
+  if (event.detail.shouldSwap) etags.set(target, xhr?.getResponseHeader("ETag") ?? undefined);
   const thread = document.getElementById("thread");
   followed = thread !== null && thread.scrollHeight - thread.scrollTop - thread.clientHeight < 80;
-  if (requestConfig?.elt.matches("[data-live]") && (!target.isConnected || isEdited(target))) event.detail.shouldSwap = false;
-  if (event.detail.shouldSwap) etags.set(target, xhr?.getResponseHeader("ETag"));
 }
 
 function finishSwap() {
