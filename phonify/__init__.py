@@ -4,7 +4,6 @@ import importlib
 import logging
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -17,7 +16,7 @@ from .api.error_handlers import register_error_handlers
 from .cli import register_commands
 from .clock import Clock, SystemClock
 from .config import ConfigError, Settings, read_settings, unknown_settings
-from .db import Database, DatabaseUnusable
+from .db import Database
 from .docs import pages as docs_pages
 from .doorbell import Doorbell
 from .errors import StoreUnavailable
@@ -29,6 +28,7 @@ from .inbox import settings as inbox_settings
 from .numbers import load_regions
 from .request_id import add_request_id, begin_request
 from .runtime import build_runtime
+from .upgrades import DatabaseUnusable, prepare
 
 logger = logging.getLogger(__name__)
 
@@ -98,16 +98,9 @@ def _measure(app: Flask) -> None:
     metrics.measure(app)
 
 
-def find_schema() -> Path:
-    """Return the path of schema.sql: in the package where that was installed, beside it in a checkout."""
-    package = Path(__file__).parent
-    installed = package / "schema.sql"
-    return installed if installed.exists() else package.with_name("schema.sql")
-
-
 def _prepare_database(database: Database, settings: Settings, clock: Clock) -> None:
     try:
-        database.prepare(find_schema().read_text(encoding="utf-8"))
+        prepare(database)
         account = accounts.ensure_default_account(database, clock)
         if settings.api_key is not None:
             admitted = accounts.admit_key(database, clock, account, name="PHONIFY_API_KEY", key=settings.api_key)

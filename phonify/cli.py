@@ -13,9 +13,9 @@ from .database_cli import backup, check, init_db
 from .errors import InvalidRequest
 from .json_log import configure_logs
 from .numbers import parse_originator
+from .records import Account, Criteria, Message
 from .runtime import Runtime, get_runtime
 from .showing import dump_message
-from .store import Account, Criteria, ListedMessage, Message
 from .subscription_cli import keywords_cli, subscriptions_cli
 from .terminal import Command, Failed, account_option, get_account, json_option, print_json, print_table
 from .text_cli import check_text_command
@@ -220,20 +220,20 @@ def messages(
     runtime = get_runtime()
     account = get_account(runtime, account_name)
     criteria = Criteria(state=state, direction=direction)  # type: ignore[arg-type]
-    with runtime.database.watch() as watcher:
-        found = runtime.messaging.find_all(account, criteria, limit=max(limit, 1))
-        _print_messages(found[:limit][::-1], as_json=as_json)
-        last = found[0].id if found else None
-        while follow:
-            watcher.wait(1.0)
-            found = _find_since(runtime, account, criteria, last)
-            _print_messages(found, as_json=as_json, heading=False)
-            last = found[-1].id if found else last
+    watcher = runtime.database.watch()
+    found = runtime.messaging.find_all(account, criteria, limit=max(limit, 1))
+    _print_messages(found[:limit][::-1], as_json=as_json)
+    last = found[0].id if found else None
+    while follow:
+        watcher.wait(1.0)
+        found = _find_since(runtime, account, criteria, last)
+        _print_messages(found, as_json=as_json, heading=False)
+        last = found[-1].id if found else last
 
 
-def _find_since(runtime: Runtime, account: Account, criteria: Criteria, after: str | None) -> list[ListedMessage]:
+def _find_since(runtime: Runtime, account: Account, criteria: Criteria, after: str | None) -> list[Message]:
     """Return all messages after one, oldest first."""
-    found: list[ListedMessage] = []
+    found: list[Message] = []
     while True:
         before = found[-1].id if found else None
         page = runtime.messaging.find_all(account, criteria._replace(after=after, before=before), limit=1_000)
@@ -261,7 +261,7 @@ def worker() -> None:
     runtime.close()
 
 
-def _print_messages(found: Sequence[Message | ListedMessage], *, as_json: bool, heading: bool = True) -> None:
+def _print_messages(found: Sequence[Message], *, as_json: bool, heading: bool = True) -> None:
     if as_json:
         for message in found:
             print_json(dump_message(message))

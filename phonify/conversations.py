@@ -1,26 +1,21 @@
 """Messages as a person looks at them: conversations, threads, search, history; clearing and retention."""
 
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from sqlite3 import Connection
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from . import conversation_store as store
+from . import conversation_store, store
 from .clock import Clock
-from .conversation_store import Attempt, Conversation, Entry
 from .db import Database
 from .errors import NotFound, StoreUnavailable
 from .ids import generate_ids
-from .store import Account, Direction, State, get_last_message_id
-
-T = TypeVar("T")
+from .records import Account, Conversation, Direction, Entry, MessageAttempt, State
 
 END = 2**63 - 1  # a seq that comes after all there are
-_CATCH_UP = 50_000  # messages in a transaction
-_PATIENCE = 0.5  # seconds
+_PATIENCE = 0.5  # seconds that a page waits so that it is noted as read
 _DELETED_AT_ONCE = 500
-_REPAIRED_AT_ONCE = 1_000
 _SEARCHED_AT_ONCE = 20_000
 
 
@@ -28,7 +23,7 @@ class Found(NamedTuple):
     """A page of what a search has found."""
 
     entries: list[Entry]
-    next: int | None  # the `below` to go on with; None where all has been searched
+    next: int | None  # the `below` to go on with; None if all has been searched
 
 
 class Conversations:
@@ -41,111 +36,44 @@ class Conversations:
         self._clock = clock
         self._most_messages = most_messages
         self._longest = longest
-        self._looked_at: dict[tuple[int, str], Entry] = {}  # what is to be noted as read: up to which message
-        self._lock = threading.Lock()
 
     def find_all(self, account: Account, *, below: int = END, limit: int = 50) -> list[Conversation]:
         """Return conversations by their latest message, the latest first."""
-        self.catch_up()
-        while True:
-            with self._database.reading() as connection:
-                stale = store.list_stale(connection, account_id=account.id, below=below, limit=limit)
-                if stale:  # where some are, there are many: messages were cleared
-                    many = max(limit, _REPAIRED_AT_ONCE)
-                    stale = store.list_stale(connection, account_id=account.id, below=below, limit=many)
-                found = store.list_conversations(connection, account_id=account.id, below=below, limit=limit)
-            if not stale or not self._repair(account, stale):
-                return found
-
-    def freshen(self, account: Account, *, most: int) -> None:
-        """Let an account's first `most` conversations with phones be as its messages are, where they can be written.
-
-        `find_all` does so by itself for those that it returns.
-        """
-        self.catch_up()
-        while True:
-            with self._database.reading() as connection:
-                stale = store.list_stale(connection, account_id=account.id, below=END, limit=most, phones_only=True)
-            if not stale or not self._repair(account, stale):
-                return
-
-    def catch_up(self) -> None:
-        """Let the list take account of all messages and of what was read; where it can't be written it stays behind."""
         with self._database.reading() as connection:
-            behind = store.is_behind(connection)
-        with self._lock:
-            looked_at, self._looked_at = self._looked_at, {}
-
-        def work(connection: Connection) -> bool:
-            for (account_id, phone), (seq, message) in looked_at.items():
-                store.mark_read(connection, account_id=account_id, phone=phone, seq=seq, message_id=message.id)
-            return store.catch_up(connection, limit=_CATCH_UP)
-
-        try:
-            while behind or looked_at:
-                # Made from the messages, it can be made again: no page waits for the disk, nor do those who send.
-                behind = self._note(work)
-                looked_at = {}
-        except StoreUnavailable:
-            self._remember(looked_at)
-
-    def _remember(self, looked_at: Mapping[tuple[int, str], Entry]) -> None:
-        with self._lock:
-            for whose, entry in looked_at.items():
-                if self._looked_at.setdefault(whose, entry).seq < entry.seq:
-                    self._looked_at[whose] = entry
-
-    def _note(self, work: Callable[[Connection], T]) -> T:
-        """Write what no page is to wait for long, nor for the disk."""
-        return self._database.write_unsynced(work, patience=_PATIENCE)
-
-    def _repair(self, account: Account, stale: list[tuple[str, int]]) -> bool:
-        """Correct conversations whose latest message was deleted, or went to another number."""
-
-        def work(connection: Connection) -> None:
-            for phone, last_seq in stale:
-                store.put_conversation(connection, account_id=account.id, phone=phone, stale=last_seq)
-
-        try:
-            self._note(work)
-        except StoreUnavailable:
-            return False
-        return True
+            return conversation_store.list_conversations(connection, account_id=account.id, below=below, limit=limit)
 
     def mark_read(self, account: Account, phone: str, entries: list[Entry]) -> None:
-        """Let these messages, the latest first, be noted as looked at when the list is caught up next.
-
-        Whoever looks at messages looks at the list, and many open pages are noted together. Where the
-        process ends before, or in a power cut, they are unread again.
-        """
+        """Note that these messages, the latest first, were looked at; if that can't be written, they stay unread."""
         if not entries:
             return
+        account_id, message_id = account.id, entries[0].message.id
         with self._database.reading() as connection:
-            if store.get_read_seq(connection, account_id=account.id, phone=phone) >= entries[0].seq:
+            if not conversation_store.has_unread(connection, account_id=account_id, phone=phone, message_id=message_id):
                 return
-        self._remember({(account.id, phone): entries[0]})
+        with suppress(StoreUnavailable), self._database.write(patience=_PATIENCE) as connection:
+            conversation_store.mark_read(connection, account_id=account_id, phone=phone, message_id=message_id)
 
     def find_thread(
         self, account: Account, phone: str, *, below: int = END, since: int = 0, limit: int = 50
     ) -> list[Entry]:
         """Return messages exchanged with a phone, the latest first."""
         with self._database.reading() as connection:
-            return store.list_thread(
+            return conversation_store.list_thread(
                 connection, account_id=account.id, phone=phone, below=below, since=since, limit=limit
             )
 
     def find_entry(self, account: Account, message_id: str) -> Entry:
-        """Return one message; raise NotFound where the account has none of that id."""
+        """Return one message; raise NotFound if the account has no message with this id."""
         with self._database.reading() as connection:
-            entry = store.get_entry(connection, account_id=account.id, message_id=message_id)
+            entry = conversation_store.get_entry(connection, account_id=account.id, message_id=message_id)
         if entry is None:
             raise NotFound
         return entry
 
-    def find_attempts(self, message_id: str) -> list[Attempt]:
+    def find_attempts(self, message_id: str) -> list[MessageAttempt]:
         """Return the attempts to send a message that the gateway did not simply take."""
         with self._database.reading() as connection:
-            return store.list_attempts(connection, message_id=message_id)
+            return conversation_store.list_attempts(connection, message_id=message_id)
 
     def search(
         self,
@@ -159,11 +87,11 @@ class Conversations:
     ) -> Found:
         """Return messages that have a text in their body or a number, the latest first.
 
-        Looks at so many messages that an answer never takes long; `next` says where to go on.
+        Looks at a bounded number of messages, so that an answer never takes long; `next` says where to go on.
         """
         with self._database.reading() as connection:
             return Found(
-                *store.search_messages(
+                *conversation_store.search_messages(
                     connection,
                     account_id=account.id,
                     text=text,
@@ -178,17 +106,17 @@ class Conversations:
     def count(self, account: Account) -> int:
         """Return how many messages an account has."""
         with self._database.reading() as connection:
-            return store.count_messages(connection, account_id=account.id)
+            return conversation_store.count_messages(connection, account_id=account.id)
 
-    def clear(self, account: Account) -> int:
-        """Remove all messages whose state is final; return how many. Those still on their way stay."""
+    def clear(self, account: Account) -> None:
+        """Remove all messages whose state is final. Those still on their way stay."""
         with self._database.reading() as connection:
-            upto_id = get_last_message_id(connection)
+            upto_id = store.get_last_message_id(connection)
         if upto_id is None:
-            return 0
-        return self._delete(
-            lambda connection, above: store.delete_settled(
-                connection, account_id=account.id, above=above, limit=_DELETED_AT_ONCE, upto_id=upto_id
+            return
+        self._delete(
+            lambda connection, after: store.delete_settled(
+                connection, account_id=account.id, after=after, limit=_DELETED_AT_ONCE, upto_id=upto_id
             )
         )
 
@@ -197,36 +125,29 @@ class Conversations:
         if self._longest is not None:
             id_below = next(generate_ids(self._clock.now() - self._longest))
             self._delete(
-                lambda connection, above: store.delete_old(
-                    connection, id_below=id_below, above=above, limit=_DELETED_AT_ONCE
+                lambda connection, after: store.delete_old(
+                    connection, id_below=id_below, after=after, limit=_DELETED_AT_ONCE
                 )
             )
         if self._most_messages is not None:
             with self._database.reading() as connection:
-                account_ids = store.list_account_ids(connection)
+                account_ids = conversation_store.list_account_ids(connection)
             for account_id in account_ids:
                 self._prune_account(account_id, self._most_messages)
 
     def _prune_account(self, account_id: int, most: int) -> None:
-        def delete_excess(connection: Connection, above: int) -> list[int]:
-            excess = store.count_messages(connection, account_id=account_id) - most
-            if excess <= 0:
-                return []
+        with self._database.reading() as connection:
+            excess = conversation_store.count_messages(connection, account_id=account_id) - most
+        after: int | None = 0
+        while excess > 0 and after is not None and not self._database.stopping:
             limit = min(excess, _DELETED_AT_ONCE)
-            return store.delete_settled(connection, account_id=account_id, above=above, limit=limit)
+            with self._database.write() as connection:
+                after = store.delete_settled(connection, account_id=account_id, after=after, limit=limit)
+            excess -= limit
 
-        self._delete(delete_excess)
-
-    def _delete(self, work: Callable[[Connection, int], list[int]]) -> int:
-        """Delete in small transactions, so that nobody waits for long; `work` gets the seq where the last one ended."""
-        deleted, above = 0, 0
-        while not self._database.stopping:
-
-            def delete_next(connection: Connection, above: int = above) -> list[int]:
-                return work(connection, above)
-
-            seqs = self._database.write(delete_next)
-            if not seqs:
-                break
-            deleted, above = deleted + len(seqs), max(seqs)
-        return deleted
+    def _delete(self, delete_next: Callable[[Connection, int], int | None]) -> None:
+        """Delete in small transactions, so that nobody waits for long; each goes on after the seq of the last one."""
+        after: int | None = 0
+        while after is not None and not self._database.stopping:
+            with self._database.write() as connection:
+                after = delete_next(connection, after)

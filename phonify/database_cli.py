@@ -2,19 +2,21 @@
 
 import os
 import sqlite3
-from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from flask.cli import with_appcontext
 
+from .backup import DatabaseInUse, check_backup
+from .backup import backup as make_backup
+from .backup import restore as restore_backup
 from .config import read_settings
-from .db import Database, DatabaseUnusable, check_backup
+from .db import Database
 from .errors import StoreUnavailable
 from .monitoring_store import find_faults, is_used
 from .runtime import get_runtime
 from .terminal import Command, Failed
+from .upgrades import DatabaseUnusable
 
 
 @click.command("init-db", cls=Command)
@@ -33,7 +35,7 @@ def backup(file: Path) -> None:
     database = get_runtime().database
     try:
         _refuse_unused(database)
-        database.backup(file)
+        make_backup(database, file)
     except FileExistsError as error:
         raise Failed(f"{file} exists already") from error
     except OSError as error:
@@ -80,49 +82,12 @@ def restore(file: Path) -> None:
     fault = check_backup(file)
     if fault is not None:
         raise Failed(f"{file} can't be restored: {fault}")
-    if _is_in_use(path):
-        raise Failed(f"{path} is in use: stop all servers and workers first")
-    incoming = path.with_name(f"{path.name}.restored-{os.getpid()}")
     try:
-        os.close(os.open(incoming, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        with (
-            closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as source,
-            closing(sqlite3.connect(incoming)) as copy,
-        ):
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode = WAL")
-        former = _move_aside(path)
-        incoming.rename(path)
+        former = restore_backup(path, file)
+    except DatabaseInUse as error:
+        raise Failed(f"{path} is in use: stop all servers and workers first") from error
     except (OSError, sqlite3.Error) as error:
         raise Failed(f"{path}: {error}") from error
-    finally:
-        incoming.unlink(missing_ok=True)
     click.echo(f"{path} is what {file} was.")
     if former is not None:
         click.echo(f"The former database is {former}.")
-
-
-def _is_in_use(path: Path) -> bool:
-    """Tell whether some process has the database open; of a file that can't be opened nobody can tell."""
-    if not path.exists():
-        return False
-    with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as connection:
-        try:
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            connection.execute("BEGIN EXCLUSIVE")
-            connection.execute("ROLLBACK")
-        except sqlite3.DatabaseError as error:
-            return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-    return False
-
-
-def _move_aside(path: Path) -> Path | None:
-    """Give the database and what lies beside it another name."""
-    if not path.exists():
-        return None
-    former = path.with_name(f"{path.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
-    for suffix in ("-wal", "-shm", ""):
-        beside = path.with_name(path.name + suffix)
-        if beside.exists():
-            beside.rename(former.with_name(former.name + suffix))
-    return former

@@ -1,4 +1,4 @@
-"""Wakes the dispatcher of a server as soon as one of its processes has stored something: a pipe."""
+"""Wakes a delivery loop of a server as soon as one of its processes has stored something: a pipe."""
 
 import os
 import select
@@ -9,7 +9,7 @@ _BYTES = 65_536  # the most that a pipe holds on Linux
 
 
 class Doorbell:
-    """Rung after each commit, listened to by the dispatcher.
+    """Rung after each commit; a delivery loop listens.
 
     It only spares waiting: whoever listens looks for work from time to time in any case, so a ring
     that is lost does no harm, nor does one too many. Until it is shared, ringing does nothing and

@@ -6,7 +6,7 @@ from marshmallow import ValidationError
 
 from .api.schemas import read_text
 from .errors import Fault, InvalidRequest
-from .subscription_store import KeywordReplies
+from .records import KeywordReplies
 from .subscriptions import find_keyword, normalize_keyword
 
 MOST_KEYWORDS = 20

@@ -1,22 +1,20 @@
 """The rules of messaging: accept, receive, find, change, cancel; and where their transactions begin and end."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from sqlite3 import Connection
 from typing import NamedTuple
 
-from . import conversation_store, store, webhook_store
-from .arrivals import Arrivals
+from . import account_store, idempotency_store, store, webhook_store
 from .clock import Clock, format_time
 from .db import Database
 from .errors import Conflict, Fault, NotFound, Refused
 from .gateways.base import Gateway, Rejected
-from .group_commit import atomic
 from .ids import generate_ids
 from .numbers import Number, parse_originator
-from .store import Account, Answer, Criteria, ListedMessage, Message
-from .subscriptions import Heard, Subscriptions
+from .records import Account, Answer, Criteria, Message
+from .subscriptions import Subscriptions
+from .waiting import Waiting
 from .webhooks import Webhooks
 
 IDEMPOTENCY_PERIOD = timedelta(hours=24)
@@ -44,25 +42,19 @@ class Idempotency(NamedTuple):
     render: Callable[[Accepted], tuple[int, str]]  # status and JSON
 
 
-@dataclass
-class _Draft:
-    """A request to send, checked, on its way into the database."""
+class _Draft(NamedTuple):
+    """A request to send that the gateway has checked."""
 
-    account: Account
     recipients: Sequence[Recipient]
     body: str
     origin: Number
     send_at: datetime | None
-    refusals: dict[int, str]  # index of the recipient to the error type
     request_id: str | None
-
-
-def _join(accepted: Sequence[Accepted]) -> list[Message]:
-    return [message for one in accepted for message in one.messages]
+    refusals: dict[int, str]  # index of the recipient to the error type
 
 
 class Messaging:
-    """The operations on messages. Every one concerns a single account and sees nothing of another's."""
+    """The operations on messages. Each concerns a single account and sees nothing of another's."""
 
     def __init__(
         self,
@@ -83,7 +75,7 @@ class Messaging:
         self._subscriptions = subscriptions
         self._origin = origin
         self._validity = validity
-        self.arrivals = Arrivals(database, most_waiting=most_waiting)
+        self.waiting = Waiting(database, places=most_waiting)
 
     def accept(
         self,
@@ -97,16 +89,11 @@ class Messaging:
     ) -> Accepted:
         """Store one message for each recipient; they are on disk when this returns.
 
-        A recipient that the gateway refuses at once has its message stored in state `error` and a
-        fault in the result.
+        The message of a recipient who is refused at once is stored in state `error`, and the result has a fault for it.
         """
-        draft = self._draft(account, recipients, body, origin, send_at, request_id)
-        judged = draft.refusals or account.quota is not None or self._subscriptions.has_opt_outs(account)
-        accepted: Accepted | None = None
-        if not judged:
-            accepted = self._database.write_batched(self._store_drafts, draft)
-        if accepted is None:
-            accepted = self._database.write_batched(self._store_judged, draft)
+        draft = self._check(account, recipients, body, origin, send_at, request_id)
+        with self._database.write() as connection:
+            accepted = self._store(connection, account, draft)
         if accepted.faults:
             self._webhooks.wake()
         return accepted
@@ -124,31 +111,26 @@ class Messaging:
     ) -> tuple[Answer, bool]:
         """Like `accept`, unless the key was used within 24 hours; return the first answer, and whether it is new.
 
-        Raises Conflict where the key was used with another request.
+        Raises Conflict if the key was used with another request.
         """
-        draft = self._draft(account, recipients, body, origin, send_at, request_id)
-
-        def work(connection: Connection) -> tuple[Answer, bool]:
+        draft = self._check(account, recipients, body, origin, send_at, request_id)
+        key, request_hash, render = idempotency
+        with self._database.write() as connection:
             now = self._clock.now()
-            earlier = store.get_answer(
-                connection, account_id=account.id, key=idempotency.key, since=format_time(now - IDEMPOTENCY_PERIOD)
-            )
-            if earlier is not None:
-                if earlier.request_hash != idempotency.request_hash:
-                    raise Conflict([Fault("idempotency_key_reused")])
-                return earlier, False
-            (accepted,) = self._store_judged(connection, [draft])
-            answer = Answer(idempotency.request_hash, *idempotency.render(accepted))
-            store.put_answer(
-                connection, account_id=account.id, key=idempotency.key, answer=answer, now=format_time(now)
-            )
-            return answer, True
-
-        first = self._database.write(work)
+            since = format_time(now - IDEMPOTENCY_PERIOD)
+            answer = idempotency_store.get_answer(connection, account_id=account.id, key=key, since=since)
+            new = answer is None
+            if answer is None:
+                answer = Answer(request_hash, *render(self._store(connection, account, draft)))
+                idempotency_store.put_answer(
+                    connection, account_id=account.id, key=key, answer=answer, now=format_time(now)
+                )
+            elif answer.request_hash != request_hash:
+                raise Conflict([Fault("idempotency_key_reused")])
         self._webhooks.wake()
-        return first
+        return answer, new
 
-    def _draft(
+    def _check(
         self,
         account: Account,
         recipients: Sequence[Recipient],
@@ -157,89 +139,59 @@ class Messaging:
         send_at: datetime | None,
         request_id: str | None,
     ) -> _Draft:
-        refusals = {}
-        for index, recipient in enumerate(recipients):
-            try:
-                self._gateway.check(recipient.number.number)
-            except Rejected as rejected:
-                refusals[index] = rejected.error_type
+        """Ask the gateway about each recipient, with no transaction open."""
+        found = {index: self._refuse(recipient.number.number) for index, recipient in enumerate(recipients)}
+        refusals = {index: refusal for index, refusal in found.items() if refusal is not None}
         origin = origin or parse_originator(self.default_origin(account))
-        return _Draft(account, recipients, body, origin, send_at, refusals, request_id)
+        return _Draft(recipients, body, origin, send_at, request_id, refusals)
 
-    @atomic
-    def _store_drafts(self, connection: Connection, drafts: Sequence[_Draft]) -> list[Accepted | None]:
-        """Write what several requests send, in one go; None for what is to be judged first, as a phone has opted out.
+    def _refuse(self, number: str) -> str | None:
+        """Return the error type of a number that the gateway refuses at once."""
+        try:
+            self._gateway.check(number)
+        except Rejected as rejected:
+            return rejected.error_type
+        return None
 
-        That is looked at by the very statement that stores: `accept` looked before, and a STOP may have
-        come since. What follows where it stores nothing is as safe: nobody else writes meanwhile.
-        """
-        accounts = {draft.account.id for draft in drafts}
+    def _store(self, connection: Connection, account: Account, draft: _Draft) -> Accepted:
+        """Store what a request sends: opt-outs and the quota decide, webhooks hear of refusals."""
         now = self._clock.now()
-        accepted = self._compose_all(drafts, generate_ids(now), now)
-        if store.insert_messages(connection, messages=_join(accepted), unless_opt_outs=accounts):
-            return [*accepted]
-        opted_out = {id_ for id_ in accounts if self._subscriptions.are_opt_outs_stored(connection, id_)}
-        stored = iter(self._store(connection, [draft for draft in drafts if draft.account.id not in opted_out]))
-        return [None if draft.account.id in opted_out else next(stored) for draft in drafts]
-
-    def _store(self, connection: Connection, drafts: Sequence[_Draft]) -> list[Accepted]:
-        now = self._clock.now()
-        ids = generate_ids(now)
-        while True:
-            accepted = self._compose_all(drafts, ids, now)
-            if store.insert_messages(connection, messages=_join(accepted)):
-                return accepted
-            # The clock went back, or does not go at all: go on from the last id.
-            ids = generate_ids(now, after=store.get_last_message_id(connection))
-
-    def _store_judged(self, connection: Connection, drafts: Sequence[_Draft]) -> list[Accepted]:
-        """Write what several requests send, in a transaction: opt-outs and quotas decide, webhooks hear of refusals."""
-        accepted = self._store(connection, [self._judge(connection, draft) for draft in drafts])
-        refused = [message for message in _join(accepted) if message.state == "error"]
-        self._webhooks.enqueue(connection, "message.error", refused, self._clock.now())
-        return accepted
-
-    def _judge(self, connection: Connection, draft: _Draft) -> _Draft:
-        """Return a draft with its further refusals: recipients who have opted out, and those past the quota."""
-        account, refusals = draft.account, dict(draft.refusals)
-        phones = [recipient.number.number for recipient in draft.recipients]
-        opted_out = self._subscriptions.list_opted_out(connection, account, phones)
-        for index, phone in enumerate(phones):
-            if phone in opted_out:
+        refusals = dict(draft.refusals)
+        for index, recipient in enumerate(draft.recipients):
+            if self._subscriptions.is_opted_out(connection, account, recipient.number.number):
                 refusals.setdefault(index, "opted_out")
         if account.quota is not None:
-            wanted = [index for index in range(len(phones)) if index not in refusals]
-            day = format_time(self._clock.now())[:10]
-            taken = store.take_quota(
-                connection, account_id=account.id, day=day, quota=account.quota, wanted=len(wanted)
+            wanted = [index for index in range(len(draft.recipients)) if index not in refusals]
+            taken = account_store.take_quota(
+                connection, account_id=account.id, day=format_time(now)[:10], quota=account.quota, wanted=len(wanted)
             )
             refusals |= dict.fromkeys(wanted[taken:], "quota_used_up")
-        return replace(draft, refusals=refusals)
+        ids = generate_ids(now, after=store.get_last_message_id(connection))
+        messages = self._compose(account, draft._replace(refusals=refusals), ids, now)
+        store.insert_messages(connection, messages=messages)
+        refused = [message for message in messages if message.state == "error"]
+        self._webhooks.enqueue(connection, "message.error", refused, now)
+        faults = [Fault(type_, draft.recipients[index].param) for index, type_ in sorted(refusals.items())]
+        return Accepted(messages, faults)
 
-    def _compose_all(self, drafts: Sequence[_Draft], ids: Iterator[str], now: datetime) -> list[Accepted]:
-        at_once = (format_time(now), *self._timetable(now, None))
-        return [self._compose(draft, ids, now, at_once) for draft in drafts]
-
-    def _compose(self, draft: _Draft, ids: Iterator[str], now: datetime, at_once: tuple[str, str, str]) -> Accepted:
-        """Return the messages of a draft; `at_once` are the times of one that is not scheduled."""
-        created_at, due_at, expires_at = at_once
-        if draft.send_at is not None:
-            due_at, expires_at = self._timetable(now, draft.send_at)
+    def _compose(self, account: Account, draft: _Draft, ids: Iterator[str], now: datetime) -> list[Message]:
+        created_at = format_time(now)
+        due_at, expires_at = self._timetable(now, draft.send_at)
         messages = []
-        for index, ((to_number, to_country, to_carrier), _) in enumerate(draft.recipients):
+        for index, (number, _) in enumerate(draft.recipients):
             refusal = draft.refusals.get(index)
             messages.append(
                 Message(
                     id=next(ids),
-                    account_id=draft.account.id,
+                    account_id=account.id,
                     direction="outbound",
                     body=draft.body,
                     origin_number=draft.origin.number,
                     origin_country=draft.origin.country,
                     origin_carrier=draft.origin.carrier,
-                    to_number=to_number,
-                    to_country=to_country,
-                    to_carrier=to_carrier,
+                    to_number=number.number,
+                    to_country=number.country,
+                    to_carrier=number.carrier,
                     state="error" if refusal else "unconfirmed",
                     error_type=refusal,
                     created_at=created_at,
@@ -250,8 +202,7 @@ class Messaging:
                     request_id=draft.request_id,
                 )
             )
-        faults = [Fault(type_, draft.recipients[index].param) for index, type_ in sorted(draft.refusals.items())]
-        return Accepted(messages, faults)
+        return messages
 
     def _timetable(self, now: datetime, send_at: datetime | None) -> tuple[str, str]:
         """Return when a message is due and when its validity ends."""
@@ -263,18 +214,20 @@ class Messaging:
         return format_time(due), format_time(expires_at)
 
     def default_origin(self, account: Account) -> str:
-        """Return the sender of an account's messages where none is given."""
+        """Return the sender of an account's messages if a request gives none."""
         return account.origin or self._origin
 
     def receive(
         self, account: Account, *, sender: Number, to: Number, body: str, request_id: str | None = None
     ) -> Message:
-        """Store a message that came from a phone; where the account has a webhook, `sent` means delivered there.
+        """Store a message that came from a phone; if the account has a webhook, `sent` means delivered there.
 
-        A keyword opts the phone out, or in again, and is answered where the account has set a reply.
+        A keyword opts the phone out, or in again, and is answered if the account has set a reply.
         """
-
-        def work(connection: Connection) -> tuple[Message, Heard]:
+        may_reply = (
+            sender.number != to.number and self._refuse(sender.number) is None
+        )  # an account does not answer itself
+        with self._database.write() as connection:
             now = self._clock.now()
             ids = generate_ids(now, after=store.get_last_message_id(connection))
             hooked = webhook_store.get_webhook(connection, account_id=account.id) is not None
@@ -294,42 +247,21 @@ class Messaging:
                 finished_at=None if hooked else format_time(now),
                 request_id=request_id,
             )
-            heard = self._subscriptions.hear(connection, account, sender.number, body, now=format_time(now))
-            answers = self._compose_reply(account, sender, to, heard.reply, ids, now, request_id)
-            if not store.insert_messages(connection, messages=[message, *answers]):
-                raise RuntimeError(f"id {message.id} is not the greatest")
+            reply = self._subscriptions.apply_keyword(connection, account, sender.number, body, now=format_time(now))
+            replies = []
+            if reply is not None and may_reply:
+                draft = _Draft([Recipient(sender, "to")], reply, to, None, request_id, {})
+                # Later than the opt-out itself: messages of that time and before are held back. It takes no quota.
+                later = format_time(now + timedelta(milliseconds=1))
+                replies = [one._replace(created_at=later) for one in self._compose(account, draft, ids, now)]
+            store.insert_messages(connection, messages=[message, *replies])
             if hooked:
                 self._webhooks.enqueue(connection, "message.received", [message], now)
-            return message, heard
-
-        message, heard = self._database.write(work)
-        if heard.changed:
-            self._subscriptions.announce()
         self._webhooks.wake()
         return message
 
-    def _compose_reply(
-        self,
-        account: Account,
-        sender: Number,
-        own: Number,
-        reply: str | None,
-        ids: Iterator[str],
-        now: datetime,
-        request_id: str | None,
-    ) -> list[Message]:
-        """Return the answer to a keyword, if there is to be one; it takes none of the quota."""
-        if reply is None or sender.number == own.number:  # nobody answers himself
-            return []
-        draft = self._draft(account, [Recipient(sender, "to")], reply, own, None, request_id)
-        if draft.refusals:
-            return []
-        # Later than the opt-out itself: what is not is held back.
-        created_at = format_time(now + timedelta(milliseconds=1))
-        return [message._replace(created_at=created_at) for message in self._compose_all([draft], ids, now)[0].messages]
-
     def find(self, account: Account, message_id: str) -> Message:
-        """Return one message; raise NotFound where the account has none of that id."""
+        """Return one message; raise NotFound if the account has no message with this id."""
         with self._database.reading() as connection:
             message = store.get_message(connection, account_id=account.id, message_id=message_id)
         if message is None:
@@ -337,32 +269,21 @@ class Messaging:
         return message
 
     def find_all(
-        self,
-        account: Account,
-        criteria: Criteria,
-        *,
-        offset: int = 0,
-        limit: int = 50,
-        wait: float = 0,
-        gone: Callable[[], bool] = lambda: False,
-    ) -> list[ListedMessage]:
+        self, account: Account, criteria: Criteria, *, offset: int = 0, limit: int = 50, wait: float = 0
+    ) -> list[Message]:
         """Return the messages that match, newest first.
 
-        Where none does, wait up to `wait` seconds until one is stored, by whichever process, or
-        `gone` says that nobody wants to know any more. Raises TooManyWaiting where all places for
-        that are taken.
+        If none does, wait up to `wait` seconds until one is stored, by whichever process. Raises TooManyWaiting if all
+        places for that are taken.
         """
 
-        def search() -> list[ListedMessage]:
-            return self._list(account, criteria, offset, limit)
+        def search() -> list[Message]:
+            with self._database.reading() as connection:
+                return store.list_messages(
+                    connection, account_id=account.id, criteria=criteria, offset=offset, limit=limit
+                )
 
-        if wait <= 0:
-            return search()
-        return self.arrivals.wait(account.id, criteria, search, offset=offset, timeout=wait, gone=gone)
-
-    def _list(self, account: Account, criteria: Criteria, offset: int, limit: int) -> list[ListedMessage]:
-        with self._database.reading() as connection:
-            return store.list_messages(connection, account_id=account.id, criteria=criteria, offset=offset, limit=limit)
+        return self.waiting.search(search, wait) if wait > 0 else search()
 
     def change(
         self,
@@ -375,20 +296,18 @@ class Messaging:
     ) -> Message:
         """Change a message that still waits for its time; a time that has passed sends it now.
 
-        Raises NotFound, and Refused where it is too late or the gateway refuses the new number.
+        Raises NotFound, and Refused if it is too late or the gateway refuses the new number.
         """
         self.find(account, message_id)
         if to is not None:
-            try:
-                self._gateway.check(to.number.number)
-            except Rejected as rejected:
-                raise Refused([Fault(rejected.error_type, to.param)]) from rejected
-
-        def work(connection: Connection) -> Message:
+            refusal = self._refuse(to.number.number)
+            if refusal is not None:
+                raise Refused([Fault(refusal, to.param)])
+        with self._database.write() as connection:
             now = self._clock.now()
             message = self._get_waiting(connection, account, message_id, now)
             if to is not None:
-                if self._subscriptions.list_opted_out(connection, account, [to.number.number]):
+                if self._subscriptions.is_opted_out(connection, account, to.number.number):
                     raise Refused([Fault("opted_out", to.param)])
                 number, country, carrier = to.number
                 message = message._replace(to_number=number, to_country=country, to_carrier=carrier)
@@ -398,22 +317,14 @@ class Messaging:
                 due, expires_at = self._timetable(now, send_at)
                 message = message._replace(send_at=format_time(send_at), due_at=due, expires_at=expires_at)
             store.update_waiting_message(connection, message=message)
-            if to is not None:
-                # The inbox has looked at all up to here, but not in this conversation.
-                conversation_store.put_conversation(connection, account_id=account.id, phone=message.to_number)
-            return message
-
-        return self._database.write(work)
+        return message
 
     def cancel(self, account: Account, message_id: str) -> Message:
-        """Remove a message that still waits for its time; raise NotFound, or Refused where it is too late."""
-
-        def work(connection: Connection) -> Message:
+        """Remove a message that still waits for its time; raise NotFound, or Refused if it is too late."""
+        with self._database.write() as connection:
             message = self._get_waiting(connection, account, message_id, self._clock.now())
-            store.delete_message(connection, message_id=message_id)
-            return message
-
-        return self._database.write(work)
+            store.delete_message(connection, message=message)
+        return message
 
     def _get_waiting(self, connection: Connection, account: Account, message_id: str, now: datetime) -> Message:
         message = store.get_message(connection, account_id=account.id, message_id=message_id)
@@ -425,8 +336,10 @@ class Messaging:
         return message
 
     def forget_answers(self) -> None:
-        """Remove answers to idempotency keys that have run out."""
+        """Remove answers to idempotency keys that have expired."""
         until = format_time(self._clock.now() - IDEMPOTENCY_PERIOD)
         while not self._database.stopping:
-            if not self._database.write(lambda connection: store.delete_answers(connection, until=until, limit=100)):
+            with self._database.write() as connection:
+                deleted = idempotency_store.delete_answers(connection, until=until, limit=100)
+            if not deleted:
                 break

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
-from . import monitoring_store
+from . import monitoring_store, outbox_store
 from .clock import parse_time
 from .errors import StoreUnavailable
 from .runtime import Runtime, get_runtime
@@ -23,7 +23,7 @@ def show_health() -> dict[str, Any]:
 
 @bp.get("/readyz")
 def show_readiness() -> ResponseReturnValue:
-    """Answer whether messages can be stored and are delivered; where not, 503 and what is wrong."""
+    """Answer whether messages can be stored and are delivered; if not, 503 and what is wrong."""
     runtime = get_runtime()
     faults = [fault for fault in (_try_to_write(runtime), _look_at_delivery(runtime)) if fault is not None]
     if not faults:
@@ -33,7 +33,8 @@ def show_readiness() -> ResponseReturnValue:
 
 def _try_to_write(runtime: Runtime) -> str | None:
     try:
-        runtime.database.write(monitoring_store.try_to_write)
+        with runtime.database.write() as connection:
+            monitoring_store.try_to_write(connection)
     except StoreUnavailable as error:
         return f"the database can't be written: {error.__cause__}"
     return None
@@ -42,7 +43,7 @@ def _try_to_write(runtime: Runtime) -> str | None:
 def _look_at_delivery(runtime: Runtime) -> str | None:
     try:
         with runtime.database.reading() as connection:
-            oldest = monitoring_store.get_oldest_due(connection)
+            oldest = outbox_store.next_due_at(connection)
     except StoreUnavailable as error:
         return f"the database can't be read: {error.__cause__}"
     waited = (runtime.clock.now() - parse_time(oldest)).total_seconds() if oldest is not None else 0

@@ -5,7 +5,6 @@ the phonenumbers library (Google's libphonenumber data).
 """
 
 import re
-from functools import cache, lru_cache
 from typing import NamedTuple
 
 import phonenumbers
@@ -36,9 +35,8 @@ class Number(NamedTuple):
     carrier: str | None
 
 
-@lru_cache(maxsize=16_384)
 def parse_msisdn(text: str) -> Number:
-    """Read an E.164 number with the plus sign; raise ValueError where it is none.
+    """Read an E.164 number with the plus sign; raise ValueError if it is none.
 
     It must have a real country code and a possible length; whether an operator has issued it
     does not matter. Where the number belongs to no known region, the country is the main region
@@ -47,7 +45,10 @@ def parse_msisdn(text: str) -> Number:
     """
     if not _E164.fullmatch(text):
         raise ValueError("not in E.164 form")
-    parsed = _parse(text)
+    try:
+        parsed = phonenumbers.parse(text)
+    except phonenumbers.NumberParseException as error:
+        raise ValueError("no such country code") from error
     if phonenumbers.is_possible_number_with_reason(parsed) != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise ValueError("not a possible length")
     country = phonenumbers.region_code_for_number(parsed)
@@ -58,29 +59,6 @@ def parse_msisdn(text: str) -> Number:
         country=None if country == _NON_GEOGRAPHIC else country,
         carrier=_find_carrier(parsed),
     )
-
-
-def _parse(text: str) -> phonenumbers.PhoneNumber:
-    """Return what `phonenumbers.parse` does, which looks for much more than there can be in a number in E.164."""
-    for end in (2, 3, 4):
-        code, national = int(text[1:end]), text[end:]
-        if code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
-            if len(national) > 1 and not national.startswith("0") and not _national_prefix(code).match(national):
-                return phonenumbers.PhoneNumber(country_code=code, national_number=int(national))
-            break
-    try:
-        return phonenumbers.parse(text)
-    except phonenumbers.NumberParseException as error:
-        raise ValueError("no such country code") from error
-
-
-@cache
-def _national_prefix(country_code: int) -> re.Pattern[str]:
-    """Return what numbers of a country may begin with that is no part of them."""
-    region = phonenumbers.region_code_for_country_code(country_code)
-    metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(country_code, region)
-    prefix = metadata.national_prefix_for_parsing if metadata is not None else None
-    return re.compile(prefix or "(?!)")
 
 
 def _find_carrier(parsed: phonenumbers.PhoneNumber) -> str | None:
@@ -109,9 +87,8 @@ def classify_number(number: str) -> Kind:
     return Kind(_TYPES[phonenumbers.number_type(parsed)], phonenumbers.is_valid_number(parsed))
 
 
-@lru_cache(maxsize=1_024)
 def parse_originator(text: str) -> Number:
-    """Read a sender; raise ValueError where it is none.
+    """Read a sender; raise ValueError if it is none.
 
     A sender is an E.164 number, a short code of 3 to 8 digits, or alphanumeric: up to 11
     letters, digits and spaces with at least one letter (3GPP TS 23.040 section 9.1.2.5).

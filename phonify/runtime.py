@@ -12,13 +12,16 @@ from .clock import Clock
 from .config import Settings
 from .conversations import Conversations
 from .db import Database
-from .dispatcher import Dispatcher, Observe
+from .delivery_loop import Loop, Observe
 from .doorbell import Doorbell
 from .gateways.base import Gateway
+from .message_delivery import MessageDelivery, MessageOutcome
 from .messaging import Messaging
 from .posting import Resolve, resolve
+from .records import Message
 from .subscriptions import Subscriptions
-from .webhook_dispatcher import WebhookDispatcher
+from .upkeep import Upkeep
+from .webhook_delivery import WebhookDelivery, WebhookJob, WebhookOutcome
 from .webhooks import Webhooks
 
 
@@ -39,36 +42,38 @@ class Runtime:
     webhooks: Webhooks
     observers: dict[Literal["gateway", "webhook"], Observe]  # told of each attempt
 
-    def make_dispatcher(self, *, longest_nap: float = 0.25) -> Dispatcher:
-        """Return a new dispatcher for this database and gateway; its `run` wants a thread.
+    def make_message_loop(self, *, longest_nap: float = 0.25) -> Loop[Message, MessageOutcome]:
+        """Return a new loop that delivers messages; its `run` wants a thread.
 
         It looks for messages that other servers have stored every `longest_nap` seconds.
         """
-        return Dispatcher(
+        delivery = MessageDelivery(
             self.database,
-            self.doorbell,
             self.gateway,
             self.clock,
             self.webhooks,
             lease=self.settings.lease,
-            longest_nap=longest_nap,
-            clean=self._clean,
             observe=self.observers["gateway"],
         )
+        return Loop(self.database, self.doorbell, delivery, longest_nap=longest_nap, grace=self.settings.grace)
 
-    def make_webhook_dispatcher(self, *, longest_nap: float = 0.25, resolve: Resolve = resolve) -> WebhookDispatcher:
-        """Return a new loop that posts to webhooks, as `make_dispatcher` does for messages."""
-        return WebhookDispatcher(
+    def make_webhook_loop(
+        self, *, longest_nap: float = 0.25, resolve: Resolve = resolve
+    ) -> Loop[WebhookJob, WebhookOutcome]:
+        """Return a new loop that posts to webhooks, as `make_message_loop` does for messages."""
+        delivery = WebhookDelivery(
             self.database,
-            self.webhook_doorbell,
             self.clock,
             lease=self.settings.lease,
-            grace=self.settings.grace,
-            longest_nap=longest_nap,
             private_allowed=self.webhooks.private_allowed,
             resolve=resolve,
             observe=self.observers["webhook"],
         )
+        return Loop(self.database, self.webhook_doorbell, delivery, longest_nap=longest_nap, grace=self.settings.grace)
+
+    def make_upkeep(self) -> Upkeep:
+        """Return a new loop that does what is due once a minute."""
+        return Upkeep(self.database, self.clock, lease=self.settings.lease, clean=self._clean)
 
     def _clean(self) -> None:
         self.messaging.forget_answers()
@@ -76,20 +81,20 @@ class Runtime:
         self.webhooks.forget_deliveries()
 
     def start_delivery(self, *, longest_nap: float = 0.25) -> list[threading.Thread]:
-        """Start all loops that deliver, each in a thread; they end after `stop`, and the caller joins them."""
+        """Start all loops, each in a thread; they end after `stop`, and the caller joins them."""
         self.webhook_doorbell.share()  # a post that has ended rings, too
-        loops = [
-            threading.Thread(target=self.make_dispatcher(longest_nap=longest_nap).run, name="dispatcher", daemon=True),
-            threading.Thread(
-                target=self.make_webhook_dispatcher(longest_nap=longest_nap).run, name="webhooks", daemon=True
-            ),
-        ]
-        for loop in loops:
-            loop.start()
-        return loops
+        runs = {
+            "messages": self.make_message_loop(longest_nap=longest_nap).run,
+            "webhooks": self.make_webhook_loop(longest_nap=longest_nap).run,
+            "upkeep": self.make_upkeep().run,
+        }
+        threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in runs.items()]
+        for thread in threads:
+            thread.start()
+        return threads
 
     def stop(self) -> None:
-        """Let the dispatcher and all who wait come to their end: also from a signal handler."""
+        """Let the loops and all who wait come to their end: also from a signal handler."""
         self.database.stopping = True
         self.doorbell.ring()
         self.webhook_doorbell.ring()
@@ -114,7 +119,7 @@ def build_runtime(
         most_messages=settings.retain_messages,
         longest=timedelta(days=settings.retain_days) if settings.retain_days is not None else None,
     )
-    subscriptions = Subscriptions(database, clock, conversations)
+    subscriptions = Subscriptions(database, clock)
     messaging = Messaging(
         database,
         gateway,

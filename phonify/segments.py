@@ -6,7 +6,6 @@ UCS-2: 70 units of UTF-16, or 67 a segment; a surrogate pair is never cut in two
 """
 
 import unicodedata
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from .codes import OriginBoundCode, find_bound_line, find_origin_bound_code
@@ -74,7 +73,6 @@ def choose_encoding(text: str) -> Encoding:
     return "gsm7" if _GSM7.issuperset(text) else "ucs2"
 
 
-@lru_cache(maxsize=1_024)
 def count_segments(text: str) -> tuple[int, Encoding]:
     """Return how many SMS a text needs and its encoding."""
     if len(text) <= 160 and GSM7_DEFAULT.issuperset(text):

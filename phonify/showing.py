@@ -11,9 +11,8 @@ from marshmallow import Schema, fields, post_dump, pre_dump, validate
 
 from .errors import ERROR_TYPES, Fault
 from .numbers import NUMBER_TYPES, Number, classify_number, parse_originator
+from .records import Message, Reason, SubscriptionRow
 from .segments import TextCheck, count_segments, count_units
-from .store import ListedMessage, Message
-from .subscription_store import Reason, SubscriptionRow
 
 Shown = dict[str, Any]
 
@@ -278,13 +277,13 @@ _SUBSCRIPTION = SubscriptionSchema()
 _TEXT_CHECK = TextCheckSchema()
 
 
-def dump_message(message: Message | ListedMessage) -> Shown:
+def dump_message(message: Message) -> Shown:
     """Return a message as the API shows it."""
     shown: Shown = _MESSAGE.dump(message)
     return shown
 
 
-def dump_messages(messages: Iterable[Message | ListedMessage]) -> list[Shown]:
+def dump_messages(messages: Iterable[Message]) -> list[Shown]:
     """Return messages as the API shows them."""
     shown: list[Shown] = _MESSAGE.dump(messages, many=True)
     return shown

@@ -8,9 +8,9 @@ from flask.cli import AppGroup
 from .errors import InvalidRequest
 from .keyword_settings import REPLIES, read_keyword_settings
 from .numbers import parse_msisdn
+from .records import KeywordReplies, SubscriptionRow
 from .runtime import get_runtime
 from .showing import dump_subscription
-from .subscription_store import KeywordReplies, SubscriptionRow
 from .subscriptions import HELP_KEYWORDS, START_KEYWORDS, STOP_KEYWORDS
 from .terminal import Command, account_option, get_account, json_option, print_json, print_table
 

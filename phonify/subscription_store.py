@@ -1,31 +1,10 @@
 """The SQL of subscriptions: which phones an account may write to, and what it replies to keywords."""
 
-import json
 import sqlite3
-from collections.abc import Iterable
-from typing import Literal, NamedTuple
 
-from .conversation_store import IS_PHONE
+from .records import KeywordReplies, Reason, SubscriptionRow
 
-Reason = Literal["keyword", "api", "inbox", "command"]
-
-
-class SubscriptionRow(NamedTuple):
-    """A phone and whether an account may write to it."""
-
-    phone: str
-    subscribed: bool
-    changed_at: str | None  # None: it never opted out
-    reason: Reason | None
-
-
-class KeywordReplies(NamedTuple):
-    """What an account has set for keywords."""
-
-    stop_keywords: tuple[str, ...] = ()
-    stop_reply: str | None = None
-    start_reply: str | None = None
-    help_reply: str | None = None
+_IS_PHONE = "phone LIKE '+%'"  # rather than a short code or an alphanumeric sender
 
 
 def get_subscription(connection: sqlite3.Connection, *, account_id: int, phone: str) -> SubscriptionRow:
@@ -45,7 +24,7 @@ def _subscription(row: tuple[str, int, str | None, Reason | None]) -> Subscripti
 def put_subscription(
     connection: sqlite3.Connection, *, account_id: int, phone: str, subscribed: bool, reason: Reason, now: str
 ) -> bool:
-    """Opt a phone out, or in again; False where that changes nothing."""
+    """Opt a phone out, or in again; False if that changes nothing."""
     if get_subscription(connection, account_id=account_id, phone=phone).subscribed == subscribed:
         return False
     connection.execute(
@@ -57,37 +36,13 @@ def put_subscription(
     return True
 
 
-def has_opt_outs(connection: sqlite3.Connection, *, account_id: int | None = None) -> bool:
-    """Tell whether any phone has opted out of an account, or of any."""
-    # SQLite, which has no statistics, would look through all that an account's phones ever changed.
-    (found,) = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM subscriptions INDEXED BY subscriptions_opted_out WHERE subscribed = 0"
-        + (" AND account_id = :account_id)" if account_id is not None else ")"),
-        {"account_id": account_id} if account_id is not None else {},
+def get_opt_out_time(connection: sqlite3.Connection, *, account_id: int, phone: str) -> str | None:
+    """Return when a phone opted out of an account; None if the account may write to it."""
+    row = connection.execute(
+        "SELECT changed_at FROM subscriptions WHERE account_id = :account_id AND phone = :phone AND subscribed = 0",
+        {"account_id": account_id, "phone": phone},
     ).fetchone()
-    return bool(found)
-
-
-def list_opted_out(connection: sqlite3.Connection, *, account_id: int, phones: Iterable[str]) -> set[str]:
-    """Return those of the phones that have opted out."""
-    rows = connection.execute(
-        "SELECT s.phone FROM json_each(:phones) AS asked JOIN subscriptions AS s"
-        " ON s.account_id = :account_id AND s.phone = asked.value WHERE s.subscribed = 0",
-        {"account_id": account_id, "phones": json.dumps(list(phones))},
-    )
-    return {phone for (phone,) in rows}
-
-
-def list_opt_out_times(
-    connection: sqlite3.Connection, *, phones: Iterable[tuple[int, str]]
-) -> dict[tuple[int, str], str]:
-    """Return when those of the phones, each with the id of an account, opted out that have."""
-    rows = connection.execute(
-        "SELECT s.account_id, s.phone, s.changed_at FROM json_each(:phones) AS asked JOIN subscriptions AS s"
-        " ON s.account_id = asked.value ->> 0 AND s.phone = asked.value ->> 1 WHERE s.subscribed = 0",
-        {"phones": json.dumps(list(phones))},
-    )
-    return {(account_id, phone): changed_at for account_id, phone, changed_at in rows}
+    return row[0] if row else None
 
 
 # Messages also come from short codes and alphanumeric senders: nobody can write to those.
@@ -97,7 +52,7 @@ def list_phones(connection: sqlite3.Connection, *, account_id: int, offset: int,
     """Return the phones an account has exchanged messages with, by their latest message, the latest first."""
     rows = connection.execute(
         "SELECT c.phone, coalesce(s.subscribed, 1), s.changed_at, s.reason FROM"
-        f" (SELECT phone, last_seq FROM conversations WHERE account_id = :account_id AND {IS_PHONE}"
+        f" (SELECT phone, last_seq FROM conversations WHERE account_id = :account_id AND {_IS_PHONE}"
         "  ORDER BY last_seq DESC LIMIT :limit OFFSET :offset) AS c LEFT JOIN subscriptions AS s"
         " ON s.account_id = :account_id AND s.phone = c.phone ORDER BY c.last_seq DESC",
         {"account_id": account_id, "offset": offset, "limit": limit},
@@ -113,7 +68,7 @@ def list_subscriptions(
     if len(found) == limit:
         return found
     (known,) = connection.execute(
-        f"SELECT count(*) FROM conversations WHERE account_id = :account_id AND {IS_PHONE}",
+        f"SELECT count(*) FROM conversations WHERE account_id = :account_id AND {_IS_PHONE}",
         {"account_id": account_id},
     ).fetchone()
     rows = connection.execute(

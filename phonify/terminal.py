@@ -9,8 +9,8 @@ import click
 from . import accounts
 from .access_log import escape_controls
 from .errors import StoreUnavailable
+from .records import Account
 from .runtime import Runtime
-from .store import Account
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 account_option = click.option("--account", "account_name", default=accounts.DEFAULT_ACCOUNT, show_default=True)

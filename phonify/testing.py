@@ -12,14 +12,15 @@ from typing import Any, Self, get_args
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
-from . import accounts, create_app, store
+from . import accounts, create_app
 from .api.schemas import InboundSchema, load
 from .codes import find_code
 from .config import Settings
 from .errors import InvalidRequest
 from .numbers import parse_originator
+from .records import Account, Criteria, Direction, State
+from .records import Message as StoredMessage
 from .runtime import Runtime
-from .store import Account, Criteria, Direction, State
 
 TIMEOUT = 5.0  # seconds
 NAP = 0.01
@@ -211,21 +212,21 @@ class Phonify:
         return found
 
     def _find(self, wanted: _Wanted, seconds: float) -> Message | None:
-        with self._runtime.database.watch() as watcher:
-            # By naps, not by a clock: the test may have stopped it.
-            for nap in range(round(seconds / NAP) + 1):
-                if nap:
-                    time.sleep(NAP)
-                if nap and not watcher.wait(0):
-                    continue
-                for message in self._list():
-                    if message.id not in self._returned and not wanted.list_misses(message):
-                        return message
+        watcher = self._runtime.database.watch()
+        # By naps, not by a clock: the test may have stopped it.
+        for nap in range(round(seconds / NAP) + 1):
+            if nap:
+                time.sleep(NAP)
+            if nap and not watcher.wait(0):
+                continue
+            for message in self._list():
+                if message.id not in self._returned and not wanted.list_misses(message):
+                    return message
         return None
 
     def _list(self) -> list[Message]:
         """Return all messages of the account, oldest first."""
-        found: list[store.ListedMessage] = []
+        found: list[StoredMessage] = []
         while True:
             criteria = Criteria(before=found[-1].id if found else None)
             page = self._runtime.messaging.find_all(self._account, criteria, limit=_PAGE)
@@ -296,7 +297,7 @@ class Server:
         return Phonify(self._runtime, account, url=self.url, api_key=key)
 
 
-def _show(message: store.Message | store.ListedMessage) -> Message:
+def _show(message: StoredMessage) -> Message:
     return Message(
         id=message.id,
         direction=message.direction,

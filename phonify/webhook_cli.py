@@ -7,9 +7,9 @@ from flask.cli import AppGroup
 
 from .errors import NotFound, PhonifyError
 from .posting import BadUrl, check_url
+from .records import Webhook
 from .runtime import get_runtime
 from .terminal import Command, Failed, account_option, get_account, json_option, print_json, print_table
-from .webhook_store import Webhook
 from .webhooks import Delivery
 
 webhooks_cli = AppGroup("webhooks", help="Where accounts hear of their messages.")

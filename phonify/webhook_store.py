@@ -1,76 +1,13 @@
 """The SQL of webhooks, as `store.py` has it for the rest."""
 
-import json
 import sqlite3
-from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Sequence
 
-DeliveryState = Literal["pending", "delivered", "failed"]
-
-
-class Webhook(NamedTuple):
-    """Where an account wants to hear of its messages."""
-
-    url: str
-    secret: str
-    created_at: str
-
-
-class WebhookAttempt(NamedTuple):
-    """One attempt to deliver, and what came of it."""
-
-    attempt: int
-    at: str
-    took_ms: int
-    status: int | None
-    answer: str | None
-    error: str | None
-
-
-class NewDelivery(NamedTuple):
-    """What is to be posted."""
-
-    id: str
-    account_id: int
-    message_id: str | None
-    event: str
-    payload: str
-
-
-class DeliveryRow(NamedTuple):
-    """A row of `webhook_deliveries`."""
-
-    seq: int
-    id: str
-    account_id: int
-    message_id: str | None
-    event: str
-    payload: str
-    state: DeliveryState
-    created_at: str
-    due_at: str | None
-    attempts: int
-    retries: int
-    finished_at: str | None
-
-
-class Due(NamedTuple):
-    """An account with a webhook, and when the first of its deliveries is due, if any is."""
-
-    account_id: int
-    url: str
-    secret: str
-    due_at: str | None
-
+from .records import DeliveryRow, DueWebhook, NewDelivery, Webhook, WebhookAttempt
 
 _ROW = ", ".join(DeliveryRow._fields)
 
 # Where to
-
-
-def has_webhooks(connection: sqlite3.Connection) -> bool:
-    """Tell whether any account has a webhook."""
-    return connection.execute("SELECT 1 FROM webhooks LIMIT 1").fetchone() is not None
 
 
 def get_webhook(connection: sqlite3.Connection, *, account_id: int) -> Webhook | None:
@@ -79,15 +16,6 @@ def get_webhook(connection: sqlite3.Connection, *, account_id: int) -> Webhook |
         "SELECT url, secret, created_at FROM webhooks WHERE account_id = :account_id", {"account_id": account_id}
     ).fetchone()
     return Webhook._make(row) if row else None
-
-
-def list_hooked_accounts(connection: sqlite3.Connection, *, account_ids: Iterable[int]) -> set[int]:
-    """Return which of some accounts have a webhook."""
-    rows = connection.execute(
-        "SELECT account_id FROM webhooks WHERE account_id IN (SELECT value FROM json_each(:account_ids))",
-        {"account_ids": json.dumps(list(account_ids))},
-    )
-    return {account_id for (account_id,) in rows}
 
 
 def put_webhook(connection: sqlite3.Connection, *, account_id: int, url: str, secret: str, now: str) -> Webhook:
@@ -143,7 +71,7 @@ def list_deliveries_of_message(
 ) -> list[DeliveryRow]:
     """Return the deliveries that tell of a message, newest first."""
     rows = connection.execute(
-        f"SELECT {_ROW} FROM webhook_deliveries WHERE message_id = :message_id AND +account_id = :account_id"
+        f"SELECT {_ROW} FROM webhook_deliveries WHERE message_id = :message_id AND account_id = :account_id"
         " ORDER BY seq DESC",
         {"account_id": account_id, "message_id": message_id},
     )
@@ -153,27 +81,27 @@ def list_deliveries_of_message(
 def get_delivery(connection: sqlite3.Connection, *, account_id: int, delivery_id: str) -> DeliveryRow | None:
     """Return one delivery of an account."""
     row = connection.execute(
-        f"SELECT {_ROW} FROM webhook_deliveries WHERE id = :id AND +account_id = :account_id",
+        f"SELECT {_ROW} FROM webhook_deliveries WHERE id = :id AND account_id = :account_id",
         {"id": delivery_id, "account_id": account_id},
     ).fetchone()
     return DeliveryRow._make(row) if row else None
 
 
-def list_attempts(connection: sqlite3.Connection, *, delivery_ids: Iterable[str]) -> list[tuple[str, WebhookAttempt]]:
-    """Return the attempts of some deliveries, each with the id of its delivery, the first one first."""
+def list_attempts(connection: sqlite3.Connection, *, delivery_id: str) -> list[WebhookAttempt]:
+    """Return the attempts of a delivery, the first one first."""
     rows = connection.execute(
-        "SELECT delivery_id, attempt, at, took_ms, status, answer, error FROM webhook_attempts"
-        " WHERE delivery_id IN (SELECT value FROM json_each(:ids)) ORDER BY delivery_id, attempt",
-        {"ids": json.dumps(list(delivery_ids))},
+        "SELECT attempt, at, took_ms, status, answer, error FROM webhook_attempts"
+        " WHERE delivery_id = :id ORDER BY attempt",
+        {"id": delivery_id},
     )
-    return [(delivery_id, WebhookAttempt._make(rest)) for delivery_id, *rest in rows]
+    return [WebhookAttempt._make(row) for row in rows]
 
 
 def redeliver(connection: sqlite3.Connection, *, delivery_id: str, now: str) -> None:
     """Make a delivery due at once, with all its retries before it."""
     connection.execute(
-        "UPDATE webhook_deliveries SET state = 'pending', due_at = :now, retries = 0, finished_at = NULL"
-        " WHERE id = :id",
+        "UPDATE webhook_deliveries SET state = 'pending', due_at = :now, lease_owner = NULL, retries = 0,"
+        " finished_at = NULL WHERE id = :id",
         {"id": delivery_id, "now": now},
     )
 
@@ -181,7 +109,7 @@ def redeliver(connection: sqlite3.Connection, *, delivery_id: str, now: str) -> 
 def cancel_deliveries(connection: sqlite3.Connection, *, account_id: int, now: str) -> None:
     """Give up what an account still has to be told."""
     connection.execute(
-        "UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, finished_at = :now"
+        "UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, lease_owner = NULL, finished_at = :now"
         " WHERE account_id = :account_id AND due_at IS NOT NULL",
         {"account_id": account_id, "now": now},
     )
@@ -199,8 +127,8 @@ def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int)
 # Posting them
 
 
-def list_due_accounts(connection: sqlite3.Connection) -> list[Due]:
-    """Return the accounts that have a webhook, the longest waiting first.
+def list_due_webhooks(connection: sqlite3.Connection) -> list[DueWebhook]:
+    """Return the webhooks of all accounts, the longest waiting first.
 
     By account, so that what one has piled up is not stepped over to find another's.
     """
@@ -209,20 +137,34 @@ def list_due_accounts(connection: sqlite3.Connection) -> list[Due]:
         "  WHERE d.account_id = webhooks.account_id AND due_at IS NOT NULL ORDER BY due_at LIMIT 1) AS first"
         " FROM webhooks ORDER BY first"
     )
-    return [Due._make(row) for row in rows]
+    return [DueWebhook._make(row) for row in rows]
 
 
 def lease_deliveries(
-    connection: sqlite3.Connection, *, account_id: int, now: str, until: str, limit: int
-) -> list[DeliveryRow]:
-    """Take up an account's due deliveries: nobody else turns to them until the lease ends."""
+    connection: sqlite3.Connection, *, account_id: int, owner: str, now: str, until: str, limit: int
+) -> Sequence[DeliveryRow]:
+    """Take up an account's due deliveries: nobody else turns to them until the lease ends, or its owner has."""
     rows = connection.execute(
-        "UPDATE webhook_deliveries SET attempts = attempts + 1, due_at = :until WHERE seq IN"
+        "UPDATE webhook_deliveries SET attempts = attempts + 1, due_at = :until, lease_owner = :owner WHERE seq IN"
         " (SELECT seq FROM webhook_deliveries WHERE account_id = :account_id AND due_at <= :now"
         f"  ORDER BY due_at, seq LIMIT :limit) RETURNING {_ROW}",
-        {"account_id": account_id, "now": now, "until": until, "limit": limit},
+        {"account_id": account_id, "owner": owner, "now": now, "until": until, "limit": limit},
     )
     return sorted(map(DeliveryRow._make, rows))
+
+
+def list_lease_owners(connection: sqlite3.Connection) -> list[str]:
+    """Return who has deliveries in hand."""
+    rows = connection.execute("SELECT DISTINCT lease_owner FROM webhook_deliveries WHERE lease_owner IS NOT NULL")
+    return [owner for (owner,) in rows]
+
+
+def end_leases(connection: sqlite3.Connection, *, owner: str) -> None:
+    """End the leases of an owner: its deliveries are due as of their creation, before later ones."""
+    connection.execute(
+        "UPDATE webhook_deliveries SET due_at = created_at, lease_owner = NULL WHERE lease_owner = :owner",
+        {"owner": owner},
+    )
 
 
 _FROM_FUTURE = (
@@ -239,9 +181,12 @@ def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> b
     return bool(row[0])
 
 
-def take_up_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> int:
-    """Make deliveries due that wait because the clock has been set back; return how many."""
-    return connection.execute("UPDATE webhook_deliveries SET due_at = :now" + _FROM_FUTURE, {"now": now}).rowcount
+def reschedule_deliveries_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
+    """Make deliveries due that wait because the clock was set back, leased ones at the end of a new lease."""
+    return connection.execute(
+        "UPDATE webhook_deliveries SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,
+        {"now": now, "until": until},
+    ).rowcount
 
 
 def insert_attempt(connection: sqlite3.Connection, *, delivery_id: str, attempt: WebhookAttempt) -> None:
@@ -254,10 +199,10 @@ def insert_attempt(connection: sqlite3.Connection, *, delivery_id: str, attempt:
 
 
 def mark_delivered(connection: sqlite3.Connection, *, delivery: DeliveryRow, now: str) -> bool:
-    """Record that a delivery arrived, however late that is known; False where it was finished before."""
+    """Record that a delivery arrived, however late that is known; False if it was finished before."""
     return (
         connection.execute(
-            "UPDATE webhook_deliveries SET state = 'delivered', due_at = NULL, finished_at = :now"
+            "UPDATE webhook_deliveries SET state = 'delivered', due_at = NULL, lease_owner = NULL, finished_at = :now"
             " WHERE id = :id AND state = 'pending'",
             {"id": delivery.id, "now": now},
         ).rowcount
@@ -271,10 +216,10 @@ _FENCE = " WHERE id = :id AND state = 'pending' AND attempts = :attempts AND due
 
 
 def reschedule(connection: sqlite3.Connection, *, delivery: DeliveryRow, again_at: str) -> bool:
-    """Record that an attempt failed, and when the next one is; False where someone else turned to it since."""
+    """Record that an attempt failed, and when the next one is; False if someone else turned to it since."""
     return (
         connection.execute(
-            "UPDATE webhook_deliveries SET due_at = :again_at, retries = retries + 1" + _FENCE,
+            "UPDATE webhook_deliveries SET due_at = :again_at, lease_owner = NULL, retries = retries + 1" + _FENCE,
             {**delivery._asdict(), "again_at": again_at},
         ).rowcount
         == 1
@@ -282,10 +227,11 @@ def reschedule(connection: sqlite3.Connection, *, delivery: DeliveryRow, again_a
 
 
 def mark_failed(connection: sqlite3.Connection, *, delivery: DeliveryRow, now: str) -> bool:
-    """Record that a delivery was given up; False where someone else turned to it since."""
+    """Record that a delivery was given up; False if someone else turned to it since."""
     return (
         connection.execute(
-            "UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, finished_at = :now" + _FENCE,
+            "UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, lease_owner = NULL, finished_at = :now"
+            + _FENCE,
             {**delivery._asdict(), "now": now},
         ).rowcount
         == 1

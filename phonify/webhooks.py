@@ -1,7 +1,7 @@
 """What accounts are told of their messages, at a URL of theirs: set, stored, signed, listed, told again.
 
 Form, names and signature are those of the Standard Webhooks specification. What is stored here is
-posted by `webhook_dispatcher.py`.
+posted by `webhook_delivery.py`.
 """
 
 import base64
@@ -21,9 +21,8 @@ from .doorbell import Doorbell
 from .errors import Fault, InvalidRequest, NotFound, Refused
 from .ids import generate_ids
 from .posting import BadUrl, check_url
+from .records import Account, DeliveryRow, DeliveryState, Message, NewDelivery, Webhook, WebhookAttempt
 from .showing import dump_message
-from .store import Account, Message
-from .webhook_store import DeliveryRow, DeliveryState, NewDelivery, Webhook, WebhookAttempt
 
 Event = Literal["message.received", "message.sent", "message.error"]
 
@@ -65,7 +64,7 @@ def _compose(event: str, now: str, data: dict[str, Any]) -> str:
 
 
 class Webhooks:
-    """The operations on webhooks. Every one concerns a single account and sees nothing of another's."""
+    """The operations on webhooks. Each concerns a single account and sees nothing of another's."""
 
     def __init__(self, database: Database, clock: Clock, doorbell: Doorbell, *, private_allowed: bool) -> None:
         self._database = database
@@ -87,32 +86,25 @@ class Webhooks:
         except BadUrl as error:
             raise InvalidRequest([Fault("invalid_webhook_url", "url")]) from error
         now, secret = format_time(self._clock.now()), _make_secret()
-        return self._database.write(
-            lambda connection: webhook_store.put_webhook(
-                connection, account_id=account.id, url=url, secret=secret, now=now
-            )
-        )
+        with self._database.write() as connection:
+            return webhook_store.put_webhook(connection, account_id=account.id, url=url, secret=secret, now=now)
 
     def rotate_secret(self, account: Account) -> Webhook:
-        """Give the account's webhook a new secret, from the next attempt on; raise Refused where it has none."""
+        """Give the account's webhook a new secret, from the next attempt on; raise Refused if it has none."""
         secret = _make_secret()
-        webhook = self._database.write(
-            lambda connection: webhook_store.update_secret(connection, account_id=account.id, secret=secret)
-        )
+        with self._database.write() as connection:
+            webhook = webhook_store.update_secret(connection, account_id=account.id, secret=secret)
         if webhook is None:
             raise Refused([Fault("no_webhook")])
         return webhook
 
     def remove(self, account: Account) -> None:
         """Remove the account's webhook: what is still pending is given up, received messages do not wait for it."""
-
-        def work(connection: Connection) -> None:
-            now = format_time(self._clock.now())
+        now = format_time(self._clock.now())
+        with self._database.write() as connection:
             webhook_store.delete_webhook(connection, account_id=account.id)
             webhook_store.cancel_deliveries(connection, account_id=account.id, now=now)
             webhook_store.settle_all_received(connection, account_id=account.id, now=now)
-
-        self._database.write(work)
 
     # What
 
@@ -121,12 +113,9 @@ class Webhooks:
 
         In the transaction of what it tells of; `wake` is to be called after the commit.
         """
-        if not messages:
-            return
-        hooked = webhook_store.list_hooked_accounts(
-            connection, account_ids={message.account_id for message in messages}
-        )
         time, ids = format_time(now), generate_ids(now)
+        accounts = {message.account_id for message in messages}
+        hooked = {id_ for id_ in accounts if webhook_store.get_webhook(connection, account_id=id_) is not None}
         webhook_store.insert_deliveries(
             connection,
             deliveries=[
@@ -149,30 +138,23 @@ class Webhooks:
 
     def send_test(self, account: Account) -> str:
         """Store an event that tells of nothing; return the id of its delivery. Raise Refused without a webhook."""
-
-        def work(connection: Connection) -> str:
+        now = self._clock.now()
+        time, delivery_id = format_time(now), next(generate_ids(now))
+        test = NewDelivery(delivery_id, account.id, None, _TEST, _compose(_TEST, time, {}))
+        with self._database.write() as connection:
             self._require(connection, account)
-            now = self._clock.now()
-            time, delivery_id = format_time(now), next(generate_ids(now))
-            test = NewDelivery(delivery_id, account.id, None, _TEST, _compose(_TEST, time, {}))
             webhook_store.insert_deliveries(connection, deliveries=[test], now=time)
-            return delivery_id
-
-        delivery_id = self._database.write(work)
         self.wake()
         return delivery_id
 
     def redeliver(self, account: Account, delivery_id: str) -> None:
         """Have something told again, whatever came of it so far; raise NotFound, or Refused without a webhook."""
-
-        def work(connection: Connection) -> None:
+        with self._database.write() as connection:
             found = webhook_store.get_delivery(connection, account_id=account.id, delivery_id=delivery_id)
             if found is None:
                 raise NotFound
             self._require(connection, account)
             webhook_store.redeliver(connection, delivery_id=delivery_id, now=format_time(self._clock.now()))
-
-        self._database.write(work)
         self.wake()
 
     def _require(self, connection: Connection, account: Account) -> None:
@@ -194,7 +176,7 @@ class Webhooks:
             return _with_attempts(connection, rows)
 
     def find_delivery(self, account: Account, delivery_id: str) -> Delivery:
-        """Return one delivery; raise NotFound where the account has none of that id."""
+        """Return one delivery; raise NotFound if the account has no delivery with this id."""
         with self._database.reading() as connection:
             row = webhook_store.get_delivery(connection, account_id=account.id, delivery_id=delivery_id)
             if row is None:
@@ -206,16 +188,13 @@ class Webhooks:
         """Remove deliveries that were finished long ago."""
         until = format_time(self._clock.now() - KEEP)
         while not self._database.stopping:
-            if not self._database.write(
-                lambda connection: webhook_store.delete_deliveries(connection, until=until, limit=100)
-            ):
+            with self._database.write() as connection:
+                deleted = webhook_store.delete_deliveries(connection, until=until, limit=100)
+            if not deleted:
                 break
 
 
 def _with_attempts(connection: Connection, rows: Iterable[DeliveryRow]) -> list[Delivery]:
-    tries: dict[str, list[WebhookAttempt]] = {row.id: [] for row in rows}
-    for delivery_id, attempt in webhook_store.list_attempts(connection, delivery_ids=tries):
-        tries[delivery_id].append(attempt)
     return [
         Delivery(
             row.seq,
@@ -228,7 +207,7 @@ def _with_attempts(connection: Connection, rows: Iterable[DeliveryRow]) -> list[
             row.due_at,
             row.attempts,
             row.finished_at,
-            tries[row.id],
+            webhook_store.list_attempts(connection, delivery_id=row.id),
         )
         for row in rows
     ]

@@ -10,7 +10,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,7 +26,7 @@ from hypothesis import HealthCheck, settings
 from receivers import Receiver
 
 from phonify import create_app, db
-from phonify.dispatcher import Dispatcher
+from phonify.delivery_loop import Loop
 from phonify.runtime import Runtime
 
 KEY = "test-key"
@@ -247,9 +246,9 @@ def runtime(app: Flask) -> Runtime:
 
 
 @pytest.fixture
-def dispatcher(runtime: Runtime) -> Dispatcher:
-    """A dispatcher that is not running: a test calls its `deliver_due`."""
-    return runtime.make_dispatcher()
+def message_loop(runtime: Runtime) -> Loop[Any, Any]:
+    """A loop for messages that is not running: a test calls its `deliver_due`."""
+    return runtime.make_message_loop()
 
 
 @pytest.fixture
@@ -258,13 +257,13 @@ def deliver(request: pytest.FixtureRequest) -> Callable[..., int]:
 
     It takes the app whose gateway gets them, `app` by default, and returns how many were handed over.
     """
-    return _step(request, lambda runtime: runtime.make_dispatcher())
+    return _step(request, lambda runtime: runtime.make_message_loop())
 
 
 @pytest.fixture
 def post_due(request: pytest.FixtureRequest) -> Callable[..., int]:
     """Return a function that posts the webhooks that are due, as `deliver` hands over messages."""
-    return _step(request, lambda runtime: runtime.make_webhook_dispatcher())
+    return _step(request, lambda runtime: runtime.make_webhook_loop())
 
 
 def _step(request: pytest.FixtureRequest, make: Callable[[Runtime], Any]) -> Callable[..., int]:
@@ -310,13 +309,15 @@ class Waiting:
     def __init__(self, app: Flask) -> None:
         self.app = app
         self.pool = ThreadPoolExecutor(64)
-        self.begun = threading.Semaphore(0)
-        app.extensions["phonify"].messaging.arrivals.begun = self.begun.release
+        self.waiting = app.extensions["phonify"].messaging.waiting
 
     def list(self, query: str = "", *, wait: float = 30) -> "Future[Any]":
         """Begin a request; return its answer to come, once it waits."""
+        before, end = self.waiting.count, time.monotonic() + 20
         answer = self.pool.submit(lambda: self.app.test_client().get(f"/v1/messages?wait={wait}&{query}"))
-        assert self.begun.acquire(timeout=20)
+        while self.waiting.count == before:
+            assert time.monotonic() < end
+            time.sleep(0.001)
         return answer
 
     def stop(self) -> None:

@@ -16,6 +16,7 @@ from phonify.gateways.base import Gateway, OutboundMessage, Unavailable
 from phonify.server import serve
 
 HOW = os.environ.get("GATEWAY", "once")
+SECONDS = float(os.environ.get("GATEWAY_SECONDS", "0"))  # that each call takes
 FOLDER = Path(os.environ["PHONIFY_DATABASE"]).parent
 
 
@@ -36,6 +37,7 @@ class RecordingGateway(Gateway):
             raise Unavailable(retry_after=0.5)
         if HOW == "hanging":
             time.sleep(2)
+        time.sleep(SECONDS)
         note(message)
         if (FOLDER / "pause").exists():  # between submitting and recording
             time.sleep(30)

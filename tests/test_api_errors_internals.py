@@ -32,7 +32,8 @@ def test_no_two_types_have_the_same_title() -> None:
 
 def test_sending_while_the_disk_is_full_is_503_and_nothing_is_stored(client: FlaskClient, runtime: Runtime) -> None:
     # SQLite gives the same error for a full disk and for a file that may not grow.
-    runtime.database.write(lambda connection: connection.execute("PRAGMA max_page_count = 1").fetchone())
+    with runtime.database.write() as connection:
+        connection.execute("PRAGMA max_page_count = 1").fetchone()
 
     response = client.post("/v1/messages", json={"to": ["+14560000000"] * 1_000, "body": "x" * 160})
 

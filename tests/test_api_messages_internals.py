@@ -19,7 +19,8 @@ GOOD = {"to": "+14560000000", "body": "Hello"}
 def test_a_commit_is_synced_to_disk(send: Callable[..., Any], runtime: Runtime) -> None:
     send()
 
-    (synchronous,) = runtime.database.write(lambda connection: connection.execute("PRAGMA synchronous").fetchone())
+    with runtime.database.write() as connection:
+        (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
 
     assert synchronous == 2  # FULL: also in WAL mode each commit is synced
 

@@ -1,4 +1,4 @@
-"""Conversations over the whole app: catching up, repair, reading, search, history, clearing and retention."""
+"""Conversations over the whole app: the list, reading, search, history, clearing and retention."""
 
 import sqlite3
 import threading
@@ -8,16 +8,17 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from test_store import SENT, message_id
+from rows import SENT
 
 from phonify import accounts, store
 from phonify.conversations import Conversations
-from phonify.dispatcher import CLEANING_INTERVAL, Dispatcher
 from phonify.errors import NotFound
 from phonify.gateways.base import Gateway, Unavailable, Unconfirmed
+from phonify.ids import generate_ids
 from phonify.inbox import display
+from phonify.records import Account
 from phonify.runtime import Runtime
-from phonify.store import Account
+from phonify.upkeep import INTERVAL, Upkeep
 
 PHONE = "+14560000000"
 OTHER = "+14560000001"
@@ -70,23 +71,23 @@ def bodies(conversations: Conversations, account: Account) -> Callable[..., list
 
 
 @pytest.fixture
-def fill(runtime: Runtime, account: Account) -> Callable[..., None]:
+def fill(runtime: Runtime, account: Account, clock: Any) -> Callable[..., None]:
     """Return a function that stores sent messages to some phones at once."""
-    count = 0
 
     def fill(number: int, phones: int = 5, account_id: int = account.id) -> None:
-        nonlocal count
+        with runtime.database.reading() as connection:
+            ids = generate_ids(clock.now(), after=store.get_last_message_id(connection))
         messages = [
             SENT._replace(
-                id=message_id(count + each),
+                id=next(ids),
                 account_id=account_id,
                 to_number=f"+1456{each % phones:07d}",
                 body=str(each),
             )
             for each in range(number)
         ]
-        count += number
-        assert runtime.database.write(lambda connection: store.insert_messages(connection, messages=messages))
+        with runtime.database.write() as connection:
+            store.insert_messages(connection, messages=messages)
 
     return fill
 
@@ -140,12 +141,6 @@ def test_many_who_look_at_once_bring_the_list_up_to_date_together(make_app, fill
     ]
 
 
-def test_catching_up_with_more_than_a_batch_ends(make_app, fill, listed, monkeypatch):
-    monkeypatch.setattr("phonify.conversations._CATCH_UP", 7)
-    fill(50)
-    assert [phone for phone, _, _ in listed()] == [f"+1456{phone:07d}" for phone in (4, 3, 2, 1, 0)]
-
-
 @pytest.mark.parametrize("limit", [1, 3, 10, 11])
 def test_pages_of_the_list_have_each_conversation_exactly_once(fill, conversations, account, limit):
     fill(50, phones=10)
@@ -165,18 +160,6 @@ def test_a_message_that_comes_while_one_pages_makes_nothing_be_seen_twice_or_nev
     assert conversations.find_all(account, limit=1)[0].phone == "+14560000001"
 
 
-def test_stale_conversations_on_the_way_are_not_lost_between_pages(runtime, fill, conversations, account):
-    fill(30, phones=6)
-    conversations.find_all(account)
-    execute(runtime, "DELETE FROM messages WHERE seq IN (30, 29, 27)")
-    seen, below = [], 2**63 - 1
-    while page := conversations.find_all(account, below=below, limit=2):
-        seen += [one.phone for one in page]
-        below = page[-1].last.seq
-    assert sorted(seen) == [f"+1456{phone:07d}" for phone in range(6)]
-    assert seen[0] == "+14560000003"
-
-
 def test_another_accounts_messages_are_in_no_list_thread_or_search(
     stranger, send, conversations, account, listed, bodies
 ):
@@ -194,23 +177,7 @@ def test_a_message_of_another_account_is_not_found(stranger, conversations, acco
         conversations.find_entry(account, theirs)
 
 
-def test_a_list_that_can_not_be_written_is_shown_as_it_is(runtime, send, listed, monkeypatch):
-    send(PHONE, "one")
-    assert listed() == [(PHONE, "one", 1)]
-    send(OTHER, "two")
-    execute(runtime, "DELETE FROM messages WHERE to_number = ?", PHONE)
-    monkeypatch.setattr("phonify.db.BUSY_TIMEOUT", 0.05)
-    runtime.database.close()  # connections that wait no longer are made anew
-    writer = sqlite3.connect(runtime.settings.database, isolation_level=None)
-    writer.execute("BEGIN IMMEDIATE")
-    try:
-        assert listed() == []
-    finally:
-        writer.close()
-    assert listed() == [(OTHER, "two", 1)]
-
-
-# Repair
+# Cancelled and changed messages
 
 
 def test_a_cancelled_message_gives_way_to_the_one_before(client, send, listed):
@@ -269,15 +236,6 @@ def test_a_change_of_the_text_alone_leaves_the_conversation(client, send, listed
     assert listed() == [(PHONE, "second", 1)]
 
 
-def test_many_stale_conversations_are_all_repaired_in_one_look(runtime, fill, listed):
-    fill(400, phones=200)
-    listed()
-    execute(runtime, "DELETE FROM messages WHERE seq > 200 AND seq % 2 = 0")
-    found = listed(limit=500)
-    assert len(found) == 200
-    assert {unread for _, _, unread in found} == {1, 2}
-
-
 # Reading
 
 
@@ -294,12 +252,10 @@ def test_a_look_at_no_messages_is_none(conversations, account, send, listed):
     assert listed() == []
 
 
-def test_a_look_that_can_not_be_written_down_is_no_error(runtime, send, listed, conversations, account, monkeypatch):
+def test_a_look_that_can_not_be_written_down_is_no_error(runtime, send, listed, conversations, account):
     send(PHONE, "one")
     listed()
     entries = conversations.find_thread(account, PHONE)
-    monkeypatch.setattr("phonify.db.BUSY_TIMEOUT", 0.05)
-    runtime.database.close()
     writer = sqlite3.connect(runtime.settings.database, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     try:
@@ -307,25 +263,7 @@ def test_a_look_that_can_not_be_written_down_is_no_error(runtime, send, listed, 
         assert listed() == [(PHONE, "one", 1)]
     finally:
         writer.close()
-    assert listed() == [(PHONE, "one", 0)]  # it is noted later
-
-
-def test_what_many_pages_have_looked_at_is_noted_at_once(runtime, send, listed, conversations, account, monkeypatch):
-    phones = [f"+1456000000{number}" for number in range(5)]
-    for phone in phones:
-        send(phone, "one")
-    listed()
-    notes = []
-    write = runtime.database.write_unsynced
-    monkeypatch.setattr(
-        runtime.database, "write_unsynced", lambda work, **waits: notes.append(work) or write(work, **waits)
-    )
-    for phone in phones:
-        conversations.mark_read(account, phone, conversations.find_thread(account, phone))
-    assert notes == []
-    assert sorted(listed()) == [(phone, "one", 0) for phone in phones]
-    listed()
-    assert len(notes) == 1
+    assert listed() == [(PHONE, "one", 1)]
 
 
 # Threads and search
@@ -373,10 +311,10 @@ def attempts(runtime: Runtime, id_: str) -> list[tuple[int, str]]:
 ACCEPTED = ("Accepted and stored", "done")
 
 
-def test_the_history_of_a_message_that_was_simply_sent(send, dispatcher, runtime, account):
+def test_the_history_of_a_message_that_was_simply_sent(send, message_loop, runtime, account):
     id_ = send()["id"]
     assert history(runtime, account, id_)[0] == ACCEPTED
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert attempts(runtime, id_) == []
     assert history(runtime, account, id_) == [ACCEPTED, ("Attempt 1: sent, the gateway took it", "done")]
 
@@ -389,9 +327,9 @@ def test_the_history_of_a_message_that_was_simply_sent(send, dispatcher, runtime
         ("+15005550003", "The account has no permission to send to this country."),
     ],
 )
-def test_the_history_of_a_message_that_was_refused_at_once(send, dispatcher, runtime, account, number, reason):
+def test_the_history_of_a_message_that_was_refused_at_once(send, message_loop, runtime, account, number, reason):
     id_ = send(number)["id"]
-    assert dispatcher.deliver_due() == 0
+    assert message_loop.deliver_due() == 0
     assert attempts(runtime, id_) == []
     assert history(runtime, account, id_) == [ACCEPTED, (f"Failed: {reason}", "failed")]
 
@@ -403,9 +341,9 @@ def test_the_history_of_a_message_that_was_refused_at_once(send, dispatcher, run
         ("+15005550009", "This number cannot receive SMS."),
     ],
 )
-def test_the_history_of_a_message_that_was_refused_later(send, dispatcher, runtime, account, number, reason):
+def test_the_history_of_a_message_that_was_refused_later(send, message_loop, runtime, account, number, reason):
     id_ = send(number)["id"]
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert attempts(runtime, id_) == [(1, "rejected")]
     assert history(runtime, account, id_) == [
         ACCEPTED,
@@ -417,9 +355,9 @@ def test_the_history_of_a_message_that_was_refused_later(send, dispatcher, runti
 UNAVAILABLE = "the gateway could not take it just now"
 
 
-def test_the_history_of_a_message_that_fails_twice(send, dispatcher, runtime, account, clock):
+def test_the_history_of_a_message_that_fails_twice(send, message_loop, runtime, account, clock):
     id_ = send("+15005550010")["id"]
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert history(runtime, account, id_) == [
         ACCEPTED,
         (f"Attempt 1: {UNAVAILABLE}", "waiting"),
@@ -427,7 +365,7 @@ def test_the_history_of_a_message_that_fails_twice(send, dispatcher, runtime, ac
     ]
     for _ in range(2):
         clock.advance(10)
-        dispatcher.deliver_due()
+        message_loop.deliver_due()
     assert attempts(runtime, id_) == [(1, "unavailable"), (2, "unavailable")]
     assert history(runtime, account, id_) == [
         ACCEPTED,
@@ -437,28 +375,28 @@ def test_the_history_of_a_message_that_fails_twice(send, dispatcher, runtime, ac
     ]
 
 
-def test_the_history_of_a_message_that_takes_five_seconds(send, dispatcher, runtime, account, clock):
+def test_the_history_of_a_message_that_takes_five_seconds(send, message_loop, runtime, account, clock):
     id_ = send("+15005550011")["id"]
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     steps = display.list_steps(
         runtime.conversations.find_entry(account, id_).message, runtime.conversations.find_attempts(id_)
     )
     assert (steps[-1].text, steps[-1].at) == ("Attempt 2 is due", "2026-01-31T09:30:05.000Z")
     clock.advance(5)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert history(runtime, account, id_)[-1] == ("Attempt 2: sent, the gateway took it", "done")
 
 
-def test_the_history_of_a_message_that_is_never_confirmed(send, dispatcher, runtime, account, clock):
+def test_the_history_of_a_message_that_is_never_confirmed(send, message_loop, runtime, account, clock):
     id_ = send("+15005550012")["id"]
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     doubt = (
         "Attempt 1: nobody knows whether the gateway took it; it is not sent again blindly",
         "waiting",
     )
     assert history(runtime, account, id_) == [ACCEPTED, doubt, ("End of the validity period", "waiting")]
     clock.advance(86_400)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert attempts(runtime, id_) == [(1, "unconfirmed")]
     assert history(runtime, account, id_) == [
         ACCEPTED,
@@ -467,18 +405,18 @@ def test_the_history_of_a_message_that_is_never_confirmed(send, dispatcher, runt
     ]
 
 
-def test_the_history_of_an_attempt_in_hand_names_no_later_one(send, runtime, account, dispatcher, clock):
+def test_the_history_of_an_attempt_in_hand_names_no_later_one(send, runtime, account, message_loop, clock):
     id_ = send("+15005550010")["id"]
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     execute(runtime, "UPDATE messages SET attempts = 2 WHERE id = ?", id_)
     assert history(runtime, account, id_)[-1] == ("Attempt 2 is due", "waiting")
 
 
-def test_the_history_of_a_scheduled_message(send, dispatcher, runtime, account, clock):
+def test_the_history_of_a_scheduled_message(send, message_loop, runtime, account, clock):
     id_ = send(send_at=TOMORROW)["id"]
     assert history(runtime, account, id_)[:2] == [ACCEPTED, ("Scheduled to be sent", "waiting")]
     clock.advance(86_400)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert history(runtime, account, id_) == [
         ACCEPTED,
         ("Scheduled to be sent", "done"),
@@ -502,10 +440,10 @@ def test_the_attempts_of_a_gateway_in_trouble_are_kept_in_order(make_app, clock)
     app = make_app(Flaky())
     app.test_client().post("/v1/messages", json={"to": PHONE, "body": "Hello"})
     runtime = app.extensions["phonify"]
-    dispatcher = runtime.make_dispatcher()
-    dispatcher.deliver_due()
+    message_loop = runtime.make_message_loop()
+    message_loop.deliver_due()
     clock.advance(5)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     ((id_,),) = execute(runtime, "SELECT id FROM messages")
     assert attempts(runtime, id_) == [(1, "unavailable"), (2, "unconfirmed")]
 
@@ -517,31 +455,32 @@ def count(runtime: Runtime) -> int:
     return int(execute(runtime, "SELECT count(*) FROM messages")[0][0])
 
 
-def test_clearing_removes_what_is_settled_and_says_how_many(send, receive, dispatcher, conversations, account, listed):
+def test_clearing_removes_what_is_settled(send, receive, message_loop, conversations, account, listed):
     send(PHONE, "sent")
     receive(PHONE, "received")
     send("+15005550001", "refused")
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     send(OTHER, "waits", send_at=TOMORROW)
-    assert conversations.clear(account) == 3
+    conversations.clear(account)
     assert listed() == [(OTHER, "waits", 1)]
     assert conversations.count(account) == 1
 
 
 def test_clearing_an_empty_inbox_removes_nothing(conversations, account):
-    assert conversations.clear(account) == 0
+    conversations.clear(account)
+    assert conversations.count(account) == 0
 
 
 def test_clearing_leaves_another_accounts_messages(stranger, receive, conversations, account, runtime):
     stranger.post("/sandbox/inbound", json={"from": PHONE, "to": OWN, "body": "theirs"})
     receive()
-    assert conversations.clear(account) == 1
+    conversations.clear(account)
     assert execute(runtime, "SELECT body FROM messages") == [("theirs",)]
 
 
 def test_clearing_removes_more_than_one_transaction_takes(fill, conversations, account, runtime):
     fill(1_234)
-    assert conversations.clear(account) == 1_234
+    conversations.clear(account)
     assert count(runtime) == 0
     assert conversations.count(account) == 0
 
@@ -552,31 +491,11 @@ def test_clearing_steps_over_those_that_stay_once(fill, send, conversations, acc
         send(PHONE, str(number), send_at=TOMORROW)
     execute(runtime, "UPDATE messages SET id = replace(id, '019c', '0190')")  # older than those to come
     fill(7)
-    assert conversations.clear(account) == 7
+    conversations.clear(account)
     assert count(runtime) == 5
 
 
-def test_clearing_leaves_what_comes_after_it_began(fill, send, receive, conversations, account, runtime, monkeypatch):
-    monkeypatch.setattr("phonify.conversations._DELETED_AT_ONCE", 5)
-    fill(10)
-    write = runtime.database.write
-    rounds = 0
-
-    def write_slowly(work: Any) -> Any:
-        nonlocal rounds
-        outcome = write(work)
-        rounds += 1
-        if rounds == 2:  # all is gone, so what comes now takes the first place again
-            monkeypatch.setattr(runtime.database, "write", write)
-            receive(PHONE, "new")
-        return outcome
-
-    monkeypatch.setattr(runtime.database, "write", write_slowly)
-    assert conversations.clear(account) == 10
-    assert execute(runtime, "SELECT seq, body FROM messages") == [(1, "new")]
-
-
-def test_after_clearing_new_messages_are_listed_and_unread(send, receive, conversations, account, listed, dispatcher):
+def test_after_clearing_new_messages_are_listed_and_unread(send, receive, conversations, account, listed, message_loop):
     for number in range(5):
         receive(PHONE, str(number))
     listed()
@@ -590,27 +509,27 @@ def test_after_clearing_new_messages_are_listed_and_unread(send, receive, conver
 def test_clearing_stops_where_the_server_does(fill, conversations, account, runtime):
     fill(10)
     runtime.database.stopping = True
-    assert conversations.clear(account) == 0
+    conversations.clear(account)
     assert count(runtime) == 10
 
 
 # Retention
 
 
-def clean(dispatcher: Dispatcher, clock: Any) -> None:
-    """Let the time of the next cleaning come, and the dispatcher clean."""
-    clock.advance(CLEANING_INTERVAL + 1)
-    dispatcher._clean_sometimes()
+def clean(upkeep: Upkeep, clock: Any) -> None:
+    """Let the time of the next cleaning come, and let it be done."""
+    clock.advance(INTERVAL + 1)
+    upkeep.step()
 
 
 @pytest.fixture
-def retaining(make_app: Callable[..., Flask]) -> Callable[..., tuple[FlaskClient, Runtime, Dispatcher]]:
+def retaining(make_app: Callable[..., Flask]) -> Callable[..., tuple[FlaskClient, Runtime, Upkeep]]:
     """Return a function that builds an app with settings of retention."""
 
-    def build(**settings: int) -> tuple[FlaskClient, Runtime, Dispatcher]:
+    def build(**settings: int) -> tuple[FlaskClient, Runtime, Upkeep]:
         app = make_app(**settings)
         runtime = app.extensions["phonify"]
-        return app.test_client(), runtime, runtime.make_dispatcher()
+        return app.test_client(), runtime, runtime.make_upkeep()
 
     return build
 
@@ -626,17 +545,17 @@ def left(runtime: Runtime) -> list[str]:
 
 
 def test_without_settings_nothing_is_removed(retaining, clock):
-    client, runtime, dispatcher = retaining()
+    client, runtime, upkeep = retaining()
     receive_several(client, clock, 5, apart=400 * 86_400)
-    clean(dispatcher, clock)
+    clean(upkeep, clock)
     assert len(left(runtime)) == 5
 
 
 def test_the_oldest_beyond_a_number_are_removed(retaining, clock):
-    client, runtime, dispatcher = retaining(RETAIN_MESSAGES=3)
+    client, runtime, upkeep = retaining(RETAIN_MESSAGES=3)
     receive_several(client, clock, 5)
     assert len(left(runtime)) == 5  # until the next cleaning
-    clean(dispatcher, clock)
+    clean(upkeep, clock)
     assert left(runtime) == ["2", "3", "4"]
 
 
@@ -645,41 +564,41 @@ def test_the_settings_come_from_the_environment(make_app, clock, monkeypatch):
     monkeypatch.setenv("PHONIFY_RETAIN_DAYS", "1")
     app = make_app()
     receive_several(app.test_client(), clock, 5)
-    clean(app.extensions["phonify"].make_dispatcher(), clock)
+    clean(app.extensions["phonify"].make_upkeep(), clock)
     assert left(app.extensions["phonify"]) == ["3", "4"]
 
 
 def test_a_number_is_that_of_each_account(retaining, clock):
-    client, runtime, dispatcher = retaining(RETAIN_MESSAGES=2)
+    client, runtime, upkeep = retaining(RETAIN_MESSAGES=2)
     other = accounts.create_account(runtime.database, clock, name="other")
     _, key = accounts.create_key(runtime.database, clock, other, name="")
     receive_several(client, clock, 2)
     stranger = client.application.test_client()
     stranger.key = key
     receive_several(stranger, clock, 4)
-    clean(dispatcher, clock)
+    clean(upkeep, clock)
     assert execute(runtime, "SELECT account_id, count(*) FROM messages GROUP BY 1") == [(1, 2), (other.id, 2)]
 
 
 def test_messages_are_kept_for_some_days(retaining, clock):
-    client, runtime, dispatcher = retaining(RETAIN_DAYS=2)
+    client, runtime, upkeep = retaining(RETAIN_DAYS=2)
     receive_several(client, clock, 5, apart=86_400)
-    clean(dispatcher, clock)
+    clean(upkeep, clock)
     assert left(runtime) == ["4"]
 
 
 def test_a_message_goes_when_its_days_are_over_and_no_sooner(retaining, clock):
-    client, runtime, dispatcher = retaining(RETAIN_DAYS=1)
+    client, runtime, upkeep = retaining(RETAIN_DAYS=1)
     receive_several(client, clock, 1, apart=0)
-    clock.advance(86_400 - CLEANING_INTERVAL - 2)
-    clean(dispatcher, clock)
+    clock.advance(86_400 - INTERVAL - 2)
+    clean(upkeep, clock)
     assert left(runtime) == ["0"]
-    clean(dispatcher, clock)
+    clean(upkeep, clock)
     assert left(runtime) == []
 
 
 def test_a_day_is_that_of_all_accounts(retaining, clock):
-    client, runtime, dispatcher = retaining(RETAIN_DAYS=1)
+    client, runtime, upkeep = retaining(RETAIN_DAYS=1)
     other = accounts.create_account(runtime.database, clock, name="other")
     _, key = accounts.create_key(runtime.database, clock, other, name="")
     stranger = client.application.test_client()
@@ -687,47 +606,47 @@ def test_a_day_is_that_of_all_accounts(retaining, clock):
     for each in (client, stranger):
         receive_several(each, clock, 2)
     clock.advance(86_400)
-    clean(dispatcher, clock)
+    clean(upkeep, clock)
     assert left(runtime) == []
 
 
 @pytest.mark.parametrize("settings", [{"RETAIN_MESSAGES": 1}, {"RETAIN_DAYS": 1}])
 def test_messages_that_are_not_settled_are_kept(retaining, clock, settings):
-    client, runtime, dispatcher = retaining(**settings)
+    client, runtime, upkeep = retaining(**settings)
     for number in range(3):
         client.post("/v1/messages", json={"to": PHONE, "body": f"waits {number}", "send_at": "2027-01-01T00:00:00Z"})
     receive_several(client, clock, 3)
     clock.advance(3 * 86_400)
-    clean(dispatcher, clock)
+    clean(upkeep, clock)
     assert left(runtime) == ["waits 0", "waits 1", "waits 2"]
 
 
 def test_as_many_days_as_can_be_set_keep_all(retaining, clock):
-    client, runtime, dispatcher = retaining(RETAIN_DAYS=36_500)
+    client, runtime, upkeep = retaining(RETAIN_DAYS=36_500)
     receive_several(client, clock, 3)
-    clean(dispatcher, clock)
+    clean(upkeep, clock)
     assert len(left(runtime)) == 3
 
 
 def test_more_than_one_transaction_takes_is_removed_in_one_cleaning(retaining, clock, runtime, fill):
-    _, _, dispatcher = retaining(RETAIN_MESSAGES=10)
+    _, _, upkeep = retaining(RETAIN_MESSAGES=10)
     fill(1_200)
-    clean(dispatcher, clock)
+    clean(upkeep, clock)
     assert count(runtime) == 10
 
 
 def test_counts_stay_right_after_cleaning(retaining, clock, client, conversations, account):
-    cleaning, _, dispatcher = retaining(RETAIN_MESSAGES=3)
+    cleaning, _, upkeep = retaining(RETAIN_MESSAGES=3)
     receive_several(cleaning, clock, 8)
-    clean(dispatcher, clock)
+    clean(upkeep, clock)
     assert conversations.count(account) == 3
     assert len(client.get("/v1/messages").get_json()["messages"]) == 3
 
 
-def test_the_list_is_repaired_after_cleaning(retaining, clock, listed):
-    client, _, dispatcher = retaining(RETAIN_MESSAGES=2)
+def test_the_list_is_right_after_cleaning(retaining, clock, listed):
+    client, _, upkeep = retaining(RETAIN_MESSAGES=2)
     client.post("/sandbox/inbound", json={"from": OTHER, "to": OWN, "body": "old"})
     receive_several(client, clock, 3)
     assert [phone for phone, _, _ in listed()] == [PHONE, OTHER]
-    clean(dispatcher, clock)
+    clean(upkeep, clock)
     assert listed() == [(PHONE, "2", 2)]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phonify import accounts, store
+from phonify import accounts
 from phonify.errors import InvalidRequest
 from phonify.gateways.base import Gateway
 from phonify.keyword_settings import read_keyword_settings
@@ -122,12 +122,12 @@ def test_any_text_can_be_looked_at_and_normalizing_it_again_changes_nothing(text
 
 
 def test_a_scheduled_message_to_a_phone_that_opted_out_meanwhile_ends_in_error(
-    text, accept, gateway, dispatcher, clock, runtime, account
+    text, accept, gateway, message_loop, clock, runtime, account
 ):
     (message,) = accept(send_at=clock.now().replace(hour=12)).messages
     text("STOP")
     clock.advance(3 * 3_600)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     found = runtime.messaging.find(account, message.id)
     assert (found.state, found.error_type, found.attempts, gateway.sent) == ("error", "opted_out", 0, [])
 
@@ -181,42 +181,13 @@ def test_a_reply_of_160_characters_may_be_set():
 # The list
 
 
-@pytest.fixture
-def opt_out_unheard(runtime, make_app, clock):
-    """Opt a phone out of an account, without that this process is told, as where the other one was killed."""
-    other = make_app().extensions["phonify"]
-    other.subscriptions.announce = lambda: None
-
-    def opt_out(account):
-        assert not runtime.subscriptions.has_opt_outs(account)  # remembered from here on
-        phone, own = parse_msisdn("+14560000000"), parse_msisdn("+15005550006")
-        other.messaging.receive(account, sender=phone, to=own, body="STOP")
-        clock.advance(0.01)  # or the ids alone would send the message the long way
-        assert not runtime.subscriptions.has_opt_outs(account)
-
-    return opt_out
-
-
 @pytest.mark.parametrize("others", [0, 100])
-def test_a_message_that_was_accepted_behind_a_stop_in_the_queue_is_refused(runtime, account, opt_out_unheard, others):
-    """Whether a phone has opted out is looked at once more when the message is stored."""
+def test_an_opt_out_of_which_another_process_was_told_counts_at_once(runtime, make_app, account, others):
+    other = make_app().extensions["phonify"]
+    phone, own = parse_msisdn("+14560000000"), parse_msisdn("+15005550006")
+    other.messaging.receive(account, sender=phone, to=own, body="STOP")
     phones = ["+14560000000", *(f"+1456000{number:04}" for number in range(1, others + 1))]
     recipients = [Recipient(parse_msisdn(phone), f"to[{index}]") for index, phone in enumerate(phones)]
-    opt_out_unheard(account)
     accepted = runtime.messaging.accept(account, recipients=recipients, body="Hello")
     assert [(fault.type, fault.param) for fault in accepted.faults] == [("opted_out", "to[0]")]
     assert [message.state for message in accepted.messages] == ["error", *["unconfirmed"] * others]
-
-
-def test_those_who_share_a_commit_with_an_account_that_has_opt_outs_are_stored(runtime, account, opt_out_unheard):
-    free = runtime.database.write(lambda connection: store.insert_account(connection, name="b", origin=None, now=""))
-    number = [Recipient(parse_msisdn("+14560000000"), "to")]
-    drafts = [runtime.messaging._draft(one, number, "Hello", None, None, None) for one in (free, account, free)]
-    opt_out_unheard(account)
-    stored = runtime.database.write(lambda connection: runtime.messaging._store_drafts(connection, drafts))
-    assert [one and one.messages[0].account_id for one in stored] == [free.id, None, free.id]
-    with runtime.database.reading() as connection:
-        assert connection.execute("SELECT account_id FROM messages WHERE direction = 'outbound'").fetchall() == [
-            (free.id,),
-            (free.id,),
-        ]

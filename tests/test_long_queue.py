@@ -10,6 +10,7 @@ from load import TO, Load, count_and_tell, query, wait_until
 from phonify import accounts, create_app, store
 from phonify.clock import format_time
 from phonify.ids import generate_ids
+from phonify.records import Message
 
 
 @pytest.fixture
@@ -26,11 +27,12 @@ def test_a_hundred_thousand_waiting_messages_at_the_start_are_all_delivered_besi
     ids = generate_ids(clock.now())
     now, until = format_time(clock.now()), format_time(clock.now() + timedelta(days=1))
     waiting = [
-        store.Message(next(ids), account.id, "outbound", "Hello", "+15005550006", "US", None, TO, "US", None,
+        Message(next(ids), account.id, "outbound", "Hello", "+15005550006", "US", None, TO, "US", None,
                       "unconfirmed", now, due_at=now, expires_at=until)
         for _ in range(100_000)
     ]  # fmt: skip
-    runtime.database.write(lambda connection: store.insert_messages(connection, messages=waiting))
+    with runtime.database.write() as connection:
+        store.insert_messages(connection, messages=waiting)
     runtime.close()
     begun = time.monotonic()
     server = start(ACCESS_LOG="off")

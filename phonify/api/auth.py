@@ -7,8 +7,8 @@ from flask import request
 from flask_httpauth import HTTPBasicAuth
 
 from ..errors import Fault
+from ..records import Account
 from ..runtime import get_runtime
-from ..store import Account
 from .arguments import read_arguments
 from .rate_limit import take_request
 

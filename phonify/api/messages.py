@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, jsonify, request, url_for
 
 from ..messaging import Accepted, Idempotency
 from ..request_id import current_request_id
@@ -44,10 +44,11 @@ def send_message() -> Response:
     key, request_id = arguments.pop("idempotency_key"), current_request_id()
     messaging = get_runtime().messaging
     if key is None:
-        return _answer(*render_accepted(messaging.accept(current_account(), **arguments, request_id=request_id)))
+        accepted = messaging.accept(current_account(), **arguments, request_id=request_id)
+        return _answer(_choose_status(accepted), _show(accepted))
     idempotency = Idempotency(key, hash_request(arguments), render_accepted)
     first, is_new = messaging.accept_once(current_account(), idempotency, **arguments, request_id=request_id)
-    response = _answer(first.status, first.answer)
+    response = _answer(first.status, json.loads(first.answer))
     if not is_new:
         response.headers["Idempotent-Replayed"] = "true"
     return response
@@ -106,18 +107,26 @@ def cancel_message(message_id: str) -> dict[str, Any]:
 
 
 def render_accepted(accepted: Accepted) -> tuple[int, str]:
-    """Return status and JSON of the answer to a request to send: in this form it is kept for an idempotency key."""
+    """Return status and JSON of the answer to a request to send, as they are kept for an idempotency key."""
+    return _choose_status(accepted), json.dumps(_show(accepted))
+
+
+def _choose_status(accepted: Accepted) -> int:
+    return 402 if accepted.faults else 201
+
+
+def _show(accepted: Accepted) -> dict[str, Any]:
     answer: dict[str, Any] = {"messages": dump_messages(accepted.messages)}
     if len(accepted.messages) == 1:
         answer["message"] = answer["messages"][0]
     if accepted.faults:
         answer["errors"] = [fault.to_dict() for fault in accepted.faults]
-    return 402 if accepted.faults else 201, json.dumps(answer, separators=(",", ":"))
+    return answer
 
 
-def _answer(status: int, text: str) -> Response:
-    response = Response(text, status, mimetype="application/json")
-    message = json.loads(text).get("message")
-    if status == 201 and message is not None:
-        response.headers["Location"] = url_for(".get_message", message_id=message["id"])
+def _answer(status: int, answer: dict[str, Any]) -> Response:
+    response = jsonify(answer)
+    response.status_code = status
+    if status == 201 and "message" in answer:
+        response.headers["Location"] = url_for(".get_message", message_id=answer["message"]["id"])
     return response

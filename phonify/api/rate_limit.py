@@ -5,10 +5,10 @@ The answers carry the headers of the IETF draft draft-ietf-httpapi-ratelimit-hea
 
 from flask import Response, after_this_request
 
+from ..accounts import count_request
 from ..errors import RateLimited
+from ..records import Account
 from ..runtime import get_runtime
-from ..store import Account
-from ..store import take_request as count_request
 
 WINDOW = 60  # seconds
 
@@ -23,9 +23,7 @@ def take_request(account: Account) -> None:
         return
     runtime = get_runtime()
     minute, second = divmod(int(runtime.clock.now().timestamp()), WINDOW)
-    used = runtime.database.write_unsynced(
-        lambda connection: count_request(connection, account_id=account.id, minute=minute, limit=limit)
-    )
+    used = count_request(runtime.database, account, minute=minute, limit=limit)
     remaining, reset = limit - used if used is not None else 0, WINDOW - second
 
     @after_this_request

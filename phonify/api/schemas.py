@@ -19,7 +19,7 @@ from ..errors import ERROR_TYPES, Fault, InvalidRequest
 from ..ids import is_message_id
 from ..messaging import Recipient
 from ..numbers import Number, parse_msisdn, parse_originator
-from ..store import Criteria
+from ..records import Criteria
 
 MAX_BODY = 160  # characters (Unicode code points)
 MAX_RECIPIENTS = 1_000

@@ -62,5 +62,6 @@ class Gateway(ABC):
         """Hand over a message: returning means that it was taken.
 
         Raises Rejected, Unavailable or Unconfirmed; anything else counts as Unconfirmed. It must
-        end within a third of the lease (PHONIFY_LEASE).
+        end within a third of the lease (PHONIFY_LEASE), and should within a second: while it lasts,
+        this process takes over nothing of a process that was killed.
         """

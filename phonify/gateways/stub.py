@@ -20,14 +20,14 @@ SPECIAL_NUMBERS = {
     "+15005550003": "refused at once: country not permitted",
     "+15005550004": "fails later: blocked by the recipient",
     "+15005550009": "fails later: can't receive SMS",
-    FAILS_TWICE: "fails twice in passing, is retried, then sent",
+    FAILS_TWICE: "fails twice temporarily, is retried, then sent",
     TAKES_FIVE_SECONDS: "sent after 5 seconds",
     NEVER_CONFIRMED: "never confirmed: error when its validity period ends",
 }
 
 
 class StubGateway(Gateway):
-    """Delivers every message at once, but for those to the numbers above."""
+    """Delivers every message at once, except those to the numbers above."""
 
     repeatable = True
     sandbox = True

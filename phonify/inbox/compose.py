@@ -8,10 +8,10 @@ from flask import Blueprint, Response, render_template, request, url_for
 from ..api.arguments import read_arguments
 from ..api.schemas import ChangeSchema, InboundSchema, SendSchema, load
 from ..errors import Fault, InvalidRequest, PhonifyError, Refused
+from ..records import Message
 from ..request_id import current_request_id
 from ..runtime import get_runtime
 from ..segments import check_text
-from ..store import Message
 from . import display
 from .conversations import show_detail, show_thread_page
 from .reading import look_at_thread, read_conversations, read_number

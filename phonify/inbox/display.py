@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from ..codes import Code
-from ..conversation_store import Attempt
 from ..errors import Fault
 from ..numbers import parse_originator
+from ..records import Message, MessageAttempt
 from ..segments import TextCheck
-from ..store import Message
 
 _LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]}'’”]", re.IGNORECASE)  # noqa: RUF001 - the quotes texts are written with
 
@@ -107,7 +106,7 @@ _OUTCOMES = {
 }
 
 
-def list_steps(message: Message, attempts: list[Attempt]) -> list[Step]:
+def list_steps(message: Message, attempts: list[MessageAttempt]) -> list[Step]:
     """Return what has happened to a message, the first thing first."""
     if message.direction == "inbound":
         steps = [Step(message.created_at, "Received and stored", "done")]

@@ -7,8 +7,8 @@ from flask import Blueprint, render_template, request
 
 from ..api.schemas import MAX_BODY
 from ..conversations import END, Found
+from ..records import Direction, State
 from ..runtime import get_runtime
-from ..store import Direction, State
 from . import display
 from .reading import read_conversations, read_number
 from .session import current_account, guard

@@ -15,8 +15,8 @@ from werkzeug.exceptions import BadRequest, HTTPException
 from ..access_log import escape_controls
 from ..api.error_handlers import STATUSES, fault_for_status
 from ..errors import Fault, InvalidRequest, PhonifyError, Refused
+from ..records import Account
 from ..runtime import get_runtime
-from ..store import Account
 from .rendering import template_context
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from .. import accounts
 from ..errors import Fault, InvalidRequest, NotFound, PhonifyError
 from ..keyword_settings import read_keyword_settings
 from ..numbers import parse_originator
+from ..records import KeywordReplies
 from ..runtime import get_runtime
-from ..subscription_store import KeywordReplies
 from ..subscriptions import START_KEYWORDS, STOP_KEYWORDS
 from .reading import read_number
 from .rendering import answer_fragment

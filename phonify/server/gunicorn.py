@@ -1,4 +1,4 @@
-"""gunicorn with our settings and hooks. Two methods of its classes are overridden, and none in a third place.
+"""gunicorn with our settings and hooks, and one method of its worker overridden.
 
 The worker answers what can't be read as HTTP in JSON, as the API answers everything. The loggers are in `loggers.py`.
 """

@@ -32,7 +32,7 @@ class Load:
         try:
             while True:
                 turn += 1
-                # Now and then to several, and to numbers that fail in passing or for good.
+                # Now and then to several, and to numbers that fail temporarily or for good.
                 to = ["+14560000000", "+15005550010", "+15005550004"] if turn % 10 == 0 else "+14560000000"
                 connection.request("POST", "/v1/messages", json.dumps({"to": to, "body": f"{thread}/{turn}"}), HEADERS)
                 response = connection.getresponse()

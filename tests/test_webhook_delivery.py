@@ -1,4 +1,4 @@
-"""How webhooks are posted: leases, crashes, many at once, the end of the loop; what Webhooks refuses."""
+"""How webhooks are posted: retries, leases, many at once, the end of the loop; what Webhooks refuses."""
 
 import json
 import sqlite3
@@ -15,19 +15,14 @@ from flask import Flask
 from receivers import NO_CONTENT, Received, Receiver, status
 
 import phonify.db
-import phonify.webhook_dispatcher
 from phonify import accounts
-from phonify.dispatcher import Dispatcher
+from phonify.delivery_loop import Loop
 from phonify.errors import InvalidRequest, NotFound, Refused, StoreUnavailable
 from phonify.gateways.base import Gateway
+from phonify.records import Account, Webhook
 from phonify.runtime import Runtime
-from phonify.store import Account
-from phonify.webhook_dispatcher import RETRIES, WebhookDispatcher
-from phonify.webhooks import Delivery, Webhook, Webhooks, sign
-
-
-class PowerCut(BaseException):
-    """The process ends here: nothing handles it."""
+from phonify.webhook_delivery import RETRIES
+from phonify.webhooks import Delivery, Webhooks, sign
 
 
 @pytest.fixture
@@ -54,15 +49,15 @@ def hook(webhooks: Webhooks, account: Account, receiver: Receiver) -> Webhook:
 
 
 @pytest.fixture
-def poster(runtime: Runtime) -> WebhookDispatcher:
+def poster(runtime: Runtime) -> Loop[Any, Any]:
     """A loop that is not running: a test calls its `deliver_due`."""
-    return runtime.make_webhook_dispatcher()
+    return runtime.make_webhook_loop()
 
 
 @pytest.fixture
-def other_poster(make_app: Callable[..., Flask]) -> WebhookDispatcher:
+def other_poster(make_app: Callable[..., Flask]) -> Loop[Any, Any]:
     """The loop of another app on the same database, as another process would have."""
-    return make_app().extensions["phonify"].make_webhook_dispatcher()
+    return make_app().extensions["phonify"].make_webhook_loop()
 
 
 @pytest.fixture
@@ -163,7 +158,7 @@ def test_the_late_report_of_a_lost_lease_is_not_told(make_app, account, receiver
 
     runtime = make_app(gateway=Slow(), WEBHOOK_PRIVATE=True).extensions["phonify"]
     runtime.webhooks.set_url(account, receiver.url)
-    first, second = runtime.make_dispatcher(), runtime.make_dispatcher()
+    first, second = runtime.make_message_loop(), runtime.make_message_loop()
     client = make_app().test_client()
     message_id = client.post("/v1/messages", json={"to": "+14560000000", "body": "Hello"}).get_json()["message"]["id"]
     first.deliver_due()
@@ -201,7 +196,7 @@ def test_retries_come_with_growing_delays_over_a_day_and_then_it_is_given_up(
 def test_a_name_that_turns_out_forbidden_is_not_posted_to(runtime, webhooks, account, receiver, only):
     webhooks.set_url(account, f"http://rebound.example:{receiver.port}/")
     webhooks.send_test(account)
-    runtime.make_webhook_dispatcher(resolve=lambda host, port: ["169.254.169.254"]).deliver_due()
+    runtime.make_webhook_loop(resolve=lambda host, port: ["169.254.169.254"]).deliver_due()
     assert only().tries[0].error == "addresses like 169.254.169.254 are not allowed"
     assert receiver.received == []
 
@@ -218,9 +213,9 @@ def test_deliveries_are_listed_by_pages_newest_first(webhooks, account, other, h
     assert webhooks.list_deliveries(other, limit=10) == []
 
 
-def test_the_deliveries_of_a_message_are_found_by_its_account_alone(webhooks, account, other, send, hook, dispatcher):
+def test_the_deliveries_of_a_message_are_found_by_its_account_alone(webhooks, account, other, send, hook, message_loop):
     message = send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert [one.event for one in webhooks.list_for_message(account, message["id"])] == ["message.sent"]
     assert webhooks.list_for_message(other, message["id"]) == []
 
@@ -281,22 +276,6 @@ def test_while_it_is_posted_a_delivery_is_leased_and_left_alone(
     assert seen == [(1, "2026-01-31T09:31:00.000Z", 0)]
 
 
-def test_what_a_crash_left_is_posted_again_after_the_lease(
-    runtime, webhooks, account, hook, other_poster, receiver, only, clock
-):
-    def resolve(host: str, port: int) -> list[str]:
-        raise PowerCut
-
-    webhooks.send_test(account)
-    with pytest.raises(PowerCut):
-        runtime.make_webhook_dispatcher(resolve=resolve).deliver_due()
-    clock.advance(59.999)
-    assert other_poster.deliver_due() == 0
-    clock.advance(0.001)
-    assert other_poster.deliver_due() == 1
-    assert (only().state, [attempt.attempt for attempt in only().tries]) == ("delivered", [2])
-
-
 @pytest.mark.parametrize(("late", "early"), [(500, 204), (204, 500)])
 def test_of_two_attempts_side_by_side_the_one_that_succeeds_counts(
     webhooks, account, hook, poster, other_poster, receiver, only, clock, late, early
@@ -350,7 +329,7 @@ def test_an_unexpected_error_is_an_attempt_that_failed(runtime, webhooks, accoun
         raise ZeroDivisionError
 
     webhooks.send_test(account)
-    runtime.make_webhook_dispatcher(resolve=resolve).deliver_due()
+    runtime.make_webhook_loop(resolve=resolve).deliver_due()
     assert (only().state, only().tries[0].error) == ("pending", "an unexpected error, which has been logged")
     assert "ZeroDivisionError" in caplog.text
 
@@ -380,16 +359,15 @@ def test_deliveries_are_removed_30_days_after_they_were_finished(
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., threading.Thread]]:
+def run() -> Iterator[Callable[..., threading.Thread]]:
     """Return a function that runs the loop of an app until the test ends."""
-    monkeypatch.setattr(phonify.webhook_dispatcher, "AFTER_FAULT", 0.0)
     running = []
 
     def run(app: Flask, *, longest_nap: float = 3_600.0) -> threading.Thread:
         # With so long a nap only being woken wakes it.
         runtime = app.extensions["phonify"]
         runtime.webhook_doorbell.share()
-        thread = threading.Thread(target=runtime.make_webhook_dispatcher(longest_nap=longest_nap).run)
+        thread = threading.Thread(target=runtime.make_webhook_loop(longest_nap=longest_nap).run)
         thread.start()
         running.append((runtime, thread))
         return thread
@@ -408,7 +386,7 @@ def wait_until(condition: Callable[[], bool], timeout: float = 20) -> None:
 
 
 def test_a_running_loop_is_woken_by_all_that_there_is_to_tell(
-    app, run, send, inbound, hook, dispatcher, receiver, webhooks, account, listed
+    app, run, send, inbound, hook, message_loop, receiver, webhooks, account, listed
 ):
     run(app)
     inbound()
@@ -416,7 +394,7 @@ def test_a_running_loop_is_woken_by_all_that_there_is_to_tell(
     send(to="+15005550001")
     receiver.wait_for(2)
     send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     receiver.wait_for(3)
     delivery_id = webhooks.send_test(account)
     receiver.wait_for(4)
@@ -566,37 +544,17 @@ def test_logs_of_a_delivery_have_its_id_but_neither_url_nor_secret_nor_text(
         assert secret not in caplog.text
 
 
-def test_the_dispatcher_has_old_deliveries_removed(app, webhooks, account, hook, poster, clock, listed, runtime):
-    webhooks.send_test(account)
-    poster.deliver_due()
-    runtime.doorbell.share()
-    dispatcher: Dispatcher = runtime.make_dispatcher(longest_nap=0.01)
-    clock.advance(31 * 86_400)
-    thread = threading.Thread(target=dispatcher.run)
-    thread.start()
-    wait_until(lambda: not listed())
-    runtime.stop()
-    thread.join()
-
-
-# The server
-
-
-def test_a_thread_that_can_not_be_started_is_an_attempt_that_failed(runtime, account, receiver, monkeypatch, clock):
-    runtime.webhooks.set_url(account, receiver.url)
-    runtime.webhooks.send_test(account)
-    dispatcher = runtime.make_webhook_dispatcher()
-    (leased,) = dispatcher._record_and_lease()
-
-    def refuse(self):
+def test_a_thread_that_can_not_be_started_is_an_attempt_that_failed(
+    webhooks, account, hook, poster, only, monkeypatch, clock
+):
+    def refuse(thread):
         raise RuntimeError("can't start new thread")
 
+    webhooks.send_test(account)
     with monkeypatch.context() as patched:
         patched.setattr("threading.Thread.start", refuse)
-        dispatcher._start(leased)
-    assert dispatcher.deliver_due() == 0
+        assert poster.deliver_due() == 1
     clock.advance(60)
-    assert dispatcher.deliver_due() == 1
-    (delivery,) = runtime.webhooks.list_deliveries(account, limit=10)
-    assert delivery.state == "delivered"
-    assert [attempt.error for attempt in delivery.tries] == ["the server had no thread left to post with", None]
+    assert poster.deliver_due() == 1
+    assert only().state == "delivered"
+    assert [attempt.error for attempt in only().tries] == ["the server had no thread left to post with", None]

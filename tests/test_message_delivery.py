@@ -1,4 +1,4 @@
-"""Delivery: leases, the four outcomes, retries, and what crashes, locks and slow gateways leave behind."""
+"""Delivery of messages: the four outcomes, retries, attempts, leases, and what crashes and slow gateways leave."""
 
 import sqlite3
 import threading
@@ -8,49 +8,19 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from fake_gateway import FakeGateway, OnceGateway, PowerCut, fail_with
 from flask import Flask
 
 import phonify.db
-import phonify.dispatcher
 from phonify.clock import format_time
-from phonify.dispatcher import Dispatcher, retry_delay
+from phonify.delivery_loop import Loop
 from phonify.errors import StoreUnavailable
-from phonify.gateways.base import Gateway, OutboundMessage, Rejected, Unavailable, Unconfirmed
+from phonify.gateways.base import OutboundMessage, Rejected, Unavailable, Unconfirmed
+from phonify.message_delivery import BATCH, retry_delay
 from phonify.runtime import Runtime
 
 TO = "+14560000000"
 START = "2026-01-31T09:30:00.000Z"
-
-
-class FakeGateway(Gateway):
-    """Notes what it is handed and does what the test says."""
-
-    repeatable = True
-
-    def __init__(self, act: Callable[[OutboundMessage], object] = lambda _: None) -> None:
-        self.act = act
-        self.handed: list[OutboundMessage] = []
-
-    def send(self, message: OutboundMessage) -> None:
-        self.handed.append(message)
-        self.act(message)
-
-
-class OnceGateway(FakeGateway):
-    """One that would send twice what it is handed twice."""
-
-    repeatable = False
-
-
-class PowerCut(BaseException):
-    """The process ends here: nothing handles it."""
-
-
-def fail_with(error: BaseException) -> Callable[[OutboundMessage], None]:
-    def act(_: OutboundMessage) -> None:
-        raise error
-
-    return act
 
 
 @pytest.fixture
@@ -114,9 +84,9 @@ def attempts(runtime: Runtime) -> Callable[[], list[tuple[Any, ...]]]:
 
 
 @pytest.fixture
-def other_dispatcher(make_app: Callable[..., Flask], gateway: FakeGateway) -> Dispatcher:
-    """A dispatcher of another app on the same database, as another process would have."""
-    return make_app(gateway=gateway).extensions["phonify"].make_dispatcher()
+def other_loop(make_app: Callable[..., Flask], gateway: FakeGateway) -> Loop[Any, Any]:
+    """A loop of another app on the same database, as another process would have."""
+    return make_app(gateway=gateway).extensions["phonify"].make_message_loop()
 
 
 @pytest.fixture
@@ -132,86 +102,86 @@ def locker(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite
 # The four outcomes
 
 
-def test_a_message_that_the_gateway_takes_is_sent(send, dispatcher, row):
+def test_a_message_that_the_gateway_takes_is_sent(send, message_loop, row):
     send()
-    assert dispatcher.deliver_due() == 1
+    assert message_loop.deliver_due() == 1
     assert (row()["state"], row()["finished_at"], row()["due_at"], row()["submitted_at"]) == ("sent", START, None, None)
 
 
-def test_the_gateway_is_given_the_message_and_the_number_of_the_attempt(send, dispatcher, gateway):
+def test_the_gateway_is_given_the_message_and_the_number_of_the_attempt(send, message_loop, gateway):
     (message_id,) = send(origin="+15005550006")
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert gateway.handed == [OutboundMessage(message_id, "+15005550006", "+14560000000", "Hello", 1)]
 
 
-def test_a_message_that_the_gateway_rejects_ends_in_error_with_its_type(send, dispatcher, gateway, row):
+def test_a_message_that_the_gateway_rejects_ends_in_error_with_its_type(send, message_loop, gateway, row):
     gateway.act = fail_with(Rejected("blocked_by_recipient"))
     send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert (row()["state"], row()["error_type"], row()["finished_at"]) == ("error", "blocked_by_recipient", START)
 
 
-def test_a_rejected_message_is_never_handed_over_again(send, dispatcher, gateway, clock):
+def test_a_rejected_message_is_never_handed_over_again(send, message_loop, gateway, clock):
     gateway.act = fail_with(Rejected("cannot_receive_sms"))
     send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     clock.advance(86_400)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert len(gateway.handed) == 1
 
 
 def test_a_message_for_which_the_gateway_is_unavailable_is_tried_again_after_a_while(
-    send, dispatcher, gateway, clock, row
+    send, message_loop, gateway, clock, row
 ):
     gateway.act = fail_with(Unavailable())
     send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert (row()["state"], row()["submitted_at"], len(gateway.handed)) == ("unconfirmed", None, 1)
     gateway.act = lambda _: None
     clock.advance(1)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert (row()["state"], [message.attempt for message in gateway.handed]) == ("sent", [1, 2])
 
 
-def test_a_message_that_nobody_knows_about_is_not_sent_again(send, dispatcher, gateway, clock, row):
+def test_a_message_that_nobody_knows_about_is_not_sent_again(send, message_loop, gateway, clock, row):
     gateway.act = fail_with(Unconfirmed())
     send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     clock.advance(86_399)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert (row()["state"], len(gateway.handed)) == ("unconfirmed", 1)
 
 
-def test_a_message_that_nobody_knows_about_ends_in_error_with_its_validity(send, dispatcher, gateway, clock, row):
+def test_a_message_that_nobody_knows_about_ends_in_error_with_its_validity(send, message_loop, gateway, clock, row):
     gateway.act = fail_with(Unconfirmed())
     send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     clock.advance(86_400)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert (row()["state"], row()["error_type"], len(gateway.handed)) == ("error", "validity_expired", 1)
 
 
-def test_an_unexpected_exception_of_the_gateway_leaves_the_message_in_doubt(send, dispatcher, gateway, clock, row):
+def test_an_unexpected_exception_of_the_gateway_leaves_the_message_in_doubt(send, message_loop, gateway, clock, row):
     gateway.act = fail_with(ZeroDivisionError())
     send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     clock.advance(3_600)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert (row()["state"], row()["due_at"], len(gateway.handed)) == ("unconfirmed", "2026-02-01T09:30:00.000Z", 1)
 
 
-def test_an_unexpected_exception_of_the_gateway_does_not_stop_the_others(send, dispatcher, gateway, rows):
+def test_an_unexpected_exception_of_the_gateway_does_not_stop_the_others(send, message_loop, gateway, rows):
     def act(message: OutboundMessage) -> None:
         if message.to == "+14560000001":
             raise ZeroDivisionError
 
     gateway.act = act
     send(3)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert [row["state"] for row in rows()] == ["sent", "unconfirmed", "sent"]
 
 
-def test_outcomes_of_one_batch_each_reach_their_own_message(send, dispatcher, gateway, rows):
+def test_outcomes_of_one_batch_each_reach_their_own_message(send, message_loop, gateway, rows):
     outcomes = {
         "+14560000001": Rejected("cannot_receive_sms"),
         "+14560000002": Unavailable(),
@@ -225,7 +195,7 @@ def test_outcomes_of_one_batch_each_reach_their_own_message(send, dispatcher, ga
 
     gateway.act = act
     send(5)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert [(row["state"], row["error_type"]) for row in rows()] == [
         ("sent", None),
         ("error", "cannot_receive_sms"),
@@ -235,28 +205,28 @@ def test_outcomes_of_one_batch_each_reach_their_own_message(send, dispatcher, ga
     ]
 
 
-def test_more_messages_than_a_batch_are_all_delivered_oldest_first(send, dispatcher, gateway, rows):
-    ids = send(250)
-    assert dispatcher.deliver_due() == 250
+def test_more_messages_than_a_batch_are_all_delivered_oldest_first(send, message_loop, gateway, rows):
+    ids = send(BATCH + 1)
+    assert message_loop.deliver_due() == BATCH + 1
     assert [message.id for message in gateway.handed] == ids
     assert {row["state"] for row in rows()} == {"sent"}
 
 
-def test_a_scheduled_message_is_not_handed_over_before_its_time(send, dispatcher, gateway, clock):
+def test_a_scheduled_message_is_not_handed_over_before_its_time(send, message_loop, gateway, clock):
     send(send_at="2026-01-31T10:00:00Z")
     clock.advance(1_799.999)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     before = len(gateway.handed)
     clock.advance(0.001)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert (before, len(gateway.handed)) == (0, 1)
 
 
-def test_a_cancelled_message_is_never_handed_over(app, send, dispatcher, gateway, clock):
+def test_a_cancelled_message_is_never_handed_over(app, send, message_loop, gateway, clock):
     (message_id,) = send(send_at="2026-01-31T10:00:00Z")
     assert app.test_client().delete(f"/v1/messages/{message_id}").status_code == 200
     clock.advance(86_400)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert gateway.handed == []
 
 
@@ -279,12 +249,12 @@ def test_delays_are_spread_over_their_range():
     assert max(delays) > 7.4
 
 
-def test_delays_of_one_message_grow_until_its_validity_ends(send, dispatcher, gateway, clock, row):
+def test_delays_of_one_message_grow_until_its_validity_ends(send, message_loop, gateway, clock, row):
     gateway.act = fail_with(Unavailable())
     send()
     times = []
     while row()["state"] == "unconfirmed":
-        dispatcher.deliver_due()
+        message_loop.deliver_due()
         times.append(clock.moment)
         if row()["due_at"]:
             clock.moment = datetime.fromisoformat(row()["due_at"])
@@ -296,45 +266,47 @@ def test_delays_of_one_message_grow_until_its_validity_ends(send, dispatcher, ga
     assert 150 <= len(gateway.handed) <= 300
 
 
-def test_a_gateway_that_says_when_to_try_again_is_obeyed(send, dispatcher, gateway, row):
+def test_a_gateway_that_says_when_to_try_again_is_obeyed(send, message_loop, gateway, row):
     gateway.act = fail_with(Unavailable(retry_after=90))
     send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert row()["due_at"] == "2026-01-31T09:31:30.000Z"
 
 
-def test_a_time_to_try_again_past_the_validity_is_cut_to_it(send, dispatcher, gateway, row):
+def test_a_time_to_try_again_past_the_validity_is_cut_to_it(send, message_loop, gateway, row):
     gateway.act = fail_with(Unavailable(retry_after=200_000))
     send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert row()["due_at"] == "2026-02-01T09:30:00.000Z"
 
 
-def test_a_time_to_try_again_beyond_all_calendars_is_cut_to_the_validity(send, dispatcher, gateway, row):
+def test_a_time_to_try_again_beyond_all_calendars_is_cut_to_the_validity(send, message_loop, gateway, row):
     gateway.act = fail_with(Unavailable(retry_after=1e300))
     send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert row()["due_at"] == "2026-02-01T09:30:00.000Z"
 
 
 @pytest.mark.parametrize("retry_after", [0, -5])
-def test_a_gateway_that_says_to_try_again_at_once_is_not_called_without_a_pause(send, dispatcher, gateway, retry_after):
+def test_a_gateway_that_says_to_try_again_at_once_is_not_called_without_a_pause(
+    send, message_loop, gateway, retry_after
+):
     def act(_: OutboundMessage) -> None:
         if len(gateway.handed) < 20:
             raise Unavailable(retry_after=retry_after)
 
     gateway.act = act
     send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert len(gateway.handed) == 1
 
 
-def test_validity_ends_a_message_that_was_only_ever_unavailable(send, dispatcher, gateway, clock, row):
+def test_validity_ends_a_message_that_was_only_ever_unavailable(send, message_loop, gateway, clock, row):
     gateway.act = fail_with(Unavailable(retry_after=200_000))
     send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     clock.advance(86_400)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert (row()["state"], row()["error_type"], row()["finished_at"], len(gateway.handed)) == (
         "error",
         "validity_expired",
@@ -343,17 +315,17 @@ def test_validity_ends_a_message_that_was_only_ever_unavailable(send, dispatcher
     )
 
 
-def test_a_message_found_only_after_its_validity_is_not_sent(send, dispatcher, gateway, clock, row):
+def test_a_message_found_only_after_its_validity_is_not_sent(send, message_loop, gateway, clock, row):
     send()
     clock.advance(86_400)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert (row()["state"], row()["error_type"], gateway.handed) == ("error", "validity_expired", [])
 
 
-def test_the_validity_of_a_scheduled_message_begins_with_its_time(send, dispatcher, clock, row):
+def test_the_validity_of_a_scheduled_message_begins_with_its_time(send, message_loop, clock, row):
     send(send_at="2026-02-10T09:30:00Z")
     clock.advance(10 * 86_400 + 86_399)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert row()["state"] == "sent"
 
 
@@ -361,19 +333,19 @@ def test_the_validity_period_is_a_setting(make_app, clock):
     app = make_app(gateway=FakeGateway(fail_with(Unconfirmed())), VALIDITY=timedelta(seconds=60))
     client = app.test_client()
     message_id = client.post("/v1/messages", data={"to": TO, "body": "Hello"}).json["message"]["id"]
-    dispatcher = app.extensions["phonify"].make_dispatcher()
-    dispatcher.deliver_due()
+    message_loop = app.extensions["phonify"].make_message_loop()
+    message_loop.deliver_due()
     clock.advance(60)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert client.get(f"/v1/messages/{message_id}").json["message"]["errors"][0]["type"] == "validity_expired"
 
 
 # Attempts on record
 
 
-def test_an_attempt_that_the_gateway_takes_leaves_no_record(send, dispatcher, attempts):
+def test_an_attempt_that_the_gateway_takes_leaves_no_record(send, message_loop, attempts):
     send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert attempts() == []
 
 
@@ -385,49 +357,51 @@ def test_an_attempt_that_the_gateway_takes_leaves_no_record(send, dispatcher, at
         (ZeroDivisionError(), "unconfirmed"),
     ],
 )
-def test_an_attempt_that_the_gateway_does_not_take_is_on_record(send, dispatcher, gateway, attempts, failure, outcome):
+def test_an_attempt_that_the_gateway_does_not_take_is_on_record(
+    send, message_loop, gateway, attempts, failure, outcome
+):
     gateway.act = fail_with(failure)
     (message_id,) = send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert attempts() == [(message_id, 1, START, outcome, None)]
 
 
 def test_attempts_that_are_repeated_are_on_record_with_the_time_of_the_next(
-    send, dispatcher, gateway, attempts, clock, row
+    send, message_loop, gateway, attempts, clock, row
 ):
     gateway.act = lambda message: message.attempt <= 2 and fail_with(Unavailable())(message)
     (message_id,) = send()
     expected = []
     for attempt in (1, 2):
         now = format_time(clock.moment)
-        dispatcher.deliver_due()
+        message_loop.deliver_due()
         expected.append((message_id, attempt, now, "unavailable", row()["due_at"]))
         clock.advance(10)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert (attempts(), row()["state"]) == (expected, "sent")
 
 
-def test_a_late_report_is_not_on_record(send, dispatcher, other_dispatcher, gateway, clock, attempts):
+def test_a_late_report_is_not_on_record(send, message_loop, other_loop, gateway, clock, attempts):
     def act(message: OutboundMessage) -> None:
         if message.attempt == 1:
             clock.advance(30)
-            other_dispatcher.deliver_due()
+            other_loop.deliver_due()
             raise Unavailable
 
     gateway.act = act
     send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert attempts() == []
 
 
 # Leases and fencing
 
 
-def test_while_it_is_handed_over_a_message_is_leased_with_its_attempt_on_disk(send, dispatcher, gateway, row):
+def test_while_it_is_handed_over_a_message_is_leased_with_its_attempt_on_disk(send, message_loop, gateway, row):
     seen = []
     gateway.act = lambda _: seen.append(row())
     send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     (leased,) = seen
     assert (leased["state"], leased["attempts"], leased["submitted_at"], leased["due_at"]) == (
         "unconfirmed",
@@ -435,39 +409,38 @@ def test_while_it_is_handed_over_a_message_is_leased_with_its_attempt_on_disk(se
         START,
         "2026-01-31T09:30:30.000Z",
     )
+    assert (leased["lease_owner"] is None, row()["lease_owner"]) == (False, None)
 
 
-def test_no_transaction_is_open_while_the_gateway_is_called(send, dispatcher, gateway, locker):
+def test_no_transaction_is_open_while_the_gateway_is_called(send, message_loop, gateway, locker):
     def act(_: OutboundMessage) -> None:
         locker.execute("BEGIN EXCLUSIVE")
         locker.execute("ROLLBACK")
 
     gateway.act = act
     send()
-    assert dispatcher.deliver_due() == 1
+    assert message_loop.deliver_due() == 1
 
 
-def test_a_leased_message_is_left_alone_by_another_dispatcher(send, dispatcher, other_dispatcher, gateway, clock):
+def test_a_leased_message_is_left_alone_by_another_loop(send, message_loop, other_loop, gateway, clock):
     def act(_: OutboundMessage) -> None:
         clock.advance(29.999)
-        assert other_dispatcher.deliver_due() == 0
+        assert other_loop.deliver_due() == 0
 
     gateway.act = act
     send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert len(gateway.handed) == 1
 
 
-def test_a_lease_that_ran_out_is_taken_up_by_another_dispatcher(
-    send, dispatcher, other_dispatcher, gateway, clock, row
-):
+def test_a_lease_that_ran_out_is_taken_up_by_another_loop(send, message_loop, other_loop, gateway, clock, row):
     gateway.act = fail_with(PowerCut())
     send()
     with pytest.raises(PowerCut):
-        dispatcher.deliver_due()
+        message_loop.deliver_due()
     gateway.act = lambda _: None
     clock.advance(30)
-    assert other_dispatcher.deliver_due() == 1
+    assert other_loop.deliver_due() == 1
     assert (row()["state"], row()["attempts"]) == ("sent", 2)
 
 
@@ -476,14 +449,14 @@ def test_the_length_of_a_lease_is_a_setting(make_app, clock):
     app = make_app(gateway=gateway, LEASE=timedelta(seconds=5))
     app.test_client().post("/v1/messages", data={"to": TO, "body": "Hello"})
     with pytest.raises(PowerCut):
-        app.extensions["phonify"].make_dispatcher().deliver_due()
+        app.extensions["phonify"].make_message_loop().deliver_due()
     gateway.act = lambda _: None
     clock.advance(5)
-    assert app.extensions["phonify"].make_dispatcher().deliver_due() == 1
+    assert app.extensions["phonify"].make_message_loop().deliver_due() == 1
 
 
 def test_the_rest_of_a_batch_that_a_crash_left_is_sent_after_the_lease(
-    send, dispatcher, other_dispatcher, gateway, clock, rows
+    send, message_loop, other_loop, gateway, clock, rows
 ):
     def act(message: OutboundMessage) -> None:
         if message.to == "+14560000001":
@@ -492,10 +465,10 @@ def test_the_rest_of_a_batch_that_a_crash_left_is_sent_after_the_lease(
     gateway.act = act
     send(3)
     with pytest.raises(PowerCut):
-        dispatcher.deliver_due()
+        message_loop.deliver_due()
     gateway.act = lambda _: None
     clock.advance(30)
-    other_dispatcher.deliver_due()
+    other_loop.deliver_due()
     assert [row["state"] for row in rows()] == ["sent", "sent", "sent"]
 
 
@@ -507,117 +480,117 @@ class TestAGatewayThatMustNotRepeat:
         return OnceGateway(fail_with(PowerCut()))
 
     def test_what_was_handed_over_before_a_crash_is_not_sent_again(
-        self, send, dispatcher, other_dispatcher, gateway, clock, row
+        self, send, message_loop, other_loop, gateway, clock, row
     ):
         send()
         with pytest.raises(PowerCut):
-            dispatcher.deliver_due()
+            message_loop.deliver_due()
         gateway.act = lambda _: None
         clock.advance(30)
-        other_dispatcher.deliver_due()
+        other_loop.deliver_due()
         clock.advance(86_369)
-        other_dispatcher.deliver_due()
+        other_loop.deliver_due()
         assert (row()["state"], len(gateway.handed)) == ("unconfirmed", 1)
 
     def test_what_a_crash_left_in_doubt_is_on_record_until_the_report_comes(
-        self, send, dispatcher, other_dispatcher, gateway, clock, attempts
+        self, send, message_loop, other_loop, gateway, clock, attempts
     ):
         seen = []
 
         def act(_: OutboundMessage) -> None:
             clock.advance(30)
-            other_dispatcher.deliver_due()
+            other_loop.deliver_due()
             seen.extend(attempts())
             raise Rejected("cannot_receive_sms")
 
         gateway.act = act
         (message_id,) = send()
-        dispatcher.deliver_due()
+        message_loop.deliver_due()
         assert [(attempt, outcome) for _, attempt, _, outcome, _ in seen] == [(1, "unconfirmed")]
         assert [(one, attempt, outcome) for one, attempt, _, outcome, _ in attempts()] == [(message_id, 1, "rejected")]
 
-    def test_what_stays_in_doubt_ends_with_its_validity(self, send, dispatcher, other_dispatcher, gateway, clock, row):
+    def test_what_stays_in_doubt_ends_with_its_validity(self, send, message_loop, other_loop, gateway, clock, row):
         send()
         with pytest.raises(PowerCut):
-            dispatcher.deliver_due()
+            message_loop.deliver_due()
         clock.advance(30)
-        other_dispatcher.deliver_due()
+        other_loop.deliver_due()
         clock.advance(86_370)
-        other_dispatcher.deliver_due()
+        other_loop.deliver_due()
         assert (row()["state"], row()["error_type"], len(gateway.handed)) == ("error", "validity_expired", 1)
 
     def test_the_report_that_comes_after_the_lease_settles_the_doubt(
-        self, send, dispatcher, other_dispatcher, gateway, clock, row
+        self, send, message_loop, other_loop, gateway, clock, row
     ):
         def act(_: OutboundMessage) -> None:
             clock.advance(30)
-            other_dispatcher.deliver_due()
+            other_loop.deliver_due()
 
         gateway.act = act
         send()
-        dispatcher.deliver_due()
+        message_loop.deliver_due()
         assert (row()["state"], len(gateway.handed)) == ("sent", 1)
 
-    def test_what_was_unavailable_is_tried_again(self, send, dispatcher, gateway, clock, row):
+    def test_what_was_unavailable_is_tried_again(self, send, message_loop, gateway, clock, row):
         gateway.act = fail_with(Unavailable())
         send()
-        dispatcher.deliver_due()
+        message_loop.deliver_due()
         gateway.act = lambda _: None
         clock.advance(1)
-        dispatcher.deliver_due()
+        message_loop.deliver_due()
         assert (row()["state"], len(gateway.handed)) == ("sent", 2)
 
-    def test_what_was_given_back_untouched_is_sent(self, send, dispatcher, gateway, clock, rows):
+    def test_what_was_given_back_untouched_is_sent(self, send, message_loop, gateway, clock, rows):
         gateway.act = lambda _: clock.advance(20)
         send(3)
-        dispatcher.deliver_due()
+        message_loop.deliver_due()
         assert ([row["state"] for row in rows()], len(gateway.handed)) == (["sent", "sent", "sent"], 3)
 
 
 @pytest.mark.parametrize(
     "late", [Rejected("cannot_receive_sms"), Unavailable(), Unconfirmed(), ZeroDivisionError(), None]
 )
-def test_the_late_report_of_a_lost_lease_is_dropped(send, dispatcher, other_dispatcher, gateway, clock, row, late):
+def test_the_late_report_of_a_lost_lease_is_dropped(send, message_loop, other_loop, gateway, clock, row, late):
     def act(message: OutboundMessage) -> None:
         if message.attempt == 1:
             clock.advance(30)
-            other_dispatcher.deliver_due()
+            other_loop.deliver_due()
             if late is not None:
                 raise late
 
     gateway.act = act
     send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert (row()["state"], row()["error_type"], row()["attempts"]) == ("sent", None, 2)
 
 
-def test_a_late_report_does_not_touch_the_lease_that_another_dispatcher_has(
-    send, dispatcher, other_dispatcher, gateway, clock, row
+def test_a_late_report_does_not_touch_the_lease_that_another_loop_has(
+    send, message_loop, other_loop, gateway, clock, row
 ):
     def act(message: OutboundMessage) -> None:
         if message.attempt == 1:
             clock.advance(30)
             with pytest.raises(PowerCut):
-                other_dispatcher.deliver_due()
+                other_loop.deliver_due()
         else:
             raise PowerCut
 
     gateway.act = act
     send()
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     # The second attempt is still out; only its own report, or the end of its lease, settles it.
     assert (row()["state"], row()["attempts"], row()["due_at"]) == ("unconfirmed", 2, "2026-01-31T09:31:00.000Z")
 
 
-def test_two_dispatchers_on_one_database_never_send_a_message_twice(send, dispatcher, other_dispatcher, gateway, rows):
+def test_two_loops_on_one_database_never_send_a_message_twice(send, message_loop, other_loop, gateway, rows):
     expected = [message_id for _ in range(4) for message_id in send(300)]
     start = threading.Barrier(2)
 
-    def deliver(one: Dispatcher) -> None:
+    def deliver(one: Loop[Any, Any]) -> None:
         start.wait()
         one.deliver_due()
 
-    threads = [threading.Thread(target=deliver, args=(one,)) for one in (dispatcher, other_dispatcher)]
+    threads = [threading.Thread(target=deliver, args=(one,)) for one in (message_loop, other_loop)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -630,20 +603,20 @@ def test_two_dispatchers_on_one_database_never_send_a_message_twice(send, dispat
 
 
 def test_a_slow_gateway_gives_back_the_rest_of_the_batch_before_the_lease_ends(
-    send, dispatcher, other_dispatcher, gateway, clock, rows
+    send, message_loop, other_loop, gateway, clock, rows
 ):
     def act(_: OutboundMessage) -> None:
         clock.advance(6)  # the lease is 30 seconds
-        other_dispatcher.deliver_due()
+        other_loop.deliver_due()
 
     gateway.act = act
     send(10)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert len({message.id for message in gateway.handed}) == len(gateway.handed) == 10
     assert {(row["state"], row["attempts"]) for row in rows()} == {("sent", 1)}
 
 
-def test_what_a_slow_gateway_gave_back_is_due_for_whoever_comes_next(send, dispatcher, gateway, clock, runtime, rows):
+def test_what_a_slow_gateway_gave_back_is_due_for_whoever_comes_next(send, message_loop, gateway, clock, runtime, rows):
     def act(_: OutboundMessage) -> None:
         clock.advance(20)
         if len(gateway.handed) == 2:
@@ -651,19 +624,19 @@ def test_what_a_slow_gateway_gave_back_is_due_for_whoever_comes_next(send, dispa
 
     gateway.act = act
     send(3)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     # The first call used up its share of the lease; the second was made under a lease of its own.
     assert [(row["state"], row["attempts"]) for row in rows()] == [("sent", 1), ("sent", 1), ("unconfirmed", 0)]
-    assert rows()[2]["due_at"] == "2026-01-31T09:30:40.000Z"
+    assert rows()[2]["due_at"] == "2026-01-31T09:30:00.000Z"
 
 
-def test_a_stop_in_the_middle_of_a_batch_gives_the_rest_back_untouched(send, dispatcher, gateway, runtime, rows):
+def test_a_stop_in_the_middle_of_a_batch_gives_the_rest_back_untouched(send, message_loop, gateway, runtime, rows):
     def act(message: OutboundMessage) -> None:
         runtime.database.stopping = message.to == "+14560000001"
 
     gateway.act = act
     send(4)
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert [(row["state"], row["attempts"], row["submitted_at"], row["due_at"]) for row in rows()] == [
         ("sent", 1, None, None),
         ("sent", 1, None, None),
@@ -672,10 +645,10 @@ def test_a_stop_in_the_middle_of_a_batch_gives_the_rest_back_untouched(send, dis
     ]
 
 
-def test_a_dispatcher_that_is_stopping_takes_nothing_new(send, dispatcher, gateway, runtime):
+def test_a_loop_that_is_stopping_takes_nothing_new(send, message_loop, gateway, runtime):
     send()
     runtime.database.stopping = True
-    assert dispatcher.deliver_due() == 0
+    assert message_loop.deliver_due() == 0
     assert gateway.handed == []
 
 
@@ -683,144 +656,34 @@ def test_a_dispatcher_that_is_stopping_takes_nothing_new(send, dispatcher, gatew
 
 
 def test_outcomes_that_could_not_be_recorded_are_recorded_later_and_not_sent_twice(
-    send, dispatcher, gateway, locker, clock, rows
+    send, message_loop, gateway, locker, clock, rows
 ):
     gateway.act = lambda message: message.to == "+14560000002" and locker.execute("BEGIN IMMEDIATE")
     send(3)
     with pytest.raises(StoreUnavailable):
-        dispatcher.deliver_due()
+        message_loop.deliver_due()
     locker.execute("ROLLBACK")
     assert [row["state"] for row in rows()] == ["unconfirmed", "unconfirmed", "unconfirmed"]
     clock.advance(31)  # even past the lease: who has the outcome records it before anything else
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     assert ([row["state"] for row in rows()], len(gateway.handed)) == (["sent", "sent", "sent"], 3)
 
 
-def test_nothing_is_handed_over_that_could_not_be_leased(send, dispatcher, gateway, locker):
+def test_nothing_is_handed_over_that_could_not_be_leased(send, message_loop, gateway, locker):
     send()
     locker.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable):
-        dispatcher.deliver_due()
+        message_loop.deliver_due()
     locker.execute("ROLLBACK")
     assert gateway.handed == []
 
 
-# The loop
+# Logs
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Flask], None]]:
-    """Return a function that runs the dispatcher of an app until the test ends."""
-    monkeypatch.setattr(phonify.dispatcher, "AFTER_FAULT", 0.0)
-    running = []
-
-    def run(app: Flask, *, longest_nap: float = 3_600.0) -> threading.Thread:
-        # With so long a nap only being woken wakes it.
-        runtime = app.extensions["phonify"]
-        runtime.doorbell.share()
-        thread = threading.Thread(target=runtime.make_dispatcher(longest_nap=longest_nap).run)
-        thread.start()
-        running.append((runtime, thread))
-        return thread
-
-    yield run
-    for runtime, thread in running:
-        runtime.stop()
-        thread.join()
-
-
-def test_a_running_dispatcher_is_woken_by_a_message_that_is_accepted(make_app, gateway, run):
-    app = make_app(gateway=gateway)
-    run(app)
-    client = app.test_client()
-    client.post("/v1/messages", data={"to": TO, "body": "Hello"})
-    (message,) = client.get("/v1/messages?state=sent&wait=10").json["messages"]
-    assert message["to"] == TO
-
-
-def test_delivery_goes_on_where_what_is_old_can_not_be_removed(make_app, gateway, run, caplog):
-    app = make_app(gateway=gateway)
-    database = app.extensions["phonify"].database
-    with database.reading() as connection:
-        pages = connection.execute("SELECT rootpage FROM sqlite_schema WHERE tbl_name = 'idempotency_keys'").fetchall()
-    database.close()
-    with database.path.open("r+b") as file:
-        for (page,) in pages:
-            file.seek((page - 1) * 4_096)
-            file.write(bytes(range(256)) * 16)
-    run(app)
-    client = app.test_client()
-    client.post("/v1/messages", data={"to": TO, "body": "Hello"})
-    assert len(client.get("/v1/messages?state=sent&wait=10").json["messages"]) == 1
-    assert "what is old stays for another minute, it can't be reached: " in caplog.text
-    assert "pauses" not in caplog.text
-
-
-def test_a_running_dispatcher_looks_for_messages_that_another_server_accepts(make_app, gateway, run):
-    run(make_app(gateway=gateway), longest_nap=0.05)
-    client = make_app(gateway=gateway).test_client()
-    client.post("/v1/messages", data={"to": TO, "body": "Hello"}, headers={"Idempotency-Key": "one"})
-    assert len(client.get("/v1/messages?state=sent&wait=10").json["messages"]) == 1
-
-
-def test_a_running_dispatcher_is_woken_by_a_message_that_is_changed_to_go_now(make_app, gateway, run):
-    app = make_app(gateway=gateway)
-    client = app.test_client()
-    scheduled = {"to": TO, "body": "Hello", "send_at": "2099-01-31T09:30:00Z"}
-    message_id = client.post("/v1/messages", data=scheduled).json["message"]["id"]
-    run(app)
-    client.put(f"/v1/messages/{message_id}", data={"send_at": "2020-01-31T09:30:00Z"})
-    assert len(client.get("/v1/messages?state=sent&wait=10").json["messages"]) == 1
-
-
-def test_a_running_dispatcher_finds_what_was_stored_before_it_started(make_app, gateway, run):
-    app = make_app(gateway=gateway)
-    client = app.test_client()
-    client.post("/v1/messages", data={"to": TO, "body": "Hello"})
-    run(app)
-    assert len(client.get("/v1/messages?state=sent&wait=10").json["messages"]) == 1
-
-
-def test_a_running_dispatcher_ends_when_the_database_is_stopping(make_app, gateway, run):
-    app = make_app(gateway=gateway)
-    thread = run(app)
-    app.extensions["phonify"].stop()
-    thread.join(10)
-    assert not thread.is_alive()
-
-
-def test_a_dispatcher_that_is_stopped_while_it_sends_records_the_outcome(make_app, gateway, run):
-    app = make_app(gateway=gateway)
-    runtime = app.extensions["phonify"]
-
-    def act(_: OutboundMessage) -> None:
-        runtime.database.stopping = True
-
-    gateway.act = act
-    client = app.test_client()
-    client.post("/v1/messages", data={"to": TO, "body": "Hello"})
-    run(app).join(10)
-    assert [message["state"] for message in client.get("/v1/messages").json["messages"]] == ["sent"]
-
-
-def test_a_running_dispatcher_goes_on_when_the_database_was_locked_for_a_while(make_app, gateway, run, locker):
-    app = make_app(gateway=gateway)
-    client = app.test_client()
-    client.post("/v1/messages", data={"to": TO, "body": "Hello"})
-
-    def act(_: OutboundMessage) -> None:
-        locker.execute("BEGIN IMMEDIATE")
-        unlock.start()
-
-    unlock = threading.Timer(0.2, locker.execute, ["ROLLBACK"])
-    gateway.act = act
-    run(app)
-    assert len(client.get("/v1/messages?state=sent&wait=10").json["messages"]) == 1
-    unlock.join()
-    assert len(gateway.handed) == 1
-
-
-def test_logs_of_a_delivery_have_the_message_id_but_not_the_text_or_the_whole_number(send, dispatcher, gateway, caplog):
+def test_logs_of_a_delivery_have_the_message_id_but_not_the_text_or_the_whole_number(
+    send, message_loop, gateway, caplog
+):
     caplog.set_level("DEBUG", "phonify")
     outcomes: Iterator[Exception | None] = iter(
         [Rejected("cannot_receive_sms"), Unavailable(), Unconfirmed(), ZeroDivisionError(), None]
@@ -833,7 +696,7 @@ def test_logs_of_a_delivery_have_the_message_id_but_not_the_text_or_the_whole_nu
 
     gateway.act = act
     ids = send(5, body="Secret text")
-    dispatcher.deliver_due()
+    message_loop.deliver_due()
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 5
     assert all(message_id in line for message_id, line in zip(ids, lines, strict=True))

@@ -1,0 +1,151 @@
+"""The SQL of accounts, their keys and limits.
+
+Each function takes the connection first and the rest by keyword. None commits: where a transaction begins and ends is
+decided above. Times are text as `clock.format_time` writes it.
+"""
+
+import sqlite3
+
+from .records import Account, ApiKey, KeyOwner
+
+_ACCOUNT = ", ".join(Account._fields)
+
+
+def insert_account(connection: sqlite3.Connection, *, name: str, origin: str | None, now: str) -> Account:
+    """Add an account; raise sqlite3.IntegrityError if there is one of that name."""
+    row = connection.execute(
+        f"INSERT INTO accounts (name, origin, created_at) VALUES (:name, :origin, :now) RETURNING {_ACCOUNT}",
+        {"name": name, "origin": origin, "now": now},
+    ).fetchone()
+    return Account._make(row)
+
+
+def get_account(connection: sqlite3.Connection, *, name: str) -> Account | None:
+    """Return the account of that name."""
+    row = connection.execute(f"SELECT {_ACCOUNT} FROM accounts WHERE name = :name", {"name": name}).fetchone()
+    return Account._make(row) if row else None
+
+
+def list_accounts(connection: sqlite3.Connection) -> list[Account]:
+    """Return all accounts, oldest first."""
+    return [Account._make(row) for row in connection.execute(f"SELECT {_ACCOUNT} FROM accounts ORDER BY id")]
+
+
+def insert_key(connection: sqlite3.Connection, *, account_id: int, name: str, key_hash: str, now: str) -> int:
+    """Add a key and return its id; raise sqlite3.IntegrityError if there is one of that hash."""
+    (key_id,) = connection.execute(
+        "INSERT INTO api_keys (account_id, name, key_hash, created_at)"
+        " VALUES (:account_id, :name, :key_hash, :now) RETURNING id",
+        {"account_id": account_id, "name": name, "key_hash": key_hash, "now": now},
+    ).fetchone()
+    return int(key_id)
+
+
+def get_key_by_hash(connection: sqlite3.Connection, *, key_hash: str) -> ApiKey | None:
+    """Return the key of that hash, revoked or not."""
+    row = connection.execute(
+        "SELECT k.id, a.name, k.name, k.created_at, k.revoked_at, k.used_at"
+        " FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id WHERE k.key_hash = :key_hash",
+        {"key_hash": key_hash},
+    ).fetchone()
+    return ApiKey._make(row) if row else None
+
+
+def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> KeyOwner | None:
+    """Return the account that a valid key belongs to."""
+    row = connection.execute(
+        "SELECT k.id, k.used_at, a.id, a.name, a.origin, a.created_at, a.quota, a.rate_limit"
+        " FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
+        " WHERE k.key_hash = :key_hash AND k.revoked_at IS NULL",
+        {"key_hash": key_hash},
+    ).fetchone()
+    return KeyOwner(row[0], row[1], Account._make(row[2:])) if row else None
+
+
+def set_key_used(connection: sqlite3.Connection, *, key_id: int, now: str, unless_since: str) -> None:
+    """Note that a key was used, unless another process has done so since a time."""
+    connection.execute(
+        "UPDATE api_keys SET used_at = :now WHERE id = :key_id AND coalesce(used_at, '') <= :unless_since",
+        {"key_id": key_id, "now": now, "unless_since": unless_since},
+    )
+
+
+def list_keys(connection: sqlite3.Connection, *, account: str | None = None) -> list[ApiKey]:
+    """Return the keys of one account, or of all, oldest first."""
+    rows = connection.execute(
+        "SELECT k.id, a.name, k.name, k.created_at, k.revoked_at, k.used_at"
+        " FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
+        " WHERE :account IS NULL OR a.name = :account ORDER BY k.id",
+        {"account": account},
+    )
+    return [ApiKey._make(row) for row in rows]
+
+
+def revoke_key(connection: sqlite3.Connection, *, key_id: int, account_id: int | None, now: str) -> bool:
+    """Make a key invalid; False if there is no such valid key (of that account, if one is given)."""
+    return (
+        connection.execute(
+            "UPDATE api_keys SET revoked_at = :now WHERE id = :key_id AND revoked_at IS NULL"
+            " AND (:account_id IS NULL OR account_id = :account_id)",
+            {"key_id": key_id, "account_id": account_id, "now": now},
+        ).rowcount
+        == 1
+    )
+
+
+def set_account_limits(
+    connection: sqlite3.Connection, *, account_id: int, quota: int | None, rate_limit: int | None
+) -> None:
+    """Set how many messages a day and requests a minute an account has; None: no limit."""
+    connection.execute(
+        "UPDATE accounts SET quota = :quota, rate_limit = :rate_limit WHERE id = :account_id",
+        {"account_id": account_id, "quota": quota, "rate_limit": rate_limit},
+    )
+
+
+def take_quota(connection: sqlite3.Connection, *, account_id: int, day: str, quota: int, wanted: int) -> int:
+    """Use up to `wanted` messages of an account's quota for a day; return how many there were."""
+    taken = max(0, min(wanted, quota - get_quota_used(connection, account_id=account_id, day=day)))
+    if taken:
+        (used,) = connection.execute(
+            "INSERT INTO quota_days VALUES (:account_id, :day, :taken)"
+            " ON CONFLICT DO UPDATE SET messages = messages + :taken RETURNING messages",
+            {"account_id": account_id, "day": day, "taken": taken},
+        ).fetchone()
+        if used == taken:  # the first of the day: only the one before it stays
+            connection.execute(
+                "DELETE FROM quota_days WHERE account_id = :account_id AND day < date(:day, '-1 day')",
+                {"account_id": account_id, "day": day},
+            )
+    return taken
+
+
+def get_quota_used(connection: sqlite3.Connection, *, account_id: int, day: str) -> int:
+    """Return how many messages of an account's quota for a day are used."""
+    row = connection.execute(
+        "SELECT messages FROM quota_days WHERE account_id = :account_id AND day = :day",
+        {"account_id": account_id, "day": day},
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def take_request(connection: sqlite3.Connection, *, account_id: int, minute: int, limit: int) -> int | None:
+    """Count a request of an account in a minute; return how many there were, None if it is one too many."""
+    row = connection.execute(
+        "INSERT INTO rate_minutes SELECT :account_id, :minute, 1 WHERE :limit > 0"
+        " ON CONFLICT DO UPDATE SET requests = requests + 1 WHERE requests < :limit RETURNING requests",
+        {"account_id": account_id, "minute": minute, "limit": limit},
+    ).fetchone()
+    if row == (1,):  # the first of the minute: only the one before it stays
+        connection.execute(
+            "DELETE FROM rate_minutes WHERE account_id = :account_id AND minute < :minute - 1",
+            {"account_id": account_id, "minute": minute},
+        )
+    return row[0] if row else None
+
+
+def set_account_origin(connection: sqlite3.Connection, *, account_id: int, origin: str | None) -> None:
+    """Set an account's default sender."""
+    connection.execute(
+        "UPDATE accounts SET origin = :origin WHERE id = :account_id", {"account_id": account_id, "origin": origin}
+    )

@@ -1,0 +1,33 @@
+"""The SQL of idempotency keys and the first answer to each."""
+
+import sqlite3
+
+from .records import Answer
+
+
+def get_answer(connection: sqlite3.Connection, *, account_id: int, key: str, since: str) -> Answer | None:
+    """Return the first answer to a key, given since a time."""
+    row = connection.execute(
+        "SELECT request_hash, status, answer FROM idempotency_keys"
+        " WHERE account_id = :account_id AND key = :key AND created_at > :since",
+        {"account_id": account_id, "key": key, "since": since},
+    ).fetchone()
+    return Answer._make(row) if row else None
+
+
+def put_answer(connection: sqlite3.Connection, *, account_id: int, key: str, answer: Answer, now: str) -> None:
+    """Keep the first answer to a key, over one that has expired."""
+    connection.execute(
+        "INSERT OR REPLACE INTO idempotency_keys (account_id, key, request_hash, status, answer, created_at)"
+        " VALUES (:account_id, :key, :request_hash, :status, :answer, :now)",
+        {"account_id": account_id, "key": key, "now": now, **answer._asdict()},
+    )
+
+
+def delete_answers(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
+    """Remove answers that have expired, at most `limit`; return how many."""
+    return connection.execute(
+        "DELETE FROM idempotency_keys WHERE (account_id, key) IN"
+        " (SELECT account_id, key FROM idempotency_keys WHERE created_at <= :until LIMIT :limit)",
+        {"until": until, "limit": limit},
+    ).rowcount

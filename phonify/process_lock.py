@@ -1,0 +1,96 @@
+"""Locks between processes: files that the kernel unlocks when the process that has locked them ends."""
+
+import fcntl
+import glob
+import os
+import secrets
+import time
+from pathlib import Path
+
+_INTERVAL = 0.005  # seconds
+
+
+class ProcessLock:
+    """A lock that one process has at a time; within a process one thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self, patience: float) -> None:
+        """Wait for the lock; raise TimeoutError after `patience` seconds, OSError if there can be no such file."""
+        end = time.monotonic() + patience
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        while not _try_to_lock(descriptor):
+            if time.monotonic() > end:
+                os.close(descriptor)
+                raise TimeoutError(0, "another process does not let go of the lock")
+            time.sleep(_INTERVAL)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let go of the lock, if this object has it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+class Owner:
+    """The owner of leases: a random id, and a file that this process keeps locked while it lives.
+
+    Make it in the process itself, not before a fork. A process that was stopped still lives.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._database = database.resolve()  # those who open it by another name have to find the same files
+        for file in self._database.parent.glob(f"{glob.escape(self._database.name)}-owner-*"):
+            _remove_if_dead(file)
+        while True:
+            self.id = secrets.token_hex(8)
+            self._file = _name_file(self._database, self.id)
+            descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            # Another process may have seen the file before it was locked, and removed it.
+            if _try_to_lock(descriptor) and self._file.exists():
+                self._descriptor: int | None = descriptor
+                break
+            os.close(descriptor)
+
+    def is_alive(self, owner_id: str) -> bool:
+        """Tell whether the process of an owner lives."""
+        return owner_id == self.id or not _remove_if_dead(_name_file(self._database, owner_id))
+
+    def close(self) -> None:
+        """Unlock and remove the file."""
+        if self._descriptor is not None:
+            self._file.unlink(missing_ok=True)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _name_file(database: Path, owner_id: str) -> Path:
+    return database.with_name(f"{database.name}-owner-{owner_id}")
+
+
+def _try_to_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _remove_if_dead(file: Path) -> bool:
+    """Remove the file of an owner whose process has ended; False if it lives, or if nobody can tell."""
+    try:
+        descriptor = os.open(file, os.O_RDWR)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        dead = _try_to_lock(descriptor)
+        if dead:
+            file.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+    return dead

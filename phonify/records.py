@@ -1,0 +1,214 @@
+"""What the functions of the stores take and return. Columns are explained in schema.sql."""
+
+from typing import Literal, NamedTuple
+
+State = Literal["unconfirmed", "sent", "error"]
+Direction = Literal["outbound", "inbound"]
+Reason = Literal["keyword", "api", "inbox", "command"]
+AttemptOutcome = Literal["rejected", "unavailable", "unconfirmed"]
+DeliveryState = Literal["pending", "delivered", "failed"]
+
+
+class Account(NamedTuple):
+    """Who shares this server."""
+
+    id: int
+    name: str
+    origin: str | None
+    created_at: str
+    quota: int | None = None  # messages a day
+    rate_limit: int | None = None  # requests a minute
+
+
+class ApiKey(NamedTuple):
+    """A key of an account; the key itself is not kept."""
+
+    id: int
+    account: str
+    name: str
+    created_at: str
+    revoked_at: str | None
+    used_at: str | None
+
+
+class KeyOwner(NamedTuple):
+    """A valid key and the account that it belongs to."""
+
+    key_id: int
+    used_at: str | None
+    account: Account
+
+
+class Party(NamedTuple):
+    """One side of a message."""
+
+    number: str
+    country: str | None
+    carrier: str | None
+
+
+class Message(NamedTuple):
+    """A row of `messages`, without its `seq` and its lease."""
+
+    id: str
+    account_id: int
+    direction: Direction
+    body: str
+    origin_number: str
+    origin_country: str | None
+    origin_carrier: str | None
+    to_number: str
+    to_country: str | None
+    to_carrier: str | None
+    state: State
+    created_at: str
+    error_type: str | None = None
+    send_at: str | None = None
+    due_at: str | None = None
+    expires_at: str | None = None
+    attempts: int = 0
+    submitted_at: str | None = None
+    finished_at: str | None = None
+    request_id: str | None = None
+
+    @property
+    def origin(self) -> Party:
+        """Who sent it."""
+        return Party(self.origin_number, self.origin_country, self.origin_carrier)
+
+    @property
+    def phone(self) -> Party:
+        """Whom it goes to."""
+        return Party(self.to_number, self.to_country, self.to_carrier)
+
+    @property
+    def other_side(self) -> str:
+        """The number that the account exchanges messages with."""
+        return self.to_number if self.direction == "outbound" else self.origin_number
+
+
+class Criteria(NamedTuple):
+    """What a list of messages is to match; None: anything."""
+
+    to: str | None = None
+    origin: str | None = None
+    phone: str | None = None  # either side
+    state: State | None = None
+    direction: Direction | None = None
+    q: str | None = None  # a part of the body; ASCII letters match in either case
+    after: str | None = None  # ids
+    before: str | None = None
+
+
+class MessageAttempt(NamedTuple):
+    """An attempt to send a message that the gateway did not simply take."""
+
+    attempt: int
+    at: str
+    outcome: AttemptOutcome
+    due_at: str | None = None  # of the next attempt
+
+
+class Answer(NamedTuple):
+    """The first answer to an idempotency key."""
+
+    request_hash: str
+    status: int
+    answer: str
+
+
+class Entry(NamedTuple):
+    """A message and its place in the order of arrival."""
+
+    seq: int
+    message: Message
+
+
+class Conversation(NamedTuple):
+    """What an account and a phone have exchanged, as a list shows it."""
+
+    phone: str
+    last: Entry
+    unread: int  # at most conversation_store.MOST_UNREAD
+
+
+class SubscriptionRow(NamedTuple):
+    """A phone and whether an account may write to it."""
+
+    phone: str
+    subscribed: bool
+    changed_at: str | None  # None: it never opted out
+    reason: Reason | None
+
+
+class KeywordReplies(NamedTuple):
+    """What an account has set for keywords."""
+
+    stop_keywords: tuple[str, ...] = ()
+    stop_reply: str | None = None
+    start_reply: str | None = None
+    help_reply: str | None = None
+
+
+class Webhook(NamedTuple):
+    """The URL that an account's events are posted to."""
+
+    url: str
+    secret: str
+    created_at: str
+
+
+class WebhookAttempt(NamedTuple):
+    """One attempt to deliver an event, and what came of it."""
+
+    attempt: int
+    at: str
+    took_ms: int
+    status: int | None
+    answer: str | None
+    error: str | None
+
+
+class NewDelivery(NamedTuple):
+    """An event to be posted."""
+
+    id: str
+    account_id: int
+    message_id: str | None
+    event: str
+    payload: str
+
+
+class DeliveryRow(NamedTuple):
+    """A row of `webhook_deliveries`, without its lease."""
+
+    seq: int
+    id: str
+    account_id: int
+    message_id: str | None
+    event: str
+    payload: str
+    state: DeliveryState
+    created_at: str
+    due_at: str | None
+    attempts: int
+    retries: int
+    finished_at: str | None
+
+
+class DueWebhook(NamedTuple):
+    """A webhook, and when the first of its deliveries is due, if any is."""
+
+    account_id: int
+    url: str
+    secret: str
+    due_at: str | None
+
+
+class Gauges(NamedTuple):
+    """How much there is, of all accounts."""
+
+    messages: dict[tuple[str, str], int]  # by state and direction
+    due: int  # messages that wait for the gateway and whose time has come
+    oldest_due_at: str | None
+    deliveries: dict[str, int]  # of webhooks, by state
