@@ -8,12 +8,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ROOT
+from load import wait_until
 
 from phonify.db import Database
 from phonify.monitoring_store import find_faults
@@ -296,12 +297,20 @@ def test_after_a_kill_in_the_middle_of_an_upgrade_the_old_file_is_there_and_the_
     assert new == compute_upgraded(old, new)
 
 
+def waits_for_the_lock(pid: int) -> bool:
+    with suppress(FileNotFoundError):  # it opens and closes files while it starts
+        return any(os.readlink(link).endswith("phonify.db-lock") for link in Path(f"/proc/{pid}/fd").iterdir())
+    return False
+
+
 def test_processes_that_start_at_once_on_an_old_file_all_come_up(path, start_process):
     create_earlier(path, 3)
     old = read_rows(path)
     first = start_process(stop_at=STATEMENTS[1])
     assert first.stdout.readline() == "in the middle\n"
     others = [start_process() for _ in range(2)]
+    for process in others:
+        wait_until(lambda: waits_for_the_lock(process.pid))
     first.stdin.write("\n")
     first.stdin.flush()
     for process in (first, *others):
