@@ -147,6 +147,7 @@ class Database:
 
     def _begin(self, deadline: float) -> sqlite3.Connection:
         """Return the connection to write with, in a transaction."""
+        self._check_files()
         if self._writer is None:
             self._writer = self._connect(
                 timeout=0,
@@ -156,7 +157,6 @@ class Database:
             )
         writer = self._writer
         try:
-            self._check_files()
             while True:
                 try:
                     writer.execute("BEGIN IMMEDIATE")

@@ -45,10 +45,10 @@ def test_a_sound_database_is_said_to_be(run, tmp_path):
 def test_what_is_wrong_is_said_with_status_1(run, tmp_path):
     run("send", KNOWN, "Hello")
     with sqlite3.connect(tmp_path / "phonify.db") as connection:
-        connection.execute("UPDATE message_counts SET messages = 9 WHERE bits = 10")
+        connection.execute("UPDATE conversations SET last_seq = 9")
     connection.close()
     output = run("check", status=1)
-    assert "1 counts of messages are not what there are\n" in output
+    assert "1 conversations have no latest message\n" in output
     assert "is damaged" in output
 
 
