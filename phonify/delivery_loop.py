@@ -125,7 +125,11 @@ class Loop(Generic[Job, Outcome]):
         self._in_hand += len(jobs) - len(self._unrecorded)
         self.claimed += len(jobs)
         self._unrecorded.clear()
-        self._delivery.deliver(jobs, self._finish)
+        try:
+            self._delivery.deliver(jobs, self._finish)
+        except BaseException:
+            self._in_hand = len(self._finished)  # the others get no outcome; they are claimed again when the lease ends
+            raise
         return True
 
     def _finish(self, outcome: Outcome) -> None:
