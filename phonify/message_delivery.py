@@ -19,7 +19,7 @@ from .webhooks import Webhooks
 logger = logging.getLogger(__name__)
 
 BATCH = 300  # messages that are claimed at once
-BATCH_TIME = 0.5  # seconds after which the rest of them is given back: meanwhile the loop takes nothing over
+BATCH_TIME = 0.3  # seconds after which the rest of them is given back: meanwhile the loop takes nothing over
 FIRST_RETRY = 1.0  # seconds; doubled with each attempt
 LAST_RETRY = 600.0
 SHORTEST_RETRY = 0.5

@@ -15,7 +15,6 @@ from processes import find_processes
 APP = str(ROOT / "tests" / "gateway_app.py")
 KILLS = 20
 SECONDS = 2  # in which what was in hand has to go on
-BUSY = 3  # times as long, if other tests run beside this one; the figure itself is printed
 
 
 class InHand(NamedTuple):
@@ -96,7 +95,7 @@ def test_what_was_in_hand_goes_on_within_two_seconds_of_the_next_start(start, da
         server = start(APP, ACCESS_LOG="off")
         wait_until(lambda server=server: server.call("GET", "/healthz", key=None)[0] == 200)
         begun = time.monotonic()
-        while list_standing_still(database, before) and time.monotonic() < begun + BUSY * SECONDS:
+        while list_standing_still(database, before) and time.monotonic() < begun + 3 * SECONDS:
             time.sleep(0.02)
         latest = max(latest, time.monotonic() - begun)
         if kill < KILLS - 1:
@@ -113,7 +112,7 @@ def test_what_was_in_hand_goes_on_within_two_seconds_of_the_next_start(start, da
         f" {dict(Counter(states.values()))}"
     )
     assert leased > 0
-    assert latest < BUSY * SECONDS
+    assert latest < SECONDS
     assert missing == []
     assert Counter(states.values()) == Counter({"sent": len(acknowledged) - doubtful, "unconfirmed": doubtful}) or (
         doubtful == 0 and set(states.values()) == {"sent"}
@@ -143,7 +142,7 @@ def test_another_server_takes_over_within_two_seconds(start, database, gateway):
     wait_until(lambda: not list_standing_still(database, before), 10)
     took = time.monotonic() - begun
     print(f"\none of two servers killed, {gateway}: {len(before)} in hand, {took:.2f} s until the last one went on")
-    assert took < BUSY * SECONDS
+    assert took < SECONDS
     os.kill(servers[1].popen.pid, signal.SIGCONT)
 
 
