@@ -7,8 +7,8 @@ import click
 from flask.cli import ScriptInfo
 
 from phonify import __version__, create_app
-from phonify.cli import register_commands
-from phonify.database_cli import restore
+from phonify.cli.accounts import register_commands
+from phonify.cli.database import restore
 from phonify.server import serve
 
 

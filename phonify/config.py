@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from .gateways import GATEWAYS
-from .numbers import parse_originator
+from .sms.numbers import parse_originator
 
 PREFIX = "PHONIFY_"
 _KEY = re.compile(r"[A-Za-z0-9_.~-]+")

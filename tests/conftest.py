@@ -25,9 +25,10 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from hypothesis import HealthCheck, settings
 from receivers import Receiver
 
-from phonify import create_app, db
-from phonify.delivery_loop import Loop
-from phonify.runtime import Runtime
+from phonify import create_app
+from phonify.delivery.loop import Loop
+from phonify.services import Runtime
+from phonify.storage import database as db
 
 KEY = "test-key"
 

@@ -7,7 +7,7 @@ from flask import Flask
 from jsonschema import Draft202012Validator
 from werkzeug.exceptions import HTTPException
 
-from phonify.api.openapi import build_document
+from phonify.api.openapi.document import build_document
 
 _ALIASES = {"HEAD": "GET", "DESTROY": "DELETE"}
 _LONG = 20_000  # bytes: what is longer is more of the same

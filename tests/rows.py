@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from phonify import account_store, store
-from phonify.db import Database
-from phonify.records import Message
-from phonify.upgrades import prepare
+from phonify.storage import accounts as account_store
+from phonify.storage import messages as store
+from phonify.storage.database import Database
+from phonify.storage.records import Message
+from phonify.storage.upgrades import prepare
 
 NOW = "2026-01-31T09:30:00.000Z"
 LATER = "2026-02-01T09:30:00.000Z"

@@ -5,13 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from phonify.access_log import (
-    KeyFilter,
-    escape_controls,
-    install_key_filter,
-    mask_keys,
-    mask_request,
-)
+from phonify.logs import KeyFilter, escape_controls, install_key_filter, mask_keys, mask_request
 
 # Masking
 

@@ -3,7 +3,7 @@
 import pytest
 from rows import NOW, explain, opening, serves
 
-from phonify import account_store
+from phonify.storage import accounts as account_store
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from phonify import accounts
-from phonify.accounts import KeyRing, KeyTaken, NameTaken
+from phonify.domain import accounts
+from phonify.domain.accounts import KeyRing, KeyTaken, NameTaken
 
 KEY = "test-key"
 
@@ -252,7 +252,7 @@ def test_a_request_notes_the_use_of_its_key(client, database):
 
 
 def test_while_the_database_is_locked_a_key_is_found_and_its_use_is_not_noted(client, database, runtime, monkeypatch):
-    monkeypatch.setattr("phonify.db.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("phonify.storage.database.BUSY_TIMEOUT", 0.05)
     writer = sqlite3.connect(runtime.settings.database, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     try:

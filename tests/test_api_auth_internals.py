@@ -7,7 +7,7 @@ from conftest import basic
 from flask import Flask
 
 from phonify.errors import StoreUnavailable
-from phonify.runtime import Runtime
+from phonify.services import Runtime
 
 # Accounts are closed to each other
 

@@ -7,7 +7,7 @@ from conftest import faults_of
 from flask.testing import FlaskClient
 
 from phonify.errors import ERROR_TYPES
-from phonify.runtime import Runtime
+from phonify.services import Runtime
 
 # The form
 

@@ -8,7 +8,7 @@ from typing import Any
 from conftest import FakeClock
 from flask.testing import FlaskClient
 
-from phonify.runtime import Runtime
+from phonify.services import Runtime
 
 GOOD = {"to": "+14560000000", "body": "Hello"}
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from phonify import accounts
-from phonify.posting import NotPosted, post
+from phonify.domain import accounts
+from phonify.outgoing.http_client import NotPosted, post
 
 # Keys
 

@@ -8,10 +8,10 @@ import pytest
 from conftest import ROOT
 from rows import NOW, SENT, insert, message_id, opening
 
-from phonify.backup import DatabaseInUse, backup, check_backup, restore
-from phonify.db import Database
 from phonify.errors import StoreUnavailable
-from phonify.upgrades import APPLICATION_ID, SCHEMA_VERSION, DatabaseUnusable, prepare
+from phonify.storage.backup import DatabaseInUse, backup, check_backup, restore
+from phonify.storage.database import Database
+from phonify.storage.upgrades import APPLICATION_ID, SCHEMA_VERSION, DatabaseUnusable, prepare
 
 
 @pytest.fixture
@@ -119,7 +119,10 @@ def test_of_a_database_that_is_damaged_there_is_no_backup(database, path, copy, 
     before = set(tmp_path.iterdir())
     with pytest.raises(DatabaseUnusable, match="the database is damaged, there is no backup: "):
         backup(database, copy)
-    assert {file.name for file in set(tmp_path.iterdir()) - before} <= {"phonify.db-shm", "phonify.db-wal"}
+    assert {file.name for file in set(tmp_path.iterdir()) - before} <= {
+        "phonify.db-shm",
+        "phonify.db-wal",
+    }
 
 
 def test_a_backup_into_a_folder_that_is_missing_fails(database, tmp_path):

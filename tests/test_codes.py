@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phonify.codes import Code, OriginBoundCode, find_code, find_origin_bound_code
+from phonify.sms.one_time_codes import Code, OriginBoundCode, find_code, find_origin_bound_code
 
 CODES = [
     # English

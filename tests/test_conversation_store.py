@@ -23,9 +23,9 @@ from rows import (
     to,
 )
 
-from phonify import conversation_store as conversations
-from phonify import store
-from phonify.conversation_store import MOST_UNREAD
+from phonify.storage import conversations
+from phonify.storage import messages as store
+from phonify.storage.conversations import MOST_UNREAD
 
 END = 2**63 - 1
 

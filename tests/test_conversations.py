@@ -10,15 +10,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 from rows import SENT
 
-from phonify import accounts, store
-from phonify.conversations import Conversations
+from phonify.delivery.upkeep import INTERVAL, Upkeep
+from phonify.domain import accounts
+from phonify.domain.conversations import Conversations
 from phonify.errors import NotFound
 from phonify.gateways.base import Gateway, Unavailable, Unconfirmed
 from phonify.ids import generate_ids
-from phonify.inbox import display
-from phonify.records import Account
-from phonify.runtime import Runtime
-from phonify.upkeep import INTERVAL, Upkeep
+from phonify.services import Runtime
+from phonify.storage import messages as store
+from phonify.storage.records import Account
+from phonify.web import display
 
 PHONE = "+14560000000"
 OTHER = "+14560000001"
@@ -278,7 +279,7 @@ def test_a_thread_has_both_directions(send, receive, bodies):
 
 
 def test_a_search_goes_on_where_it_left_off_until_all_is_seen(fill, conversations, account, monkeypatch):
-    monkeypatch.setattr("phonify.conversations._SEARCHED_AT_ONCE", 10)
+    monkeypatch.setattr("phonify.domain.conversations._SEARCHED_AT_ONCE", 10)
     fill(45)
     seen, below = [], 2**63 - 1
     while below is not None:
@@ -486,7 +487,7 @@ def test_clearing_removes_more_than_one_transaction_takes(fill, conversations, a
 
 
 def test_clearing_steps_over_those_that_stay_once(fill, send, conversations, account, runtime, monkeypatch):
-    monkeypatch.setattr("phonify.conversations._DELETED_AT_ONCE", 2)
+    monkeypatch.setattr("phonify.domain.conversations._DELETED_AT_ONCE", 2)
     for number in range(5):
         send(PHONE, str(number), send_at=TOMORROW)
     execute(runtime, "UPDATE messages SET id = replace(id, '019c', '0190')")  # older than those to come

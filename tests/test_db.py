@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from phonify.db import Database
 from phonify.errors import StoreUnavailable
-from phonify.upgrades import prepare
+from phonify.storage.database import Database
+from phonify.storage.upgrades import prepare
 
 
 def insert(connection: sqlite3.Connection, text: str) -> None:

@@ -15,15 +15,17 @@ from fake_gateway import FakeGateway, OnceGateway, fail_with
 from flask import Flask
 from load import wait_until
 
-from phonify import accounts, outbox_store, webhook_store
 from phonify.clock import format_time
-from phonify.delivery_loop import Loop
+from phonify.delivery.loop import Loop
+from phonify.delivery.messages import MessageDelivery, MessageOutcome
+from phonify.delivery.webhooks import WebhookDelivery, WebhookOutcome
+from phonify.domain import accounts
 from phonify.gateways.base import Rejected
-from phonify.message_delivery import MessageDelivery, MessageOutcome
-from phonify.process_lock import Owner
-from phonify.records import DeliveryRow, Message, WebhookAttempt
-from phonify.runtime import Runtime
-from phonify.webhook_delivery import WebhookDelivery, WebhookOutcome
+from phonify.services import Runtime
+from phonify.storage import outbox as outbox_store
+from phonify.storage import webhooks as webhook_store
+from phonify.storage.process_lock import Owner
+from phonify.storage.records import DeliveryRow, Message, WebhookAttempt
 
 TO = "+14560000000"
 LEASE = 30  # seconds

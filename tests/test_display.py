@@ -13,10 +13,10 @@ import pytest
 from conftest import KEY, Process, starting
 from test_store import INBOUND, SENT
 
-from phonify.codes import find_code
-from phonify.inbox import display
-from phonify.inbox.display import Piece, cut_matches, cut_text, cut_wide, flag
-from phonify.segments import check_text
+from phonify.sms.one_time_codes import find_code
+from phonify.sms.segments import check_text
+from phonify.web import display
+from phonify.web.display import Piece, cut_matches, cut_text, cut_wide, flag
 
 NASTY = [
     "Hello",

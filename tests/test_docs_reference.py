@@ -15,9 +15,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from phonify import create_app
-from phonify.api.examples import MESSAGE_ID
-from phonify.api.openapi import build_document
-from phonify.docs.reference import (
+from phonify.api.openapi.document import build_document
+from phonify.errors import ERROR_TYPES
+from phonify.gateways.stub import SPECIAL_NUMBERS
+from phonify.schemas.examples import MESSAGE_ID
+from phonify.web.reference_content import (
     Operation,
     format_inline,
     format_text,
@@ -26,8 +28,6 @@ from phonify.docs.reference import (
     write_json,
     write_python,
 )
-from phonify.errors import ERROR_TYPES
-from phonify.gateways.stub import SPECIAL_NUMBERS
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from phonify.doorbell import Doorbell
+from phonify.storage.doorbell import Doorbell
 
 
 @pytest.fixture

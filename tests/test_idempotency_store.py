@@ -3,8 +3,8 @@
 import pytest
 from rows import LATER, NOW, opening
 
-from phonify.idempotency_store import delete_answers, get_answer, put_answer
-from phonify.records import Answer
+from phonify.storage.idempotency import delete_answers, get_answer, put_answer
+from phonify.storage.records import Answer
 
 ANSWER = Answer("hash", 201, "{}")
 

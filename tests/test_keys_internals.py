@@ -3,8 +3,9 @@
 import pytest
 from conftest import KEY
 
-from phonify import account_store, accounts
-from phonify.accounts import KeyRing
+from phonify.domain import accounts
+from phonify.domain.accounts import KeyRing
+from phonify.storage import accounts as account_store
 
 
 @pytest.fixture

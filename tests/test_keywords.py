@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phonify import accounts
+from phonify.domain import accounts
+from phonify.domain.sending import Recipient
+from phonify.domain.subscriptions import find_keyword, normalize_keyword
 from phonify.errors import InvalidRequest
 from phonify.gateways.base import Gateway
-from phonify.keyword_settings import read_keyword_settings
-from phonify.messaging import Recipient
-from phonify.numbers import parse_msisdn, parse_originator
-from phonify.subscription_store import KeywordReplies
-from phonify.subscriptions import find_keyword, normalize_keyword
+from phonify.schemas.keywords import read_keyword_settings
+from phonify.sms.numbers import parse_msisdn, parse_originator
+from phonify.storage.subscriptions import KeywordReplies
 
 PHONE = "+14560000000"
 OWN = "+15005550006"

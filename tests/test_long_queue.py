@@ -7,10 +7,12 @@ import pytest
 from conftest import FakeClock
 from load import TO, Load, count_and_tell, query, wait_until
 
-from phonify import accounts, create_app, store
+from phonify import create_app
 from phonify.clock import format_time
+from phonify.domain import accounts
 from phonify.ids import generate_ids
-from phonify.records import Message
+from phonify.storage import messages as store
+from phonify.storage.records import Message
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ import pytest
 from fake_gateway import FakeGateway, OnceGateway, PowerCut, fail_with
 from flask import Flask
 
-import phonify.db
+import phonify.storage.database
 from phonify.clock import format_time
-from phonify.delivery_loop import Loop
+from phonify.delivery.loop import Loop
+from phonify.delivery.messages import BATCH, retry_delay
 from phonify.errors import StoreUnavailable
 from phonify.gateways.base import OutboundMessage, Rejected, Unavailable, Unconfirmed
-from phonify.message_delivery import BATCH, retry_delay
-from phonify.runtime import Runtime
+from phonify.services import Runtime
 
 TO = "+14560000000"
 START = "2026-01-31T09:30:00.000Z"
@@ -92,7 +92,7 @@ def other_loop(make_app: Callable[..., Flask], gateway: FakeGateway) -> Loop[Any
 @pytest.fixture
 def locker(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
     """A connection that can lock the database against the app, which gives up at once."""
-    monkeypatch.setattr(phonify.db, "BUSY_TIMEOUT", 0.0)
+    monkeypatch.setattr(phonify.storage.database, "BUSY_TIMEOUT", 0.0)
     runtime.database.close()
     connection = sqlite3.connect(runtime.settings.database, isolation_level=None, check_same_thread=False)
     yield connection

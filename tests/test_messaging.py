@@ -5,11 +5,11 @@ import sqlite3
 import pytest
 from fake_gateway import FakeGateway
 
-from phonify import accounts
+from phonify.domain import accounts
+from phonify.domain.sending import Accepted, Idempotency, Recipient
 from phonify.errors import Conflict
-from phonify.messaging import Accepted, Idempotency, Recipient
-from phonify.numbers import parse_msisdn
-from phonify.records import Answer
+from phonify.sms.numbers import parse_msisdn
+from phonify.storage.records import Answer
 
 PHONES = [Recipient(parse_msisdn(f"+1456000000{number}"), f"to[{number}]") for number in range(3)]
 

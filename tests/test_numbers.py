@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from phonenumbers import carrier
 
-from phonify.numbers import Number, mask_number, parse_msisdn, parse_originator
+from phonify.sms.numbers import Number, mask_number, parse_msisdn, parse_originator
 
 # MSISDNs
 
@@ -221,7 +221,7 @@ def test_a_number_is_read_as_the_library_reads_it(text: str) -> None:
 def test_once_all_regions_are_loaded_no_number_reads_from_the_disk() -> None:
     code = """if True:
         import sys, phonenumbers
-        from phonify.numbers import load_regions, parse_msisdn
+        from phonify.sms.numbers import load_regions, parse_msisdn
         load_regions()
         sys.meta_path.clear()  # nothing can be imported any more
         for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:

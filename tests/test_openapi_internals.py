@@ -14,12 +14,12 @@ from described import get_description
 from flask import Flask
 from flask.testing import FlaskClient
 
-from phonify.api.description import DESCRIPTIONS, Description, Example
-from phonify.api.error_handlers import STATUSES
-from phonify.api.examples import MESSAGE_ID
-from phonify.api.openapi import list_operations
+from phonify.api.openapi.document import list_operations
 from phonify.errors import ERROR_TYPES
-from phonify.runtime import Runtime
+from phonify.http.errors import STATUSES
+from phonify.schemas.description import DESCRIPTIONS, Description, Example
+from phonify.schemas.examples import MESSAGE_ID
+from phonify.services import Runtime
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 SEND = {"to": "+14560000000", "body": "Your Acme code is 482193"}

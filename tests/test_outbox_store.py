@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from rows import LATER, NOW, SENT, WAITING, explain, insert, opening, serves
 
-from phonify import conversation_store, outbox_store, store
-from phonify.records import Message, MessageAttempt
+from phonify.storage import conversations as conversation_store
+from phonify.storage import messages as store
+from phonify.storage import outbox as outbox_store
+from phonify.storage.records import Message, MessageAttempt
 
 EARLIER = "2026-01-30T09:30:00.000Z"
 LEASED = WAITING._replace(attempts=1, submitted_at=NOW, due_at="2026-01-31T09:30:30.000Z")

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from receivers import NO_CONTENT, Received, Receiver, answer, status
 
-import phonify.posting
-from phonify.posting import Answer, BadUrl, NotPosted, Target, check_url, is_allowed, parse_url, post
+import phonify.outgoing.http_client
+from phonify.outgoing.http_client import Answer, BadUrl, NotPosted, Target, check_url, is_allowed, parse_url, post
 
 CERTIFICATE = Path(__file__).parent / "localhost.pem"
 
@@ -411,11 +411,11 @@ def test_the_time_for_the_name_counts(receiver):
 def secure_receiver(make_receiver: Callable[..., Receiver], monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     """One with a certificate for localhost, which is trusted."""
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
-    phonify.posting._tls_context.cache_clear()
+    phonify.outgoing.http_client._tls_context.cache_clear()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATE)
     yield make_receiver(tls=context)
-    phonify.posting._tls_context.cache_clear()
+    phonify.outgoing.http_client._tls_context.cache_clear()
 
 
 def test_https_is_posted_to_where_the_certificate_is_valid_for_the_host(secure_receiver):
@@ -433,7 +433,7 @@ def test_the_certificate_is_checked_against_the_host_and_not_the_address(secure_
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(secure_receiver, monkeypatch, tmp_path):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
-    phonify.posting._tls_context.cache_clear()
+    phonify.outgoing.http_client._tls_context.cache_clear()
     reason = refusal(f"https://localhost:{secure_receiver.port}/", addresses=["127.0.0.1"])
     assert reason == "the certificate is not valid for localhost: self-signed certificate"
 

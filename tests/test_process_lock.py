@@ -8,9 +8,9 @@ import threading
 import pytest
 from conftest import ROOT
 
-from phonify.process_lock import Owner, ProcessLock
+from phonify.storage.process_lock import Owner, ProcessLock
 
-HOLD = "from phonify.process_lock import Owner; from pathlib import Path; import sys, time\n"
+HOLD = "from phonify.storage.process_lock import Owner; from pathlib import Path; import sys, time\n"
 HOLD += "print(Owner(Path(sys.argv[1])).id, flush=True); time.sleep(60)"
 
 

@@ -4,7 +4,9 @@ import sqlite3
 
 import pytest
 
-from phonify import account_store, accounts, store
+from phonify.domain import accounts
+from phonify.storage import accounts as account_store
+from phonify.storage import messages as store
 
 PHONE = "+14560000000"
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from phonify import accounts, store
+from phonify.domain import accounts
+from phonify.storage import messages as store
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from flask import Flask
 
-from phonify.api.error_handlers import STATUSES
 from phonify.config import Settings
 from phonify.errors import ERROR_TYPES
+from phonify.http.errors import STATUSES
 
 README = Path(__file__).parent.parent.joinpath("README.md").read_text(encoding="utf-8")
 

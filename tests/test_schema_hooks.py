@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError, fields, post_dump, post_load, pre_load, validate, validates
 
-from phonify.api.schemas import InboundSchema
-from phonify.showing import MessageSchema
-from phonify.store import Message
+from phonify.schemas.objects import MessageSchema
+from phonify.schemas.requests import InboundSchema
+from phonify.storage.messages import Message
 
 ARGUMENTS = {"from": "+14560000000", "to": "+15005550006", "body": "Hi"}
 MESSAGE = Message(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phonify.segments import (
+from phonify.sms.segments import (
     GSM7_DEFAULT,
     GSM7_EXTENSION,
     check_text,

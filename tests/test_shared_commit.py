@@ -7,9 +7,9 @@ from contextlib import suppress
 
 import pytest
 
-from phonify.db import Database
 from phonify.errors import StoreUnavailable
-from phonify.upgrades import prepare
+from phonify.storage.database import Database
+from phonify.storage.upgrades import prepare
 
 EIGHT = 8
 

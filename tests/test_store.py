@@ -25,8 +25,8 @@ from rows import (
     to,
 )
 
-from phonify import store
-from phonify.records import Criteria, Message
+from phonify.storage import messages as store
+from phonify.storage.records import Criteria, Message
 
 ALL = Criteria()
 

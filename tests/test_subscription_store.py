@@ -5,8 +5,8 @@ import sqlite3
 import pytest
 from rows import LATER, NOW, PHONE, explain, insert, opening, received, to
 
-from phonify import subscription_store
-from phonify.records import KeywordReplies, SubscriptionRow
+from phonify.storage import subscriptions as subscription_store
+from phonify.storage.records import KeywordReplies, SubscriptionRow
 
 
 @pytest.fixture

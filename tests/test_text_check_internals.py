@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from phonify.codes import find_bound_line
+from phonify.sms.one_time_codes import find_bound_line
 
 BOUND = "Your code is 482193.\n\n@example.com #482193"
 NOT_BOUND = "Your code is 482193.\n\n@example.com 482193"

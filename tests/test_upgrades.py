@@ -16,9 +16,9 @@ import pytest
 from conftest import ROOT
 from load import wait_until
 
-from phonify.db import Database
-from phonify.monitoring_store import find_faults
-from phonify.upgrades import APPLICATION_ID, SCHEMA_VERSION, DatabaseUnusable, find_schema, prepare
+from phonify.storage.database import Database
+from phonify.storage.monitoring import find_faults
+from phonify.storage.upgrades import APPLICATION_ID, SCHEMA_VERSION, DatabaseUnusable, find_schema, prepare
 
 EARLIER = range(1, SCHEMA_VERSION)
 Rows = dict[str, list[dict[str, Any]]]  # by table
@@ -238,8 +238,8 @@ def test_an_upgrade_that_fails_leaves_the_old_file(path):
 START = """
 import sqlite3, sys
 from pathlib import Path
-from phonify.db import Database
-from phonify.upgrades import prepare
+from phonify.storage.database import Database
+from phonify.storage.upgrades import prepare
 
 connect = sqlite3.connect
 
@@ -328,7 +328,10 @@ def test_a_new_file_has_the_schema_and_can_be_read_by_its_owner_alone(path):
     assert execute(path, "PRAGMA user_version") == [(SCHEMA_VERSION,)]
     assert execute(path, "PRAGMA journal_mode") == [("wal",)]
     assert path.stat().st_mode & 0o777 == 0o600
-    assert sorted(file.name for file in path.parent.iterdir()) == ["phonify.db", "phonify.db-lock"]
+    assert sorted(file.name for file in path.parent.iterdir()) == [
+        "phonify.db",
+        "phonify.db-lock",
+    ]
 
 
 def test_an_empty_file_becomes_a_database_and_the_schema_can_be_run_again(path):
@@ -426,8 +429,8 @@ UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if o
 PREPARE = """
 import sys
 from pathlib import Path
-from phonify.db import Database
-from phonify.upgrades import DatabaseUnusable, prepare
+from phonify.storage.database import Database
+from phonify.storage.upgrades import DatabaseUnusable, prepare
 try:
     prepare(Database(Path(sys.argv[1])))
 except DatabaseUnusable as error:

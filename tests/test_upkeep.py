@@ -6,10 +6,11 @@ import time
 import pytest
 from load import count_and_tell, query, wait_until
 
-from phonify import accounts, outbox_store
 from phonify.clock import format_time
+from phonify.domain import accounts
 from phonify.gateways.base import Gateway, Unavailable
-from phonify.process_lock import Owner
+from phonify.storage import outbox as outbox_store
+from phonify.storage.process_lock import Owner
 
 DAY = 86_400
 

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from load import wait_until
 
-from phonify.db import Database
+from phonify.domain.waiting import Waiting
 from phonify.errors import TooManyWaiting
-from phonify.upgrades import prepare
-from phonify.waiting import Waiting
+from phonify.storage.database import Database
+from phonify.storage.upgrades import prepare
 
 
 @pytest.fixture

@@ -14,15 +14,15 @@ import pytest
 from flask import Flask
 from receivers import NO_CONTENT, Received, Receiver, status
 
-import phonify.db
-from phonify import accounts
-from phonify.delivery_loop import Loop
+import phonify.storage.database
+from phonify.delivery.loop import Loop
+from phonify.delivery.webhooks import RETRIES
+from phonify.domain import accounts
+from phonify.domain.webhooks import Delivery, Webhooks, sign
 from phonify.errors import InvalidRequest, NotFound, Refused, StoreUnavailable
 from phonify.gateways.base import Gateway
-from phonify.records import Account, Webhook
-from phonify.runtime import Runtime
-from phonify.webhook_delivery import RETRIES
-from phonify.webhooks import Delivery, Webhooks, sign
+from phonify.services import Runtime
+from phonify.storage.records import Account, Webhook
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def show(client) -> Callable[[str], dict[str, Any]]:
 @pytest.fixture
 def locker(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
     """A connection that can lock the database against the app, which gives up at once."""
-    monkeypatch.setattr(phonify.db, "BUSY_TIMEOUT", 0.0)
+    monkeypatch.setattr(phonify.storage.database, "BUSY_TIMEOUT", 0.0)
     runtime.database.close()
     connection = sqlite3.connect(runtime.settings.database, isolation_level=None, check_same_thread=False)
     yield connection

@@ -5,16 +5,16 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
-from ..messaging import Accepted, Idempotency
+from ..domain.sending import Accepted, Idempotency
+from ..http.arguments import read_arguments
+from ..http.auth import current_account
 from ..request_id import current_request_id
-from ..runtime import get_runtime
-from ..showing import dump_message, dump_messages
-from . import examples
-from .answers import MessageAnswer, MessagesAnswer, RefusedAnswer, SentAnswer
-from .arguments import read_arguments
-from .auth import current_account
-from .description import describe
-from .schemas import ChangeSchema, ListSchema, SendSchema, hash_request, load
+from ..schemas import examples
+from ..schemas.answers import MessageAnswer, MessagesAnswer, RefusedAnswer, SentAnswer
+from ..schemas.description import describe
+from ..schemas.objects import dump_message, dump_messages
+from ..schemas.requests import ChangeSchema, ListSchema, SendSchema, hash_request, load
+from ..services import get_runtime
 
 bp = Blueprint("messages", __name__, url_prefix="/messages")
 

@@ -4,15 +4,15 @@ from typing import Any
 
 from flask import Blueprint
 
-from ..numbers import parse_originator
-from ..runtime import get_runtime
-from ..showing import dump_phone
-from . import examples
-from .answers import PhoneAnswer, PhonesAnswer
-from .arguments import read_arguments
-from .auth import current_account
-from .description import describe
-from .schemas import PagingSchema, load, read_msisdn
+from ..http.arguments import read_arguments
+from ..http.auth import current_account
+from ..schemas import examples
+from ..schemas.answers import PhoneAnswer, PhonesAnswer
+from ..schemas.description import describe
+from ..schemas.objects import dump_phone
+from ..schemas.requests import PagingSchema, load, read_msisdn
+from ..services import get_runtime
+from ..sms.numbers import parse_originator
 
 bp = Blueprint("phones", __name__, url_prefix="/phones")
 

@@ -4,14 +4,14 @@ from typing import Any
 
 from flask import Blueprint
 
-from ..runtime import get_runtime
-from ..showing import dump_subscription
-from . import examples
-from .answers import ResultAnswer, SubscriptionAnswer, SubscriptionsAnswer
-from .arguments import read_arguments
-from .auth import current_account
-from .description import describe
-from .schemas import PagingSchema, load, read_msisdn
+from ..http.arguments import read_arguments
+from ..http.auth import current_account
+from ..schemas import examples
+from ..schemas.answers import ResultAnswer, SubscriptionAnswer, SubscriptionsAnswer
+from ..schemas.description import describe
+from ..schemas.objects import dump_subscription
+from ..schemas.requests import PagingSchema, load, read_msisdn
+from ..services import get_runtime
 
 bp = Blueprint("subscriptions", __name__, url_prefix="/subscriptions")
 

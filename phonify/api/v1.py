@@ -5,8 +5,8 @@ A path or a method that does not exist belongs to no resource and is answered wi
 
 from flask import Blueprint
 
+from ..http.auth import require_key
 from . import messages, phones, subscriptions
-from .auth import require_key
 
 bp = Blueprint("v1", __name__, url_prefix="/v1")
 bp.before_request(require_key)

@@ -10,7 +10,7 @@ from flask import Flask
 from ..config import ConfigError
 from ..errors import StoreUnavailable
 from ..json_log import configure_logs
-from ..runtime import Runtime
+from ..services import Runtime
 from . import processes
 from .delivery import deliver
 from .gunicorn import WebServer

@@ -3,7 +3,7 @@
 import signal
 import time
 
-from ..runtime import Runtime
+from ..services import Runtime
 from . import processes
 
 

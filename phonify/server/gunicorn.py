@@ -16,9 +16,9 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import ThreadWorker
 
-from ..api.error_handlers import fault_for_status
 from ..config import Settings
-from ..runtime import Runtime
+from ..http.errors import fault_for_status
+from ..services import Runtime
 from . import processes
 from .loggers import JsonLogger, TextLogger
 

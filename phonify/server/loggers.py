@@ -6,8 +6,8 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from ..access_log import escape_controls, mask_keys, mask_request
 from ..json_log import JsonFormatter
+from ..logs import escape_controls, mask_keys, mask_request
 from ..request_id import HEADER
 
 

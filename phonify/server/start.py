@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .. import accounts
 from ..config import ConfigError
-from ..runtime import Runtime
+from ..domain import accounts
+from ..services import Runtime
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,11 @@ def run(tmp_path):
     """Return a function that runs `python -m phonify ...` on the tests' database."""
 
     def run(*arguments: str, status: int = 0) -> str:
-        environ = {**os.environ, "PHONIFY_DATABASE": str(tmp_path / "phonify.db"), "PYTHONPATH": str(ROOT)}
+        environ = {
+            **os.environ,
+            "PHONIFY_DATABASE": str(tmp_path / "phonify.db"),
+            "PYTHONPATH": str(ROOT),
+        }
         done = subprocess.run(
             [sys.executable, "-m", "phonify", *arguments], env=environ, capture_output=True, text=True, timeout=60
         )

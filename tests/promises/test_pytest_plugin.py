@@ -49,7 +49,7 @@ def run_suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Cal
 
     def run(*tests: str, arguments: tuple[str, ...] = ()) -> pytest.RunResult:
         pytester.makepyfile(SEND + "".join(tests))
-        return pytester.runpytest_subprocess("-p", "phonify.pytest_plugin", "-W", "error", *arguments)
+        return pytester.runpytest_subprocess("-p", "phonify.testing.pytest_plugin", "-W", "error", *arguments)
 
     return run
 
@@ -114,18 +114,16 @@ def test_the_example_of_the_readme_passes(pytester, monkeypatch) -> None:
     readme = ROOT.joinpath("README.md").read_text(encoding="utf-8")
     pytester.makepyfile(readme.split("<!-- test suite -->\n```python\n", 1)[1].split("```", 1)[0])
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    pytester.runpytest_subprocess("-p", "phonify.pytest_plugin").assert_outcomes(passed=1)
+    pytester.runpytest_subprocess("-p", "phonify.testing.pytest_plugin").assert_outcomes(passed=1)
 
 
 def test_a_suite_that_does_not_use_the_fixture_imports_no_flask(pytester, monkeypatch) -> None:
-    # As it is installed: beside the package.
-    (pytester.path / "pytest_phonify.py").write_text(ROOT.joinpath("phonify/pytest_plugin.py").read_text())
     pytester.makepyfile("""
     import sys
 
     def test_it():
-        assert "pytest_phonify" in sys.modules
-        assert not {"phonify", "flask"} & set(sys.modules)
+        assert "phonify.testing.pytest_plugin" in sys.modules
+        assert not {"flask", "marshmallow"} & set(sys.modules)
     """)
-    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
-    pytester.runpytest_subprocess("-p", "pytest_phonify").assert_outcomes(passed=1)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    pytester.runpytest_subprocess("-p", "phonify.testing.pytest_plugin").assert_outcomes(passed=1)

@@ -437,7 +437,10 @@ def test_after_an_orderly_end_all_is_in_the_one_file(start, tmp_path):
     assert b"303 SEE OTHER" in talk(server, f"GET /?api_key={KEY} HTTP/1.0\r\n\r\n".encode())
     assert (tmp_path / "phonify.db-wal").stat().st_size > 0
     assert server.terminate() == 0
-    assert sorted(path.name for path in tmp_path.glob("phonify.db*")) == ["phonify.db", "phonify.db-lock"]
+    assert sorted(path.name for path in tmp_path.glob("phonify.db*")) == [
+        "phonify.db",
+        "phonify.db-lock",
+    ]
     connection = sqlite3.connect(tmp_path / "phonify.db")
     assert connection.execute("SELECT state FROM messages").fetchall() == [("sent",)]
     connection.close()

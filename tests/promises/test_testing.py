@@ -15,7 +15,7 @@ import pytest
 import standardwebhooks
 from conftest import basic
 
-from phonify.testing import Phonify, Server
+from phonify.testing.server import Phonify, Server
 
 ALICE, BOB = "+14560000001", "+14560000002"
 

@@ -1,0 +1,54 @@
+"""What the commands share: their options, how they fail, find an account and print."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ..domain import accounts
+from ..errors import StoreUnavailable
+from ..logs import escape_controls
+from ..services import Runtime
+from ..storage.records import Account
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+account_option = click.option("--account", "account_name", default=accounts.DEFAULT_ACCOUNT, show_default=True)
+
+
+class Failed(click.ClickException):
+    """The command could not do what was asked: exit status 1."""
+
+
+class Command(click.Command):
+    """A command that says in one line when the database can't be used."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        try:
+            return super().invoke(ctx)
+        except StoreUnavailable as error:
+            raise Failed(f"the database can't be used: {error.__cause__}") from error
+
+
+def get_account(runtime: Runtime, name: str) -> Account:
+    """Return the account that a command is about."""
+    account = accounts.find_account(runtime.database, name)
+    if account is None:
+        raise click.BadParameter(f"there is no account {name!r}; see: accounts list", param_hint="--account")
+    return account
+
+
+def print_json(shown: dict[str, Any]) -> None:
+    """Print one line of JSON."""
+    click.echo(json.dumps(shown))
+
+
+def print_table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows in columns, without control characters; the last is as wide as it is."""
+    table = [[escape_controls(str(cell)) for cell in row] for row in [*([heading] if heading else []), *rows]]
+    if not table:
+        return
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]) - 1)]
+    for row in table:
+        click.echo("  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)), row[-1]]))

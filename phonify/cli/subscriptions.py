@@ -1,0 +1,134 @@
+"""The command line of subscriptions and keywords: `flask --app app subscriptions COMMAND`, `... keywords COMMAND`."""
+
+from collections.abc import Sequence
+
+import click
+from flask.cli import AppGroup
+
+from ..domain.subscriptions import HELP_KEYWORDS, START_KEYWORDS, STOP_KEYWORDS
+from ..errors import InvalidRequest
+from ..schemas.keywords import REPLIES, read_keyword_settings
+from ..schemas.objects import dump_subscription
+from ..services import get_runtime
+from ..sms.numbers import parse_msisdn
+from ..storage.records import KeywordReplies, SubscriptionRow
+from .output import Command, account_option, get_account, json_option, print_json, print_table
+
+subscriptions_cli = AppGroup("subscriptions", help="Which phones accounts may write to.")
+keywords_cli = AppGroup("keywords", help="What phones can say to opt out, and what is replied.")
+
+
+def _read_msisdn(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    try:
+        return parse_msisdn(value).number
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is no E.164 number: {error}") from error
+
+
+_msisdn_argument = click.argument("msisdn", callback=_read_msisdn)
+
+
+@subscriptions_cli.command("list", cls=Command)
+@click.option("--offset", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@click.option("--limit", "-n", type=click.IntRange(1, 1_000), default=50, show_default=True)
+@account_option
+@json_option
+def list_subscriptions(offset: int, limit: int, account_name: str, as_json: bool) -> None:
+    """List the phones the account has exchanged messages with, then others that have opted out or in."""
+    runtime = get_runtime()
+    found = runtime.subscriptions.find_all(get_account(runtime, account_name), offset=offset, limit=limit)
+    _print_subscriptions(found, as_json=as_json)
+
+
+@subscriptions_cli.command("show", cls=Command)
+@_msisdn_argument
+@account_option
+@json_option
+def show_subscription(msisdn: str, account_name: str, as_json: bool) -> None:
+    """Show whether the account may write to the phone MSISDN."""
+    _show(msisdn, account_name, as_json=as_json)
+
+
+@subscriptions_cli.command("opt-out", cls=Command)
+@_msisdn_argument
+@account_option
+@json_option
+def opt_out(msisdn: str, account_name: str, as_json: bool) -> None:
+    """Refuse the account's messages to the phone MSISDN from now on."""
+    _change(msisdn, account_name, subscribed=False, as_json=as_json)
+
+
+@subscriptions_cli.command("opt-in", cls=Command)
+@_msisdn_argument
+@account_option
+@json_option
+def opt_in(msisdn: str, account_name: str, as_json: bool) -> None:
+    """Let the account write to the phone MSISDN again."""
+    _change(msisdn, account_name, subscribed=True, as_json=as_json)
+
+
+def _change(msisdn: str, account_name: str, *, subscribed: bool, as_json: bool) -> None:
+    runtime = get_runtime()
+    account = get_account(runtime, account_name)
+    runtime.subscriptions.change(account, msisdn, subscribed=subscribed, reason="command")
+    _show(msisdn, account_name, as_json=as_json)
+
+
+def _show(msisdn: str, account_name: str, *, as_json: bool) -> None:
+    runtime = get_runtime()
+    _print_subscriptions([runtime.subscriptions.get(get_account(runtime, account_name), msisdn)], as_json=as_json)
+
+
+def _print_subscriptions(found: Sequence[SubscriptionRow], *, as_json: bool) -> None:
+    if as_json:
+        for subscription in found:
+            print_json(dump_subscription(subscription))
+    else:
+        print_table(
+            ("PHONE", "SUBSCRIBED", "SINCE", "BY"),
+            [(one.phone, "yes" if one.subscribed else "no", one.changed_at or "-", one.reason or "-") for one in found],
+        )
+
+
+@keywords_cli.command("show", cls=Command)
+@account_option
+@json_option
+def show_keywords(account_name: str, as_json: bool) -> None:
+    """Show the account's own opt-out keywords and its replies."""
+    runtime = get_runtime()
+    _print_replies(runtime.subscriptions.get_replies(get_account(runtime, account_name)), as_json=as_json)
+
+
+@keywords_cli.command("set", cls=Command)
+@click.option("--stop-keyword", "stop_keywords", multiple=True, help="One that opts out, too; repeat it for several.")
+@click.option("--stop-reply", help="Sent to a phone that has opted out.")
+@click.option("--start-reply", help="Sent to a phone that has opted in again.")
+@click.option("--help-reply", help="Sent to a phone that asks for HELP.")
+@account_option
+@json_option
+def set_keywords(stop_keywords: Sequence[str], account_name: str, as_json: bool, **replies: str | None) -> None:
+    """Set the account's own opt-out keywords and its replies; an empty text removes, what is not given stays."""
+    runtime = get_runtime()
+    account = get_account(runtime, account_name)
+    before = runtime.subscriptions.get_replies(account)
+    given = {name: reply if reply is not None else getattr(before, name) or "" for name, reply in replies.items()}
+    try:
+        after = read_keyword_settings(stop_keywords or before.stop_keywords, given)
+    except InvalidRequest as error:
+        options = {"stop_keywords": "--stop-keyword", **{name: f"--{name.replace('_', '-')}" for name in REPLIES}}
+        lines = [f"{options[fault.param or '']}: {fault.title}" for fault in error.faults]
+        raise click.UsageError("\n".join(lines)) from error
+    runtime.subscriptions.set_replies(account, after)
+    _print_replies(after, as_json=as_json)
+
+
+def _print_replies(replies: KeywordReplies, *, as_json: bool) -> None:
+    if as_json:
+        print_json({**replies._asdict(), "stop_keywords": list(replies.stop_keywords)})
+        return
+    rows = [
+        ("opt out", ", ".join([*STOP_KEYWORDS, *replies.stop_keywords]), replies.stop_reply or "-"),
+        ("opt in", ", ".join(START_KEYWORDS), replies.start_reply or "-"),
+        ("help", ", ".join(HELP_KEYWORDS), replies.help_reply or "-"),
+    ]
+    print_table(("TO", "KEYWORDS", "REPLY"), rows)

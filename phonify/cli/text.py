@@ -1,0 +1,72 @@
+"""The command that checks a text before it goes out."""
+
+import sys
+
+import click
+
+from ..errors import InvalidRequest
+from ..schemas.objects import dump_check
+from ..schemas.requests import CheckSchema, load
+from ..sms.segments import TextCheck, check_text
+from .output import Failed, json_option, print_json, print_table
+
+
+@click.command("check-text")
+@click.argument("text")
+@click.option("--max-segments", type=click.IntRange(1), default=1, show_default=True, help="How many SMS it may take.")
+@click.option("--allow-ucs2", is_flag=True, help="Let it have characters that GSM-7 has not.")
+@click.option("--webotp", is_flag=True, help="Ask for a last line that binds a code to a web site: @host #code.")
+@json_option
+def check_text_command(text: str, max_segments: int, allow_ucs2: bool, webotp: bool, as_json: bool) -> None:
+    """Say what TEXT becomes as SMS: encoding, segments, what makes it UCS-2.
+
+    Where TEXT is - it is read from standard input, without the line break at its end. Exit status 0
+    where it is fine; 1 where it takes UCS-2, more SMS than --max-segments, or lacks what --webotp
+    asks for; 2 where no message can have it, as it is empty or longer than 160 characters.
+    """
+    if text == "-":
+        text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
+    try:
+        check = check_text(load(CheckSchema(), {"body": text})["body"])
+    except InvalidRequest as error:
+        raise click.UsageError("\n".join(fault.title for fault in error.faults)) from error
+    if as_json:
+        print_json(dump_check(check))
+    else:
+        _print_check(check)
+    faults = []
+    if check.encoding == "ucs2" and not allow_ucs2:
+        faults.append("it takes UCS-2")
+    if len(check.segments) > max_segments:
+        faults.append(f"it takes {len(check.segments)} SMS, more than {max_segments}")
+    if webotp and check.bound_code is None:
+        faults.append("its last line is not @host #code")
+    if faults:
+        raise Failed("; ".join(faults))
+
+
+def _print_check(check: TextCheck) -> None:
+    encoding, units = ("GSM-7", "septets") if check.encoding == "gsm7" else ("UCS-2", "units of UTF-16")
+    shown = dump_check(check)
+    click.echo(f"{encoding}: {check.units} {units} in {len(check.segments)} SMS; one takes {check.single}")
+    if len(check.segments) > 1:
+        rows = [(f"{part['start']}-{part['end']}", part["units"], repr(part["text"])) for part in shown["segments"]]
+        print_table(("CUT AT", "UNITS", "TEXT"), rows)
+    if check.wide:
+        found = [
+            (wide.position, repr(wide.character)[1:-1], wide.name, _name_substitute(wide.substitute))
+            for wide in check.wide
+        ]
+        print_table(("AT", "CHARACTER", "NAME", "IN GSM-7"), found)
+    if check.bound_code is not None:
+        click.echo(f"WebOTP: the code {check.bound_code.code} for {check.bound_code.host}")
+    elif check.bound_line is not None:
+        click.echo(f"WebOTP: the last line is not valid, it must be @host #code: {check.bound_line!r}")
+    else:
+        click.echo("WebOTP: no last line with a code for a web site")
+
+
+def _name_substitute(substitute: str | None) -> str:
+    if substitute is None:
+        return "none"
+    return repr(substitute) if substitute else "leave it out"

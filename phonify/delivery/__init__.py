@@ -1,0 +1,1 @@
+"""The loop that delivers, and what it does for messages and for webhooks."""

@@ -1,0 +1,180 @@
+"""The loop that delivers messages and webhooks alike: claims rows that are due, has them delivered, records outcomes.
+
+Any number of loops may run on one database, in any process. What one has claimed is leased: no other turns to it until
+the lease ends, or until the process has ended that the lease names as its owner.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from sqlite3 import Connection
+from typing import Generic, Protocol, TypeVar
+
+from ..errors import StoreUnavailable
+from ..storage.database import Database
+from ..storage.doorbell import Doorbell
+from ..storage.process_lock import Owner
+
+logger = logging.getLogger(__name__)
+
+Job = TypeVar("Job")
+Outcome = TypeVar("Outcome")
+
+Observe = Callable[[str, float], None]  # told of each attempt: its outcome and how many seconds it took
+
+TAKE_OVER_INTERVAL = 0.5  # seconds between looks for owners that have ended
+GATHER = 0.02  # seconds to wait for more, so that one transaction records and claims it together
+AFTER_FAULT = 1.0  # seconds to wait if the database can't be used
+
+
+class Delivery(Protocol[Job, Outcome]):
+    """What a loop delivers. The loop's thread calls all methods.
+
+    `claim`, `record` and `end_leases` get a connection in a transaction, `list_owners` one to read from.
+    """
+
+    name: str
+
+    def seconds_to_next(self) -> float:
+        """Return in how many seconds something is due; 0 or less if something is."""
+
+    def claim(self, connection: Connection, owner: str) -> Sequence[Job]:
+        """Return what is due, leased to the owner."""
+
+    def record(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
+        """Record what became of jobs, unless another owner has claimed them since."""
+
+    def deliver(self, jobs: Sequence[Job], finish: Callable[[Outcome], None]) -> None:
+        """Deliver, with no transaction open; `finish` takes the outcome of each job, from any thread, at any time.
+
+        Called after each transaction, also with no jobs.
+        """
+
+    def list_owners(self, connection: Connection) -> Sequence[str]:
+        """Return who has leases."""
+
+    def end_leases(self, connection: Connection, owner: str) -> None:
+        """End the leases of an owner: what it had in hand is due, before all that was due later."""
+
+
+class Loop(Generic[Job, Outcome]):
+    """One loop over one database; for one thread of the process that makes it."""
+
+    def __init__(
+        self,
+        database: Database,
+        doorbell: Doorbell,
+        delivery: Delivery[Job, Outcome],
+        *,
+        longest_nap: float,
+        grace: float,
+    ) -> None:
+        self._database = database
+        self._doorbell = doorbell
+        self._delivery = delivery
+        self._longest_nap = longest_nap
+        self._grace = grace
+        self._owner: Owner | None = None
+        self._looks_at = 0.0  # when to look for owners that have ended
+        self._finished: deque[Outcome] = deque()
+        self._unrecorded: list[Outcome] = []
+        self._in_hand = 0  # jobs whose outcome is not recorded
+        self.claimed = 0  # jobs in all
+
+    def run(self) -> None:
+        """Deliver until the database is `stopping`; jobs in hand are finished first, if they end in time."""
+        while not self._database.stopping:
+            try:
+                in_hand, claimed = self._in_hand, self.claimed
+                if not self.step():
+                    self._doorbell.wait(min(max(self._delivery.seconds_to_next(), 0), self._longest_nap))
+                elif in_hand and self.claimed > claimed and self._delivery.seconds_to_next() > 0:
+                    time.sleep(GATHER)
+            except (StoreUnavailable, OSError) as error:
+                logger.warning("%s: delivery pauses, the database can't be used: %s", self._delivery.name, _why(error))
+                self._pause()
+            except Exception:
+                logger.exception("%s: delivery pauses after an unexpected error", self._delivery.name)
+                self._pause()
+        self._end()
+
+    def deliver_due(self) -> int:
+        """Deliver all that is due now, and record it; return how many attempts that took."""
+        before = self.claimed
+        while self.step() or self._in_hand:
+            if self._in_hand and not self._finished:
+                time.sleep(0.005)
+        self._close_owner()
+        return self.claimed - before
+
+    def step(self) -> bool:
+        """Record what has ended and claim what is due, in one transaction; False if there was nothing to do."""
+        while self._finished:
+            self._unrecorded.append(self._finished.popleft())
+        owner = self._get_owner()
+        ended = self._list_ended_owners(owner)
+        stopping = self._database.stopping
+        if not (self._unrecorded or ended) and (stopping or self._delivery.seconds_to_next() > 0):
+            return False
+        with self._database.write() as connection:
+            self._delivery.record(connection, self._unrecorded)
+            for other in ended:
+                self._delivery.end_leases(connection, other)
+            jobs = [] if stopping else self._delivery.claim(connection, owner.id)
+        self._in_hand += len(jobs) - len(self._unrecorded)
+        self.claimed += len(jobs)
+        self._unrecorded.clear()
+        try:
+            self._delivery.deliver(jobs, self._finish)
+        except BaseException:
+            self._in_hand = len(self._finished)  # the others get no outcome; they are claimed again when the lease ends
+            raise
+        return True
+
+    def _finish(self, outcome: Outcome) -> None:
+        self._finished.append(outcome)
+        self._doorbell.ring()
+
+    def _get_owner(self) -> Owner:
+        if self._owner is None:
+            self._owner = Owner(self._database.path)
+        return self._owner
+
+    def _list_ended_owners(self, owner: Owner) -> list[str]:
+        """Return the owners of leases whose processes have ended; looks for them twice a second."""
+        now = time.monotonic()
+        if now < self._looks_at or self._database.stopping:
+            return []
+        self._looks_at = now + TAKE_OVER_INTERVAL
+        with self._database.reading() as connection:
+            owners = self._delivery.list_owners(connection)
+        ended = [other for other in owners if not owner.is_alive(other)]
+        for other in ended:
+            logger.warning("%s: the process that had leases as %s has ended", self._delivery.name, other)
+        return ended
+
+    def _pause(self) -> None:
+        end = time.monotonic() + AFTER_FAULT
+        while not self._database.stopping and time.monotonic() < end:
+            time.sleep(0.05)
+
+    def _end(self) -> None:
+        end = time.monotonic() + self._grace
+        while self._in_hand and time.monotonic() < end:
+            try:
+                if not self.step():
+                    self._doorbell.wait(0.05)
+            except (StoreUnavailable, OSError) as error:
+                logger.warning("%s: outcomes not recorded yet: %s", self._delivery.name, _why(error))
+                time.sleep(0.05)
+        self._close_owner()
+
+    def _close_owner(self) -> None:
+        if self._owner is not None:
+            self._owner.close()
+            self._owner = None
+
+
+def _why(error: Exception) -> BaseException:
+    return error.__cause__ or error

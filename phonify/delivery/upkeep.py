@@ -1,0 +1,69 @@
+"""Work that is due once a minute: removing what is old, and what follows from a clock that was set back."""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from ..clock import Clock, format_time
+from ..errors import StoreUnavailable
+from ..storage import outbox as outbox_store
+from ..storage import webhooks as webhook_store
+from ..storage.database import Database
+
+logger = logging.getLogger(__name__)
+
+INTERVAL = 60.0  # seconds
+_NAP = 0.25  # seconds
+
+
+class Upkeep:
+    """One loop over one database; for one thread."""
+
+    def __init__(self, database: Database, clock: Clock, *, lease: timedelta, clean: Callable[[], None]) -> None:
+        self._database = database
+        self._clock = clock
+        self._lease = lease
+        self._clean = clean
+        self._done_at: float | None = None  # by the clock that does not go back
+        self._latest = clock.now()  # time of day that was seen
+
+    def run(self) -> None:
+        """Do what is due until the database is `stopping`."""
+        while not self._database.stopping:
+            self.step()
+            time.sleep(_NAP)
+
+    def step(self) -> None:
+        """Do what is due now."""
+        before, self._latest = self._latest, self._clock.now()
+        now = self._clock.monotonic()
+        if self._done_at is None or now - self._done_at > INTERVAL:
+            self._done_at = now
+            self._try(self.follow_clock)
+            self._try(self._clean)
+        elif self._latest < before:
+            self._try(self.follow_clock)
+
+    def _try(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except StoreUnavailable as error:
+            logger.warning("upkeep waits for another minute, the database can't be used: %s", error.__cause__)
+        except Exception:
+            logger.exception("upkeep waits for another minute after an unexpected error")
+
+    def follow_clock(self) -> None:
+        """Make due what waits for a time that is far off only because the clock has been set back since."""
+        clock_now = self._clock.now()
+        now, until = format_time(clock_now), format_time(clock_now + self._lease)
+        with self._database.reading() as connection:
+            behind = outbox_store.has_messages_from_future(
+                connection, now=until
+            ) or webhook_store.has_deliveries_from_future(connection, now=until)
+        if not behind:
+            return
+        with self._database.write() as connection:
+            messages = outbox_store.reschedule_messages_from_future(connection, now=now, until=until)
+            deliveries = webhook_store.reschedule_deliveries_from_future(connection, now=now, until=until)
+        logger.warning("the clock was set back: %d messages and webhooks are due now", messages + deliveries)

@@ -1,1 +1,0 @@
-"""The page /docs: the API's description as a reference to read and to try out."""

@@ -1,0 +1,1 @@
+"""The rules of Phonify, and where transactions begin and end."""

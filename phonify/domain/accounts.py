@@ -1,0 +1,178 @@
+"""Accounts and their API keys."""
+
+import hashlib
+import secrets
+import sqlite3
+from datetime import timedelta
+
+from ..clock import Clock, format_time
+from ..errors import StoreUnavailable
+from ..storage import accounts as account_store
+from ..storage.database import Database
+from ..storage.records import Account, ApiKey, KeyOwner
+
+DEFAULT_ACCOUNT = "default"
+_KEY_BYTES = 24  # 192 random bits
+_NOTE_USE = 60.0  # seconds
+_NOTE_PATIENCE = 0.1  # seconds that a request waits so that the use of its key is noted
+
+
+class NameTaken(Exception):
+    """There is an account of that name already."""
+
+
+class KeyTaken(Exception):
+    """The key is another account's."""
+
+
+def hash_key(key: str) -> str:
+    """Return what the database keeps of a key: its SHA-256, in hex."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def create_account(database: Database, clock: Clock, *, name: str, origin: str | None = None) -> Account:
+    """Add an account; raise NameTaken if there is one of that name."""
+    now = format_time(clock.now())
+    try:
+        with database.write() as connection:
+            return account_store.insert_account(connection, name=name, origin=origin, now=now)
+    except sqlite3.IntegrityError as error:
+        raise NameTaken(name) from error
+
+
+def find_account(database: Database, name: str) -> Account | None:
+    """Return the account of that name."""
+    with database.reading() as connection:
+        return account_store.get_account(connection, name=name)
+
+
+def list_accounts(database: Database) -> list[Account]:
+    """Return all accounts, oldest first."""
+    with database.reading() as connection:
+        return account_store.list_accounts(connection)
+
+
+def ensure_default_account(database: Database, clock: Clock) -> Account:
+    """Return the account `default`; create it if it is missing."""
+    account = find_account(database, DEFAULT_ACCOUNT)
+    if account is not None:
+        return account
+    now = format_time(clock.now())
+    with database.write() as connection:
+        account = account_store.get_account(connection, name=DEFAULT_ACCOUNT)
+        return account or account_store.insert_account(connection, name=DEFAULT_ACCOUNT, origin=None, now=now)
+
+
+def create_key(database: Database, clock: Clock, account: Account, *, name: str) -> tuple[int, str]:
+    """Make a key; return its id and the key, which is shown this once and kept nowhere."""
+    key = f"phk_{secrets.token_urlsafe(_KEY_BYTES)}"
+    now = format_time(clock.now())
+    with database.write() as connection:
+        key_id = account_store.insert_key(connection, account_id=account.id, name=name, key_hash=hash_key(key), now=now)
+    return key_id, key
+
+
+def create_first_key(database: Database, clock: Clock, account: Account) -> str | None:
+    """Make a key if there is none at all, by whatever process gets there first; else return None."""
+    key = f"phk_{secrets.token_urlsafe(_KEY_BYTES)}"
+    now = format_time(clock.now())
+    with database.write() as connection:
+        if account_store.list_keys(connection):
+            return None
+        account_store.insert_key(connection, account_id=account.id, name="first", key_hash=hash_key(key), now=now)
+    return key
+
+
+def admit_key(database: Database, clock: Clock, account: Account, *, name: str, key: str) -> bool:
+    """Make a given key valid for an account; False if it was revoked and stays so.
+
+    Raises KeyTaken if it is another account's.
+    """
+    key_hash, now = hash_key(key), format_time(clock.now())
+    with database.reading() as connection:
+        known = account_store.get_key_by_hash(connection, key_hash=key_hash)
+    if known is None:
+        with database.write() as connection:
+            known = account_store.get_key_by_hash(connection, key_hash=key_hash)
+            if known is None:
+                account_store.insert_key(connection, account_id=account.id, name=name, key_hash=key_hash, now=now)
+    if known is not None and known.account != account.name:
+        raise KeyTaken
+    return known is None or known.revoked_at is None
+
+
+def list_keys(database: Database, *, account: str | None = None) -> list[ApiKey]:
+    """Return the keys of one account, or of all, oldest first."""
+    with database.reading() as connection:
+        return account_store.list_keys(connection, account=account)
+
+
+def find_key_id(database: Database, key: str) -> int | None:
+    """Return the number of a valid key."""
+    with database.reading() as connection:
+        owner = account_store.find_account_by_key(connection, key_hash=hash_key(key))
+    return owner.key_id if owner is not None else None
+
+
+def revoke_key(database: Database, clock: Clock, key_id: int, *, account: Account | None = None) -> bool:
+    """Make a key invalid at once, in every process; False if there is no such valid key (of that account)."""
+    now, account_id = format_time(clock.now()), account.id if account is not None else None
+    with database.write() as connection:
+        return account_store.revoke_key(connection, key_id=key_id, account_id=account_id, now=now)
+
+
+def set_origin(database: Database, account: Account, origin: str | None) -> None:
+    """Set an account's default sender; None: the server's."""
+    with database.write() as connection:
+        account_store.set_account_origin(connection, account_id=account.id, origin=origin)
+
+
+def set_limits(database: Database, account: Account, *, quota: int | None, rate_limit: int | None) -> None:
+    """Set an account's messages a day and requests a minute; None: no limit."""
+    with database.write() as connection:
+        account_store.set_account_limits(connection, account_id=account.id, quota=quota, rate_limit=rate_limit)
+
+
+def count_quota_used(database: Database, clock: Clock, account: Account) -> int:
+    """Return how many messages of an account count for its quota of today, in UTC; 0 if it has no quota."""
+    day = format_time(clock.now())[:10]
+    with database.reading() as connection:
+        return account_store.get_quota_used(connection, account_id=account.id, day=day)
+
+
+def count_request(database: Database, account: Account, *, minute: int, limit: int) -> int | None:
+    """Count a request of an account in a minute since 1970; return how many there were, None if it is one too many."""
+    with database.write() as connection:
+        return account_store.take_request(connection, account_id=account.id, minute=minute, limit=limit)
+
+
+class KeyRing:
+    """Finds the account of a key."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._failed_at: float | None = None  # when the use of a key could not be noted
+
+    def find_account(self, key: str) -> Account | None:
+        """Return the account that a key belongs to; None for a key that is not valid."""
+        with self._database.reading() as connection:
+            owner = account_store.find_account_by_key(connection, key_hash=hash_key(key))
+        if owner is None:
+            return None
+        self._note_use(owner)
+        return owner.account
+
+    def _note_use(self, owner: KeyOwner) -> None:
+        """Note once a minute that a key is in use; if that can't be written, go on and try again in a minute."""
+        now, moment = self._clock.monotonic(), self._clock.now()
+        recently = format_time(moment - timedelta(seconds=_NOTE_USE))
+        if (owner.used_at or "") > recently or (self._failed_at is not None and now - self._failed_at < _NOTE_USE):
+            return
+        try:
+            with self._database.write(patience=_NOTE_PATIENCE) as connection:
+                account_store.set_key_used(
+                    connection, key_id=owner.key_id, now=format_time(moment), unless_since=recently
+                )
+        except StoreUnavailable:
+            self._failed_at = now

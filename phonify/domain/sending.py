@@ -1,0 +1,348 @@
+"""The rules of messaging: accept, receive, find, change, cancel; and where their transactions begin and end."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from sqlite3 import Connection
+from typing import NamedTuple
+
+from ..clock import Clock, format_time
+from ..errors import Conflict, Fault, NotFound, Refused
+from ..gateways.base import Gateway, Rejected
+from ..ids import generate_ids
+from ..sms.numbers import Number, parse_originator
+from ..storage import accounts as account_store
+from ..storage import idempotency as idempotency_store
+from ..storage import messages as store
+from ..storage import webhooks as webhook_store
+from ..storage.database import Database
+from ..storage.records import Account, Answer, Criteria, Message
+from .subscriptions import Subscriptions
+from .waiting import Waiting
+from .webhooks import Webhooks
+
+IDEMPOTENCY_PERIOD = timedelta(hours=24)
+
+
+class Recipient(NamedTuple):
+    """Whom a message goes to, and which argument of the request named them."""
+
+    number: Number
+    param: str
+
+
+class Accepted(NamedTuple):
+    """What became of a request to send: one message for each recipient, and why some were refused."""
+
+    messages: list[Message]
+    faults: list[Fault]
+
+
+class Idempotency(NamedTuple):
+    """That a request carries an idempotency key, and how its answer is to be written down."""
+
+    key: str
+    request_hash: str
+    render: Callable[[Accepted], tuple[int, str]]  # status and JSON
+
+
+class _Draft(NamedTuple):
+    """A request to send that the gateway has checked."""
+
+    recipients: Sequence[Recipient]
+    body: str
+    origin: Number
+    send_at: datetime | None
+    request_id: str | None
+    refusals: dict[int, str]  # index of the recipient to the error type
+
+
+class Messaging:
+    """The operations on messages. Each concerns a single account and sees nothing of another's."""
+
+    def __init__(
+        self,
+        database: Database,
+        gateway: Gateway,
+        clock: Clock,
+        webhooks: Webhooks,
+        subscriptions: Subscriptions,
+        *,
+        origin: str,
+        validity: timedelta,
+        most_waiting: int,
+    ) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._clock = clock
+        self._webhooks = webhooks
+        self._subscriptions = subscriptions
+        self._origin = origin
+        self._validity = validity
+        self.waiting = Waiting(database, places=most_waiting)
+
+    def accept(
+        self,
+        account: Account,
+        *,
+        recipients: Sequence[Recipient],
+        body: str,
+        origin: Number | None = None,
+        send_at: datetime | None = None,
+        request_id: str | None = None,
+    ) -> Accepted:
+        """Store one message for each recipient; they are on disk when this returns.
+
+        The message of a recipient who is refused at once is stored in state `error`, and the result has a fault for it.
+        """
+        draft = self._check(account, recipients, body, origin, send_at, request_id)
+        with self._database.write() as connection:
+            accepted = self._store(connection, account, draft)
+        if accepted.faults:
+            self._webhooks.wake()
+        return accepted
+
+    def accept_once(
+        self,
+        account: Account,
+        idempotency: Idempotency,
+        *,
+        recipients: Sequence[Recipient],
+        body: str,
+        origin: Number | None = None,
+        send_at: datetime | None = None,
+        request_id: str | None = None,
+    ) -> tuple[Answer, bool]:
+        """Like `accept`, unless the key was used within 24 hours; return the first answer, and whether it is new.
+
+        Raises Conflict if the key was used with another request.
+        """
+        draft = self._check(account, recipients, body, origin, send_at, request_id)
+        key, request_hash, render = idempotency
+        with self._database.write() as connection:
+            now = self._clock.now()
+            since = format_time(now - IDEMPOTENCY_PERIOD)
+            answer = idempotency_store.get_answer(connection, account_id=account.id, key=key, since=since)
+            new = answer is None
+            if answer is None:
+                answer = Answer(request_hash, *render(self._store(connection, account, draft)))
+                idempotency_store.put_answer(
+                    connection, account_id=account.id, key=key, answer=answer, now=format_time(now)
+                )
+            elif answer.request_hash != request_hash:
+                raise Conflict([Fault("idempotency_key_reused")])
+        self._webhooks.wake()
+        return answer, new
+
+    def _check(
+        self,
+        account: Account,
+        recipients: Sequence[Recipient],
+        body: str,
+        origin: Number | None,
+        send_at: datetime | None,
+        request_id: str | None,
+    ) -> _Draft:
+        """Ask the gateway about each recipient, with no transaction open."""
+        found = {index: self._refuse(recipient.number.number) for index, recipient in enumerate(recipients)}
+        refusals = {index: refusal for index, refusal in found.items() if refusal is not None}
+        origin = origin or parse_originator(self.default_origin(account))
+        return _Draft(recipients, body, origin, send_at, request_id, refusals)
+
+    def _refuse(self, number: str) -> str | None:
+        """Return the error type of a number that the gateway refuses at once."""
+        try:
+            self._gateway.check(number)
+        except Rejected as rejected:
+            return rejected.error_type
+        return None
+
+    def _store(self, connection: Connection, account: Account, draft: _Draft) -> Accepted:
+        """Store what a request sends: opt-outs and the quota decide, webhooks hear of refusals."""
+        now = self._clock.now()
+        refusals = dict(draft.refusals)
+        for index, recipient in enumerate(draft.recipients):
+            if self._subscriptions.is_opted_out(connection, account, recipient.number.number):
+                refusals.setdefault(index, "opted_out")
+        if account.quota is not None:
+            wanted = [index for index in range(len(draft.recipients)) if index not in refusals]
+            taken = account_store.take_quota(
+                connection, account_id=account.id, day=format_time(now)[:10], quota=account.quota, wanted=len(wanted)
+            )
+            refusals |= dict.fromkeys(wanted[taken:], "quota_used_up")
+        ids = generate_ids(now, after=store.get_last_message_id(connection))
+        messages = self._compose(account, draft._replace(refusals=refusals), ids, now)
+        store.insert_messages(connection, messages=messages)
+        refused = [message for message in messages if message.state == "error"]
+        self._webhooks.enqueue(connection, "message.error", refused, now)
+        faults = [Fault(type_, draft.recipients[index].param) for index, type_ in sorted(refusals.items())]
+        return Accepted(messages, faults)
+
+    def _compose(self, account: Account, draft: _Draft, ids: Iterator[str], now: datetime) -> list[Message]:
+        created_at = format_time(now)
+        due_at, expires_at = self._timetable(now, draft.send_at)
+        messages = []
+        for index, (number, _) in enumerate(draft.recipients):
+            refusal = draft.refusals.get(index)
+            messages.append(
+                Message(
+                    id=next(ids),
+                    account_id=account.id,
+                    direction="outbound",
+                    body=draft.body,
+                    origin_number=draft.origin.number,
+                    origin_country=draft.origin.country,
+                    origin_carrier=draft.origin.carrier,
+                    to_number=number.number,
+                    to_country=number.country,
+                    to_carrier=number.carrier,
+                    state="error" if refusal else "unconfirmed",
+                    error_type=refusal,
+                    created_at=created_at,
+                    send_at=format_time(draft.send_at) if draft.send_at else None,
+                    due_at=None if refusal else due_at,
+                    expires_at=expires_at,
+                    finished_at=created_at if refusal else None,
+                    request_id=draft.request_id,
+                )
+            )
+        return messages
+
+    def _timetable(self, now: datetime, send_at: datetime | None) -> tuple[str, str]:
+        """Return when a message is due and when its validity ends."""
+        due = max(now, send_at) if send_at else now
+        try:
+            expires_at = due + self._validity
+        except OverflowError:
+            expires_at = datetime.max.replace(tzinfo=UTC)
+        return format_time(due), format_time(expires_at)
+
+    def default_origin(self, account: Account) -> str:
+        """Return the sender of an account's messages if a request gives none."""
+        return account.origin or self._origin
+
+    def receive(
+        self, account: Account, *, sender: Number, to: Number, body: str, request_id: str | None = None
+    ) -> Message:
+        """Store a message that came from a phone; if the account has a webhook, `sent` means delivered there.
+
+        A keyword opts the phone out, or in again, and is answered if the account has set a reply.
+        """
+        may_reply = (
+            sender.number != to.number and self._refuse(sender.number) is None
+        )  # an account does not answer itself
+        with self._database.write() as connection:
+            now = self._clock.now()
+            ids = generate_ids(now, after=store.get_last_message_id(connection))
+            hooked = webhook_store.get_webhook(connection, account_id=account.id) is not None
+            message = Message(
+                id=next(ids),
+                account_id=account.id,
+                direction="inbound",
+                body=body,
+                origin_number=sender.number,
+                origin_country=sender.country,
+                origin_carrier=sender.carrier,
+                to_number=to.number,
+                to_country=to.country,
+                to_carrier=to.carrier,
+                state="unconfirmed" if hooked else "sent",
+                created_at=format_time(now),
+                finished_at=None if hooked else format_time(now),
+                request_id=request_id,
+            )
+            reply = self._subscriptions.apply_keyword(connection, account, sender.number, body, now=format_time(now))
+            replies = []
+            if reply is not None and may_reply:
+                draft = _Draft([Recipient(sender, "to")], reply, to, None, request_id, {})
+                # Later than the opt-out itself: messages of that time and before are held back. It takes no quota.
+                later = format_time(now + timedelta(milliseconds=1))
+                replies = [one._replace(created_at=later) for one in self._compose(account, draft, ids, now)]
+            store.insert_messages(connection, messages=[message, *replies])
+            if hooked:
+                self._webhooks.enqueue(connection, "message.received", [message], now)
+        self._webhooks.wake()
+        return message
+
+    def find(self, account: Account, message_id: str) -> Message:
+        """Return one message; raise NotFound if the account has no message with this id."""
+        with self._database.reading() as connection:
+            message = store.get_message(connection, account_id=account.id, message_id=message_id)
+        if message is None:
+            raise NotFound
+        return message
+
+    def find_all(
+        self, account: Account, criteria: Criteria, *, offset: int = 0, limit: int = 50, wait: float = 0
+    ) -> list[Message]:
+        """Return the messages that match, newest first.
+
+        If none does, wait up to `wait` seconds until one is stored, by whichever process. Raises TooManyWaiting if all
+        places for that are taken.
+        """
+
+        def search() -> list[Message]:
+            with self._database.reading() as connection:
+                return store.list_messages(
+                    connection, account_id=account.id, criteria=criteria, offset=offset, limit=limit
+                )
+
+        return self.waiting.search(search, wait) if wait > 0 else search()
+
+    def change(
+        self,
+        account: Account,
+        message_id: str,
+        *,
+        to: Recipient | None = None,
+        body: str | None = None,
+        send_at: datetime | None = None,
+    ) -> Message:
+        """Change a message that still waits for its time; a time that has passed sends it now.
+
+        Raises NotFound, and Refused if it is too late or the gateway refuses the new number.
+        """
+        self.find(account, message_id)
+        if to is not None:
+            refusal = self._refuse(to.number.number)
+            if refusal is not None:
+                raise Refused([Fault(refusal, to.param)])
+        with self._database.write() as connection:
+            now = self._clock.now()
+            message = self._get_waiting(connection, account, message_id, now)
+            if to is not None:
+                if self._subscriptions.is_opted_out(connection, account, to.number.number):
+                    raise Refused([Fault("opted_out", to.param)])
+                number, country, carrier = to.number
+                message = message._replace(to_number=number, to_country=country, to_carrier=carrier)
+            if body is not None:
+                message = message._replace(body=body)
+            if send_at is not None:
+                due, expires_at = self._timetable(now, send_at)
+                message = message._replace(send_at=format_time(send_at), due_at=due, expires_at=expires_at)
+            store.update_waiting_message(connection, message=message)
+        return message
+
+    def cancel(self, account: Account, message_id: str) -> Message:
+        """Remove a message that still waits for its time; raise NotFound, or Refused if it is too late."""
+        with self._database.write() as connection:
+            message = self._get_waiting(connection, account, message_id, self._clock.now())
+            store.delete_message(connection, message=message)
+        return message
+
+    def _get_waiting(self, connection: Connection, account: Account, message_id: str, now: datetime) -> Message:
+        message = store.get_message(connection, account_id=account.id, message_id=message_id)
+        if message is None:
+            raise NotFound
+        waits = message.state == "unconfirmed" and message.attempts == 0
+        if not waits or message.send_at is None or message.send_at <= format_time(now):
+            raise Refused([Fault("message_not_waiting")])
+        return message
+
+    def forget_answers(self) -> None:
+        """Remove answers to idempotency keys that have expired."""
+        until = format_time(self._clock.now() - IDEMPOTENCY_PERIOD)
+        while not self._database.stopping:
+            with self._database.write() as connection:
+                deleted = idempotency_store.delete_answers(connection, until=until, limit=100)
+            if not deleted:
+                break

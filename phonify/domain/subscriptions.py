@@ -1,0 +1,119 @@
+"""Which phones an account may write to: opt-outs by keyword or by hand, and the replies to keywords."""
+
+import string
+import unicodedata
+from collections.abc import Sequence
+from sqlite3 import Connection
+from typing import Literal
+
+from ..clock import Clock, format_time
+from ..storage import subscriptions as store
+from ..storage.database import Database
+from ..storage.records import Account, KeywordReplies, Reason, SubscriptionRow
+
+STOP_KEYWORDS = ("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT")
+START_KEYWORDS = ("START", "UNSTOP", "YES")
+HELP_KEYWORDS = ("HELP",)
+
+Keyword = Literal["stop", "start", "help"]
+
+
+def normalize_keyword(text: str) -> str:
+    """Return a text as keywords are compared: without case, and without punctuation and spaces around it."""
+    start, end = 0, len(text)
+    while start < end and _is_outer(text[start]):
+        start += 1
+    while end > start and _is_outer(text[end - 1]):
+        end -= 1
+    return text[start:end].casefold()
+
+
+def _is_outer(character: str) -> bool:
+    # Unicode calls some of ASCII's punctuation a symbol: $+<=>^`|~.
+    return character in string.punctuation or unicodedata.category(character)[0] in "PZC"
+
+
+_KEYWORDS: dict[str, Keyword] = {
+    **dict.fromkeys(map(normalize_keyword, STOP_KEYWORDS), "stop"),
+    **dict.fromkeys(map(normalize_keyword, START_KEYWORDS), "start"),
+    **dict.fromkeys(map(normalize_keyword, HELP_KEYWORDS), "help"),
+}
+
+
+def find_keyword(text: str, own_stop_keywords: Sequence[str] = ()) -> Keyword | None:
+    """Return what kind of keyword a whole text is, if it is one."""
+    keyword = normalize_keyword(text)
+    if keyword and keyword in map(normalize_keyword, own_stop_keywords):
+        return "stop"
+    return _KEYWORDS.get(keyword)
+
+
+class Subscriptions:
+    """The operations on subscriptions. Each concerns a single account and sees nothing of another's."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def is_opted_out(self, connection: Connection, account: Account, phone: str) -> bool:
+        """Tell whether a phone has opted out of an account, in the transaction of a message to it."""
+        return store.get_opt_out_time(connection, account_id=account.id, phone=phone) is not None
+
+    def apply_keyword(self, connection: Connection, account: Account, phone: str, text: str, *, now: str) -> str | None:
+        """Opt a phone out or in if the text that it has sent is a keyword, in the transaction that stores the text.
+
+        Returns the reply that the account has set for that. Short codes and alphanumeric senders are no phones: there
+        is nothing that they could opt out of.
+        """
+        if not phone.startswith("+"):
+            return None
+        replies = store.get_replies(connection, account_id=account.id)
+        keyword = find_keyword(text, replies.stop_keywords)
+        if keyword is None:
+            return None
+        if keyword == "help":
+            return replies.help_reply
+        changed = store.put_subscription(
+            connection,
+            account_id=account.id,
+            phone=phone,
+            subscribed=keyword == "start",
+            reason="keyword",
+            now=now,
+        )
+        if not changed:
+            return None
+        return replies.stop_reply if keyword == "stop" else replies.start_reply
+
+    def change(self, account: Account, phone: str, *, subscribed: bool, reason: Reason) -> None:
+        """Opt a phone out, or in again; if it is so already, nothing changes."""
+        now = format_time(self._clock.now())
+        with self._database.write() as connection:
+            store.put_subscription(
+                connection, account_id=account.id, phone=phone, subscribed=subscribed, reason=reason, now=now
+            )
+
+    def get(self, account: Account, phone: str) -> SubscriptionRow:
+        """Return whether the account may write to a phone; one that never said anything is subscribed."""
+        with self._database.reading() as connection:
+            return store.get_subscription(connection, account_id=account.id, phone=phone)
+
+    def find_all(self, account: Account, *, offset: int, limit: int) -> list[SubscriptionRow]:
+        """Return the phones the account has exchanged messages with, then others that have opted out or in."""
+        with self._database.reading() as connection:
+            return store.list_subscriptions(connection, account_id=account.id, offset=offset, limit=limit)
+
+    def find_phones(self, account: Account, *, offset: int, limit: int) -> list[SubscriptionRow]:
+        """Return the phones the account has exchanged messages with, by their latest message, the latest first."""
+        with self._database.reading() as connection:
+            return store.list_phones(connection, account_id=account.id, offset=offset, limit=limit)
+
+    def get_replies(self, account: Account) -> KeywordReplies:
+        """Return the account's own opt-out keywords and what it replies to keywords."""
+        with self._database.reading() as connection:
+            return store.get_replies(connection, account_id=account.id)
+
+    def set_replies(self, account: Account, replies: KeywordReplies) -> None:
+        """Set the account's own opt-out keywords and what it replies to keywords."""
+        with self._database.write() as connection:
+            store.put_replies(connection, account_id=account.id, replies=replies)

@@ -1,0 +1,55 @@
+"""Waiting for messages: a request that found nothing searches again after each commit."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from ..errors import TooManyWaiting
+from ..storage.database import Database
+
+T = TypeVar("T")
+
+_SOON, _LATER = 0.02, 0.1  # seconds between looks for a commit
+_SOON_FOR = 5.0  # seconds
+
+
+class Waiting:
+    """The places for requests of one process that wait; each occupies its thread."""
+
+    def __init__(self, database: Database, *, places: int) -> None:
+        self.count = 0  # requests that wait just now
+        self._database = database
+        self._places = places
+        self._lock = threading.Lock()
+
+    def search(self, search: Callable[[], list[T]], timeout: float) -> list[T]:
+        """Return what `search` finds as soon as it finds anything, at the latest after `timeout` seconds.
+
+        Ends early if the server is stopping. Raises TooManyWaiting if all places are taken.
+        """
+        begun = time.monotonic()
+        # In this order: what is stored between the search and the first look is seen.
+        watcher = self._database.watch()
+        found = search()
+        if found:
+            return found
+        self._take_place()
+        try:
+            while not found and not self._database.stopping:
+                waited = time.monotonic() - begun
+                if waited >= timeout:
+                    break
+                time.sleep(min(_SOON if waited < _SOON_FOR else _LATER, timeout - waited))
+                if watcher.changed():
+                    found = search()
+        finally:
+            with self._lock:
+                self.count -= 1
+        return found
+
+    def _take_place(self) -> None:
+        with self._lock:
+            if self.count >= self._places:
+                raise TooManyWaiting
+            self.count += 1

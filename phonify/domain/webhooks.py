@@ -1,0 +1,213 @@
+"""What accounts are told of their messages, at a URL of theirs: set, stored, signed, listed, told again.
+
+Form, names and signature are those of the Standard Webhooks specification. What is stored here is
+posted by `webhook_delivery.py`.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from sqlite3 import Connection
+from typing import Any, Literal, NamedTuple
+
+from ..clock import Clock, format_time
+from ..errors import Fault, InvalidRequest, NotFound, Refused
+from ..ids import generate_ids
+from ..outgoing.http_client import BadUrl, check_url
+from ..schemas.objects import dump_message
+from ..storage import webhooks as webhook_store
+from ..storage.database import Database
+from ..storage.doorbell import Doorbell
+from ..storage.records import Account, DeliveryRow, DeliveryState, Message, NewDelivery, Webhook, WebhookAttempt
+
+Event = Literal["message.received", "message.sent", "message.error"]
+
+KEEP = timedelta(days=30)  # what is finished
+_TEST = "webhook.test"
+_SECRET_PREFIX = "whsec_"  # noqa: S105
+_SECRET_BYTES = 24
+
+
+class Delivery(NamedTuple):
+    """Something that an account is told: the columns as in schema.sql, and the attempts, the first one first."""
+
+    seq: int
+    id: str
+    message_id: str | None
+    event: str
+    payload: str
+    state: DeliveryState
+    created_at: str
+    due_at: str | None
+    attempts: int
+    finished_at: str | None
+    tries: list[WebhookAttempt]
+
+
+def sign(secret: str, *, delivery_id: str, timestamp: int, payload: str) -> str:
+    """Return the header `webhook-signature` of an attempt at a time (Unix seconds)."""
+    key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX))
+    digest = hmac.new(key, f"{delivery_id}.{timestamp}.{payload}".encode(), hashlib.sha256).digest()
+    return f"v1,{base64.b64encode(digest).decode()}"
+
+
+def _make_secret() -> str:
+    return _SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+
+
+def _compose(event: str, now: str, data: dict[str, Any]) -> str:
+    return json.dumps({"type": event, "timestamp": now, "data": data}, separators=(",", ":"))
+
+
+class Webhooks:
+    """The operations on webhooks. Each concerns a single account and sees nothing of another's."""
+
+    def __init__(self, database: Database, clock: Clock, doorbell: Doorbell, *, private_allowed: bool) -> None:
+        self._database = database
+        self._clock = clock
+        self._doorbell = doorbell
+        self.private_allowed = private_allowed
+
+    # Where to
+
+    def get(self, account: Account) -> Webhook | None:
+        """Return the account's webhook."""
+        with self._database.reading() as connection:
+            return webhook_store.get_webhook(connection, account_id=account.id)
+
+    def set_url(self, account: Account, url: str) -> Webhook:
+        """Set where the account wants to hear of its messages; the secret stays. Raise InvalidRequest for a bad URL."""
+        try:
+            check_url(url, private_allowed=self.private_allowed)
+        except BadUrl as error:
+            raise InvalidRequest([Fault("invalid_webhook_url", "url")]) from error
+        now, secret = format_time(self._clock.now()), _make_secret()
+        with self._database.write() as connection:
+            return webhook_store.put_webhook(connection, account_id=account.id, url=url, secret=secret, now=now)
+
+    def rotate_secret(self, account: Account) -> Webhook:
+        """Give the account's webhook a new secret, from the next attempt on; raise Refused if it has none."""
+        secret = _make_secret()
+        with self._database.write() as connection:
+            webhook = webhook_store.update_secret(connection, account_id=account.id, secret=secret)
+        if webhook is None:
+            raise Refused([Fault("no_webhook")])
+        return webhook
+
+    def remove(self, account: Account) -> None:
+        """Remove the account's webhook: what is still pending is given up, received messages do not wait for it."""
+        now = format_time(self._clock.now())
+        with self._database.write() as connection:
+            webhook_store.delete_webhook(connection, account_id=account.id)
+            webhook_store.cancel_deliveries(connection, account_id=account.id, now=now)
+            webhook_store.settle_all_received(connection, account_id=account.id, now=now)
+
+    # What
+
+    def enqueue(self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime) -> None:
+        """Store that an event happened to messages, for those whose accounts have a webhook.
+
+        In the transaction of what it tells of; `wake` is to be called after the commit.
+        """
+        time, ids = format_time(now), generate_ids(now)
+        accounts = {message.account_id for message in messages}
+        hooked = {id_ for id_ in accounts if webhook_store.get_webhook(connection, account_id=id_) is not None}
+        webhook_store.insert_deliveries(
+            connection,
+            deliveries=[
+                NewDelivery(
+                    next(ids),
+                    message.account_id,
+                    message.id,
+                    event,
+                    _compose(event, time, {"message": dump_message(message)}),
+                )
+                for message in messages
+                if message.account_id in hooked
+            ],
+            now=time,
+        )
+
+    def wake(self) -> None:
+        """Have what was stored posted at once."""
+        self._doorbell.ring()
+
+    def send_test(self, account: Account) -> str:
+        """Store an event that tells of nothing; return the id of its delivery. Raise Refused without a webhook."""
+        now = self._clock.now()
+        time, delivery_id = format_time(now), next(generate_ids(now))
+        test = NewDelivery(delivery_id, account.id, None, _TEST, _compose(_TEST, time, {}))
+        with self._database.write() as connection:
+            self._require(connection, account)
+            webhook_store.insert_deliveries(connection, deliveries=[test], now=time)
+        self.wake()
+        return delivery_id
+
+    def redeliver(self, account: Account, delivery_id: str) -> None:
+        """Have something told again, whatever came of it so far; raise NotFound, or Refused without a webhook."""
+        with self._database.write() as connection:
+            found = webhook_store.get_delivery(connection, account_id=account.id, delivery_id=delivery_id)
+            if found is None:
+                raise NotFound
+            self._require(connection, account)
+            webhook_store.redeliver(connection, delivery_id=delivery_id, now=format_time(self._clock.now()))
+        self.wake()
+
+    def _require(self, connection: Connection, account: Account) -> None:
+        if webhook_store.get_webhook(connection, account_id=account.id) is None:
+            raise Refused([Fault("no_webhook")])
+
+    # What came of it
+
+    def list_deliveries(self, account: Account, *, limit: int, before: int | None = None) -> list[Delivery]:
+        """Return the account's deliveries, newest first; `before` is the seq of the last one of the page before."""
+        with self._database.reading() as connection:
+            rows = webhook_store.list_deliveries(connection, account_id=account.id, limit=limit, before=before)
+            return _with_attempts(connection, rows)
+
+    def list_for_message(self, account: Account, message_id: str) -> list[Delivery]:
+        """Return the deliveries that tell of one of the account's messages, newest first."""
+        with self._database.reading() as connection:
+            rows = webhook_store.list_deliveries_of_message(connection, account_id=account.id, message_id=message_id)
+            return _with_attempts(connection, rows)
+
+    def find_delivery(self, account: Account, delivery_id: str) -> Delivery:
+        """Return one delivery; raise NotFound if the account has no delivery with this id."""
+        with self._database.reading() as connection:
+            row = webhook_store.get_delivery(connection, account_id=account.id, delivery_id=delivery_id)
+            if row is None:
+                raise NotFound
+            (delivery,) = _with_attempts(connection, [row])
+        return delivery
+
+    def forget_deliveries(self) -> None:
+        """Remove deliveries that were finished long ago."""
+        until = format_time(self._clock.now() - KEEP)
+        while not self._database.stopping:
+            with self._database.write() as connection:
+                deleted = webhook_store.delete_deliveries(connection, until=until, limit=100)
+            if not deleted:
+                break
+
+
+def _with_attempts(connection: Connection, rows: Iterable[DeliveryRow]) -> list[Delivery]:
+    return [
+        Delivery(
+            row.seq,
+            row.id,
+            row.message_id,
+            row.event,
+            row.payload,
+            row.state,
+            row.created_at,
+            row.due_at,
+            row.attempts,
+            row.finished_at,
+            webhook_store.list_attempts(connection, delivery_id=row.id),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,53 @@
+"""Who is asking: the API key as the username of HTTP Basic, or as the argument `api_key`."""
+
+import re
+from typing import Any
+
+from flask import request
+from flask_httpauth import HTTPBasicAuth
+
+from ..errors import Fault
+from ..services import get_runtime
+from ..storage.records import Account
+from .arguments import read_arguments
+from .rate_limit import take_request
+
+_BASIC = re.compile(r"basic +[A-Za-z0-9+/]+={0,2}", re.IGNORECASE)
+
+auth = HTTPBasicAuth(realm="Phonify")
+
+
+@auth.verify_password  # type: ignore[untyped-decorator]
+def find_account(key: str, _password: str) -> Account | None:
+    """Return the account that a key belongs to; without an Authorization header the key is the argument `api_key`.
+
+    Raises what `read_arguments` raises: the key may be in a body that can't be read.
+    """
+    header = request.headers.get("Authorization")
+    if header is None:
+        argument = read_arguments().get("api_key")
+        key = argument if isinstance(argument, str) else ""
+    elif not _BASIC.fullmatch(header):
+        # Flask-HTTPAuth accepts the credentials of any scheme, and ignores characters that are no Base64.
+        return None
+    return get_runtime().keys.find_account(key) if key else None
+
+
+@auth.error_handler  # type: ignore[untyped-decorator]
+def refuse_key(status: int) -> tuple[dict[str, Any], int]:
+    """Answer in the API's form; Flask-HTTPAuth adds WWW-Authenticate."""
+    return {"errors": [Fault("unauthorized").to_dict()]}, status
+
+
+@auth.login_required  # type: ignore[untyped-decorator]
+def require_key() -> None:
+    """Require a valid key, and count the request for the rate limit: a `before_request` function."""
+    account = auth.current_user()
+    if account is not None:  # there is none for OPTIONS, which Flask-HTTPAuth lets pass
+        take_request(account)
+
+
+def current_account() -> Account:
+    """Return the account that is asking."""
+    account: Account = auth.current_user()
+    return account

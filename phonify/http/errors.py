@@ -1,0 +1,79 @@
+"""Which HTTP status an error has, and that every error leaves as the API's JSON."""
+
+import logging
+from collections.abc import Sequence
+
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from ..errors import Fault, Kind, PhonifyError
+from ..logs import escape_controls
+
+logger = logging.getLogger(__name__)
+
+STATUSES = {
+    Kind.INVALID: 400,
+    Kind.UNAUTHORIZED: 401,
+    Kind.REFUSED: 402,
+    Kind.NOT_FOUND: 404,
+    Kind.METHOD_NOT_ALLOWED: 405,
+    Kind.CONFLICT: 409,
+    Kind.TOO_LARGE: 413,
+    Kind.UNSUPPORTED_MEDIA_TYPE: 415,
+    Kind.TOO_MANY: 429,
+    Kind.INTERNAL: 500,
+    Kind.UNAVAILABLE: 503,
+}
+# How the framework's own errors are named.
+_TYPES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "request_too_large",
+    415: "unsupported_media_type",
+    500: "internal_error",
+}
+
+
+def register_error_handlers(app: Flask) -> None:
+    """Give every error of an app the API's form."""
+    app.register_error_handler(PhonifyError, show_error)
+    app.register_error_handler(HTTPException, show_http_exception)
+    app.register_error_handler(Exception, show_unexpected_error)
+
+
+def show_faults(faults: Sequence[Fault], status: int) -> Response:
+    """Return an answer that says what was wrong."""
+    response = jsonify(errors=[fault.to_dict() for fault in faults])
+    response.status_code = status
+    return response
+
+
+def show_error(error: PhonifyError) -> Response:
+    """Answer an error of the domain."""
+    response = show_faults(error.faults, STATUSES[error.faults[0].kind])
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    if response.status_code >= 500:
+        logger.warning("%s %s: %s (%s)", request.method, escape_controls(request.path), error, error.__cause__)
+    return response
+
+
+def fault_for_status(status: int) -> Fault:
+    """Return how an error that the framework or the server found is named."""
+    return Fault(_TYPES.get(status, "bad_request"))
+
+
+def show_http_exception(error: HTTPException) -> Response:
+    """Answer an error of the framework with its own status, and its headers such as Allow."""
+    status = error.code or 500
+    response = show_faults([fault_for_status(status)], status)
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            response.headers[name] = value
+    return response
+
+
+def show_unexpected_error(error: Exception) -> Response:
+    """Answer what should not happen; the log has the traceback, the answer has not."""
+    logger.error("%s %s failed", request.method, escape_controls(request.path), exc_info=error)
+    return show_faults([Fault("internal_error")], 500)

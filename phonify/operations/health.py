@@ -1,0 +1,51 @@
+"""What an operator's tools ask without a key: /healthz (it lives), /readyz (it can do its work)."""
+
+from typing import Any
+
+from flask import Blueprint, jsonify
+from flask.typing import ResponseReturnValue
+
+from ..clock import parse_time
+from ..errors import StoreUnavailable
+from ..services import Runtime, get_runtime
+from ..storage import monitoring as monitoring_store
+from ..storage import outbox as outbox_store
+
+BEHIND = 60.0  # seconds that a message may be due before delivery counts as standing still
+
+bp = Blueprint("monitoring", __name__)
+
+
+@bp.get("/healthz")
+def show_health() -> dict[str, Any]:
+    """Answer: the process lives."""
+    return {"status": "ok"}
+
+
+@bp.get("/readyz")
+def show_readiness() -> ResponseReturnValue:
+    """Answer whether messages can be stored and are delivered; if not, 503 and what is wrong."""
+    runtime = get_runtime()
+    faults = [fault for fault in (_try_to_write(runtime), _look_at_delivery(runtime)) if fault is not None]
+    if not faults:
+        return {"status": "ok"}
+    return jsonify(status="unavailable", faults=faults), 503
+
+
+def _try_to_write(runtime: Runtime) -> str | None:
+    try:
+        with runtime.database.write() as connection:
+            monitoring_store.try_to_write(connection)
+    except StoreUnavailable as error:
+        return f"the database can't be written: {error.__cause__}"
+    return None
+
+
+def _look_at_delivery(runtime: Runtime) -> str | None:
+    try:
+        with runtime.database.reading() as connection:
+            oldest = outbox_store.next_due_at(connection)
+    except StoreUnavailable as error:
+        return f"the database can't be read: {error.__cause__}"
+    waited = (runtime.clock.now() - parse_time(oldest)).total_seconds() if oldest is not None else 0
+    return f"delivery is behind: a message has been due for {waited:.0f} seconds" if waited > BEHIND else None

@@ -1,0 +1,131 @@
+"""/metrics for Prometheus: imported only where PHONIFY_METRICS is on, as prometheus-client is an extra.
+
+What is counted in each process (requests, attempts) is kept in files that all processes of the
+server share; what the database knows is read from it when somebody asks.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import partial
+
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def _make_directory() -> None:
+    """Make the folder for the files, for this process and all that it forks; it goes when this process ends."""
+    folder, made_by = tempfile.mkdtemp(prefix="phonify-metrics-"), os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == made_by:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    os.environ[DIRECTORY] = folder
+
+
+if DIRECTORY not in os.environ:
+    _make_directory()  # before the library is imported: it decides then
+
+from flask import Blueprint, Flask, Response, g, request  # noqa: E402
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest  # noqa: E402
+from prometheus_client.core import GaugeMetricFamily, Metric  # noqa: E402
+from prometheus_client.exposition import CONTENT_TYPE_LATEST  # noqa: E402
+from prometheus_client.multiprocess import MultiProcessCollector  # noqa: E402
+from prometheus_client.registry import Collector  # noqa: E402
+
+from ..clock import format_time, parse_time  # noqa: E402
+from ..services import Runtime, get_runtime  # noqa: E402
+from ..storage import monitoring as monitoring_store  # noqa: E402
+
+bp = Blueprint("metrics", __name__)
+
+_METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "DESTROY"}  # others are any client's choice
+
+_REQUESTS = Counter("phonify_http_requests", "Requests answered.", ("method", "route", "status"))
+_REQUEST_SECONDS = Histogram("phonify_http_request_seconds", "Time to answer a request.", ("method", "route"))
+_ATTEMPTS = Counter("phonify_gateway_attempts", "Attempts to hand a message over.", ("gateway", "outcome"))
+_ATTEMPT_SECONDS = Histogram("phonify_gateway_attempt_seconds", "Time the gateway took.", ("gateway",))
+_POSTS = Counter("phonify_webhook_attempts", "Attempts to post to a webhook.", ("outcome",))
+_POST_SECONDS = Histogram("phonify_webhook_attempt_seconds", "Time the receiver took.")
+
+
+class _DatabaseCollector(Collector):
+    """What the database knows."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauges."""
+        runtime = self._runtime
+        now = runtime.clock.now()
+        with runtime.database.reading() as connection:
+            connection.execute("BEGIN")  # one state of the database for all figures
+            try:
+                gauges = monitoring_store.read_gauges(connection, now=format_time(now))
+            finally:
+                connection.execute("ROLLBACK")
+        messages = GaugeMetricFamily("phonify_messages", "Messages stored.", labels=("state", "direction"))
+        for (state, direction), count in sorted(gauges.messages.items()):
+            messages.add_metric((state, direction), count)
+        yield messages
+        yield GaugeMetricFamily("phonify_queue_messages", "Messages due for delivery.", gauges.due)
+        age = (now - parse_time(gauges.oldest_due_at)).total_seconds() if gauges.oldest_due_at else 0
+        yield GaugeMetricFamily("phonify_queue_oldest_seconds", "How long the oldest has been due.", max(age, 0))
+        deliveries = GaugeMetricFamily("phonify_webhook_deliveries", "Webhook deliveries stored.", labels=("state",))
+        for state, count in sorted(gauges.deliveries.items()):
+            deliveries.add_metric((state,), count)
+        yield deliveries
+        size = GaugeMetricFamily("phonify_database_bytes", "Size of the database's files.", labels=("file",))
+        for name, suffix in (("database", ""), ("wal", "-wal")):
+            path = runtime.database.path.with_name(runtime.database.path.name + suffix)
+            size.add_metric((name,), path.stat().st_size if path.exists() else 0)
+        yield size
+
+
+@bp.get("/metrics")
+def show_metrics() -> Response:
+    """Answer with all figures, in Prometheus' text format."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(_DatabaseCollector(get_runtime()))
+    return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def measure(app: Flask) -> None:
+    """Count the requests of an app and the attempts of its loops."""
+    app.register_blueprint(bp)
+    app.before_request(_begin)
+    app.after_request(_count)
+    runtime: Runtime = app.extensions["phonify"]
+    runtime.observers["gateway"] = partial(_count_attempt, runtime.settings.gateway)
+    runtime.observers["webhook"] = _count_post
+
+
+def _begin() -> None:
+    g.begun = time.perf_counter()
+
+
+def _count(response: Response) -> Response:
+    route = request.url_rule.rule if request.url_rule is not None else "none"
+    method = request.method if request.method in _METHODS else "other"
+    _REQUESTS.labels(method, route, response.status_code).inc()
+    if "begun" in g:
+        _REQUEST_SECONDS.labels(method, route).observe(time.perf_counter() - g.begun)
+    return response
+
+
+def _count_attempt(gateway: str, outcome: str, seconds: float) -> None:
+    """Count an attempt to hand a message to a gateway."""
+    _ATTEMPTS.labels(gateway, outcome).inc()
+    _ATTEMPT_SECONDS.labels(gateway).observe(seconds)
+
+
+def _count_post(outcome: str, seconds: float) -> None:
+    """Count an attempt to post to a webhook."""
+    _POSTS.labels(outcome).inc()
+    _POST_SECONDS.observe(seconds)

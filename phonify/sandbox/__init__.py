@@ -1,0 +1,1 @@
+"""What only a sandbox has: under /sandbox, with the stub gateway."""

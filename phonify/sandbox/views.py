@@ -1,0 +1,49 @@
+"""What only a sandbox has, under /sandbox; not registered where the gateway is a real one."""
+
+from typing import Any
+
+from flask import Blueprint
+
+from ..http.arguments import read_arguments
+from ..http.auth import current_account, require_key
+from ..request_id import current_request_id
+from ..schemas import examples
+from ..schemas.answers import CheckAnswer, MessageAnswer
+from ..schemas.description import describe
+from ..schemas.objects import dump_check, dump_message
+from ..schemas.requests import CheckSchema, InboundSchema, load
+from ..services import get_runtime
+from ..sms.segments import check_text
+
+bp = Blueprint("sandbox", __name__, url_prefix="/sandbox")
+bp.before_request(require_key)
+
+_INBOUND = InboundSchema()
+_CHECK = CheckSchema()
+
+
+@bp.post("/inbound")
+@describe(
+    arguments=InboundSchema,
+    answers={201: MessageAnswer},
+    examples=examples.INBOUND,
+    links={"get_message": {"message_id": "$response.body#/message/id"}},
+    text="The message is kept, heard of by the webhook, and opts the phone out or in where it is a keyword.",
+)
+def simulate_inbound() -> tuple[dict[str, Any], int]:
+    """Pretend that a phone sent a message to the account."""
+    arguments = load(_INBOUND, read_arguments())
+    message = get_runtime().messaging.receive(current_account(), **arguments, request_id=current_request_id())
+    return {"message": dump_message(message)}, 201
+
+
+@bp.post("/check")
+@describe(
+    arguments=CheckSchema,
+    answers={200: CheckAnswer},
+    examples=examples.CHECK,
+    text="Nothing is stored. The command `check-text` says the same.",
+)
+def check() -> dict[str, Any]:
+    """Say what a text becomes as SMS: encoding, segments, what makes it UCS-2, whether it binds a code to a site."""
+    return {"check": dump_check(check_text(load(_CHECK, read_arguments())["body"]))}

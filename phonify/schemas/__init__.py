@@ -1,0 +1,1 @@
+"""marshmallow schemas: what requests look like, and how objects are shown."""

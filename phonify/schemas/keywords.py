@@ -1,0 +1,53 @@
+"""What an account may set for keywords: its own opt-out keywords, and what it replies."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from marshmallow import ValidationError
+
+from ..domain.subscriptions import find_keyword, normalize_keyword
+from ..errors import Fault, InvalidRequest
+from ..storage.records import KeywordReplies
+from .requests import read_text
+
+MOST_KEYWORDS = 20
+MAX_KEYWORD = 40  # characters
+REPLIES = ("stop_reply", "start_reply", "help_reply")
+
+
+def read_keyword_settings(stop_keywords: Sequence[str], replies: Mapping[str, str]) -> KeywordReplies:
+    """Check what was given, where an empty text is none; raise InvalidRequest with every fault there is.
+
+    `replies` has the names of REPLIES. A keyword that is one already is left out.
+    """
+    faults = []
+    keywords = {normalize_keyword(given): given.strip() for given in stop_keywords if given.strip()}
+    if len(keywords) > MOST_KEYWORDS or not all(map(_is_allowed, keywords.values())):
+        faults.append(Fault("invalid_keyword", "stop_keywords"))
+    read: dict[str, str | None] = {}
+    for name in REPLIES:
+        text = replies.get(name, "")
+        try:
+            read[name] = _read_reply(text, keywords.values()) if text.strip() else None
+        except ValidationError as error:
+            faults += [Fault(type_, name) for type_ in error.messages]
+    if faults:
+        raise InvalidRequest(faults)
+    return KeywordReplies(tuple(own for own in keywords.values() if find_keyword(own) is None), **read)
+
+
+def _is_allowed(keyword: str) -> bool:
+    # Commas part keywords on the settings page.
+    return (
+        len(keyword) <= MAX_KEYWORD
+        and keyword.isprintable()
+        and "," not in keyword
+        and normalize_keyword(keyword) != ""
+        and find_keyword(keyword) in (None, "stop")
+    )
+
+
+def _read_reply(text: str, own_stop_keywords: Collection[str]) -> str:
+    if find_keyword(text, list(own_stop_keywords)) is not None:
+        # A phone that sends back what it gets would be answered again and again.
+        raise ValidationError("reply_is_keyword")
+    return read_text(text)

@@ -1,0 +1,156 @@
+"""The one object in `app.extensions["phonify"]`: what views and commands work with."""
+
+import threading
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from flask import current_app
+
+from .clock import Clock
+from .config import Settings
+from .delivery.loop import Loop, Observe
+from .delivery.messages import MessageDelivery, MessageOutcome
+from .delivery.upkeep import Upkeep
+from .delivery.webhooks import WebhookDelivery, WebhookJob, WebhookOutcome
+from .domain.accounts import KeyRing
+from .domain.conversations import Conversations
+from .domain.sending import Messaging
+from .domain.subscriptions import Subscriptions
+from .domain.webhooks import Webhooks
+from .gateways.base import Gateway
+from .outgoing.http_client import Resolve, resolve
+from .storage.database import Database
+from .storage.doorbell import Doorbell
+from .storage.records import Message
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The parts of a running Phonify."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    doorbell: Doorbell
+    gateway: Gateway
+    keys: KeyRing
+    messaging: Messaging
+    conversations: Conversations
+    subscriptions: Subscriptions
+    webhook_doorbell: Doorbell
+    webhooks: Webhooks
+    observers: dict[Literal["gateway", "webhook"], Observe]  # told of each attempt
+
+    def make_message_loop(self, *, longest_nap: float = 0.25) -> Loop[Message, MessageOutcome]:
+        """Return a new loop that delivers messages; its `run` wants a thread.
+
+        It looks for messages that other servers have stored every `longest_nap` seconds.
+        """
+        delivery = MessageDelivery(
+            self.database,
+            self.gateway,
+            self.clock,
+            self.webhooks,
+            lease=self.settings.lease,
+            observe=self.observers["gateway"],
+        )
+        return Loop(self.database, self.doorbell, delivery, longest_nap=longest_nap, grace=self.settings.grace)
+
+    def make_webhook_loop(
+        self, *, longest_nap: float = 0.25, resolve: Resolve = resolve
+    ) -> Loop[WebhookJob, WebhookOutcome]:
+        """Return a new loop that posts to webhooks, as `make_message_loop` does for messages."""
+        delivery = WebhookDelivery(
+            self.database,
+            self.clock,
+            lease=self.settings.lease,
+            private_allowed=self.webhooks.private_allowed,
+            resolve=resolve,
+            observe=self.observers["webhook"],
+        )
+        return Loop(self.database, self.webhook_doorbell, delivery, longest_nap=longest_nap, grace=self.settings.grace)
+
+    def make_upkeep(self) -> Upkeep:
+        """Return a new loop that does what is due once a minute."""
+        return Upkeep(self.database, self.clock, lease=self.settings.lease, clean=self._clean)
+
+    def _clean(self) -> None:
+        self.messaging.forget_answers()
+        self.conversations.prune()
+        self.webhooks.forget_deliveries()
+
+    def start_delivery(self, *, longest_nap: float = 0.25) -> list[threading.Thread]:
+        """Start all loops, each in a thread; they end after `stop`, and the caller joins them."""
+        self.webhook_doorbell.share()  # a post that has ended rings, too
+        runs = {
+            "messages": self.make_message_loop(longest_nap=longest_nap).run,
+            "webhooks": self.make_webhook_loop(longest_nap=longest_nap).run,
+            "upkeep": self.make_upkeep().run,
+        }
+        threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in runs.items()]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def stop(self) -> None:
+        """Let the loops and all who wait come to their end: also from a signal handler."""
+        self.database.stopping = True
+        self.doorbell.ring()
+        self.webhook_doorbell.ring()
+
+    def close(self) -> None:
+        """Close all that is open."""
+        self.database.close()
+        self.doorbell.close()
+        self.webhook_doorbell.close()
+
+
+def build_runtime(
+    settings: Settings, clock: Clock, gateway: Gateway, database: Database, doorbell: Doorbell
+) -> Runtime:
+    """Put the parts together."""
+    webhook_doorbell = Doorbell()
+    private_webhooks = gateway.sandbox if settings.webhook_private is None else settings.webhook_private
+    webhooks = Webhooks(database, clock, webhook_doorbell, private_allowed=private_webhooks)
+    conversations = Conversations(
+        database,
+        clock,
+        most_messages=settings.retain_messages,
+        longest=timedelta(days=settings.retain_days) if settings.retain_days is not None else None,
+    )
+    subscriptions = Subscriptions(database, clock)
+    messaging = Messaging(
+        database,
+        gateway,
+        clock,
+        webhooks,
+        subscriptions,
+        origin=settings.origin,
+        validity=settings.validity,
+        most_waiting=settings.waiting,
+    )
+    return Runtime(
+        settings=settings,
+        clock=clock,
+        database=database,
+        doorbell=doorbell,
+        gateway=gateway,
+        keys=KeyRing(database, clock),
+        messaging=messaging,
+        conversations=conversations,
+        subscriptions=subscriptions,
+        webhook_doorbell=webhook_doorbell,
+        webhooks=webhooks,
+        observers={"gateway": _ignore, "webhook": _ignore},
+    )
+
+
+def _ignore(_outcome: str, _seconds: float) -> None:
+    """Observe nothing."""
+
+
+def get_runtime() -> Runtime:
+    """Return the runtime of the current app."""
+    runtime: Runtime = current_app.extensions["phonify"]
+    return runtime

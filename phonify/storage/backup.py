@@ -1,0 +1,115 @@
+"""Copies of the database: made while servers go on writing, looked through, put back."""
+
+import os
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .database import Database
+from .upgrades import APPLICATION_ID, SCHEMA_VERSION, DatabaseUnusable
+
+
+class DatabaseInUse(Exception):
+    """A server or a command has the database open."""
+
+
+def backup(database: Database, target: Path) -> None:
+    """Copy the database as of now into a new file, while others go on writing.
+
+    Raises FileExistsError if there is such a file, OSError or sqlite3.Error if it can't be written, DatabaseUnusable if
+    the copy, which is looked through, is not sound; nothing half-done stays under that name.
+    """
+    if target.exists():
+        raise FileExistsError(0, "exists already", str(target))
+    partial = target.with_name(f"{target.name}.partial-{os.getpid()}")
+    try:
+        os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        with closing(sqlite3.connect(partial)) as copy:
+            with database.reading() as connection:
+                connection.backup(copy)
+            # A file by itself, which can be read where nothing can be written.
+            copy.execute("PRAGMA journal_mode = DELETE")
+        fault = check_backup(partial)
+        if fault is not None:
+            raise DatabaseUnusable(f"the database is damaged, there is no backup: {fault}")
+        _name_new(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_backup(path: Path) -> str | None:
+    """Return what is wrong with a file as a copy of the database, in words; None if it is one and sound."""
+    try:
+        with closing(_open_copy(path)) as connection:
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            (soundness,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    if application != APPLICATION_ID:
+        return "it is not one of Phonify's"
+    if version > SCHEMA_VERSION:
+        return f"it was written by a newer Phonify (version {version}; this one knows up to {SCHEMA_VERSION})"
+    return None if soundness == "ok" else str(soundness)
+
+
+def restore(path: Path, source: Path) -> Path | None:
+    """Put a copy of a backup in the database's place; return the name that the former one has got, if there was one.
+
+    Raises DatabaseInUse if the database is open somewhere, OSError or sqlite3.Error if the copy can't be written.
+    """
+    if _is_in_use(path):
+        raise DatabaseInUse
+    incoming = path.with_name(f"{path.name}.restored-{os.getpid()}")
+    try:
+        os.close(os.open(incoming, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        with closing(_open_copy(source)) as backup, closing(sqlite3.connect(incoming)) as copy:
+            backup.backup(copy)
+            copy.execute("PRAGMA journal_mode = WAL")
+        former = _move_aside(path)
+        incoming.rename(path)
+    finally:
+        incoming.unlink(missing_ok=True)
+    return former
+
+
+def _open_copy(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+
+
+def _name_new(file: Path, name: Path) -> None:
+    """Give a file a name that must be new: unlike a rename, never over a file that has come meanwhile."""
+    try:
+        os.link(file, name)
+    except FileExistsError:
+        raise
+    except OSError:  # no hard links there
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        file.rename(name)
+
+
+def _is_in_use(path: Path) -> bool:
+    """Tell whether some process has the database open; of a file that can't be opened nobody can tell."""
+    if not path.exists():
+        return False
+    with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as connection:
+        try:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("ROLLBACK")
+        except sqlite3.DatabaseError as error:
+            return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return False
+
+
+def _move_aside(path: Path) -> Path | None:
+    """Give the database and the files beside it another name."""
+    if not path.exists():
+        return None
+    former = path.with_name(f"{path.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
+    for suffix in ("-wal", "-shm", ""):
+        beside = path.with_name(path.name + suffix)
+        if beside.exists():
+            beside.rename(former.with_name(former.name + suffix))
+    return former

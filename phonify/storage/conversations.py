@@ -1,0 +1,156 @@
+"""The SQL of what the inbox shows: conversations, threads, search. `store.py` keeps the conversations."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from .messages import RECEIVED, SENT, escape_like
+from .records import Conversation, Direction, Entry, Message, MessageAttempt, State
+
+_COLUMNS = ", ".join(f"m.{name}" for name in Message._fields)
+MOST_UNREAD = 100  # no more are counted
+
+
+def _entries(rows: sqlite3.Cursor) -> list[Entry]:
+    return [Entry(row[0], Message._make(row[1:])) for row in rows]
+
+
+_UNREAD = "SELECT count(*) FROM ({} LIMIT :most)".format(
+    " UNION ALL ".join(
+        f"SELECT 1 FROM messages WHERE {side} AND seq > :read_seq AND seq <= :last_seq" for side in (SENT, RECEIVED)
+    )
+)
+
+
+def list_conversations(
+    connection: sqlite3.Connection, *, account_id: int, below: int, limit: int
+) -> list[Conversation]:
+    """Return an account's conversations whose latest message comes before `below`, the latest first."""
+    rows = connection.execute(
+        f"SELECT c.phone, c.last_seq, c.read_seq, {_COLUMNS} FROM conversations AS c"
+        " JOIN messages AS m ON m.seq = c.last_seq"
+        " WHERE c.account_id = :account_id AND c.last_seq < :below ORDER BY c.last_seq DESC LIMIT :limit",
+        {"account_id": account_id, "below": below, "limit": limit},
+    ).fetchall()
+    conversations = []
+    for phone, last_seq, read_seq, *message in rows:
+        unread = 0
+        if last_seq > read_seq:
+            values = {"account_id": account_id, "phone": phone, "read_seq": read_seq, "last_seq": last_seq}
+            (unread,) = connection.execute(_UNREAD, {**values, "most": MOST_UNREAD}).fetchone()
+        conversations.append(Conversation(phone, Entry(last_seq, Message._make(message)), unread))
+    return conversations
+
+
+def has_unread(connection: sqlite3.Connection, *, account_id: int, phone: str, message_id: str) -> bool:
+    """Tell whether a conversation is unread up to a message."""
+    row = connection.execute(
+        "SELECT 1 FROM conversations WHERE account_id = :account_id AND phone = :phone"
+        " AND read_seq < (SELECT seq FROM messages WHERE id = :id)",
+        {"account_id": account_id, "phone": phone, "id": message_id},
+    ).fetchone()
+    return row is not None
+
+
+def mark_read(connection: sqlite3.Connection, *, account_id: int, phone: str, message_id: str) -> None:
+    """Note that a conversation was looked at up to a message, if that is still there."""
+    connection.execute(
+        "UPDATE conversations SET read_seq = max(read_seq, min(last_seq, m.seq)) FROM messages AS m"
+        " WHERE conversations.account_id = :account_id AND conversations.phone = :phone AND m.id = :id",
+        {"account_id": account_id, "phone": phone, "id": message_id},
+    )
+
+
+_THREAD = "SELECT seq FROM ({})".format(
+    " UNION ALL ".join(
+        f"SELECT * FROM (SELECT seq FROM messages WHERE {side} AND seq < :below AND seq >= :since"
+        " ORDER BY seq DESC LIMIT :limit)"
+        for side in (SENT, RECEIVED)
+    )
+)
+
+
+def list_thread(
+    connection: sqlite3.Connection, *, account_id: int, phone: str, below: int, since: int = 0, limit: int
+) -> list[Entry]:
+    """Return the messages exchanged with a phone that come before `below` and not before `since`, latest first."""
+    rows = connection.execute(
+        f"SELECT m.seq, {_COLUMNS} FROM messages AS m WHERE m.seq IN ({_THREAD}) ORDER BY m.seq DESC LIMIT :limit",
+        {"account_id": account_id, "phone": phone, "below": below, "since": since, "limit": limit},
+    )
+    return _entries(rows)
+
+
+def get_entry(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> Entry | None:
+    """Return one message of an account with its place."""
+    rows = connection.execute(
+        f"SELECT m.seq, {_COLUMNS} FROM messages AS m WHERE m.id = :id AND m.account_id = :account_id",
+        {"id": message_id, "account_id": account_id},
+    )
+    return next(iter(_entries(rows)), None)
+
+
+def search_messages(
+    connection: sqlite3.Connection,
+    *,
+    account_id: int,
+    text: str | None,
+    state: State | None,
+    direction: Direction | None,
+    below: int,
+    limit: int,
+    most: int,
+) -> tuple[list[Entry], int | None]:
+    """Return messages that have a text in body or number, latest first, and where to go on; None: nowhere.
+
+    Looks at no more than `most` messages, so that it takes a bounded time whatever there is.
+    """
+    floor = connection.execute(
+        "SELECT seq FROM messages WHERE account_id = :account_id AND seq < :below"
+        " ORDER BY seq DESC LIMIT 1 OFFSET :most",
+        {"account_id": account_id, "below": below, "most": most},
+    ).fetchone()
+    values: dict[str, object] = {"account_id": account_id, "below": below, "limit": limit}
+    conditions = ["m.account_id = :account_id", "m.seq < :below"]
+    if floor is not None:
+        conditions.append("m.seq > :floor")
+        values["floor"] = floor[0]
+    for name, value in {"state": state, "direction": direction}.items():
+        if value is not None:
+            conditions.append(f"m.{name} = :{name}")
+            values[name] = value
+    if text is not None:
+        values["text"] = f"%{escape_like(text)}%"
+        columns = ("body", "to_number", "origin_number")
+        conditions.append("({})".format(" OR ".join(f"m.{column} LIKE :text ESCAPE '\\'" for column in columns)))
+    found = _entries(
+        connection.execute(
+            f"SELECT m.seq, {_COLUMNS} FROM messages AS m WHERE {' AND '.join(conditions)}"
+            " ORDER BY m.seq DESC LIMIT :limit",
+            values,
+        )
+    )
+    if len(found) == limit:
+        return found, found[-1].seq
+    return found, floor[0] + 1 if floor is not None else None
+
+
+def list_attempts(connection: sqlite3.Connection, *, message_id: str) -> list[MessageAttempt]:
+    """Return the attempts to send a message that the gateway did not simply take, the first one first."""
+    rows = connection.execute(
+        "SELECT attempt, at, outcome, due_at FROM message_attempts WHERE message_id = :id ORDER BY attempt",
+        {"id": message_id},
+    )
+    return [MessageAttempt._make(row) for row in rows]
+
+
+def count_messages(connection: sqlite3.Connection, *, account_id: int) -> int:
+    """Return how many messages an account has; a million take some 10 milliseconds."""
+    (count,) = connection.execute(
+        "SELECT count(*) FROM messages WHERE account_id = :account_id", {"account_id": account_id}
+    ).fetchone()
+    return int(count)
+
+
+def list_account_ids(connection: sqlite3.Connection) -> Sequence[int]:
+    """Return the ids of all accounts."""
+    return [account_id for (account_id,) in connection.execute("SELECT id FROM accounts ORDER BY id")]

@@ -1,0 +1,61 @@
+"""The SQL of what operators see: can it be written, what waits, how much there is, whether it is sound."""
+
+import sqlite3
+from collections.abc import Iterator
+
+from .outbox import next_due_at
+from .records import Gauges
+
+
+def try_to_write(connection: sqlite3.Connection) -> None:
+    """Insert a message and roll it back, then write an account back as it is: fails if the file can't be written."""
+    connection.execute("SAVEPOINT trial")
+    connection.execute(
+        "INSERT INTO messages (id, account_id, direction, body, origin_number, to_number, state, created_at, due_at)"
+        " SELECT '~', id, 'outbound', '', '', '', 'unconfirmed', '', '' FROM accounts LIMIT 1"
+    )
+    connection.execute("ROLLBACK TO trial")
+    connection.execute("RELEASE trial")
+    connection.execute("UPDATE accounts SET name = name WHERE id = (SELECT min(id) FROM accounts)")
+
+
+def read_gauges(connection: sqlite3.Connection, *, now: str) -> Gauges:
+    """Return how much there is. Messages are counted by their indexes: a million take some 10 milliseconds."""
+    (total,) = connection.execute("SELECT count(*) FROM messages").fetchone()
+    counts = {
+        (state, direction): count
+        for state, direction, count in connection.execute(
+            "SELECT state, direction, count(*) FROM messages WHERE state <> 'sent' GROUP BY 1, 2"
+        )
+    }
+    (inbound,) = connection.execute("SELECT count(*) FROM messages WHERE direction = 'inbound'").fetchone()
+    others = {
+        direction: counts.get(("unconfirmed", direction), 0) + counts.get(("error", direction), 0)
+        for direction in ("inbound", "outbound")
+    }
+    counts["sent", "inbound"] = inbound - others["inbound"]
+    counts["sent", "outbound"] = total - inbound - others["outbound"]
+    (due,) = connection.execute("SELECT count(*) FROM messages WHERE due_at <= :now", {"now": now}).fetchone()
+    deliveries = dict(connection.execute("SELECT state, count(*) FROM webhook_deliveries GROUP BY 1").fetchall())
+    return Gauges(counts, due, next_due_at(connection), deliveries)
+
+
+def is_used(connection: sqlite3.Connection) -> bool:
+    """Tell whether there is anything in the file: a key or a message."""
+    (used,) = connection.execute("SELECT EXISTS (SELECT 1 FROM api_keys) OR EXISTS (SELECT 1 FROM messages)").fetchone()
+    return bool(used)
+
+
+def find_faults(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yield what is wrong with the whole file, in words; nothing if it is sound."""
+    for (fault,) in connection.execute("PRAGMA integrity_check"):
+        if fault != "ok":
+            yield fault
+    for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check"):
+        yield f"row {rowid} of {table} refers to a row of {parent} that is not there"
+    (stale,) = connection.execute(
+        "SELECT count(*) FROM conversations AS c WHERE NOT EXISTS"
+        " (SELECT 1 FROM messages AS m WHERE m.seq = c.last_seq AND m.account_id = c.account_id)"
+    ).fetchone()
+    if stale:
+        yield f"{stale} conversations have no latest message"

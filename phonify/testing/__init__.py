@@ -1,0 +1,1 @@
+"""Phonify in a test suite."""

@@ -1,0 +1,28 @@
+"""The plugin for pytest: the fixtures `phonify` and `phonify_server`.
+
+pytest imports this module at the start of every run. The server, and with it Flask and marshmallow, is imported only by
+the fixture that starts it.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .server import Phonify, Server
+
+
+@pytest.fixture(scope="session")
+def phonify_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Server"]:
+    """Serve in this process, on a free port, with a database of its own: once a session (with xdist, a worker)."""
+    from .server import Server  # noqa: PLC0415 - see above
+
+    with Server(tmp_path_factory.mktemp("phonify") / "phonify.db") as server:
+        yield server
+
+
+@pytest.fixture
+def phonify(phonify_server: "Server", request: pytest.FixtureRequest) -> "Phonify":
+    """Give the test an account of its own: what its app sends, and the phones that it sends to."""
+    return phonify_server.create_account(request.node.nodeid)

@@ -1,0 +1,156 @@
+"""Writing: new messages, answers in a thread, changes to what waits for its time."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, Response, render_template, request, url_for
+
+from ..errors import Fault, InvalidRequest, PhonifyError, Refused
+from ..http.arguments import read_arguments
+from ..request_id import current_request_id
+from ..schemas.requests import ChangeSchema, InboundSchema, SendSchema, load
+from ..services import get_runtime
+from ..sms.segments import check_text
+from ..storage.records import Message
+from . import display
+from .conversations import show_detail, show_thread_page
+from .reading import look_at_thread, read_conversations, read_number
+from .session import current_account, guard, redirect_to
+
+bp = Blueprint("compose", __name__, template_folder="templates")
+guard(bp)
+
+_SEND = SendSchema()
+_CHANGE = ChangeSchema()
+_INBOUND = InboundSchema()
+
+
+@bp.get("/inbox/compose")
+def show_compose() -> str:
+    """Show the form for a new message."""
+    return _show_compose({"to": request.args.get("to", "")})
+
+
+@bp.post("/inbox/compose")
+def compose() -> Any:
+    """Send a message as the app, or write one as a phone."""
+    given = _read_form()
+    given.setdefault("to", given.get("special", ""))
+    try:
+        # On the form, `to` is the phone in either case.
+        message, faults = _write(given["to"], given)
+    except PhonifyError as error:
+        return _show_compose(given, error.faults), 400
+    if faults:
+        return redirect_to(url_for("inbox.show_message", message_id=message.id))
+    return redirect_to(url_for("inbox.show_thread", phone=display.other_side(message)))
+
+
+@bp.post("/inbox/phones/<phone>/messages")
+def write(phone: str) -> Any:
+    """Write into a thread: as the app or, in a sandbox, as the phone."""
+    given = _read_form()
+    try:
+        _, faults = _write(phone, given)
+    except PhonifyError as error:
+        if "HX-Request" not in request.headers:
+            return show_thread_page(phone, form=given, faults=error.faults), 400
+        own_number = given.get("origin", "")
+        return render_template(
+            "inbox/form.html", phone=phone, own_number=own_number, form=given, faults=error.faults
+        ), 400
+    form = {"form": {"as": given.get("as", "app")}, "faults": faults}
+    if "HX-Request" in request.headers:
+        thread = look_at_thread(phone, since=read_number(given.get("since")))
+        listed = read_conversations(shown=read_number(given.get("shown")), current=phone)
+        return render_template(
+            "inbox/written.html", **{**listed, **thread, **form, "own_number": given.get("origin", "")}
+        )
+    if not faults:
+        return redirect_to(url_for("inbox.show_thread", phone=phone))
+    return show_thread_page(phone, **form)
+
+
+@bp.post("/inbox/messages/<message_id>/change")
+def change_message(message_id: str) -> Any:
+    """Change a message that waits for its time."""
+    given = _read_change()
+    try:
+        if given:
+            get_runtime().messaging.change(current_account(), message_id, **load(_CHANGE, given))
+        else:
+            get_runtime().messaging.find(current_account(), message_id)
+    except (InvalidRequest, Refused) as error:
+        return show_detail(message_id, faults=error.faults, given=given), 400
+    if "HX-Request" in request.headers:
+        return show_detail(message_id)
+    return redirect_to(url_for("inbox.show_message", message_id=message_id))
+
+
+@bp.post("/inbox/messages/<message_id>/cancel")
+def cancel_message(message_id: str) -> Any:
+    """Cancel a message that waits for its time."""
+    try:
+        message = get_runtime().messaging.cancel(current_account(), message_id)
+    except Refused as error:
+        return show_detail(message_id, faults=error.faults), 400
+    phone = display.other_side(message)
+    left = get_runtime().conversations.find_thread(current_account(), phone, limit=1)
+    there = url_for("inbox.show_thread", phone=phone) if left else url_for("inbox.show_inbox")
+    if "HX-Request" in request.headers:
+        return Response(headers={"HX-Redirect": there})
+    return redirect_to(there)
+
+
+@bp.post("/inbox/check")
+def check() -> str:
+    """Show what a text that is being written becomes as SMS."""
+    body = read_arguments().get("body", "")
+    body = body if isinstance(body, str) else ""
+    return render_template("inbox/check.html", check=check_text(body) if body else None, body=body)
+
+
+def _show_compose(given: Mapping[str, Any], faults: list[Fault] | None = None) -> str:
+    default_origin = get_runtime().messaging.default_origin(current_account())
+    return render_template(
+        "inbox/compose.html", **read_conversations(), given=given, faults=faults, default_origin=default_origin
+    )
+
+
+def _read_form() -> dict[str, Any]:
+    """Return the fields that were filled in; a time without a zone is in UTC."""
+    given = {name: value for name, value in read_arguments().items() if value and isinstance(value, str)}
+    if "send_at" in given and len(given["send_at"]) <= len("2026-01-31T09:30:00"):
+        given["send_at"] += "Z"
+    return given
+
+
+def _read_change() -> dict[str, Any]:
+    """Return what was changed in the form: what it merely showed may have been changed elsewhere meanwhile."""
+    form = _read_form()
+    plain = {name: value.replace("\r\n", "\n") for name, value in form.items()}
+    if "send_at" in plain:
+        plain["send_at"] = plain["send_at"][: len("2026-01-31T09:30:00")]
+    return {
+        name: form[name] for name in ("body", "send_at") if name in form and plain[name] != plain.get(f"shown_{name}")
+    }
+
+
+def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
+    """Write to a phone as the app or, in a sandbox, to the app as the phone; return why it was refused, too."""
+    if given.get("as") == "handset" and get_runtime().gateway.sandbox:
+        return _receive(phone, given), []
+    named = {**given, "to": phone}
+    arguments = load(_SEND, {name: named[name] for name in ("to", "body", "origin", "send_at") if name in named})
+    accepted = get_runtime().messaging.accept(current_account(), **arguments, request_id=current_request_id())
+    return accepted.messages[0], accepted.faults
+
+
+def _receive(phone: str, given: Mapping[str, Any]) -> Message:
+    """Let a phone answer whoever wrote to it last."""
+    messaging = get_runtime().messaging
+    own = given.get("origin")
+    if not isinstance(own, str) or not own.lstrip("+").isdecimal():  # none, or one that can't be answered
+        own = messaging.default_origin(current_account())
+    arguments = {"from": phone, "to": own, **{name: given[name] for name in ("body",) if name in given}}
+    return messaging.receive(current_account(), **load(_INBOUND, arguments), request_id=current_request_id())

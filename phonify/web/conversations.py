@@ -1,0 +1,119 @@
+"""The pages of conversations, threads and messages, and the fragments that keep them up to date."""
+
+from typing import Any
+
+from flask import Blueprint, Response, render_template, request, url_for
+
+from ..domain.conversations import END
+from ..errors import NotFound
+from ..services import get_runtime
+from . import display
+from .reading import look_at_thread, read_address, read_conversations, read_detail, read_number, read_thread
+from .rendering import answer_fragment
+from .session import current_account, current_key, guard, redirect_to
+
+bp = Blueprint("inbox", __name__, template_folder="templates")
+guard(bp)
+
+
+@bp.get("/")
+def show_inbox() -> str:
+    """Show the conversations, or how to send the first message."""
+    sidebar, address = read_conversations(), read_address()
+    samples = display.list_samples(address, current_key()) if not sidebar["conversations"] else []
+    return render_template("inbox/index.html", **sidebar, samples=samples, address=address)
+
+
+@bp.get("/inbox")
+def show_start() -> Response:
+    """Lead to where the inbox is."""
+    return redirect_to(url_for("inbox.show_inbox"))
+
+
+@bp.route("/inbox/<path:_path>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+def show_nothing(_path: str) -> Response:
+    """Show that there is nothing, to whoever is signed in."""
+    raise NotFound
+
+
+@bp.get("/inbox/conversations")
+def list_conversations() -> Any:
+    """Show the list as it is now; with `below` more of it, further down."""
+    if "below" in request.args:
+        found = read_conversations(below=read_number(request.args["below"], END))
+        return render_template("inbox/conversations.html", **found)
+    shown, current = read_number(request.args.get("shown")), request.args.get("phone")
+    return answer_fragment("inbox/sidebar.html", read_conversations(shown=shown, current=current))
+
+
+@bp.get("/inbox/phones/<phone>")
+def show_thread(phone: str) -> str:
+    """Show what was exchanged with a phone."""
+    return show_thread_page(phone)
+
+
+def show_thread_page(phone: str, **form: Any) -> str:
+    """Show a thread with what is in its form; raise NotFound if nothing was exchanged with the phone."""
+    thread = look_at_thread(phone)
+    if not thread["entries"]:
+        raise NotFound
+    return render_template("inbox/thread.html", **{**read_conversations(current=phone), **thread, **form})
+
+
+@bp.get("/inbox/phones/<phone>/messages")
+def list_messages(phone: str) -> Response:
+    """Show a thread and its head as they are now, from the message `since` on."""
+    return answer_fragment("inbox/exchange.html", look_at_thread(phone, since=read_number(request.args.get("since"))))
+
+
+@bp.get("/inbox/phones/<phone>/older")
+def list_older(phone: str) -> str:
+    """Show messages further up in a thread."""
+    thread = read_thread(phone, below=read_number(request.args.get("below"), END))
+    return render_template("inbox/messages.html", **thread)
+
+
+@bp.post("/inbox/phones/<phone>/subscription")
+def change_subscription(phone: str) -> Any:
+    """Opt a phone out, or in again."""
+    account, runtime = current_account(), get_runtime()
+    if not phone.startswith("+") or not runtime.conversations.find_thread(account, phone, limit=1):
+        raise NotFound
+    runtime.subscriptions.change(account, phone, subscribed=request.form.get("subscribed") == "yes", reason="inbox")
+    return redirect_to(url_for("inbox.show_thread", phone=phone))
+
+
+@bp.get("/inbox/messages/<message_id>")
+def show_message(message_id: str) -> Any:
+    """Show all there is to know of a message: as a page, or as the part of one that opens beside a thread.
+
+    With `beside`, the phone of that thread, the part says so if the message was removed.
+    """
+    if "HX-Request" not in request.headers:
+        return show_detail(message_id)
+    try:
+        return answer_fragment("inbox/detail.html", read_detail(message_id))
+    except NotFound:
+        if "beside" not in request.args:
+            raise
+        return render_template("inbox/gone.html", phone=request.args["beside"])
+
+
+def show_detail(message_id: str, **form: Any) -> str:
+    """Show a message with what is in its form: as a part, to a page that asks for one, or as a page."""
+    detail = {**read_detail(message_id), **form}
+    if "HX-Request" in request.headers:
+        return render_template("inbox/detail.html", **detail)
+    entry = detail["entry"]
+    phone = display.other_side(entry.message)
+    # From some messages before it to the latest, as it will be kept up to date.
+    first = read_thread(phone, below=entry.seq + 1)["entries"][-1]
+    thread = read_thread(phone, since=first.seq)
+    return render_template("inbox/thread.html", **{**read_conversations(current=phone), **thread, **detail})
+
+
+@bp.post("/inbox/clear")
+def clear() -> Response:
+    """Remove all messages that are settled."""
+    get_runtime().conversations.clear(current_account())
+    return redirect_to(url_for("inbox.show_inbox"))

@@ -1,0 +1,180 @@
+"""How things are written on a page: texts in pieces, flags, errors in plain words, lines to copy."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+from ..errors import Fault
+from ..sms.numbers import parse_originator
+from ..sms.one_time_codes import Code
+from ..sms.segments import TextCheck
+from ..storage.records import Message, MessageAttempt
+
+_LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]}'’”]", re.IGNORECASE)  # noqa: RUF001 - the quotes texts are written with
+
+
+class Piece(NamedTuple):
+    """A part of a text and what it is."""
+
+    kind: Literal["text", "link", "code", "match"]
+    text: str
+
+
+def cut_text(body: str, code: Code | None) -> list[Piece]:
+    """Return a text in pieces: its links and its one-time code, if it has one, apart."""
+    marks = [(found.start(), found.end(), "link") for found in _LINK.finditer(body)]
+    if code is not None and not any(start < code.end and code.start < end for start, end, _ in marks):
+        marks.append((code.start, code.end, "code"))
+    return _cut(body, marks)
+
+
+def cut_matches(body: str, text: str | None) -> list[Piece]:
+    """Return a text in pieces: what was searched for apart."""
+    if not text:
+        return [Piece("text", body)]
+    found = re.finditer(re.escape(text), body, re.IGNORECASE)
+    return _cut(body, [(match.start(), match.end(), "match") for match in found])
+
+
+def _cut(body: str, marks: Iterable[tuple[int, int, str]]) -> list[Piece]:
+    pieces, position = [], 0
+    for start, end, kind in sorted(marks):
+        if start > position:
+            pieces.append(Piece("text", body[position:start]))
+        pieces.append(Piece(kind, body[start:end]))  # type: ignore[arg-type]
+        position = end
+    if position < len(body):
+        pieces.append(Piece("text", body[position:]))
+    return pieces
+
+
+def cut_wide(segment: str, check: TextCheck) -> list[tuple[bool, str]]:
+    """Return a segment in runs of characters that GSM-7 has not (True), and that it has."""
+    wide = {found.character for found in check.wide}
+    runs: list[tuple[bool, str]] = []
+    for character in segment:
+        if runs and runs[-1][0] == (character in wide):
+            runs[-1] = (runs[-1][0], runs[-1][1] + character)
+        else:
+            runs.append((character in wide, character))
+    return runs
+
+
+def flag(country: str | None) -> str:
+    """Return the flag of a country: its code in Unicode's regional indicators."""
+    return "".join(chr(0x1F1E6 + ord(letter) - ord("A")) for letter in country) if country else ""
+
+
+def describe_phone(number: str) -> tuple[str | None, str | None]:
+    """Return country and carrier of a phone, as far as they can be told."""
+    try:
+        known = parse_originator(number)
+    except ValueError:
+        return None, None
+    return known.country, known.carrier
+
+
+def other_side(message: Message) -> str:
+    """Return whom a message went to, or came from: the phone."""
+    return message.to_number if message.direction == "outbound" else message.origin_number
+
+
+def own_side(message: Message) -> str:
+    """Return the app's own number of a message."""
+    return message.origin_number if message.direction == "outbound" else message.to_number
+
+
+def explain(message: Message) -> str | None:
+    """Return in plain words why a message ended in error."""
+    return Fault(message.error_type).title if message.error_type else None
+
+
+class Step(NamedTuple):
+    """A line of a message's history."""
+
+    at: str
+    text: str
+    state: Literal["done", "waiting", "failed"]
+
+
+_OUTCOMES = {
+    "rejected": "the gateway refused it",
+    "unavailable": "the gateway could not take it just now",
+    "unconfirmed": "nobody knows whether the gateway took it; it is not sent again blindly",
+}
+
+
+def list_steps(message: Message, attempts: list[MessageAttempt]) -> list[Step]:
+    """Return what has happened to a message, the first thing first."""
+    if message.direction == "inbound":
+        steps = [Step(message.created_at, "Received and stored", "done")]
+        if message.state == "unconfirmed":
+            steps.append(Step(message.created_at, "Waits to be delivered to the webhook", "waiting"))
+        elif message.state == "error":
+            steps.append(Step(message.finished_at or "", explain(message) or "", "failed"))
+        return steps
+    steps = [Step(message.created_at, "Accepted and stored", "done")]
+    if message.send_at is not None:
+        steps.append(Step(message.send_at, "Scheduled to be sent", "done" if message.attempts else "waiting"))
+    for attempt in attempts:
+        step = f"Attempt {attempt.attempt}: {_OUTCOMES[attempt.outcome]}"
+        steps.append(Step(attempt.at, step, "failed" if attempt.outcome == "rejected" else "waiting"))
+    if message.state == "sent":
+        steps.append(Step(message.finished_at or "", f"Attempt {message.attempts}: sent, the gateway took it", "done"))
+    elif message.state == "error":
+        steps.append(Step(message.finished_at or "", f"Failed: {explain(message)}", "failed"))
+    elif attempts and attempts[-1].due_at is not None:
+        steps.append(Step(attempts[-1].due_at, f"Attempt {attempts[-1].attempt + 1} is due", "waiting"))
+    elif message.expires_at is not None:
+        steps.append(Step(message.expires_at, "End of the validity period", "waiting"))
+    return steps
+
+
+def write_curl(address: str, key: str, message: Message) -> str:
+    """Return the line that would send a message again; of a received one, that would simulate it again."""
+    if message.direction == "inbound":
+        path = "/sandbox/inbound"
+        arguments = {"from": message.origin_number, "to": message.to_number, "body": message.body}
+    else:
+        path = "/v1/messages"
+        arguments = {"to": message.to_number, "origin": message.origin_number, "body": message.body}
+    data = "".join(f" --data-urlencode {shlex.quote(f'{name}={value}')}" for name, value in arguments.items())
+    return f"curl {shlex.quote(address + path)} -u {shlex.quote(f'{key}:')}{data}"
+
+
+def list_samples(address: str, key: str) -> list[tuple[str, str]]:
+    """Return how to send a first message, by language: ready to be run as it is."""
+    url, body = f"{address}/v1/messages", "Hello from Phonify. Your code is 424242."
+    arguments = json.dumps({"to": "+14560000000", "body": body})
+    curl = f"curl {url} -u {shlex.quote(f'{key}:')} \\\n  -d to=+14560000000 \\\n  -d body='{body}'"
+    python = f"""\
+import json, urllib.request
+
+request = urllib.request.Request(
+    "{url}?api_key={key}",
+    data=json.dumps({arguments}).encode(),
+    headers={{"Content-Type": "application/json"}},
+)
+print(urllib.request.urlopen(request).read().decode())"""
+    javascript = f"""\
+const response = await fetch("{url}", {{
+  method: "POST",
+  headers: {{
+    "Content-Type": "application/json",
+    Authorization: "Basic " + btoa("{key}:"),
+  }},
+  body: JSON.stringify({arguments}),
+}});
+console.log(await response.json());"""
+    ruby = f"""\
+require "json"
+require "net/http"
+
+response = Net::HTTP.post_form(
+  URI("{url}"),
+  "api_key" => "{key}", "to" => "+14560000000", "body" => "{body}"
+)
+puts JSON.parse(response.body)"""
+    return [("curl", curl), ("Python", python), ("JavaScript", javascript), ("Ruby", ruby)]

@@ -1,0 +1,42 @@
+"""The page and, for those who want it, the key of the session that is open in the same browser."""
+
+from flask import Blueprint, Response, jsonify, render_template, request
+
+from ..api.openapi.document import get_document
+from ..errors import ERROR_TYPES
+from ..http.errors import STATUSES
+from ..services import get_runtime
+from . import reference_content as reference
+from . import session
+
+bp = Blueprint("docs", __name__, url_prefix="/docs", static_folder="static", template_folder="templates")
+session.show_errors(bp)
+
+
+@bp.get("")
+def show_reference() -> Response:
+    """Show the reference, also to those who have no key (yet)."""
+    page = render_template(
+        "docs/reference.html",
+        **reference.read_document(get_document()),
+        address=request.host_url.rstrip("/"),
+        errors=[(STATUSES[error.kind], error) for error in ERROR_TYPES.values()],
+        special_numbers=get_runtime().gateway.special_numbers,
+        signed_in=session.find_account(session.current_key()) is not None,
+        write_curl=reference.write_curl,
+        write_python=reference.write_python,
+        write_json=reference.write_json,
+        format_text=reference.format_text,
+        format_inline=reference.format_inline,
+    )
+    return session.add_headers(Response(page))
+
+
+@bp.post("/key")
+def take_key() -> Response:
+    """Answer with the key of the session, to a page of this server that a person has told to ask for it."""
+    refusal = session.refuse_other_sites()
+    if refusal is not None:
+        return refusal
+    key = session.current_key()
+    return session.add_headers(jsonify(api_key=key if session.find_account(key) is not None else None))

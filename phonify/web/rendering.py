@@ -1,0 +1,40 @@
+"""What every template of the pages has at hand, and fragments: parts of pages that are asked for again and again."""
+
+import hashlib
+from typing import Any
+
+from flask import Response, g, render_template, request
+
+from ..services import get_runtime
+from ..sms.one_time_codes import find_code
+from . import display
+
+
+def template_context() -> dict[str, Any]:
+    """Return what every template has at hand."""
+    gateway = get_runtime().gateway
+    return {
+        "account": g.get("account"),
+        "sandbox": gateway.sandbox,
+        "special_numbers": gateway.special_numbers,
+        "flag": display.flag,
+        "describe_phone": display.describe_phone,
+        "cut_text": display.cut_text,
+        "cut_wide": display.cut_wide,
+        "find_code": find_code,
+        "explain": display.explain,
+        "other_side": display.other_side,
+    }
+
+
+def answer_fragment(template: str, shown: dict[str, Any]) -> Response:
+    """Answer with a part of a page; with 304 if the page has it as it is.
+
+    The ETag is made from what the template is given, so what has not changed is not rendered.
+    """
+    etag = hashlib.sha256(repr(shown).encode("utf-8", "surrogatepass")).hexdigest()
+    unchanged = request.if_none_match.contains_weak(etag)
+    response = Response("" if unchanged else render_template(template, **shown))
+    response.set_etag(etag)
+    response.make_conditional(request)
+    return response

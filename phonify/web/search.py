@@ -1,0 +1,40 @@
+"""The page that finds messages by their text or number, state and direction."""
+
+import time
+from typing import cast, get_args
+
+from flask import Blueprint, render_template, request
+
+from ..domain.conversations import END, Found
+from ..schemas.requests import MAX_BODY
+from ..services import get_runtime
+from ..storage.records import Direction, State
+from . import display
+from .reading import read_conversations, read_number
+from .session import current_account, guard
+
+SEARCH_TIME = 0.2  # seconds
+
+bp = Blueprint("search", __name__, template_folder="templates")
+guard(bp)
+
+
+@bp.get("/inbox/search")
+def search() -> str:
+    """Show the messages that have a text in their body or number, and a state or direction."""
+    given = {name: request.args.get(name, "").strip() or None for name in ("q", "state", "direction")}
+    state = cast("State", given["state"]) if given["state"] in get_args(State) else None
+    direction = cast("Direction", given["direction"]) if given["direction"] in get_args(Direction) else None
+    below: int | None = read_number(request.args.get("below"), END)
+    if given["q"] and (len(given["q"]) > MAX_BODY or "\0" in given["q"]):
+        below = None  # no message has that
+    found, begun = Found([], below), time.monotonic()
+    # A rare text may be far down: go on for as long as a person does not notice.
+    while not found.entries and found.next is not None and time.monotonic() - begun < SEARCH_TIME:
+        found = get_runtime().conversations.search(
+            current_account(), text=given["q"], state=state, direction=direction, below=found.next
+        )
+    page = {"found": found, "given": given, "cut_matches": display.cut_matches}
+    if "HX-Request" in request.headers:
+        return render_template("inbox/results.html", **page)
+    return render_template("inbox/search.html", **read_conversations(), **page)

@@ -1,0 +1,223 @@
+"""Who is looking: a session that is the API key itself, in a cookie; and what pages refuse.
+
+The key being all there is to it, nothing has to be kept on the server: revoking the key ends the
+session in every browser. Requests that change something must come from a page of this server
+(Sec-Fetch-Site or Origin); nothing may frame a page, and no script runs but the server's own.
+"""
+
+import logging
+import re
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, g, render_template, request, url_for
+from werkzeug.exceptions import BadRequest, HTTPException
+
+from ..errors import Fault, InvalidRequest, PhonifyError, Refused
+from ..http.errors import STATUSES, fault_for_status
+from ..logs import escape_controls
+from ..services import get_runtime
+from ..storage.records import Account
+from .rendering import template_context
+
+logger = logging.getLogger(__name__)
+
+COOKIE_AGE = 30 * 86_400  # seconds
+_SAFE = {"GET", "HEAD"}
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
+    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+bp = Blueprint("session", __name__, url_prefix="/inbox", static_folder="static", template_folder="templates")
+
+
+def guard(blueprint: Blueprint) -> None:
+    """Let the views of a blueprint be reached with a session only, and by pages of this server."""
+    blueprint.before_request(refuse_other_sites)
+    blueprint.before_request(require_session)
+    blueprint.after_request(add_headers)
+    blueprint.context_processor(template_context)
+    show_errors(blueprint)
+
+
+def show_errors(blueprint: Blueprint) -> None:
+    """Let the errors of a blueprint's views be shown as pages."""
+    blueprint.register_error_handler(PhonifyError, show_error)
+    blueprint.register_error_handler(HTTPException, show_http_exception)
+    blueprint.register_error_handler(Exception, show_unexpected_error)
+
+
+def refuse_other_sites() -> Response | None:
+    """Refuse a request that changes something and that another site has made."""
+    if request.method in _SAFE or comes_from_here():
+        return None
+    return _show_error_page("Refused", "This request came from another site.", 403)
+
+
+def comes_from_here() -> bool:
+    """Tell whether a page of this very server has made the request, or the person at the address bar."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    try:
+        host = urlsplit(request.headers.get("Origin", "")).netloc
+    except ValueError:  # no address at all
+        return False
+    return host != "" and host == request.host
+
+
+def require_session() -> Response | None:
+    """Let the request pass with a valid key alone: in the cookie or, to sign in, in the address."""
+    try:
+        arguments = request.args
+    except UnicodeDecodeError:
+        raise BadRequest from None
+    if "api_key" in arguments and request.method in _SAFE:
+        return _take_key_from_address()
+    account = find_account(current_key())
+    if account is not None:
+        g.account = account
+        return None
+    return _ask_for_key()
+
+
+def _take_key_from_address() -> Response:
+    """Sign in, and take the key out of the address bar at once."""
+    # A link on another site must not replace a session that is there by another.
+    kept = find_account(current_key()) is not None and not comes_from_here()
+    key = request.args.get("api_key", "")
+    if not kept and find_account(key) is None:
+        return show_sign_in("This key is not valid (any more).", 401)
+    response = redirect_to(url_for("inbox.show_inbox"))
+    if not kept:
+        _remember(response, key)
+    return add_headers(response)
+
+
+def _ask_for_key() -> Response:
+    if "HX-Request" in request.headers:  # a piece of a page: the whole page is to go
+        response = Response(status=401, headers={"HX-Redirect": url_for("session.show_sign_in_page")})
+    else:
+        response = redirect_to(url_for("session.show_sign_in_page"))
+    return add_headers(response)
+
+
+def redirect_to(location: str) -> Response:
+    """Answer with where to go on, by GET."""
+    return Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
+
+
+def show_sign_in(fault: str | None = None, status: int = 200) -> Response:
+    """Answer with the page that asks for a key."""
+    return add_headers(Response(render_template("inbox/sign_in.html", fault=fault), status))
+
+
+@bp.get("/sign-in")
+def show_sign_in_page() -> Response:
+    """Ask for a key, unless the address has one."""
+    return _take_key_from_address() if "api_key" in request.args else show_sign_in()
+
+
+@bp.post("/sign-in")
+def sign_in() -> Response:
+    """Begin a session with a key."""
+    refusal = refuse_other_sites()
+    if refusal is not None:
+        return refusal
+    key = request.form.get("api_key", "").strip()
+    if find_account(key) is None:
+        return show_sign_in("This key is not valid. Keys begin with phk_ unless you chose your own.", 401)
+    response = redirect_to(url_for("inbox.show_inbox"))
+    _remember(response, key)
+    return add_headers(response)
+
+
+@bp.post("/sign-out")
+def sign_out() -> Response:
+    """End the session."""
+    refusal = refuse_other_sites()
+    if refusal is not None:
+        return refusal
+    response = redirect_to(url_for("session.show_sign_in_page"))
+    response.delete_cookie(_cookie_name(), httponly=True, samesite="Lax", secure=request.is_secure)
+    return add_headers(response)
+
+
+def _remember(response: Response, key: str) -> None:
+    response.set_cookie(
+        _cookie_name(), key, max_age=COOKIE_AGE, httponly=True, samesite="Lax", secure=request.is_secure
+    )
+
+
+def _cookie_name() -> str:
+    # Cookies know no ports: two servers on one machine would sign one another's pages out.
+    port = re.search(r":([0-9]{1,5})$", request.host)
+    return f"phonify_key_{port[1] if port else 'default'}"
+
+
+def current_key() -> str:
+    """Return the key that the session holds; empty where there is none."""
+    return request.cookies.get(_cookie_name(), "")
+
+
+def find_account(key: str) -> Account | None:
+    """Return the account of a key, if it is valid."""
+    return get_runtime().keys.find_account(key) if key else None
+
+
+def current_account() -> Account:
+    """Return the account that is looking."""
+    account: Account = g.account
+    return account
+
+
+def _show_error_page(title: str, text: str, status: int) -> Response:
+    page = render_template("inbox/error.html", title=title, text=text, account=g.get("account"))
+    return add_headers(Response(page, status))
+
+
+def show_error(error: PhonifyError) -> Response:
+    """Show an error of the domain as a page."""
+    status = 400 if isinstance(error, InvalidRequest | Refused) else STATUSES[error.faults[0].kind]
+    if status >= 500:
+        logger.warning("%s %s: %s (%s)", request.method, escape_controls(request.path), error, error.__cause__)
+    return _show_error_page(str(status), error.faults[0].title, status)
+
+
+def show_http_exception(error: HTTPException) -> Response:
+    """Show an error of the framework as a page."""
+    status = error.code or 500
+    return _show_error_page(str(status), fault_for_status(status).title, status)
+
+
+def show_unexpected_error(error: Exception) -> Response:
+    """Show that what should not happen did; the log has the traceback."""
+    logger.error("%s %s failed", request.method, escape_controls(request.path), exc_info=error)
+    return _show_error_page("500", Fault("internal_error").title, 500)
+
+
+show_errors(bp)
+
+
+@bp.after_request
+def keep_type(response: Response) -> Response:
+    """Let no browser take a static file for something else than its type says."""
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def add_headers(response: Response) -> Response:
+    """Add the headers that each page has; nothing of a page is kept by a cache."""
+    for name, value in _HEADERS.items():
+        response.headers[name] = value
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response

@@ -1,0 +1,159 @@
+"""The settings page: keys, the default sender, keywords, limits, the webhook and its deliveries, clearing."""
+
+from typing import Any
+
+from flask import Blueprint, Response, render_template, request, url_for
+
+from ..domain import accounts
+from ..domain.subscriptions import START_KEYWORDS, STOP_KEYWORDS
+from ..errors import Fault, InvalidRequest, NotFound, PhonifyError
+from ..schemas.keywords import read_keyword_settings
+from ..services import get_runtime
+from ..sms.numbers import parse_originator
+from ..storage.records import KeywordReplies
+from .reading import read_number
+from .rendering import answer_fragment
+from .session import current_account, current_key, guard, redirect_to
+
+DELIVERIES = 20
+MOST_DELIVERIES = 200  # that are kept up to date on a page
+
+bp = Blueprint("settings", __name__, url_prefix="/inbox/settings")
+guard(bp)
+
+
+@bp.get("")
+def show_settings() -> str:
+    """Show the settings of the account."""
+    return _show()
+
+
+@bp.post("/origin")
+def change_origin() -> Any:
+    """Change the account's default sender; without one, the server's holds."""
+    runtime, given = get_runtime(), request.form.get("origin", "").strip()
+    try:
+        origin = parse_originator(given).number if given else None
+    except ValueError:
+        return _show(faults=[Fault("invalid_originator", "origin")], origin=given), 400
+    accounts.set_origin(runtime.database, current_account(), origin)
+    return _back("origin")
+
+
+@bp.post("/keywords")
+def change_keywords() -> Any:
+    """Change the account's own opt-out keywords and its replies."""
+    runtime, given = get_runtime(), {name: text.strip() for name, text in request.form.items()}
+    try:
+        replies = read_keyword_settings(given.get("stop_keywords", "").split(","), given)
+    except InvalidRequest as error:
+        return _show(faults=error.faults, keywords=given), 400
+    runtime.subscriptions.set_replies(current_account(), replies)
+    return _back("keywords")
+
+
+@bp.post("/keys")
+def create_key() -> Any:
+    """Make a further key; it is shown in this answer alone."""
+    runtime, name = get_runtime(), request.form.get("name", "").strip()
+    if not name.isprintable() or len(name) > 100:
+        return _show(faults=[Fault("invalid_text", "name")], name=name), 400
+    _, key = accounts.create_key(runtime.database, runtime.clock, current_account(), name=name)
+    return _show(new_key=key)
+
+
+@bp.post("/keys/<int:key_id>/revoke")
+def revoke_key(key_id: int) -> Any:
+    """Make a key of the account invalid at once; the one of this session signs out."""
+    runtime = get_runtime()
+    if not accounts.revoke_key(runtime.database, runtime.clock, key_id, account=current_account()):
+        raise NotFound
+    return _back("keys")
+
+
+@bp.post("/webhook")
+def set_webhook() -> Any:
+    """Set where the account hears of its messages."""
+    url = request.form.get("url", "").strip()
+    try:
+        get_runtime().webhooks.set_url(current_account(), url)
+    except PhonifyError as error:
+        return _show(faults=error.faults, url=url), 400
+    return _back("webhook")
+
+
+@bp.post("/webhook/rotate")
+def rotate_secret() -> Any:
+    """Give the webhook a new secret."""
+    get_runtime().webhooks.rotate_secret(current_account())
+    return _back("webhook")
+
+
+@bp.post("/webhook/remove")
+def remove_webhook() -> Any:
+    """Remove the webhook."""
+    get_runtime().webhooks.remove(current_account())
+    return _back("webhook")
+
+
+@bp.post("/webhook/test")
+def test_webhook() -> Any:
+    """Send a test event to the webhook."""
+    get_runtime().webhooks.send_test(current_account())
+    return _back("deliveries")
+
+
+@bp.get("/deliveries")
+def list_deliveries() -> Any:
+    """Show the delivery log as it is now; with `before` more of it, further down."""
+    if "before" in request.args:
+        found = _read_deliveries(before=read_number(request.args["before"]) or None)
+        return render_template("inbox/deliveries.html", **found)
+    return answer_fragment("inbox/log.html", _read_deliveries(shown=read_number(request.args.get("shown"))))
+
+
+@bp.post("/deliveries/<delivery_id>/redeliver")
+def redeliver(delivery_id: str) -> Any:
+    """Post once more what was delivered or given up."""
+    get_runtime().webhooks.redeliver(current_account(), delivery_id)
+    if "HX-Request" in request.headers:
+        return render_template("inbox/log.html", **_read_deliveries(shown=read_number(request.form.get("shown"))))
+    return _back("deliveries")
+
+
+def _back(section: str) -> Response:
+    return redirect_to(url_for("settings.show_settings", _anchor=section))
+
+
+def _read_deliveries(*, before: int | None = None, shown: int = 0) -> dict[str, Any]:
+    limit = min(max(shown, DELIVERIES), MOST_DELIVERIES)
+    found = get_runtime().webhooks.list_deliveries(current_account(), limit=limit + 1, before=before)
+    deliveries = found[:limit]
+    return {"deliveries": deliveries, "next_delivery": deliveries[-1].seq if len(found) > limit else None}
+
+
+def _show_keywords(replies: KeywordReplies) -> dict[str, str]:
+    shown = {name: reply or "" for name, reply in replies._asdict().items()}
+    return {**shown, "stop_keywords": ", ".join(replies.stop_keywords)}
+
+
+def _show(**context: Any) -> str:
+    runtime, account = get_runtime(), current_account()
+    keys = [key for key in accounts.list_keys(runtime.database, account=account.name) if key.revoked_at is None]
+    page = {
+        "keys": keys,
+        "current_id": accounts.find_key_id(runtime.database, current_key()),
+        "current_key": current_key(),
+        "server_origin": runtime.settings.origin,
+        "keywords": _show_keywords(runtime.subscriptions.get_replies(account)),
+        "stop_keywords": STOP_KEYWORDS,
+        "start_keywords": START_KEYWORDS,
+        "quota_used": accounts.count_quota_used(runtime.database, runtime.clock, account),
+        "webhook": runtime.webhooks.get(account),
+        "messages": runtime.conversations.count(account),
+        "settings": runtime.settings,
+        "faults": [],
+        "new_key": None,
+        **_read_deliveries(),
+    }
+    return render_template("inbox/settings.html", **{**page, **context})
