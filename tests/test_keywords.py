@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phonify.domain import accounts
-from phonify.domain.sending import Recipient
-from phonify.domain.subscriptions import find_keyword, normalize_keyword
 from phonify.errors import InvalidRequest
 from phonify.gateways.base import Gateway
 from phonify.schemas.keywords import read_keyword_settings
+from phonify.schemas.requests import Recipient
+from phonify.sms.keywords import find_keyword, normalize_keyword
 from phonify.sms.numbers import parse_msisdn, parse_originator
 from phonify.storage.subscriptions import KeywordReplies
 

@@ -6,8 +6,9 @@ import pytest
 from fake_gateway import FakeGateway
 
 from phonify.domain import accounts
-from phonify.domain.sending import Accepted, Idempotency, Recipient
+from phonify.domain.sending import Accepted, Idempotency
 from phonify.errors import Conflict
+from phonify.schemas.requests import Recipient
 from phonify.sms.numbers import parse_msisdn
 from phonify.storage.records import Answer
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import click
 from flask.cli import AppGroup
 
-from ..domain.subscriptions import HELP_KEYWORDS, START_KEYWORDS, STOP_KEYWORDS
 from ..errors import InvalidRequest
 from ..schemas.keywords import REPLIES, read_keyword_settings
 from ..schemas.objects import dump_subscription
 from ..services import get_runtime
+from ..sms.keywords import HELP_KEYWORDS, START_KEYWORDS, STOP_KEYWORDS
 from ..sms.numbers import parse_msisdn
 from ..storage.records import KeywordReplies, SubscriptionRow
 from .output import Command, account_option, get_account, json_option, print_json, print_table

@@ -9,6 +9,7 @@ from ..clock import Clock, format_time
 from ..errors import Conflict, Fault, NotFound, Refused
 from ..gateways.base import Gateway, Rejected
 from ..ids import generate_ids
+from ..schemas.requests import Recipient
 from ..sms.numbers import Number, parse_originator
 from ..storage import accounts as account_store
 from ..storage import idempotency as idempotency_store
@@ -21,13 +22,6 @@ from .waiting import Waiting
 from .webhooks import Webhooks
 
 IDEMPOTENCY_PERIOD = timedelta(hours=24)
-
-
-class Recipient(NamedTuple):
-    """Whom a message goes to, and which argument of the request named them."""
-
-    number: Number
-    param: str
 
 
 class Accepted(NamedTuple):

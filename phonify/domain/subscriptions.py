@@ -1,51 +1,12 @@
 """Which phones an account may write to: opt-outs by keyword or by hand, and the replies to keywords."""
 
-import string
-import unicodedata
-from collections.abc import Sequence
 from sqlite3 import Connection
-from typing import Literal
 
 from ..clock import Clock, format_time
+from ..sms.keywords import find_keyword
 from ..storage import subscriptions as store
 from ..storage.database import Database
 from ..storage.records import Account, KeywordReplies, Reason, SubscriptionRow
-
-STOP_KEYWORDS = ("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT")
-START_KEYWORDS = ("START", "UNSTOP", "YES")
-HELP_KEYWORDS = ("HELP",)
-
-Keyword = Literal["stop", "start", "help"]
-
-
-def normalize_keyword(text: str) -> str:
-    """Return a text as keywords are compared: without case, and without punctuation and spaces around it."""
-    start, end = 0, len(text)
-    while start < end and _is_outer(text[start]):
-        start += 1
-    while end > start and _is_outer(text[end - 1]):
-        end -= 1
-    return text[start:end].casefold()
-
-
-def _is_outer(character: str) -> bool:
-    # Unicode calls some of ASCII's punctuation a symbol: $+<=>^`|~.
-    return character in string.punctuation or unicodedata.category(character)[0] in "PZC"
-
-
-_KEYWORDS: dict[str, Keyword] = {
-    **dict.fromkeys(map(normalize_keyword, STOP_KEYWORDS), "stop"),
-    **dict.fromkeys(map(normalize_keyword, START_KEYWORDS), "start"),
-    **dict.fromkeys(map(normalize_keyword, HELP_KEYWORDS), "help"),
-}
-
-
-def find_keyword(text: str, own_stop_keywords: Sequence[str] = ()) -> Keyword | None:
-    """Return what kind of keyword a whole text is, if it is one."""
-    keyword = normalize_keyword(text)
-    if keyword and keyword in map(normalize_keyword, own_stop_keywords):
-        return "stop"
-    return _KEYWORDS.get(keyword)
 
 
 class Subscriptions:

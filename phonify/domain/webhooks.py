@@ -1,7 +1,7 @@
 """What accounts are told of their messages, at a URL of theirs: set, stored, signed, listed, told again.
 
 Form, names and signature are those of the Standard Webhooks specification. What is stored here is
-posted by `webhook_delivery.py`.
+posted by `delivery/webhooks.py`.
 """
 
 import base64

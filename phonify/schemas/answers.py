@@ -1,4 +1,4 @@
-"""What answers look like around the objects of `showing.py`, as marshmallow schemas: for the API's description."""
+"""What answers look like around the objects of `objects.py`, as marshmallow schemas: for the API's description."""
 
 from marshmallow import Schema, fields
 

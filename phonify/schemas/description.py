@@ -1,4 +1,4 @@
-"""What the API's description says of a view, kept beside the view; `openapi.py` makes the document of it.
+"""What the OpenAPI document says of a view, kept beside the view; `api/openapi/document.py` makes the document.
 
 A view that nothing is said of fails a test.
 """

@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 from marshmallow import ValidationError
 
-from ..domain.subscriptions import find_keyword, normalize_keyword
 from ..errors import Fault, InvalidRequest
+from ..sms.keywords import find_keyword, normalize_keyword
 from ..storage.records import KeywordReplies
 from .requests import read_text
 

@@ -1,4 +1,4 @@
-"""What requests must look like, as marshmallow schemas; how messages are shown is in `showing.py`.
+"""What requests must look like, as marshmallow schemas; how objects are shown is in `objects.py`.
 
 The messages of a ValidationError are error types of `errors.py`. What an argument's `form` says of it
 goes into the API's description.
@@ -9,13 +9,12 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate, validates_schema
 from marshmallow.exceptions import SCHEMA
 
 from ..clock import parse_time
-from ..domain.sending import Recipient
 from ..errors import ERROR_TYPES, Fault, InvalidRequest
 from ..ids import is_message_id
 from ..sms.numbers import Number, parse_msisdn, parse_originator
@@ -57,6 +56,13 @@ _IDEMPOTENCY_KEY = {
     "description": "Makes it safe to send the request again: within 24 hours it gives the first answer again.",
     "examples": ["order-1042"],
 }
+
+
+class Recipient(NamedTuple):
+    """Whom a message goes to, and which argument of the request named them."""
+
+    number: Number
+    param: str
 
 
 def load(schema: Schema, arguments: Mapping[str, Any]) -> dict[str, Any]:

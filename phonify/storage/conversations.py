@@ -1,4 +1,4 @@
-"""The SQL of what the inbox shows: conversations, threads, search. `store.py` keeps the conversations."""
+"""The SQL of what the inbox shows: conversations, threads, search. `messages.py` keeps the conversations."""
 
 import sqlite3
 from collections.abc import Sequence

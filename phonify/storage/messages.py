@@ -1,6 +1,6 @@
-"""The SQL of messages: store, find, list, change, remove. Delivering them is in `outbox_store.py`.
+"""The SQL of messages: store, find, list, change, remove. Delivering them is in `outbox.py`.
 
-As in `account_store.py`: the connection first, the rest by keyword, and none commits. A function that stores or removes
+As in `accounts.py`: the connection first, the rest by keyword, and none commits. A function that stores or removes
 messages also keeps the conversations that they belong to.
 """
 

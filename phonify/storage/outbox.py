@@ -1,4 +1,4 @@
-"""The SQL of delivering messages: what is due, leases, outcomes. As in `account_store.py`, none commits."""
+"""The SQL of delivering messages: what is due, leases, outcomes. As in `accounts.py`, none commits."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence

@@ -129,7 +129,7 @@ class Conversation(NamedTuple):
 
     phone: str
     last: Entry
-    unread: int  # at most conversation_store.MOST_UNREAD
+    unread: int  # at most MOST_UNREAD of `conversations.py`
 
 
 class SubscriptionRow(NamedTuple):

@@ -1,4 +1,4 @@
-"""The SQL of webhooks, as `store.py` has it for the rest."""
+"""The SQL of webhooks, as `messages.py` has it for the rest."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -174,7 +174,7 @@ _FROM_FUTURE = (
 
 
 def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> bool:
-    """Tell whether any delivery waits because the clock has been set back, as store.py has it for messages."""
+    """Tell whether any delivery waits because the clock has been set back, as `outbox.py` has it for messages."""
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM webhook_deliveries" + _FROM_FUTURE + ")", {"now": now}
     ).fetchone()
@@ -210,7 +210,7 @@ def mark_delivered(connection: sqlite3.Connection, *, delivery: DeliveryRow, now
     )
 
 
-# As in store.py `attempts` is the fence. The end of the lease is one as well: where a redelivery
+# As in `outbox.py`, `attempts` is the fence. The end of the lease is one as well: where a redelivery
 # was asked for meanwhile, it is not put off.
 _FENCE = " WHERE id = :id AND state = 'pending' AND attempts = :attempts AND due_at = :due_at"
 

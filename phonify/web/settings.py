@@ -5,10 +5,10 @@ from typing import Any
 from flask import Blueprint, Response, render_template, request, url_for
 
 from ..domain import accounts
-from ..domain.subscriptions import START_KEYWORDS, STOP_KEYWORDS
 from ..errors import Fault, InvalidRequest, NotFound, PhonifyError
 from ..schemas.keywords import read_keyword_settings
 from ..services import get_runtime
+from ..sms.keywords import START_KEYWORDS, STOP_KEYWORDS
 from ..sms.numbers import parse_originator
 from ..storage.records import KeywordReplies
 from .reading import read_number

@@ -97,10 +97,10 @@ def test_arguments_come_as_json_and_as_two_kinds_of_form(document: dict[str, Any
         assert set(body["content"]) == kinds
 
 
-def test_the_readme_names_every_operation(document: dict[str, Any]) -> None:
-    readme = ROOT.joinpath("README.md").read_text(encoding="utf-8")
+def test_the_guide_names_every_operation(document: dict[str, Any]) -> None:
+    guide = ROOT.joinpath("phonify/docs/api.md").read_text(encoding="utf-8")
     for path, method, _ in operations_of(document):
-        assert f"`{method.upper()} {path.replace('{message_id}', '<id>').replace('{msisdn}', '<msisdn>')}`" in readme
+        assert f"`{method.upper()} {path.replace('{message_id}', '<id>').replace('{msisdn}', '<msisdn>')}`" in guide
 
 
 def test_the_method_destroy_is_mentioned(document: dict[str, Any]) -> None:

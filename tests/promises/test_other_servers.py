@@ -11,9 +11,9 @@ MODULES = {"waitress-serve": "waitress"}
 
 
 def read_commands() -> list[list[str]]:
-    """Return the arguments of Python that start each server as the README says, with PORT in place of the port."""
-    readme = ROOT.joinpath("README.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"<!-- other servers -->\n```sh\n(.*?)```", readme, re.DOTALL)
+    """Return the arguments of Python that start each server as the guide says, with PORT in place of the port."""
+    guide = ROOT.joinpath("phonify/docs/operations.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"<!-- other servers -->\n```sh\n(.*?)```", guide, re.DOTALL)
     commands = []
     for line in block.splitlines():
         program, *arguments = line.replace("8000", "PORT").split()

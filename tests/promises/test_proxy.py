@@ -1,4 +1,4 @@
-"""The README's configuration of nginx, with the real nginx: slow clients keep nobody waiting."""
+"""The guide's configuration of nginx, with the real nginx: slow clients keep nobody waiting."""
 
 import http.client
 import json
@@ -38,9 +38,9 @@ http {{
 
 
 def read_configuration(port: int, upstream: int) -> str:
-    """Return what the README has, with other ports and the tests' certificate."""
-    readme = ROOT.joinpath("README.md").read_text(encoding="utf-8")
-    (server,) = re.findall(r"<!-- nginx -->\n```nginx\n(.*?)```", readme, re.DOTALL)
+    """Return what the guide has, with other ports and the tests' certificate."""
+    guide = ROOT.joinpath("phonify/docs/operations.md").read_text(encoding="utf-8")
+    (server,) = re.findall(r"<!-- nginx -->\n```nginx\n(.*?)```", guide, re.DOTALL)
     server = server.replace("listen 443 ssl;", f"listen 127.0.0.1:{port} ssl;")
     server = server.replace("127.0.0.1:8000", f"127.0.0.1:{upstream}")
     server = re.sub(r"(ssl_certificate(?:_key)?) /[^;]+;", rf"\1 {CERTIFICATE};", server)

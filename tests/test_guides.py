@@ -1,0 +1,81 @@
+"""What the README and the guides say of errors, settings, commands and files is what the code has."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from phonify.config import Settings
+from phonify.errors import ERROR_TYPES
+from phonify.http.errors import STATUSES
+
+ROOT = Path(__file__).parent.parent
+GUIDES = ROOT / "phonify" / "docs"
+TEXTS = [ROOT / "README.md", *sorted(GUIDES.glob("*.md"))]
+
+
+def read(name: str) -> str:
+    return GUIDES.joinpath(name).read_text(encoding="utf-8")
+
+
+def rows_of(table: str) -> list[str]:
+    """Return the first cell of each row of a Markdown table, without the backquotes."""
+    return re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
+
+
+def anchors_of(text: str) -> set[str]:
+    """Return the anchors of the headings of a text, as they are in a repository and on a page."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_error_table_is_that_of_the_code() -> None:
+    lines = ["| status | type | title |", "| --- | --- | --- |"]
+    lines += [f"| {STATUSES[error.kind]} | `{error.type}` | {error.title} |" for error in ERROR_TYPES.values()]
+    expected = "\n".join(lines)
+    shown = read("api.md").split("<!-- errors -->\n", 1)[1].split("\n<!-- /errors -->", 1)[0]
+    assert shown == expected
+
+
+def test_every_setting_is_in_the_guide() -> None:
+    assert rows_of(read("settings.md")) == [f"PHONIFY_{field.name.upper()}" for field in fields(Settings)]
+
+
+def test_every_command_is_in_the_guide(app: Flask) -> None:
+    commands = []
+    for name, command in app.cli.commands.items():
+        commands += [f"{name} {part}" for part in getattr(command, "commands", {})] or [name]
+    documented = [
+        " ".join(re.findall(r"(?<!\S)[a-z-]+", row)) for row in rows_of(read("command-line.md").split("\n## ")[0])
+    ]
+    assert sorted(documented) == sorted(commands)
+
+
+@pytest.mark.parametrize("text", [ROOT / "README.md", GUIDES / "how-it-works.md"], ids=lambda path: path.name)
+def test_the_tables_of_packages_name_all_that_is_in_the_package(text: Path) -> None:
+    shown = text.read_text(encoding="utf-8")
+    for path in (ROOT / "phonify").iterdir():
+        if path.suffix == ".py" or (path.is_dir() and path.name != "__pycache__"):
+            name = path.name if path.suffix == ".py" else f"{path.name}/"
+            assert f"`{name}`" in shown or f"`phonify/{name}`" in shown, name
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.name)
+def test_links_lead_to_files_and_headings_that_exist(text: Path) -> None:
+    shown = text.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", shown)
+    for file, anchor in links:
+        if file.startswith("https://"):
+            continue
+        path = (text.parent / file).resolve() if file else text
+        assert path.is_file(), file
+        if anchor:
+            assert anchor in anchors_of(path.read_text(encoding="utf-8")), f"{file}#{anchor}"
+
+
+def test_every_file_that_a_text_names_exists() -> None:
+    for text in TEXTS:
+        for name in re.findall(r"`(phonify/[\w/]+\.\w+)`", text.read_text(encoding="utf-8")):
+            assert (ROOT / name).is_file(), f"{text.name}: {name}"
