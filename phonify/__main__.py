@@ -7,7 +7,7 @@ import click
 from flask.cli import ScriptInfo
 
 from phonify import __version__, create_app
-from phonify.cli.accounts import register_commands
+from phonify.cli.commands import register_commands
 from phonify.cli.database import restore
 from phonify.server import serve
 

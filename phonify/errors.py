@@ -173,6 +173,21 @@ class Fault:
         return shown
 
 
+# The types of errors that the framework or the server has found, by HTTP status.
+_TYPES_BY_STATUS = {
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "request_too_large",
+    415: "unsupported_media_type",
+    500: "internal_error",
+}
+
+
+def fault_for_status(status: int) -> Fault:
+    """Return the fault of an error that the framework or the server has found."""
+    return Fault(_TYPES_BY_STATUS.get(status, "bad_request"))
+
+
 class PhonifyError(Exception):
     """Base of all errors of the domain: one or more faults of the same kind."""
 

@@ -10,8 +10,8 @@ from flask import Flask
 
 from . import __version__
 from .api import v1
-from .api.openapi import document as openapi
-from .cli.accounts import register_commands
+from .api.openapi import views as openapi
+from .cli.commands import register_commands
 from .clock import Clock, SystemClock
 from .config import ConfigError, Settings, read_settings, unknown_settings
 from .domain import accounts
@@ -20,11 +20,11 @@ from .gateways import GATEWAYS
 from .gateways.base import Gateway
 from .http.arguments import MAX_CONTENT_LENGTH, MAX_FIELDS
 from .http.errors import register_error_handlers
+from .http.request_ids import add_request_id, begin_request
 from .logs import install_key_filter
 from .operations import health as monitoring
-from .request_id import add_request_id, begin_request
 from .sandbox import views as sandbox
-from .services import build_runtime
+from .services import build_services
 from .sms.numbers import load_regions
 from .storage.database import Database
 from .storage.doorbell import Doorbell
@@ -73,7 +73,7 @@ def create_app(
         MAX_FORM_PARTS=MAX_FIELDS,
         VERSION=__version__,
     )
-    app.extensions["phonify"] = build_runtime(settings, clock, gateway, database, doorbell)
+    app.extensions["phonify"] = build_services(settings, clock, gateway, database, doorbell)
     app.before_request(begin_request)
     if settings.metrics:
         _measure(app)

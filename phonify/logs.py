@@ -1,8 +1,11 @@
-"""Keys never reach a log: what is masked, and in the logs of which servers."""
+"""Logs: the masking of keys, and the format, text or JSON."""
 
+import json
 import logging
 import re
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
+from typing import Any
 
 # Each character of the argument's name also in its percent-encoded form, and whatever else is taken for the name:
 # `api_key[]`, `api-key`, `key`.
@@ -16,6 +19,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 # The loggers of servers that this app may run on and that log addresses or headers.
 _SERVERS = ("werkzeug", "gunicorn.access", "gunicorn.error", "granian.access")
+_OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({})))  # what every record has; the rest was given as `extra`
+
 _PARSING = "gunicorn.error"
 _REFUSED = "Invalid request from"
 
@@ -66,3 +71,30 @@ def install_key_filter() -> None:
         logger = logging.getLogger(name)
         if not any(isinstance(present, KeyFilter) for present in logger.filters):
             logger.addFilter(KeyFilter())
+
+
+class JsonFormatter(logging.Formatter):
+    """Writes time, level, logger, message, whatever was given as `extra`, and the traceback where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as one line."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {
+            name: value for name, value in vars(record).items() if name not in _OWN_ATTRIBUTES and name != "message"
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def configure_logs(log_format: str) -> None:
+    """Let the root logger write to standard error, as text or as JSON."""
+    handler = logging.StreamHandler()
+    text = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler.setFormatter(JsonFormatter() if log_format == "json" else text)
+    logging.basicConfig(handlers=[handler])

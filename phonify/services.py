@@ -5,28 +5,27 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from flask import current_app
-
 from .clock import Clock
 from .config import Settings
 from .delivery.loop import Loop, Observe
 from .delivery.messages import MessageDelivery, MessageOutcome
 from .delivery.upkeep import Upkeep
 from .delivery.webhooks import WebhookDelivery, WebhookJob, WebhookOutcome
+from .domain import accounts
 from .domain.accounts import KeyRing
 from .domain.conversations import Conversations
 from .domain.sending import Messaging
 from .domain.subscriptions import Subscriptions
 from .domain.webhooks import Webhooks
 from .gateways.base import Gateway
-from .outgoing.http_client import Resolve, resolve
+from .outgoing.url_guard import Resolve, resolve
 from .storage.database import Database
 from .storage.doorbell import Doorbell
 from .storage.records import Message
 
 
 @dataclass(frozen=True)
-class Runtime:
+class Services:
     """The parts of a running Phonify."""
 
     settings: Settings
@@ -93,6 +92,11 @@ class Runtime:
             thread.start()
         return threads
 
+    def create_first_key(self) -> str | None:
+        """Make a key of the account `default` if there is no key at all; else return None."""
+        account = accounts.ensure_default_account(self.database, self.clock)
+        return accounts.create_first_key(self.database, self.clock, account)
+
     def stop(self) -> None:
         """Let the loops and all who wait come to their end: also from a signal handler."""
         self.database.stopping = True
@@ -106,9 +110,9 @@ class Runtime:
         self.webhook_doorbell.close()
 
 
-def build_runtime(
+def build_services(
     settings: Settings, clock: Clock, gateway: Gateway, database: Database, doorbell: Doorbell
-) -> Runtime:
+) -> Services:
     """Put the parts together."""
     webhook_doorbell = Doorbell()
     private_webhooks = gateway.sandbox if settings.webhook_private is None else settings.webhook_private
@@ -130,7 +134,7 @@ def build_runtime(
         validity=settings.validity,
         most_waiting=settings.waiting,
     )
-    return Runtime(
+    return Services(
         settings=settings,
         clock=clock,
         database=database,
@@ -148,9 +152,3 @@ def build_runtime(
 
 def _ignore(_outcome: str, _seconds: float) -> None:
     """Observe nothing."""
-
-
-def get_runtime() -> Runtime:
-    """Return the runtime of the current app."""
-    runtime: Runtime = current_app.extensions["phonify"]
-    return runtime

@@ -27,7 +27,7 @@ from receivers import Receiver
 
 from phonify import create_app
 from phonify.delivery.loop import Loop
-from phonify.services import Runtime
+from phonify.services import Services
 from phonify.storage import database as db
 
 KEY = "test-key"
@@ -242,14 +242,14 @@ def make_key(operator: Operator) -> Callable[..., str]:
 
 
 @pytest.fixture
-def runtime(app: Flask) -> Runtime:
+def services(app: Flask) -> Services:
     return app.extensions["phonify"]
 
 
 @pytest.fixture
-def message_loop(runtime: Runtime) -> Loop[Any, Any]:
+def message_loop(services: Services) -> Loop[Any, Any]:
     """A loop for messages that is not running: a test calls its `deliver_due`."""
-    return runtime.make_message_loop()
+    return services.make_message_loop()
 
 
 @pytest.fixture
@@ -258,16 +258,16 @@ def deliver(request: pytest.FixtureRequest) -> Callable[..., int]:
 
     It takes the app whose gateway gets them, `app` by default, and returns how many were handed over.
     """
-    return _step(request, lambda runtime: runtime.make_message_loop())
+    return _step(request, lambda services: services.make_message_loop())
 
 
 @pytest.fixture
 def post_due(request: pytest.FixtureRequest) -> Callable[..., int]:
     """Return a function that posts the webhooks that are due, as `deliver` hands over messages."""
-    return _step(request, lambda runtime: runtime.make_webhook_loop())
+    return _step(request, lambda services: services.make_webhook_loop())
 
 
-def _step(request: pytest.FixtureRequest, make: Callable[[Runtime], Any]) -> Callable[..., int]:
+def _step(request: pytest.FixtureRequest, make: Callable[[Services], Any]) -> Callable[..., int]:
     loops: dict[Flask, Any] = {}
 
     def step(app: Flask | None = None) -> int:

@@ -13,8 +13,8 @@ KEY = "test-key"
 
 
 @pytest.fixture
-def database(runtime):
-    return runtime.database
+def database(services):
+    return services.database
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def ring(database, clock):
     return KeyRing(database, clock)
 
 
-def stored(runtime, statement: str) -> list[tuple]:
-    connection = sqlite3.connect(runtime.settings.database)
+def stored(services, statement: str) -> list[tuple]:
+    connection = sqlite3.connect(services.settings.database)
     try:
         return connection.execute(statement).fetchall()
     finally:
@@ -49,9 +49,9 @@ def test_a_name_is_taken_only_once(database, clock):
         accounts.create_account(database, clock, name="shop")
 
 
-def test_the_default_account_is_made_once(database, clock, default, runtime):
+def test_the_default_account_is_made_once(database, clock, default, services):
     assert accounts.ensure_default_account(database, clock) == default
-    assert stored(runtime, "SELECT name FROM accounts") == [("default",)]
+    assert stored(services, "SELECT name FROM accounts") == [("default",)]
 
 
 # Keys
@@ -67,9 +67,9 @@ def test_no_two_keys_are_the_same(database, clock, default):
     assert len(keys) == 100
 
 
-def test_only_the_hash_of_a_key_is_in_the_file(database, clock, default, runtime):
+def test_only_the_hash_of_a_key_is_in_the_file(database, clock, default, services):
     _, key = accounts.create_key(database, clock, default, name="web")
-    files = [path.read_bytes() for path in runtime.settings.database.parent.iterdir() if path.is_file()]
+    files = [path.read_bytes() for path in services.settings.database.parent.iterdir() if path.is_file()]
     assert len(files) >= 2  # the database and its log
     assert not any(key.encode() in content or key[4:].encode() in content for content in files)
     assert not any(KEY.encode() in content for content in files)
@@ -88,9 +88,9 @@ def test_an_account_may_have_several_keys(database, clock, default, ring):
     assert [ring.find_account(key) for key in keys] == [default, default, default]
 
 
-def test_a_first_key_is_made_only_where_there_is_none(database, clock, default, runtime):
+def test_a_first_key_is_made_only_where_there_is_none(database, clock, default, services):
     assert accounts.create_first_key(database, clock, default) is None  # the app has PHONIFY_API_KEY
-    connection = sqlite3.connect(runtime.settings.database)
+    connection = sqlite3.connect(services.settings.database)
     connection.execute("DELETE FROM api_keys")
     connection.commit()
     connection.close()
@@ -116,9 +116,9 @@ def test_a_first_key_is_made_by_one_of_many_processes_that_start_at_once(make_ap
     assert [key is None for key in found].count(False) == 1
 
 
-def test_a_given_key_is_admitted_again_at_each_start(database, clock, default, runtime):
+def test_a_given_key_is_admitted_again_at_each_start(database, clock, default, services):
     accounts.admit_key(database, clock, default, name="again", key=KEY)
-    assert stored(runtime, "SELECT count(*) FROM api_keys") == [(1,)]
+    assert stored(services, "SELECT count(*) FROM api_keys") == [(1,)]
 
 
 def test_a_given_key_that_was_revoked_stays_revoked(database, clock, default, ring):
@@ -165,9 +165,9 @@ def test_a_key_that_another_process_revoked_finds_nothing_at_once(make_app, cloc
     assert ring.find_account(KEY) is None
 
 
-def test_a_key_that_was_revoked_by_hand_finds_nothing_after_a_second(clock, default, ring, runtime):
+def test_a_key_that_was_revoked_by_hand_finds_nothing_after_a_second(clock, default, ring, services):
     assert ring.find_account(KEY) == default
-    connection = sqlite3.connect(runtime.settings.database)
+    connection = sqlite3.connect(services.settings.database)
     connection.execute("UPDATE api_keys SET revoked_at = '2026-01-31T09:30:00.000Z'")
     connection.commit()
     connection.close()
@@ -251,9 +251,9 @@ def test_a_request_notes_the_use_of_its_key(client, database):
     assert used_at(database) == ["2026-01-31T09:30:00.000Z"]
 
 
-def test_while_the_database_is_locked_a_key_is_found_and_its_use_is_not_noted(client, database, runtime, monkeypatch):
+def test_while_the_database_is_locked_a_key_is_found_and_its_use_is_not_noted(client, database, services, monkeypatch):
     monkeypatch.setattr("phonify.storage.database.BUSY_TIMEOUT", 0.05)
-    writer = sqlite3.connect(runtime.settings.database, isolation_level=None)
+    writer = sqlite3.connect(services.settings.database, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     try:
         assert client.get("/v1/messages").status_code == 200

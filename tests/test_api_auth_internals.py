@@ -7,7 +7,7 @@ from conftest import basic
 from flask import Flask
 
 from phonify.errors import StoreUnavailable
-from phonify.services import Runtime
+from phonify.services import Services
 
 # Accounts are closed to each other
 
@@ -22,11 +22,11 @@ from phonify.services import Runtime
     ids=["large body", "many fields", "key"],
 )
 def test_what_answers_without_a_key_looks_for_none(
-    app: Flask, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, request_: dict[str, Any]
+    app: Flask, services: Services, monkeypatch: pytest.MonkeyPatch, request_: dict[str, Any]
 ) -> None:
     def fail(_key: str) -> None:
         raise StoreUnavailable
 
-    monkeypatch.setattr(runtime.keys, "find_account", fail)
+    monkeypatch.setattr(services.keys, "find_account", fail)
 
     assert app.test_client().get("/v1/openapi.json", **request_).status_code == 200

@@ -7,7 +7,7 @@ from conftest import faults_of
 from flask.testing import FlaskClient
 
 from phonify.errors import ERROR_TYPES
-from phonify.services import Runtime
+from phonify.services import Services
 
 # The form
 
@@ -30,9 +30,9 @@ def test_no_two_types_have_the_same_title() -> None:
 # 503
 
 
-def test_sending_while_the_disk_is_full_is_503_and_nothing_is_stored(client: FlaskClient, runtime: Runtime) -> None:
+def test_sending_while_the_disk_is_full_is_503_and_nothing_is_stored(client: FlaskClient, services: Services) -> None:
     # SQLite gives the same error for a full disk and for a file that may not grow.
-    with runtime.database.write() as connection:
+    with services.database.write() as connection:
         connection.execute("PRAGMA max_page_count = 1").fetchone()
 
     response = client.post("/v1/messages", json={"to": ["+14560000000"] * 1_000, "body": "x" * 160})

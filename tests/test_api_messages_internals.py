@@ -8,7 +8,7 @@ from typing import Any
 from conftest import FakeClock
 from flask.testing import FlaskClient
 
-from phonify.services import Runtime
+from phonify.services import Services
 
 GOOD = {"to": "+14560000000", "body": "Hello"}
 
@@ -16,10 +16,10 @@ GOOD = {"to": "+14560000000", "body": "Hello"}
 # Sending
 
 
-def test_a_commit_is_synced_to_disk(send: Callable[..., Any], runtime: Runtime) -> None:
+def test_a_commit_is_synced_to_disk(send: Callable[..., Any], services: Services) -> None:
     send()
 
-    with runtime.database.write() as connection:
+    with services.database.write() as connection:
         (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
 
     assert synchronous == 2  # FULL: also in WAL mode each commit is synced
@@ -29,16 +29,16 @@ def test_a_commit_is_synced_to_disk(send: Callable[..., Any], runtime: Runtime) 
 
 
 def test_cleaning_forgets_only_the_keys_that_have_run_out(
-    client: FlaskClient, clock: FakeClock, runtime: Runtime
+    client: FlaskClient, clock: FakeClock, services: Services
 ) -> None:
     client.post("/v1/messages", json=GOOD, headers={"Idempotency-Key": "old"})
     clock.advance(12 * 3_600)
     young = client.post("/v1/messages", json=GOOD, headers={"Idempotency-Key": "young"})
     clock.advance(12 * 3_600 + 1)
 
-    runtime.messaging.forget_answers()
+    services.messaging.forget_answers()
 
     again = client.post("/v1/messages", json=GOOD, headers={"Idempotency-Key": "young"})
     assert again.data == young.data
-    with closing(sqlite3.connect(runtime.settings.database)) as other:
+    with closing(sqlite3.connect(services.settings.database)) as other:
         assert other.execute("SELECT key FROM idempotency_keys").fetchall() == [("young",)]

@@ -12,16 +12,16 @@ from phonify.outgoing.http_client import NotPosted, post
 # Keys
 
 
-def test_a_key_that_was_revoked_or_is_nearly_right_takes_no_longer_than_any_other(runtime, clock):
-    account = accounts.ensure_default_account(runtime.database, clock)
-    key_id, revoked = accounts.create_key(runtime.database, clock, account, name="")
-    accounts.revoke_key(runtime.database, clock, key_id)
+def test_a_key_that_was_revoked_or_is_nearly_right_takes_no_longer_than_any_other(services, clock):
+    account = accounts.ensure_default_account(services.database, clock)
+    key_id, revoked = accounts.create_key(services.database, clock, account, name="")
+    accounts.revoke_key(services.database, clock, key_id)
     kinds = {"revoked": revoked, "nearly right": f"{revoked[:-1]}x", "short": "x", "unlike": f"phk_{'x' * 32}"}
     seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
     for _ in range(400):
         for kind, key in kinds.items():
             begun = time.perf_counter()
-            assert runtime.keys.find_account(key) is None
+            assert services.keys.find_account(key) is None
             seconds[kind].append(time.perf_counter() - begun)
     medians = {kind: statistics.median(taken) * 1e6 for kind, taken in seconds.items()}
     print(f"\nwrong keys, median microseconds: { {kind: round(median) for kind, median in medians.items()} }")
@@ -60,15 +60,15 @@ def test_a_name_whose_address_changes_between_the_check_and_the_connection_gains
 
 def test_an_account_can_set_no_webhook_to_an_address_of_this_machine(make_app: Callable[..., object], receiver):
     app = make_app(WEBHOOK_PRIVATE=False)
-    runtime = app.extensions["phonify"]
-    account = accounts.ensure_default_account(runtime.database, runtime.clock)
+    services = app.extensions["phonify"]
+    account = accounts.ensure_default_account(services.database, services.clock)
     client = app.test_client()
     for host in ("localhost", "localtest.example"):
-        runtime.webhooks.set_url(account, f"http://{host}:{receiver.port}/")
-        runtime.webhooks.send_test(account)
-        poster = runtime.make_webhook_loop(resolve=lambda host, port: ["127.0.0.1"])
+        services.webhooks.set_url(account, f"http://{host}:{receiver.port}/")
+        services.webhooks.send_test(account)
+        poster = services.make_webhook_loop(resolve=lambda host, port: ["127.0.0.1"])
         assert poster.deliver_due() == 1
-        (attempt,) = runtime.webhooks.list_deliveries(account, limit=1)[0].tries
+        (attempt,) = services.webhooks.list_deliveries(account, limit=1)[0].tries
         assert attempt.error == "addresses like 127.0.0.1 are not allowed"
         assert attempt.answer is None  # nor is what is there shown to anyone
     assert client.get("/v1/messages").status_code == 200

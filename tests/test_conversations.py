@@ -16,7 +16,7 @@ from phonify.domain.conversations import Conversations
 from phonify.errors import NotFound
 from phonify.gateways.base import Gateway, Unavailable, Unconfirmed
 from phonify.ids import generate_ids
-from phonify.services import Runtime
+from phonify.services import Services
 from phonify.storage import messages as store
 from phonify.storage.records import Account
 from phonify.web import display
@@ -28,13 +28,13 @@ TOMORROW = "2026-02-01T09:30:00Z"
 
 
 @pytest.fixture
-def conversations(runtime: Runtime) -> Conversations:
-    return runtime.conversations
+def conversations(services: Services) -> Conversations:
+    return services.conversations
 
 
 @pytest.fixture
-def account(runtime: Runtime, clock: Any) -> Account:
-    return accounts.ensure_default_account(runtime.database, clock)
+def account(services: Services, clock: Any) -> Account:
+    return accounts.ensure_default_account(services.database, clock)
 
 
 @pytest.fixture
@@ -72,11 +72,11 @@ def bodies(conversations: Conversations, account: Account) -> Callable[..., list
 
 
 @pytest.fixture
-def fill(runtime: Runtime, account: Account, clock: Any) -> Callable[..., None]:
+def fill(services: Services, account: Account, clock: Any) -> Callable[..., None]:
     """Return a function that stores sent messages to some phones at once."""
 
     def fill(number: int, phones: int = 5, account_id: int = account.id) -> None:
-        with runtime.database.reading() as connection:
+        with services.database.reading() as connection:
             ids = generate_ids(clock.now(), after=store.get_last_message_id(connection))
         messages = [
             SENT._replace(
@@ -87,14 +87,14 @@ def fill(runtime: Runtime, account: Account, clock: Any) -> Callable[..., None]:
             )
             for each in range(number)
         ]
-        with runtime.database.write() as connection:
+        with services.database.write() as connection:
             store.insert_messages(connection, messages=messages)
 
     return fill
 
 
-def execute(runtime: Runtime, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    connection = sqlite3.connect(runtime.settings.database)
+def execute(services: Services, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    connection = sqlite3.connect(services.settings.database)
     try:
         with connection:
             return connection.execute(statement, values).fetchall()
@@ -253,11 +253,11 @@ def test_a_look_at_no_messages_is_none(conversations, account, send, listed):
     assert listed() == []
 
 
-def test_a_look_that_can_not_be_written_down_is_no_error(runtime, send, listed, conversations, account):
+def test_a_look_that_can_not_be_written_down_is_no_error(services, send, listed, conversations, account):
     send(PHONE, "one")
     listed()
     entries = conversations.find_thread(account, PHONE)
-    writer = sqlite3.connect(runtime.settings.database, isolation_level=None)
+    writer = sqlite3.connect(services.settings.database, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     try:
         conversations.mark_read(account, PHONE, entries)
@@ -298,26 +298,26 @@ class Flaky(Gateway):
         raise Unavailable if message.attempt == 1 else Unconfirmed
 
 
-def history(runtime: Runtime, account: Account, id_: str) -> list[tuple[str, str]]:
+def history(services: Services, account: Account, id_: str) -> list[tuple[str, str]]:
     """Return text and state of the steps of a message."""
-    entry = runtime.conversations.find_entry(account, id_)
-    attempts = runtime.conversations.find_attempts(id_)
+    entry = services.conversations.find_entry(account, id_)
+    attempts = services.conversations.find_attempts(id_)
     return [(step.text, step.state) for step in display.list_steps(entry.message, attempts)]
 
 
-def attempts(runtime: Runtime, id_: str) -> list[tuple[int, str]]:
-    return [(one.attempt, one.outcome) for one in runtime.conversations.find_attempts(id_)]
+def attempts(services: Services, id_: str) -> list[tuple[int, str]]:
+    return [(one.attempt, one.outcome) for one in services.conversations.find_attempts(id_)]
 
 
 ACCEPTED = ("Accepted and stored", "done")
 
 
-def test_the_history_of_a_message_that_was_simply_sent(send, message_loop, runtime, account):
+def test_the_history_of_a_message_that_was_simply_sent(send, message_loop, services, account):
     id_ = send()["id"]
-    assert history(runtime, account, id_)[0] == ACCEPTED
+    assert history(services, account, id_)[0] == ACCEPTED
     message_loop.deliver_due()
-    assert attempts(runtime, id_) == []
-    assert history(runtime, account, id_) == [ACCEPTED, ("Attempt 1: sent, the gateway took it", "done")]
+    assert attempts(services, id_) == []
+    assert history(services, account, id_) == [ACCEPTED, ("Attempt 1: sent, the gateway took it", "done")]
 
 
 @pytest.mark.parametrize(
@@ -328,11 +328,11 @@ def test_the_history_of_a_message_that_was_simply_sent(send, message_loop, runti
         ("+15005550003", "The account has no permission to send to this country."),
     ],
 )
-def test_the_history_of_a_message_that_was_refused_at_once(send, message_loop, runtime, account, number, reason):
+def test_the_history_of_a_message_that_was_refused_at_once(send, message_loop, services, account, number, reason):
     id_ = send(number)["id"]
     assert message_loop.deliver_due() == 0
-    assert attempts(runtime, id_) == []
-    assert history(runtime, account, id_) == [ACCEPTED, (f"Failed: {reason}", "failed")]
+    assert attempts(services, id_) == []
+    assert history(services, account, id_) == [ACCEPTED, (f"Failed: {reason}", "failed")]
 
 
 @pytest.mark.parametrize(
@@ -342,11 +342,11 @@ def test_the_history_of_a_message_that_was_refused_at_once(send, message_loop, r
         ("+15005550009", "This number cannot receive SMS."),
     ],
 )
-def test_the_history_of_a_message_that_was_refused_later(send, message_loop, runtime, account, number, reason):
+def test_the_history_of_a_message_that_was_refused_later(send, message_loop, services, account, number, reason):
     id_ = send(number)["id"]
     message_loop.deliver_due()
-    assert attempts(runtime, id_) == [(1, "rejected")]
-    assert history(runtime, account, id_) == [
+    assert attempts(services, id_) == [(1, "rejected")]
+    assert history(services, account, id_) == [
         ACCEPTED,
         ("Attempt 1: the gateway refused it", "failed"),
         (f"Failed: {reason}", "failed"),
@@ -356,10 +356,10 @@ def test_the_history_of_a_message_that_was_refused_later(send, message_loop, run
 UNAVAILABLE = "the gateway could not take it just now"
 
 
-def test_the_history_of_a_message_that_fails_twice(send, message_loop, runtime, account, clock):
+def test_the_history_of_a_message_that_fails_twice(send, message_loop, services, account, clock):
     id_ = send("+15005550010")["id"]
     message_loop.deliver_due()
-    assert history(runtime, account, id_) == [
+    assert history(services, account, id_) == [
         ACCEPTED,
         (f"Attempt 1: {UNAVAILABLE}", "waiting"),
         ("Attempt 2 is due", "waiting"),
@@ -367,8 +367,8 @@ def test_the_history_of_a_message_that_fails_twice(send, message_loop, runtime, 
     for _ in range(2):
         clock.advance(10)
         message_loop.deliver_due()
-    assert attempts(runtime, id_) == [(1, "unavailable"), (2, "unavailable")]
-    assert history(runtime, account, id_) == [
+    assert attempts(services, id_) == [(1, "unavailable"), (2, "unavailable")]
+    assert history(services, account, id_) == [
         ACCEPTED,
         (f"Attempt 1: {UNAVAILABLE}", "waiting"),
         (f"Attempt 2: {UNAVAILABLE}", "waiting"),
@@ -376,62 +376,62 @@ def test_the_history_of_a_message_that_fails_twice(send, message_loop, runtime, 
     ]
 
 
-def test_the_history_of_a_message_that_takes_five_seconds(send, message_loop, runtime, account, clock):
+def test_the_history_of_a_message_that_takes_five_seconds(send, message_loop, services, account, clock):
     id_ = send("+15005550011")["id"]
     message_loop.deliver_due()
     steps = display.list_steps(
-        runtime.conversations.find_entry(account, id_).message, runtime.conversations.find_attempts(id_)
+        services.conversations.find_entry(account, id_).message, services.conversations.find_attempts(id_)
     )
     assert (steps[-1].text, steps[-1].at) == ("Attempt 2 is due", "2026-01-31T09:30:05.000Z")
     clock.advance(5)
     message_loop.deliver_due()
-    assert history(runtime, account, id_)[-1] == ("Attempt 2: sent, the gateway took it", "done")
+    assert history(services, account, id_)[-1] == ("Attempt 2: sent, the gateway took it", "done")
 
 
-def test_the_history_of_a_message_that_is_never_confirmed(send, message_loop, runtime, account, clock):
+def test_the_history_of_a_message_that_is_never_confirmed(send, message_loop, services, account, clock):
     id_ = send("+15005550012")["id"]
     message_loop.deliver_due()
     doubt = (
         "Attempt 1: nobody knows whether the gateway took it; it is not sent again blindly",
         "waiting",
     )
-    assert history(runtime, account, id_) == [ACCEPTED, doubt, ("End of the validity period", "waiting")]
+    assert history(services, account, id_) == [ACCEPTED, doubt, ("End of the validity period", "waiting")]
     clock.advance(86_400)
     message_loop.deliver_due()
-    assert attempts(runtime, id_) == [(1, "unconfirmed")]
-    assert history(runtime, account, id_) == [
+    assert attempts(services, id_) == [(1, "unconfirmed")]
+    assert history(services, account, id_) == [
         ACCEPTED,
         doubt,
         ("Failed: The validity period ended before the message was confirmed as sent.", "failed"),
     ]
 
 
-def test_the_history_of_an_attempt_in_hand_names_no_later_one(send, runtime, account, message_loop, clock):
+def test_the_history_of_an_attempt_in_hand_names_no_later_one(send, services, account, message_loop, clock):
     id_ = send("+15005550010")["id"]
     message_loop.deliver_due()
-    execute(runtime, "UPDATE messages SET attempts = 2 WHERE id = ?", id_)
-    assert history(runtime, account, id_)[-1] == ("Attempt 2 is due", "waiting")
+    execute(services, "UPDATE messages SET attempts = 2 WHERE id = ?", id_)
+    assert history(services, account, id_)[-1] == ("Attempt 2 is due", "waiting")
 
 
-def test_the_history_of_a_scheduled_message(send, message_loop, runtime, account, clock):
+def test_the_history_of_a_scheduled_message(send, message_loop, services, account, clock):
     id_ = send(send_at=TOMORROW)["id"]
-    assert history(runtime, account, id_)[:2] == [ACCEPTED, ("Scheduled to be sent", "waiting")]
+    assert history(services, account, id_)[:2] == [ACCEPTED, ("Scheduled to be sent", "waiting")]
     clock.advance(86_400)
     message_loop.deliver_due()
-    assert history(runtime, account, id_) == [
+    assert history(services, account, id_) == [
         ACCEPTED,
         ("Scheduled to be sent", "done"),
         ("Attempt 1: sent, the gateway took it", "done"),
     ]
 
 
-def test_the_history_of_a_received_message(receive, runtime, account):
-    assert history(runtime, account, receive()["id"]) == [("Received and stored", "done")]
+def test_the_history_of_a_received_message(receive, services, account):
+    assert history(services, account, receive()["id"]) == [("Received and stored", "done")]
 
 
-def test_the_history_of_a_received_message_that_waits_for_the_webhook(receive, runtime, account):
-    runtime.webhooks.set_url(account, "http://127.0.0.1:9/hook")
-    assert history(runtime, account, receive()["id"]) == [
+def test_the_history_of_a_received_message_that_waits_for_the_webhook(receive, services, account):
+    services.webhooks.set_url(account, "http://127.0.0.1:9/hook")
+    assert history(services, account, receive()["id"]) == [
         ("Received and stored", "done"),
         ("Waits to be delivered to the webhook", "waiting"),
     ]
@@ -440,20 +440,20 @@ def test_the_history_of_a_received_message_that_waits_for_the_webhook(receive, r
 def test_the_attempts_of_a_gateway_in_trouble_are_kept_in_order(make_app, clock):
     app = make_app(Flaky())
     app.test_client().post("/v1/messages", json={"to": PHONE, "body": "Hello"})
-    runtime = app.extensions["phonify"]
-    message_loop = runtime.make_message_loop()
+    services = app.extensions["phonify"]
+    message_loop = services.make_message_loop()
     message_loop.deliver_due()
     clock.advance(5)
     message_loop.deliver_due()
-    ((id_,),) = execute(runtime, "SELECT id FROM messages")
-    assert attempts(runtime, id_) == [(1, "unavailable"), (2, "unconfirmed")]
+    ((id_,),) = execute(services, "SELECT id FROM messages")
+    assert attempts(services, id_) == [(1, "unavailable"), (2, "unconfirmed")]
 
 
 # Clearing
 
 
-def count(runtime: Runtime) -> int:
-    return int(execute(runtime, "SELECT count(*) FROM messages")[0][0])
+def count(services: Services) -> int:
+    return int(execute(services, "SELECT count(*) FROM messages")[0][0])
 
 
 def test_clearing_removes_what_is_settled(send, receive, message_loop, conversations, account, listed):
@@ -472,28 +472,28 @@ def test_clearing_an_empty_inbox_removes_nothing(conversations, account):
     assert conversations.count(account) == 0
 
 
-def test_clearing_leaves_another_accounts_messages(stranger, receive, conversations, account, runtime):
+def test_clearing_leaves_another_accounts_messages(stranger, receive, conversations, account, services):
     stranger.post("/sandbox/inbound", json={"from": PHONE, "to": OWN, "body": "theirs"})
     receive()
     conversations.clear(account)
-    assert execute(runtime, "SELECT body FROM messages") == [("theirs",)]
+    assert execute(services, "SELECT body FROM messages") == [("theirs",)]
 
 
-def test_clearing_removes_more_than_one_transaction_takes(fill, conversations, account, runtime):
+def test_clearing_removes_more_than_one_transaction_takes(fill, conversations, account, services):
     fill(1_234)
     conversations.clear(account)
-    assert count(runtime) == 0
+    assert count(services) == 0
     assert conversations.count(account) == 0
 
 
-def test_clearing_steps_over_those_that_stay_once(fill, send, conversations, account, runtime, monkeypatch):
+def test_clearing_steps_over_those_that_stay_once(fill, send, conversations, account, services, monkeypatch):
     monkeypatch.setattr("phonify.domain.conversations._DELETED_AT_ONCE", 2)
     for number in range(5):
         send(PHONE, str(number), send_at=TOMORROW)
-    execute(runtime, "UPDATE messages SET id = replace(id, '019c', '0190')")  # older than those to come
+    execute(services, "UPDATE messages SET id = replace(id, '019c', '0190')")  # older than those to come
     fill(7)
     conversations.clear(account)
-    assert count(runtime) == 5
+    assert count(services) == 5
 
 
 def test_after_clearing_new_messages_are_listed_and_unread(send, receive, conversations, account, listed, message_loop):
@@ -507,11 +507,11 @@ def test_after_clearing_new_messages_are_listed_and_unread(send, receive, conver
     assert listed() == [(OTHER, "other", 1), (PHONE, "new", 1)]
 
 
-def test_clearing_stops_where_the_server_does(fill, conversations, account, runtime):
+def test_clearing_stops_where_the_server_does(fill, conversations, account, services):
     fill(10)
-    runtime.database.stopping = True
+    services.database.stopping = True
     conversations.clear(account)
-    assert count(runtime) == 10
+    assert count(services) == 10
 
 
 # Retention
@@ -524,13 +524,13 @@ def clean(upkeep: Upkeep, clock: Any) -> None:
 
 
 @pytest.fixture
-def retaining(make_app: Callable[..., Flask]) -> Callable[..., tuple[FlaskClient, Runtime, Upkeep]]:
+def retaining(make_app: Callable[..., Flask]) -> Callable[..., tuple[FlaskClient, Services, Upkeep]]:
     """Return a function that builds an app with settings of retention."""
 
-    def build(**settings: int) -> tuple[FlaskClient, Runtime, Upkeep]:
+    def build(**settings: int) -> tuple[FlaskClient, Services, Upkeep]:
         app = make_app(**settings)
-        runtime = app.extensions["phonify"]
-        return app.test_client(), runtime, runtime.make_upkeep()
+        services = app.extensions["phonify"]
+        return app.test_client(), services, services.make_upkeep()
 
     return build
 
@@ -541,23 +541,23 @@ def receive_several(client: FlaskClient, clock: Any, number: int, apart: float =
         clock.advance(apart)
 
 
-def left(runtime: Runtime) -> list[str]:
-    return [body for (body,) in execute(runtime, "SELECT body FROM messages ORDER BY seq")]
+def left(services: Services) -> list[str]:
+    return [body for (body,) in execute(services, "SELECT body FROM messages ORDER BY seq")]
 
 
 def test_without_settings_nothing_is_removed(retaining, clock):
-    client, runtime, upkeep = retaining()
+    client, services, upkeep = retaining()
     receive_several(client, clock, 5, apart=400 * 86_400)
     clean(upkeep, clock)
-    assert len(left(runtime)) == 5
+    assert len(left(services)) == 5
 
 
 def test_the_oldest_beyond_a_number_are_removed(retaining, clock):
-    client, runtime, upkeep = retaining(RETAIN_MESSAGES=3)
+    client, services, upkeep = retaining(RETAIN_MESSAGES=3)
     receive_several(client, clock, 5)
-    assert len(left(runtime)) == 5  # until the next cleaning
+    assert len(left(services)) == 5  # until the next cleaning
     clean(upkeep, clock)
-    assert left(runtime) == ["2", "3", "4"]
+    assert left(services) == ["2", "3", "4"]
 
 
 def test_the_settings_come_from_the_environment(make_app, clock, monkeypatch):
@@ -570,70 +570,70 @@ def test_the_settings_come_from_the_environment(make_app, clock, monkeypatch):
 
 
 def test_a_number_is_that_of_each_account(retaining, clock):
-    client, runtime, upkeep = retaining(RETAIN_MESSAGES=2)
-    other = accounts.create_account(runtime.database, clock, name="other")
-    _, key = accounts.create_key(runtime.database, clock, other, name="")
+    client, services, upkeep = retaining(RETAIN_MESSAGES=2)
+    other = accounts.create_account(services.database, clock, name="other")
+    _, key = accounts.create_key(services.database, clock, other, name="")
     receive_several(client, clock, 2)
     stranger = client.application.test_client()
     stranger.key = key
     receive_several(stranger, clock, 4)
     clean(upkeep, clock)
-    assert execute(runtime, "SELECT account_id, count(*) FROM messages GROUP BY 1") == [(1, 2), (other.id, 2)]
+    assert execute(services, "SELECT account_id, count(*) FROM messages GROUP BY 1") == [(1, 2), (other.id, 2)]
 
 
 def test_messages_are_kept_for_some_days(retaining, clock):
-    client, runtime, upkeep = retaining(RETAIN_DAYS=2)
+    client, services, upkeep = retaining(RETAIN_DAYS=2)
     receive_several(client, clock, 5, apart=86_400)
     clean(upkeep, clock)
-    assert left(runtime) == ["4"]
+    assert left(services) == ["4"]
 
 
 def test_a_message_goes_when_its_days_are_over_and_no_sooner(retaining, clock):
-    client, runtime, upkeep = retaining(RETAIN_DAYS=1)
+    client, services, upkeep = retaining(RETAIN_DAYS=1)
     receive_several(client, clock, 1, apart=0)
     clock.advance(86_400 - INTERVAL - 2)
     clean(upkeep, clock)
-    assert left(runtime) == ["0"]
+    assert left(services) == ["0"]
     clean(upkeep, clock)
-    assert left(runtime) == []
+    assert left(services) == []
 
 
 def test_a_day_is_that_of_all_accounts(retaining, clock):
-    client, runtime, upkeep = retaining(RETAIN_DAYS=1)
-    other = accounts.create_account(runtime.database, clock, name="other")
-    _, key = accounts.create_key(runtime.database, clock, other, name="")
+    client, services, upkeep = retaining(RETAIN_DAYS=1)
+    other = accounts.create_account(services.database, clock, name="other")
+    _, key = accounts.create_key(services.database, clock, other, name="")
     stranger = client.application.test_client()
     stranger.key = key
     for each in (client, stranger):
         receive_several(each, clock, 2)
     clock.advance(86_400)
     clean(upkeep, clock)
-    assert left(runtime) == []
+    assert left(services) == []
 
 
 @pytest.mark.parametrize("settings", [{"RETAIN_MESSAGES": 1}, {"RETAIN_DAYS": 1}])
 def test_messages_that_are_not_settled_are_kept(retaining, clock, settings):
-    client, runtime, upkeep = retaining(**settings)
+    client, services, upkeep = retaining(**settings)
     for number in range(3):
         client.post("/v1/messages", json={"to": PHONE, "body": f"waits {number}", "send_at": "2027-01-01T00:00:00Z"})
     receive_several(client, clock, 3)
     clock.advance(3 * 86_400)
     clean(upkeep, clock)
-    assert left(runtime) == ["waits 0", "waits 1", "waits 2"]
+    assert left(services) == ["waits 0", "waits 1", "waits 2"]
 
 
 def test_as_many_days_as_can_be_set_keep_all(retaining, clock):
-    client, runtime, upkeep = retaining(RETAIN_DAYS=36_500)
+    client, services, upkeep = retaining(RETAIN_DAYS=36_500)
     receive_several(client, clock, 3)
     clean(upkeep, clock)
-    assert len(left(runtime)) == 3
+    assert len(left(services)) == 3
 
 
-def test_more_than_one_transaction_takes_is_removed_in_one_cleaning(retaining, clock, runtime, fill):
+def test_more_than_one_transaction_takes_is_removed_in_one_cleaning(retaining, clock, services, fill):
     _, _, upkeep = retaining(RETAIN_MESSAGES=10)
     fill(1_200)
     clean(upkeep, clock)
-    assert count(runtime) == 10
+    assert count(services) == 10
 
 
 def test_counts_stay_right_after_cleaning(retaining, clock, client, conversations, account):

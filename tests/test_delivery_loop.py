@@ -21,7 +21,7 @@ from phonify.delivery.messages import MessageDelivery, MessageOutcome
 from phonify.delivery.webhooks import WebhookDelivery, WebhookOutcome
 from phonify.domain import accounts
 from phonify.gateways.base import Rejected
-from phonify.services import Runtime
+from phonify.services import Services
 from phonify.storage import outbox as outbox_store
 from phonify.storage import webhooks as webhook_store
 from phonify.storage.process_lock import Owner
@@ -54,9 +54,9 @@ def send(client: Any) -> Callable[..., list[str]]:
 
 
 @pytest.fixture
-def owner(runtime: Runtime) -> Iterator[Owner]:
+def owner(services: Services) -> Iterator[Owner]:
     """Another process, as this one sees it; it ends when it is closed."""
-    owner = Owner(runtime.database.path)
+    owner = Owner(services.database.path)
     yield owner
     owner.close()
 
@@ -65,17 +65,17 @@ def owner(runtime: Runtime) -> Iterator[Owner]:
 
 
 @pytest.fixture
-def delivery(runtime: Runtime, gateway: FakeGateway, clock: Any) -> MessageDelivery:
+def delivery(services: Services, gateway: FakeGateway, clock: Any) -> MessageDelivery:
     """What another process does for messages."""
-    return MessageDelivery(runtime.database, gateway, clock, runtime.webhooks, lease=runtime.settings.lease)
+    return MessageDelivery(services.database, gateway, clock, services.webhooks, lease=services.settings.lease)
 
 
 @pytest.fixture
-def take_in_hand(runtime: Runtime, delivery: MessageDelivery) -> Callable[[Owner], list[Message]]:
+def take_in_hand(services: Services, delivery: MessageDelivery) -> Callable[[Owner], list[Message]]:
     """Return a function by which another process leases what is due."""
 
     def take_in_hand(owner: Owner) -> list[Message]:
-        with runtime.database.write() as connection:
+        with services.database.write() as connection:
             return delivery.claim(connection, owner.id)
 
     return take_in_hand
@@ -102,11 +102,11 @@ def test_what_a_process_that_has_ended_had_in_hand_is_delivered_at_once(
 
 
 def test_it_is_delivered_in_the_order_in_which_it_was_due_before_newer_messages(
-    send, owner, runtime, message_loop, gateway, clock
+    send, owner, services, message_loop, gateway, clock
 ):
     ids = send(5)
     clock.advance(5)
-    with runtime.database.write() as connection:
+    with services.database.write() as connection:
         due = outbox_store.list_due_messages(connection, now=format_time(clock.now()), limit=3)
         until = format_time(clock.now())
         outbox_store.lease_messages(connection, messages=due, owner=owner.id, now=until, until="2026-02-01")
@@ -119,7 +119,7 @@ def test_it_is_delivered_in_the_order_in_which_it_was_due_before_newer_messages(
 
 @pytest.mark.parametrize("ended", [False, True], ids=["the lease", "the process"])
 def test_a_late_outcome_is_refused_after_the_end_of(
-    ended, send, owner, take_in_hand, delivery, runtime, message_loop, gateway, clock, execute
+    ended, send, owner, take_in_hand, delivery, services, message_loop, gateway, clock, execute
 ):
     send()
     (message,) = take_in_hand(owner)
@@ -130,7 +130,7 @@ def test_a_late_outcome_is_refused_after_the_end_of(
     gateway.act = fail_with(Rejected("blocked_by_recipient"))
     assert message_loop.deliver_due() == 1
     before = execute("SELECT * FROM messages"), execute("SELECT * FROM message_attempts")
-    with runtime.database.write() as connection:
+    with services.database.write() as connection:
         delivery.record(connection, [MessageOutcome(message, "sent", "t")])
         delivery.record(connection, [MessageOutcome(message, "rejected", "t", error_type="cannot_receive_sms")])
         delivery.record(connection, [MessageOutcome(message, "unconfirmed", "t")])
@@ -148,10 +148,10 @@ def test_a_process_that_lives_keeps_its_leases_until_they_end(send, owner, take_
     assert rows() == [SENT_AGAIN] * 2
 
 
-def test_a_running_loop_looks_for_processes_that_have_ended(send, owner, take_in_hand, runtime, run, rows):
+def test_a_running_loop_looks_for_processes_that_have_ended(send, owner, take_in_hand, services, run, rows):
     send(2)
     take_in_hand(owner)
-    run(runtime.make_message_loop(longest_nap=0.05))
+    run(services.make_message_loop(longest_nap=0.05))
     owner.close()
     wait_until(lambda: rows() == [SENT_AGAIN] * 2)
 
@@ -209,10 +209,10 @@ app.extensions["phonify"].close()
 
 
 @pytest.fixture
-def process(runtime: Runtime, clock: Any, send: Callable[..., list[str]]) -> Iterator[subprocess.Popen[str]]:
+def process(services: Services, clock: Any, send: Callable[..., list[str]]) -> Iterator[subprocess.Popen[str]]:
     """A process that has three messages in hand."""
     ids = send(3)
-    command = [sys.executable, "-c", PROCESS, str(runtime.database.path), clock.now().isoformat()]
+    command = [sys.executable, "-c", PROCESS, str(services.database.path), clock.now().isoformat()]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == f"{ids[0]}\n"
@@ -221,9 +221,9 @@ def process(runtime: Runtime, clock: Any, send: Callable[..., list[str]]) -> Ite
 
 
 def test_what_a_process_that_was_killed_had_in_hand_is_delivered_at_once(
-    process, message_loop, runtime, gateway, rows, tmp_path
+    process, message_loop, services, gateway, rows, tmp_path
 ):
-    assert runtime.make_message_loop().deliver_due() == 0
+    assert services.make_message_loop().deliver_due() == 0
     process.kill()
     process.wait()
     assert message_loop.deliver_due() == 3
@@ -232,10 +232,10 @@ def test_what_a_process_that_was_killed_had_in_hand_is_delivered_at_once(
 
 
 def test_a_process_that_stands_still_keeps_its_leases_until_they_end_and_its_late_outcomes_are_refused(
-    process, message_loop, runtime, gateway, clock, rows
+    process, message_loop, services, gateway, clock, rows
 ):
     process.send_signal(signal.SIGSTOP)
-    assert runtime.make_message_loop().deliver_due() == 0
+    assert services.make_message_loop().deliver_due() == 0
     clock.advance(LEASE)
     gateway.act = fail_with(Rejected("blocked_by_recipient"))
     assert message_loop.deliver_due() == 3
@@ -249,17 +249,17 @@ def test_a_process_that_stands_still_keeps_its_leases_until_they_end_and_its_lat
 
 
 @pytest.fixture
-def events(runtime: Runtime, receiver: Any, clock: Any) -> list[str]:
+def events(services: Services, receiver: Any, clock: Any) -> list[str]:
     """Three events that are due, by their ids."""
-    account = accounts.ensure_default_account(runtime.database, clock)
-    runtime.webhooks.set_url(account, receiver.url)
-    return [runtime.webhooks.send_test(account) for _ in range(3)]
+    account = accounts.ensure_default_account(services.database, clock)
+    services.webhooks.set_url(account, receiver.url)
+    return [services.webhooks.send_test(account) for _ in range(3)]
 
 
 @pytest.fixture
-def webhook_delivery(runtime: Runtime, clock: Any) -> WebhookDelivery:
+def webhook_delivery(services: Services, clock: Any) -> WebhookDelivery:
     """What another process does for webhooks."""
-    return WebhookDelivery(runtime.database, clock, lease=runtime.settings.lease, private_allowed=True)
+    return WebhookDelivery(services.database, clock, lease=services.settings.lease, private_allowed=True)
 
 
 @pytest.fixture
@@ -268,24 +268,24 @@ def webhook_rows(execute: Callable[..., list[Any]]) -> Callable[[], list[Any]]:
 
 
 @pytest.fixture
-def take_events(runtime: Runtime, clock: Any) -> Callable[..., list[DeliveryRow]]:
+def take_events(services: Services, clock: Any) -> Callable[..., list[DeliveryRow]]:
     """Return a function by which another process leases events that are due."""
 
     def take_events(owner: Owner, limit: int) -> list[DeliveryRow]:
         times = {"now": format_time(clock.now()), "until": format_time(clock.now() + timedelta(seconds=WEBHOOK_LEASE))}
-        with runtime.database.write() as connection:
+        with services.database.write() as connection:
             return [*webhook_store.lease_deliveries(connection, account_id=1, owner=owner.id, limit=limit, **times)]
 
     return take_events
 
 
 def test_events_of_a_process_that_has_ended_are_posted_at_once_before_newer_ones(
-    events, runtime, owner, take_events, receiver, clock, webhook_rows
+    events, services, owner, take_events, receiver, clock, webhook_rows
 ):
     clock.advance(5)
     assert len(take_events(owner, 2)) == 2
     clock.advance(1)
-    poster = runtime.make_webhook_loop()
+    poster = services.make_webhook_loop()
     owner.close()
     assert poster.deliver_due() == 3
     posted = [received.headers["webhook-id"] for received in receiver.received]
@@ -297,10 +297,10 @@ def test_events_of_a_process_that_has_ended_are_posted_at_once_before_newer_ones
 
 
 def test_a_process_that_lives_keeps_its_events_until_the_lease_ends(
-    events, runtime, owner, take_events, clock, webhook_rows
+    events, services, owner, take_events, clock, webhook_rows
 ):
     assert len(take_events(owner, 3)) == 3
-    poster = runtime.make_webhook_loop()
+    poster = services.make_webhook_loop()
     assert poster.deliver_due() == 0
     clock.advance(WEBHOOK_LEASE - 0.001)
     assert poster.deliver_due() == 0
@@ -310,10 +310,10 @@ def test_a_process_that_lives_keeps_its_events_until_the_lease_ends(
 
 
 def test_a_late_failure_puts_off_no_event_that_another_process_has_taken_over(
-    events, runtime, owner, take_events, webhook_delivery
+    events, services, owner, take_events, webhook_delivery
 ):
     leased = take_events(owner, 3)
-    with runtime.database.write() as connection:
+    with services.database.write() as connection:
         webhook_store.end_leases(connection, owner=owner.id)
         webhook_delivery.claim(connection, "other")
         before = connection.execute("SELECT * FROM webhook_deliveries").fetchall()
@@ -328,7 +328,7 @@ def test_a_late_failure_puts_off_no_event_that_another_process_has_taken_over(
 
 
 @pytest.fixture
-def run(runtime: Runtime) -> Iterator[Callable[[Loop[Any, Any]], threading.Thread]]:
+def run(services: Services) -> Iterator[Callable[[Loop[Any, Any]], threading.Thread]]:
     """Return a function that runs a loop until the test ends."""
     threads = []
 
@@ -337,17 +337,17 @@ def run(runtime: Runtime) -> Iterator[Callable[[Loop[Any, Any]], threading.Threa
         threads[-1].start()
         return threads[-1]
 
-    runtime.doorbell.share()
+    services.doorbell.share()
     yield run
-    runtime.stop()
+    services.stop()
     for thread in threads:
         thread.join()
 
 
 @pytest.fixture
-def run_until_woken(run: Callable[..., threading.Thread], runtime: Runtime) -> Callable[[], threading.Thread]:
+def run_until_woken(run: Callable[..., threading.Thread], services: Services) -> Callable[[], threading.Thread]:
     """Return a function that runs a loop for messages, which nothing wakes except being woken."""
-    return lambda: run(runtime.make_message_loop(longest_nap=3_600))
+    return lambda: run(services.make_message_loop(longest_nap=3_600))
 
 
 @pytest.fixture
@@ -372,23 +372,23 @@ def test_a_running_loop_is_woken_by_a_message_that_is_changed_to_go_now(send, cl
     wait_until(lambda: states() == ["sent"])
 
 
-def test_a_running_loop_looks_for_messages_that_another_server_accepts(make_app, runtime, run, states):
-    run(runtime.make_message_loop(longest_nap=0.05))
+def test_a_running_loop_looks_for_messages_that_another_server_accepts(make_app, services, run, states):
+    run(services.make_message_loop(longest_nap=0.05))
     make_app().test_client().post("/v1/messages", data={"to": TO, "body": "Hello"})
     wait_until(lambda: states() == ["sent"])
 
 
-def test_a_running_loop_ends_when_the_server_is_stopping_and_leaves_no_file(run_until_woken, runtime, tmp_path):
+def test_a_running_loop_ends_when_the_server_is_stopping_and_leaves_no_file(run_until_woken, services, tmp_path):
     thread = run_until_woken()
     wait_until(lambda: list(tmp_path.glob("*-owner-*")))
-    runtime.stop()
+    services.stop()
     thread.join(10)
     assert not thread.is_alive()
     assert list(tmp_path.glob("*-owner-*")) == []
 
 
-def test_a_loop_that_is_stopped_while_it_sends_records_the_outcome(send, run_until_woken, runtime, gateway, states):
-    gateway.act = lambda _: runtime.stop()
+def test_a_loop_that_is_stopped_while_it_sends_records_the_outcome(send, run_until_woken, services, gateway, states):
+    gateway.act = lambda _: services.stop()
     send(2)
     run_until_woken().join(10)
     assert states() == ["sent", "unconfirmed"]
@@ -456,8 +456,8 @@ def counting() -> Counting:
 
 
 @pytest.fixture
-def counting_loop(runtime: Runtime, counting: Counting) -> Loop[int, int]:
-    return Loop(runtime.database, runtime.doorbell, counting, longest_nap=3_600, grace=10)
+def counting_loop(services: Services, counting: Counting) -> Loop[int, int]:
+    return Loop(services.database, services.doorbell, counting, longest_nap=3_600, grace=10)
 
 
 def test_a_running_loop_goes_on_after_an_unexpected_error(counting_loop, counting, run, caplog):
@@ -466,11 +466,11 @@ def test_a_running_loop_goes_on_after_an_unexpected_error(counting_loop, countin
     assert "numbers: delivery pauses after an unexpected error" in caplog.text
 
 
-def test_a_running_loop_finishes_what_is_in_hand_before_it_ends(counting_loop, counting, run, runtime):
+def test_a_running_loop_finishes_what_is_in_hand_before_it_ends(counting_loop, counting, run, services):
     counting.failed = True
     thread = run(counting_loop)
     wait_until(lambda: counting.due == [])
-    runtime.stop()
+    services.stop()
     thread.join(10)
     assert not thread.is_alive()
     assert sorted(counting.recorded) == [10, 20, 30]

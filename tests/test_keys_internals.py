@@ -16,9 +16,9 @@ def used_at(operator):
 # Last used
 
 
-def test_its_use_is_written_down_once_a_minute(client, used_at, clock, runtime):
+def test_its_use_is_written_down_once_a_minute(client, used_at, clock, services):
     client.get("/v1/messages")
-    watcher = runtime.database.watch()
+    watcher = services.database.watch()
     for _ in range(59):
         client.get("/v1/messages")
         clock.advance(1)
@@ -28,7 +28,7 @@ def test_its_use_is_written_down_once_a_minute(client, used_at, clock, runtime):
     assert (used_at(), watcher.changed()) == ("2026-01-31T09:31:00.000Z", True)
 
 
-def test_of_two_processes_that_use_it_one_writes_it_down(make_app, runtime, clock, used_at):
+def test_of_two_processes_that_use_it_one_writes_it_down(make_app, services, clock, used_at):
     rings = [KeyRing(make_app().extensions["phonify"].database, clock) for _ in range(2)]
     for ring in rings:
         ring.find_account(KEY)
@@ -36,11 +36,11 @@ def test_of_two_processes_that_use_it_one_writes_it_down(make_app, runtime, cloc
     assert used_at() == "2026-01-31T09:30:00.000Z"
 
 
-def test_what_another_process_wrote_meanwhile_is_not_written_again(runtime, used_at):
-    key_id = accounts.list_keys(runtime.database)[0].id
+def test_what_another_process_wrote_meanwhile_is_not_written_again(services, used_at):
+    key_id = accounts.list_keys(services.database)[0].id
 
     def note(now, unless_since):
-        with runtime.database.write() as connection:
+        with services.database.write() as connection:
             account_store.set_key_used(connection, key_id=key_id, now=now, unless_since=unless_since)
 
     note("2026-01-31T09:30:00.000Z", "2026-01-31T09:29:00.000Z")

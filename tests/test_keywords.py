@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from phonify.domain import accounts
 from phonify.errors import InvalidRequest
 from phonify.gateways.base import Gateway
+from phonify.schemas.fields import Recipient
 from phonify.schemas.keywords import read_keyword_settings
-from phonify.schemas.requests import Recipient
 from phonify.sms.keywords import find_keyword, normalize_keyword
 from phonify.sms.numbers import parse_msisdn, parse_originator
 from phonify.storage.subscriptions import KeywordReplies
@@ -43,27 +43,27 @@ def app(make_app, gateway):
 
 
 @pytest.fixture
-def account(runtime, clock):
-    return accounts.ensure_default_account(runtime.database, clock)
+def account(services, clock):
+    return accounts.ensure_default_account(services.database, clock)
 
 
 @pytest.fixture
-def text(runtime, account):
+def text(services, account):
     """Return a function by which a phone sends a text to the account."""
 
     def text(body, sender=PHONE, to=OWN, account=account):
-        return runtime.messaging.receive(account, sender=parse_originator(sender), to=parse_originator(to), body=body)
+        return services.messaging.receive(account, sender=parse_originator(sender), to=parse_originator(to), body=body)
 
     return text
 
 
 @pytest.fixture
-def accept(runtime, account):
+def accept(services, account):
     """Return a function by which the account sends."""
 
     def accept(*to, body="Hello", account=account, **options):
         recipients = [Recipient(parse_msisdn(number), f"to[{index}]") for index, number in enumerate(to or (PHONE,))]
-        return runtime.messaging.accept(account, recipients=recipients, body=body, **options)
+        return services.messaging.accept(account, recipients=recipients, body=body, **options)
 
     return accept
 
@@ -122,13 +122,13 @@ def test_any_text_can_be_looked_at_and_normalizing_it_again_changes_nothing(text
 
 
 def test_a_scheduled_message_to_a_phone_that_opted_out_meanwhile_ends_in_error(
-    text, accept, gateway, message_loop, clock, runtime, account
+    text, accept, gateway, message_loop, clock, services, account
 ):
     (message,) = accept(send_at=clock.now().replace(hour=12)).messages
     text("STOP")
     clock.advance(3 * 3_600)
     message_loop.deliver_due()
-    found = runtime.messaging.find(account, message.id)
+    found = services.messaging.find(account, message.id)
     assert (found.state, found.error_type, found.attempts, gateway.sent) == ("error", "opted_out", 0, [])
 
 
@@ -182,12 +182,12 @@ def test_a_reply_of_160_characters_may_be_set():
 
 
 @pytest.mark.parametrize("others", [0, 100])
-def test_an_opt_out_of_which_another_process_was_told_counts_at_once(runtime, make_app, account, others):
+def test_an_opt_out_of_which_another_process_was_told_counts_at_once(services, make_app, account, others):
     other = make_app().extensions["phonify"]
     phone, own = parse_msisdn("+14560000000"), parse_msisdn("+15005550006")
     other.messaging.receive(account, sender=phone, to=own, body="STOP")
     phones = ["+14560000000", *(f"+1456000{number:04}" for number in range(1, others + 1))]
     recipients = [Recipient(parse_msisdn(phone), f"to[{index}]") for index, phone in enumerate(phones)]
-    accepted = runtime.messaging.accept(account, recipients=recipients, body="Hello")
+    accepted = services.messaging.accept(account, recipients=recipients, body="Hello")
     assert [(fault.type, fault.param) for fault in accepted.faults] == [("opted_out", "to[0]")]
     assert [message.state for message in accepted.messages] == ["error", *["unconfirmed"] * others]

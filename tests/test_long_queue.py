@@ -24,8 +24,8 @@ def test_a_hundred_thousand_waiting_messages_at_the_start_are_all_delivered_besi
     clock = FakeClock()
     clock.moment = datetime.now(UTC) - timedelta(seconds=10)
     app = create_app({"DATABASE": database, "API_KEY": "test-key"}, clock=clock)
-    runtime = app.extensions["phonify"]
-    account = accounts.ensure_default_account(runtime.database, clock)
+    services = app.extensions["phonify"]
+    account = accounts.ensure_default_account(services.database, clock)
     ids = generate_ids(clock.now())
     now, until = format_time(clock.now()), format_time(clock.now() + timedelta(days=1))
     waiting = [
@@ -33,9 +33,9 @@ def test_a_hundred_thousand_waiting_messages_at_the_start_are_all_delivered_besi
                       "unconfirmed", now, due_at=now, expires_at=until)
         for _ in range(100_000)
     ]  # fmt: skip
-    with runtime.database.write() as connection:
+    with services.database.write() as connection:
         store.insert_messages(connection, messages=waiting)
-    runtime.close()
+    services.close()
     begun = time.monotonic()
     server = start(ACCESS_LOG="off")
     with Load(server.port, 1, pause=0.05) as load:

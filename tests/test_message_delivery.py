@@ -17,7 +17,7 @@ from phonify.delivery.loop import Loop
 from phonify.delivery.messages import BATCH, retry_delay
 from phonify.errors import StoreUnavailable
 from phonify.gateways.base import OutboundMessage, Rejected, Unavailable, Unconfirmed
-from phonify.services import Runtime
+from phonify.services import Services
 
 TO = "+14560000000"
 START = "2026-01-31T09:30:00.000Z"
@@ -47,11 +47,11 @@ def send(app: Flask) -> Callable[..., list[str]]:
 
 
 @pytest.fixture
-def rows(runtime: Runtime) -> Callable[[], list[dict[str, Any]]]:
+def rows(services: Services) -> Callable[[], list[dict[str, Any]]]:
     """Return a function that reads the whole table, oldest first."""
 
     def read() -> list[dict[str, Any]]:
-        connection = sqlite3.connect(runtime.settings.database)
+        connection = sqlite3.connect(services.settings.database)
         connection.row_factory = sqlite3.Row
         try:
             return [dict(row) for row in connection.execute("SELECT * FROM messages ORDER BY seq")]
@@ -73,11 +73,11 @@ def row(rows: Callable[[], list[dict[str, Any]]]) -> Callable[[], dict[str, Any]
 
 
 @pytest.fixture
-def attempts(runtime: Runtime) -> Callable[[], list[tuple[Any, ...]]]:
+def attempts(services: Services) -> Callable[[], list[tuple[Any, ...]]]:
     """Return a function that reads the attempts on record, the first one first."""
 
     def read() -> list[tuple[Any, ...]]:
-        with runtime.database.reading() as connection:
+        with services.database.reading() as connection:
             return connection.execute("SELECT * FROM message_attempts ORDER BY message_id, attempt").fetchall()
 
     return read
@@ -90,11 +90,11 @@ def other_loop(make_app: Callable[..., Flask], gateway: FakeGateway) -> Loop[Any
 
 
 @pytest.fixture
-def locker(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
+def locker(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
     """A connection that can lock the database against the app, which gives up at once."""
     monkeypatch.setattr(phonify.storage.database, "BUSY_TIMEOUT", 0.0)
-    runtime.database.close()
-    connection = sqlite3.connect(runtime.settings.database, isolation_level=None, check_same_thread=False)
+    services.database.close()
+    connection = sqlite3.connect(services.settings.database, isolation_level=None, check_same_thread=False)
     yield connection
     connection.close()
 
@@ -616,11 +616,13 @@ def test_a_slow_gateway_gives_back_the_rest_of_the_batch_before_the_lease_ends(
     assert {(row["state"], row["attempts"]) for row in rows()} == {("sent", 1)}
 
 
-def test_what_a_slow_gateway_gave_back_is_due_for_whoever_comes_next(send, message_loop, gateway, clock, runtime, rows):
+def test_what_a_slow_gateway_gave_back_is_due_for_whoever_comes_next(
+    send, message_loop, gateway, clock, services, rows
+):
     def act(_: OutboundMessage) -> None:
         clock.advance(20)
         if len(gateway.handed) == 2:
-            runtime.database.stopping = True
+            services.database.stopping = True
 
     gateway.act = act
     send(3)
@@ -630,9 +632,9 @@ def test_what_a_slow_gateway_gave_back_is_due_for_whoever_comes_next(send, messa
     assert rows()[2]["due_at"] == "2026-01-31T09:30:00.000Z"
 
 
-def test_a_stop_in_the_middle_of_a_batch_gives_the_rest_back_untouched(send, message_loop, gateway, runtime, rows):
+def test_a_stop_in_the_middle_of_a_batch_gives_the_rest_back_untouched(send, message_loop, gateway, services, rows):
     def act(message: OutboundMessage) -> None:
-        runtime.database.stopping = message.to == "+14560000001"
+        services.database.stopping = message.to == "+14560000001"
 
     gateway.act = act
     send(4)
@@ -645,9 +647,9 @@ def test_a_stop_in_the_middle_of_a_batch_gives_the_rest_back_untouched(send, mes
     ]
 
 
-def test_a_loop_that_is_stopping_takes_nothing_new(send, message_loop, gateway, runtime):
+def test_a_loop_that_is_stopping_takes_nothing_new(send, message_loop, gateway, services):
     send()
-    runtime.database.stopping = True
+    services.database.stopping = True
     assert message_loop.deliver_due() == 0
     assert gateway.handed == []
 

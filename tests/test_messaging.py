@@ -8,7 +8,7 @@ from fake_gateway import FakeGateway
 from phonify.domain import accounts
 from phonify.domain.sending import Accepted, Idempotency
 from phonify.errors import Conflict
-from phonify.schemas.requests import Recipient
+from phonify.schemas.fields import Recipient
 from phonify.sms.numbers import parse_msisdn
 from phonify.storage.records import Answer
 
@@ -26,13 +26,13 @@ def app(make_app, gateway):
 
 
 @pytest.fixture
-def messaging(runtime):
-    return runtime.messaging
+def messaging(services):
+    return services.messaging
 
 
 @pytest.fixture
-def account(runtime, clock):
-    return accounts.ensure_default_account(runtime.database, clock)
+def account(services, clock):
+    return accounts.ensure_default_account(services.database, clock)
 
 
 def idempotency(key="key", request_hash="hash"):
@@ -55,9 +55,9 @@ def test_the_gateway_is_asked_about_each_recipient_with_no_transaction_open(mess
     assert asked == [recipient.number.number for recipient in PHONES] * 2
 
 
-def test_a_transaction_that_is_undone_leaves_nothing(messaging, account, runtime, clock, execute):
-    accounts.set_limits(runtime.database, account, quota=5, rate_limit=None)
-    account = accounts.find_account(runtime.database, account.name)
+def test_a_transaction_that_is_undone_leaves_nothing(messaging, account, services, clock, execute):
+    accounts.set_limits(services.database, account, quota=5, rate_limit=None)
+    account = accounts.find_account(services.database, account.name)
     execute(
         "CREATE TRIGGER fail BEFORE INSERT ON messages WHEN new.to_number = '+14560000002' BEGIN"
         " SELECT RAISE(ABORT, 'not this one'); END"
@@ -66,7 +66,7 @@ def test_a_transaction_that_is_undone_leaves_nothing(messaging, account, runtime
         with pytest.raises(sqlite3.IntegrityError, match="not this one"):
             accept(account, recipients=PHONES, body="Hello")
     execute("DROP TRIGGER fail")
-    assert accounts.count_quota_used(runtime.database, clock, account) == 0
+    assert accounts.count_quota_used(services.database, clock, account) == 0
     for table in ("messages", "conversations", "idempotency_keys"):
         assert execute(f"SELECT count(*) FROM {table}") == [(0,)]
     assert len(messaging.accept(account, recipients=PHONES, body="Hello").messages) == 3

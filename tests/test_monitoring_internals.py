@@ -4,7 +4,7 @@ import json
 import logging
 import sqlite3
 
-from phonify.json_log import JsonFormatter
+from phonify.logs import JsonFormatter
 from phonify.storage.monitoring import find_faults
 
 # Request ids
@@ -56,23 +56,23 @@ def test_a_traceback_is_on_the_same_line():
 # The check of a whole file
 
 
-def test_a_sound_file_has_no_faults(runtime, send):
+def test_a_sound_file_has_no_faults(services, send):
     send()
-    with runtime.database.reading() as connection:
+    with services.database.reading() as connection:
         assert list(find_faults(connection)) == []
 
 
-def test_conversations_without_their_latest_message_are_found(runtime, send):
+def test_conversations_without_their_latest_message_are_found(services, send):
     send()
-    with runtime.database.write() as connection:
+    with services.database.write() as connection:
         connection.execute("UPDATE conversations SET last_seq = 7")
-    with runtime.database.reading() as connection:
+    with services.database.reading() as connection:
         assert list(find_faults(connection)) == ["1 conversations have no latest message"]
 
 
-def test_rows_that_refer_to_nothing_are_found(runtime):
-    with sqlite3.connect(runtime.database.path) as other:
+def test_rows_that_refer_to_nothing_are_found(services):
+    with sqlite3.connect(services.database.path) as other:
         other.execute("INSERT INTO webhooks VALUES (99, 'u', 's', 't')")
     other.close()
-    with runtime.database.reading() as connection:
+    with services.database.reading() as connection:
         assert list(find_faults(connection)) == ["row 99 of webhooks refers to a row of accounts that is not there"]

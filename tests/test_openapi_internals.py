@@ -19,7 +19,7 @@ from phonify.errors import ERROR_TYPES
 from phonify.http.errors import STATUSES
 from phonify.schemas.description import DESCRIPTIONS, Description, Example
 from phonify.schemas.examples import MESSAGE_ID
-from phonify.services import Runtime
+from phonify.services import Services
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 SEND = {"to": "+14560000000", "body": "Your Acme code is 482193"}
@@ -66,7 +66,7 @@ def list_examples() -> list[Any]:
 
 
 @pytest.fixture
-def prepared(client: FlaskClient, deliver: Callable[..., int], runtime: Runtime) -> Callable[[str], dict[str, str]]:
+def prepared(client: FlaskClient, deliver: Callable[..., int], services: Services) -> Callable[[str], dict[str, str]]:
     """Return a function that makes what the examples of an operation are about, and returns ids in place of theirs."""
 
     def prepare(operation: str) -> dict[str, str]:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from receivers import NO_CONTENT, Received, Receiver, answer, status
 
 import phonify.outgoing.http_client
-from phonify.outgoing.http_client import Answer, BadUrl, NotPosted, Target, check_url, is_allowed, parse_url, post
+from phonify.outgoing.http_client import Answer, NotPosted, post
+from phonify.outgoing.url_guard import BadUrl, Target, check_url, is_allowed, parse_url
 
 CERTIFICATE = Path(__file__).parent / "localhost.pem"
 

@@ -30,11 +30,11 @@ def post(client, to=PHONE, **arguments):
 # The day
 
 
-def test_a_quota_that_was_lowered_below_what_is_used_refuses_and_takes_nothing(runtime, clock):
-    account = accounts.ensure_default_account(runtime.database, clock)
+def test_a_quota_that_was_lowered_below_what_is_used_refuses_and_takes_nothing(services, clock):
+    account = accounts.ensure_default_account(services.database, clock)
 
     def take(quota, wanted):
-        with runtime.database.write() as connection:
+        with services.database.write() as connection:
             return account_store.take_quota(
                 connection, account_id=account.id, day="2026-01-31", quota=quota, wanted=wanted
             )
@@ -45,7 +45,7 @@ def test_a_quota_that_was_lowered_below_what_is_used_refuses_and_takes_nothing(r
 # Exact, whoever comes at the same time
 
 
-def test_a_transaction_that_is_undone_gives_its_part_back(client, limit, used, runtime, monkeypatch):
+def test_a_transaction_that_is_undone_gives_its_part_back(client, limit, used, services, monkeypatch):
     limit(2)
 
     def fail(*_, **__):

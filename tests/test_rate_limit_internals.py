@@ -25,15 +25,15 @@ def test_an_error_of_the_server_says_what_is_left_too(client, limit, monkeypatch
 # The minute
 
 
-def test_a_request_that_was_kept_waiting_counts_for_its_own_minute(runtime, clock):
-    account = accounts.ensure_default_account(runtime.database, clock)
+def test_a_request_that_was_kept_waiting_counts_for_its_own_minute(services, clock):
+    account = accounts.ensure_default_account(services.database, clock)
 
     def take(minute):
-        return accounts.count_request(runtime.database, account, minute=minute, limit=2)
+        return services.keys.count_request(account, minute=minute, limit=2)
 
     assert [take(minute) for minute in (10, 10, 11, 11, 10, 11)] == [1, 2, 1, 2, None, None]
 
 
-def test_a_limit_of_none_at_all_lets_nothing_pass(runtime, clock):
-    account = accounts.ensure_default_account(runtime.database, clock)
-    assert accounts.count_request(runtime.database, account, minute=1, limit=0) is None
+def test_a_limit_of_none_at_all_lets_nothing_pass(services, clock):
+    account = accounts.ensure_default_account(services.database, clock)
+    assert services.keys.count_request(account, minute=1, limit=0) is None

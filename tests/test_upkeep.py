@@ -41,8 +41,8 @@ def app(make_app, gateway):
 
 
 @pytest.fixture
-def upkeep(runtime):
-    return runtime.make_upkeep()
+def upkeep(services):
+    return services.make_upkeep()
 
 
 # A clock that is set back
@@ -91,11 +91,11 @@ def test_what_is_in_doubt_is_not_sent_again_after_the_clock_was_set_back(
 
 
 def test_what_another_loop_has_in_hand_is_left_to_it_for_a_new_lease(
-    send, message_loop, upkeep, clock, gateway, runtime
+    send, message_loop, upkeep, clock, gateway, services
 ):
     send()
-    owner = Owner(runtime.database.path)
-    with runtime.database.write() as connection:
+    owner = Owner(services.database.path)
+    with services.database.write() as connection:
         outbox_store.lease_messages(
             connection,
             messages=outbox_store.list_due_messages(connection, now="~", limit=1),
@@ -113,14 +113,14 @@ def test_what_another_loop_has_in_hand_is_left_to_it_for_a_new_lease(
 
 
 def test_webhooks_from_the_future_are_posted_after_the_clock_was_set_back(
-    send, message_loop, upkeep, clock, runtime, receiver, tmp_path
+    send, message_loop, upkeep, clock, services, receiver, tmp_path
 ):
-    account = accounts.ensure_default_account(runtime.database, clock)
-    runtime.webhooks.set_url(account, receiver.url)
+    account = accounts.ensure_default_account(services.database, clock)
+    services.webhooks.set_url(account, receiver.url)
     send()
     message_loop.deliver_due()
     clock.advance(-DAY)
-    poster = runtime.make_webhook_loop()
+    poster = services.make_webhook_loop()
     assert poster.deliver_due() == 0
     upkeep.follow_clock()
     assert poster.deliver_due() == 1
@@ -151,10 +151,10 @@ def test_a_step_of_hours_during_retries_loses_and_doubles_nothing(
 
 
 @pytest.fixture
-def run(runtime, upkeep):
+def run(services, upkeep):
     thread = threading.Thread(target=upkeep.run)
     yield thread.start
-    runtime.stop()
+    services.stop()
     thread.join()
 
 

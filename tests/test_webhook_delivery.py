@@ -21,25 +21,25 @@ from phonify.domain import accounts
 from phonify.domain.webhooks import Delivery, Webhooks, sign
 from phonify.errors import InvalidRequest, NotFound, Refused, StoreUnavailable
 from phonify.gateways.base import Gateway
-from phonify.services import Runtime
+from phonify.services import Services
 from phonify.storage.records import Account, Webhook
 
 
 @pytest.fixture
-def account(runtime: Runtime) -> Account:
+def account(services: Services) -> Account:
     """The account `default`, which `client` and `send` are of."""
-    return accounts.ensure_default_account(runtime.database, runtime.clock)
+    return accounts.ensure_default_account(services.database, services.clock)
 
 
 @pytest.fixture
-def other(runtime: Runtime) -> Account:
+def other(services: Services) -> Account:
     """Another account."""
-    return accounts.create_account(runtime.database, runtime.clock, name="second")
+    return accounts.create_account(services.database, services.clock, name="second")
 
 
 @pytest.fixture
-def webhooks(runtime: Runtime) -> Webhooks:
-    return runtime.webhooks
+def webhooks(services: Services) -> Webhooks:
+    return services.webhooks
 
 
 @pytest.fixture
@@ -49,9 +49,9 @@ def hook(webhooks: Webhooks, account: Account, receiver: Receiver) -> Webhook:
 
 
 @pytest.fixture
-def poster(runtime: Runtime) -> Loop[Any, Any]:
+def poster(services: Services) -> Loop[Any, Any]:
     """A loop that is not running: a test calls its `deliver_due`."""
-    return runtime.make_webhook_loop()
+    return services.make_webhook_loop()
 
 
 @pytest.fixture
@@ -96,11 +96,11 @@ def show(client) -> Callable[[str], dict[str, Any]]:
 
 
 @pytest.fixture
-def locker(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
+def locker(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
     """A connection that can lock the database against the app, which gives up at once."""
     monkeypatch.setattr(phonify.storage.database, "BUSY_TIMEOUT", 0.0)
-    runtime.database.close()
-    connection = sqlite3.connect(runtime.settings.database, isolation_level=None, check_same_thread=False)
+    services.database.close()
+    connection = sqlite3.connect(services.settings.database, isolation_level=None, check_same_thread=False)
     yield connection
     connection.close()
 
@@ -156,9 +156,9 @@ def test_the_late_report_of_a_lost_lease_is_not_told(make_app, account, receiver
                 clock.advance(30)
                 second.deliver_due()
 
-    runtime = make_app(gateway=Slow(), WEBHOOK_PRIVATE=True).extensions["phonify"]
-    runtime.webhooks.set_url(account, receiver.url)
-    first, second = runtime.make_message_loop(), runtime.make_message_loop()
+    services = make_app(gateway=Slow(), WEBHOOK_PRIVATE=True).extensions["phonify"]
+    services.webhooks.set_url(account, receiver.url)
+    first, second = services.make_message_loop(), services.make_message_loop()
     client = make_app().test_client()
     message_id = client.post("/v1/messages", json={"to": "+14560000000", "body": "Hello"}).get_json()["message"]["id"]
     first.deliver_due()
@@ -193,10 +193,10 @@ def test_retries_come_with_growing_delays_over_a_day_and_then_it_is_given_up(
     assert poster.deliver_due() == 0
 
 
-def test_a_name_that_turns_out_forbidden_is_not_posted_to(runtime, webhooks, account, receiver, only):
+def test_a_name_that_turns_out_forbidden_is_not_posted_to(services, webhooks, account, receiver, only):
     webhooks.set_url(account, f"http://rebound.example:{receiver.port}/")
     webhooks.send_test(account)
-    runtime.make_webhook_loop(resolve=lambda host, port: ["169.254.169.254"]).deliver_due()
+    services.make_webhook_loop(resolve=lambda host, port: ["169.254.169.254"]).deliver_due()
     assert only().tries[0].error == "addresses like 169.254.169.254 are not allowed"
     assert receiver.received == []
 
@@ -324,12 +324,12 @@ def test_outcomes_that_could_not_be_recorded_are_recorded_later_and_not_posted_t
     assert (only().state, len(receiver.received)) == ("delivered", 1)
 
 
-def test_an_unexpected_error_is_an_attempt_that_failed(runtime, webhooks, account, hook, only, caplog):
+def test_an_unexpected_error_is_an_attempt_that_failed(services, webhooks, account, hook, only, caplog):
     def resolve(host: str, port: int) -> list[str]:
         raise ZeroDivisionError
 
     webhooks.send_test(account)
-    runtime.make_webhook_loop(resolve=resolve).deliver_due()
+    services.make_webhook_loop(resolve=resolve).deliver_due()
     assert (only().state, only().tries[0].error) == ("pending", "an unexpected error, which has been logged")
     assert "ZeroDivisionError" in caplog.text
 
@@ -365,16 +365,16 @@ def run() -> Iterator[Callable[..., threading.Thread]]:
 
     def run(app: Flask, *, longest_nap: float = 3_600.0) -> threading.Thread:
         # With so long a nap only being woken wakes it.
-        runtime = app.extensions["phonify"]
-        runtime.webhook_doorbell.share()
-        thread = threading.Thread(target=runtime.make_webhook_loop(longest_nap=longest_nap).run)
+        services = app.extensions["phonify"]
+        services.webhook_doorbell.share()
+        thread = threading.Thread(target=services.make_webhook_loop(longest_nap=longest_nap).run)
         thread.start()
-        running.append((runtime, thread))
+        running.append((services, thread))
         return thread
 
     yield run
-    for runtime, thread in running:
-        runtime.stop()
+    for services, thread in running:
+        services.stop()
         thread.join()
 
 
@@ -428,7 +428,7 @@ def test_a_receiver_that_hangs_delays_no_other_account_s(
 
 
 def test_many_receivers_that_hang_delay_nobody_who_answers(
-    app, run, runtime, webhooks, hook, account, receiver, make_receiver, only
+    app, run, services, webhooks, hook, account, receiver, make_receiver, only
 ):
     webhooks.send_test(account)
     run(app)
@@ -436,7 +436,7 @@ def test_many_receivers_that_hang_delay_nobody_who_answers(
     hanging = make_receiver()
     hanging.act = hanging.hang
     for number in range(70):
-        one = accounts.create_account(runtime.database, runtime.clock, name=f"hanging {number}")
+        one = accounts.create_account(services.database, services.clock, name=f"hanging {number}")
         webhooks.set_url(one, hanging.url)
         webhooks.send_test(one)
     hanging.wait_for(48)
@@ -479,7 +479,7 @@ def test_all_that_there_is_to_tell_is_told_once_by_two_loops(
     assert Counter(received.headers["webhook-id"] for received in receiver.received) == Counter(ids)
 
 
-def test_a_loop_that_is_stopped_finishes_what_is_under_way(app, run, webhooks, account, hook, receiver, only, runtime):
+def test_a_loop_that_is_stopped_finishes_what_is_under_way(app, run, webhooks, account, hook, receiver, only, services):
     go_on = threading.Event()
 
     def act(client: Any, received: Received) -> None:
@@ -490,7 +490,7 @@ def test_a_loop_that_is_stopped_finishes_what_is_under_way(app, run, webhooks, a
     webhooks.send_test(account)
     thread = run(app)
     receiver.wait_for(1)
-    runtime.stop()
+    services.stop()
     go_on.set()
     thread.join(10)
     assert (thread.is_alive(), only().state) == (False, "delivered")
@@ -500,19 +500,19 @@ def test_a_loop_that_is_stopped_leaves_to_the_lease_what_does_not_end_in_the_gra
     make_app, run, account, hook, receiver, only
 ):
     app = make_app(GRACE=1)
-    runtime = app.extensions["phonify"]
+    services = app.extensions["phonify"]
     receiver.act = receiver.hang
-    runtime.webhooks.send_test(account)
+    services.webhooks.send_test(account)
     thread = run(app)
     receiver.wait_for(1)
-    runtime.stop()
+    services.stop()
     thread.join(5)
     assert (thread.is_alive(), only().state, only().due_at) == (False, "pending", "2026-01-31T09:31:00.000Z")
 
 
-def test_a_loop_that_is_stopping_takes_nothing_new(webhooks, account, hook, poster, receiver, runtime):
+def test_a_loop_that_is_stopping_takes_nothing_new(webhooks, account, hook, poster, receiver, services):
     webhooks.send_test(account)
-    runtime.database.stopping = True
+    services.database.stopping = True
     assert (poster.deliver_due(), receiver.received) == (0, [])
 
 

@@ -8,13 +8,13 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from ..domain.sending import Accepted, Idempotency
 from ..http.arguments import read_arguments
 from ..http.auth import current_account
+from ..http.current import get_services
 from ..request_id import current_request_id
 from ..schemas import examples
 from ..schemas.answers import MessageAnswer, MessagesAnswer, RefusedAnswer, SentAnswer
 from ..schemas.description import describe
 from ..schemas.objects import dump_message, dump_messages
 from ..schemas.requests import ChangeSchema, ListSchema, SendSchema, hash_request, load
-from ..services import get_runtime
 
 bp = Blueprint("messages", __name__, url_prefix="/messages")
 
@@ -42,7 +42,7 @@ def send_message() -> Response:
     """Send one message to each recipient."""
     arguments = load(_SEND, {**read_arguments(), "Idempotency-Key": request.headers.get("Idempotency-Key")})
     key, request_id = arguments.pop("idempotency_key"), current_request_id()
-    messaging = get_runtime().messaging
+    messaging = get_services().messaging
     if key is None:
         accepted = messaging.accept(current_account(), **arguments, request_id=request_id)
         return _answer(_choose_status(accepted), _show(accepted))
@@ -68,7 +68,7 @@ def send_message() -> Response:
 )
 def list_messages() -> dict[str, Any]:
     """List the account's messages that match, newest first."""
-    found = get_runtime().messaging.find_all(current_account(), **load(_LIST, read_arguments()))
+    found = get_services().messaging.find_all(current_account(), **load(_LIST, read_arguments()))
     return {"messages": dump_messages(found)}
 
 
@@ -76,7 +76,7 @@ def list_messages() -> dict[str, Any]:
 @describe(answers={200: MessageAnswer}, examples=examples.GET)
 def get_message(message_id: str) -> dict[str, Any]:
     """Retrieve one message."""
-    return {"message": dump_message(get_runtime().messaging.find(current_account(), message_id))}
+    return {"message": dump_message(get_services().messaging.find(current_account(), message_id))}
 
 
 @bp.put("/<message_id>")
@@ -90,7 +90,7 @@ def get_message(message_id: str) -> dict[str, Any]:
 )
 def change_message(message_id: str) -> dict[str, Any]:
     """Change a message that still waits for its time."""
-    message = get_runtime().messaging.change(current_account(), message_id, **load(_CHANGE, read_arguments()))
+    message = get_services().messaging.change(current_account(), message_id, **load(_CHANGE, read_arguments()))
     return {"message": dump_message(message)}
 
 
@@ -103,7 +103,7 @@ def change_message(message_id: str) -> dict[str, Any]:
 )
 def cancel_message(message_id: str) -> dict[str, Any]:
     """Cancel and remove a message that still waits for its time."""
-    return {"message": dump_message(get_runtime().messaging.cancel(current_account(), message_id))}
+    return {"message": dump_message(get_services().messaging.cancel(current_account(), message_id))}
 
 
 def render_accepted(accepted: Accepted) -> tuple[int, str]:

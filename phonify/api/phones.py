@@ -6,12 +6,12 @@ from flask import Blueprint
 
 from ..http.arguments import read_arguments
 from ..http.auth import current_account
+from ..http.current import get_services
 from ..schemas import examples
 from ..schemas.answers import PhoneAnswer, PhonesAnswer
 from ..schemas.description import describe
 from ..schemas.objects import dump_phone
 from ..schemas.requests import PagingSchema, load, read_msisdn
-from ..services import get_runtime
 from ..sms.numbers import parse_originator
 
 bp = Blueprint("phones", __name__, url_prefix="/phones")
@@ -24,7 +24,7 @@ _PAGING = PagingSchema()
 def list_phones() -> dict[str, Any]:
     """List the phones the account has exchanged messages with, by their latest message, the latest first."""
     paging = load(_PAGING, read_arguments())
-    found = get_runtime().subscriptions.find_phones(current_account(), **paging)
+    found = get_services().subscriptions.find_phones(current_account(), **paging)
     return {"phones": [dump_phone(parse_originator(phone.phone), subscribed=phone.subscribed) for phone in found]}
 
 
@@ -33,5 +33,5 @@ def list_phones() -> dict[str, Any]:
 def get_phone(msisdn: str) -> dict[str, Any]:
     """Retrieve what is known of a number, whoever's it is."""
     number = read_msisdn(msisdn)
-    subscription = get_runtime().subscriptions.get(current_account(), number.number)
+    subscription = get_services().subscriptions.get(current_account(), number.number)
     return {"phone": dump_phone(number, subscribed=subscription.subscribed)}

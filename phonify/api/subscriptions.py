@@ -6,12 +6,12 @@ from flask import Blueprint
 
 from ..http.arguments import read_arguments
 from ..http.auth import current_account
+from ..http.current import get_services
 from ..schemas import examples
 from ..schemas.answers import ResultAnswer, SubscriptionAnswer, SubscriptionsAnswer
 from ..schemas.description import describe
 from ..schemas.objects import dump_subscription
 from ..schemas.requests import PagingSchema, load, read_msisdn
-from ..services import get_runtime
 
 bp = Blueprint("subscriptions", __name__, url_prefix="/subscriptions")
 
@@ -23,7 +23,7 @@ _PAGING = PagingSchema()
 def list_subscriptions() -> dict[str, Any]:
     """List the phones the account has exchanged messages with, then others that have opted out or in."""
     paging = load(_PAGING, read_arguments())
-    found = get_runtime().subscriptions.find_all(current_account(), **paging)
+    found = get_services().subscriptions.find_all(current_account(), **paging)
     return {"subscriptions": [dump_subscription(subscription) for subscription in found]}
 
 
@@ -32,7 +32,7 @@ def list_subscriptions() -> dict[str, Any]:
 def get_subscription(msisdn: str) -> dict[str, Any]:
     """Retrieve whether the account may write to a phone."""
     number = read_msisdn(msisdn)
-    return {"subscription": dump_subscription(get_runtime().subscriptions.get(current_account(), number.number))}
+    return {"subscription": dump_subscription(get_services().subscriptions.get(current_account(), number.number))}
 
 
 @bp.post("/<msisdn>/unsubscribe")
@@ -44,5 +44,5 @@ def get_subscription(msisdn: str) -> dict[str, Any]:
 def unsubscribe(msisdn: str) -> dict[str, Any]:
     """Opt a phone out: messages to it are refused until it opts in again."""
     number = read_msisdn(msisdn)
-    get_runtime().subscriptions.change(current_account(), number.number, subscribed=False, reason="api")
+    get_services().subscriptions.change(current_account(), number.number, subscribed=False, reason="api")
     return {"result": "OK"}

@@ -1,38 +1,33 @@
 """The command line of the database file: create, back up, check, restore."""
 
 import os
-import sqlite3
 from pathlib import Path
 
 import click
-from flask.cli import with_appcontext
 
 from ..config import read_settings
 from ..errors import StoreUnavailable
-from ..services import get_runtime
 from ..storage.backup import DatabaseInUse, check_backup
 from ..storage.backup import backup as make_backup
 from ..storage.backup import restore as restore_backup
-from ..storage.database import Database
+from ..storage.database import Database, SqliteError
 from ..storage.monitoring import find_faults, is_used
 from ..storage.upgrades import DatabaseUnusable
-from .output import Command, Failed
+from .output import Command, Failed, get_services
 
 
 @click.command("init-db", cls=Command)
-@with_appcontext
 def init_db() -> None:
     """Create the database, or bring it up to date."""
     # The app itself has done so on its way here.
-    click.echo(f"{get_runtime().settings.database} is ready.")
+    click.echo(f"{get_services().settings.database} is ready.")
 
 
 @click.command(cls=Command)
 @click.argument("file", type=click.Path(path_type=Path))
-@with_appcontext
 def backup(file: Path) -> None:
     """Copy the database into FILE, which must not exist yet; servers may go on writing."""
-    database = get_runtime().database
+    database = get_services().database
     try:
         _refuse_unused(database)
         make_backup(database, file)
@@ -40,21 +35,20 @@ def backup(file: Path) -> None:
         raise Failed(f"{file} exists already") from error
     except OSError as error:
         raise Failed(f"{file} can't be written: {error.strerror}") from error
-    except (DatabaseUnusable, sqlite3.Error, StoreUnavailable) as error:
+    except (DatabaseUnusable, SqliteError, StoreUnavailable) as error:
         raise Failed(f"{file} was not written: {error.__cause__ or error}") from error
     click.echo(f"Backup written to {file}.")
 
 
 @click.command(cls=Command)
-@with_appcontext
 def check() -> None:
     """Check the whole database file; exit with status 1 where something is wrong with it."""
-    database = get_runtime().database
+    database = get_services().database
     try:
         _refuse_unused(database)
         with database.reading() as connection:
             faults = list(find_faults(connection))
-    except sqlite3.DatabaseError as error:
+    except SqliteError as error:
         faults = [str(error)]
     for fault in faults:
         click.echo(fault)
@@ -86,7 +80,7 @@ def restore(file: Path) -> None:
         former = restore_backup(path, file)
     except DatabaseInUse as error:
         raise Failed(f"{path} is in use: stop all servers and workers first") from error
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, SqliteError) as error:
         raise Failed(f"{path}: {error}") from error
     click.echo(f"{path} is what {file} was.")
     if former is not None:

@@ -9,7 +9,7 @@ import click
 from ..domain import accounts
 from ..errors import StoreUnavailable
 from ..logs import escape_controls
-from ..services import Runtime
+from ..services import Services
 from ..storage.records import Account
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
@@ -31,9 +31,15 @@ class Command(click.Command):
             raise Failed(f"the database can't be used: {error.__cause__}") from error
 
 
-def get_account(runtime: Runtime, name: str) -> Account:
+def get_services() -> Services:
+    """Return the services of the app that a command belongs to: it is built when a command first asks for it."""
+    services: Services = click.get_current_context().obj.load_app().extensions["phonify"]
+    return services
+
+
+def get_account(services: Services, name: str) -> Account:
     """Return the account that a command is about."""
-    account = accounts.find_account(runtime.database, name)
+    account = accounts.find_account(services.database, name)
     if account is None:
         raise click.BadParameter(f"there is no account {name!r}; see: accounts list", param_hint="--account")
     return account

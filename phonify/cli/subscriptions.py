@@ -3,19 +3,17 @@
 from collections.abc import Sequence
 
 import click
-from flask.cli import AppGroup
 
 from ..errors import InvalidRequest
 from ..schemas.keywords import REPLIES, read_keyword_settings
 from ..schemas.objects import dump_subscription
-from ..services import get_runtime
 from ..sms.keywords import HELP_KEYWORDS, START_KEYWORDS, STOP_KEYWORDS
 from ..sms.numbers import parse_msisdn
 from ..storage.records import KeywordReplies, SubscriptionRow
-from .output import Command, account_option, get_account, json_option, print_json, print_table
+from .output import Command, account_option, get_account, get_services, json_option, print_json, print_table
 
-subscriptions_cli = AppGroup("subscriptions", help="Which phones accounts may write to.")
-keywords_cli = AppGroup("keywords", help="What phones can say to opt out, and what is replied.")
+subscriptions_cli = click.Group("subscriptions", help="Which phones accounts may write to.")
+keywords_cli = click.Group("keywords", help="What phones can say to opt out, and what is replied.")
 
 
 def _read_msisdn(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -35,8 +33,8 @@ _msisdn_argument = click.argument("msisdn", callback=_read_msisdn)
 @json_option
 def list_subscriptions(offset: int, limit: int, account_name: str, as_json: bool) -> None:
     """List the phones the account has exchanged messages with, then others that have opted out or in."""
-    runtime = get_runtime()
-    found = runtime.subscriptions.find_all(get_account(runtime, account_name), offset=offset, limit=limit)
+    services = get_services()
+    found = services.subscriptions.find_all(get_account(services, account_name), offset=offset, limit=limit)
     _print_subscriptions(found, as_json=as_json)
 
 
@@ -68,15 +66,15 @@ def opt_in(msisdn: str, account_name: str, as_json: bool) -> None:
 
 
 def _change(msisdn: str, account_name: str, *, subscribed: bool, as_json: bool) -> None:
-    runtime = get_runtime()
-    account = get_account(runtime, account_name)
-    runtime.subscriptions.change(account, msisdn, subscribed=subscribed, reason="command")
+    services = get_services()
+    account = get_account(services, account_name)
+    services.subscriptions.change(account, msisdn, subscribed=subscribed, reason="command")
     _show(msisdn, account_name, as_json=as_json)
 
 
 def _show(msisdn: str, account_name: str, *, as_json: bool) -> None:
-    runtime = get_runtime()
-    _print_subscriptions([runtime.subscriptions.get(get_account(runtime, account_name), msisdn)], as_json=as_json)
+    services = get_services()
+    _print_subscriptions([services.subscriptions.get(get_account(services, account_name), msisdn)], as_json=as_json)
 
 
 def _print_subscriptions(found: Sequence[SubscriptionRow], *, as_json: bool) -> None:
@@ -95,8 +93,8 @@ def _print_subscriptions(found: Sequence[SubscriptionRow], *, as_json: bool) -> 
 @json_option
 def show_keywords(account_name: str, as_json: bool) -> None:
     """Show the account's own opt-out keywords and its replies."""
-    runtime = get_runtime()
-    _print_replies(runtime.subscriptions.get_replies(get_account(runtime, account_name)), as_json=as_json)
+    services = get_services()
+    _print_replies(services.subscriptions.get_replies(get_account(services, account_name)), as_json=as_json)
 
 
 @keywords_cli.command("set", cls=Command)
@@ -108,9 +106,9 @@ def show_keywords(account_name: str, as_json: bool) -> None:
 @json_option
 def set_keywords(stop_keywords: Sequence[str], account_name: str, as_json: bool, **replies: str | None) -> None:
     """Set the account's own opt-out keywords and its replies; an empty text removes, what is not given stays."""
-    runtime = get_runtime()
-    account = get_account(runtime, account_name)
-    before = runtime.subscriptions.get_replies(account)
+    services = get_services()
+    account = get_account(services, account_name)
+    before = services.subscriptions.get_replies(account)
     given = {name: reply if reply is not None else getattr(before, name) or "" for name, reply in replies.items()}
     try:
         after = read_keyword_settings(stop_keywords or before.stop_keywords, given)
@@ -118,7 +116,7 @@ def set_keywords(stop_keywords: Sequence[str], account_name: str, as_json: bool,
         options = {"stop_keywords": "--stop-keyword", **{name: f"--{name.replace('_', '-')}" for name in REPLIES}}
         lines = [f"{options[fault.param or '']}: {fault.title}" for fault in error.faults]
         raise click.UsageError("\n".join(lines)) from error
-    runtime.subscriptions.set_replies(account, after)
+    services.subscriptions.set_replies(account, after)
     _print_replies(after, as_json=as_json)
 
 

@@ -3,16 +3,14 @@
 from typing import Any
 
 import click
-from flask.cli import AppGroup
 
 from ..domain.webhooks import Delivery
 from ..errors import NotFound, PhonifyError
-from ..outgoing.http_client import BadUrl, check_url
-from ..services import get_runtime
+from ..outgoing.url_guard import BadUrl, check_url
 from ..storage.records import Webhook
-from .output import Command, Failed, account_option, get_account, json_option, print_json, print_table
+from .output import Command, Failed, account_option, get_account, get_services, json_option, print_json, print_table
 
-webhooks_cli = AppGroup("webhooks", help="Where accounts hear of their messages.")
+webhooks_cli = click.Group("webhooks", help="Where accounts hear of their messages.")
 
 
 class WebhookCommand(Command):
@@ -32,13 +30,13 @@ class WebhookCommand(Command):
 @json_option
 def set_webhook(url: str, account_name: str, as_json: bool) -> None:
     """Post the account's events to URL; the secret stays where there is one."""
-    runtime = get_runtime()
-    account = get_account(runtime, account_name)
+    services = get_services()
+    account = get_account(services, account_name)
     try:
-        check_url(url, private_allowed=runtime.webhooks.private_allowed)
+        check_url(url, private_allowed=services.webhooks.private_allowed)
     except BadUrl as error:
         raise click.BadParameter(f"{url!r} can't be posted to: {error}", param_hint="URL") from error
-    _print_webhook(runtime.webhooks.set_url(account, url), as_json=as_json)
+    _print_webhook(services.webhooks.set_url(account, url), as_json=as_json)
 
 
 @webhooks_cli.command("show", cls=WebhookCommand)
@@ -46,8 +44,8 @@ def set_webhook(url: str, account_name: str, as_json: bool) -> None:
 @json_option
 def show_webhook(account_name: str, as_json: bool) -> None:
     """Show the account's webhook and its secret."""
-    runtime = get_runtime()
-    webhook = runtime.webhooks.get(get_account(runtime, account_name))
+    services = get_services()
+    webhook = services.webhooks.get(get_account(services, account_name))
     if webhook is None:
         raise Failed(f"the account {account_name!r} has no webhook; see: webhooks set")
     _print_webhook(webhook, as_json=as_json)
@@ -58,16 +56,16 @@ def show_webhook(account_name: str, as_json: bool) -> None:
 @json_option
 def rotate_secret(account_name: str, as_json: bool) -> None:
     """Give the account's webhook a new secret, from the next attempt on."""
-    runtime = get_runtime()
-    _print_webhook(runtime.webhooks.rotate_secret(get_account(runtime, account_name)), as_json=as_json)
+    services = get_services()
+    _print_webhook(services.webhooks.rotate_secret(get_account(services, account_name)), as_json=as_json)
 
 
 @webhooks_cli.command("remove", cls=WebhookCommand)
 @account_option
 def remove_webhook(account_name: str) -> None:
     """Remove the account's webhook; what is not delivered yet is given up."""
-    runtime = get_runtime()
-    runtime.webhooks.remove(get_account(runtime, account_name))
+    services = get_services()
+    services.webhooks.remove(get_account(services, account_name))
     click.echo(f"The account {account_name!r} has no webhook.")
 
 
@@ -75,8 +73,8 @@ def remove_webhook(account_name: str) -> None:
 @account_option
 def send_test(account_name: str) -> None:
     """Have a running server or worker post the event webhook.test; print the id of the delivery."""
-    runtime = get_runtime()
-    click.echo(runtime.webhooks.send_test(get_account(runtime, account_name)))
+    services = get_services()
+    click.echo(services.webhooks.send_test(get_account(services, account_name)))
 
 
 @webhooks_cli.command("deliveries", cls=WebhookCommand)
@@ -85,8 +83,8 @@ def send_test(account_name: str) -> None:
 @json_option
 def list_deliveries(limit: int, account_name: str, as_json: bool) -> None:
     """List what was posted or is to be, the newest last; --json has each attempt, too."""
-    runtime = get_runtime()
-    found = runtime.webhooks.list_deliveries(get_account(runtime, account_name), limit=limit, before=None)[::-1]
+    services = get_services()
+    found = services.webhooks.list_deliveries(get_account(services, account_name), limit=limit, before=None)[::-1]
     if as_json:
         for delivery in found:
             print_json({**delivery._asdict(), "tries": [attempt._asdict() for attempt in delivery.tries]})
@@ -105,10 +103,10 @@ def list_deliveries(limit: int, account_name: str, as_json: bool) -> None:
 @account_option
 def redeliver(delivery_id: str, account_name: str) -> None:
     """Have a running server or worker post the delivery DELIVERY_ID again."""
-    runtime = get_runtime()
-    account = get_account(runtime, account_name)
+    services = get_services()
+    account = get_account(services, account_name)
     try:
-        runtime.webhooks.redeliver(account, delivery_id)
+        services.webhooks.redeliver(account, delivery_id)
     except NotFound as error:
         raise Failed(f"account {account.name} has no delivery {delivery_id}; see: webhooks deliveries") from error
     click.echo(f"Delivery {delivery_id} is posted again.")

@@ -8,11 +8,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from sqlite3 import Connection
 from typing import Generic, Protocol, TypeVar
 
 from ..errors import StoreUnavailable
-from ..storage.database import Database
+from ..storage.database import Connection, Database
 from ..storage.doorbell import Doorbell
 from ..storage.process_lock import Owner
 

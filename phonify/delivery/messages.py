@@ -4,7 +4,6 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from sqlite3 import Connection
 from typing import Literal, NamedTuple
 
 from ..clock import Clock, format_time, parse_time
@@ -13,7 +12,7 @@ from ..gateways.base import Gateway, OutboundMessage, Rejected, Unavailable, Unc
 from ..sms.numbers import mask_number
 from ..storage import outbox as outbox_store
 from ..storage import subscriptions as subscription_store
-from ..storage.database import Database
+from ..storage.database import Connection, Database
 from ..storage.records import Message, MessageAttempt
 from .loop import Observe
 

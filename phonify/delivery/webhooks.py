@@ -9,14 +9,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from sqlite3 import Connection
 from typing import NamedTuple
 
 from ..clock import Clock, format_time, parse_time
 from ..domain.webhooks import sign
-from ..outgoing.http_client import NotPosted, Resolve, post, resolve
+from ..outgoing.http_client import NotPosted, post
+from ..outgoing.url_guard import Resolve, resolve
 from ..storage import webhooks as webhook_store
-from ..storage.database import Database
+from ..storage.database import Connection, Database
 from ..storage.records import DeliveryRow, WebhookAttempt
 from .loop import Observe
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import secrets
-import sqlite3
 from datetime import timedelta
 
 from ..clock import Clock, format_time
@@ -33,11 +32,10 @@ def hash_key(key: str) -> str:
 def create_account(database: Database, clock: Clock, *, name: str, origin: str | None = None) -> Account:
     """Add an account; raise NameTaken if there is one of that name."""
     now = format_time(clock.now())
-    try:
-        with database.write() as connection:
-            return account_store.insert_account(connection, name=name, origin=origin, now=now)
-    except sqlite3.IntegrityError as error:
-        raise NameTaken(name) from error
+    with database.write() as connection:
+        if account_store.get_account(connection, name=name) is not None:
+            raise NameTaken(name)
+        return account_store.insert_account(connection, name=name, origin=origin, now=now)
 
 
 def find_account(database: Database, name: str) -> Account | None:
@@ -140,14 +138,8 @@ def count_quota_used(database: Database, clock: Clock, account: Account) -> int:
         return account_store.get_quota_used(connection, account_id=account.id, day=day)
 
 
-def count_request(database: Database, account: Account, *, minute: int, limit: int) -> int | None:
-    """Count a request of an account in a minute since 1970; return how many there were, None if it is one too many."""
-    with database.write() as connection:
-        return account_store.take_request(connection, account_id=account.id, minute=minute, limit=limit)
-
-
 class KeyRing:
-    """Finds the account of a key."""
+    """Finds the account of a key, and counts its requests."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -162,6 +154,14 @@ class KeyRing:
             return None
         self._note_use(owner)
         return owner.account
+
+    def count_request(self, account: Account, *, minute: int, limit: int) -> int | None:
+        """Count a request of an account in a minute since 1970.
+
+        Return how many requests there were in this minute; None if this one exceeds the limit.
+        """
+        with self._database.write() as connection:
+            return account_store.take_request(connection, account_id=account.id, minute=minute, limit=limit)
 
     def _note_use(self, owner: KeyOwner) -> None:
         """Note once a minute that a key is in use; if that can't be written, go on and try again in a minute."""

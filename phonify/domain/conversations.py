@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from sqlite3 import Connection
 from typing import NamedTuple
 
 from ..clock import Clock
@@ -11,7 +10,7 @@ from ..errors import NotFound, StoreUnavailable
 from ..ids import generate_ids
 from ..storage import conversations as conversation_store
 from ..storage import messages as store
-from ..storage.database import Database
+from ..storage.database import Connection, Database
 from ..storage.records import Account, Conversation, Direction, Entry, MessageAttempt, State
 
 END = 2**63 - 1  # a seq that comes after all there are

@@ -2,20 +2,19 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from sqlite3 import Connection
 from typing import NamedTuple
 
 from ..clock import Clock, format_time
 from ..errors import Conflict, Fault, NotFound, Refused
 from ..gateways.base import Gateway, Rejected
 from ..ids import generate_ids
-from ..schemas.requests import Recipient
+from ..schemas.fields import Recipient
 from ..sms.numbers import Number, parse_originator
 from ..storage import accounts as account_store
 from ..storage import idempotency as idempotency_store
 from ..storage import messages as store
 from ..storage import webhooks as webhook_store
-from ..storage.database import Database
+from ..storage.database import Connection, Database
 from ..storage.records import Account, Answer, Criteria, Message
 from .subscriptions import Subscriptions
 from .waiting import Waiting

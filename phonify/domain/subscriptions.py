@@ -1,11 +1,9 @@
 """Which phones an account may write to: opt-outs by keyword or by hand, and the replies to keywords."""
 
-from sqlite3 import Connection
-
 from ..clock import Clock, format_time
 from ..sms.keywords import find_keyword
 from ..storage import subscriptions as store
-from ..storage.database import Database
+from ..storage.database import Connection, Database
 from ..storage.records import Account, KeywordReplies, Reason, SubscriptionRow
 
 

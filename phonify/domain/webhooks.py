@@ -11,16 +11,15 @@ import json
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from sqlite3 import Connection
 from typing import Any, Literal, NamedTuple
 
 from ..clock import Clock, format_time
 from ..errors import Fault, InvalidRequest, NotFound, Refused
 from ..ids import generate_ids
-from ..outgoing.http_client import BadUrl, check_url
+from ..outgoing.url_guard import BadUrl, check_url
 from ..schemas.objects import dump_message
 from ..storage import webhooks as webhook_store
-from ..storage.database import Database
+from ..storage.database import Connection, Database
 from ..storage.doorbell import Doorbell
 from ..storage.records import Account, DeliveryRow, DeliveryState, Message, NewDelivery, Webhook, WebhookAttempt
 

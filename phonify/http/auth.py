@@ -7,9 +7,9 @@ from flask import request
 from flask_httpauth import HTTPBasicAuth
 
 from ..errors import Fault
-from ..services import get_runtime
 from ..storage.records import Account
 from .arguments import read_arguments
+from .current import get_services
 from .rate_limit import take_request
 
 _BASIC = re.compile(r"basic +[A-Za-z0-9+/]+={0,2}", re.IGNORECASE)
@@ -30,7 +30,7 @@ def find_account(key: str, _password: str) -> Account | None:
     elif not _BASIC.fullmatch(header):
         # Flask-HTTPAuth accepts the credentials of any scheme, and ignores characters that are no Base64.
         return None
-    return get_runtime().keys.find_account(key) if key else None
+    return get_services().keys.find_account(key) if key else None
 
 
 @auth.error_handler  # type: ignore[untyped-decorator]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from ..errors import Fault, Kind, PhonifyError
+from ..errors import Fault, Kind, PhonifyError, fault_for_status
 from ..logs import escape_controls
 
 logger = logging.getLogger(__name__)
@@ -23,14 +23,6 @@ STATUSES = {
     Kind.TOO_MANY: 429,
     Kind.INTERNAL: 500,
     Kind.UNAVAILABLE: 503,
-}
-# How the framework's own errors are named.
-_TYPES = {
-    404: "not_found",
-    405: "method_not_allowed",
-    413: "request_too_large",
-    415: "unsupported_media_type",
-    500: "internal_error",
 }
 
 
@@ -56,11 +48,6 @@ def show_error(error: PhonifyError) -> Response:
     if response.status_code >= 500:
         logger.warning("%s %s: %s (%s)", request.method, escape_controls(request.path), error, error.__cause__)
     return response
-
-
-def fault_for_status(status: int) -> Fault:
-    """Return how an error that the framework or the server found is named."""
-    return Fault(_TYPES.get(status, "bad_request"))
 
 
 def show_http_exception(error: HTTPException) -> Response:

@@ -5,10 +5,9 @@ The answers carry the headers of the IETF draft draft-ietf-httpapi-ratelimit-hea
 
 from flask import Response, after_this_request
 
-from ..domain.accounts import count_request
 from ..errors import RateLimited
-from ..services import get_runtime
 from ..storage.records import Account
+from .current import get_services
 
 WINDOW = 60  # seconds
 
@@ -21,9 +20,9 @@ def take_request(account: Account) -> None:
     limit = account.rate_limit
     if limit is None:
         return
-    runtime = get_runtime()
-    minute, second = divmod(int(runtime.clock.now().timestamp()), WINDOW)
-    used = count_request(runtime.database, account, minute=minute, limit=limit)
+    services = get_services()
+    minute, second = divmod(int(services.clock.now().timestamp()), WINDOW)
+    used = services.keys.count_request(account, minute=minute, limit=limit)
     remaining, reset = limit - used if used is not None else 0, WINDOW - second
 
     @after_this_request

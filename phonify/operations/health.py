@@ -7,7 +7,8 @@ from flask.typing import ResponseReturnValue
 
 from ..clock import parse_time
 from ..errors import StoreUnavailable
-from ..services import Runtime, get_runtime
+from ..http.current import get_services
+from ..services import Services
 from ..storage import monitoring as monitoring_store
 from ..storage import outbox as outbox_store
 
@@ -25,27 +26,27 @@ def show_health() -> dict[str, Any]:
 @bp.get("/readyz")
 def show_readiness() -> ResponseReturnValue:
     """Answer whether messages can be stored and are delivered; if not, 503 and what is wrong."""
-    runtime = get_runtime()
-    faults = [fault for fault in (_try_to_write(runtime), _look_at_delivery(runtime)) if fault is not None]
+    services = get_services()
+    faults = [fault for fault in (_try_to_write(services), _look_at_delivery(services)) if fault is not None]
     if not faults:
         return {"status": "ok"}
     return jsonify(status="unavailable", faults=faults), 503
 
 
-def _try_to_write(runtime: Runtime) -> str | None:
+def _try_to_write(services: Services) -> str | None:
     try:
-        with runtime.database.write() as connection:
+        with services.database.write() as connection:
             monitoring_store.try_to_write(connection)
     except StoreUnavailable as error:
         return f"the database can't be written: {error.__cause__}"
     return None
 
 
-def _look_at_delivery(runtime: Runtime) -> str | None:
+def _look_at_delivery(services: Services) -> str | None:
     try:
-        with runtime.database.reading() as connection:
+        with services.database.reading() as connection:
             oldest = outbox_store.next_due_at(connection)
     except StoreUnavailable as error:
         return f"the database can't be read: {error.__cause__}"
-    waited = (runtime.clock.now() - parse_time(oldest)).total_seconds() if oldest is not None else 0
+    waited = (services.clock.now() - parse_time(oldest)).total_seconds() if oldest is not None else 0
     return f"delivery is behind: a message has been due for {waited:.0f} seconds" if waited > BEHIND else None

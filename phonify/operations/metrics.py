@@ -38,7 +38,8 @@ from prometheus_client.multiprocess import MultiProcessCollector  # noqa: E402
 from prometheus_client.registry import Collector  # noqa: E402
 
 from ..clock import format_time, parse_time  # noqa: E402
-from ..services import Runtime, get_runtime  # noqa: E402
+from ..http.current import get_services  # noqa: E402
+from ..services import Services  # noqa: E402
 from ..storage import monitoring as monitoring_store  # noqa: E402
 
 bp = Blueprint("metrics", __name__)
@@ -56,14 +57,14 @@ _POST_SECONDS = Histogram("phonify_webhook_attempt_seconds", "Time the receiver 
 class _DatabaseCollector(Collector):
     """What the database knows."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges."""
-        runtime = self._runtime
-        now = runtime.clock.now()
-        with runtime.database.reading() as connection:
+        services = self._services
+        now = services.clock.now()
+        with services.database.reading() as connection:
             connection.execute("BEGIN")  # one state of the database for all figures
             try:
                 gauges = monitoring_store.read_gauges(connection, now=format_time(now))
@@ -82,7 +83,7 @@ class _DatabaseCollector(Collector):
         yield deliveries
         size = GaugeMetricFamily("phonify_database_bytes", "Size of the database's files.", labels=("file",))
         for name, suffix in (("database", ""), ("wal", "-wal")):
-            path = runtime.database.path.with_name(runtime.database.path.name + suffix)
+            path = services.database.path.with_name(services.database.path.name + suffix)
             size.add_metric((name,), path.stat().st_size if path.exists() else 0)
         yield size
 
@@ -92,7 +93,7 @@ def show_metrics() -> Response:
     """Answer with all figures, in Prometheus' text format."""
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    registry.register(_DatabaseCollector(get_runtime()))
+    registry.register(_DatabaseCollector(get_services()))
     return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
@@ -101,9 +102,9 @@ def measure(app: Flask) -> None:
     app.register_blueprint(bp)
     app.before_request(_begin)
     app.after_request(_count)
-    runtime: Runtime = app.extensions["phonify"]
-    runtime.observers["gateway"] = partial(_count_attempt, runtime.settings.gateway)
-    runtime.observers["webhook"] = _count_post
+    services: Services = app.extensions["phonify"]
+    services.observers["gateway"] = partial(_count_attempt, services.settings.gateway)
+    services.observers["webhook"] = _count_post
 
 
 def _begin() -> None:

@@ -7,7 +7,7 @@ from marshmallow import ValidationError
 from ..errors import Fault, InvalidRequest
 from ..sms.keywords import find_keyword, normalize_keyword
 from ..storage.records import KeywordReplies
-from .requests import read_text
+from .fields import read_text
 
 MOST_KEYWORDS = 20
 MAX_KEYWORD = 40  # characters

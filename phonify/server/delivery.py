@@ -3,24 +3,24 @@
 import signal
 import time
 
-from ..services import Runtime
+from ..services import Services
 from . import processes
 
 
-def deliver(runtime: Runtime, parent: int, pause: float) -> None:
+def deliver(services: Services, parent: int, pause: float) -> None:
     """Deliver until SIGTERM; what is in hand is finished, within the grace period.
 
     `pause` is in seconds, before it begins. It also ends if a loop fails: the parent starts it again.
     """
-    signal.signal(signal.SIGTERM, lambda *_: runtime.stop())
+    signal.signal(signal.SIGTERM, lambda *_: services.stop())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     processes.begin(parent)
     time.sleep(pause)
-    loops = runtime.start_delivery()
+    loops = services.start_delivery()
     while all(loop.is_alive() for loop in loops):
         loops[0].join(1.0)
-    runtime.stop()
-    end = time.monotonic() + runtime.settings.grace
+    services.stop()
+    end = time.monotonic() + services.settings.grace
     for loop in loops:
         loop.join(max(end - time.monotonic(), 0))
-    runtime.close()
+    services.close()

@@ -10,15 +10,14 @@ import socket
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from wsgiref.types import WSGIApplication
 
-from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import ThreadWorker
 
-from ..config import Settings
-from ..http.errors import fault_for_status
-from ..services import Runtime
+from ..errors import fault_for_status
+from ..services import Services
 from . import processes
 from .loggers import JsonLogger, TextLogger
 
@@ -46,16 +45,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 class WebServer(BaseApplication):  # type: ignore[misc]
     """gunicorn with an app that is built already and a socket that listens already."""
 
-    def __init__(self, app: Flask, settings: Settings, descriptor: int, *, parent: int) -> None:
+    def __init__(self, app: WSGIApplication, services: Services, descriptor: int, *, parent: int) -> None:
         self._app = app
-        self._settings = settings
+        self._services = services
         self._descriptor = descriptor
         self._parent = parent
         super().__init__()
 
     def load_config(self) -> None:
         """Set gunicorn's settings."""
-        settings = self._settings
+        settings = self._services.settings
         threads = settings.threads + settings.waiting
         for name, value in {
             "bind": f"fd://{self._descriptor}",
@@ -80,7 +79,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         }.items():
             self.cfg.set(name, value)
 
-    def load(self) -> Flask:
+    def load(self) -> WSGIApplication:
         """Return the app."""
         return self._app
 
@@ -91,10 +90,10 @@ class WebServer(BaseApplication):  # type: ignore[misc]
 
     def _begin_worker(self, worker: Worker) -> None:
         """Let waiting requests end at SIGTERM, before gunicorn waits for them."""
-        runtime = self._runtime
+        services = self._services
 
         def stop(signum: int, frame: FrameType | None) -> None:
-            runtime.stop()
+            services.stop()
             worker.handle_exit(signum, frame)
 
         signal.signal(signal.SIGTERM, stop)
@@ -102,9 +101,4 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         processes.begin(worker.ppid)
 
     def _end_worker(self, _arbiter: Arbiter, _worker: Worker) -> None:
-        self._runtime.database.close()  # the last process to do so leaves all that was written in the one file
-
-    @property
-    def _runtime(self) -> Runtime:
-        runtime: Runtime = self._app.extensions["phonify"]
-        return runtime
+        self._services.database.close()  # the last process to do so leaves all that was written in the one file

@@ -6,8 +6,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from ..json_log import JsonFormatter
-from ..logs import escape_controls, mask_keys, mask_request
+from ..logs import JsonFormatter, escape_controls, mask_keys, mask_request
 from ..request_id import HEADER
 
 

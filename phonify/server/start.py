@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import ConfigError
-from ..domain import accounts
-from ..services import Runtime
+from ..services import Services
 
 logger = logging.getLogger(__name__)
 
@@ -49,19 +48,18 @@ def _bind(listener: socket.socket, address: Any) -> None:
         time.sleep(0.1)
 
 
-def print_start(runtime: Runtime, port: int, command: str) -> None:
+def print_start(services: Services, port: int, command: str) -> None:
     """Print the address, the first key if none was made before, and how to send a message.
 
     `command` is the program that makes a key, such as `flask --app app`.
     """
-    settings = runtime.settings
+    settings = services.settings
     if settings.api_key is not None and len(settings.api_key) < SAFE_KEY_LENGTH:
         logger.warning("PHONIFY_API_KEY has fewer than 128 random bits: good enough for tests alone")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     print(f"Phonify serves {address} from {settings.database} (gateway: {settings.gateway})")
-    account = accounts.ensure_default_account(runtime.database, runtime.clock)
-    key = accounts.create_first_key(runtime.database, runtime.clock, account)
+    key = services.create_first_key()
     if key is not None:
         print("This is the API key of the account 'default'. It is shown only this once:\n")
         print(f"    {key}\n")

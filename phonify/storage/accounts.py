@@ -12,7 +12,7 @@ _ACCOUNT = ", ".join(Account._fields)
 
 
 def insert_account(connection: sqlite3.Connection, *, name: str, origin: str | None, now: str) -> Account:
-    """Add an account; raise sqlite3.IntegrityError if there is one of that name."""
+    """Add an account; there must be none of that name."""
     row = connection.execute(
         f"INSERT INTO accounts (name, origin, created_at) VALUES (:name, :origin, :now) RETURNING {_ACCOUNT}",
         {"name": name, "origin": origin, "now": now},

@@ -18,6 +18,10 @@ from ..errors import StoreUnavailable
 from .process_lock import ProcessLock
 from .shared_commit import SharedCommit
 
+# Only this package imports sqlite3; others name these in signatures and handlers.
+Connection = sqlite3.Connection
+SqliteError = sqlite3.Error
+
 BUSY_TIMEOUT = 5.0  # seconds that a writer waits for other threads and processes
 _TRY_AGAIN = 0.0005  # seconds
 _POLL_INTERVAL = 0.01  # seconds

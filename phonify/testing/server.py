@@ -17,7 +17,7 @@ from ..domain import accounts
 from ..errors import InvalidRequest
 from ..factory import create_app
 from ..schemas.requests import InboundSchema, load
-from ..services import Runtime
+from ..services import Services
 from ..sms.numbers import parse_originator
 from ..sms.one_time_codes import find_code
 from ..storage.records import Account, Criteria, Direction, State
@@ -106,10 +106,10 @@ class Phonify:
     meant, with None also what phones have sent to it.
     """
 
-    def __init__(self, runtime: Runtime, account: Account, *, url: str, api_key: str) -> None:
+    def __init__(self, services: Services, account: Account, *, url: str, api_key: str) -> None:
         self.url = url
         self.api_key = api_key
-        self._runtime = runtime
+        self._services = services
         self._account = account
         self._returned: set[str] = set()
 
@@ -187,12 +187,12 @@ class Phonify:
             number, answered = (phone.to, phone.origin) if outbound else (phone.origin, phone.to)
         else:
             got = self.messages(to=phone)
-            number, answered = phone, got[-1].origin if got else self._runtime.messaging.default_origin(self._account)
+            number, answered = phone, got[-1].origin if got else self._services.messaging.default_origin(self._account)
         try:
             arguments = load(_INBOUND, {"from": number, "to": to or answered, "body": body})
         except InvalidRequest as error:
             raise ValueError(_explain(error)) from error
-        return _show(self._runtime.messaging.receive(self._account, **arguments))
+        return _show(self._services.messaging.receive(self._account, **arguments))
 
     def set_webhook(self, url: str) -> str:
         """Have the account's events posted to a URL; return the secret that they are signed with.
@@ -200,7 +200,7 @@ class Phonify:
         Raises ValueError where that can't be posted to.
         """
         try:
-            return self._runtime.webhooks.set_url(self._account, url).secret
+            return self._services.webhooks.set_url(self._account, url).secret
         except InvalidRequest as error:
             raise ValueError(_explain(error)) from error
 
@@ -213,7 +213,7 @@ class Phonify:
         return found
 
     def _find(self, wanted: _Wanted, seconds: float) -> Message | None:
-        watcher = self._runtime.database.watch()
+        watcher = self._services.database.watch()
         # By naps, not by a clock: the test may have stopped it.
         for nap in range(round(seconds / NAP) + 1):
             if nap:
@@ -230,7 +230,7 @@ class Phonify:
         found: list[StoredMessage] = []
         while True:
             criteria = Criteria(before=found[-1].id if found else None)
-            page = self._runtime.messaging.find_all(self._account, criteria, limit=_PAGE)
+            page = self._services.messaging.find_all(self._account, criteria, limit=_PAGE)
             found += page
             if len(page) < _PAGE:
                 return [_show(message) for message in reversed(found)]
@@ -270,32 +270,32 @@ class Server:
     def __init__(self, database: Path) -> None:
         settings = Settings(database=database, log_level="ERROR", grace=1)
         app = create_app({name.upper(): value for name, value in asdict(settings).items()})
-        self._runtime: Runtime = app.extensions["phonify"]
+        self._services: Services = app.extensions["phonify"]
         self._http = _HTTPServer("127.0.0.1", 0, app, _Handler)
         self._threads: list[threading.Thread] = []
         self._numbers = itertools.count(1)
         self.url = f"http://127.0.0.1:{self._http.port}"
 
     def __enter__(self) -> Self:
-        self._runtime.doorbell.share()
+        self._services.doorbell.share()
         serving = threading.Thread(target=self._http.serve_forever, args=(0.05,), name="phonify", daemon=True)
         serving.start()
-        self._threads = [serving, *self._runtime.start_delivery()]
+        self._threads = [serving, *self._services.start_delivery()]
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._runtime.stop()
+        self._services.stop()
         self._http.shutdown()
         for thread in self._threads:
             thread.join()
-        self._runtime.close()
+        self._services.close()
 
     def create_account(self, name: str) -> Phonify:
         """Return a new account with a key of its own; the name need not be the only one of its kind."""
-        database, clock = self._runtime.database, self._runtime.clock
+        database, clock = self._services.database, self._services.clock
         account = accounts.create_account(database, clock, name=f"{next(self._numbers)} {name}")
         _, key = accounts.create_key(database, clock, account, name="test")
-        return Phonify(self._runtime, account, url=self.url, api_key=key)
+        return Phonify(self._services, account, url=self.url, api_key=key)
 
 
 def _show(message: StoredMessage) -> Message:

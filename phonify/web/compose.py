@@ -7,9 +7,9 @@ from flask import Blueprint, Response, render_template, request, url_for
 
 from ..errors import Fault, InvalidRequest, PhonifyError, Refused
 from ..http.arguments import read_arguments
+from ..http.current import get_services
 from ..request_id import current_request_id
 from ..schemas.requests import ChangeSchema, InboundSchema, SendSchema, load
-from ..services import get_runtime
 from ..sms.segments import check_text
 from ..storage.records import Message
 from . import display
@@ -77,9 +77,9 @@ def change_message(message_id: str) -> Any:
     given = _read_change()
     try:
         if given:
-            get_runtime().messaging.change(current_account(), message_id, **load(_CHANGE, given))
+            get_services().messaging.change(current_account(), message_id, **load(_CHANGE, given))
         else:
-            get_runtime().messaging.find(current_account(), message_id)
+            get_services().messaging.find(current_account(), message_id)
     except (InvalidRequest, Refused) as error:
         return show_detail(message_id, faults=error.faults, given=given), 400
     if "HX-Request" in request.headers:
@@ -91,11 +91,11 @@ def change_message(message_id: str) -> Any:
 def cancel_message(message_id: str) -> Any:
     """Cancel a message that waits for its time."""
     try:
-        message = get_runtime().messaging.cancel(current_account(), message_id)
+        message = get_services().messaging.cancel(current_account(), message_id)
     except Refused as error:
         return show_detail(message_id, faults=error.faults), 400
     phone = display.other_side(message)
-    left = get_runtime().conversations.find_thread(current_account(), phone, limit=1)
+    left = get_services().conversations.find_thread(current_account(), phone, limit=1)
     there = url_for("inbox.show_thread", phone=phone) if left else url_for("inbox.show_inbox")
     if "HX-Request" in request.headers:
         return Response(headers={"HX-Redirect": there})
@@ -111,7 +111,7 @@ def check() -> str:
 
 
 def _show_compose(given: Mapping[str, Any], faults: list[Fault] | None = None) -> str:
-    default_origin = get_runtime().messaging.default_origin(current_account())
+    default_origin = get_services().messaging.default_origin(current_account())
     return render_template(
         "inbox/compose.html", **read_conversations(), given=given, faults=faults, default_origin=default_origin
     )
@@ -138,17 +138,17 @@ def _read_change() -> dict[str, Any]:
 
 def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
     """Write to a phone as the app or, in a sandbox, to the app as the phone; return why it was refused, too."""
-    if given.get("as") == "handset" and get_runtime().gateway.sandbox:
+    if given.get("as") == "handset" and get_services().gateway.sandbox:
         return _receive(phone, given), []
     named = {**given, "to": phone}
     arguments = load(_SEND, {name: named[name] for name in ("to", "body", "origin", "send_at") if name in named})
-    accepted = get_runtime().messaging.accept(current_account(), **arguments, request_id=current_request_id())
+    accepted = get_services().messaging.accept(current_account(), **arguments, request_id=current_request_id())
     return accepted.messages[0], accepted.faults
 
 
 def _receive(phone: str, given: Mapping[str, Any]) -> Message:
     """Let a phone answer whoever wrote to it last."""
-    messaging = get_runtime().messaging
+    messaging = get_services().messaging
     own = given.get("origin")
     if not isinstance(own, str) or not own.lstrip("+").isdecimal():  # none, or one that can't be answered
         own = messaging.default_origin(current_account())

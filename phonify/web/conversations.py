@@ -6,7 +6,7 @@ from flask import Blueprint, Response, render_template, request, url_for
 
 from ..domain.conversations import END
 from ..errors import NotFound
-from ..services import get_runtime
+from ..http.current import get_services
 from . import display
 from .reading import look_at_thread, read_address, read_conversations, read_detail, read_number, read_thread
 from .rendering import answer_fragment
@@ -76,10 +76,10 @@ def list_older(phone: str) -> str:
 @bp.post("/inbox/phones/<phone>/subscription")
 def change_subscription(phone: str) -> Any:
     """Opt a phone out, or in again."""
-    account, runtime = current_account(), get_runtime()
-    if not phone.startswith("+") or not runtime.conversations.find_thread(account, phone, limit=1):
+    account, services = current_account(), get_services()
+    if not phone.startswith("+") or not services.conversations.find_thread(account, phone, limit=1):
         raise NotFound
-    runtime.subscriptions.change(account, phone, subscribed=request.form.get("subscribed") == "yes", reason="inbox")
+    services.subscriptions.change(account, phone, subscribed=request.form.get("subscribed") == "yes", reason="inbox")
     return redirect_to(url_for("inbox.show_thread", phone=phone))
 
 
@@ -115,5 +115,5 @@ def show_detail(message_id: str, **form: Any) -> str:
 @bp.post("/inbox/clear")
 def clear() -> Response:
     """Remove all messages that are settled."""
-    get_runtime().conversations.clear(current_account())
+    get_services().conversations.clear(current_account())
     return redirect_to(url_for("inbox.show_inbox"))

@@ -6,8 +6,8 @@ from typing import Any
 from flask import request
 
 from ..domain.conversations import END
+from ..http.current import get_services
 from ..schemas.objects import dump_message
-from ..services import get_runtime
 from ..sms.segments import check_text
 from . import display
 from .session import current_account, current_key
@@ -24,7 +24,7 @@ def read_conversations(*, below: int = END, shown: int = 0, current: str | None 
     `current` is the phone of the conversation that is open: whoever has it open has read it.
     """
     limit = min(max(shown, CONVERSATIONS), MOST_CONVERSATIONS)
-    found = get_runtime().conversations.find_all(current_account(), below=below, limit=limit + 1)
+    found = get_services().conversations.find_all(current_account(), below=below, limit=limit + 1)
     conversations = [one._replace(unread=0) if one.phone == current else one for one in found[:limit]]
     return {
         "conversations": conversations,
@@ -36,8 +36,8 @@ def read_conversations(*, below: int = END, shown: int = 0, current: str | None 
 def read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, Any]:
     """Return what was exchanged with a phone: the latest messages or, with `since`, all from that one on."""
     limit = MOST_MESSAGES if since else MESSAGES
-    runtime, account = get_runtime(), current_account()
-    find_thread = runtime.conversations.find_thread
+    services, account = get_services(), current_account()
+    find_thread = services.conversations.find_thread
     entries = find_thread(account, phone, below=below, since=since, limit=limit)
     earlier = entries and find_thread(account, phone, below=entries[-1].seq, limit=1)
     country, carrier = display.describe_phone(phone)
@@ -45,7 +45,7 @@ def read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, An
         "phone": phone,
         "country": country,
         "carrier": carrier,
-        "subscription": runtime.subscriptions.get(account, phone) if phone.startswith("+") else None,
+        "subscription": services.subscriptions.get(account, phone) if phone.startswith("+") else None,
         "entries": entries,
         "older": entries[-1].seq if earlier else None,
         "own_number": display.own_side(entries[0].message) if entries else "",
@@ -55,18 +55,18 @@ def read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, An
 def look_at_thread(phone: str, *, since: int = 0) -> dict[str, Any]:
     """Return what `read_thread` does, and let it be noted as read."""
     thread = read_thread(phone, since=since)
-    get_runtime().conversations.mark_read(current_account(), phone, thread["entries"])
+    get_services().conversations.mark_read(current_account(), phone, thread["entries"])
     return thread
 
 
 def read_detail(message_id: str) -> dict[str, Any]:
     """Return all there is to know of a message; raise NotFound if the account has none with this id."""
-    runtime, account, key = get_runtime(), current_account(), current_key()
-    entry = runtime.conversations.find_entry(account, message_id)
-    message, attempts = entry.message, runtime.conversations.find_attempts(message_id)
+    services, account, key = get_services(), current_account(), current_key()
+    entry = services.conversations.find_entry(account, message_id)
+    message, attempts = entry.message, services.conversations.find_attempts(message_id)
     return {
         "entry": entry,
-        "deliveries": runtime.webhooks.list_for_message(account, message_id),
+        "deliveries": services.webhooks.list_for_message(account, message_id),
         "steps": display.list_steps(message, attempts),
         "check": check_text(message.body),
         "json_text": json.dumps(dump_message(message), indent=2, ensure_ascii=False),

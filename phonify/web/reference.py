@@ -2,10 +2,10 @@
 
 from flask import Blueprint, Response, jsonify, render_template, request
 
-from ..api.openapi.document import get_document
+from ..api.openapi.views import get_document
 from ..errors import ERROR_TYPES
+from ..http.current import get_services
 from ..http.errors import STATUSES
-from ..services import get_runtime
 from . import reference_content as reference
 from . import session
 
@@ -21,7 +21,7 @@ def show_reference() -> Response:
         **reference.read_document(get_document()),
         address=request.host_url.rstrip("/"),
         errors=[(STATUSES[error.kind], error) for error in ERROR_TYPES.values()],
-        special_numbers=get_runtime().gateway.special_numbers,
+        special_numbers=get_services().gateway.special_numbers,
         signed_in=session.find_account(session.current_key()) is not None,
         write_curl=reference.write_curl,
         write_python=reference.write_python,

@@ -5,14 +5,14 @@ from typing import Any
 
 from flask import Response, g, render_template, request
 
-from ..services import get_runtime
+from ..http.current import get_services
 from ..sms.one_time_codes import find_code
 from . import display
 
 
 def template_context() -> dict[str, Any]:
     """Return what every template has at hand."""
-    gateway = get_runtime().gateway
+    gateway = get_services().gateway
     return {
         "account": g.get("account"),
         "sandbox": gateway.sandbox,

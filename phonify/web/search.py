@@ -6,8 +6,8 @@ from typing import cast, get_args
 from flask import Blueprint, render_template, request
 
 from ..domain.conversations import END, Found
-from ..schemas.requests import MAX_BODY
-from ..services import get_runtime
+from ..http.current import get_services
+from ..schemas.fields import MAX_BODY
 from ..storage.records import Direction, State
 from . import display
 from .reading import read_conversations, read_number
@@ -31,7 +31,7 @@ def search() -> str:
     found, begun = Found([], below), time.monotonic()
     # A rare text may be far down: go on for as long as a person does not notice.
     while not found.entries and found.next is not None and time.monotonic() - begun < SEARCH_TIME:
-        found = get_runtime().conversations.search(
+        found = get_services().conversations.search(
             current_account(), text=given["q"], state=state, direction=direction, below=found.next
         )
     page = {"found": found, "given": given, "cut_matches": display.cut_matches}

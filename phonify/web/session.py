@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, g, render_template, request, url_for
 from werkzeug.exceptions import BadRequest, HTTPException
 
-from ..errors import Fault, InvalidRequest, PhonifyError, Refused
-from ..http.errors import STATUSES, fault_for_status
+from ..errors import Fault, InvalidRequest, PhonifyError, Refused, fault_for_status
+from ..http.current import get_services
+from ..http.errors import STATUSES
 from ..logs import escape_controls
-from ..services import get_runtime
 from ..storage.records import Account
 from .rendering import template_context
 
@@ -171,7 +171,7 @@ def current_key() -> str:
 
 def find_account(key: str) -> Account | None:
     """Return the account of a key, if it is valid."""
-    return get_runtime().keys.find_account(key) if key else None
+    return get_services().keys.find_account(key) if key else None
 
 
 def current_account() -> Account:

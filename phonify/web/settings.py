@@ -6,8 +6,8 @@ from flask import Blueprint, Response, render_template, request, url_for
 
 from ..domain import accounts
 from ..errors import Fault, InvalidRequest, NotFound, PhonifyError
+from ..http.current import get_services
 from ..schemas.keywords import read_keyword_settings
-from ..services import get_runtime
 from ..sms.keywords import START_KEYWORDS, STOP_KEYWORDS
 from ..sms.numbers import parse_originator
 from ..storage.records import KeywordReplies
@@ -31,42 +31,42 @@ def show_settings() -> str:
 @bp.post("/origin")
 def change_origin() -> Any:
     """Change the account's default sender; without one, the server's holds."""
-    runtime, given = get_runtime(), request.form.get("origin", "").strip()
+    services, given = get_services(), request.form.get("origin", "").strip()
     try:
         origin = parse_originator(given).number if given else None
     except ValueError:
         return _show(faults=[Fault("invalid_originator", "origin")], origin=given), 400
-    accounts.set_origin(runtime.database, current_account(), origin)
+    accounts.set_origin(services.database, current_account(), origin)
     return _back("origin")
 
 
 @bp.post("/keywords")
 def change_keywords() -> Any:
     """Change the account's own opt-out keywords and its replies."""
-    runtime, given = get_runtime(), {name: text.strip() for name, text in request.form.items()}
+    services, given = get_services(), {name: text.strip() for name, text in request.form.items()}
     try:
         replies = read_keyword_settings(given.get("stop_keywords", "").split(","), given)
     except InvalidRequest as error:
         return _show(faults=error.faults, keywords=given), 400
-    runtime.subscriptions.set_replies(current_account(), replies)
+    services.subscriptions.set_replies(current_account(), replies)
     return _back("keywords")
 
 
 @bp.post("/keys")
 def create_key() -> Any:
     """Make a further key; it is shown in this answer alone."""
-    runtime, name = get_runtime(), request.form.get("name", "").strip()
+    services, name = get_services(), request.form.get("name", "").strip()
     if not name.isprintable() or len(name) > 100:
         return _show(faults=[Fault("invalid_text", "name")], name=name), 400
-    _, key = accounts.create_key(runtime.database, runtime.clock, current_account(), name=name)
+    _, key = accounts.create_key(services.database, services.clock, current_account(), name=name)
     return _show(new_key=key)
 
 
 @bp.post("/keys/<int:key_id>/revoke")
 def revoke_key(key_id: int) -> Any:
     """Make a key of the account invalid at once; the one of this session signs out."""
-    runtime = get_runtime()
-    if not accounts.revoke_key(runtime.database, runtime.clock, key_id, account=current_account()):
+    services = get_services()
+    if not accounts.revoke_key(services.database, services.clock, key_id, account=current_account()):
         raise NotFound
     return _back("keys")
 
@@ -76,7 +76,7 @@ def set_webhook() -> Any:
     """Set where the account hears of its messages."""
     url = request.form.get("url", "").strip()
     try:
-        get_runtime().webhooks.set_url(current_account(), url)
+        get_services().webhooks.set_url(current_account(), url)
     except PhonifyError as error:
         return _show(faults=error.faults, url=url), 400
     return _back("webhook")
@@ -85,21 +85,21 @@ def set_webhook() -> Any:
 @bp.post("/webhook/rotate")
 def rotate_secret() -> Any:
     """Give the webhook a new secret."""
-    get_runtime().webhooks.rotate_secret(current_account())
+    get_services().webhooks.rotate_secret(current_account())
     return _back("webhook")
 
 
 @bp.post("/webhook/remove")
 def remove_webhook() -> Any:
     """Remove the webhook."""
-    get_runtime().webhooks.remove(current_account())
+    get_services().webhooks.remove(current_account())
     return _back("webhook")
 
 
 @bp.post("/webhook/test")
 def test_webhook() -> Any:
     """Send a test event to the webhook."""
-    get_runtime().webhooks.send_test(current_account())
+    get_services().webhooks.send_test(current_account())
     return _back("deliveries")
 
 
@@ -115,7 +115,7 @@ def list_deliveries() -> Any:
 @bp.post("/deliveries/<delivery_id>/redeliver")
 def redeliver(delivery_id: str) -> Any:
     """Post once more what was delivered or given up."""
-    get_runtime().webhooks.redeliver(current_account(), delivery_id)
+    get_services().webhooks.redeliver(current_account(), delivery_id)
     if "HX-Request" in request.headers:
         return render_template("inbox/log.html", **_read_deliveries(shown=read_number(request.form.get("shown"))))
     return _back("deliveries")
@@ -127,7 +127,7 @@ def _back(section: str) -> Response:
 
 def _read_deliveries(*, before: int | None = None, shown: int = 0) -> dict[str, Any]:
     limit = min(max(shown, DELIVERIES), MOST_DELIVERIES)
-    found = get_runtime().webhooks.list_deliveries(current_account(), limit=limit + 1, before=before)
+    found = get_services().webhooks.list_deliveries(current_account(), limit=limit + 1, before=before)
     deliveries = found[:limit]
     return {"deliveries": deliveries, "next_delivery": deliveries[-1].seq if len(found) > limit else None}
 
@@ -138,20 +138,20 @@ def _show_keywords(replies: KeywordReplies) -> dict[str, str]:
 
 
 def _show(**context: Any) -> str:
-    runtime, account = get_runtime(), current_account()
-    keys = [key for key in accounts.list_keys(runtime.database, account=account.name) if key.revoked_at is None]
+    services, account = get_services(), current_account()
+    keys = [key for key in accounts.list_keys(services.database, account=account.name) if key.revoked_at is None]
     page = {
         "keys": keys,
-        "current_id": accounts.find_key_id(runtime.database, current_key()),
+        "current_id": accounts.find_key_id(services.database, current_key()),
         "current_key": current_key(),
-        "server_origin": runtime.settings.origin,
-        "keywords": _show_keywords(runtime.subscriptions.get_replies(account)),
+        "server_origin": services.settings.origin,
+        "keywords": _show_keywords(services.subscriptions.get_replies(account)),
         "stop_keywords": STOP_KEYWORDS,
         "start_keywords": START_KEYWORDS,
-        "quota_used": accounts.count_quota_used(runtime.database, runtime.clock, account),
-        "webhook": runtime.webhooks.get(account),
-        "messages": runtime.conversations.count(account),
-        "settings": runtime.settings,
+        "quota_used": accounts.count_quota_used(services.database, services.clock, account),
+        "webhook": services.webhooks.get(account),
+        "messages": services.conversations.count(account),
+        "settings": services.settings,
         "faults": [],
         "new_key": None,
         **_read_deliveries(),

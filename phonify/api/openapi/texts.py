@@ -1,0 +1,93 @@
+"""What the OpenAPI document says beside the views: texts, headers, parts of addresses, errors of every request."""
+
+from typing import Any
+
+from ...request_id import HEADER as REQUEST_ID
+from ...schemas.fields import MESSAGE_ID, MSISDN
+
+Json = dict[str, Any]
+
+# What may happen to any request that needs a key, beside what its view says.
+ALWAYS = (
+    "bad_request",
+    "malformed_json",
+    "json_not_object",
+    "malformed_form",
+    "unauthorized",
+    "request_too_large",
+    "unsupported_media_type",
+    "rate_limited",
+    "internal_error",
+    "store_unavailable",
+)
+# The parts of addresses, and the error types that they bring.
+PARTS: dict[str, tuple[Json, tuple[str, ...]]] = {
+    "message_id": ({"description": "The message's `id`.", "schema": MESSAGE_ID}, ("not_found",)),
+    "msisdn": (
+        {"description": "A number in E.164 with the plus sign.", "schema": MSISDN},
+        ("invalid_msisdn", "not_found"),
+    ),
+}
+TAGS = {
+    "messages": "Send, find, change and cancel messages. Those sent and those received are the same object.",
+    "phones": "What is known of a number, and whom the account has exchanged messages with.",
+    "subscriptions": "Which phones the account may write to. A phone opts out with STOP and in again with START.",
+    "sandbox": "Only with a gateway that sends nothing anywhere, such as the stub; elsewhere these are 404.",
+    "openapi": "This description.",
+}
+HEADERS: Json = {
+    "Location": {"description": "The address of the message, where there is only one.", "schema": {"type": "string"}},
+    "Idempotent-Replayed": {
+        "description": "`true` where this is the answer to an earlier request with the same key.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Retry-After": {
+        "description": "Seconds after which to try again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "WWW-Authenticate": {"description": "`Basic`.", "required": True, "schema": {"type": "string"}},
+    REQUEST_ID: {
+        "description": "The id of the request: the one it had in this header, else a new one. Logs have it, too.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+    "RateLimit": {
+        "description": 'What is left of the account\'s requests, where they are limited: `"default";r=58;t=30`.',
+        "schema": {"type": "string"},
+    },
+    "RateLimit-Policy": {
+        "description": 'How many requests an account has, where they are limited: `"default";q=60;w=60`.',
+        "schema": {"type": "string"},
+    },
+}
+RATE_HEADERS = ("RateLimit", "RateLimit-Policy")
+HEADERS_BY_STATUS = {
+    201: ("Location", "Idempotent-Replayed"),
+    401: ("WWW-Authenticate",),
+    402: ("Idempotent-Replayed",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
+TEXT = """\
+Send and receive text messages.
+
+**Key.** Every request carries an API key: as the username of HTTP Basic, any password, or as the argument `api_key` in
+the query string, the form or the JSON object. Where there is an `Authorization` header, it decides alone.
+
+**Arguments** come as query string, form (urlencoded or multipart) or JSON object, whichever suits; where one is in the
+query string and in the body, the body wins. Unknown arguments are ignored. JSON `null` is an argument not given. In a
+query string or a form the plus sign of a number is written `%2B`; one that was not, and arrives as a space, is read as
+the plus sign that it was. A slash at the end of an address makes no difference.
+
+**Answers** are JSON, whatever happens. More attributes may come in later versions.
+
+**Errors** are `{"errors": [{"type": "...", "title": "...", "param": "..."}]}`: `type` never changes, `title` is for
+people, `param` names the argument. All faults of a request are reported together. 402 means that the request was valid
+but did not complete as expected.
+
+**DESTROY.** Wherever `DELETE` is described, the method name `DESTROY` is accepted, too.
+
+**Sending again.** With the header `Idempotency-Key`, a request to send can be repeated: the same key with the same
+arguments gives the first answer again for 24 hours.
+"""

@@ -1,0 +1,41 @@
+"""The view of the OpenAPI document, which is made once, when it is first asked for."""
+
+import hashlib
+import json
+
+from flask import Blueprint, Response, current_app, request
+
+from ...schemas.answers import DocumentAnswer
+from ...schemas.description import describe
+from .document import build_document
+from .texts import Json
+
+bp = Blueprint("openapi", __name__, url_prefix="/v1")
+
+_EXTENSION = "phonify.openapi"
+_MAX_AGE = 60  # seconds
+
+
+@bp.get("/openapi.json")
+@describe(
+    public=True,
+    answers={200: DocumentAnswer},
+    examples=(),
+    text="Made from the code; the pages under `/docs` are made from it in turn.",
+)
+def show_document() -> Response:
+    """Retrieve this description, OpenAPI 3.1."""
+    text = json.dumps(get_document(), ensure_ascii=False, separators=(",", ":"))
+    etag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": f"public, max-age={_MAX_AGE}"}
+    if request.if_none_match.contains_weak(etag.strip('"')):
+        return Response(status=304, headers=headers)
+    return current_app.response_class(text, mimetype="application/json", headers=headers)
+
+
+def get_document() -> Json:
+    """Return the current app's document."""
+    document: Json | None = current_app.extensions.get(_EXTENSION)
+    if document is None:
+        document = current_app.extensions[_EXTENSION] = build_document(current_app)
+    return document

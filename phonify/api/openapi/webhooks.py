@@ -1,0 +1,52 @@
+"""The webhooks in the OpenAPI document."""
+
+from ...errors import Fault
+from ...schemas.examples import MESSAGE
+from .texts import Json
+
+EVENTS = {
+    "message.received": "A phone has written to the account",
+    "message.sent": "The gateway has taken a message",
+    "message.error": "A message has failed; its `errors` say why",
+}
+
+
+def describe_webhooks(message: Json) -> Json:
+    """Return what the document says of webhooks; `message` is the schema of a message."""
+    return {event: {"post": _describe_event(event, text, message)} for event, text in EVENTS.items()}
+
+
+def _describe_event(event: str, text: str, message: Json) -> Json:
+    headers = {
+        "webhook-id": "The id of the event; the same at each attempt.",
+        "webhook-timestamp": "When it was posted: Unix seconds.",
+        "webhook-signature": "As Standard Webhooks has it: `v1,` and an HMAC-SHA256 of id, timestamp and body.",
+    }
+    shown = {
+        "message.received": {**MESSAGE, "direction": "inbound"},
+        "message.sent": {**MESSAGE, "state": "sent"},
+        "message.error": {**MESSAGE, "state": "error", "errors": [Fault("cannot_receive_sms").to_dict()]},
+    }[event]
+    payload = {
+        "type": "object",
+        "required": ["type", "timestamp", "data"],
+        "properties": {
+            "type": {"const": event},
+            "timestamp": {"type": "string", "format": "date-time"},
+            "data": {"type": "object", "required": ["message"], "properties": {"message": message}},
+        },
+    }
+    example = {"type": event, "timestamp": MESSAGE["created_at"], "data": {"message": shown}}
+    return {
+        "operationId": f"hear_{event.replace('.', '_')}",
+        "summary": text,
+        "parameters": [
+            {"in": "header", "name": name, "required": True, "description": meaning, "schema": {"type": "string"}}
+            for name, meaning in headers.items()
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": payload, "example": example}}},
+        "responses": {
+            "2XX": {"description": "Delivered: it is not posted again."},
+            "default": {"description": "It is posted again, with growing delays, for about a day."},
+        },
+    }

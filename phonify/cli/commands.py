@@ -1,0 +1,19 @@
+"""All commands: of `flask --app app`, and of `phonify` if it is installed."""
+
+import click
+
+from .accounts import accounts_cli
+from .database import backup, check, init_db
+from .keys import keys_cli
+from .messages import messages, send
+from .subscriptions import keywords_cli, subscriptions_cli
+from .text import check_text_command
+from .webhooks import webhooks_cli
+from .worker import worker
+
+
+def register_commands(group: click.Group) -> None:
+    """Add the commands to those of an app, or to a command of one's own."""
+    groups = (accounts_cli, keys_cli, webhooks_cli, subscriptions_cli, keywords_cli)
+    for command in (*groups, send, messages, worker, init_db, backup, check, check_text_command):
+        group.add_command(command)

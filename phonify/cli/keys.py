@@ -1,0 +1,58 @@
+"""The command line of API keys: `flask --app app keys COMMAND`."""
+
+import click
+
+from ..domain import accounts
+from .output import Command, Failed, account_option, get_account, get_services, json_option, print_json, print_table
+
+keys_cli = click.Group("keys", help="API keys.")
+
+
+@keys_cli.command("create", cls=Command)
+@account_option
+@click.option("--name", default="", help="What the key is for.")
+@json_option
+def create_key(account_name: str, name: str, as_json: bool) -> None:
+    """Create a key and print it: it is shown only this once."""
+    services = get_services()
+    if name and not name.isprintable():
+        raise click.BadParameter("must be printable", param_hint="--name")
+    account = get_account(services, account_name)
+    key_id, key = accounts.create_key(services.database, services.clock, account, name=name)
+    if as_json:
+        print_json({"id": key_id, "account": account.name, "name": name, "key": key})
+    else:
+        click.echo(key)
+        click.echo(f"Key {key_id} of the account {account.name!r}; it is shown only this once.", err=True)
+
+
+@keys_cli.command("list", cls=Command)
+@click.option("--account", "account_name", help="Only the keys of this account.")
+@json_option
+def list_keys(account_name: str | None, as_json: bool) -> None:
+    """List keys, without the keys themselves: only their hashes are kept."""
+    services = get_services()
+    if account_name is not None:
+        get_account(services, account_name)
+    found = accounts.list_keys(services.database, account=account_name)
+    if as_json:
+        for key in found:
+            print_json(key._asdict())
+    else:
+        print_table(
+            ("ID", "ACCOUNT", "NAME", "CREATED", "LAST USED", "REVOKED"),
+            [
+                (key.id, key.account, key.name or "-", key.created_at, key.used_at or "-", key.revoked_at or "-")
+                for key in found
+            ],
+        )
+
+
+@keys_cli.command("revoke", cls=Command)
+@click.argument("key_id", type=click.IntRange(1, 2**63 - 1))
+def revoke_key(key_id: int) -> None:
+    """Make the key with number KEY_ID invalid, at once."""
+    services = get_services()
+    if not accounts.revoke_key(services.database, services.clock, key_id):
+        raise Failed(f"there is no valid key {key_id}; see: keys list")
+    click.echo(f"Key {key_id} is no longer valid.")

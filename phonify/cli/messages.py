@@ -1,0 +1,98 @@
+"""The commands `send` and `messages`."""
+
+from collections.abc import Sequence
+
+import click
+
+from ..errors import InvalidRequest
+from ..schemas.objects import dump_message
+from ..schemas.requests import SendSchema, load
+from ..services import Services
+from ..storage.records import Account, Criteria, Message
+from .output import Command, Failed, account_option, get_account, get_services, json_option, print_json, print_table
+
+
+@click.command(cls=Command)
+@click.argument("to", nargs=-1, required=True)
+@click.argument("body")
+@click.option("--origin", help="The sender; without it, the account's.")
+@click.option("--send-at", help="When to send, such as 2026-01-31T09:30:00Z; without it, now.")
+@account_option
+@json_option
+def send(
+    to: Sequence[str], body: str, origin: str | None, send_at: str | None, account_name: str, as_json: bool
+) -> None:
+    """Send BODY to each number TO.
+
+    A running server or worker delivers it. Exit status 1 where the gateway refused a recipient, 2
+    where an argument is wrong and nothing was stored.
+    """
+    services = get_services()
+    account = get_account(services, account_name)
+    given = {"to": list(to), "body": body, "origin": origin, "send_at": send_at}
+    try:
+        arguments = load(SendSchema(), {name: value for name, value in given.items() if value is not None})
+    except InvalidRequest as error:
+        lines = [f"{fault.param}: {fault.title}" if fault.param else fault.title for fault in error.faults]
+        raise click.UsageError("\n".join(lines)) from error
+    accepted = services.messaging.accept(account, **arguments)
+    _print_messages(accepted.messages, as_json=as_json)
+    if accepted.faults:
+        raise Failed("\n".join(f"{fault.param}: {fault.title}" for fault in accepted.faults))
+
+
+@click.command(cls=Command)
+@click.option("--follow", "-f", is_flag=True, help="Go on printing messages as they are stored.")
+@click.option("--limit", "-n", type=click.IntRange(0, 1_000), default=10, show_default=True)
+@click.option("--state", type=click.Choice(("unconfirmed", "sent", "error")))
+@click.option("--direction", type=click.Choice(("outbound", "inbound")))
+@account_option
+@json_option
+def messages(
+    follow: bool, limit: int, state: str | None, direction: str | None, account_name: str, as_json: bool
+) -> None:
+    """List the latest messages, the newest last."""
+    if follow and state is not None:
+        raise click.UsageError("--follow shows messages as they are stored, before their state is final: no --state")
+    services = get_services()
+    account = get_account(services, account_name)
+    criteria = Criteria(state=state, direction=direction)  # type: ignore[arg-type]
+    watcher = services.database.watch()
+    found = services.messaging.find_all(account, criteria, limit=max(limit, 1))
+    _print_messages(found[:limit][::-1], as_json=as_json)
+    last = found[0].id if found else None
+    while follow:
+        watcher.wait(1.0)
+        found = _find_since(services, account, criteria, last)
+        _print_messages(found, as_json=as_json, heading=False)
+        last = found[-1].id if found else last
+
+
+def _find_since(services: Services, account: Account, criteria: Criteria, after: str | None) -> list[Message]:
+    """Return all messages after one, oldest first."""
+    found: list[Message] = []
+    while True:
+        before = found[-1].id if found else None
+        page = services.messaging.find_all(account, criteria._replace(after=after, before=before), limit=1_000)
+        if not page:
+            return found[::-1]
+        found += page
+
+
+def _print_messages(found: Sequence[Message], *, as_json: bool, heading: bool = True) -> None:
+    if as_json:
+        for message in found:
+            print_json(dump_message(message))
+        return
+    rows = [
+        (
+            message.created_at,
+            message.id,
+            message.state,
+            f"{message.origin_number} > {message.to_number}",
+            message.body.encode("unicode_escape").decode() if not message.body.isprintable() else message.body,
+        )
+        for message in found
+    ]
+    if heading or rows:
+        print_table(("CREATED", "ID", "STATE", "FROM > TO", "BODY") if heading else (), rows)

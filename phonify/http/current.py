@@ -1,0 +1,11 @@
+"""The services of the app that handles the current request."""
+
+from flask import current_app
+
+from ..services import Services
+
+
+def get_services() -> Services:
+    """Return the services of the current app."""
+    services: Services = current_app.extensions["phonify"]
+    return services

@@ -1,0 +1,135 @@
+"""Which URLs and addresses Phonify may post to.
+
+A URL is judged when it is set, and each address that its name resolves to when it is posted to.
+"""
+
+import re
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import NamedTuple
+from urllib.parse import quote, urlsplit
+
+MAX_URL = 2_000  # characters
+DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
+_BRACKETED = re.compile(r"\[[^\[\]]*\](:[0-9]*)?")
+
+# Where clouds tell a machine its own credentials, outside of the link-local range.
+_METADATA = {
+    ip_address(address)
+    for address in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
+}
+_NAT64 = IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48")  # RFC 6052, RFC 8215: IPv4 in the last 32 bits
+
+Address = IPv4Address | IPv6Address
+Resolve = Callable[[str, int], Sequence[str]]
+
+
+class BadUrl(ValueError):
+    """What was given is no URL to post to; the message says why."""
+
+
+class Target(NamedTuple):
+    """A URL, taken apart."""
+
+    tls: bool
+    host: str  # ASCII; an IPv6 address without brackets
+    port: int
+    path: str  # with the query
+
+
+def parse_url(url: str) -> Target:
+    """Take a URL apart; raise BadUrl where it can't be posted to."""
+    if len(url) > MAX_URL:
+        raise BadUrl(f"it is longer than {MAX_URL:,} characters")
+    if not url.isprintable() or re.search(r"[\s\\]", url):
+        raise BadUrl("it has spaces, backslashes or control characters")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise BadUrl("its host or port can't be read") from error
+    if parts.scheme not in DEFAULT_PORTS:
+        raise BadUrl("it must begin with https:// or http://")
+    if "@" in parts.netloc:
+        raise BadUrl("it must not have a user name or password")
+    if "[" in parts.netloc and not _BRACKETED.fullmatch(parts.netloc):
+        raise BadUrl("its host or port can't be read")
+    if port == 0:
+        raise BadUrl("its port must be from 1 to 65535")
+    path = quote(f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}", safe="/%:?[]@!$&'()*+,;=~")
+    return Target(
+        parts.scheme == "https",
+        _read_host(parts.hostname or "", bracketed="[" in parts.netloc),
+        port or DEFAULT_PORTS[parts.scheme],
+        path,
+    )
+
+
+def _read_host(host: str, *, bracketed: bool) -> str:
+    if bracketed:
+        try:
+            return str(IPv6Address(host if "%" not in host else ""))  # no zone: those are link-local
+        except ValueError as error:
+            raise BadUrl("its host is no IPv6 address") from error
+    try:
+        encoded = host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError as error:
+        raise BadUrl("its host is no name") from error
+    if not _HOST.fullmatch(encoded):
+        raise BadUrl("its host is missing" if not host else "its host is no name")
+    return encoded
+
+
+def check_url(url: str, *, private_allowed: bool) -> None:
+    """Raise BadUrl where a URL can't be posted to or names an address that is not allowed.
+
+    A name is judged when it is posted to: what it resolves to may change.
+    """
+    host = parse_url(url).host
+    literal: str | None = host if ":" in host else None
+    with suppress(OSError):
+        literal = socket.inet_ntoa(socket.inet_aton(host))  # in any notation: 127.1, 0x7f000001, 2130706433
+    if literal is not None and not is_allowed(literal, private_allowed=private_allowed):
+        raise BadUrl(f"addresses like {literal} are not allowed")
+
+
+def is_allowed(address: str, *, private_allowed: bool) -> bool:
+    """Tell whether an address may be posted to; what leads to an IPv4 address is judged as that."""
+    return _judge(ip_address(address), private_allowed=private_allowed)
+
+
+def _judge(address: Address, *, private_allowed: bool) -> bool:
+    if isinstance(address, IPv6Address):
+        address = IPv6Address(int(address))  # without a zone
+        inner = _unwrap(address)
+        if inner:
+            return all(_judge(one, private_allowed=private_allowed) for one in inner)
+    if address in _METADATA or address.is_link_local or address.is_multicast or address.is_unspecified:
+        return False
+    if address.is_loopback:
+        return private_allowed
+    if address.is_reserved or (isinstance(address, IPv4Address) and int(address) >> 24 == 0):
+        return False
+    return private_allowed or (address.is_global and not getattr(address, "is_site_local", False))
+
+
+def _unwrap(address: IPv6Address) -> list[IPv4Address]:
+    """Return the IPv4 addresses that an IPv6 address leads to, if it does."""
+    if address.ipv4_mapped is not None:
+        return [address.ipv4_mapped]
+    if address.sixtofour is not None:
+        return [address.sixtofour]
+    if address.teredo is not None:
+        return list(address.teredo)
+    if any(address in network for network in _NAT64):
+        return [IPv4Address(int(address) & 0xFFFFFFFF)]
+    return []
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """Return the addresses of a host, the preferred first."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))

@@ -1,0 +1,228 @@
+"""The fields of requests: how an argument is read, what is wrong if it can't be, and its JSON Schema.
+
+The messages of a ValidationError are error types of `errors.py`. What an argument's `form` says of it goes into the
+OpenAPI document.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from marshmallow import ValidationError, fields, validate
+
+from ..clock import parse_time
+from ..errors import ERROR_TYPES
+from ..ids import is_message_id
+from ..sms.numbers import Number, parse_msisdn, parse_originator
+
+MAX_BODY = 160  # characters (Unicode code points)
+MAX_RECIPIENTS = 1_000
+MAX_LIMIT = 1_000
+MAX_OFFSET = 2**31 - 1
+MAX_WAIT = 30  # seconds
+
+# JSON Schema. The formats are our own: which of the numbers of a pattern there are, no pattern can say.
+_TEXT = {"type": "string", "pattern": "^[^\\u0000]*$"}
+MSISDN = {"type": "string", "format": "msisdn", "pattern": r"^\+[1-9][0-9]{1,14}$", "examples": ["+14560000000"]}
+_ORIGINATOR = {
+    "type": "string",
+    "format": "originator",
+    "pattern": r"^(\+[1-9][0-9]{1,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9 ]{0,9}[A-Za-z0-9])?)$",
+    "examples": ["+15005550006"],
+}
+OWN_NUMBER = {
+    "type": "string",
+    "format": "own-number",
+    "pattern": r"^(\+[1-9][0-9]{1,14}|[0-9]{3,8})$",
+    "examples": ["+15005550006"],
+}
+MESSAGE_ID = {
+    "type": "string",
+    "format": "message-id",
+    "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
+    "examples": ["019c1353-98c0-7000-8000-5c0ffee00001"],
+}
+_TIME = {"type": "string", "format": "date-time", "examples": ["2026-01-31T18:00:00Z"]}
+IDEMPOTENCY_KEY = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 255,
+    "pattern": "^[ -~]*$",
+    "description": "Makes it safe to send the request again: within 24 hours it gives the first answer again.",
+    "examples": ["order-1042"],
+}
+
+
+class Recipient(NamedTuple):
+    """Whom a message goes to, and which argument of the request named them."""
+
+    number: Number
+    param: str
+
+
+_TEXT_RULES = (
+    validate.Length(min=1, error="empty_text"),
+    validate.Length(max=MAX_BODY, error="text_too_long"),
+    validate.Regexp(r"[^\0\ud800-\udfff]*\Z", error="invalid_text"),  # no NUL and no unpaired surrogate
+)
+
+
+def read_text(text: str) -> str:
+    """Return the text of a message; raise ValidationError if no message can have it."""
+    validate.And(*_TEXT_RULES)(text)
+    return text
+
+
+def _read_digits(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,10}", text):
+        raise ValueError("not a whole number")
+    return int(text)
+
+
+def read_seconds(text: str) -> float:
+    """Return a number of seconds; raise ValueError for anything else."""
+    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,9})?", text):
+        raise ValueError("not a number of seconds")
+    return float(text)
+
+
+def _read_message_id(text: str) -> str:
+    if not is_message_id(text):
+        raise ValueError("not a message id")
+    return text
+
+
+def read_idempotency_key(text: str) -> str:
+    """Return an idempotency key; raise ValueError for anything else."""
+    if not re.fullmatch(r"[ -~]{1,255}", text):
+        raise ValueError("not an idempotency key")
+    return text
+
+
+def read_own_number(text: str) -> Number:
+    """Read a number that a phone can send to: a short code has no letters."""
+    number = parse_originator(text)
+    if not text.lstrip("+").isdigit():
+        raise ValueError("an alphanumeric sender")
+    return number
+
+
+class Argument(fields.Field[Any]):
+    """One argument: a string that `read` turns into its value, or raises ValueError.
+
+    `invalid` is the error type if it does, `form` is JSON Schema.
+    """
+
+    default_error_messages = {  # noqa: RUF012 - marshmallow's own interface
+        "required": "missing_argument",
+        "repeated": "repeated_argument",
+    }
+
+    def __init__(self, read: Callable[[str], Any], *, invalid: str, form: Mapping[str, Any], **options: Any) -> None:
+        super().__init__(metadata=form, **options)
+        self.error_messages["invalid"] = invalid
+        self.read = read
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if isinstance(value, list):
+            raise self.make_error("repeated")
+        return self.read_one(value)
+
+    def read_one(self, value: Any) -> Any:
+        """Return what a single value means."""
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        try:
+            return self.read(value)
+        except ValueError as error:
+            raise self.make_error("invalid") from error
+
+
+class NumericArgument(Argument):
+    """A number in digits; JSON may give it as a number as well."""
+
+    def read_one(self, value: Any) -> Any:
+        """Return what a single value means."""
+        if isinstance(value, float):
+            value = f"{value:.9f}"
+        elif isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        return super().read_one(value)
+
+
+class WholeArgument(NumericArgument):
+    """A whole number."""
+
+
+class RecipientsArgument(Argument):
+    """One MSISDN or a list of them; loaded as a list of Recipient."""
+
+    default_error_messages = {"empty": "missing_argument"}  # noqa: RUF012 - marshmallow's own interface
+
+    def __init__(self, *, most: int, description: str, **options: Any) -> None:
+        several = {"type": "array", "items": MSISDN, "minItems": 1, "maxItems": most}
+        form = {"anyOf": [MSISDN, several], "description": description}
+        super().__init__(parse_msisdn, invalid="invalid_msisdn", form=form, **options)
+        self.most = most
+        if most > 1:
+            self.error_messages["repeated"] = "too_many_recipients"
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Recipient]:
+        if not isinstance(value, list):
+            return [Recipient(self.read_one(value), "to")]
+        if not value:
+            raise self.make_error("empty")
+        if len(value) > self.most:
+            raise self.make_error("repeated")
+        recipients, faults = [], {}
+        for index, one in enumerate(value):
+            try:
+                recipients.append(Recipient(self.read_one(one), f"to[{index}]"))
+            except ValidationError as error:
+                faults[index] = error.messages
+        if faults:
+            raise ValidationError(faults)
+        return recipients
+
+
+def list_error_types(field: fields.Field[Any]) -> set[str]:
+    """Return the error types of an argument."""
+    messages: list[Any] = [text for name, text in field.error_messages.items() if name != "required" or field.required]
+    messages += [getattr(validator, "error", None) for validator in field.validators]
+    return {message for message in messages if message in ERROR_TYPES}
+
+
+def text_field(description: str, **options: Any) -> Argument:
+    """Return the field of a message's text."""
+    form = {**_TEXT, "description": description}
+    return Argument(str, invalid="invalid_text", form=form, validate=_TEXT_RULES, **options)
+
+
+def originator_field(description: str, *, invalid: str = "invalid_originator", **options: Any) -> Argument:
+    """Return the field of a sender or recipient: a number, a short code or a name."""
+    form = {**_ORIGINATOR, "description": description}
+    return Argument(parse_originator, invalid=invalid, form=form, **options)
+
+
+def time_field(description: str) -> Argument:
+    """Return the field of a time."""
+    return Argument(parse_time, invalid="invalid_time", form={**_TIME, "description": description})
+
+
+def message_id_field(description: str) -> Argument:
+    """Return the field of a message id."""
+    form = {**MESSAGE_ID, "description": description}
+    return Argument(_read_message_id, invalid="invalid_message_id", form=form)
+
+
+def choice_field(*choices: str, invalid: str, description: str) -> Argument:
+    """Return the field of one of several words."""
+    form = {"type": "string", "description": description}
+    return Argument(str, invalid=invalid, form=form, validate=validate.OneOf(choices, error=invalid))
+
+
+def whole_field(lowest: int, highest: int, *, invalid: str, description: str, **options: Any) -> WholeArgument:
+    """Return the field of a whole number in a range."""
+    in_range = validate.Range(lowest, highest, error=invalid)
+    form = {"description": description}
+    return WholeArgument(_read_digits, invalid=invalid, form=form, validate=in_range, **options)
