@@ -1420,7 +1420,7 @@ def test_with_a_real_gateway_nobody_writes_as_a_phone(make_app, execute):
 # Files
 
 
-STATIC = ROOT / "phonify/inbox/static"
+STATIC = ROOT / "phonify/web/static"
 
 
 @pytest.mark.parametrize("name", sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.*")))
