@@ -5,8 +5,8 @@ import sys
 import click
 
 from ..errors import InvalidRequest
-from ..schemas.objects import dump_check
 from ..schemas.requests import CheckSchema, load
+from ..schemas.text_check import dump_check
 from ..sms.segments import TextCheck, check_text
 from .output import Failed, json_option, print_json, print_table
 

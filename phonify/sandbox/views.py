@@ -11,8 +11,9 @@ from ..request_id import current_request_id
 from ..schemas import examples
 from ..schemas.answers import CheckAnswer, MessageAnswer
 from ..schemas.description import describe
-from ..schemas.objects import dump_check, dump_message
+from ..schemas.objects import dump_message
 from ..schemas.requests import CheckSchema, InboundSchema, load
+from ..schemas.text_check import dump_check
 from ..sms.segments import check_text
 
 bp = Blueprint("sandbox", __name__, url_prefix="/sandbox")

@@ -2,7 +2,8 @@
 
 from marshmallow import Schema, fields
 
-from .objects import ErrorSchema, MessageSchema, PhoneSchema, SubscriptionSchema, TextCheckSchema
+from .objects import ErrorSchema, MessageSchema, PhoneSchema, SubscriptionSchema
+from .text_check import TextCheckSchema
 
 
 class MessageAnswer(Schema):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .server import Phonify, Server
+    from .phonify import Phonify
+    from .server import Server
 
 
 @pytest.fixture(scope="session")

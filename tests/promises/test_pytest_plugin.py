@@ -91,7 +91,7 @@ def test_a_failing_wait_shows_the_line_of_the_test_and_what_did_come(run_suite) 
             "E         <Message * +15005550006 > +14560000001 sent 'Welcome'> nearly: without 'code'*",
         ]
     )
-    result.stdout.no_fnmatch_line("*testing.py*")
+    result.stdout.no_fnmatch_line("*phonify/testing*")
 
 
 def test_the_app_under_test_may_log_and_be_logged_as_without_phonify(run_suite) -> None:

@@ -15,7 +15,8 @@ import pytest
 import standardwebhooks
 from conftest import basic
 
-from phonify.testing.server import Phonify, Server
+from phonify.testing.phonify import Phonify
+from phonify.testing.server import Server
 
 ALICE, BOB = "+14560000001", "+14560000002"
 

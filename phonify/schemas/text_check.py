@@ -1,0 +1,102 @@
+"""How the check of a text is shown: what it becomes as SMS."""
+
+from typing import Any
+
+from marshmallow import Schema, fields, pre_dump, validate
+
+from ..sms.segments import TextCheck, count_units
+from .objects import ENCODING, Shown, is_encoding
+
+_POSITION = {"minimum": 0, "description": "In characters, from 0."}
+
+
+class SegmentSchema(Schema):
+    """One SMS of a text: `text[start:end]`."""
+
+    start = fields.Integer(required=True, metadata=_POSITION)
+    end = fields.Integer(required=True, metadata={**_POSITION, "description": "Where the next one starts."})
+    units = fields.Integer(required=True, metadata={"minimum": 0, "description": "Septets, or units of UTF-16."})
+    text = fields.String(required=True)
+
+
+class WideCharacterSchema(Schema):
+    """A character that GSM-7 does not have."""
+
+    position = fields.Integer(required=True, metadata=_POSITION)
+    character = fields.String(required=True, validate=validate.Length(1, 1))
+    name = fields.String(required=True, metadata={"description": "Its name in Unicode."})
+    substitute = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "What reads the same in GSM-7: null if nothing does, empty if it can be left out."},
+    )
+
+
+class WebOtpSchema(Schema):
+    """The last line of a text, as one that binds a one-time code to a web site."""
+
+    valid = fields.Boolean(required=True)
+    line = fields.String(
+        required=True, allow_none=True, metadata={"description": "The last line, if it begins with `@`."}
+    )
+    host = fields.String(required=True, allow_none=True)
+    code = fields.String(required=True, allow_none=True)
+
+
+class TextCheckSchema(Schema):
+    """What a text becomes as SMS, as the API and the command line show it."""
+
+    encoding = fields.String(required=True, validate=is_encoding, metadata=ENCODING)
+    characters = fields.Integer(required=True, metadata={"minimum": 1, "description": "A message may have 160."})
+    units = fields.Integer(
+        required=True, metadata={"minimum": 1, "description": "Septets in GSM-7, units of UTF-16 in UCS-2."}
+    )
+    single = fields.Integer(required=True, metadata={"description": "How many units a text of one SMS may have."})
+    segments = fields.Nested(
+        SegmentSchema, many=True, required=True, metadata={"description": "Each SMS, and where it is cut."}
+    )
+    wide = fields.Nested(
+        WideCharacterSchema,
+        many=True,
+        required=True,
+        metadata={"description": "Each character that makes it UCS-2."},
+    )
+    webotp = fields.Nested(
+        WebOtpSchema,
+        required=True,
+        metadata={"description": "Whether the last line is `@host #code`: what browsers read a code from."},
+    )
+
+    @pre_dump
+    def spell_out(self, check: TextCheck, **_: Any) -> Shown:
+        """Say where each segment begins and ends, and what the last line is."""
+        code = check.bound_code
+        return {
+            **check._asdict(),
+            "characters": sum(map(len, check.segments)),
+            "segments": _list_segments(check),
+            "webotp": {
+                "valid": code is not None,
+                "line": check.bound_line,
+                "host": code and code.host,
+                "code": code and code.code,
+            },
+        }
+
+
+def _list_segments(check: TextCheck) -> list[Shown]:
+    segments, start = [], 0
+    for text in check.segments:
+        end = start + len(text)
+        segments.append({"start": start, "end": end, "units": count_units(text, check.encoding), "text": text})
+        start = end
+    return segments
+
+
+_TEXT_CHECK = TextCheckSchema()
+
+
+def dump_check(check: TextCheck) -> Shown:
+    """Return what a text becomes as SMS, as the API shows it."""
+    shown: Shown = _TEXT_CHECK.dump(check)
+    return shown
