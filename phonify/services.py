@@ -14,6 +14,7 @@ from .delivery.webhooks import WebhookDelivery, WebhookJob, WebhookOutcome
 from .domain import accounts
 from .domain.accounts import KeyRing
 from .domain.conversations import Conversations
+from .domain.receiving import Receiving
 from .domain.sending import Messaging
 from .domain.subscriptions import Subscriptions
 from .domain.webhooks import Webhooks
@@ -35,6 +36,7 @@ class Services:
     gateway: Gateway
     keys: KeyRing
     messaging: Messaging
+    receiving: Receiving
     conversations: Conversations
     subscriptions: Subscriptions
     webhook_doorbell: Doorbell
@@ -142,6 +144,7 @@ def build_services(
         gateway=gateway,
         keys=KeyRing(database, clock),
         messaging=messaging,
+        receiving=Receiving(database, clock, webhooks, subscriptions, messaging),
         conversations=conversations,
         subscriptions=subscriptions,
         webhook_doorbell=webhook_doorbell,

@@ -99,3 +99,8 @@ def test_each_other_package_is_imported_in_its_places_alone(path: Path) -> None:
 def test_only_the_reference_imports_the_api() -> None:
     files = [path for path in FILES if part_of(path) == "web" and ("phonify", "api") in list_imports(path)]
     assert [path.name for path in files] == ["reference.py"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_file_has_more_than_300_lines(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300

@@ -52,7 +52,7 @@ def text(services, account):
     """Return a function by which a phone sends a text to the account."""
 
     def text(body, sender=PHONE, to=OWN, account=account):
-        return services.messaging.receive(account, sender=parse_originator(sender), to=parse_originator(to), body=body)
+        return services.receiving.receive(account, sender=parse_originator(sender), to=parse_originator(to), body=body)
 
     return text
 
@@ -185,7 +185,7 @@ def test_a_reply_of_160_characters_may_be_set():
 def test_an_opt_out_of_which_another_process_was_told_counts_at_once(services, make_app, account, others):
     other = make_app().extensions["phonify"]
     phone, own = parse_msisdn("+14560000000"), parse_msisdn("+15005550006")
-    other.messaging.receive(account, sender=phone, to=own, body="STOP")
+    other.receiving.receive(account, sender=phone, to=own, body="STOP")
     phones = ["+14560000000", *(f"+1456000{number:04}" for number in range(1, others + 1))]
     recipients = [Recipient(parse_msisdn(phone), f"to[{index}]") for index, phone in enumerate(phones)]
     accepted = services.messaging.accept(account, recipients=recipients, body="Hello")

@@ -1,4 +1,4 @@
-"""The rules of messaging: accept, receive, find, change, cancel; and where their transactions begin and end."""
+"""The rules of sending: accept, find, change, cancel; and where their transactions begin and end."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,6 @@ from ..sms.numbers import Number, parse_originator
 from ..storage import accounts as account_store
 from ..storage import idempotency as idempotency_store
 from ..storage import messages as store
-from ..storage import webhooks as webhook_store
 from ..storage.database import Connection, Database
 from ..storage.records import Account, Answer, Criteria, Message
 from .subscriptions import Subscriptions
@@ -38,7 +37,7 @@ class Idempotency(NamedTuple):
     render: Callable[[Accepted], tuple[int, str]]  # status and JSON
 
 
-class _Draft(NamedTuple):
+class Draft(NamedTuple):
     """A request to send that the gateway has checked."""
 
     recipients: Sequence[Recipient]
@@ -134,22 +133,22 @@ class Messaging:
         origin: Number | None,
         send_at: datetime | None,
         request_id: str | None,
-    ) -> _Draft:
+    ) -> Draft:
         """Ask the gateway about each recipient, with no transaction open."""
-        found = {index: self._refuse(recipient.number.number) for index, recipient in enumerate(recipients)}
+        found = {index: self.find_refusal(recipient.number.number) for index, recipient in enumerate(recipients)}
         refusals = {index: refusal for index, refusal in found.items() if refusal is not None}
         origin = origin or parse_originator(self.default_origin(account))
-        return _Draft(recipients, body, origin, send_at, request_id, refusals)
+        return Draft(recipients, body, origin, send_at, request_id, refusals)
 
-    def _refuse(self, number: str) -> str | None:
-        """Return the error type of a number that the gateway refuses at once."""
+    def find_refusal(self, number: str) -> str | None:
+        """Return the error type if the gateway refuses a number at once."""
         try:
             self._gateway.check(number)
         except Rejected as rejected:
             return rejected.error_type
         return None
 
-    def _store(self, connection: Connection, account: Account, draft: _Draft) -> Accepted:
+    def _store(self, connection: Connection, account: Account, draft: Draft) -> Accepted:
         """Store what a request sends: opt-outs and the quota decide, webhooks hear of refusals."""
         now = self._clock.now()
         refusals = dict(draft.refusals)
@@ -163,14 +162,15 @@ class Messaging:
             )
             refusals |= dict.fromkeys(wanted[taken:], "quota_used_up")
         ids = generate_ids(now, after=store.get_last_message_id(connection))
-        messages = self._compose(account, draft._replace(refusals=refusals), ids, now)
+        messages = self.compose(account, draft._replace(refusals=refusals), ids, now)
         store.insert_messages(connection, messages=messages)
         refused = [message for message in messages if message.state == "error"]
         self._webhooks.enqueue(connection, "message.error", refused, now)
         faults = [Fault(type_, draft.recipients[index].param) for index, type_ in sorted(refusals.items())]
         return Accepted(messages, faults)
 
-    def _compose(self, account: Account, draft: _Draft, ids: Iterator[str], now: datetime) -> list[Message]:
+    def compose(self, account: Account, draft: Draft, ids: Iterator[str], now: datetime) -> list[Message]:
+        """Return the messages of a draft; nothing is stored."""
         created_at = format_time(now)
         due_at, expires_at = self._timetable(now, draft.send_at)
         messages = []
@@ -213,49 +213,6 @@ class Messaging:
         """Return the sender of an account's messages if a request gives none."""
         return account.origin or self._origin
 
-    def receive(
-        self, account: Account, *, sender: Number, to: Number, body: str, request_id: str | None = None
-    ) -> Message:
-        """Store a message that came from a phone; if the account has a webhook, `sent` means delivered there.
-
-        A keyword opts the phone out, or in again, and is answered if the account has set a reply.
-        """
-        may_reply = (
-            sender.number != to.number and self._refuse(sender.number) is None
-        )  # an account does not answer itself
-        with self._database.write() as connection:
-            now = self._clock.now()
-            ids = generate_ids(now, after=store.get_last_message_id(connection))
-            hooked = webhook_store.get_webhook(connection, account_id=account.id) is not None
-            message = Message(
-                id=next(ids),
-                account_id=account.id,
-                direction="inbound",
-                body=body,
-                origin_number=sender.number,
-                origin_country=sender.country,
-                origin_carrier=sender.carrier,
-                to_number=to.number,
-                to_country=to.country,
-                to_carrier=to.carrier,
-                state="unconfirmed" if hooked else "sent",
-                created_at=format_time(now),
-                finished_at=None if hooked else format_time(now),
-                request_id=request_id,
-            )
-            reply = self._subscriptions.apply_keyword(connection, account, sender.number, body, now=format_time(now))
-            replies = []
-            if reply is not None and may_reply:
-                draft = _Draft([Recipient(sender, "to")], reply, to, None, request_id, {})
-                # Later than the opt-out itself: messages of that time and before are held back. It takes no quota.
-                later = format_time(now + timedelta(milliseconds=1))
-                replies = [one._replace(created_at=later) for one in self._compose(account, draft, ids, now)]
-            store.insert_messages(connection, messages=[message, *replies])
-            if hooked:
-                self._webhooks.enqueue(connection, "message.received", [message], now)
-        self._webhooks.wake()
-        return message
-
     def find(self, account: Account, message_id: str) -> Message:
         """Return one message; raise NotFound if the account has no message with this id."""
         with self._database.reading() as connection:
@@ -296,7 +253,7 @@ class Messaging:
         """
         self.find(account, message_id)
         if to is not None:
-            refusal = self._refuse(to.number.number)
+            refusal = self.find_refusal(to.number.number)
             if refusal is not None:
                 raise Refused([Fault(refusal, to.param)])
         with self._database.write() as connection:

@@ -34,7 +34,7 @@ _CHECK = CheckSchema()
 def simulate_inbound() -> tuple[dict[str, Any], int]:
     """Pretend that a phone sent a message to the account."""
     arguments = load(_INBOUND, read_arguments())
-    message = get_services().messaging.receive(current_account(), **arguments, request_id=current_request_id())
+    message = get_services().receiving.receive(current_account(), **arguments, request_id=current_request_id())
     return {"message": dump_message(message)}, 201
 
 

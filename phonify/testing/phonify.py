@@ -181,7 +181,7 @@ class Phonify:
             arguments = load(_INBOUND, {"from": number, "to": to or answered, "body": body})
         except InvalidRequest as error:
             raise ValueError(_explain(error)) from error
-        return _show(self._services.messaging.receive(self._account, **arguments))
+        return _show(self._services.receiving.receive(self._account, **arguments))
 
     def set_webhook(self, url: str) -> str:
         """Have the account's events posted to a URL; return the secret that they are signed with.

@@ -148,9 +148,10 @@ def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
 
 def _receive(phone: str, given: Mapping[str, Any]) -> Message:
     """Let a phone answer whoever wrote to it last."""
-    messaging = get_services().messaging
+    services = get_services()
     own = given.get("origin")
     if not isinstance(own, str) or not own.lstrip("+").isdecimal():  # none, or one that can't be answered
-        own = messaging.default_origin(current_account())
+        own = services.messaging.default_origin(current_account())
     arguments = {"from": phone, "to": own, **{name: given[name] for name in ("body",) if name in given}}
-    return messaging.receive(current_account(), **load(_INBOUND, arguments), request_id=current_request_id())
+    loaded = load(_INBOUND, arguments)
+    return services.receiving.receive(current_account(), **loaded, request_id=current_request_id())
