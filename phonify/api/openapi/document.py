@@ -1,7 +1,4 @@
-"""The API's description, OpenAPI 3.1: made of the routes, the marshmallow schemas and what views say of themselves.
-
-It is made once, when it is first asked for.
-"""
+"""The API's description, OpenAPI 3.1: made of the routes, the marshmallow schemas and what views say of themselves."""
 
 import json
 import re
