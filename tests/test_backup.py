@@ -187,7 +187,9 @@ def test_a_restored_database_is_as_it_was_and_the_former_one_is_kept(database, p
     assert read(former, "SELECT body FROM messages") == [("new",)]
     assert read(path, "SELECT id, body FROM messages") == [(message_id(1), "Hello")]
     assert path.stat().st_mode & 0o077 == 0
-    prepare(database)
+    started_again = Database(path)
+    prepare(started_again)
+    started_again.close()
 
 
 def test_a_backup_is_restored_where_there_is_no_database(database, tmp_path, copy):

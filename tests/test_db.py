@@ -199,6 +199,59 @@ def test_to_a_file_that_has_taken_the_place_of_the_one_that_is_open_nothing_is_w
     assert "was replaced under the running server" in str(raised.value.__cause__)
 
 
+def test_a_file_that_was_replaced_is_refused_by_a_process_that_has_nothing_open(database, path):
+    note(database, "one")
+    database.close()  # as before a fork
+    path.rename(path.with_name("former"))
+    path.write_bytes(path.with_name("former").read_bytes())
+    with pytest.raises(StoreUnavailable), database.reading():
+        raise AssertionError("it was read")
+    with pytest.raises(StoreUnavailable) as raised:
+        note(database, "two")
+    assert "was replaced under the running server" in str(raised.value.__cause__)
+
+
+def test_if_the_log_file_is_missing_a_process_that_has_nothing_open_makes_none(database, path):
+    note(database, "one")
+    wal = path.with_name(f"{path.name}-wal")
+    aside = wal.rename(path.with_name("aside"))
+    other = Database(path)
+    with pytest.raises(StoreUnavailable) as raised:
+        note(other, "lost")
+    assert str(wal) in str(raised.value.__cause__)
+    assert not wal.exists()
+    aside.rename(wal)
+    note(other, "two")
+    other.close()
+    assert read_notes(path) == ["one", "two"]
+
+
+def test_a_process_that_has_only_read_refuses_another_log_file(database, path):
+    note(database, "one")
+    other = Database(path)
+    with other.reading():
+        pass
+    wal = path.with_name(f"{path.name}-wal")
+    aside = wal.rename(path.with_name("aside"))
+    wal.write_bytes(aside.read_bytes())
+    with pytest.raises(StoreUnavailable) as raised:
+        note(other, "lost")
+    assert str(wal) in str(raised.value.__cause__)
+    aside.rename(wal)
+    other.close()
+
+
+def test_after_all_was_closed_the_new_log_file_is_taken(database, path):
+    note(database, "one")
+    database.close()
+    other = sqlite3.connect(path)
+    other.execute("INSERT INTO notes VALUES ('two')")
+    other.commit()
+    note(database, "three")
+    other.close()
+    assert read_notes(path) == ["one", "two", "three"]
+
+
 def test_if_the_log_file_is_missing_none_is_made_in_its_place(database, path):
     note(database, "one")
     wal = path.with_name(f"{path.name}-wal")

@@ -47,7 +47,8 @@ class Database:
     """One SQLite file.
 
     Safe to use from any number of threads. `committed` is called after each commit. Nothing is held open after
-    `close`, and what is needed is opened again on next use: close it before a fork.
+    `close`, and what is needed is opened again on next use: close it before a fork. Once it was opened, another file in
+    its place is refused: what some of the processes wrote there would be missing for the others.
     """
 
     def __init__(self, path: Path, *, committed: Callable[[], None] = lambda: None) -> None:
@@ -57,9 +58,9 @@ class Database:
         self._shared_commit = SharedCommit(self._begin, self._end)
         self._idle: deque[sqlite3.Connection] = deque()
         self._writer: sqlite3.Connection | None = None
-        self._written = False  # since it was opened; from then on the -wal file is ours
-        self._file, self._wal = str(self.path), f"{self.path}-wal"
-        self._inodes: dict[str, tuple[int, int]] = {}  # and devices, of the files that are open
+        self._file, self._wal, self._shm = str(self.path), f"{self.path}-wal", f"{self.path}-shm"
+        self._inodes: dict[str, tuple[int, int]] = {}  # and devices, of the files that were opened
+        self._open: set[sqlite3.Connection] = set()
         self._closing = threading.Lock()
         self._counting = threading.Lock()
         self._counter: sqlite3.Connection | None = None  # tells of commits
@@ -75,19 +76,17 @@ class Database:
         One process at a time: of two that closed at once, each would leave that to the other.
         """
         with self._closing:
-            if not self._idle and self._writer is None and self._counter is None:
+            if not self._open:
                 return
             lock = self.lock
             with suppress(OSError):
                 lock.acquire(BUSY_TIMEOUT)
             try:
                 while self._idle:
-                    self._idle.pop().close()
+                    self._disconnect(self._idle.pop())
                 self._discard_writer()
                 with self._counting:
                     self._discard_counter()
-                self._written = False
-                self._inodes.clear()
             finally:
                 lock.release()
 
@@ -110,7 +109,7 @@ class Database:
             if usable:
                 self._idle.append(connection)
             else:
-                connection.close()
+                self._disconnect(connection)
 
     def get_data_version(self) -> int:
         """Return a number that changes with each commit, of this process or of any other."""
@@ -127,7 +126,7 @@ class Database:
 
     def _discard_counter(self) -> None:
         if self._counter is not None:
-            self._counter.close()
+            self._disconnect(self._counter)
             self._counter = None
 
     def watch(self) -> "Watcher":
@@ -178,18 +177,17 @@ class Database:
         if error is not None:
             self._discard_writer()
         else:
-            self._written = True
             self._committed()
 
     def _discard_writer(self) -> None:
         # Another time another connection: one that was opened while the file was read-only stays so.
         if self._writer is not None:
-            self._writer.close()
+            self._disconnect(self._writer)
             self._writer = None
 
     def _check_files(self) -> None:
         self._check_file(self._file)
-        if self._written and (self._wal in self._inodes or os.path.exists(self._wal)):  # noqa: PTH110 - quicker than Path
+        if self._wal in self._inodes:
             self._check_file(self._wal)
 
     def _check_file(self, path: str) -> None:
@@ -203,8 +201,10 @@ class Database:
             raise StoreUnavailable from OSError(f"{path} was replaced under the running server")
 
     def _connect(self, *, timeout: float, **settings: int) -> sqlite3.Connection:
-        if self._wal in self._inodes:
-            self._check_file(self._wal)  # if it is missing, SQLite would make a new one
+        # If the -wal file is missing, SQLite makes a new one. But it is never missing while the -shm file is there,
+        # unless somebody took it away from those who have it open.
+        if self._wal in self._inodes or (not _exists(self._wal) and _exists(self._shm)):
+            self._check_file(self._wal)
         try:
             # A URI with mode=rw: a file that was removed is not silently made anew, empty.
             connection = sqlite3.connect(
@@ -216,17 +216,27 @@ class Database:
             )
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
+        self._open.add(connection)
         try:
             pragmas = {"foreign_keys": "ON", "synchronous": "FULL", **settings, "busy_timeout": int(timeout * 1_000)}
             for name, value in pragmas.items():
                 connection.execute(f"PRAGMA {name} = {value}")
+            connection.execute("PRAGMA schema_version").fetchone()  # the first that opens the -wal file
             self._check_file(self._file)
+            if _exists(self._wal):
+                self._check_file(self._wal)
         except BaseException as error:
-            connection.close()
+            self._disconnect(connection)
             if isinstance(error, sqlite3.DatabaseError):
                 raise translate(error) from error
             raise
         return connection
+
+    def _disconnect(self, connection: sqlite3.Connection) -> None:
+        connection.close()
+        self._open.discard(connection)
+        if not self._open:
+            self._inodes.pop(self._wal, None)  # SQLite removes it if nobody else has it open
 
 
 class Watcher:
@@ -265,3 +275,7 @@ def translate(error: Exception) -> Exception:
         unavailable.__cause__ = error
         return unavailable
     return error
+
+
+def _exists(path: str) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - quicker than Path
