@@ -1,18 +1,19 @@
 """An app for tests with a gateway that notes what it is handed, and fails as `GATEWAY` in the environment says.
 
 `once`: takes everything, and must not be handed anything twice. `repeatable`: may be. `hanging`: each call takes
-two seconds. `failing`: three of ten calls fail in passing. `down`: all do.
+two seconds. `failing`: three of ten calls fail temporarily. `down`: all do.
 """
 
 import os
 import random
 import time
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from phonify import create_app
 from phonify.clock import SystemClock
-from phonify.gateways.base import Gateway, OutboundMessage, Unavailable
+from phonify.gateways.base import Gateway, Later, OutboundMessage, Outcome, Taken
 from phonify.server import serve
 
 HOW = os.environ.get("GATEWAY", "once")
@@ -27,20 +28,23 @@ def note(message: OutboundMessage) -> None:
 
 
 class RecordingGateway(Gateway):
-    """Notes what it has taken in `handed-PID`; where there is a file `pause`, it does not return after that."""
+    """Notes what it has taken in `handed-PID`; if there is a file `pause`, it does not return after that."""
 
     repeatable = HOW == "repeatable"
     sandbox = True
 
-    def send(self, message: OutboundMessage) -> None:
-        if HOW == "down" or (HOW == "failing" and random.random() < 0.3):
-            raise Unavailable(retry_after=0.5)
-        if HOW == "hanging":
-            time.sleep(2)
-        time.sleep(SECONDS)
-        note(message)
-        if (FOLDER / "pause").exists():  # between submitting and recording
-            time.sleep(30)
+    def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:
+        for message in batch:
+            if HOW == "down" or (HOW == "failing" and random.random() < 0.3):
+                yield message.id, Later(retry_after=0.5)
+                continue
+            if HOW == "hanging":
+                time.sleep(2)
+            time.sleep(SECONDS)
+            note(message)
+            if (FOLDER / "pause").exists():  # between submitting and recording
+                time.sleep(30)
+            yield message.id, Taken()
 
 
 class ShiftedClock(SystemClock):

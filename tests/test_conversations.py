@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from fake_gateway import OnceGateway
 from flask import Flask
 from flask.testing import FlaskClient
 from rows import SENT
@@ -14,7 +15,7 @@ from phonify.delivery.upkeep import INTERVAL, Upkeep
 from phonify.domain import accounts
 from phonify.domain.conversations import Conversations
 from phonify.errors import NotFound
-from phonify.gateways.base import Gateway, Unavailable, Unconfirmed
+from phonify.gateways.base import Doubt, Later, Outcome
 from phonify.ids import generate_ids
 from phonify.services import Services
 from phonify.storage import messages as store
@@ -291,11 +292,11 @@ def test_a_search_goes_on_where_it_left_off_until_all_is_seen(fill, conversation
 # History
 
 
-class Flaky(Gateway):
+class Flaky(OnceGateway):
     """Unavailable once, then in doubt."""
 
-    def send(self, message: Any) -> None:
-        raise Unavailable if message.attempt == 1 else Unconfirmed
+    def act(self, message: Any) -> Outcome:
+        return Later() if message.attempt == 1 else Doubt()
 
 
 def history(services: Services, account: Account, id_: str) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT
-from fake_gateway import FakeGateway, OnceGateway, fail_with
+from fake_gateway import FakeGateway, OnceGateway, act_as
 from flask import Flask
 from load import wait_until
 
@@ -20,7 +20,7 @@ from phonify.delivery.loop import Loop
 from phonify.delivery.messages import MessageDelivery, MessageOutcome
 from phonify.delivery.webhooks import WebhookDelivery, WebhookOutcome
 from phonify.domain import accounts
-from phonify.gateways.base import Rejected
+from phonify.gateways.base import Doubt, Refused, Taken
 from phonify.services import Services
 from phonify.storage import outbox as outbox_store
 from phonify.storage import webhooks as webhook_store
@@ -127,13 +127,13 @@ def test_a_late_outcome_is_refused_after_the_end_of(
         owner.close()
     else:
         clock.advance(LEASE)
-    gateway.act = fail_with(Rejected("blocked_by_recipient"))
+    gateway.act = act_as(Refused("blocked_by_recipient"))
     assert message_loop.deliver_due() == 1
     before = execute("SELECT * FROM messages"), execute("SELECT * FROM message_attempts")
     with services.database.write() as connection:
-        delivery.record(connection, [MessageOutcome(message, "sent", "t")])
-        delivery.record(connection, [MessageOutcome(message, "rejected", "t", error_type="cannot_receive_sms")])
-        delivery.record(connection, [MessageOutcome(message, "unconfirmed", "t")])
+        delivery.record(connection, [MessageOutcome(message, Taken(), "t")])
+        delivery.record(connection, [MessageOutcome(message, Refused("cannot_receive_sms"), "t")])
+        delivery.record(connection, [MessageOutcome(message, Doubt(), "t")])
     assert (execute("SELECT * FROM messages"), execute("SELECT * FROM message_attempts")) == before
 
 
@@ -189,20 +189,17 @@ from datetime import datetime
 from pathlib import Path
 from phonify import create_app
 from phonify.clock import SystemClock
-from phonify.gateways.base import Gateway
+from tests.fake_gateway import FakeGateway
 
 class Clock(SystemClock):
     def now(self):
         return datetime.fromisoformat(sys.argv[2])
 
-class Waiting(Gateway):
-    repeatable = True
+def wait(message):
+    print(message.id, flush=True)
+    sys.stdin.readline()
 
-    def send(self, message):
-        print(message.id, flush=True)
-        sys.stdin.readline()
-
-app = create_app({"DATABASE": Path(sys.argv[1]), "API_KEY": "test-key"}, clock=Clock(), gateway=Waiting())
+app = create_app({"DATABASE": Path(sys.argv[1]), "API_KEY": "test-key"}, clock=Clock(), gateway=FakeGateway(wait))
 app.extensions["phonify"].make_message_loop().deliver_due()
 app.extensions["phonify"].close()
 """
@@ -237,7 +234,7 @@ def test_a_process_that_stands_still_keeps_its_leases_until_they_end_and_its_lat
     process.send_signal(signal.SIGSTOP)
     assert services.make_message_loop().deliver_due() == 0
     clock.advance(LEASE)
-    gateway.act = fail_with(Rejected("blocked_by_recipient"))
+    gateway.act = act_as(Refused("blocked_by_recipient"))
     assert message_loop.deliver_due() == 3
     process.send_signal(signal.SIGCONT)
     process.communicate("\n\n\n")

@@ -1,12 +1,13 @@
 """Opt-outs inside: what is a keyword, what may be set, and opt-outs that a process has not heard of."""
 
 import pytest
+from fake_gateway import OnceGateway
 from hypothesis import given
 from hypothesis import strategies as st
 
 from phonify.domain import accounts
 from phonify.errors import InvalidRequest
-from phonify.gateways.base import Gateway
+from phonify.gateways.base import Taken
 from phonify.schemas.fields import Recipient
 from phonify.schemas.keywords import read_keyword_settings
 from phonify.sms.keywords import find_keyword, normalize_keyword
@@ -17,19 +18,19 @@ PHONE = "+14560000000"
 OWN = "+15005550006"
 
 
-class RecordingGateway(Gateway):
-    """Takes everything, or raises what it was told to, and notes whom it was asked to write to."""
-
-    repeatable = False
+class RecordingGateway(OnceGateway):
+    """Takes everything, or fails as it was told to, and notes whom it was asked to write to."""
 
     def __init__(self, *failures):
+        super().__init__()
         self.failures = list(failures)
         self.sent = []
 
-    def send(self, message):
+    def act(self, message):
         if self.failures and (failure := self.failures.pop(0)) is not None:
-            raise failure
+            return failure
         self.sent.append((message.to, message.body))
+        return Taken()
 
 
 @pytest.fixture

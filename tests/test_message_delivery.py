@@ -2,21 +2,21 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from fake_gateway import FakeGateway, OnceGateway, PowerCut, fail_with
+from fake_gateway import FakeGateway, OnceGateway, PowerCut, act_as
 from flask import Flask
 
 import phonify.storage.database
 from phonify.clock import format_time
 from phonify.delivery.loop import Loop
-from phonify.delivery.messages import BATCH, retry_delay
+from phonify.delivery.messages import CLAIM, retry_delay
 from phonify.errors import StoreUnavailable
-from phonify.gateways.base import OutboundMessage, Rejected, Unavailable, Unconfirmed
+from phonify.gateways.base import Doubt, Later, Limits, OutboundMessage, Outcome, Refused, Taken
 from phonify.services import Services
 
 TO = "+14560000000"
@@ -115,14 +115,14 @@ def test_the_gateway_is_given_the_message_and_the_number_of_the_attempt(send, me
 
 
 def test_a_message_that_the_gateway_rejects_ends_in_error_with_its_type(send, message_loop, gateway, row):
-    gateway.act = fail_with(Rejected("blocked_by_recipient"))
+    gateway.act = act_as(Refused("blocked_by_recipient"))
     send()
     message_loop.deliver_due()
     assert (row()["state"], row()["error_type"], row()["finished_at"]) == ("error", "blocked_by_recipient", START)
 
 
 def test_a_rejected_message_is_never_handed_over_again(send, message_loop, gateway, clock):
-    gateway.act = fail_with(Rejected("cannot_receive_sms"))
+    gateway.act = act_as(Refused("cannot_receive_sms"))
     send()
     message_loop.deliver_due()
     clock.advance(86_400)
@@ -133,7 +133,7 @@ def test_a_rejected_message_is_never_handed_over_again(send, message_loop, gatew
 def test_a_message_for_which_the_gateway_is_unavailable_is_tried_again_after_a_while(
     send, message_loop, gateway, clock, row
 ):
-    gateway.act = fail_with(Unavailable())
+    gateway.act = act_as(Later())
     send()
     message_loop.deliver_due()
     assert (row()["state"], row()["submitted_at"], len(gateway.handed)) == ("unconfirmed", None, 1)
@@ -144,7 +144,7 @@ def test_a_message_for_which_the_gateway_is_unavailable_is_tried_again_after_a_w
 
 
 def test_a_message_that_nobody_knows_about_is_not_sent_again(send, message_loop, gateway, clock, row):
-    gateway.act = fail_with(Unconfirmed())
+    gateway.act = act_as(Doubt())
     send()
     message_loop.deliver_due()
     clock.advance(86_399)
@@ -153,7 +153,7 @@ def test_a_message_that_nobody_knows_about_is_not_sent_again(send, message_loop,
 
 
 def test_a_message_that_nobody_knows_about_ends_in_error_with_its_validity(send, message_loop, gateway, clock, row):
-    gateway.act = fail_with(Unconfirmed())
+    gateway.act = act_as(Doubt())
     send()
     message_loop.deliver_due()
     clock.advance(86_400)
@@ -162,7 +162,7 @@ def test_a_message_that_nobody_knows_about_ends_in_error_with_its_validity(send,
 
 
 def test_an_unexpected_exception_of_the_gateway_leaves_the_message_in_doubt(send, message_loop, gateway, clock, row):
-    gateway.act = fail_with(ZeroDivisionError())
+    gateway.act = act_as(ZeroDivisionError())
     send()
     message_loop.deliver_due()
     clock.advance(3_600)
@@ -183,17 +183,13 @@ def test_an_unexpected_exception_of_the_gateway_does_not_stop_the_others(send, m
 
 def test_outcomes_of_one_batch_each_reach_their_own_message(send, message_loop, gateway, rows):
     outcomes = {
-        "+14560000001": Rejected("cannot_receive_sms"),
-        "+14560000002": Unavailable(),
-        "+14560000003": Unconfirmed(),
-        "+14560000004": Rejected("blocked_by_recipient"),
+        "+14560000001": Refused("cannot_receive_sms"),
+        "+14560000002": Later(),
+        "+14560000003": Doubt(),
+        "+14560000004": Refused("blocked_by_recipient"),
     }
 
-    def act(message: OutboundMessage) -> None:
-        if message.to in outcomes:
-            raise outcomes[message.to]
-
-    gateway.act = act
+    gateway.act = lambda message: outcomes.get(message.to)
     send(5)
     message_loop.deliver_due()
     assert [(row["state"], row["error_type"]) for row in rows()] == [
@@ -206,8 +202,8 @@ def test_outcomes_of_one_batch_each_reach_their_own_message(send, message_loop, 
 
 
 def test_more_messages_than_a_batch_are_all_delivered_oldest_first(send, message_loop, gateway, rows):
-    ids = send(BATCH + 1)
-    assert message_loop.deliver_due() == BATCH + 1
+    ids = send(CLAIM + 1)
+    assert message_loop.deliver_due() == CLAIM + 1
     assert [message.id for message in gateway.handed] == ids
     assert {row["state"] for row in rows()} == {"sent"}
 
@@ -250,7 +246,7 @@ def test_delays_are_spread_over_their_range():
 
 
 def test_delays_of_one_message_grow_until_its_validity_ends(send, message_loop, gateway, clock, row):
-    gateway.act = fail_with(Unavailable())
+    gateway.act = act_as(Later())
     send()
     times = []
     while row()["state"] == "unconfirmed":
@@ -267,21 +263,21 @@ def test_delays_of_one_message_grow_until_its_validity_ends(send, message_loop, 
 
 
 def test_a_gateway_that_says_when_to_try_again_is_obeyed(send, message_loop, gateway, row):
-    gateway.act = fail_with(Unavailable(retry_after=90))
+    gateway.act = act_as(Later(retry_after=90))
     send()
     message_loop.deliver_due()
     assert row()["due_at"] == "2026-01-31T09:31:30.000Z"
 
 
 def test_a_time_to_try_again_past_the_validity_is_cut_to_it(send, message_loop, gateway, row):
-    gateway.act = fail_with(Unavailable(retry_after=200_000))
+    gateway.act = act_as(Later(retry_after=200_000))
     send()
     message_loop.deliver_due()
     assert row()["due_at"] == "2026-02-01T09:30:00.000Z"
 
 
 def test_a_time_to_try_again_beyond_all_calendars_is_cut_to_the_validity(send, message_loop, gateway, row):
-    gateway.act = fail_with(Unavailable(retry_after=1e300))
+    gateway.act = act_as(Later(retry_after=1e300))
     send()
     message_loop.deliver_due()
     assert row()["due_at"] == "2026-02-01T09:30:00.000Z"
@@ -291,18 +287,14 @@ def test_a_time_to_try_again_beyond_all_calendars_is_cut_to_the_validity(send, m
 def test_a_gateway_that_says_to_try_again_at_once_is_not_called_without_a_pause(
     send, message_loop, gateway, retry_after
 ):
-    def act(_: OutboundMessage) -> None:
-        if len(gateway.handed) < 20:
-            raise Unavailable(retry_after=retry_after)
-
-    gateway.act = act
+    gateway.act = lambda _: Later(retry_after=retry_after) if len(gateway.handed) < 20 else None
     send()
     message_loop.deliver_due()
     assert len(gateway.handed) == 1
 
 
 def test_validity_ends_a_message_that_was_only_ever_unavailable(send, message_loop, gateway, clock, row):
-    gateway.act = fail_with(Unavailable(retry_after=200_000))
+    gateway.act = act_as(Later(retry_after=200_000))
     send()
     message_loop.deliver_due()
     clock.advance(86_400)
@@ -330,7 +322,7 @@ def test_the_validity_of_a_scheduled_message_begins_with_its_time(send, message_
 
 
 def test_the_validity_period_is_a_setting(make_app, clock):
-    app = make_app(gateway=FakeGateway(fail_with(Unconfirmed())), VALIDITY=timedelta(seconds=60))
+    app = make_app(gateway=FakeGateway(act_as(Doubt())), VALIDITY=timedelta(seconds=60))
     client = app.test_client()
     message_id = client.post("/v1/messages", data={"to": TO, "body": "Hello"}).json["message"]["id"]
     message_loop = app.extensions["phonify"].make_message_loop()
@@ -352,15 +344,15 @@ def test_an_attempt_that_the_gateway_takes_leaves_no_record(send, message_loop, 
 @pytest.mark.parametrize(
     ("failure", "outcome"),
     [
-        (Rejected("cannot_receive_sms"), "rejected"),
-        (Unconfirmed(), "unconfirmed"),
+        (Refused("cannot_receive_sms"), "rejected"),
+        (Doubt(), "unconfirmed"),
         (ZeroDivisionError(), "unconfirmed"),
     ],
 )
 def test_an_attempt_that_the_gateway_does_not_take_is_on_record(
     send, message_loop, gateway, attempts, failure, outcome
 ):
-    gateway.act = fail_with(failure)
+    gateway.act = act_as(failure)
     (message_id,) = send()
     message_loop.deliver_due()
     assert attempts() == [(message_id, 1, START, outcome, None)]
@@ -369,7 +361,7 @@ def test_an_attempt_that_the_gateway_does_not_take_is_on_record(
 def test_attempts_that_are_repeated_are_on_record_with_the_time_of_the_next(
     send, message_loop, gateway, attempts, clock, row
 ):
-    gateway.act = lambda message: message.attempt <= 2 and fail_with(Unavailable())(message)
+    gateway.act = lambda message: message.attempt <= 2 and act_as(Later())(message)
     (message_id,) = send()
     expected = []
     for attempt in (1, 2):
@@ -382,11 +374,12 @@ def test_attempts_that_are_repeated_are_on_record_with_the_time_of_the_next(
 
 
 def test_a_late_report_is_not_on_record(send, message_loop, other_loop, gateway, clock, attempts):
-    def act(message: OutboundMessage) -> None:
-        if message.attempt == 1:
-            clock.advance(30)
-            other_loop.deliver_due()
-            raise Unavailable
+    def act(message: OutboundMessage) -> Outcome:
+        if message.attempt > 1:
+            return Taken()
+        clock.advance(30)
+        other_loop.deliver_due()
+        return Later()
 
     gateway.act = act
     send()
@@ -434,7 +427,7 @@ def test_a_leased_message_is_left_alone_by_another_loop(send, message_loop, othe
 
 
 def test_a_lease_that_ran_out_is_taken_up_by_another_loop(send, message_loop, other_loop, gateway, clock, row):
-    gateway.act = fail_with(PowerCut())
+    gateway.act = act_as(PowerCut())
     send()
     with pytest.raises(PowerCut):
         message_loop.deliver_due()
@@ -445,7 +438,7 @@ def test_a_lease_that_ran_out_is_taken_up_by_another_loop(send, message_loop, ot
 
 
 def test_the_length_of_a_lease_is_a_setting(make_app, clock):
-    gateway = FakeGateway(fail_with(PowerCut()))
+    gateway = FakeGateway(act_as(PowerCut()))
     app = make_app(gateway=gateway, LEASE=timedelta(seconds=5))
     app.test_client().post("/v1/messages", data={"to": TO, "body": "Hello"})
     with pytest.raises(PowerCut):
@@ -477,7 +470,7 @@ class TestAGatewayThatMustNotRepeat:
 
     @pytest.fixture
     def gateway(self) -> FakeGateway:
-        return OnceGateway(fail_with(PowerCut()))
+        return OnceGateway(act_as(PowerCut()))
 
     def test_what_was_handed_over_before_a_crash_is_not_sent_again(
         self, send, message_loop, other_loop, gateway, clock, row
@@ -501,7 +494,7 @@ class TestAGatewayThatMustNotRepeat:
             clock.advance(30)
             other_loop.deliver_due()
             seen.extend(attempts())
-            raise Rejected("cannot_receive_sms")
+            return Refused("cannot_receive_sms")
 
         gateway.act = act
         (message_id,) = send()
@@ -532,7 +525,7 @@ class TestAGatewayThatMustNotRepeat:
         assert (row()["state"], len(gateway.handed)) == ("sent", 1)
 
     def test_what_was_unavailable_is_tried_again(self, send, message_loop, gateway, clock, row):
-        gateway.act = fail_with(Unavailable())
+        gateway.act = act_as(Later())
         send()
         message_loop.deliver_due()
         gateway.act = lambda _: None
@@ -547,9 +540,7 @@ class TestAGatewayThatMustNotRepeat:
         assert ([row["state"] for row in rows()], len(gateway.handed)) == (["sent", "sent", "sent"], 3)
 
 
-@pytest.mark.parametrize(
-    "late", [Rejected("cannot_receive_sms"), Unavailable(), Unconfirmed(), ZeroDivisionError(), None]
-)
+@pytest.mark.parametrize("late", [Refused("cannot_receive_sms"), Later(), Doubt(), ZeroDivisionError(), None])
 def test_the_late_report_of_a_lost_lease_is_dropped(send, message_loop, other_loop, gateway, clock, row, late):
     def act(message: OutboundMessage) -> None:
         if message.attempt == 1:
@@ -687,16 +678,11 @@ def test_logs_of_a_delivery_have_the_message_id_but_not_the_text_or_the_whole_nu
     send, message_loop, gateway, caplog
 ):
     caplog.set_level("DEBUG", "phonify")
-    outcomes: Iterator[Exception | None] = iter(
-        [Rejected("cannot_receive_sms"), Unavailable(), Unconfirmed(), ZeroDivisionError(), None]
+    outcomes: Iterator[Outcome | Exception | None] = iter(
+        [Refused("cannot_receive_sms"), Later(), Doubt(), ZeroDivisionError(), None]
     )
 
-    def act(_: OutboundMessage) -> None:
-        outcome = next(outcomes)
-        if outcome is not None:
-            raise outcome
-
-    gateway.act = act
+    gateway.act = lambda message: act_as(next(outcomes))(message)
     ids = send(5, body="Secret text")
     message_loop.deliver_due()
     lines = [record.getMessage() for record in caplog.records]
@@ -704,3 +690,93 @@ def test_logs_of_a_delivery_have_the_message_id_but_not_the_text_or_the_whole_nu
     assert all(message_id in line for message_id, line in zip(ids, lines, strict=True))
     assert "Secret text" not in caplog.text
     assert "+1456000000" not in caplog.text
+
+
+# Batches
+
+
+class BatchGateway(FakeGateway):
+    """Takes up to three messages in a call; `answer` says what it yields."""
+
+    limits = Limits(batch=3)
+
+    def __init__(self, answer: Callable[[Sequence[OutboundMessage]], Iterator[tuple[str, Outcome]]]) -> None:
+        super().__init__()
+        self.answer = answer
+        self.sizes: list[int] = []
+
+    def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:
+        self.sizes.append(len(batch))
+        return self.answer(batch)
+
+
+@pytest.fixture
+def send_batches(make_app, execute) -> Callable[..., tuple[list[int], list[tuple[str, str | None]]]]:
+    """Return a function that has messages sent by such a gateway; it returns sizes of batches, states and errors."""
+
+    def send_batches(
+        count: int, answer: Callable[[Sequence[OutboundMessage]], Iterator[tuple[str, Outcome]]], **options: object
+    ) -> tuple[list[int], list[tuple[str, str | None]]]:
+        gateway = BatchGateway(answer)
+        for name, value in options.items():
+            setattr(gateway, name, value)
+        app = make_app(gateway=gateway)
+        to = [f"+1456000{number:04d}" for number in range(count)]
+        app.test_client().post("/v1/messages", json={"to": to, "body": "Hello"})
+        app.extensions["phonify"].make_message_loop().deliver_due()
+        return gateway.sizes, execute("SELECT state, error_type FROM messages ORDER BY seq")
+
+    return send_batches
+
+
+def test_a_gateway_gets_no_more_messages_in_a_call_than_it_takes(send_batches):
+    sizes, states = send_batches(7, lambda batch: ((message.id, Taken()) for message in batch))
+    assert (sizes, states) == ([3, 3, 1], [("sent", None)] * 7)
+
+
+def test_outcomes_may_come_in_any_order(send_batches):
+    def answer(batch: Sequence[OutboundMessage]) -> Iterator[tuple[str, Outcome]]:
+        for message in reversed(batch):
+            yield message.id, Taken() if message.to.endswith("0") else Refused("cannot_receive_sms")
+
+    _, states = send_batches(3, answer)
+    assert states == [("sent", None), ("error", "cannot_receive_sms"), ("error", "cannot_receive_sms")]
+
+
+def test_messages_without_an_outcome_are_in_doubt(send_batches, execute, caplog):
+    _, states = send_batches(3, lambda batch: iter([(batch[1].id, Taken())]))
+    assert states == [("unconfirmed", None), ("sent", None), ("unconfirmed", None)]
+    assert execute("SELECT attempt, outcome FROM message_attempts") == [(1, "unconfirmed")] * 2
+    assert caplog.text.count("the gateway gave no outcome") == 2
+
+
+def _fail_after_one(batch: Sequence[OutboundMessage]) -> Iterator[tuple[str, Outcome]]:
+    yield batch[0].id, Taken()
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        _fail_after_one,
+        lambda batch: iter([(batch[0].id, Taken()), ("no-such-id", Taken())]),
+        lambda batch: iter([(batch[0].id, Taken()), (batch[0].id, Refused("cannot_receive_sms"))]),
+        lambda batch: iter([(batch[0].id, Taken()), (batch[1].id, "sent")]),
+        lambda batch: iter([(batch[0].id, Taken()), None]),
+    ],
+    ids=["an error", "an unknown id", "an id twice", "something else than an outcome", "something else than a pair"],
+)
+def test_after_a_mistake_of_the_gateway_the_outcomes_so_far_count_and_the_rest_is_in_doubt(send_batches, answer):
+    _, states = send_batches(3, answer)
+    assert states == [("sent", None), ("unconfirmed", None), ("unconfirmed", None)]
+
+
+def test_of_a_gateway_that_must_not_repeat_no_more_than_a_batch_is_in_hand(send_batches, execute):
+    in_hand = []
+
+    def answer(batch: Sequence[OutboundMessage]) -> Iterator[tuple[str, Outcome]]:
+        in_hand.extend(execute("SELECT count(*) FROM messages WHERE submitted_at IS NOT NULL"))
+        return ((message.id, Taken()) for message in batch)
+
+    sizes, _ = send_batches(7, answer, repeatable=False)
+    assert (sizes, in_hand) == ([3, 3, 1], [(3,), (3,), (1,)])

@@ -4,30 +4,33 @@ import threading
 import time
 
 import pytest
+from fake_gateway import OnceGateway
 from load import count_and_tell, query, wait_until
 
 from phonify.clock import format_time
 from phonify.domain import accounts
-from phonify.gateways.base import Gateway, Unavailable
+from phonify.gateways.base import Later, Taken
 from phonify.storage import outbox as outbox_store
 from phonify.storage.process_lock import Owner
 
 DAY = 86_400
 
 
-class Gated(Gateway):
+class Gated(OnceGateway):
     """Takes everything, or nothing for now."""
 
     sandbox = True
 
     def __init__(self) -> None:
+        super().__init__()
         self.taken: list[str] = []
         self.open = True
 
-    def send(self, message) -> None:
+    def act(self, message):
         if not self.open:
-            raise Unavailable
+            return Later()
         self.taken.append(message.id)
+        return Taken()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from fake_gateway import FakeGateway
 from flask import Flask
 from receivers import NO_CONTENT, Received, Receiver, status
 
@@ -20,7 +21,6 @@ from phonify.delivery.webhooks import RETRIES
 from phonify.domain import accounts
 from phonify.domain.webhooks import Delivery, Webhooks, sign
 from phonify.errors import InvalidRequest, NotFound, Refused, StoreUnavailable
-from phonify.gateways.base import Gateway
 from phonify.services import Services
 from phonify.storage.records import Account, Webhook
 
@@ -148,15 +148,12 @@ def test_the_signature_is_that_of_a_known_case():
 
 
 def test_the_late_report_of_a_lost_lease_is_not_told(make_app, account, receiver, clock, poster):
-    class Slow(Gateway):
-        repeatable = True
+    def act(message: Any) -> None:
+        if message.attempt == 1:
+            clock.advance(30)
+            second.deliver_due()
 
-        def send(self, message: Any) -> None:
-            if message.attempt == 1:
-                clock.advance(30)
-                second.deliver_due()
-
-    services = make_app(gateway=Slow(), WEBHOOK_PRIVATE=True).extensions["phonify"]
+    services = make_app(gateway=FakeGateway(act), WEBHOOK_PRIVATE=True).extensions["phonify"]
     services.webhooks.set_url(account, receiver.url)
     first, second = services.make_message_loop(), services.make_message_loop()
     client = make_app().test_client()

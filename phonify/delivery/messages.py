@@ -1,4 +1,4 @@
-"""Delivering messages: claims those that are due, calls the gateway, records what it said."""
+"""Delivering messages: claims those that are due, calls the gateway, records the outcomes."""
 
 import logging
 import random
@@ -8,31 +8,38 @@ from typing import Literal, NamedTuple
 
 from ..clock import Clock, format_time, parse_time
 from ..domain.webhooks import Webhooks
-from ..gateways.base import Gateway, OutboundMessage, Rejected, Unavailable, Unconfirmed
+from ..gateways.base import Doubt, Gateway, Later, OutboundMessage, Outcome, Refused, Taken
 from ..sms.numbers import mask_number
 from ..storage import outbox as outbox_store
 from ..storage import subscriptions as subscription_store
 from ..storage.database import Connection, Database
-from ..storage.records import Message, MessageAttempt
+from ..storage.records import AttemptOutcome, Message, MessageAttempt
 from .loop import Observe
 
 logger = logging.getLogger(__name__)
 
-BATCH = 300  # messages that are claimed at once
-BATCH_TIME = 0.3  # seconds after which the rest of them is given back: meanwhile the loop takes nothing over
+CLAIM = 300  # messages that are claimed at once
+CLAIM_TIME = 0.3  # seconds after which the rest of them is given back: until then, the loop takes nothing over
 FIRST_RETRY = 1.0  # seconds; doubled with each attempt
 LAST_RETRY = 600.0
 SHORTEST_RETRY = 0.5
 
+# How metrics, attempts and the inbox call the outcomes.
+OUTCOME_NAMES: dict[type[Outcome], Literal["sent", "rejected", "unavailable", "unconfirmed"]] = {
+    Taken: "sent",
+    Refused: "rejected",
+    Later: "unavailable",
+    Doubt: "unconfirmed",
+}
+
 
 class MessageOutcome(NamedTuple):
-    """What became of an attempt to send a message."""
+    """The result of an attempt to send a message."""
 
     message: Message
-    kind: Literal["sent", "rejected", "unavailable", "unconfirmed", "untouched"]
+    outcome: Outcome | None  # None: the gateway was not called
     at: str
-    error_type: str | None = None  # of one that was rejected
-    due_at: str | None = None  # of the next attempt, if the gateway was unavailable
+    due_at: str | None = None  # of the next attempt, after Later
 
 
 def retry_delay(attempt: int) -> float:
@@ -62,7 +69,7 @@ class MessageDelivery:
         self._lease = lease
         self._observe = observe
         # A crash leaves all claimed messages in doubt, unless the gateway may be given a message twice.
-        self._batch = BATCH if gateway.repeatable else 1
+        self._claim = CLAIM if gateway.repeatable else gateway.limits.batch
 
     def seconds_to_next(self) -> float:
         """Return in how many seconds a message is due."""
@@ -85,7 +92,7 @@ class MessageDelivery:
         clock_now = self._clock.now()
         now = format_time(clock_now)
         leased, failed = [], []
-        for message in outbox_store.list_due_messages(connection, now=now, limit=self._batch):
+        for message in outbox_store.list_due_messages(connection, now=now, limit=self._claim):
             if message.expires_at is not None and message.expires_at <= now:
                 failed += self._fail(connection, message, "validity_expired", now)
             elif message.submitted_at is not None and not self._gateway.repeatable:
@@ -114,22 +121,21 @@ class MessageDelivery:
         clock_now = self._clock.now()
         now = format_time(clock_now)
         sent, failed = [], []
-        for outcome in outcomes:
-            message = outcome.message
-            if outcome.kind == "sent":
-                if outbox_store.mark_sent(connection, message=message, now=now):
-                    sent.append(message._replace(state="sent", finished_at=now, due_at=None, submitted_at=None))
-            elif outcome.kind == "untouched":
-                outbox_store.give_back(connection, message=message)
-            elif outcome.kind == "unconfirmed":
-                self._doubt(connection, message, outcome.at)
-            else:
-                attempt = MessageAttempt(message.attempts, outcome.at, outcome.kind, outcome.due_at)
-                outbox_store.insert_attempts(connection, attempts=[(message, attempt)])
-                if outcome.due_at is not None:
-                    outbox_store.reschedule(connection, message=message, due_at=outcome.due_at)
-                elif outcome.error_type is not None:
-                    failed += self._fail(connection, message, outcome.error_type, now)
+        for message, outcome, at, due_at in outcomes:
+            match outcome:
+                case None:
+                    outbox_store.give_back(connection, message=message)
+                case Taken():
+                    if outbox_store.mark_sent(connection, message=message, now=now):
+                        sent.append(message._replace(state="sent", finished_at=now, due_at=None, submitted_at=None))
+                case Refused(error_type):
+                    self._note_attempt(connection, message, "rejected", at)
+                    failed += self._fail(connection, message, error_type, now)
+                case Later():
+                    self._note_attempt(connection, message, "unavailable", at, due_at)
+                    outbox_store.reschedule(connection, message=message, due_at=due_at or at)
+                case Doubt():
+                    self._doubt(connection, message, at)
         self._webhooks.enqueue(connection, "message.sent", sent, clock_now)
         self._webhooks.enqueue(connection, "message.error", failed, clock_now)
 
@@ -141,49 +147,72 @@ class MessageDelivery:
 
     def _doubt(self, connection: Connection, message: Message, at: str) -> None:
         """Note that nobody knows whether a message was sent; it is not sent again."""
-        outbox_store.insert_attempts(
-            connection, attempts=[(message, MessageAttempt(message.attempts, at, "unconfirmed"))]
-        )
+        self._note_attempt(connection, message, "unconfirmed", at)
         outbox_store.await_validity(connection, message=message)
+
+    def _note_attempt(
+        self, connection: Connection, message: Message, outcome: AttemptOutcome, at: str, due_at: str | None = None
+    ) -> None:
+        attempt = MessageAttempt(message.attempts, at, outcome, due_at)
+        outbox_store.insert_attempts(connection, attempts=[(message, attempt)])
 
     # Sending
 
     def deliver(self, jobs: Sequence[Message], finish: Callable[[MessageOutcome], None]) -> None:
-        """Call the gateway for each message, with no transaction open."""
+        """Call the gateway with the messages, batch by batch, with no transaction open."""
         self._webhooks.wake()
-        # Of the lease, a third at least is left to the last call, and a third to recording it.
-        give_up = self._clock.monotonic() + min(self._lease.total_seconds() / 3, BATCH_TIME)
-        for message in jobs:
+        # A third of the lease at least is left to the last batch, and a third to recording its outcomes.
+        third = self._lease.total_seconds() / 3
+        give_up = self._clock.monotonic() + min(third, CLAIM_TIME)
+        size = self._gateway.limits.batch
+        for batch in (jobs[start : start + size] for start in range(0, len(jobs), size)):
             if self._database.stopping or self._clock.monotonic() > give_up:
-                finish(MessageOutcome(message, "untouched", format_time(self._clock.now())))
+                for message in batch:
+                    finish(MessageOutcome(message, None, self._now()))
             else:
-                begun = self._clock.monotonic()
-                outcome = self._send(message)
-                self._observe(outcome.kind, self._clock.monotonic() - begun)
-                finish(outcome)
+                self._send(batch, self._clock.monotonic() + third, finish)
 
-    def _send(self, message: Message) -> MessageOutcome:
-        trace = {"message_id": message.id, "request_id": message.request_id}
-        attempt = message.id, message.attempts
-        outbound = OutboundMessage(message.id, message.origin_number, message.to_number, message.body, message.attempts)
+    def _send(self, batch: Sequence[Message], deadline: float, finish: Callable[[MessageOutcome], None]) -> None:
+        """Call the gateway with one batch; a message without an outcome is in doubt."""
+        begun = self._clock.monotonic()
+        waiting = {message.id: message for message in batch}
+        outbound = [
+            OutboundMessage(message.id, message.origin_number, message.to_number, message.body, message.attempts)
+            for message in batch
+        ]
         try:
-            self._gateway.send(outbound)
-        except Rejected as rejected:
-            number = mask_number(message.to_number)
-            logger.info("message %s to %s: %s", message.id, number, rejected.error_type, extra=trace)
-            return MessageOutcome(message, "rejected", self._now(), error_type=rejected.error_type)
-        except Unavailable as unavailable:
-            due_at = self._retry_time(message, unavailable.retry_after)
-            logger.info("message %s: gateway unavailable, attempt %d, again at %s", *attempt, due_at, extra=trace)
-            return MessageOutcome(message, "unavailable", self._now(), due_at=due_at)
-        except Unconfirmed:
-            logger.info("message %s: not confirmed, attempt %d", *attempt, extra=trace)
-            return MessageOutcome(message, "unconfirmed", self._now())
+            for message_id, outcome in self._gateway.send(outbound, deadline):
+                name = OUTCOME_NAMES[type(outcome)]
+                message = waiting.pop(message_id)
+                self._observe(name, self._clock.monotonic() - begun)
+                finish(self._conclude(message, outcome))
         except Exception:
-            logger.exception("message %s: the gateway failed in an unexpected way, attempt %d", *attempt, extra=trace)
-            return MessageOutcome(message, "unconfirmed", self._now())
-        logger.debug("message %s: sent, attempt %d", *attempt, extra=trace)
-        return MessageOutcome(message, "sent", self._now())
+            for message in waiting.values():
+                logger.exception("Message %s: the gateway failed unexpectedly", message.id, extra=_trace(message))
+        else:
+            for message in waiting.values():
+                logger.error("Message %s: the gateway gave no outcome", message.id, extra=_trace(message))
+        for message in waiting.values():
+            self._observe("unconfirmed", self._clock.monotonic() - begun)
+            finish(MessageOutcome(message, Doubt(), self._now()))
+
+    def _conclude(self, message: Message, outcome: Outcome) -> MessageOutcome:
+        """Log the outcome of an attempt, and decide when to try again."""
+        due_at = None
+        attempt = message.id, message.attempts
+        trace = _trace(message)
+        match outcome:
+            case Taken():
+                logger.debug("Message %s: sent, attempt %d", *attempt, extra=trace)
+            case Refused(error_type):
+                number = mask_number(message.to_number)
+                logger.info("Message %s to %s: refused, %s", message.id, number, error_type, extra=trace)
+            case Later(retry_after):
+                due_at = self._retry_time(message, retry_after)
+                logger.info("Message %s: gateway unavailable, attempt %d, next at %s", *attempt, due_at, extra=trace)
+            case Doubt():
+                logger.info("Message %s: in doubt, attempt %d", *attempt, extra=trace)
+        return MessageOutcome(message, outcome, self._now(), due_at)
 
     def _now(self) -> str:
         return format_time(self._clock.now())
@@ -199,3 +228,8 @@ class MessageDelivery:
         if delay >= (parse_time(expires_at) - now).total_seconds():
             return expires_at
         return format_time(now + timedelta(seconds=delay))
+
+
+def _trace(message: Message) -> dict[str, str | None]:
+    """Return what a log line in JSON says of a message."""
+    return {"message_id": message.id, "request_id": message.request_id}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..clock import Clock, format_time
 from ..errors import Conflict, Fault, NotFound, Refused
-from ..gateways.base import Gateway, Rejected
+from ..gateways.base import Gateway
 from ..ids import generate_ids
 from ..schemas.fields import Recipient
 from ..sms.numbers import Number, parse_originator
@@ -142,11 +142,8 @@ class Messaging:
 
     def find_refusal(self, number: str) -> str | None:
         """Return the error type if the gateway refuses a number at once."""
-        try:
-            self._gateway.check(number)
-        except Rejected as rejected:
-            return rejected.error_type
-        return None
+        refusal = self._gateway.check(number)
+        return refusal.error_type if refusal else None
 
     def _store(self, connection: Connection, account: Account, draft: Draft) -> Accepted:
         """Store what a request sends: opt-outs and the quota decide, webhooks hear of refusals."""

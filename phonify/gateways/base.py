@@ -1,7 +1,8 @@
-"""What a gateway is: our adapter to whatever takes messages to the phones."""
+"""The interface of a gateway: our adapter to whatever carries messages to phones."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -9,59 +10,79 @@ from ..errors import ERROR_TYPES
 
 
 class OutboundMessage(NamedTuple):
-    """What a gateway is given to send."""
+    """A message as a gateway gets it."""
 
-    id: str  # ours; the same at each attempt, so that a gateway can tell a repetition
+    id: str  # ours; the same at each attempt, so that a gateway can recognise a repetition
     origin: str
     to: str  # E.164 with the plus sign
     body: str
     attempt: int  # 1 for the first
 
 
-class Rejected(Exception):
+@dataclass(frozen=True)
+class Taken:
+    """The provider has taken the message."""
+
+
+@dataclass(frozen=True)
+class Refused:
     """Final: the message was not sent and never will be."""
 
-    def __init__(self, error_type: str) -> None:
-        super().__init__(error_type)
-        self.error_type = ERROR_TYPES[error_type].type
+    error_type: str  # of the table in `errors.py`
+
+    def __post_init__(self) -> None:
+        if self.error_type not in ERROR_TYPES:
+            raise ValueError(f"{self.error_type!r} is not an error type of errors.py")
 
 
-class Unavailable(Exception):
-    """Surely not sent, for a reason that passes: try again."""
+@dataclass(frozen=True)
+class Later:
+    """The message was surely not taken, for a temporary reason: send it again later."""
 
-    def __init__(self, retry_after: float | None = None) -> None:
-        super().__init__(retry_after)
-        self.retry_after = retry_after  # seconds, where the gateway says so
+    retry_after: float | None = None  # seconds, if the provider names them
 
 
-class Unconfirmed(Exception):
-    """Nobody knows whether it was sent: it must not be sent again blindly."""
+@dataclass(frozen=True)
+class Doubt:
+    """It is unknown whether the message was taken: do not send it again."""
+
+
+Outcome = Taken | Refused | Later | Doubt
+
+
+class Limits(NamedTuple):
+    """What a gateway can take."""
+
+    batch: int = 1  # messages in one call of `send`; a crash leaves at most this number in doubt
 
 
 class Gateway(ABC):
-    """The interface. One object serves all threads of a process."""
+    """One configured way to the phones. One object serves all threads of a process."""
 
-    # Whether sending a message twice does no harm. Where it does, a message whose attempt was cut
-    # off by a crash is in doubt and is not sent again.
+    # Whether it does no harm to hand over a message twice. If it does harm, a message whose attempt was cut off by a
+    # crash is in doubt and is not sent again.
     repeatable = False
 
-    # Whether it only pretends: what lives under /sandbox is there for such a gateway alone.
+    # Whether the gateway only pretends. `/sandbox` exists only with such a gateway.
     sandbox = False
+
+    limits = Limits()
 
     # Numbers that behave in a certain way, and how, for people to choose from.
     special_numbers: Mapping[str, str] = MappingProxyType({})
 
-    def check(self, to: str) -> None:  # noqa: B027
-        """Raise Rejected where it is plain at once that a number can't be sent to.
+    def check(self, to: str) -> Refused | None:  # noqa: ARG002 - for gateways that have something to check
+        """Return Refused if the number shows at once that nothing can be sent to it.
 
-        Called while a request waits, before anything is queued: quick and local.
+        A request waits for the answer, and nothing is stored yet: so this is quick and local.
         """
+        return None
 
     @abstractmethod
-    def send(self, message: OutboundMessage) -> None:
-        """Hand over a message: returning means that it was taken.
+    def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:
+        """Hand over at most `limits.batch` messages; yield the id and the outcome of each as soon as it is known.
 
-        Raises Rejected, Unavailable or Unconfirmed; anything else counts as Unconfirmed. It must
-        end within a third of the lease (PHONIFY_LEASE), and should within a second: while it lasts,
-        this process takes over nothing of a process that was killed.
+        Ends before `deadline`, which is a time of `time.monotonic()`, and should end within a second: until then, the
+        process takes over no messages of a process that was killed. A message without an outcome counts as Doubt, also
+        if this raises an exception. So yield Later for a message that was surely not handed over.
         """

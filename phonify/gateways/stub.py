@@ -1,6 +1,8 @@
-"""The stub gateway: sends nothing anywhere, deterministic, and good to test against."""
+"""The stub gateway: it sends nothing anywhere and always behaves in the same way, so apps can be tested with it."""
 
-from .base import Gateway, OutboundMessage, Rejected, Unavailable, Unconfirmed
+from collections.abc import Iterator, Sequence
+
+from .base import Doubt, Gateway, Later, Limits, OutboundMessage, Outcome, Refused, Taken
 
 REFUSED_AT_ONCE = {
     "+15005550001": "invalid_number",
@@ -27,24 +29,30 @@ SPECIAL_NUMBERS = {
 
 
 class StubGateway(Gateway):
-    """Delivers every message at once, except those to the numbers above."""
+    """Takes every message at once, except those to the numbers above."""
 
     repeatable = True
     sandbox = True
+    limits = Limits(batch=100)
     special_numbers = SPECIAL_NUMBERS
 
-    def check(self, to: str) -> None:
+    def check(self, to: str) -> Refused | None:
         """Refuse the numbers that are refused at once."""
-        if to in REFUSED_AT_ONCE:
-            raise Rejected(REFUSED_AT_ONCE[to])
+        return Refused(REFUSED_AT_ONCE[to]) if to in REFUSED_AT_ONCE else None
 
-    def send(self, message: OutboundMessage) -> None:
-        """Take the message, or fail as its number says."""
-        if message.to in REFUSED_LATER:
-            raise Rejected(REFUSED_LATER[message.to])
-        if message.to == FAILS_TWICE and message.attempt <= 2:
-            raise Unavailable
-        if message.to == TAKES_FIVE_SECONDS and message.attempt == 1:
-            raise Unavailable(retry_after=5)
-        if message.to == NEVER_CONFIRMED:
-            raise Unconfirmed
+    def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:  # noqa: ARG002 - it never takes long
+        """Give each message the outcome that its number stands for."""
+        for message in batch:
+            yield message.id, _choose_outcome(message)
+
+
+def _choose_outcome(message: OutboundMessage) -> Outcome:
+    if message.to in REFUSED_LATER:
+        return Refused(REFUSED_LATER[message.to])
+    if message.to == FAILS_TWICE and message.attempt <= 2:
+        return Later()
+    if message.to == TAKES_FIVE_SECONDS and message.attempt == 1:
+        return Later(retry_after=5)
+    if message.to == NEVER_CONFIRMED:
+        return Doubt()
+    return Taken()

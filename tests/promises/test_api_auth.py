@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from conftest import KEY, Operator, basic, faults_of
+from fake_gateway import OnceGateway
 from flask import Flask
 from flask.testing import FlaskClient
 
-from phonify.gateways.base import Gateway, OutboundMessage
+from phonify.gateways.base import OutboundMessage
 
 LATER = "2026-02-01T12:00:00Z"
 
@@ -293,13 +294,13 @@ def test_the_database_keeps_only_the_hash_of_a_key(
 # Where a key never appears
 
 
-class BrokenGateway(Gateway):
+class BrokenGateway(OnceGateway):
     """A gateway with a mistake in its code."""
 
     def check(self, to: str) -> None:
         raise RuntimeError("a mistake")
 
-    def send(self, message: OutboundMessage) -> None:
+    def act(self, message: OutboundMessage) -> None:
         raise AssertionError("nothing is ever accepted")
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from conftest import faults_of
+from fake_gateway import OnceGateway
 from flask import Flask
 from flask.testing import FlaskClient
 
-from phonify.gateways.base import Gateway, OutboundMessage, Rejected
+from phonify.gateways.base import Refused
 
 LATER = "2026-02-01T12:00:00Z"
 GOOD = {"to": "+14560000000", "body": "Hello"}
@@ -429,15 +430,11 @@ def test_one_refused_recipient_of_several_is_402_and_the_others_go_out(
     assert [message["state"] for message in stored] == ["sent", "error", "sent", "error"]
 
 
-class PickyGateway(Gateway):
+class PickyGateway(OnceGateway):
     """A gateway that refuses some numbers at once, for a reason of its own."""
 
-    def check(self, to: str) -> None:
-        if to.startswith("+44"):
-            raise Rejected("country_not_permitted")
-
-    def send(self, message: OutboundMessage) -> None:
-        pass
+    def check(self, to: str) -> Refused | None:
+        return Refused("country_not_permitted") if to.startswith("+44") else None
 
 
 def test_any_gateway_may_refuse_at_once(make_app: Callable[..., Flask]) -> None:

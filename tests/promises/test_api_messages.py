@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, FakeClock, basic, faults_of
+from fake_gateway import OnceGateway
 from flask import Flask
 from flask.testing import FlaskClient
 
-from phonify.gateways.base import Gateway, OutboundMessage, Unavailable
+from phonify.gateways.base import Later, OutboundMessage
 
 GOOD = {"to": "+14560000000", "body": "Hello"}
 LATER = "2026-02-01T12:00:00.000Z"
@@ -881,13 +882,14 @@ def test_put_does_not_change_what_may_not_change(client: FlaskClient, send: Call
     assert response.get_json() == {"message": {**scheduled, "body": "Changed"}}
 
 
-class NotingGateway(Gateway):
+class NotingGateway(OnceGateway):
     """A gateway that takes everything and notes it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.taken: list[tuple[str, str]] = []
 
-    def send(self, message: OutboundMessage) -> None:
+    def act(self, message: OutboundMessage) -> None:
         self.taken.append((message.to, message.body))
 
 
@@ -1082,8 +1084,8 @@ class CutOffGateway(NotingGateway):
 
     repeatable = True
 
-    def send(self, message: OutboundMessage) -> None:
-        super().send(message)
+    def act(self, message: OutboundMessage) -> None:
+        super().act(message)
         if len(self.taken) == 1:
             raise SystemExit
 
@@ -1105,16 +1107,17 @@ def test_what_a_crash_left_is_taken_up_when_its_lease_ends(
     assert [message["state"] for message in client.get("/v1/messages").get_json()["messages"]] == ["sent"] * 2
 
 
-class FailingGateway(Gateway):
+class FailingGateway(OnceGateway):
     """A gateway that is never available and notes when it was asked."""
 
     def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
         self.clock = clock
         self.asked: list[float] = []
 
-    def send(self, message: OutboundMessage) -> None:
+    def act(self, message: OutboundMessage) -> Later:
         self.asked.append(self.clock.monotonic())
-        raise Unavailable
+        return Later()
 
 
 def test_a_transient_failure_is_retried_with_growing_delays(

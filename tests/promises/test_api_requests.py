@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from conftest import faults_of
+from fake_gateway import OnceGateway
 from flask import Flask
 from flask.testing import FlaskClient
 
-from phonify.gateways.base import Gateway, OutboundMessage
+from phonify.gateways.base import OutboundMessage
 
 JSON_AT_NOON = "2026-02-01T12:00:00.000Z"
 
@@ -417,13 +418,13 @@ def test_a_multipart_body_that_cannot_be_read_is_400(client: FlaskClient, data: 
 # Errors of the server
 
 
-class BrokenGateway(Gateway):
+class BrokenGateway(OnceGateway):
     """A gateway with a mistake in its code."""
 
     def check(self, to: str) -> None:
         raise RuntimeError(f"the secret of {to}")
 
-    def send(self, message: OutboundMessage) -> None:
+    def act(self, message: OutboundMessage) -> None:
         raise AssertionError("nothing is ever accepted")
 
 

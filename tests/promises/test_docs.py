@@ -5,10 +5,9 @@ from collections.abc import Callable
 
 import pytest
 from conftest import KEY
+from fake_gateway import OnceGateway
 from flask import Flask
 from flask.testing import FlaskClient
-
-from phonify.gateways.base import Gateway, OutboundMessage
 
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 
@@ -55,11 +54,7 @@ def test_the_address_that_the_page_was_asked_for_at_is_in_its_samples(anonymous:
 
 
 def test_with_a_gateway_that_really_sends_there_is_no_sandbox_on_the_page(make_app: Callable[..., Flask]) -> None:
-    class RealGateway(Gateway):
-        def send(self, message: OutboundMessage) -> None:
-            pass
-
-    page = make_app(RealGateway()).test_client().get("/docs").get_data(as_text=True)
+    page = make_app(OnceGateway()).test_client().get("/docs").get_data(as_text=True)
     assert "/sandbox/" not in page
     assert "Special numbers" not in page
 

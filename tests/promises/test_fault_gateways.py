@@ -6,10 +6,11 @@ from collections import Counter
 
 import pytest
 from conftest import ROOT
+from fake_gateway import OnceGateway
 from load import Load, count, count_and_tell, query, read_handed, tell
 from receivers import NO_CONTENT, answer, status
 
-from phonify.gateways.base import Gateway, Unavailable
+from phonify.gateways.base import Later, Taken
 
 APP = str(ROOT / "tests" / "gateway_app.py")
 HOUR = 3_600
@@ -53,21 +54,23 @@ def test_a_gateway_that_fails_three_times_in_ten_gets_each_message_once(start, t
     assert retried[0][0] > 30
 
 
-class Interrupted(Gateway):
+class Interrupted(OnceGateway):
     """Is down until told otherwise."""
 
     sandbox = True
 
     def __init__(self) -> None:
+        super().__init__()
         self.down = True
         self.calls: Counter[str] = Counter()
         self.taken: Counter[str] = Counter()
 
-    def send(self, message) -> None:
+    def act(self, message):
         self.calls[message.id] += 1
         if self.down:
-            raise Unavailable
+            return Later()
         self.taken[message.id] += 1
+        return Taken()
 
 
 def test_a_gateway_that_is_down_for_an_hour_gets_each_message_once_and_is_not_pestered(

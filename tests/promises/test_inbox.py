@@ -12,12 +12,11 @@ from urllib.parse import quote
 
 import pytest
 from conftest import KEY, ROOT, Operator, basic
+from fake_gateway import OnceGateway
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
-
-from phonify.gateways.base import Gateway, OutboundMessage
 
 PHONE = "+14560000000"
 OTHER = "+14560000001"
@@ -1402,13 +1401,8 @@ def test_a_scheduled_message_says_when(page, later):
 # A gateway that does not pretend
 
 
-class RealGateway(Gateway):
-    def send(self, message: OutboundMessage) -> None:
-        pass
-
-
 def test_with_a_real_gateway_nobody_writes_as_a_phone(make_app, execute):
-    app = make_app(RealGateway())
+    app = make_app(OnceGateway())
     browser = InboxClient(app, app.response_class)
     browser.set_cookie(COOKIE, KEY)
     assert "handset" not in browser.get("/inbox/compose").text

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 from conftest import FakeClock, faults_of
+from fake_gateway import OnceGateway
 from flask import Flask
 from flask.testing import FlaskClient
-
-from phonify.gateways.base import Gateway, OutboundMessage
 
 INBOUND = {"from": "+14560000000", "to": "+15005550006", "body": "Hi"}
 
@@ -279,17 +278,10 @@ def test_a_received_message_is_never_delivered(
     assert deliver() == 0
 
 
-class RealGateway(Gateway):
-    """A gateway that does not only pretend."""
-
-    def send(self, message: OutboundMessage) -> None:
-        pass
-
-
 @pytest.mark.parametrize("method", ["POST", "GET", "PUT", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/sandbox/inbound", "/sandbox/inbound/", "/sandbox", "/sandbox/nothing"])
 def test_with_a_real_gateway_the_sandbox_is_404(make_app: Callable[..., Flask], method: str, path: str) -> None:
-    client = make_app(gateway=RealGateway()).test_client()
+    client = make_app(gateway=OnceGateway()).test_client()
 
     response = client.open(path, method=method, json=INBOUND)
 
@@ -298,7 +290,7 @@ def test_with_a_real_gateway_the_sandbox_is_404(make_app: Callable[..., Flask], 
 
 
 def test_with_a_real_gateway_nothing_is_simulated(make_app: Callable[..., Flask]) -> None:
-    client = make_app(gateway=RealGateway()).test_client()
+    client = make_app(gateway=OnceGateway()).test_client()
 
     client.post("/sandbox/inbound", json=INBOUND)
 
@@ -308,6 +300,6 @@ def test_with_a_real_gateway_nothing_is_simulated(make_app: Callable[..., Flask]
 def test_with_a_real_gateway_the_numbers_of_the_stub_are_numbers_like_any_other(
     make_app: Callable[..., Flask],
 ) -> None:
-    client = make_app(gateway=RealGateway()).test_client()
+    client = make_app(gateway=OnceGateway()).test_client()
 
     assert client.post("/v1/messages", json={"to": "+15005550001", "body": "Hello"}).status_code == 201

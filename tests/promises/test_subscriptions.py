@@ -5,27 +5,29 @@ from typing import NamedTuple
 
 import pytest
 from conftest import KEY, Operator
+from fake_gateway import OnceGateway
 
-from phonify.gateways.base import Gateway, Unavailable, Unconfirmed
+from phonify.gateways.base import Doubt, Later, Taken
 
 PHONE = "+14560000000"
 OWN = "+15005550006"
 
 
-class RecordingGateway(Gateway):
-    """Takes everything, or raises what it was told to, and notes whom it was asked to write to."""
+class RecordingGateway(OnceGateway):
+    """Takes everything, or fails as it was told to, and notes whom it was asked to write to."""
 
-    repeatable = False
     sandbox = True
 
     def __init__(self, *failures):
+        super().__init__()
         self.failures = list(failures)
         self.sent = []
 
-    def send(self, message):
+    def act(self, message):
         if self.failures and (failure := self.failures.pop(0)) is not None:
-            raise failure
+            return failure
         self.sent.append((message.to, message.body))
+        return Taken()
 
 
 @pytest.fixture
@@ -318,7 +320,7 @@ def test_a_message_that_nobody_delivered_yet_is_held_back(text, accept, gateway,
 
 
 def test_a_message_that_is_to_be_tried_again_is_held_back(text, accept, gateway, deliver, clock, find):
-    gateway.failures = [Unavailable()]
+    gateway.failures = [Later()]
     (message,) = accept().messages
     deliver()
     clock.advance(1)
@@ -332,7 +334,7 @@ def test_a_message_that_is_to_be_tried_again_is_held_back(text, accept, gateway,
 def test_a_message_of_which_nobody_knows_whether_it_was_sent_is_not_said_to_be_held_back(
     text, accept, gateway, deliver, clock, find
 ):
-    gateway.failures = [Unconfirmed()]
+    gateway.failures = [Doubt()]
     (message,) = accept().messages
     deliver()
     clock.advance(1)
@@ -425,7 +427,7 @@ def test_the_reply_to_stop_goes_out_beside_a_scheduled_message_that_is_held_back
 
 @pytest.mark.usefixtures("with_replies")
 def test_the_reply_to_stop_is_tried_again_as_any_message(text, deliver, gateway, clock):
-    gateway.failures = [Unavailable()]
+    gateway.failures = [Later()]
     text("STOP")
     deliver()
     clock.advance(10)

@@ -13,11 +13,10 @@ from typing import Any
 
 import pytest
 from conftest import Operator, Process
+from fake_gateway import OnceGateway
 from receivers import NO_CONTENT, Receiver, answer, status
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
-
-from phonify.gateways.base import Gateway
 
 START = "2026-01-31T09:30:00.000Z"
 
@@ -151,16 +150,9 @@ def test_a_webhook_is_one_account_s_alone(webhooks, account, other):
     assert webhooks.get(account) is None
 
 
-class RealGateway(Gateway):
-    """One that is no sandbox."""
-
-    def send(self, message: object) -> None:
-        """Take it."""
-
-
 @pytest.mark.parametrize(
     ("gateway", "setting", "allowed"),
-    [(None, None, True), (None, False, False), (RealGateway(), None, False), (RealGateway(), True, True)],
+    [(None, None, True), (None, False, False), (OnceGateway(), None, False), (OnceGateway(), True, True)],
 )
 def test_private_addresses_are_allowed_with_a_sandbox_gateway_or_by_setting(
     make_app, account, receiver, post_due, gateway, setting, allowed

@@ -1,0 +1,153 @@
+"""What every gateway promises: a gateway's own tests inherit `GatewayContract` and say which numbers do what."""
+
+import re
+import socket
+import time
+from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from phonify.errors import ERROR_TYPES, Kind
+from phonify.gateways import GATEWAYS
+from phonify.gateways.base import Doubt, Gateway, Later, OutboundMessage, Outcome, Refused, Taken
+
+PATIENCE = 30.0  # seconds until the deadline of a call
+
+
+def make_message(to: str, number: int = 0, *, body: str = "Hello", attempt: int = 1) -> OutboundMessage:
+    """Return a message; its id has the given number."""
+    return OutboundMessage(f"019c1363-49c0-7000-8000-{number:012d}", "+15005550006", to, body, attempt)
+
+
+def send(gateway: Gateway, *messages: OutboundMessage) -> list[tuple[str, Outcome]]:
+    """Hand over messages in one call, which must end before its deadline."""
+    deadline = time.monotonic() + PATIENCE
+    outcomes = list(gateway.send(messages, deadline))
+    assert time.monotonic() < deadline
+    return outcomes
+
+
+class GatewayContract(ABC):
+    """Tests for one kind of gateway, by its name in `GATEWAYS`.
+
+    A gateway that sends to a provider lets its fixture start a provider of its own, on which these numbers do the same.
+    """
+
+    name: str
+    taken = "+14560000000"
+    refused_at_once: str | None = None  # by `check`
+    refused: str
+    later: str
+    doubt: str
+
+    @pytest.fixture
+    @abstractmethod
+    def gateway(self) -> Gateway:
+        """Return the gateway, ready to send."""
+
+    def _numbers(self) -> list[str]:
+        return [self.taken, self.refused, self.later, self.doubt]
+
+    # What it is
+
+    def test_its_name_can_be_a_setting(self, gateway: Gateway) -> None:
+        assert re.fullmatch(r"[a-z][a-z0-9_-]*", self.name)
+        assert type(gateway) is GATEWAYS[self.name]
+
+    def test_it_says_what_it_is_and_what_it_can_take(self, gateway: Gateway) -> None:
+        assert gateway.repeatable in (True, False)
+        assert gateway.sandbox in (True, False)
+        assert gateway.limits.batch >= 1
+
+    # check
+
+    def test_a_number_that_can_be_sent_to_passes_the_check(self, gateway: Gateway) -> None:
+        assert gateway.check(self.taken) is None
+
+    def test_a_number_that_is_refused_at_once_is_refused_with_an_error_type_for_that(self, gateway: Gateway) -> None:
+        if self.refused_at_once is None:
+            assert type(gateway).check is Gateway.check
+        else:
+            refusal = gateway.check(self.refused_at_once)
+            assert isinstance(refusal, Refused)
+            assert ERROR_TYPES[refusal.error_type].kind is Kind.REFUSED
+
+    def test_a_check_gives_the_same_answer_each_time(self, gateway: Gateway) -> None:
+        for to in [*self._numbers(), self.refused_at_once or self.taken]:
+            assert gateway.check(to) == gateway.check(to)
+
+    def test_a_check_opens_no_connection(self, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise AssertionError("a check must not open a connection")
+
+        monkeypatch.setattr(socket.socket, "connect", refuse)
+        monkeypatch.setattr(socket, "getaddrinfo", refuse)
+        for to in [*self._numbers(), self.refused_at_once or self.taken]:
+            gateway.check(to)
+
+    # send
+
+    def test_a_message_is_taken(self, gateway: Gateway) -> None:
+        message = make_message(self.taken)
+        assert send(gateway, message) == [(message.id, Taken())]
+
+    def test_a_message_is_refused_for_good_with_an_error_type_for_that(self, gateway: Gateway) -> None:
+        ((_, outcome),) = send(gateway, make_message(self.refused))
+        assert isinstance(outcome, Refused)
+        assert ERROR_TYPES[outcome.error_type].kind is Kind.REFUSED
+
+    def test_a_message_is_to_be_sent_later(self, gateway: Gateway) -> None:
+        ((_, outcome),) = send(gateway, make_message(self.later))
+        assert isinstance(outcome, Later)
+        assert outcome.retry_after is None or outcome.retry_after >= 0
+
+    def test_a_message_may_be_in_doubt(self, gateway: Gateway) -> None:
+        ((_, outcome),) = send(gateway, make_message(self.doubt))
+        assert outcome == Doubt()
+
+    def test_each_message_of_a_full_batch_gets_its_own_outcome(self, gateway: Gateway) -> None:
+        size = gateway.limits.batch
+        batch = [make_message(self._numbers()[number % 4], number) for number in range(size)]
+        outcomes = send(gateway, *batch)
+        assert sorted(id_ for id_, _ in outcomes) == sorted(message.id for message in batch)
+        kinds = dict(outcomes)
+        expected = dict(zip(self._numbers(), [Taken, Refused, Later, Doubt], strict=True))
+        assert {message.id: expected[message.to] for message in batch} == {id_: type(kinds[id_]) for id_ in kinds}
+
+    def test_no_messages_have_no_outcomes(self, gateway: Gateway) -> None:
+        assert send(gateway) == []
+
+    @pytest.mark.parametrize("body", ["x", "x" * 160, "\N{GRINNING FACE}" * 160, "\n", "\\'\"", "\x7f\x01", "ж" * 160])
+    def test_any_text_can_be_sent(self, gateway: Gateway, body: str) -> None:
+        ((_, outcome),) = send(gateway, make_message(self.taken, body=body))
+        assert outcome == Taken()
+
+    @pytest.mark.parametrize("origin", ["+442071838750", "12345", "SHOP", "My Shop 24"])
+    def test_any_sender_has_an_outcome(self, gateway: Gateway, origin: str) -> None:
+        ((_, outcome),) = send(gateway, make_message(self.taken)._replace(origin=origin))
+        assert isinstance(outcome, Taken | Refused)
+
+    def test_a_message_that_is_sent_again_under_its_id_is_taken_if_the_gateway_is_repeatable(
+        self, gateway: Gateway
+    ) -> None:
+        outcomes = [send(gateway, make_message(self.taken, attempt=attempt))[0][1] for attempt in (1, 2)]
+        assert outcomes[0] == Taken()
+        if gateway.repeatable:
+            assert outcomes[1] == Taken()
+
+    def test_one_object_serves_several_threads(self, gateway: Gateway) -> None:
+        messages = [make_message(self._numbers()[number % 4], number) for number in range(80)]
+        with ThreadPoolExecutor(8) as pool:
+            together = [outcome for (outcome,) in pool.map(lambda message: send(gateway, message), messages)]
+        assert [id_ for id_, _ in together] == [message.id for message in messages]
+        assert [type(outcome) for _, outcome in together] == [Taken, Refused, Later, Doubt] * 20
+
+    def test_logs_have_neither_the_text_nor_the_number(
+        self, gateway: Gateway, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("DEBUG")
+        for to in self._numbers():
+            send(gateway, make_message(to, body="Secret text"))
+            assert to not in caplog.text
+        assert "Secret text" not in caplog.text
