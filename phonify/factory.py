@@ -27,7 +27,6 @@ from .sandbox import views as sandbox
 from .services import build_services
 from .sms.numbers import load_regions
 from .storage.database import Database
-from .storage.doorbell import Doorbell
 from .storage.upgrades import DatabaseUnusable, prepare
 from .web import compose, search, session
 from .web import conversations as inbox_conversations
@@ -55,12 +54,11 @@ def create_app(
     load_regions()
     clock = clock or SystemClock()
     gateway = gateway or GATEWAYS[settings.gateway]()
-    doorbell = Doorbell()
-    database = Database(settings.database, committed=doorbell.ring)
+    services = build_services(settings, clock, gateway)
     try:
-        _prepare_database(database, settings, clock)
+        _prepare_database(services.database, settings, clock)
     finally:
-        database.close()
+        services.database.close()
 
     app = Flask("phonify", static_folder=None)
     # A redirect to the address with or without a slash would be HTML.
@@ -73,7 +71,7 @@ def create_app(
         MAX_FORM_PARTS=MAX_FIELDS,
         VERSION=__version__,
     )
-    app.extensions["phonify"] = build_services(settings, clock, gateway, database, doorbell)
+    app.extensions["phonify"] = services
     app.before_request(begin_request)
     if settings.metrics:
         _measure(app)

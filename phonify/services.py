@@ -15,14 +15,14 @@ from .domain import accounts
 from .domain.accounts import KeyRing
 from .domain.conversations import Conversations
 from .domain.receiving import Receiving
-from .domain.sending import Messaging
+from .domain.sending import Sending
 from .domain.subscriptions import Subscriptions
 from .domain.webhooks import Webhooks
 from .gateways.base import Gateway
 from .outgoing.url_guard import Resolve, resolve
 from .storage.database import Database
-from .storage.doorbell import Doorbell
 from .storage.records import Message
+from .storage.wakeup import Wakeup
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Services:
     settings: Settings
     clock: Clock
     database: Database
-    doorbell: Doorbell
+    message_wakeup: Wakeup
     gateway: Gateway
     keys: KeyRing
-    messaging: Messaging
+    sending: Sending
     receiving: Receiving
     conversations: Conversations
     subscriptions: Subscriptions
-    webhook_doorbell: Doorbell
+    webhook_wakeup: Wakeup
     webhooks: Webhooks
     observers: dict[Literal["gateway", "webhook"], Observe]  # told of each attempt
 
@@ -56,7 +56,7 @@ class Services:
             lease=self.settings.lease,
             observe=self.observers["gateway"],
         )
-        return Loop(self.database, self.doorbell, delivery, longest_nap=longest_nap, grace=self.settings.grace)
+        return Loop(self.database, self.message_wakeup, delivery, longest_nap=longest_nap, grace=self.settings.grace)
 
     def make_webhook_loop(
         self, *, longest_nap: float = 0.25, resolve: Resolve = resolve
@@ -70,20 +70,20 @@ class Services:
             resolve=resolve,
             observe=self.observers["webhook"],
         )
-        return Loop(self.database, self.webhook_doorbell, delivery, longest_nap=longest_nap, grace=self.settings.grace)
+        return Loop(self.database, self.webhook_wakeup, delivery, longest_nap=longest_nap, grace=self.settings.grace)
 
     def make_upkeep(self) -> Upkeep:
         """Return a new loop that does what is due once a minute."""
         return Upkeep(self.database, self.clock, lease=self.settings.lease, clean=self._clean)
 
     def _clean(self) -> None:
-        self.messaging.forget_answers()
+        self.sending.forget_answers()
         self.conversations.prune()
         self.webhooks.forget_deliveries()
 
     def start_delivery(self, *, longest_nap: float = 0.25) -> list[threading.Thread]:
         """Start all loops, each in a thread; they end after `stop`, and the caller joins them."""
-        self.webhook_doorbell.share()  # a post that has ended rings, too
+        self.share_wakeups()
         runs = {
             "messages": self.make_message_loop(longest_nap=longest_nap).run,
             "webhooks": self.make_webhook_loop(longest_nap=longest_nap).run,
@@ -99,26 +99,33 @@ class Services:
         account = accounts.ensure_default_account(self.database, self.clock)
         return accounts.create_first_key(self.database, self.clock, account)
 
+    def share_wakeups(self) -> None:
+        """Let processes that are forked from now on wake the loops of each other."""
+        self.message_wakeup.share()
+        self.webhook_wakeup.share()
+
+    def wake(self) -> None:
+        """Wake all loops; also from a signal handler."""
+        self.message_wakeup.wake()
+        self.webhook_wakeup.wake()
+
     def stop(self) -> None:
         """Let the loops and all who wait come to their end: also from a signal handler."""
         self.database.stopping = True
-        self.doorbell.ring()
-        self.webhook_doorbell.ring()
+        self.wake()
 
     def close(self) -> None:
         """Close all that is open."""
         self.database.close()
-        self.doorbell.close()
-        self.webhook_doorbell.close()
+        self.message_wakeup.close()
+        self.webhook_wakeup.close()
 
 
-def build_services(
-    settings: Settings, clock: Clock, gateway: Gateway, database: Database, doorbell: Doorbell
-) -> Services:
-    """Put the parts together."""
-    webhook_doorbell = Doorbell()
+def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Services:
+    """Put the parts together; nothing is opened."""
+    database = Database(settings.database)
     private_webhooks = gateway.sandbox if settings.webhook_private is None else settings.webhook_private
-    webhooks = Webhooks(database, clock, webhook_doorbell, private_allowed=private_webhooks)
+    webhooks = Webhooks(database, clock, private_allowed=private_webhooks)
     conversations = Conversations(
         database,
         clock,
@@ -126,7 +133,7 @@ def build_services(
         longest=timedelta(days=settings.retain_days) if settings.retain_days is not None else None,
     )
     subscriptions = Subscriptions(database, clock)
-    messaging = Messaging(
+    sending = Sending(
         database,
         gateway,
         clock,
@@ -136,21 +143,23 @@ def build_services(
         validity=settings.validity,
         most_waiting=settings.waiting,
     )
-    return Services(
+    services = Services(
         settings=settings,
         clock=clock,
         database=database,
-        doorbell=doorbell,
+        message_wakeup=Wakeup(),
         gateway=gateway,
         keys=KeyRing(database, clock),
-        messaging=messaging,
-        receiving=Receiving(database, clock, webhooks, subscriptions, messaging),
+        sending=sending,
+        receiving=Receiving(database, clock, webhooks, subscriptions, sending),
         conversations=conversations,
         subscriptions=subscriptions,
-        webhook_doorbell=webhook_doorbell,
+        webhook_wakeup=Wakeup(),
         webhooks=webhooks,
         observers={"gateway": _ignore, "webhook": _ignore},
     )
+    database.committed = services.wake
+    return services
 
 
 def _ignore(_outcome: str, _seconds: float) -> None:

@@ -310,7 +310,7 @@ class Waiting:
     def __init__(self, app: Flask) -> None:
         self.app = app
         self.pool = ThreadPoolExecutor(64)
-        self.waiting = app.extensions["phonify"].messaging.waiting
+        self.waiting = app.extensions["phonify"].sending.waiting
 
     def list(self, query: str = "", *, wait: float = 30) -> "Future[Any]":
         """Begin a request; return its answer to come, once it waits."""

@@ -334,7 +334,7 @@ def run(services: Services) -> Iterator[Callable[[Loop[Any, Any]], threading.Thr
         threads[-1].start()
         return threads[-1]
 
-    services.doorbell.share()
+    services.share_wakeups()
     yield run
     services.stop()
     for thread in threads:
@@ -454,7 +454,7 @@ def counting() -> Counting:
 
 @pytest.fixture
 def counting_loop(services: Services, counting: Counting) -> Loop[int, int]:
-    return Loop(services.database, services.doorbell, counting, longest_nap=3_600, grace=10)
+    return Loop(services.database, services.message_wakeup, counting, longest_nap=3_600, grace=10)
 
 
 def test_a_running_loop_goes_on_after_an_unexpected_error(counting_loop, counting, run, caplog):

@@ -10,6 +10,7 @@ from phonify.errors import InvalidRequest
 from phonify.gateways.base import Taken
 from phonify.schemas.fields import Recipient
 from phonify.schemas.keywords import read_keyword_settings
+from phonify.schemas.requests import Draft
 from phonify.sms.keywords import find_keyword, normalize_keyword
 from phonify.sms.numbers import parse_msisdn, parse_originator
 from phonify.storage.subscriptions import KeywordReplies
@@ -64,7 +65,7 @@ def accept(services, account):
 
     def accept(*to, body="Hello", account=account, **options):
         recipients = [Recipient(parse_msisdn(number), f"to[{index}]") for index, number in enumerate(to or (PHONE,))]
-        return services.messaging.accept(account, recipients=recipients, body=body, **options)
+        return services.sending.send(account, Draft(recipients, body, **options))
 
     return accept
 
@@ -129,7 +130,7 @@ def test_a_scheduled_message_to_a_phone_that_opted_out_meanwhile_ends_in_error(
     text("STOP")
     clock.advance(3 * 3_600)
     message_loop.deliver_due()
-    found = services.messaging.find(account, message.id)
+    found = services.sending.find(account, message.id)
     assert (found.state, found.error_type, found.attempts, gateway.sent) == ("error", "opted_out", 0, [])
 
 
@@ -189,6 +190,6 @@ def test_an_opt_out_of_which_another_process_was_told_counts_at_once(services, m
     other.receiving.receive(account, sender=phone, to=own, body="STOP")
     phones = ["+14560000000", *(f"+1456000{number:04}" for number in range(1, others + 1))]
     recipients = [Recipient(parse_msisdn(phone), f"to[{index}]") for index, phone in enumerate(phones)]
-    accepted = services.messaging.accept(account, recipients=recipients, body="Hello")
+    accepted = services.sending.send(account, Draft(recipients, "Hello"))
     assert [(fault.type, fault.param) for fault in accepted.faults] == [("opted_out", "to[0]")]
     assert [message.state for message in accepted.messages] == ["error", *["unconfirmed"] * others]

@@ -41,7 +41,8 @@ def commits():
 
 @pytest.fixture
 def database(tmp_path, commits):
-    database = Database(tmp_path / "phonify.db", committed=lambda: commits.append(1))
+    database = Database(tmp_path / "phonify.db")
+    database.committed = lambda: commits.append(1)
     prepare(database)
     with database.write() as connection:
         connection.execute("CREATE TABLE notes (number INTEGER PRIMARY KEY, text TEXT)")

@@ -363,7 +363,7 @@ def run() -> Iterator[Callable[..., threading.Thread]]:
     def run(app: Flask, *, longest_nap: float = 3_600.0) -> threading.Thread:
         # With so long a nap only being woken wakes it.
         services = app.extensions["phonify"]
-        services.webhook_doorbell.share()
+        services.share_wakeups()
         thread = threading.Thread(target=services.make_webhook_loop(longest_nap=longest_nap).run)
         thread.start()
         running.append((services, thread))

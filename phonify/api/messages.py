@@ -5,16 +5,14 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
-from ..domain.sending import Accepted, Idempotency
 from ..http.arguments import read_arguments
 from ..http.auth import current_account
 from ..http.current import get_services
-from ..request_id import current_request_id
 from ..schemas import examples
-from ..schemas.answers import MessageAnswer, MessagesAnswer, RefusedAnswer, SentAnswer
+from ..schemas.answers import MessageAnswer, MessagesAnswer, RefusedAnswer, SentAnswer, choose_status, dump_sent
 from ..schemas.description import describe
 from ..schemas.objects import dump_message, dump_messages
-from ..schemas.requests import ChangeSchema, ListSchema, SendSchema, hash_request, load
+from ..schemas.requests import ChangeSchema, Draft, ListSchema, SendSchema, load
 
 bp = Blueprint("messages", __name__, url_prefix="/messages")
 
@@ -40,15 +38,12 @@ _GATEWAY_REFUSES = ("invalid_number", "unroutable_number", "country_not_permitte
 )
 def send_message() -> Response:
     """Send one message to each recipient."""
-    arguments = load(_SEND, {**read_arguments(), "Idempotency-Key": request.headers.get("Idempotency-Key")})
-    key, request_id = arguments.pop("idempotency_key"), current_request_id()
-    messaging = get_services().messaging
-    if key is None:
-        accepted = messaging.accept(current_account(), **arguments, request_id=request_id)
-        return _answer(_choose_status(accepted), _show(accepted))
-    idempotency = Idempotency(key, hash_request(arguments), render_accepted)
-    first, is_new = messaging.accept_once(current_account(), idempotency, **arguments, request_id=request_id)
-    response = _answer(first.status, json.loads(first.answer))
+    draft: Draft = load(_SEND, {**read_arguments(), "Idempotency-Key": request.headers.get("Idempotency-Key")})
+    sending = get_services().sending
+    if draft.idempotency_key is None:
+        return _answer(dump_sent(*sending.send(current_account(), draft)))
+    first, is_new = sending.send_once(current_account(), draft, draft.idempotency_key)
+    response = _answer(json.loads(first.answer))
     if not is_new:
         response.headers["Idempotent-Replayed"] = "true"
     return response
@@ -68,7 +63,7 @@ def send_message() -> Response:
 )
 def list_messages() -> dict[str, Any]:
     """List the account's messages that match, newest first."""
-    found = get_services().messaging.find_all(current_account(), **load(_LIST, read_arguments()))
+    found = get_services().sending.find_all(current_account(), **load(_LIST, read_arguments()))
     return {"messages": dump_messages(found)}
 
 
@@ -76,7 +71,7 @@ def list_messages() -> dict[str, Any]:
 @describe(answers={200: MessageAnswer}, examples=examples.GET)
 def get_message(message_id: str) -> dict[str, Any]:
     """Retrieve one message."""
-    return {"message": dump_message(get_services().messaging.find(current_account(), message_id))}
+    return {"message": dump_message(get_services().sending.find(current_account(), message_id))}
 
 
 @bp.put("/<message_id>")
@@ -90,7 +85,7 @@ def get_message(message_id: str) -> dict[str, Any]:
 )
 def change_message(message_id: str) -> dict[str, Any]:
     """Change a message that still waits for its time."""
-    message = get_services().messaging.change(current_account(), message_id, **load(_CHANGE, read_arguments()))
+    message = get_services().sending.change(current_account(), message_id, **load(_CHANGE, read_arguments()))
     return {"message": dump_message(message)}
 
 
@@ -103,30 +98,12 @@ def change_message(message_id: str) -> dict[str, Any]:
 )
 def cancel_message(message_id: str) -> dict[str, Any]:
     """Cancel and remove a message that still waits for its time."""
-    return {"message": dump_message(get_services().messaging.cancel(current_account(), message_id))}
+    return {"message": dump_message(get_services().sending.cancel(current_account(), message_id))}
 
 
-def render_accepted(accepted: Accepted) -> tuple[int, str]:
-    """Return status and JSON of the answer to a request to send, as they are kept for an idempotency key."""
-    return _choose_status(accepted), json.dumps(_show(accepted))
-
-
-def _choose_status(accepted: Accepted) -> int:
-    return 402 if accepted.faults else 201
-
-
-def _show(accepted: Accepted) -> dict[str, Any]:
-    answer: dict[str, Any] = {"messages": dump_messages(accepted.messages)}
-    if len(accepted.messages) == 1:
-        answer["message"] = answer["messages"][0]
-    if accepted.faults:
-        answer["errors"] = [fault.to_dict() for fault in accepted.faults]
-    return answer
-
-
-def _answer(status: int, answer: dict[str, Any]) -> Response:
-    response = jsonify(answer)
-    response.status_code = status
-    if status == 201 and "message" in answer:
-        response.headers["Location"] = url_for(".get_message", message_id=answer["message"]["id"])
+def _answer(sent: dict[str, Any]) -> Response:
+    response = jsonify(sent)
+    response.status_code = choose_status(sent)
+    if response.status_code == 201 and "message" in sent:
+        response.headers["Location"] = url_for(".get_message", message_id=sent["message"]["id"])
     return response

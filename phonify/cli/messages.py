@@ -31,14 +31,14 @@ def send(
     account = get_account(services, account_name)
     given = {"to": list(to), "body": body, "origin": origin, "send_at": send_at}
     try:
-        arguments = load(SendSchema(), {name: value for name, value in given.items() if value is not None})
+        draft = load(SendSchema(), {name: value for name, value in given.items() if value is not None})
     except InvalidRequest as error:
         lines = [f"{fault.param}: {fault.title}" if fault.param else fault.title for fault in error.faults]
         raise click.UsageError("\n".join(lines)) from error
-    accepted = services.messaging.accept(account, **arguments)
-    _print_messages(accepted.messages, as_json=as_json)
-    if accepted.faults:
-        raise Failed("\n".join(f"{fault.param}: {fault.title}" for fault in accepted.faults))
+    sent = services.sending.send(account, draft)
+    _print_messages(sent.messages, as_json=as_json)
+    if sent.faults:
+        raise Failed("\n".join(f"{fault.param}: {fault.title}" for fault in sent.faults))
 
 
 @click.command(cls=Command)
@@ -58,7 +58,7 @@ def messages(
     account = get_account(services, account_name)
     criteria = Criteria(state=state, direction=direction)  # type: ignore[arg-type]
     watcher = services.database.watch()
-    found = services.messaging.find_all(account, criteria, limit=max(limit, 1))
+    found = services.sending.find_all(account, criteria, limit=max(limit, 1))
     _print_messages(found[:limit][::-1], as_json=as_json)
     last = found[0].id if found else None
     while follow:
@@ -73,7 +73,7 @@ def _find_since(services: Services, account: Account, criteria: Criteria, after:
     found: list[Message] = []
     while True:
         before = found[-1].id if found else None
-        page = services.messaging.find_all(account, criteria._replace(after=after, before=before), limit=1_000)
+        page = services.sending.find_all(account, criteria._replace(after=after, before=before), limit=1_000)
         if not page:
             return found[::-1]
         found += page

@@ -12,8 +12,8 @@ from typing import Generic, Protocol, TypeVar
 
 from ..errors import StoreUnavailable
 from ..storage.database import Connection, Database
-from ..storage.doorbell import Doorbell
 from ..storage.process_lock import Owner
+from ..storage.wakeup import Wakeup
 
 logger = logging.getLogger(__name__)
 
@@ -63,14 +63,14 @@ class Loop(Generic[Job, Outcome]):
     def __init__(
         self,
         database: Database,
-        doorbell: Doorbell,
+        wakeup: Wakeup,
         delivery: Delivery[Job, Outcome],
         *,
         longest_nap: float,
         grace: float,
     ) -> None:
         self._database = database
-        self._doorbell = doorbell
+        self._wakeup = wakeup
         self._delivery = delivery
         self._longest_nap = longest_nap
         self._grace = grace
@@ -87,7 +87,7 @@ class Loop(Generic[Job, Outcome]):
             try:
                 in_hand, claimed = self._in_hand, self.claimed
                 if not self.step():
-                    self._doorbell.wait(min(max(self._delivery.seconds_to_next(), 0), self._longest_nap))
+                    self._wakeup.wait(min(max(self._delivery.seconds_to_next(), 0), self._longest_nap))
                 elif in_hand and self.claimed > claimed and self._delivery.seconds_to_next() > 0:
                     time.sleep(GATHER)
             except (StoreUnavailable, OSError) as error:
@@ -133,7 +133,7 @@ class Loop(Generic[Job, Outcome]):
 
     def _finish(self, outcome: Outcome) -> None:
         self._finished.append(outcome)
-        self._doorbell.ring()
+        self._wakeup.wake()
 
     def _get_owner(self) -> Owner:
         if self._owner is None:
@@ -163,7 +163,7 @@ class Loop(Generic[Job, Outcome]):
         while self._in_hand and time.monotonic() < end:
             try:
                 if not self.step():
-                    self._doorbell.wait(0.05)
+                    self._wakeup.wait(0.05)
             except (StoreUnavailable, OSError) as error:
                 logger.warning("%s: outcomes not recorded yet: %s", self._delivery.name, _why(error))
                 time.sleep(0.05)

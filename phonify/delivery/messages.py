@@ -160,7 +160,6 @@ class MessageDelivery:
 
     def deliver(self, jobs: Sequence[Message], finish: Callable[[MessageOutcome], None]) -> None:
         """Call the gateway with the messages, batch by batch, with no transaction open."""
-        self._webhooks.wake()
         # A third of the lease at least is left to the last batch, and a third to recording its outcomes.
         third = self._lease.total_seconds() / 3
         give_up = self._clock.monotonic() + min(third, CLAIM_TIME)

@@ -4,13 +4,15 @@ from datetime import timedelta
 
 from ..clock import Clock, format_time
 from ..ids import generate_ids
+from ..request_id import current_request_id
 from ..schemas.fields import Recipient
+from ..schemas.requests import Draft
 from ..sms.numbers import Number
 from ..storage import messages as store
 from ..storage import webhooks as webhook_store
 from ..storage.database import Database
 from ..storage.records import Account, Message
-from .sending import Draft, Messaging
+from .sending import Sending
 from .subscriptions import Subscriptions
 from .webhooks import Webhooks
 
@@ -24,23 +26,21 @@ class Receiving:
         clock: Clock,
         webhooks: Webhooks,
         subscriptions: Subscriptions,
-        messaging: Messaging,
+        sending: Sending,
     ) -> None:
         self._database = database
         self._clock = clock
         self._webhooks = webhooks
         self._subscriptions = subscriptions
-        self._messaging = messaging
+        self._sending = sending
 
-    def receive(
-        self, account: Account, *, sender: Number, to: Number, body: str, request_id: str | None = None
-    ) -> Message:
+    def receive(self, account: Account, *, sender: Number, to: Number, body: str) -> Message:
         """Store a message that came from a phone; if the account has a webhook, `sent` means delivered there.
 
         A keyword opts the phone out, or in again, and is answered if the account has set a reply.
         """
         may_reply = (
-            sender.number != to.number and self._messaging.find_refusal(sender.number) is None
+            sender.number != to.number and self._sending.find_refusal(sender.number) is None
         )  # an account does not answer itself
         with self._database.write() as connection:
             now = self._clock.now()
@@ -60,17 +60,16 @@ class Receiving:
                 state="unconfirmed" if hooked else "sent",
                 created_at=format_time(now),
                 finished_at=None if hooked else format_time(now),
-                request_id=request_id,
+                request_id=current_request_id(),
             )
             reply = self._subscriptions.apply_keyword(connection, account, sender.number, body, now=format_time(now))
             replies = []
             if reply is not None and may_reply:
-                draft = Draft([Recipient(sender, "to")], reply, to, None, request_id, {})
+                draft = Draft([Recipient(sender, "to")], reply, to)
+                answer = self._sending.compose(account, sender, draft, id_=next(ids), now=now)
                 # Later than the opt-out itself: messages of that time and before are held back. It takes no quota.
-                later = format_time(now + timedelta(milliseconds=1))
-                replies = [one._replace(created_at=later) for one in self._messaging.compose(account, draft, ids, now)]
+                replies = [answer._replace(created_at=format_time(now + timedelta(milliseconds=1)))]
             store.insert_messages(connection, messages=[message, *replies])
             if hooked:
                 self._webhooks.enqueue(connection, "message.received", [message], now)
-        self._webhooks.wake()
         return message

@@ -1,6 +1,6 @@
-"""The rules of sending: accept, find, change, cancel; and where their transactions begin and end."""
+"""The rules of sending: send, find, change, cancel; and where their transactions begin and end."""
 
-from collections.abc import Callable, Iterator, Sequence
+import json
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -8,7 +8,10 @@ from ..clock import Clock, format_time
 from ..errors import Conflict, Fault, NotFound, Refused
 from ..gateways.base import Gateway
 from ..ids import generate_ids
+from ..request_id import current_request_id
+from ..schemas.answers import choose_status, dump_sent
 from ..schemas.fields import Recipient
+from ..schemas.requests import Draft
 from ..sms.numbers import Number, parse_originator
 from ..storage import accounts as account_store
 from ..storage import idempotency as idempotency_store
@@ -22,33 +25,14 @@ from .webhooks import Webhooks
 IDEMPOTENCY_PERIOD = timedelta(hours=24)
 
 
-class Accepted(NamedTuple):
-    """What became of a request to send: one message for each recipient, and why some were refused."""
+class Sent(NamedTuple):
+    """The result of a request to send: one message for each recipient, and a fault for each that was refused."""
 
     messages: list[Message]
     faults: list[Fault]
 
 
-class Idempotency(NamedTuple):
-    """That a request carries an idempotency key, and how its answer is to be written down."""
-
-    key: str
-    request_hash: str
-    render: Callable[[Accepted], tuple[int, str]]  # status and JSON
-
-
-class Draft(NamedTuple):
-    """A request to send that the gateway has checked."""
-
-    recipients: Sequence[Recipient]
-    body: str
-    origin: Number
-    send_at: datetime | None
-    request_id: str | None
-    refusals: dict[int, str]  # index of the recipient to the error type
-
-
-class Messaging:
+class Sending:
     """The operations on messages. Each concerns a single account and sees nothing of another's."""
 
     def __init__(
@@ -72,130 +56,97 @@ class Messaging:
         self._validity = validity
         self.waiting = Waiting(database, places=most_waiting)
 
-    def accept(
-        self,
-        account: Account,
-        *,
-        recipients: Sequence[Recipient],
-        body: str,
-        origin: Number | None = None,
-        send_at: datetime | None = None,
-        request_id: str | None = None,
-    ) -> Accepted:
+    def send(self, account: Account, draft: Draft) -> Sent:
         """Store one message for each recipient; they are on disk when this returns.
 
-        The message of a recipient who is refused at once is stored in state `error`, and the result has a fault for it.
+        The message to a recipient who is refused at once is stored in state `error`, and the result has a fault for it.
         """
-        draft = self._check(account, recipients, body, origin, send_at, request_id)
+        refusals = self._check(draft)
         with self._database.write() as connection:
-            accepted = self._store(connection, account, draft)
-        if accepted.faults:
-            self._webhooks.wake()
-        return accepted
+            return self._store(connection, account, draft, refusals)
 
-    def accept_once(
-        self,
-        account: Account,
-        idempotency: Idempotency,
-        *,
-        recipients: Sequence[Recipient],
-        body: str,
-        origin: Number | None = None,
-        send_at: datetime | None = None,
-        request_id: str | None = None,
-    ) -> tuple[Answer, bool]:
-        """Like `accept`, unless the key was used within 24 hours; return the first answer, and whether it is new.
+    def send_once(self, account: Account, draft: Draft, key: str) -> tuple[Answer, bool]:
+        """Do as `send` does, unless the account has used the idempotency key within 24 hours.
 
-        Raises Conflict if the key was used with another request.
+        Return the first answer as the API gives it, and whether it is new. Raises Conflict if the key was used with
+        another request.
         """
-        draft = self._check(account, recipients, body, origin, send_at, request_id)
-        key, request_hash, render = idempotency
+        refusals = self._check(draft)
+        request_hash = draft.hash()
         with self._database.write() as connection:
             now = self._clock.now()
             since = format_time(now - IDEMPOTENCY_PERIOD)
-            answer = idempotency_store.get_answer(connection, account_id=account.id, key=key, since=since)
-            new = answer is None
-            if answer is None:
-                answer = Answer(request_hash, *render(self._store(connection, account, draft)))
+            first = idempotency_store.get_answer(connection, account_id=account.id, key=key, since=since)
+            if first is None:
+                shown = dump_sent(*self._store(connection, account, draft, refusals))
+                answer = Answer(request_hash, choose_status(shown), json.dumps(shown))
                 idempotency_store.put_answer(
                     connection, account_id=account.id, key=key, answer=answer, now=format_time(now)
                 )
-            elif answer.request_hash != request_hash:
-                raise Conflict([Fault("idempotency_key_reused")])
-        self._webhooks.wake()
-        return answer, new
+                return answer, True
+        if first.request_hash != request_hash:
+            raise Conflict([Fault("idempotency_key_reused")])
+        return first, False
 
-    def _check(
-        self,
-        account: Account,
-        recipients: Sequence[Recipient],
-        body: str,
-        origin: Number | None,
-        send_at: datetime | None,
-        request_id: str | None,
-    ) -> Draft:
-        """Ask the gateway about each recipient, with no transaction open."""
-        found = {index: self.find_refusal(recipient.number.number) for index, recipient in enumerate(recipients)}
-        refusals = {index: refusal for index, refusal in found.items() if refusal is not None}
-        origin = origin or parse_originator(self.default_origin(account))
-        return Draft(recipients, body, origin, send_at, request_id, refusals)
+    def _check(self, draft: Draft) -> dict[int, str]:
+        """Ask the gateway about each recipient, with no transaction open; return error types by index."""
+        found = {index: self.find_refusal(recipient.number.number) for index, recipient in enumerate(draft.to)}
+        return {index: refusal for index, refusal in found.items() if refusal is not None}
 
     def find_refusal(self, number: str) -> str | None:
         """Return the error type if the gateway refuses a number at once."""
         refusal = self._gateway.check(number)
         return refusal.error_type if refusal else None
 
-    def _store(self, connection: Connection, account: Account, draft: Draft) -> Accepted:
+    def _store(self, connection: Connection, account: Account, draft: Draft, refusals: dict[int, str]) -> Sent:
         """Store what a request sends: opt-outs and the quota decide, webhooks hear of refusals."""
         now = self._clock.now()
-        refusals = dict(draft.refusals)
-        for index, recipient in enumerate(draft.recipients):
+        refusals = dict(refusals)
+        for index, recipient in enumerate(draft.to):
             if self._subscriptions.is_opted_out(connection, account, recipient.number.number):
                 refusals.setdefault(index, "opted_out")
         if account.quota is not None:
-            wanted = [index for index in range(len(draft.recipients)) if index not in refusals]
+            wanted = [index for index in range(len(draft.to)) if index not in refusals]
             taken = account_store.take_quota(
                 connection, account_id=account.id, day=format_time(now)[:10], quota=account.quota, wanted=len(wanted)
             )
             refusals |= dict.fromkeys(wanted[taken:], "quota_used_up")
         ids = generate_ids(now, after=store.get_last_message_id(connection))
-        messages = self.compose(account, draft._replace(refusals=refusals), ids, now)
+        messages = [
+            self.compose(account, recipient.number, draft, id_=next(ids), now=now, refusal=refusals.get(index))
+            for index, recipient in enumerate(draft.to)
+        ]
         store.insert_messages(connection, messages=messages)
-        refused = [message for message in messages if message.state == "error"]
-        self._webhooks.enqueue(connection, "message.error", refused, now)
-        faults = [Fault(type_, draft.recipients[index].param) for index, type_ in sorted(refusals.items())]
-        return Accepted(messages, faults)
+        self._webhooks.enqueue(connection, "message.error", [one for one in messages if one.state == "error"], now)
+        return Sent(messages, [Fault(type_, draft.to[index].param) for index, type_ in sorted(refusals.items())])
 
-    def compose(self, account: Account, draft: Draft, ids: Iterator[str], now: datetime) -> list[Message]:
-        """Return the messages of a draft; nothing is stored."""
+    def compose(
+        self, account: Account, to: Number, draft: Draft, *, id_: str, now: datetime, refusal: str | None = None
+    ) -> Message:
+        """Return the message of a draft to one number, in state `error` if it is refused; nothing is stored."""
         created_at = format_time(now)
         due_at, expires_at = self._timetable(now, draft.send_at)
-        messages = []
-        for index, (number, _) in enumerate(draft.recipients):
-            refusal = draft.refusals.get(index)
-            messages.append(
-                Message(
-                    id=next(ids),
-                    account_id=account.id,
-                    direction="outbound",
-                    body=draft.body,
-                    origin_number=draft.origin.number,
-                    origin_country=draft.origin.country,
-                    origin_carrier=draft.origin.carrier,
-                    to_number=number.number,
-                    to_country=number.country,
-                    to_carrier=number.carrier,
-                    state="error" if refusal else "unconfirmed",
-                    error_type=refusal,
-                    created_at=created_at,
-                    send_at=format_time(draft.send_at) if draft.send_at else None,
-                    due_at=None if refusal else due_at,
-                    expires_at=expires_at,
-                    finished_at=created_at if refusal else None,
-                    request_id=draft.request_id,
-                )
-            )
-        return messages
+        origin = draft.origin or parse_originator(self.default_origin(account))
+        return Message(
+            id=id_,
+            account_id=account.id,
+            direction="outbound",
+            body=draft.body,
+            origin_number=origin.number,
+            origin_country=origin.country,
+            origin_carrier=origin.carrier,
+            to_number=to.number,
+            to_country=to.country,
+            to_carrier=to.carrier,
+            state="error" if refusal else "unconfirmed",
+            error_type=refusal,
+            created_at=created_at,
+            send_at=format_time(draft.send_at) if draft.send_at else None,
+            due_at=None if refusal else due_at,
+            expires_at=expires_at,
+            finished_at=created_at if refusal else None,
+            request_id=current_request_id(),
+        )
 
     def _timetable(self, now: datetime, send_at: datetime | None) -> tuple[str, str]:
         """Return when a message is due and when its validity ends."""

@@ -20,7 +20,6 @@ from ..outgoing.url_guard import BadUrl, check_url
 from ..schemas.objects import dump_message
 from ..storage import webhooks as webhook_store
 from ..storage.database import Connection, Database
-from ..storage.doorbell import Doorbell
 from ..storage.records import Account, DeliveryRow, DeliveryState, Message, NewDelivery, Webhook, WebhookAttempt
 
 Event = Literal["message.received", "message.sent", "message.error"]
@@ -65,10 +64,9 @@ def _compose(event: str, now: str, data: dict[str, Any]) -> str:
 class Webhooks:
     """The operations on webhooks. Each concerns a single account and sees nothing of another's."""
 
-    def __init__(self, database: Database, clock: Clock, doorbell: Doorbell, *, private_allowed: bool) -> None:
+    def __init__(self, database: Database, clock: Clock, *, private_allowed: bool) -> None:
         self._database = database
         self._clock = clock
-        self._doorbell = doorbell
         self.private_allowed = private_allowed
 
     # Where to
@@ -110,7 +108,7 @@ class Webhooks:
     def enqueue(self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime) -> None:
         """Store that an event happened to messages, for those whose accounts have a webhook.
 
-        In the transaction of what it tells of; `wake` is to be called after the commit.
+        Call it in the transaction that stores what happened.
         """
         time, ids = format_time(now), generate_ids(now)
         accounts = {message.account_id for message in messages}
@@ -131,10 +129,6 @@ class Webhooks:
             now=time,
         )
 
-    def wake(self) -> None:
-        """Have what was stored posted at once."""
-        self._doorbell.ring()
-
     def send_test(self, account: Account) -> str:
         """Store an event that tells of nothing; return the id of its delivery. Raise Refused without a webhook."""
         now = self._clock.now()
@@ -143,7 +137,6 @@ class Webhooks:
         with self._database.write() as connection:
             self._require(connection, account)
             webhook_store.insert_deliveries(connection, deliveries=[test], now=time)
-        self.wake()
         return delivery_id
 
     def redeliver(self, account: Account, delivery_id: str) -> None:
@@ -154,7 +147,6 @@ class Webhooks:
                 raise NotFound
             self._require(connection, account)
             webhook_store.redeliver(connection, delivery_id=delivery_id, now=format_time(self._clock.now()))
-        self.wake()
 
     def _require(self, connection: Connection, account: Account) -> None:
         if webhook_store.get_webhook(connection, account_id=account.id) is None:

@@ -7,7 +7,6 @@ from flask import Blueprint
 from ..http.arguments import read_arguments
 from ..http.auth import current_account, require_key
 from ..http.current import get_services
-from ..request_id import current_request_id
 from ..schemas import examples
 from ..schemas.answers import CheckAnswer, MessageAnswer
 from ..schemas.description import describe
@@ -34,7 +33,7 @@ _CHECK = CheckSchema()
 def simulate_inbound() -> tuple[dict[str, Any], int]:
     """Pretend that a phone sent a message to the account."""
     arguments = load(_INBOUND, read_arguments())
-    message = get_services().receiving.receive(current_account(), **arguments, request_id=current_request_id())
+    message = get_services().receiving.receive(current_account(), **arguments)
     return {"message": dump_message(message)}, 201
 
 

@@ -1,8 +1,12 @@
-"""What answers look like around the objects of `objects.py`, as marshmallow schemas: for the API's description."""
+"""Answers around the objects of `objects.py`: schemas for the API's description, and the answer to sending."""
+
+from collections.abc import Sequence
 
 from marshmallow import Schema, fields
 
-from .objects import ErrorSchema, MessageSchema, PhoneSchema, SubscriptionSchema
+from ..errors import Fault
+from ..storage.records import Message
+from .objects import ErrorSchema, MessageSchema, PhoneSchema, Shown, SubscriptionSchema, dump_messages
 from .text_check import TextCheckSchema
 
 
@@ -72,3 +76,18 @@ class DocumentAnswer(Schema):
     openapi = fields.String(required=True)
     info = fields.Dict(required=True)
     paths = fields.Dict(required=True)
+
+
+def dump_sent(messages: Sequence[Message], faults: Sequence[Fault]) -> Shown:
+    """Return the answer to a request to send: SentAnswer or, if a recipient was refused, RefusedAnswer."""
+    shown: Shown = {"messages": dump_messages(messages)}
+    if len(messages) == 1:
+        shown["message"] = shown["messages"][0]
+    if faults:
+        shown["errors"] = [fault.to_dict() for fault in faults]
+    return shown
+
+
+def choose_status(sent: Shown) -> int:
+    """Return the HTTP status of such an answer."""
+    return 402 if "errors" in sent else 201

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from marshmallow import EXCLUDE, Schema, ValidationError, post_load, validate, validates_schema
 from marshmallow.exceptions import SCHEMA
@@ -21,6 +21,7 @@ from .fields import (
     OWN_NUMBER,
     Argument,
     NumericArgument,
+    Recipient,
     RecipientsArgument,
     choice_field,
     message_id_field,
@@ -34,13 +35,12 @@ from .fields import (
 )
 
 
-def load(schema: Schema, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Check arguments; raise InvalidRequest with every fault there is."""
+def load(schema: Schema, arguments: Mapping[str, Any]) -> Any:
+    """Check arguments and return what the schema makes of them; raise InvalidRequest with every fault there is."""
     try:
-        loaded: dict[str, Any] = schema.load(arguments)
+        return schema.load(arguments)
     except ValidationError as error:
         raise InvalidRequest(_list_faults(error.messages_dict)) from error
-    return loaded
 
 
 def _list_faults(messages: Mapping[str, Any]) -> list[Fault]:
@@ -53,6 +53,26 @@ def _list_faults(messages: Mapping[str, Any]) -> list[Fault]:
     return faults
 
 
+class Draft(NamedTuple):
+    """A checked request to send."""
+
+    to: Sequence[Recipient]
+    body: str
+    origin: Number | None = None
+    send_at: datetime | None = None
+    idempotency_key: str | None = None
+
+    def hash(self) -> str:
+        """Return a hash that is the same for equal requests, whatever their key."""
+        given: list[list[Any]] = [["body", self.body]]
+        if self.origin is not None:
+            given.append(["origin", self.origin.number])
+        given.append(["recipients", [recipient.number.number for recipient in self.to]])
+        if self.send_at is not None:
+            given.append(["send_at", self.send_at.isoformat()])
+        return hashlib.sha256(json.dumps(given).encode()).hexdigest()
+
+
 class ArgumentsSchema(Schema):
     """Base of what requests are checked against: unknown arguments are ignored."""
 
@@ -63,12 +83,11 @@ class ArgumentsSchema(Schema):
 
 
 class SendSchema(ArgumentsSchema):
-    """Arguments of sending a message."""
+    """Arguments of sending a message; loaded as a `Draft`."""
 
-    recipients = RecipientsArgument(
+    to = RecipientsArgument(
         most=MAX_RECIPIENTS,
         required=True,
-        data_key="to",
         description="One number in E.164 with the plus sign, or up to 1,000: an array, repeated fields or `to[]`.",
     )
     body = text_field("The text: 1 to 160 characters (Unicode code points), no NUL.", required=True)
@@ -84,6 +103,11 @@ class SendSchema(ArgumentsSchema):
         data_key="Idempotency-Key",
         allow_none=True,
     )
+
+    @post_load
+    def make_draft(self, loaded: dict[str, Any], **_: Any) -> Draft:
+        """Return the arguments as one object."""
+        return Draft(**loaded)
 
 
 class ChangeSchema(ArgumentsSchema):
@@ -174,17 +198,3 @@ def read_msisdn(text: str) -> Number:
         return parse_msisdn(f"+{text[1:]}" if text.startswith(" ") else text)
     except ValueError as error:
         raise InvalidRequest([Fault("invalid_msisdn", "msisdn")]) from error
-
-
-def hash_request(loaded: Mapping[str, Any]) -> str:
-    """Return a hash of checked arguments that is the same for equal requests."""
-    described = [[name, _describe(value)] for name, value in sorted(loaded.items())]
-    return hashlib.sha256(json.dumps(described).encode()).hexdigest()
-
-
-def _describe(value: Any) -> Any:
-    if isinstance(value, list):
-        return [recipient.number.number for recipient in value]
-    if isinstance(value, Number):
-        return value.number
-    return value.isoformat() if isinstance(value, datetime) else value

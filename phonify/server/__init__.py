@@ -38,8 +38,7 @@ def serve(create_app: Callable[[], Any], *, command: str = "flask --app app") ->
         ConfigError(f"the database can't be used: {error.__cause__}").show()
         sys.exit(ConfigError.exit_code)
     services.database.close()  # a connection of SQLite must not be used after a fork
-    services.doorbell.share()
-    services.webhook_doorbell.share()
+    services.share_wakeups()
 
     processes.hold_signals()
     descriptor, parent = listener.detach(), os.getpid()

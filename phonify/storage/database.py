@@ -51,10 +51,10 @@ class Database:
     its place is refused: what some of the processes wrote there would be missing for the others.
     """
 
-    def __init__(self, path: Path, *, committed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path.resolve()  # whoever opens the file by another name finds the same files beside it
         self.stopping = False  # set at shutdown: loops end, and requests that wait return
-        self._committed = committed
+        self.committed: Callable[[], None] = lambda: None
         self._shared_commit = SharedCommit(self._begin, self._end)
         self._idle: deque[sqlite3.Connection] = deque()
         self._writer: sqlite3.Connection | None = None
@@ -177,7 +177,7 @@ class Database:
         if error is not None:
             self._discard_writer()
         else:
-            self._committed()
+            self.committed()
 
     def _discard_writer(self) -> None:
         # Another time another connection: one that was opened while the file was read-only stays so.

@@ -176,7 +176,7 @@ class Phonify:
             number, answered = (phone.to, phone.origin) if outbound else (phone.origin, phone.to)
         else:
             got = self.messages(to=phone)
-            number, answered = phone, got[-1].origin if got else self._services.messaging.default_origin(self._account)
+            number, answered = phone, got[-1].origin if got else self._services.sending.default_origin(self._account)
         try:
             arguments = load(_INBOUND, {"from": number, "to": to or answered, "body": body})
         except InvalidRequest as error:
@@ -219,7 +219,7 @@ class Phonify:
         found: list[StoredMessage] = []
         while True:
             criteria = Criteria(before=found[-1].id if found else None)
-            page = self._services.messaging.find_all(self._account, criteria, limit=_PAGE)
+            page = self._services.sending.find_all(self._account, criteria, limit=_PAGE)
             found += page
             if len(page) < _PAGE:
                 return [_show(message) for message in reversed(found)]

@@ -44,7 +44,6 @@ class Server:
         self.url = f"http://127.0.0.1:{self._http.port}"
 
     def __enter__(self) -> Self:
-        self._services.doorbell.share()
         serving = threading.Thread(target=self._http.serve_forever, args=(0.05,), name="phonify", daemon=True)
         serving.start()
         self._threads = [serving, *self._services.start_delivery()]

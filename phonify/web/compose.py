@@ -8,7 +8,6 @@ from flask import Blueprint, Response, render_template, request, url_for
 from ..errors import Fault, InvalidRequest, PhonifyError, Refused
 from ..http.arguments import read_arguments
 from ..http.current import get_services
-from ..request_id import current_request_id
 from ..schemas.requests import ChangeSchema, InboundSchema, SendSchema, load
 from ..sms.segments import check_text
 from ..storage.records import Message
@@ -77,9 +76,9 @@ def change_message(message_id: str) -> Any:
     given = _read_change()
     try:
         if given:
-            get_services().messaging.change(current_account(), message_id, **load(_CHANGE, given))
+            get_services().sending.change(current_account(), message_id, **load(_CHANGE, given))
         else:
-            get_services().messaging.find(current_account(), message_id)
+            get_services().sending.find(current_account(), message_id)
     except (InvalidRequest, Refused) as error:
         return show_detail(message_id, faults=error.faults, given=given), 400
     if "HX-Request" in request.headers:
@@ -91,7 +90,7 @@ def change_message(message_id: str) -> Any:
 def cancel_message(message_id: str) -> Any:
     """Cancel a message that waits for its time."""
     try:
-        message = get_services().messaging.cancel(current_account(), message_id)
+        message = get_services().sending.cancel(current_account(), message_id)
     except Refused as error:
         return show_detail(message_id, faults=error.faults), 400
     phone = display.other_side(message)
@@ -111,7 +110,7 @@ def check() -> str:
 
 
 def _show_compose(given: Mapping[str, Any], faults: list[Fault] | None = None) -> str:
-    default_origin = get_services().messaging.default_origin(current_account())
+    default_origin = get_services().sending.default_origin(current_account())
     return render_template(
         "inbox/compose.html", **read_conversations(), given=given, faults=faults, default_origin=default_origin
     )
@@ -141,9 +140,9 @@ def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
     if given.get("as") == "handset" and get_services().gateway.sandbox:
         return _receive(phone, given), []
     named = {**given, "to": phone}
-    arguments = load(_SEND, {name: named[name] for name in ("to", "body", "origin", "send_at") if name in named})
-    accepted = get_services().messaging.accept(current_account(), **arguments, request_id=current_request_id())
-    return accepted.messages[0], accepted.faults
+    draft = load(_SEND, {name: named[name] for name in ("to", "body", "origin", "send_at") if name in named})
+    sent = get_services().sending.send(current_account(), draft)
+    return sent.messages[0], sent.faults
 
 
 def _receive(phone: str, given: Mapping[str, Any]) -> Message:
@@ -151,7 +150,7 @@ def _receive(phone: str, given: Mapping[str, Any]) -> Message:
     services = get_services()
     own = given.get("origin")
     if not isinstance(own, str) or not own.lstrip("+").isdecimal():  # none, or one that can't be answered
-        own = services.messaging.default_origin(current_account())
+        own = services.sending.default_origin(current_account())
     arguments = {"from": phone, "to": own, **{name: given[name] for name in ("body",) if name in given}}
     loaded = load(_INBOUND, arguments)
-    return services.receiving.receive(current_account(), **loaded, request_id=current_request_id())
+    return services.receiving.receive(current_account(), **loaded)
