@@ -25,7 +25,7 @@ from phonify.services import Services
 from phonify.storage import outbox as outbox_store
 from phonify.storage import webhooks as webhook_store
 from phonify.storage.process_lock import Owner
-from phonify.storage.records import DeliveryRow, Message, WebhookAttempt
+from phonify.storage.records import Delivery, Message, WebhookAttempt
 
 TO = "+14560000000"
 LEASE = 30  # seconds
@@ -265,10 +265,10 @@ def webhook_rows(execute: Callable[..., list[Any]]) -> Callable[[], list[Any]]:
 
 
 @pytest.fixture
-def take_events(services: Services, clock: Any) -> Callable[..., list[DeliveryRow]]:
+def take_events(services: Services, clock: Any) -> Callable[..., list[Delivery]]:
     """Return a function by which another process leases events that are due."""
 
-    def take_events(owner: Owner, limit: int) -> list[DeliveryRow]:
+    def take_events(owner: Owner, limit: int) -> list[Delivery]:
         times = {"now": format_time(clock.now()), "until": format_time(clock.now() + timedelta(seconds=WEBHOOK_LEASE))}
         with services.database.write() as connection:
             return [*webhook_store.lease_deliveries(connection, account_id=1, owner=owner.id, limit=limit, **times)]

@@ -4,11 +4,12 @@ from typing import Any
 
 import click
 
-from ..domain.webhooks import Delivery
 from ..errors import NotFound, PhonifyError
 from ..outgoing.url_guard import BadUrl, check_url
-from ..storage.records import Webhook
+from ..storage.records import Delivery, Webhook
 from .output import Command, Failed, account_option, get_account, get_services, json_option, print_json, print_table
+
+_INTERNAL = ("account_id", "retries")  # columns that say nothing to a user
 
 webhooks_cli = click.Group("webhooks", help="Where accounts hear of their messages.")
 
@@ -87,7 +88,8 @@ def list_deliveries(limit: int, account_name: str, as_json: bool) -> None:
     found = services.webhooks.list_deliveries(get_account(services, account_name), limit=limit, before=None)[::-1]
     if as_json:
         for delivery in found:
-            print_json({**delivery._asdict(), "tries": [attempt._asdict() for attempt in delivery.tries]})
+            shown = {name: value for name, value in delivery._asdict().items() if name not in _INTERNAL}
+            print_json({**shown, "tries": [attempt._asdict() for attempt in delivery.tries]})
     else:
         print_table(
             ("CREATED", "ID", "EVENT", "STATE", "ATTEMPTS", "NEXT", "LAST ANSWER"),

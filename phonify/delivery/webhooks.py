@@ -17,7 +17,7 @@ from ..outgoing.http_client import NotPosted, post
 from ..outgoing.url_guard import Resolve, resolve
 from ..storage import webhooks as webhook_store
 from ..storage.database import Connection, Database
-from ..storage.records import DeliveryRow, WebhookAttempt
+from ..storage.records import Delivery, WebhookAttempt
 from .loop import Observe
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ QUICK = 2_000  # milliseconds
 class WebhookJob(NamedTuple):
     """An event to be posted, and where."""
 
-    delivery: DeliveryRow
+    delivery: Delivery
     url: str
     secret: str
 
@@ -44,7 +44,7 @@ class WebhookJob(NamedTuple):
 class WebhookOutcome(NamedTuple):
     """A post that has ended."""
 
-    delivery: DeliveryRow
+    delivery: Delivery
     attempt: WebhookAttempt
 
     @property
@@ -207,5 +207,5 @@ class WebhookDelivery:
         )
 
 
-def _name(delivery: DeliveryRow) -> tuple[str, int]:
+def _name(delivery: Delivery) -> tuple[str, int]:
     return delivery.id, delivery.attempts

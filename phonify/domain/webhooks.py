@@ -11,7 +11,7 @@ import json
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from ..clock import Clock, format_time
 from ..errors import Fault, InvalidRequest, NotFound, Refused
@@ -20,7 +20,7 @@ from ..outgoing.url_guard import BadUrl, check_url
 from ..schemas.objects import dump_message
 from ..storage import webhooks as webhook_store
 from ..storage.database import Connection, Database
-from ..storage.records import Account, DeliveryRow, DeliveryState, Message, NewDelivery, Webhook, WebhookAttempt
+from ..storage.records import Account, Delivery, Message, NewDelivery, Webhook
 
 Event = Literal["message.received", "message.sent", "message.error"]
 
@@ -28,22 +28,6 @@ KEEP = timedelta(days=30)  # what is finished
 _TEST = "webhook.test"
 _SECRET_PREFIX = "whsec_"  # noqa: S105
 _SECRET_BYTES = 24
-
-
-class Delivery(NamedTuple):
-    """Something that an account is told: the columns as in schema.sql, and the attempts, the first one first."""
-
-    seq: int
-    id: str
-    message_id: str | None
-    event: str
-    payload: str
-    state: DeliveryState
-    created_at: str
-    due_at: str | None
-    attempts: int
-    finished_at: str | None
-    tries: list[WebhookAttempt]
 
 
 def sign(secret: str, *, delivery_id: str, timestamp: int, payload: str) -> str:
@@ -166,15 +150,6 @@ class Webhooks:
             rows = webhook_store.list_deliveries_of_message(connection, account_id=account.id, message_id=message_id)
             return _with_attempts(connection, rows)
 
-    def find_delivery(self, account: Account, delivery_id: str) -> Delivery:
-        """Return one delivery; raise NotFound if the account has no delivery with this id."""
-        with self._database.reading() as connection:
-            row = webhook_store.get_delivery(connection, account_id=account.id, delivery_id=delivery_id)
-            if row is None:
-                raise NotFound
-            (delivery,) = _with_attempts(connection, [row])
-        return delivery
-
     def forget_deliveries(self) -> None:
         """Remove deliveries that were finished long ago."""
         until = format_time(self._clock.now() - KEEP)
@@ -185,20 +160,5 @@ class Webhooks:
                 break
 
 
-def _with_attempts(connection: Connection, rows: Iterable[DeliveryRow]) -> list[Delivery]:
-    return [
-        Delivery(
-            row.seq,
-            row.id,
-            row.message_id,
-            row.event,
-            row.payload,
-            row.state,
-            row.created_at,
-            row.due_at,
-            row.attempts,
-            row.finished_at,
-            webhook_store.list_attempts(connection, delivery_id=row.id),
-        )
-        for row in rows
-    ]
+def _with_attempts(connection: Connection, deliveries: Iterable[Delivery]) -> list[Delivery]:
+    return [one._replace(tries=webhook_store.list_attempts(connection, delivery_id=one.id)) for one in deliveries]

@@ -179,8 +179,8 @@ class NewDelivery(NamedTuple):
     payload: str
 
 
-class DeliveryRow(NamedTuple):
-    """A row of `webhook_deliveries`, without its lease."""
+class Delivery(NamedTuple):
+    """A row of `webhook_deliveries` without its lease: an event that is posted to an account's URL."""
 
     seq: int
     id: str
@@ -194,6 +194,7 @@ class DeliveryRow(NamedTuple):
     attempts: int
     retries: int
     finished_at: str | None
+    tries: tuple[WebhookAttempt, ...] = ()  # the attempts, the first one first, if they were asked for
 
 
 class DueWebhook(NamedTuple):

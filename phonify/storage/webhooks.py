@@ -3,9 +3,9 @@
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from .records import DeliveryRow, DueWebhook, NewDelivery, Webhook, WebhookAttempt
+from .records import Delivery, DueWebhook, NewDelivery, Webhook, WebhookAttempt
 
-_ROW = ", ".join(DeliveryRow._fields)
+_ROW = ", ".join(Delivery._fields[:-1])
 
 # Where to
 
@@ -56,45 +56,43 @@ def insert_deliveries(connection: sqlite3.Connection, *, deliveries: Iterable[Ne
 
 def list_deliveries(
     connection: sqlite3.Connection, *, account_id: int, limit: int, before: int | None
-) -> list[DeliveryRow]:
+) -> list[Delivery]:
     """Return the deliveries of an account, newest first, those with a smaller seq than `before`."""
     rows = connection.execute(
         f"SELECT {_ROW} FROM webhook_deliveries WHERE account_id = :account_id"
         " AND seq < coalesce(:before, 9223372036854775807) ORDER BY seq DESC LIMIT :limit",
         {"account_id": account_id, "limit": limit, "before": before},
     )
-    return [DeliveryRow._make(row) for row in rows]
+    return [Delivery(*row) for row in rows]
 
 
-def list_deliveries_of_message(
-    connection: sqlite3.Connection, *, account_id: int, message_id: str
-) -> list[DeliveryRow]:
+def list_deliveries_of_message(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> list[Delivery]:
     """Return the deliveries that tell of a message, newest first."""
     rows = connection.execute(
         f"SELECT {_ROW} FROM webhook_deliveries WHERE message_id = :message_id AND account_id = :account_id"
         " ORDER BY seq DESC",
         {"account_id": account_id, "message_id": message_id},
     )
-    return [DeliveryRow._make(row) for row in rows]
+    return [Delivery(*row) for row in rows]
 
 
-def get_delivery(connection: sqlite3.Connection, *, account_id: int, delivery_id: str) -> DeliveryRow | None:
+def get_delivery(connection: sqlite3.Connection, *, account_id: int, delivery_id: str) -> Delivery | None:
     """Return one delivery of an account."""
     row = connection.execute(
         f"SELECT {_ROW} FROM webhook_deliveries WHERE id = :id AND account_id = :account_id",
         {"id": delivery_id, "account_id": account_id},
     ).fetchone()
-    return DeliveryRow._make(row) if row else None
+    return Delivery(*row) if row else None
 
 
-def list_attempts(connection: sqlite3.Connection, *, delivery_id: str) -> list[WebhookAttempt]:
+def list_attempts(connection: sqlite3.Connection, *, delivery_id: str) -> tuple[WebhookAttempt, ...]:
     """Return the attempts of a delivery, the first one first."""
     rows = connection.execute(
         "SELECT attempt, at, took_ms, status, answer, error FROM webhook_attempts"
         " WHERE delivery_id = :id ORDER BY attempt",
         {"id": delivery_id},
     )
-    return [WebhookAttempt._make(row) for row in rows]
+    return tuple(WebhookAttempt._make(row) for row in rows)
 
 
 def redeliver(connection: sqlite3.Connection, *, delivery_id: str, now: str) -> None:
@@ -142,7 +140,7 @@ def list_due_webhooks(connection: sqlite3.Connection) -> list[DueWebhook]:
 
 def lease_deliveries(
     connection: sqlite3.Connection, *, account_id: int, owner: str, now: str, until: str, limit: int
-) -> Sequence[DeliveryRow]:
+) -> Sequence[Delivery]:
     """Take up an account's due deliveries: nobody else turns to them until the lease ends, or its owner has."""
     rows = connection.execute(
         "UPDATE webhook_deliveries SET attempts = attempts + 1, due_at = :until, lease_owner = :owner WHERE seq IN"
@@ -150,7 +148,7 @@ def lease_deliveries(
         f"  ORDER BY due_at, seq LIMIT :limit) RETURNING {_ROW}",
         {"account_id": account_id, "owner": owner, "now": now, "until": until, "limit": limit},
     )
-    return sorted(map(DeliveryRow._make, rows))
+    return sorted(Delivery(*row) for row in rows)
 
 
 def list_lease_owners(connection: sqlite3.Connection) -> list[str]:
@@ -198,7 +196,7 @@ def insert_attempt(connection: sqlite3.Connection, *, delivery_id: str, attempt:
     )
 
 
-def mark_delivered(connection: sqlite3.Connection, *, delivery: DeliveryRow, now: str) -> bool:
+def mark_delivered(connection: sqlite3.Connection, *, delivery: Delivery, now: str) -> bool:
     """Record that a delivery arrived, however late that is known; False if it was finished before."""
     return (
         connection.execute(
@@ -215,7 +213,7 @@ def mark_delivered(connection: sqlite3.Connection, *, delivery: DeliveryRow, now
 _FENCE = " WHERE id = :id AND state = 'pending' AND attempts = :attempts AND due_at = :due_at"
 
 
-def reschedule(connection: sqlite3.Connection, *, delivery: DeliveryRow, again_at: str) -> bool:
+def reschedule(connection: sqlite3.Connection, *, delivery: Delivery, again_at: str) -> bool:
     """Record that an attempt failed, and when the next one is; False if someone else turned to it since."""
     return (
         connection.execute(
@@ -226,7 +224,7 @@ def reschedule(connection: sqlite3.Connection, *, delivery: DeliveryRow, again_a
     )
 
 
-def mark_failed(connection: sqlite3.Connection, *, delivery: DeliveryRow, now: str) -> bool:
+def mark_failed(connection: sqlite3.Connection, *, delivery: Delivery, now: str) -> bool:
     """Record that a delivery was given up; False if someone else turned to it since."""
     return (
         connection.execute(
