@@ -44,6 +44,7 @@ HOMES = {
     "marshmallow": {"schemas", "api"},
     "apispec": {"api"},
     "phonenumbers": {"sms"},
+    "markdown_it": {"web"},
     "gunicorn": {"server"},
     "click": {"cli", "config", "__main__"},
     "prometheus_client": {"operations"},

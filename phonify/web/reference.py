@@ -1,15 +1,16 @@
-"""The page and, for those who want it, the key of the session that is open in the same browser."""
+"""The reference, the guides and, for those who want it, the key of the session that is open in the same browser."""
 
 from flask import Blueprint, Response, jsonify, render_template, request
 
 from ..api.openapi.views import get_document
-from ..errors import ERROR_TYPES
+from ..errors import ERROR_TYPES, NotFound
 from ..http.current import get_services
 from ..http.errors import STATUSES
 from . import reference_content as reference
 from . import session
+from .guides import NAMES, list_titles, render_guide
 
-bp = Blueprint("docs", __name__, url_prefix="/docs", static_folder="static", template_folder="templates")
+bp = Blueprint("docs", __name__, url_prefix="/docs", template_folder="templates")
 session.show_errors(bp)
 
 
@@ -19,6 +20,7 @@ def show_reference() -> Response:
     page = render_template(
         "docs/reference.html",
         **reference.read_document(get_document()),
+        guides=list_titles(),
         address=request.host_url.rstrip("/"),
         errors=[(STATUSES[error.kind], error) for error in ERROR_TYPES.values()],
         special_numbers=get_services().gateway.special_numbers,
@@ -29,6 +31,15 @@ def show_reference() -> Response:
         format_text=reference.format_text,
         format_inline=reference.format_inline,
     )
+    return session.add_headers(Response(page))
+
+
+@bp.get("/<name>")
+def show_guide(name: str) -> Response:
+    """Show a guide."""
+    if name not in NAMES:
+        raise NotFound
+    page = render_template("docs/guide.html", guide=render_guide(name), guides=list_titles(), current=name)
     return session.add_headers(Response(page))
 
 

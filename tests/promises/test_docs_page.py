@@ -1,4 +1,4 @@
-"""The page /docs in a browser: trying out, the session's key, accessibility, narrow screens, the keyboard."""
+"""The pages under /docs in a browser: trying out, the session's key, accessibility, narrow screens, the keyboard."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ def open_docs(browser: Browser, server: Process) -> Iterator[Callable[..., Page]
     opened, complaints, elsewhere = [], [], []
     address = f"http://127.0.0.1:{server.port}"
 
-    def open_docs(*, signed_in: bool = False, width: int = 1280, scheme: str = "light") -> Page:
+    def open_docs(path: str = "/docs", *, signed_in: bool = False, width: int = 1280, scheme: str = "light") -> Page:
         context = browser.new_context(
             base_url=address, viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce"
         )
@@ -48,7 +48,7 @@ def open_docs(browser: Browser, server: Process) -> Iterator[Callable[..., Page]
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: elsewhere.append(request.url) if address not in request.url else None)
-        page.goto("/docs")
+        page.goto(path)
         return page
 
     yield open_docs
@@ -122,6 +122,20 @@ def test_the_page_is_accessible_and_no_wider_than_the_screen(
     page = open_docs(width=width, scheme=scheme, signed_in=True)
     for part in page.get_by_text("Try it").all()[:2]:
         part.click()
+    assert_fits_and_is_accessible(page, width)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize("name", ["api", "how-it-works", "operations"])
+def test_a_guide_is_accessible_and_no_wider_than_the_screen(
+    open_docs: Callable[..., Page], name: str, width: int, scheme: str
+) -> None:
+    page = open_docs(f"/docs/{name}", width=width, scheme=scheme)
+    assert_fits_and_is_accessible(page, width)
+
+
+def assert_fits_and_is_accessible(page: Page, width: int) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == width
     found = [
         (violation["id"], [node["html"] for node in violation["nodes"]])
@@ -129,3 +143,13 @@ def test_the_page_is_accessible_and_no_wider_than_the_screen(
         if violation["impact"] in ("serious", "critical")
     ]
     assert found == []
+
+
+def test_guides_lead_to_each_other_and_to_their_sections(open_docs: Callable[..., Page]) -> None:
+    page = open_docs()
+    page.get_by_role("link", name="Operations and security").click()
+    page.get_by_role("link", name="Reverse proxies").first.click()
+    expect(page).to_have_url(re.compile("/docs/operations#reverse-proxies$"))
+    expect(page.get_by_role("heading", name="Reverse proxies")).to_be_in_viewport()
+    page.get_by_role("link", name="Settings", exact=True).first.click()
+    expect(page.get_by_role("heading", name="Settings")).to_be_visible()

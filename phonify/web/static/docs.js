@@ -89,7 +89,7 @@ const watcher = new IntersectionObserver((entries) => {
     if (top < frame.top || bottom > frame.bottom) box.scrollTop += top - frame.top - frame.height / 2;
   }
 }, { rootMargin: "-15% 0px -75% 0px" });
-for (const link of document.querySelectorAll(".contents a")) {
+for (const link of document.querySelectorAll('.contents a[href^="#"]')) {
   const part = document.getElementById(link.hash.slice(1)).closest("article, section");
   if (!part || (part.matches("section") && part.querySelector("article"))) continue;
   links.set(part, link);

@@ -1,0 +1,70 @@
+"""The guides of `phonify/docs/`: read from the package, with their links and headings as addresses of this server."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from flask import url_for
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+_FOLDER = Path(__file__).parent.parent / "docs"
+_MARKDOWN = MarkdownIt("commonmark").enable("table")
+_LINK = re.compile(r"([\w-]+)\.md(#[\w-]+)?")  # from one guide to another
+
+GROUPS = {
+    "Guides for users": ("api", "webhooks", "settings", "command-line", "operations", "changes"),
+    "Guides for developers": ("how-it-works", "gateways", "decisions", "benchmarks"),
+}
+NAMES = [name for names in GROUPS.values() for name in names]
+
+
+class Guide(NamedTuple):
+    """A guide as a page shows it."""
+
+    title: str
+    sections: list[tuple[str, str]]  # anchor and title of each heading of the second level
+    html: Markup
+
+
+def list_titles() -> dict[str, dict[str, str]]:
+    """Return the title of each guide by its name, in groups."""
+    return {group: {name: _read(name).partition("\n")[0][2:] for name in names} for group, names in GROUPS.items()}
+
+
+def render_guide(name: str) -> Guide:
+    """Render one of NAMES."""
+    tokens = _MARKDOWN.parse(_read(name))
+    headings = [(token, inline) for token, inline in pairwise(tokens) if token.type == "heading_open"]
+    for heading, inline in headings:
+        heading.attrSet("id", make_anchor(_text_of(inline)))
+    for token in tokens:
+        if token.type == "fence":  # may be wider than the page: the keyboard is to reach it
+            token.attrSet("tabindex", "0")
+        for part in token.children or []:
+            if part.type == "link_open":
+                part.attrSet("href", _find_address(str(part.attrGet("href"))))
+    html = Markup(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))  # noqa: S704 - our own files
+    sections = [(str(heading.attrGet("id")), _text_of(inline)) for heading, inline in headings if heading.tag == "h2"]
+    return Guide(_text_of(headings[0][1]), sections, html)
+
+
+def make_anchor(title: str) -> str:
+    """Return the anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / f"{name}.md").read_text(encoding="utf-8")
+
+
+def _text_of(inline: Token) -> str:
+    return "".join(part.content for part in inline.children or [])
+
+
+def _find_address(link: str) -> str:
+    """Return the address of a guide on this server for a link to its file; any other link stays."""
+    found = _LINK.fullmatch(link)
+    return url_for("docs.show_guide", name=found[1]) + (found[2] or "") if found else link
