@@ -9,6 +9,7 @@ from flask.cli import ScriptInfo
 from phonify import __version__, create_app
 from phonify.cli.commands import register_commands
 from phonify.cli.database import restore
+from phonify.cli.demo import serve_demo
 from phonify.server import serve
 
 
@@ -26,9 +27,14 @@ phonify.add_command(restore)
 
 
 @phonify.command("serve")
-def serve_api() -> None:
+@click.option("--demo", is_flag=True, help="Serve a temporary database with a dozen invented conversations.")
+def serve_api(demo: bool) -> None:
     """Serve the API until SIGTERM or Ctrl-C."""
-    serve(create_app, command="python -m phonify" if Path(sys.argv[0]).name == "__main__.py" else "phonify")
+    command = "python -m phonify" if Path(sys.argv[0]).name == "__main__.py" else "phonify"
+    if demo:
+        serve_demo(create_app, command=command)
+    else:
+        serve(create_app, command=command)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ..config import ConfigError
@@ -18,11 +19,11 @@ from .start import open_listener, print_start
 __all__ = ["serve"]
 
 
-def serve(create_app: Callable[[], Any], *, command: str = "flask --app app") -> None:
+def serve(create_app: Callable[[], Any], *, command: str = "flask --app app", database: Path | None = None) -> None:
     """Serve the Flask app that `create_app` returns until SIGTERM or SIGINT.
 
     If it can't start, print why and exit with status 2. `command` is the program that the text at the start names for
-    making a key.
+    making a key; with `database`, the text also says that this program needs PHONIFY_DATABASE to find that file.
     """
     configure_logs(os.environ.get("PHONIFY_LOG_FORMAT", "text"))
     try:
@@ -30,7 +31,7 @@ def serve(create_app: Callable[[], Any], *, command: str = "flask --app app") ->
         services: Services = app.extensions["phonify"]
         settings = services.settings
         listener = open_listener(settings.host, settings.port)
-        print_start(services, listener.getsockname()[1], command)
+        print_start(services, listener.getsockname()[1], command, database)
     except ConfigError as error:
         error.show()
         sys.exit(error.exit_code)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..config import ConfigError
+from ..config import PREFIX, ConfigError
 from ..services import Services
 
 logger = logging.getLogger(__name__)
@@ -48,10 +48,11 @@ def _bind(listener: socket.socket, address: Any) -> None:
         time.sleep(0.1)
 
 
-def print_start(services: Services, port: int, command: str) -> None:
+def print_start(services: Services, port: int, command: str, database: Path | None = None) -> None:
     """Print the address, the first key if none was made before, and how to send a message.
 
-    `command` is the program that makes a key, such as `flask --app app`.
+    `command` is the program that makes a key, such as `flask --app app`, and `database` what it needs in
+    PHONIFY_DATABASE.
     """
     settings = services.settings
     if settings.api_key is not None and len(settings.api_key) < SAFE_KEY_LENGTH:
@@ -77,4 +78,5 @@ def print_start(services: Services, port: int, command: str) -> None:
     program, _, arguments = command.partition(" ")
     installed = Path(sys.executable).with_name(program)
     program = os.path.relpath(installed) if installed.exists() else program
-    print("Make another key with:", *filter(None, (program, arguments)), "keys create", flush=True)
+    setting = f"{PREFIX}DATABASE={database}" if database is not None else ""
+    print("Make another key with:", *filter(None, (setting, program, arguments)), "keys create", flush=True)

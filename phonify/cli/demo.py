@@ -1,0 +1,104 @@
+"""What `phonify serve --demo` serves: a database in a temporary folder, filled with invented conversations."""
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..clock import SystemClock
+from ..config import PREFIX, ConfigError
+from ..domain import accounts
+from ..schemas.keywords import read_keyword_settings
+from ..schemas.requests import InboundSchema, SendSchema, load
+from ..server import serve
+from ..services import Services
+from ..storage.records import Account
+from .demo_texts import APP, CONVERSATIONS, READ_UNTIL, REPLIES, Text
+
+_AFTER = (0.3, 3, 6)  # seconds after a text in which it is delivered; some are retried
+
+
+class DemoClock(SystemClock):
+    """The machine's clock, which is set back while the past is filled in."""
+
+    def __init__(self) -> None:
+        self.behind = timedelta(0)
+
+    def now(self) -> datetime:
+        """Return the machine's time of day in UTC, or one in the past."""
+        return super().now() - self.behind
+
+    def set_to(self, moment: datetime) -> None:
+        """Go on from a moment."""
+        self.behind = super().now() - moment
+
+
+def serve_demo(create_app: Callable[..., Any], *, command: str) -> None:
+    """Serve a temporary database until SIGTERM or Ctrl-C, and remove it then.
+
+    `create_app` is the application factory, and `command` is as `serve` wants it.
+    """
+    # A start that is interrupted removes the folder too. Later, the server handles the signal.
+    signal.signal(signal.SIGTERM, lambda signum, _: sys.exit(128 + signum))
+    with tempfile.TemporaryDirectory(prefix="phonify-demo-") as folder:
+        path = Path(folder) / "phonify.db"
+        serve(lambda: create_demo(create_app, path), command=command, database=path)
+
+
+def create_demo(create_app: Callable[..., Any], path: Path) -> Any:
+    """Return the app with its database filled; raise ConfigError with a gateway other than the stub."""
+    clock = DemoClock()
+    app = create_app({"DATABASE": path}, clock=clock)
+    services: Services = app.extensions["phonify"]
+    if services.settings.gateway != "stub":
+        raise ConfigError(f"--demo needs the stub gateway, not {services.settings.gateway}: see PHONIFY_GATEWAY")
+    own = os.environ.get(f"{PREFIX}DATABASE")
+    if own is not None:
+        click.echo(f"{PREFIX}DATABASE is ignored, and {own} is not touched.")
+    click.echo("This is a demo with invented conversations. Its database is removed at the end.")
+    fill(services, clock)
+    return app
+
+
+def fill(services: Services, clock: DemoClock) -> None:
+    """Send and receive the texts of the demo, each at its time in the past; then the clock is right again."""
+    account = accounts.ensure_default_account(services.database, services.clock)
+    services.subscriptions.set_replies(account, read_keyword_settings((), REPLIES))
+    start, loop = clock.now(), services.make_message_loop()
+    texts = [(text.find_moment(start), phone, text) for phone, found in CONVERSATIONS.items() for text in found]
+    logging.disable(logging.INFO)  # the past is no news
+    try:
+        for moment, phone, text in sorted(texts, key=itemgetter(0)):
+            clock.set_to(moment)
+            loop.deliver_due()  # ends messages whose validity period is over
+            _exchange(services, account, phone, text, start)
+            if text.sent or moment < start - READ_UNTIL:
+                thread = services.conversations.find_thread(account, phone, limit=1)
+                services.conversations.mark_read(account, phone, thread)
+            for seconds in _AFTER:
+                clock.set_to(moment + timedelta(seconds=seconds))
+                loop.deliver_due()
+    finally:
+        logging.disable(logging.NOTSET)
+        clock.behind = timedelta(0)
+
+
+def _exchange(services: Services, account: Account, phone: str, text: Text, start: datetime) -> None:
+    """Send a text as the app, or receive it from the phone."""
+    if text.sent:
+        given = {"to": phone, "body": text.body, "origin": APP}
+        if text.days_ahead is not None:
+            send_at = (start + timedelta(days=text.days_ahead)).replace(hour=9, minute=0, second=0, microsecond=0)
+            given["send_at"] = send_at.isoformat()
+        services.sending.send(account, load(SendSchema(), given))
+    else:
+        given = {"from": phone, "to": APP, "body": text.body}
+        services.receiving.receive(account, **load(InboundSchema(), given))
