@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from described import check_described
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 from hypothesis import HealthCheck, settings
-from receivers import Receiver
 
 from phonify import create_app
 from phonify.delivery.loop import Loop
 from phonify.services import Services
 from phonify.storage import database as db
+from tests.support.described import check_described
+from tests.support.receivers import Receiver
 
 KEY = "test-key"
 

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import faults_of
 from flask import Flask, session
 from flask.testing import FlaskClient
+
+from tests.conftest import faults_of
 
 
 def test_a_host_that_is_not_among_the_trusted_ones_is_refused_in_json(app: Flask, client: FlaskClient) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 import pytest
-from fake_gateway import OnceGateway
 
 from phonify.gateways.base import Doubt, Gateway, Limits, OutboundMessage, Outcome, Refused, Taken
+from tests.support.fake_gateway import OnceGateway
 
 
 class Plain(Gateway):

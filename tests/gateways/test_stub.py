@@ -2,9 +2,9 @@
 
 import pytest
 
-from gateways.contract import GatewayContract
 from phonify.gateways.base import Gateway
 from phonify.gateways.stub import StubGateway
+from tests.gateways.contract import GatewayContract
 
 
 class TestStub(GatewayContract):

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import KEY, Operator, basic, faults_of
-from fake_gateway import OnceGateway
 from flask import Flask
 from flask.testing import FlaskClient
 
 from phonify.gateways.base import OutboundMessage
+from tests.conftest import KEY, Operator, basic, faults_of
+from tests.support.fake_gateway import OnceGateway
 
 LATER = "2026-02-01T12:00:00Z"
 

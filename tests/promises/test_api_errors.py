@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import faults_of
-from fake_gateway import OnceGateway
 from flask import Flask
 from flask.testing import FlaskClient
 
 from phonify.gateways.base import Refused
+from tests.conftest import faults_of
+from tests.support.fake_gateway import OnceGateway
 
 LATER = "2026-02-01T12:00:00Z"
 GOOD = {"to": "+14560000000", "body": "Hello"}

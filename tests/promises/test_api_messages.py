@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, FakeClock, basic, faults_of
-from fake_gateway import OnceGateway
 from flask import Flask
 from flask.testing import FlaskClient
 
 from phonify.gateways.base import Later, OutboundMessage
+from tests.conftest import ROOT, FakeClock, basic, faults_of
+from tests.support.fake_gateway import OnceGateway
 
 GOOD = {"to": "+14560000000", "body": "Hello"}
 LATER = "2026-02-01T12:00:00.000Z"

@@ -1,7 +1,8 @@
 """The resource /v1/phones."""
 
 import pytest
-from conftest import faults_of
+
+from tests.conftest import faults_of
 
 PHONE = "+14560000000"
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import faults_of
-from fake_gateway import OnceGateway
 from flask import Flask
 from flask.testing import FlaskClient
 
 from phonify.gateways.base import OutboundMessage
+from tests.conftest import faults_of
+from tests.support.fake_gateway import OnceGateway
 
 JSON_AT_NOON = "2026-02-01T12:00:00.000Z"
 

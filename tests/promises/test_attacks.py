@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Process, basic, starting
-from processes import descendants_of
+
+from tests.conftest import ROOT, Process, basic, starting
+from tests.support.processes import descendants_of
 
 KEY = "attacked-key-0123456789abcdef"
 TO = "+14560000000"

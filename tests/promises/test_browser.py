@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import Operator, Process, operating, starting
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from receivers import status
+
+from tests.conftest import Operator, Process, operating, starting
+from tests.support.receivers import status
 
 CHROMIUM = Path("/usr/bin/chromium")
 PHONE = "+14560000000"

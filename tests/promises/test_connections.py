@@ -7,7 +7,8 @@ import time
 from contextlib import closing, suppress
 
 import pytest
-from processes import find_processes
+
+from tests.support.processes import find_processes
 
 HEAD = b"POST /v1/messages HTTP/1.1\r\nHost: x\r\n"
 BODY = b'{"to": "+14560000000", "body": "Hello"}'

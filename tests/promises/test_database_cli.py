@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import KEY, ROOT
+
+from tests.conftest import KEY, ROOT
 
 KNOWN = "+14560000000"
 

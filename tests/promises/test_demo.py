@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Process, starting
+
+from tests.conftest import Process, starting
 
 DEMO = ("-m", "phonify", "serve", "--demo")
 

@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable
 
 import pytest
-from conftest import KEY
-from fake_gateway import OnceGateway
 from flask import Flask
 from flask.testing import FlaskClient
+
+from tests.conftest import KEY
+from tests.support.fake_gateway import OnceGateway
 
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import KEY, Process, starting
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.conftest import KEY, Process, starting
 
 CHROMIUM = Path("/usr/bin/chromium")
 

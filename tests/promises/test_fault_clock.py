@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
-from load import Load, count_and_tell, query
 
-APP = str(ROOT / "tests" / "gateway_app.py")
+from tests.conftest import ROOT
+from tests.support.load import Load, count_and_tell, query
+
+APP = str(ROOT / "tests" / "support" / "gateway_app.py")
 DAY = 86_400
 
 

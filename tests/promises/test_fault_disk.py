@@ -11,11 +11,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
-from load import TO, Load, count_and_tell, query, tell, wait_until
-from processes import descendants_of
 
-APP = str(ROOT / "tests" / "gateway_app.py")
+from tests.conftest import ROOT
+from tests.support.load import TO, Load, count_and_tell, query, tell, wait_until
+from tests.support.processes import descendants_of
+
+APP = str(ROOT / "tests" / "support" / "gateway_app.py")
 MANY = [f"+1456000{number:04d}" for number in range(300)]
 
 

@@ -5,14 +5,14 @@ import time
 from collections import Counter
 
 import pytest
-from conftest import ROOT
-from fake_gateway import OnceGateway
-from load import Load, count, count_and_tell, query, read_handed, tell
-from receivers import NO_CONTENT, answer, status
 
 from phonify.gateways.base import Later, Taken
+from tests.conftest import ROOT
+from tests.support.fake_gateway import OnceGateway
+from tests.support.load import Load, count, count_and_tell, query, read_handed, tell
+from tests.support.receivers import NO_CONTENT, answer, status
 
-APP = str(ROOT / "tests" / "gateway_app.py")
+APP = str(ROOT / "tests" / "support" / "gateway_app.py")
 HOUR = 3_600
 
 

@@ -5,11 +5,12 @@ import signal
 import time
 
 import pytest
-from conftest import ROOT
-from load import Load, count, count_and_tell, query, read_handed, tell, wait_until
-from processes import descendants_of, find_processes
 
-APP = str(ROOT / "tests" / "gateway_app.py")
+from tests.conftest import ROOT
+from tests.support.load import Load, count, count_and_tell, query, read_handed, tell, wait_until
+from tests.support.processes import descendants_of, find_processes
+
+APP = str(ROOT / "tests" / "support" / "gateway_app.py")
 
 
 @pytest.fixture

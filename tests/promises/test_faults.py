@@ -8,11 +8,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from conftest import KEY, ROOT, basic
+from tests.conftest import KEY, ROOT, basic
 
 KILLS = 20
 HEADERS = {"Authorization": basic(KEY), "Content-Type": "application/json"}
-APP = str(ROOT / "tests" / "gateway_app.py")
+APP = str(ROOT / "tests" / "support" / "gateway_app.py")
 
 
 class Load:
@@ -99,7 +99,7 @@ def test_nothing_acknowledged_is_lost_or_stuck_through_twenty_kills_under_load(s
 
 def test_two_servers_and_a_worker_on_one_file_hand_over_each_of_5000_messages_once(start, tmp_path):
     servers = [start(APP, ACCESS_LOG="off") for _ in range(2)]
-    worker = start("-m", "flask", "--app", "tests/gateway_app.py", "worker")
+    worker = start("-m", "flask", "--app", "tests/support/gateway_app.py", "worker")
     worker.wait_for("Delivering messages")
     acknowledged: list[str] = []
     faults: list[str] = []

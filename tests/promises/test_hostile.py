@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import quote_from_bytes
 
 import pytest
-from conftest import KEY, FakeClock, basic, building
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phonify.errors import ERROR_TYPES
+from tests.conftest import KEY, FakeClock, basic, building
 
 SHARES = {"anything": 1_500, "json": 3_000, "form": 2_000, "multipart": 1_500, "query": 1_500, "headers": 500}
 

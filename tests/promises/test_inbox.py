@@ -11,12 +11,13 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from conftest import KEY, ROOT, Operator, basic
-from fake_gateway import OnceGateway
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
+
+from tests.conftest import KEY, ROOT, Operator, basic
+from tests.support.fake_gateway import OnceGateway
 
 PHONE = "+14560000000"
 OTHER = "+14560000001"

@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from conftest import KEY
+
+from tests.conftest import KEY
 
 PHONE = "+14560000000"
 THREAD = f"/inbox/phones/{PHONE}"

@@ -12,8 +12,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from conftest import ApiClient
 from werkzeug.routing import Rule
+
+from tests.conftest import ApiClient
 
 THEIRS = "+14560000001"  # a number that the account writes to, and that has opted out
 THEIRS_TOO = "+14560000002"  # one that it writes to

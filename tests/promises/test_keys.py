@@ -6,7 +6,8 @@ import threading
 import time
 
 import pytest
-from conftest import basic
+
+from tests.conftest import basic
 
 PHONE = "+14560000000"
 

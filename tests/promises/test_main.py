@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 
 from phonify import __version__
+from tests.conftest import ROOT
 
 
 @pytest.fixture

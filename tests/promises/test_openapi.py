@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import ROOT
-from fake_gateway import OnceGateway
 from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from phonify import __version__
+from tests.conftest import ROOT
+from tests.support.fake_gateway import OnceGateway
 
 
 @pytest.fixture

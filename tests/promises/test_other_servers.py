@@ -4,7 +4,8 @@ import re
 import time
 
 import pytest
-from conftest import ROOT, Process, find_free_port
+
+from tests.conftest import ROOT, Process, find_free_port
 
 TO = "+14560000000"
 MODULES = {"waitress-serve": "waitress"}

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import KEY, ROOT, Process, basic, find_free_port
-from load import HEADERS, TO, Load, count_and_tell, wait_until
+
+from tests.conftest import KEY, ROOT, Process, basic, find_free_port
+from tests.support.load import HEADERS, TO, Load, count_and_tell, wait_until
 
 pytestmark = pytest.mark.skipif(shutil.which("nginx") is None, reason="there is no nginx on this machine")
 

@@ -6,7 +6,8 @@ import urllib.parse
 import urllib.request
 
 import pytest
-from conftest import KEY
+
+from tests.conftest import KEY
 
 PHONE = "+14560000000"
 ALWAYS = {"api_key": KEY, "business": "4711", "app": "shop"}

@@ -9,7 +9,8 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
-from conftest import KEY, basic, faults_of
+
+from tests.conftest import KEY, basic, faults_of
 
 PHONE = "+14560000000"
 CLIENTS = 32

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import KEY, ROOT, ApiClient, Process, basic
+from tests.conftest import KEY, ROOT, ApiClient, Process, basic
 
 FOLDER = ROOT / "tests/schemathesis"
 

@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import KEY, ROOT, basic
-from processes import children_of, descendants_of, find_processes, is_running
+
+from tests.conftest import KEY, ROOT, basic
+from tests.support.processes import children_of, descendants_of, find_processes, is_running
 
 TO = "+14560000000"
 LINE = re.compile(

@@ -3,7 +3,7 @@
 import http.client
 import socket
 
-from conftest import KEY, basic
+from tests.conftest import KEY, basic
 
 AUTHORIZATION = f"Authorization: {basic(KEY)}"
 

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import FakeClock, faults_of
-from fake_gateway import OnceGateway
 from flask import Flask
 from flask.testing import FlaskClient
+
+from tests.conftest import FakeClock, faults_of
+from tests.support.fake_gateway import OnceGateway
 
 INBOUND = {"from": "+14560000000", "to": "+15005550006", "body": "Hi"}
 

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
-from conftest import KEY, Operator
-from fake_gateway import OnceGateway
 
 from phonify.gateways.base import Doubt, Later, Taken
+from tests.conftest import KEY, Operator
+from tests.support.fake_gateway import OnceGateway
 
 PHONE = "+14560000000"
 OWN = "+15005550006"

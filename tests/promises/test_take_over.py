@@ -8,11 +8,12 @@ from collections import Counter
 from typing import NamedTuple
 
 import pytest
-from conftest import ROOT
-from load import query, read_handed, wait_until
-from processes import find_processes
 
-APP = str(ROOT / "tests" / "gateway_app.py")
+from tests.conftest import ROOT
+from tests.support.load import query, read_handed, wait_until
+from tests.support.processes import find_processes
+
+APP = str(ROOT / "tests" / "support" / "gateway_app.py")
 KILLS = 20
 SECONDS = 2  # in which what was in hand has to go on
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 import standardwebhooks
-from conftest import basic
 
 from phonify.testing.phonify import Phonify
 from phonify.testing.server import Server
+from tests.conftest import basic
 
 ALICE, BOB = "+14560000001", "+14560000002"
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import KEY, ROOT, faults_of
 from flask.testing import FlaskClient, FlaskCliRunner
+
+from tests.conftest import KEY, ROOT, faults_of
 
 BOUND = "Your code is 482193.\n\n@example.com #482193"
 NOT_BOUND = "Your code is 482193.\n\n@example.com 482193"

@@ -10,10 +10,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import KEY, Waiting, basic
 from flask import Flask
 from flask.testing import FlaskClient
-from load import wait_until
+
+from tests.conftest import KEY, Waiting, basic
+from tests.support.load import wait_until
 
 TO = "+14560000000"
 OTHER = "+442071838750"

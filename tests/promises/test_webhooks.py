@@ -12,11 +12,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import Operator, Process
-from fake_gateway import OnceGateway
-from receivers import NO_CONTENT, Receiver, answer, status
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
+
+from tests.conftest import Operator, Process
+from tests.support.fake_gateway import OnceGateway
+from tests.support.receivers import NO_CONTENT, Receiver, answer, status
 
 START = "2026-01-31T09:30:00.000Z"
 

@@ -8,8 +8,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from load import HEADERS, TO, query, wait_until
-from processes import find_processes
+
+from tests.support.load import HEADERS, TO, query, wait_until
+from tests.support.processes import find_processes
 
 EIGHT = 8
 

@@ -1,0 +1,1 @@
+"""The tests. Folders mirror the packages of `phonify/`; `promises/` holds what users rely on."""

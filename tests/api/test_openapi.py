@@ -1,0 +1,134 @@
+"""How the API is described: examples and errors are those of the code. See also described.py."""
+
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from phonify.api.openapi.document import list_operations
+from phonify.errors import ERROR_TYPES
+from phonify.http.errors import STATUSES
+from phonify.schemas.description import DESCRIPTIONS, Description, Example
+from phonify.schemas.examples import MESSAGE_ID
+from phonify.services import Services
+from tests.conftest import ROOT, ApiClient
+from tests.support.described import get_description
+
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+SEND = {"to": "+14560000000", "body": "Your Acme code is 482193"}
+
+
+@pytest.fixture
+def document(anonymous: FlaskClient) -> dict[str, Any]:
+    response = anonymous.get("/v1/openapi.json")
+    assert response.status_code == 200
+    return response.get_json()
+
+
+def operations_of(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            yield path, method, operation
+
+
+def test_every_error_type_is_in_the_document(document: dict[str, Any]) -> None:
+    components = document["components"]
+    assert components["schemas"]["Error"]["properties"]["type"]["enum"] == list(ERROR_TYPES)
+    assert set(components["examples"]) == set(ERROR_TYPES)
+    for error in ERROR_TYPES.values():
+        (shown,) = components["examples"][error.type]["value"]["errors"]
+        assert shown == {"type": error.type, "title": error.title}
+
+
+def test_error_types_are_at_their_status(document: dict[str, Any]) -> None:
+    for path, method, operation in operations_of(document):
+        for status, response in operation["responses"].items():
+            for example in response["content"]["application/json"].get("examples", {}).values():
+                if reference := example.get("$ref"):
+                    error = ERROR_TYPES[reference.rpartition("/")[2]]
+                    assert str(STATUSES[error.kind]) == status, (path, method)
+
+
+def list_examples() -> list[Any]:
+    return [
+        pytest.param(description, example, id=f"{view.__name__}: {example.name}")
+        for view, description in DESCRIPTIONS.items()
+        if view.__module__.startswith("phonify.")
+        for example in description.examples
+    ]
+
+
+@pytest.fixture
+def prepared(client: FlaskClient, deliver: Callable[..., int], services: Services) -> Callable[[str], dict[str, str]]:
+    """Return a function that makes what the examples of an operation are about, and returns ids in place of theirs."""
+
+    def prepare(operation: str) -> dict[str, str]:
+        if operation in ("send_message", "simulate_inbound", "check", "get_phone", "unsubscribe"):
+            return {}
+        waits = operation in ("change_message", "cancel_message")
+        later = {"send_at": "2030-01-01T09:00:00Z"} if waits else {}
+        message = client.post("/v1/messages", json={**SEND, **later}).get_json()["message"]
+        deliver()
+        return {MESSAGE_ID: message["id"]}
+
+    return prepare
+
+
+def number_ids(answer: Any) -> Any:
+    """Return an answer with its ids by their order in it, which they have in common with the example."""
+    text, ids = json.dumps(answer, sort_keys=True), {}
+    return json.loads(ID.sub(lambda match: ids.setdefault(match[0], f"id {len(ids)}"), text))
+
+
+@pytest.mark.parametrize("form", ["json", "form", "query"])
+@pytest.mark.parametrize(("description", "example"), list_examples())
+def test_an_example_does_what_it_says(
+    app: Flask,
+    client: ApiClient,
+    prepared: Callable[[str], dict[str, str]],
+    description: Description,
+    example: Example,
+    form: str,
+) -> None:
+    rule, method, view = next(
+        found for found in list_operations(app) if DESCRIPTIONS[found[2]].examples is description.examples
+    )
+    ids = prepared(view.__name__)
+    path = rule.rule
+    for part, value in example.path.items():
+        path = path.replace(f"<{part}>", quote(ids.get(value, value)))
+    if form == "query":
+        sent: dict[str, Any] = {"query_string": urlencode(example.arguments, doseq=True)}
+    elif form == "json":
+        sent = {"json": example.arguments}
+    else:
+        sent = {"data": example.arguments}
+    response = client.open(path, method=method, **sent)
+    assert response.status_code == example.status
+    answer = response.get_json()
+    assert number_ids(answer) == number_ids(example.answer)
+    address = re.sub(r"<(\w+)>", r"{\1}", rule.rule)
+    get_description(app).check(address, method, example.status, answer)
+    get_description(app).check(address, method, example.status, example.answer)
+
+
+def test_every_operation_but_this_one_has_an_example(app: Flask) -> None:
+    for rule, _, view in list_operations(app):
+        assert DESCRIPTIONS[view].examples or rule.rule == "/v1/openapi.json", rule.rule
+
+
+def read_requirements(path: Path) -> list[str]:
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+
+
+def test_the_requirements_are_the_same_for_pip_and_for_the_package() -> None:
+    project = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = [*project["dependencies"], *project["optional-dependencies"]["pytest"]]
+    assert sorted(declared) == sorted(read_requirements(ROOT / "requirements.txt"))

@@ -1,0 +1,105 @@
+"""Where the transactions of sending begin and end: the gateway's check before them, all or nothing inside."""
+
+import hashlib
+import json
+import sqlite3
+from datetime import UTC, datetime
+
+import pytest
+
+from phonify.domain import accounts
+from phonify.errors import Conflict
+from phonify.schemas.answers import dump_sent
+from phonify.schemas.fields import Recipient
+from phonify.schemas.requests import Draft
+from phonify.sms.numbers import parse_msisdn, parse_originator
+from phonify.storage.records import Answer
+from tests.support.fake_gateway import FakeGateway
+
+PHONES = [Recipient(parse_msisdn(f"+1456000000{number}"), f"to[{number}]") for number in range(3)]
+DRAFT = Draft(PHONES, "Hello")
+
+
+@pytest.fixture
+def gateway():
+    return FakeGateway()
+
+
+@pytest.fixture
+def app(make_app, gateway):
+    return make_app(gateway=gateway)
+
+
+@pytest.fixture
+def sending(services):
+    return services.sending
+
+
+@pytest.fixture
+def account(services, clock):
+    return accounts.ensure_default_account(services.database, clock)
+
+
+def test_the_gateway_is_asked_about_each_recipient_with_no_transaction_open(sending, account, gateway, execute):
+    asked = []
+
+    def check(number):
+        asked.append(number)
+        execute("UPDATE accounts SET name = name")
+
+    gateway.check = check
+    sending.send(account, DRAFT)
+    sending.send_once(account, DRAFT, "key")
+    assert asked == [recipient.number.number for recipient in PHONES] * 2
+
+
+def test_a_transaction_that_is_undone_leaves_nothing(sending, account, services, clock, execute):
+    accounts.set_limits(services.database, account, quota=5, rate_limit=None)
+    account = accounts.find_account(services.database, account.name)
+    execute(
+        "CREATE TRIGGER fail BEFORE INSERT ON messages WHEN new.to_number = '+14560000002' BEGIN"
+        " SELECT RAISE(ABORT, 'not this one'); END"
+    )
+    for send in (sending.send, lambda *given: sending.send_once(*given, "key")):
+        with pytest.raises(sqlite3.IntegrityError, match="not this one"):
+            send(account, DRAFT)
+    execute("DROP TRIGGER fail")
+    assert accounts.count_quota_used(services.database, clock, account) == 0
+    for table in ("messages", "conversations", "idempotency_keys"):
+        assert execute(f"SELECT count(*) FROM {table}") == [(0,)]
+    assert len(sending.send(account, DRAFT).messages) == 3
+
+
+def test_the_first_answer_is_given_again_and_nothing_is_stored_twice(sending, account, execute):
+    first = sending.send_once(account, DRAFT, "key")
+    again = sending.send_once(account, DRAFT, "key")
+    ids = [id_ for (id_,) in execute("SELECT id FROM messages ORDER BY seq")]
+    messages = [sending.find(account, id_) for id_ in ids]
+    assert first == (Answer(DRAFT.hash(), 201, json.dumps(dump_sent(messages, []))), True)
+    assert again == (first[0], False)
+    with pytest.raises(Conflict):
+        sending.send_once(account, DRAFT._replace(body="Other"), "key")
+    assert len(ids) == 3
+
+
+def test_of_answers_only_those_that_have_expired_are_forgotten(sending, account, clock, execute):
+    sending.send_once(account, DRAFT, "old")
+    clock.advance(12 * 3_600)
+    young = sending.send_once(account, DRAFT, "young")
+    clock.advance(12 * 3_600)
+    sending.forget_answers()
+    assert sending.send_once(account, DRAFT, "young") == (young[0], False)
+    assert execute("SELECT key FROM idempotency_keys") == [("young",)]
+
+
+def test_the_hash_of_a_request_is_that_of_earlier_versions_whose_answers_are_kept():
+    given = [
+        ["body", "Hello"],
+        ["origin", "SHOP"],
+        ["recipients", ["+14560000000", "+14560000001", "+14560000002"]],
+        ["send_at", "2026-01-31T09:30:00+00:00"],
+    ]
+    draft = DRAFT._replace(origin=parse_originator("SHOP"), send_at=datetime(2026, 1, 31, 9, 30, tzinfo=UTC))
+    assert draft.hash() == hashlib.sha256(json.dumps(given).encode()).hexdigest()
+    without = [given[0], given[2]]
+    assert DRAFT._replace(idempotency_key="key").hash() == hashlib.sha256(json.dumps(without).encode()).hexdigest()

@@ -1,0 +1,32 @@
+"""Authentication: what answers without a key looks for none."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from phonify.errors import StoreUnavailable
+from phonify.services import Services
+from tests.conftest import basic
+
+# Accounts are closed to each other
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"data": b"x" * 300_000, "content_type": "application/json"},
+        {"query_string": "&".join(f"a{number}=1" for number in range(1_200))},
+        {"headers": {"Authorization": basic("test-key")}},
+    ],
+    ids=["large body", "many fields", "key"],
+)
+def test_what_answers_without_a_key_looks_for_none(
+    app: Flask, services: Services, monkeypatch: pytest.MonkeyPatch, request_: dict[str, Any]
+) -> None:
+    def fail(_key: str) -> None:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(services.keys, "find_account", fail)
+
+    assert app.test_client().get("/v1/openapi.json", **request_).status_code == 200

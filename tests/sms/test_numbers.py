@@ -1,0 +1,236 @@
+"""Phone numbers: what is one, whose it is, and how logs show it."""
+
+import subprocess
+import sys
+
+import phonenumbers
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from phonenumbers import carrier
+
+from phonify.sms.numbers import Number, mask_number, parse_msisdn, parse_originator
+from tests.conftest import ROOT
+
+# MSISDNs
+
+
+@pytest.mark.parametrize(
+    ("text", "country"),
+    [
+        ("+12125550123", "US"),
+        ("+16135550123", "CA"),
+        ("+12425550100", "BS"),
+        ("+442071838750", "GB"),
+        ("+447781123456", "GG"),
+        ("+33612345678", "FR"),
+        ("+4915112345678", "DE"),
+        ("+390612345678", "IT"),
+        ("+79161234567", "RU"),
+        ("+77011234567", "KZ"),
+        ("+4790000000", "NO"),
+        ("+4779000000", "SJ"),
+        ("+8613800138000", "CN"),
+        ("+61412345678", "AU"),
+        ("+3544101234", "IS"),
+    ],
+)
+def test_an_msisdn_has_the_country_it_belongs_to(text: str, country: str) -> None:
+    number = parse_msisdn(text)
+
+    assert number.number == text
+    assert number.country == country
+
+
+@pytest.mark.parametrize(("text", "country"), [("+14560000000", "US"), ("+15005550006", "US"), ("+449999999999", "GB")])
+def test_a_number_that_no_operator_has_issued_has_the_main_region_of_its_calling_code(text: str, country: str) -> None:
+    assert parse_msisdn(text) == Number(text, country, None)
+
+
+@pytest.mark.parametrize("text", ["+80012345678", "+881612345678", "+8826123456"])
+def test_a_number_of_no_country_has_none(text: str) -> None:
+    assert parse_msisdn(text).country is None
+
+
+@pytest.mark.parametrize(
+    ("text", "carrier"), [("+41791234567", "Swisscom"), ("+61412345678", "Optus"), ("+12125550123", None)]
+)
+def test_the_carrier_is_named_where_it_is_known(text: str, carrier: str | None) -> None:
+    assert parse_msisdn(text).carrier == carrier
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "+",
+        "14560000000",
+        "0014560000000",
+        " +14560000000",
+        "+14560000000 ",
+        "+14560000000\n",
+        "+1 4560000000",
+        "+1-456-000-0000",
+        "++14560000000",
+        "+04560000000",
+        "+1456000000",
+        "+145600000000",
+        "+1234567890123456",
+        "+9991234567890",
+        "+2101234567890",
+        "+1",
+        "+44",
+        "+1456000000x",
+        "+14560000000x123",
+        "+1\N{ARABIC-INDIC DIGIT FOUR}560000000",
+        "\N{FULLWIDTH PLUS SIGN}14560000000",
+        "\0",
+        "\ud800",
+        "PHONIFY",
+        "12345",
+    ],
+)
+def test_anything_else_is_no_msisdn(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_msisdn(text)
+
+
+def test_a_national_prefix_in_the_wrong_place_is_left_out() -> None:
+    assert parse_msisdn("+4407400123456").number == "+447400123456"
+
+
+@given(st.integers(0, 9_999_999))
+def test_every_number_of_a_possible_length_is_taken_as_it_is(digits: int) -> None:
+    text = f"+1456{digits:07d}"
+
+    assert parse_msisdn(text).number == text
+
+
+@given(st.text(max_size=20))
+def test_any_text_is_an_msisdn_or_a_value_error(text: str) -> None:
+    try:
+        number = parse_msisdn(text).number
+    except ValueError:
+        return
+    assert text.startswith("+")
+    assert text[1:].isdigit()
+    assert number.startswith("+")
+
+
+# Originators
+
+
+def test_an_msisdn_is_an_originator_with_its_country() -> None:
+    assert parse_originator("+442071838750") == Number("+442071838750", "GB", None)
+
+
+@pytest.mark.parametrize("text", ["123", "12345", "12345678"])
+def test_a_short_code_of_3_to_8_digits_is_an_originator_of_no_country(text: str) -> None:
+    assert parse_originator(text) == Number(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["A", "PHONIFY", "My Shop 24", "ELEVEN CHAR", "24h", "1234567890a", "a b c d e f"])
+def test_up_to_11_letters_digits_and_spaces_are_an_originator_of_no_country(text: str) -> None:
+    assert parse_originator(text) == Number(text, None, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "1",
+        "12",
+        "123456789",
+        "1 2",
+        "TWELVE CHARS",
+        " SHOP",
+        "SHOP ",
+        "SHOP\n",
+        "12345\n",
+        "+",
+        "+123",
+        "+SHOP",
+        "shöp",
+        "S.H.O.P",
+        "\N{ARABIC-INDIC DIGIT FOUR}\N{ARABIC-INDIC DIGIT FOUR}\N{ARABIC-INDIC DIGIT FOUR}",
+        "A\0B",
+    ],
+)
+def test_anything_else_is_no_originator(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_originator(text)
+
+
+# Masking
+
+
+@pytest.mark.parametrize(
+    ("number", "masked"),
+    [
+        ("+14560000000", "+145******00"),
+        ("+442071838750", "+442*******50"),
+        ("PHONIFY", "PHON*FY"),
+        ("123456", "******"),
+        ("12345", "*****"),
+        ("", ""),
+    ],
+)
+def test_a_masked_number_shows_its_ends_only(number: str, masked: str) -> None:
+    assert mask_number(number) == masked
+
+
+CODES = sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
+
+
+@given(
+    st.one_of(
+        st.from_regex(r"\+[1-9][0-9]{1,14}", fullmatch=True),
+        st.builds(
+            "+{}{}{}".format,
+            st.sampled_from(CODES),
+            st.sampled_from(["", "0", "00", "1", "8", "9", "15", "44", "011"]),
+            st.from_regex(r"[0-9]{0,12}", fullmatch=True),
+        ).filter(lambda text: len(text) <= 16),
+        st.builds(
+            phonenumbers.format_number,
+            st.sampled_from([n for n in map(phonenumbers.example_number, phonenumbers.SUPPORTED_REGIONS) if n]),
+            st.just(phonenumbers.PhoneNumberFormat.E164),
+        ),
+    )
+)
+@settings(max_examples=400)
+def test_a_number_is_read_as_the_library_reads_it(text: str) -> None:
+    try:
+        parsed = phonenumbers.parse(text)
+    except phonenumbers.NumberParseException:
+        parsed = None
+    possible = parsed is not None and (
+        phonenumbers.is_possible_number_with_reason(parsed) == phonenumbers.ValidationResult.IS_POSSIBLE
+    )
+    try:
+        number = parse_msisdn(text)
+    except ValueError:
+        assert not possible
+    else:
+        assert possible
+        assert number.number == phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        assert number.carrier == (carrier.name_for_number(parsed, "en") or None)
+
+
+def test_once_all_regions_are_loaded_no_number_reads_from_the_disk() -> None:
+    code = """if True:
+        import sys, phonenumbers
+        from phonify.sms.numbers import load_regions, parse_msisdn
+        load_regions()
+        sys.meta_path.clear()  # nothing can be imported any more
+        for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+            for digits in ("5123456789", "612345678", "71234567", "9123456"):
+                try:
+                    parse_msisdn(f"+{code}{digits}")
+                except ValueError:
+                    pass
+        print("read", parse_msisdn("+14560000000").country)
+    """
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("read US\n", "")

@@ -1,0 +1,475 @@
+"""The start with all kinds of files: new ones, those of earlier versions, which lose nothing, and those of others."""
+
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phonify.storage.database import Database
+from phonify.storage.monitoring import find_faults
+from phonify.storage.upgrades import APPLICATION_ID, SCHEMA_VERSION, DatabaseUnusable, find_schema, prepare
+from tests.conftest import ROOT
+from tests.support.load import wait_until
+
+EARLIER = range(1, SCHEMA_VERSION)
+Rows = dict[str, list[dict[str, Any]]]  # by table
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "phonify.db"
+
+
+def start(path: Path) -> None:
+    """Do with the file what a start does, and end."""
+    database = Database(path)
+    try:
+        prepare(database)
+    finally:
+        database.close()
+
+
+def execute(path: Path, statement: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        return connection.execute(statement).fetchall()
+
+
+# Earlier versions: every table has rows, and each is compared
+
+PHONE, OTHER, OWN = "+14560000000", "+14560000001", "+15005550006"
+SENT = {"state": "sent", "finished_at": "t1", "attempts": 1}
+FAILED = {"state": "error", "error_type": "cannot_receive_sms", "finished_at": "t1", "attempts": 1}
+WAITING = {"state": "unconfirmed", "due_at": "t1", "expires_at": "t9"}
+SCHEDULED = {"state": "unconfirmed", "send_at": "t5", "due_at": "t5", "expires_at": "t9"}
+LEASED = {"state": "unconfirmed", "due_at": "t2", "expires_at": "t9", "attempts": 1, "submitted_at": "t1"}
+IN_DOUBT = {"state": "unconfirmed", "due_at": "t9", "expires_at": "t9", "attempts": 1, "submitted_at": "t1"}
+FOR_THE_WEBHOOK = {"state": "unconfirmed"}
+# The seqs 5 and 11 are those of messages that were removed.
+MESSAGES = [
+    (1, 1, "outbound", PHONE, SENT),
+    (2, 1, "inbound", PHONE, SENT),
+    (3, 1, "outbound", OTHER, FAILED),
+    (4, 1, "outbound", "+14560000002", WAITING),
+    (6, 2, "outbound", PHONE, LEASED),
+    (7, 2, "inbound", "SHOP", SENT),
+    (8, 1, "inbound", OTHER, FOR_THE_WEBHOOK),
+    (9, 1, "outbound", OWN, SCHEDULED),
+    (10, 2, "outbound", OTHER, IN_DOUBT),
+    (200_000, 1, "outbound", PHONE, SENT),
+    (600_000, 2, "outbound", PHONE, SENT),
+]
+# What somebody who looked at them has left behind, before more messages came and some were removed.
+CONVERSATIONS = [
+    (1, PHONE, 200_000, 2),  # as it is
+    (1, "+14560000002", 5, 5),  # the latest message was removed, and was read
+    (1, OTHER, 3, 3),  # one has come since
+    (1, "+14560000003", 11, 0),  # the only message was removed
+    (1, "+14560000004", 8, 8),  # the latest message went over to another number
+    (1, "SHOP", 7, 0),  # the latest message is another account's
+    (2, PHONE, 6, 5),
+    (2, OTHER, 600_000, 600_000),  # the latest message is another number's
+    (3, PHONE, 1, 1),  # of an account without messages
+]
+
+
+def compose_message(seq: int, account_id: int, direction: str, phone: str, state: dict[str, Any]) -> dict[str, Any]:
+    origin, to = (OWN, phone) if direction == "outbound" else (phone, OWN)
+    message = {"seq": seq, "id": f"id-{seq}", "account_id": account_id, "direction": direction, "body": f"Olá {seq} 👋"}
+    numbers = {"origin_number": origin, "origin_country": "US", "to_number": to, "to_carrier": "Optus"}
+    return {**message, **numbers, "created_at": "t0", "attempts": 0, "request_id": f"request-{seq}", **state}
+
+
+def compose_delivery(seq: int, **state: Any) -> dict[str, Any]:
+    delivery = {"id": f"event-{seq}", "account_id": 1, "event": "message.sent", "payload": '{"a": "ß"}'}
+    return {"seq": seq, **delivery, "created_at": "t0", **state}
+
+
+ROWS: Rows = {
+    "accounts": [
+        {"id": 1, "name": "default", "created_at": "t0"},
+        {"id": 2, "name": "shop", "origin": "SHOP", "created_at": "t1", "quota": 5, "rate_limit": 0},
+        {"id": 3, "name": "idle", "created_at": "t1"},
+    ],
+    "api_keys": [
+        {"account_id": 1, "name": "mine", "key_hash": "h1", "created_at": "t0", "used_at": "t2"},
+        {"account_id": 2, "name": "", "key_hash": "h2", "created_at": "t0", "revoked_at": "t1"},
+    ],
+    "messages": [compose_message(*message) for message in MESSAGES],
+    "idempotency_keys": [
+        {"account_id": account, "key": "k", "request_hash": "h", "status": 201, "answer": "{}", "created_at": "t0"}
+        for account in (1, 2)
+    ],
+    "quota_days": [{"account_id": 2, "day": "2026-01-31", "messages": 3}],
+    "rate_minutes": [{"account_id": 2, "minute": 29_000_000, "requests": 3}],
+    "keyword_replies": [{"account_id": 1, "stop_keywords": "ENDE\nNO MORE", "help_reply": "Call us"}],
+    "subscriptions": [
+        {"account_id": 1, "phone": PHONE, "subscribed": 0, "reason": "keyword", "changed_at": "t1"},
+        {"account_id": 2, "phone": PHONE, "subscribed": 1, "reason": "inbox", "changed_at": "t2"},
+    ],
+    "message_attempts": [
+        {"message_id": "id-3", "attempt": 1, "at": "t1", "outcome": "rejected"},
+        {"message_id": "id-4", "attempt": 1, "at": "t1", "outcome": "unavailable", "due_at": "t2"},
+    ],
+    "conversations": [
+        dict(zip(("account_id", "phone", "last_seq", "read_seq"), conversation, strict=True))
+        for conversation in CONVERSATIONS
+    ],
+    "webhooks": [{"account_id": 1, "url": "https://example.com/", "secret": "whsec_x", "created_at": "t0"}],
+    "webhook_deliveries": [
+        compose_delivery(1, message_id="id-1", state="delivered", attempts=1, finished_at="t1"),
+        compose_delivery(2, message_id="id-3", state="failed", attempts=12, retries=11, finished_at="t1"),
+        compose_delivery(3, state="pending", due_at="t2", attempts=1),
+    ],
+    "webhook_attempts": [
+        {"delivery_id": "event-1", "attempt": 1, "at": "t1", "took_ms": 5, "status": 204, "answer": ""},
+        {"delivery_id": "event-3", "attempt": 1, "at": "t1", "took_ms": 9, "error": "no answer"},
+    ],
+}
+
+
+def create_earlier(path: Path, version: int) -> None:
+    """Make a file of an earlier version, with rows in each of its tables."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(
+            (ROOT / f"tests/storage/former_schemas/version-{version}.sql").read_text(encoding="utf-8")
+        )
+        connection.executescript(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version};")
+        for table, rows in ROWS.items():
+            columns = {name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")}
+            for row in rows:
+                known = {name: value for name, value in row.items() if name in columns}
+                names, holes = ", ".join(known), ", ".join("?" * len(known))
+                if columns:
+                    connection.execute(f"INSERT INTO {table} ({names}) VALUES ({holes})", [*known.values()])
+    assert all(read_rows(path).values()), "a table has no rows"
+
+
+def read_rows(path: Path) -> Rows:
+    """Return all rows of all tables."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
+        tables = [row["name"] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        return {table: [dict(row) for row in connection.execute(f"SELECT * FROM {table}")] for table in sorted(tables)}
+
+
+def compute_conversations(old: Rows) -> list[dict[str, Any]]:
+    """Return the conversations as the messages say; what was read stays read, but never what is to come."""
+    last: dict[tuple[int, str], int] = {}
+    for message in sorted(old["messages"], key=lambda message: message["seq"]):
+        phone = message["to_number"] if message["direction"] == "outbound" else message["origin_number"]
+        last[message["account_id"], phone] = message["seq"]
+    read = {(one["account_id"], one["phone"]): one["read_seq"] for one in old.get("conversations", [])}
+    return [
+        {"account_id": key[0], "phone": key[1], "last_seq": seq, "read_seq": min(read.get(key, 0), seq)}
+        for key, seq in sorted(last.items())
+    ]
+
+
+def compute_upgraded(old: Rows, new: Rows) -> Rows:
+    """Return what the rows of an earlier version have to be, given the tables and columns that there are now."""
+    upgraded = {
+        table: [{name: row.get(name) for name in (rows[0] if rows else row)} for row in old.get(table, [])]
+        for table, rows in new.items()
+    }
+    return {**upgraded, "conversations": compute_conversations(old)}
+
+
+@pytest.mark.parametrize("version", EARLIER)
+def test_the_rows_of_an_earlier_version_are_all_there_unchanged(path, version):
+    create_earlier(path, version)
+    old = read_rows(path)
+    start(path)
+    new = read_rows(path)
+    assert set(old) - set(new) <= {"message_counts", "conversations_upto"}
+    assert new == compute_upgraded(old, new)
+    assert len(new["conversations"]) == 7
+    with closing(sqlite3.connect(path)) as connection:
+        assert list(find_faults(connection)) == []
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+
+
+def read_layout(path: Path) -> dict[str, Any]:
+    """Return what tables, indexes and triggers are made of; the columns of a table in any order."""
+    layout: dict[str, Any] = {}
+    for kind, name, sql in execute(path, "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL"):
+        plain = " ".join(re.sub(r"--[^\n]*", "", sql).split())
+        if kind == "table":
+            definitions, _, options = plain.partition("(")[2].rpartition(")")
+            parts = re.split(r",(?![^(]*\))", definitions)  # at commas that are in no parentheses
+            layout[name] = {part.strip() for part in parts} | {options}
+        else:
+            layout[name] = plain
+    return layout
+
+
+@pytest.mark.parametrize("version", EARLIER)
+def test_an_earlier_version_gets_the_layout_of_a_new_file(path, tmp_path, version):
+    create_earlier(path, version)
+    for each in (path, tmp_path / "new.db"):
+        start(each)
+    assert read_layout(path) == read_layout(tmp_path / "new.db")
+
+
+def test_there_is_a_file_for_each_earlier_version():
+    files = sorted((ROOT / "tests/storage/former_schemas").glob("version-*.sql"))
+    assert [file.stem for file in files] == [f"version-{version}" for version in EARLIER]
+
+
+def test_an_upgrade_that_fails_leaves_the_old_file(path):
+    create_earlier(path, 3)
+    execute(path, "DROP TABLE message_counts")
+    layout, rows = read_layout(path), read_rows(path)
+    with pytest.raises(DatabaseUnusable, match="no such table: message_counts"):
+        start(path)
+    assert (read_layout(path), read_rows(path)) == (layout, rows)
+    assert execute(path, "PRAGMA user_version") == [(3,)]
+
+
+# A start in a process of its own, which stops at a statement of the upgrade until it reads a line
+
+START = """
+import sqlite3, sys
+from pathlib import Path
+from phonify.storage.database import Database
+from phonify.storage.upgrades import prepare
+
+connect = sqlite3.connect
+
+def connect_and_stop(*arguments, **options):
+    def trace(statement):
+        if connection.in_transaction and sys.argv[2] in statement:
+            print("in the middle", flush=True)
+            sys.stdin.readline()
+
+    connection = connect(*arguments, **options)
+    connection.set_trace_callback(trace)
+    connection.execute("PRAGMA cache_size = 5")  # so that the file is written long before the end
+    return connection
+
+sqlite3.connect = connect_and_stop
+database = Database(Path(sys.argv[1]))
+prepare(database)
+print("ready", flush=True)
+database.close()
+"""
+STATEMENTS = ("DROP TABLE message_counts", "INSERT INTO conversations", "PRAGMA user_version = ")
+
+
+@pytest.fixture
+def start_process(path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start_process(stop_at: str = "nowhere") -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", START, str(path), stop_at]
+        pipe = subprocess.PIPE
+        started.append(subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True))
+        return started[-1]
+
+    yield start_process
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("version", EARLIER)
+def test_after_a_kill_in_the_middle_of_an_upgrade_the_old_file_is_there_and_the_next_start_upgrades_it(
+    path, start_process, version
+):
+    create_earlier(path, version)
+    layout, old = read_layout(path), read_rows(path)
+    for stop_at in STATEMENTS:
+        process = start_process(stop_at)
+        assert process.stdout.readline() == "in the middle\n"
+        process.kill()
+        process.wait()
+        assert (read_layout(path), read_rows(path)) == (layout, old)
+        assert execute(path, "PRAGMA user_version") == [(version,)]
+    start(path)
+    new = read_rows(path)
+    assert new == compute_upgraded(old, new)
+
+
+def waits_for_the_lock(pid: int) -> bool:
+    with suppress(FileNotFoundError):  # it opens and closes files while it starts
+        return any(os.readlink(link).endswith("phonify.db-lock") for link in Path(f"/proc/{pid}/fd").iterdir())
+    return False
+
+
+def test_processes_that_start_at_once_on_an_old_file_all_come_up(path, start_process):
+    create_earlier(path, 3)
+    old = read_rows(path)
+    first = start_process(stop_at=STATEMENTS[1])
+    assert first.stdout.readline() == "in the middle\n"
+    others = [start_process() for _ in range(2)]
+    for process in others:
+        wait_until(lambda: waits_for_the_lock(process.pid))
+    first.stdin.write("\n")
+    first.stdin.flush()
+    for process in (first, *others):
+        assert process.stdout.readline() == "ready\n"
+        assert process.wait() == 0
+    new = read_rows(path)
+    assert new == compute_upgraded(old, new)
+
+
+# New files
+
+
+def test_a_new_file_has_the_schema_and_can_be_read_by_its_owner_alone(path):
+    start(path)
+    assert execute(path, "PRAGMA user_version") == [(SCHEMA_VERSION,)]
+    assert execute(path, "PRAGMA journal_mode") == [("wal",)]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert sorted(file.name for file in path.parent.iterdir()) == [
+        "phonify.db",
+        "phonify.db-lock",
+    ]
+
+
+def test_an_empty_file_becomes_a_database_and_the_schema_can_be_run_again(path):
+    path.touch()
+    start(path)
+    layout = read_layout(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(find_schema().read_text(encoding="utf-8"))
+    assert read_layout(path) == layout
+
+
+def test_a_file_that_is_up_to_date_is_left_as_it_is(path):
+    start(path)
+    execute(path, "INSERT INTO accounts (name, created_at) VALUES ('default', 't')")
+    before = path.read_bytes()
+    start(path)
+    assert path.read_bytes() == before
+
+
+def test_many_databases_that_prepare_one_new_file_at_once_all_succeed(path):
+    faults = []
+
+    def work() -> None:
+        try:
+            start(path)
+        except DatabaseUnusable as error:
+            faults.append(str(error))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert execute(path, "PRAGMA user_version") == [(SCHEMA_VERSION,)]
+
+
+def test_a_path_with_characters_that_mean_something_in_addresses_is_one_file(tmp_path):
+    strange = tmp_path / "notes?mode=ro&x=%41#y é.db"
+    start(strange)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [strange.name, f"{strange.name}-lock"]
+
+
+# Files that are refused
+
+
+def refuse(path: Path) -> str:
+    """Return why a file can't be prepared; it must be one line that names it."""
+    with pytest.raises(DatabaseUnusable) as raised:
+        start(path)
+    message = str(raised.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path):
+    path.write_bytes(b"Dear diary, " * 1_000)
+    assert refuse(path) == "file is not a database"
+    assert path.read_bytes() == b"Dear diary, " * 1_000
+
+
+def test_a_database_of_another_application_is_refused_and_left_as_it_is(path):
+    execute(path, "CREATE TABLE bookmarks (address TEXT)")
+    before = path.read_bytes()
+    assert refuse(path) == "a SQLite file, but not one of Phonify's"
+    assert path.read_bytes() == before
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(path):
+    start(path)
+    execute(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    before = path.read_bytes()
+    expected = f"written by a newer Phonify (version {SCHEMA_VERSION + 1}; this one knows up to {SCHEMA_VERSION})"
+    assert refuse(path) == expected
+    assert path.read_bytes() == before
+
+
+def test_a_folder_that_is_missing_is_refused_and_not_made(tmp_path):
+    assert refuse(tmp_path / "missing" / "phonify.db") == "No such file or directory"
+    assert not (tmp_path / "missing").exists()
+
+
+def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path):
+    assert refuse(tmp_path) == "Is a directory"
+
+
+def test_a_path_through_a_file_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    assert refuse(tmp_path / "file" / "phonify.db") == "Not a directory"
+
+
+# Root may write everywhere; these are run without that privilege.
+UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+PREPARE = """
+import sys
+from pathlib import Path
+from phonify.storage.database import Database
+from phonify.storage.upgrades import DatabaseUnusable, prepare
+try:
+    prepare(Database(Path(sys.argv[1])))
+except DatabaseUnusable as error:
+    print(error)
+"""
+needs_permissions = pytest.mark.skipif(
+    subprocess.run([*UNPRIVILEGED, "true"], check=False, capture_output=True).returncode != 0
+    if not UNPRIVILEGED or shutil.which("setpriv")
+    else True,
+    reason="nothing is read-only for root, and setpriv does not work here",
+)
+
+
+def refuse_unprivileged(path: Path, prefix: Sequence[str] = UNPRIVILEGED) -> str:
+    command = [*prefix, sys.executable, "-W", "error", "-c", PREPARE, str(path)]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+@needs_permissions
+def test_a_folder_that_can_only_be_read_is_refused(tmp_path):
+    folder = tmp_path / "read-only"
+    folder.mkdir(0o500)
+    assert refuse_unprivileged(folder / "phonify.db") == f"{folder}/phonify.db: Permission denied\n"
+
+
+@needs_permissions
+def test_a_file_in_a_folder_that_can_only_be_read_is_refused(tmp_path):
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    start(folder / "phonify.db")
+    folder.chmod(0o500)
+    shown = refuse_unprivileged(folder / "phonify.db")
+    assert shown == f"{folder}/phonify.db: its folder can't be written to\n"
+
+
+@needs_permissions
+def test_a_file_that_can_only_be_read_is_refused(path):
+    start(path)
+    path.chmod(0o400)
+    assert refuse_unprivileged(path) == f"{path}: Permission denied\n"

@@ -1,0 +1,1 @@
+"""What tests share: a gateway, receivers of webhooks, load, the processes of a server."""
