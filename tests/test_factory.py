@@ -8,7 +8,7 @@ import pytest
 from flask import Flask, session
 from flask.testing import FlaskClient
 
-from tests.conftest import faults_of
+from tests.support.app import faults_of
 
 
 def test_a_host_that_is_not_among_the_trusted_ones_is_refused_in_json(app: Flask, client: FlaskClient) -> None:

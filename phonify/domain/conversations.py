@@ -15,8 +15,6 @@ from ..storage.records import Account, Conversation, Direction, Entry, MessageAt
 
 END = 2**63 - 1  # a seq that comes after all there are
 _PATIENCE = 0.5  # seconds that a page waits so that it is noted as read
-_DELETED_AT_ONCE = 500
-_SEARCHED_AT_ONCE = 20_000
 
 
 class Found(NamedTuple):
@@ -30,12 +28,21 @@ class Conversations:
     """What an account has exchanged with phones. It sees nothing of another's."""
 
     def __init__(
-        self, database: Database, clock: Clock, *, most_messages: int | None = None, longest: timedelta | None = None
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        most_messages: int | None = None,
+        longest: timedelta | None = None,
+        delete_at_once: int = 500,
+        search_at_once: int = 20_000,
     ) -> None:
         self._database = database
         self._clock = clock
         self._most_messages = most_messages
         self._longest = longest
+        self._delete_at_once = delete_at_once
+        self._search_at_once = search_at_once
 
     def find_all(self, account: Account, *, below: int = END, limit: int = 50) -> list[Conversation]:
         """Return conversations by their latest message, the latest first."""
@@ -99,7 +106,7 @@ class Conversations:
                     direction=direction,
                     below=below,
                     limit=limit,
-                    most=_SEARCHED_AT_ONCE,
+                    most=self._search_at_once,
                 )
             )
 
@@ -116,7 +123,7 @@ class Conversations:
             return
         self._delete(
             lambda connection, after: store.delete_settled(
-                connection, account_id=account.id, after=after, limit=_DELETED_AT_ONCE, upto_id=upto_id
+                connection, account_id=account.id, after=after, limit=self._delete_at_once, upto_id=upto_id
             )
         )
 
@@ -126,7 +133,7 @@ class Conversations:
             id_below = next(generate_ids(self._clock.now() - self._longest))
             self._delete(
                 lambda connection, after: store.delete_old(
-                    connection, id_below=id_below, after=after, limit=_DELETED_AT_ONCE
+                    connection, id_below=id_below, after=after, limit=self._delete_at_once
                 )
             )
         if self._most_messages is not None:
@@ -140,7 +147,7 @@ class Conversations:
             excess = conversation_store.count_messages(connection, account_id=account_id) - most
         after: int | None = 0
         while excess > 0 and after is not None and not self._database.stopping:
-            limit = min(excess, _DELETED_AT_ONCE)
+            limit = min(excess, self._delete_at_once)
             with self._database.write() as connection:
                 after = store.delete_settled(connection, account_id=account_id, after=after, limit=limit)
             excess -= limit

@@ -53,6 +53,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()  # whoever opens the file by another name finds the same files beside it
+        self.busy_timeout = BUSY_TIMEOUT
         self.stopping = False  # set at shutdown: loops end, and requests that wait return
         self.committed: Callable[[], None] = lambda: None
         self._shared_commit = SharedCommit(self._begin, self._end)
@@ -80,7 +81,7 @@ class Database:
                 return
             lock = self.lock
             with suppress(OSError):
-                lock.acquire(BUSY_TIMEOUT)
+                lock.acquire(self.busy_timeout)
             try:
                 while self._idle:
                     self._disconnect(self._idle.pop())
@@ -98,7 +99,7 @@ class Database:
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = self._connect(timeout=BUSY_TIMEOUT)
+            connection = self._connect(timeout=self.busy_timeout)
         usable = True
         try:
             yield connection
@@ -116,7 +117,7 @@ class Database:
         with self._counting:
             try:
                 if self._counter is None:
-                    self._counter = self._connect(timeout=BUSY_TIMEOUT)
+                    self._counter = self._connect(timeout=self.busy_timeout)
                 # It changes when another connection commits; this one never does.
                 (version,) = self._counter.execute("PRAGMA data_version").fetchone()
             except sqlite3.DatabaseError as error:
@@ -143,7 +144,7 @@ class Database:
         StoreUnavailable if nothing of the block could be stored; `patience` is how many seconds it waits to begin.
         """
         try:
-            with self._shared_commit.block(BUSY_TIMEOUT if patience is None else patience) as connection:
+            with self._shared_commit.block(self.busy_timeout if patience is None else patience) as connection:
                 yield connection
         except (sqlite3.DatabaseError, MemoryError) as error:
             raise translate(error) from error
@@ -210,7 +211,7 @@ class Database:
             connection = sqlite3.connect(
                 f"{self.path.absolute().as_uri()}?mode=rw",
                 uri=True,
-                timeout=BUSY_TIMEOUT,
+                timeout=self.busy_timeout,
                 isolation_level=None,
                 check_same_thread=False,
             )

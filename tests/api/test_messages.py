@@ -8,7 +8,7 @@ from typing import Any
 from flask.testing import FlaskClient
 
 from phonify.services import Services
-from tests.conftest import FakeClock
+from tests.support.app import FakeClock
 
 GOOD = {"to": "+14560000000", "body": "Hello"}
 

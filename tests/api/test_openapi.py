@@ -18,7 +18,7 @@ from phonify.http.errors import STATUSES
 from phonify.schemas.description import DESCRIPTIONS, Description, Example
 from phonify.schemas.examples import MESSAGE_ID
 from phonify.services import Services
-from tests.conftest import ROOT, ApiClient
+from tests.support.app import ROOT, ApiClient
 from tests.support.described import get_description
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")

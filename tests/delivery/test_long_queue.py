@@ -11,8 +11,10 @@ from phonify.domain import accounts
 from phonify.ids import generate_ids
 from phonify.storage import messages as store
 from phonify.storage.records import Message
-from tests.conftest import FakeClock
+from tests.support.app import FakeClock
 from tests.support.load import TO, Load, count_and_tell, query, wait_until
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

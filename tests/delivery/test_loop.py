@@ -23,7 +23,7 @@ from phonify.storage import outbox as outbox_store
 from phonify.storage import webhooks as webhook_store
 from phonify.storage.process_lock import Owner
 from phonify.storage.records import Delivery, Message, WebhookAttempt
-from tests.conftest import ROOT
+from tests.support.app import ROOT
 from tests.support.fake_gateway import FakeGateway, OnceGateway, act_as
 from tests.support.load import wait_until
 
@@ -391,6 +391,7 @@ def test_a_loop_that_is_stopped_while_it_sends_records_the_outcome(send, run_unt
     assert states() == ["sent", "unconfirmed"]
 
 
+@pytest.mark.slow
 def test_a_running_loop_pauses_while_the_database_is_locked_and_goes_on(
     send, run_until_woken, gateway, lock_database, states, caplog
 ):
@@ -457,6 +458,7 @@ def counting_loop(services: Services, counting: Counting) -> Loop[int, int]:
     return Loop(services.database, services.message_wakeup, counting, longest_nap=3_600, grace=10)
 
 
+@pytest.mark.slow
 def test_a_running_loop_goes_on_after_an_unexpected_error(counting_loop, counting, run, caplog):
     run(counting_loop)
     wait_until(lambda: sorted(counting.recorded) == [10, 20, 30])

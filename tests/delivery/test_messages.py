@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from flask import Flask
 
-import phonify.storage.database
 from phonify.clock import format_time
 from phonify.delivery.loop import Loop
 from phonify.delivery.messages import CLAIM, retry_delay
@@ -90,9 +89,9 @@ def other_loop(make_app: Callable[..., Flask], gateway: FakeGateway) -> Loop[Any
 
 
 @pytest.fixture
-def locker(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
+def locker(services: Services) -> Iterator[sqlite3.Connection]:
     """A connection that can lock the database against the app, which gives up at once."""
-    monkeypatch.setattr(phonify.storage.database, "BUSY_TIMEOUT", 0.0)
+    services.database.busy_timeout = 0.0
     services.database.close()
     connection = sqlite3.connect(services.settings.database, isolation_level=None, check_same_thread=False)
     yield connection

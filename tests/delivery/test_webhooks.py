@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from flask import Flask
 
-import phonify.storage.database
 from phonify.delivery.loop import Loop
 from phonify.delivery.webhooks import RETRIES
 from phonify.domain import accounts
@@ -96,9 +95,9 @@ def show(client) -> Callable[[str], dict[str, Any]]:
 
 
 @pytest.fixture
-def locker(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
+def locker(services: Services) -> Iterator[sqlite3.Connection]:
     """A connection that can lock the database against the app, which gives up at once."""
-    monkeypatch.setattr(phonify.storage.database, "BUSY_TIMEOUT", 0.0)
+    services.database.busy_timeout = 0.0
     services.database.close()
     connection = sqlite3.connect(services.settings.database, isolation_level=None, check_same_thread=False)
     yield connection
@@ -493,6 +492,7 @@ def test_a_loop_that_is_stopped_finishes_what_is_under_way(app, run, webhooks, a
     assert (thread.is_alive(), only().state) == (False, "delivered")
 
 
+@pytest.mark.slow
 def test_a_loop_that_is_stopped_leaves_to_the_lease_what_does_not_end_in_the_grace_period(
     make_app, run, account, hook, receiver, only
 ):
@@ -513,6 +513,7 @@ def test_a_loop_that_is_stopping_takes_nothing_new(webhooks, account, hook, post
     assert (poster.deliver_due(), receiver.received) == (0, [])
 
 
+@pytest.mark.slow
 def test_a_running_loop_goes_on_when_the_database_was_locked_for_a_while(
     app, run, webhooks, account, hook, receiver, locker, only
 ):

@@ -251,8 +251,8 @@ def test_a_request_notes_the_use_of_its_key(client, database):
     assert used_at(database) == ["2026-01-31T09:30:00.000Z"]
 
 
-def test_while_the_database_is_locked_a_key_is_found_and_its_use_is_not_noted(client, database, services, monkeypatch):
-    monkeypatch.setattr("phonify.storage.database.BUSY_TIMEOUT", 0.05)
+def test_while_the_database_is_locked_a_key_is_found_and_its_use_is_not_noted(client, database, services):
+    services.database.busy_timeout = 0.05
     writer = sqlite3.connect(services.settings.database, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     try:

@@ -279,8 +279,8 @@ def test_a_thread_has_both_directions(send, receive, bodies):
     assert bodies(limit=2) == ["three", "two"]
 
 
-def test_a_search_goes_on_where_it_left_off_until_all_is_seen(fill, conversations, account, monkeypatch):
-    monkeypatch.setattr("phonify.domain.conversations._SEARCHED_AT_ONCE", 10)
+def test_a_search_goes_on_where_it_left_off_until_all_is_seen(fill, services, account):
+    conversations = Conversations(services.database, services.clock, search_at_once=10)
     fill(45)
     seen, below = [], 2**63 - 1
     while below is not None:
@@ -487,8 +487,8 @@ def test_clearing_removes_more_than_one_transaction_takes(fill, conversations, a
     assert conversations.count(account) == 0
 
 
-def test_clearing_steps_over_those_that_stay_once(fill, send, conversations, account, services, monkeypatch):
-    monkeypatch.setattr("phonify.domain.conversations._DELETED_AT_ONCE", 2)
+def test_clearing_steps_over_those_that_stay_once(fill, send, account, services):
+    conversations = Conversations(services.database, services.clock, delete_at_once=2)
     for number in range(5):
         send(PHONE, str(number), send_at=TOMORROW)
     execute(services, "UPDATE messages SET id = replace(id, '019c', '0190')")  # older than those to come

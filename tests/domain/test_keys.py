@@ -5,7 +5,7 @@ import pytest
 from phonify.domain import accounts
 from phonify.domain.accounts import KeyRing
 from phonify.storage import accounts as account_store
-from tests.conftest import KEY
+from tests.support.app import KEY
 
 
 @pytest.fixture

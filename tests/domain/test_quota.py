@@ -1,12 +1,9 @@
 """How the quota is counted in a transaction."""
 
-import sqlite3
-
 import pytest
 
 from phonify.domain import accounts
 from phonify.storage import accounts as account_store
-from phonify.storage import messages as store
 
 PHONE = "+14560000000"
 
@@ -45,14 +42,10 @@ def test_a_quota_that_was_lowered_below_what_is_used_refuses_and_takes_nothing(s
 # Exact, whoever comes at the same time
 
 
-def test_a_transaction_that_is_undone_gives_its_part_back(client, limit, used, services, monkeypatch):
+def test_a_transaction_that_is_undone_gives_its_part_back(client, limit, used, execute):
     limit(2)
-
-    def fail(*_, **__):
-        raise sqlite3.IntegrityError
-
-    with monkeypatch.context() as patched:
-        patched.setattr(store, "insert_messages", fail)
-        assert post(client).status_code == 500
+    execute("CREATE TRIGGER fail BEFORE INSERT ON messages BEGIN SELECT RAISE(ABORT, 'a mistake'); END")
+    assert post(client).status_code == 500
+    execute("DROP TRIGGER fail")
     assert used() == 0
     assert [post(client).status_code for _ in range(3)] == [201, 201, 402]

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from phonify.errors import ERROR_TYPES
 from phonify.services import Services
-from tests.conftest import faults_of
+from tests.support.app import faults_of
 
 # The form
 

@@ -3,7 +3,6 @@
 import pytest
 
 from phonify.domain import accounts
-from phonify.storage import messages as store
 
 
 @pytest.fixture
@@ -15,9 +14,9 @@ def limit(operator):
 # What counts
 
 
-def test_an_error_of_the_server_says_what_is_left_too(client, limit, monkeypatch):
+def test_an_error_of_the_server_says_what_is_left_too(client, limit, execute):
     limit(5)
-    monkeypatch.setattr(store, "list_messages", lambda *_, **__: 1 / 0)
+    execute("ALTER TABLE messages RENAME TO elsewhere")
     response = client.get("/v1/messages")
     assert (response.status_code, response.headers["RateLimit"]) == (500, '"default";r=4;t=60')
 

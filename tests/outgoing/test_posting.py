@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import phonify.outgoing.http_client
 from phonify.outgoing.http_client import Answer, NotPosted, post
 from phonify.outgoing.url_guard import BadUrl, Target, check_url, is_allowed, parse_url
-from tests.conftest import ROOT
+from tests.support.app import ROOT
 from tests.support.receivers import NO_CONTENT, Received, Receiver, answer, status
 
 CERTIFICATE = ROOT / "tests" / "localhost.pem"
@@ -370,6 +370,7 @@ def test_what_is_not_answered_in_time_is_given_up_in_time(receiver, act):
     assert 0.25 < time.monotonic() - begun < 2
 
 
+@pytest.mark.slow
 def test_a_body_that_drips_is_cut_off_in_time_and_the_status_counts(make_receiver):
     begun = time.monotonic()
     answered = send(make_receiver(drip(b"HTTP/1.1 200 OK\r\n\r\n" + b"a" * 1_000)).url, timeout=2)

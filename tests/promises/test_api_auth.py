@@ -13,8 +13,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from phonify.gateways.base import OutboundMessage
-from tests.conftest import KEY, Operator, basic, faults_of
+from tests.support.app import KEY, basic, faults_of
 from tests.support.fake_gateway import OnceGateway
+from tests.support.operating import Operator
 
 LATER = "2026-02-01T12:00:00Z"
 

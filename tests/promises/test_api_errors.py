@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from phonify.gateways.base import Refused
-from tests.conftest import faults_of
+from tests.support.app import faults_of
 from tests.support.fake_gateway import OnceGateway
 
 LATER = "2026-02-01T12:00:00Z"

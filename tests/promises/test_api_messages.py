@@ -20,7 +20,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from phonify.gateways.base import Later, OutboundMessage
-from tests.conftest import ROOT, FakeClock, basic, faults_of
+from tests.support.app import ROOT, FakeClock, basic, faults_of
 from tests.support.fake_gateway import OnceGateway
 
 GOOD = {"to": "+14560000000", "body": "Hello"}
@@ -688,6 +688,7 @@ def test_paging_by_before_walks_all_messages_once(client: FlaskClient) -> None:
 # Deep offsets
 
 
+@pytest.mark.slow
 def test_an_offset_is_a_plain_slice_also_with_gaps_and_several_accounts(
     client: FlaskClient, stranger: FlaskClient
 ) -> None:

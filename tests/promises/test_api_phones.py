@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import faults_of
+from tests.support.app import faults_of
 
 PHONE = "+14560000000"
 

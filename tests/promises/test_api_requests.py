@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from phonify.gateways.base import OutboundMessage
-from tests.conftest import faults_of
+from tests.support.app import faults_of
 from tests.support.fake_gateway import OnceGateway
 
 JSON_AT_NOON = "2026-02-01T12:00:00.000Z"

@@ -15,8 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Process, basic, starting
+from tests.support.app import ROOT, basic
 from tests.support.processes import descendants_of
+from tests.support.servers import Process, starting
+
+pytestmark = pytest.mark.slow
+
 
 KEY = "attacked-key-0123456789abcdef"
 TO = "+14560000000"

@@ -14,8 +14,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.conftest import Operator, Process, operating, starting
+from tests.support.operating import Operator, operating
 from tests.support.receivers import status
+from tests.support.servers import Process, starting
 
 CHROMIUM = Path("/usr/bin/chromium")
 PHONE = "+14560000000"
@@ -24,7 +25,10 @@ SOON = 10_000  # milliseconds in which what happens elsewhere is to be seen; pag
 NUMBERS = itertools.count(1)
 CLIPBOARD = ["clipboard-read", "clipboard-write"]
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM} on this machine")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM} on this machine"),
+]
 
 Open = Callable[..., Page]
 

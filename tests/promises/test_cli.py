@@ -339,6 +339,7 @@ def read_states(path: Path) -> list[str]:
         connection.close()
 
 
+@pytest.mark.slow
 def test_followed_messages_are_printed_as_they_are_stored(start):
     follow = start("-m", "flask", "--app", "app", "messages", "--follow", "--json")
     send = start("-m", "flask", "--app", "app", "send", TO, "First")
@@ -350,6 +351,7 @@ def test_followed_messages_are_printed_as_they_are_stored(start):
     assert bodies == [("First", TO), ("Second", TO), ("Second", "+447700900000")]
 
 
+@pytest.mark.slow
 def test_followed_messages_begin_with_the_latest_and_have_one_heading(start):
     for number in range(3):
         start("-m", "flask", "--app", "app", "send", TO, f"Old {number}").popen.wait(20)
@@ -361,6 +363,7 @@ def test_followed_messages_begin_with_the_latest_and_have_one_heading(start):
     assert [line.split()[-1] for line in lines] == ["BODY", "1", "2", "New"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_delivers_until_it_is_told_to_stop(start, tmp_path, how):
     worker = start("-m", "flask", "--app", "app", "worker")
@@ -375,6 +378,7 @@ def test_a_worker_delivers_until_it_is_told_to_stop(start, tmp_path, how):
     assert "Traceback" not in worker.output
 
 
+@pytest.mark.slow
 def test_a_worker_posts_to_webhooks_and_commands_wake_it_by_themselves(start, receiver):
     worker = start("-m", "flask", "--app", "app", "worker")
     worker.wait_for("Delivering messages of .*phonify.db")

@@ -10,6 +10,9 @@ import pytest
 
 from tests.support.processes import find_processes
 
+pytestmark = pytest.mark.slow
+
+
 HEAD = b"POST /v1/messages HTTP/1.1\r\nHost: x\r\n"
 BODY = b'{"to": "+14560000000", "body": "Hello"}'
 REQUEST = HEAD + (

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import KEY, ROOT
+from tests.support.app import KEY, ROOT
+
+pytestmark = pytest.mark.slow
+
 
 KNOWN = "+14560000000"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Process, starting
+from tests.support.servers import Process, starting
 
 DEMO = ("-m", "phonify", "serve", "--demo")
 
@@ -94,6 +94,7 @@ def test_the_setting_of_the_database_is_ignored_and_said_to_be(server: Process) 
     server.wait_for(rf"Make another key with: PHONIFY_DATABASE={re.escape(str(folder))}/phonify\.db \S*python")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_the_folder_is_gone_at_the_end(
     start: Callable[..., Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.conftest import KEY
+from tests.support.app import KEY
 from tests.support.fake_gateway import OnceGateway
 
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}

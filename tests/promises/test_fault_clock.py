@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.app import ROOT
 from tests.support.load import Load, count_and_tell, query
+
+pytestmark = pytest.mark.slow
+
 
 APP = str(ROOT / "tests" / "support" / "gateway_app.py")
 DAY = 86_400

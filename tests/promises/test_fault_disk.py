@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.app import ROOT
 from tests.support.load import TO, Load, count_and_tell, query, tell, wait_until
 from tests.support.processes import descendants_of
+
+pytestmark = pytest.mark.slow
+
 
 APP = str(ROOT / "tests" / "support" / "gateway_app.py")
 MANY = [f"+1456000{number:04d}" for number in range(300)]

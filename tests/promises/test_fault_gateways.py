@@ -7,10 +7,13 @@ from collections import Counter
 import pytest
 
 from phonify.gateways.base import Later, Taken
-from tests.conftest import ROOT
+from tests.support.app import ROOT
 from tests.support.fake_gateway import OnceGateway
 from tests.support.load import Load, count, count_and_tell, query, read_handed, tell
 from tests.support.receivers import NO_CONTENT, answer, status
+
+pytestmark = pytest.mark.slow
+
 
 APP = str(ROOT / "tests" / "support" / "gateway_app.py")
 HOUR = 3_600

@@ -6,9 +6,12 @@ import time
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.app import ROOT
 from tests.support.load import Load, count, count_and_tell, query, read_handed, tell, wait_until
 from tests.support.processes import descendants_of, find_processes
+
+pytestmark = pytest.mark.slow
+
 
 APP = str(ROOT / "tests" / "support" / "gateway_app.py")
 

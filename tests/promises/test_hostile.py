@@ -12,7 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phonify.errors import ERROR_TYPES
-from tests.conftest import KEY, FakeClock, basic, building
+from tests.support.app import KEY, FakeClock, basic, building
+
+pytestmark = pytest.mark.slow
+
 
 SHARES = {"anything": 1_500, "json": 3_000, "form": 2_000, "multipart": 1_500, "query": 1_500, "headers": 500}
 

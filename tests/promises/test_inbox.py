@@ -16,8 +16,9 @@ from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from tests.conftest import KEY, ROOT, Operator, basic
+from tests.support.app import KEY, ROOT, basic
 from tests.support.fake_gateway import OnceGateway
+from tests.support.operating import Operator
 
 PHONE = "+14560000000"
 OTHER = "+14560000001"

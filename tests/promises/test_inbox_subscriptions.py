@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.conftest import KEY
+from tests.support.app import KEY
 
 PHONE = "+14560000000"
 THREAD = f"/inbox/phones/{PHONE}"

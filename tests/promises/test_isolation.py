@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 from werkzeug.routing import Rule
 
-from tests.conftest import ApiClient
+from tests.support.app import ApiClient
 
 THEIRS = "+14560000001"  # a number that the account writes to, and that has opted out
 THEIRS_TOO = "+14560000002"  # one that it writes to
@@ -186,6 +186,7 @@ def list_requests(app, world: World) -> Iterator[tuple[str, list[tuple[str, list
                     yield method, [(theirs, their_values, arguments[0]), (none, no_values, arguments[1])]
 
 
+@pytest.mark.slow
 def test_on_every_route_what_another_account_has_looks_like_what_nobody_has(app, world):
     before, count = world.dump(), 0
     readers = [world.make_stranger(), world.make_stranger()]

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.conftest import basic
+from tests.support.app import basic
 
 PHONE = "+14560000000"
 
@@ -89,6 +89,7 @@ class Caller:
         connection.close()
 
 
+@pytest.mark.slow
 def test_a_key_is_rotated_under_load_without_a_single_refusal_and_the_old_one_ends_at_once(start):
     server = start(WORKERS="2", THREADS="8")
     old = json.loads(run_command(start, "keys", "create", "--json").splitlines()[0])

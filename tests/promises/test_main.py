@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from phonify import __version__
-from tests.conftest import ROOT
+from tests.support.app import ROOT
 
 
 @pytest.fixture

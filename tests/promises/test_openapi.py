@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from phonify import __version__
-from tests.conftest import ROOT
+from tests.support.app import ROOT
 from tests.support.fake_gateway import OnceGateway
 
 

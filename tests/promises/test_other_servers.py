@@ -5,7 +5,11 @@ import time
 
 import pytest
 
-from tests.conftest import ROOT, Process, find_free_port
+from tests.support.app import ROOT
+from tests.support.servers import Process, find_free_port
+
+pytestmark = pytest.mark.slow
+
 
 TO = "+14560000000"
 MODULES = {"waitress-serve": "waitress"}

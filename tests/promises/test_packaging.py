@@ -12,7 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Process
+from tests.support.app import ROOT
+from tests.support.servers import Process
+
+pytestmark = pytest.mark.packaging
+
 
 PROJECT = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text(encoding="utf-8"))["project"]
 # What the package is read from at run time.

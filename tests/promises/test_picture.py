@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.app import ROOT
+
+pytestmark = pytest.mark.browser
+
 
 CHROMIUM = Path("/usr/bin/chromium")
 

@@ -14,10 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import KEY, ROOT, Process, basic, find_free_port
+from tests.support.app import KEY, ROOT, basic
 from tests.support.load import HEADERS, TO, Load, count_and_tell, wait_until
+from tests.support.servers import Process, find_free_port
 
-pytestmark = pytest.mark.skipif(shutil.which("nginx") is None, reason="there is no nginx on this machine")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("nginx") is None, reason="there is no nginx on this machine"),
+]
 
 CERTIFICATE = ROOT / "tests" / "localhost.pem"
 AROUND = """

@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 
-from tests.conftest import KEY
+from tests.support.app import KEY
 
 PHONE = "+14560000000"
 ALWAYS = {"api_key": KEY, "business": "4711", "app": "shop"}

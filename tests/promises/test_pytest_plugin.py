@@ -54,6 +54,7 @@ def run_suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Cal
     return run
 
 
+@pytest.mark.slow
 def test_each_test_has_an_account_of_its_own_on_one_server(run_suite) -> None:
     result = run_suite("""
     seen = []
@@ -76,6 +77,7 @@ def test_each_test_has_an_account_of_its_own_on_one_server(run_suite) -> None:
     result.stderr.no_fnmatch_line("*")
 
 
+@pytest.mark.slow
 def test_a_failing_wait_shows_the_line_of_the_test_and_what_did_come(run_suite) -> None:
     result = run_suite("""
     def test_it(phonify):
@@ -94,6 +96,7 @@ def test_a_failing_wait_shows_the_line_of_the_test_and_what_did_come(run_suite) 
     result.stdout.no_fnmatch_line("*phonify/testing*")
 
 
+@pytest.mark.slow
 def test_the_app_under_test_may_log_and_be_logged_as_without_phonify(run_suite) -> None:
     result = run_suite("""
     def test_it(phonify, caplog, capfd):
@@ -106,10 +109,12 @@ def test_the_app_under_test_may_log_and_be_logged_as_without_phonify(run_suite) 
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_with_xdist_each_process_has_a_server_of_its_own(run_suite) -> None:
     run_suite(TWO_AT_ONCE, arguments=("-n", "2")).assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_the_example_of_the_readme_passes(pytester, monkeypatch) -> None:
     readme = ROOT.joinpath("README.md").read_text(encoding="utf-8")
     pytester.makepyfile(readme.split("<!-- test suite -->\n```python\n", 1)[1].split("```", 1)[0])
@@ -117,6 +122,7 @@ def test_the_example_of_the_readme_passes(pytester, monkeypatch) -> None:
     pytester.runpytest_subprocess("-p", "phonify.testing.pytest_plugin").assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_a_suite_that_does_not_use_the_fixture_imports_no_flask(pytester, monkeypatch) -> None:
     pytester.makepyfile("""
     import sys

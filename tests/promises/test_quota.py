@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.conftest import KEY, basic, faults_of
+from tests.support.app import KEY, basic, faults_of
 
 PHONE = "+14560000000"
 CLIENTS = 32
@@ -206,6 +206,7 @@ def test_days_that_are_over_are_not_kept(client, limit, clock, tmp_path):
 # Exact, whoever comes at the same time
 
 
+@pytest.mark.slow
 def test_exactly_the_quota_is_accepted_of_what_32_clients_send_at_once_to_two_processes(start, tmp_path):
     quota, each = 150, 10
     server = start(WORKERS="2", THREADS="16")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.conftest import KEY, basic, faults_of
+from tests.support.app import KEY, basic, faults_of
 
 PHONE = "+14560000000"
 CLIENTS = 32
@@ -256,6 +256,7 @@ def test_an_account_without_a_limit_reads_on_meanwhile(client, stranger, limit, 
 # Exact, whoever comes at the same time
 
 
+@pytest.mark.slow
 def test_exactly_the_limit_passes_of_what_32_clients_ask_at_once_of_two_servers_with_two_processes(start):
     limit, each = 200, 15
     servers = [start(WORKERS="2", THREADS="16"), start(WORKERS="2", THREADS="16")]

@@ -7,7 +7,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.conftest import KEY, ROOT, ApiClient, Process, basic
+import pytest
+
+from tests.support.app import KEY, ROOT, ApiClient, basic
+from tests.support.servers import Process
+
+pytestmark = pytest.mark.slow
+
 
 FOLDER = ROOT / "tests/schemathesis"
 

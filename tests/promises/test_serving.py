@@ -15,8 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import KEY, ROOT, basic
+from tests.support.app import KEY, ROOT, basic
+from tests.support.load import Load
 from tests.support.processes import children_of, descendants_of, find_processes, is_running
+
+pytestmark = pytest.mark.slow
+
 
 TO = "+14560000000"
 LINE = re.compile(
@@ -368,59 +372,26 @@ def test_the_access_log_can_be_turned_off(start):
 # The end
 
 
-class Load:
-    """Threads that send messages, each over a new connection, until the server is gone."""
+GONE = ("ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError", "RemoteDisconnected")
 
-    def __init__(self, server, threads: int) -> None:
-        self.port = server.port
-        self.acknowledged: list[str] = []
-        self.faults: list[str] = []
-        self.threads = [threading.Thread(target=self.send_until_refused, args=(number,)) for number in range(threads)]
-        for thread in self.threads:
-            thread.start()
 
-    def send_until_refused(self, thread: int) -> None:
-        number = 0
-        while True:
-            number += 1
-            body = json.dumps({"to": TO, "body": f"{thread}/{number}"})
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-            try:
-                connection.request(
-                    "POST",
-                    "/v1/messages",
-                    body,
-                    {"Authorization": basic(KEY), "Content-Type": "application/json", "Connection": "close"},
-                )
-                response = connection.getresponse()
-                answer = json.loads(response.read())
-            except (ConnectionRefusedError, ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected):
-                return  # refused, or queued and never accepted; the database shows that it was not half-done
-            except Exception as error:
-                self.faults.append(repr(error))
-                return
-            finally:
-                connection.close()
-            if response.status == 201:
-                self.acknowledged.append(answer["message"]["id"])
-            else:
-                self.faults.append(f"{response.status} {answer}")
+def load_until_gone(server, threads: int) -> Load:
+    """Return load over a new connection for each request: it may end refused, or queued and never accepted."""
+    return Load(server.port, threads, kept_alive=False, until_gone=True)
 
-    def join(self) -> None:
-        for thread in self.threads:
-            thread.join()
+
+def assert_only_cut_off_by_the_end(load: Load) -> None:
+    assert set(load.statuses) == {201}
+    assert [ended for ended in load.cut_off if not any(kind in ended for kind in GONE)] == []
 
 
 def test_sigterm_under_load_leaves_nothing_half_done(start, tmp_path):
     server = start()
-    load = Load(server, 8)
-    deadline = time.monotonic() + 20
-    while len(load.acknowledged) < 200 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert server.terminate() == 0
-    load.join()
-    assert load.faults == []
-    assert len(load.acknowledged) >= 200
+    with load_until_gone(server, 8) as load:
+        load.wait_for(200)
+        assert server.terminate() == 0
+        load.join()
+    assert_only_cut_off_by_the_end(load)
     connection = sqlite3.connect(tmp_path / "phonify.db")
     rows = connection.execute("SELECT id, state, submitted_at FROM messages").fetchall()
     connection.close()
@@ -449,12 +420,10 @@ def test_after_an_orderly_end_all_is_in_the_one_file(start, tmp_path):
 
 def test_what_was_left_unconfirmed_at_sigterm_is_delivered_after_the_next_start(start):
     server = start()
-    load = Load(server, 4)
-    deadline = time.monotonic() + 20
-    while len(load.acknowledged) < 50 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert server.terminate() == 0
-    load.join()
+    with load_until_gone(server, 4) as load:
+        load.wait_for(50)
+        assert server.terminate() == 0
+        load.join()
     again = start()
     for message_id in load.acknowledged:
         wait_for_state(again, message_id, "sent")

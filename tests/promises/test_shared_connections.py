@@ -3,7 +3,12 @@
 import http.client
 import socket
 
-from tests.conftest import KEY, basic
+import pytest
+
+from tests.support.app import KEY, basic
+
+pytestmark = pytest.mark.slow
+
 
 AUTHORIZATION = f"Authorization: {basic(KEY)}"
 

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.conftest import FakeClock, faults_of
+from tests.support.app import FakeClock, faults_of
 from tests.support.fake_gateway import OnceGateway
 
 INBOUND = {"from": "+14560000000", "to": "+15005550006", "body": "Hi"}

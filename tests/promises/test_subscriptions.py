@@ -6,8 +6,9 @@ from typing import NamedTuple
 import pytest
 
 from phonify.gateways.base import Doubt, Later, Taken
-from tests.conftest import KEY, Operator
+from tests.support.app import KEY
 from tests.support.fake_gateway import OnceGateway
+from tests.support.operating import Operator
 
 PHONE = "+14560000000"
 OWN = "+15005550006"

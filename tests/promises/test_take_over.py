@@ -9,9 +9,12 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.app import ROOT
 from tests.support.load import query, read_handed, wait_until
 from tests.support.processes import find_processes
+
+pytestmark = pytest.mark.slow
+
 
 APP = str(ROOT / "tests" / "support" / "gateway_app.py")
 KILLS = 20

@@ -16,7 +16,7 @@ import standardwebhooks
 
 from phonify.testing.phonify import Phonify
 from phonify.testing.server import Server
-from tests.conftest import basic
+from tests.support.app import basic
 
 ALICE, BOB = "+14560000001", "+14560000002"
 

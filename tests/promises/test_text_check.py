@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient, FlaskCliRunner
 
-from tests.conftest import KEY, ROOT, faults_of
+from tests.support.app import KEY, ROOT, faults_of
 
 BOUND = "Your code is 482193.\n\n@example.com #482193"
 NOT_BOUND = "Your code is 482193.\n\n@example.com 482193"

@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.conftest import KEY, Waiting, basic
+from tests.support.app import KEY, Waiting, basic
 from tests.support.load import wait_until
 
 TO = "+14560000000"
@@ -137,6 +137,7 @@ def test_more_messages_than_are_fetched_at_once_hide_none_behind_them(waiting: W
 # Between two calls
 
 
+@pytest.mark.slow
 def test_a_reader_that_passes_the_last_id_sees_each_message_once_and_in_order(
     waiting: Waiting, start: Callable[..., Any]
 ) -> None:
@@ -260,6 +261,7 @@ def test_waiting_requests_take_no_thread_from_the_others(start: Callable[..., An
     assert server.call("GET", "/v1/messages?wait=0.01&q=nothing") == (200, {"messages": []})
 
 
+@pytest.mark.slow
 def test_fifty_requests_wait_for_a_message_each_while_others_are_answered(start: Callable[..., Any]) -> None:
     server = start(WORKERS="2")
     port = server.port

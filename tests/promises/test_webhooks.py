@@ -15,9 +15,10 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from tests.conftest import Operator, Process
 from tests.support.fake_gateway import OnceGateway
+from tests.support.operating import Operator
 from tests.support.receivers import NO_CONTENT, Receiver, answer, status
+from tests.support.servers import Process
 
 START = "2026-01-31T09:30:00.000Z"
 
@@ -528,6 +529,7 @@ def read_deliveries(path: Any) -> list[tuple[str, str, int]]:
         connection.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_while_a_receiver_hangs_tells_all_of_it_after_its_restart(start, tmp_path, receiver):
     def flask(*arguments: str) -> Process:
         process = start("-m", "flask", "--app", "app", *arguments)

@@ -12,6 +12,9 @@ import pytest
 from tests.support.load import HEADERS, TO, query, wait_until
 from tests.support.processes import find_processes
 
+pytestmark = pytest.mark.slow
+
+
 EIGHT = 8
 
 

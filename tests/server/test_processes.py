@@ -7,7 +7,10 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.app import ROOT
+
+pytestmark = pytest.mark.slow
+
 
 CODE = """
 import os, signal, sys, time

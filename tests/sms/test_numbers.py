@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from phonenumbers import carrier
 
 from phonify.sms.numbers import Number, mask_number, parse_msisdn, parse_originator
-from tests.conftest import ROOT
+from tests.support.app import ROOT
 
 # MSISDNs
 

@@ -264,6 +264,7 @@ PIECES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.one_of(st.text(), st.lists(PIECES, max_size=30).map("".join)))
 def test_whatever_the_text_what_is_found_stands_in_it(text: str) -> None:
     for found in (find_code(text), find_origin_bound_code(text)):

@@ -10,8 +10,8 @@ from phonify.errors import StoreUnavailable
 from phonify.storage.backup import DatabaseInUse, backup, check_backup, restore
 from phonify.storage.database import Database
 from phonify.storage.upgrades import APPLICATION_ID, SCHEMA_VERSION, DatabaseUnusable, prepare
-from tests.conftest import ROOT
 from tests.storage.rows import NOW, SENT, insert, message_id, opening
+from tests.support.app import ROOT
 
 
 @pytest.fixture

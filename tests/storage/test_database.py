@@ -14,7 +14,7 @@ import pytest
 from phonify.errors import StoreUnavailable
 from phonify.storage.database import Database
 from phonify.storage.upgrades import prepare
-from tests.conftest import ROOT
+from tests.support.app import ROOT
 
 
 def insert(connection: sqlite3.Connection, text: str) -> None:

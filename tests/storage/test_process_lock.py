@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from phonify.storage.process_lock import Owner, ProcessLock
-from tests.conftest import ROOT
+from tests.support.app import ROOT
 
 HOLD = "from phonify.storage.process_lock import Owner; from pathlib import Path; import sys, time\n"
 HOLD += "print(Owner(Path(sys.argv[1])).id, flush=True); time.sleep(60)"

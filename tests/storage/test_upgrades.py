@@ -17,7 +17,7 @@ import pytest
 from phonify.storage.database import Database
 from phonify.storage.monitoring import find_faults
 from phonify.storage.upgrades import APPLICATION_ID, SCHEMA_VERSION, DatabaseUnusable, find_schema, prepare
-from tests.conftest import ROOT
+from tests.support.app import ROOT
 from tests.support.load import wait_until
 
 EARLIER = range(1, SCHEMA_VERSION)

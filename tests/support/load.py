@@ -10,16 +10,17 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.conftest import KEY, basic
+from tests.support.app import KEY, basic
 
 HEADERS = {"Authorization": basic(KEY), "Content-Type": "application/json"}
 TO = "+14560000000"
 
 
 class Load:
-    """Threads that send one message after the other; what fails to be answered is tried again over a new connection.
+    """Threads that send one request after the other, within a `with` block.
 
-    In a `with` block it goes on until the block ends.
+    After a connection that ends without an answer they go on over a new one, or stop if `until_gone` is set. `choose`
+    says whom the request with a number goes to.
     """
 
     def __init__(
@@ -30,6 +31,8 @@ class Load:
         kept_alive: bool = True,
         pause: float = 0.0,
         tls: ssl.SSLContext | None = None,
+        until_gone: bool = False,
+        choose: Callable[[int], str | list[str]] = lambda _: TO,
     ) -> None:
         self.port = port
         self._tls = tls
@@ -41,6 +44,8 @@ class Load:
         self.unanswered: list[str] = []  # those of them that ended without an answer to their first request
         self._kept_alive = kept_alive
         self._pause = pause
+        self._until_gone = until_gone
+        self._choose = choose
         self._stopping = threading.Event()
         self._begun = time.monotonic()
         self._threads = [threading.Thread(target=self._send_on, args=(number,)) for number in range(threads)]
@@ -52,6 +57,10 @@ class Load:
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
+        self.join()
+
+    def join(self) -> None:
+        """Wait until all threads have ended."""
         for thread in self._threads:
             thread.join()
 
@@ -76,12 +85,16 @@ class Load:
             try:
                 if is_new:
                     connection.connect()
-            except OSError:
+            except OSError as error:
                 self.refused += 1
+                if self._until_gone:
+                    self.cut_off.append(repr(error))
+                    return
                 time.sleep(0.02)
                 continue
             try:
-                connection.request("POST", "/v1/messages", json.dumps({"to": TO, "body": f"{thread}/{turn}"}), headers)
+                body = json.dumps({"to": self._choose(turn), "body": f"{thread}/{turn}"})
+                connection.request("POST", "/v1/messages", body, headers)
                 response = connection.getresponse()
                 answer = json.loads(response.read())
             except (OSError, http.client.HTTPException) as error:
@@ -90,11 +103,13 @@ class Load:
                 if is_new:
                     self.unanswered.append(ended)
                 connection.close()
+                if self._until_gone:
+                    return
                 continue
             self.seconds.append(time.monotonic() - begun)
             self.statuses[response.status] += 1
             if response.status == 201:
-                self.acknowledged.append(answer["message"]["id"])
+                self.acknowledged += [message["id"] for message in answer["messages"]]
         connection.close()
 
 

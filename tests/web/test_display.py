@@ -15,8 +15,9 @@ from phonify.sms.one_time_codes import find_code
 from phonify.sms.segments import check_text
 from phonify.web import display
 from phonify.web.display import Piece, cut_matches, cut_text, cut_wide, flag
-from tests.conftest import KEY, Process, starting
 from tests.storage.test_messages import INBOUND, SENT
+from tests.support.app import KEY
+from tests.support.servers import Process, starting
 
 NASTY = [
     "Hello",

@@ -1,6 +1,6 @@
 """An error in a view of the inbox."""
 
-from tests.conftest import KEY
+from tests.support.app import KEY
 
 
 def test_an_unexpected_error_is_a_page_that_says_nothing_of_it(app, anonymous, monkeypatch, caplog):

@@ -27,7 +27,8 @@ from phonify.web.reference_content import (
     write_json,
     write_python,
 )
-from tests.conftest import KEY, Process, starting
+from tests.support.app import KEY
+from tests.support.servers import Process, starting
 
 
 @pytest.fixture
@@ -85,6 +86,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
         yield server
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [write_curl, write_python], ids=["curl", "python"])
 def test_every_sample_does_what_the_page_says(
     server: Process, operations: list[Operation], write: Callable[[str, Operation], str]

@@ -1,0 +1,105 @@
+"""An app for tests: its key, a clock that stands still, and clients that check each answer against the description."""
+
+import base64
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from phonify import create_app
+from tests.support.described import check_described
+
+KEY = "test-key"
+ROOT = Path(__file__).parent.parent.parent
+
+
+class FakeClock:
+    """A clock that goes only when told to; `monotonic` follows it."""
+
+    def __init__(self) -> None:
+        self.moment = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def monotonic(self) -> float:
+        return self.moment.timestamp()
+
+    def advance(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+
+
+def basic(key: str, password: str = "") -> str:
+    """Return the Authorization header of a key."""
+    return "Basic " + base64.b64encode(f"{key}:{password}".encode()).decode()
+
+
+def faults_of(response: Any) -> list[tuple[str, str | None]]:
+    """Return type and param of each error in an answer, after a look at the form that all errors have."""
+    assert response.mimetype == "application/json"
+    errors = response.get_json()["errors"]
+    assert errors
+    for error in errors:
+        assert set(error) <= {"type", "title", "param"}
+        assert error["title"].endswith(".")
+    return [(error["type"], error.get("param")) for error in errors]
+
+
+class ApiClient(FlaskClient):
+    """A test client that sends a key with every request, unless one is given or `key` is None.
+
+    It fails on answers that the API's description does not have.
+    """
+
+    key: str | None = KEY
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        headers = dict(kwargs.pop("headers", None) or {})
+        if self.key is not None:
+            headers.setdefault("Authorization", basic(self.key))
+        response = super().open(*args, headers=headers, **kwargs)
+        check_described(self.application, response.request.method, response.request.path, response)
+        return response
+
+
+@contextmanager
+def building(config: dict[str, Any], **options: Any) -> Iterator[Flask]:
+    """Give an app for more than one test; see also `make_app`."""
+    app = create_app(config, **options)
+    try:
+        yield app
+    finally:
+        app.extensions["phonify"].close()
+
+
+class Waiting:
+    """Requests that wait, each in a thread."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.pool = ThreadPoolExecutor(64)
+        self.waiting = app.extensions["phonify"].sending.waiting
+
+    def list(self, query: str = "", *, wait: float = 30) -> "Future[Any]":
+        """Begin a request; return its answer to come, once it waits."""
+        before, end = self.waiting.count, time.monotonic() + 20
+        answer = self.pool.submit(lambda: self.app.test_client().get(f"/v1/messages?wait={wait}&{query}"))
+        while self.waiting.count == before:
+            assert time.monotonic() < end
+            time.sleep(0.001)
+        return answer
+
+    def stop(self) -> None:
+        """Let all go, as the end of a server does."""
+        self.app.extensions["phonify"].stop()
+
+    def close(self) -> None:
+        """Let all go and wait for them."""
+        self.stop()
+        self.pool.shutdown()
