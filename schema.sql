@@ -4,10 +4,10 @@
 -- order is time order: 2026-01-31T09:30:00.000Z.
 --
 -- This file creates what is missing and never drops anything. It runs at the
--- first start; the version of the layout is kept in PRAGMA user_version
--- (phonify/upgrades).
+-- first start. PRAGMA user_version has the version of the tables; see
+-- phonify/storage/upgrades/.
 
--- Who shares this server. One account never sees another's data.
+-- The accounts of this server. An account never sees another account's data.
 CREATE TABLE IF NOT EXISTS accounts (
     id         INTEGER PRIMARY KEY,
     name       TEXT NOT NULL UNIQUE,
@@ -17,8 +17,8 @@ CREATE TABLE IF NOT EXISTS accounts (
     rate_limit INTEGER                  -- requests a minute; NULL: any number
 ) STRICT;
 
--- How many messages of an account were taken on a day, for its quota. The day
--- before stays as long: a clock that is set back gives nobody a new quota.
+-- The number of messages that an account has sent on a day, for its quota. The
+-- previous day is kept too, so that a clock that is set back gives no new quota.
 CREATE TABLE IF NOT EXISTS quota_days (
     account_id INTEGER NOT NULL REFERENCES accounts (id),
     day        TEXT NOT NULL,           -- 2026-01-31, UTC
@@ -26,7 +26,8 @@ CREATE TABLE IF NOT EXISTS quota_days (
     PRIMARY KEY (account_id, day)
 ) STRICT, WITHOUT ROWID;
 
--- How many requests an account has made in a minute, for its limit; likewise.
+-- The number of requests of an account in a minute, for its rate limit. The
+-- previous minute is kept too.
 CREATE TABLE IF NOT EXISTS rate_minutes (
     account_id INTEGER NOT NULL REFERENCES accounts (id),
     minute     INTEGER NOT NULL,        -- since 1970
@@ -34,7 +35,7 @@ CREATE TABLE IF NOT EXISTS rate_minutes (
     PRIMARY KEY (account_id, minute)
 ) STRICT, WITHOUT ROWID;
 
--- What an account replies to keywords, and its own opt-out keywords.
+-- An account's own opt-out keywords, and its replies to keywords.
 CREATE TABLE IF NOT EXISTS keyword_replies (
     account_id    INTEGER PRIMARY KEY REFERENCES accounts (id),
     stop_keywords TEXT NOT NULL DEFAULT '',-- its own beside the usual ones, one a line
@@ -43,8 +44,7 @@ CREATE TABLE IF NOT EXISTS keyword_replies (
     help_reply    TEXT                  -- to HELP
 ) STRICT;
 
--- Phones that have opted out, or in again. Those that are not here have done
--- neither: they are subscribed.
+-- Phones that have opted out, or in again. A phone without a row is subscribed.
 CREATE TABLE IF NOT EXISTS subscriptions (
     account_id INTEGER NOT NULL REFERENCES accounts (id),
     phone      TEXT NOT NULL,
@@ -54,9 +54,9 @@ CREATE TABLE IF NOT EXISTS subscriptions (
     PRIMARY KEY (account_id, phone)
 ) STRICT, WITHOUT ROWID;
 
--- Keys of an account; several, so that one can be rotated. Only the SHA-256
--- of a key is kept: a key is random, so there is nothing for a slow hash to
--- protect, and the look-up costs microseconds.
+-- The API keys of accounts. An account may have several, so that a key can be
+-- replaced. Only the SHA-256 of a key is stored. A key is random, so a slow hash
+-- would not protect it better.
 CREATE TABLE IF NOT EXISTS api_keys (
     id         INTEGER PRIMARY KEY,
     account_id INTEGER NOT NULL REFERENCES accounts (id),
@@ -69,9 +69,9 @@ CREATE TABLE IF NOT EXISTS api_keys (
 
 -- Every message, sent or received.
 --
--- due_at is when delivery turns to the message next. It is the time of sending
--- at first, the end of the lease while a process has it in hand, the time of the
--- next attempt after a temporary failure, and NULL once the state is final.
+-- due_at is when the delivery loop takes the message next: first the time of
+-- sending; during a lease, the end of the lease; after a temporary failure, the
+-- time of the next attempt. It is NULL in a final state.
 CREATE TABLE IF NOT EXISTS messages (
     seq            INTEGER PRIMARY KEY, -- order of arrival
     id             TEXT NOT NULL UNIQUE,-- the public name: UUIDv7, same order
@@ -100,8 +100,8 @@ CREATE TABLE IF NOT EXISTS messages (
     CHECK (due_at IS NULL OR state = 'unconfirmed')
 ) STRICT;
 
--- An index ends in seq, the key of the table: its entries for one number are in
--- the order of arrival.
+-- Each index ends in seq, the key of the table, so its entries for one number are
+-- in the order of arrival.
 CREATE INDEX IF NOT EXISTS messages_by_account ON messages (account_id);
 CREATE INDEX IF NOT EXISTS messages_by_to ON messages (account_id, to_number);
 CREATE INDEX IF NOT EXISTS messages_by_origin ON messages (account_id, origin_number);
@@ -110,7 +110,7 @@ CREATE INDEX IF NOT EXISTS messages_inbound ON messages (account_id) WHERE direc
 CREATE INDEX IF NOT EXISTS messages_due ON messages (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_leased ON messages (lease_owner) WHERE lease_owner IS NOT NULL;
 
--- Attempts to send a message that the gateway did not simply take.
+-- Attempts to send a message, except those that succeeded.
 CREATE TABLE IF NOT EXISTS message_attempts (
     message_id TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
     attempt    INTEGER NOT NULL,        -- 1 for the first
@@ -120,7 +120,7 @@ CREATE TABLE IF NOT EXISTS message_attempts (
     PRIMARY KEY (message_id, attempt)
 ) STRICT, WITHOUT ROWID;
 
--- The first answer to each Idempotency-Key, given again for 24 hours.
+-- The first answer to each Idempotency-Key, which is repeated for 24 hours.
 CREATE TABLE IF NOT EXISTS idempotency_keys (
     account_id   INTEGER NOT NULL REFERENCES accounts (id),
     key          TEXT NOT NULL,
@@ -133,8 +133,8 @@ CREATE TABLE IF NOT EXISTS idempotency_keys (
 
 CREATE INDEX IF NOT EXISTS idempotency_keys_by_age ON idempotency_keys (created_at);
 
--- Whom an account has exchanged messages with. Written together with the
--- message, so that a list of conversations need not look at the messages.
+-- The conversations of an account, one for each phone. They are written together
+-- with the messages, so that a list of conversations does not read the messages.
 CREATE TABLE IF NOT EXISTS conversations (
     account_id INTEGER NOT NULL REFERENCES accounts (id),
     phone      TEXT NOT NULL,           -- the other side's number
@@ -145,8 +145,8 @@ CREATE TABLE IF NOT EXISTS conversations (
 
 CREATE INDEX IF NOT EXISTS conversations_by_last ON conversations (account_id, last_seq);
 
--- The URL that an account's events are posted to. The secret is kept as it is:
--- it signs.
+-- The URL that an account's events are posted to. The secret is stored in plain
+-- text, because it signs the events.
 CREATE TABLE IF NOT EXISTS webhooks (
     account_id INTEGER PRIMARY KEY REFERENCES accounts (id),
     url        TEXT NOT NULL,
@@ -154,9 +154,9 @@ CREATE TABLE IF NOT EXISTS webhooks (
     created_at TEXT NOT NULL
 ) STRICT;
 
--- Events to be posted there, stored together with what they tell of. due_at and
--- lease_owner are as in messages; due_at is NULL once an event was delivered or
--- given up.
+-- Events to be posted, stored in the transaction of the change that they report.
+-- due_at and lease_owner are as in messages. due_at is NULL once an event was
+-- delivered or given up.
 CREATE TABLE IF NOT EXISTS webhook_deliveries (
     seq         INTEGER PRIMARY KEY,
     id          TEXT NOT NULL UNIQUE,   -- the webhook-id, the same at each attempt
@@ -181,7 +181,7 @@ CREATE INDEX IF NOT EXISTS webhook_deliveries_due ON webhook_deliveries (account
 CREATE INDEX IF NOT EXISTS webhook_deliveries_leased ON webhook_deliveries (lease_owner) WHERE lease_owner IS NOT NULL;
 CREATE INDEX IF NOT EXISTS webhook_deliveries_by_age ON webhook_deliveries (finished_at) WHERE finished_at IS NOT NULL;
 
--- Each attempt and what the account's app answered.
+-- Each attempt to post an event, and the answer of the account's app.
 CREATE TABLE IF NOT EXISTS webhook_attempts (
     delivery_id TEXT NOT NULL REFERENCES webhook_deliveries (id) ON DELETE CASCADE,
     attempt     INTEGER NOT NULL,

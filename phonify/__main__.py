@@ -1,4 +1,4 @@
-"""The command `phonify`, which is `python -m phonify` too: serves, and has all commands of `flask --app app`."""
+"""The command `phonify`, also started by `python -m phonify`: it serves, and has all commands of `flask --app app`."""
 
 import sys
 from pathlib import Path
@@ -39,7 +39,7 @@ def serve_api(demo: bool) -> None:
 
 def main() -> None:
     """Run the command."""
-    # An app is built only for a command that needs one: help creates no database.
+    # The app is built only if a command needs it. So `--help` creates no database.
     phonify(obj=ScriptInfo(create_app=create_app, set_debug_flag=False))
 
 

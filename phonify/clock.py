@@ -1,4 +1,4 @@
-"""The time of day and how long leases have lasted, so that a test can bring a clock of its own."""
+"""The clock of the server. Tests replace it with one of their own."""
 
 import time
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the rest of the code asks for the time."""
+    """The interface of a clock."""
 
     def now(self) -> datetime:
         """Return the time of day, aware, in UTC."""
@@ -28,12 +28,12 @@ class SystemClock:
 
 
 def format_time(moment: datetime) -> str:
-    """Write a time in UTC as the store and the API have it: `2026-01-31T09:30:00.000Z`."""
+    """Return a time in UTC in the form of the database and the API: `2026-01-31T09:30:00.000Z`."""
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def parse_time(text: str) -> datetime:
-    """Read ISO 8601 with a time zone; raise ValueError where it is not that."""
+    """Read ISO 8601 with a time zone; raise ValueError for anything else."""
     if len(text) < len("2026-01-31T09:30Z") or text[10] not in "Tt ":
         raise ValueError("not a date and a time")
     moment = datetime.fromisoformat(text)

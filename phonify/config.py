@@ -18,7 +18,7 @@ _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class ConfigError(click.ClickException):
-    """Settings or a database that the server can't start with; printed as it is, exit status 2."""
+    """The settings or the database don't allow a start. The message is printed, and the exit status is 2."""
 
     exit_code = 2
 
@@ -49,10 +49,10 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Read the settings from an environment; raise ConfigError that names every fault.
+    """Read the settings from an environment; raise one ConfigError that names all faults.
 
-    `overrides` go by the names without the prefix, in capitals, as in a Flask config
-    (`{"DATABASE": "/tmp/test.db"}`); they may have the setting's own type, win, and must be known.
+    `overrides` win over the environment. Their names have no prefix, as in a Flask config (`{"DATABASE":
+    "/tmp/test.db"}`); their values may have the setting's own type. An unknown name is a fault.
     """
     given: dict[str, Any] = {
         name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX)
@@ -70,14 +70,14 @@ def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | Non
             shown = "" if field.name == "api_key" else f"{text!r} "
             faults.append(f"{PREFIX}{field.name.upper()}: {shown}{error}")
     known = {field.name.upper() for field in fields(Settings)}
-    faults += [f"{name}: is no setting" for name in overrides or {} if name not in known]
+    faults += [f"{name}: is not a setting" for name in overrides or {} if name not in known]
     if faults:
         raise ConfigError("\n".join(["these settings can't be used:", *(f"  {fault}" for fault in faults)]))
     return Settings(**values)
 
 
 def _write(value: Any) -> str:
-    """Return a value of a setting's own type as the environment would have it."""
+    """Return a setting's value as text, in the form that the environment has."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return str(int(value.total_seconds())) if isinstance(value, timedelta) else str(value)
@@ -127,7 +127,7 @@ def _read_host(text: str) -> str:
 
 def _read_key(text: str) -> str:
     if not _KEY.fullmatch(text):
-        raise ValueError("must be one or more of A-Z a-z 0-9 _ . ~ -, best 22 or more of them, random")
+        raise ValueError("must consist of A-Z a-z 0-9 _ . ~ - (recommended: at least 22 random characters)")
     return text
 
 
@@ -169,6 +169,6 @@ _READERS: dict[str, Callable[[str], Any]] = {
 
 
 def unknown_settings(environ: Mapping[str, str]) -> list[str]:
-    """Return the PHONIFY_* variables that are no setting: mistyped, most likely."""
+    """Return the PHONIFY_* variables that are not settings, and probably mistyped."""
     known = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)

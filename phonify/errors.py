@@ -1,7 +1,7 @@
-"""Every error the API can name: its stable type and its title.
+"""Every error of the API: its stable type and its title.
 
-The table below is the only place where an error type is defined. A `Kind` says what sort of
-error it is; which HTTP status that means is known to `api/error_handlers.py` alone.
+The table below is the only place where an error type is defined. `Kind` groups errors; only `http/errors.py` knows
+their HTTP statuses.
 """
 
 import enum
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Kind(enum.Enum):
-    """What sort of error a type is."""
+    """The kind of an error."""
 
     INVALID = "invalid"
     UNAUTHORIZED = "unauthorized"
@@ -37,90 +37,98 @@ class ErrorType:
 
 _TABLE = (
     # The request can't be read, or an argument is missing or has the wrong form.
-    ("bad_request", Kind.INVALID, "The request could not be read as HTTP."),
+    ("bad_request", Kind.INVALID, "The request is not valid HTTP."),
     ("malformed_json", Kind.INVALID, "The body is not valid JSON in UTF-8."),
     ("json_not_object", Kind.INVALID, 'The JSON body must be an object, such as {"to": "+14560000000"}.'),
     (
         "malformed_form",
         Kind.INVALID,
-        "The form or query could not be read; it must be percent-encoded UTF-8, or multipart with a boundary.",
+        "The form or query is not valid. Use percent-encoded UTF-8, or multipart with a boundary.",
     ),
-    ("missing_argument", Kind.INVALID, "This argument is required and was not given."),
-    ("repeated_argument", Kind.INVALID, "This argument was given more than once; give it once."),
+    ("missing_argument", Kind.INVALID, "This argument is missing. It is required."),
+    ("repeated_argument", Kind.INVALID, "This argument was given more than once. Give it once."),
     (
         "invalid_msisdn",
         Kind.INVALID,
-        "This is no E.164 number; give country code and number with the plus sign, such as +14560000000.",
+        "Not a valid E.164 number. Use the plus sign, country code and number, for example +14560000000.",
     ),
     (
         "invalid_originator",
         Kind.INVALID,
         (
-            "This is no sender; give an E.164 number with the plus sign, a short code of 3 to 8 digits, "
-            "or up to 11 letters, digits and spaces with at least one letter."
+            "Not a valid sender. Use an E.164 number with the plus sign, a short code of 3 to 8 digits, or up to "
+            "11 letters, digits and spaces with at least one letter."
         ),
     ),
-    ("too_many_recipients", Kind.INVALID, "One request takes at most 1,000 recipients; split the list."),
-    ("invalid_text", Kind.INVALID, "Text must be a string without NUL characters or unpaired surrogates."),
-    ("empty_text", Kind.INVALID, "This text is empty; give at least 1 character."),
-    ("text_too_long", Kind.INVALID, "This text is too long; give at most 160 characters."),
+    ("too_many_recipients", Kind.INVALID, "Too many recipients. Use at most 1,000 in one request."),
+    ("invalid_text", Kind.INVALID, "Not a valid text. Use a string without NUL characters and unpaired surrogates."),
+    ("empty_text", Kind.INVALID, "The text is empty. Use at least 1 character."),
+    ("text_too_long", Kind.INVALID, "The text is too long. Use at most 160 characters."),
     ("invalid_limit", Kind.INVALID, "The limit must be a whole number from 1 to 1000."),
     ("invalid_offset", Kind.INVALID, "The offset must be a whole number from 0 to 2147483647."),
     ("invalid_wait", Kind.INVALID, "The wait must be a number of seconds from 0 to 30."),
     ("invalid_state", Kind.INVALID, "The state must be one of unconfirmed, sent and error."),
     ("invalid_direction", Kind.INVALID, "The direction must be outbound or inbound."),
-    ("invalid_message_id", Kind.INVALID, "This is no message id; give the id of a message object."),
+    ("invalid_message_id", Kind.INVALID, "Not a valid message id. Use the id of a message object."),
     (
         "invalid_time",
         Kind.INVALID,
-        "This is no time; give ISO 8601 with a time zone, such as 2026-01-31T09:30:00Z.",
+        "Not a valid time. Use ISO 8601 with a time zone, for example 2026-01-31T09:30:00Z.",
     ),
     (
         "invalid_idempotency_key",
         Kind.INVALID,
         "The Idempotency-Key header must be 1 to 255 printable ASCII characters.",
     ),
-    ("nothing_to_change", Kind.INVALID, "Nothing to change; give at least one of body, to and send_at."),
+    ("nothing_to_change", Kind.INVALID, "Nothing to change. Give at least one of body, to and send_at."),
     (
         "invalid_webhook_url",
         Kind.INVALID,
-        "This URL can't be posted to; give https:// or http:// and an allowed host, without user name and password.",
+        "Not a valid webhook URL. Use https:// or http:// and an allowed host, without a user name and password.",
     ),
     (
         "invalid_keyword",
         Kind.INVALID,
         (
-            "These are no keywords; give at most 20, each of 1 to 40 characters without commas, none of them only "
-            "punctuation or one that opts in or asks for help."
+            "Not valid keywords. Use at most 20, each of 1 to 40 characters without commas. A keyword can't be "
+            "only punctuation, or one that opts in or asks for help."
         ),
     ),
     (
         "reply_is_keyword",
         Kind.INVALID,
-        "A reply must not be a keyword itself: a phone that sends it back would be answered again and again.",
+        "A reply can't be a keyword, because a phone that echoes it would be answered again and again.",
     ),
     # Authentication.
     (
         "unauthorized",
         Kind.UNAUTHORIZED,
-        "No valid API key; send it as the username of HTTP Basic authentication or as the argument api_key.",
+        "No valid API key. Send it as the username of HTTP Basic authentication or as the argument api_key.",
     ),
     # Valid, but did not complete as expected.
     ("invalid_number", Kind.REFUSED, "The gateway refuses this number as invalid."),
     ("unroutable_number", Kind.REFUSED, "The gateway has no route to this number."),
     ("country_not_permitted", Kind.REFUSED, "The account has no permission to send to this country."),
-    ("message_not_waiting", Kind.REFUSED, "The message no longer waits for its time; it is too late to change it."),
+    (
+        "message_not_waiting",
+        Kind.REFUSED,
+        "The message is already being sent, or is not a scheduled message. It can't be changed.",
+    ),
     ("blocked_by_recipient", Kind.REFUSED, "The recipient has blocked messages from this sender."),
     ("cannot_receive_sms", Kind.REFUSED, "This number cannot receive SMS."),
     ("opted_out", Kind.REFUSED, "The recipient has opted out of messages from this account."),
     ("quota_used_up", Kind.REFUSED, "The account's quota of messages for today is used up."),
     ("validity_expired", Kind.REFUSED, "The validity period ended before the message was confirmed as sent."),
-    ("webhook_failed", Kind.REFUSED, "The account's webhook did not take this message for a day."),
-    ("no_webhook", Kind.REFUSED, "The account has no webhook; set its URL first."),
+    ("webhook_failed", Kind.REFUSED, "The account's webhook did not accept this message within a day."),
+    ("no_webhook", Kind.REFUSED, "The account has no webhook. Set its URL first."),
     # As in HTTP.
     ("not_found", Kind.NOT_FOUND, "There is nothing at this address."),
-    ("method_not_allowed", Kind.METHOD_NOT_ALLOWED, "This address does not take this method; see the Allow header."),
-    ("request_too_large", Kind.TOO_LARGE, "The request is too large; a body may have 256 KiB and 1,100 fields."),
+    ("method_not_allowed", Kind.METHOD_NOT_ALLOWED, "This address does not support this method. See the Allow header."),
+    (
+        "request_too_large",
+        Kind.TOO_LARGE,
+        "The request is too large. A body may have at most 256 KiB and 1,100 fields.",
+    ),
     (
         "unsupported_media_type",
         Kind.UNSUPPORTED_MEDIA_TYPE,
@@ -129,16 +137,16 @@ _TABLE = (
     (
         "idempotency_key_reused",
         Kind.CONFLICT,
-        "This Idempotency-Key was already used with other arguments; use a new key for a new request.",
+        "This Idempotency-Key was already used with other arguments. Use a new key for a new request.",
     ),
-    ("too_many_waiting", Kind.TOO_MANY, "Too many requests are waiting already; try again later or without wait."),
+    ("too_many_waiting", Kind.TOO_MANY, "Too many requests are waiting already. Try again later, or without wait."),
     (
         "rate_limited",
         Kind.TOO_MANY,
-        "The account has made too many requests in this minute; see the Retry-After header.",
+        "Too many requests in this minute. See the Retry-After header.",
     ),
-    ("internal_error", Kind.INTERNAL, "Something went wrong on the server; it has been logged."),
-    ("store_unavailable", Kind.UNAVAILABLE, "The database can't take it just now; nothing was stored, try again."),
+    ("internal_error", Kind.INTERNAL, "An unexpected error happened on the server. It has been logged."),
+    ("store_unavailable", Kind.UNAVAILABLE, "The database can't be used at the moment. Nothing was stored. Try again."),
 )
 
 ERROR_TYPES: dict[str, ErrorType] = {type_: ErrorType(type_, kind, title) for type_, kind, title in _TABLE}
@@ -146,7 +154,7 @@ ERROR_TYPES: dict[str, ErrorType] = {type_: ErrorType(type_, kind, title) for ty
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong: a type of the table, and the argument it is about, if any."""
+    """One error of a request: a type of the table, and the argument that it is about, if any."""
 
     type: str
     param: str | None = None
@@ -157,7 +165,7 @@ class Fault:
 
     @property
     def kind(self) -> Kind:
-        """What sort of error it is."""
+        """The kind of the error."""
         return ERROR_TYPES[self.type].kind
 
     @property
@@ -166,7 +174,7 @@ class Fault:
         return ERROR_TYPES[self.type].title
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as the API shows it: `type`, `title` and, where it has one, `param`."""
+        """Return the error as the API shows it: `type`, `title` and, if there is one, `param`."""
         shown = {"type": self.type, "title": self.title}
         if self.param is not None:
             shown["param"] = self.param
@@ -184,7 +192,7 @@ _TYPES_BY_STATUS = {
 
 
 def fault_for_status(status: int) -> Fault:
-    """Return the fault of an error that the framework or the server has found."""
+    """Return the fault for an HTTP status that the framework or the server has chosen."""
     return Fault(_TYPES_BY_STATUS.get(status, "bad_request"))
 
 
@@ -203,7 +211,7 @@ class InvalidRequest(PhonifyError):
 
 
 class NotFound(PhonifyError):
-    """There is no such thing, or it is another account's."""
+    """There is no such object in the account."""
 
     def __init__(self) -> None:
         super().__init__([Fault("not_found")])
@@ -218,7 +226,7 @@ class Conflict(PhonifyError):
 
 
 class TooManyWaiting(PhonifyError):
-    """All places for waiting requests are taken."""
+    """Too many requests are waiting already."""
 
     retry_after = 1
 
@@ -235,7 +243,7 @@ class RateLimited(PhonifyError):
 
 
 class StoreUnavailable(PhonifyError):
-    """The database can't take it just now; nothing was stored."""
+    """The database can't be used at the moment; nothing was stored."""
 
     retry_after = 2
 

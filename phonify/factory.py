@@ -39,11 +39,11 @@ logger = logging.getLogger(__name__)
 def create_app(
     config: Mapping[str, Any] | None = None, *, clock: Clock | None = None, gateway: Gateway | None = None
 ) -> Flask:
-    """Build the app: the settings are read and the database is made ready.
+    """Build the app: read the settings and prepare the database.
 
-    `config` has settings without their prefix, such as `{"DATABASE": "/tmp/test.db"}`, and wins
-    over the environment. Raises ConfigError where the app can't start. Nothing is left open, so
-    that a server may fork afterwards, and no thread is started.
+    `config` has settings without their prefix, such as `{"DATABASE": "/tmp/test.db"}`, and wins over the environment.
+    Raises ConfigError if the app can't start. No file stays open and no thread is started, so a server may fork
+    afterwards.
     """
     settings = read_settings(os.environ, config)
     logging.getLogger("phonify").setLevel(settings.log_level)
@@ -61,7 +61,7 @@ def create_app(
         services.database.close()
 
     app = Flask("phonify", static_folder=None)
-    # A redirect to the address with or without a slash would be HTML.
+    # Flask's redirect to an address with another slash would be HTML.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined] # of Flask's own provider
@@ -89,12 +89,14 @@ def create_app(
 
 
 def _measure(app: Flask) -> None:
-    """Count what Prometheus is told."""
+    """Count requests and attempts for /metrics."""
     try:
-        # Not before it is wanted: the library is an extra.
+        # Imported only here, because the library is an optional extra.
         metrics = importlib.import_module("phonify.operations.metrics")
     except ImportError as error:
-        raise ConfigError("PHONIFY_METRICS: needs the package prometheus-client; pip install it") from error
+        raise ConfigError(
+            "PHONIFY_METRICS needs the package prometheus-client: pip install prometheus-client"
+        ) from error
     metrics.measure(app)
 
 
@@ -105,10 +107,10 @@ def _prepare_database(database: Database, settings: Settings, clock: Clock) -> N
         if settings.api_key is not None:
             admitted = accounts.admit_key(database, clock, account, name="PHONIFY_API_KEY", key=settings.api_key)
             if not admitted:
-                logger.warning("the key in PHONIFY_API_KEY was revoked and stays so; see: keys list")
+                logger.warning("the key in PHONIFY_API_KEY was revoked and stays revoked; see: keys list")
     except DatabaseUnusable as error:
         raise ConfigError(f"the database can't be used: {error}") from error
     except StoreUnavailable as error:
         raise ConfigError(f"the database can't be used: {settings.database}: {error.__cause__}") from error
     except accounts.KeyTaken as error:
-        raise ConfigError("PHONIFY_API_KEY: the key belongs to another account than default") from error
+        raise ConfigError("PHONIFY_API_KEY: the key belongs to another account, not to default") from error

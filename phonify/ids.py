@@ -8,7 +8,7 @@ from datetime import datetime
 
 _FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _FRACTION_BITS = 12
-_RANDOM = struct.Struct("=16Q")  # taken from the system at once: each call gives up the interpreter lock
+_RANDOM = struct.Struct("=16Q")  # requested in one call, because each call releases the interpreter lock
 
 
 def is_message_id(text: str) -> bool:
@@ -17,10 +17,10 @@ def is_message_id(text: str) -> bool:
 
 
 def generate_ids(now: datetime, after: str | None = None) -> Iterator[str]:
-    """Yield ids, each greater than the one before and than `after`, even where the clock went back.
+    """Yield ids, each greater than the previous one and than `after`, even if the clock went back.
 
-    The 12 bits behind the milliseconds go on with fractions of them (RFC 9562 section 6.2, method
-    3), counted up for each id, so that ids of one millisecond keep their order; 62 bits are random.
+    The 12 bits after the milliseconds are fractions of a millisecond (RFC 9562 section 6.2, method 3), increased for
+    each id, so ids of one millisecond keep their order. 62 bits are random.
     """
     ticks = int(now.timestamp() * (1000 << _FRACTION_BITS))
     if after is not None:

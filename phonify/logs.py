@@ -7,19 +7,19 @@ from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
-# Each character of the argument's name also in its percent-encoded form, and whatever else is taken for the name:
-# `api_key[]`, `api-key`, `key`.
+# The argument's name, also with percent-encoded characters, and names that a client may use by mistake: `api_key[]`,
+# `api-key`, `key`.
 _KEY = "".join(f"(?:{character}|%{ord(character):02x})" for character in "key")
 _ARGUMENT = re.compile(rf"({_KEY}[^=&?/\s]{{0,20}}?(?:=|%3d))(?:[^&\s]*[^&\s\"])?", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(basic(?:\s|\+|%20)+)[A-Za-z0-9+/=_~.%-]+", re.IGNORECASE)
 _USERINFO = re.compile(r"(//)[^/@\s]*@")
-_OURS = re.compile(r"phk_[A-Za-z0-9_-]+")  # a key that `accounts` has made, wherever it may stand
-_SUSPECT = re.compile(r"[=@%\s]|phk_")  # one of these is in all that is masked
+_OURS = re.compile(r"phk_[A-Za-z0-9_-]+")  # a key made by `accounts`, anywhere in a text
+_SUSPECT = re.compile(r"[=@%\s]|phk_")  # a text without one of these has nothing to mask
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 # The loggers of servers that this app may run on and that log addresses or headers.
 _SERVERS = ("werkzeug", "gunicorn.access", "gunicorn.error", "granian.access")
-_OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({})))  # what every record has; the rest was given as `extra`
+_OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({})))  # fields of every record; the others were given as `extra`
 
 _PARSING = "gunicorn.error"
 _REFUSED = "Invalid request from"
@@ -36,17 +36,17 @@ def mask_keys(text: str) -> str:
 
 
 def mask_request(method: str, address: str) -> tuple[str, str]:
-    """Return the method and the address of a request without keys, also where they are an Authorization header."""
+    """Return the method and the address of a request without keys, also if a header was sent in their place."""
     return method, mask_keys(address) if method.upper() != "BASIC" else "***"
 
 
 def escape_controls(text: str) -> str:
-    """Return a text that stays on its line, whatever a client has put into it."""
+    """Return a text with control characters escaped, so that it stays on its line."""
     return text if text.isprintable() else _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 class KeyFilter(logging.Filter):
-    """Masks keys in what a server logs of a request."""
+    """Masks keys in the log lines of a server about requests."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Mask the record in place."""
@@ -55,12 +55,12 @@ class KeyFilter(logging.Filter):
         try:
             message = record.getMessage()
         except (TypeError, ValueError):
-            return True  # logging itself reports arguments that don't fit
+            return True  # logging itself reports wrong arguments
         if record.name == _PARSING and message.startswith(_REFUSED):
-            # What follows is a piece of the request, whatever it was: a key sent in the wrong place, too.
+            # The text after this is a part of the request, which may be a key in the wrong place.
             message = f"{_REFUSED} {message.removeprefix(_REFUSED).split(':')[0].strip()}"
         message = mask_keys(message)
-        # Werkzeug escapes what clients send itself, and colours its own lines.
+        # Werkzeug escapes control characters itself, and colours its lines.
         record.msg, record.args = message if record.name == "werkzeug" else escape_controls(message), ()
         return True
 
@@ -74,7 +74,7 @@ def install_key_filter() -> None:
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes time, level, logger, message, whatever was given as `extra`, and the traceback where there is one."""
+    """Formats time, level, logger, message, the fields of `extra`, and the traceback if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as one line."""

@@ -1,4 +1,4 @@
-"""The id of the request that the current thread handles: in its answer, in logs, and with the messages it stores."""
+"""The id of the current request, which its answer, its log lines and its messages have."""
 
 from contextvars import ContextVar
 

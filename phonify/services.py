@@ -1,4 +1,4 @@
-"""The one object in `app.extensions["phonify"]`: what views and commands work with."""
+"""The object in `app.extensions["phonify"]`, with which views and commands work."""
 
 import threading
 from dataclasses import dataclass
@@ -44,9 +44,9 @@ class Services:
     observers: dict[Literal["gateway", "webhook"], Observe]  # told of each attempt
 
     def make_message_loop(self, *, longest_nap: float = 0.25) -> Loop[Message, MessageOutcome]:
-        """Return a new loop that delivers messages; its `run` wants a thread.
+        """Return a new loop that delivers messages; call its `run` in a thread.
 
-        It looks for messages that other servers have stored every `longest_nap` seconds.
+        It looks every `longest_nap` seconds for messages that other servers have stored.
         """
         delivery = MessageDelivery(
             self.database,
@@ -61,7 +61,7 @@ class Services:
     def make_webhook_loop(
         self, *, longest_nap: float = 0.25, resolve: Resolve = resolve
     ) -> Loop[WebhookJob, WebhookOutcome]:
-        """Return a new loop that posts to webhooks, as `make_message_loop` does for messages."""
+        """Return a new loop that posts webhook events, as `make_message_loop` does for messages."""
         delivery = WebhookDelivery(
             self.database,
             self.clock,
@@ -73,7 +73,7 @@ class Services:
         return Loop(self.database, self.webhook_wakeup, delivery, longest_nap=longest_nap, grace=self.settings.grace)
 
     def make_upkeep(self) -> Upkeep:
-        """Return a new loop that does what is due once a minute."""
+        """Return a new loop for the work of once a minute."""
         return Upkeep(self.database, self.clock, lease=self.settings.lease, clean=self._clean)
 
     def _clean(self) -> None:
@@ -82,7 +82,7 @@ class Services:
         self.webhooks.forget_deliveries()
 
     def start_delivery(self, *, longest_nap: float = 0.25) -> list[threading.Thread]:
-        """Start all loops, each in a thread; they end after `stop`, and the caller joins them."""
+        """Start all loops, each in a thread, and return the threads. They end after `stop`."""
         self.share_wakeups()
         runs = {
             "messages": self.make_message_loop(longest_nap=longest_nap).run,
@@ -100,7 +100,7 @@ class Services:
         return accounts.create_first_key(self.database, self.clock, account)
 
     def share_wakeups(self) -> None:
-        """Let processes that are forked from now on wake the loops of each other."""
+        """Let all processes that are forked from now on wake each other's loops."""
         self.message_wakeup.share()
         self.webhook_wakeup.share()
 
@@ -110,7 +110,7 @@ class Services:
         self.webhook_wakeup.wake()
 
     def stop(self) -> None:
-        """Let the loops and all who wait come to their end: also from a signal handler."""
+        """End the loops and the requests that wait; also from a signal handler."""
         self.database.stopping = True
         self.wake()
 

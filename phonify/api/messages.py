@@ -84,7 +84,7 @@ def get_message(message_id: str) -> dict[str, Any]:
     text="At least one argument is to be given; what is not given stays.",
 )
 def change_message(message_id: str) -> dict[str, Any]:
-    """Change a message that still waits for its time."""
+    """Change a scheduled message that is not being sent yet."""
     message = get_services().sending.change(current_account(), message_id, **load(_CHANGE, read_arguments()))
     return {"message": dump_message(message)}
 
@@ -97,7 +97,7 @@ def change_message(message_id: str) -> dict[str, Any]:
     text="It is 404 from then on. The method `DESTROY` does the same.",
 )
 def cancel_message(message_id: str) -> dict[str, Any]:
-    """Cancel and remove a message that still waits for its time."""
+    """Cancel and remove a scheduled message that is not being sent yet."""
     return {"message": dump_message(get_services().sending.cancel(current_account(), message_id))}
 
 

@@ -1,4 +1,4 @@
-"""The resource /v1/phones: what is known of a number, and whom an account has exchanged messages with."""
+"""The resource /v1/phones: facts about a number, and the phones that an account has exchanged messages with."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def list_phones() -> dict[str, Any]:
 @bp.get("/<msisdn>")
 @describe(answers={200: PhoneAnswer}, examples=examples.PHONE)
 def get_phone(msisdn: str) -> dict[str, Any]:
-    """Retrieve what is known of a number, whoever's it is."""
+    """Retrieve country, carrier and type of any number."""
     number = read_msisdn(msisdn)
     subscription = get_services().subscriptions.get(current_account(), number.number)
     return {"phone": dump_phone(number, subscribed=subscription.subscribed)}

@@ -30,7 +30,7 @@ def list_subscriptions() -> dict[str, Any]:
 @bp.get("/<msisdn>")
 @describe(answers={200: SubscriptionAnswer}, examples=examples.SUBSCRIPTION)
 def get_subscription(msisdn: str) -> dict[str, Any]:
-    """Retrieve whether the account may write to a phone."""
+    """Retrieve the subscription of a phone: whether the account may write to it."""
     number = read_msisdn(msisdn)
     return {"subscription": dump_subscription(get_services().subscriptions.get(current_account(), number.number))}
 

@@ -1,6 +1,7 @@
-"""The parent of all resources under /v1: every request for one of them needs a key and counts for the rate limit.
+"""The parent blueprint of all resources under /v1.
 
-A path or a method that does not exist belongs to no resource and is answered without a key.
+Every request for a resource needs a key and counts for the rate limit. An unknown path or method belongs to no
+resource, so its answer needs no key.
 """
 
 from flask import Blueprint

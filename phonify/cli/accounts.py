@@ -13,7 +13,7 @@ accounts_cli = click.Group("accounts", help="Accounts that share this server.")
 
 @accounts_cli.command("create", cls=Command)
 @click.argument("name")
-@click.option("--origin", help="The account's default sender; without it, PHONIFY_ORIGIN.")
+@click.option("--origin", help="The account's default sender. If it is not given, PHONIFY_ORIGIN is used.")
 @json_option
 def create_account(name: str, origin: str | None, as_json: bool) -> None:
     """Create an account called NAME."""
@@ -24,11 +24,11 @@ def create_account(name: str, origin: str | None, as_json: bool) -> None:
         try:
             origin = parse_originator(origin).number
         except ValueError as error:
-            raise click.BadParameter(f"{origin!r} is no sender: {error}", param_hint="--origin") from error
+            raise click.BadParameter(f"{origin!r} is not a valid sender: {error}", param_hint="--origin") from error
     try:
         account = accounts.create_account(services.database, services.clock, name=name, origin=origin)
     except accounts.NameTaken as error:
-        raise Failed(f"there is an account {name!r} already") from error
+        raise Failed(f"an account {name!r} exists already") from error
     if as_json:
         print_json(account._asdict())
     else:
@@ -64,7 +64,7 @@ def _show_limit(limit: int | None) -> object:
     return "-" if limit is None else limit
 
 
-_NO_LIMIT = -1  # None is what was not given
+_NO_LIMIT = -1  # None: the option was not given
 
 
 class _LimitType(click.IntRange):
@@ -81,7 +81,7 @@ class _LimitType(click.IntRange):
 @click.option("--rate", type=_LimitType(1, 2**31 - 1), metavar="N|none", help="Requests a minute.")
 @json_option
 def limit_account(name: str, quota: int | None, rate: int | None, as_json: bool) -> None:
-    """Set the limits of the account NAME, at once in every process, or show them; what is not given stays."""
+    """Show the limits of the account NAME, or set those that are given, at once in every process."""
     services = get_services()
     account = accounts.find_account(services.database, name)
     if account is None:

@@ -1,4 +1,4 @@
-"""All commands: of `flask --app app`, and of `phonify` if it is installed."""
+"""All commands, for `flask --app app` and for `phonify`."""
 
 import click
 
@@ -13,7 +13,7 @@ from .worker import worker
 
 
 def register_commands(group: click.Group) -> None:
-    """Add the commands to those of an app, or to a command of one's own."""
+    """Add the commands to a click group, such as the one of a Flask app."""
     groups = (accounts_cli, keys_cli, webhooks_cli, subscriptions_cli, keywords_cli)
     for command in (*groups, send, messages, worker, init_db, backup, check, check_text_command):
         group.add_command(command)

@@ -19,14 +19,14 @@ from .output import Command, Failed, get_services
 @click.command("init-db", cls=Command)
 def init_db() -> None:
     """Create the database, or bring it up to date."""
-    # The app itself has done so on its way here.
+    # The app has already done it when it was created.
     click.echo(f"{get_services().settings.database} is ready.")
 
 
 @click.command(cls=Command)
 @click.argument("file", type=click.Path(path_type=Path))
 def backup(file: Path) -> None:
-    """Copy the database into FILE, which must not exist yet; servers may go on writing."""
+    """Copy the database into the new file FILE. Servers may go on writing."""
     database = get_services().database
     try:
         _refuse_unused(database)
@@ -42,7 +42,7 @@ def backup(file: Path) -> None:
 
 @click.command(cls=Command)
 def check() -> None:
-    """Check the whole database file; exit with status 1 where something is wrong with it."""
+    """Check the whole database file. Exit with status 1 if something is wrong with it."""
     database = get_services().database
     try:
         _refuse_unused(database)
@@ -53,24 +53,24 @@ def check() -> None:
     for fault in faults:
         click.echo(fault)
     if faults:
-        raise Failed(f"{database.path} is damaged; a backup can be put in its place: python -m phonify restore FILE")
+        raise Failed(f"{database.path} is damaged. Restore a backup with: python -m phonify restore FILE")
     click.echo(f"{database.path} is sound.")
 
 
 def _refuse_unused(database: Database) -> None:
-    """Raise Failed where the file has nothing in it: the command itself has made it, in the wrong place most likely."""
+    """Raise Failed if the file is empty: then the command itself has created it, probably in the wrong place."""
     with database.reading() as connection:
         if not is_used(connection):
-            raise Failed(f"{database.path.absolute()} is empty: is it the right one? PHONIFY_DATABASE says which it is")
+            raise Failed(f"{database.path.absolute()} is empty. Is PHONIFY_DATABASE set to the right file?")
 
 
 @click.command(cls=Command)
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 def restore(file: Path) -> None:
-    """Put a copy of the backup FILE in the database's place; the former one is kept under another name.
+    """Replace the database with a copy of the backup FILE. The old database is kept under another name.
 
-    Servers and workers must not be running. Needs no database that can be used, so it is a command of `phonify`
-    alone.
+    Stop all servers and workers first. Only `phonify` has this command, because it also works if the database is
+    damaged.
     """
     path = read_settings(os.environ).database
     fault = check_backup(file)
@@ -82,6 +82,6 @@ def restore(file: Path) -> None:
         raise Failed(f"{path} is in use: stop all servers and workers first") from error
     except (OSError, SqliteError) as error:
         raise Failed(f"{path}: {error}") from error
-    click.echo(f"{path} is what {file} was.")
+    click.echo(f"{path} is now a copy of {file}.")
     if former is not None:
         click.echo(f"The former database is {former}.")

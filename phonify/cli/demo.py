@@ -1,4 +1,4 @@
-"""What `phonify serve --demo` serves: a database in a temporary folder, filled with invented conversations."""
+"""The demo of `phonify serve --demo`: a database in a temporary folder, filled with invented conversations."""
 
 import logging
 import os
@@ -27,7 +27,7 @@ _AFTER = (0.3, 3, 6)  # seconds after a text in which it is delivered; some are 
 
 
 class DemoClock(SystemClock):
-    """The machine's clock, which is set back while the past is filled in."""
+    """The machine's clock, set back while the conversations are written."""
 
     def __init__(self) -> None:
         self.behind = timedelta(0)
@@ -37,12 +37,12 @@ class DemoClock(SystemClock):
         return super().now() - self.behind
 
     def set_to(self, moment: datetime) -> None:
-        """Go on from a moment."""
+        """Set the clock to a moment; it goes on from there."""
         self.behind = super().now() - moment
 
 
 def serve_demo(create_app: Callable[..., Any], *, command: str) -> None:
-    """Serve a temporary database until SIGTERM or Ctrl-C, and remove it then.
+    """Serve a temporary database until SIGTERM or Ctrl-C, then remove it.
 
     `create_app` is the application factory, and `command` is as `serve` wants it.
     """
@@ -69,12 +69,12 @@ def create_demo(create_app: Callable[..., Any], path: Path) -> Any:
 
 
 def fill(services: Services, clock: DemoClock) -> None:
-    """Send and receive the texts of the demo, each at its time in the past; then the clock is right again."""
+    """Send and receive the texts of the demo, each at its time in the past, then set the clock right."""
     account = accounts.ensure_default_account(services.database, services.clock)
     services.subscriptions.set_replies(account, read_keyword_settings((), REPLIES))
     start, loop = clock.now(), services.make_message_loop()
     texts = [(text.find_moment(start), phone, text) for phone, found in CONVERSATIONS.items() for text in found]
-    logging.disable(logging.INFO)  # the past is no news
+    logging.disable(logging.INFO)  # no log lines for these messages
     try:
         for moment, phone, text in sorted(texts, key=itemgetter(0)):
             clock.set_to(moment)

@@ -13,7 +13,7 @@ keys_cli = click.Group("keys", help="API keys.")
 @click.option("--name", default="", help="What the key is for.")
 @json_option
 def create_key(account_name: str, name: str, as_json: bool) -> None:
-    """Create a key and print it: it is shown only this once."""
+    """Create a key and print it. It is shown only once."""
     services = get_services()
     if name and not name.isprintable():
         raise click.BadParameter("must be printable", param_hint="--name")
@@ -23,14 +23,14 @@ def create_key(account_name: str, name: str, as_json: bool) -> None:
         print_json({"id": key_id, "account": account.name, "name": name, "key": key})
     else:
         click.echo(key)
-        click.echo(f"Key {key_id} of the account {account.name!r}; it is shown only this once.", err=True)
+        click.echo(f"Key {key_id} of the account {account.name!r}. It is shown only once.", err=True)
 
 
 @keys_cli.command("list", cls=Command)
 @click.option("--account", "account_name", help="Only the keys of this account.")
 @json_option
 def list_keys(account_name: str | None, as_json: bool) -> None:
-    """List keys, without the keys themselves: only their hashes are kept."""
+    """List the numbers, names and times of keys. The keys themselves are not stored."""
     services = get_services()
     if account_name is not None:
         get_account(services, account_name)
@@ -51,8 +51,8 @@ def list_keys(account_name: str | None, as_json: bool) -> None:
 @keys_cli.command("revoke", cls=Command)
 @click.argument("key_id", type=click.IntRange(1, 2**63 - 1))
 def revoke_key(key_id: int) -> None:
-    """Make the key with number KEY_ID invalid, at once."""
+    """Revoke the key with the number KEY_ID, at once."""
     services = get_services()
     if not accounts.revoke_key(services.database, services.clock, key_id):
-        raise Failed(f"there is no valid key {key_id}; see: keys list")
+        raise Failed(f"no valid key has the number {key_id}; see: keys list")
     click.echo(f"Key {key_id} is no longer valid.")

@@ -15,8 +15,8 @@ from .output import Command, Failed, account_option, get_account, get_services, 
 @click.command(cls=Command)
 @click.argument("to", nargs=-1, required=True)
 @click.argument("body")
-@click.option("--origin", help="The sender; without it, the account's.")
-@click.option("--send-at", help="When to send, such as 2026-01-31T09:30:00Z; without it, now.")
+@click.option("--origin", help="The sender. Default: the account's.")
+@click.option("--send-at", help="When to send, for example 2026-01-31T09:30:00Z. Default: now.")
 @account_option
 @json_option
 def send(
@@ -24,8 +24,8 @@ def send(
 ) -> None:
     """Send BODY to each number TO.
 
-    A running server or worker delivers it. Exit status 1 where the gateway refused a recipient, 2
-    where an argument is wrong and nothing was stored.
+    A running server or worker delivers it. The exit status is 1 if the gateway refused a recipient, and 2 if an
+    argument is wrong and nothing was stored.
     """
     services = get_services()
     account = get_account(services, account_name)
@@ -42,7 +42,7 @@ def send(
 
 
 @click.command(cls=Command)
-@click.option("--follow", "-f", is_flag=True, help="Go on printing messages as they are stored.")
+@click.option("--follow", "-f", is_flag=True, help="Keep printing new messages.")
 @click.option("--limit", "-n", type=click.IntRange(0, 1_000), default=10, show_default=True)
 @click.option("--state", type=click.Choice(("unconfirmed", "sent", "error")))
 @click.option("--direction", type=click.Choice(("outbound", "inbound")))
@@ -53,7 +53,9 @@ def messages(
 ) -> None:
     """List the latest messages, the newest last."""
     if follow and state is not None:
-        raise click.UsageError("--follow shows messages as they are stored, before their state is final: no --state")
+        raise click.UsageError(
+            "--follow can't be used with --state, because it shows messages before their state is final"
+        )
     services = get_services()
     account = get_account(services, account_name)
     criteria = Criteria(state=state, direction=direction)  # type: ignore[arg-type]

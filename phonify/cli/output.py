@@ -1,4 +1,4 @@
-"""What the commands share: their options, how they fail, find an account and print."""
+"""What the commands share: options, failures, finding an account, printing."""
 
 import json
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ from ..logs import escape_controls
 from ..services import Services
 from ..storage.records import Account
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each line.")
 account_option = click.option("--account", "account_name", default=accounts.DEFAULT_ACCOUNT, show_default=True)
 
 
 class Failed(click.ClickException):
-    """The command could not do what was asked: exit status 1."""
+    """The command failed: exit status 1."""
 
 
 class Command(click.Command):
-    """A command that says in one line when the database can't be used."""
+    """A command that fails with one line if the database can't be used."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it."""
@@ -32,13 +32,13 @@ class Command(click.Command):
 
 
 def get_services() -> Services:
-    """Return the services of the app that a command belongs to: it is built when a command first asks for it."""
+    """Return the services of the app. The first call in a command builds the app."""
     services: Services = click.get_current_context().obj.load_app().extensions["phonify"]
     return services
 
 
 def get_account(services: Services, name: str) -> Account:
-    """Return the account that a command is about."""
+    """Return the account with a name; raise click.BadParameter if there is none."""
     account = accounts.find_account(services.database, name)
     if account is None:
         raise click.BadParameter(f"there is no account {name!r}; see: accounts list", param_hint="--account")
@@ -51,7 +51,7 @@ def print_json(shown: dict[str, Any]) -> None:
 
 
 def print_table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows in columns, without control characters; the last is as wide as it is."""
+    """Print rows in columns, without control characters. The last column is not padded."""
     table = [[escape_controls(str(cell)) for cell in row] for row in [*([heading] if heading else []), *rows]]
     if not table:
         return

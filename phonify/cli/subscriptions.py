@@ -20,7 +20,7 @@ def _read_msisdn(_context: click.Context, _parameter: click.Parameter, value: st
     try:
         return parse_msisdn(value).number
     except ValueError as error:
-        raise click.BadParameter(f"{value!r} is no E.164 number: {error}") from error
+        raise click.BadParameter(f"{value!r} is not a valid E.164 number: {error}") from error
 
 
 _msisdn_argument = click.argument("msisdn", callback=_read_msisdn)
@@ -52,7 +52,7 @@ def show_subscription(msisdn: str, account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def opt_out(msisdn: str, account_name: str, as_json: bool) -> None:
-    """Refuse the account's messages to the phone MSISDN from now on."""
+    """Opt the phone MSISDN out: messages to it are refused from now on."""
     _change(msisdn, account_name, subscribed=False, as_json=as_json)
 
 
@@ -61,7 +61,7 @@ def opt_out(msisdn: str, account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def opt_in(msisdn: str, account_name: str, as_json: bool) -> None:
-    """Let the account write to the phone MSISDN again."""
+    """Opt the phone MSISDN in again, so that the account may write to it."""
     _change(msisdn, account_name, subscribed=True, as_json=as_json)
 
 
@@ -98,14 +98,22 @@ def show_keywords(account_name: str, as_json: bool) -> None:
 
 
 @keywords_cli.command("set", cls=Command)
-@click.option("--stop-keyword", "stop_keywords", multiple=True, help="One that opts out, too; repeat it for several.")
+@click.option(
+    "--stop-keyword",
+    "stop_keywords",
+    multiple=True,
+    help="Another word that opts out. Repeat the option for several words.",
+)
 @click.option("--stop-reply", help="Sent to a phone that has opted out.")
 @click.option("--start-reply", help="Sent to a phone that has opted in again.")
 @click.option("--help-reply", help="Sent to a phone that asks for HELP.")
 @account_option
 @json_option
 def set_keywords(stop_keywords: Sequence[str], account_name: str, as_json: bool, **replies: str | None) -> None:
-    """Set the account's own opt-out keywords and its replies; an empty text removes, what is not given stays."""
+    """Set the account's own opt-out keywords and its replies.
+
+    An empty text removes a setting. An option that is not given changes nothing.
+    """
     services = get_services()
     account = get_account(services, account_name)
     before = services.subscriptions.get_replies(account)

@@ -1,4 +1,4 @@
-"""The command that checks a text before it goes out."""
+"""The command that checks a text before it is sent."""
 
 import sys
 
@@ -13,16 +13,21 @@ from .output import Failed, json_option, print_json, print_table
 
 @click.command("check-text")
 @click.argument("text")
-@click.option("--max-segments", type=click.IntRange(1), default=1, show_default=True, help="How many SMS it may take.")
-@click.option("--allow-ucs2", is_flag=True, help="Let it have characters that GSM-7 has not.")
-@click.option("--webotp", is_flag=True, help="Ask for a last line that binds a code to a web site: @host #code.")
+@click.option(
+    "--max-segments",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="The highest number of SMS that is allowed.",
+)
+@click.option("--allow-ucs2", is_flag=True, help="Allow characters that are not in GSM-7.")
+@click.option("--webotp", is_flag=True, help="Require a last line that binds a code to a web site: @host #code.")
 @json_option
 def check_text_command(text: str, max_segments: int, allow_ucs2: bool, webotp: bool, as_json: bool) -> None:
-    """Say what TEXT becomes as SMS: encoding, segments, what makes it UCS-2.
+    """Show how TEXT is sent as SMS: encoding, segments, and the characters that need UCS-2.
 
-    Where TEXT is - it is read from standard input, without the line break at its end. Exit status 0
-    where it is fine; 1 where it takes UCS-2, more SMS than --max-segments, or lacks what --webotp
-    asks for; 2 where no message can have it, as it is empty or longer than 160 characters.
+    If TEXT is -, it is read from standard input, without the line break at its end. The exit status is 0 if the text is
+    fine, 1 if it does not meet an option such as --max-segments, and 2 if it is empty or longer than 160 characters.
     """
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
@@ -61,9 +66,9 @@ def _print_check(check: TextCheck) -> None:
     if check.bound_code is not None:
         click.echo(f"WebOTP: the code {check.bound_code.code} for {check.bound_code.host}")
     elif check.bound_line is not None:
-        click.echo(f"WebOTP: the last line is not valid, it must be @host #code: {check.bound_line!r}")
+        click.echo(f"WebOTP: the last line is not valid. It must be @host #code: {check.bound_line!r}")
     else:
-        click.echo("WebOTP: no last line with a code for a web site")
+        click.echo("WebOTP: the last line has no code for a web site")
 
 
 def _name_substitute(substitute: str | None) -> str:

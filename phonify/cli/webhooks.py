@@ -9,13 +9,13 @@ from ..outgoing.url_guard import BadUrl, check_url
 from ..storage.records import Delivery, Webhook
 from .output import Command, Failed, account_option, get_account, get_services, json_option, print_json, print_table
 
-_INTERNAL = ("account_id", "retries")  # columns that say nothing to a user
+_INTERNAL = ("account_id", "retries")  # columns that are not shown
 
 webhooks_cli = click.Group("webhooks", help="Where accounts hear of their messages.")
 
 
 class WebhookCommand(Command):
-    """A command that says in one line what was refused."""
+    """A command that fails with one line if something is refused."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it."""
@@ -30,7 +30,7 @@ class WebhookCommand(Command):
 @account_option
 @json_option
 def set_webhook(url: str, account_name: str, as_json: bool) -> None:
-    """Post the account's events to URL; the secret stays where there is one."""
+    """Post the account's events to URL. An existing secret stays."""
     services = get_services()
     account = get_account(services, account_name)
     try:
@@ -64,7 +64,7 @@ def rotate_secret(account_name: str, as_json: bool) -> None:
 @webhooks_cli.command("remove", cls=WebhookCommand)
 @account_option
 def remove_webhook(account_name: str) -> None:
-    """Remove the account's webhook; what is not delivered yet is given up."""
+    """Remove the account's webhook. Events that are not delivered yet are given up."""
     services = get_services()
     services.webhooks.remove(get_account(services, account_name))
     click.echo(f"The account {account_name!r} has no webhook.")
@@ -73,7 +73,7 @@ def remove_webhook(account_name: str) -> None:
 @webhooks_cli.command("test", cls=WebhookCommand)
 @account_option
 def send_test(account_name: str) -> None:
-    """Have a running server or worker post the event webhook.test; print the id of the delivery."""
+    """Send the event webhook.test and print the id of the delivery. A running server or worker posts it."""
     services = get_services()
     click.echo(services.webhooks.send_test(get_account(services, account_name)))
 
@@ -83,7 +83,7 @@ def send_test(account_name: str) -> None:
 @account_option
 @json_option
 def list_deliveries(limit: int, account_name: str, as_json: bool) -> None:
-    """List what was posted or is to be, the newest last; --json has each attempt, too."""
+    """List deliveries, the newest last. With --json, each one has its attempts."""
     services = get_services()
     found = services.webhooks.list_deliveries(get_account(services, account_name), limit=limit, before=None)[::-1]
     if as_json:
@@ -104,7 +104,7 @@ def list_deliveries(limit: int, account_name: str, as_json: bool) -> None:
 @click.argument("delivery_id")
 @account_option
 def redeliver(delivery_id: str, account_name: str) -> None:
-    """Have a running server or worker post the delivery DELIVERY_ID again."""
+    """Send the delivery DELIVERY_ID again. A running server or worker posts it."""
     services = get_services()
     account = get_account(services, account_name)
     try:

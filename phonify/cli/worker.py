@@ -10,7 +10,7 @@ from .output import Command, get_services
 
 @click.command(cls=Command)
 def worker() -> None:
-    """Deliver messages until SIGTERM or Ctrl-C; the message in hand is finished."""
+    """Deliver messages and webhook events until SIGTERM or Ctrl-C. What has begun is finished first."""
     services = get_services()
     configure_logs(services.settings.log_format)
 
@@ -20,7 +20,7 @@ def worker() -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     click.echo(f"Delivering messages of {services.settings.database} (gateway: {services.settings.gateway})", err=True)
-    # Those who store messages are other processes: nobody rings.
+    # Messages are stored by processes that this one did not fork, so nobody wakes it.
     for loop in services.start_delivery(longest_nap=0.02):
         loop.join()
     services.close()

@@ -1,7 +1,7 @@
-"""The loop that delivers messages and webhooks alike: claims rows that are due, has them delivered, records outcomes.
+"""The loop that delivers both messages and webhook events: it claims due rows, has them delivered, records outcomes.
 
-Any number of loops may run on one database, in any process. What one has claimed is leased: no other turns to it until
-the lease ends, or until the process has ended that the lease names as its owner.
+Any number of loops may run on one database, in any process. A claimed row is leased. Other loops leave it alone until
+the lease ends, or until the process that owns the lease has ended.
 """
 
 import logging
@@ -23,12 +23,12 @@ Outcome = TypeVar("Outcome")
 Observe = Callable[[str, float], None]  # told of each attempt: its outcome and how many seconds it took
 
 TAKE_OVER_INTERVAL = 0.5  # seconds between looks for owners that have ended
-GATHER = 0.02  # seconds to wait for more, so that one transaction records and claims it together
+GATHER = 0.02  # seconds to wait for more outcomes and due rows, so that one transaction takes them together
 AFTER_FAULT = 1.0  # seconds to wait if the database can't be used
 
 
 class Delivery(Protocol[Job, Outcome]):
-    """What a loop delivers. The loop's thread calls all methods.
+    """One kind of thing that a loop delivers. The loop's thread calls all methods.
 
     `claim`, `record` and `end_leases` get a connection in a transaction, `list_owners` one to read from.
     """
@@ -36,25 +36,26 @@ class Delivery(Protocol[Job, Outcome]):
     name: str
 
     def seconds_to_next(self) -> float:
-        """Return in how many seconds something is due; 0 or less if something is."""
+        """Return the seconds until the next row is due; 0 or less if one is due now."""
 
     def claim(self, connection: Connection, owner: str) -> Sequence[Job]:
-        """Return what is due, leased to the owner."""
+        """Lease due rows to the owner, and return them."""
 
     def record(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
-        """Record what became of jobs, unless another owner has claimed them since."""
+        """Record the outcomes of jobs, except jobs that another owner has claimed since."""
 
     def deliver(self, jobs: Sequence[Job], finish: Callable[[Outcome], None]) -> None:
-        """Deliver, with no transaction open; `finish` takes the outcome of each job, from any thread, at any time.
+        """Deliver jobs, with no transaction open.
 
-        Called after each transaction, also with no jobs.
+        Call `finish` with the outcome of each job, from any thread, at any time. The loop calls this after each
+        transaction, also with no jobs.
         """
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
-        """Return who has leases."""
+        """Return the owners that have leases."""
 
     def end_leases(self, connection: Connection, owner: str) -> None:
-        """End the leases of an owner: what it had in hand is due, before all that was due later."""
+        """End the leases of an owner: its rows are due again, at their former place in the queue."""
 
 
 class Loop(Generic[Job, Outcome]):
@@ -82,7 +83,7 @@ class Loop(Generic[Job, Outcome]):
         self.claimed = 0  # jobs in all
 
     def run(self) -> None:
-        """Deliver until the database is `stopping`; jobs in hand are finished first, if they end in time."""
+        """Deliver until the database is `stopping`. Jobs in hand get the grace period to end."""
         while not self._database.stopping:
             try:
                 in_hand, claimed = self._in_hand, self.claimed
@@ -99,7 +100,7 @@ class Loop(Generic[Job, Outcome]):
         self._end()
 
     def deliver_due(self) -> int:
-        """Deliver all that is due now, and record it; return how many attempts that took."""
+        """Deliver everything that is due now, and record it; return the number of attempts."""
         before = self.claimed
         while self.step() or self._in_hand:
             if self._in_hand and not self._finished:
@@ -108,7 +109,7 @@ class Loop(Generic[Job, Outcome]):
         return self.claimed - before
 
     def step(self) -> bool:
-        """Record what has ended and claim what is due, in one transaction; False if there was nothing to do."""
+        """Record outcomes and claim due rows, in one transaction; return False if there was nothing to do."""
         while self._finished:
             self._unrecorded.append(self._finished.popleft())
         owner = self._get_owner()
@@ -141,7 +142,7 @@ class Loop(Generic[Job, Outcome]):
         return self._owner
 
     def _list_ended_owners(self, owner: Owner) -> list[str]:
-        """Return the owners of leases whose processes have ended; looks for them twice a second."""
+        """Return the owners of leases whose processes have ended. It looks for them twice a second."""
         now = time.monotonic()
         if now < self._looks_at or self._database.stopping:
             return []
@@ -150,7 +151,7 @@ class Loop(Generic[Job, Outcome]):
             owners = self._delivery.list_owners(connection)
         ended = [other for other in owners if not owner.is_alive(other)]
         for other in ended:
-            logger.warning("%s: the process that had leases as %s has ended", self._delivery.name, other)
+            logger.warning("%s: the process with the leases of owner %s has ended", self._delivery.name, other)
         return ended
 
     def _pause(self) -> None:

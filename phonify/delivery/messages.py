@@ -1,4 +1,4 @@
-"""Delivering messages: claims those that are due, calls the gateway, records the outcomes."""
+"""Delivers messages: claims due messages, calls the gateway, records the outcomes."""
 
 import logging
 import random
@@ -19,7 +19,7 @@ from .loop import Observe
 logger = logging.getLogger(__name__)
 
 CLAIM = 300  # messages that are claimed at once
-CLAIM_TIME = 0.3  # seconds after which the rest of them is given back: until then, the loop takes nothing over
+CLAIM_TIME = 0.3  # seconds after which the rest of them is given back; until then, the loop takes over no leases
 FIRST_RETRY = 1.0  # seconds; doubled with each attempt
 LAST_RETRY = 600.0
 SHORTEST_RETRY = 0.5
@@ -48,7 +48,7 @@ def retry_delay(attempt: int) -> float:
 
 
 class MessageDelivery:
-    """What the loop does for messages. The gateway is called in the loop's own thread, for one after the other."""
+    """What the loop does for messages. The gateway is called in the loop's own thread."""
 
     name = "messages"
 
@@ -72,13 +72,13 @@ class MessageDelivery:
         self._claim = CLAIM if gateway.repeatable else gateway.limits.batch
 
     def seconds_to_next(self) -> float:
-        """Return in how many seconds a message is due."""
+        """Return the seconds until a message is due."""
         with self._database.reading() as connection:
             due_at = outbox_store.next_due_at(connection)
         return (parse_time(due_at) - self._clock.now()).total_seconds() if due_at is not None else float("inf")
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
-        """Return who has messages in hand."""
+        """Return the owners that have messages leased."""
         return outbox_store.list_lease_owners(connection)
 
     def end_leases(self, connection: Connection, owner: str) -> None:
@@ -88,7 +88,7 @@ class MessageDelivery:
     # Claiming
 
     def claim(self, connection: Connection, owner: str) -> list[Message]:
-        """Lease messages that are due; end those that may not go out any more."""
+        """Lease due messages, and end those that must not be sent any more."""
         clock_now = self._clock.now()
         now = format_time(clock_now)
         leased, failed = [], []
@@ -96,7 +96,7 @@ class MessageDelivery:
             if message.expires_at is not None and message.expires_at <= now:
                 failed += self._fail(connection, message, "validity_expired", now)
             elif message.submitted_at is not None and not self._gateway.repeatable:
-                # It was handed over once, and nobody has said what came of it.
+                # It was handed over once, and its outcome is unknown.
                 self._doubt(connection, message, now)
             elif self._is_opted_out(connection, message):
                 failed += self._fail(connection, message, "opted_out", now)
@@ -109,7 +109,7 @@ class MessageDelivery:
     def _is_opted_out(self, connection: Connection, message: Message) -> bool:
         """Tell whether the recipient has opted out since the message was accepted.
 
-        A message that was accepted although the recipient had goes out: it is the answer to STOP or HELP.
+        A message that was accepted after the opt-out is the answer to STOP or HELP, so it is sent.
         """
         since = subscription_store.get_opt_out_time(connection, account_id=message.account_id, phone=message.to_number)
         return since is not None and (message.send_at is not None or message.created_at <= since)
@@ -140,7 +140,7 @@ class MessageDelivery:
         self._webhooks.enqueue(connection, "message.error", failed, clock_now)
 
     def _fail(self, connection: Connection, message: Message, error_type: str, now: str) -> list[Message]:
-        """End a message in error; return it as it is then, or nothing if another owner has claimed it since."""
+        """End a message in error; return it in its new state, or nothing if another owner has claimed it since."""
         if not outbox_store.mark_error(connection, message=message, error_type=error_type, now=now):
             return []
         return [message._replace(state="error", error_type=error_type, finished_at=now, due_at=None, submitted_at=None)]
@@ -160,7 +160,7 @@ class MessageDelivery:
 
     def deliver(self, jobs: Sequence[Message], finish: Callable[[MessageOutcome], None]) -> None:
         """Call the gateway with the messages, batch by batch, with no transaction open."""
-        # A third of the lease at least is left to the last batch, and a third to recording its outcomes.
+        # At least a third of the lease is left for the last batch, and a third for recording its outcomes.
         third = self._lease.total_seconds() / 3
         give_up = self._clock.monotonic() + min(third, CLAIM_TIME)
         size = self._gateway.limits.batch
@@ -217,10 +217,10 @@ class MessageDelivery:
         return format_time(self._clock.now())
 
     def _retry_time(self, message: Message, retry_after: float | None) -> str:
-        """Return when to try again: not at once, whatever the gateway says, and not after the validity period."""
+        """Return when to try again: never at once, and at the end of the validity period at the latest."""
         delay = retry_delay(message.attempts)
         if retry_after is not None:
-            # In this order, NaN counts as the shortest.
+            # With the arguments in this order, NaN gives the shortest delay.
             delay = max(SHORTEST_RETRY, retry_after)
         now = self._clock.now()
         expires_at = message.expires_at or format_time(now)
@@ -230,5 +230,5 @@ class MessageDelivery:
 
 
 def _trace(message: Message) -> dict[str, str | None]:
-    """Return what a log line in JSON says of a message."""
+    """Return the fields about a message that a JSON log line has."""
     return {"message_id": message.id, "request_id": message.request_id}

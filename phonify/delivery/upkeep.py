@@ -1,4 +1,4 @@
-"""Work that is due once a minute: removing what is old, and what follows from a clock that was set back."""
+"""Work that is done once a minute: it removes old rows, and repairs due times if the clock was set back."""
 
 import logging
 import time
@@ -25,17 +25,17 @@ class Upkeep:
         self._clock = clock
         self._lease = lease
         self._clean = clean
-        self._done_at: float | None = None  # by the clock that does not go back
-        self._latest = clock.now()  # time of day that was seen
+        self._done_at: float | None = None  # on the monotonic clock
+        self._latest = clock.now()  # the last time of day
 
     def run(self) -> None:
-        """Do what is due until the database is `stopping`."""
+        """Work once a minute until the database is `stopping`."""
         while not self._database.stopping:
             self.step()
             time.sleep(_NAP)
 
     def step(self) -> None:
-        """Do what is due now."""
+        """Do the work of one minute."""
         before, self._latest = self._latest, self._clock.now()
         now = self._clock.monotonic()
         if self._done_at is None or now - self._done_at > INTERVAL:
@@ -49,12 +49,12 @@ class Upkeep:
         try:
             work()
         except StoreUnavailable as error:
-            logger.warning("upkeep waits for another minute, the database can't be used: %s", error.__cause__)
+            logger.warning("upkeep pauses for a minute, the database can't be used: %s", error.__cause__)
         except Exception:
-            logger.exception("upkeep waits for another minute after an unexpected error")
+            logger.exception("upkeep pauses for a minute after an unexpected error")
 
     def follow_clock(self) -> None:
-        """Make due what waits for a time that is far off only because the clock has been set back since."""
+        """Make rows due that wait for a distant time only because the clock was set back."""
         clock_now = self._clock.now()
         now, until = format_time(clock_now), format_time(clock_now + self._lease)
         with self._database.reading() as connection:

@@ -1,6 +1,6 @@
-"""Delivering webhooks: claims events that are due, posts them side by side, records what the receivers said.
+"""Delivers webhook events: claims due events, posts them in parallel, records the answers.
 
-Each account has places of its own, so that a receiver that hangs keeps nobody waiting except its own account.
+Each account has its own limit of parallel posts, so a receiver that hangs delays only its own account.
 """
 
 import logging
@@ -25,16 +25,16 @@ logger = logging.getLogger(__name__)
 # Seconds to wait before each retry: about a day in all.
 RETRIES = (5, 30, 120, 300, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 36_000)
 JITTER = 0.1
-LEASE = timedelta(seconds=60)  # at least; a post takes 10 seconds and what it takes to resolve the name
-# Posts under way: for one account, and in all. An account whose receiver did not answer quickly the last time has a
-# single place, and none of the last ones: however many are down or slow, the others find a place at once.
+LEASE = timedelta(seconds=60)  # at least: a post takes up to 10 seconds, plus the time to resolve the name
+# Parallel posts: for one account, and in all. If an account's receiver did not answer quickly the last time, it gets
+# one post at a time, and none of the last places. So slow receivers never use up the places of the others.
 PLACES, ALL_PLACES = 4, 64
 PLACES_IF_SLOW, ALL_PLACES_IF_SLOW = 1, 48
 QUICK = 2_000  # milliseconds
 
 
 class WebhookJob(NamedTuple):
-    """An event to be posted, and where."""
+    """An event to be posted, and the webhook that it goes to."""
 
     delivery: Delivery
     url: str
@@ -42,19 +42,19 @@ class WebhookJob(NamedTuple):
 
 
 class WebhookOutcome(NamedTuple):
-    """A post that has ended."""
+    """The result of a post."""
 
     delivery: Delivery
     attempt: WebhookAttempt
 
     @property
     def delivered(self) -> bool:
-        """Whether the receiver has taken it."""
+        """Whether the receiver accepted the event."""
         return self.attempt.status is not None and 200 <= self.attempt.status < 300
 
     @property
     def quick(self) -> bool:
-        """Whether the receiver answered soon, whatever it said."""
+        """Whether the receiver answered quickly, with any status."""
         return self.attempt.status is not None and self.attempt.took_ms < QUICK
 
 
@@ -79,19 +79,19 @@ class WebhookDelivery:
         self._private_allowed = private_allowed
         self._resolve = resolve
         self._observe = observe
-        self._lock = threading.Lock()  # of what follows
+        self._lock = threading.Lock()  # of the last places
         self._under_way: Counter[int] = Counter()  # by account
         self._quick: set[int] = set()  # accounts whose receiver answered quickly the last time
 
     def seconds_to_next(self) -> float:
-        """Return in how many seconds an event is due for which there is a place."""
+        """Return the seconds until an event is due and may be posted."""
         with self._database.reading() as connection:
             webhooks = webhook_store.list_due_webhooks(connection)
         waiting = [due.due_at for due in webhooks if due.due_at is not None and self._count_free_places(due.account_id)]
         return (parse_time(waiting[0]) - self._clock.now()).total_seconds() if waiting else float("inf")
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
-        """Return who has events in hand."""
+        """Return the owners that have events leased."""
         return webhook_store.list_lease_owners(connection)
 
     def end_leases(self, connection: Connection, owner: str) -> None:
@@ -99,14 +99,14 @@ class WebhookDelivery:
         webhook_store.end_leases(connection, owner=owner)
 
     def _count_free_places(self, account_id: int, claimed: int = 0) -> int:
-        """Return how many more posts may be under way for an account, beside those that are just being claimed."""
+        """Return how many more posts an account may have in parallel, besides those that are being claimed."""
         with self._lock:
             quick = account_id in self._quick
             places, all_places = (PLACES, ALL_PLACES) if quick else (PLACES_IF_SLOW, ALL_PLACES_IF_SLOW)
             return max(0, min(places - self._under_way[account_id], all_places - self._under_way.total() - claimed))
 
     def claim(self, connection: Connection, owner: str) -> list[WebhookJob]:
-        """Lease events that are due, as many as there are places."""
+        """Lease due events, up to the limits of parallel posts."""
         clock_now = self._clock.now()
         now, until = format_time(clock_now), format_time(clock_now + self._lease)
         claimed: list[WebhookJob] = []
@@ -120,7 +120,7 @@ class WebhookDelivery:
         return claimed
 
     def record(self, connection: Connection, outcomes: Sequence[WebhookOutcome]) -> None:
-        """Record outcomes: delivered, to be tried again, or given up."""
+        """Record outcomes: delivered, retried later, or given up."""
         for outcome in outcomes:
             self._record(connection, outcome)
 
@@ -148,7 +148,7 @@ class WebhookDelivery:
     # Posting
 
     def deliver(self, jobs: Sequence[WebhookJob], finish: Callable[[WebhookOutcome], None]) -> None:
-        """Post each event in a thread of its own; if none can be had, that is the attempt's fault."""
+        """Post each event in its own thread. If no thread can be started, the attempt has failed."""
         for job in jobs:
             with self._lock:
                 self._under_way[job.delivery.account_id] += 1
@@ -169,7 +169,7 @@ class WebhookDelivery:
         except NotPosted as failure:
             error = str(failure)
         except Exception:
-            logger.exception("webhook %s: posting failed in an unexpected way, attempt %d", *_name(delivery))
+            logger.exception("webhook %s: posting failed unexpectedly, attempt %d", *_name(delivery))
             error = "an unexpected error, which has been logged"
         seconds = self._clock.monotonic() - begun
         attempt = WebhookAttempt(delivery.attempts, format_time(at), round(seconds * 1000), status, answer, error)

@@ -13,24 +13,24 @@ from ..storage.records import Account, ApiKey, KeyOwner
 DEFAULT_ACCOUNT = "default"
 _KEY_BYTES = 24  # 192 random bits
 _NOTE_USE = 60.0  # seconds
-_NOTE_PATIENCE = 0.1  # seconds that a request waits so that the use of its key is noted
+_NOTE_PATIENCE = 0.1  # seconds that a request may wait to record the use of its key
 
 
 class NameTaken(Exception):
-    """There is an account of that name already."""
+    """An account with this name exists already."""
 
 
 class KeyTaken(Exception):
-    """The key is another account's."""
+    """The key belongs to another account."""
 
 
 def hash_key(key: str) -> str:
-    """Return what the database keeps of a key: its SHA-256, in hex."""
+    """Return the SHA-256 hash of a key in hex, which the database stores in place of the key."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def create_account(database: Database, clock: Clock, *, name: str, origin: str | None = None) -> Account:
-    """Add an account; raise NameTaken if there is one of that name."""
+    """Add an account; raise NameTaken if the name is taken."""
     now = format_time(clock.now())
     with database.write() as connection:
         if account_store.get_account(connection, name=name) is not None:
@@ -39,7 +39,7 @@ def create_account(database: Database, clock: Clock, *, name: str, origin: str |
 
 
 def find_account(database: Database, name: str) -> Account | None:
-    """Return the account of that name."""
+    """Return the account with this name."""
     with database.reading() as connection:
         return account_store.get_account(connection, name=name)
 
@@ -62,7 +62,7 @@ def ensure_default_account(database: Database, clock: Clock) -> Account:
 
 
 def create_key(database: Database, clock: Clock, account: Account, *, name: str) -> tuple[int, str]:
-    """Make a key; return its id and the key, which is shown this once and kept nowhere."""
+    """Make a key; return its id and the key itself, which is stored nowhere."""
     key = f"phk_{secrets.token_urlsafe(_KEY_BYTES)}"
     now = format_time(clock.now())
     with database.write() as connection:
@@ -71,7 +71,7 @@ def create_key(database: Database, clock: Clock, account: Account, *, name: str)
 
 
 def create_first_key(database: Database, clock: Clock, account: Account) -> str | None:
-    """Make a key if there is none at all, by whatever process gets there first; else return None."""
+    """Make a key if there is none at all; else return None. Of several processes, only one makes it."""
     key = f"phk_{secrets.token_urlsafe(_KEY_BYTES)}"
     now = format_time(clock.now())
     with database.write() as connection:
@@ -82,9 +82,9 @@ def create_first_key(database: Database, clock: Clock, account: Account) -> str 
 
 
 def admit_key(database: Database, clock: Clock, account: Account, *, name: str, key: str) -> bool:
-    """Make a given key valid for an account; False if it was revoked and stays so.
+    """Make a given key valid for an account; return False if it was revoked before, and stays revoked.
 
-    Raises KeyTaken if it is another account's.
+    Raises KeyTaken if the key belongs to another account.
     """
     key_hash, now = hash_key(key), format_time(clock.now())
     with database.reading() as connection:
@@ -113,26 +113,26 @@ def find_key_id(database: Database, key: str) -> int | None:
 
 
 def revoke_key(database: Database, clock: Clock, key_id: int, *, account: Account | None = None) -> bool:
-    """Make a key invalid at once, in every process; False if there is no such valid key (of that account)."""
+    """Revoke a key at once, in every process; return False if there is no such valid key (of this account)."""
     now, account_id = format_time(clock.now()), account.id if account is not None else None
     with database.write() as connection:
         return account_store.revoke_key(connection, key_id=key_id, account_id=account_id, now=now)
 
 
 def set_origin(database: Database, account: Account, origin: str | None) -> None:
-    """Set an account's default sender; None: the server's."""
+    """Set an account's default sender; None means the server's."""
     with database.write() as connection:
         account_store.set_account_origin(connection, account_id=account.id, origin=origin)
 
 
 def set_limits(database: Database, account: Account, *, quota: int | None, rate_limit: int | None) -> None:
-    """Set an account's messages a day and requests a minute; None: no limit."""
+    """Set an account's messages a day and requests a minute; None means no limit."""
     with database.write() as connection:
         account_store.set_account_limits(connection, account_id=account.id, quota=quota, rate_limit=rate_limit)
 
 
 def count_quota_used(database: Database, clock: Clock, account: Account) -> int:
-    """Return how many messages of an account count for its quota of today, in UTC; 0 if it has no quota."""
+    """Return how many messages of today (UTC) count for an account's quota; 0 if it has no quota."""
     day = format_time(clock.now())[:10]
     with database.reading() as connection:
         return account_store.get_quota_used(connection, account_id=account.id, day=day)
@@ -144,7 +144,7 @@ class KeyRing:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._failed_at: float | None = None  # when the use of a key could not be noted
+        self._failed_at: float | None = None  # when the use of a key could not be recorded
 
     def find_account(self, key: str) -> Account | None:
         """Return the account that a key belongs to; None for a key that is not valid."""
@@ -156,7 +156,7 @@ class KeyRing:
         return owner.account
 
     def count_request(self, account: Account, *, minute: int, limit: int) -> int | None:
-        """Count a request of an account in a minute since 1970.
+        """Count a request of an account in a minute (minutes since 1970, UTC).
 
         Return how many requests there were in this minute; None if this one exceeds the limit.
         """
@@ -164,7 +164,7 @@ class KeyRing:
             return account_store.take_request(connection, account_id=account.id, minute=minute, limit=limit)
 
     def _note_use(self, owner: KeyOwner) -> None:
-        """Note once a minute that a key is in use; if that can't be written, go on and try again in a minute."""
+        """Record once a minute that a key is in use. If that can't be written, try again a minute later."""
         now, moment = self._clock.monotonic(), self._clock.now()
         recently = format_time(moment - timedelta(seconds=_NOTE_USE))
         if (owner.used_at or "") > recently or (self._failed_at is not None and now - self._failed_at < _NOTE_USE):

@@ -1,4 +1,4 @@
-"""Messages as a person looks at them: conversations, threads, search, history; clearing and retention."""
+"""Messages as the inbox shows them: conversations, threads, search, history; clearing and retention."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,19 +13,19 @@ from ..storage import messages as store
 from ..storage.database import Connection, Database
 from ..storage.records import Account, Conversation, Direction, Entry, MessageAttempt, State
 
-END = 2**63 - 1  # a seq that comes after all there are
-_PATIENCE = 0.5  # seconds that a page waits so that it is noted as read
+END = 2**63 - 1  # a seq after all existing ones
+_PATIENCE = 0.5  # seconds that a page may wait to mark a thread as read
 
 
 class Found(NamedTuple):
-    """A page of what a search has found."""
+    """One page of search results."""
 
     entries: list[Entry]
-    next: int | None  # the `below` to go on with; None if all has been searched
+    next: int | None  # the `below` of the next page; None if everything was searched
 
 
 class Conversations:
-    """What an account has exchanged with phones. It sees nothing of another's."""
+    """The operations on conversations. Each is limited to one account."""
 
     def __init__(
         self,
@@ -45,12 +45,12 @@ class Conversations:
         self._search_at_once = search_at_once
 
     def find_all(self, account: Account, *, below: int = END, limit: int = 50) -> list[Conversation]:
-        """Return conversations by their latest message, the latest first."""
+        """Return conversations, ordered by their latest message, the latest first."""
         with self._database.reading() as connection:
             return conversation_store.list_conversations(connection, account_id=account.id, below=below, limit=limit)
 
     def mark_read(self, account: Account, phone: str, entries: list[Entry]) -> None:
-        """Note that these messages, the latest first, were looked at; if that can't be written, they stay unread."""
+        """Mark a thread as read up to the latest of these messages, if that can be written."""
         if not entries:
             return
         account_id, message_id = account.id, entries[0].message.id
@@ -78,7 +78,7 @@ class Conversations:
         return entry
 
     def find_attempts(self, message_id: str) -> list[MessageAttempt]:
-        """Return the attempts to send a message that the gateway did not simply take."""
+        """Return the attempts to send a message, except one that succeeded at once."""
         with self._database.reading() as connection:
             return conversation_store.list_attempts(connection, message_id=message_id)
 
@@ -92,9 +92,9 @@ class Conversations:
         below: int = END,
         limit: int = 50,
     ) -> Found:
-        """Return messages that have a text in their body or a number, the latest first.
+        """Return messages that contain a text in their body or in a number, the latest first.
 
-        Looks at a bounded number of messages, so that an answer never takes long; `next` says where to go on.
+        Searches a limited number of messages, so that it never takes long; `next` says where to go on.
         """
         with self._database.reading() as connection:
             return Found(
@@ -116,7 +116,7 @@ class Conversations:
             return conversation_store.count_messages(connection, account_id=account.id)
 
     def clear(self, account: Account) -> None:
-        """Remove all messages whose state is final. Those still on their way stay."""
+        """Remove all messages whose state is final. The others stay."""
         with self._database.reading() as connection:
             upto_id = store.get_last_message_id(connection)
         if upto_id is None:
@@ -128,7 +128,7 @@ class Conversations:
         )
 
     def prune(self) -> None:
-        """Remove the oldest settled messages of each account that has more, or older ones, than are to be kept."""
+        """Remove the oldest messages in a final state, as the limits of age and number say."""
         if self._longest is not None:
             id_below = next(generate_ids(self._clock.now() - self._longest))
             self._delete(
@@ -153,7 +153,7 @@ class Conversations:
             excess -= limit
 
     def _delete(self, delete_next: Callable[[Connection, int], int | None]) -> None:
-        """Delete in small transactions, so that nobody waits for long; each goes on after the seq of the last one."""
+        """Delete in small transactions, so that nobody waits long; each one goes on where the last one ended."""
         after: int | None = 0
         while after is not None and not self._database.stopping:
             with self._database.write() as connection:

@@ -1,4 +1,4 @@
-"""The rules of receiving: what a message from a phone does, in one transaction."""
+"""The rules of receiving: everything that a message from a phone causes, in one transaction."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ from .webhooks import Webhooks
 
 
 class Receiving:
-    """Takes messages from phones to accounts."""
+    """Receives messages from phones."""
 
     def __init__(
         self,
@@ -35,13 +35,13 @@ class Receiving:
         self._sending = sending
 
     def receive(self, account: Account, *, sender: Number, to: Number, body: str) -> Message:
-        """Store a message that came from a phone; if the account has a webhook, `sent` means delivered there.
+        """Store a message from a phone. If the account has a webhook, the state `sent` means delivered to the webhook.
 
-        A keyword opts the phone out, or in again, and is answered if the account has set a reply.
+        A keyword opts the phone out or in again. It is answered if the account has set a reply.
         """
         may_reply = (
             sender.number != to.number and self._sending.find_refusal(sender.number) is None
-        )  # an account does not answer itself
+        )  # an account never answers itself
         with self._database.write() as connection:
             now = self._clock.now()
             ids = generate_ids(now, after=store.get_last_message_id(connection))
@@ -67,7 +67,7 @@ class Receiving:
             if reply is not None and may_reply:
                 draft = Draft([Recipient(sender, "to")], reply, to)
                 answer = self._sending.compose(account, sender, draft, id_=next(ids), now=now)
-                # Later than the opt-out itself: messages of that time and before are held back. It takes no quota.
+                # The reply is later than the opt-out, which stops earlier messages. It does not count for the quota.
                 replies = [answer._replace(created_at=format_time(now + timedelta(milliseconds=1)))]
             store.insert_messages(connection, messages=[message, *replies])
             if hooked:

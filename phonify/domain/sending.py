@@ -33,7 +33,7 @@ class Sent(NamedTuple):
 
 
 class Sending:
-    """The operations on messages. Each concerns a single account and sees nothing of another's."""
+    """The operations on messages. Each is limited to one account."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Sending:
         return refusal.error_type if refusal else None
 
     def _store(self, connection: Connection, account: Account, draft: Draft, refusals: dict[int, str]) -> Sent:
-        """Store what a request sends: opt-outs and the quota decide, webhooks hear of refusals."""
+        """Store the messages of a request. Opt-outs and the quota decide; refusals become webhook events."""
         now = self._clock.now()
         refusals = dict(refusals)
         for index, recipient in enumerate(draft.to):
@@ -174,8 +174,8 @@ class Sending:
     ) -> list[Message]:
         """Return the messages that match, newest first.
 
-        If none does, wait up to `wait` seconds until one is stored, by whichever process. Raises TooManyWaiting if all
-        places for that are taken.
+        If none matches, wait up to `wait` seconds until one is stored, by any process. Raises TooManyWaiting if too
+        many requests wait already.
         """
 
         def search() -> list[Message]:
@@ -195,7 +195,7 @@ class Sending:
         body: str | None = None,
         send_at: datetime | None = None,
     ) -> Message:
-        """Change a message that still waits for its time; a time that has passed sends it now.
+        """Change a scheduled message that is not being sent yet. A time in the past sends it now.
 
         Raises NotFound, and Refused if it is too late or the gateway refuses the new number.
         """
@@ -221,7 +221,7 @@ class Sending:
         return message
 
     def cancel(self, account: Account, message_id: str) -> Message:
-        """Remove a message that still waits for its time; raise NotFound, or Refused if it is too late."""
+        """Remove a scheduled message that is not being sent yet; raise NotFound, or Refused if it is too late."""
         with self._database.write() as connection:
             message = self._get_waiting(connection, account, message_id, self._clock.now())
             store.delete_message(connection, message=message)

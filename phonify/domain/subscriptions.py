@@ -8,21 +8,24 @@ from ..storage.records import Account, KeywordReplies, Reason, SubscriptionRow
 
 
 class Subscriptions:
-    """The operations on subscriptions. Each concerns a single account and sees nothing of another's."""
+    """The operations on subscriptions. Each is limited to one account."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     def is_opted_out(self, connection: Connection, account: Account, phone: str) -> bool:
-        """Tell whether a phone has opted out of an account, in the transaction of a message to it."""
+        """Tell whether a phone has opted out of an account.
+
+        Call it in the transaction that stores a message to the phone.
+        """
         return store.get_opt_out_time(connection, account_id=account.id, phone=phone) is not None
 
     def apply_keyword(self, connection: Connection, account: Account, phone: str, text: str, *, now: str) -> str | None:
-        """Opt a phone out or in if the text that it has sent is a keyword, in the transaction that stores the text.
+        """Opt a phone out or in if its text is a keyword. Call it in the transaction that stores the text.
 
-        Returns the reply that the account has set for that. Short codes and alphanumeric senders are no phones: there
-        is nothing that they could opt out of.
+        Returns the reply that the account has set for the keyword. Short codes and alphanumeric senders are not phones,
+        so they can't opt out.
         """
         if not phone.startswith("+"):
             return None
@@ -45,7 +48,7 @@ class Subscriptions:
         return replies.stop_reply if keyword == "stop" else replies.start_reply
 
     def change(self, account: Account, phone: str, *, subscribed: bool, reason: Reason) -> None:
-        """Opt a phone out, or in again; if it is so already, nothing changes."""
+        """Opt a phone out, or in again. If it is so already, nothing changes."""
         now = format_time(self._clock.now())
         with self._database.write() as connection:
             store.put_subscription(
@@ -53,7 +56,7 @@ class Subscriptions:
             )
 
     def get(self, account: Account, phone: str) -> SubscriptionRow:
-        """Return whether the account may write to a phone; one that never said anything is subscribed."""
+        """Return the subscription of a phone. A phone that never opted out or in is subscribed."""
         with self._database.reading() as connection:
             return store.get_subscription(connection, account_id=account.id, phone=phone)
 

@@ -10,26 +10,26 @@ from ..storage.database import Database
 
 T = TypeVar("T")
 
-_SOON, _LATER = 0.02, 0.1  # seconds between looks for a commit
+_SOON, _LATER = 0.02, 0.1  # seconds between two looks for a commit
 _SOON_FOR = 5.0  # seconds
 
 
 class Waiting:
-    """The places for requests of one process that wait; each occupies its thread."""
+    """The waiting requests of one process, up to a limit. Each occupies its thread."""
 
     def __init__(self, database: Database, *, places: int) -> None:
-        self.count = 0  # requests that wait just now
+        self.count = 0  # requests that are waiting now
         self._database = database
         self._places = places
         self._lock = threading.Lock()
 
     def search(self, search: Callable[[], list[T]], timeout: float) -> list[T]:
-        """Return what `search` finds as soon as it finds anything, at the latest after `timeout` seconds.
+        """Call `search` after each commit until it finds something, at most for `timeout` seconds; return the result.
 
-        Ends early if the server is stopping. Raises TooManyWaiting if all places are taken.
+        Ends early if the server is stopping. Raises TooManyWaiting if the limit is reached.
         """
         begun = time.monotonic()
-        # In this order: what is stored between the search and the first look is seen.
+        # The watcher comes first, so that a commit during the first search is not missed.
         watcher = self._database.watch()
         found = search()
         if found:

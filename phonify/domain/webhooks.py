@@ -1,7 +1,7 @@
-"""What accounts are told of their messages, at a URL of theirs: set, stored, signed, listed, told again.
+"""Webhooks: an account's URL, the events that are posted to it, their signature, and redelivery.
 
-Form, names and signature are those of the Standard Webhooks specification. What is stored here is
-posted by `delivery/webhooks.py`.
+Form, names and signature follow the Standard Webhooks specification. `delivery/webhooks.py` posts the events that are
+stored here.
 """
 
 import base64
@@ -24,14 +24,14 @@ from ..storage.records import Account, Delivery, Message, NewDelivery, Webhook
 
 Event = Literal["message.received", "message.sent", "message.error"]
 
-KEEP = timedelta(days=30)  # what is finished
+KEEP = timedelta(days=30)  # of finished deliveries
 _TEST = "webhook.test"
 _SECRET_PREFIX = "whsec_"  # noqa: S105
 _SECRET_BYTES = 24
 
 
 def sign(secret: str, *, delivery_id: str, timestamp: int, payload: str) -> str:
-    """Return the header `webhook-signature` of an attempt at a time (Unix seconds)."""
+    """Return the header `webhook-signature` of an attempt; `timestamp` is in Unix seconds."""
     key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX))
     digest = hmac.new(key, f"{delivery_id}.{timestamp}.{payload}".encode(), hashlib.sha256).digest()
     return f"v1,{base64.b64encode(digest).decode()}"
@@ -46,7 +46,7 @@ def _compose(event: str, now: str, data: dict[str, Any]) -> str:
 
 
 class Webhooks:
-    """The operations on webhooks. Each concerns a single account and sees nothing of another's."""
+    """The operations on webhooks. Each is limited to one account."""
 
     def __init__(self, database: Database, clock: Clock, *, private_allowed: bool) -> None:
         self._database = database
@@ -61,7 +61,7 @@ class Webhooks:
             return webhook_store.get_webhook(connection, account_id=account.id)
 
     def set_url(self, account: Account, url: str) -> Webhook:
-        """Set where the account wants to hear of its messages; the secret stays. Raise InvalidRequest for a bad URL."""
+        """Set the URL of the account's webhook; an existing secret stays. Raise InvalidRequest for a bad URL."""
         try:
             check_url(url, private_allowed=self.private_allowed)
         except BadUrl as error:
@@ -71,7 +71,7 @@ class Webhooks:
             return webhook_store.put_webhook(connection, account_id=account.id, url=url, secret=secret, now=now)
 
     def rotate_secret(self, account: Account) -> Webhook:
-        """Give the account's webhook a new secret, from the next attempt on; raise Refused if it has none."""
+        """Give the account's webhook a new secret for the next attempts; raise Refused if there is no webhook."""
         secret = _make_secret()
         with self._database.write() as connection:
             webhook = webhook_store.update_secret(connection, account_id=account.id, secret=secret)
@@ -80,7 +80,7 @@ class Webhooks:
         return webhook
 
     def remove(self, account: Account) -> None:
-        """Remove the account's webhook: what is still pending is given up, received messages do not wait for it."""
+        """Remove the account's webhook. Pending events are given up, and received messages no longer wait for it."""
         now = format_time(self._clock.now())
         with self._database.write() as connection:
             webhook_store.delete_webhook(connection, account_id=account.id)
@@ -90,9 +90,9 @@ class Webhooks:
     # What
 
     def enqueue(self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime) -> None:
-        """Store that an event happened to messages, for those whose accounts have a webhook.
+        """Store an event for each of the messages whose account has a webhook.
 
-        Call it in the transaction that stores what happened.
+        Call it in the transaction that changes the messages.
         """
         time, ids = format_time(now), generate_ids(now)
         accounts = {message.account_id for message in messages}
@@ -114,7 +114,7 @@ class Webhooks:
         )
 
     def send_test(self, account: Account) -> str:
-        """Store an event that tells of nothing; return the id of its delivery. Raise Refused without a webhook."""
+        """Store a test event; return the id of its delivery. Raise Refused if the account has no webhook."""
         now = self._clock.now()
         time, delivery_id = format_time(now), next(generate_ids(now))
         test = NewDelivery(delivery_id, account.id, None, _TEST, _compose(_TEST, time, {}))
@@ -124,7 +124,7 @@ class Webhooks:
         return delivery_id
 
     def redeliver(self, account: Account, delivery_id: str) -> None:
-        """Have something told again, whatever came of it so far; raise NotFound, or Refused without a webhook."""
+        """Have an event posted again, whatever its state; raise NotFound, or Refused if the account has no webhook."""
         with self._database.write() as connection:
             found = webhook_store.get_delivery(connection, account_id=account.id, delivery_id=delivery_id)
             if found is None:
@@ -136,22 +136,22 @@ class Webhooks:
         if webhook_store.get_webhook(connection, account_id=account.id) is None:
             raise Refused([Fault("no_webhook")])
 
-    # What came of it
+    # Results
 
     def list_deliveries(self, account: Account, *, limit: int, before: int | None = None) -> list[Delivery]:
-        """Return the account's deliveries, newest first; `before` is the seq of the last one of the page before."""
+        """Return the account's deliveries, newest first; `before` is the last seq of the previous page."""
         with self._database.reading() as connection:
             rows = webhook_store.list_deliveries(connection, account_id=account.id, limit=limit, before=before)
             return _with_attempts(connection, rows)
 
     def list_for_message(self, account: Account, message_id: str) -> list[Delivery]:
-        """Return the deliveries that tell of one of the account's messages, newest first."""
+        """Return the deliveries about one of the account's messages, newest first."""
         with self._database.reading() as connection:
             rows = webhook_store.list_deliveries_of_message(connection, account_id=account.id, message_id=message_id)
             return _with_attempts(connection, rows)
 
     def forget_deliveries(self) -> None:
-        """Remove deliveries that were finished long ago."""
+        """Remove deliveries that ended long ago."""
         until = format_time(self._clock.now() - KEEP)
         while not self._database.stopping:
             with self._database.write() as connection:

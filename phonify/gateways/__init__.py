@@ -1,4 +1,4 @@
-"""The gateways by the name that PHONIFY_GATEWAY has: one file each, one line here."""
+"""The gateways by their names in PHONIFY_GATEWAY. Each is one file, and one line here."""
 
 from .base import Gateway
 from .stub import StubGateway

@@ -1,1 +1,1 @@
-"""What all HTTP packages share: authentication, reading arguments, error handlers, the rate limit."""
+"""What all HTTP packages share: authentication, arguments, error handlers, the rate limit."""

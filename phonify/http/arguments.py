@@ -1,4 +1,4 @@
-"""The arguments of a request: the same whether they come by query string, form or JSON."""
+"""The arguments of a request, from the query string, a form or JSON."""
 
 import json
 import re
@@ -14,21 +14,20 @@ from ..errors import Fault, InvalidRequest
 
 Arguments = dict[str, Any]
 
-# Arguments that are phone numbers. A plus sign that was not escaped in a query or a form arrives
-# as a space; so does that of a time zone in `send_at`.
+# Arguments that are phone numbers. A plus sign that is not escaped in a query or a form arrives as a space; the same
+# happens to the time zone of `send_at`.
 _NUMBERS = {"to", "origin", "phone", "from"}
-_TIME_ZONE = re.compile(r"(T.*) ([0-9]{2}:?[0-9]{2})$")  # of a time, after its plus sign
+_TIME_ZONE = re.compile(r"(T.*) ([0-9]{2}:?[0-9]{2})$")  # the part of a time after its plus sign
 _MANY = "to"  # the one argument that may be given several times
 MAX_FIELDS = 1_100
 MAX_CONTENT_LENGTH = 256 * 1024  # bytes
 
 
 def read_arguments() -> Arguments:
-    """Return the arguments of the current request; those of the body win over the query string.
+    """Return the arguments of the current request. The body wins over the query string.
 
-    `to` is a list if it was given as one: repeated, as `to[]`, or as a JSON array. A JSON null is
-    an argument not given. Raises InvalidRequest for what can't be read, UnsupportedMediaType and
-    RequestEntityTooLarge.
+    `to` is a list if it was repeated, or given as `to[]` or as a JSON array. A JSON null means that the argument is not
+    given. Raises InvalidRequest if the request can't be read, UnsupportedMediaType and RequestEntityTooLarge.
     """
     return {**_collect(_parse(request.query_string)), **_read_body()}
 
@@ -49,25 +48,25 @@ def _read_body() -> Arguments:
 
 
 def _read_data() -> bytes:
-    """Return the whole body; a part of one is worse than none."""
+    """Return the body; raise InvalidRequest if it is incomplete."""
     try:
         data = request.get_data()
     except HTTPException:
         raise
-    except Exception as error:  # servers raise what they like for malformed chunks
+    except Exception as error:  # each server raises its own error for malformed chunks
         raise InvalidRequest([Fault("bad_request")]) from error
     length = request.content_length
     if length is None and len(data) >= MAX_CONTENT_LENGTH:
-        raise RequestEntityTooLarge  # Werkzeug cuts a chunked body off there
+        raise RequestEntityTooLarge  # Werkzeug cuts a chunked body at this length
     if length is not None and len(data) != length:
-        # A server that ends the stream itself does not tell Werkzeug that the client has gone.
+        # Some servers end the stream themselves, so Werkzeug does not notice that the client has gone.
         raise InvalidRequest([Fault("bad_request")])
     return data
 
 
 def _read_json(data: bytes) -> Arguments:
-    # Not request.get_json, which has the same error for JSON that is malformed and for the bytes of another encoding,
-    # reads UTF-16 and leaves a RecursionError to the caller.
+    # Not request.get_json: it can't tell malformed JSON from another encoding, accepts UTF-16, and lets a
+    # RecursionError through.
     try:
         arguments = json.loads(data.removeprefix(BOM_UTF8).decode())
     except (ValueError, RecursionError) as error:
@@ -81,7 +80,7 @@ def _read_json(data: bytes) -> Arguments:
 
 
 def _parse(encoded: bytes) -> list[tuple[str, str]]:
-    # Not request.args and request.form: they pass on bytes that are not UTF-8 as something else.
+    # Not request.args and request.form: they replace bytes that are not UTF-8.
     if encoded.count(b"&") >= MAX_FIELDS:
         raise RequestEntityTooLarge
     try:

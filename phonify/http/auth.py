@@ -1,4 +1,4 @@
-"""Who is asking: the API key as the username of HTTP Basic, or as the argument `api_key`."""
+"""Authentication: the API key is the username of HTTP Basic, or the argument `api_key`."""
 
 import re
 from typing import Any
@@ -19,16 +19,16 @@ auth = HTTPBasicAuth(realm="Phonify")
 
 @auth.verify_password  # type: ignore[untyped-decorator]
 def find_account(key: str, _password: str) -> Account | None:
-    """Return the account that a key belongs to; without an Authorization header the key is the argument `api_key`.
+    """Return the account of a key. Without an Authorization header, the key is the argument `api_key`.
 
-    Raises what `read_arguments` raises: the key may be in a body that can't be read.
+    Raises what `read_arguments` raises, because the key may be in a body that can't be read.
     """
     header = request.headers.get("Authorization")
     if header is None:
         argument = read_arguments().get("api_key")
         key = argument if isinstance(argument, str) else ""
     elif not _BASIC.fullmatch(header):
-        # Flask-HTTPAuth accepts the credentials of any scheme, and ignores characters that are no Base64.
+        # Flask-HTTPAuth accepts any scheme, and ignores characters that are not Base64.
         return None
     return get_services().keys.find_account(key) if key else None
 
@@ -43,11 +43,11 @@ def refuse_key(status: int) -> tuple[dict[str, Any], int]:
 def require_key() -> None:
     """Require a valid key, and count the request for the rate limit: a `before_request` function."""
     account = auth.current_user()
-    if account is not None:  # there is none for OPTIONS, which Flask-HTTPAuth lets pass
+    if account is not None:  # OPTIONS has no account: Flask-HTTPAuth lets it pass
         take_request(account)
 
 
 def current_account() -> Account:
-    """Return the account that is asking."""
+    """Return the account of the current request's key."""
     account: Account = auth.current_user()
     return account

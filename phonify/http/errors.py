@@ -1,4 +1,4 @@
-"""Which HTTP status an error has, and that every error leaves as the API's JSON."""
+"""The HTTP status of each error, and the handlers that answer errors as the API's JSON."""
 
 import logging
 from collections.abc import Sequence
@@ -27,14 +27,14 @@ STATUSES = {
 
 
 def register_error_handlers(app: Flask) -> None:
-    """Give every error of an app the API's form."""
+    """Make an app answer every error in the API's form."""
     app.register_error_handler(PhonifyError, show_error)
     app.register_error_handler(HTTPException, show_http_exception)
     app.register_error_handler(Exception, show_unexpected_error)
 
 
 def show_faults(faults: Sequence[Fault], status: int) -> Response:
-    """Return an answer that says what was wrong."""
+    """Return the answer for faults."""
     response = jsonify(errors=[fault.to_dict() for fault in faults])
     response.status_code = status
     return response
@@ -61,6 +61,6 @@ def show_http_exception(error: HTTPException) -> Response:
 
 
 def show_unexpected_error(error: Exception) -> Response:
-    """Answer what should not happen; the log has the traceback, the answer has not."""
+    """Answer an unexpected error. Only the log has the traceback."""
     logger.error("%s %s failed", request.method, escape_controls(request.path), exc_info=error)
     return show_faults([Fault("internal_error")], 500)

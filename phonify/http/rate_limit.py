@@ -1,6 +1,6 @@
-"""Requests a minute, for accounts that have a limit: the same over all processes.
+"""The limit of requests a minute of an account, counted over all processes.
 
-The answers carry the headers of the IETF draft draft-ietf-httpapi-ratelimit-headers.
+Answers have the headers of the IETF draft draft-ietf-httpapi-ratelimit-headers.
 """
 
 from flask import Response, after_this_request
@@ -13,9 +13,9 @@ WINDOW = 60  # seconds
 
 
 def take_request(account: Account) -> None:
-    """Count the current request, of an account that has a limit; raise RateLimited where it is one too many.
+    """Count the current request of an account with a limit; raise RateLimited if it exceeds the limit.
 
-    The answer says what is left.
+    The answer's headers say what is left.
     """
     limit = account.rate_limit
     if limit is None:

@@ -1,1 +1,1 @@
-"""Health and metrics, for those who run a server."""
+"""Health and metrics, for operators."""

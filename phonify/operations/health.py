@@ -1,4 +1,4 @@
-"""What an operator's tools ask without a key: /healthz (it lives), /readyz (it can do its work)."""
+"""Health checks, without a key: /healthz (the process lives), /readyz (it can do its work)."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..services import Services
 from ..storage import monitoring as monitoring_store
 from ..storage import outbox as outbox_store
 
-BEHIND = 60.0  # seconds that a message may be due before delivery counts as standing still
+BEHIND = 60.0  # seconds that a message may be due before delivery counts as stopped
 
 bp = Blueprint("monitoring", __name__)
 
@@ -25,7 +25,7 @@ def show_health() -> dict[str, Any]:
 
 @bp.get("/readyz")
 def show_readiness() -> ResponseReturnValue:
-    """Answer whether messages can be stored and are delivered; if not, 503 and what is wrong."""
+    """Answer whether messages can be stored and are being delivered; if not, 503 with the faults."""
     services = get_services()
     faults = [fault for fault in (_try_to_write(services), _look_at_delivery(services)) if fault is not None]
     if not faults:

@@ -1,7 +1,7 @@
-"""/metrics for Prometheus: imported only where PHONIFY_METRICS is on, as prometheus-client is an extra.
+"""/metrics for Prometheus, imported only if PHONIFY_METRICS is on, because prometheus-client is an optional extra.
 
-What is counted in each process (requests, attempts) is kept in files that all processes of the
-server share; what the database knows is read from it when somebody asks.
+Processes count requests and attempts in files that all processes of the server share. The other figures are read from
+the database at each request.
 """
 
 import atexit
@@ -16,7 +16,7 @@ DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def _make_directory() -> None:
-    """Make the folder for the files, for this process and all that it forks; it goes when this process ends."""
+    """Make the folder for the files. It is used by this process and those that it forks, and removed when it ends."""
     folder, made_by = tempfile.mkdtemp(prefix="phonify-metrics-"), os.getpid()
 
     def remove() -> None:
@@ -28,7 +28,7 @@ def _make_directory() -> None:
 
 
 if DIRECTORY not in os.environ:
-    _make_directory()  # before the library is imported: it decides then
+    _make_directory()  # must be set before the import, which reads it
 
 from flask import Blueprint, Flask, Response, g, request  # noqa: E402
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest  # noqa: E402
@@ -44,7 +44,7 @@ from ..storage import monitoring as monitoring_store  # noqa: E402
 
 bp = Blueprint("metrics", __name__)
 
-_METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "DESTROY"}  # others are any client's choice
+_METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "DESTROY"}  # any client can send other methods
 
 _REQUESTS = Counter("phonify_http_requests", "Requests answered.", ("method", "route", "status"))
 _REQUEST_SECONDS = Histogram("phonify_http_request_seconds", "Time to answer a request.", ("method", "route"))
@@ -55,7 +55,7 @@ _POST_SECONDS = Histogram("phonify_webhook_attempt_seconds", "Time the receiver 
 
 
 class _DatabaseCollector(Collector):
-    """What the database knows."""
+    """The figures from the database."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -65,7 +65,7 @@ class _DatabaseCollector(Collector):
         services = self._services
         now = services.clock.now()
         with services.database.reading() as connection:
-            connection.execute("BEGIN")  # one state of the database for all figures
+            connection.execute("BEGIN")  # all figures are from one state of the database
             try:
                 gauges = monitoring_store.read_gauges(connection, now=format_time(now))
             finally:
@@ -90,7 +90,7 @@ class _DatabaseCollector(Collector):
 
 @bp.get("/metrics")
 def show_metrics() -> Response:
-    """Answer with all figures, in Prometheus' text format."""
+    """Answer with all figures in Prometheus' text format."""
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     registry.register(_DatabaseCollector(get_services()))

@@ -1,1 +1,1 @@
-"""Requests that Phonify makes: which addresses are allowed, and an HTTP client that holds to it."""
+"""Requests that Phonify makes: a guard for addresses, and an HTTP client that obeys it."""

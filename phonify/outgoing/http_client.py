@@ -1,7 +1,7 @@
-"""Posts to addresses that accounts choose: checks the URL and the address, and never takes longer than told.
+"""Posts to URLs that accounts choose, with a check of URL and address, and within a time limit.
 
-A name is resolved once, each address is judged, and the connection goes to exactly that address: a
-name that resolves to something else a moment later gains nothing. Redirects are not followed.
+A name is resolved once, each address is checked, and the connection goes to exactly that address. So a name that
+resolves to another address later gains nothing. Redirects are not followed.
 """
 
 import http.client
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from .url_guard import DEFAULT_PORTS, BadUrl, Resolve, Target, is_allowed, parse_url, resolve
 
-TIMEOUT = 10.0  # seconds for all of it
+TIMEOUT = 10.0  # seconds in all
 MOST_ANSWER = 2_048  # bytes of an answer that are read
 _WORDS: dict[type[Exception], str] = {  # the first that fits
     ConnectionRefusedError: "the connection was refused",
@@ -28,24 +28,24 @@ _WORDS: dict[type[Exception], str] = {  # the first that fits
 
 
 class NotPosted(Exception):
-    """No answer came; the message says why, in plain words."""
+    """No answer came; the message says why in plain words."""
 
 
 class Answer(NamedTuple):
-    """What the other side answered."""
+    """The answer of the receiver."""
 
     status: int
     text: str  # the beginning
 
 
 class _Deadline:
-    """A time by which all must be done."""
+    """The time at which everything must be done."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
     def remaining(self) -> float:
-        """Return the seconds left; raise TimeoutError where there are none."""
+        """Return the remaining seconds; raise TimeoutError if there are none."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError
@@ -53,7 +53,7 @@ class _Deadline:
 
 
 class _TimedReader(RawIOBase):
-    """Reads from a socket within what is left of the time."""
+    """Reads from a socket within the remaining time."""
 
     def __init__(self, sock: socket.socket, deadline: _Deadline) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class _TimedReader(RawIOBase):
 
 
 class _TimedSocket:
-    """What http.client takes for a socket: each call may take only what is left of the time."""
+    """A socket for http.client whose calls may take only the remaining time."""
 
     def __init__(self, sock: socket.socket, deadline: _Deadline) -> None:
         self._sock = sock
@@ -101,10 +101,10 @@ def post(
     resolve: Resolve = resolve,
     timeout: float = TIMEOUT,
 ) -> Answer:
-    """Post to a URL and return the answer, whatever its status; raise NotPosted where none came in time.
+    """Post to a URL and return the answer, whatever its status; raise NotPosted if none came in time.
 
-    The time includes connecting, TLS, sending and receiving. Once the status is there, what the body
-    lacks of time, form or length is left out.
+    The time includes connecting, TLS, sending and receiving. After the status has come, a body that is late, malformed
+    or too long is cut off and is no error.
     """
     deadline = _Deadline(timeout)
     try:
@@ -127,7 +127,7 @@ def _tls_context() -> ssl.SSLContext:
 
 
 def _connect(target: Target, deadline: _Deadline, *, private_allowed: bool, resolve: Resolve) -> socket.socket:
-    """Connect to the first address that is allowed and answers."""
+    """Connect to the first allowed address that answers."""
     try:
         addresses = resolve(target.host, target.port)
     except (OSError, UnicodeError) as error:
@@ -139,7 +139,7 @@ def _connect(target: Target, deadline: _Deadline, *, private_allowed: bool, reso
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
-            # One that does not answer leaves time to the others.
+            # An address that does not answer must leave time for the others.
             sock.settimeout(deadline.remaining() / left)
             sock.connect((address, target.port))
         except OSError:
@@ -158,7 +158,7 @@ def _exchange(
     if target.port != DEFAULT_PORTS["https" if target.tls else "http"]:
         host += f":{target.port}"
     connection = http.client.HTTPConnection(target.host, target.port)
-    connection.auto_open = 0  # never to an address that was not judged
+    connection.auto_open = 0  # never to an address that was not checked
     connection.sock = _TimedSocket(sock, deadline)
     connection.request("POST", target.path, body, {"Host": host, "Connection": "close", **headers})
     response = connection.getresponse()

@@ -1,6 +1,6 @@
-"""Which URLs and addresses Phonify may post to.
+"""The URLs and addresses that Phonify may post to.
 
-A URL is judged when it is set, and each address that its name resolves to when it is posted to.
+A URL is checked when it is set. The addresses of its host are checked at each post.
 """
 
 import re
@@ -16,7 +16,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _BRACKETED = re.compile(r"\[[^\[\]]*\](:[0-9]*)?")
 
-# Where clouds tell a machine its own credentials, outside of the link-local range.
+# Addresses outside the link-local range at which clouds tell a machine its credentials.
 _METADATA = {
     ip_address(address)
     for address in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
@@ -28,7 +28,7 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 
 class BadUrl(ValueError):
-    """What was given is no URL to post to; the message says why."""
+    """The URL can't be posted to; the message says why."""
 
 
 class Target(NamedTuple):
@@ -41,7 +41,7 @@ class Target(NamedTuple):
 
 
 def parse_url(url: str) -> Target:
-    """Take a URL apart; raise BadUrl where it can't be posted to."""
+    """Split a URL into its parts; raise BadUrl if it can't be posted to."""
     if len(url) > MAX_URL:
         raise BadUrl(f"it is longer than {MAX_URL:,} characters")
     if not url.isprintable() or re.search(r"[\s\\]", url):
@@ -73,20 +73,20 @@ def _read_host(host: str, *, bracketed: bool) -> str:
         try:
             return str(IPv6Address(host if "%" not in host else ""))  # no zone: those are link-local
         except ValueError as error:
-            raise BadUrl("its host is no IPv6 address") from error
+            raise BadUrl("its host is not a valid IPv6 address") from error
     try:
         encoded = host if host.isascii() else host.encode("idna").decode()
     except UnicodeError as error:
-        raise BadUrl("its host is no name") from error
+        raise BadUrl("its host is not a valid name") from error
     if not _HOST.fullmatch(encoded):
-        raise BadUrl("its host is missing" if not host else "its host is no name")
+        raise BadUrl("its host is missing" if not host else "its host is not a valid name")
     return encoded
 
 
 def check_url(url: str, *, private_allowed: bool) -> None:
-    """Raise BadUrl where a URL can't be posted to or names an address that is not allowed.
+    """Raise BadUrl if a URL can't be posted to or has an address that is not allowed.
 
-    A name is judged when it is posted to: what it resolves to may change.
+    A host name is checked at each post, because its addresses may change.
     """
     host = parse_url(url).host
     literal: str | None = host if ":" in host else None
@@ -97,7 +97,10 @@ def check_url(url: str, *, private_allowed: bool) -> None:
 
 
 def is_allowed(address: str, *, private_allowed: bool) -> bool:
-    """Tell whether an address may be posted to; what leads to an IPv4 address is judged as that."""
+    """Tell whether an address may be posted to.
+
+    An IPv6 address that contains an IPv4 address is checked as the latter.
+    """
     return _judge(ip_address(address), private_allowed=private_allowed)
 
 
@@ -117,7 +120,7 @@ def _judge(address: Address, *, private_allowed: bool) -> bool:
 
 
 def _unwrap(address: IPv6Address) -> list[IPv4Address]:
-    """Return the IPv4 addresses that an IPv6 address leads to, if it does."""
+    """Return the IPv4 addresses that an IPv6 address contains."""
     if address.ipv4_mapped is not None:
         return [address.ipv4_mapped]
     if address.sixtofour is not None:

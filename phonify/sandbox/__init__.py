@@ -1,1 +1,1 @@
-"""What only a sandbox has: under /sandbox, with the stub gateway."""
+"""What exists only in a sandbox, under /sandbox."""

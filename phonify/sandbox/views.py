@@ -1,4 +1,4 @@
-"""What only a sandbox has, under /sandbox; not registered where the gateway is a real one."""
+"""The views under /sandbox, which are not registered with a real gateway."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ _CHECK = CheckSchema()
     text="The message is kept, heard of by the webhook, and opts the phone out or in where it is a keyword.",
 )
 def simulate_inbound() -> tuple[dict[str, Any], int]:
-    """Pretend that a phone sent a message to the account."""
+    """Simulate a message from a phone to the account."""
     arguments = load(_INBOUND, read_arguments())
     message = get_services().receiving.receive(current_account(), **arguments)
     return {"message": dump_message(message)}, 201
@@ -45,5 +45,5 @@ def simulate_inbound() -> tuple[dict[str, Any], int]:
     text="Nothing is stored. The command `check-text` says the same.",
 )
 def check() -> dict[str, Any]:
-    """Say what a text becomes as SMS: encoding, segments, what makes it UCS-2, whether it binds a code to a site."""
+    """Check how a text is sent as SMS: encoding, segments, characters that need UCS-2, a code bound to a site."""
     return {"check": dump_check(check_text(load(_CHECK, read_arguments())["body"]))}

@@ -1,1 +1,1 @@
-"""marshmallow schemas: what requests look like, and how objects are shown."""
+"""marshmallow schemas of requests and of shown objects."""

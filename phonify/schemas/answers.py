@@ -29,7 +29,7 @@ class SentAnswer(MessagesAnswer):
 
 
 class RefusedAnswer(SentAnswer):
-    """What was sent where some recipients were refused."""
+    """What was sent, if some recipients were refused."""
 
     errors = fields.List(fields.Nested(ErrorSchema), required=True)
 
@@ -65,7 +65,7 @@ class ResultAnswer(Schema):
 
 
 class CheckAnswer(Schema):
-    """What a text becomes as SMS."""
+    """A text as SMS."""
 
     check = fields.Nested(TextCheckSchema, required=True)
 

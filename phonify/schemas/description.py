@@ -1,6 +1,6 @@
-"""What the OpenAPI document says of a view, kept beside the view; `api/openapi/document.py` makes the document.
+"""The description of a view for the OpenAPI document, kept beside the view; `api/openapi/document.py` uses it.
 
-A view that nothing is said of fails a test.
+A view without a description fails a test.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ F = TypeVar("F", bound=View)
 
 @dataclass(frozen=True)
 class Example:
-    """A request and its answer, which a test makes and compares; `path` are the parts of the address by name."""
+    """A request and its answer, which a test checks; `path` has the path parameters by name."""
 
     name: str
     answer: Mapping[str, Any]
@@ -26,11 +26,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Description:
-    """What is said of a view beside its docstring, whose first line is the summary.
+    """The description of a view. Its summary is the first line of the view's docstring.
 
-    `errors` are the error types beside those that every view has and those of its arguments;
-    `answers` are the schemas by status; `links` are operations that may follow a 201, each with what
-    it takes from the answer.
+    `errors` are the error types, except those of every view and those of the arguments. `answers` are the schemas by
+    status. `links` are operations that may follow a 201, each with the values that it takes from the answer.
     """
 
     answers: Mapping[int, type[Schema]]
@@ -51,7 +50,7 @@ DESCRIPTIONS: dict[View, Description] = {}
 
 
 def describe(**description: Any) -> Callable[[F], F]:
-    """Say of a view what `Description` has."""
+    """Describe a view; the options are those of `Description`."""
 
     def note(view: F) -> F:
         DESCRIPTIONS[view] = Description(**description)

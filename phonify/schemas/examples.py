@@ -1,4 +1,4 @@
-"""Requests and their answers, for the API's description; a test makes each and compares."""
+"""Requests and their answers for the API's description; a test checks each."""
 
 from typing import Any
 

@@ -1,7 +1,6 @@
-"""The fields of requests: how an argument is read, what is wrong if it can't be, and its JSON Schema.
+"""The fields of requests: how an argument is read, its error types, and its JSON Schema.
 
-The messages of a ValidationError are error types of `errors.py`. What an argument's `form` says of it goes into the
-OpenAPI document.
+The messages of a ValidationError are error types of `errors.py`. An argument's `form` goes into the OpenAPI document.
 """
 
 import re
@@ -21,7 +20,7 @@ MAX_LIMIT = 1_000
 MAX_OFFSET = 2**31 - 1
 MAX_WAIT = 30  # seconds
 
-# JSON Schema. The formats are our own: which of the numbers of a pattern there are, no pattern can say.
+# JSON Schema. The formats are our own, because no pattern can say which numbers exist.
 _TEXT = {"type": "string", "pattern": "^[^\\u0000]*$"}
 MSISDN = {"type": "string", "format": "msisdn", "pattern": r"^\+[1-9][0-9]{1,14}$", "examples": ["+14560000000"]}
 _ORIGINATOR = {
@@ -54,7 +53,7 @@ IDEMPOTENCY_KEY = {
 
 
 class Recipient(NamedTuple):
-    """Whom a message goes to, and which argument of the request named them."""
+    """The recipient of a message, and the argument that named it."""
 
     number: Number
     param: str
@@ -68,7 +67,7 @@ _TEXT_RULES = (
 
 
 def read_text(text: str) -> str:
-    """Return the text of a message; raise ValidationError if no message can have it."""
+    """Return the text of a message; raise ValidationError if it is not allowed."""
     validate.And(*_TEXT_RULES)(text)
     return text
 
@@ -100,7 +99,7 @@ def read_idempotency_key(text: str) -> str:
 
 
 def read_own_number(text: str) -> Number:
-    """Read a number that a phone can send to: a short code has no letters."""
+    """Read a number that a phone can send to: an E.164 number or a short code."""
     number = parse_originator(text)
     if not text.lstrip("+").isdigit():
         raise ValueError("an alphanumeric sender")
@@ -108,9 +107,9 @@ def read_own_number(text: str) -> Number:
 
 
 class Argument(fields.Field[Any]):
-    """One argument: a string that `read` turns into its value, or raises ValueError.
+    """One argument: `read` turns its string into a value, or raises ValueError.
 
-    `invalid` is the error type if it does, `form` is JSON Schema.
+    `invalid` is the error type for that, and `form` is the JSON Schema.
     """
 
     default_error_messages = {  # noqa: RUF012 - marshmallow's own interface
@@ -129,7 +128,7 @@ class Argument(fields.Field[Any]):
         return self.read_one(value)
 
     def read_one(self, value: Any) -> Any:
-        """Return what a single value means."""
+        """Return the value of one string."""
         if not isinstance(value, str):
             raise self.make_error("invalid")
         try:
@@ -142,7 +141,7 @@ class NumericArgument(Argument):
     """A number in digits; JSON may give it as a number as well."""
 
     def read_one(self, value: Any) -> Any:
-        """Return what a single value means."""
+        """Return the value of one string."""
         if isinstance(value, float):
             value = f"{value:.9f}"
         elif isinstance(value, int) and not isinstance(value, bool):

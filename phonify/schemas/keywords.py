@@ -1,4 +1,4 @@
-"""What an account may set for keywords: its own opt-out keywords, and what it replies."""
+"""What an account may set for keywords: its own opt-out keywords, and its replies."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -15,9 +15,9 @@ REPLIES = ("stop_reply", "start_reply", "help_reply")
 
 
 def read_keyword_settings(stop_keywords: Sequence[str], replies: Mapping[str, str]) -> KeywordReplies:
-    """Check what was given, where an empty text is none; raise InvalidRequest with every fault there is.
+    """Check the settings; an empty text means none. Raise InvalidRequest with all faults.
 
-    `replies` has the names of REPLIES. A keyword that is one already is left out.
+    `replies` has the names of REPLIES. A built-in keyword is left out.
     """
     faults = []
     keywords = {normalize_keyword(given): given.strip() for given in stop_keywords if given.strip()}
@@ -36,7 +36,7 @@ def read_keyword_settings(stop_keywords: Sequence[str], replies: Mapping[str, st
 
 
 def _is_allowed(keyword: str) -> bool:
-    # Commas part keywords on the settings page.
+    # The settings page separates keywords by commas.
     return (
         len(keyword) <= MAX_KEYWORD
         and keyword.isprintable()
@@ -48,6 +48,6 @@ def _is_allowed(keyword: str) -> bool:
 
 def _read_reply(text: str, own_stop_keywords: Collection[str]) -> str:
     if find_keyword(text, list(own_stop_keywords)) is not None:
-        # A phone that sends back what it gets would be answered again and again.
+        # A phone that echoes each text would be answered again and again.
         raise ValidationError("reply_is_keyword")
     return read_text(text)

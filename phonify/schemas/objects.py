@@ -1,6 +1,6 @@
-"""How messages, phones and what else there is are shown: by the API, in a webhook, on the command line.
+"""How messages, phones and other objects are shown by the API, in webhooks and on the command line.
 
-What a field's metadata says of it goes into the API's description.
+The metadata of a field goes into the API's description.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ is_encoding = validate.OneOf(["gsm7", "ucs2"])
 
 
 class RecordSchema(Schema):
-    """Base of what is shown of a record."""
+    """Base of the schemas that show a record."""
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
         """Return an attribute.
@@ -35,7 +35,7 @@ class RecordSchema(Schema):
 
 
 class ErrorSchema(RecordSchema):
-    """One thing that is wrong, as the API shows it."""
+    """An error as the API shows it."""
 
     type = fields.String(
         required=True,
@@ -49,7 +49,7 @@ class ErrorSchema(RecordSchema):
 
     @post_dump
     def drop_param(self, shown: Shown, **_: Any) -> Shown:
-        """Leave `param` out of an error that is about no argument."""
+        """Leave out `param` if the error is not about an argument."""
         return _drop_none(shown, "param")
 
 
@@ -75,7 +75,7 @@ class NumberSchema(RecordSchema):
 
 
 class _Errors(fields.Nested):
-    """The error type of a message, shown as its collection of errors."""
+    """The error type of a message, shown as a list of errors."""
 
     def _serialize(self, value: str | None, attr: str | None, obj: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         faults = [Fault(value)] if value is not None else None
@@ -83,7 +83,7 @@ class _Errors(fields.Nested):
 
 
 class MessageSchema(RecordSchema):
-    """A message as the API shows it; `send_at` and `errors` only if it has some."""
+    """A message as the API shows it. Only some messages have `send_at` and `errors`."""
 
     id = fields.String(
         required=True,
@@ -93,8 +93,8 @@ class MessageSchema(RecordSchema):
         },
     )
     body = fields.String(required=True, validate=validate.Length(1, 160), metadata={"description": "The text."})
-    to = fields.String(required=True, attribute="to_number", metadata={**_NUMBER, "description": "Whom it goes to."})
-    origin = fields.Nested(NumberSchema, required=True, metadata={"description": "Who sent it."})
+    to = fields.String(required=True, attribute="to_number", metadata={**_NUMBER, "description": "The recipient."})
+    origin = fields.Nested(NumberSchema, required=True, metadata={"description": "The sender."})
     phone = fields.Nested(NumberSchema, required=True, metadata={"description": "What is known of `to`."})
     state = fields.String(
         required=True,
@@ -126,7 +126,7 @@ class MessageSchema(RecordSchema):
 
     @post_dump
     def drop_what_it_lacks(self, shown: Shown, **_: Any) -> Shown:
-        """Leave out what only some messages have."""
+        """Leave out fields that this message does not have."""
         return _drop_none(shown, "send_at", "errors")
 
 
@@ -153,13 +153,13 @@ class PhoneSchema(NumberSchema):
 
     @pre_dump
     def classify(self, phone: Phone, **_: Any) -> SimpleNamespace:
-        """Say what the numbering plan knows of the number."""
+        """Add the facts that the numbering plan has about the number."""
         kind = classify_number(phone.number.number)
         return SimpleNamespace(**phone.number._asdict(), **kind._asdict(), subscribed=phone.subscribed)
 
 
 class SubscriptionSchema(NumberSchema):
-    """A subscription as the API shows it: whether the account may write to a phone, and since when not."""
+    """A subscription as the API shows it: whether the account may write to a phone, and since when."""
 
     subscribed = fields.Boolean(required=True, metadata=_SUBSCRIBED)
     changed_at = fields.String(
@@ -176,7 +176,7 @@ class SubscriptionSchema(NumberSchema):
 
     @pre_dump
     def look_up(self, subscription: SubscriptionRow, **_: Any) -> SimpleNamespace:
-        """Say what is known of the number."""
+        """Add country and carrier of the number."""
         return SimpleNamespace(**subscription._asdict(), **parse_originator(subscription.phone)._asdict())
 
 

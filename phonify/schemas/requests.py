@@ -1,4 +1,4 @@
-"""What requests must look like, as marshmallow schemas of `fields.py`; how objects are shown is in `objects.py`."""
+"""The marshmallow schemas of requests, made of the fields of `fields.py`."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ from .fields import (
 
 
 def load(schema: Schema, arguments: Mapping[str, Any]) -> Any:
-    """Check arguments and return what the schema makes of them; raise InvalidRequest with every fault there is."""
+    """Check arguments and return what the schema makes of them; raise InvalidRequest with all faults."""
     try:
         return schema.load(arguments)
     except ValidationError as error:
@@ -46,7 +46,7 @@ def load(schema: Schema, arguments: Mapping[str, Any]) -> Any:
 def _list_faults(messages: Mapping[str, Any]) -> list[Fault]:
     faults = []
     for param, found in messages.items():
-        if isinstance(found, Mapping):  # one of several: by its index
+        if isinstance(found, Mapping):  # faults of a list, by index
             faults += [Fault(types[0], f"{param}[{index}]") for index, types in found.items()]
         else:
             faults += [Fault(type_, param if param != SCHEMA else None) for type_ in found]
@@ -63,7 +63,7 @@ class Draft(NamedTuple):
     idempotency_key: str | None = None
 
     def hash(self) -> str:
-        """Return a hash that is the same for equal requests, whatever their key."""
+        """Return a hash that is the same for equal requests, whatever their idempotency key."""
         given: list[list[Any]] = [["body", self.body]]
         if self.origin is not None:
             given.append(["origin", self.origin.number])
@@ -74,7 +74,7 @@ class Draft(NamedTuple):
 
 
 class ArgumentsSchema(Schema):
-    """Base of what requests are checked against: unknown arguments are ignored."""
+    """Base of the schemas of requests: unknown arguments are ignored."""
 
     class Meta:
         """Options of marshmallow."""
@@ -111,7 +111,7 @@ class SendSchema(ArgumentsSchema):
 
 
 class ChangeSchema(ArgumentsSchema):
-    """Arguments of changing a message that waits for its time."""
+    """Arguments of changing a scheduled message."""
 
     to = RecipientsArgument(most=1, description="Another number.")
     body = text_field("Another text: 1 to 160 characters.")
@@ -119,20 +119,20 @@ class ChangeSchema(ArgumentsSchema):
 
     @validates_schema
     def require_a_change(self, loaded: dict[str, Any], **_: Any) -> None:
-        """Refuse a request that gives nothing to change."""
+        """Refuse a request without changes."""
         if not loaded:
             raise ValidationError("nothing_to_change")
 
     @post_load
     def take_one_recipient(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Return `to` as the only recipient."""
+        """Replace the list `to` with its only recipient."""
         if "to" in loaded:
             (loaded["to"],) = loaded["to"]
         return loaded
 
 
 class PagingSchema(ArgumentsSchema):
-    """Arguments of a list that has no criteria."""
+    """Arguments of a list without criteria."""
 
     offset = whole_field(
         0, MAX_OFFSET, invalid="invalid_offset", description="How many to leave out first.", load_default=0
@@ -165,7 +165,7 @@ class ListSchema(PagingSchema):
 
     @post_load
     def make_criteria(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Return the arguments that a message must match as one."""
+        """Return the criteria as one object."""
         paging = {name: loaded.pop(name) for name in ("offset", "limit", "wait")}
         for side in {"to", "origin", "phone"} & loaded.keys():
             loaded[side] = loaded[side].number
@@ -192,9 +192,9 @@ class CheckSchema(ArgumentsSchema):
 
 
 def read_msisdn(text: str) -> Number:
-    """Read the MSISDN in an address; raise InvalidRequest where it is none."""
+    """Read an MSISDN in a path; raise InvalidRequest if it is not valid."""
     try:
-        # A plus sign that was escaped the way a query has it, or not at all, is a space.
+        # A plus sign in a path may arrive as a space.
         return parse_msisdn(f"+{text[1:]}" if text.startswith(" ") else text)
     except ValueError as error:
         raise InvalidRequest([Fault("invalid_msisdn", "msisdn")]) from error

@@ -1,4 +1,4 @@
-"""How the check of a text is shown: what it becomes as SMS."""
+"""How the check of a text is shown."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class SegmentSchema(Schema):
 
 
 class WideCharacterSchema(Schema):
-    """A character that GSM-7 does not have."""
+    """A character that is not in GSM-7."""
 
     position = fields.Integer(required=True, metadata=_POSITION)
     character = fields.String(required=True, validate=validate.Length(1, 1))
@@ -33,7 +33,7 @@ class WideCharacterSchema(Schema):
 
 
 class WebOtpSchema(Schema):
-    """The last line of a text, as one that binds a one-time code to a web site."""
+    """The last line of a text that binds a one-time code to a web site."""
 
     valid = fields.Boolean(required=True)
     line = fields.String(
@@ -44,7 +44,7 @@ class WebOtpSchema(Schema):
 
 
 class TextCheckSchema(Schema):
-    """What a text becomes as SMS, as the API and the command line show it."""
+    """A text as SMS, as the API and the command line show it."""
 
     encoding = fields.String(required=True, validate=is_encoding, metadata=ENCODING)
     characters = fields.Integer(required=True, metadata={"minimum": 1, "description": "A message may have 160."})
@@ -69,7 +69,7 @@ class TextCheckSchema(Schema):
 
     @pre_dump
     def spell_out(self, check: TextCheck, **_: Any) -> Shown:
-        """Say where each segment begins and ends, and what the last line is."""
+        """Add where each segment begins and ends, and the last line."""
         code = check.bound_code
         return {
             **check._asdict(),
@@ -97,6 +97,6 @@ _TEXT_CHECK = TextCheckSchema()
 
 
 def dump_check(check: TextCheck) -> Shown:
-    """Return what a text becomes as SMS, as the API shows it."""
+    """Return the check of a text as the API shows it."""
     shown: Shown = _TEXT_CHECK.dump(check)
     return shown

@@ -1,4 +1,4 @@
-"""Serving with `python app.py` or `phonify serve`: gunicorn, and beside it a process that delivers."""
+"""The server of `python app.py` and `phonify serve`: gunicorn, and a process that delivers."""
 
 import os
 import sys
@@ -22,8 +22,8 @@ __all__ = ["serve"]
 def serve(create_app: Callable[[], Any], *, command: str = "flask --app app", database: Path | None = None) -> None:
     """Serve the Flask app that `create_app` returns until SIGTERM or SIGINT.
 
-    If it can't start, print why and exit with status 2. `command` is the program that the text at the start names for
-    making a key; with `database`, the text also says that this program needs PHONIFY_DATABASE to find that file.
+    If it can't start, print why and exit with status 2. `command` is the program that the printed text names for making
+    a key. If `database` is given, the text also sets PHONIFY_DATABASE for that program.
     """
     configure_logs(os.environ.get("PHONIFY_LOG_FORMAT", "text"))
     try:
@@ -44,6 +44,6 @@ def serve(create_app: Callable[[], Any], *, command: str = "flask --app app", da
     processes.hold_signals()
     descriptor, parent = listener.detach(), os.getpid()
     web_server = processes.start(WebServer(app, services, descriptor, parent=parent).run)
-    os.close(descriptor)  # or the port would be taken for as long as delivery takes to end
+    os.close(descriptor)  # else the delivery process would keep the port open
     start_delivery = partial(processes.start, deliver, services, parent)
     sys.exit(processes.supervise(web_server, start_delivery, grace=settings.grace))

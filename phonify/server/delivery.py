@@ -1,4 +1,4 @@
-"""The process that delivers messages and posts to webhooks: apart from requests, which it would slow down."""
+"""The process that delivers messages and webhook events. It is separate because it would slow down requests."""
 
 import signal
 import time
@@ -8,9 +8,9 @@ from . import processes
 
 
 def deliver(services: Services, parent: int, pause: float) -> None:
-    """Deliver until SIGTERM; what is in hand is finished, within the grace period.
+    """Deliver until SIGTERM. What has begun is finished, within the grace period.
 
-    `pause` is in seconds, before it begins. It also ends if a loop fails: the parent starts it again.
+    It begins after `pause` seconds. If a loop fails, the process ends and the parent starts it again.
     """
     signal.signal(signal.SIGTERM, lambda *_: services.stop())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

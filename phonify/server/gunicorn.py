@@ -1,6 +1,7 @@
 """gunicorn with our settings and hooks, and one method of its worker overridden.
 
-The worker answers what can't be read as HTTP in JSON, as the API answers everything. The loggers are in `loggers.py`.
+The worker answers a request that is not valid HTTP in JSON, as the API answers everything. The loggers are in
+`loggers.py`.
 """
 
 import json
@@ -23,10 +24,10 @@ from .loggers import JsonLogger, TextLogger
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's worker with threads, and errors in JSON."""
+    """gunicorn's worker with threads, with errors in JSON."""
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        """Answer what could not be read as HTTP: gunicorn logs and judges it, the answer is JSON."""
+        """Answer a request that is not valid HTTP. gunicorn chooses the status and logs it; the answer is JSON."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
             super().handle_error(req, theirs, addr, exc)
@@ -39,11 +40,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             client.settimeout(1)
             client.sendall(status_line + head.encode() + body)
         except OSError:
-            self.log.debug("the client had gone before it could be told")
+            self.log.debug("the client closed the connection before the answer")
 
 
 class WebServer(BaseApplication):  # type: ignore[misc]
-    """gunicorn with an app that is built already and a socket that listens already."""
+    """gunicorn for an existing app and a listening socket."""
 
     def __init__(self, app: WSGIApplication, services: Services, descriptor: int, *, parent: int) -> None:
         self._app = app
@@ -60,7 +61,8 @@ class WebServer(BaseApplication):  # type: ignore[misc]
             "bind": f"fd://{self._descriptor}",
             "workers": settings.workers,
             "threads": threads,
-            "worker_connections": threads + 500,  # with the files of the database, fewer than a process may open
+            "worker_connections": threads + 500,  # with the files of the database, this stays below the usual limit of
+            # open files
             "worker_class": Worker,
             "logger_class": JsonLogger if settings.log_format == "json" else TextLogger,
             "accesslog": "-" if settings.access_log else None,
@@ -70,7 +72,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
             "keepalive": 15,
             "sendfile": False,  # the access log would have 0 bytes
             "limit_request_line": 8190,
-            "forwarder_headers": "",  # no client says by SCRIPT_NAME where the app begins
+            "forwarder_headers": "",  # no client may set SCRIPT_NAME
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108 - gunicorn's heartbeat files, in memory
             "control_socket_disable": True,
             "when_ready": self._begin_master,
@@ -84,7 +86,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         return self._app
 
     def _begin_master(self, _: Arbiter) -> None:
-        # gunicorn's handlers are in a worker some time after its fork; a SIGTERM before that would be lost.
+        # A worker sets gunicorn's handlers some time after its fork. A SIGTERM before that would be lost.
         os.register_at_fork(before=processes.hold_signals, after_in_parent=processes.heed_signals)
         processes.begin(self._parent)
 
@@ -101,4 +103,4 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         processes.begin(worker.ppid)
 
     def _end_worker(self, _arbiter: Arbiter, _worker: Worker) -> None:
-        self._services.database.close()  # the last process to do so leaves all that was written in the one file
+        self._services.database.close()  # the last process that closes it moves everything into the one file

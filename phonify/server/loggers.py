@@ -1,4 +1,7 @@
-"""The access log: one line a request, as text or as JSON, with no key in it. gunicorn's own lines go the same way."""
+"""The access log: one line for each request, as text or JSON, without keys.
+
+gunicorn's own lines have the same format.
+"""
 
 import time
 from datetime import timedelta
@@ -11,7 +14,7 @@ from ..request_id import HEADER
 
 
 class TextLogger(Logger):  # type: ignore[misc]
-    """gunicorn's logger with one plain line a request."""
+    """gunicorn's logger with one plain line for each request."""
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002 - of gunicorn
         """Log one request."""
@@ -31,10 +34,10 @@ class TextLogger(Logger):  # type: ignore[misc]
 
 
 class JsonLogger(Logger):  # type: ignore[misc]
-    """gunicorn's logger with one JSON object a line."""
+    """gunicorn's logger with one JSON object for each line."""
 
     def setup(self, cfg: Any) -> None:
-        """Set the handlers up."""
+        """Set up the handlers."""
         super().setup(cfg)
         for handler in (*self.error_log.handlers, *self.access_log.handlers):
             handler.setFormatter(JsonFormatter())

@@ -1,4 +1,4 @@
-"""The start of a server: the port, and what is printed."""
+"""The start of a server: its port and the printed text."""
 
 import errno
 import logging
@@ -15,7 +15,7 @@ from ..services import Services
 logger = logging.getLogger(__name__)
 
 SAFE_KEY_LENGTH = 22  # characters of 6 bits
-PORT_WAIT = 5.0  # seconds for the processes of a server that was killed to let go of the port
+PORT_WAIT = 5.0  # seconds in which the processes of a killed server free the port
 BACKLOG = 2048  # connections that wait to be accepted
 
 
@@ -56,13 +56,13 @@ def print_start(services: Services, port: int, command: str, database: Path | No
     """
     settings = services.settings
     if settings.api_key is not None and len(settings.api_key) < SAFE_KEY_LENGTH:
-        logger.warning("PHONIFY_API_KEY has fewer than 128 random bits: good enough for tests alone")
+        logger.warning("PHONIFY_API_KEY has fewer than 128 random bits, which is enough only for tests")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     print(f"Phonify serves {address} from {settings.database} (gateway: {settings.gateway})")
     key = services.create_first_key()
     if key is not None:
-        print("This is the API key of the account 'default'. It is shown only this once:\n")
+        print("This is the API key of the account 'default'. It is shown only once:\n")
         print(f"    {key}\n")
     elif settings.api_key is not None:
         key = "$PHONIFY_API_KEY"

@@ -1,1 +1,1 @@
-"""What a text message is: numbers, segments, one-time codes, keywords. Pure functions."""
+"""What a text message consists of: numbers, segments, one-time codes, keywords. Pure functions."""

@@ -13,13 +13,13 @@ from phonenumbers import carrier
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _SHORT_CODE = re.compile(r"[0-9]{3,8}")
 _ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9 ]{0,9}[A-Za-z0-9])?")
-_NON_GEOGRAPHIC = "001"  # what phonenumbers calls the region of +800, +882 and the like
+_NON_GEOGRAPHIC = "001"  # the region of +800, +882 and others in phonenumbers
 
 
 def load_regions() -> None:
-    """Load what is known of each region, which would otherwise be read from disk at its first number.
+    """Load the data of all regions, which would otherwise be read from disk when first needed.
 
-    A read that failed then, for lack of a descriptor or of memory, would leave the library's lock taken for ever.
+    If such a read failed, for lack of a descriptor or of memory, the library's lock would stay taken for ever.
     """
     for region in phonenumbers.SUPPORTED_REGIONS:
         phonenumbers.PhoneMetadata.metadata_for_region(region)
@@ -36,12 +36,11 @@ class Number(NamedTuple):
 
 
 def parse_msisdn(text: str) -> Number:
-    """Read an E.164 number with the plus sign; raise ValueError if it is none.
+    """Read an E.164 number with the plus sign; raise ValueError for anything else.
 
-    It must have a real country code and a possible length; whether an operator has issued it
-    does not matter. Where the number belongs to no known region, the country is the main region
-    of its calling code; numbers of no country at all (+800, +870, ...) have none. A national
-    prefix in the wrong place (+44 0 7...) is left out.
+    It must have a real country code and a possible length. Whether an operator has issued it does not matter. If the
+    number belongs to no known region, its country is the main region of the calling code. Numbers without a country
+    (+800, +870, ...) have none. A national prefix in the wrong place (+44 0 7...) is left out.
     """
     if not _E164.fullmatch(text):
         raise ValueError("not in E.164 form")
@@ -62,12 +61,12 @@ def parse_msisdn(text: str) -> Number:
 
 
 def _find_carrier(parsed: phonenumbers.PhoneNumber) -> str | None:
-    # By the prefix first: most numbers have none there, and what type a number is takes long to tell.
+    # The prefix comes first: most numbers have no carrier there, and finding the type of a number takes long.
     return (carrier.name_for_valid_number(parsed, "en") and carrier.name_for_number(parsed, "en")) or None
 
 
 class Kind(NamedTuple):
-    """What the numbering plan says of a number."""
+    """Facts about a number from the numbering plan."""
 
     type: str  # mobile, fixed_line, toll_free, ...; unknown
     valid: bool  # whether it is in a range that is in use
@@ -80,7 +79,7 @@ NUMBER_TYPES = (*sorted(_TYPES.values()), "short_code", "alphanumeric")
 
 
 def classify_number(number: str) -> Kind:
-    """Return what sort of number it is; senders that are no E.164 numbers are in no numbering plan."""
+    """Return the kind of a number. Senders that are not E.164 numbers are of unknown kind."""
     if not number.startswith("+"):
         return Kind("short_code" if number.isdecimal() else "alphanumeric", valid=True)
     parsed = phonenumbers.parse(number)
@@ -88,7 +87,7 @@ def classify_number(number: str) -> Kind:
 
 
 def parse_originator(text: str) -> Number:
-    """Read a sender; raise ValueError if it is none.
+    """Read a sender; raise ValueError for anything else.
 
     A sender is an E.164 number, a short code of 3 to 8 digits, or alphanumeric: up to 11
     letters, digits and spaces with at least one letter (3GPP TS 23.040 section 9.1.2.5).
@@ -101,5 +100,5 @@ def parse_originator(text: str) -> Number:
 
 
 def mask_number(number: str) -> str:
-    """Return a number as logs may have it: all but the first four and last two characters hidden."""
+    """Return a number for a log: only the first four and the last two characters are visible."""
     return number[:4] + "*" * max(len(number) - 6, 0) + number[-2:] if len(number) > 6 else "*" * len(number)

@@ -1,4 +1,4 @@
-"""How many SMS a text needs, and in which encoding (3GPP TS 23.038 and TS 23.040).
+"""The number of SMS that a text needs, and its encoding (3GPP TS 23.038 and TS 23.040).
 
 GSM-7: 160 septets in a single SMS, 153 in each segment of a longer text; a character of the
 extension table takes two septets (an escape and the character), which are never cut in two.
@@ -20,12 +20,12 @@ GSM7_DEFAULT = frozenset(
 GSM7_EXTENSION = frozenset("\f^{}\\[~]|€")
 _GSM7 = GSM7_DEFAULT | GSM7_EXTENSION
 
-# What reads the same in GSM-7; further ones come from Unicode's compatibility forms.
+# Replacements in GSM-7 that read the same. Others come from Unicode's compatibility forms.
 _SUBSTITUTES = {
     **dict.fromkeys("‘’‚‛′ʼ", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
     **dict.fromkeys("‐‑‒–—―−", "-"),
-    **dict.fromkeys("•‣◦", "*"),  # not the middle dot, which Catalan has within words
+    **dict.fromkeys("•‣◦", "*"),  # not the middle dot, which is a part of words in Catalan
     **dict.fromkeys("\u200b\u2060\ufeff\xad\ufe0e", ""),
     "‹": "<",
     "›": ">",
@@ -41,23 +41,23 @@ _LIMITS: dict[Encoding, tuple[int, int]] = {"gsm7": (160, 153), "ucs2": (70, 67)
 
 
 class Segmentation(NamedTuple):
-    """How a text goes out: its encoding and the piece of text in each SMS."""
+    """The encoding of a text, and the part of the text in each SMS."""
 
     encoding: Encoding
     segments: list[str]
 
 
 class WideCharacter(NamedTuple):
-    """A character that GSM-7 does not have, so that its text goes out in UCS-2."""
+    """A character that is not in GSM-7, so that its text needs UCS-2."""
 
     position: int  # index in the text
     character: str
     name: str  # of Unicode
-    substitute: str | None  # what reads the same in GSM-7, where there is such a thing; may be empty
+    substitute: str | None  # a replacement in GSM-7 that reads the same, if there is one; may be empty
 
 
 class TextCheck(NamedTuple):
-    """What a text becomes as SMS."""
+    """A text as SMS."""
 
     encoding: Encoding
     units: int  # septets, or units of UTF-16
@@ -65,16 +65,16 @@ class TextCheck(NamedTuple):
     segments: list[str]
     wide: list[WideCharacter]
     bound_code: OriginBoundCode | None  # in the last line
-    bound_line: str | None  # the last line, where it begins as one with a code bound to a web site
+    bound_line: str | None  # the last line, if it begins like a code bound to a web site
 
 
 def choose_encoding(text: str) -> Encoding:
-    """Return `gsm7` where the default alphabet and its extension have every character, else `ucs2`."""
+    """Return `gsm7` if the default alphabet and its extension have every character, else `ucs2`."""
     return "gsm7" if _GSM7.issuperset(text) else "ucs2"
 
 
 def count_segments(text: str) -> tuple[int, Encoding]:
-    """Return how many SMS a text needs and its encoding."""
+    """Return the number of SMS that a text needs, and its encoding."""
     if len(text) <= 160 and GSM7_DEFAULT.issuperset(text):
         return 1, "gsm7"
     encoding, segments = split_segments(text)
@@ -82,7 +82,7 @@ def count_segments(text: str) -> tuple[int, Encoding]:
 
 
 def check_text(text: str) -> TextCheck:
-    """Return all there is to say of a text before it goes out."""
+    """Return all facts about a text as SMS."""
     encoding, segments = split_segments(text)
     wide = [
         WideCharacter(position, character, _name(character), _find_substitute(character))
@@ -101,7 +101,7 @@ def check_text(text: str) -> TextCheck:
 
 
 def count_units(text: str, encoding: Encoding) -> int:
-    """Return how many septets, or units of UTF-16, a text takes."""
+    """Return the number of septets, or of UTF-16 units, that a text takes."""
     return sum(_sizes(text, encoding))
 
 
@@ -123,7 +123,7 @@ def _sizes(text: str, encoding: Encoding) -> list[int]:
 
 
 def split_segments(text: str) -> Segmentation:
-    """Cut a text into the pieces that its SMS carry."""
+    """Split a text into the parts that its SMS carry."""
     encoding = choose_encoding(text)
     single, several = _LIMITS[encoding]
     sizes = _sizes(text, encoding)

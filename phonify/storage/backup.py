@@ -1,4 +1,4 @@
-"""Copies of the database: made while servers go on writing, looked through, put back."""
+"""Backups of the database: making one while servers write, checking one, restoring one."""
 
 import os
 import sqlite3
@@ -15,10 +15,10 @@ class DatabaseInUse(Exception):
 
 
 def backup(database: Database, target: Path) -> None:
-    """Copy the database as of now into a new file, while others go on writing.
+    """Copy the database into a new file, while others go on writing.
 
-    Raises FileExistsError if there is such a file, OSError or sqlite3.Error if it can't be written, DatabaseUnusable if
-    the copy, which is looked through, is not sound; nothing half-done stays under that name.
+    Raises FileExistsError if the file exists, OSError or sqlite3.Error if it can't be written, and DatabaseUnusable if
+    the copy is not sound. An incomplete copy never stays under this name.
     """
     if target.exists():
         raise FileExistsError(0, "exists already", str(target))
@@ -28,18 +28,18 @@ def backup(database: Database, target: Path) -> None:
         with closing(sqlite3.connect(partial)) as copy:
             with database.reading() as connection:
                 connection.backup(copy)
-            # A file by itself, which can be read where nothing can be written.
+            # The copy is one single file, which can be read from a read-only medium.
             copy.execute("PRAGMA journal_mode = DELETE")
         fault = check_backup(partial)
         if fault is not None:
-            raise DatabaseUnusable(f"the database is damaged, there is no backup: {fault}")
+            raise DatabaseUnusable(f"the database is damaged, so no backup was made: {fault}")
         _name_new(partial, target)
     finally:
         partial.unlink(missing_ok=True)
 
 
 def check_backup(path: Path) -> str | None:
-    """Return what is wrong with a file as a copy of the database, in words; None if it is one and sound."""
+    """Return in words why a file can't serve as a backup; None if it can."""
     try:
         with closing(_open_copy(path)) as connection:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
@@ -48,14 +48,14 @@ def check_backup(path: Path) -> str | None:
     except sqlite3.DatabaseError as error:
         return str(error)
     if application != APPLICATION_ID:
-        return "it is not one of Phonify's"
+        return "it is not a Phonify database"
     if version > SCHEMA_VERSION:
-        return f"it was written by a newer Phonify (version {version}; this one knows up to {SCHEMA_VERSION})"
+        return f"it was written by a newer Phonify (file version {version}; this one reads up to {SCHEMA_VERSION})"
     return None if soundness == "ok" else str(soundness)
 
 
 def restore(path: Path, source: Path) -> Path | None:
-    """Put a copy of a backup in the database's place; return the name that the former one has got, if there was one.
+    """Replace the database with a copy of a backup; return the new name of the old database, if there was one.
 
     Raises DatabaseInUse if the database is open somewhere, OSError or sqlite3.Error if the copy can't be written.
     """
@@ -79,7 +79,7 @@ def _open_copy(path: Path) -> sqlite3.Connection:
 
 
 def _name_new(file: Path, name: Path) -> None:
-    """Give a file a name that must be new: unlike a rename, never over a file that has come meanwhile."""
+    """Give a file a new name. Unlike a rename, this never replaces a file that another process has just made."""
     try:
         os.link(file, name)
     except FileExistsError:
@@ -90,7 +90,7 @@ def _name_new(file: Path, name: Path) -> None:
 
 
 def _is_in_use(path: Path) -> bool:
-    """Tell whether some process has the database open; of a file that can't be opened nobody can tell."""
+    """Tell whether any process has the database open; return False if the file can't be opened."""
     if not path.exists():
         return False
     with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as connection:

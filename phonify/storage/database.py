@@ -1,8 +1,8 @@
-"""The database: connections to read from, the one to write with, and who tells of commits.
+"""The database: connections for reading, the connection for writing, and watchers of commits.
 
-Reading takes a pooled connection. Each process writes over one connection, with commits that its threads share
-(`shared_commit.py`). SQLite's own busy handler would sleep longer with each try while another process writes; here it
-is tried again every half a millisecond.
+Reading takes a connection from a pool. Each process writes over one connection, with commits that its threads share
+(`shared_commit.py`). If another process is writing, beginning is tried again every half a millisecond; SQLite's own
+busy handler would sleep longer with each try.
 """
 
 import os
@@ -22,14 +22,15 @@ from .shared_commit import SharedCommit
 Connection = sqlite3.Connection
 SqliteError = sqlite3.Error
 
-BUSY_TIMEOUT = 5.0  # seconds that a writer waits for other threads and processes
+BUSY_TIMEOUT = 5.0  # seconds to wait for other threads and processes
 _TRY_AGAIN = 0.0005  # seconds
 _POLL_INTERVAL = 0.01  # seconds
-_WRITER_CACHE = 8_000  # KiB; what a thousand messages to as many phones change of the indexes
-_CHECKPOINT = 4_000  # pages in the -wal file, from which on SQLite copies them into the database
-_MOST_KEPT = _CHECKPOINT * (4_096 + 24)  # bytes of the -wal file that stay when it is begun anew after a long read
+_WRITER_CACHE = 8_000  # KiB; enough for the index pages that a thousand messages to a thousand phones change
+_CHECKPOINT = 4_000  # pages in the -wal file at which SQLite copies them into the database
+_MOST_KEPT = _CHECKPOINT * (4_096 + 24)  # bytes to which SQLite cuts the -wal file when it starts again at its
+# beginning
 
-# Primary result codes that say "not now": the disk, a lock, the file's permissions.
+# Primary result codes of temporary errors: the disk, a lock, the file's permissions.
 _UNAVAILABLE = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -46,15 +47,15 @@ _UNAVAILABLE = {
 class Database:
     """One SQLite file.
 
-    Safe to use from any number of threads. `committed` is called after each commit. Nothing is held open after
-    `close`, and what is needed is opened again on next use: close it before a fork. Once it was opened, another file in
-    its place is refused: what some of the processes wrote there would be missing for the others.
+    Any number of threads may use it. `committed` is called after each commit. `close` closes everything, and the next
+    use opens it again: call it before a fork. After the first use, another file in the place of the database is
+    refused: the processes of a server would write to different files.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path.resolve()  # whoever opens the file by another name finds the same files beside it
+        self.path = path.resolve()  # another name of the file leads to the same -wal file
         self.busy_timeout = BUSY_TIMEOUT
-        self.stopping = False  # set at shutdown: loops end, and requests that wait return
+        self.stopping = False  # set at shutdown: it ends loops and waiting requests
         self.committed: Callable[[], None] = lambda: None
         self._shared_commit = SharedCommit(self._begin, self._end)
         self._idle: deque[sqlite3.Connection] = deque()
@@ -64,17 +65,17 @@ class Database:
         self._open: set[sqlite3.Connection] = set()
         self._closing = threading.Lock()
         self._counting = threading.Lock()
-        self._counter: sqlite3.Connection | None = None  # tells of commits
+        self._counter: sqlite3.Connection | None = None  # for the counter of commits
 
     @property
     def lock(self) -> ProcessLock:
-        """A lock between processes, for whoever opens or closes the database as a whole."""
+        """A lock between processes, for opening and closing the whole database."""
         return ProcessLock(self.path.with_name(f"{self.path.name}-lock"))
 
     def close(self) -> None:
-        """Close all idle connections; the last process to do so leaves all in the one file.
+        """Close all idle connections. The last process that does so moves everything into the one file.
 
-        One process at a time: of two that closed at once, each would leave that to the other.
+        One process closes at a time. If two did it at once, each would leave the work to the other.
         """
         with self._closing:
             if not self._open:
@@ -95,7 +96,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection to read from; raise StoreUnavailable if the file can't be read."""
+        """Lend a connection for reading; raise StoreUnavailable if the file can't be read."""
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -104,7 +105,7 @@ class Database:
         try:
             yield connection
         except (sqlite3.DatabaseError, MemoryError) as error:
-            usable = False  # it may have a file open that is not the one in its place any more
+            usable = False  # its file may have been replaced
             raise translate(error) from error
         finally:
             if usable:
@@ -113,12 +114,12 @@ class Database:
                 self._disconnect(connection)
 
     def get_data_version(self) -> int:
-        """Return a number that changes with each commit, of this process or of any other."""
+        """Return a counter that changes with each commit, of any process."""
         with self._counting:
             try:
                 if self._counter is None:
                     self._counter = self._connect(timeout=self.busy_timeout)
-                # It changes when another connection commits; this one never does.
+                # The counter changes when another connection commits, and this connection never commits.
                 (version,) = self._counter.execute("PRAGMA data_version").fetchone()
             except sqlite3.DatabaseError as error:
                 self._discard_counter()
@@ -131,17 +132,17 @@ class Database:
             self._counter = None
 
     def watch(self) -> "Watcher":
-        """Return a watcher that tells when something was committed, by whichever process."""
+        """Return a watcher of commits, of any process."""
         return Watcher(self)
 
     # Writing
 
     @contextmanager
     def write(self, *, patience: float | None = None) -> Iterator[sqlite3.Connection]:
-        """Run a `with` block inside a transaction; what it wrote is on disk when the block has ended.
+        """Run a `with` block inside a transaction. Its changes are on disk when the block has ended.
 
-        Threads may share the transaction, one block at a time. A block that raises undoes only its own rows. Raises
-        StoreUnavailable if nothing of the block could be stored; `patience` is how many seconds it waits to begin.
+        Threads may share the transaction, one block at a time. A block that raises undoes only its own changes. Raises
+        StoreUnavailable if the block could not be stored. It waits at most `patience` seconds to begin.
         """
         try:
             with self._shared_commit.block(self.busy_timeout if patience is None else patience) as connection:
@@ -150,7 +151,7 @@ class Database:
             raise translate(error) from error
 
     def _begin(self, deadline: float) -> sqlite3.Connection:
-        """Return the connection to write with, in a transaction."""
+        """Begin a transaction; return the connection for writing."""
         self._check_files()
         if self._writer is None:
             self._writer = self._connect(
@@ -181,7 +182,7 @@ class Database:
             self.committed()
 
     def _discard_writer(self) -> None:
-        # Another time another connection: one that was opened while the file was read-only stays so.
+        # The next transaction gets a new connection: one that was opened on a read-only file stays read-only.
         if self._writer is not None:
             self._disconnect(self._writer)
             self._writer = None
@@ -192,7 +193,7 @@ class Database:
             self._check_file(self._wal)
 
     def _check_file(self, path: str) -> None:
-        """Raise StoreUnavailable if a file is no longer the one that is open: what is written there is lost."""
+        """Raise StoreUnavailable if a file was replaced: what is written to the former one would be lost."""
         try:
             found = os.stat(path)  # noqa: PTH116 - quicker than Path
         except OSError as error:
@@ -202,12 +203,12 @@ class Database:
             raise StoreUnavailable from OSError(f"{path} was replaced under the running server")
 
     def _connect(self, *, timeout: float, **settings: int) -> sqlite3.Connection:
-        # If the -wal file is missing, SQLite makes a new one. But it is never missing while the -shm file is there,
-        # unless somebody took it away from those who have it open.
+        # If the -wal file is missing, SQLite makes a new one. If only the -shm file is there, somebody has removed the
+        # -wal file while other processes have it open.
         if self._wal in self._inodes or (not _exists(self._wal) and _exists(self._shm)):
             self._check_file(self._wal)
         try:
-            # A URI with mode=rw: a file that was removed is not silently made anew, empty.
+            # With mode=rw, SQLite does not create a new, empty file if the file was removed.
             connection = sqlite3.connect(
                 f"{self.path.absolute().as_uri()}?mode=rw",
                 uri=True,
@@ -222,7 +223,7 @@ class Database:
             pragmas = {"foreign_keys": "ON", "synchronous": "FULL", **settings, "busy_timeout": int(timeout * 1_000)}
             for name, value in pragmas.items():
                 connection.execute(f"PRAGMA {name} = {value}")
-            connection.execute("PRAGMA schema_version").fetchone()  # the first that opens the -wal file
+            connection.execute("PRAGMA schema_version").fetchone()  # opens the -wal file
             self._check_file(self._file)
             if _exists(self._wal):
                 self._check_file(self._wal)
@@ -241,16 +242,16 @@ class Database:
 
 
 class Watcher:
-    """Tells of commits, beginning with those after it was made. For one thread at a time."""
+    """Notices commits that happen after it was made. For one thread at a time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._seen = database.get_data_version()
 
     def wait(self, timeout: float) -> bool:
-        """Wait until something was committed since the last call, at most `timeout` seconds.
+        """Wait for a commit since the last call, at most `timeout` seconds.
 
-        Returns False if nothing was, or if the server is stopping.
+        Returns False if there was none, or if the server is stopping.
         """
         end = time.monotonic() + timeout
         while not self._database.stopping:
@@ -263,13 +264,13 @@ class Watcher:
         return False
 
     def changed(self) -> bool:
-        """Tell whether something was committed since the last call."""
+        """Tell whether there was a commit since the last call."""
         before, self._seen = self._seen, self._database.get_data_version()
         return self._seen != before
 
 
 def translate(error: Exception) -> Exception:
-    """Return StoreUnavailable for what may pass; the error itself for what is a mistake in the code."""
+    """Return StoreUnavailable if the error may be temporary, else the error itself."""
     code = getattr(error, "sqlite_errorcode", None)
     if isinstance(error, MemoryError) or (code is not None and code & 0xFF in _UNAVAILABLE):
         unavailable = StoreUnavailable()

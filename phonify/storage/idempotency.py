@@ -6,7 +6,7 @@ from .records import Answer
 
 
 def get_answer(connection: sqlite3.Connection, *, account_id: int, key: str, since: str) -> Answer | None:
-    """Return the first answer to a key, given since a time."""
+    """Return the first answer to a key, if it was given after a time."""
     row = connection.execute(
         "SELECT request_hash, status, answer FROM idempotency_keys"
         " WHERE account_id = :account_id AND key = :key AND created_at > :since",
@@ -16,7 +16,7 @@ def get_answer(connection: sqlite3.Connection, *, account_id: int, key: str, sin
 
 
 def put_answer(connection: sqlite3.Connection, *, account_id: int, key: str, answer: Answer, now: str) -> None:
-    """Keep the first answer to a key, over one that has expired."""
+    """Store the first answer to a key; it replaces one that has expired."""
     connection.execute(
         "INSERT OR REPLACE INTO idempotency_keys (account_id, key, request_hash, status, answer, created_at)"
         " VALUES (:account_id, :key, :request_hash, :status, :answer, :now)",

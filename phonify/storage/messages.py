@@ -1,7 +1,7 @@
 """The SQL of messages: store, find, list, change, remove. Delivering them is in `outbox.py`.
 
-As in `accounts.py`: the connection first, the rest by keyword, and none commits. A function that stores or removes
-messages also keeps the conversations that they belong to.
+As in `accounts.py`, the connection comes first, the rest by keyword, and no function commits. A function that stores or
+removes messages also updates their conversations.
 """
 
 import sqlite3
@@ -13,7 +13,7 @@ from .records import Criteria, Message
 COLUMNS = ", ".join(Message._fields)
 _INSERT = f"INSERT INTO messages ({COLUMNS}) VALUES ({', '.join(f':{name}' for name in Message._fields)})"
 _PHONE = "CASE direction WHEN 'outbound' THEN to_number ELSE origin_number END"
-_END = 2**63 - 1  # a seq that comes after all there are
+_END = 2**63 - 1  # a seq after all existing ones
 # The two sides of a conversation.
 SENT = "account_id = :account_id AND to_number = :phone AND direction = 'outbound'"
 RECEIVED = "account_id = :account_id AND origin_number = :phone AND direction = 'inbound'"
@@ -25,13 +25,13 @@ _LAST_SEQ = "SELECT max(seq) FROM ({})".format(
 
 
 def get_last_message_id(connection: sqlite3.Connection) -> str | None:
-    """Return the greatest id of all messages, which the next one's must exceed."""
+    """Return the greatest id of all messages; the next id must be greater."""
     row = connection.execute("SELECT id FROM messages ORDER BY id DESC LIMIT 1").fetchone()
     return row[0] if row else None
 
 
 def insert_messages(connection: sqlite3.Connection, *, messages: Sequence[Message]) -> None:
-    """Add messages whose ids are greater than all there are, and ascend."""
+    """Add messages with ascending ids, greater than all existing ids."""
     connection.executemany(_INSERT, [message._asdict() for message in messages])
     connection.executemany(
         "INSERT INTO conversations (account_id, phone, last_seq)"
@@ -50,7 +50,7 @@ def get_message(connection: sqlite3.Connection, *, account_id: int, message_id: 
     return Message._make(row) if row else None
 
 
-# What each criterion is in SQL. Ids and seq have the same order, and seq is what the indexes end in.
+# The SQL of each criterion. Ids and seq have the same order, and the indexes end in seq.
 _CONDITIONS = {
     "to": "to_number = :to",
     "origin": "origin_number = :origin",
@@ -74,7 +74,7 @@ def list_messages(
     if criteria.phone is None:
         source = f"FROM messages WHERE {where}"
     else:
-        # One look-up for each side, so that each has its index.
+        # One query for each side, so that each uses its index.
         sides = " UNION ".join(
             f"SELECT seq FROM (SELECT seq FROM messages WHERE {where} AND {side} = :phone"
             " ORDER BY seq DESC LIMIT :limit + :offset)"
@@ -91,19 +91,19 @@ def list_messages(
 
 
 def _list_index_conditions(criteria: Criteria) -> list[str]:
-    """Return the conditions of the partial indexes that serve: SQLite takes one only if it is told so."""
+    """Return the conditions of usable partial indexes: SQLite uses one only if its condition is in the query."""
     if criteria.state in ("unconfirmed", "error"):
         return ["state <> 'sent'"]
     return ["direction = 'inbound'"] if criteria.direction == "inbound" else []
 
 
 def escape_like(text: str) -> str:
-    r"""Return a text as a LIKE pattern with ESCAPE '\' has it."""
+    r"""Return a text escaped for a LIKE pattern with ESCAPE."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def update_waiting_message(connection: sqlite3.Connection, *, message: Message) -> None:
-    """Write what may change while a message waits for its time: body, recipient and times."""
+    """Update a scheduled message: body, recipient and times."""
     former = get_message(connection, account_id=message.account_id, message_id=message.id)
     connection.execute(
         "UPDATE messages SET body = :body, to_number = :to_number, to_country = :to_country,"
@@ -122,15 +122,15 @@ def delete_message(connection: sqlite3.Connection, *, message: Message) -> None:
     refresh_conversations(connection, phones={(message.account_id, message.other_side)})
 
 
-# What is not settled stays: each accepted message comes to its end.
+# Messages that are not in a final state stay, so each accepted message is delivered or fails.
 
 
 def delete_settled(
     connection: sqlite3.Connection, *, account_id: int, limit: int, after: int = 0, upto_id: str | None = None
 ) -> int | None:
-    """Remove an account's oldest messages whose state is final: at most `limit`, of those that come after a seq.
+    """Remove an account's oldest messages in a final state: at most `limit` messages, after a seq.
 
-    If `upto_id` is given, only those up to this id. Returns the seq of the last one, None if there was none.
+    If `upto_id` is given, only those up to this id. Returns the seq of the last one, or None if there was none.
     """
     return _delete(
         connection,
@@ -140,8 +140,8 @@ def delete_settled(
 
 
 def delete_old(connection: sqlite3.Connection, *, id_below: str, limit: int, after: int = 0) -> int | None:
-    """Remove the oldest messages of all accounts with a smaller id, as `delete_settled` does."""
-    # By the id, which is in time order and has an index; created_at has none.
+    """Remove the oldest messages of all accounts whose id is smaller than `id_below`, as `delete_settled` does."""
+    # By the id, which is in the order of time and has an index; created_at has no index.
     return _delete(
         connection,
         "id < :id_below AND seq > :after ORDER BY id",
@@ -159,9 +159,9 @@ def _delete(connection: sqlite3.Connection, which: str, values: dict[str, Any]) 
 
 
 def refresh_conversations(connection: sqlite3.Connection, *, phones: Iterable[tuple[int, str]]) -> None:
-    """Write down anew which is the latest message between an account and a phone, or that there is none.
+    """Update a conversation after messages were removed: its latest message, or its end.
 
-    What was read is never above it: SQLite may give the seq of a removed message to a new one.
+    The read mark is never above the latest message, because SQLite may give the seq of a removed message to a new one.
     """
     for account_id, phone in phones:
         values = {"account_id": account_id, "phone": phone}

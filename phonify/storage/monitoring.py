@@ -1,4 +1,4 @@
-"""The SQL of what operators see: can it be written, what waits, how much there is, whether it is sound."""
+"""The SQL for operators: whether the file can be written and is sound, and the numbers of rows."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from .records import Gauges
 
 
 def try_to_write(connection: sqlite3.Connection) -> None:
-    """Insert a message and roll it back, then write an account back as it is: fails if the file can't be written."""
+    """Insert a message and roll it back, then write an account unchanged. This fails if the file can't be written."""
     connection.execute("SAVEPOINT trial")
     connection.execute(
         "INSERT INTO messages (id, account_id, direction, body, origin_number, to_number, state, created_at, due_at)"
@@ -20,7 +20,7 @@ def try_to_write(connection: sqlite3.Connection) -> None:
 
 
 def read_gauges(connection: sqlite3.Connection, *, now: str) -> Gauges:
-    """Return how much there is. Messages are counted by their indexes: a million take some 10 milliseconds."""
+    """Return the numbers of rows. Counting a million messages by their indexes takes some 10 milliseconds."""
     (total,) = connection.execute("SELECT count(*) FROM messages").fetchone()
     counts = {
         (state, direction): count
@@ -41,13 +41,13 @@ def read_gauges(connection: sqlite3.Connection, *, now: str) -> Gauges:
 
 
 def is_used(connection: sqlite3.Connection) -> bool:
-    """Tell whether there is anything in the file: a key or a message."""
+    """Tell whether the file has a key or a message."""
     (used,) = connection.execute("SELECT EXISTS (SELECT 1 FROM api_keys) OR EXISTS (SELECT 1 FROM messages)").fetchone()
     return bool(used)
 
 
 def find_faults(connection: sqlite3.Connection) -> Iterator[str]:
-    """Yield what is wrong with the whole file, in words; nothing if it is sound."""
+    """Yield the faults of the whole file in words; nothing if it is sound."""
     for (fault,) in connection.execute("PRAGMA integrity_check"):
         if fault != "ok":
             yield fault

@@ -1,4 +1,4 @@
-"""The SQL of delivering messages: what is due, leases, outcomes. As in `accounts.py`, none commits."""
+"""The SQL of delivering messages: due messages, leases, outcomes. As in `accounts.py`, no function commits."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -8,13 +8,13 @@ from .records import Message, MessageAttempt
 
 
 def next_due_at(connection: sqlite3.Connection) -> str | None:
-    """Return when delivery has to turn to a message next; None if none waits."""
+    """Return when the next message is due; None if no message waits."""
     row = connection.execute("SELECT due_at FROM messages WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1").fetchone()
     return row[0] if row else None
 
 
 def list_due_messages(connection: sqlite3.Connection, *, now: str, limit: int) -> list[Message]:
-    """Return messages whose time has come, the longest waiting first."""
+    """Return due messages, the longest waiting first."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE due_at <= :now ORDER BY due_at, seq LIMIT :limit",
         {"now": now, "limit": limit},
@@ -25,9 +25,9 @@ def list_due_messages(connection: sqlite3.Connection, *, now: str, limit: int) -
 def lease_messages(
     connection: sqlite3.Connection, *, messages: Iterable[Message], owner: str, now: str, until: str
 ) -> list[Message]:
-    """Note that messages are being handed to the gateway; return them as they are now.
+    """Lease messages that will be handed to the gateway; return them as they are now.
 
-    Nobody else turns to them until the lease ends, or its owner has.
+    Other loops leave them alone until the lease or the process of its owner ends.
     """
     leased = [message._replace(attempts=message.attempts + 1, submitted_at=now, due_at=until) for message in messages]
     connection.executemany(
@@ -38,12 +38,12 @@ def lease_messages(
 
 
 def list_lease_owners(connection: sqlite3.Connection) -> list[str]:
-    """Return who has messages in hand."""
+    """Return the owners that have messages leased."""
     rows = connection.execute("SELECT DISTINCT lease_owner FROM messages WHERE lease_owner IS NOT NULL")
     return [owner for (owner,) in rows]
 
 
-# When a message was due before it was leased: a lease that ends early puts it back into its place.
+# The time at which a message was due before its lease. A lease that ends early puts the message back there.
 _FORMER_DUE = (
     "coalesce((SELECT due_at FROM message_attempts WHERE message_id = id AND attempt = messages.attempts - 1),"
     " max(created_at, coalesce(send_at, created_at)))"
@@ -58,9 +58,8 @@ def end_leases(connection: sqlite3.Connection, *, owner: str, now: str) -> None:
     )
 
 
-# Messages that wait for a time that lies in the future only because the clock has been set back since: the last
-# attempt or, before the first one, the message itself is from the future. Scheduled ones are left out, and those that
-# wait for the end of their validity in doubt.
+# Messages that wait only because the clock was set back: their last attempt or, before the first one, their creation
+# lies in the future. Scheduled messages and messages in doubt are left out.
 _FROM_FUTURE = (
     " WHERE due_at > :now AND due_at IS NOT expires_at AND (attempts > 0 OR send_at IS NULL OR send_at < due_at)"
     " AND coalesce(submitted_at, (SELECT max(at) FROM message_attempts WHERE message_id = messages.id),"
@@ -69,21 +68,21 @@ _FROM_FUTURE = (
 
 
 def has_messages_from_future(connection: sqlite3.Connection, *, now: str) -> bool:
-    """Tell whether any message waits because the clock has been set back."""
+    """Tell whether a message waits only because the clock was set back."""
     row = connection.execute("SELECT EXISTS (SELECT 1 FROM messages" + _FROM_FUTURE + ")", {"now": now}).fetchone()
     return bool(row[0])
 
 
 def reschedule_messages_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
-    """Make messages due that wait because the clock has been set back, leased ones at the end of a new lease."""
+    """Make messages due that wait only because the clock was set back; leased ones at the end of a new lease."""
     return connection.execute(
         "UPDATE messages SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,
         {"now": now, "until": until},
     ).rowcount
 
 
-# Outcomes. `attempts` is the fence: if another process has leased the message since, the late outcome is dropped, and
-# the function returns False.
+# Outcomes. `attempts` is the fencing token: if another process has leased the message since, the late outcome is
+# dropped, and the function returns False.
 _FENCE = ", lease_owner = NULL WHERE id = :id AND attempts = :attempts AND state = 'unconfirmed'"
 
 
@@ -104,17 +103,17 @@ def mark_error(connection: sqlite3.Connection, *, message: Message, error_type: 
 
 
 def reschedule(connection: sqlite3.Connection, *, message: Message, due_at: str) -> bool:
-    """Record that a message was surely not sent, and when to try again."""
+    """Record that a message was not sent, and when to try again."""
     return _update(connection, "due_at = :value, submitted_at = NULL", message, value=due_at)
 
 
 def give_back(connection: sqlite3.Connection, *, message: Message) -> bool:
-    """Undo the lease of a message that was not handed to the gateway after all."""
+    """Undo the lease of a message that was not handed to the gateway."""
     return _update(connection, f"due_at = {_FORMER_DUE}, submitted_at = NULL, attempts = attempts - 1", message)
 
 
 def await_validity(connection: sqlite3.Connection, *, message: Message) -> bool:
-    """Record that nobody knows whether a message was sent: it waits for the end of its validity, without a lease."""
+    """Record that a message is in doubt: it waits for the end of its validity, without a lease."""
     return _update(connection, "due_at = expires_at", message)
 
 
@@ -129,7 +128,7 @@ def _update(
 
 
 def insert_attempts(connection: sqlite3.Connection, *, attempts: Sequence[tuple[Message, MessageAttempt]]) -> None:
-    """Note attempts, if nobody else has leased the message since; what is known later replaces a doubt."""
+    """Record attempts, unless another process has leased the message since. A later outcome replaces a doubt."""
     connection.executemany(
         "INSERT OR REPLACE INTO message_attempts (message_id, attempt, at, outcome, due_at)"
         " SELECT id, :attempt, :at, :outcome, :due_at FROM messages WHERE id = :id AND attempts = :attempt",

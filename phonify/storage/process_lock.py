@@ -1,4 +1,4 @@
-"""Locks between processes: files that the kernel unlocks when the process that has locked them ends."""
+"""Locks between processes: files that the kernel unlocks when their process ends."""
 
 import fcntl
 import glob
@@ -11,14 +11,14 @@ _INTERVAL = 0.005  # seconds
 
 
 class ProcessLock:
-    """A lock that one process has at a time; within a process one thread."""
+    """A lock for one process, and one thread of it, at a time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     def acquire(self, patience: float) -> None:
-        """Wait for the lock; raise TimeoutError after `patience` seconds, OSError if there can be no such file."""
+        """Wait for the lock; raise TimeoutError after `patience` seconds, and OSError if the file can't be made."""
         end = time.monotonic() + patience
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         while not _try_to_lock(descriptor):
@@ -29,7 +29,7 @@ class ProcessLock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Let go of the lock, if this object has it."""
+        """Release the lock, if this object has it."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -38,18 +38,18 @@ class ProcessLock:
 class Owner:
     """The owner of leases: a random id, and a file that this process keeps locked while it lives.
 
-    Make it in the process itself, not before a fork. A process that was stopped still lives.
+    Make it after a fork. A process that is stopped by SIGSTOP keeps its lock.
     """
 
     def __init__(self, database: Path) -> None:
-        self._database = database.resolve()  # those who open it by another name have to find the same files
+        self._database = database.resolve()  # another name of the database must lead to the same lock file
         for file in self._database.parent.glob(f"{glob.escape(self._database.name)}-owner-*"):
             _remove_if_dead(file)
         while True:
             self.id = secrets.token_hex(8)
             self._file = _name_file(self._database, self.id)
             descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-            # Another process may have seen the file before it was locked, and removed it.
+            # Another process may have removed the file before it was locked.
             if _try_to_lock(descriptor) and self._file.exists():
                 self._descriptor: int | None = descriptor
                 break
@@ -80,7 +80,7 @@ def _try_to_lock(descriptor: int) -> bool:
 
 
 def _remove_if_dead(file: Path) -> bool:
-    """Remove the file of an owner whose process has ended; False if it lives, or if nobody can tell."""
+    """Remove the file of an owner whose process has ended; return False if the process lives, or if that is unknown."""
     try:
         descriptor = os.open(file, os.O_RDWR)
     except FileNotFoundError:

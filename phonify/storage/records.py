@@ -1,4 +1,4 @@
-"""What the functions of the stores take and return. Columns are explained in schema.sql."""
+"""The records that the functions of `storage/` take and return. schema.sql explains the columns."""
 
 from typing import Literal, NamedTuple
 
@@ -10,7 +10,7 @@ DeliveryState = Literal["pending", "delivered", "failed"]
 
 
 class Account(NamedTuple):
-    """Who shares this server."""
+    """An account of this server."""
 
     id: int
     name: str
@@ -21,7 +21,7 @@ class Account(NamedTuple):
 
 
 class ApiKey(NamedTuple):
-    """A key of an account; the key itself is not kept."""
+    """A key of an account; the key itself is not stored."""
 
     id: int
     account: str
@@ -73,12 +73,12 @@ class Message(NamedTuple):
 
     @property
     def origin(self) -> Party:
-        """Who sent it."""
+        """The sender."""
         return Party(self.origin_number, self.origin_country, self.origin_carrier)
 
     @property
     def phone(self) -> Party:
-        """Whom it goes to."""
+        """The recipient."""
         return Party(self.to_number, self.to_country, self.to_carrier)
 
     @property
@@ -88,7 +88,7 @@ class Message(NamedTuple):
 
 
 class Criteria(NamedTuple):
-    """What a list of messages is to match; None: anything."""
+    """The criteria of a list of messages. None matches everything."""
 
     to: str | None = None
     origin: str | None = None
@@ -101,7 +101,7 @@ class Criteria(NamedTuple):
 
 
 class MessageAttempt(NamedTuple):
-    """An attempt to send a message that the gateway did not simply take."""
+    """A recorded attempt to send a message; one that succeeded is not recorded."""
 
     attempt: int
     at: str
@@ -118,14 +118,14 @@ class Answer(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A message and its place in the order of arrival."""
+    """A message and its seq."""
 
     seq: int
     message: Message
 
 
 class Conversation(NamedTuple):
-    """What an account and a phone have exchanged, as a list shows it."""
+    """A conversation as a list shows it."""
 
     phone: str
     last: Entry
@@ -137,12 +137,12 @@ class SubscriptionRow(NamedTuple):
 
     phone: str
     subscribed: bool
-    changed_at: str | None  # None: it never opted out
+    changed_at: str | None  # None: the phone never opted out
     reason: Reason | None
 
 
 class KeywordReplies(NamedTuple):
-    """What an account has set for keywords."""
+    """An account's keywords and replies."""
 
     stop_keywords: tuple[str, ...] = ()
     stop_reply: str | None = None
@@ -159,7 +159,7 @@ class Webhook(NamedTuple):
 
 
 class WebhookAttempt(NamedTuple):
-    """One attempt to deliver an event, and what came of it."""
+    """One attempt to deliver an event, and its result."""
 
     attempt: int
     at: str
@@ -198,7 +198,7 @@ class Delivery(NamedTuple):
 
 
 class DueWebhook(NamedTuple):
-    """A webhook, and when the first of its deliveries is due, if any is."""
+    """A webhook, and when its next delivery is due, if there is one."""
 
     account_id: int
     url: str
@@ -207,9 +207,9 @@ class DueWebhook(NamedTuple):
 
 
 class Gauges(NamedTuple):
-    """How much there is, of all accounts."""
+    """Numbers of rows, of all accounts."""
 
     messages: dict[tuple[str, str], int]  # by state and direction
-    due: int  # messages that wait for the gateway and whose time has come
+    due: int  # messages that are due for the gateway
     oldest_due_at: str | None
     deliveries: dict[str, int]  # of webhooks, by state

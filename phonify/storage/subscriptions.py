@@ -1,10 +1,10 @@
-"""The SQL of subscriptions: which phones an account may write to, and what it replies to keywords."""
+"""The SQL of subscriptions: the phones that an account may write to, and its replies to keywords."""
 
 import sqlite3
 
 from .records import KeywordReplies, Reason, SubscriptionRow
 
-_IS_PHONE = "phone LIKE '+%'"  # rather than a short code or an alphanumeric sender
+_IS_PHONE = "phone LIKE '+%'"  # not a short code or an alphanumeric sender
 
 
 def get_subscription(connection: sqlite3.Connection, *, account_id: int, phone: str) -> SubscriptionRow:
@@ -24,7 +24,7 @@ def _subscription(row: tuple[str, int, str | None, Reason | None]) -> Subscripti
 def put_subscription(
     connection: sqlite3.Connection, *, account_id: int, phone: str, subscribed: bool, reason: Reason, now: str
 ) -> bool:
-    """Opt a phone out, or in again; False if that changes nothing."""
+    """Opt a phone out, or in again; return False if that changes nothing."""
     if get_subscription(connection, account_id=account_id, phone=phone).subscribed == subscribed:
         return False
     connection.execute(
@@ -45,7 +45,7 @@ def get_opt_out_time(connection: sqlite3.Connection, *, account_id: int, phone: 
     return row[0] if row else None
 
 
-# Messages also come from short codes and alphanumeric senders: nobody can write to those.
+# Messages also come from short codes and alphanumeric senders, to which nobody can write.
 
 
 def list_phones(connection: sqlite3.Connection, *, account_id: int, offset: int, limit: int) -> list[SubscriptionRow]:
@@ -63,7 +63,7 @@ def list_phones(connection: sqlite3.Connection, *, account_id: int, offset: int,
 def list_subscriptions(
     connection: sqlite3.Connection, *, account_id: int, offset: int, limit: int
 ) -> list[SubscriptionRow]:
-    """Return what `list_phones` does, and after that other phones that have opted out or in."""
+    """Return the phones of `list_phones`, then other phones that have opted out or in."""
     found = list_phones(connection, account_id=account_id, offset=offset, limit=limit)
     if len(found) == limit:
         return found
@@ -90,7 +90,7 @@ def get_replies(connection: sqlite3.Connection, *, account_id: int) -> KeywordRe
 
 
 def put_replies(connection: sqlite3.Connection, *, account_id: int, replies: KeywordReplies) -> None:
-    """Set what an account has for keywords."""
+    """Set an account's keywords and replies."""
     connection.execute(
         "INSERT INTO keyword_replies VALUES (:account_id, :stop_keywords, :stop_reply, :start_reply, :help_reply)"
         " ON CONFLICT DO UPDATE SET stop_keywords = :stop_keywords, stop_reply = :stop_reply,"

@@ -1,4 +1,4 @@
-"""Wakes a delivery loop as soon as one of the server's processes has committed something: a pipe."""
+"""A pipe that wakes a delivery loop as soon as any process of the server has committed something."""
 
 import os
 import select
@@ -9,7 +9,7 @@ _BYTES = 65_536  # the most that a pipe holds on Linux
 
 
 class Wakeup:
-    """Wakes one loop, in whichever process of the server it runs.
+    """Wakes one loop, in any process of the server.
 
     A loop looks for work from time to time in any case, so a wake-up that is lost or superfluous does no harm. Until
     `share` is called, `wake` does nothing and `wait` only waits.

@@ -1,4 +1,4 @@
-"""The SQL of webhooks, as `messages.py` has it for the rest."""
+"""The SQL of webhooks and of the events that are posted to them."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ def get_webhook(connection: sqlite3.Connection, *, account_id: int) -> Webhook |
 
 
 def put_webhook(connection: sqlite3.Connection, *, account_id: int, url: str, secret: str, now: str) -> Webhook:
-    """Set the URL of an account's webhook; the secret is that of a new one alone."""
+    """Set the URL of an account's webhook. The secret is used only if the webhook is new."""
     row = connection.execute(
         "INSERT INTO webhooks (account_id, url, secret, created_at) VALUES (:account_id, :url, :secret, :now)"
         " ON CONFLICT (account_id) DO UPDATE SET url = excluded.url RETURNING url, secret, created_at",
@@ -29,7 +29,7 @@ def put_webhook(connection: sqlite3.Connection, *, account_id: int, url: str, se
 
 
 def update_secret(connection: sqlite3.Connection, *, account_id: int, secret: str) -> Webhook | None:
-    """Give an account's webhook another secret; None where it has no webhook."""
+    """Give an account's webhook another secret; return None if it has no webhook."""
     row = connection.execute(
         "UPDATE webhooks SET secret = :secret WHERE account_id = :account_id RETURNING url, secret, created_at",
         {"account_id": account_id, "secret": secret},
@@ -46,7 +46,7 @@ def delete_webhook(connection: sqlite3.Connection, *, account_id: int) -> None:
 
 
 def insert_deliveries(connection: sqlite3.Connection, *, deliveries: Iterable[NewDelivery], now: str) -> None:
-    """Add what is to be posted, due at once."""
+    """Add events to be posted, due at once."""
     connection.executemany(
         "INSERT INTO webhook_deliveries (id, account_id, message_id, event, payload, state, created_at, due_at)"
         " VALUES (?, ?, ?, ?, ?, 'pending', ?, ?)",
@@ -67,7 +67,7 @@ def list_deliveries(
 
 
 def list_deliveries_of_message(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> list[Delivery]:
-    """Return the deliveries that tell of a message, newest first."""
+    """Return the deliveries about a message, newest first."""
     rows = connection.execute(
         f"SELECT {_ROW} FROM webhook_deliveries WHERE message_id = :message_id AND account_id = :account_id"
         " ORDER BY seq DESC",
@@ -96,7 +96,7 @@ def list_attempts(connection: sqlite3.Connection, *, delivery_id: str) -> tuple[
 
 
 def redeliver(connection: sqlite3.Connection, *, delivery_id: str, now: str) -> None:
-    """Make a delivery due at once, with all its retries before it."""
+    """Make a delivery due at once, with all its retries again."""
     connection.execute(
         "UPDATE webhook_deliveries SET state = 'pending', due_at = :now, lease_owner = NULL, retries = 0,"
         " finished_at = NULL WHERE id = :id",
@@ -105,7 +105,7 @@ def redeliver(connection: sqlite3.Connection, *, delivery_id: str, now: str) -> 
 
 
 def cancel_deliveries(connection: sqlite3.Connection, *, account_id: int, now: str) -> None:
-    """Give up what an account still has to be told."""
+    """Give up an account's pending deliveries."""
     connection.execute(
         "UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, lease_owner = NULL, finished_at = :now"
         " WHERE account_id = :account_id AND due_at IS NOT NULL",
@@ -114,7 +114,7 @@ def cancel_deliveries(connection: sqlite3.Connection, *, account_id: int, now: s
 
 
 def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
-    """Remove deliveries that were finished long ago, at most `limit`; return how many."""
+    """Remove deliveries that ended before a time, at most `limit`; return how many."""
     return connection.execute(
         "DELETE FROM webhook_deliveries WHERE seq IN"
         " (SELECT seq FROM webhook_deliveries WHERE finished_at <= :until LIMIT :limit)",
@@ -126,9 +126,9 @@ def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int)
 
 
 def list_due_webhooks(connection: sqlite3.Connection) -> list[DueWebhook]:
-    """Return the webhooks of all accounts, the longest waiting first.
+    """Return the webhooks of all accounts, the one that waits longest first.
 
-    By account, so that what one has piled up is not stepped over to find another's.
+    One row for each account: so one account with many deliveries does not slow down the others.
     """
     rows = connection.execute(
         "SELECT account_id, url, secret, (SELECT due_at FROM webhook_deliveries AS d"
@@ -141,7 +141,7 @@ def list_due_webhooks(connection: sqlite3.Connection) -> list[DueWebhook]:
 def lease_deliveries(
     connection: sqlite3.Connection, *, account_id: int, owner: str, now: str, until: str, limit: int
 ) -> Sequence[Delivery]:
-    """Take up an account's due deliveries: nobody else turns to them until the lease ends, or its owner has."""
+    """Lease an account's due deliveries, which other loops leave alone until the lease or its owner's process ends."""
     rows = connection.execute(
         "UPDATE webhook_deliveries SET attempts = attempts + 1, due_at = :until, lease_owner = :owner WHERE seq IN"
         " (SELECT seq FROM webhook_deliveries WHERE account_id = :account_id AND due_at <= :now"
@@ -152,13 +152,13 @@ def lease_deliveries(
 
 
 def list_lease_owners(connection: sqlite3.Connection) -> list[str]:
-    """Return who has deliveries in hand."""
+    """Return the owners of leases."""
     rows = connection.execute("SELECT DISTINCT lease_owner FROM webhook_deliveries WHERE lease_owner IS NOT NULL")
     return [owner for (owner,) in rows]
 
 
 def end_leases(connection: sqlite3.Connection, *, owner: str) -> None:
-    """End the leases of an owner: its deliveries are due as of their creation, before later ones."""
+    """End the leases of an owner: its deliveries are due since their creation, before later ones."""
     connection.execute(
         "UPDATE webhook_deliveries SET due_at = created_at, lease_owner = NULL WHERE lease_owner = :owner",
         {"owner": owner},
@@ -172,7 +172,7 @@ _FROM_FUTURE = (
 
 
 def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> bool:
-    """Tell whether any delivery waits because the clock has been set back, as `outbox.py` has it for messages."""
+    """Tell whether a delivery waits only because the clock was set back, as `outbox.py` does for messages."""
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM webhook_deliveries" + _FROM_FUTURE + ")", {"now": now}
     ).fetchone()
@@ -180,7 +180,7 @@ def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> b
 
 
 def reschedule_deliveries_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
-    """Make deliveries due that wait because the clock was set back, leased ones at the end of a new lease."""
+    """Make deliveries due that wait only because the clock was set back; leased ones at the end of a new lease."""
     return connection.execute(
         "UPDATE webhook_deliveries SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,
         {"now": now, "until": until},
@@ -188,7 +188,7 @@ def reschedule_deliveries_from_future(connection: sqlite3.Connection, *, now: st
 
 
 def insert_attempt(connection: sqlite3.Connection, *, delivery_id: str, attempt: WebhookAttempt) -> None:
-    """Note what came of an attempt, unless the delivery is gone."""
+    """Record the result of an attempt, unless the delivery was removed."""
     connection.execute(
         "INSERT OR IGNORE INTO webhook_attempts (delivery_id, attempt, at, took_ms, status, answer, error)"
         " SELECT id, :attempt, :at, :took_ms, :status, :answer, :error FROM webhook_deliveries WHERE id = :id",
@@ -197,7 +197,7 @@ def insert_attempt(connection: sqlite3.Connection, *, delivery_id: str, attempt:
 
 
 def mark_delivered(connection: sqlite3.Connection, *, delivery: Delivery, now: str) -> bool:
-    """Record that a delivery arrived, however late that is known; False if it was finished before."""
+    """Record that a delivery arrived, even if this is known late; return False if it was finished before."""
     return (
         connection.execute(
             "UPDATE webhook_deliveries SET state = 'delivered', due_at = NULL, lease_owner = NULL, finished_at = :now"
@@ -208,13 +208,13 @@ def mark_delivered(connection: sqlite3.Connection, *, delivery: Delivery, now: s
     )
 
 
-# As in `outbox.py`, `attempts` is the fence. The end of the lease is one as well: where a redelivery
-# was asked for meanwhile, it is not put off.
+# As in `outbox.py`, `attempts` is the fencing token. The end of the lease is one as well, so that a redelivery that was
+# requested since is not delayed.
 _FENCE = " WHERE id = :id AND state = 'pending' AND attempts = :attempts AND due_at = :due_at"
 
 
 def reschedule(connection: sqlite3.Connection, *, delivery: Delivery, again_at: str) -> bool:
-    """Record that an attempt failed, and when the next one is; False if someone else turned to it since."""
+    """Record that an attempt failed, and when the next one is; return False if another process has leased it since."""
     return (
         connection.execute(
             "UPDATE webhook_deliveries SET due_at = :again_at, lease_owner = NULL, retries = retries + 1" + _FENCE,
@@ -225,7 +225,7 @@ def reschedule(connection: sqlite3.Connection, *, delivery: Delivery, again_at: 
 
 
 def mark_failed(connection: sqlite3.Connection, *, delivery: Delivery, now: str) -> bool:
-    """Record that a delivery was given up; False if someone else turned to it since."""
+    """Record that a delivery was given up; return False if another process has leased it since."""
     return (
         connection.execute(
             "UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, lease_owner = NULL, finished_at = :now"
@@ -240,7 +240,7 @@ def mark_failed(connection: sqlite3.Connection, *, delivery: Delivery, now: str)
 
 
 def settle_received(connection: sqlite3.Connection, *, message_id: str, error_type: str | None, now: str) -> None:
-    """Record that a received message was delivered to the webhook, or why it never will be."""
+    """Record that a received message was delivered to the webhook, or why it was given up."""
     connection.execute(
         "UPDATE messages SET state = iif(:error_type IS NULL, 'sent', 'error'), error_type = :error_type,"
         " finished_at = :now WHERE id = :id AND direction = 'inbound' AND state = 'unconfirmed'",
@@ -249,7 +249,7 @@ def settle_received(connection: sqlite3.Connection, *, message_id: str, error_ty
 
 
 def settle_all_received(connection: sqlite3.Connection, *, account_id: int, now: str) -> None:
-    """Make all received messages of an account `sent` that wait for its webhook."""
+    """Set all received messages of an account that wait for its webhook to `sent`."""
     connection.execute(
         "UPDATE messages SET state = 'sent', finished_at = :now WHERE account_id = :account_id"
         " AND state = 'unconfirmed' AND state <> 'sent' AND direction = 'inbound'",

@@ -1,4 +1,4 @@
-"""An account on a server, as a test uses it: what its app has sent, and the phones that got it."""
+"""An account on a server for a test: the messages that its app has sent, and the phones that got them."""
 
 import time
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _INBOUND = InboundSchema()
 
 @dataclass(frozen=True, repr=False)
 class Message:
-    """A message as it was when it was looked up."""
+    """A message as it was when it was read."""
 
     id: str
     direction: Direction
@@ -29,7 +29,7 @@ class Message:
     to: str
     body: str
     state: State
-    errors: list[str]  # their types, such as `blocked_by_recipient`; empty but in state `error`
+    errors: list[str]  # their types, such as `blocked_by_recipient`; empty except in state `error`
     created_at: str
 
     def __repr__(self) -> str:
@@ -39,7 +39,7 @@ class Message:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What a message is to be like; None: whatever."""
+    """The criteria of a message. None matches everything."""
 
     to: str | None
     origin: str | None
@@ -49,7 +49,7 @@ class _Wanted:
     with_code: bool = False
 
     def list_misses(self, message: Message) -> list[str]:
-        """Return in what respects a message is not like that."""
+        """Return the criteria that a message does not match."""
         misses = []
         if self.direction not in (None, message.direction):
             misses.append(f"not {self.direction}")
@@ -83,16 +83,15 @@ def _want(
 ) -> _Wanted:
     for given, choices in ((state, (None, *get_args(State))), (direction, (None, *get_args(Direction)))):
         if given not in choices:
-            raise ValueError(f"{given!r} is none of {', '.join(filter(None, choices))}")
+            raise ValueError(f"{given!r} is not one of {', '.join(filter(None, choices))}")
     return _Wanted(_read_number(to), _read_number(origin), contains, state, direction)
 
 
 class Phonify:
-    """An account on a server, for one test: what its app has sent, and the phones of those who got it.
+    """An account on a server for one test: the messages that its app has sent, and the phones that got them.
 
-    `to`, `origin`, `contains`, `state` and `direction` say which messages are meant. Text matches
-    anywhere in the body and in either case. Without a direction only what the app has sent is
-    meant, with None also what phones have sent to it.
+    `to`, `origin`, `contains`, `state` and `direction` choose messages. `contains` matches anywhere in the body and
+    ignores case. By default only messages from the app match; with `direction=None` messages from phones match too.
     """
 
     def __init__(self, services: Services, account: Account, *, url: str, api_key: str) -> None:
@@ -127,10 +126,9 @@ class Phonify:
     ) -> Message:
         """Return the oldest message that matches and was not returned before; wait for it up to `timeout` seconds.
 
-        What is there already counts; what an earlier `wait_for` or `code` has returned does not, so
-        that two calls are about two messages. A message is found as soon as it is accepted,
-        mostly while it is `unconfirmed`: pass a `state` to see what became of it. Where none comes,
-        AssertionError says what did.
+        Messages that exist already count too. A message that an earlier `wait_for` or `code` has returned does not
+        count, so two calls return two messages. A message is found as soon as it is accepted, mostly while it is
+        `unconfirmed`: pass a `state` to wait for its outcome. If no message comes, AssertionError lists those that did.
         """
         __tracebackhide__ = True
         wanted = _want(to, origin, contains, state, direction)
@@ -154,9 +152,9 @@ class Phonify:
         direction: Direction | None = "outbound",
         within: float = 0.5,
     ) -> None:
-        """Raise AssertionError where a message matches, or comes within so many seconds.
+        """Raise AssertionError if a message matches, or if one comes within the given seconds.
 
-        What `wait_for` or `code` has returned does not count: it was wanted.
+        Messages that `wait_for` or `code` has returned do not count.
         """
         __tracebackhide__ = True
         wanted = _want(to, origin, contains, state, direction)
@@ -165,11 +163,10 @@ class Phonify:
             raise AssertionError(f"unwanted {wanted} has come:\n  {found!r}")
 
     def reply(self, phone: Message | str, body: str, *, to: str | None = None) -> Message:
-        """Send a message from a phone to the app: from that of a message, or from that of a number.
+        """Send a message from a phone to the app. The phone is a number, or the recipient of a message.
 
-        It goes to the sender of that message or of the last one that the phone got, and where it got
-        none to the account's own number, unless `to` says otherwise. Raises ValueError where a
-        phone can't send that.
+        Without `to`, it goes to the sender of that message, or of the last message that the phone got, or else to the
+        account's own number. Raises ValueError if a phone can't send it.
         """
         if isinstance(phone, Message):
             outbound = phone.direction == "outbound"
@@ -184,9 +181,9 @@ class Phonify:
         return _show(self._services.receiving.receive(self._account, **arguments))
 
     def set_webhook(self, url: str) -> str:
-        """Have the account's events posted to a URL; return the secret that they are signed with.
+        """Set the URL that the account's events are posted to; return the secret that signs them.
 
-        Raises ValueError where that can't be posted to.
+        Raises ValueError if it can't be posted to.
         """
         try:
             return self._services.webhooks.set_url(self._account, url).secret
@@ -203,7 +200,7 @@ class Phonify:
 
     def _find(self, wanted: _Wanted, seconds: float) -> Message | None:
         watcher = self._services.database.watch()
-        # By naps, not by a clock: the test may have stopped it.
+        # Counted in naps, not by a clock, which the test may have stopped.
         for nap in range(round(seconds / NAP) + 1):
             if nap:
                 time.sleep(NAP)
@@ -225,7 +222,7 @@ class Phonify:
                 return [_show(message) for message in reversed(found)]
 
     def _report(self, wanted: _Wanted) -> str:
-        """Return what did arrive, and why none of it is what was wanted."""
+        """Return the messages that did arrive, and why none of them matches."""
         misses = [(message, wanted.list_misses(message)) for message in self._list()[-_MOST_SHOWN:]]
         if not misses:
             return "Nothing came at all: does the app use the `url` and `api_key` of this test?"
@@ -255,10 +252,12 @@ def _explain(error: InvalidRequest) -> str:
 
 
 def _read_number(text: str | None) -> str | None:
-    """Return a number as messages have it; raise ValueError where it is none, so that no wait is in vain."""
+    """Return a number in the form that messages have; raise ValueError for anything else, which would match nothing."""
     if text is None:
         return None
     try:
         return parse_originator(text).number
     except ValueError as error:
-        raise ValueError(f"{text!r} is no number; give E.164 with the plus sign, such as +14560000000") from error
+        raise ValueError(
+            f"{text!r} is not a valid number. Use E.164 with the plus sign, for example +14560000000"
+        ) from error

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def phonify_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Server"]:
-    """Serve in this process, on a free port, with a database of its own: once a session (with xdist, a worker)."""
+    """Serve in this process with a database of its own, once for each session (with xdist, for each worker)."""
     from .server import Server  # noqa: PLC0415 - see above
 
     with Server(tmp_path_factory.mktemp("phonify") / "phonify.db") as server:
@@ -25,5 +25,5 @@ def phonify_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Server
 
 @pytest.fixture
 def phonify(phonify_server: "Server", request: pytest.FixtureRequest) -> "Phonify":
-    """Give the test an account of its own: what its app sends, and the phones that it sends to."""
+    """Give the test its own account: the messages that its app sends, and the phones that get them."""
     return phonify_server.create_account(request.node.nodeid)

@@ -1,4 +1,4 @@
-"""A server in the process of the tests. The plugin for pytest (`pytest_plugin.py`) makes fixtures of it."""
+"""A server in the process of the tests. `pytest_plugin.py` makes a fixture of it."""
 
 import itertools
 import threading
@@ -16,22 +16,22 @@ from .phonify import Phonify
 
 
 class _Handler(WSGIRequestHandler):
-    """Werkzeug's, without its log."""
+    """Werkzeug's request handler, without its log."""
 
-    timeout = 5  # seconds; a client that sends nothing for so long is let go
+    timeout = 5  # seconds after which a connection of a silent client is closed
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - Werkzeug's
-        """Log nothing: the tests have a log of their own."""
+        """Log nothing."""
 
 
 class _HTTPServer(ThreadedWSGIServer):
-    daemon_threads = False  # so that closing it waits for the requests in hand
+    daemon_threads = False  # so that closing waits for requests that have begun
 
 
 class Server:
-    """Phonify in this process, on a free port of 127.0.0.1: serves and delivers in threads, within a `with`.
+    """Phonify in this process, on a free port of 127.0.0.1. It serves and delivers in threads, within a `with` block.
 
-    PHONIFY_* variables of the environment do not reach it: they may be meant for the app under test.
+    It ignores PHONIFY_* variables of the environment, which may be meant for the app under test.
     """
 
     def __init__(self, database: Path) -> None:
@@ -57,7 +57,7 @@ class Server:
         self._services.close()
 
     def create_account(self, name: str) -> Phonify:
-        """Return a new account with a key of its own; the name need not be the only one of its kind."""
+        """Return a new account with its own key; several accounts may have the same name."""
         database, clock = self._services.database, self._services.clock
         account = accounts.create_account(database, clock, name=f"{next(self._numbers)} {name}")
         _, key = accounts.create_key(database, clock, account, name="test")

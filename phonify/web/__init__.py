@@ -1,1 +1,1 @@
-"""The web page: what an account has sent and received, and its settings."""
+"""The pages: the inbox of an account, its settings, the reference and the guides."""

@@ -1,4 +1,4 @@
-"""Writing: new messages, answers in a thread, changes to what waits for its time."""
+"""Writing: new messages, answers in a thread, changes to scheduled messages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -36,7 +36,7 @@ def compose() -> Any:
     given = _read_form()
     given.setdefault("to", given.get("special", ""))
     try:
-        # On the form, `to` is the phone in either case.
+        # In the form, `to` is the phone in both cases.
         message, faults = _write(given["to"], given)
     except PhonifyError as error:
         return _show_compose(given, error.faults), 400
@@ -47,7 +47,7 @@ def compose() -> Any:
 
 @bp.post("/inbox/phones/<phone>/messages")
 def write(phone: str) -> Any:
-    """Write into a thread: as the app or, in a sandbox, as the phone."""
+    """Write in a thread: as the app or, in a sandbox, as the phone."""
     given = _read_form()
     try:
         _, faults = _write(phone, given)
@@ -72,7 +72,7 @@ def write(phone: str) -> Any:
 
 @bp.post("/inbox/messages/<message_id>/change")
 def change_message(message_id: str) -> Any:
-    """Change a message that waits for its time."""
+    """Change a scheduled message."""
     given = _read_change()
     try:
         if given:
@@ -88,7 +88,7 @@ def change_message(message_id: str) -> Any:
 
 @bp.post("/inbox/messages/<message_id>/cancel")
 def cancel_message(message_id: str) -> Any:
-    """Cancel a message that waits for its time."""
+    """Cancel a scheduled message."""
     try:
         message = get_services().sending.cancel(current_account(), message_id)
     except Refused as error:
@@ -103,7 +103,7 @@ def cancel_message(message_id: str) -> Any:
 
 @bp.post("/inbox/check")
 def check() -> str:
-    """Show what a text that is being written becomes as SMS."""
+    """Show the check of a text while it is being written."""
     body = read_arguments().get("body", "")
     body = body if isinstance(body, str) else ""
     return render_template("inbox/check.html", check=check_text(body) if body else None, body=body)
@@ -117,7 +117,7 @@ def _show_compose(given: Mapping[str, Any], faults: list[Fault] | None = None) -
 
 
 def _read_form() -> dict[str, Any]:
-    """Return the fields that were filled in; a time without a zone is in UTC."""
+    """Return the form's fields that are not empty. A time without a zone is in UTC."""
     given = {name: value for name, value in read_arguments().items() if value and isinstance(value, str)}
     if "send_at" in given and len(given["send_at"]) <= len("2026-01-31T09:30:00"):
         given["send_at"] += "Z"
@@ -125,7 +125,7 @@ def _read_form() -> dict[str, Any]:
 
 
 def _read_change() -> dict[str, Any]:
-    """Return what was changed in the form: what it merely showed may have been changed elsewhere meanwhile."""
+    """Return only the fields that the person has changed: other fields may have been changed elsewhere since."""
     form = _read_form()
     plain = {name: value.replace("\r\n", "\n") for name, value in form.items()}
     if "send_at" in plain:
@@ -136,7 +136,7 @@ def _read_change() -> dict[str, Any]:
 
 
 def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
-    """Write to a phone as the app or, in a sandbox, to the app as the phone; return why it was refused, too."""
+    """Write to a phone as the app or, in a sandbox, to the app as the phone; return the message and its faults."""
     if given.get("as") == "handset" and get_services().gateway.sandbox:
         return _receive(phone, given), []
     named = {**given, "to": phone}
@@ -146,10 +146,10 @@ def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
 
 
 def _receive(phone: str, given: Mapping[str, Any]) -> Message:
-    """Let a phone answer whoever wrote to it last."""
+    """Send a message from a phone to the number that wrote to it last."""
     services = get_services()
     own = given.get("origin")
-    if not isinstance(own, str) or not own.lstrip("+").isdecimal():  # none, or one that can't be answered
+    if not isinstance(own, str) or not own.lstrip("+").isdecimal():  # no sender, or one that can't be answered
         own = services.sending.default_origin(current_account())
     arguments = {"from": phone, "to": own, **{name: given[name] for name in ("body",) if name in given}}
     loaded = load(_INBOUND, arguments)

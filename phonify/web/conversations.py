@@ -26,19 +26,19 @@ def show_inbox() -> str:
 
 @bp.get("/inbox")
 def show_start() -> Response:
-    """Lead to where the inbox is."""
+    """Redirect to the inbox."""
     return redirect_to(url_for("inbox.show_inbox"))
 
 
 @bp.route("/inbox/<path:_path>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def show_nothing(_path: str) -> Response:
-    """Show that there is nothing, to whoever is signed in."""
+    """Show the 404 page, if signed in."""
     raise NotFound
 
 
 @bp.get("/inbox/conversations")
 def list_conversations() -> Any:
-    """Show the list as it is now; with `below` more of it, further down."""
+    """Show the current list; with `below`, the part further down."""
     if "below" in request.args:
         found = read_conversations(below=read_number(request.args["below"], END))
         return render_template("inbox/conversations.html", **found)
@@ -48,12 +48,12 @@ def list_conversations() -> Any:
 
 @bp.get("/inbox/phones/<phone>")
 def show_thread(phone: str) -> str:
-    """Show what was exchanged with a phone."""
+    """Show the thread of a phone."""
     return show_thread_page(phone)
 
 
 def show_thread_page(phone: str, **form: Any) -> str:
-    """Show a thread with what is in its form; raise NotFound if nothing was exchanged with the phone."""
+    """Show a thread and its form; raise NotFound if nothing was exchanged with the phone."""
     thread = look_at_thread(phone)
     if not thread["entries"]:
         raise NotFound
@@ -62,13 +62,13 @@ def show_thread_page(phone: str, **form: Any) -> str:
 
 @bp.get("/inbox/phones/<phone>/messages")
 def list_messages(phone: str) -> Response:
-    """Show a thread and its head as they are now, from the message `since` on."""
+    """Show the current thread and its head, from the message `since` on."""
     return answer_fragment("inbox/exchange.html", look_at_thread(phone, since=read_number(request.args.get("since"))))
 
 
 @bp.get("/inbox/phones/<phone>/older")
 def list_older(phone: str) -> str:
-    """Show messages further up in a thread."""
+    """Show earlier messages of a thread."""
     thread = read_thread(phone, below=read_number(request.args.get("below"), END))
     return render_template("inbox/messages.html", **thread)
 
@@ -85,9 +85,9 @@ def change_subscription(phone: str) -> Any:
 
 @bp.get("/inbox/messages/<message_id>")
 def show_message(message_id: str) -> Any:
-    """Show all there is to know of a message: as a page, or as the part of one that opens beside a thread.
+    """Show the details of a message, as a page or as a part beside a thread.
 
-    With `beside`, the phone of that thread, the part says so if the message was removed.
+    `beside` is the phone of that thread. With it, a removed message has a part that says so.
     """
     if "HX-Request" not in request.headers:
         return show_detail(message_id)
@@ -100,13 +100,13 @@ def show_message(message_id: str) -> Any:
 
 
 def show_detail(message_id: str, **form: Any) -> str:
-    """Show a message with what is in its form: as a part, to a page that asks for one, or as a page."""
+    """Show a message and its form, as a part if a page asks for it, else as a page."""
     detail = {**read_detail(message_id), **form}
     if "HX-Request" in request.headers:
         return render_template("inbox/detail.html", **detail)
     entry = detail["entry"]
     phone = display.other_side(entry.message)
-    # From some messages before it to the latest, as it will be kept up to date.
+    # From some messages before it to the latest one, because the page keeps this part up to date.
     first = read_thread(phone, below=entry.seq + 1)["entries"][-1]
     thread = read_thread(phone, since=first.seq)
     return render_template("inbox/thread.html", **{**read_conversations(current=phone), **thread, **detail})
@@ -114,6 +114,6 @@ def show_detail(message_id: str, **form: Any) -> str:
 
 @bp.post("/inbox/clear")
 def clear() -> Response:
-    """Remove all messages that are settled."""
+    """Remove all messages in a final state."""
     get_services().conversations.clear(current_account())
     return redirect_to(url_for("inbox.show_inbox"))

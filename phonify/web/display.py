@@ -1,4 +1,4 @@
-"""How things are written on a page: texts in pieces, flags, errors in plain words, lines to copy."""
+"""How the pages show things: parts of texts, flags, errors in plain words, lines to copy."""
 
 import json
 import re
@@ -16,14 +16,14 @@ _LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]}'’”]", re.IGNORECA
 
 
 class Piece(NamedTuple):
-    """A part of a text and what it is."""
+    """A part of a text and its kind."""
 
     kind: Literal["text", "link", "code", "match"]
     text: str
 
 
 def cut_text(body: str, code: Code | None) -> list[Piece]:
-    """Return a text in pieces: its links and its one-time code, if it has one, apart."""
+    """Split a text into links, its one-time code, and the rest."""
     marks = [(found.start(), found.end(), "link") for found in _LINK.finditer(body)]
     if code is not None and not any(start < code.end and code.start < end for start, end, _ in marks):
         marks.append((code.start, code.end, "code"))
@@ -31,7 +31,7 @@ def cut_text(body: str, code: Code | None) -> list[Piece]:
 
 
 def cut_matches(body: str, text: str | None) -> list[Piece]:
-    """Return a text in pieces: what was searched for apart."""
+    """Split a text into matches of a search and the rest."""
     if not text:
         return [Piece("text", body)]
     found = re.finditer(re.escape(text), body, re.IGNORECASE)
@@ -51,7 +51,7 @@ def _cut(body: str, marks: Iterable[tuple[int, int, str]]) -> list[Piece]:
 
 
 def cut_wide(segment: str, check: TextCheck) -> list[tuple[bool, str]]:
-    """Return a segment in runs of characters that GSM-7 has not (True), and that it has."""
+    """Split a segment into runs of characters that are not in GSM-7 (True) and that are (False)."""
     wide = {found.character for found in check.wide}
     runs: list[tuple[bool, str]] = []
     for character in segment:
@@ -63,12 +63,12 @@ def cut_wide(segment: str, check: TextCheck) -> list[tuple[bool, str]]:
 
 
 def flag(country: str | None) -> str:
-    """Return the flag of a country: its code in Unicode's regional indicators."""
+    """Return the flag of a country as an emoji."""
     return "".join(chr(0x1F1E6 + ord(letter) - ord("A")) for letter in country) if country else ""
 
 
 def describe_phone(number: str) -> tuple[str | None, str | None]:
-    """Return country and carrier of a phone, as far as they can be told."""
+    """Return country and carrier of a phone, if they are known."""
     try:
         known = parse_originator(number)
     except ValueError:
@@ -77,22 +77,22 @@ def describe_phone(number: str) -> tuple[str | None, str | None]:
 
 
 def other_side(message: Message) -> str:
-    """Return whom a message went to, or came from: the phone."""
+    """Return the phone's side of a message."""
     return message.to_number if message.direction == "outbound" else message.origin_number
 
 
 def own_side(message: Message) -> str:
-    """Return the app's own number of a message."""
+    """Return the app's side of a message."""
     return message.origin_number if message.direction == "outbound" else message.to_number
 
 
 def explain(message: Message) -> str | None:
-    """Return in plain words why a message ended in error."""
+    """Return in plain words why a message failed."""
     return Fault(message.error_type).title if message.error_type else None
 
 
 class Step(NamedTuple):
-    """A line of a message's history."""
+    """A step in a message's history."""
 
     at: str
     text: str
@@ -107,11 +107,11 @@ _OUTCOMES = {
 
 
 def list_steps(message: Message, attempts: list[MessageAttempt]) -> list[Step]:
-    """Return what has happened to a message, the first thing first."""
+    """Return the history of a message, the first step first."""
     if message.direction == "inbound":
         steps = [Step(message.created_at, "Received and stored", "done")]
         if message.state == "unconfirmed":
-            steps.append(Step(message.created_at, "Waits to be delivered to the webhook", "waiting"))
+            steps.append(Step(message.created_at, "Waiting for delivery to the webhook", "waiting"))
         elif message.state == "error":
             steps.append(Step(message.finished_at or "", explain(message) or "", "failed"))
         return steps
@@ -122,7 +122,9 @@ def list_steps(message: Message, attempts: list[MessageAttempt]) -> list[Step]:
         step = f"Attempt {attempt.attempt}: {_OUTCOMES[attempt.outcome]}"
         steps.append(Step(attempt.at, step, "failed" if attempt.outcome == "rejected" else "waiting"))
     if message.state == "sent":
-        steps.append(Step(message.finished_at or "", f"Attempt {message.attempts}: sent, the gateway took it", "done"))
+        steps.append(
+            Step(message.finished_at or "", f"Attempt {message.attempts}: sent, accepted by the gateway", "done")
+        )
     elif message.state == "error":
         steps.append(Step(message.finished_at or "", f"Failed: {explain(message)}", "failed"))
     elif attempts and attempts[-1].due_at is not None:
@@ -133,7 +135,7 @@ def list_steps(message: Message, attempts: list[MessageAttempt]) -> list[Step]:
 
 
 def write_curl(address: str, key: str, message: Message) -> str:
-    """Return the line that would send a message again; of a received one, that would simulate it again."""
+    """Return a curl line that sends a message again or, for a received message, simulates it again."""
     if message.direction == "inbound":
         path = "/sandbox/inbound"
         arguments = {"from": message.origin_number, "to": message.to_number, "body": message.body}
@@ -145,7 +147,7 @@ def write_curl(address: str, key: str, message: Message) -> str:
 
 
 def list_samples(address: str, key: str) -> list[tuple[str, str]]:
-    """Return how to send a first message, by language: ready to be run as it is."""
+    """Return samples that send a first message, by language, ready to be run."""
     url, body = f"{address}/v1/messages", "Hello from Phonify. Your code is 424242."
     arguments = json.dumps({"to": "+14560000000", "body": body})
     curl = f"curl {url} -u {shlex.quote(f'{key}:')} \\\n  -d to=+14560000000 \\\n  -d body='{body}'"

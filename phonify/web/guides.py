@@ -1,4 +1,4 @@
-"""The guides of `phonify/docs/`: read from the package, with their links and headings as addresses of this server."""
+"""The guides of `phonify/docs/`, rendered from Markdown, with links to the pages of this server."""
 
 import re
 from itertools import pairwise
@@ -41,7 +41,7 @@ def render_guide(name: str) -> Guide:
     for heading, inline in headings:
         heading.attrSet("id", make_anchor(_text_of(inline)))
     for token in tokens:
-        if token.type == "fence":  # may be wider than the page: the keyboard is to reach it
+        if token.type == "fence":  # may be wider than the page, so the keyboard must be able to scroll it
             token.attrSet("tabindex", "0")
         for part in token.children or []:
             if part.type == "link_open":

@@ -1,4 +1,4 @@
-"""What the pages show, read for the account that is looking: the list of conversations, a thread, a message."""
+"""Reads what the pages show: the list of conversations, a thread, a message."""
 
 import json
 from typing import Any
@@ -19,9 +19,9 @@ MOST_MESSAGES = 500  # of a thread, likewise
 
 
 def read_conversations(*, below: int = END, shown: int = 0, current: str | None = None) -> dict[str, Any]:
-    """Return conversations, the latest first: as many as a page shows already, and at least a first page.
+    """Return conversations, the latest first: as many as the page shows already, at least one page.
 
-    `current` is the phone of the conversation that is open: whoever has it open has read it.
+    `current` is the phone of the open conversation, which counts as read.
     """
     limit = min(max(shown, CONVERSATIONS), MOST_CONVERSATIONS)
     found = get_services().conversations.find_all(current_account(), below=below, limit=limit + 1)
@@ -34,7 +34,7 @@ def read_conversations(*, below: int = END, shown: int = 0, current: str | None 
 
 
 def read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, Any]:
-    """Return what was exchanged with a phone: the latest messages or, with `since`, all from that one on."""
+    """Return the latest messages of a thread or, with `since`, all from that message on."""
     limit = MOST_MESSAGES if since else MESSAGES
     services, account = get_services(), current_account()
     find_thread = services.conversations.find_thread
@@ -53,14 +53,14 @@ def read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, An
 
 
 def look_at_thread(phone: str, *, since: int = 0) -> dict[str, Any]:
-    """Return what `read_thread` does, and let it be noted as read."""
+    """Return the messages of `read_thread`, and mark the thread as read."""
     thread = read_thread(phone, since=since)
     get_services().conversations.mark_read(current_account(), phone, thread["entries"])
     return thread
 
 
 def read_detail(message_id: str) -> dict[str, Any]:
-    """Return all there is to know of a message; raise NotFound if the account has none with this id."""
+    """Return the details of a message; raise NotFound if the account has no message with this id."""
     services, account, key = get_services(), current_account(), current_key()
     entry = services.conversations.find_entry(account, message_id)
     message, attempts = entry.message, services.conversations.find_attempts(message_id)
@@ -82,7 +82,7 @@ def read_address() -> str:
 
 
 def read_number(text: object, default: int = 0) -> int:
-    """Return the number that an address or a form gives; `default` if it gives none."""
+    """Return a number of the query or the form; `default` if it is missing."""
     if not isinstance(text, str) or not text.isascii() or not text.isdecimal() or len(text) > 18:
         return default
     return int(text)

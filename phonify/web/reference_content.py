@@ -1,4 +1,4 @@
-"""From the API's description to what the page shows: operations, fields, samples, texts."""
+"""Turns the API's description into the content of the reference: operations, fields, samples, texts."""
 
 import json
 import re
@@ -14,7 +14,7 @@ _LABELS = {"date-time": "time", "message-id": "message id", "own-number": "numbe
 _OBJECTS = "#/components/schemas/"
 _ERROR_STATUS = 400
 _TITLES = {"openapi": "OpenAPI"}
-# What a person looks up, the most wanted first; the rest are parts of these.
+# The objects that people look up, the most wanted first. The others are parts of them.
 _SHOWN_OBJECTS = (
     "Message",
     "Number",
@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
     name: str
     type: str
-    object: str | None  # whose it is, where it is an object of its own
+    object: str | None  # the name of its object, if the value is an object
     required: bool
     text: str
     limits: str
@@ -53,7 +53,7 @@ class Answer(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One thing that the API does."""
+    """An operation of the API."""
 
     id: str
     method: str
@@ -64,15 +64,15 @@ class Operation(NamedTuple):
     arguments: list[Row]
     answers: list[Answer]
     faults: list[Answer]
-    example: Json  # arguments by name, those of the path included
+    example: Json  # arguments by name, with those of the path
 
     def list_error_types(self) -> set[str]:
-        """Return all that may be wrong."""
+        """Return the table of error types."""
         return {type_ for answer in self.faults for type_ in answer.error_types}
 
 
 class Event(NamedTuple):
-    """Something that a webhook hears of."""
+    """An event of a webhook."""
 
     name: str
     summary: str
@@ -81,7 +81,7 @@ class Event(NamedTuple):
 
 
 def read_document(document: Json) -> Json:
-    """Return what the page shows of a document, by the names that its template has."""
+    """Return the content of the page, by the names in its template."""
     operations: dict[str, list[Operation]] = {tag["name"]: [] for tag in document["tags"]}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -105,7 +105,7 @@ def read_document(document: Json) -> Json:
 
 def _read_operation(document: Json, path: str, method: str, operation: Json) -> Operation:
     arguments = [_read_parameter(parameter) for parameter in operation.get("parameters", [])]
-    examples: dict[str, Json] = {}  # by their names, the first one first
+    examples: dict[str, Json] = {}  # in the order of their names
     for parameter in operation.get("parameters", []):
         for name, shown in parameter.get("examples", {}).items():
             examples.setdefault(name, {})[parameter["name"]] = shown["value"]
@@ -150,7 +150,7 @@ def _read_field(name: str, schema: Json, *, required: bool, place: str) -> Row:
 
 
 def _name_type(schema: Json) -> tuple[str, str | None]:
-    """Return what sort of value a schema has, in a word or two, and the object that it is or has."""
+    """Return the type of a schema's value in a word or two, and the object that it is or contains."""
     if "$ref" in schema:
         return "object", schema["$ref"].removeprefix(_OBJECTS)
     if "anyOf" in schema:
@@ -204,7 +204,7 @@ def _split_example(operation: Operation) -> tuple[str, Json]:
 
 
 def write_curl(address: str, operation: Operation) -> str:
-    """Return the line of an operation's example; the key is in $KEY."""
+    """Return a curl line for an operation's example; the key is in $KEY."""
     path, arguments = _split_example(operation)
     words = ["curl"]
     if operation.method == "GET" and arguments:
@@ -222,7 +222,7 @@ def write_curl(address: str, operation: Operation) -> str:
 
 
 def write_python(address: str, operation: Operation) -> str:
-    """Return a program that does the same with nothing installed."""
+    """Return a Python program for an operation's example, which needs only the standard library."""
     path, arguments = _split_example(operation)
     url = address + path
     if operation.public:
@@ -256,7 +256,7 @@ _STRING = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null|-?[0-9.]+)\
 
 
 def write_json(value: Any) -> Markup:
-    """Return JSON with its names, strings and other values told apart."""
+    """Return JSON as HTML, with names, strings and other values marked."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     written, position = Markup(""), 0
     for match in _STRING.finditer(text):
@@ -283,6 +283,6 @@ def format_inline(text: str) -> Markup:
 
 
 def format_text(text: str) -> Markup:
-    """Return paragraphs, which empty lines part."""
+    """Return paragraphs, which are separated by empty lines."""
     paragraphs = [format_inline(" ".join(part.split())) for part in text.split("\n\n") if part.strip()]
     return Markup("\n").join(Markup("<p>{}</p>").format(paragraph) for paragraph in paragraphs)

@@ -1,4 +1,4 @@
-"""What every template of the pages has at hand, and fragments: parts of pages that are asked for again and again."""
+"""Values for all templates, and fragments: parts of pages that are requested again and again."""
 
 import hashlib
 from typing import Any
@@ -11,7 +11,7 @@ from . import display
 
 
 def template_context() -> dict[str, Any]:
-    """Return what every template has at hand."""
+    """Return the values that every template can use."""
     gateway = get_services().gateway
     return {
         "account": g.get("account"),
@@ -28,9 +28,9 @@ def template_context() -> dict[str, Any]:
 
 
 def answer_fragment(template: str, shown: dict[str, Any]) -> Response:
-    """Answer with a part of a page; with 304 if the page has it as it is.
+    """Answer with a part of a page, or with 304 if it has not changed.
 
-    The ETag is made from what the template is given, so what has not changed is not rendered.
+    The ETag is computed from the template's values, so a part that has not changed is not rendered.
     """
     etag = hashlib.sha256(repr(shown).encode("utf-8", "surrogatepass")).hexdigest()
     unchanged = request.if_none_match.contains_weak(etag)

@@ -1,4 +1,4 @@
-"""The page that finds messages by their text or number, state and direction."""
+"""The search page: messages by text or number, state and direction."""
 
 import time
 from typing import cast, get_args
@@ -21,15 +21,15 @@ guard(bp)
 
 @bp.get("/inbox/search")
 def search() -> str:
-    """Show the messages that have a text in their body or number, and a state or direction."""
+    """Show the messages that match."""
     given = {name: request.args.get(name, "").strip() or None for name in ("q", "state", "direction")}
     state = cast("State", given["state"]) if given["state"] in get_args(State) else None
     direction = cast("Direction", given["direction"]) if given["direction"] in get_args(Direction) else None
     below: int | None = read_number(request.args.get("below"), END)
     if given["q"] and (len(given["q"]) > MAX_BODY or "\0" in given["q"]):
-        below = None  # no message has that
+        below = None  # no message matches that
     found, begun = Found([], below), time.monotonic()
-    # A rare text may be far down: go on for as long as a person does not notice.
+    # A rare text may be far down, so go on for a time that a person does not notice.
     while not found.entries and found.next is not None and time.monotonic() - begun < SEARCH_TIME:
         found = get_services().conversations.search(
             current_account(), text=given["q"], state=state, direction=direction, below=found.next

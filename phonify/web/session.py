@@ -1,8 +1,8 @@
-"""Who is looking: a session that is the API key itself, in a cookie; and what pages refuse.
+"""Sessions of the pages: the API key in a cookie, and protection against other sites.
 
-The key being all there is to it, nothing has to be kept on the server: revoking the key ends the
-session in every browser. Requests that change something must come from a page of this server
-(Sec-Fetch-Site or Origin); nothing may frame a page, and no script runs but the server's own.
+The server stores nothing about sessions: revoking the key ends the session in every browser. Requests that change
+something must come from a page of this server (Sec-Fetch-Site or Origin). No site may put a page into a frame, and only
+the server's own scripts run.
 """
 
 import logging
@@ -41,7 +41,7 @@ bp = Blueprint("session", __name__, url_prefix="/inbox", static_folder="static",
 
 
 def guard(blueprint: Blueprint) -> None:
-    """Let the views of a blueprint be reached with a session only, and by pages of this server."""
+    """Protect a blueprint: its views need a session, and refuse requests from other sites."""
     blueprint.before_request(refuse_other_sites)
     blueprint.before_request(require_session)
     blueprint.after_request(add_headers)
@@ -50,21 +50,21 @@ def guard(blueprint: Blueprint) -> None:
 
 
 def show_errors(blueprint: Blueprint) -> None:
-    """Let the errors of a blueprint's views be shown as pages."""
+    """Make a blueprint show its errors as pages."""
     blueprint.register_error_handler(PhonifyError, show_error)
     blueprint.register_error_handler(HTTPException, show_http_exception)
     blueprint.register_error_handler(Exception, show_unexpected_error)
 
 
 def refuse_other_sites() -> Response | None:
-    """Refuse a request that changes something and that another site has made."""
+    """Refuse a request from another site that changes something."""
     if request.method in _SAFE or comes_from_here():
         return None
     return _show_error_page("Refused", "This request came from another site.", 403)
 
 
 def comes_from_here() -> bool:
-    """Tell whether a page of this very server has made the request, or the person at the address bar."""
+    """Tell whether the request comes from a page of this server or from the address bar."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site in ("same-origin", "none")
@@ -76,7 +76,7 @@ def comes_from_here() -> bool:
 
 
 def require_session() -> Response | None:
-    """Let the request pass with a valid key alone: in the cookie or, to sign in, in the address."""
+    """Require a valid key: in the cookie or, to sign in, in the address."""
     try:
         arguments = request.args
     except UnicodeDecodeError:
@@ -91,8 +91,8 @@ def require_session() -> Response | None:
 
 
 def _take_key_from_address() -> Response:
-    """Sign in, and take the key out of the address bar at once."""
-    # A link on another site must not replace a session that is there by another.
+    """Sign in, and redirect to the address without the key."""
+    # A link on another site must not replace an existing session.
     kept = find_account(current_key()) is not None and not comes_from_here()
     key = request.args.get("api_key", "")
     if not kept and find_account(key) is None:
@@ -104,7 +104,7 @@ def _take_key_from_address() -> Response:
 
 
 def _ask_for_key() -> Response:
-    if "HX-Request" in request.headers:  # a piece of a page: the whole page is to go
+    if "HX-Request" in request.headers:  # a part of a page: the whole page must be reloaded
         response = Response(status=401, headers={"HX-Redirect": url_for("session.show_sign_in_page")})
     else:
         response = redirect_to(url_for("session.show_sign_in_page"))
@@ -112,18 +112,18 @@ def _ask_for_key() -> Response:
 
 
 def redirect_to(location: str) -> Response:
-    """Answer with where to go on, by GET."""
+    """Redirect to an address, by GET."""
     return Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
 
 
 def show_sign_in(fault: str | None = None, status: int = 200) -> Response:
-    """Answer with the page that asks for a key."""
+    """Show the page that asks for a key."""
     return add_headers(Response(render_template("inbox/sign_in.html", fault=fault), status))
 
 
 @bp.get("/sign-in")
 def show_sign_in_page() -> Response:
-    """Ask for a key, unless the address has one."""
+    """Show the page that asks for a key, unless the address has one."""
     return _take_key_from_address() if "api_key" in request.args else show_sign_in()
 
 
@@ -159,13 +159,13 @@ def _remember(response: Response, key: str) -> None:
 
 
 def _cookie_name() -> str:
-    # Cookies know no ports: two servers on one machine would sign one another's pages out.
+    # Cookies ignore ports, so two servers on one machine would sign each other's sessions out.
     port = re.search(r":([0-9]{1,5})$", request.host)
     return f"phonify_key_{port[1] if port else 'default'}"
 
 
 def current_key() -> str:
-    """Return the key that the session holds; empty where there is none."""
+    """Return the key of the session, or an empty text."""
     return request.cookies.get(_cookie_name(), "")
 
 
@@ -175,7 +175,7 @@ def find_account(key: str) -> Account | None:
 
 
 def current_account() -> Account:
-    """Return the account that is looking."""
+    """Return the account of the session."""
     account: Account = g.account
     return account
 
@@ -200,7 +200,7 @@ def show_http_exception(error: HTTPException) -> Response:
 
 
 def show_unexpected_error(error: Exception) -> Response:
-    """Show that what should not happen did; the log has the traceback."""
+    """Show an unexpected error as a page; the log has the traceback."""
     logger.error("%s %s failed", request.method, escape_controls(request.path), exc_info=error)
     return _show_error_page("500", Fault("internal_error").title, 500)
 
@@ -210,13 +210,13 @@ show_errors(bp)
 
 @bp.after_request
 def keep_type(response: Response) -> Response:
-    """Let no browser take a static file for something else than its type says."""
+    """Make browsers trust the type of a static file."""
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
 
 def add_headers(response: Response) -> Response:
-    """Add the headers that each page has; nothing of a page is kept by a cache."""
+    """Add the security headers of all pages, and forbid caching."""
     for name, value in _HEADERS.items():
         response.headers[name] = value
     response.headers.setdefault("Cache-Control", "no-store")

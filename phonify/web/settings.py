@@ -30,7 +30,7 @@ def show_settings() -> str:
 
 @bp.post("/origin")
 def change_origin() -> Any:
-    """Change the account's default sender; without one, the server's holds."""
+    """Change the account's default sender; if it is empty, the server's is used."""
     services, given = get_services(), request.form.get("origin", "").strip()
     try:
         origin = parse_originator(given).number if given else None
@@ -54,7 +54,7 @@ def change_keywords() -> Any:
 
 @bp.post("/keys")
 def create_key() -> Any:
-    """Make a further key; it is shown in this answer alone."""
+    """Make another key; only this answer shows it."""
     services, name = get_services(), request.form.get("name", "").strip()
     if not name.isprintable() or len(name) > 100:
         return _show(faults=[Fault("invalid_text", "name")], name=name), 400
@@ -64,7 +64,7 @@ def create_key() -> Any:
 
 @bp.post("/keys/<int:key_id>/revoke")
 def revoke_key(key_id: int) -> Any:
-    """Make a key of the account invalid at once; the one of this session signs out."""
+    """Revoke a key of the account. The key of this session signs out."""
     services = get_services()
     if not accounts.revoke_key(services.database, services.clock, key_id, account=current_account()):
         raise NotFound
@@ -73,7 +73,7 @@ def revoke_key(key_id: int) -> Any:
 
 @bp.post("/webhook")
 def set_webhook() -> Any:
-    """Set where the account hears of its messages."""
+    """Set the URL of the webhook."""
     url = request.form.get("url", "").strip()
     try:
         get_services().webhooks.set_url(current_account(), url)
@@ -105,7 +105,7 @@ def test_webhook() -> Any:
 
 @bp.get("/deliveries")
 def list_deliveries() -> Any:
-    """Show the delivery log as it is now; with `before` more of it, further down."""
+    """Show the current log of deliveries; with `before`, the part further down."""
     if "before" in request.args:
         found = _read_deliveries(before=read_number(request.args["before"]) or None)
         return render_template("inbox/deliveries.html", **found)
@@ -114,7 +114,7 @@ def list_deliveries() -> Any:
 
 @bp.post("/deliveries/<delivery_id>/redeliver")
 def redeliver(delivery_id: str) -> Any:
-    """Post once more what was delivered or given up."""
+    """Post a delivery again."""
     get_services().webhooks.redeliver(current_account(), delivery_id)
     if "HX-Request" in request.headers:
         return render_template("inbox/log.html", **_read_deliveries(shown=read_number(request.form.get("shown"))))

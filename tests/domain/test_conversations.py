@@ -318,7 +318,7 @@ def test_the_history_of_a_message_that_was_simply_sent(send, message_loop, servi
     assert history(services, account, id_)[0] == ACCEPTED
     message_loop.deliver_due()
     assert attempts(services, id_) == []
-    assert history(services, account, id_) == [ACCEPTED, ("Attempt 1: sent, the gateway took it", "done")]
+    assert history(services, account, id_) == [ACCEPTED, ("Attempt 1: sent, accepted by the gateway", "done")]
 
 
 @pytest.mark.parametrize(
@@ -373,7 +373,7 @@ def test_the_history_of_a_message_that_fails_twice(send, message_loop, services,
         ACCEPTED,
         (f"Attempt 1: {UNAVAILABLE}", "waiting"),
         (f"Attempt 2: {UNAVAILABLE}", "waiting"),
-        ("Attempt 3: sent, the gateway took it", "done"),
+        ("Attempt 3: sent, accepted by the gateway", "done"),
     ]
 
 
@@ -386,7 +386,7 @@ def test_the_history_of_a_message_that_takes_five_seconds(send, message_loop, se
     assert (steps[-1].text, steps[-1].at) == ("Attempt 2 is due", "2026-01-31T09:30:05.000Z")
     clock.advance(5)
     message_loop.deliver_due()
-    assert history(services, account, id_)[-1] == ("Attempt 2: sent, the gateway took it", "done")
+    assert history(services, account, id_)[-1] == ("Attempt 2: sent, accepted by the gateway", "done")
 
 
 def test_the_history_of_a_message_that_is_never_confirmed(send, message_loop, services, account, clock):
@@ -422,7 +422,7 @@ def test_the_history_of_a_scheduled_message(send, message_loop, services, accoun
     assert history(services, account, id_) == [
         ACCEPTED,
         ("Scheduled to be sent", "done"),
-        ("Attempt 1: sent, the gateway took it", "done"),
+        ("Attempt 1: sent, accepted by the gateway", "done"),
     ]
 
 
@@ -434,7 +434,7 @@ def test_the_history_of_a_received_message_that_waits_for_the_webhook(receive, s
     services.webhooks.set_url(account, "http://127.0.0.1:9/hook")
     assert history(services, account, receive()["id"]) == [
         ("Received and stored", "done"),
-        ("Waits to be delivered to the webhook", "waiting"),
+        ("Waiting for delivery to the webhook", "waiting"),
     ]
 
 

@@ -252,8 +252,8 @@ def test_401_asks_for_http_basic(anonymous: FlaskClient) -> None:
         "errors": [
             {
                 "type": "unauthorized",
-                "title": "No valid API key; send it as the username of HTTP Basic authentication "
-                "or as the argument api_key.",
+                "title": "No valid API key. Send it as the username of HTTP Basic authentication"
+                " or as the argument api_key.",
             }
         ]
     }

@@ -29,7 +29,7 @@ def test_an_error_about_an_argument_has_type_title_and_param(client: FlaskClient
         "errors": [
             {
                 "type": "missing_argument",
-                "title": "This argument is required and was not given.",
+                "title": "This argument is missing. It is required.",
                 "param": "body",
             }
         ]

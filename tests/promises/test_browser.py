@@ -294,7 +294,7 @@ def test_open_details_follow_the_state(open_page, server, send):
     expect(page.locator("#detail .pill")).to_have_text("unconfirmed")
     server.call("PUT", f"/v1/messages/{message['id']}", send_at=PAST)
     expect(page.locator("#detail .pill")).to_have_text("sent", timeout=SOON)
-    expect(page.locator("#detail .steps")).to_contain_text("Attempt 3: sent, the gateway took it")
+    expect(page.locator("#detail .steps")).to_contain_text("Attempt 3: sent, accepted by the gateway")
 
 
 def test_the_head_of_an_open_thread_says_that_its_phone_has_opted_out(open_page, send, receive):
@@ -516,7 +516,7 @@ def test_a_new_message_with_a_fault_keeps_what_was_written(open_page, server, co
     page.get_by_label("Phone", exact=True).fill("12")
     page.get_by_label("Text", exact=True).fill("Not lost")
     page.get_by_role("button", name="Send").click()
-    expect(page.get_by_role("alert")).to_contain_text("This is no E.164 number")
+    expect(page.get_by_role("alert")).to_contain_text("Not a valid E.164 number")
     expect(page.get_by_label("Text", exact=True)).to_have_value("Not lost")
     expect(page.get_by_label("Phone", exact=True)).to_have_value("12")
     assert messages_of(server) == []
@@ -623,7 +623,7 @@ def test_details_tell_the_history(open_page, server, send):
             "Accepted and stored",
             "Attempt 1: the gateway could not take it just now",
             "Attempt 2: the gateway could not take it just now",
-            "Attempt 3: sent, the gateway took it",
+            "Attempt 3: sent, accepted by the gateway",
         ]
     ):
         expect(steps.nth(step)).to_contain_text(text)
@@ -680,7 +680,7 @@ def test_what_is_being_changed_is_left_alone_by_what_is_changed_elsewhere(open_p
     expect(text).to_have_value(re.compile("Half a sentence"))
     expect(page.get_by_label("To be sent at")).to_have_value("2035-01-15T09:30")
     server.call("DELETE", f"/v1/messages/{message['id']}")
-    expect(page.locator("#detail")).to_contain_text("The message is not there any more.", timeout=SOON)
+    expect(page.locator("#detail")).to_contain_text("This message was removed.", timeout=SOON)
 
 
 def test_what_nobody_is_changing_follows_what_is_changed_elsewhere(open_page, server, send):
@@ -739,7 +739,7 @@ def test_details_say_so_when_their_message_is_gone(open_page, server, send):
     message = send("Fleeting", send_at="2035-01-15T14:30:00Z")
     page = open_page(f"/inbox/messages/{message['id']}")
     server.call("DELETE", f"/v1/messages/{message['id']}")
-    expect(page.locator("#detail")).to_contain_text("The message is not there any more.", timeout=SOON)
+    expect(page.locator("#detail")).to_contain_text("This message was removed.", timeout=SOON)
 
 
 # Finding
@@ -925,7 +925,7 @@ def test_the_default_sender_is_changed(open_page, send, complaints):
     page = open_page("/inbox/settings")
     page.get_by_role("textbox", name="Default sender").fill("not a sender!")
     page.locator("#origin").get_by_role("button", name="Save").click()
-    expect(page.get_by_role("alert")).to_contain_text("This is no sender")
+    expect(page.get_by_role("alert")).to_contain_text("Not a valid sender")
     assert "400" in complaints.pop()
     page.get_by_role("textbox", name="Default sender").fill("ACME")
     page.locator("#origin").get_by_role("button", name="Save").click()
@@ -1130,7 +1130,7 @@ def test_a_webhook_is_no_place_for_a_script(open_page, complaints, url):
     page = open_page("/inbox/settings")
     page.get_by_label("Address", exact=True).fill(url)
     page.locator("#webhook").get_by_role("button", name="Save").click()
-    expect(page.get_by_role("alert")).to_contain_text("This URL can't be posted to")
+    expect(page.get_by_role("alert")).to_contain_text("Not a valid webhook URL")
     expect(page.get_by_label("Address", exact=True)).to_have_value(url)
     assert_nothing_ran(page)
     assert "400" in complaints.pop()

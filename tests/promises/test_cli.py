@@ -83,7 +83,7 @@ def test_the_sender_of_an_account_is_the_default_of_its_messages(run, show):
 
 
 def test_an_account_that_is_there_already_is_a_failure(run):
-    assert run("accounts", "create", "default", status=1).stderr == "Error: there is an account 'default' already\n"
+    assert run("accounts", "create", "default", status=1).stderr == "Error: an account 'default' exists already\n"
 
 
 @pytest.mark.parametrize("name", ["", "  ", "two\nlines", "\x1b[31mred"])
@@ -92,7 +92,10 @@ def test_a_name_that_can_not_be_printed_is_a_wrong_argument(run, name):
 
 
 def test_a_sender_that_is_none_is_a_wrong_argument(run, show):
-    assert "'447700900000' is no sender" in run("accounts", "create", "x", "--origin", "447700900000", status=2).stderr
+    assert (
+        "'447700900000' is not a valid sender"
+        in run("accounts", "create", "x", "--origin", "447700900000", status=2).stderr
+    )
     assert len(show("accounts", "list")) == 1
 
 
@@ -102,7 +105,7 @@ def test_a_sender_that_is_none_is_a_wrong_argument(run, show):
 def test_a_created_key_is_printed_alone_so_that_a_script_can_take_it(run, app):
     result = run("keys", "create")
     assert re.fullmatch(r"phk_[A-Za-z0-9_-]{32}\n", result.stdout)
-    assert result.stderr == "Key 2 of the account 'default'; it is shown only this once.\n"
+    assert result.stderr == "Key 2 of the account 'default'. It is shown only once.\n"
     client = app.test_client()
     client.key = result.stdout.strip()
     assert client.get("/v1/messages").status_code == 200
@@ -157,7 +160,7 @@ def test_a_revoked_key_is_refused_from_then_on(run, client):
 
 
 def test_a_key_that_is_not_there_or_revoked_already_can_not_be_revoked(run):
-    assert run("keys", "revoke", "99", status=1).stderr == "Error: there is no valid key 99; see: keys list\n"
+    assert run("keys", "revoke", "99", status=1).stderr == "Error: no valid key has the number 99; see: keys list\n"
     run("keys", "revoke", "1")
     run("keys", "revoke", "1", status=1)
 
@@ -216,12 +219,12 @@ def test_a_number_that_the_gateway_refuses_is_a_failure_and_the_others_go_out(ru
 @pytest.mark.parametrize(
     ("arguments", "faults"),
     [
-        (["123", "Hello"], ["to[0]: This is no E.164 number"]),
-        ([TO, "456", "Hello"], ["to[1]: This is no E.164 number"]),
-        ([TO, ""], ["body: This text is empty"]),
-        ([TO, "x" * 161], ["body: This text is too long"]),
-        ([TO, "Hello", "--origin", "?"], ["origin: This is no sender"]),
-        ([TO, "Hello", "--send-at", "tomorrow"], ["send_at: This is no time"]),
+        (["123", "Hello"], ["to[0]: Not a valid E.164 number"]),
+        ([TO, "456", "Hello"], ["to[1]: Not a valid E.164 number"]),
+        ([TO, ""], ["body: The text is empty"]),
+        ([TO, "x" * 161], ["body: The text is too long"]),
+        ([TO, "Hello", "--origin", "?"], ["origin: Not a valid sender"]),
+        ([TO, "Hello", "--send-at", "tomorrow"], ["send_at: Not a valid time"]),
         (["123", "", "--send-at", "soon"], ["to[0]: ", "body: ", "send_at: "]),
         ([TO], ["Missing argument"]),
         ([], ["Missing argument"]),
@@ -423,7 +426,7 @@ def test_a_secret_is_rotated_and_a_webhook_removed(run, show):
 
 @pytest.mark.parametrize("command", ["rotate", "test"])
 def test_without_a_webhook_that_is_said(run, command):
-    assert run("webhooks", command, status=1).stderr == "Error: The account has no webhook; set its URL first.\n"
+    assert run("webhooks", command, status=1).stderr == "Error: The account has no webhook. Set its URL first.\n"
 
 
 def test_deliveries_are_listed_and_redelivered(run, show, post_due, receiver):

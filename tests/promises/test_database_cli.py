@@ -101,7 +101,7 @@ def test_nothing_is_restored_under_a_running_server(run, start, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "fault"), [(b"x" * 10_000, "file is not a database"), (b"", "it is not one of Phonify's")]
+    ("content", "fault"), [(b"x" * 10_000, "file is not a database"), (b"", "it is not a Phonify database")]
 )
 def test_what_is_no_backup_is_not_restored(run, tmp_path, content, fault):
     run("send", KNOWN, "Kept")

@@ -541,7 +541,7 @@ def test_a_live_look_at_what_is_anothers_shows_nothing_of_it(page, theirs):
         )
         assert "their secret" not in live.text
         assert live.text.replace(OTHER, nobody).replace(quote(OTHER), quote(nobody)) == none.text
-    assert "not there any more" in live.text
+    assert "This message was removed" in live.text
 
 
 @pytest.mark.parametrize("path", ["/", "/inbox/search?q=secret", "/inbox/settings", "/inbox/settings/deliveries"])
@@ -858,13 +858,13 @@ def test_a_message_is_sent_at_a_time(page, execute, given, stored):
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"to": "nonsense"}, "no E.164 number"),
+        ({"to": "nonsense"}, "Not a valid E.164 number"),
         ({"to": ""}, "required"),
         ({"body": ""}, "required"),
         ({"body": "x" * 161}, "too long"),
-        ({"origin": "+"}, "no sender"),
-        ({"send_at": "tomorrow"}, "no time"),
-        ({"to": "no!", "as": "handset"}, "no sender"),
+        ({"origin": "+"}, "Not a valid sender"),
+        ({"send_at": "tomorrow"}, "Not a valid time"),
+        ({"to": "no!", "as": "handset"}, "Not a valid sender"),
     ],
 )
 def test_what_is_wrong_with_a_message_is_shown_beside_what_was_written(page, execute, changes, fault):
@@ -945,7 +945,7 @@ def test_a_message_can_not_be_sent_to_a_name(page, receive):
     receive(sender="SHOP")
     response = page.post("/inbox/phones/SHOP/messages", data={"body": "Hello", "as": "app"})
     assert response.status_code == 400
-    assert "no E.164 number" in response.text
+    assert "Not a valid E.164 number" in response.text
 
 
 def test_writing_to_what_is_no_phone_is_not_found(page):
@@ -1007,7 +1007,7 @@ def test_a_message_that_was_sent_can_not_be_changed_any_more(page, later, clock,
     deliver()
     response = page.post(f"/inbox/messages/{later}/{action}", data={"body": "too late"}, headers=headers)
     assert response.status_code == 400
-    assert "no longer waits" in response.text
+    assert "The message is already being sent, or is not a scheduled message." in response.text
 
 
 def test_a_cancelled_message_leads_back_to_its_thread(page, receive, later, bodies):
@@ -1189,7 +1189,7 @@ def test_a_page_is_told_of_a_new_state(page, send, deliver):
     message_id = send()["id"]
     seen = look(page, detail_of(message_id))
     deliver()
-    assert "Attempt 1: sent, the gateway took it" in look(page, detail_of(message_id), seen).text
+    assert "Attempt 1: sent, accepted by the gateway" in look(page, detail_of(message_id), seen).text
 
 
 def test_a_page_is_told_that_a_message_is_gone(page, send, client):
@@ -1197,7 +1197,7 @@ def test_a_page_is_told_that_a_message_is_gone(page, send, client):
     seen = look(page, detail_of(message_id))
     client.delete(f"/v1/messages/{message_id}")
     response = look(page, detail_of(message_id), seen)
-    assert "not there any more" in response.text
+    assert "This message was removed" in response.text
     assert "data-live" not in response.text  # so that it is not asked for again
 
 
@@ -1329,7 +1329,7 @@ def test_a_default_sender_that_is_none_is_an_error_and_kept_in_the_form(page):
     response = page.post("/inbox/settings/origin", data={"origin": "no sender at all"})
     assert response.status_code == 400
     assert 'value="no sender at all"' in response.text
-    assert "This is no sender" in response.text
+    assert "Not a valid sender" in response.text
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_an_empty_list_is_a_heading_for_people_and_nothing_for_scripts(run, show
 @pytest.mark.parametrize("command", ["show", "opt-out", "opt-in"])
 def test_what_is_no_number_is_a_wrong_argument(run, command):
     result = run("subscriptions", command, "12345", status=2)
-    assert "Invalid value for 'MSISDN': '12345' is no E.164 number" in result.stderr
+    assert "Invalid value for 'MSISDN': '12345' is not a valid E.164 number" in result.stderr
 
 
 def test_each_account_has_its_own(run, show):
@@ -146,7 +146,7 @@ def test_all_that_is_wrong_is_said_and_nothing_is_set(run, show):
         "--stop-reply",
         "--help-reply",
     ]
-    assert "--stop-keyword: These are no keywords" in result.stderr
+    assert "--stop-keyword: Not valid keywords" in result.stderr
     assert show("keywords", "show")[0]["help_reply"] is None
 
 

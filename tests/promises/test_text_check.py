@@ -138,7 +138,7 @@ def test_the_command_needs_no_database(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [(BOUND, "WebOTP: 482193 for example.com"), (NOT_BOUND, "no WebOTP line"), (CURLY, "not in GSM-7")],
+    [(BOUND, "WebOTP: 482193 for example.com"), (NOT_BOUND, "not a WebOTP line"), (CURLY, "not in GSM-7")],
 )
 def test_the_inbox_says_the_same_of_a_text_that_is_being_written(client: FlaskClient, text: str, expected: str) -> None:
     client.set_cookie("phonify_key_default", KEY)

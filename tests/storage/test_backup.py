@@ -117,7 +117,7 @@ def damage(path: Path) -> None:
 def test_of_a_database_that_is_damaged_there_is_no_backup(database, path, copy, tmp_path):
     damage(path)
     before = set(tmp_path.iterdir())
-    with pytest.raises(DatabaseUnusable, match="the database is damaged, there is no backup: "):
+    with pytest.raises(DatabaseUnusable, match="the database is damaged, so no backup was made: "):
         backup(database, copy)
     assert {file.name for file in set(tmp_path.iterdir()) - before} <= {
         "phonify.db-shm",
@@ -150,8 +150,11 @@ def write_a_newer_one(path: Path) -> None:
     ("write", "fault"),
     [
         (write_no_database, "file is not a database"),
-        (write_another, "it is not one of Phonify's"),
-        (write_a_newer_one, f"it was written by a newer Phonify (version 7; this one knows up to {SCHEMA_VERSION})"),
+        (write_another, "it is not a Phonify database"),
+        (
+            write_a_newer_one,
+            f"it was written by a newer Phonify (file version 7; this one reads up to {SCHEMA_VERSION})",
+        ),
     ],
 )
 def test_what_is_no_backup_is_told_in_words(copy, write, fault):

@@ -399,7 +399,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path):
 def test_a_database_of_another_application_is_refused_and_left_as_it_is(path):
     execute(path, "CREATE TABLE bookmarks (address TEXT)")
     before = path.read_bytes()
-    assert refuse(path) == "a SQLite file, but not one of Phonify's"
+    assert refuse(path) == "a SQLite file, but not a Phonify database"
     assert path.read_bytes() == before
 
 
@@ -407,7 +407,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(path):
     start(path)
     execute(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     before = path.read_bytes()
-    expected = f"written by a newer Phonify (version {SCHEMA_VERSION + 1}; this one knows up to {SCHEMA_VERSION})"
+    expected = f"written by a newer Phonify (file version {SCHEMA_VERSION + 1}; this one reads up to {SCHEMA_VERSION})"
     assert refuse(path) == expected
     assert path.read_bytes() == before
 

@@ -1,4 +1,4 @@
-"""The API's description, OpenAPI 3.1: made of the routes, the marshmallow schemas and what views say of themselves."""
+"""The OpenAPI 3.1 document, built from the routes, the marshmallow schemas and the descriptions beside the views."""
 
 import json
 import re
@@ -28,7 +28,7 @@ _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 def build_document(app: Flask) -> Json:
-    """Return the document of an app."""
+    """Return the OpenAPI document of an app."""
     return _Builder(app).build()
 
 
@@ -46,7 +46,7 @@ def _name_schema(schema: Any) -> str:
 
 
 class _Builder:
-    """What is on its way to a document."""
+    """Builds the document step by step."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app
@@ -156,7 +156,7 @@ class _Builder:
         fields = [found for found in self._list_arguments(arguments) if not _is_header(found[1])]
         required = [name for name, field, _ in fields if field.required]
         form: Json = {"type": "object", "properties": {name: schema for name, _, schema in fields}}
-        # A JSON null is an argument not given; forms have no such thing.
+        # A JSON null means that the argument is not given. Forms have no null.
         nullable = {name: schema if field.required else _or_null(schema) for name, field, schema in fields}
         loose: Json = {"type": "object", "properties": nullable}
         if required:

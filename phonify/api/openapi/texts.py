@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beside the views: texts, headers, parts of addresses, errors of every request."""
+"""The parts of the OpenAPI document that belong to no single view: texts, headers, path parameters, common errors."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from ...schemas.fields import MESSAGE_ID, MSISDN
 
 Json = dict[str, Any]
 
-# What may happen to any request that needs a key, beside what its view says.
+# Errors that any request with a key may get, in addition to those of its view.
 ALWAYS = (
     "bad_request",
     "malformed_json",
@@ -20,7 +20,7 @@ ALWAYS = (
     "internal_error",
     "store_unavailable",
 )
-# The parts of addresses, and the error types that they bring.
+# The path parameters, and the error types that they may cause.
 PARTS: dict[str, tuple[Json, tuple[str, ...]]] = {
     "message_id": ({"description": "The message's `id`.", "schema": MESSAGE_ID}, ("not_found",)),
     "msisdn": (

@@ -1,4 +1,4 @@
-"""The view of the OpenAPI document, which is made once, when it is first asked for."""
+"""The view of the OpenAPI document, which is built once, at the first request for it."""
 
 import hashlib
 import json

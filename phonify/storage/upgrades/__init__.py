@@ -1,7 +1,7 @@
-"""Creating the file, and bringing one that an earlier version has written up to date: all of it or nothing.
+"""Creates the database file, and upgrades a file of an earlier version, completely or not at all.
 
-`2.sql` is what brings a file of version 1 (the first) to version 2, and so on: what `schema.sql`, which runs after it,
-can't do, because that only creates what is missing.
+`2.sql` upgrades a file from version 1 to version 2, and so on. After these steps, `schema.sql` runs and creates what is
+missing.
 """
 
 import logging
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 APPLICATION_ID = 0x50484F4E  # "PHON", in the header of the file
 SCHEMA_VERSION = 4
 _STEPS = Path(__file__).parent
-_PATIENCE = 600.0  # seconds that a start waits for another one, which may be upgrading the file
+_PATIENCE = 600.0  # seconds to wait for another process, which may be upgrading the file
 _OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 
 
@@ -26,14 +26,14 @@ class DatabaseUnusable(Exception):
 
 
 def find_schema() -> Path:
-    """Return the path of schema.sql: in the package if that was installed, beside it in a checkout."""
+    """Return the path of schema.sql: inside an installed package, or beside the package in a checkout."""
     package = _STEPS.parent.parent
     installed = package / "schema.sql"
     return installed if installed.exists() else package.with_name("schema.sql")
 
 
 def prepare(database: Database) -> None:
-    """Create the file or bring it up to date; raise DatabaseUnusable if that can't be done."""
+    """Create or upgrade the file; raise DatabaseUnusable if that is not possible."""
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         needed = ".".join(map(str, _OLDEST_SQLITE))
         raise DatabaseUnusable(f"this Python has SQLite {sqlite3.sqlite_version}; {needed} or newer is needed")
@@ -47,7 +47,7 @@ def prepare(database: Database) -> None:
                 version = _check_version(connection, path)
                 if version < SCHEMA_VERSION:
                     if version:
-                        logger.info("%s: upgrade from version %d to %d", path, version, SCHEMA_VERSION)
+                        logger.info("%s: upgrading from version %d to %d", path, version, SCHEMA_VERSION)
                     _upgrade(connection, version)
         finally:
             lock.release()
@@ -81,7 +81,7 @@ def _upgrade(connection: sqlite3.Connection, version: int) -> None:
 
 
 def _create_file(path: Path) -> None:
-    # SQLite's own words for a missing folder and for a missing permission are the same.
+    # SQLite has the same error text for a missing folder and for a missing permission.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     os.close(descriptor)
     if not os.access(path.absolute().parent, os.W_OK):
@@ -89,14 +89,14 @@ def _create_file(path: Path) -> None:
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> int:
-    # In this order: another process may make the tables, and say whose they are, in between.
+    # The order matters: another process may make the tables and set the application id in between.
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if tables and application != APPLICATION_ID:
-        raise DatabaseUnusable(f"{path}: a SQLite file, but not one of Phonify's")
+        raise DatabaseUnusable(f"{path}: a SQLite file, but not a Phonify database")
     if version > SCHEMA_VERSION:
         raise DatabaseUnusable(
-            f"{path}: written by a newer Phonify (version {version}; this one knows up to {SCHEMA_VERSION})"
+            f"{path}: written by a newer Phonify (file version {version}; this one reads up to {SCHEMA_VERSION})"
         )
     return version
