@@ -15,6 +15,7 @@ from .domain import accounts
 from .domain.accounts import KeyRing
 from .domain.conversations import Conversations
 from .domain.receiving import Receiving
+from .domain.retention import Retention
 from .domain.sending import Sending
 from .domain.subscriptions import Subscriptions
 from .domain.webhooks import Webhooks
@@ -38,6 +39,7 @@ class Services:
     sending: Sending
     receiving: Receiving
     conversations: Conversations
+    retention: Retention
     subscriptions: Subscriptions
     webhook_wakeup: Wakeup
     webhooks: Webhooks
@@ -74,12 +76,7 @@ class Services:
 
     def make_upkeep(self) -> Upkeep:
         """Return a new loop for the work of once a minute."""
-        return Upkeep(self.database, self.clock, lease=self.settings.lease, clean=self._clean)
-
-    def _clean(self) -> None:
-        self.sending.forget_answers()
-        self.conversations.prune()
-        self.webhooks.forget_deliveries()
+        return Upkeep(self.database, self.clock, lease=self.settings.lease, clean=self.retention.clean)
 
     def start_delivery(self, *, longest_nap: float = 0.25) -> list[threading.Thread]:
         """Start all loops, each in a thread, and return the threads. They end after `stop`."""
@@ -126,12 +123,6 @@ def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Servic
     database = Database(settings.database)
     private_webhooks = gateway.sandbox if settings.webhook_private is None else settings.webhook_private
     webhooks = Webhooks(database, clock, private_allowed=private_webhooks)
-    conversations = Conversations(
-        database,
-        clock,
-        most_messages=settings.retain_messages,
-        longest=timedelta(days=settings.retain_days) if settings.retain_days is not None else None,
-    )
     subscriptions = Subscriptions(database, clock)
     sending = Sending(
         database,
@@ -152,7 +143,13 @@ def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Servic
         keys=KeyRing(database, clock),
         sending=sending,
         receiving=Receiving(database, clock, webhooks, subscriptions, sending),
-        conversations=conversations,
+        conversations=Conversations(database),
+        retention=Retention(
+            database,
+            clock,
+            most_messages=settings.retain_messages,
+            longest=timedelta(days=settings.retain_days) if settings.retain_days is not None else None,
+        ),
         subscriptions=subscriptions,
         webhook_wakeup=Wakeup(),
         webhooks=webhooks,

@@ -235,12 +235,3 @@ class Sending:
         if not waits or message.send_at is None or message.send_at <= format_time(now):
             raise Refused([Fault("message_not_waiting")])
         return message
-
-    def forget_answers(self) -> None:
-        """Remove answers to idempotency keys that have expired."""
-        until = format_time(self._clock.now() - IDEMPOTENCY_PERIOD)
-        while not self._database.stopping:
-            with self._database.write() as connection:
-                deleted = idempotency_store.delete_answers(connection, until=until, limit=100)
-            if not deleted:
-                break

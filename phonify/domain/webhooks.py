@@ -10,7 +10,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from ..clock import Clock, format_time
@@ -24,7 +24,6 @@ from ..storage.records import Account, Delivery, Message, NewDelivery, Webhook
 
 Event = Literal["message.received", "message.sent", "message.error"]
 
-KEEP = timedelta(days=30)  # of finished deliveries
 _TEST = "webhook.test"
 _SECRET_PREFIX = "whsec_"  # noqa: S105
 _SECRET_BYTES = 24
@@ -149,15 +148,6 @@ class Webhooks:
         with self._database.reading() as connection:
             rows = webhook_store.list_deliveries_of_message(connection, account_id=account.id, message_id=message_id)
             return _with_attempts(connection, rows)
-
-    def forget_deliveries(self) -> None:
-        """Remove deliveries that ended long ago."""
-        until = format_time(self._clock.now() - KEEP)
-        while not self._database.stopping:
-            with self._database.write() as connection:
-                deleted = webhook_store.delete_deliveries(connection, until=until, limit=100)
-            if not deleted:
-                break
 
 
 def _with_attempts(connection: Connection, deliveries: Iterable[Delivery]) -> list[Delivery]:

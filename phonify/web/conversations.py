@@ -115,5 +115,5 @@ def show_detail(message_id: str, **form: Any) -> str:
 @bp.post("/inbox/clear")
 def clear() -> Response:
     """Remove all messages in a final state."""
-    get_services().conversations.clear(current_account())
+    get_services().retention.clear(current_account())
     return redirect_to(url_for("inbox.show_inbox"))

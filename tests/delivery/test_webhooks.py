@@ -334,7 +334,7 @@ def test_an_unexpected_error_is_an_attempt_that_failed(services, webhooks, accou
 
 
 def test_deliveries_are_removed_30_days_after_they_were_finished(
-    webhooks, account, hook, poster, receiver, clock, listed
+    webhooks, account, hook, poster, receiver, clock, listed, services
 ):
     for _ in range(250):
         webhooks.send_test(account)
@@ -344,10 +344,10 @@ def test_deliveries_are_removed_30_days_after_they_were_finished(
     webhooks.send_test(account)
     poster.deliver_due()
     clock.advance(30 * 86_400 - 1.001)
-    webhooks.forget_deliveries()
+    services.retention.remove_deliveries()
     assert len(listed()) == 251
     clock.advance(0.001)
-    webhooks.forget_deliveries()
+    services.retention.remove_deliveries()
     assert [one.state for one in listed()] == ["pending"]
 
 

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from phonify.delivery.upkeep import INTERVAL, Upkeep
 from phonify.domain import accounts
 from phonify.domain.conversations import Conversations
+from phonify.domain.retention import Retention
 from phonify.errors import NotFound
 from phonify.gateways.base import Doubt, Later, Outcome
 from phonify.ids import generate_ids
@@ -280,7 +281,7 @@ def test_a_thread_has_both_directions(send, receive, bodies):
 
 
 def test_a_search_goes_on_where_it_left_off_until_all_is_seen(fill, services, account):
-    conversations = Conversations(services.database, services.clock, search_at_once=10)
+    conversations = Conversations(services.database, search_at_once=10)
     fill(45)
     seen, below = [], 2**63 - 1
     while below is not None:
@@ -457,52 +458,54 @@ def count(services: Services) -> int:
     return int(execute(services, "SELECT count(*) FROM messages")[0][0])
 
 
-def test_clearing_removes_what_is_settled(send, receive, message_loop, conversations, account, listed):
+def test_clearing_removes_what_is_settled(send, receive, message_loop, conversations, account, listed, services):
     send(PHONE, "sent")
     receive(PHONE, "received")
     send("+15005550001", "refused")
     message_loop.deliver_due()
     send(OTHER, "waits", send_at=TOMORROW)
-    conversations.clear(account)
+    services.retention.clear(account)
     assert listed() == [(OTHER, "waits", 1)]
     assert conversations.count(account) == 1
 
 
-def test_clearing_an_empty_inbox_removes_nothing(conversations, account):
-    conversations.clear(account)
+def test_clearing_an_empty_inbox_removes_nothing(conversations, account, services):
+    services.retention.clear(account)
     assert conversations.count(account) == 0
 
 
 def test_clearing_leaves_another_accounts_messages(stranger, receive, conversations, account, services):
     stranger.post("/sandbox/inbound", json={"from": PHONE, "to": OWN, "body": "theirs"})
     receive()
-    conversations.clear(account)
+    services.retention.clear(account)
     assert execute(services, "SELECT body FROM messages") == [("theirs",)]
 
 
 def test_clearing_removes_more_than_one_transaction_takes(fill, conversations, account, services):
     fill(1_234)
-    conversations.clear(account)
+    services.retention.clear(account)
     assert count(services) == 0
     assert conversations.count(account) == 0
 
 
 def test_clearing_steps_over_those_that_stay_once(fill, send, account, services):
-    conversations = Conversations(services.database, services.clock, delete_at_once=2)
+    retention = Retention(services.database, services.clock, most_messages=None, longest=None, messages_at_once=2)
     for number in range(5):
         send(PHONE, str(number), send_at=TOMORROW)
     execute(services, "UPDATE messages SET id = replace(id, '019c', '0190')")  # older than those to come
     fill(7)
-    conversations.clear(account)
+    retention.clear(account)
     assert count(services) == 5
 
 
-def test_after_clearing_new_messages_are_listed_and_unread(send, receive, conversations, account, listed, message_loop):
+def test_after_clearing_new_messages_are_listed_and_unread(
+    send, receive, conversations, account, listed, message_loop, services
+):
     for number in range(5):
         receive(PHONE, str(number))
     listed()
     conversations.mark_read(account, PHONE, conversations.find_thread(account, PHONE))
-    conversations.clear(account)
+    services.retention.clear(account)
     receive(PHONE, "new")
     send(OTHER, "other")
     assert listed() == [(OTHER, "other", 1), (PHONE, "new", 1)]
@@ -511,7 +514,7 @@ def test_after_clearing_new_messages_are_listed_and_unread(send, receive, conver
 def test_clearing_stops_where_the_server_does(fill, conversations, account, services):
     fill(10)
     services.database.stopping = True
-    conversations.clear(account)
+    services.retention.clear(account)
     assert count(services) == 10
 
 

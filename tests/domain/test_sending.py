@@ -82,12 +82,12 @@ def test_the_first_answer_is_given_again_and_nothing_is_stored_twice(sending, ac
     assert len(ids) == 3
 
 
-def test_of_answers_only_those_that_have_expired_are_forgotten(sending, account, clock, execute):
+def test_of_answers_only_those_that_have_expired_are_forgotten(sending, account, clock, execute, services):
     sending.send_once(account, DRAFT, "old")
     clock.advance(12 * 3_600)
     young = sending.send_once(account, DRAFT, "young")
     clock.advance(12 * 3_600)
-    sending.forget_answers()
+    services.retention.remove_answers()
     assert sending.send_once(account, DRAFT, "young") == (young[0], False)
     assert execute("SELECT key FROM idempotency_keys") == [("young",)]
 

@@ -1,0 +1,103 @@
+"""The rules of retention: what is removed when, and clearing by hand."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from ..clock import Clock, format_time
+from ..ids import generate_ids
+from ..storage import conversations as conversation_store
+from ..storage import idempotency as idempotency_store
+from ..storage import messages as message_store
+from ..storage import webhooks as webhook_store
+from ..storage.database import Connection, Database
+from ..storage.records import Account
+from .sending import IDEMPOTENCY_PERIOD
+
+KEEP_DELIVERIES = timedelta(days=30)  # after they ended
+_ROWS = 100  # in one transaction, of rows other than messages
+
+
+class Retention:
+    """Removes old rows in small transactions, so that other writers never wait long."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        most_messages: int | None,
+        longest: timedelta | None,
+        messages_at_once: int = 500,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._most_messages = most_messages
+        self._longest = longest
+        self._messages_at_once = messages_at_once
+
+    def clean(self) -> None:
+        """Remove everything that is older, or more, than what is kept."""
+        self.remove_answers()
+        self.remove_messages()
+        self.remove_deliveries()
+
+    def clear(self, account: Account) -> None:
+        """Remove all messages of an account whose state is final. The others stay."""
+        with self._database.reading() as connection:
+            upto_id = message_store.get_last_message_id(connection)
+        if upto_id is None:
+            return
+        self._go_through(
+            lambda connection, after: message_store.delete_settled(
+                connection, account_id=account.id, after=after, limit=self._messages_at_once, upto_id=upto_id
+            )
+        )
+
+    def remove_answers(self) -> None:
+        """Remove answers to idempotency keys that have expired."""
+        until = format_time(self._clock.now() - IDEMPOTENCY_PERIOD)
+        self._repeat(lambda connection: idempotency_store.delete_answers(connection, until=until, limit=_ROWS))
+
+    def remove_deliveries(self) -> None:
+        """Remove deliveries that ended long ago."""
+        until = format_time(self._clock.now() - KEEP_DELIVERIES)
+        self._repeat(lambda connection: webhook_store.delete_deliveries(connection, until=until, limit=_ROWS))
+
+    def remove_messages(self) -> None:
+        """Remove the oldest messages in a final state, as the limits of age and number say."""
+        if self._longest is not None:
+            id_below = next(generate_ids(self._clock.now() - self._longest))
+            self._go_through(
+                lambda connection, after: message_store.delete_old(
+                    connection, id_below=id_below, after=after, limit=self._messages_at_once
+                )
+            )
+        if self._most_messages is not None:
+            with self._database.reading() as connection:
+                account_ids = conversation_store.list_account_ids(connection)
+            for account_id in account_ids:
+                self._remove_excess(account_id, self._most_messages)
+
+    def _remove_excess(self, account_id: int, most: int) -> None:
+        with self._database.reading() as connection:
+            excess = conversation_store.count_messages(connection, account_id=account_id) - most
+        after: int | None = 0
+        while excess > 0 and after is not None and not self._database.stopping:
+            limit = min(excess, self._messages_at_once)
+            with self._database.write() as connection:
+                after = message_store.delete_settled(connection, account_id=account_id, after=after, limit=limit)
+            excess -= limit
+
+    def _go_through(self, delete_next: Callable[[Connection, int], int | None]) -> None:
+        """Call a function with the seq that it returned last, until it returns None."""
+        after: int | None = 0
+        while after is not None and not self._database.stopping:
+            with self._database.write() as connection:
+                after = delete_next(connection, after)
+
+    def _repeat(self, delete: Callable[[Connection], int]) -> None:
+        """Call a function until it has nothing to delete."""
+        deleted = 1
+        while deleted and not self._database.stopping:
+            with self._database.write() as connection:
+                deleted = delete(connection)
