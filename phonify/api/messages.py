@@ -31,9 +31,9 @@ _GATEWAY_REFUSES = ("invalid_number", "unroutable_number", "country_not_permitte
     examples=examples.SEND,
     links={"get_message": _MESSAGE_ID, "change_message": _MESSAGE_ID, "cancel_message": _MESSAGE_ID},
     text=(
-        "Answers 201 once the messages are on disk; delivery follows. One wrong argument refuses the request and"
-        " nothing is stored. A recipient that is refused at once gets its message in state `error`, the others go"
-        " out, and the answer is 402 with `errors` and `messages`."
+        "The answer is 201 as soon as the messages are on disk; they are delivered afterwards. If an argument is wrong,"
+        " nothing is stored. If a recipient is refused at once, its message is stored in state `error`, the other"
+        " messages are sent, and the answer is 402 with `errors` and `messages`."
     ),
 )
 def send_message() -> Response:
@@ -56,9 +56,9 @@ def send_message() -> Response:
     errors=("too_many_waiting",),
     examples=examples.LIST,
     text=(
-        "With `wait`, the request is held until something matches: what an end-to-end test needs. To miss nothing"
-        " between two calls, pass the newest id seen as `after`, and no `state`: states do not change in the order of"
-        " the ids."
+        "With `wait`, the request waits until a message matches, as an end-to-end test needs it. To miss no message"
+        " between two calls, pass the newest known id as `after`, and no `state`, because states do not change in the"
+        " order of the ids."
     ),
 )
 def list_messages() -> dict[str, Any]:
@@ -81,7 +81,7 @@ def get_message(message_id: str) -> dict[str, Any]:
     answers={200: MessageAnswer},
     errors=("nothing_to_change", "message_not_waiting", *_GATEWAY_REFUSES, "opted_out"),
     examples=examples.CHANGE,
-    text="At least one argument is to be given; what is not given stays.",
+    text="Give at least one argument. The others stay as they are.",
 )
 def change_message(message_id: str) -> dict[str, Any]:
     """Change a scheduled message that is not being sent yet."""

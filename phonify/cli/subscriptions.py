@@ -12,8 +12,8 @@ from ..sms.numbers import parse_msisdn
 from ..storage.records import KeywordReplies, SubscriptionRow
 from .output import Command, account_option, get_account, get_services, json_option, print_json, print_table
 
-subscriptions_cli = click.Group("subscriptions", help="Which phones accounts may write to.")
-keywords_cli = click.Group("keywords", help="What phones can say to opt out, and what is replied.")
+subscriptions_cli = click.Group("subscriptions", help="The phones that accounts may write to.")
+keywords_cli = click.Group("keywords", help="Words with which phones opt out, and the replies.")
 
 
 def _read_msisdn(_context: click.Context, _parameter: click.Parameter, value: str) -> str:

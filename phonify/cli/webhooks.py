@@ -11,7 +11,7 @@ from .output import Command, Failed, account_option, get_account, get_services, 
 
 _INTERNAL = ("account_id", "retries")  # columns that are not shown
 
-webhooks_cli = click.Group("webhooks", help="Where accounts hear of their messages.")
+webhooks_cli = click.Group("webhooks", help="The URLs to which the events of accounts are posted.")
 
 
 class WebhookCommand(Command):

@@ -28,7 +28,7 @@ _CHECK = CheckSchema()
     answers={201: MessageAnswer},
     examples=examples.INBOUND,
     links={"get_message": {"message_id": "$response.body#/message/id"}},
-    text="The message is kept, heard of by the webhook, and opts the phone out or in where it is a keyword.",
+    text="The message is stored and posted to the webhook. A keyword opts the phone out or in.",
 )
 def simulate_inbound() -> tuple[dict[str, Any], int]:
     """Simulate a message from a phone to the account."""

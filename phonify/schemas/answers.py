@@ -25,7 +25,7 @@ class MessagesAnswer(Schema):
 class SentAnswer(MessagesAnswer):
     """What was sent."""
 
-    message = fields.Nested(MessageSchema, metadata={"description": "The same, where there is only one recipient."})
+    message = fields.Nested(MessageSchema, metadata={"description": "The same, if there is only one recipient."})
 
 
 class RefusedAnswer(SentAnswer):

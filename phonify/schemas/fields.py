@@ -47,7 +47,7 @@ IDEMPOTENCY_KEY = {
     "minLength": 1,
     "maxLength": 255,
     "pattern": "^[ -~]*$",
-    "description": "Makes it safe to send the request again: within 24 hours it gives the first answer again.",
+    "description": "Makes it safe to repeat the request: within 24 hours, the first answer is given again.",
     "examples": ["order-1042"],
 }
 

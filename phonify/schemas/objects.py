@@ -40,11 +40,13 @@ class ErrorSchema(RecordSchema):
     type = fields.String(
         required=True,
         validate=validate.OneOf(list(ERROR_TYPES)),
-        metadata={"description": "What it is, precisely; a type never changes."},
+        metadata={"description": "The kind of error. A type never changes."},
     )
-    title = fields.String(required=True, metadata={"description": "The same in plain English."})
+    title = fields.String(required=True, metadata={"description": "The error in plain English."})
     param = fields.String(
-        metadata={"description": "The argument that it is about, such as `to`, or `to[3]` for the fourth of several."}
+        metadata={
+            "description": "The argument that the error is about, such as `to`, or `to[3]` for the fourth of several."
+        }
     )
 
     @post_dump
@@ -95,12 +97,12 @@ class MessageSchema(RecordSchema):
     body = fields.String(required=True, validate=validate.Length(1, 160), metadata={"description": "The text."})
     to = fields.String(required=True, attribute="to_number", metadata={**_NUMBER, "description": "The recipient."})
     origin = fields.Nested(NumberSchema, required=True, metadata={"description": "The sender."})
-    phone = fields.Nested(NumberSchema, required=True, metadata={"description": "What is known of `to`."})
+    phone = fields.Nested(NumberSchema, required=True, metadata={"description": "Facts about `to`."})
     state = fields.String(
         required=True,
         validate=validate.OneOf(["unconfirmed", "sent", "error"]),
         metadata={
-            "description": "`unconfirmed` until the gateway has taken it or given it up; `sent` and `error` are final."
+            "description": "`unconfirmed` until the message is accepted by the gateway or fails; `sent` and `error` are final."
         },
     )
     created_at = fields.String(required=True, metadata={**_MOMENT, "description": "In UTC."})
@@ -116,12 +118,12 @@ class MessageSchema(RecordSchema):
         validate=is_encoding,
         metadata={"type": "string", **ENCODING},
     )
-    send_at = fields.String(metadata={**_MOMENT, "description": "Only of a scheduled one."})
+    send_at = fields.String(metadata={**_MOMENT, "description": "Only in a scheduled message."})
     errors = _Errors(
         ErrorSchema,
         many=True,
         attribute="error_type",
-        metadata={"description": "Only in state `error`: why it failed."},
+        metadata={"description": "Only in state `error`: why the message failed."},
     )
 
     @post_dump
@@ -130,7 +132,7 @@ class MessageSchema(RecordSchema):
         return _drop_none(shown, "send_at", "errors")
 
 
-_SUBSCRIBED = {"description": "Whether the account may write to it: it has not opted out."}
+_SUBSCRIBED = {"description": "Whether the account may write to the phone, because it has not opted out."}
 
 
 class Phone(NamedTuple):
@@ -146,9 +148,9 @@ class PhoneSchema(NumberSchema):
     type = fields.String(
         required=True,
         validate=validate.OneOf(NUMBER_TYPES),
-        metadata={"description": "What the numbering plan says that it is."},
+        metadata={"description": "The type of the number in the numbering plan."},
     )
-    valid = fields.Boolean(required=True, metadata={"description": "Whether it is in a range that is in use."})
+    valid = fields.Boolean(required=True, metadata={"description": "Whether the number is in a range that is in use."})
     subscribed = fields.Boolean(required=True, metadata=_SUBSCRIBED)
 
     @pre_dump
@@ -165,13 +167,13 @@ class SubscriptionSchema(NumberSchema):
     changed_at = fields.String(
         required=True,
         allow_none=True,
-        metadata={**_MOMENT, "description": "When it opted out or in; null if it never did."},
+        metadata={**_MOMENT, "description": "When the phone opted out or in; null if it never did."},
     )
     reason = fields.String(
         required=True,
         allow_none=True,
         validate=validate.OneOf(get_args(Reason)),
-        metadata={"description": "What changed it; null if nothing did."},
+        metadata={"description": "What changed the subscription; null if nothing did."},
     )
 
     @pre_dump

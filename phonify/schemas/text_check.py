@@ -14,7 +14,7 @@ class SegmentSchema(Schema):
     """One SMS of a text: `text[start:end]`."""
 
     start = fields.Integer(required=True, metadata=_POSITION)
-    end = fields.Integer(required=True, metadata={**_POSITION, "description": "Where the next one starts."})
+    end = fields.Integer(required=True, metadata={**_POSITION, "description": "Where the next segment starts."})
     units = fields.Integer(required=True, metadata={"minimum": 0, "description": "Septets, or units of UTF-16."})
     text = fields.String(required=True)
 
@@ -28,7 +28,9 @@ class WideCharacterSchema(Schema):
     substitute = fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "What reads the same in GSM-7: null if nothing does, empty if it can be left out."},
+        metadata={
+            "description": "A replacement in GSM-7; null if there is none, empty if the character can be left out."
+        },
     )
 
 
@@ -51,20 +53,20 @@ class TextCheckSchema(Schema):
     units = fields.Integer(
         required=True, metadata={"minimum": 1, "description": "Septets in GSM-7, units of UTF-16 in UCS-2."}
     )
-    single = fields.Integer(required=True, metadata={"description": "How many units a text of one SMS may have."})
+    single = fields.Integer(required=True, metadata={"description": "The most units that fit into one SMS."})
     segments = fields.Nested(
-        SegmentSchema, many=True, required=True, metadata={"description": "Each SMS, and where it is cut."}
+        SegmentSchema, many=True, required=True, metadata={"description": "The segments of the text, one for each SMS."}
     )
     wide = fields.Nested(
         WideCharacterSchema,
         many=True,
         required=True,
-        metadata={"description": "Each character that makes it UCS-2."},
+        metadata={"description": "Each character that needs UCS-2."},
     )
     webotp = fields.Nested(
         WebOtpSchema,
         required=True,
-        metadata={"description": "Whether the last line is `@host #code`: what browsers read a code from."},
+        metadata={"description": "Whether the last line is `@host #code`, from which browsers read a code."},
     )
 
     @pre_dump

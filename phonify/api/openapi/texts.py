@@ -29,16 +29,16 @@ PARTS: dict[str, tuple[Json, tuple[str, ...]]] = {
     ),
 }
 TAGS = {
-    "messages": "Send, find, change and cancel messages. Those sent and those received are the same object.",
-    "phones": "What is known of a number, and whom the account has exchanged messages with.",
+    "messages": "Send, find, change and cancel messages. Sent and received messages are the same kind of object.",
+    "phones": "Facts about a number, and the phones that the account has exchanged messages with.",
     "subscriptions": "Which phones the account may write to. A phone opts out with STOP and in again with START.",
-    "sandbox": "Only with a gateway that sends nothing anywhere, such as the stub; elsewhere these are 404.",
+    "sandbox": "Only with a gateway that sends nothing, such as the stub; otherwise these paths are 404.",
     "openapi": "This description.",
 }
 HEADERS: Json = {
-    "Location": {"description": "The address of the message, where there is only one.", "schema": {"type": "string"}},
+    "Location": {"description": "The address of the message, if there is only one.", "schema": {"type": "string"}},
     "Idempotent-Replayed": {
-        "description": "`true` where this is the answer to an earlier request with the same key.",
+        "description": "`true` if this is the answer to an earlier request with the same key.",
         "schema": {"type": "string", "enum": ["true"]},
     },
     "Retry-After": {
@@ -48,16 +48,16 @@ HEADERS: Json = {
     },
     "WWW-Authenticate": {"description": "`Basic`.", "required": True, "schema": {"type": "string"}},
     REQUEST_ID: {
-        "description": "The id of the request: the one it had in this header, else a new one. Logs have it, too.",
+        "description": "The id of the request: the value of this header in the request, or a new id.",
         "required": True,
         "schema": {"type": "string"},
     },
     "RateLimit": {
-        "description": 'What is left of the account\'s requests, where they are limited: `"default";r=58;t=30`.',
+        "description": 'What is left of the account\'s requests, if they are limited: `"default";r=58;t=30`.',
         "schema": {"type": "string"},
     },
     "RateLimit-Policy": {
-        "description": 'How many requests an account has, where they are limited: `"default";q=60;w=60`.',
+        "description": 'How many requests an account has, if they are limited: `"default";q=60;w=60`.',
         "schema": {"type": "string"},
     },
 }
@@ -73,21 +73,21 @@ TEXT = """\
 Send and receive text messages.
 
 **Key.** Every request carries an API key: as the username of HTTP Basic, any password, or as the argument `api_key` in
-the query string, the form or the JSON object. Where there is an `Authorization` header, it decides alone.
+the query string, the form or the JSON object. If there is an `Authorization` header, only the header counts.
 
-**Arguments** come as query string, form (urlencoded or multipart) or JSON object, whichever suits; where one is in the
-query string and in the body, the body wins. Unknown arguments are ignored. JSON `null` is an argument not given. In a
-query string or a form the plus sign of a number is written `%2B`; one that was not, and arrives as a space, is read as
-the plus sign that it was. A slash at the end of an address makes no difference.
+**Arguments** come in the query string, in a form (urlencoded or multipart) or in a JSON object. If an argument is in
+the query string and in the body, the body wins. Unknown arguments are ignored. JSON `null` means that the argument is not
+given. In a query string or a form, write the plus sign of a number as `%2B`. If it arrives as a space, it is read as a
+plus sign. A slash at the end of an address makes no difference.
 
-**Answers** are JSON, whatever happens. More attributes may come in later versions.
+**Answers** are always JSON. Later versions may add attributes.
 
 **Errors** are `{"errors": [{"type": "...", "title": "...", "param": "..."}]}`: `type` never changes, `title` is for
 people, `param` names the argument. All faults of a request are reported together. 402 means that the request was valid
 but did not complete as expected.
 
-**DESTROY.** Wherever `DELETE` is described, the method name `DESTROY` is accepted, too.
+**DESTROY.** The method `DESTROY` does the same as `DELETE`.
 
-**Sending again.** With the header `Idempotency-Key`, a request to send can be repeated: the same key with the same
-arguments gives the first answer again for 24 hours.
+**Sending again.** With the header `Idempotency-Key`, a request to send can be repeated safely: for 24 hours, the same
+key with the same arguments gives the first answer again.
 """

@@ -20,7 +20,7 @@ def _describe_event(event: str, text: str, message: Json) -> Json:
     headers = {
         "webhook-id": "The id of the event; the same at each attempt.",
         "webhook-timestamp": "When it was posted: Unix seconds.",
-        "webhook-signature": "As Standard Webhooks has it: `v1,` and an HMAC-SHA256 of id, timestamp and body.",
+        "webhook-signature": "The signature of Standard Webhooks: `v1,` and an HMAC-SHA256 of id, timestamp and body.",
     }
     shown = {
         "message.received": {**MESSAGE, "direction": "inbound"},
