@@ -102,7 +102,7 @@ class MessageSchema(RecordSchema):
         required=True,
         validate=validate.OneOf(["unconfirmed", "sent", "error"]),
         metadata={
-            "description": "`unconfirmed` until the message is accepted by the gateway or fails; `sent` and `error` are final."
+            "description": "`unconfirmed` until the gateway accepts or refuses it; `sent` and `error` are final."
         },
     )
     created_at = fields.String(required=True, metadata={**_MOMENT, "description": "In UTC."})

@@ -76,9 +76,9 @@ Send and receive text messages.
 the query string, the form or the JSON object. If there is an `Authorization` header, only the header counts.
 
 **Arguments** come in the query string, in a form (urlencoded or multipart) or in a JSON object. If an argument is in
-the query string and in the body, the body wins. Unknown arguments are ignored. JSON `null` means that the argument is not
-given. In a query string or a form, write the plus sign of a number as `%2B`. If it arrives as a space, it is read as a
-plus sign. A slash at the end of an address makes no difference.
+the query string and in the body, the body wins. Unknown arguments are ignored. JSON `null` means that the argument is
+not given. In a query string or a form, write the plus sign of a number as `%2B`. If it arrives as a space, it is read
+as a plus sign. A slash at the end of an address makes no difference.
 
 **Answers** are always JSON. Later versions may add attributes.
 
