@@ -31,6 +31,7 @@ def serve(create_app: Callable[[], Any], *, command: str = "flask --app app", da
         services: Services = app.extensions["phonify"]
         settings = services.settings
         listener = open_listener(settings.host, settings.port)
+        processes.hold_signals()  # a signal may come as soon as the text is printed
         print_start(services, listener.getsockname()[1], command, database)
     except ConfigError as error:
         error.show()
@@ -41,7 +42,6 @@ def serve(create_app: Callable[[], Any], *, command: str = "flask --app app", da
     services.database.close()  # a connection of SQLite must not be used after a fork
     services.share_wakeups()
 
-    processes.hold_signals()
     descriptor, parent = listener.detach(), os.getpid()
     web_server = processes.start(WebServer(app, services, descriptor, parent=parent).run)
     os.close(descriptor)  # else the delivery process would keep the port open

@@ -402,6 +402,30 @@ def test_sigterm_under_load_leaves_nothing_half_done(start, tmp_path):
     assert "Traceback" not in server.output
 
 
+def start_and_look_closely(start):
+    """Start a server; return it in the very moment in which it has printed its address."""
+    server = start()
+    while "Phonify serves" not in server.output:
+        assert server.popen.poll() is None
+    return server
+
+
+def test_a_reload_as_soon_as_the_address_is_printed_cuts_nobody_off(start):
+    server = start_and_look_closely(start)
+    server.popen.send_signal(signal.SIGHUP)
+    for _ in range(20):
+        assert server.call("GET", "/v1/messages")[0] == 200
+    assert server.terminate() == 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_an_end_as_soon_as_the_address_is_printed_is_an_orderly_one(start, how):
+    server = start_and_look_closely(start)
+    server.popen.send_signal(how)
+    assert server.popen.wait(20) == 0
+    assert "Traceback" not in server.output
+
+
 def test_after_an_orderly_end_all_is_in_the_one_file(start, tmp_path):
     server = start()
     _, answer = server.call("POST", "/v1/messages", to=TO, body="Hello")
