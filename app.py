@@ -1,4 +1,4 @@
-"""What servers and the flask command look for (`gunicorn app:app`), and what `python app.py` runs."""
+"""The app for WSGI servers and the flask command (`gunicorn app:app`). `python app.py` starts the server."""
 
 from phonify import create_app
 from phonify.server import serve

@@ -1,4 +1,4 @@
-"""What most tests need: an app on a database of its own, a clock that stands still, clients with a key."""
+"""What most tests need: an app on a database of its own, a stopped clock, clients with a key."""
 
 import os
 import sqlite3
@@ -38,7 +38,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def make_app(tmp_path: Path, clock: FakeClock) -> Iterator[Callable[..., Flask]]:
-    """Return a function that builds apps; all that it builds share a database and a clock."""
+    """Return a function that builds apps; they share a database and a clock."""
     made = []
 
     def make(gateway: Any = None, **settings: Any) -> Flask:
@@ -79,7 +79,7 @@ def send(client: FlaskClient) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def anonymous(app: Flask) -> FlaskClient:
-    """A client that sends no key of itself."""
+    """A client that sends no key by default."""
     client = app.test_client()
     client.key = None
     return client
@@ -105,7 +105,7 @@ def operator(app: Flask) -> Operator:
 
 @pytest.fixture
 def make_key(operator: Operator) -> Callable[..., str]:
-    """Return a function that makes a key, and its account if need be; see `Operator.make_key`."""
+    """Return a function that makes a key, and its account, if it does not exist; see `Operator.make_key`."""
     return operator.make_key
 
 

@@ -39,7 +39,7 @@ def get_subscription(msisdn: str) -> dict[str, Any]:
 @describe(
     answers={200: ResultAnswer},
     examples=examples.UNSUBSCRIBE,
-    text="As its own STOP does: a message to it is 402 and kept in state `error`.",
+    text="The effect is that of a STOP from the phone: a message to it gets 402 and is stored in state `error`.",
 )
 def unsubscribe(msisdn: str) -> dict[str, Any]:
     """Opt a phone out: messages to it are refused until it opts in again."""

@@ -15,7 +15,7 @@ REPLIES = {
     "start_reply": "Acme Bikes: welcome back! Reply STOP at any time to end this.",
     "help_reply": "Acme Bikes: workshop open 9 to 18, Monday to Saturday. Reply STOP to get no more texts.",
 }
-READ_UNTIL = timedelta(minutes=45)  # what phones have written since then is unread
+READ_UNTIL = timedelta(minutes=45)  # later messages from phones are unread
 
 
 class Text(NamedTuple):

@@ -112,7 +112,7 @@ def show_keywords(account_name: str, as_json: bool) -> None:
 def set_keywords(stop_keywords: Sequence[str], account_name: str, as_json: bool, **replies: str | None) -> None:
     """Set the account's own opt-out keywords and its replies.
 
-    An empty text removes a setting. An option that is not given changes nothing.
+    An empty text removes a setting. Settings without an option stay as they are.
     """
     services = get_services()
     account = get_account(services, account_name)

@@ -27,7 +27,8 @@ def check_text_command(text: str, max_segments: int, allow_ucs2: bool, webotp: b
     """Show how TEXT is sent as SMS: encoding, segments, and the characters that need UCS-2.
 
     If TEXT is -, it is read from standard input, without the line break at its end. The exit status is 0 if the text is
-    fine, 1 if it does not meet an option such as --max-segments, and 2 if it is empty or longer than 160 characters.
+    fine, 1 if it needs UCS-2 (without --allow-ucs2) or does not meet another option, and 2 if it is empty or longer
+    than 160 characters.
     """
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")

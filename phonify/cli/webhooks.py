@@ -73,7 +73,7 @@ def remove_webhook(account_name: str) -> None:
 @webhooks_cli.command("test", cls=WebhookCommand)
 @account_option
 def send_test(account_name: str) -> None:
-    """Send the event webhook.test and print the id of the delivery. A running server or worker posts it."""
+    """Store the event webhook.test and print the id of its delivery; a running server or worker posts it."""
     services = get_services()
     click.echo(services.webhooks.send_test(get_account(services, account_name)))
 
@@ -104,7 +104,7 @@ def list_deliveries(limit: int, account_name: str, as_json: bool) -> None:
 @click.argument("delivery_id")
 @account_option
 def redeliver(delivery_id: str, account_name: str) -> None:
-    """Send the delivery DELIVERY_ID again. A running server or worker posts it."""
+    """Make the delivery DELIVERY_ID due again; a running server or worker posts it."""
     services = get_services()
     account = get_account(services, account_name)
     try:

@@ -35,7 +35,7 @@ class Upkeep:
             time.sleep(_NAP)
 
     def step(self) -> None:
-        """Do the work of one minute."""
+        """Do the work if a minute has passed; if the clock was set back, repair due times at once."""
         before, self._latest = self._latest, self._clock.now()
         now = self._clock.monotonic()
         if self._done_at is None or now - self._done_at > INTERVAL:

@@ -79,7 +79,7 @@ class WebhookDelivery:
         self._private_allowed = private_allowed
         self._resolve = resolve
         self._observe = observe
-        self._lock = threading.Lock()  # of the last places
+        self._lock = threading.Lock()  # guards _under_way and _quick
         self._under_way: Counter[int] = Counter()  # by account
         self._quick: set[int] = set()  # accounts whose receiver answered quickly the last time
 

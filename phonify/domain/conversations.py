@@ -60,7 +60,7 @@ class Conversations:
         return entry
 
     def find_attempts(self, message_id: str) -> list[MessageAttempt]:
-        """Return the attempts to send a message, except one that succeeded at once."""
+        """Return the failed and uncertain attempts to send a message."""
         with self._database.reading() as connection:
             return conversation_store.list_attempts(connection, message_id=message_id)
 

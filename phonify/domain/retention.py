@@ -36,7 +36,7 @@ class Retention:
         self._messages_at_once = messages_at_once
 
     def clean(self) -> None:
-        """Remove everything that is older, or more, than what is kept."""
+        """Remove expired answers, messages beyond the limits of age and number, and old deliveries."""
         self.remove_answers()
         self.remove_messages()
         self.remove_deliveries()

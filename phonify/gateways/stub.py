@@ -37,7 +37,7 @@ class StubGateway(Gateway):
     special_numbers = SPECIAL_NUMBERS
 
     def check(self, to: str) -> Refused | None:
-        """Refuse the numbers that are refused at once."""
+        """Refuse the numbers of REFUSED_AT_ONCE."""
         return Refused(REFUSED_AT_ONCE[to]) if to in REFUSED_AT_ONCE else None
 
     def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:  # noqa: ARG002 - it never takes long

@@ -135,9 +135,9 @@ class PagingSchema(ArgumentsSchema):
     """Arguments of a list without criteria."""
 
     offset = whole_field(
-        0, MAX_OFFSET, invalid="invalid_offset", description="How many to leave out first.", load_default=0
+        0, MAX_OFFSET, invalid="invalid_offset", description="The number of items to skip.", load_default=0
     )
-    limit = whole_field(1, MAX_LIMIT, invalid="invalid_limit", description="How many to list at most.", load_default=50)
+    limit = whole_field(1, MAX_LIMIT, invalid="invalid_limit", description="The most items to list.", load_default=50)
 
 
 class ListSchema(PagingSchema):
@@ -150,7 +150,7 @@ class ListSchema(PagingSchema):
         "unconfirmed", "sent", "error", invalid="invalid_state", description="Only those in this state."
     )
     direction = choice_field(
-        "outbound", "inbound", invalid="invalid_direction", description="Only those that went this way."
+        "outbound", "inbound", invalid="invalid_direction", description="Only messages in this direction."
     )
     q = text_field("Only those with this text anywhere in the body; ASCII letters match in either case.")
     after = message_id_field("Only those created after the message with this id, which may have been removed.")

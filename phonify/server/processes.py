@@ -64,8 +64,8 @@ def start(function: Callable[..., None], *arguments: Any) -> BaseProcess:
 def supervise(web_server: BaseProcess, start_delivery: Callable[[float], BaseProcess], *, grace: int) -> int:
     """Keep delivery running until this process gets a signal to stop or the web server ends; return the exit status.
 
-    SIGHUP is passed on to the web server. `start_delivery` takes the seconds that the new process waits first. A child
-    that has not ended some seconds after the grace period is killed.
+    SIGHUP is passed on to the web server. The argument of `start_delivery` is the number of seconds that the new
+    process waits before it delivers. If a child has not ended some seconds after the grace period, it is killed.
     """
     pause = 0.0
     delivery, started = start_delivery(pause), time.monotonic()

@@ -1,8 +1,8 @@
 """Finds the one-time code in the text of a message.
 
 The last line of a message may be an origin-bound one-time code (WICG, "Origin-bound one-time codes delivered via SMS").
-In any other message, the code is the number (or the capitals and digits) nearest to a word such as "code", "OTP" or
-"TAN". Every pass over the text takes linear time.
+In any other message, the code is the number nearest to a word such as "code", "OTP" or "TAN". It may also have capital
+letters. Every pass over the text takes linear time.
 """
 
 # ruff: noqa: RUF001 (words of many alphabets)

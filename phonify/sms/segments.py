@@ -123,7 +123,7 @@ def _sizes(text: str, encoding: Encoding) -> list[int]:
 
 
 def split_segments(text: str) -> Segmentation:
-    """Split a text into the parts that its SMS carry."""
+    """Split a text into segments, one for each SMS."""
     encoding = choose_encoding(text)
     single, several = _LIMITS[encoding]
     sizes = _sizes(text, encoding)

@@ -135,7 +135,7 @@ def search_messages(
 
 
 def list_attempts(connection: sqlite3.Connection, *, message_id: str) -> list[MessageAttempt]:
-    """Return the recorded attempts to send a message, the first one first."""
+    """Return the failed and uncertain attempts to send a message, the first one first."""
     rows = connection.execute(
         "SELECT attempt, at, outcome, due_at FROM message_attempts WHERE message_id = :id ORDER BY attempt",
         {"id": message_id},

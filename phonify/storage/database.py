@@ -1,6 +1,6 @@
 """The database: connections for reading, the connection for writing, and watchers of commits.
 
-Reading takes a connection from a pool. Each process writes over one connection, with commits that its threads share
+Reading takes a connection from a pool. Each process has one connection for writing, whose commits the threads share
 (`shared_commit.py`). If another process is writing, beginning is tried again every half a millisecond; SQLite's own
 busy handler would sleep longer with each try.
 """

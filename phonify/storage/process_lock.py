@@ -24,7 +24,7 @@ class ProcessLock:
         while not _try_to_lock(descriptor):
             if time.monotonic() > end:
                 os.close(descriptor)
-                raise TimeoutError(0, "another process does not let go of the lock")
+                raise TimeoutError(0, "another process still holds the lock")
             time.sleep(_INTERVAL)
         self._descriptor = descriptor
 

@@ -101,7 +101,7 @@ class Criteria(NamedTuple):
 
 
 class MessageAttempt(NamedTuple):
-    """A recorded attempt to send a message; one that succeeded is not recorded."""
+    """A failed or uncertain attempt to send a message."""
 
     attempt: int
     at: str

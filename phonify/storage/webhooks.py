@@ -158,7 +158,7 @@ def list_lease_owners(connection: sqlite3.Connection) -> list[str]:
 
 
 def end_leases(connection: sqlite3.Connection, *, owner: str) -> None:
-    """End the leases of an owner: its deliveries are due since their creation, before later ones."""
+    """End the leases of an owner: its deliveries are due again, in the order of their creation."""
     connection.execute(
         "UPDATE webhook_deliveries SET due_at = created_at, lease_owner = NULL WHERE lease_owner = :owner",
         {"owner": owner},
@@ -172,7 +172,7 @@ _FROM_FUTURE = (
 
 
 def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> bool:
-    """Tell whether a delivery waits only because the clock was set back, as `outbox.py` does for messages."""
+    """Tell whether a delivery waits only because the clock was set back."""
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM webhook_deliveries" + _FROM_FUTURE + ")", {"now": now}
     ).fetchone()
@@ -180,7 +180,7 @@ def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> b
 
 
 def reschedule_deliveries_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
-    """Make deliveries due that wait only because the clock was set back; leased ones at the end of a new lease."""
+    """Make deliveries due if they wait only because the clock was set back. Leased deliveries get a new lease first."""
     return connection.execute(
         "UPDATE webhook_deliveries SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,
         {"now": now, "until": until},

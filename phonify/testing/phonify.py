@@ -88,7 +88,7 @@ def _want(
 
 
 class Phonify:
-    """An account on a server for one test: the messages that its app has sent, and the phones that got them.
+    """An account on a server for one test. It finds the messages of the app under test, and can answer as the phone.
 
     `to`, `origin`, `contains`, `state` and `direction` choose messages. `contains` matches anywhere in the body and
     ignores case. By default only messages from the app match; with `direction=None` messages from phones match too.

@@ -25,5 +25,5 @@ def phonify_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Server
 
 @pytest.fixture
 def phonify(phonify_server: "Server", request: pytest.FixtureRequest) -> "Phonify":
-    """Give the test its own account: the messages that its app sends, and the phones that get them."""
+    """Give each test an account with a key. It shows the messages that the app sends, and can answer as the phone."""
     return phonify_server.create_account(request.node.nodeid)

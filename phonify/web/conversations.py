@@ -87,7 +87,7 @@ def change_subscription(phone: str) -> Any:
 def show_message(message_id: str) -> Any:
     """Show the details of a message, as a page or as a part beside a thread.
 
-    `beside` is the phone of that thread. With it, a removed message has a part that says so.
+    `beside` is the phone of that thread. If it is given and the message was removed, the part says so.
     """
     if "HX-Request" not in request.headers:
         return show_detail(message_id)

@@ -76,7 +76,7 @@ def comes_from_here() -> bool:
 
 
 def require_session() -> Response | None:
-    """Require a valid key: in the cookie or, to sign in, in the address."""
+    """Require a valid key in the cookie. A key in the address signs in."""
     try:
         arguments = request.args
     except UnicodeDecodeError:

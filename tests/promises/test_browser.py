@@ -493,7 +493,7 @@ def test_a_number_that_is_refused_at_once_says_so_in_the_form_and_in_the_thread(
 
 def test_a_new_message_goes_to_a_number_that_behaves_in_a_certain_way(open_page, server):
     page = open_page("/inbox/compose")
-    page.get_by_label("… or a number that behaves").select_option("+15005550009")
+    page.get_by_label("… or a special number").select_option("+15005550009")
     page.get_by_label("Text", exact=True).fill("To a landline")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("heading", name="+15005550009")).to_be_visible()

@@ -74,7 +74,7 @@ def test_a_damaged_database_is_refused_at_start_with_one_line_and_restored(run, 
 
     output = run("restore", str(copy))
     former = next(tmp_path.glob("phonify.db.before-*"))
-    assert output == f"{database} is what {copy} was.\nThe former database is {former}.\n"
+    assert output == f"{database} is now a copy of {copy}.\nThe former database is {former}.\n"
     server = start()
     _, found = server.call("GET", "/v1/messages")
     assert [message["body"] for message in found["messages"]] == ["Kept"]
@@ -86,7 +86,8 @@ def test_a_backup_is_restored_where_there_is_no_database(run, tmp_path):
     run("backup", str(tmp_path / "copy.db"))
     for path in tmp_path.glob("phonify.db*"):
         path.unlink()
-    assert run("restore", str(tmp_path / "copy.db")).endswith(" was.\n")
+    copy = tmp_path / "copy.db"
+    assert run("restore", str(copy)) == f"{tmp_path / 'phonify.db'} is now a copy of {copy}.\n"
     assert "Kept" in run("messages")
     assert (tmp_path / "phonify.db").stat().st_mode & 0o777 == 0o600
 
@@ -116,7 +117,7 @@ def test_a_backup_of_a_newer_version_is_not_restored(run, tmp_path):
     with sqlite3.connect(tmp_path / "copy.db") as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    assert "written by a newer Phonify (version 99" in run("restore", str(tmp_path / "copy.db"), status=1)
+    assert "written by a newer Phonify (file version 99" in run("restore", str(tmp_path / "copy.db"), status=1)
 
 
 def test_a_server_after_a_restore_knows_the_keys_of_the_backup(run, start, tmp_path):
@@ -151,7 +152,9 @@ def test_what_has_nothing_in_it_is_most_likely_not_the_database_that_was_meant(r
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PHONIFY_API_KEY", raising=False)
     for _ in range(2):
-        assert f"{tmp_path / 'phonify.db'} is empty: is it the right one?" in run(*command, status=1)
+        assert f"{tmp_path / 'phonify.db'} is empty. Is PHONIFY_DATABASE set to the right file?" in run(
+            *command, status=1
+        )
     assert not (tmp_path / "copy.db").exists()
     run("keys", "create")
     run(*command)

@@ -96,10 +96,10 @@ class Waiting:
         return answer
 
     def stop(self) -> None:
-        """Let all go, as the end of a server does."""
+        """Let all waiting requests end, as the end of a server does."""
         self.app.extensions["phonify"].stop()
 
     def close(self) -> None:
-        """Let all go and wait for them."""
+        """Let all waiting requests end, and wait for them."""
         self.stop()
         self.pool.shutdown()

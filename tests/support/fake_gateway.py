@@ -6,7 +6,7 @@ from phonify.gateways.base import Gateway, OutboundMessage, Outcome, Taken
 
 
 class FakeGateway(Gateway):
-    """Notes what it gets, in `handed`, and gives each message the outcome of `act`: if that is none, Taken."""
+    """Notes what it gets, in `handed`, and gives each message the outcome of `act`: Taken if it returns None."""
 
     repeatable = True
 
@@ -26,7 +26,7 @@ class FakeGateway(Gateway):
 
 
 class OnceGateway(FakeGateway):
-    """One that would send twice what it is handed twice."""
+    """A gateway that would send a message twice if it gets it twice."""
 
     repeatable = False
 

@@ -1,4 +1,4 @@
-"""Load on a server that is to suffer a fault, and the count of what became of it."""
+"""Load on a server during a fault, and a count of the outcomes."""
 
 import http.client
 import json
@@ -65,11 +65,11 @@ class Load:
             thread.join()
 
     def wait_for(self, more: int, timeout: float = 20) -> None:
-        """Wait until so many more messages were acknowledged."""
+        """Wait until the given number of further messages was acknowledged."""
         wait_until(lambda goal=len(self.acknowledged) + more: len(self.acknowledged) >= goal, timeout)
 
     def wait_for_status(self, status: int, more: int, timeout: float = 20) -> None:
-        """Wait until so many more answers had a status."""
+        """Wait until the given number of further answers had a status."""
         wait_until(lambda goal=self.statuses[status] + more: self.statuses[status] >= goal, timeout)
 
     def _send_on(self, thread: int) -> None:
@@ -134,7 +134,7 @@ def read_handed(folder: Path) -> Counter[str]:
 
 
 def count_and_tell(fault: str, database: Path, acknowledged: list[str], begun: float, *, timeout: float = 30) -> None:
-    """Wait until all is delivered and print what became of it; lost, doubled and stuck must be none."""
+    """Wait until all is delivered and print the outcomes; lost, doubled and stuck must be none."""
     lost, doubled, stuck = count(fault, database, acknowledged, begun, timeout=timeout)
     assert (lost, doubled, stuck) == (0, 0, 0)
 
@@ -142,7 +142,7 @@ def count_and_tell(fault: str, database: Path, acknowledged: list[str], begun: f
 def count(
     fault: str, database: Path, acknowledged: list[str], begun: float, *, timeout: float = 30
 ) -> tuple[int, int, int]:
-    """Wait until all is delivered, print what became of it, and return what is lost, doubled and stuck."""
+    """Wait until all is delivered, print the outcomes, and return what is lost, doubled and stuck."""
     end = time.monotonic() + timeout
     while (states := dict(query(database, "SELECT id, state FROM messages"))) and time.monotonic() < end:
         if "unconfirmed" not in states.values():

@@ -1,4 +1,4 @@
-"""Someone at the machine: what tests do by commands."""
+"""The operator of a server: what tests do by commands."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.support.app import KEY, building
 
 
 class Operator:
-    """Someone at the machine: what tests do by commands of an app."""
+    """The operator of a server: what tests do by commands of an app."""
 
     def __init__(self, app: Flask) -> None:
         self._runner = app.test_cli_runner()

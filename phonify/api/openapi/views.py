@@ -21,7 +21,7 @@ _MAX_AGE = 60  # seconds
     public=True,
     answers={200: DocumentAnswer},
     examples=(),
-    text="Made from the code; the pages under `/docs` are made from it in turn.",
+    text="Generated from the code. The reference under `/docs` is generated from this document.",
 )
 def show_document() -> Response:
     """Retrieve this description, OpenAPI 3.1."""

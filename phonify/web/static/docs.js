@@ -1,4 +1,4 @@
-// Trying out: requests to this server with the key that was typed in; no cookie goes along.
+// Try-out: requests to this server with the key that was typed in. No cookie is sent.
 "use strict";
 
 const key = document.getElementById("key");
@@ -75,7 +75,7 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
-// Where one is in the contents; on a narrow screen these begin closed.
+// The position in the table of contents. On a narrow screen, the contents start closed.
 const links = new Map();
 const watcher = new IntersectionObserver((entries) => {
   for (const entry of entries) {
@@ -98,7 +98,7 @@ for (const link of document.querySelectorAll('.contents a[href^="#"]')) {
 
 if (window.matchMedia("(max-width: 820px)").matches) document.querySelector(".contents details").open = false;
 
-// Choosing a language at one sample chooses it at all.
+// A language chosen at one sample is chosen at all samples.
 document.addEventListener("change", (event) => {
   if (!event.target.matches(".tabs > input")) return;
   const kind = event.target.className;

@@ -1,4 +1,4 @@
-// What the pages do beyond htmx: look for changes, copy, keys of the keyboard, times of the place.
+// What the pages do in addition to htmx: poll for changes, copy, keyboard shortcuts, local times.
 "use strict";
 
 const LOOK_EVERY = 1000; // milliseconds
@@ -30,7 +30,7 @@ function prepareTimes(within) {
     if (field.value) {
       const moment = new Date(`${field.value}Z`);
       field.value = new Date(moment - moment.getTimezoneOffset() * 60000).toISOString().slice(0, 19);
-      field.defaultValue = field.value; // as it is shown, so that it counts as edited only if somebody does
+      field.defaultValue = field.value; // the value as shown, so the field counts as edited only if a person changes it
     }
     for (const zone of all(".zone", field.closest("form"))) {
       zone.textContent = `(${Intl.DateTimeFormat().resolvedOptions().timeZone})`;
@@ -46,7 +46,7 @@ document.addEventListener("formdata", (event) => {
   }
 });
 
-// Live elements: each is asked for every second while somebody can see the page, with the ETag of what it shows.
+// Live elements: each is requested every second while the page is visible, with the ETag of its content.
 const etags = new WeakMap();
 
 function look() {
@@ -61,7 +61,7 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (!event.target.matches("[data-live], [data-live] form, .write")) return;
   const etag = etags.get(event.target);
   if (etag) headers["If-None-Match"] = etag;
-  // The answer is to have as much of list and thread as the page shows.
+  // The answer must have as much of list and thread as the page shows.
   parameters.shown = all("#conversations > li:not(.more), .deliveries > li").length;
   const first = document.querySelector("#thread > li[data-seq]");
   if (first) parameters.since = first.dataset.seq;
@@ -69,8 +69,8 @@ document.addEventListener("htmx:configRequest", (event) => {
 
 const isEdited = (within) => all("input, textarea", within).some((field) => field.value !== field.defaultValue);
 
-// What a live element has asked for is of no use if it was closed, or replaced by another answer, meanwhile. A form
-// that somebody fills in stays, unless its message is gone: that is not live any more.
+// An answer for a live element is dropped if the element was closed or replaced in the meantime. A form that a person
+// fills in stays, unless its message was removed.
 function isUseless({ requestConfig, target, xhr }) {
   return !target.isConnected || requestConfig.headers["If-None-Match"] !== etags.get(target)
     || (isEdited(target) && xhr.responseText.includes("data-live"));
@@ -78,7 +78,7 @@ function isUseless({ requestConfig, target, xhr }) {
 
 let followed = false; // whether the end of the thread was in sight
 function prepareSwap(event) {
-  const { requestConfig, target, xhr } = event.detail; // the first and the last only of a request's own target
+  const { requestConfig, target, xhr } = event.detail; // requestConfig and xhr exist only for the request's own target
   if (requestConfig?.elt.matches("[data-live]") && isUseless(event.detail)) event.detail.shouldSwap = false;
   if (event.detail.shouldSwap) etags.set(target, xhr?.getResponseHeader("ETag") ?? undefined);
   const thread = document.getElementById("thread");
@@ -146,7 +146,7 @@ document.addEventListener("submit", (event) => {
   if (question && !window.confirm(question)) event.preventDefault();
 }, true);
 
-// Keys of the keyboard.
+// Keyboard shortcuts.
 function move(step) {
   const links = all("#conversations a, .results a");
   const focused = links.indexOf(document.activeElement);
