@@ -151,7 +151,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "port": _read_whole(0, 65_535),
     "api_key": _read_key,
     "origin": _read_origin,
-    "gateway": _read_choice(*GATEWAYS),
+    "gateway": lambda text: _read_choice(*GATEWAYS)(text),
     "workers": _read_whole(1, 64),
     "threads": _read_whole(1, 256),
     "waiting": _read_whole(1, 1_000),
@@ -171,4 +171,5 @@ _READERS: dict[str, Callable[[str], Any]] = {
 def unknown_settings(environ: Mapping[str, str]) -> list[str]:
     """Return the PHONIFY_* variables that are not settings. They are probably mistyped."""
     known = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
+    known.update(name for gateway in GATEWAYS.values() for name in gateway.variables)
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)

@@ -139,7 +139,11 @@ _TABLE = (
         Kind.CONFLICT,
         "This Idempotency-Key was already used with other arguments. Use a new key for a new request.",
     ),
-    ("too_many_waiting", Kind.TOO_MANY, "Too many requests are waiting already. Try again later, or without wait."),
+    (
+        "too_many_waiting",
+        Kind.TOO_MANY,
+        "Too many requests are waiting already. Try again later, or leave out the argument wait.",
+    ),
     (
         "rate_limited",
         Kind.TOO_MANY,

@@ -53,7 +53,7 @@ def create_app(
 
     load_regions()
     clock = clock or SystemClock()
-    gateway = gateway or GATEWAYS[settings.gateway]()
+    gateway = gateway or _make_gateway(settings.gateway)
     services = build_services(settings, clock, gateway)
     try:
         _prepare_database(services.database, settings, clock)
@@ -86,6 +86,13 @@ def create_app(
     register_error_handlers(app)
     register_commands(app.cli)
     return app
+
+
+def _make_gateway(name: str) -> Gateway:
+    try:
+        return GATEWAYS[name].from_environ(os.environ)
+    except ValueError as error:
+        raise ConfigError(f"the gateway {name} can't be used:\n{error}") from error
 
 
 def _measure(app: Flask) -> None:

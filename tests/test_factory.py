@@ -1,14 +1,17 @@
 """The app is a plain Flask app: what Flask's documentation says of one holds."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from flask import Flask, session
 from flask.testing import FlaskClient
 
+from phonify.config import ConfigError
+from phonify.gateways import GATEWAYS
 from tests.support.app import faults_of
+from tests.support.fake_gateway import OnceGateway
 
 
 def test_a_host_that_is_not_among_the_trusted_ones_is_refused_in_json(app: Flask, client: FlaskClient) -> None:
@@ -36,6 +39,57 @@ def test_a_view_may_have_a_session(app: Flask, client: FlaskClient) -> None:
         return {"visits": session["visits"]}
 
     assert [client.get("/visits").get_json()["visits"] for _ in range(2)] == [1, 2]
+
+
+class ExampleGateway(OnceGateway):
+    """A gateway with a variable of its own."""
+
+    variables = ("PHONIFY_EXAMPLE_URL",)
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.url = url
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "ExampleGateway":
+        if "PHONIFY_EXAMPLE_URL" not in environ:
+            raise ValueError("  PHONIFY_EXAMPLE_URL: is missing")
+        return cls(environ["PHONIFY_EXAMPLE_URL"])
+
+
+@pytest.fixture
+def _example(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(GATEWAYS, "example", ExampleGateway)
+
+
+@pytest.mark.usefixtures("_example")
+def test_a_gateway_is_made_from_its_own_variables(
+    make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PHONIFY_EXAMPLE_URL", "https://sms.example.com")
+
+    gateway = make_app(GATEWAY="example").extensions["phonify"].gateway
+
+    assert (type(gateway), gateway.url) == (ExampleGateway, "https://sms.example.com")
+    assert "is not a setting" not in caplog.text
+
+
+@pytest.mark.usefixtures("_example")
+def test_a_gateway_that_can_not_be_made_ends_the_start(make_app: Callable[..., Flask]) -> None:
+    with pytest.raises(ConfigError, match="the gateway example can't be used:\n  PHONIFY_EXAMPLE_URL: is missing"):
+        make_app(GATEWAY="example")
+
+
+@pytest.mark.parametrize("name", GATEWAYS)
+def test_without_its_variables_a_gateway_is_made_or_says_what_is_missing(
+    make_app: Callable[..., Flask], name: str
+) -> None:
+    gateway = GATEWAYS[name]
+    if not gateway.variables:
+        assert type(make_app(GATEWAY=name).extensions["phonify"].gateway) is gateway
+    else:
+        with pytest.raises(ConfigError, match=f"the gateway {name} can't be used"):
+            make_app(GATEWAY=name)
 
 
 def test_addresses_begin_where_the_app_is_mounted(client: FlaskClient) -> None:

@@ -81,7 +81,7 @@ class _LimitType(click.IntRange):
 @click.option("--rate", type=_LimitType(1, 2**31 - 1), metavar="N|none", help="Requests a minute.")
 @json_option
 def limit_account(name: str, quota: int | None, rate: int | None, as_json: bool) -> None:
-    """Show the limits of the account NAME, or set those that are given, at once in every process."""
+    """Set limits of the account NAME, or show them if no option is given. New limits count at once."""
     services = get_services()
     account = accounts.find_account(services.database, name)
     if account is None:

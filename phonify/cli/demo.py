@@ -27,7 +27,7 @@ _AFTER = (0.3, 3, 6)  # seconds after a text in which it is delivered; some are 
 
 
 class DemoClock(SystemClock):
-    """The machine's clock, set back while the conversations are written."""
+    """A clock that shows times in the past while the conversations are written."""
 
     def __init__(self) -> None:
         self.behind = timedelta(0)
@@ -69,7 +69,7 @@ def create_demo(create_app: Callable[..., Any], path: Path) -> Any:
 
 
 def fill(services: Services, clock: DemoClock) -> None:
-    """Send and receive the texts of the demo, each at its time in the past, then set the clock right."""
+    """Write the conversations of the demo, with times in the past. Afterwards the clock shows the real time again."""
     account = accounts.ensure_default_account(services.database, services.clock)
     services.subscriptions.set_replies(account, read_keyword_settings((), REPLIES))
     start, loop = clock.now(), services.make_message_loop()

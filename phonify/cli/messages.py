@@ -71,7 +71,7 @@ def messages(
 
 
 def _find_since(services: Services, account: Account, criteria: Criteria, after: str | None) -> list[Message]:
-    """Return all messages after one, oldest first."""
+    """Return all messages that are newer than a message, oldest first."""
     found: list[Message] = []
     while True:
         before = found[-1].id if found else None

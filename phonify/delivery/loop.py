@@ -59,7 +59,7 @@ class Delivery(Protocol[Job, Outcome]):
 
 
 class Loop(Generic[Job, Outcome]):
-    """One loop over one database; for one thread of the process that makes it."""
+    """A delivery loop on a database. Its methods are called by one thread, in the process that made it."""
 
     def __init__(
         self,

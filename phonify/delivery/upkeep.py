@@ -18,7 +18,7 @@ _NAP = 0.25  # seconds
 
 
 class Upkeep:
-    """One loop over one database; for one thread."""
+    """The loop of the upkeep. Its methods are called by one thread."""
 
     def __init__(self, database: Database, clock: Clock, *, lease: timedelta, clean: Callable[[], None]) -> None:
         self._database = database

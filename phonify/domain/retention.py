@@ -89,14 +89,14 @@ class Retention:
             excess -= limit
 
     def _go_through(self, delete_next: Callable[[Connection, int], int | None]) -> None:
-        """Call a function with the seq that it returned last, until it returns None."""
+        """Delete in steps: each step gets the seq at which the previous one ended, until there is no next step."""
         after: int | None = 0
         while after is not None and not self._database.stopping:
             with self._database.write() as connection:
                 after = delete_next(connection, after)
 
     def _repeat(self, delete: Callable[[Connection], int]) -> None:
-        """Call a function until it has nothing to delete."""
+        """Delete in steps, until there is nothing more to delete."""
         deleted = 1
         while deleted and not self._database.stopping:
             with self._database.write() as connection:

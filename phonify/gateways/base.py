@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from ..errors import ERROR_TYPES
 
@@ -70,6 +70,14 @@ class Gateway(ABC):
 
     # Numbers that behave in a certain way, and how, for people to choose from.
     special_numbers: Mapping[str, str] = MappingProxyType({})
+
+    # The gateway's own variables in the environment, such as PHONIFY_EXAMPLE_URL.
+    variables: tuple[str, ...] = ()
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:  # noqa: ARG003 - for gateways that have variables
+        """Make the gateway from its variables; raise ValueError with one line for each fault."""
+        return cls()
 
     def check(self, to: str) -> Refused | None:  # noqa: ARG002 - for gateways that have something to check
         """Return Refused if the number shows at once that nothing can be sent to it.

@@ -41,7 +41,7 @@ def show_faults(faults: Sequence[Fault], status: int) -> Response:
 
 
 def show_error(error: PhonifyError) -> Response:
-    """Answer an error of the domain."""
+    """Answer an error that the domain has raised."""
     response = show_faults(error.faults, STATUSES[error.faults[0].kind])
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
@@ -51,7 +51,7 @@ def show_error(error: PhonifyError) -> Response:
 
 
 def show_http_exception(error: HTTPException) -> Response:
-    """Answer an error of the framework with its own status, and its headers such as Allow."""
+    """Answer an HTTP error of Flask with its status and its headers, such as Allow."""
     status = error.code or 500
     response = show_faults([fault_for_status(status)], status)
     for name, value in error.get_headers():

@@ -99,7 +99,7 @@ def check_url(url: str, *, private_allowed: bool) -> None:
 def is_allowed(address: str, *, private_allowed: bool) -> bool:
     """Tell whether an address may be posted to.
 
-    An IPv6 address that contains an IPv4 address is checked as the latter.
+    If an IPv6 address contains an IPv4 address, the IPv4 address decides.
     """
     return _judge(ip_address(address), private_allowed=private_allowed)
 

@@ -29,7 +29,7 @@ class Description:
     """The description of a view. Its summary is the first line of the view's docstring.
 
     `errors` are the error types, except those of every view and those of the arguments. `answers` are the schemas by
-    status. `links` are operations that may follow a 201, each with the values that it takes from the answer.
+    status. `links` are operations that may follow a 201; each has the values that the answer gives it.
     """
 
     answers: Mapping[int, type[Schema]]

@@ -56,7 +56,7 @@ class ErrorSchema(RecordSchema):
 
 
 class NumberSchema(RecordSchema):
-    """One side of a message, as the API shows it."""
+    """The sender or the recipient of a message, as the API shows it."""
 
     number = fields.String(
         required=True,

@@ -28,7 +28,7 @@ def load_regions() -> None:
 
 
 class Number(NamedTuple):
-    """One side of a message."""
+    """The sender or the recipient of a message."""
 
     number: str  # E.164 with the plus sign, a short code or an alphanumeric sender
     country: str | None  # ISO 3166-1 alpha-2

@@ -104,7 +104,7 @@ def set_account_limits(
 
 
 def take_quota(connection: sqlite3.Connection, *, account_id: int, day: str, quota: int, wanted: int) -> int:
-    """Use up to `wanted` messages of an account's quota for a day; return how many were left to use."""
+    """Take at most `wanted` messages from an account's quota for a day; return the number that was taken."""
     taken = max(0, min(wanted, quota - get_quota_used(connection, account_id=account_id, day=day)))
     if taken:
         (used,) = connection.execute(

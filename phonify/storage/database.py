@@ -139,10 +139,12 @@ class Database:
 
     @contextmanager
     def write(self, *, patience: float | None = None) -> Iterator[sqlite3.Connection]:
-        """Run a `with` block inside a transaction. Its changes are on disk when the block has ended.
+        """Run a `with` block inside a transaction.
 
-        Threads may share the transaction, one block at a time. A block that raises undoes only its own changes. Raises
-        StoreUnavailable if the block could not be stored. It waits at most `patience` seconds to begin.
+        Its changes are on disk when the block has ended.
+
+        Threads may share the transaction, one block at a time. If a block raises an exception, only its own changes are
+        undone. Raises StoreUnavailable if the block could not be stored. It waits at most `patience` seconds to begin.
         """
         try:
             with self._shared_commit.block(self.busy_timeout if patience is None else patience) as connection:

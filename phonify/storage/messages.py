@@ -128,9 +128,10 @@ def delete_message(connection: sqlite3.Connection, *, message: Message) -> None:
 def delete_settled(
     connection: sqlite3.Connection, *, account_id: int, limit: int, after: int = 0, upto_id: str | None = None
 ) -> int | None:
-    """Remove an account's oldest messages in a final state: at most `limit` messages, after a seq.
+    """Remove at most `limit` messages of an account that are in a final state, the oldest first.
 
-    If `upto_id` is given, only those up to this id. Returns the seq of the last one, or None if there was none.
+    Only messages with a seq greater than `after` are removed. If `upto_id` is given, only messages up to this id are.
+    Returns the seq of the last one, or None if there was none.
     """
     return _delete(
         connection,

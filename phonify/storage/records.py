@@ -40,7 +40,7 @@ class KeyOwner(NamedTuple):
 
 
 class Party(NamedTuple):
-    """One side of a message."""
+    """The sender or the recipient of a message."""
 
     number: str
     country: str | None

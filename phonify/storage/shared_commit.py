@@ -45,10 +45,12 @@ class SharedCommit:
 
     @contextmanager
     def block(self, patience: float) -> Iterator[sqlite3.Connection]:
-        """Run a `with` block inside the transaction. Its changes are on disk when the block has ended.
+        """Run a `with` block inside the transaction.
 
-        A block that raises undoes only its own changes. Raises StoreUnavailable if the block could not begin within
-        `patience` seconds, or if its transaction could not be stored.
+        Its changes are on disk when the block has ended.
+
+        If a block raises an exception, only its own changes are undone. Raises StoreUnavailable if the block could not
+        begin within `patience` seconds, or if its transaction could not be stored.
         """
         deadline = time.monotonic() + patience
         self._enter(patience)

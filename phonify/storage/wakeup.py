@@ -11,8 +11,8 @@ _BYTES = 65_536  # the most that a pipe holds on Linux
 class Wakeup:
     """Wakes one loop, in any process of the server.
 
-    A loop looks for work from time to time in any case, so a wake-up that is lost or superfluous does no harm. Until
-    `share` is called, `wake` does nothing and `wait` only waits.
+    A loop looks for work from time to time in any case, so a wake-up that is lost or superfluous does no harm. Before
+    `share` is called, `wake` has no effect.
     """
 
     def __init__(self) -> None:

@@ -57,7 +57,7 @@ def insert_deliveries(connection: sqlite3.Connection, *, deliveries: Iterable[Ne
 def list_deliveries(
     connection: sqlite3.Connection, *, account_id: int, limit: int, before: int | None
 ) -> list[Delivery]:
-    """Return the deliveries of an account, newest first, those with a smaller seq than `before`."""
+    """Return the deliveries of an account with a seq less than `before`, newest first."""
     rows = connection.execute(
         f"SELECT {_ROW} FROM webhook_deliveries WHERE account_id = :account_id"
         " AND seq < coalesce(:before, 9223372036854775807) ORDER BY seq DESC LIMIT :limit",
@@ -197,7 +197,7 @@ def insert_attempt(connection: sqlite3.Connection, *, delivery_id: str, attempt:
 
 
 def mark_delivered(connection: sqlite3.Connection, *, delivery: Delivery, now: str) -> bool:
-    """Record that a delivery arrived, even if this is known late; return False if it was finished before."""
+    """Record that a delivery arrived, also after its lease has ended; return False if it was finished before."""
     return (
         connection.execute(
             "UPDATE webhook_deliveries SET state = 'delivered', due_at = NULL, lease_owner = NULL, finished_at = :now"

@@ -128,7 +128,8 @@ class Phonify:
 
         Messages that exist already count too. A message that an earlier `wait_for` or `code` has returned does not
         count, so two calls return two messages. A message is found as soon as it is accepted, mostly while it is
-        `unconfirmed`: pass a `state` to wait for its outcome. If no message comes, AssertionError lists those that did.
+        `unconfirmed`: pass a `state` to wait for its outcome. If no message matches in time, AssertionError lists the
+        other messages.
         """
         __tracebackhide__ = True
         wanted = _want(to, origin, contains, state, direction)

@@ -146,7 +146,7 @@ def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
 
 
 def _receive(phone: str, given: Mapping[str, Any]) -> Message:
-    """Send a message from a phone to the number that wrote to it last."""
+    """Receive an answer from a phone. It goes to the number that wrote to the phone last."""
     services = get_services()
     own = given.get("origin")
     if not isinstance(own, str) or not own.lstrip("+").isdecimal():  # no sender, or one that can't be answered

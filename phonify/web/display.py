@@ -77,12 +77,12 @@ def describe_phone(number: str) -> tuple[str | None, str | None]:
 
 
 def other_side(message: Message) -> str:
-    """Return the phone's side of a message."""
+    """Return the number of a message that belongs to the phone."""
     return message.to_number if message.direction == "outbound" else message.origin_number
 
 
 def own_side(message: Message) -> str:
-    """Return the app's side of a message."""
+    """Return the number of a message that belongs to the app."""
     return message.origin_number if message.direction == "outbound" else message.to_number
 
 

@@ -186,7 +186,7 @@ def _show_error_page(title: str, text: str, status: int) -> Response:
 
 
 def show_error(error: PhonifyError) -> Response:
-    """Show an error of the domain as a page."""
+    """Show an error that the domain has raised as a page."""
     status = 400 if isinstance(error, InvalidRequest | Refused) else STATUSES[error.faults[0].kind]
     if status >= 500:
         logger.warning("%s %s: %s (%s)", request.method, escape_controls(request.path), error, error.__cause__)
@@ -194,7 +194,7 @@ def show_error(error: PhonifyError) -> Response:
 
 
 def show_http_exception(error: HTTPException) -> Response:
-    """Show an error of the framework as a page."""
+    """Show an HTTP error of Flask as a page."""
     status = error.code or 500
     return _show_error_page(str(status), fault_for_status(status).title, status)
 

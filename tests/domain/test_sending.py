@@ -103,3 +103,14 @@ def test_the_hash_of_a_request_is_that_of_earlier_versions_whose_answers_are_kep
     assert draft.hash() == hashlib.sha256(json.dumps(given).encode()).hexdigest()
     without = [given[0], given[2]]
     assert DRAFT._replace(idempotency_key="key").hash() == hashlib.sha256(json.dumps(without).encode()).hexdigest()
+
+
+def test_each_argument_of_a_request_counts_for_its_hash_except_the_key():
+    others = {
+        "to": PHONES[:1],
+        "body": "Other",
+        "origin": parse_originator("SHOP"),
+        "send_at": datetime(2026, 1, 31, 9, 30, tzinfo=UTC),
+    }
+    assert {*others, "idempotency_key"} == set(Draft._fields)
+    assert len({DRAFT.hash(), *(DRAFT._replace(**{name: value}).hash() for name, value in others.items())}) == 5

@@ -23,10 +23,8 @@ OUTCOMES = {  # by the attempt
 
 class TestStub(GatewayContract):
     name = "stub"
+    outcomes = {"+14560000000": Taken, "+15005550004": Refused, "+15005550010": Later, "+15005550012": Doubt}
     refused_at_once = "+15005550001"
-    refused = "+15005550004"
-    later = "+15005550010"
-    doubt = "+15005550012"
 
     @pytest.fixture
     def gateway(self) -> Gateway:

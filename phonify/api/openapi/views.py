@@ -24,7 +24,7 @@ _MAX_AGE = 60  # seconds
     text="Generated from the code. The reference under `/docs` is generated from this document.",
 )
 def show_document() -> Response:
-    """Retrieve this description, OpenAPI 3.1."""
+    """Retrieve this description of the API as an OpenAPI 3.1 document."""
     text = json.dumps(get_document(), ensure_ascii=False, separators=(",", ":"))
     etag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": f"public, max-age={_MAX_AGE}"}
