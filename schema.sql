@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS accounts (
     rate_limit INTEGER                  -- requests a minute; NULL: any number
 ) STRICT;
 
--- The number of messages that an account has sent on a day, for its quota. The
+-- The number of messages of an account that were accepted on a day, for its quota. The
 -- previous day is kept too, so that a clock that is set back gives no new quota.
 CREATE TABLE IF NOT EXISTS quota_days (
     account_id INTEGER NOT NULL REFERENCES accounts (id),

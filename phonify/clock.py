@@ -9,7 +9,7 @@ class Clock(Protocol):
     """The interface of a clock."""
 
     def now(self) -> datetime:
-        """Return the time of day, aware, in UTC."""
+        """Return the current date and time in UTC, as a datetime with a time zone."""
 
     def monotonic(self) -> float:
         """Return seconds that never go back, for measuring how long something took."""

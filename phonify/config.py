@@ -113,6 +113,10 @@ def _read_choice(*choices: str) -> Callable[[str], str]:
     return read
 
 
+def _read_gateway(text: str) -> str:
+    return _read_choice(*GATEWAYS)(text)
+
+
 def _read_path(text: str) -> Path:
     if not text or "\0" in text or text.startswith((":memory:", "file:")):
         raise ValueError("must be the path of a file")
@@ -151,7 +155,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "port": _read_whole(0, 65_535),
     "api_key": _read_key,
     "origin": _read_origin,
-    "gateway": lambda text: _read_choice(*GATEWAYS)(text),
+    "gateway": _read_gateway,
     "workers": _read_whole(1, 64),
     "threads": _read_whole(1, 256),
     "waiting": _read_whole(1, 1_000),

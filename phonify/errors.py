@@ -1,7 +1,7 @@
 """Every error of the API: its stable type and its title.
 
-The table below is the only place where an error type is defined. `Kind` groups errors; only `http/errors.py` knows
-their HTTP statuses.
+The table below is the only place where an error type is defined. `Kind` groups errors; `http/errors.py` has their
+HTTP statuses.
 """
 
 import enum
@@ -112,7 +112,7 @@ _TABLE = (
     (
         "message_not_waiting",
         Kind.REFUSED,
-        "The message is already being sent, or is not a scheduled message. It can't be changed.",
+        "Too late to change. The message is being sent, has an outcome, or was not scheduled.",
     ),
     ("blocked_by_recipient", Kind.REFUSED, "The recipient has blocked messages from this sender."),
     ("cannot_receive_sms", Kind.REFUSED, "This number cannot receive SMS."),

@@ -19,8 +19,8 @@ def is_message_id(text: str) -> bool:
 def generate_ids(now: datetime, after: str | None = None) -> Iterator[str]:
     """Yield ids, each greater than the previous one and than `after`, even if the clock went back.
 
-    The 12 bits after the milliseconds are fractions of a millisecond (RFC 9562 section 6.2, method 3), increased for
-    each id, so ids of one millisecond keep their order. 62 bits are random.
+    The 12 bits after the milliseconds hold the fraction of a millisecond (RFC 9562 section 6.2, method 3). This value
+    increases with each id, so ids of one millisecond keep their order. 62 bits are random.
     """
     ticks = int(now.timestamp() * (1000 << _FRACTION_BITS))
     if after is not None:

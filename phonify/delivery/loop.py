@@ -28,7 +28,7 @@ AFTER_FAULT = 1.0  # seconds to wait if the database can't be used
 
 
 class Delivery(Protocol[Job, Outcome]):
-    """One kind of thing that a loop delivers. The loop's thread calls all methods.
+    """The interface of what a loop delivers, such as messages. The loop's thread calls all methods.
 
     `claim`, `record` and `end_leases` get a connection in a transaction, `list_owners` one to read from.
     """
@@ -55,7 +55,7 @@ class Delivery(Protocol[Job, Outcome]):
         """Return the owners that have leases."""
 
     def end_leases(self, connection: Connection, owner: str) -> None:
-        """End the leases of an owner: its rows are due again, at their former place in the queue."""
+        """End the leases of an owner: its rows are due again, before rows that became due later."""
 
 
 class Loop(Generic[Job, Outcome]):

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Literal, NamedTuple
@@ -169,7 +170,7 @@ class MessageDelivery:
                 for message in batch:
                     finish(MessageOutcome(message, None, self._now()))
             else:
-                self._send(batch, self._clock.monotonic() + third, finish)
+                self._send(batch, time.monotonic() + third, finish)
 
     def _send(self, batch: Sequence[Message], deadline: float, finish: Callable[[MessageOutcome], None]) -> None:
         """Call the gateway with one batch; a message without an outcome is in doubt."""
@@ -179,19 +180,23 @@ class MessageDelivery:
             OutboundMessage(message.id, message.origin_number, message.to_number, message.body, message.attempts)
             for message in batch
         ]
+        failure: Exception | None = None
         try:
             for message_id, outcome in self._gateway.send(outbound, deadline):
                 name = OUTCOME_NAMES[type(outcome)]
-                message = waiting.pop(message_id)
+                concluded = self._conclude(waiting[message_id], outcome)
+                del waiting[message_id]
                 self._observe(name, self._clock.monotonic() - begun)
-                finish(self._conclude(message, outcome))
-        except Exception:
-            for message in waiting.values():
-                logger.exception("Message %s: the gateway failed unexpectedly", message.id, extra=_trace(message))
-        else:
-            for message in waiting.values():
-                logger.error("Message %s: the gateway gave no outcome", message.id, extra=_trace(message))
+                finish(concluded)
+                begun = self._clock.monotonic()
+        except Exception as error:
+            failure = error
+            if not waiting:
+                logger.exception("The gateway failed after its last outcome")
         for message in waiting.values():
+            text = "Message %s: the gateway gave no outcome, attempt %d"
+            logger.error(text, message.id, message.attempts, exc_info=failure, extra=_trace(message))
+            failure = None  # one traceback is enough
             self._observe("unconfirmed", self._clock.monotonic() - begun)
             finish(MessageOutcome(message, Doubt(), self._now()))
 
@@ -217,7 +222,7 @@ class MessageDelivery:
         return format_time(self._clock.now())
 
     def _retry_time(self, message: Message, retry_after: float | None) -> str:
-        """Return when to try again: never at once, and at the end of the validity period at the latest."""
+        """Return the time of the next attempt: always later than now, and not after the end of the validity period."""
         delay = retry_delay(message.attempts)
         if retry_after is not None:
             # With the arguments in this order, NaN gives the shortest delay.

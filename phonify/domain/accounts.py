@@ -156,7 +156,7 @@ class KeyRing:
         return owner.account
 
     def count_request(self, account: Account, *, minute: int, limit: int) -> int | None:
-        """Count a request of an account in a minute (minutes since 1970, UTC).
+        """Add a request to an account's count for a minute (minutes since 1970, UTC).
 
         Return how many requests there were in this minute; None if this one exceeds the limit.
         """

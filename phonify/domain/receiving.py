@@ -5,8 +5,6 @@ from datetime import timedelta
 from ..clock import Clock, format_time
 from ..ids import generate_ids
 from ..request_id import current_request_id
-from ..schemas.fields import Recipient
-from ..schemas.requests import Draft
 from ..sms.numbers import Number
 from ..storage import messages as store
 from ..storage import webhooks as webhook_store
@@ -65,8 +63,7 @@ class Receiving:
             reply = self._subscriptions.apply_keyword(connection, account, sender.number, body, now=format_time(now))
             replies = []
             if reply is not None and may_reply:
-                draft = Draft([Recipient(sender, "to")], reply, to)
-                answer = self._sending.compose(account, sender, draft, id_=next(ids), now=now)
+                answer = self._sending.compose(account, sender, body=reply, origin=to, id_=next(ids), now=now)
                 # The reply is later than the opt-out, which stops earlier messages. It does not count for the quota.
                 replies = [answer._replace(created_at=format_time(now + timedelta(milliseconds=1)))]
             store.insert_messages(connection, messages=[message, *replies])

@@ -61,24 +61,24 @@ class Sending:
 
         The message to a recipient who is refused at once is stored in state `error`, and the result has a fault for it.
         """
-        refusals = self._check(draft)
+        refusals, origin = self._check(draft), self._find_origin(account, draft)
         with self._database.write() as connection:
-            return self._store(connection, account, draft, refusals)
+            return self._store(connection, account, draft, origin, refusals)
 
     def send_once(self, account: Account, draft: Draft, key: str) -> tuple[Answer, bool]:
         """Do as `send` does, unless the account has used the idempotency key within 24 hours.
 
-        Return the first answer as the API gives it, and whether it is new. Raises Conflict if the key was used with
-        another request.
+        Return the answer to the first request with the key, and whether this request was the first. Raises Conflict if
+        the key was used with another request.
         """
-        refusals = self._check(draft)
+        refusals, origin = self._check(draft), self._find_origin(account, draft)
         request_hash = draft.hash()
         with self._database.write() as connection:
             now = self._clock.now()
             since = format_time(now - IDEMPOTENCY_PERIOD)
             first = idempotency_store.get_answer(connection, account_id=account.id, key=key, since=since)
             if first is None:
-                shown = dump_sent(*self._store(connection, account, draft, refusals))
+                shown = dump_sent(*self._store(connection, account, draft, origin, refusals))
                 answer = Answer(request_hash, choose_status(shown), json.dumps(shown))
                 idempotency_store.put_answer(
                     connection, account_id=account.id, key=key, answer=answer, now=format_time(now)
@@ -94,11 +94,17 @@ class Sending:
         return {index: refusal for index, refusal in found.items() if refusal is not None}
 
     def find_refusal(self, number: str) -> str | None:
-        """Return the error type if the gateway refuses a number at once."""
+        """Return the error type if the gateway refuses a number immediately, else None."""
         refusal = self._gateway.check(number)
         return refusal.error_type if refusal else None
 
-    def _store(self, connection: Connection, account: Account, draft: Draft, refusals: dict[int, str]) -> Sent:
+    def _find_origin(self, account: Account, draft: Draft) -> Number:
+        """Return the sender of a draft's messages."""
+        return draft.origin or parse_originator(self.default_origin(account))
+
+    def _store(
+        self, connection: Connection, account: Account, draft: Draft, origin: Number, refusals: dict[int, str]
+    ) -> Sent:
         """Store the messages of a request. Opt-outs and the quota decide; refusals become webhook events."""
         now = self._clock.now()
         refusals = dict(refusals)
@@ -113,7 +119,16 @@ class Sending:
             refusals |= dict.fromkeys(wanted[taken:], "quota_used_up")
         ids = generate_ids(now, after=store.get_last_message_id(connection))
         messages = [
-            self.compose(account, recipient.number, draft, id_=next(ids), now=now, refusal=refusals.get(index))
+            self.compose(
+                account,
+                recipient.number,
+                body=draft.body,
+                origin=origin,
+                send_at=draft.send_at,
+                id_=next(ids),
+                now=now,
+                refusal=refusals.get(index),
+            )
             for index, recipient in enumerate(draft.to)
         ]
         store.insert_messages(connection, messages=messages)
@@ -121,17 +136,25 @@ class Sending:
         return Sent(messages, [Fault(type_, draft.to[index].param) for index, type_ in sorted(refusals.items())])
 
     def compose(
-        self, account: Account, to: Number, draft: Draft, *, id_: str, now: datetime, refusal: str | None = None
+        self,
+        account: Account,
+        to: Number,
+        *,
+        body: str,
+        origin: Number,
+        id_: str,
+        now: datetime,
+        send_at: datetime | None = None,
+        refusal: str | None = None,
     ) -> Message:
-        """Return the message of a draft to one number, in state `error` if it is refused; nothing is stored."""
+        """Return a message to one number, in state `error` if it is refused; nothing is stored."""
         created_at = format_time(now)
-        due_at, expires_at = self._timetable(now, draft.send_at)
-        origin = draft.origin or parse_originator(self.default_origin(account))
+        due_at, expires_at = self._timetable(now, send_at)
         return Message(
             id=id_,
             account_id=account.id,
             direction="outbound",
-            body=draft.body,
+            body=body,
             origin_number=origin.number,
             origin_country=origin.country,
             origin_carrier=origin.carrier,
@@ -141,7 +164,7 @@ class Sending:
             state="error" if refusal else "unconfirmed",
             error_type=refusal,
             created_at=created_at,
-            send_at=format_time(draft.send_at) if draft.send_at else None,
+            send_at=format_time(send_at) if send_at else None,
             due_at=None if refusal else due_at,
             expires_at=expires_at,
             finished_at=created_at if refusal else None,

@@ -57,7 +57,7 @@ class Limits(NamedTuple):
 
 
 class Gateway(ABC):
-    """One configured way to the phones. One object serves all threads of a process."""
+    """The base class of gateways. One object serves all threads of a process."""
 
     # Whether it does no harm to hand over a message twice. If it does harm, a message whose attempt was cut off by a
     # crash is in doubt and is not sent again.
@@ -82,7 +82,7 @@ class Gateway(ABC):
     def check(self, to: str) -> Refused | None:  # noqa: ARG002 - for gateways that have something to check
         """Return Refused if the number shows at once that nothing can be sent to it.
 
-        A request waits for the answer, and nothing is stored yet: so this is quick and local.
+        It must be quick and local: a request waits for it, and nothing is stored yet.
         """
         return None
 

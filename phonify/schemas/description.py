@@ -15,7 +15,7 @@ F = TypeVar("F", bound=View)
 
 @dataclass(frozen=True)
 class Example:
-    """A request and its answer, which a test checks; `path` has the path parameters by name."""
+    """An example of a request and its answer. A test checks it. `path` has the path parameters by name."""
 
     name: str
     answer: Mapping[str, Any]

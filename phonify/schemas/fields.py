@@ -128,7 +128,7 @@ class Argument(fields.Field[Any]):
         return self.read_one(value)
 
     def read_one(self, value: Any) -> Any:
-        """Return the value of one string."""
+        """Return the value of one string or number."""
         if not isinstance(value, str):
             raise self.make_error("invalid")
         try:
@@ -141,7 +141,7 @@ class NumericArgument(Argument):
     """A number in digits; JSON may give it as a number as well."""
 
     def read_one(self, value: Any) -> Any:
-        """Return the value of one string."""
+        """Return the value of one string or number."""
         if isinstance(value, float):
             value = f"{value:.9f}"
         elif isinstance(value, int) and not isinstance(value, bool):

@@ -101,9 +101,7 @@ class MessageSchema(RecordSchema):
     state = fields.String(
         required=True,
         validate=validate.OneOf(["unconfirmed", "sent", "error"]),
-        metadata={
-            "description": "`unconfirmed` until the gateway accepts or refuses it; `sent` and `error` are final."
-        },
+        metadata={"description": "`unconfirmed` until its outcome is known; `sent` and `error` are final."},
     )
     created_at = fields.String(required=True, metadata={**_MOMENT, "description": "In UTC."})
     direction = fields.String(required=True, validate=validate.OneOf(["outbound", "inbound"]))

@@ -64,6 +64,7 @@ class Draft(NamedTuple):
 
     def hash(self) -> str:
         """Return a hash that is the same for equal requests, whatever their idempotency key."""
+        # The form must not change: the hashes of earlier versions are in the database.
         given: list[list[Any]] = [["body", self.body]]
         if self.origin is not None:
             given.append(["origin", self.origin.number])

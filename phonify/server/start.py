@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import shlex
 import socket
 import sys
 import time
@@ -49,7 +50,7 @@ def _bind(listener: socket.socket, address: Any) -> None:
 
 
 def print_start(services: Services, port: int, command: str, database: Path | None = None) -> None:
-    """Print the address, the first key if none was made before, and how to send a message.
+    """Print the address and how to send a message; at the first start, also print a new key.
 
     `command` is the program that makes a key, such as `flask --app app`, and `database` what it needs in
     PHONIFY_DATABASE.
@@ -78,5 +79,5 @@ def print_start(services: Services, port: int, command: str, database: Path | No
     program, _, arguments = command.partition(" ")
     installed = Path(sys.executable).with_name(program)
     program = os.path.relpath(installed) if installed.exists() else program
-    setting = f"{PREFIX}DATABASE={database}" if database is not None else ""
+    setting = f"{PREFIX}DATABASE={shlex.quote(str(database))}" if database is not None else ""
     print("Make another key with:", *filter(None, (setting, program, arguments)), "keys create", flush=True)

@@ -79,7 +79,7 @@ NUMBER_TYPES = (*sorted(_TYPES.values()), "short_code", "alphanumeric")
 
 
 def classify_number(number: str) -> Kind:
-    """Return the kind of a number. Senders that are not E.164 numbers are of unknown kind."""
+    """Return the kind of a number. A sender that is not an E.164 number is a short code or alphanumeric, and valid."""
     if not number.startswith("+"):
         return Kind("short_code" if number.isdecimal() else "alphanumeric", valid=True)
     parsed = phonenumbers.parse(number)

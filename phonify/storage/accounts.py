@@ -130,7 +130,7 @@ def get_quota_used(connection: sqlite3.Connection, *, account_id: int, day: str)
 
 
 def take_request(connection: sqlite3.Connection, *, account_id: int, minute: int, limit: int) -> int | None:
-    """Count a request of an account in a minute; return the count, or None if this request exceeds the limit."""
+    """Add a request to an account's count for a minute; return the new count, or None if it exceeds the limit."""
     row = connection.execute(
         "INSERT INTO rate_minutes SELECT :account_id, :minute, 1 WHERE :limit > 0"
         " ON CONFLICT DO UPDATE SET requests = requests + 1 WHERE requests < :limit RETURNING requests",

@@ -72,7 +72,7 @@ _THREAD = "SELECT seq FROM ({})".format(
 def list_thread(
     connection: sqlite3.Connection, *, account_id: int, phone: str, below: int, since: int = 0, limit: int
 ) -> list[Entry]:
-    """Return the messages exchanged with a phone, latest first, with a seq from `since` up to, but not, `below`."""
+    """Return the messages exchanged with a phone, latest first, with a seq from `since` and less than `below`."""
     rows = connection.execute(
         f"SELECT m.seq, {_COLUMNS} FROM messages AS m WHERE m.seq IN ({_THREAD}) ORDER BY m.seq DESC LIMIT :limit",
         {"account_id": account_id, "phone": phone, "below": below, "since": since, "limit": limit},

@@ -47,9 +47,9 @@ _UNAVAILABLE = {
 class Database:
     """One SQLite file.
 
-    Any number of threads may use it. `committed` is called after each commit. `close` closes everything, and the next
-    use opens it again: call it before a fork. After the first use, another file in the place of the database is
-    refused: the processes of a server would write to different files.
+    Any number of threads may use it. `committed` is called after each commit. `close` closes all idle connections, and
+    the next use opens new ones: call it before a fork. After the first use, another file in the place of the database
+    is refused for writing and for new connections, because the processes of a server would use different files.
     """
 
     def __init__(self, path: Path) -> None:
@@ -205,10 +205,13 @@ class Database:
             raise StoreUnavailable from OSError(f"{path} was replaced under the running server")
 
     def _connect(self, *, timeout: float, **settings: int) -> sqlite3.Connection:
-        # If the -wal file is missing, SQLite makes a new one. If only the -shm file is there, somebody has removed the
-        # -wal file while other processes have it open.
-        if self._wal in self._inodes or (not _exists(self._wal) and _exists(self._shm)):
+        # If the -wal file is missing, SQLite makes a new one.
+        if self._wal in self._inodes:
             self._check_file(self._wal)
+        elif _exists(self._shm) and not _exists(self._wal) and _exists(self._shm):
+            raise StoreUnavailable from OSError(
+                f"{self._wal} was removed; if no program has the database open, remove {self._shm} too"
+            )
         try:
             # With mode=rw, SQLite does not create a new, empty file if the file was removed.
             connection = sqlite3.connect(
@@ -222,10 +225,10 @@ class Database:
             raise translate(error) from error
         self._open.add(connection)
         try:
+            connection.execute("PRAGMA schema_version").fetchone()  # opens the -wal file
             pragmas = {"foreign_keys": "ON", "synchronous": "FULL", **settings, "busy_timeout": int(timeout * 1_000)}
             for name, value in pragmas.items():
                 connection.execute(f"PRAGMA {name} = {value}")
-            connection.execute("PRAGMA schema_version").fetchone()  # opens the -wal file
             self._check_file(self._file)
             if _exists(self._wal):
                 self._check_file(self._wal)

@@ -283,6 +283,6 @@ def format_inline(text: str) -> Markup:
 
 
 def format_text(text: str) -> Markup:
-    """Return paragraphs, which are separated by empty lines."""
+    """Split a text at its empty lines, and return the paragraphs."""
     paragraphs = [format_inline(" ".join(part.split())) for part in text.split("\n\n") if part.strip()]
     return Markup("\n").join(Markup("<p>{}</p>").format(paragraph) for paragraph in paragraphs)

@@ -1,23 +1,10 @@
-"""The demo needs the stub gateway, and its clock is right again after the past is filled in."""
+"""The clock of the demo shows the real time after the conversations are written."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-
-import pytest
 
 from phonify import create_app
 from phonify.cli.demo import DemoClock, create_demo
-from phonify.config import ConfigError
-
-
-def test_another_gateway_is_refused(tmp_path: Path) -> None:
-    def create_other(*_: Any, **__: Any) -> Any:
-        return SimpleNamespace(extensions={"phonify": SimpleNamespace(settings=SimpleNamespace(gateway="other"))})
-
-    with pytest.raises(ConfigError, match="needs the stub gateway, not other"):
-        create_demo(create_other, tmp_path / "phonify.db")
 
 
 def test_the_clock_of_the_app_is_that_of_the_machine_again(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -703,9 +704,11 @@ class BatchGateway(FakeGateway):
         super().__init__()
         self.answer = answer
         self.sizes: list[int] = []
+        self.deadlines: list[float] = []
 
     def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:
         self.sizes.append(len(batch))
+        self.deadlines.append(deadline)
         return self.answer(batch)
 
 
@@ -747,6 +750,7 @@ def test_messages_without_an_outcome_are_in_doubt(send_batches, execute, caplog)
     assert states == [("unconfirmed", None), ("sent", None), ("unconfirmed", None)]
     assert execute("SELECT attempt, outcome FROM message_attempts") == [(1, "unconfirmed")] * 2
     assert caplog.text.count("the gateway gave no outcome") == 2
+    assert "The gateway failed" not in caplog.text
 
 
 def _fail_after_one(batch: Sequence[OutboundMessage]) -> Iterator[tuple[str, Outcome]]:
@@ -762,12 +766,33 @@ def _fail_after_one(batch: Sequence[OutboundMessage]) -> Iterator[tuple[str, Out
         lambda batch: iter([(batch[0].id, Taken()), (batch[0].id, Refused("cannot_receive_sms"))]),
         lambda batch: iter([(batch[0].id, Taken()), (batch[1].id, "sent")]),
         lambda batch: iter([(batch[0].id, Taken()), None]),
+        lambda batch: iter([(batch[0].id, Taken()), (batch[1].id, Later(retry_after="120"))]),
     ],
-    ids=["an error", "an unknown id", "an id twice", "something else than an outcome", "something else than a pair"],
+    ids=["an error", "an unknown id", "an id twice", "not an outcome", "not a pair", "not a number of seconds"],
 )
 def test_after_a_mistake_of_the_gateway_the_outcomes_so_far_count_and_the_rest_is_in_doubt(send_batches, answer):
     _, states = send_batches(3, answer)
     assert states == [("sent", None), ("unconfirmed", None), ("unconfirmed", None)]
+
+
+def test_an_error_after_the_last_outcome_is_logged(send_batches, caplog):
+    def answer(batch: Sequence[OutboundMessage]) -> Iterator[tuple[str, Outcome]]:
+        yield batch[0].id, Taken()
+        raise ZeroDivisionError
+
+    _, states = send_batches(1, answer)
+    assert states == [("sent", None)]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_call_ends_before_a_third_of_the_lease_on_the_machine_s_clock(send_batches):
+    left = []
+
+    def answer(batch: Sequence[OutboundMessage]) -> Iterator[tuple[str, Outcome]]:
+        return ((message.id, Taken()) for message in batch)
+
+    send_batches(1, answer, deadlines=left)
+    assert [0 < deadline - time.monotonic() <= 10 for deadline in left] == [True]
 
 
 def test_of_a_gateway_that_must_not_repeat_no_more_than_a_batch_is_in_hand(send_batches, execute):

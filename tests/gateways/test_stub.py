@@ -1,5 +1,7 @@
 """The stub keeps the promises of a gateway; what its numbers do is in `tests/promises/test_stub_gateway.py`."""
 
+from typing import ClassVar
+
 import pytest
 
 from phonify.gateways.base import Doubt, Gateway, Later, Refused, Taken
@@ -23,7 +25,7 @@ OUTCOMES = {  # by the attempt
 
 class TestStub(GatewayContract):
     name = "stub"
-    outcomes = {"+14560000000": Taken, "+15005550004": Refused, "+15005550010": Later, "+15005550012": Doubt}
+    outcomes: ClassVar = {"+14560000000": Taken, "+15005550004": Refused, "+15005550010": Later, "+15005550012": Doubt}
     refused_at_once = "+15005550001"
 
     @pytest.fixture
