@@ -17,8 +17,9 @@ CREATE TABLE IF NOT EXISTS accounts (
     rate_limit INTEGER                  -- requests a minute; NULL: any number
 ) STRICT;
 
--- The number of messages of an account that were accepted on a day, for its quota. The
--- previous day is kept too, so that a clock that is set back gives no new quota.
+-- The number of messages that an account has sent on a day, for its quota. The
+-- previous day is kept too, so that an account gets no new quota if the clock
+-- is set back.
 CREATE TABLE IF NOT EXISTS quota_days (
     account_id INTEGER NOT NULL REFERENCES accounts (id),
     day        TEXT NOT NULL,           -- 2026-01-31, UTC
@@ -154,14 +155,14 @@ CREATE TABLE IF NOT EXISTS webhooks (
     created_at TEXT NOT NULL
 ) STRICT;
 
--- Events to be posted, stored in the transaction of the change that they report.
--- due_at and lease_owner are as in messages. due_at is NULL once an event was
--- delivered or given up.
+-- Events to be posted. An event reports a change, and both are stored in one
+-- transaction. due_at and lease_owner are as in messages. due_at is NULL if the
+-- event was delivered or given up.
 CREATE TABLE IF NOT EXISTS webhook_deliveries (
     seq         INTEGER PRIMARY KEY,
     id          TEXT NOT NULL UNIQUE,   -- the webhook-id, the same at each attempt
     account_id  INTEGER NOT NULL REFERENCES accounts (id),
-    message_id  TEXT,                   -- NULL for a test; the message may be gone since
+    message_id  TEXT,                   -- NULL for a test; the message may have been removed since
     event       TEXT NOT NULL,          -- message.received, message.sent, ...
     payload     TEXT NOT NULL,          -- JSON
     state       TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),

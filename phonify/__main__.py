@@ -16,7 +16,7 @@ from phonify.server import serve
 @click.group()
 @click.version_option(__version__, message="Phonify %(version)s")
 def phonify() -> None:
-    """Serve an SMS API on one SQLite file, and look after its accounts, keys and messages.
+    """Serve an SMS API on one SQLite file, and manage its accounts, keys and messages.
 
     Settings are PHONIFY_* variables, such as PHONIFY_DATABASE and PHONIFY_PORT.
     """

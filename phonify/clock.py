@@ -1,4 +1,4 @@
-"""The clock of the server. Tests replace it with one of their own."""
+"""The clock of the server. Tests replace it with their own clock."""
 
 import time
 from datetime import UTC, datetime

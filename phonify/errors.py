@@ -61,13 +61,13 @@ _TABLE = (
         ),
     ),
     ("too_many_recipients", Kind.INVALID, "Too many recipients. Use at most 1,000 in one request."),
-    ("invalid_text", Kind.INVALID, "Not a valid text. Use a string without NUL characters and unpaired surrogates."),
+    ("invalid_text", Kind.INVALID, "Not a valid text. Use a string without NUL characters or unpaired surrogates."),
     ("empty_text", Kind.INVALID, "The text is empty. Use at least 1 character."),
     ("text_too_long", Kind.INVALID, "The text is too long. Use at most 160 characters."),
     ("invalid_limit", Kind.INVALID, "The limit must be a whole number from 1 to 1000."),
     ("invalid_offset", Kind.INVALID, "The offset must be a whole number from 0 to 2147483647."),
     ("invalid_wait", Kind.INVALID, "The wait must be a number of seconds from 0 to 30."),
-    ("invalid_state", Kind.INVALID, "The state must be one of unconfirmed, sent and error."),
+    ("invalid_state", Kind.INVALID, "The state must be unconfirmed, sent or error."),
     ("invalid_direction", Kind.INVALID, "The direction must be outbound or inbound."),
     ("invalid_message_id", Kind.INVALID, "Not a valid message id. Use the id of a message object."),
     (
@@ -112,7 +112,7 @@ _TABLE = (
     (
         "message_not_waiting",
         Kind.REFUSED,
-        "Too late to change. The message is being sent, has an outcome, or was not scheduled.",
+        "This message is not waiting. Only a scheduled message that is not being sent yet can be changed or cancelled.",
     ),
     ("blocked_by_recipient", Kind.REFUSED, "The recipient has blocked messages from this sender."),
     ("cannot_receive_sms", Kind.REFUSED, "This number cannot receive SMS."),
@@ -174,7 +174,7 @@ class Fault:
 
     @property
     def title(self) -> str:
-        """The plain English sentence."""
+        """The sentence for people."""
         return ERROR_TYPES[self.type].title
 
     def to_dict(self) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def mask_keys(text: str) -> str:
 
 
 def mask_request(method: str, address: str) -> tuple[str, str]:
-    """Return the method and the address of a request without keys, also if a header was sent in their place."""
+    """Return the method and the address of a request without keys, also if a client sent a header as the first line."""
     return method, mask_keys(address) if method.upper() != "BASIC" else "***"
 
 

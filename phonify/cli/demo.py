@@ -37,14 +37,14 @@ class DemoClock(SystemClock):
         return super().now() - self.behind
 
     def set_to(self, moment: datetime) -> None:
-        """Set the clock to a moment; it goes on from there."""
+        """Set the clock to a moment; it continues from there."""
         self.behind = super().now() - moment
 
 
 def serve_demo(create_app: Callable[..., Any], *, command: str) -> None:
     """Serve a temporary database until SIGTERM or Ctrl-C, then remove it.
 
-    `create_app` is the application factory, and `command` is as `serve` wants it.
+    `create_app` is the application factory, and `command` is passed to `serve`.
     """
     # A start that is interrupted removes the folder too. Later, the server handles the signal.
     signal.signal(signal.SIGTERM, lambda signum, _: sys.exit(128 + signum))

@@ -20,7 +20,7 @@ def worker() -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     click.echo(f"Delivering messages of {services.settings.database} (gateway: {services.settings.gateway})", err=True)
-    # Messages are stored by processes that this one did not fork, so nobody wakes it.
+    # Messages are stored by processes that this one did not fork, so no process wakes this one.
     for loop in services.start_delivery(longest_nap=0.02):
         loop.join()
     services.close()

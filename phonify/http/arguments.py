@@ -96,7 +96,7 @@ def _parse_multipart(data: bytes, boundary: str) -> list[tuple[str, str]]:
     name, value = None, b""
     try:
         decoder.receive_data(data)
-        decoder.receive_data(None)  # that was all
+        decoder.receive_data(None)  # the end of the data
         while not isinstance(event := decoder.next_event(), Epilogue):
             if isinstance(event, Field | File):
                 name, value = (event.name if isinstance(event, Field) else None), b""

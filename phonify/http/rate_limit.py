@@ -15,7 +15,7 @@ WINDOW = 60  # seconds
 def take_request(account: Account) -> None:
     """Count the current request of an account with a limit; raise RateLimited if it exceeds the limit.
 
-    The answer's headers say what is left.
+    The answer's headers have the number of remaining requests.
     """
     limit = account.rate_limit
     if limit is None:

@@ -18,7 +18,7 @@ from .url_guard import DEFAULT_PORTS, BadUrl, Resolve, Target, is_allowed, parse
 
 TIMEOUT = 10.0  # seconds in all
 MOST_ANSWER = 2_048  # bytes of an answer that are read
-_WORDS: dict[type[Exception], str] = {  # the first that fits
+_WORDS: dict[type[Exception], str] = {  # the first class that matches counts
     ConnectionRefusedError: "the connection was refused",
     ConnectionError: "the connection was closed without an answer",
     ssl.SSLError: "no TLS connection could be made",
@@ -61,11 +61,11 @@ class _TimedReader(RawIOBase):
         self._deadline = deadline
 
     def readable(self) -> bool:
-        """Tell that it can be read from."""
+        """Tell that the stream is readable."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Receive what there is."""
+        """Receive the bytes that are available; wait if there are none."""
         self._sock.settimeout(self._deadline.remaining())
         return self._sock.recv_into(buffer)
 
@@ -89,7 +89,7 @@ class _TimedSocket:
         return BufferedReader(_TimedReader(self._sock, self._deadline))
 
     def close(self) -> None:
-        """Leave closing to whoever connected."""
+        """Do nothing: the function that connected closes the socket."""
 
 
 def post(

@@ -1,4 +1,4 @@
-"""Answers around the objects of `objects.py`: schemas for the API's description, and the answer to sending."""
+"""Answers, which contain the objects of `objects.py`: schemas for the API's description, and the answer to sending."""
 
 from collections.abc import Sequence
 
@@ -23,13 +23,13 @@ class MessagesAnswer(Schema):
 
 
 class SentAnswer(MessagesAnswer):
-    """What was sent."""
+    """The messages that a request has sent."""
 
-    message = fields.Nested(MessageSchema, metadata={"description": "The same, if there is only one recipient."})
+    message = fields.Nested(MessageSchema, metadata={"description": "The message, if there is only one recipient."})
 
 
 class RefusedAnswer(SentAnswer):
-    """What was sent, if some recipients were refused."""
+    """The messages of a request, if some recipients were refused."""
 
     errors = fields.List(fields.Nested(ErrorSchema), required=True)
 
@@ -59,7 +59,7 @@ class SubscriptionsAnswer(Schema):
 
 
 class ResultAnswer(Schema):
-    """That it is done."""
+    """The answer to a change that returns no object."""
 
     result = fields.String(required=True, metadata={"enum": ["OK"]})
 
@@ -89,5 +89,5 @@ def dump_sent(messages: Sequence[Message], faults: Sequence[Fault]) -> Shown:
 
 
 def choose_status(sent: Shown) -> int:
-    """Return the HTTP status of such an answer."""
+    """Return the HTTP status of an answer of `dump_sent`."""
     return 402 if "errors" in sent else 201

@@ -47,7 +47,7 @@ IDEMPOTENCY_KEY = {
     "minLength": 1,
     "maxLength": 255,
     "pattern": "^[ -~]*$",
-    "description": "Makes it safe to repeat the request: within 24 hours, the first answer is given again.",
+    "description": "Makes it safe to repeat the request: within 24 hours, the first answer is returned again.",
     "examples": ["order-1042"],
 }
 

@@ -28,8 +28,8 @@ class RecordSchema(Schema):
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
         """Return an attribute.
 
-        marshmallow looks for an item first, which costs a record an exception each time: 0.75 of the 1.7 ms that 50
-        messages take.
+        marshmallow looks for an item first. A record then raises an exception each time. For 50 messages, these
+        exceptions take 0.75 of 1.7 ms.
         """
         return getattr(obj, attr, default)
 
@@ -130,7 +130,7 @@ class MessageSchema(RecordSchema):
         return _drop_none(shown, "send_at", "errors")
 
 
-_SUBSCRIBED = {"description": "Whether the account may write to the phone, because it has not opted out."}
+_SUBSCRIBED = {"description": "Whether the account may write to the phone: the phone has not opted out."}
 
 
 class Phone(NamedTuple):

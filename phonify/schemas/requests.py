@@ -114,9 +114,9 @@ class SendSchema(ArgumentsSchema):
 class ChangeSchema(ArgumentsSchema):
     """Arguments of changing a scheduled message."""
 
-    to = RecipientsArgument(most=1, description="Another number.")
-    body = text_field("Another text: 1 to 160 characters.")
-    send_at = time_field("Another time. One that has passed means now.")
+    to = RecipientsArgument(most=1, description="The new number.")
+    body = text_field("The new text: 1 to 160 characters.")
+    send_at = time_field("The new time. A time that has passed means now.")
 
     @validates_schema
     def require_a_change(self, loaded: dict[str, Any], **_: Any) -> None:
@@ -138,7 +138,9 @@ class PagingSchema(ArgumentsSchema):
     offset = whole_field(
         0, MAX_OFFSET, invalid="invalid_offset", description="The number of items to skip.", load_default=0
     )
-    limit = whole_field(1, MAX_LIMIT, invalid="invalid_limit", description="The most items to list.", load_default=50)
+    limit = whole_field(
+        1, MAX_LIMIT, invalid="invalid_limit", description="The maximum number of items.", load_default=50
+    )
 
 
 class ListSchema(PagingSchema):
@@ -176,7 +178,7 @@ class ListSchema(PagingSchema):
 class InboundSchema(ArgumentsSchema):
     """Arguments of simulating a received message."""
 
-    sender = originator_field("Who writes: the phone.", required=True, data_key="from")
+    sender = originator_field("The phone that writes.", required=True, data_key="from")
     to = Argument(
         read_own_number,
         invalid="invalid_msisdn",

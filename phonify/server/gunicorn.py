@@ -70,7 +70,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": settings.grace,
             "timeout": max(60, settings.grace + 30),
             "keepalive": 15,
-            "sendfile": False,  # the access log would have 0 bytes
+            "sendfile": False,  # with it, the access log would show 0 bytes
             "limit_request_line": 8190,
             "forwarder_headers": "",  # no client may set SCRIPT_NAME
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108 - gunicorn's heartbeat files, in memory
@@ -103,4 +103,4 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         processes.begin(worker.ppid)
 
     def _end_worker(self, _arbiter: Arbiter, _worker: Worker) -> None:
-        self._services.database.close()  # the last process that closes it moves everything into the one file
+        self._services.database.close()  # the last process moves the -wal file into the database file

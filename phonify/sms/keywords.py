@@ -13,7 +13,7 @@ Keyword = Literal["stop", "start", "help"]
 
 
 def normalize_keyword(text: str) -> str:
-    """Return a text without case, and without punctuation and spaces around it: so keywords are compared."""
+    """Return a text in the form for comparing keywords: without case, and without punctuation and spaces around it."""
     start, end = 0, len(text)
     while start < end and _is_outer(text[start]):
         start += 1

@@ -19,7 +19,7 @@ _NON_GEOGRAPHIC = "001"  # the region of +800, +882 and others in phonenumbers
 def load_regions() -> None:
     """Load the data of all regions, which would otherwise be read from disk when first needed.
 
-    If such a read failed, for lack of a descriptor or of memory, the library's lock would stay taken for ever.
+    If such a read failed, for lack of a descriptor or of memory, the library would never release its lock.
     """
     for region in phonenumbers.SUPPORTED_REGIONS:
         phonenumbers.PhoneMetadata.metadata_for_region(region)

@@ -35,7 +35,7 @@ _SUBSTITUTES = {
     "×": "x",
     "⁄": "/",
 }
-_READS_THE_SAME = ("<compat>", "<wide>", "<narrow>", "<noBreak>", "<small>")  # and not <super>, <fraction>, ...
+_READS_THE_SAME = ("<compat>", "<wide>", "<narrow>", "<noBreak>", "<small>")  # <super>, <fraction> and others do not
 
 _LIMITS: dict[Encoding, tuple[int, int]] = {"gsm7": (160, 153), "ucs2": (70, 67)}
 

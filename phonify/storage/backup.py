@@ -15,7 +15,7 @@ class DatabaseInUse(Exception):
 
 
 def backup(database: Database, target: Path) -> None:
-    """Copy the database into a new file, while others go on writing.
+    """Copy the database into a new file, while other processes can write to it.
 
     Raises FileExistsError if the file exists, OSError or sqlite3.Error if it can't be written, and DatabaseUnusable if
     the copy is not sound. An incomplete copy never stays under this name.

@@ -72,7 +72,7 @@ _THREAD = "SELECT seq FROM ({})".format(
 def list_thread(
     connection: sqlite3.Connection, *, account_id: int, phone: str, below: int, since: int = 0, limit: int
 ) -> list[Entry]:
-    """Return the messages exchanged with a phone, latest first, with a seq from `since` and less than `below`."""
+    """Return the messages exchanged with a phone, latest first; their seq is at least `since` and less than `below`."""
     rows = connection.execute(
         f"SELECT m.seq, {_COLUMNS} FROM messages AS m WHERE m.seq IN ({_THREAD}) ORDER BY m.seq DESC LIMIT :limit",
         {"account_id": account_id, "phone": phone, "below": below, "since": since, "limit": limit},
@@ -144,7 +144,7 @@ def list_attempts(connection: sqlite3.Connection, *, message_id: str) -> list[Me
 
 
 def count_messages(connection: sqlite3.Connection, *, account_id: int) -> int:
-    """Return the number of an account's messages. Counting a million takes some 10 milliseconds."""
+    """Return the number of an account's messages. Counting a million takes about 10 milliseconds."""
     (count,) = connection.execute(
         "SELECT count(*) FROM messages WHERE account_id = :account_id", {"account_id": account_id}
     ).fetchone()

@@ -20,7 +20,7 @@ def try_to_write(connection: sqlite3.Connection) -> None:
 
 
 def read_gauges(connection: sqlite3.Connection, *, now: str) -> Gauges:
-    """Return the numbers of rows. Counting a million messages by their indexes takes some 10 milliseconds."""
+    """Return the numbers of rows. Counting a million messages by their indexes takes about 10 milliseconds."""
     (total,) = connection.execute("SELECT count(*) FROM messages").fetchone()
     counts = {
         (state, direction): count

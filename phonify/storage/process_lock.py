@@ -11,7 +11,7 @@ _INTERVAL = 0.005  # seconds
 
 
 class ProcessLock:
-    """A lock for one process, and one thread of it, at a time."""
+    """A lock that only one thread of one process holds at a time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -7,7 +7,7 @@ from .records import Delivery, DueWebhook, NewDelivery, Webhook, WebhookAttempt
 
 _ROW = ", ".join(Delivery._fields[:-1])
 
-# Where to
+# Webhooks
 
 
 def get_webhook(connection: sqlite3.Connection, *, account_id: int) -> Webhook | None:
@@ -208,8 +208,8 @@ def mark_delivered(connection: sqlite3.Connection, *, delivery: Delivery, now: s
     )
 
 
-# As in `outbox.py`, `attempts` is the fencing token. The end of the lease is one as well, so that a redelivery that was
-# requested since is not delayed.
+# As in `outbox.py`, `attempts` is the fencing token. The end of the lease is a second one: without it, a late outcome
+# could delay a redelivery that was requested since.
 _FENCE = " WHERE id = :id AND state = 'pending' AND attempts = :attempts AND due_at = :due_at"
 
 

@@ -21,7 +21,7 @@ _INBOUND = InboundSchema()
 
 @dataclass(frozen=True, repr=False)
 class Message:
-    """A message as it was when it was read."""
+    """A message, in the state that it had when it was read."""
 
     id: str
     direction: Direction
@@ -201,7 +201,7 @@ class Phonify:
 
     def _find(self, wanted: _Wanted, seconds: float) -> Message | None:
         watcher = self._services.database.watch()
-        # Counted in naps, not by a clock, which the test may have stopped.
+        # The time is counted in naps, because the test may have stopped the clock.
         for nap in range(round(seconds / NAP) + 1):
             if nap:
                 time.sleep(NAP)

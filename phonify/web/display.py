@@ -101,8 +101,8 @@ class Step(NamedTuple):
 
 _OUTCOMES = {
     "rejected": "the gateway refused it",
-    "unavailable": "the gateway could not take it just now",
-    "unconfirmed": "nobody knows whether the gateway took it; it is not sent again blindly",
+    "unavailable": "the gateway could not take it at that time",
+    "unconfirmed": "it is unknown whether the gateway took it, so it is not sent again",
 }
 
 

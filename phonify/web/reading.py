@@ -14,8 +14,8 @@ from .session import current_account, current_key
 
 CONVERSATIONS = 40
 MESSAGES = 50
-MOST_CONVERSATIONS = 200  # that are kept up to date on a page
-MOST_MESSAGES = 500  # of a thread, likewise
+MOST_CONVERSATIONS = 200  # the most that a page keeps up to date
+MOST_MESSAGES = 500  # the most of a thread that a page keeps up to date
 
 
 def read_conversations(*, below: int = END, shown: int = 0, current: str | None = None) -> dict[str, Any]:

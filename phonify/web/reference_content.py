@@ -222,7 +222,7 @@ def write_curl(address: str, operation: Operation) -> str:
 
 
 def write_python(address: str, operation: Operation) -> str:
-    """Return a Python program for an operation's example, which needs only the standard library."""
+    """Return a Python program for an operation's example. The program needs only the standard library."""
     path, arguments = _split_example(operation)
     url = address + path
     if operation.public:

@@ -29,7 +29,7 @@ def search() -> str:
     if given["q"] and (len(given["q"]) > MAX_BODY or "\0" in given["q"]):
         below = None  # no message matches that
     found, begun = Found([], below), time.monotonic()
-    # A rare text may be far down, so go on for a time that a person does not notice.
+    # A rare text may be far down, so search further, but only for a time that a person does not notice.
     while not found.entries and found.next is not None and time.monotonic() - begun < SEARCH_TIME:
         found = get_services().conversations.search(
             current_account(), text=given["q"], state=state, direction=direction, below=found.next

@@ -70,7 +70,7 @@ def comes_from_here() -> bool:
         return site in ("same-origin", "none")
     try:
         host = urlsplit(request.headers.get("Origin", "")).netloc
-    except ValueError:  # no address at all
+    except ValueError:  # not an address
         return False
     return host != "" and host == request.host
 
@@ -96,7 +96,7 @@ def _take_key_from_address() -> Response:
     kept = find_account(current_key()) is not None and not comes_from_here()
     key = request.args.get("api_key", "")
     if not kept and find_account(key) is None:
-        return show_sign_in("This key is not valid (any more).", 401)
+        return show_sign_in("This key is not valid, or was revoked.", 401)
     response = redirect_to(url_for("inbox.show_inbox"))
     if not kept:
         _remember(response, key)
@@ -159,7 +159,7 @@ def _remember(response: Response, key: str) -> None:
 
 
 def _cookie_name() -> str:
-    # Cookies ignore ports, so two servers on one machine would sign each other's sessions out.
+    # Cookies ignore ports, so two servers on one machine would end each other's sessions.
     port = re.search(r":([0-9]{1,5})$", request.host)
     return f"phonify_key_{port[1] if port else 'default'}"
 

@@ -16,7 +16,7 @@ from .rendering import answer_fragment
 from .session import current_account, current_key, guard, redirect_to
 
 DELIVERIES = 20
-MOST_DELIVERIES = 200  # that are kept up to date on a page
+MOST_DELIVERIES = 200  # the most that the page keeps up to date
 
 bp = Blueprint("settings", __name__, url_prefix="/inbox/settings")
 guard(bp)

@@ -355,7 +355,7 @@ def test_the_history_of_a_message_that_was_refused_later(send, message_loop, ser
     ]
 
 
-UNAVAILABLE = "the gateway could not take it just now"
+UNAVAILABLE = "the gateway could not take it at that time"
 
 
 def test_the_history_of_a_message_that_fails_twice(send, message_loop, services, account, clock):
@@ -394,7 +394,7 @@ def test_the_history_of_a_message_that_is_never_confirmed(send, message_loop, se
     id_ = send("+15005550012")["id"]
     message_loop.deliver_due()
     doubt = (
-        "Attempt 1: nobody knows whether the gateway took it; it is not sent again blindly",
+        "Attempt 1: it is unknown whether the gateway took it, so it is not sent again",
         "waiting",
     )
     assert history(services, account, id_) == [ACCEPTED, doubt, ("End of the validity period", "waiting")]

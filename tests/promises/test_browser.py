@@ -621,8 +621,8 @@ def test_details_tell_the_history(open_page, server, send):
     for step, text in enumerate(
         [
             "Accepted and stored",
-            "Attempt 1: the gateway could not take it just now",
-            "Attempt 2: the gateway could not take it just now",
+            "Attempt 1: the gateway could not take it at that time",
+            "Attempt 2: the gateway could not take it at that time",
             "Attempt 3: sent, accepted by the gateway",
         ]
     ):

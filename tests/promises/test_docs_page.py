@@ -94,7 +94,7 @@ def test_without_a_key_it_says_where_to_fill_it_in(open_docs: Callable[..., Page
 def test_the_key_of_the_session_is_taken_only_when_asked_for(open_docs: Callable[..., Page]) -> None:
     page = open_docs(signed_in=True)
     expect(page.get_by_label("API key")).to_have_value("")
-    page.get_by_role("button", name="Use the inbox").click()
+    page.get_by_role("button", name="Use the key of the inbox").click()
     expect(page.get_by_label("API key")).to_have_value(KEY)
     part = page.locator("#get_phone")
     part.get_by_text("Try it").click()

@@ -60,7 +60,7 @@ class _Builder:
             servers=[{"url": "/", "description": "This server."}],
             security=[{"basic": []}, {"api_key": []}],
         )
-        converter: Any = plugin.converter  # which is not typed
+        converter: Any = plugin.converter  # apispec does not type it
         converter.map_to_openapi_type(NumericArgument, Float)
         converter.map_to_openapi_type(WholeArgument, Integer)
         self._converter = converter
@@ -90,7 +90,7 @@ class _Builder:
         document: Json = self._spec.to_dict()
         document["webhooks"] = describe_webhooks(self._converter.resolve_nested_schema(MessageSchema))
         for schema in document["components"]["schemas"].values():
-            schema.pop("additionalProperties", None)  # there may be more, one day
+            schema.pop("additionalProperties", None)  # later versions may add attributes
         plain: Json = json.loads(json.dumps(document))
         return plain
 
@@ -147,7 +147,7 @@ class _Builder:
             return
         for name, field in arguments().fields.items():
             schema = self._converter.field2property(field)
-            if field.allow_none:  # a header that was not sent
+            if field.allow_none:  # a header, which is None if it was not sent
                 schema["type"] = "string"
             yield field.data_key or name, field, schema
 

@@ -53,11 +53,11 @@ HEADERS: Json = {
         "schema": {"type": "string"},
     },
     "RateLimit": {
-        "description": 'What is left of the account\'s requests, if they are limited: `"default";r=58;t=30`.',
+        "description": 'The account\'s remaining requests, if they are limited: `"default";r=58;t=30`.',
         "schema": {"type": "string"},
     },
     "RateLimit-Policy": {
-        "description": 'How many requests an account has, if they are limited: `"default";q=60;w=60`.',
+        "description": 'The number of requests of an account, if they are limited: `"default";q=60;w=60`.',
         "schema": {"type": "string"},
     },
 }
@@ -89,5 +89,5 @@ but did not complete as expected.
 **DESTROY.** The method `DESTROY` does the same as `DELETE`.
 
 **Sending again.** With the header `Idempotency-Key`, a request to send can be repeated safely: for 24 hours, the same
-key with the same arguments gives the first answer again.
+key with the same arguments returns the first answer again.
 """

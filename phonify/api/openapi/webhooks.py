@@ -5,9 +5,9 @@ from ...schemas.examples import MESSAGE
 from .texts import Json
 
 EVENTS = {
-    "message.received": "A phone has written to the account",
+    "message.received": "A phone has sent a message to the account",
     "message.sent": "The gateway has taken a message",
-    "message.error": "A message has failed; its `errors` say why",
+    "message.error": "A message has failed. Its `errors` say why",
 }
 
 
@@ -19,7 +19,7 @@ def describe_webhooks(message: Json) -> Json:
 def _describe_event(event: str, text: str, message: Json) -> Json:
     headers = {
         "webhook-id": "The id of the event; the same at each attempt.",
-        "webhook-timestamp": "When it was posted: Unix seconds.",
+        "webhook-timestamp": "The time of the attempt, in Unix seconds.",
         "webhook-signature": "The signature of Standard Webhooks: `v1,` and an HMAC-SHA256 of id, timestamp and body.",
     }
     shown = {

@@ -1,4 +1,4 @@
--- From version 1 to 2: keys that tell when they were used, limits, attempts, conversations, webhooks.
+-- From version 1 to 2: the time at which a key was last used, limits, attempts, conversations, webhooks.
 ALTER TABLE api_keys ADD COLUMN used_at TEXT;
 ALTER TABLE accounts ADD COLUMN quota INTEGER;
 ALTER TABLE accounts ADD COLUMN rate_limit INTEGER;

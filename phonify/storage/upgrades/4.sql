@@ -14,7 +14,7 @@ ALTER TABLE messages DROP COLUMN stretch;
 ALTER TABLE messages ADD COLUMN lease_owner TEXT;
 ALTER TABLE webhook_deliveries ADD COLUMN lease_owner TEXT;
 
--- Until now conversations were brought up to date only when somebody looked at them.
+-- In version 3, a conversation was updated only when somebody opened it.
 INSERT INTO conversations (account_id, phone, last_seq)
 SELECT account_id, CASE direction WHEN 'outbound' THEN to_number ELSE origin_number END AS phone, max(seq)
 FROM messages WHERE true GROUP BY account_id, phone

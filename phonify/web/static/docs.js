@@ -9,7 +9,7 @@ document.addEventListener("click", async (event) => {
   const answer = await fetch(button.dataset.takeKey, { method: "POST" });
   const taken = answer.ok ? (await answer.json()).api_key : null;
   if (taken) { key.value = taken; button.classList.add("copied"); }
-  document.getElementById("said").textContent = taken ? "The key is filled in" : "Nobody is signed in any more";
+  document.getElementById("said").textContent = taken ? "The key is filled in" : "You are no longer signed in";
 });
 
 function readForm(form) {
