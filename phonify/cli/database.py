@@ -26,7 +26,7 @@ def init_db() -> None:
 @click.command(cls=Command)
 @click.argument("file", type=click.Path(path_type=Path))
 def backup(file: Path) -> None:
-    """Copy the database into the new file FILE. Servers can write meanwhile."""
+    """Copy the database into the new file FILE. Servers can continue to write."""
     database = get_services().database
     try:
         _refuse_unused(database)

@@ -15,7 +15,7 @@ class DatabaseInUse(Exception):
 
 
 def backup(database: Database, target: Path) -> None:
-    """Copy the database into a new file, while other processes can write to it.
+    """Copy the database into a new file, while other processes continue to write.
 
     Raises FileExistsError if the file exists, OSError or sqlite3.Error if it can't be written, and DatabaseUnusable if
     the copy is not sound. An incomplete copy never stays under this name.

@@ -14,7 +14,7 @@ ALTER TABLE messages DROP COLUMN stretch;
 ALTER TABLE messages ADD COLUMN lease_owner TEXT;
 ALTER TABLE webhook_deliveries ADD COLUMN lease_owner TEXT;
 
--- In version 3, a conversation was updated only when somebody opened it.
+-- In version 3, conversations were updated only when somebody looked at them.
 INSERT INTO conversations (account_id, phone, last_seq)
 SELECT account_id, CASE direction WHEN 'outbound' THEN to_number ELSE origin_number END AS phone, max(seq)
 FROM messages WHERE true GROUP BY account_id, phone
