@@ -47,7 +47,8 @@ def serve_demo(create_app: Callable[..., Any], *, command: str) -> None:
     `create_app` is the application factory, and `command` is passed to `serve`.
     """
     # A start that is interrupted removes the folder too. Later, the server handles the signal.
-    signal.signal(signal.SIGTERM, lambda signum, _: sys.exit(128 + signum))
+    for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(ending, lambda signum, _: sys.exit(128 + signum))
     with tempfile.TemporaryDirectory(prefix="phonify-demo-") as folder:
         path = Path(folder) / "phonify.db"
         serve(lambda: create_demo(create_app, path), command=command, database=path)

@@ -191,8 +191,9 @@ class Database:
 
     def _check_files(self) -> None:
         self._check_file(self._file)
-        if self._wal in self._inodes:
-            self._check_file(self._wal)
+        for path in (self._wal, self._shm):
+            if path in self._inodes:
+                self._check_file(path)
 
     def _check_file(self, path: str) -> None:
         """Raise StoreUnavailable if a file was replaced: what is written to the former one would be lost."""
@@ -205,10 +206,10 @@ class Database:
             raise StoreUnavailable from OSError(f"{path} was replaced under the running server")
 
     def _connect(self, *, timeout: float, **settings: int) -> sqlite3.Connection:
-        # If the -wal file is missing, SQLite makes a new one.
-        if self._wal in self._inodes:
-            self._check_file(self._wal)
-        elif _exists(self._shm) and not _exists(self._wal) and _exists(self._shm):
+        # SQLite would make missing files, and write what is in the -wal file to another database in this place.
+        for path in self._inodes.copy():
+            self._check_file(path)
+        if _exists(self._shm) and not _exists(self._wal) and _exists(self._shm):
             raise StoreUnavailable from OSError(
                 f"{self._wal} was removed; if no program has the database open, remove {self._shm} too"
             )
@@ -230,8 +231,9 @@ class Database:
             for name, value in pragmas.items():
                 connection.execute(f"PRAGMA {name} = {value}")
             self._check_file(self._file)
-            if _exists(self._wal):
-                self._check_file(self._wal)
+            for path in (self._wal, self._shm):
+                if _exists(path):
+                    self._check_file(path)
         except BaseException as error:
             self._disconnect(connection)
             if isinstance(error, sqlite3.DatabaseError):
@@ -243,7 +245,8 @@ class Database:
         connection.close()
         self._open.discard(connection)
         if not self._open:
-            self._inodes.pop(self._wal, None)  # SQLite removes it if nobody else has it open
+            for path in (self._wal, self._shm):
+                self._inodes.pop(path, None)  # SQLite removes them if nobody else has them open
 
 
 class Watcher:

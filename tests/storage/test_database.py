@@ -243,6 +243,35 @@ def test_a_process_that_has_only_read_refuses_another_log_file(database, path):
     other.close()
 
 
+def test_a_file_in_the_place_of_the_database_stays_as_it_is(database, path):
+    note(database, "one")
+    aside = path.rename(path.with_name("aside"))
+    path.write_bytes(aside.read_bytes())
+    before = path.read_bytes()
+    with database.reading(), pytest.raises(StoreUnavailable), database.reading():
+        raise AssertionError("it was read")
+    assert path.read_bytes() == before
+    assert path.with_name(f"{path.name}-wal").exists()
+    aside.rename(path)
+    note(database, "two")
+    assert read_notes(path) == ["one", "two"]
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_process_whose_shm_file_is_gone_or_another_writes_nothing(database, path, replaced):
+    note(database, "one")
+    shm = path.with_name(f"{path.name}-shm")
+    aside = shm.rename(path.with_name("aside"))
+    if replaced:
+        shm.write_bytes(aside.read_bytes())
+    with pytest.raises(StoreUnavailable) as raised:
+        note(database, "lost")
+    assert str(shm) in str(raised.value.__cause__)
+    aside.rename(shm)
+    note(database, "two")
+    assert read_notes(path) == ["one", "two"]
+
+
 def test_after_all_was_closed_the_new_log_file_is_taken(database, path):
     note(database, "one")
     database.close()

@@ -473,3 +473,13 @@ def test_a_file_that_can_only_be_read_is_refused(path):
     start(path)
     path.chmod(0o400)
     assert refuse_unprivileged(path) == f"{path}: Permission denied\n"
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+def test_no_database_is_made_beside_files_of_one_that_is_missing(tmp_path, suffix):
+    path = tmp_path / "phonify.db"
+    beside = tmp_path / f"phonify.db{suffix}"
+    beside.write_bytes(b"something")
+    with pytest.raises(DatabaseUnusable, match=f"is missing, but {beside} is there: put the database back"):
+        prepare(Database(path))
+    assert (path.exists(), beside.read_bytes()) == (False, b"something")

@@ -81,6 +81,9 @@ def _upgrade(connection: sqlite3.Connection, version: int) -> None:
 
 
 def _create_file(path: Path) -> None:
+    for beside in (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm")):
+        if beside.exists() and not path.exists():
+            raise FileNotFoundError(0, f"is missing, but {beside} is there: put the database back, or remove that file")
     # SQLite has the same error text for a missing folder and for a missing permission.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     os.close(descriptor)
