@@ -215,7 +215,7 @@ class InvalidRequest(PhonifyError):
 
 
 class NotFound(PhonifyError):
-    """There is no such object in the account."""
+    """The account has no object with this id."""
 
     def __init__(self) -> None:
         super().__init__([Fault("not_found")])

@@ -113,7 +113,7 @@ def find_key_id(database: Database, key: str) -> int | None:
 
 
 def revoke_key(database: Database, clock: Clock, key_id: int, *, account: Account | None = None) -> bool:
-    """Revoke a key at once, in every process; return False if there is no such valid key (of this account)."""
+    """Revoke a key at once, in every process; return False if no valid key (of the account, if given) has this id."""
     now, account_id = format_time(clock.now()), account.id if account is not None else None
     with database.write() as connection:
         return account_store.revoke_key(connection, key_id=key_id, account_id=account_id, now=now)

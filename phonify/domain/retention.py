@@ -89,7 +89,7 @@ class Retention:
             excess -= limit
 
     def _go_through(self, delete_next: Callable[[Connection, int], int | None]) -> None:
-        """Delete in steps: each step gets the seq at which the previous one ended, until there is no next step."""
+        """Delete in steps. Each step begins after the last deleted seq, and the last step returns None."""
         after: int | None = 0
         while after is not None and not self._database.stopping:
             with self._database.write() as connection:

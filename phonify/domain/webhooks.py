@@ -70,7 +70,7 @@ class Webhooks:
             return webhook_store.put_webhook(connection, account_id=account.id, url=url, secret=secret, now=now)
 
     def rotate_secret(self, account: Account) -> Webhook:
-        """Give the account's webhook a new secret for the next attempts; raise Refused if there is no webhook."""
+        """Set a new secret for the account's webhook; raise Refused if the account has no webhook."""
         secret = _make_secret()
         with self._database.write() as connection:
             webhook = webhook_store.update_secret(connection, account_id=account.id, secret=secret)

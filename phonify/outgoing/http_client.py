@@ -103,8 +103,8 @@ def post(
 ) -> Answer:
     """Post to a URL and return the answer, whatever its status; raise NotPosted if none came in time.
 
-    The time includes connecting, TLS, sending and receiving. After the status has come, a body that is late, malformed
-    or too long is cut off and is no error.
+    The time includes connecting, TLS, sending and receiving. A body that is late, malformed or too long is cut off,
+    which is not an error.
     """
     deadline = _Deadline(timeout)
     try:

@@ -82,7 +82,7 @@ def list_keys(connection: sqlite3.Connection, *, account: str | None = None) -> 
 
 
 def revoke_key(connection: sqlite3.Connection, *, key_id: int, account_id: int | None, now: str) -> bool:
-    """Revoke a key; return False if there is no such valid key (of the account, if one is given)."""
+    """Revoke a key; return False if it does not exist, is revoked already, or belongs to another account."""
     return (
         connection.execute(
             "UPDATE api_keys SET revoked_at = :now WHERE id = :key_id AND revoked_at IS NULL"

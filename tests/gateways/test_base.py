@@ -24,7 +24,7 @@ def test_a_gateway_without_send_is_none() -> None:
         pass
 
     with pytest.raises(TypeError):
-        Mute()  # type: ignore[abstract]
+        Mute()  # type: ignore[abstract] # what the test is about
 
 
 def test_a_refusal_needs_an_error_type_of_the_table() -> None:

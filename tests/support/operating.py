@@ -47,7 +47,7 @@ class Operator:
         self.run("keys", "revoke", str(self.find_key_id(key)))
 
     def set_limits(self, account: str = "default", *, quota: int | None = None, rate: int | None = None) -> None:
-        """Set both limits of an account; None is no limit."""
+        """Set both limits of an account; None means no limit."""
         given = ["none" if limit is None else str(limit) for limit in (quota, rate)]
         self.run("accounts", "limit", account, "--quota", given[0], "--rate", given[1])
 
