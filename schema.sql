@@ -152,12 +152,14 @@ CREATE TABLE IF NOT EXISTS webhooks (
     account_id INTEGER PRIMARY KEY REFERENCES accounts (id),
     url        TEXT NOT NULL,
     secret     TEXT NOT NULL,           -- whsec_ and base64 (Standard Webhooks)
-    created_at TEXT NOT NULL
+    created_at TEXT NOT NULL,
+    disabled_at TEXT                    -- the receiver has answered 410; NULL: enabled
 ) STRICT;
 
--- Events to be posted. An event reports a change, and both are stored in one
--- transaction. due_at and lease_owner are as in messages. due_at is NULL if the
--- event was delivered or given up.
+-- Requests to an account's app. A delivery reports an event, and both are stored
+-- in one transaction. due_at and lease_owner are as in messages. due_at is NULL if
+-- the delivery has arrived or was given up. Deliveries of one sequence are posted
+-- one after another; until then, due_at is far in the future.
 CREATE TABLE IF NOT EXISTS webhook_deliveries (
     seq         INTEGER PRIMARY KEY,
     id          TEXT NOT NULL UNIQUE,   -- the webhook-id, the same at each attempt
@@ -172,6 +174,9 @@ CREATE TABLE IF NOT EXISTS webhook_deliveries (
     retries     INTEGER NOT NULL DEFAULT 0,-- since the first attempt or the redelivery
     finished_at TEXT,
     lease_owner TEXT,
+    kind        TEXT NOT NULL DEFAULT 'standard',-- how it is posted and signed
+    url         TEXT,                   -- NULL: the account's webhook
+    sequence    TEXT,                   -- NULL: it waits for no other delivery
     CHECK ((state = 'pending') = (due_at IS NOT NULL)),
     CHECK ((state = 'pending') = (finished_at IS NULL))
 ) STRICT;
@@ -179,6 +184,7 @@ CREATE TABLE IF NOT EXISTS webhook_deliveries (
 CREATE INDEX IF NOT EXISTS webhook_deliveries_by_account ON webhook_deliveries (account_id);
 CREATE INDEX IF NOT EXISTS webhook_deliveries_by_message ON webhook_deliveries (account_id, message_id);
 CREATE INDEX IF NOT EXISTS webhook_deliveries_due ON webhook_deliveries (account_id, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS webhook_deliveries_in_sequence ON webhook_deliveries (sequence) WHERE due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS webhook_deliveries_leased ON webhook_deliveries (lease_owner) WHERE lease_owner IS NOT NULL;
 CREATE INDEX IF NOT EXISTS webhook_deliveries_by_age ON webhook_deliveries (finished_at) WHERE finished_at IS NOT NULL;
 

@@ -67,8 +67,8 @@ class Services:
         delivery = WebhookDelivery(
             self.database,
             self.clock,
+            self.webhooks,
             lease=self.settings.lease,
-            private_allowed=self.webhooks.private_allowed,
             resolve=resolve,
             observe=self.observers["webhook"],
         )

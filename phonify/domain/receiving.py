@@ -43,7 +43,8 @@ class Receiving:
         with self._database.write() as connection:
             now = self._clock.now()
             ids = generate_ids(now, after=store.get_last_message_id(connection))
-            hooked = webhook_store.get_webhook(connection, account_id=account.id) is not None
+            webhook = webhook_store.get_webhook(connection, account_id=account.id)
+            hooked = webhook is not None and webhook.enabled
             message = Message(
                 id=next(ids),
                 account_id=account.id,
@@ -67,6 +68,5 @@ class Receiving:
                 # The reply is later than the opt-out, which stops earlier messages. It does not count for the quota.
                 replies = [answer._replace(created_at=format_time(now + timedelta(milliseconds=1)))]
             store.insert_messages(connection, messages=[message, *replies])
-            if hooked:
-                self._webhooks.enqueue(connection, "message.received", [message], now)
+            self._webhooks.enqueue(connection, "message.received", [message], now)
         return message

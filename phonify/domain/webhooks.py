@@ -1,47 +1,29 @@
-"""Webhooks: an account's URL, the events that are posted to it, their signature, and redelivery.
+"""Webhooks: an account's URL, the deliveries that events cause, and redelivery.
 
-Form, names and signature follow the Standard Webhooks specification. `delivery/webhooks.py` posts the events that are
-stored here.
+`delivery/webhooks.py` posts the deliveries that are stored here.
 """
 
 import base64
-import hashlib
-import hmac
-import json
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Literal
 
 from ..clock import Clock, format_time
 from ..errors import Fault, InvalidRequest, NotFound, Refused
 from ..ids import generate_ids
 from ..outgoing.url_guard import BadUrl, check_url
-from ..schemas.objects import dump_message
 from ..storage import webhooks as webhook_store
 from ..storage.database import Connection, Database
 from ..storage.records import Account, Delivery, Message, NewDelivery, Webhook
-
-Event = Literal["message.received", "message.sent", "message.error"]
+from .standard_webhooks import SECRET_PREFIX, StandardWebhooks, write_payload
+from .webhook_kinds import Event, WebhookKind
 
 _TEST = "webhook.test"
-_SECRET_PREFIX = "whsec_"  # noqa: S105
 _SECRET_BYTES = 24
 
 
-def sign(secret: str, *, delivery_id: str, timestamp: int, payload: str) -> str:
-    """Return the header `webhook-signature` of an attempt; `timestamp` is in Unix seconds."""
-    key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX))
-    digest = hmac.new(key, f"{delivery_id}.{timestamp}.{payload}".encode(), hashlib.sha256).digest()
-    return f"v1,{base64.b64encode(digest).decode()}"
-
-
 def _make_secret() -> str:
-    return _SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
-
-
-def _compose(event: str, now: str, data: dict[str, Any]) -> str:
-    return json.dumps({"type": event, "timestamp": now, "data": data}, separators=(",", ":"))
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 
 
 class Webhooks:
@@ -51,8 +33,14 @@ class Webhooks:
         self._database = database
         self._clock = clock
         self.private_allowed = private_allowed
+        self.kinds: dict[str, WebhookKind] = {}
+        self.add_kind(StandardWebhooks())
 
-    # Where to
+    def add_kind(self, kind: WebhookKind) -> None:
+        """Add a kind of webhook, before the first event."""
+        self.kinds[kind.name] = kind
+
+    # The account's URL
 
     def get(self, account: Account) -> Webhook | None:
         """Return the account's webhook."""
@@ -83,43 +71,33 @@ class Webhooks:
         now = format_time(self._clock.now())
         with self._database.write() as connection:
             webhook_store.delete_webhook(connection, account_id=account.id)
-            webhook_store.cancel_deliveries(connection, account_id=account.id, now=now)
+            webhook_store.cancel_deliveries(connection, account_id=account.id, kind=StandardWebhooks.name, now=now)
             webhook_store.settle_all_received(connection, account_id=account.id, now=now)
 
-    # What
+    # Deliveries
 
     def enqueue(self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime) -> None:
-        """Store an event for each of the messages whose account has a webhook.
+        """Store the deliveries that an event of these messages causes.
 
         Call it in the transaction that changes the messages.
         """
-        time, ids = format_time(now), generate_ids(now)
-        accounts = {message.account_id for message in messages}
-        hooked = {id_ for id_ in accounts if webhook_store.get_webhook(connection, account_id=id_) is not None}
-        webhook_store.insert_deliveries(
-            connection,
-            deliveries=[
-                NewDelivery(
-                    next(ids),
-                    message.account_id,
-                    message.id,
-                    event,
-                    _compose(event, time, {"message": dump_message(message)}),
-                )
-                for message in messages
-                if message.account_id in hooked
-            ],
-            now=time,
-        )
+        if messages:
+            for kind in self.kinds.values():
+                self.add(connection, kind, kind.compose(connection, event, messages, now), now)
+
+    def add(self, connection: Connection, kind: WebhookKind, deliveries: Iterable[NewDelivery], now: datetime) -> None:
+        """Store deliveries of a kind."""
+        webhook_store.insert_deliveries(connection, kind=kind.name, deliveries=deliveries, now=format_time(now))
 
     def send_test(self, account: Account) -> str:
         """Store a test event; return the id of its delivery. Raise Refused if the account has no webhook."""
         now = self._clock.now()
         time, delivery_id = format_time(now), next(generate_ids(now))
-        test = NewDelivery(delivery_id, account.id, None, _TEST, _compose(_TEST, time, {}))
+        test = NewDelivery(delivery_id, account.id, None, _TEST, write_payload(_TEST, time, {}))
         with self._database.write() as connection:
-            self._require(connection, account)
-            webhook_store.insert_deliveries(connection, deliveries=[test], now=time)
+            if webhook_store.get_webhook(connection, account_id=account.id) is None:
+                raise Refused([Fault("no_webhook")])
+            webhook_store.insert_deliveries(connection, kind=StandardWebhooks.name, deliveries=[test], now=time)
         return delivery_id
 
     def redeliver(self, account: Account, delivery_id: str) -> None:
@@ -128,12 +106,10 @@ class Webhooks:
             found = webhook_store.get_delivery(connection, account_id=account.id, delivery_id=delivery_id)
             if found is None:
                 raise NotFound
-            self._require(connection, account)
+            kind = self.kinds.get(found.kind)
+            if kind is None or kind.find_target(connection, found) is None:
+                raise Refused([Fault("no_webhook")])
             webhook_store.redeliver(connection, delivery_id=delivery_id, now=format_time(self._clock.now()))
-
-    def _require(self, connection: Connection, account: Account) -> None:
-        if webhook_store.get_webhook(connection, account_id=account.id) is None:
-            raise Refused([Fault("no_webhook")])
 
     # Results
 

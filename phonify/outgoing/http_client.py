@@ -1,4 +1,4 @@
-"""Posts to URLs that accounts choose, with a check of URL and address, and within a time limit.
+"""Sends requests to URLs that accounts choose, with a check of URL and address, and within a time limit.
 
 A name is resolved once, each address is checked, and the connection goes to exactly that address. So a name that
 resolves to another address later gains nothing. Redirects are not followed.
@@ -27,8 +27,25 @@ _WORDS: dict[type[Exception], str] = {  # the first class that matches counts
 }
 
 
-class NotPosted(Exception):
+class NotAnswered(Exception):
     """No answer came; the message says why in plain words."""
+
+    def __init__(self, reason: str, *, connected: bool = False) -> None:
+        super().__init__(reason)
+        self.connected = connected  # whether a connection was made before
+
+
+class Request(NamedTuple):
+    """A request, its time limits in seconds, and how many bytes of the answer are read."""
+
+    method: str
+    url: str
+    body: bytes | None
+    headers: Mapping[str, str]
+    timeout: float = TIMEOUT  # in all
+    connect_timeout: float = TIMEOUT
+    read_timeout: float = TIMEOUT  # from the sent request to the end of the answer
+    most_answer: int = MOST_ANSWER
 
 
 class Answer(NamedTuple):
@@ -36,6 +53,7 @@ class Answer(NamedTuple):
 
     status: int
     text: str  # the beginning
+    content_type: str = ""
 
 
 class _Deadline:
@@ -50,6 +68,10 @@ class _Deadline:
         if left <= 0:
             raise TimeoutError
         return left
+
+    def shorten(self, seconds: float) -> None:
+        """Move the end, if the given seconds from now are earlier."""
+        self._end = min(self._end, time.monotonic() + seconds)
 
 
 class _TimedReader(RawIOBase):
@@ -92,33 +114,27 @@ class _TimedSocket:
         """Do nothing: the function that connected closes the socket."""
 
 
-def post(
-    url: str,
-    body: bytes,
-    headers: Mapping[str, str],
-    *,
-    private_allowed: bool,
-    resolve: Resolve = resolve,
-    timeout: float = TIMEOUT,
-) -> Answer:
-    """Post to a URL and return the answer, whatever its status; raise NotPosted if none came in time.
+def send(request: Request, *, private_allowed: bool, resolve: Resolve = resolve) -> Answer:
+    """Send a request and return the answer, whatever its status; raise NotAnswered if none came in time.
 
     The time includes connecting, TLS, sending and receiving. A body that is late, malformed or too long is cut off,
     which is not an error.
     """
-    deadline = _Deadline(timeout)
+    deadline = _Deadline(request.timeout)
+    connected = False
     try:
-        target = parse_url(url)
-        with _connect(target, deadline, private_allowed=private_allowed, resolve=resolve) as sock:
+        target = parse_url(request.url)
+        with _connect(target, request, deadline, private_allowed=private_allowed, resolve=resolve) as sock:
+            connected = True
             if not target.tls:
-                return _exchange(sock, target, body, headers, deadline)
+                return _exchange(sock, target, request, deadline)
             sock.settimeout(deadline.remaining())
             with _tls_context().wrap_socket(sock, server_hostname=target.host.rstrip(".")) as secured:
-                return _exchange(secured, target, body, headers, deadline)
+                return _exchange(secured, target, request, deadline)
     except BadUrl as error:
-        raise NotPosted(f"the URL can't be used: {error}") from error
+        raise NotAnswered(f"the URL can't be used: {error}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise NotPosted(_explain(error, url, timeout)) from error
+        raise NotAnswered(_explain(error, request), connected=connected) from error
 
 
 @cache
@@ -126,21 +142,24 @@ def _tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _connect(target: Target, deadline: _Deadline, *, private_allowed: bool, resolve: Resolve) -> socket.socket:
+def _connect(
+    target: Target, request: Request, deadline: _Deadline, *, private_allowed: bool, resolve: Resolve
+) -> socket.socket:
     """Connect to the first allowed address that answers."""
     try:
         addresses = resolve(target.host, target.port)
     except (OSError, UnicodeError) as error:
-        raise NotPosted("the name could not be resolved") from error
+        raise NotAnswered("the name could not be resolved") from error
     allowed = [address for address in addresses if is_allowed(address, private_allowed=private_allowed)]
     if not allowed:
-        raise NotPosted(f"addresses like {addresses[0]} are not allowed" if addresses else "the name has no address")
+        raise NotAnswered(f"addresses like {addresses[0]} are not allowed" if addresses else "the name has no address")
+    until = _Deadline(min(request.connect_timeout, deadline.remaining()))
     for left, address in zip(range(len(allowed), 0, -1), allowed, strict=True):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             # An address that does not answer must leave time for the others.
-            sock.settimeout(deadline.remaining() / left)
+            sock.settimeout(until.remaining() / left)
             sock.connect((address, target.port))
         except OSError:
             sock.close()
@@ -151,30 +170,31 @@ def _connect(target: Target, deadline: _Deadline, *, private_allowed: bool, reso
     raise AssertionError("unreachable")
 
 
-def _exchange(
-    sock: socket.socket, target: Target, body: bytes, headers: Mapping[str, str], deadline: _Deadline
-) -> Answer:
+def _exchange(sock: socket.socket, target: Target, request: Request, deadline: _Deadline) -> Answer:
     host = f"[{target.host}]" if ":" in target.host else target.host
     if target.port != DEFAULT_PORTS["https" if target.tls else "http"]:
         host += f":{target.port}"
     connection = http.client.HTTPConnection(target.host, target.port)
     connection.auto_open = 0  # never to an address that was not checked
     connection.sock = _TimedSocket(sock, deadline)
-    connection.request("POST", target.path, body, {"Host": host, "Connection": "close", **headers})
+    headers = {"Host": host, "Connection": "close", **request.headers}
+    connection.request(request.method, target.path, request.body, headers)
+    deadline.shorten(request.read_timeout)
     response = connection.getresponse()
     text = b""
     with suppress(OSError, http.client.HTTPException, ValueError):
-        while len(text) < MOST_ANSWER and (piece := response.read1(MOST_ANSWER - len(text))):
+        while len(text) < request.most_answer and (piece := response.read1(request.most_answer - len(text))):
             text += piece
-    return Answer(response.status, text.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}"))
+    shown = text.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return Answer(response.status, shown, response.headers.get("Content-Type", ""))
 
 
-def _explain(error: Exception, url: str, timeout: float) -> str:
+def _explain(error: Exception, request: Request) -> str:
     """Say in plain words why no answer came."""
     if isinstance(error, TimeoutError):
-        return f"no answer within {timeout:g} seconds"
+        return f"no answer within {request.timeout:g} seconds"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate is not valid for {parse_url(url).host}: {error.verify_message.rstrip('.')}"
+        return f"the certificate is not valid for {parse_url(request.url).host}: {error.verify_message.rstrip('.')}"
     for kind, words in _WORDS.items():
         if isinstance(error, kind):
             return words

@@ -156,6 +156,12 @@ class Webhook(NamedTuple):
     url: str
     secret: str
     created_at: str
+    disabled_at: str | None = None  # None: enabled
+
+    @property
+    def enabled(self) -> bool:
+        """Whether events are posted to it."""
+        return self.disabled_at is None
 
 
 class WebhookAttempt(NamedTuple):
@@ -170,17 +176,19 @@ class WebhookAttempt(NamedTuple):
 
 
 class NewDelivery(NamedTuple):
-    """An event to be posted."""
+    """A delivery to be stored."""
 
     id: str
     account_id: int
     message_id: str | None
     event: str
     payload: str
+    url: str | None = None  # None: the account's webhook
+    sequence: str | None = None  # deliveries of one sequence are posted one after another
 
 
 class Delivery(NamedTuple):
-    """A row of `webhook_deliveries` without its lease: an event that is posted to an account's URL."""
+    """A row of `webhook_deliveries` without its lease."""
 
     seq: int
     id: str
@@ -194,16 +202,17 @@ class Delivery(NamedTuple):
     attempts: int
     retries: int
     finished_at: str | None
+    kind: str
+    url: str | None
+    sequence: str | None
     tries: tuple[WebhookAttempt, ...] = ()  # the attempts, the first one first, if they were asked for
 
 
-class DueWebhook(NamedTuple):
-    """A webhook, and when its next delivery is due, if there is one."""
+class DueAccount(NamedTuple):
+    """An account with pending deliveries, and when the first of them is due."""
 
     account_id: int
-    url: str
-    secret: str
-    due_at: str | None
+    due_at: str
 
 
 class Gauges(NamedTuple):

@@ -3,9 +3,11 @@
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from .records import Delivery, DueWebhook, NewDelivery, Webhook, WebhookAttempt
+from .records import Delivery, DueAccount, NewDelivery, Webhook, WebhookAttempt
 
 _ROW = ", ".join(Delivery._fields[:-1])
+_WEBHOOK = ", ".join(Webhook._fields)
+_HELD = "9999-12-31T23:59:59.999Z"  # due after the earlier deliveries of the sequence
 
 # Webhooks
 
@@ -13,16 +15,17 @@ _ROW = ", ".join(Delivery._fields[:-1])
 def get_webhook(connection: sqlite3.Connection, *, account_id: int) -> Webhook | None:
     """Return the webhook of an account."""
     row = connection.execute(
-        "SELECT url, secret, created_at FROM webhooks WHERE account_id = :account_id", {"account_id": account_id}
+        f"SELECT {_WEBHOOK} FROM webhooks WHERE account_id = :account_id",
+        {"account_id": account_id},
     ).fetchone()
     return Webhook._make(row) if row else None
 
 
 def put_webhook(connection: sqlite3.Connection, *, account_id: int, url: str, secret: str, now: str) -> Webhook:
-    """Set the URL of an account's webhook. The secret is used only if the webhook is new."""
+    """Set the URL of an account's webhook, and enable it. The secret is used only if the webhook is new."""
     row = connection.execute(
         "INSERT INTO webhooks (account_id, url, secret, created_at) VALUES (:account_id, :url, :secret, :now)"
-        " ON CONFLICT (account_id) DO UPDATE SET url = excluded.url RETURNING url, secret, created_at",
+        f" ON CONFLICT (account_id) DO UPDATE SET url = excluded.url, disabled_at = NULL RETURNING {_WEBHOOK}",
         {"account_id": account_id, "url": url, "secret": secret, "now": now},
     ).fetchone()
     return Webhook._make(row)
@@ -31,7 +34,7 @@ def put_webhook(connection: sqlite3.Connection, *, account_id: int, url: str, se
 def update_secret(connection: sqlite3.Connection, *, account_id: int, secret: str) -> Webhook | None:
     """Give an account's webhook another secret; return None if it has no webhook."""
     row = connection.execute(
-        "UPDATE webhooks SET secret = :secret WHERE account_id = :account_id RETURNING url, secret, created_at",
+        f"UPDATE webhooks SET secret = :secret WHERE account_id = :account_id RETURNING {_WEBHOOK}",
         {"account_id": account_id, "secret": secret},
     ).fetchone()
     return Webhook._make(row) if row else None
@@ -42,15 +45,37 @@ def delete_webhook(connection: sqlite3.Connection, *, account_id: int) -> None:
     connection.execute("DELETE FROM webhooks WHERE account_id = :account_id", {"account_id": account_id})
 
 
+def disable_webhook(connection: sqlite3.Connection, *, account_id: int, now: str) -> None:
+    """Disable an account's webhook until its URL is set again."""
+    connection.execute(
+        "UPDATE webhooks SET disabled_at = :now WHERE account_id = :account_id", {"account_id": account_id, "now": now}
+    )
+
+
 # Deliveries
 
 
-def insert_deliveries(connection: sqlite3.Connection, *, deliveries: Iterable[NewDelivery], now: str) -> None:
-    """Add events to be posted, due at once."""
+def insert_deliveries(
+    connection: sqlite3.Connection, *, kind: str, deliveries: Iterable[NewDelivery], now: str
+) -> None:
+    """Add deliveries. Each is due now, or after the earlier ones of its sequence."""
     connection.executemany(
-        "INSERT INTO webhook_deliveries (id, account_id, message_id, event, payload, state, created_at, due_at)"
-        " VALUES (?, ?, ?, ?, ?, 'pending', ?, ?)",
-        [(*delivery, now, now) for delivery in deliveries],
+        "INSERT INTO webhook_deliveries"
+        " (id, account_id, message_id, event, payload, url, sequence, kind, state, created_at, due_at)"
+        " VALUES (:id, :account_id, :message_id, :event, :payload, :url, :sequence, :kind, 'pending', :now,"
+        " iif(EXISTS (SELECT 1 FROM webhook_deliveries WHERE sequence = :sequence AND due_at IS NOT NULL),"
+        f" '{_HELD}', :now))",
+        [{**delivery._asdict(), "kind": kind, "now": now} for delivery in deliveries],
+    )
+
+
+def release_next(connection: sqlite3.Connection, *, sequence: str, now: str) -> None:
+    """Make the next delivery of a sequence due, after the one before has ended."""
+    connection.execute(
+        "UPDATE webhook_deliveries SET due_at = :now WHERE seq ="
+        " (SELECT min(seq) FROM webhook_deliveries WHERE sequence = :sequence AND due_at IS NOT NULL)"
+        f" AND due_at = '{_HELD}'",
+        {"sequence": sequence, "now": now},
     )
 
 
@@ -104,12 +129,12 @@ def redeliver(connection: sqlite3.Connection, *, delivery_id: str, now: str) -> 
     )
 
 
-def cancel_deliveries(connection: sqlite3.Connection, *, account_id: int, now: str) -> None:
-    """Give up an account's pending deliveries."""
+def cancel_deliveries(connection: sqlite3.Connection, *, account_id: int, kind: str, now: str) -> None:
+    """Give up an account's pending deliveries of a kind."""
     connection.execute(
         "UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, lease_owner = NULL, finished_at = :now"
-        " WHERE account_id = :account_id AND due_at IS NOT NULL",
-        {"account_id": account_id, "now": now},
+        " WHERE account_id = :account_id AND due_at IS NOT NULL AND kind = :kind",
+        {"account_id": account_id, "kind": kind, "now": now},
     )
 
 
@@ -125,17 +150,17 @@ def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int)
 # Posting them
 
 
-def list_due_webhooks(connection: sqlite3.Connection) -> list[DueWebhook]:
-    """Return the webhooks of all accounts, the one that waits longest first.
+def list_due_accounts(connection: sqlite3.Connection) -> list[DueAccount]:
+    """Return the accounts that have pending deliveries, the one that waits longest first.
 
     One row for each account: so one account with many deliveries does not slow down the others.
     """
     rows = connection.execute(
-        "SELECT account_id, url, secret, (SELECT due_at FROM webhook_deliveries AS d"
-        "  WHERE d.account_id = webhooks.account_id AND due_at IS NOT NULL ORDER BY due_at LIMIT 1) AS first"
-        " FROM webhooks ORDER BY first"
+        "SELECT id, (SELECT due_at FROM webhook_deliveries AS d"
+        "  WHERE d.account_id = accounts.id AND due_at IS NOT NULL ORDER BY due_at LIMIT 1) AS first"
+        " FROM accounts WHERE first IS NOT NULL ORDER BY first"
     )
-    return [DueWebhook._make(row) for row in rows]
+    return [DueAccount._make(row) for row in rows]
 
 
 def lease_deliveries(

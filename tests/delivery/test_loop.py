@@ -256,7 +256,7 @@ def events(services: Services, receiver: Any, clock: Any) -> list[str]:
 @pytest.fixture
 def webhook_delivery(services: Services, clock: Any) -> WebhookDelivery:
     """What another process does for webhooks."""
-    return WebhookDelivery(services.database, clock, lease=services.settings.lease, private_allowed=True)
+    return WebhookDelivery(services.database, clock, services.webhooks, lease=services.settings.lease)
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import pytest
 from flask import Flask
 
 from phonify.delivery.loop import Loop
-from phonify.delivery.webhooks import RETRIES
 from phonify.domain import accounts
-from phonify.domain.webhooks import Webhooks, sign
+from phonify.domain.standard_webhooks import RETRIES, sign
+from phonify.domain.webhooks import Webhooks
 from phonify.errors import InvalidRequest, NotFound, Refused, StoreUnavailable
 from phonify.services import Services
 from phonify.storage.records import Account, Delivery, Webhook

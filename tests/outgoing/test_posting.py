@@ -5,18 +5,24 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import phonify.outgoing.http_client
-from phonify.outgoing.http_client import Answer, NotPosted, post
+from phonify.outgoing.http_client import Answer, NotAnswered, Request
 from phonify.outgoing.url_guard import BadUrl, Target, check_url, is_allowed, parse_url
 from tests.support.app import ROOT
 from tests.support.receivers import NO_CONTENT, Received, Receiver, answer, status
 
 CERTIFICATE = ROOT / "tests" / "localhost.pem"
+
+
+def post(url: str, body: bytes, headers: dict[str, str], *, timeout: float = 10, **options: Any) -> Answer:
+    """Post to a URL."""
+    return phonify.outgoing.http_client.send(Request("POST", url, body, headers, timeout=timeout), **options)
 
 
 def send(url: str, *, timeout: float = 10, private_allowed: bool = True, addresses: list[str] | None = None) -> Answer:
@@ -27,7 +33,7 @@ def send(url: str, *, timeout: float = 10, private_allowed: bool = True, address
 
 def refusal(url: str, **options: object) -> str:
     """Return why a URL was not posted to."""
-    with pytest.raises(NotPosted) as caught:
+    with pytest.raises(NotAnswered) as caught:
         send(url, **options)
     return str(caught.value)
 
@@ -342,7 +348,7 @@ def test_a_name_that_does_not_resolve_says_so():
     def resolve(host: str, port: int) -> list[str]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    with pytest.raises(NotPosted, match=r"^the name could not be resolved$"):
+    with pytest.raises(NotAnswered, match=r"^the name could not be resolved$"):
         post("http://nowhere.example/", b"", {}, private_allowed=True, resolve=resolve)
     assert refusal("http://nowhere.example/", addresses=[]) == "the name has no address"
 
@@ -391,7 +397,7 @@ def test_a_receiver_that_accepts_but_does_not_read_is_given_up_in_time():
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
         begun = time.monotonic()
-        with pytest.raises(NotPosted, match="no answer within"):
+        with pytest.raises(NotAnswered, match="no answer within"):
             post(url, b"a" * 50_000_000, {}, private_allowed=True, timeout=0.3)
         assert time.monotonic() - begun < 2
 
@@ -401,7 +407,7 @@ def test_the_time_for_the_name_counts(receiver):
         time.sleep(0.2)
         return ["127.0.0.1"]
 
-    with pytest.raises(NotPosted, match=r"^no answer within 0\.1 seconds$"):
+    with pytest.raises(NotAnswered, match=r"^no answer within 0\.1 seconds$"):
         post(receiver.url, b"", {}, private_allowed=True, resolve=resolve, timeout=0.1)
     assert receiver.received == []
 

@@ -138,7 +138,12 @@ def test_a_new_url_keeps_the_secret_and_a_new_secret_keeps_the_url(webhooks, acc
     first = webhooks.set_url(account, "https://example.com/1")
     second = webhooks.set_url(account, "https://example.com/2")
     third = webhooks.rotate_secret(account)
-    assert vars(second) == {"url": "https://example.com/2", "secret": first.secret, "created_at": START}
+    assert vars(second) == {
+        "url": "https://example.com/2",
+        "secret": first.secret,
+        "created_at": START,
+        "disabled_at": None,
+    }
     assert (third.url, third.secret != first.secret) == ("https://example.com/2", True)
     assert webhooks.get(account) == third
 
@@ -426,7 +431,7 @@ def test_2xx_counts_as_delivered(code, webhooks, account, hook, post_due, receiv
     assert (attempt.attempt, attempt.at, attempt.status, attempt.error) == (1, START, code, None)
 
 
-@pytest.mark.parametrize("code", [300, 301, 302, 304, 307, 400, 401, 404, 410, 429, 500, 503])
+@pytest.mark.parametrize("code", [300, 301, 302, 304, 307, 400, 401, 404, 429, 500, 503])
 def test_any_other_status_is_tried_again_with_the_answer_on_record(
     code, webhooks, account, hook, post_due, receiver, only
 ):
@@ -436,6 +441,25 @@ def test_any_other_status_is_tried_again_with_the_answer_on_record(
     assert (only().state, len(receiver.received)) == ("pending", 1)
     (attempt,) = only().tries
     assert (attempt.status, attempt.answer, attempt.error) == (code, "no thanks" if code != 304 else "", None)
+
+
+def test_a_receiver_that_answers_410_is_disabled_until_its_url_is_set_again(
+    webhooks, account, hook, post_due, receiver, listed, inbound, show
+):
+    receiver.act = status(410)
+    webhooks.send_test(account)
+    webhooks.send_test(account)
+    received = inbound("hi")
+    post_due()
+    assert [one.state for one in listed()] == ["failed", "failed", "failed"]
+    assert show(received["id"])["state"] == "sent"
+    assert inbound("again")["state"] == "sent"
+    assert len(listed()) == 3
+    receiver.act = status(204)
+    webhooks.set_url(account, receiver.url)
+    webhooks.send_test(account)
+    assert post_due() == 1
+    assert "delivered" in [one.state for one in listed()]
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,10 @@ ROWS: Rows = {
 }
 
 
+# What new columns have in old rows, if it is not NULL.
+DEFAULTS = {("webhook_deliveries", "kind"): "standard"}
+
+
 def create_earlier(path: Path, version: int) -> None:
     """Make a file of an earlier version, with rows in each of its tables."""
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -144,7 +148,8 @@ def create_earlier(path: Path, version: int) -> None:
             (ROOT / f"tests/storage/former_schemas/version-{version}.sql").read_text(encoding="utf-8")
         )
         connection.executescript(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version};")
-        for table, rows in ROWS.items():
+        given = {**ROWS, "conversations": compute_conversations(ROWS)} if version >= 4 else ROWS
+        for table, rows in given.items():
             columns = {name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")}
             for row in rows:
                 known = {name: value for name, value in row.items() if name in columns}
@@ -178,7 +183,10 @@ def compute_conversations(old: Rows) -> list[dict[str, Any]]:
 def compute_upgraded(old: Rows, new: Rows) -> Rows:
     """Return what the rows of an earlier version have to be, given the tables and columns that there are now."""
     upgraded = {
-        table: [{name: row.get(name) for name in (rows[0] if rows else row)} for row in old.get(table, [])]
+        table: [
+            {name: row.get(name, DEFAULTS.get((table, name))) for name in (rows[0] if rows else row)}
+            for row in old.get(table, [])
+        ]
         for table, rows in new.items()
     }
     return {**upgraded, "conversations": compute_conversations(old)}
@@ -262,7 +270,13 @@ prepare(database)
 print("ready", flush=True)
 database.close()
 """
-STATEMENTS = ("DROP TABLE message_counts", "INSERT INTO conversations", "PRAGMA user_version = ")
+# Statements, each with the version that its step upgrades to.
+STATEMENTS = {
+    "DROP TABLE message_counts": 4,
+    "INSERT INTO conversations": 4,
+    "ALTER TABLE webhooks": 5,
+    "PRAGMA user_version = ": SCHEMA_VERSION,
+}
 
 
 @pytest.fixture
@@ -287,7 +301,7 @@ def test_after_a_kill_in_the_middle_of_an_upgrade_the_old_file_is_there_and_the_
 ):
     create_earlier(path, version)
     layout, old = read_layout(path), read_rows(path)
-    for stop_at in STATEMENTS:
+    for stop_at in (statement for statement, step in STATEMENTS.items() if step > version):
         process = start_process(stop_at)
         assert process.stdout.readline() == "in the middle\n"
         process.kill()
@@ -308,7 +322,7 @@ def waits_for_the_lock(pid: int) -> bool:
 def test_processes_that_start_at_once_on_an_old_file_all_come_up(path, start_process):
     create_earlier(path, 3)
     old = read_rows(path)
-    first = start_process(stop_at=STATEMENTS[1])
+    first = start_process(stop_at="INSERT INTO conversations")
     assert first.stdout.readline() == "in the middle\n"
     others = [start_process() for _ in range(2)]
     for process in others:

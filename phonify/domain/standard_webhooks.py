@@ -1,0 +1,108 @@
+"""The account's own webhook. Form, names and signature follow the Standard Webhooks specification."""
+
+import base64
+import hashlib
+import hmac
+import json
+import random
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from ..clock import format_time
+from ..ids import generate_ids
+from ..outgoing.http_client import Answer, NotAnswered, Request
+from ..schemas.objects import dump_message
+from ..storage import webhooks as webhook_store
+from ..storage.database import Connection
+from ..storage.records import Delivery, Message, NewDelivery
+from .webhook_kinds import Event, Target, WebhookKind
+
+SECRET_PREFIX = "whsec_"  # noqa: S105
+# Seconds to wait before each retry: about a day in all.
+RETRIES = (5, 30, 120, 300, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 36_000)
+JITTER = 0.1
+_EVENTS = ("message.received", "message.sent", "message.error")
+_GONE = 410  # a receiver that answers with this status wants no more events
+
+
+def sign(secret: str, *, delivery_id: str, timestamp: int, payload: str) -> str:
+    """Return the header `webhook-signature` of an attempt; `timestamp` is in Unix seconds."""
+    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+    digest = hmac.new(key, f"{delivery_id}.{timestamp}.{payload}".encode(), hashlib.sha256).digest()
+    return f"v1,{base64.b64encode(digest).decode()}"
+
+
+def write_payload(event: str, now: str, data: dict[str, Any]) -> str:
+    """Return the JSON of an event."""
+    return json.dumps({"type": event, "timestamp": now, "data": data}, separators=(",", ":"))
+
+
+class StandardWebhooks(WebhookKind):
+    """Posts events as JSON to the account's URL, and decides the state of received messages."""
+
+    name = "standard"
+
+    def compose(
+        self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime
+    ) -> list[NewDelivery]:
+        """Return one delivery for each message whose account has an enabled webhook."""
+        if event not in _EVENTS:
+            return []
+        time, ids = format_time(now), generate_ids(now)
+        webhooks = {
+            account_id: webhook_store.get_webhook(connection, account_id=account_id)
+            for account_id in {message.account_id for message in messages}
+        }
+        hooked = {account_id for account_id, webhook in webhooks.items() if webhook is not None and webhook.enabled}
+        return [
+            NewDelivery(
+                next(ids),
+                message.account_id,
+                message.id,
+                event,
+                write_payload(event, time, {"message": dump_message(message)}),
+            )
+            for message in messages
+            if message.account_id in hooked
+        ]
+
+    def find_target(self, connection: Connection, delivery: Delivery) -> Target | None:
+        """Return the account's webhook."""
+        webhook = webhook_store.get_webhook(connection, account_id=delivery.account_id)
+        return Target(webhook.url, webhook.secret) if webhook is not None else None
+
+    def build_request(self, delivery: Delivery, target: Target, at: datetime) -> Request:
+        """Return a signed POST."""
+        timestamp, payload = int(at.timestamp()), delivery.payload
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "Phonify",
+            "webhook-id": delivery.id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": sign(target.secret, delivery_id=delivery.id, timestamp=timestamp, payload=payload),
+        }
+        return Request("POST", target.url, payload.encode(), headers)
+
+    def choose_delay(self, delivery: Delivery, answer: Answer | None, failure: NotAnswered | None) -> float | None:  # noqa: ARG002 - every failure is retried
+        """Retry for about a day, except after the answer 410."""
+        if delivery.retries >= len(RETRIES) or (answer is not None and answer.status == _GONE):
+            return None
+        return RETRIES[delivery.retries] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+
+    def conclude(
+        self, connection: Connection, delivery: Delivery, answer: Answer | None, *, delivered: bool, now: datetime
+    ) -> None:
+        """Set the state of a received message. Disable the webhook if the receiver answers 410."""
+        account_id, time = delivery.account_id, format_time(now)
+        if delivery.message_id is not None:
+            webhook_store.settle_received(
+                connection,
+                message_id=delivery.message_id,
+                error_type=None if delivered else "webhook_failed",
+                now=time,
+            )
+        if answer is not None and answer.status == _GONE:
+            webhook_store.disable_webhook(connection, account_id=account_id, now=time)
+            webhook_store.cancel_deliveries(connection, account_id=account_id, kind=self.name, now=time)
+            webhook_store.settle_all_received(connection, account_id=account_id, now=time)
