@@ -96,6 +96,7 @@ CREATE TABLE IF NOT EXISTS messages (
     finished_at    TEXT,                -- when the state became final
     request_id     TEXT,                -- of the request that stored it, for logs
     lease_owner    TEXT,                -- which process has it in hand (process_lock.py)
+    front          TEXT,                -- the front that sent it, such as twilio; NULL: no front
     CHECK ((state = 'error') = (error_type IS NOT NULL)),
     CHECK ((state = 'unconfirmed') = (finished_at IS NULL)),
     CHECK (due_at IS NULL OR state = 'unconfirmed')
@@ -199,3 +200,41 @@ CREATE TABLE IF NOT EXISTS webhook_attempts (
     error       TEXT,                   -- in plain words; NULL if an answer came
     PRIMARY KEY (delivery_id, attempt)
 ) STRICT, WITHOUT ROWID;
+
+-- What the Twilio-compatible front needs for an account. The auth token is stored
+-- in plain text, because it signs the front's webhooks. It opens only this front.
+CREATE TABLE IF NOT EXISTS front_accounts (
+    account_id      INTEGER PRIMARY KEY REFERENCES accounts (id),
+    auth_token      TEXT NOT NULL,      -- 32 lower-case hexadecimal digits
+    inbound_url     TEXT,               -- received messages are posted there; NULL: nowhere
+    inbound_method  TEXT NOT NULL DEFAULT 'POST' CHECK (inbound_method IN ('GET', 'POST')),
+    fallback_url    TEXT,               -- used if inbound_url does not work
+    fallback_method TEXT NOT NULL DEFAULT 'POST' CHECK (fallback_method IN ('GET', 'POST'))
+) STRICT;
+
+-- What a front keeps about a message that it has sent.
+CREATE TABLE IF NOT EXISTS front_messages (
+    message_id      TEXT PRIMARY KEY REFERENCES messages (id) ON DELETE CASCADE,
+    is_reply        INTEGER NOT NULL DEFAULT 0 CHECK (is_reply IN (0, 1)),
+    service_sid     TEXT,               -- of the messaging service
+    status_callback TEXT,               -- URL that gets each new status
+    media           TEXT NOT NULL DEFAULT '[]',-- JSON: the URLs of media
+    parameters      TEXT NOT NULL DEFAULT '{}',-- JSON: other parameters, which have no effect
+    feedback        TEXT,               -- confirmed or unconfirmed
+    feedback_at     TEXT
+) STRICT, WITHOUT ROWID;
+
+-- Requests to send that a front has refused, for the inbox: the latest of each
+-- account.
+CREATE TABLE IF NOT EXISTS front_refusals (
+    seq        INTEGER PRIMARY KEY,
+    account_id INTEGER NOT NULL REFERENCES accounts (id),
+    at         TEXT NOT NULL,
+    to_number  TEXT NOT NULL,           -- as it was given, as are origin and body
+    origin     TEXT NOT NULL,
+    body       TEXT NOT NULL,
+    code       INTEGER NOT NULL,        -- of the other provider
+    meaning    TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX IF NOT EXISTS front_refusals_by_account ON front_refusals (account_id);

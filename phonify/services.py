@@ -13,7 +13,9 @@ from .delivery.upkeep import Upkeep
 from .delivery.webhooks import WebhookDelivery, WebhookJob, WebhookOutcome
 from .domain import accounts
 from .domain.accounts import KeyRing
+from .domain.changing import Changing
 from .domain.conversations import Conversations
+from .domain.fronts import Fronts
 from .domain.receiving import Receiving
 from .domain.retention import Retention
 from .domain.sending import Sending
@@ -37,12 +39,14 @@ class Services:
     gateway: Gateway
     keys: KeyRing
     sending: Sending
+    changing: Changing
     receiving: Receiving
     conversations: Conversations
     retention: Retention
     subscriptions: Subscriptions
     webhook_wakeup: Wakeup
     webhooks: Webhooks
+    fronts: Fronts
     observers: dict[Literal["gateway", "webhook"], Observe]  # told of each attempt
 
     def make_message_loop(self, *, longest_nap: float = 0.25) -> Loop[Message, MessageOutcome]:
@@ -142,6 +146,7 @@ def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Servic
         gateway=gateway,
         keys=KeyRing(database, clock),
         sending=sending,
+        changing=Changing(database, clock, webhooks, subscriptions, sending),
         receiving=Receiving(database, clock, webhooks, subscriptions, sending),
         conversations=Conversations(database),
         retention=Retention(
@@ -153,6 +158,7 @@ def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Servic
         subscriptions=subscriptions,
         webhook_wakeup=Wakeup(),
         webhooks=webhooks,
+        fronts=Fronts(database, clock, private_allowed=private_webhooks),
         observers={"gateway": _ignore, "webhook": _ignore},
     )
     database.committed = services.wake

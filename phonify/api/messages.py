@@ -85,7 +85,7 @@ def get_message(message_id: str) -> dict[str, Any]:
 )
 def change_message(message_id: str) -> dict[str, Any]:
     """Change a scheduled message that is not being sent yet."""
-    message = get_services().sending.change(current_account(), message_id, **load(_CHANGE, read_arguments()))
+    message = get_services().changing.change(current_account(), message_id, **load(_CHANGE, read_arguments()))
     return {"message": dump_message(message)}
 
 
@@ -98,7 +98,7 @@ def change_message(message_id: str) -> dict[str, Any]:
 )
 def cancel_message(message_id: str) -> dict[str, Any]:
     """Cancel and remove a scheduled message that is not being sent yet."""
-    return {"message": dump_message(get_services().sending.cancel(current_account(), message_id))}
+    return {"message": dump_message(get_services().changing.cancel(current_account(), message_id))}
 
 
 def _answer(sent: dict[str, Any]) -> Response:

@@ -149,7 +149,8 @@ class MessageDelivery:
     def _doubt(self, connection: Connection, message: Message, at: str) -> None:
         """Note that nobody knows whether a message was sent; it is not sent again."""
         self._note_attempt(connection, message, "unconfirmed", at)
-        outbox_store.await_validity(connection, message=message)
+        if outbox_store.await_validity(connection, message=message):
+            self._webhooks.enqueue(connection, "message.in_doubt", [message], self._clock.now())
 
     def _note_attempt(
         self, connection: Connection, message: Message, outcome: AttemptOutcome, at: str, due_at: str | None = None

@@ -1,4 +1,4 @@
-"""The rules of sending: send, find, change, cancel; and where their transactions begin and end."""
+"""The rules of sending: send and find; and where their transactions begin and end."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -10,10 +10,10 @@ from ..gateways.base import Gateway
 from ..ids import generate_ids
 from ..request_id import current_request_id
 from ..schemas.answers import choose_status, dump_sent
-from ..schemas.fields import Recipient
 from ..schemas.requests import Draft
 from ..sms.numbers import Number, parse_originator
 from ..storage import accounts as account_store
+from ..storage import fronts as front_store
 from ..storage import idempotency as idempotency_store
 from ..storage import messages as store
 from ..storage.database import Connection, Database
@@ -56,14 +56,22 @@ class Sending:
         self._validity = validity
         self.waiting = Waiting(database, places=most_waiting)
 
-    def send(self, account: Account, draft: Draft) -> Sent:
+    def send(self, account: Account, draft: Draft, *, keep_refused: bool = True) -> Sent:
         """Store one message for each recipient; they are on disk when this returns.
 
         The message to a recipient who is refused at once is stored in state `error`, and the result has a fault for it.
+        Without `keep_refused`, nothing is stored if a recipient is refused, and Refused is raised.
         """
-        refusals, origin = self._check(draft), self._find_origin(account, draft)
+        refusals = self._check(draft)
         with self._database.write() as connection:
-            return self._store(connection, account, draft, origin, refusals)
+            sent = self._store(connection, account, draft, refusals)
+            if sent.faults and not keep_refused:
+                raise Refused(sent.faults)
+        return sent
+
+    def send_within(self, connection: Connection, account: Account, draft: Draft) -> Sent:
+        """Do as `send` does, in a transaction that is open already."""
+        return self._store(connection, account, draft, self._check(draft))
 
     def send_once(self, account: Account, draft: Draft, key: str) -> tuple[Answer, bool]:
         """Do as `send` does, unless the account has used the idempotency key within 24 hours.
@@ -71,14 +79,14 @@ class Sending:
         Return the answer to the first request with the key, and whether this request was the first. Raises Conflict if
         the key was used with another request.
         """
-        refusals, origin = self._check(draft), self._find_origin(account, draft)
+        refusals = self._check(draft)
         request_hash = draft.hash()
         with self._database.write() as connection:
             now = self._clock.now()
             since = format_time(now - IDEMPOTENCY_PERIOD)
             first = idempotency_store.get_answer(connection, account_id=account.id, key=key, since=since)
             if first is None:
-                shown = dump_sent(*self._store(connection, account, draft, origin, refusals))
+                shown = dump_sent(*self._store(connection, account, draft, refusals))
                 answer = Answer(request_hash, choose_status(shown), json.dumps(shown))
                 idempotency_store.put_answer(
                     connection, account_id=account.id, key=key, answer=answer, now=format_time(now)
@@ -89,7 +97,7 @@ class Sending:
         return first, False
 
     def _check(self, draft: Draft) -> dict[int, str]:
-        """Ask the gateway about each recipient, with no transaction open; return error types by index."""
+        """Ask the gateway about each recipient; return error types by index."""
         found = {index: self.find_refusal(recipient.number.number) for index, recipient in enumerate(draft.to)}
         return {index: refusal for index, refusal in found.items() if refusal is not None}
 
@@ -98,14 +106,9 @@ class Sending:
         refusal = self._gateway.check(number)
         return refusal.error_type if refusal else None
 
-    def _find_origin(self, account: Account, draft: Draft) -> Number:
-        """Return the sender of a draft's messages."""
-        return draft.origin or parse_originator(self.default_origin(account))
-
-    def _store(
-        self, connection: Connection, account: Account, draft: Draft, origin: Number, refusals: dict[int, str]
-    ) -> Sent:
+    def _store(self, connection: Connection, account: Account, draft: Draft, refusals: dict[int, str]) -> Sent:
         """Store the messages of a request. Opt-outs and the quota decide; refusals become webhook events."""
+        origin = draft.origin or parse_originator(self.default_origin(account))
         now = self._clock.now()
         refusals = dict(refusals)
         for index, recipient in enumerate(draft.to):
@@ -125,13 +128,22 @@ class Sending:
                 body=draft.body,
                 origin=origin,
                 send_at=draft.send_at,
+                validity=draft.validity,
                 id_=next(ids),
                 now=now,
                 refusal=refusals.get(index),
             )
             for index, recipient in enumerate(draft.to)
         ]
+        if draft.front is not None:
+            messages = [message._replace(front=draft.front_name) for message in messages]
         store.insert_messages(connection, messages=messages)
+        accepted = [message for message in messages if message.state == "unconfirmed"]
+        if draft.front is not None:
+            front_store.insert_front_messages(
+                connection, message_ids=[message.id for message in messages], message=draft.front
+            )
+            self._webhooks.enqueue(connection, "message.accepted", accepted, now)
         self._webhooks.enqueue(connection, "message.error", [one for one in messages if one.state == "error"], now)
         return Sent(messages, [Fault(type_, draft.to[index].param) for index, type_ in sorted(refusals.items())])
 
@@ -145,11 +157,12 @@ class Sending:
         id_: str,
         now: datetime,
         send_at: datetime | None = None,
+        validity: timedelta | None = None,
         refusal: str | None = None,
     ) -> Message:
         """Return a message to one number, in state `error` if it is refused; nothing is stored."""
         created_at = format_time(now)
-        due_at, expires_at = self._timetable(now, send_at)
+        due_at, expires_at = self.plan(now, send_at, validity)
         return Message(
             id=id_,
             account_id=account.id,
@@ -171,11 +184,11 @@ class Sending:
             request_id=current_request_id(),
         )
 
-    def _timetable(self, now: datetime, send_at: datetime | None) -> tuple[str, str]:
+    def plan(self, now: datetime, send_at: datetime | None, validity: timedelta | None = None) -> tuple[str, str]:
         """Return when a message is due and when its validity ends."""
         due = max(now, send_at) if send_at else now
         try:
-            expires_at = due + self._validity
+            expires_at = due + (validity or self._validity)
         except OverflowError:
             expires_at = datetime.max.replace(tzinfo=UTC)
         return format_time(due), format_time(expires_at)
@@ -208,53 +221,3 @@ class Sending:
                 )
 
         return self.waiting.search(search, wait) if wait > 0 else search()
-
-    def change(
-        self,
-        account: Account,
-        message_id: str,
-        *,
-        to: Recipient | None = None,
-        body: str | None = None,
-        send_at: datetime | None = None,
-    ) -> Message:
-        """Change a scheduled message that is not being sent yet. A time in the past sends it now.
-
-        Raises NotFound, and Refused if it is too late or the gateway refuses the new number.
-        """
-        self.find(account, message_id)
-        if to is not None:
-            refusal = self.find_refusal(to.number.number)
-            if refusal is not None:
-                raise Refused([Fault(refusal, to.param)])
-        with self._database.write() as connection:
-            now = self._clock.now()
-            message = self._get_waiting(connection, account, message_id, now)
-            if to is not None:
-                if self._subscriptions.is_opted_out(connection, account, to.number.number):
-                    raise Refused([Fault("opted_out", to.param)])
-                number, country, carrier = to.number
-                message = message._replace(to_number=number, to_country=country, to_carrier=carrier)
-            if body is not None:
-                message = message._replace(body=body)
-            if send_at is not None:
-                due, expires_at = self._timetable(now, send_at)
-                message = message._replace(send_at=format_time(send_at), due_at=due, expires_at=expires_at)
-            store.update_waiting_message(connection, message=message)
-        return message
-
-    def cancel(self, account: Account, message_id: str) -> Message:
-        """Remove a scheduled message that is not being sent yet; raise NotFound, or Refused if it is too late."""
-        with self._database.write() as connection:
-            message = self._get_waiting(connection, account, message_id, self._clock.now())
-            store.delete_message(connection, message=message)
-        return message
-
-    def _get_waiting(self, connection: Connection, account: Account, message_id: str, now: datetime) -> Message:
-        message = store.get_message(connection, account_id=account.id, message_id=message_id)
-        if message is None:
-            raise NotFound
-        waits = message.state == "unconfirmed" and message.attempts == 0
-        if not waits or message.send_at is None or message.send_at <= format_time(now):
-            raise Refused([Fault("message_not_waiting")])
-        return message

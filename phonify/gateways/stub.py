@@ -12,6 +12,14 @@ REFUSED_AT_ONCE = {
 REFUSED_LATER = {
     "+15005550004": "blocked_by_recipient",
     "+15005550009": "cannot_receive_sms",
+    "+15005550021": "queue_overflow",
+    "+15005550022": "account_suspended",
+    "+15005550023": "unreachable_handset",
+    "+15005550024": "blocked_by_recipient",
+    "+15005550025": "unknown_handset",
+    "+15005550026": "cannot_receive_sms",
+    "+15005550027": "filtered_by_carrier",
+    "+15005550028": "delivery_failed",
 }
 FAILS_TWICE = "+15005550010"
 TAKES_FIVE_SECONDS = "+15005550011"
@@ -25,6 +33,14 @@ SPECIAL_NUMBERS = {
     FAILS_TWICE: "fails twice temporarily, is retried, then sent",
     TAKES_FIVE_SECONDS: "sent after 5 seconds",
     NEVER_CONFIRMED: "never confirmed: error when its validity period ends",
+    "+15005550021": "fails later: the queue is full",
+    "+15005550022": "fails later: the account is suspended",
+    "+15005550023": "fails later: the phone can't be reached",
+    "+15005550024": "fails later: blocked by the recipient",
+    "+15005550025": "fails later: the phone is unknown",
+    "+15005550026": "fails later: can't receive SMS",
+    "+15005550027": "fails later: filtered by a carrier",
+    "+15005550028": "fails later: unknown reason",
 }
 
 

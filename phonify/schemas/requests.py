@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from marshmallow import EXCLUDE, Schema, ValidationError, post_load, validate, validates_schema
@@ -11,7 +11,7 @@ from marshmallow.exceptions import SCHEMA
 
 from ..errors import Fault, InvalidRequest
 from ..sms.numbers import Number, parse_msisdn
-from ..storage.records import Criteria
+from ..storage.records import Criteria, FrontMessage
 from .fields import (
     IDEMPOTENCY_KEY,
     MAX_LIMIT,
@@ -61,6 +61,9 @@ class Draft(NamedTuple):
     origin: Number | None = None
     send_at: datetime | None = None
     idempotency_key: str | None = None
+    validity: timedelta | None = None  # None: the server's
+    front: FrontMessage | None = None  # what the front that sends it keeps about it
+    front_name: str | None = None
 
     def hash(self) -> str:
         """Return a hash that is the same for equal requests, whatever their idempotency key."""

@@ -26,6 +26,12 @@ def get_account(connection: sqlite3.Connection, *, name: str) -> Account | None:
     return Account._make(row) if row else None
 
 
+def get_account_by_id(connection: sqlite3.Connection, *, account_id: int) -> Account | None:
+    """Return the account with this number."""
+    row = connection.execute(f"SELECT {_ACCOUNT} FROM accounts WHERE id = :id", {"id": account_id}).fetchone()
+    return Account._make(row) if row else None
+
+
 def list_accounts(connection: sqlite3.Connection) -> list[Account]:
     """Return all accounts, oldest first."""
     return [Account._make(row) for row in connection.execute(f"SELECT {_ACCOUNT} FROM accounts ORDER BY id")]

@@ -50,6 +50,8 @@ def get_message(connection: sqlite3.Connection, *, account_id: int, message_id: 
     return Message._make(row) if row else None
 
 
+# When a message was received, or was sent or failed. A cancelled message was not sent.
+_SENT_AT = "iif(direction = 'inbound', created_at, iif(error_type = 'canceled', NULL, finished_at))"
 # The SQL of each criterion. Ids and seq have the same order, and the indexes end in seq.
 _CONDITIONS = {
     "to": "to_number = :to",
@@ -58,6 +60,8 @@ _CONDITIONS = {
     "direction": "direction = :direction",
     "q": r"body LIKE :q ESCAPE '\'",
     "after": "seq > coalesce((SELECT seq FROM messages WHERE id <= :after ORDER BY id DESC LIMIT 1), 0)",
+    "sent_from": f"{_SENT_AT} >= :sent_from",
+    "sent_until": f"{_SENT_AT} < :sent_until",
     "before": f"seq < coalesce((SELECT seq FROM messages WHERE id >= :before ORDER BY id LIMIT 1), {_END})",
 }
 
@@ -65,29 +69,34 @@ _CONDITIONS = {
 def list_messages(
     connection: sqlite3.Connection, *, account_id: int, criteria: Criteria, offset: int, limit: int
 ) -> list[Message]:
-    """Return an account's messages that match, newest first."""
+    """Return an account's messages that match, newest first.
+
+    With `after` and without `before`, `offset` and `limit` count from the message nearest to `after`.
+    """
     given = {name: value for name, value in criteria._asdict().items() if value is not None}
     conditions = ["account_id = :account_id", *(_CONDITIONS[name] for name in given if name in _CONDITIONS)]
     if given.keys().isdisjoint({"to", "origin", "phone"}):
         conditions += _list_index_conditions(criteria)
     where = " AND ".join(conditions)
+    order = "ASC" if criteria.after is not None and criteria.before is None else "DESC"
     if criteria.phone is None:
         source = f"FROM messages WHERE {where}"
     else:
         # One query for each side, so that each uses its index.
         sides = " UNION ".join(
             f"SELECT seq FROM (SELECT seq FROM messages WHERE {where} AND {side} = :phone"
-            " ORDER BY seq DESC LIMIT :limit + :offset)"
+            f" ORDER BY seq {order} LIMIT :limit + :offset)"
             for side in ("to_number", "origin_number")
         )
         source = f"FROM messages WHERE seq IN ({sides})"
     if criteria.q is not None:
         given["q"] = f"%{escape_like(criteria.q)}%"
     rows = connection.execute(
-        f"SELECT {COLUMNS} {source} ORDER BY seq DESC LIMIT :limit OFFSET :offset",
+        f"SELECT {COLUMNS} {source} ORDER BY seq {order} LIMIT :limit OFFSET :offset",
         {**given, "account_id": account_id, "offset": offset, "limit": limit},
     )
-    return [Message._make(row) for row in rows]
+    found = [Message._make(row) for row in rows]
+    return found[::-1] if order == "ASC" else found
 
 
 def _list_index_conditions(criteria: Criteria) -> list[str]:
@@ -114,6 +123,11 @@ def update_waiting_message(connection: sqlite3.Connection, *, message: Message) 
         refresh_conversations(
             connection, phones={(message.account_id, former.to_number), (message.account_id, message.to_number)}
         )
+
+
+def update_body(connection: sqlite3.Connection, *, message_id: str, body: str) -> None:
+    """Replace the body of a message."""
+    connection.execute("UPDATE messages SET body = :body WHERE id = :id", {"id": message_id, "body": body})
 
 
 def delete_message(connection: sqlite3.Connection, *, message: Message) -> None:

@@ -1,5 +1,7 @@
 """The records that the functions of `storage/` take and return. schema.sql explains the columns."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 State = Literal["unconfirmed", "sent", "error"]
@@ -70,6 +72,7 @@ class Message(NamedTuple):
     submitted_at: str | None = None
     finished_at: str | None = None
     request_id: str | None = None
+    front: str | None = None
 
     @property
     def origin(self) -> Party:
@@ -98,6 +101,8 @@ class Criteria(NamedTuple):
     q: str | None = None  # a part of the body; ASCII letters match in either case
     after: str | None = None  # ids
     before: str | None = None
+    sent_from: str | None = None  # times: received, or finished if outbound
+    sent_until: str | None = None  # exclusive
 
 
 class MessageAttempt(NamedTuple):
@@ -222,3 +227,37 @@ class Gauges(NamedTuple):
     due: int  # messages that are due for the gateway
     oldest_due_at: str | None
     deliveries: dict[str, int]  # of webhooks, by state
+
+
+class FrontAccount(NamedTuple):
+    """An account as the Twilio-compatible front needs it."""
+
+    account_id: int
+    auth_token: str
+    inbound_url: str | None = None
+    inbound_method: str = "POST"
+    fallback_url: str | None = None
+    fallback_method: str = "POST"
+
+
+class FrontMessage(NamedTuple):
+    """What a front keeps about a message that it has sent."""
+
+    is_reply: bool = False
+    service_sid: str | None = None
+    status_callback: str | None = None
+    media: tuple[str, ...] = ()  # URLs
+    parameters: Mapping[str, str] = MappingProxyType({})  # those without an effect
+    feedback: str | None = None
+    feedback_at: str | None = None
+
+
+class Refusal(NamedTuple):
+    """A request to send that a front has refused."""
+
+    at: str
+    to: str
+    origin: str
+    body: str
+    code: int
+    meaning: str

@@ -76,7 +76,7 @@ def change_message(message_id: str) -> Any:
     given = _read_change()
     try:
         if given:
-            get_services().sending.change(current_account(), message_id, **load(_CHANGE, given))
+            get_services().changing.change(current_account(), message_id, **load(_CHANGE, given))
         else:
             get_services().sending.find(current_account(), message_id)
     except (InvalidRequest, Refused) as error:
@@ -90,7 +90,7 @@ def change_message(message_id: str) -> Any:
 def cancel_message(message_id: str) -> Any:
     """Cancel a scheduled message."""
     try:
-        message = get_services().sending.cancel(current_account(), message_id)
+        message = get_services().changing.cancel(current_account(), message_id)
     except Refused as error:
         return show_detail(message_id, faults=error.faults), 400
     phone = display.other_side(message)

@@ -661,7 +661,8 @@ def test_after_and_before_leave_out_the_message_they_name(client: FlaskClient, s
     assert list_bodies(client, f"?after={ids[0]}&before={ids[4]}") == ["d", "c", "b"]
     assert list_bodies(client, f"?after={ids[4]}") == []
     assert list_bodies(client, f"?before={ids[0]}") == []
-    assert list_bodies(client, f"?after={ids[0]}&limit=1&offset=1") == ["d"]
+    assert list_bodies(client, f"?after={ids[0]}&limit=1&offset=1") == ["c"]
+    assert list_bodies(client, f"?after={ids[0]}&limit=2") == ["c", "b"]
 
 
 def test_after_and_before_may_name_a_message_that_was_removed(client: FlaskClient, send: Callable[..., Any]) -> None:

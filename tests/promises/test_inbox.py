@@ -655,7 +655,7 @@ def test_what_a_webhook_answered_is_shown_as_text(page, receive, operator, execu
 
 def test_the_address_of_a_webhook_is_shown_as_text(page, execute):
     url = "http://127.0.0.1/?a=<script>&b='\"onclick=alert(1)"
-    execute("INSERT INTO webhooks VALUES (1, ?, 'whsec_<script>', 't')", url)
+    execute("INSERT INTO webhooks VALUES (1, ?, 'whsec_<script>', 't', NULL)", url)
     check_escaped(page.get("/inbox/settings"), url)
 
 

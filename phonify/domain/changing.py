@@ -1,0 +1,109 @@
+"""The rules of changing messages: change and cancel those that wait, redact and remove those that are final."""
+
+from datetime import datetime
+
+from ..clock import Clock, format_time
+from ..errors import Fault, NotFound, Refused
+from ..schemas.fields import Recipient
+from ..storage import messages as store
+from ..storage import outbox as outbox_store
+from ..storage.database import Connection, Database
+from ..storage.records import Account, Message
+from .sending import Sending
+from .subscriptions import Subscriptions
+from .webhooks import Webhooks
+
+
+class Changing:
+    """The operations that change messages. Each is limited to one account."""
+
+    def __init__(
+        self, database: Database, clock: Clock, webhooks: Webhooks, subscriptions: Subscriptions, sending: Sending
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._webhooks = webhooks
+        self._subscriptions = subscriptions
+        self._sending = sending
+
+    def change(
+        self,
+        account: Account,
+        message_id: str,
+        *,
+        to: Recipient | None = None,
+        body: str | None = None,
+        send_at: datetime | None = None,
+    ) -> Message:
+        """Change a scheduled message that is not being sent yet. A time in the past sends it now.
+
+        Raises NotFound, and Refused if it is too late or the gateway refuses the new number.
+        """
+        self._sending.find(account, message_id)
+        if to is not None:
+            refusal = self._sending.find_refusal(to.number.number)
+            if refusal is not None:
+                raise Refused([Fault(refusal, to.param)])
+        with self._database.write() as connection:
+            now = self._clock.now()
+            message = self._get_waiting(connection, account, message_id, now)
+            if to is not None:
+                if self._subscriptions.is_opted_out(connection, account, to.number.number):
+                    raise Refused([Fault("opted_out", to.param)])
+                number, country, carrier = to.number
+                message = message._replace(to_number=number, to_country=country, to_carrier=carrier)
+            if body is not None:
+                message = message._replace(body=body)
+            if send_at is not None:
+                due, expires_at = self._sending.plan(now, send_at)
+                message = message._replace(send_at=format_time(send_at), due_at=due, expires_at=expires_at)
+            store.update_waiting_message(connection, message=message)
+        return message
+
+    def cancel(self, account: Account, message_id: str) -> Message:
+        """Remove a scheduled message that is not being sent yet; raise NotFound, or Refused if it is too late."""
+        with self._database.write() as connection:
+            message = self._get_waiting(connection, account, message_id, self._clock.now())
+            store.delete_message(connection, message=message)
+        return message
+
+    def call_off(self, account: Account, message_id: str) -> Message:
+        """End a scheduled message in state `error` with the type `canceled`; raise as `cancel` does."""
+        with self._database.write() as connection:
+            now = self._clock.now()
+            message = self._get_waiting(connection, account, message_id, now)
+            ended = message._replace(state="error", error_type="canceled", finished_at=format_time(now), due_at=None)
+            outbox_store.mark_error(connection, message=message, error_type="canceled", now=format_time(now))
+            self._webhooks.enqueue(connection, "message.error", [ended], now)
+        return ended
+
+    def redact(self, account: Account, message_id: str) -> Message:
+        """Empty the body of a message in a final state; raise NotFound, or Refused if it is still being sent."""
+        with self._database.write() as connection:
+            message = self._get_final(connection, account, message_id)
+            store.update_body(connection, message_id=message_id, body="")
+        return message._replace(body="")
+
+    def remove(self, account: Account, message_id: str) -> Message:
+        """Remove a message in a final state; raise NotFound, or Refused if it is still being sent."""
+        with self._database.write() as connection:
+            message = self._get_final(connection, account, message_id)
+            store.delete_message(connection, message=message)
+        return message
+
+    def _get_final(self, connection: Connection, account: Account, message_id: str) -> Message:
+        message = store.get_message(connection, account_id=account.id, message_id=message_id)
+        if message is None:
+            raise NotFound
+        if message.state == "unconfirmed" and message.direction == "outbound":
+            raise Refused([Fault("message_not_final")])
+        return message
+
+    def _get_waiting(self, connection: Connection, account: Account, message_id: str, now: datetime) -> Message:
+        message = store.get_message(connection, account_id=account.id, message_id=message_id)
+        if message is None:
+            raise NotFound
+        waits = message.state == "unconfirmed" and message.attempts == 0
+        if not waits or message.send_at is None or message.send_at <= format_time(now):
+            raise Refused([Fault("message_not_waiting")])
+        return message
