@@ -14,6 +14,7 @@ from .sms.numbers import parse_originator
 
 PREFIX = "PHONIFY_"
 _KEY = re.compile(r"[A-Za-z0-9_.~-]+")
+_SECRETS = ("api_key", "twilio_auth_token")  # never shown
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -46,6 +47,8 @@ class Settings:
     log_level: str = "INFO"
     log_format: str = "text"
     metrics: bool = False
+    twilio: bool | None = None  # None: with a sandbox gateway only
+    twilio_auth_token: str | None = None  # of the account `default`
 
 
 def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -67,7 +70,7 @@ def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | Non
         try:
             values[field.name] = _READERS[field.name](text)
         except ValueError as error:
-            shown = "" if field.name == "api_key" else f"{text!r} "
+            shown = "" if field.name in _SECRETS else f"{text!r} "
             faults.append(f"{PREFIX}{field.name.upper()}: {shown}{error}")
     known = {field.name.upper() for field in fields(Settings)}
     faults += [f"{name}: is not a setting" for name in overrides or {} if name not in known]
@@ -135,6 +138,12 @@ def _read_key(text: str) -> str:
     return text
 
 
+def _read_auth_token(text: str) -> str:
+    if not re.fullmatch("[0-9a-f]{32}", text):
+        raise ValueError("must be 32 lower-case hexadecimal digits")
+    return text
+
+
 def _read_origin(text: str) -> str:
     try:
         return parse_originator(text).number
@@ -169,6 +178,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "log_level": _read_choice(*_LOG_LEVELS),
     "log_format": _read_choice("text", "json"),
     "metrics": _read_switch,
+    "twilio": _read_switch,
+    "twilio_auth_token": _read_auth_token,
 }
 
 

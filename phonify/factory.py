@@ -13,9 +13,10 @@ from .api import v1
 from .api.openapi import views as openapi
 from .cli.commands import register_commands
 from .clock import Clock, SystemClock
-from .config import ConfigError, Settings, read_settings, unknown_settings
+from .config import ConfigError, read_settings, unknown_settings
 from .domain import accounts
 from .errors import StoreUnavailable
+from .fronts.twilio import front as twilio
 from .gateways import GATEWAYS
 from .gateways.base import Gateway
 from .http.arguments import MAX_CONTENT_LENGTH, MAX_FIELDS
@@ -24,9 +25,8 @@ from .http.request_ids import add_request_id, begin_request
 from .logs import install_key_filter
 from .operations import health as monitoring
 from .sandbox import views as sandbox
-from .services import build_services
+from .services import Services, build_services
 from .sms.numbers import load_regions
-from .storage.database import Database
 from .storage.upgrades import DatabaseUnusable, prepare
 from .web import compose, search, session
 from .web import conversations as inbox_conversations
@@ -55,8 +55,9 @@ def create_app(
     clock = clock or SystemClock()
     gateway = gateway or _make_gateway(settings.gateway)
     services = build_services(settings, clock, gateway)
+    has_twilio = gateway.sandbox if settings.twilio is None else settings.twilio
     try:
-        _prepare_database(services.database, settings, clock)
+        _prepare_database(services, has_twilio=has_twilio)
     finally:
         services.database.close()
 
@@ -80,10 +81,13 @@ def create_app(
         app.register_blueprint(blueprint)
     if gateway.sandbox:
         app.register_blueprint(sandbox.bp)
+    if has_twilio:
+        app.register_blueprint(twilio.bp)
+        twilio.add_front(services)
     for blueprint in (session.bp, inbox_conversations.bp, compose.bp, search.bp, inbox_settings.bp):
         app.register_blueprint(blueprint)
     app.register_blueprint(docs_pages.bp)
-    register_error_handlers(app)
+    register_error_handlers(app, twilio.ERROR_FORMS if has_twilio else {})
     register_commands(app.cli)
     return app
 
@@ -107,7 +111,8 @@ def _measure(app: Flask) -> None:
     metrics.measure(app)
 
 
-def _prepare_database(database: Database, settings: Settings, clock: Clock) -> None:
+def _prepare_database(services: Services, *, has_twilio: bool) -> None:
+    database, settings, clock = services.database, services.settings, services.clock
     try:
         prepare(database)
         account = accounts.ensure_default_account(database, clock)
@@ -115,6 +120,8 @@ def _prepare_database(database: Database, settings: Settings, clock: Clock) -> N
             admitted = accounts.admit_key(database, clock, account, name="PHONIFY_API_KEY", key=settings.api_key)
             if not admitted:
                 logger.warning("the key in PHONIFY_API_KEY was revoked and stays revoked; see: keys list")
+        if has_twilio:
+            services.fronts.ensure_account(account, auth_token=settings.twilio_auth_token)
     except DatabaseUnusable as error:
         raise ConfigError(f"the database can't be used: {error}") from error
     except StoreUnavailable as error:

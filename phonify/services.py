@@ -1,9 +1,10 @@
 """The object in `app.extensions["phonify"]`, with which views and commands work."""
 
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from .clock import Clock
 from .config import Settings
@@ -24,8 +25,27 @@ from .domain.webhooks import Webhooks
 from .gateways.base import Gateway
 from .outgoing.url_guard import Resolve, resolve
 from .storage.database import Database
-from .storage.records import Message
+from .storage.records import Account, Message
 from .storage.wakeup import Wakeup
+
+
+class FrontPage(Protocol):
+    """What a front adds to the pages and to the text at the start."""
+
+    name: str
+    template: str  # its part of the settings page
+
+    def describe_message(self, message: Message) -> Sequence[str]:
+        """Return facts about a message in the front's words."""
+
+    def describe_settings(self, account: Account, address: str) -> Mapping[str, Any]:
+        """Return the values for the template; `address` is that of this server."""
+
+    def change_settings(self, account: Account, form: Mapping[str, str]) -> None:
+        """Change the account's settings; raise InvalidRequest with all faults."""
+
+    def describe_start(self, account: Account) -> Sequence[str]:
+        """Return lines to print at the first start."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +67,7 @@ class Services:
     webhook_wakeup: Wakeup
     webhooks: Webhooks
     fronts: Fronts
+    front_pages: list[FrontPage]
     observers: dict[Literal["gateway", "webhook"], Observe]  # told of each attempt
 
     def make_message_loop(self, *, longest_nap: float = 0.25) -> Loop[Message, MessageOutcome]:
@@ -99,6 +120,11 @@ class Services:
         """Make a key of the account `default` if there is no key at all; else return None."""
         account = accounts.ensure_default_account(self.database, self.clock)
         return accounts.create_first_key(self.database, self.clock, account)
+
+    def describe_fronts(self) -> list[str]:
+        """Return what is printed about fronts at the first start."""
+        account = accounts.ensure_default_account(self.database, self.clock)
+        return [line for page in self.front_pages for line in page.describe_start(account)]
 
     def share_wakeups(self) -> None:
         """Let all processes that are forked from now on wake each other's loops."""
@@ -159,6 +185,7 @@ def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Servic
         webhook_wakeup=Wakeup(),
         webhooks=webhooks,
         fronts=Fronts(database, clock, private_allowed=private_webhooks),
+        front_pages=[],
         observers={"gateway": _ignore, "webhook": _ignore},
     )
     database.committed = services.wake

@@ -43,16 +43,16 @@ def test_a_key_that_was_revoked_or_is_nearly_right_takes_no_longer_than_any_othe
 )  # fmt: skip
 def test_no_notation_of_an_address_of_this_machine_is_posted_to(receiver, host):
     authority, _, rest = host.partition("#")
+    request = Request("POST", f"http://{authority}:{receiver.port}/{'#' + rest if rest else ''}", b"{}", {})
     with pytest.raises(NotAnswered):
-        url = f"http://{authority}:{receiver.port}/{'#' + rest if rest else ''}"
-        send(Request("POST", url, b"{}", {}), private_allowed=False)
+        send(request, private_allowed=False)
     assert receiver.received == []
 
 
 def test_a_name_whose_address_changes_between_the_check_and_the_connection_gains_nothing(receiver):
     answers = iter([["192.0.2.1"], ["127.0.0.1"], ["127.0.0.1"]])
+    request = Request("POST", f"http://rebinding.example:{receiver.port}/", b"{}", {}, timeout=1)
     with pytest.raises(NotAnswered):
-        request = Request("POST", f"http://rebinding.example:{receiver.port}/", b"{}", {}, timeout=1)
         send(request, private_allowed=False, resolve=lambda host, port: next(answers))
     assert receiver.received == []
 

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "services": GROUND | {"sms", "storage", "schemas", "gateways", "domain", "delivery", "config"},
     "http": GROUND | {"services", "schemas", "storage"},
     "api": BELOW_HTTP | {"http", "storage"},
+    "fronts": BELOW_HTTP | {"http", "storage"},
     "sandbox": BELOW_HTTP | {"http"},
     "web": BELOW_HTTP | {"http", "api", "storage"},
     "operations": BELOW_HTTP | {"http", "storage"},
@@ -34,7 +35,7 @@ MAY_IMPORT = {
 ABOVE_ALL = {"factory", "__main__", "__init__"}
 
 # Third-party packages, and the parts that may import them.
-HTTP_PARTS = {"http", "api", "sandbox", "web", "operations"}
+HTTP_PARTS = {"http", "api", "fronts", "sandbox", "web", "operations"}
 HOMES = {
     "sqlite3": {"storage"},
     "flask": HTTP_PARTS | {"factory", "__main__"},

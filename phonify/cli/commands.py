@@ -8,12 +8,13 @@ from .keys import keys_cli
 from .messages import messages, send
 from .subscriptions import keywords_cli, subscriptions_cli
 from .text import check_text_command
+from .twilio import twilio_cli
 from .webhooks import webhooks_cli
 from .worker import worker
 
 
 def register_commands(group: click.Group) -> None:
     """Add the commands to a click group, such as the one of a Flask app."""
-    groups = (accounts_cli, keys_cli, webhooks_cli, subscriptions_cli, keywords_cli)
+    groups = (accounts_cli, keys_cli, webhooks_cli, twilio_cli, subscriptions_cli, keywords_cli)
     for command in (*groups, send, messages, worker, init_db, backup, check, check_text_command):
         group.add_command(command)

@@ -45,11 +45,7 @@ class WebhookOutcome(NamedTuple):
     attempt: WebhookAttempt
     answer: Answer | None = None
     failure: NotAnswered | None = None
-
-    @property
-    def delivered(self) -> bool:
-        """Whether the receiver accepted the delivery."""
-        return self.answer is not None and 200 <= self.answer.status < 300 and self.attempt.error is None
+    delivered: bool = False  # whether the receiver accepted the delivery
 
     @property
     def quick(self) -> bool:
@@ -167,9 +163,10 @@ class WebhookDelivery:
         """Post one delivery, with no transaction open."""
         delivery = job.delivery
         at, begun = self._clock.now(), self._clock.monotonic()
-        answer, failure, error = None, None, None
+        answer, failure, error, accepted = None, None, None, False
         try:
-            answer, error = self._send(delivery, job.target, at)
+            answer = self._send(delivery, job.target, at)
+            accepted, error = self._webhooks.kinds[delivery.kind].judge(delivery, answer)
         except NotAnswered as reason:
             failure, error = reason, str(reason)
         except Exception:
@@ -179,16 +176,14 @@ class WebhookDelivery:
         status, text = (answer.status, answer.text[:MOST_SHOWN]) if answer is not None else (None, None)
         attempt = WebhookAttempt(delivery.attempts, format_time(at), round(seconds * 1000), status, text, error)
         self._observe(str(status) if status is not None else "no answer", seconds)
-        self._end(WebhookOutcome(delivery, attempt, answer, failure), finish)
+        self._end(WebhookOutcome(delivery, attempt, answer, failure, accepted), finish)
 
-    def _send(self, delivery: Delivery, target: Target | None, at: datetime) -> tuple[Answer, str | None]:
-        """Return the answer, and what is wrong with its content; raise NotAnswered if there is none."""
+    def _send(self, delivery: Delivery, target: Target | None, at: datetime) -> Answer:
+        """Return the answer; raise NotAnswered if there is none."""
         if target is None:
             raise NotAnswered("the account has no such webhook any more")
-        kind = self._webhooks.kinds[delivery.kind]
-        request = kind.build_request(delivery, target, at)
-        answer = send(request, private_allowed=self._webhooks.private_allowed, resolve=self._resolve)
-        return answer, kind.find_fault(delivery, answer) if 200 <= answer.status < 300 else None
+        request = self._webhooks.kinds[delivery.kind].build_request(delivery, target, at)
+        return send(request, private_allowed=self._webhooks.private_allowed, resolve=self._resolve)
 
     def _end(self, outcome: WebhookOutcome, finish: Callable[[WebhookOutcome], None]) -> None:
         delivery, attempt = outcome.delivery, outcome.attempt

@@ -8,6 +8,7 @@ from ..errors import Fault, InvalidRequest
 from ..outgoing.url_guard import BadUrl, check_url
 from ..storage import accounts as account_store
 from ..storage import fronts as store
+from ..storage import messages as message_store
 from ..storage.database import Connection, Database
 from ..storage.records import Account, FrontAccount, FrontMessage, Message, Refusal
 
@@ -27,8 +28,7 @@ class Fronts:
 
     def ensure_account(self, account: Account, *, auth_token: str | None = None) -> FrontAccount:
         """Return what is kept about an account, with a new auth token if it has none or with the given token."""
-        with self._database.reading() as connection:
-            found = self.get_account(connection, account.id)
+        found = self.find(account)
         if found is not None and auth_token in (None, found.auth_token):
             return found
         with self._database.write() as connection:
@@ -40,9 +40,18 @@ class Fronts:
             store.put_front_account(connection, account=found)
         return found
 
+    def find(self, account: Account) -> FrontAccount | None:
+        """Return what is kept about an account; None if it has no auth token yet."""
+        with self._database.reading() as connection:
+            return self.get_account(connection, account.id)
+
     def get_account(self, connection: Connection, account_id: int) -> FrontAccount | None:
         """Return what is kept about an account, in a transaction that is open already."""
         return store.get_front_account(connection, account_id=account_id)
+
+    def get_owner(self, connection: Connection, account_id: int) -> Account | None:
+        """Return an account by its number, in a transaction that is open already."""
+        return account_store.get_account_by_id(connection, account_id=account_id)
 
     def find_account(self, account_id: int, auth_token: str) -> Account | None:
         """Return the account with a number if the auth token is right."""
@@ -95,10 +104,18 @@ class Fronts:
 
     # Messages
 
+    def get_message(self, connection: Connection, message: Message) -> FrontMessage:
+        """Return what is kept about a message, in a transaction that is open already; the defaults if nothing is."""
+        return store.get_front_message(connection, message_id=message.id)
+
     def find_message(self, message: Message) -> FrontMessage:
         """Return what is kept about a message; the defaults if nothing is."""
         with self._database.reading() as connection:
-            return store.get_front_message(connection, message_id=message.id)
+            return self.get_message(connection, message)
+
+    def empty_body(self, connection: Connection, message: Message) -> None:
+        """Empty the body of a message, in a transaction that is open already."""
+        message_store.update_body(connection, message_id=message.id, body="")
 
     def set_feedback(self, message: Message, outcome: str) -> FrontMessage:
         """Store what the app says about the outcome of a message."""

@@ -1,7 +1,7 @@
 """Which phones an account may write to: opt-outs by keyword or by hand, and the replies to keywords."""
 
 from ..clock import Clock, format_time
-from ..sms.keywords import find_keyword
+from ..sms.keywords import Keyword, find_keyword
 from ..storage import subscriptions as store
 from ..storage.database import Connection, Database
 from ..storage.records import Account, KeywordReplies, Reason, SubscriptionRow
@@ -46,6 +46,13 @@ class Subscriptions:
         if not changed:
             return None
         return replies.stop_reply if keyword == "stop" else replies.start_reply
+
+    def find_answered_keyword(self, connection: Connection, account_id: int, text: str) -> Keyword | None:
+        """Return the kind of keyword that a text is, if the account has set a reply to any keyword."""
+        replies = store.get_replies(connection, account_id=account_id)
+        if replies.stop_reply is None and replies.start_reply is None and replies.help_reply is None:
+            return None
+        return find_keyword(text, replies.stop_keywords)
 
     def change(self, account: Account, phone: str, *, subscribed: bool, reason: Reason) -> None:
         """Opt a phone out, or in again. If it is so already, nothing changes."""

@@ -24,6 +24,13 @@ class Target(NamedTuple):
     secret: str
 
 
+class Verdict(NamedTuple):
+    """What an answer means."""
+
+    accepted: bool
+    error: str | None = None  # in plain words, if the content of the answer is faulty
+
+
 class WebhookKind(ABC):
     """The base class of kinds of webhooks. One object serves all threads of a process."""
 
@@ -47,9 +54,9 @@ class WebhookKind(ABC):
     def choose_delay(self, delivery: Delivery, answer: Answer | None, failure: NotAnswered | None) -> float | None:
         """Return the seconds until the next attempt after a failed one; None to give up."""
 
-    def find_fault(self, delivery: Delivery, answer: Answer) -> str | None:  # noqa: ARG002 - for kinds that read answers
-        """Return in plain words what is wrong with the content of an answer with status 2xx, or None."""
-        return None
+    def judge(self, delivery: Delivery, answer: Answer) -> Verdict:  # noqa: ARG002 - for kinds that read answers
+        """Tell whether an answer accepts the delivery: a status of 2xx does."""
+        return Verdict(accepted=200 <= answer.status < 300)
 
     def conclude(  # noqa: B027 - a kind may have nothing to do
         self, connection: Connection, delivery: Delivery, answer: Answer | None, *, delivered: bool, now: datetime

@@ -32,6 +32,20 @@ def read_arguments() -> Arguments:
     return {**_collect(_parse(request.query_string)), **_read_body()}
 
 
+def read_fields() -> list[tuple[str, str]]:
+    """Return the fields of the query string, then those of a form in the body, in their order.
+
+    A body of another type has no fields. Raises what `read_arguments` raises.
+    """
+    fields = _parse(request.query_string)
+    data = _read_data()
+    if request.mimetype == "application/x-www-form-urlencoded":
+        fields += _parse(data)
+    elif request.mimetype == "multipart/form-data":
+        fields += _parse_multipart(data, request.mimetype_params.get("boundary", ""))
+    return fields
+
+
 def _read_body() -> Arguments:
     data = _read_data()
     if not data:

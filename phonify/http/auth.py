@@ -1,6 +1,7 @@
 """Authentication: the API key is the username of HTTP Basic, or the argument `api_key`."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from flask import request
@@ -14,10 +15,29 @@ from .rate_limit import take_request
 
 _BASIC = re.compile(r"basic +[A-Za-z0-9+/]+={0,2}", re.IGNORECASE)
 
-auth = HTTPBasicAuth(realm="Phonify")
+
+def is_basic(header: str) -> bool:
+    """Tell whether an Authorization header has the form of HTTP Basic.
+
+    Flask-HTTPAuth accepts any scheme, and ignores characters that are not Base64.
+    """
+    return _BASIC.fullmatch(header) is not None
 
 
-@auth.verify_password  # type: ignore[untyped-decorator]
+def make_auth(
+    realm: str, find_account: Callable[[str, str], Account | None], refuse: Callable[[int], Any]
+) -> HTTPBasicAuth:
+    """Return an object of Flask-HTTPAuth for HTTP Basic.
+
+    `find_account` returns the account of a user name and a password, `refuse` the answer to credentials that are not
+    valid, to which Flask-HTTPAuth adds WWW-Authenticate.
+    """
+    made = HTTPBasicAuth(realm=realm)
+    made.verify_password(find_account)
+    made.error_handler(refuse)
+    return made
+
+
 def find_account(key: str, _password: str) -> Account | None:
     """Return the account of a key. Without an Authorization header, the key is the argument `api_key`.
 
@@ -27,16 +47,17 @@ def find_account(key: str, _password: str) -> Account | None:
     if header is None:
         argument = read_arguments().get("api_key")
         key = argument if isinstance(argument, str) else ""
-    elif not _BASIC.fullmatch(header):
-        # Flask-HTTPAuth accepts any scheme, and ignores characters that are not Base64.
+    elif not is_basic(header):
         return None
     return get_services().keys.find_account(key) if key else None
 
 
-@auth.error_handler  # type: ignore[untyped-decorator]
 def refuse_key(status: int) -> tuple[dict[str, Any], int]:
-    """Answer in the API's form; Flask-HTTPAuth adds WWW-Authenticate."""
+    """Answer in the API's form."""
     return {"errors": [Fault("unauthorized").to_dict()]}, status
+
+
+auth = make_auth("Phonify", find_account, refuse_key)
 
 
 @auth.login_required  # type: ignore[untyped-decorator]

@@ -1,9 +1,9 @@
 """The HTTP status of each error, and the handlers that answer errors as the API's JSON."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from ..errors import Fault, Kind, PhonifyError, fault_for_status
@@ -11,6 +11,7 @@ from ..logs import escape_controls
 
 logger = logging.getLogger(__name__)
 
+_FORMS = "phonify.error_forms"
 STATUSES = {
     Kind.INVALID: 400,
     Kind.UNAUTHORIZED: 401,
@@ -26,11 +27,24 @@ STATUSES = {
 }
 
 
-def register_error_handlers(app: Flask) -> None:
-    """Make an app answer every error in the API's form."""
+# Returns the answer for a status, and for the error that the domain has raised, if it was one.
+ErrorForm = Callable[[int, PhonifyError | None], Response]
+
+
+def register_error_handlers(app: Flask, forms: Mapping[str, ErrorForm]) -> None:
+    """Make an app answer every error in the API's form, or in the form of the front whose paths have a prefix."""
+    app.extensions[_FORMS] = forms
     app.register_error_handler(PhonifyError, show_error)
     app.register_error_handler(HTTPException, show_http_exception)
     app.register_error_handler(Exception, show_unexpected_error)
+
+
+def _show(faults: Sequence[Fault], status: int, error: PhonifyError | None = None) -> Response:
+    forms: Mapping[str, ErrorForm] = current_app.extensions[_FORMS]
+    for prefix, form in forms.items():
+        if request.path == prefix or request.path.startswith(f"{prefix}/"):
+            return form(status, error)
+    return show_faults(faults, status)
 
 
 def show_faults(faults: Sequence[Fault], status: int) -> Response:
@@ -42,7 +56,7 @@ def show_faults(faults: Sequence[Fault], status: int) -> Response:
 
 def show_error(error: PhonifyError) -> Response:
     """Answer an error that the domain has raised."""
-    response = show_faults(error.faults, STATUSES[error.faults[0].kind])
+    response = _show(error.faults, STATUSES[error.faults[0].kind], error)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     if response.status_code >= 500:
@@ -53,7 +67,7 @@ def show_error(error: PhonifyError) -> Response:
 def show_http_exception(error: HTTPException) -> Response:
     """Answer an HTTP error of Flask with its status and its headers, such as Allow."""
     status = error.code or 500
-    response = show_faults([fault_for_status(status)], status)
+    response = _show([fault_for_status(status)], status)
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
@@ -63,4 +77,4 @@ def show_http_exception(error: HTTPException) -> Response:
 def show_unexpected_error(error: Exception) -> Response:
     """Answer an unexpected error. Only the log has the traceback."""
     logger.error("%s %s failed", request.method, escape_controls(request.path), exc_info=error)
-    return show_faults([Fault("internal_error")], 500)
+    return _show([Fault("internal_error")], 500)

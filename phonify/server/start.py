@@ -65,6 +65,8 @@ def print_start(services: Services, port: int, command: str, database: Path | No
     if key is not None:
         print("This is the API key of the account 'default'. It is shown only once:\n")
         print(f"    {key}\n")
+        for line in services.describe_fronts():
+            print(line)
     elif settings.api_key is not None:
         key = "$PHONIFY_API_KEY"
     if key is not None:

@@ -100,6 +100,12 @@ def check_text(text: str) -> TextCheck:
     )
 
 
+def replace_look_alikes(text: str) -> str:
+    """Return a text in which each character that is not in GSM-7 is replaced, if a replacement reads the same."""
+    substitutes = {character: _find_substitute(character) for character in set(text) - _GSM7}
+    return "".join(character if (new := substitutes.get(character)) is None else new for character in text)
+
+
 def count_units(text: str, encoding: Encoding) -> int:
     """Return the number of septets, or of UTF-16 units, that a text takes."""
     return sum(_sizes(text, encoding))

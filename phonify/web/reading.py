@@ -72,6 +72,7 @@ def read_detail(message_id: str) -> dict[str, Any]:
         "json_text": json.dumps(dump_message(message), indent=2, ensure_ascii=False),
         "curl": display.write_curl(read_address(), key, message),
         "curl_shown": display.write_curl(read_address(), "KEY", message),
+        "fronts": [(front.name, front.describe_message(message)) for front in services.front_pages],
         "waits": message.state == "unconfirmed" and message.attempts == 0 and message.send_at is not None,
     }
 

@@ -11,7 +11,7 @@ from ..schemas.keywords import read_keyword_settings
 from ..sms.keywords import START_KEYWORDS, STOP_KEYWORDS
 from ..sms.numbers import parse_originator
 from ..storage.records import KeywordReplies
-from .reading import read_number
+from .reading import read_address, read_number
 from .rendering import answer_fragment
 from .session import current_account, current_key, guard, redirect_to
 
@@ -103,6 +103,26 @@ def test_webhook() -> Any:
     return _back("deliveries")
 
 
+@bp.post("/fronts/<name>")
+def change_front(name: str) -> Any:
+    """Change the settings of a front."""
+    for page in get_services().front_pages:
+        if page.name == name:
+            try:
+                page.change_settings(current_account(), request.form)
+            except InvalidRequest as error:
+                return _show(faults=error.faults), 400
+            return _back(name)
+    raise NotFound
+
+
+@bp.post("/refusals/clear")
+def clear_refusals() -> Response:
+    """Forget the refused requests."""
+    get_services().fronts.clear_refusals(current_account())
+    return _back("refusals")
+
+
 @bp.get("/deliveries")
 def list_deliveries() -> Any:
     """Show the current log of deliveries; with `before`, the part further down."""
@@ -152,8 +172,12 @@ def _show(**context: Any) -> str:
         "webhook": services.webhooks.get(account),
         "messages": services.conversations.count(account),
         "settings": services.settings,
+        "front_templates": [front.template for front in services.front_pages],
+        "refusals": services.fronts.list_refusals(account),
         "faults": [],
         "new_key": None,
         **_read_deliveries(),
     }
+    for front in services.front_pages:
+        page |= front.describe_settings(account, read_address())
     return render_template("inbox/settings.html", **{**page, **context})

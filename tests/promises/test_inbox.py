@@ -279,9 +279,8 @@ def inbox_rules(app: Flask) -> list[Rule]:
 
 def calls(app: Flask, *, guarded: bool = True, values: dict[str, Any] | None = None) -> list[tuple[str, str]]:
     """Return method and path of each call that the inbox takes."""
-    values = {"phone": PHONE, "message_id": "nothing", "key_id": 1, "delivery_id": "nothing", "_path": "nothing"} | (
-        values or {}
-    )
+    nothing = {"message_id": "nothing", "delivery_id": "nothing", "_path": "nothing"}
+    values = {"phone": PHONE, "key_id": 1, "name": "twilio", **nothing} | (values or {})
     with app.test_request_context():
         adapter = app.url_map.bind("localhost")
         found = []

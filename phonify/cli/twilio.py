@@ -1,0 +1,87 @@
+"""The command line of the Twilio-compatible API: `flask --app app twilio COMMAND`."""
+
+import click
+
+from ..errors import InvalidRequest
+from ..schemas.twilio import write_account_sid
+from ..services import Services
+from ..storage.records import Account, FrontAccount
+from .output import Command, account_option, get_account, get_services, json_option, print_json, print_table
+
+_METHOD = click.Choice(["GET", "POST"], case_sensitive=False)
+
+twilio_cli = click.Group("twilio", help="The credentials and URLs of accounts in the Twilio-compatible API.")
+
+
+@twilio_cli.command("show", cls=Command)
+@account_option
+@json_option
+def show(account_name: str, as_json: bool) -> None:
+    """Show the account SID, the auth token and the URLs for received messages."""
+    services = get_services()
+    account = get_account(services, account_name)
+    _print(account, services.fronts.ensure_account(account), as_json=as_json)
+
+
+@twilio_cli.command("rotate", cls=Command)
+@account_option
+@json_option
+def rotate(account_name: str, as_json: bool) -> None:
+    """Give the account a new auth token. Apps that use the old one are refused."""
+    services = get_services()
+    account = get_account(services, account_name)
+    _print(account, services.fronts.rotate_token(account), as_json=as_json)
+
+
+@twilio_cli.command("set-inbound", cls=Command)
+@click.argument("url")
+@click.option("--method", type=_METHOD, default="POST", show_default=True)
+@click.option("--fallback-url", help="The URL that is used if URL fails.")
+@click.option("--fallback-method", type=_METHOD, default="POST", show_default=True)
+@account_option
+@json_option
+def set_inbound(
+    url: str, method: str, fallback_url: str | None, fallback_method: str, account_name: str, as_json: bool
+) -> None:
+    """Post received messages to URL, whose answer may be TwiML."""
+    _set(get_services(), account_name, url, method, fallback_url, fallback_method, as_json=as_json)
+
+
+@twilio_cli.command("remove-inbound", cls=Command)
+@account_option
+@json_option
+def remove_inbound(account_name: str, as_json: bool) -> None:
+    """Post received messages to no URL."""
+    _set(get_services(), account_name, None, "POST", None, "POST", as_json=as_json)
+
+
+def _set(
+    services: Services,
+    account_name: str,
+    url: str | None,
+    method: str,
+    fallback_url: str | None,
+    fallback_method: str,
+    *,
+    as_json: bool,
+) -> None:
+    account = get_account(services, account_name)
+    try:
+        kept = services.fronts.set_inbound(
+            account, url=url, method=method, fallback_url=fallback_url, fallback_method=fallback_method
+        )
+    except InvalidRequest as error:
+        (fault, *_) = error.faults
+        hint = "URL" if fault.param == "url" else "--fallback-url"
+        raise click.BadParameter(fault.title, param_hint=hint) from error
+    _print(account, kept, as_json=as_json)
+
+
+def _print(account: Account, kept: FrontAccount, *, as_json: bool) -> None:
+    sid = write_account_sid(account.id)
+    if as_json:
+        print_json({"account_sid": sid, **kept._asdict()})
+        return
+    inbound = f"{kept.inbound_method} {kept.inbound_url}" if kept.inbound_url else "-"
+    fallback = f"{kept.fallback_method} {kept.fallback_url}" if kept.fallback_url else "-"
+    print_table(("ACCOUNT SID", "AUTH TOKEN", "INBOUND", "FALLBACK"), [(sid, kept.auth_token, inbound, fallback)])

@@ -1,0 +1,1 @@
+"""APIs of other providers, so that their SDKs work with this server."""

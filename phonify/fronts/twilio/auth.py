@@ -1,0 +1,58 @@
+"""Authentication with Twilio's credentials: an account SID or a key SID, and a secret.
+
+The password of an account SID is the account's auth token or any of its API keys. That of a key SID is the key.
+"""
+
+from flask import Response, request
+
+from ...domain import accounts
+from ...http.auth import is_basic, make_auth
+from ...http.current import get_services
+from ...http.rate_limit import take_request
+from ...schemas.twilio import read_number_sid, write_account_sid
+from ...storage.records import Account
+from .errors import MissingResource, show_error
+
+
+def find_account(sid: str, secret: str) -> Account | None:
+    """Return the account of credentials; None if they are not valid."""
+    number = read_number_sid(sid)
+    if number is None or not secret or not is_basic(request.headers.get("Authorization", "")):
+        return None
+    services = get_services()
+    if sid.startswith("SK"):
+        known = accounts.find_key_id(services.database, secret) == number
+        return services.keys.find_account(secret) if known else None
+    account = services.fronts.find_account(number, secret) or services.keys.find_account(secret)
+    return account if account is not None and account.id == number else None
+
+
+def refuse(status: int) -> Response:
+    """Answer in Twilio's form."""
+    return show_error(status, None)
+
+
+auth = make_auth("Twilio API", find_account, refuse)
+
+
+@auth.login_required  # type: ignore[untyped-decorator]
+def require_credentials() -> Response | None:
+    """Require valid credentials of the account in the path, and count the request: a `before_request` function."""
+    account = auth.current_user()
+    if account is None:  # OPTIONS has no account: Flask-HTTPAuth lets it pass
+        return None
+    sid = (request.view_args or {}).get("account_sid", "")
+    if read_number_sid(sid) is None or not sid.startswith("AC"):
+        raise MissingResource
+    if sid != write_account_sid(account.id):
+        response = show_error(401, None)
+        response.headers["WWW-Authenticate"] = auth.authenticate_header()
+        return response
+    take_request(account)
+    return None
+
+
+def current_account() -> Account:
+    """Return the account of the current request's credentials."""
+    account: Account = auth.current_user()
+    return account

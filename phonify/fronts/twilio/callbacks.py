@@ -1,0 +1,199 @@
+"""What is posted to apps in Twilio's form: each new status of a message, and received messages, which TwiML answers."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from ...domain.fronts import Fronts
+from ...domain.sending import Sending
+from ...domain.subscriptions import Subscriptions
+from ...domain.webhook_kinds import Event, Target, Verdict, WebhookKind
+from ...domain.webhooks import Webhooks
+from ...ids import generate_ids
+from ...outgoing.http_client import Answer, NotAnswered, Request
+from ...schemas.fields import Recipient
+from ...schemas.requests import Draft
+from ...sms.numbers import parse_msisdn, parse_originator
+from ...storage.database import Connection
+from ...storage.records import Delivery, FrontMessage, Message, NewDelivery
+from .parameters import FRONT, MAX_BODY
+from .payloads import (
+    RECEIVED,
+    Payload,
+    compose_delivery,
+    list_inbound_parameters,
+    list_statuses,
+    read_payload,
+    tell_status,
+)
+from .signature import build_request, read_options
+from .twiml import MOST_TWIML, Document, Redirect, Reply, TwimlFault, read_answer
+
+MOST_REDIRECTS = 10
+FIRST_RETRY = 1.0  # seconds; doubled with each retry
+
+
+class TwilioCallbacks(WebhookKind):
+    """Posts statuses to the URL of the message, and received messages to the URL of the account."""
+
+    name = FRONT
+
+    def __init__(self, fronts: Fronts, webhooks: Webhooks, subscriptions: Subscriptions, sending: Sending) -> None:
+        self._fronts = fronts
+        self._webhooks = webhooks
+        self._subscriptions = subscriptions
+        self._sending = sending
+
+    # What is posted
+
+    def compose(
+        self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime
+    ) -> list[NewDelivery]:
+        """Return a delivery for each new status, or for each received message."""
+        ids = generate_ids(now)
+        if event == "message.received":
+            return [one for message in messages for one in self._tell_received(connection, message, ids)]
+        found = []
+        for message in messages:
+            if message.front == FRONT:
+                kept = self._fronts.get_message(connection, message)
+                for status in list_statuses(event, message, kept):
+                    found += tell_status(message, kept, status, ids, now)
+                if kept.parameters.get("ContentRetention") == "discard" and message.state != "unconfirmed":
+                    self._fronts.empty_body(connection, message)
+        return found
+
+    def _tell_received(self, connection: Connection, message: Message, ids: Iterator[str]) -> list[NewDelivery]:
+        account = self._fronts.get_account(connection, message.account_id)
+        if account is None or account.inbound_url is None:
+            return []
+        parameters = list_inbound_parameters(message)
+        keyword = self._subscriptions.find_answered_keyword(connection, message.account_id, message.body)
+        if keyword is not None:
+            parameters["OptOutType"] = keyword.upper()
+        payload = Payload(account.inbound_method, parameters)
+        return [compose_delivery(next(ids), message.account_id, message.id, RECEIVED, account.inbound_url, payload)]
+
+    def find_target(self, connection: Connection, delivery: Delivery) -> Target | None:
+        """Return the URL of the delivery, and the account's auth token, which signs."""
+        account = self._fronts.get_account(connection, delivery.account_id)
+        return Target(delivery.url, account.auth_token) if account is not None and delivery.url else None
+
+    def build_request(self, delivery: Delivery, target: Target, at: datetime) -> Request:  # noqa: ARG002 - no time is sent
+        """Return the request."""
+        payload = read_payload(delivery)
+        return build_request(
+            payload.method,
+            target.url,
+            payload.parameters,
+            auth_token=target.secret,
+            token=delivery.id,
+            most_answer=MOST_TWIML + 1,
+        )
+
+    # What an answer means
+
+    def judge(self, delivery: Delivery, answer: Answer) -> Verdict:
+        """Accept every answer with 2xx to a status, and TwiML to a received message."""
+        if delivery.event != RECEIVED:
+            return super().judge(delivery, answer)
+        try:
+            document = self._read(delivery, answer)
+        except TwimlFault as fault:
+            return Verdict(accepted=False, error=str(fault))
+        return Verdict(accepted=True, error="; ".join(document.warnings) or None)
+
+    def _read(self, delivery: Delivery, answer: Answer) -> Document:
+        document = read_answer(answer, delivery.url or "")
+        warnings = [*document.warnings]
+        actions = []
+        for action in document.actions:
+            fault = self._find_fault(delivery, action)
+            if fault is None:
+                actions.append(action)
+            else:
+                warnings.append(fault)
+        return Document(tuple(actions), tuple(warnings))
+
+    def _find_fault(self, delivery: Delivery, action: Reply | Redirect) -> str | None:
+        """Return why an action can't be done."""
+        if isinstance(action, Redirect):
+            if read_payload(delivery).redirects >= MOST_REDIRECTS:
+                return f"11200: there were more than {MOST_REDIRECTS} redirects"
+            if action.method not in ("GET", "POST") or not self._fronts.is_url(action.url):
+                return f"11200: {action.url} can't be fetched"
+            return None
+        draft = self._draft(delivery, action)
+        fault = None
+        if draft is None:
+            fault = "21211: the number in `to` or `from` of <Message> is not valid"
+        elif draft.to[0].number == draft.origin:
+            fault = "21266: `to` and `from` of <Message> are the same"
+        elif not action.body and not action.media:
+            fault = "14103: <Message> has no text and no media"
+        elif len(action.body) > MAX_BODY:
+            fault = f"21617: the text of <Message> is longer than {MAX_BODY:,} characters"
+        elif bad := [url for url in action.callbacks if not self._fronts.is_url(url)]:
+            fault = f"21609: {bad[0]} can't be posted to"
+        return fault
+
+    def _draft(self, delivery: Delivery, reply: Reply) -> Draft | None:
+        received = read_payload(delivery).parameters
+        try:
+            to, origin = parse_msisdn(reply.to or received["From"]), parse_originator(reply.origin or received["To"])
+        except ValueError:
+            return None
+        kept = FrontMessage(is_reply=True, status_callback=" ".join(reply.callbacks) or None, media=reply.media)
+        return Draft(to=[Recipient(to, "to")], body=reply.body, origin=origin, front=kept, front_name=FRONT)
+
+    def choose_delay(self, delivery: Delivery, answer: Answer | None, failure: NotAnswered | None) -> float | None:
+        """Retry as the fragment of the URL says; by default once, if no connection was made."""
+        options = read_options(delivery.url or "")
+        if answer is not None:
+            reason = f"{answer.status // 100}xx"
+        else:
+            reason = "rt" if failure is not None and failure.connected else "ct"
+        if reason not in options.reasons or delivery.retries >= options.retries:
+            return None
+        return FIRST_RETRY * 2.0**delivery.retries
+
+    def conclude(
+        self, connection: Connection, delivery: Delivery, answer: Answer | None, *, delivered: bool, now: datetime
+    ) -> None:
+        """Send what TwiML asks for, or post to the fallback URL if the app could not be asked."""
+        if delivery.event != RECEIVED:
+            return
+        if delivered and answer is not None:
+            self._act(connection, delivery, self._read(delivery, answer), now)
+            return
+        account, payload = self._fronts.get_account(connection, delivery.account_id), read_payload(delivery)
+        if account is None or account.fallback_url is None or payload.is_fallback:
+            return
+        parameters = {**payload.parameters, "ErrorCode": str(self._find_code(delivery, answer))}
+        parameters["ErrorUrl"] = delivery.url or ""
+        fallback = Payload(account.fallback_method, parameters, is_fallback=True)
+        self._add(connection, delivery, account.fallback_url, fallback, now)
+
+    def _find_code(self, delivery: Delivery, answer: Answer | None) -> int:
+        try:
+            if answer is not None:
+                self._read(delivery, answer)
+        except TwimlFault as fault:
+            return fault.code
+        return 11200
+
+    def _act(self, connection: Connection, delivery: Delivery, document: Document, now: datetime) -> None:
+        owner = self._fronts.get_owner(connection, delivery.account_id)
+        for action in document.actions:
+            if isinstance(action, Redirect):
+                payload = read_payload(delivery)
+                payload = payload._replace(method=action.method, redirects=payload.redirects + 1)
+                self._add(connection, delivery, action.url, payload, now)
+            elif owner is not None and (draft := self._draft(delivery, action)) is not None:
+                self._sending.send_within(connection, owner, draft)
+
+    def _add(self, connection: Connection, delivery: Delivery, url: str, payload: Payload, now: datetime) -> None:
+        """Store one more delivery about the same received message."""
+        one = compose_delivery(
+            next(generate_ids(now)), delivery.account_id, delivery.message_id, RECEIVED, url, payload
+        )
+        self._webhooks.add(connection, self, [one], now)

@@ -1,0 +1,51 @@
+"""Errors in Twilio's form: a code, a message, and the HTTP status."""
+
+from flask import Response, jsonify, request
+
+from ...errors import PhonifyError
+
+MORE_INFO = "https://www.twilio.com/docs/errors"
+# Code and message of an error that another part of the server has found, by HTTP status.
+_BY_STATUS = {
+    400: (20001, "The request can't be read."),
+    401: (20003, "Authenticate"),
+    404: (20404, "The requested resource {path} was not found"),
+    405: (20004, "Method not allowed"),
+    413: (20001, "The request is too large."),
+    429: (20429, "Too Many Requests"),
+    503: (20503, "Service is temporarily unavailable. Try again."),
+}
+
+
+class TwilioError(Exception):
+    """A request that is refused, in Twilio's words."""
+
+    def __init__(self, code: int, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+
+    def to_response(self) -> Response:
+        """Return the answer."""
+        response = jsonify(
+            code=self.code, message=self.message, more_info=f"{MORE_INFO}/{self.code}", status=self.status
+        )
+        response.status_code = self.status
+        return response
+
+
+class MissingResource(TwilioError):
+    """There is no resource at this address, or it belongs to another account."""
+
+    def __init__(self) -> None:
+        super().__init__(20404, f"The requested resource {request.path} was not found", 404)
+
+
+def show_error(status: int, error: PhonifyError | None) -> Response:
+    """Return the answer for an error that another part of the server has found."""
+    code, message = _BY_STATUS.get(status, (20500, "An internal server error has occurred"))
+    response = TwilioError(code, message.format(path=request.path), status).to_response()
+    if error is not None and error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response

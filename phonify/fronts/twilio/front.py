@@ -1,0 +1,33 @@
+"""Puts the Twilio-compatible front into an app: views, callbacks, pages."""
+
+from collections.abc import Mapping
+
+from flask import Blueprint
+
+from ...http.errors import ErrorForm
+from ...schemas.twilio import API_VERSION
+from ...services import Services
+from . import messages, resources
+from .auth import require_credentials
+from .callbacks import TwilioCallbacks
+from .errors import TwilioError, show_error
+from .pages import TwilioPage
+
+# Paths whose errors are in Twilio's form, also those without a view.
+ERROR_FORMS: Mapping[str, ErrorForm] = dict.fromkeys(
+    (f"/{API_VERSION}", "/v1/Services", "/v2/Services", "/v2/PhoneNumbers"), show_error
+)
+
+bp = Blueprint("twilio", __name__, url_prefix=f"/{API_VERSION}/Accounts", template_folder="templates")
+bp.before_request(require_credentials)
+bp.register_error_handler(TwilioError, TwilioError.to_response)
+bp.register_blueprint(messages.bp)
+bp.register_blueprint(resources.bp)
+
+
+def add_front(services: Services) -> None:
+    """Add the front's callbacks and its part of the pages."""
+    services.webhooks.add_kind(
+        TwilioCallbacks(services.fronts, services.webhooks, services.subscriptions, services.sending)
+    )
+    services.front_pages.append(TwilioPage(services.fronts))

@@ -1,0 +1,127 @@
+"""Twilio's resource Messages: create, fetch, list, update, delete."""
+
+from typing import Any
+
+from flask import Blueprint, Response
+
+from ...errors import NotFound, Refused
+from ...http.current import get_services
+from ...schemas.twilio import dump_twilio_message, read_message_sid, write_message_sid
+from ...sms.numbers import parse_originator
+from ...storage.records import Criteria, FrontMessage, Message
+from .auth import current_account
+from .errors import MissingResource, TwilioError
+from .paging import envelope, read_dates, read_page
+from .parameters import CODES, Parameters, read_draft
+
+bp = Blueprint("messages", __name__)
+
+
+@bp.post("/<account_sid>/Messages.json")
+def create_message(account_sid: str) -> tuple[dict[str, Any], int]:  # noqa: ARG001 - checked by `require_credentials`
+    """Send a message. A refused request is noted for the inbox."""
+    services, account, given = get_services(), current_account(), Parameters()
+    try:
+        draft = read_draft(
+            given, now=services.clock.now(), magic=services.gateway.sandbox, is_url=services.fronts.is_url
+        )
+        try:
+            (message,) = services.sending.send(account, draft, keep_refused=False).messages
+        except Refused as refused:
+            raise given.refuse(CODES[refused.faults[0].type]) from refused
+    except TwilioError as error:
+        services.fronts.note_refusal(
+            account,
+            to=given.get_number("To"),
+            origin=given.get_number("From") or given.get("MessagingServiceSid"),
+            body=given.get("Body"),
+            code=error.code,
+            meaning=error.message,
+        )
+        raise
+    kept = draft.front or FrontMessage()
+    return dump_twilio_message(message, kept, accepted=kept.service_sid is not None and draft.send_at is None), 201
+
+
+@bp.get("/<account_sid>/Messages.json")
+def list_messages(account_sid: str) -> dict[str, Any]:  # noqa: ARG001
+    """List messages, the newest first."""
+    services, account, given = get_services(), current_account(), Parameters()
+    page, dates = read_page(given), read_dates(given, "DateSent")
+    criteria = Criteria(
+        to=_read_number(given, "To"),
+        origin=_read_number(given, "From"),
+        sent_from=dates.first,
+        sent_until=dates.until,
+        before=page.before,
+        after=page.after,
+    )
+    found = services.sending.find_all(account, criteria, limit=page.size + 1)
+    has_next = len(found) > page.size or page.after is not None
+    messages = found[-page.size :] if page.after is not None else found[: page.size]
+    kept = [services.fronts.find_message(message) for message in messages]
+    sids = [write_message_sid(*both) for both in zip(messages, kept, strict=True)]
+    shown = [dump_twilio_message(*both) for both in zip(messages, kept, strict=True)]
+    return {"messages": shown, **envelope(page, sids, has_next=has_next)}
+
+
+def _read_number(given: Parameters, name: str) -> str | None:
+    """Return a number to filter by, in the form that messages have."""
+    text = given.get_number(name)
+    try:
+        return parse_originator(text).number if text else None
+    except ValueError:
+        return text  # which no message has
+
+
+@bp.get("/<account_sid>/Messages/<sid>.json")
+def fetch_message(account_sid: str, sid: str) -> dict[str, Any]:  # noqa: ARG001
+    """Retrieve one message."""
+    return _dump(find_message(sid))
+
+
+@bp.post("/<account_sid>/Messages/<sid>.json")
+def update_message(account_sid: str, sid: str) -> dict[str, Any]:  # noqa: ARG001
+    """Cancel a scheduled message, or empty the body of a final one."""
+    given, changing, message = Parameters(), get_services().changing, find_message(sid)
+    if given.get("Status"):
+        if given.get("Status") != "canceled":
+            raise TwilioError(20001, "Status can only be changed to canceled.")
+        try:
+            message = changing.call_off(current_account(), message.id)
+        except Refused as error:
+            raise TwilioError(30409, "The message is not scheduled, so it can't be canceled.", 409) from error
+    if given.has("Body"):
+        if given.get("Body"):
+            raise TwilioError(20001, "Body can only be changed to an empty text.")
+        try:
+            message = changing.redact(current_account(), message.id)
+        except Refused as error:
+            raise TwilioError(20009, "The message is not in a final state, so it can't be redacted.", 409) from error
+    return _dump(message)
+
+
+@bp.delete("/<account_sid>/Messages/<sid>.json")
+def delete_message(account_sid: str, sid: str) -> Response:  # noqa: ARG001
+    """Remove a message in a final state."""
+    message = find_message(sid)
+    try:
+        get_services().changing.remove(current_account(), message.id)
+    except Refused as error:
+        raise TwilioError(20009, "The message is not in a final state, so it can't be deleted.", 409) from error
+    return Response(status=204)
+
+
+def find_message(sid: str) -> Message:
+    """Return a message of the current account by its SID; raise MissingResource if there is none."""
+    message_id = read_message_sid(sid)
+    try:
+        if message_id is not None:
+            return get_services().sending.find(current_account(), message_id)
+    except NotFound:
+        pass
+    raise MissingResource
+
+
+def _dump(message: Message) -> dict[str, Any]:
+    return dump_twilio_message(message, get_services().fronts.find_message(message))

@@ -1,0 +1,64 @@
+"""What the Twilio-compatible front adds to the pages: facts about a message, and its settings."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from ...domain.fronts import Fronts
+from ...schemas.twilio import choose_status, write_account_sid, write_message_sid
+from ...storage.records import Account, Message
+from .sdks import list_sdk_lines
+
+
+class TwilioPage:
+    """The front on the pages."""
+
+    name = "twilio"
+    template = "twilio/settings.html"
+
+    def __init__(self, fronts: Fronts) -> None:
+        self._fronts = fronts
+
+    def describe_message(self, message: Message) -> Sequence[str]:
+        """Return the SID, the status with the code of an error, and the URLs that get statuses."""
+        kept, status = self._fronts.find_message(message), choose_status(message)
+        facts = [write_message_sid(message, kept), status.status]
+        if status.code is not None:
+            facts.append(f"error {status.code}: {status.meaning}")
+        for url in (kept.status_callback or "").split():
+            warning = " (Twilio refuses a host with an underscore)" if "_" in (urlsplit(url).hostname or "") else ""
+            facts.append(f"callback {url}{warning}")
+        if kept.service_sid is not None:
+            facts.append(f"service {kept.service_sid}")
+        facts += [f"media {url}" for url in kept.media]
+        facts += [f"{name}={value}" for name, value in kept.parameters.items()]
+        if kept.feedback is not None:
+            facts.append(f"feedback {kept.feedback}")
+        return facts
+
+    def describe_settings(self, account: Account, address: str) -> Mapping[str, Any]:
+        """Return the credentials, the inbound URLs, and the lines that point an SDK here."""
+        return {
+            "twilio_sid": write_account_sid(account.id),
+            "twilio": self._fronts.find(account),
+            "twilio_sdks": list_sdk_lines(address),
+        }
+
+    def change_settings(self, account: Account, form: Mapping[str, str]) -> None:
+        """Set the inbound URLs, or make a new auth token."""
+        if form.get("action") == "rotate":
+            self._fronts.rotate_token(account)
+            return
+        given = {name: text.strip() for name, text in form.items()}
+        self._fronts.set_inbound(
+            account,
+            url=given.get("inbound_url") or None,
+            method=given.get("inbound_method") or "POST",
+            fallback_url=given.get("fallback_url") or None,
+            fallback_method=given.get("fallback_method") or "POST",
+        )
+
+    def describe_start(self, account: Account) -> Sequence[str]:
+        """Return the credentials of an account."""
+        token = self._fronts.ensure_account(account).auth_token
+        return [f"For an app that uses Twilio: account SID {write_account_sid(account.id)}, auth token {token}\n"]

@@ -1,0 +1,115 @@
+"""Pages of lists in Twilio's form: page size, page token, and the addresses of the pages around."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from flask import request
+
+from ...clock import format_time, parse_time
+from ...schemas.twilio import read_message_sid
+from .errors import TwilioError
+from .parameters import Parameters
+
+PAGE_SIZE, MAX_PAGE_SIZE = 50, 1_000
+_TOKEN = re.compile(r"P([AB])((?:SM|MM)[0-9a-f]{32})")
+_PAGING = ("PageSize", "Page", "PageToken")
+
+
+class Page(NamedTuple):
+    """The page that a request asks for."""
+
+    number: int
+    size: int
+    before: str | None  # ids of messages: the last one of the page before,
+    after: str | None  # or the first one of the page behind
+
+
+def read_page(given: Parameters) -> Page:
+    """Return the page; raise TwilioError if it can't be read."""
+    size = _read_whole(given, "PageSize", PAGE_SIZE)
+    number = _read_whole(given, "Page", 0)
+    token = given.get("PageToken")
+    found = _TOKEN.fullmatch(token)
+    if token and found is None:
+        raise TwilioError(20001, "The page token is not valid.")
+    message_id = read_message_sid(found[2]) if found else None
+    backwards = found is not None and found[1] == "B"
+    return Page(
+        number,
+        min(max(size, 1), MAX_PAGE_SIZE),
+        None if backwards else message_id,
+        message_id if backwards else None,
+    )
+
+
+def _read_whole(given: Parameters, name: str, default: int) -> int:
+    text = given.get(name)
+    if not text:
+        return default
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise TwilioError(20001, f"{name} must be a whole number.")
+    return int(text)
+
+
+class Moments(NamedTuple):
+    """A range of stored times: from the first to before the second; None is open."""
+
+    first: str | None = None
+    until: str | None = None
+
+
+def read_dates(given: Parameters, name: str) -> Moments:
+    """Return the range that the filters NAME, NAME< and NAME> ask for. All three include what they name."""
+    first, until = None, None
+    for suffix in ("", "<", ">"):
+        text = given.get(f"{name}{suffix}")
+        if text:
+            begin, end = _read_moment(name, text)
+            first = max(first or begin, begin) if suffix in ("", ">") else first
+            until = min(until or end, end) if suffix in ("", "<") else until
+    return Moments(first, until)
+
+
+def _read_moment(name: str, text: str) -> tuple[str, str]:
+    """Return the first moment of a day or a second, and the first one after it."""
+    try:
+        if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            begin, length = datetime.combine(date.fromisoformat(text), time(), UTC), timedelta(days=1)
+        else:
+            begin, length = parse_time(text.replace(" ", "+")).replace(microsecond=0), timedelta(seconds=1)
+        return format_time(begin), format_time(begin + length)
+    except (ValueError, OverflowError) as error:
+        raise TwilioError(20001, f"{name} must be a date, or a time in ISO 8601.") from error
+
+
+def envelope(page: Page, sids: Sequence[str], *, has_next: bool) -> dict[str, Any]:
+    """Return what surrounds the items of a page; `sids` are those of its items."""
+    filters = [
+        (name, value) for name, value in request.args.items(multi=True) if name not in _PAGING and name != "api_key"
+    ]
+    next_uri = previous_uri = None
+    if sids and has_next:
+        next_uri = _write_uri(filters, page, page.number + 1, f"PA{sids[-1]}")
+    if sids and page.number > 0:
+        previous_uri = _write_uri(filters, page, page.number - 1, f"PB{sids[0]}")
+    start = page.number * page.size
+    return {
+        "page": page.number,
+        "page_size": page.size,
+        "start": start,
+        "end": max(start, start + len(sids) - 1),
+        "uri": request.full_path.rstrip("?"),
+        "first_page_uri": _write_uri(filters, page, 0),
+        "next_page_uri": next_uri,
+        "previous_page_uri": previous_uri,
+    }
+
+
+def _write_uri(filters: Sequence[tuple[str, str]], page: Page, number: int, token: str | None = None) -> str:
+    query = [*filters, ("PageSize", str(page.size)), ("Page", str(number))]
+    if token is not None:
+        query.append(("PageToken", token))
+    return f"{request.path}?{urlencode(query)}"

@@ -1,0 +1,115 @@
+"""What is posted to apps: the statuses of a message, and the parameters of a received message."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from ...domain.webhook_kinds import Event
+from ...schemas.twilio import API_VERSION, choose_status, write_account_sid, write_message_sid
+from ...sms.segments import count_segments
+from ...storage.records import Delivery, FrontMessage, Message, NewDelivery
+
+RECEIVED, STATUS = "twilio.received", "twilio.status"  # names of events
+
+
+class Payload(NamedTuple):
+    """What is posted: the column `payload` as JSON."""
+
+    method: str
+    parameters: dict[str, str]
+    redirects: int = 0  # that have led here
+    is_fallback: bool = False
+
+
+def compose_delivery(
+    id_: str,
+    account_id: int,
+    message_id: str | None,
+    event: str,
+    url: str,
+    payload: Payload,
+    sequence: str | None = None,
+) -> NewDelivery:
+    """Return a delivery to be stored."""
+    return NewDelivery(id_, account_id, message_id, event, json.dumps(payload._asdict()), url, sequence)
+
+
+def read_payload(delivery: Delivery) -> Payload:
+    """Return what a delivery posts."""
+    found: Mapping[str, Any] = json.loads(delivery.payload)
+    return Payload(**found)
+
+
+def list_statuses(event: Event, message: Message, kept: FrontMessage) -> list[str]:
+    """Return the statuses that an event stands for, in their order. The initial status is not told."""
+    if event == "message.accepted":
+        return ["queued"] if kept.service_sid is not None and message.send_at is None else []
+    first = ["queued"] if message.send_at is not None else []
+    match event:
+        case "message.in_doubt":
+            return [*first, "sent"]
+        case "message.sent":
+            return [*first, "sent", "delivered"]
+        case _:
+            final = choose_status(message).status
+            if final == "undelivered":
+                return [*first, "sent", final]
+            return [final]
+
+
+def tell_status(
+    message: Message, kept: FrontMessage, status: str, ids: Iterator[str], now: datetime
+) -> list[NewDelivery]:
+    """Return the deliveries that tell a status, one for each URL. Each URL gets the statuses one after another."""
+    sid = write_message_sid(message, kept)
+    parameters = {
+        "SmsSid": sid,
+        "SmsStatus": status,
+        "MessageStatus": status,
+        "To": message.to_number,
+        "MessageSid": sid,
+        "AccountSid": write_account_sid(message.account_id),
+        "From": message.origin_number,
+        "ApiVersion": API_VERSION,
+    }
+    failure = choose_status(message)
+    if status in ("failed", "undelivered") and failure.code is not None:
+        parameters |= {"ErrorCode": str(failure.code), "ErrorMessage": failure.meaning or ""}
+    if status in ("delivered", "undelivered"):
+        parameters["RawDlrDoneDate"] = now.strftime("%y%m%d%H%M")
+    if kept.service_sid is not None:
+        parameters["MessagingServiceSid"] = kept.service_sid
+    return [
+        compose_delivery(
+            next(ids),
+            message.account_id,
+            message.id,
+            STATUS,
+            url,
+            Payload("POST", parameters),
+            sequence=f"{message.id} {url}",
+        )
+        for url in (kept.status_callback or "").split()
+    ]
+
+
+def list_inbound_parameters(message: Message) -> dict[str, str]:
+    """Return the parameters that tell an app about a received message."""
+    sid = write_message_sid(message, FrontMessage())
+    parameters = {
+        "MessageSid": sid,
+        "SmsSid": sid,
+        "SmsMessageSid": sid,
+        "AccountSid": write_account_sid(message.account_id),
+        "From": message.origin_number,
+        "To": message.to_number,
+        "Body": message.body,
+        "NumMedia": "0",
+        "NumSegments": str(count_segments(message.body)[0]),
+        "SmsStatus": "received",
+        "ApiVersion": API_VERSION,
+    }
+    for side, country in (("From", message.origin_country), ("To", message.to_country)):
+        parameters |= {f"{side}City": "", f"{side}State": "", f"{side}Zip": "", f"{side}Country": country or ""}
+    return parameters

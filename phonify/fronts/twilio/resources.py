@@ -1,0 +1,103 @@
+"""Twilio's resources around messages: the account, the media of a message, feedback."""
+
+import hashlib
+import mimetypes
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint
+
+from ...http.current import get_services
+from ...schemas.twilio import API_VERSION, write_account_sid, write_date, write_message_sid
+from ...storage.records import FrontMessage, Message
+from .auth import current_account
+from .errors import MissingResource, TwilioError
+from .messages import find_message
+from .paging import Page, envelope
+from .parameters import MAX_MEDIA, Parameters
+
+bp = Blueprint("resources", __name__)
+
+
+@bp.get("/<account_sid>.json")
+def fetch_account(account_sid: str) -> dict[str, Any]:
+    """Retrieve the account; apps check their credentials with it."""
+    account = current_account()
+    kept = get_services().fronts.find(account)
+    uri = f"/{API_VERSION}/Accounts/{account_sid}"
+    return {
+        "auth_token": kept.auth_token if kept is not None else None,
+        "date_created": write_date(account.created_at),
+        "date_updated": write_date(account.created_at),
+        "friendly_name": account.name,
+        "owner_account_sid": account_sid,
+        "sid": account_sid,
+        "status": "active",
+        "subresource_uris": {"messages": f"{uri}/Messages.json"},
+        "type": "Full",
+        "uri": f"{uri}.json",
+    }
+
+
+@bp.get("/<account_sid>/Messages/<sid>/Media.json")
+def list_media(account_sid: str, sid: str) -> dict[str, Any]:  # noqa: ARG001
+    """List the media of a message."""
+    media = _list_media(find_message(sid))
+    page = Page(0, max(MAX_MEDIA, 50), None, None)
+    return {"media_list": media, **envelope(page, [one["sid"] for one in media], has_next=False)}
+
+
+@bp.get("/<account_sid>/Messages/<sid>/Media/<media_sid>.json")
+def fetch_media(account_sid: str, sid: str, media_sid: str) -> dict[str, Any]:  # noqa: ARG001
+    """Retrieve one of the media of a message."""
+    for one in _list_media(find_message(sid)):
+        if one["sid"] == media_sid:
+            return one
+    raise MissingResource
+
+
+def _list_media(message: Message) -> list[dict[str, Any]]:
+    kept = get_services().fronts.find_message(message)
+    return [_dump_media(message, kept, position) for position in range(len(kept.media))]
+
+
+def _dump_media(message: Message, kept: FrontMessage, position: int) -> dict[str, Any]:
+    account_sid, parent_sid = write_account_sid(message.account_id), write_message_sid(message, kept)
+    sid = write_media_sid(message.id, position)
+    return {
+        "sid": sid,
+        "account_sid": account_sid,
+        "parent_sid": parent_sid,
+        "content_type": guess_type(kept.media[position]),
+        "date_created": write_date(message.created_at),
+        "date_updated": write_date(message.created_at),
+        "uri": f"/{API_VERSION}/Accounts/{account_sid}/Messages/{parent_sid}/Media/{sid}.json",
+    }
+
+
+def write_media_sid(message_id: str, position: int) -> str:
+    """Return the SID of one of the media of a message."""
+    return f"ME{hashlib.sha256(f'{message_id} {position}'.encode()).hexdigest()[:32]}"
+
+
+def guess_type(url: str) -> str:
+    """Return the MIME type that the name of a file suggests. The file is never fetched."""
+    return mimetypes.guess_type(urlsplit(url).path)[0] or "application/octet-stream"
+
+
+@bp.post("/<account_sid>/Messages/<sid>/Feedback.json")
+def create_feedback(account_sid: str, sid: str) -> tuple[dict[str, Any], int]:
+    """Note what the app says about the outcome of a message."""
+    message, outcome = find_message(sid), Parameters().get("Outcome") or "unconfirmed"
+    if outcome not in ("confirmed", "unconfirmed"):
+        raise TwilioError(20001, "Outcome must be confirmed or unconfirmed.")
+    kept = get_services().fronts.set_feedback(message, outcome)
+    parent_sid = write_message_sid(message, kept)
+    return {
+        "account_sid": account_sid,
+        "message_sid": parent_sid,
+        "outcome": outcome,
+        "date_created": write_date(kept.feedback_at),
+        "date_updated": write_date(kept.feedback_at),
+        "uri": f"/{API_VERSION}/Accounts/{account_sid}/Messages/{parent_sid}/Feedback.json",
+    }, 201

@@ -1,0 +1,71 @@
+"""Requests to an app in Twilio's form: parameters, signature, and the options in the fragment of a URL."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import parse_qs, urldefrag, urlencode
+
+from ...outgoing.http_client import Request
+
+TIMEOUT = 15.0  # seconds
+CONNECT_TIMEOUT = 5.0
+USER_AGENT = "TwilioProxy/1.1"
+
+
+class Options(NamedTuple):
+    """How often a request is repeated, after which failures, and its time limits in seconds."""
+
+    retries: int = 1
+    reasons: frozenset[str] = frozenset({"ct"})  # ct, rt, 4xx, 5xx
+    connect_timeout: float = CONNECT_TIMEOUT
+    read_timeout: float = TIMEOUT
+    timeout: float = TIMEOUT
+
+
+def read_options(url: str) -> Options:
+    """Return the options in a URL's fragment, such as `#rc=2&rp=5xx,rt&tt=3000`. Unreadable ones have no effect."""
+    given = {name: values[-1] for name, values in parse_qs(urldefrag(url).fragment).items()}
+    reasons = frozenset(given.get("rp", "ct").split(","))
+    return Options(
+        _read_number(given.get("rc"), 0, 5, 1),
+        reasons | ({"ct", "rt", "4xx", "5xx"} if "all" in reasons else frozenset()),
+        _read_number(given.get("ct"), 100, 10_000, 5_000) / 1_000,
+        _read_number(given.get("rt"), 100, 15_000, 15_000) / 1_000,
+        _read_number(given.get("tt"), 100, 15_000, 15_000) / 1_000,
+    )
+
+
+def _read_number(text: str | None, lowest: int, highest: int, default: int) -> int:
+    if text is None or not text.isascii() or not text.isdecimal() or len(text) > 9:
+        return default
+    return min(max(int(text), lowest), highest)
+
+
+def sign(auth_token: str, url: str, parameters: Mapping[str, str]) -> str:
+    """Return the header X-Twilio-Signature: an HMAC-SHA1 of the URL and the parameters of a form, sorted by name."""
+    signed = url + "".join(f"{name}{value}" for name, value in sorted(parameters.items()))
+    return base64.b64encode(hmac.new(auth_token.encode(), signed.encode(), hashlib.sha1).digest()).decode()
+
+
+def build_request(
+    method: str, url: str, parameters: Mapping[str, str], *, auth_token: str, token: str, most_answer: int
+) -> Request:
+    """Return a signed request. The fragment of the URL is neither sent nor signed.
+
+    `token` is the same for each attempt, so that an app can recognise a repetition.
+    """
+    options, url = read_options(url), urldefrag(url).url
+    headers = {"User-Agent": USER_AGENT, "I-Twilio-Idempotency-Token": token, "Accept": "*/*"}
+    body = None
+    if method == "GET":
+        url = f"{url}{'&' if '?' in url else '?'}{urlencode(parameters)}"
+        headers["X-Twilio-Signature"] = sign(auth_token, url, {})
+    else:
+        body = urlencode(parameters).encode()
+        headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8"
+        headers["X-Twilio-Signature"] = sign(auth_token, url, parameters)
+    return Request(
+        method, url, body, headers, options.timeout, options.connect_timeout, options.read_timeout, most_answer
+    )

@@ -1,0 +1,104 @@
+"""TwiML: what an app's answer to a received message asks for."""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from typing import NamedTuple
+from urllib.parse import urljoin
+
+from ...outgoing.http_client import Answer
+
+MOST_TWIML = 64 * 1024  # bytes
+_XML_TYPES = ("text/xml", "application/xml", "text/html", "")
+
+
+class Reply(NamedTuple):
+    """A message that is to be sent. Without a number, it goes back the way that the received message came."""
+
+    body: str
+    media: tuple[str, ...]
+    to: str | None
+    origin: str | None
+    callbacks: tuple[str, ...]  # URLs that get each new status
+
+
+class Redirect(NamedTuple):
+    """Another document that is to be fetched. What follows it is ignored."""
+
+    url: str
+    method: str
+
+
+class Document(NamedTuple):
+    """What an answer asks for."""
+
+    actions: tuple[Reply | Redirect, ...] = ()
+    warnings: tuple[str, ...] = ()  # each begins with Twilio's code
+
+
+class TwimlFault(Exception):
+    """The answer can't be used, for a reason that has a code of Twilio's."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+
+
+def read_answer(answer: Answer, url: str) -> Document:
+    """Return what an answer asks for; `url` is the document's own. Raises TwimlFault if it can't be used."""
+    if not 200 <= answer.status < 300:
+        raise TwimlFault(11200, f"the app answered with status {answer.status}")
+    if not answer.text.strip():
+        return Document()
+    mime_type = answer.content_type.partition(";")[0].strip().lower()
+    if mime_type == "text/plain":
+        return Document((Reply(answer.text.strip(), (), None, None, ()),))
+    if mime_type not in _XML_TYPES:
+        raise TwimlFault(12300, f"the content type {mime_type} is not text/xml or application/xml")
+    if len(answer.text.encode()) > MOST_TWIML:
+        raise TwimlFault(11750, "the document is larger than 64 KiB")
+    return _read_document(answer.text, url)
+
+
+def _read_document(text: str, url: str) -> Document:
+    if "<!DOCTYPE" in text:
+        raise TwimlFault(12100, "the document has a DOCTYPE, which is refused")
+    try:
+        root = ET.fromstring(text.strip())  # noqa: S314 - without a DOCTYPE, there are no entities to expand
+    except (ET.ParseError, ValueError) as error:
+        raise TwimlFault(12100, f"the document is not XML: {error}") from error
+    if root.tag != "Response":
+        raise TwimlFault(12100, "the document's root is not <Response>")
+    actions: list[Reply | Redirect] = []
+    warnings = []
+    for verb in root:
+        match verb.tag:
+            case "Message":
+                actions.append(_read_message(verb, url))
+            case "Redirect":
+                method = (verb.get("method") or "POST").upper()
+                actions.append(Redirect(urljoin(url, (verb.text or "").strip()), method))
+                break
+            case _:
+                warnings.append(f"12200: the verb <{verb.tag}> is unknown")
+    return Document(tuple(actions), tuple(warnings))
+
+
+def _read_message(verb: ET.Element, url: str) -> Reply:
+    callbacks = [urljoin(url, given) for name in ("action", "statusCallback") if (given := verb.get(name))]
+    media = [(one.text or "").strip() for one in verb.iter("Media")]
+    return Reply(
+        "".join(_list_texts(verb)).strip(),
+        tuple(one for one in media if one),
+        verb.get("to"),
+        verb.get("from"),
+        tuple(dict.fromkeys(callbacks)),
+    )
+
+
+def _list_texts(verb: ET.Element) -> Iterator[str]:
+    """Yield the text of a message and of its bodies."""
+    yield verb.text or ""
+    for child in verb:
+        if child.tag == "Body":
+            yield "".join(child.itertext())
+        yield child.tail or ""

@@ -1,0 +1,181 @@
+"""Messages and their identifiers in the form of Twilio's API 2010-04-01.
+
+The identifiers are computed from ours, so no column holds them.
+"""
+
+import re
+from email.utils import format_datetime
+from typing import Any, NamedTuple
+
+from marshmallow import Schema, fields
+
+from ..clock import parse_time
+from ..sms.segments import count_segments
+from ..storage.records import FrontMessage, Message
+
+API_VERSION = "2010-04-01"
+PRICE = 0.0083  # US dollars a segment: invented, so that apps can add up something
+_MESSAGE_SID = re.compile(r"(?:SM|MM)([0-9a-f]{32})")
+_NUMBER_SID = re.compile(r"(?:AC|SK)([0-9a-f]{32})")
+
+# Status and code of a message in state `error`, by its error type.
+FAILURES: dict[str, tuple[str, int | None]] = {
+    "canceled": ("canceled", None),
+    "opted_out": ("failed", 21610),
+    "country_not_permitted": ("failed", 21408),
+    "quota_used_up": ("failed", 30001),
+    "queue_overflow": ("failed", 30001),
+    "account_suspended": ("failed", 30002),
+    "validity_expired": ("failed", 30036),
+    "unreachable_handset": ("undelivered", 30003),
+    "blocked_by_recipient": ("undelivered", 30004),
+    "invalid_number": ("undelivered", 30005),
+    "unroutable_number": ("undelivered", 30005),
+    "unknown_handset": ("undelivered", 30005),
+    "cannot_receive_sms": ("undelivered", 30006),
+    "filtered_by_carrier": ("undelivered", 30007),
+    "delivery_failed": ("undelivered", 30008),
+}
+MEANINGS = {
+    21408: "Permission to send an SMS has not been enabled for the region",
+    21610: "Attempt to send to unsubscribed recipient",
+    30001: "Queue overflow",
+    30002: "Account suspended",
+    30003: "Unreachable destination handset",
+    30004: "Message blocked",
+    30005: "Unknown destination handset",
+    30006: "Landline or unreachable carrier",
+    30007: "Message filtered",
+    30008: "Unknown error",
+    30036: "Validity period expired",
+}
+
+
+def write_account_sid(account_id: int) -> str:
+    """Return the SID of an account: AC and its number as 32 hexadecimal digits."""
+    return f"AC{account_id:032x}"
+
+
+def write_key_sid(key_id: int) -> str:
+    """Return the SID of an API key."""
+    return f"SK{key_id:032x}"
+
+
+def read_number_sid(sid: str) -> int | None:
+    """Return the number in the SID of an account or a key; None if it is no such SID."""
+    found = _NUMBER_SID.fullmatch(sid)
+    number = int(found[1], 16) if found else 0
+    return number if 0 < number < 2**63 else None
+
+
+def write_message_sid(message: Message, kept: FrontMessage) -> str:
+    """Return the SID of a message: its id without dashes, after MM if it has media, else SM."""
+    return f"{'MM' if kept.media else 'SM'}{message.id.replace('-', '')}"
+
+
+def read_message_sid(sid: str) -> str | None:
+    """Return the id in the SID of a message; None if it is no such SID."""
+    found = _MESSAGE_SID.fullmatch(sid)
+    if found is None:
+        return None
+    digits = found[1]
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def write_date(time: str | None) -> str | None:
+    """Return a stored time as RFC 2822 with +0000."""
+    return format_datetime(parse_time(time)) if time is not None else None
+
+
+class Status(NamedTuple):
+    """The status of a message, and the code of its error."""
+
+    status: str
+    code: int | None = None
+
+    @property
+    def meaning(self) -> str | None:
+        """What the code means."""
+        return MEANINGS[self.code] if self.code is not None else None
+
+
+def choose_status(message: Message) -> Status:
+    """Return the status of a message."""
+    if message.direction == "inbound":
+        return Status("received")
+    if message.state == "sent":
+        return Status("delivered")
+    if message.error_type is not None:
+        return Status(*FAILURES.get(message.error_type, ("undelivered", 30008)))
+    if message.submitted_at is not None and message.due_at == message.expires_at:
+        return Status("sent")  # in doubt: nobody knows whether it was delivered
+    if message.send_at is not None and message.attempts == 0 and message.due_at == message.send_at:
+        return Status("scheduled")
+    return Status("queued")
+
+
+class TwilioMessageSchema(Schema):
+    """A message. All 20 keys are always there; numbers of segments and media are texts."""
+
+    sid = fields.String()
+    account_sid = fields.String()
+    messaging_service_sid = fields.String()
+    to = fields.String()
+    from_ = fields.String(data_key="from")
+    body = fields.String()
+    status = fields.String()
+    direction = fields.String()
+    date_created = fields.String()
+    date_updated = fields.String()
+    date_sent = fields.String()
+    num_segments = fields.String()
+    num_media = fields.String()
+    price = fields.String()
+    price_unit = fields.String()
+    error_code = fields.Integer()
+    error_message = fields.String()
+    api_version = fields.String()
+    uri = fields.String()
+    subresource_uris = fields.Dict()
+
+
+_MESSAGE = TwilioMessageSchema()
+
+
+def dump_twilio_message(message: Message, kept: FrontMessage, *, accepted: bool = False) -> dict[str, Any]:
+    """Return a message as Twilio's API shows it.
+
+    `accepted` is for the answer to sending by a messaging service, which has not chosen the sender yet.
+    """
+    status = choose_status(message)
+    sid, account_sid = write_message_sid(message, kept), write_account_sid(message.account_id)
+    uri = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{sid}"
+    segments = 0 if accepted else count_segments(message.body)[0]
+    outbound = message.direction == "outbound"
+    billed = outbound and status.status in ("delivered", "undelivered")
+    sent_at = None if status.status == "canceled" else message.finished_at if outbound else message.created_at
+    shown: dict[str, Any] = _MESSAGE.dump(
+        {
+            "sid": sid,
+            "account_sid": account_sid,
+            "messaging_service_sid": kept.service_sid,
+            "to": message.to_number,
+            "from_": None if accepted else message.origin_number,
+            "body": message.body,
+            "status": "accepted" if accepted and status.status == "queued" else status.status,
+            "direction": "inbound" if not outbound else "outbound-reply" if kept.is_reply else "outbound-api",
+            "date_created": write_date(message.created_at),
+            "date_updated": write_date(message.finished_at or message.created_at),
+            "date_sent": write_date(sent_at),
+            "num_segments": str(segments),
+            "num_media": str(len(kept.media)),
+            "price": f"-{PRICE * segments:.5f}" if billed else None,
+            "price_unit": "USD" if billed else None,
+            "error_code": status.code,
+            "error_message": status.meaning,
+            "api_version": API_VERSION,
+            "uri": f"{uri}.json",
+            "subresource_uris": {"media": f"{uri}/Media.json", "feedback": f"{uri}/Feedback.json"},
+        }
+    )
+    return shown
