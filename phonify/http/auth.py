@@ -21,29 +21,29 @@ auth = HTTPBasicAuth(realm="Phonify")
 def find_account(key: str, _password: str) -> Account | None:
     """Return the account of a key. Without an Authorization header, the key is the argument `api_key`.
 
-    Raises what `read_arguments` raises, because the key may be in a body that can't be read.
+    Raises the same errors as `read_arguments`.
     """
     header = request.headers.get("Authorization")
     if header is None:
         argument = read_arguments().get("api_key")
         key = argument if isinstance(argument, str) else ""
     elif not _BASIC.fullmatch(header):
-        # Flask-HTTPAuth accepts any scheme, and ignores characters that are not Base64.
+        # Flask-HTTPAuth would accept any scheme, and would ignore characters that are not Base64.
         return None
     return get_services().keys.find_account(key) if key else None
 
 
 @auth.error_handler  # type: ignore[untyped-decorator]
 def refuse_key(status: int) -> tuple[dict[str, Any], int]:
-    """Answer in the API's form; Flask-HTTPAuth adds WWW-Authenticate."""
+    """Answer in the form of the API. Flask-HTTPAuth adds WWW-Authenticate."""
     return {"errors": [Fault("unauthorized").to_dict()]}, status
 
 
 @auth.login_required  # type: ignore[untyped-decorator]
 def require_key() -> None:
-    """Require a valid key, and count the request for the rate limit: a `before_request` function."""
+    """Require a valid key, and count the request for the rate limit. This is a `before_request` function."""
     account = auth.current_user()
-    if account is not None:  # OPTIONS has no account: Flask-HTTPAuth lets it pass
+    if account is not None:  # Flask-HTTPAuth accepts OPTIONS without a key, so there is no account
         take_request(account)
 
 

@@ -1,4 +1,4 @@
-"""The HTTP status of each error, and the handlers that answer errors as the API's JSON."""
+"""The HTTP status of each kind of error, and error handlers that answer with the API's JSON."""
 
 import logging
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ STATUSES = {
 
 
 def register_error_handlers(app: Flask) -> None:
-    """Make an app answer every error in the API's form."""
+    """Make an app answer every error in the form of the API."""
     app.register_error_handler(PhonifyError, show_error)
     app.register_error_handler(HTTPException, show_http_exception)
     app.register_error_handler(Exception, show_unexpected_error)
@@ -41,7 +41,7 @@ def show_faults(faults: Sequence[Fault], status: int) -> Response:
 
 
 def show_error(error: PhonifyError) -> Response:
-    """Answer an error that the domain has raised."""
+    """Answer an error of the domain."""
     response = show_faults(error.faults, STATUSES[error.faults[0].kind])
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
@@ -51,7 +51,7 @@ def show_error(error: PhonifyError) -> Response:
 
 
 def show_http_exception(error: HTTPException) -> Response:
-    """Answer an HTTP error of Flask with its status and its headers, such as Allow."""
+    """Answer an HTTP error of Flask. The answer keeps its status and its headers, such as Allow."""
     status = error.code or 500
     response = show_faults([fault_for_status(status)], status)
     for name, value in error.get_headers():
