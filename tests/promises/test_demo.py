@@ -101,7 +101,7 @@ def test_the_folder_is_gone_at_the_end(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     server = start(*DEMO, DATABASE=None, API_KEY=None)
-    server.wait_for(r"The inbox, signed in:\s+http://127\.0\.0\.1:\d+/\?api_key=phk_")
+    server.wait_for(r"This link opens the inbox and signs you in:\s+http://127\.0\.0\.1:\d+/\?api_key=phk_")
     assert server.call("GET", "/healthz", key=None)[0] == 200
     assert "is ignored" not in server.output
     assert len(find_folder(tmp_path)) == 1
