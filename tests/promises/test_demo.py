@@ -88,7 +88,7 @@ def test_a_message_can_be_sent_and_is_delivered(server: Process) -> None:
 
 def test_the_setting_of_the_database_is_ignored_and_said_to_be(server: Process) -> None:
     given = server.log.parent / "phonify.db"
-    server.wait_for(rf"PHONIFY_DATABASE is ignored, and {re.escape(str(given))} is not touched\.")
+    server.wait_for(rf"PHONIFY_DATABASE is ignored, and {re.escape(str(given))} is not changed\.")
     assert not given.exists()
     (folder,) = find_folder(server.log.parent)
     server.wait_for(rf"Make another key with: PHONIFY_DATABASE={re.escape(str(folder))}/phonify\.db \S*python")
