@@ -37,7 +37,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Later:
-    """The provider has not taken the message, for a temporary reason. It is sent again later."""
+    """The provider could not take the message, but only temporarily. The message is sent again later."""
 
     retry_after: float | None = None  # seconds, if the provider names them
 
@@ -90,7 +90,7 @@ class Gateway(ABC):
     def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:
         """Hand over at most `limits.batch` messages. Yields the id and the outcome of each as soon as it is known.
 
-        It must end before `deadline`, a time of `time.monotonic()`, and should end within a second: until it ends, the
-        process can't take over messages of a killed process. A message without an outcome counts as Doubt, also after
-        an exception. So yield Later for a message that was not handed over.
+        It must end before `deadline`, a time of `time.monotonic()`. It should end within a second, because until then
+        the process can't take over messages of a killed process. A message without an outcome counts as Doubt, also
+        after an exception. So yield Later for a message that was not handed over.
         """

@@ -102,7 +102,7 @@ def post(
     resolve: Resolve = resolve,
     timeout: float = TIMEOUT,
 ) -> Answer:
-    """Post to a URL and return the answer, whatever its status. Raises NotPosted if no answer came in time.
+    """Post to a URL and return the answer, with any HTTP status. Raises NotPosted if no answer came in time.
 
     The timeout, in seconds, is for everything: connecting, TLS, sending and receiving. If the body of the answer is
     late, malformed or too long, only its first part is returned.

@@ -72,7 +72,7 @@ def parse_url(url: str) -> Target:
 def _read_host(host: str, *, bracketed: bool) -> str:
     if bracketed:
         try:
-            return str(IPv6Address(host if "%" not in host else ""))  # a zone means a link-local address: not allowed
+            return str(IPv6Address(host if "%" not in host else ""))  # only link-local addresses have a zone (%eth0)
         except ValueError as error:
             raise BadUrl("its host is not a valid IPv6 address") from error
     try:

@@ -20,7 +20,7 @@ MAX_LIMIT = 1_000
 MAX_OFFSET = 2**31 - 1
 MAX_WAIT = 30  # seconds
 
-# JSON Schemas. Most formats are our own, because no pattern can describe which numbers exist.
+# JSON Schemas. Phonify defines most of these formats, because a pattern can't describe which numbers exist.
 _TEXT = {"type": "string", "pattern": "^[^\\u0000]*$"}
 MSISDN = {"type": "string", "format": "msisdn", "pattern": r"^\+[1-9][0-9]{1,14}$", "examples": ["+14560000000"]}
 _ORIGINATOR = {

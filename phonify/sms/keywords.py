@@ -1,4 +1,4 @@
-"""Keywords. A phone sends one to opt out, to opt in, or to ask for help."""
+"""Keywords. A phone sends a keyword to opt out, to opt in, or to ask for help."""
 
 import string
 import unicodedata

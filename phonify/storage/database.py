@@ -74,7 +74,7 @@ class Database:
     def close(self) -> None:
         """Close all idle connections. When the last process closes, SQLite moves the -wal file into the database.
 
-        Only one process closes at a time. If two close at the same time, SQLite may skip this in both.
+        Only one process closes at a time. If two close at the same time, SQLite may not move the file at all.
         """
         with self._closing:
             if not self._open:

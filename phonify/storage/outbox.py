@@ -74,7 +74,7 @@ def has_messages_from_future(connection: sqlite3.Connection, *, now: str) -> boo
 
 
 def reschedule_messages_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
-    """Make messages due that wait only because the clock was set back. Leased messages get a new lease instead."""
+    """Make messages due if they wait only because the clock was set back. Leased messages get a new lease instead."""
     return connection.execute(
         "UPDATE messages SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,
         {"now": now, "until": until},
