@@ -1,25 +1,25 @@
 -- The whole database of Phonify: one SQLite file.
 --
--- Every time is text in UTC with milliseconds, one fixed width, so that text
--- order is time order: 2026-01-31T09:30:00.000Z.
+-- Every time is text in UTC, such as 2026-01-31T09:30:00.000Z. All times have
+-- the same length, so the order of the text is the order of time.
 --
--- This file creates what is missing and never drops anything. It runs at the
--- first start. PRAGMA user_version has the version of the tables; see
--- phonify/storage/upgrades/.
+-- This file runs at the first start and after an upgrade. It creates what is
+-- missing and never drops anything. The version of the tables is in PRAGMA
+-- user_version. Upgrades are in phonify/storage/upgrades/.
 
 -- The accounts of this server. An account never sees another account's data.
 CREATE TABLE IF NOT EXISTS accounts (
     id         INTEGER PRIMARY KEY,
     name       TEXT NOT NULL UNIQUE,
-    origin     TEXT,                    -- default sender; NULL: the server's
+    origin     TEXT,                    -- default sender; NULL: PHONIFY_ORIGIN
     created_at TEXT NOT NULL,
-    quota      INTEGER,                 -- messages a day (UTC); NULL: any number
-    rate_limit INTEGER                  -- requests a minute; NULL: any number
+    quota      INTEGER,                 -- messages a day (UTC); NULL: no limit
+    rate_limit INTEGER                  -- requests a minute; NULL: no limit
 ) STRICT;
 
--- The number of messages that an account has sent on a day, for its quota. The
--- previous day is kept too, so that an account gets no new quota if the clock
--- is set back.
+-- How many messages of its quota an account has used on a day. The previous day
+-- is kept too. Otherwise, an account would get a new quota if the clock is set
+-- back.
 CREATE TABLE IF NOT EXISTS quota_days (
     account_id INTEGER NOT NULL REFERENCES accounts (id),
     day        TEXT NOT NULL,           -- 2026-01-31, UTC
@@ -27,11 +27,11 @@ CREATE TABLE IF NOT EXISTS quota_days (
     PRIMARY KEY (account_id, day)
 ) STRICT, WITHOUT ROWID;
 
--- The number of requests of an account in a minute, for its rate limit. The
+-- How many requests an account has sent in a minute, for its rate limit. The
 -- previous minute is kept too.
 CREATE TABLE IF NOT EXISTS rate_minutes (
     account_id INTEGER NOT NULL REFERENCES accounts (id),
-    minute     INTEGER NOT NULL,        -- since 1970
+    minute     INTEGER NOT NULL,        -- minutes since 1970 (UTC)
     requests   INTEGER NOT NULL,
     PRIMARY KEY (account_id, minute)
 ) STRICT, WITHOUT ROWID;
@@ -39,10 +39,10 @@ CREATE TABLE IF NOT EXISTS rate_minutes (
 -- An account's own opt-out keywords, and its replies to keywords.
 CREATE TABLE IF NOT EXISTS keyword_replies (
     account_id    INTEGER PRIMARY KEY REFERENCES accounts (id),
-    stop_keywords TEXT NOT NULL DEFAULT '',-- its own beside the usual ones, one a line
-    stop_reply    TEXT,                 -- to an opt-out
-    start_reply   TEXT,                 -- to an opt-in
-    help_reply    TEXT                  -- to HELP
+    stop_keywords TEXT NOT NULL DEFAULT '',-- in addition to STOP and others, one in each line
+    stop_reply    TEXT,                 -- the reply to an opt-out; NULL: none
+    start_reply   TEXT,                 -- the reply to an opt-in
+    help_reply    TEXT                  -- the reply to HELP
 ) STRICT;
 
 -- Phones that have opted out, or in again. A phone without a row is subscribed.
@@ -55,9 +55,9 @@ CREATE TABLE IF NOT EXISTS subscriptions (
     PRIMARY KEY (account_id, phone)
 ) STRICT, WITHOUT ROWID;
 
--- The API keys of accounts. An account may have several, so that a key can be
--- replaced. Only the SHA-256 of a key is stored. A key is random, so a slow hash
--- would not protect it better.
+-- The API keys of accounts. An account may have several keys, so that a key can
+-- be replaced. Only the SHA-256 of a key is stored. A slow hash is not needed,
+-- because a key is random.
 CREATE TABLE IF NOT EXISTS api_keys (
     id         INTEGER PRIMARY KEY,
     account_id INTEGER NOT NULL REFERENCES accounts (id),
@@ -65,17 +65,18 @@ CREATE TABLE IF NOT EXISTS api_keys (
     key_hash   TEXT NOT NULL UNIQUE,
     created_at TEXT NOT NULL,
     revoked_at TEXT,
-    used_at    TEXT                     -- last used, to the minute
+    used_at    TEXT                     -- last use, recorded at most once a minute
 ) STRICT;
 
 -- Every message, sent or received.
 --
--- due_at is when the delivery loop takes the message next: first the time of
--- sending; during a lease, the end of the lease; after a temporary failure, the
--- time of the next attempt. It is NULL in a final state.
+-- due_at is the time at which the delivery loop takes the message next. At
+-- first, this is the time of sending. During a lease, this is the end of the
+-- lease. After a temporary failure, this is the time of the next attempt. In a
+-- final state, due_at is NULL.
 CREATE TABLE IF NOT EXISTS messages (
-    seq            INTEGER PRIMARY KEY, -- order of arrival
-    id             TEXT NOT NULL UNIQUE,-- the public name: UUIDv7, same order
+    seq            INTEGER PRIMARY KEY, -- in the order of arrival
+    id             TEXT NOT NULL UNIQUE,-- UUIDv7, shown by the API; in the same order
     account_id     INTEGER NOT NULL REFERENCES accounts (id),
     direction      TEXT NOT NULL CHECK (direction IN ('outbound', 'inbound')),
     body           TEXT NOT NULL,
@@ -86,24 +87,24 @@ CREATE TABLE IF NOT EXISTS messages (
     to_country     TEXT,
     to_carrier     TEXT,
     state          TEXT NOT NULL CHECK (state IN ('unconfirmed', 'sent', 'error')),
-    error_type     TEXT,                -- why, in state 'error' (errors.py)
+    error_type     TEXT,                -- only in state 'error': a type of errors.py
     created_at     TEXT NOT NULL,
-    send_at        TEXT,                -- scheduled for; NULL: at once
+    send_at        TEXT,                -- only if scheduled: the time of sending
     due_at         TEXT,
     expires_at     TEXT,                -- end of the validity period
     attempts       INTEGER NOT NULL DEFAULT 0,
-    submitted_at   TEXT,                -- handed to the gateway, no answer recorded yet
+    submitted_at   TEXT,                -- when it was handed to the gateway; NULL if the outcome is known
     finished_at    TEXT,                -- when the state became final
-    request_id     TEXT,                -- of the request that stored it, for logs
-    lease_owner    TEXT,                -- which process has it in hand (process_lock.py)
+    request_id     TEXT,                -- the id of the request that stored it, for logs
+    lease_owner    TEXT,                -- the process that delivers it now (process_lock.py)
     front          TEXT,                -- the front that sent it, such as twilio; NULL: no front
     CHECK ((state = 'error') = (error_type IS NOT NULL)),
     CHECK ((state = 'unconfirmed') = (finished_at IS NULL)),
     CHECK (due_at IS NULL OR state = 'unconfirmed')
 ) STRICT;
 
--- Each index ends in seq, the key of the table, so its entries for one number are
--- in the order of arrival.
+-- SQLite adds seq, the primary key, to the end of each index. So the entries for
+-- one number are in the order of arrival.
 CREATE INDEX IF NOT EXISTS messages_by_account ON messages (account_id);
 CREATE INDEX IF NOT EXISTS messages_by_to ON messages (account_id, to_number);
 CREATE INDEX IF NOT EXISTS messages_by_origin ON messages (account_id, origin_number);
@@ -112,43 +113,44 @@ CREATE INDEX IF NOT EXISTS messages_inbound ON messages (account_id) WHERE direc
 CREATE INDEX IF NOT EXISTS messages_due ON messages (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_leased ON messages (lease_owner) WHERE lease_owner IS NOT NULL;
 
--- Attempts to send a message, except those that succeeded.
+-- Attempts to send a message that failed or are in doubt.
 CREATE TABLE IF NOT EXISTS message_attempts (
     message_id TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
     attempt    INTEGER NOT NULL,        -- 1 for the first
     at         TEXT NOT NULL,
     outcome    TEXT NOT NULL CHECK (outcome IN ('rejected', 'unavailable', 'unconfirmed')),
-    due_at     TEXT,                    -- of the next attempt; NULL: there is none
+    due_at     TEXT,                    -- when the next attempt is due; NULL: there is none
     PRIMARY KEY (message_id, attempt)
 ) STRICT, WITHOUT ROWID;
 
--- The first answer to each Idempotency-Key, which is repeated for 24 hours.
+-- The first answer to each Idempotency-Key. For 24 hours, a request with the same
+-- key gets this answer again.
 CREATE TABLE IF NOT EXISTS idempotency_keys (
     account_id   INTEGER NOT NULL REFERENCES accounts (id),
     key          TEXT NOT NULL,
     request_hash TEXT NOT NULL,         -- SHA-256 of the arguments
-    status       INTEGER NOT NULL,      -- of the first answer
-    answer       TEXT NOT NULL,         -- its JSON
+    status       INTEGER NOT NULL,      -- the HTTP status of the answer
+    answer       TEXT NOT NULL,         -- the JSON of the answer
     created_at   TEXT NOT NULL,
     PRIMARY KEY (account_id, key)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS idempotency_keys_by_age ON idempotency_keys (created_at);
 
--- The conversations of an account, one for each phone. They are written together
--- with the messages, so that a list of conversations does not read the messages.
+-- The conversations of an account, one for each phone. They are updated together
+-- with the messages. So a list of conversations does not search all messages.
 CREATE TABLE IF NOT EXISTS conversations (
     account_id INTEGER NOT NULL REFERENCES accounts (id),
-    phone      TEXT NOT NULL,           -- the other side's number
-    last_seq   INTEGER NOT NULL,        -- of its latest message
-    read_seq   INTEGER NOT NULL DEFAULT 0,-- of the latest one that was looked at; never above last_seq
+    phone      TEXT NOT NULL,           -- the number of the phone
+    last_seq   INTEGER NOT NULL,        -- seq of the latest message
+    read_seq   INTEGER NOT NULL DEFAULT 0,-- seq of the latest read message; never greater than last_seq
     PRIMARY KEY (account_id, phone)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS conversations_by_last ON conversations (account_id, last_seq);
 
--- The URL that an account's events are posted to. The secret is stored in plain
--- text, because it signs the events.
+-- The URL to which an account's events are posted. The secret is stored as plain
+-- text, because Phonify needs it to sign the events.
 CREATE TABLE IF NOT EXISTS webhooks (
     account_id INTEGER PRIMARY KEY REFERENCES accounts (id),
     url        TEXT NOT NULL,
@@ -163,16 +165,16 @@ CREATE TABLE IF NOT EXISTS webhooks (
 -- one after another; until then, due_at is far in the future.
 CREATE TABLE IF NOT EXISTS webhook_deliveries (
     seq         INTEGER PRIMARY KEY,
-    id          TEXT NOT NULL UNIQUE,   -- the webhook-id, the same at each attempt
+    id          TEXT NOT NULL UNIQUE,   -- the webhook-id; the same at each attempt
     account_id  INTEGER NOT NULL REFERENCES accounts (id),
-    message_id  TEXT,                   -- NULL for a test; the message may have been removed since
+    message_id  TEXT,                   -- NULL for a test event; the message may have been removed
     event       TEXT NOT NULL,          -- message.received, message.sent, ...
     payload     TEXT NOT NULL,          -- JSON
     state       TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),
     created_at  TEXT NOT NULL,
     due_at      TEXT,
     attempts    INTEGER NOT NULL DEFAULT 0,
-    retries     INTEGER NOT NULL DEFAULT 0,-- since the first attempt or the redelivery
+    retries     INTEGER NOT NULL DEFAULT 0,-- after the first attempt or after a redelivery
     finished_at TEXT,
     lease_owner TEXT,
     kind        TEXT NOT NULL DEFAULT 'standard',-- how it is posted and signed
@@ -189,15 +191,15 @@ CREATE INDEX IF NOT EXISTS webhook_deliveries_in_sequence ON webhook_deliveries 
 CREATE INDEX IF NOT EXISTS webhook_deliveries_leased ON webhook_deliveries (lease_owner) WHERE lease_owner IS NOT NULL;
 CREATE INDEX IF NOT EXISTS webhook_deliveries_by_age ON webhook_deliveries (finished_at) WHERE finished_at IS NOT NULL;
 
--- Each attempt to post an event, and the answer of the account's app.
+-- Attempts to post an event, with the answer of the account's app.
 CREATE TABLE IF NOT EXISTS webhook_attempts (
     delivery_id TEXT NOT NULL REFERENCES webhook_deliveries (id) ON DELETE CASCADE,
     attempt     INTEGER NOT NULL,
     at          TEXT NOT NULL,
-    took_ms     INTEGER NOT NULL,
-    status      INTEGER,                -- of the answer; NULL if none came
-    answer      TEXT,                   -- its beginning
-    error       TEXT,                   -- in plain words; NULL if an answer came
+    took_ms     INTEGER NOT NULL,       -- duration in milliseconds
+    status      INTEGER,                -- HTTP status of the answer; NULL: no answer came
+    answer      TEXT,                   -- the beginning of the answer
+    error       TEXT,                   -- why no answer came, or what is wrong with it
     PRIMARY KEY (delivery_id, attempt)
 ) STRICT, WITHOUT ROWID;
 

@@ -1,4 +1,4 @@
-"""The command `phonify`, also started by `python -m phonify`: it serves, and has all commands of `flask --app app`."""
+"""The command `phonify`, also started by `python -m phonify`. It has `serve` and all commands of `flask --app app`."""
 
 import sys
 from pathlib import Path
@@ -27,7 +27,7 @@ phonify.add_command(restore)
 
 
 @phonify.command("serve")
-@click.option("--demo", is_flag=True, help="Serve a temporary database with a dozen invented conversations.")
+@click.option("--demo", is_flag=True, help="Serve a temporary database with invented conversations.")
 def serve_api(demo: bool) -> None:
     """Serve the API until SIGTERM or Ctrl-C."""
     command = "python -m phonify" if Path(sys.argv[0]).name == "__main__.py" else "phonify"
@@ -39,7 +39,7 @@ def serve_api(demo: bool) -> None:
 
 def main() -> None:
     """Run the command."""
-    # The app is built only if a command needs it. So `--help` creates no database.
+    # The app is built only if a command needs it, because building it creates the database.
     phonify(obj=ScriptInfo(create_app=create_app, set_debug_flag=False))
 
 

@@ -12,7 +12,7 @@ class Clock(Protocol):
         """Return the current date and time in UTC, as a datetime with a time zone."""
 
     def monotonic(self) -> float:
-        """Return seconds that never go back, for measuring how long something took."""
+        """Return seconds from a clock that is never set back. Use it to measure durations."""
 
 
 class SystemClock:
@@ -28,12 +28,12 @@ class SystemClock:
 
 
 def format_time(moment: datetime) -> str:
-    """Return a time in UTC in the form of the database and the API: `2026-01-31T09:30:00.000Z`."""
+    """Return a UTC time as text, as the database and the API show it: `2026-01-31T09:30:00.000Z`."""
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def parse_time(text: str) -> datetime:
-    """Read ISO 8601 with a time zone; raise ValueError for anything else."""
+    """Read a time in ISO 8601 with a time zone. Raises ValueError for any other text."""
     if len(text) < len("2026-01-31T09:30Z") or text[10] not in "Tt ":
         raise ValueError("not a date and a time")
     moment = datetime.fromisoformat(text)

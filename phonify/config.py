@@ -1,4 +1,4 @@
-"""Settings: read once from PHONIFY_* variables, typed, and checked with all faults reported together."""
+"""Settings: read from PHONIFY_* variables once, at the start. All faults are reported together."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -19,14 +19,14 @@ _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class ConfigError(click.ClickException):
-    """The settings or the database don't allow a start. The message is printed, and the exit status is 2."""
+    """The settings or the database can't be used. The command prints the message and exits with status 2."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings; each is the variable PHONIFY_<NAME>."""
+    """All settings. Each one is set by the variable PHONIFY_<NAME>."""
 
     database: Path = Path("phonify.db")
     host: str = "127.0.0.1"
@@ -40,7 +40,7 @@ class Settings:
     validity: timedelta = timedelta(hours=24)
     lease: timedelta = timedelta(seconds=30)
     grace: int = 30
-    webhook_private: bool | None = None  # None: with a sandbox gateway only
+    webhook_private: bool | None = None  # None: on if the gateway is a sandbox, else off
     retain_messages: int | None = None
     retain_days: int | None = None
     access_log: bool = True
@@ -52,10 +52,10 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Read the settings from an environment; raise one ConfigError that names all faults.
+    """Read the settings from an environment. Raises one ConfigError that names all faults.
 
-    `overrides` win over the environment. Their names have no prefix, as in a Flask config (`{"DATABASE":
-    "/tmp/test.db"}`); their values may have the setting's own type. An unknown name is a fault.
+    `overrides` replace values of the environment. Their names have no prefix: `{"DATABASE": "/tmp/test.db"}`. A value
+    may be text or have the type of the setting. An unknown name is a fault.
     """
     given: dict[str, Any] = {
         name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX)
@@ -80,7 +80,7 @@ def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | Non
 
 
 def _write(value: Any) -> str:
-    """Return a setting's value as text, in the form that the environment has."""
+    """Return a setting's value as text, as it would be in the environment."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return str(int(value.total_seconds())) if isinstance(value, timedelta) else str(value)
@@ -184,7 +184,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
 
 
 def unknown_settings(environ: Mapping[str, str]) -> list[str]:
-    """Return the PHONIFY_* variables that are not settings. They are probably mistyped."""
+    """Return the PHONIFY_* variables that are not settings. They are probably spelled wrong."""
     known = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
     known.update(name for gateway in GATEWAYS.values() for name in gateway.variables)
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)

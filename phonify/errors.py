@@ -1,7 +1,6 @@
-"""Every error of the API: its stable type and its title.
+"""Every error of the API: its type, its kind and its title.
 
-The table below is the only place where an error type is defined. `Kind` groups errors; `http/errors.py` has their
-HTTP statuses.
+Error types are defined only in the table below. `http/errors.py` gives each kind its HTTP status.
 """
 
 import enum
@@ -28,7 +27,7 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True)
 class ErrorType:
-    """One row of the table: `type` never changes, `title` is for people."""
+    """One row of the table. `type` never changes. `title` is for people."""
 
     type: str
     kind: Kind
@@ -43,7 +42,7 @@ _TABLE = (
     (
         "malformed_form",
         Kind.INVALID,
-        "The form or query is not valid. Use percent-encoded UTF-8, or multipart with a boundary.",
+        "The form or the query string is not valid. Use percent-encoded UTF-8, or multipart with a boundary.",
     ),
     ("missing_argument", Kind.INVALID, "This argument is missing. It is required."),
     ("repeated_argument", Kind.INVALID, "This argument was given more than once. Give it once."),
@@ -84,36 +83,39 @@ _TABLE = (
     (
         "invalid_webhook_url",
         Kind.INVALID,
-        "Not a valid webhook URL. Use https:// or http:// and an allowed host, without a user name and password.",
+        "Not a valid webhook URL. Use https:// or http:// and an allowed host. Leave out the user name and password.",
     ),
     ("invalid_method", Kind.INVALID, "The method must be GET or POST."),
     (
         "invalid_keyword",
         Kind.INVALID,
         (
-            "Not valid keywords. Use at most 20, each of 1 to 40 characters without commas. A keyword can't be "
-            "only punctuation, or one that opts in or asks for help."
+            "Not valid keywords. Use at most 20 keywords. Each must have 1 to 40 characters, without commas, and can't "
+            "be only punctuation. Keywords that opt in or ask for help, such as START and HELP, are not allowed."
         ),
     ),
     (
         "reply_is_keyword",
         Kind.INVALID,
-        "A reply can't be a keyword, because a phone that echoes it would be answered again and again.",
+        "A reply can't be a keyword. A phone that sends it back would get the same reply again and again.",
     ),
     # Authentication.
     (
         "unauthorized",
         Kind.UNAUTHORIZED,
-        "No valid API key. Send it as the username of HTTP Basic authentication or as the argument api_key.",
+        (
+            "The API key is missing or not valid. Send the key as the username of HTTP Basic authentication, or as the "
+            "argument api_key."
+        ),
     ),
-    # Valid, but did not complete as expected.
+    # The request is valid but did not complete as expected.
     ("invalid_number", Kind.REFUSED, "The gateway refuses this number as invalid."),
     ("unroutable_number", Kind.REFUSED, "The gateway has no route to this number."),
     ("country_not_permitted", Kind.REFUSED, "The account has no permission to send to this country."),
     (
         "message_not_waiting",
         Kind.REFUSED,
-        "This message is not waiting. Only a scheduled message that is not being sent yet can be changed or cancelled.",
+        "Only a scheduled message can be changed or cancelled, and only before its sending begins.",
     ),
     (
         "message_not_final",
@@ -130,11 +132,11 @@ _TABLE = (
     ("blocked_by_recipient", Kind.REFUSED, "The recipient has blocked messages from this sender."),
     ("cannot_receive_sms", Kind.REFUSED, "This number cannot receive SMS."),
     ("opted_out", Kind.REFUSED, "The recipient has opted out of messages from this account."),
-    ("quota_used_up", Kind.REFUSED, "The account's quota of messages for today is used up."),
+    ("quota_used_up", Kind.REFUSED, "The account has used up its quota of messages for today."),
     ("validity_expired", Kind.REFUSED, "The validity period ended before the message was confirmed as sent."),
     ("webhook_failed", Kind.REFUSED, "The account's webhook did not accept this message within a day."),
     ("no_webhook", Kind.REFUSED, "The account has no webhook. Set its URL first."),
-    # As in HTTP.
+    # Errors with the same meaning as their HTTP status.
     ("not_found", Kind.NOT_FOUND, "There is nothing at this address."),
     ("method_not_allowed", Kind.METHOD_NOT_ALLOWED, "This address does not support this method. See the Allow header."),
     (
@@ -171,7 +173,7 @@ ERROR_TYPES: dict[str, ErrorType] = {type_: ErrorType(type_, kind, title) for ty
 
 @dataclass(frozen=True)
 class Fault:
-    """One error of a request: a type of the table, and the argument that it is about, if any."""
+    """One error of a request. `param` is the argument with the error, if the error is about an argument."""
 
     type: str
     param: str | None = None
@@ -191,14 +193,14 @@ class Fault:
         return ERROR_TYPES[self.type].title
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the error as the API shows it: `type`, `title` and, if there is one, `param`."""
+        """Return the error as the API shows it. Without an argument, there is no `param`."""
         shown = {"type": self.type, "title": self.title}
         if self.param is not None:
             shown["param"] = self.param
         return shown
 
 
-# The types of errors that the framework or the server has found, by HTTP status.
+# The types of errors that Flask or the server reports, by HTTP status.
 _TYPES_BY_STATUS = {
     404: "not_found",
     405: "method_not_allowed",
@@ -209,14 +211,14 @@ _TYPES_BY_STATUS = {
 
 
 def fault_for_status(status: int) -> Fault:
-    """Return the fault for an HTTP status that the framework or the server has chosen."""
+    """Return the fault for an HTTP status that Flask or the server has chosen."""
     return Fault(_TYPES_BY_STATUS.get(status, "bad_request"))
 
 
 class PhonifyError(Exception):
     """Base of all errors of the domain: one or more faults of the same kind."""
 
-    retry_after: int | None = None  # seconds after which trying again may help
+    retry_after: int | None = None  # seconds that the client should wait before it tries again
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__(", ".join(fault.type for fault in faults))
@@ -260,7 +262,7 @@ class RateLimited(PhonifyError):
 
 
 class StoreUnavailable(PhonifyError):
-    """The database can't be used at the moment; nothing was stored."""
+    """The database can't be used at the moment. Nothing was stored."""
 
     retry_after = 2
 

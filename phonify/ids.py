@@ -1,4 +1,4 @@
-"""Message ids: UUIDv7 (RFC 9562 section 5.7), unguessable and sorted by creation."""
+"""Message ids: UUIDv7 (RFC 9562 section 5.7). They can't be guessed, and their order is the order of creation."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from datetime import datetime
 
 _FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _FRACTION_BITS = 12
-_RANDOM = struct.Struct("=16Q")  # requested in one call, because each call releases the interpreter lock
+_RANDOM = struct.Struct("=16Q")  # 16 numbers in one call, because each call releases the interpreter lock
 
 
 def is_message_id(text: str) -> bool:
@@ -17,10 +17,10 @@ def is_message_id(text: str) -> bool:
 
 
 def generate_ids(now: datetime, after: str | None = None) -> Iterator[str]:
-    """Yield ids, each greater than the previous one and than `after`, even if the clock went back.
+    """Yield ids in ascending order, all greater than `after`, even if the clock was set back.
 
-    The 12 bits after the milliseconds hold the fraction of a millisecond (RFC 9562 section 6.2, method 3). This value
-    increases with each id, so ids of one millisecond keep their order. 62 bits are random.
+    The 12 bits after the milliseconds are the fraction of a millisecond (RFC 9562 section 6.2, method 3). They increase
+    with each id. 62 bits are random.
     """
     ticks = int(now.timestamp() * (1000 << _FRACTION_BITS))
     if after is not None:

@@ -1,4 +1,4 @@
-"""Logs: the masking of keys, and the format, text or JSON."""
+"""Logs: masks keys, and writes the lines as text or JSON."""
 
 import json
 import logging
@@ -7,26 +7,26 @@ from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
-# The argument's name, also with percent-encoded characters, and names that a client may use by mistake: `api_key[]`,
-# `api-key`, `key`.
+# The name of the argument `api_key`, also with percent-encoded characters. A client may also use a similar name by
+# mistake: `api_key[]`, `api-key`, `key`.
 _KEY = "".join(f"(?:{character}|%{ord(character):02x})" for character in "key")
 _ARGUMENT = re.compile(rf"({_KEY}[^=&?/\s]{{0,20}}?(?:=|%3d))(?:[^&\s]*[^&\s\"])?", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(basic(?:\s|\+|%20)+)[A-Za-z0-9+/=_~.%-]+", re.IGNORECASE)
 _USERINFO = re.compile(r"(//)[^/@\s]*@")
-_OURS = re.compile(r"phk_[A-Za-z0-9_-]+")  # a key made by `accounts`, anywhere in a text
-_SUSPECT = re.compile(r"[=@%\s]|phk_")  # a text without one of these has nothing to mask
+_OURS = re.compile(r"phk_[A-Za-z0-9_-]+")  # a key that Phonify has made, anywhere in a text
+_SUSPECT = re.compile(r"[=@%\s]|phk_")  # a text without a match contains no key
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
-# The loggers of servers that this app may run on and that log addresses or headers.
+# Loggers of WSGI servers that write addresses or headers.
 _SERVERS = ("werkzeug", "gunicorn.access", "gunicorn.error", "granian.access")
-_OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({})))  # fields of every record; the others were given as `extra`
+_OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({})))  # every record has these; other attributes are `extra`
 
 _PARSING = "gunicorn.error"
 _REFUSED = "Invalid request from"
 
 
 def mask_keys(text: str) -> str:
-    """Return a text without the API keys in addresses and Authorization headers."""
+    """Return a text with the API keys in addresses and Authorization headers replaced by `***`."""
     if not _SUSPECT.search(text):
         return text
     text = _ARGUMENT.sub(r"\1***", text)
@@ -36,37 +36,40 @@ def mask_keys(text: str) -> str:
 
 
 def mask_request(method: str, address: str) -> tuple[str, str]:
-    """Return the method and the address of a request without keys, also if a client sent a header as the first line."""
+    """Return the method and the address of a request without keys.
+
+    A client may send an Authorization header as the first line by mistake. Then the method is BASIC.
+    """
     return method, mask_keys(address) if method.upper() != "BASIC" else "***"
 
 
 def escape_controls(text: str) -> str:
-    """Return a text with control characters escaped, so that it stays on its line."""
+    """Return a text with control characters escaped. The result has only one line."""
     return text if text.isprintable() else _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 class KeyFilter(logging.Filter):
-    """Masks keys in the log lines of a server about requests."""
+    """Masks keys in log lines about requests."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Mask the record in place."""
-        if isinstance(record.args, MutableMapping):  # gunicorn's atoms; `u` is the username: the key
+        if isinstance(record.args, MutableMapping):  # gunicorn's atoms; `u` is the username, which is the key
             record.args.update({"u": "-", "{authorization}i": "-"})
         try:
             message = record.getMessage()
         except (TypeError, ValueError):
-            return True  # logging itself reports wrong arguments
+            return True  # the logging module reports wrong arguments itself
         if record.name == _PARSING and message.startswith(_REFUSED):
-            # The text after this is a part of the request, which may be a key in the wrong place.
+            # After the address of the client, gunicorn shows a part of the request. This part may contain a key.
             message = f"{_REFUSED} {message.removeprefix(_REFUSED).split(':')[0].strip()}"
         message = mask_keys(message)
-        # Werkzeug escapes control characters itself, and colours its lines.
+        # Werkzeug escapes control characters itself, and uses them for colours.
         record.msg, record.args = message if record.name == "werkzeug" else escape_controls(message), ()
         return True
 
 
 def install_key_filter() -> None:
-    """Mask keys in the logs of all servers that this app may run on."""
+    """Mask keys in the logs of WSGI servers."""
     for name in _SERVERS:
         logger = logging.getLogger(name)
         if not any(isinstance(present, KeyFilter) for present in logger.filters):
@@ -74,7 +77,7 @@ def install_key_filter() -> None:
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats time, level, logger, message, the fields of `extra`, and the traceback if there is one."""
+    """Formats a record as JSON: time, level, logger, message, the `extra` fields and the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as one line."""
@@ -93,7 +96,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logs(log_format: str) -> None:
-    """Let the root logger write to standard error, as text or as JSON."""
+    """Make the root logger write to standard error, as text or as JSON."""
     handler = logging.StreamHandler()
     text = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     handler.setFormatter(JsonFormatter() if log_format == "json" else text)

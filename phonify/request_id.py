@@ -1,4 +1,4 @@
-"""The id of the current request, which its answer, its log lines and its messages have."""
+"""The id of the current request. Its answer, its log lines and its messages have the same id."""
 
 from contextvars import ContextVar
 

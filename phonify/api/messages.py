@@ -31,9 +31,9 @@ _GATEWAY_REFUSES = ("invalid_number", "unroutable_number", "country_not_permitte
     examples=examples.SEND,
     links={"get_message": _MESSAGE_ID, "change_message": _MESSAGE_ID, "cancel_message": _MESSAGE_ID},
     text=(
-        "The answer is 201 as soon as the messages are on disk; they are delivered afterwards. If an argument is wrong,"
-        " nothing is stored. If a recipient is refused at once, its message is stored in state `error`, the other"
-        " messages are sent, and the answer is 402 with `errors` and `messages`."
+        "The answer is 201 as soon as the messages are on disk. They are delivered afterwards. If an argument is not"
+        " valid, nothing is stored. If a recipient is refused immediately, the message to this recipient is stored in"
+        " state `error`, and the other messages are sent. Then the answer is 402 with `errors` and `messages`."
     ),
 )
 def send_message() -> Response:
@@ -56,13 +56,13 @@ def send_message() -> Response:
     errors=("too_many_waiting",),
     examples=examples.LIST,
     text=(
-        "With `wait`, the request waits until a message matches, as an end-to-end test needs it. To miss no message"
-        " between two calls, pass the newest known id as `after`, and no `state`, because states do not change in the"
-        " order of the ids."
+        "With `wait`, the request waits until a message matches. This is useful in end-to-end tests. To get all new"
+        " messages with repeated calls, set `after` to the newest known id. Don't set `state` in these calls, because"
+        " an older message may get this state later."
     ),
 )
 def list_messages() -> dict[str, Any]:
-    """List the account's messages that match, newest first."""
+    """List the account's messages, newest first."""
     found = get_services().sending.find_all(current_account(), **load(_LIST, read_arguments()))
     return {"messages": dump_messages(found)}
 
@@ -81,10 +81,10 @@ def get_message(message_id: str) -> dict[str, Any]:
     answers={200: MessageAnswer},
     errors=("nothing_to_change", "message_not_waiting", *_GATEWAY_REFUSES, "opted_out"),
     examples=examples.CHANGE,
-    text="Give at least one argument. The others stay as they are.",
+    text="Give at least one argument. The other values stay the same.",
 )
 def change_message(message_id: str) -> dict[str, Any]:
-    """Change a scheduled message that is not being sent yet."""
+    """Change a scheduled message before its sending begins."""
     message = get_services().changing.change(current_account(), message_id, **load(_CHANGE, read_arguments()))
     return {"message": dump_message(message)}
 
@@ -94,10 +94,10 @@ def change_message(message_id: str) -> dict[str, Any]:
     answers={200: MessageAnswer},
     errors=("message_not_waiting",),
     examples=examples.CANCEL,
-    text="It is 404 from then on. The method `DESTROY` does the same.",
+    text="Later requests for this message get 404. The method `DESTROY` does the same.",
 )
 def cancel_message(message_id: str) -> dict[str, Any]:
-    """Cancel and remove a scheduled message that is not being sent yet."""
+    """Cancel and remove a scheduled message before its sending begins."""
     return {"message": dump_message(get_services().changing.cancel(current_account(), message_id))}
 
 

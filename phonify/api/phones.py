@@ -1,4 +1,4 @@
-"""The resource /v1/phones: facts about a number, and the phones that an account has exchanged messages with."""
+"""The resource /v1/phones: facts about a number, and the phones of an account's conversations."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ _PAGING = PagingSchema()
 @bp.get("")
 @describe(arguments=PagingSchema, answers={200: PhonesAnswer}, examples=examples.PHONES)
 def list_phones() -> dict[str, Any]:
-    """List the phones the account has exchanged messages with, by their latest message, the latest first."""
+    """List the phones of the account's conversations, ordered by their latest message, latest first."""
     paging = load(_PAGING, read_arguments())
     found = get_services().subscriptions.find_phones(current_account(), **paging)
     return {"phones": [dump_phone(parse_originator(phone.phone), subscribed=phone.subscribed) for phone in found]}
@@ -31,7 +31,7 @@ def list_phones() -> dict[str, Any]:
 @bp.get("/<msisdn>")
 @describe(answers={200: PhoneAnswer}, examples=examples.PHONE)
 def get_phone(msisdn: str) -> dict[str, Any]:
-    """Retrieve country, carrier and type of any number."""
+    """Retrieve the country, the carrier and the type of a number."""
     number = read_msisdn(msisdn)
     subscription = get_services().subscriptions.get(current_account(), number.number)
     return {"phone": dump_phone(number, subscribed=subscription.subscribed)}

@@ -21,7 +21,7 @@ _PAGING = PagingSchema()
 @bp.get("")
 @describe(arguments=PagingSchema, answers={200: SubscriptionsAnswer}, examples=examples.SUBSCRIPTIONS)
 def list_subscriptions() -> dict[str, Any]:
-    """List the phones the account has exchanged messages with, then others that have opted out or in."""
+    """List the phones of the account's conversations, followed by other phones that have opted out or in."""
     paging = load(_PAGING, read_arguments())
     found = get_services().subscriptions.find_all(current_account(), **paging)
     return {"subscriptions": [dump_subscription(subscription) for subscription in found]}
@@ -30,7 +30,7 @@ def list_subscriptions() -> dict[str, Any]:
 @bp.get("/<msisdn>")
 @describe(answers={200: SubscriptionAnswer}, examples=examples.SUBSCRIPTION)
 def get_subscription(msisdn: str) -> dict[str, Any]:
-    """Retrieve the subscription of a phone: whether the account may write to it."""
+    """Retrieve the subscription of a phone. It shows whether the account may write to the phone."""
     number = read_msisdn(msisdn)
     return {"subscription": dump_subscription(get_services().subscriptions.get(current_account(), number.number))}
 
@@ -39,10 +39,10 @@ def get_subscription(msisdn: str) -> dict[str, Any]:
 @describe(
     answers={200: ResultAnswer},
     examples=examples.UNSUBSCRIBE,
-    text="The effect is that of a STOP from the phone: a message to it gets 402 and is stored in state `error`.",
+    text="This is the same as a STOP from the phone. A message to the phone gets 402 and is stored in state `error`.",
 )
 def unsubscribe(msisdn: str) -> dict[str, Any]:
-    """Opt a phone out: messages to it are refused until it opts in again."""
+    """Opt a phone out. Messages to the phone are refused until it opts in again."""
     number = read_msisdn(msisdn)
     get_services().subscriptions.change(current_account(), number.number, subscribed=False, reason="api")
     return {"result": "OK"}

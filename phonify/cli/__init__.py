@@ -1,1 +1,1 @@
-"""The command line: one file for each noun."""
+"""The command line. Each topic, such as keys or accounts, has its own file."""

@@ -1,4 +1,4 @@
-"""The command line of accounts: `flask --app app accounts COMMAND`."""
+"""The commands for accounts: `flask --app app accounts COMMAND`."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ from ..domain import accounts
 from ..sms.numbers import parse_originator
 from .output import Command, Failed, get_services, json_option, print_json, print_table
 
-accounts_cli = click.Group("accounts", help="Accounts that share this server.")
+accounts_cli = click.Group("accounts", help="Manage the accounts of this server.")
 
 
 @accounts_cli.command("create", cls=Command)
 @click.argument("name")
-@click.option("--origin", help="The account's default sender. If it is not given, PHONIFY_ORIGIN is used.")
+@click.option("--origin", help="The account's default sender. Without this option, PHONIFY_ORIGIN is used.")
 @json_option
 def create_account(name: str, origin: str | None, as_json: bool) -> None:
-    """Create an account called NAME."""
+    """Create the account NAME."""
     services = get_services()
     if not name.strip() or not name.isprintable():
         raise click.BadParameter("must be printable and not empty", param_hint="NAME")
@@ -64,24 +64,24 @@ def _show_limit(limit: int | None) -> object:
     return "-" if limit is None else limit
 
 
-_NO_LIMIT = -1  # None: the option was not given
+_NO_LIMIT = -1  # for `none`; None means that the option was not given
 
 
 class _LimitType(click.IntRange):
     """A whole number, or `none`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number."""
+        """Return the number, or _NO_LIMIT for `none`."""
         return _NO_LIMIT if value == "none" else super().convert(value, param, ctx)
 
 
 @accounts_cli.command("limit", cls=Command)
 @click.argument("name")
-@click.option("--quota", type=_LimitType(0, 2**31 - 1), metavar="N|none", help="Messages a day (UTC).")
-@click.option("--rate", type=_LimitType(1, 2**31 - 1), metavar="N|none", help="Requests a minute.")
+@click.option("--quota", type=_LimitType(0, 2**31 - 1), metavar="N|none", help="The maximum of messages a day (UTC).")
+@click.option("--rate", type=_LimitType(1, 2**31 - 1), metavar="N|none", help="The maximum of requests a minute.")
 @json_option
 def limit_account(name: str, quota: int | None, rate: int | None, as_json: bool) -> None:
-    """Set limits of the account NAME, or show them if no option is given. New limits count at once."""
+    """Set limits of the account NAME. New limits are used immediately. Without an option, show the limits."""
     services = get_services()
     account = accounts.find_account(services.database, name)
     if account is None:

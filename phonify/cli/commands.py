@@ -1,4 +1,4 @@
-"""All commands, for `flask --app app` and for `phonify`."""
+"""The list of all commands, for `flask --app app` and for `phonify`."""
 
 import click
 
@@ -14,7 +14,7 @@ from .worker import worker
 
 
 def register_commands(group: click.Group) -> None:
-    """Add the commands to a click group, such as the one of a Flask app."""
+    """Add all commands to a click group, such as `app.cli` of a Flask app."""
     groups = (accounts_cli, keys_cli, webhooks_cli, twilio_cli, subscriptions_cli, keywords_cli)
     for command in (*groups, send, messages, worker, init_db, backup, check, check_text_command):
         group.add_command(command)

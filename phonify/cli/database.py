@@ -1,4 +1,4 @@
-"""The command line of the database file: create, back up, check, restore."""
+"""The commands for the database file: create, back up, check, restore."""
 
 import os
 from pathlib import Path
@@ -18,8 +18,8 @@ from .output import Command, Failed, get_services
 
 @click.command("init-db", cls=Command)
 def init_db() -> None:
-    """Create the database, or bring it up to date."""
-    # The app has already done it when it was created.
+    """Create the database, or upgrade it to the current version."""
+    # `create_app` has already done this.
     click.echo(f"{get_services().settings.database} is ready.")
 
 
@@ -42,7 +42,7 @@ def backup(file: Path) -> None:
 
 @click.command(cls=Command)
 def check() -> None:
-    """Check the whole database file. Exit with status 1 if something is wrong with it."""
+    """Check the whole database file. If the file is damaged, the exit status is 1."""
     database = get_services().database
     try:
         _refuse_unused(database)
@@ -54,11 +54,11 @@ def check() -> None:
         click.echo(fault)
     if faults:
         raise Failed(f"{database.path} is damaged. Restore a backup with: python -m phonify restore FILE")
-    click.echo(f"{database.path} is sound.")
+    click.echo(f"{database.path} is not damaged.")
 
 
 def _refuse_unused(database: Database) -> None:
-    """Raise Failed if the file is empty: then the command itself has created it, probably in the wrong place."""
+    """Raise Failed if the database is empty. Then this command has probably created it in the wrong place."""
     with database.reading() as connection:
         if not is_used(connection):
             raise Failed(f"{database.path.absolute()} is empty. Is PHONIFY_DATABASE set to the right file?")
@@ -69,8 +69,8 @@ def _refuse_unused(database: Database) -> None:
 def restore(file: Path) -> None:
     """Replace the database with a copy of the backup FILE. The old database is kept under another name.
 
-    Stop all servers and workers first. Only `phonify` has this command, because it also works if the database is
-    damaged.
+    Stop all servers and workers first. This command also works if the database is damaged. `flask --app app` does not
+    have this command, because it opens the database first.
     """
     path = read_settings(os.environ).database
     fault = check_backup(file)
@@ -79,7 +79,7 @@ def restore(file: Path) -> None:
     try:
         former = restore_backup(path, file)
     except DatabaseInUse as error:
-        raise Failed(f"{path} is in use: stop all servers and workers first") from error
+        raise Failed(f"{path} is in use. Stop all servers and workers first.") from error
     except (OSError, SqliteError) as error:
         raise Failed(f"{path}: {error}") from error
     click.echo(f"{path} is now a copy of {file}.")

@@ -1,4 +1,4 @@
-"""The demo of `phonify serve --demo`: a database in a temporary folder, filled with invented conversations."""
+"""The demo of `phonify serve --demo`: a temporary database with invented conversations."""
 
 import logging
 import os
@@ -23,21 +23,21 @@ from ..services import Services
 from ..storage.records import Account
 from .demo_texts import APP, CONVERSATIONS, READ_UNTIL, REPLIES, Text
 
-_AFTER = (0.3, 3, 6)  # seconds after a text in which it is delivered; some are retried
+_AFTER = (0.3, 3, 6)  # seconds after a text; the delivery loop runs at these times, because some texts are retried
 
 
 class DemoClock(SystemClock):
-    """A clock that shows times in the past while the conversations are written."""
+    """A clock that shows past times while the conversations are created."""
 
     def __init__(self) -> None:
         self.behind = timedelta(0)
 
     def now(self) -> datetime:
-        """Return the machine's time of day in UTC, or one in the past."""
+        """Return the current date and time in UTC, minus `behind`."""
         return super().now() - self.behind
 
     def set_to(self, moment: datetime) -> None:
-        """Set the clock to a moment; it continues from there."""
+        """Set the clock to a moment. It continues to run from there."""
         self.behind = super().now() - moment
 
 
@@ -46,7 +46,7 @@ def serve_demo(create_app: Callable[..., Any], *, command: str) -> None:
 
     `create_app` is the application factory, and `command` is passed to `serve`.
     """
-    # A start that is interrupted removes the folder too. Later, the server handles the signal.
+    # A signal during the start must also remove the folder. Later, the server handles the signals.
     for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(ending, lambda signum, _: sys.exit(128 + signum))
     with tempfile.TemporaryDirectory(prefix="phonify-demo-") as folder:
@@ -55,29 +55,29 @@ def serve_demo(create_app: Callable[..., Any], *, command: str) -> None:
 
 
 def create_demo(create_app: Callable[..., Any], path: Path) -> Any:
-    """Return the app with the stub gateway and its database filled."""
+    """Return the app of the demo: it has the stub gateway, and conversations in its database."""
     clock = DemoClock()
     app = create_app({"DATABASE": path, "GATEWAY": "stub"}, clock=clock)
     services: Services = app.extensions["phonify"]
     own = os.environ.get(f"{PREFIX}DATABASE")
     if own is not None:
-        click.echo(f"{PREFIX}DATABASE is ignored, and {own} is not touched.")
-    click.echo("This is a demo with invented conversations. Its database is removed at the end.")
+        click.echo(f"{PREFIX}DATABASE is ignored, and {own} is not changed.")
+    click.echo("This is a demo with invented conversations. Its database is removed when the server stops.")
     fill(services, clock)
     return app
 
 
 def fill(services: Services, clock: DemoClock) -> None:
-    """Write the conversations of the demo, with times in the past. Afterwards the clock shows the real time again."""
+    """Create the conversations of the demo, with times in the past. Afterwards, the clock shows the current time."""
     account = accounts.ensure_default_account(services.database, services.clock)
     services.subscriptions.set_replies(account, read_keyword_settings((), REPLIES))
     start, loop = clock.now(), services.make_message_loop()
     texts = [(text.find_moment(start), phone, text) for phone, found in CONVERSATIONS.items() for text in found]
-    logging.disable(logging.INFO)  # no log lines for these messages
+    logging.disable(logging.INFO)  # these messages must not be in the log
     try:
         for moment, phone, text in sorted(texts, key=itemgetter(0)):
             clock.set_to(moment)
-            loop.deliver_due()  # ends messages whose validity period is over
+            loop.deliver_due()  # messages fail if their validity period has ended
             _exchange(services, account, phone, text, start)
             if text.sent or moment < start - READ_UNTIL:
                 thread = services.conversations.find_thread(account, phone, limit=1)

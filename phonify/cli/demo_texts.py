@@ -1,7 +1,7 @@
-"""The conversations of `phonify serve --demo`: those of an invented bicycle shop with its customers.
+"""The conversations of `phonify serve --demo`, between an invented bicycle shop and its customers.
 
-The numbers are reserved for fiction in their countries, or special numbers of the stub gateway. A time is minutes
-before the start, or days before it and a time of day in UTC.
+The numbers are reserved for fiction in their countries, or are special numbers of the stub gateway. A time is a number
+of minutes before the start: 96. Or it is a number of days before the start, and a time of day in UTC: (2, "15:20").
 """
 
 from datetime import datetime, timedelta
@@ -19,15 +19,15 @@ READ_UNTIL = timedelta(minutes=45)  # later messages from phones are unread
 
 
 class Text(NamedTuple):
-    """A text from the app to the phone (`sent`), or from the phone."""
+    """A text from the app to the phone if `sent` is True, else from the phone to the app."""
 
     when: When
     body: str
     sent: bool
-    days_ahead: int | None = None  # if it is scheduled: for 9:00 UTC that many days after the start
+    days_ahead: int | None = None  # if the text is scheduled: days after the start, at 9:00 UTC
 
     def find_moment(self, start: datetime) -> datetime:
-        """Return when it was written."""
+        """Return the time of the text."""
         if isinstance(self.when, int):
             return start - timedelta(minutes=self.when)
         days, time = self.when

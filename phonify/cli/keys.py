@@ -1,16 +1,16 @@
-"""The command line of API keys: `flask --app app keys COMMAND`."""
+"""The commands for API keys: `flask --app app keys COMMAND`."""
 
 import click
 
 from ..domain import accounts
 from .output import Command, Failed, account_option, get_account, get_services, json_option, print_json, print_table
 
-keys_cli = click.Group("keys", help="API keys.")
+keys_cli = click.Group("keys", help="Manage API keys.")
 
 
 @keys_cli.command("create", cls=Command)
 @account_option
-@click.option("--name", default="", help="What the key is for.")
+@click.option("--name", default="", help="The name of the key, such as the app that uses it.")
 @json_option
 def create_key(account_name: str, name: str, as_json: bool) -> None:
     """Create a key and print it. It is shown only once."""
@@ -27,10 +27,10 @@ def create_key(account_name: str, name: str, as_json: bool) -> None:
 
 
 @keys_cli.command("list", cls=Command)
-@click.option("--account", "account_name", help="Only the keys of this account.")
+@click.option("--account", "account_name", help="List only the keys of this account.")
 @json_option
 def list_keys(account_name: str | None, as_json: bool) -> None:
-    """List the numbers, names and times of keys. The keys themselves are not stored."""
+    """List keys with their numbers, names and times. The keys themselves are not stored."""
     services = get_services()
     if account_name is not None:
         get_account(services, account_name)
@@ -51,7 +51,7 @@ def list_keys(account_name: str | None, as_json: bool) -> None:
 @keys_cli.command("revoke", cls=Command)
 @click.argument("key_id", type=click.IntRange(1, 2**63 - 1))
 def revoke_key(key_id: int) -> None:
-    """Revoke the key with the number KEY_ID, at once."""
+    """Revoke the key with the number KEY_ID. It is refused immediately."""
     services = get_services()
     if not accounts.revoke_key(services.database, services.clock, key_id):
         raise Failed(f"no valid key has the number {key_id}; see: keys list")

@@ -15,8 +15,8 @@ from .output import Command, Failed, account_option, get_account, get_services, 
 @click.command(cls=Command)
 @click.argument("to", nargs=-1, required=True)
 @click.argument("body")
-@click.option("--origin", help="The sender. Default: the account's.")
-@click.option("--send-at", help="When to send, for example 2026-01-31T09:30:00Z. Default: now.")
+@click.option("--origin", help="The sender. Default: the default sender of the account.")
+@click.option("--send-at", help="The time of sending, for example 2026-01-31T09:30:00Z. Default: now.")
 @account_option
 @json_option
 def send(
@@ -24,8 +24,8 @@ def send(
 ) -> None:
     """Send BODY to each number TO.
 
-    A running server or worker delivers it. The exit status is 1 if the gateway refused a recipient, and 2 if an
-    argument is wrong and nothing was stored.
+    A running server or worker delivers the messages. If a recipient is refused, the exit status is 1. If an argument is
+    not valid, nothing is stored and the exit status is 2.
     """
     services = get_services()
     account = get_account(services, account_name)
@@ -51,10 +51,10 @@ def send(
 def messages(
     follow: bool, limit: int, state: str | None, direction: str | None, account_name: str, as_json: bool
 ) -> None:
-    """List the latest messages, the newest last."""
+    """List the latest messages, newest last."""
     if follow and state is not None:
         raise click.UsageError(
-            "--follow can't be used with --state, because it shows messages before their state is final"
+            "--follow can't be used with --state, because --follow shows messages before their state is final"
         )
     services = get_services()
     account = get_account(services, account_name)

@@ -1,4 +1,4 @@
-"""What the commands share: options, failures, finding an account, printing."""
+"""Functions that the commands share: options, failures, finding an account, printing."""
 
 import json
 from collections.abc import Sequence
@@ -12,19 +12,19 @@ from ..logs import escape_controls
 from ..services import Services
 from ..storage.records import Account
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each line.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object in each line.")
 account_option = click.option("--account", "account_name", default=accounts.DEFAULT_ACCOUNT, show_default=True)
 
 
 class Failed(click.ClickException):
-    """The command failed: exit status 1."""
+    """The command failed. Its exit status is 1."""
 
 
 class Command(click.Command):
-    """A command that fails with one line if the database can't be used."""
+    """A command that fails with a message of one line if the database can't be used."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run it."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except StoreUnavailable as error:
@@ -32,13 +32,13 @@ class Command(click.Command):
 
 
 def get_services() -> Services:
-    """Return the services of the app. The first call in a command builds the app."""
+    """Return the services of the app. In a command, the first call builds the app."""
     services: Services = click.get_current_context().obj.load_app().extensions["phonify"]
     return services
 
 
 def get_account(services: Services, name: str) -> Account:
-    """Return the account with a name; raise click.BadParameter if there is none."""
+    """Return the account with a name. Raises click.BadParameter if there is none."""
     account = accounts.find_account(services.database, name)
     if account is None:
         raise click.BadParameter(f"there is no account {name!r}; see: accounts list", param_hint="--account")
@@ -46,7 +46,7 @@ def get_account(services: Services, name: str) -> Account:
 
 
 def print_json(shown: dict[str, Any]) -> None:
-    """Print one line of JSON."""
+    """Print an object as one line of JSON."""
     click.echo(json.dumps(shown))
 
 

@@ -1,4 +1,4 @@
-"""The command line of subscriptions and keywords: `flask --app app subscriptions COMMAND`, `... keywords COMMAND`."""
+"""The commands for subscriptions and keywords: `flask --app app subscriptions COMMAND`, `... keywords COMMAND`."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,8 @@ from ..sms.numbers import parse_msisdn
 from ..storage.records import KeywordReplies, SubscriptionRow
 from .output import Command, account_option, get_account, get_services, json_option, print_json, print_table
 
-subscriptions_cli = click.Group("subscriptions", help="The phones that accounts may write to.")
-keywords_cli = click.Group("keywords", help="Words with which phones opt out, and the replies.")
+subscriptions_cli = click.Group("subscriptions", help="Manage the phones that accounts may write to.")
+keywords_cli = click.Group("keywords", help="Manage opt-out keywords and the replies to keywords.")
 
 
 def _read_msisdn(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -32,7 +32,7 @@ _msisdn_argument = click.argument("msisdn", callback=_read_msisdn)
 @account_option
 @json_option
 def list_subscriptions(offset: int, limit: int, account_name: str, as_json: bool) -> None:
-    """List the phones the account has exchanged messages with, then others that have opted out or in."""
+    """List the phones of the account's conversations, followed by other phones that have opted out or in."""
     services = get_services()
     found = services.subscriptions.find_all(get_account(services, account_name), offset=offset, limit=limit)
     _print_subscriptions(found, as_json=as_json)
@@ -52,7 +52,7 @@ def show_subscription(msisdn: str, account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def opt_out(msisdn: str, account_name: str, as_json: bool) -> None:
-    """Opt the phone MSISDN out: messages to it are refused from now on."""
+    """Opt the phone MSISDN out. Messages to the phone are refused until it opts in again."""
     _change(msisdn, account_name, subscribed=False, as_json=as_json)
 
 
@@ -61,7 +61,7 @@ def opt_out(msisdn: str, account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def opt_in(msisdn: str, account_name: str, as_json: bool) -> None:
-    """Opt the phone MSISDN in again, so that the account may write to it."""
+    """Opt the phone MSISDN in again. Then the account may write to the phone."""
     _change(msisdn, account_name, subscribed=True, as_json=as_json)
 
 
@@ -102,17 +102,17 @@ def show_keywords(account_name: str, as_json: bool) -> None:
     "--stop-keyword",
     "stop_keywords",
     multiple=True,
-    help="Another word that opts out. Repeat the option for several words.",
+    help="An additional opt-out keyword. Repeat the option for several keywords.",
 )
-@click.option("--stop-reply", help="Sent to a phone that has opted out.")
-@click.option("--start-reply", help="Sent to a phone that has opted in again.")
-@click.option("--help-reply", help="Sent to a phone that asks for HELP.")
+@click.option("--stop-reply", help="The reply to a phone that opts out.")
+@click.option("--start-reply", help="The reply to a phone that opts in again.")
+@click.option("--help-reply", help="The reply to a phone that sends HELP.")
 @account_option
 @json_option
 def set_keywords(stop_keywords: Sequence[str], account_name: str, as_json: bool, **replies: str | None) -> None:
     """Set the account's own opt-out keywords and its replies.
 
-    An empty text removes a setting. Settings without an option stay as they are.
+    An empty text removes a setting. Settings without an option stay the same.
     """
     services = get_services()
     account = get_account(services, account_name)

@@ -18,17 +18,18 @@ from .output import Failed, json_option, print_json, print_table
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="The highest number of SMS that is allowed.",
+    help="The maximum of SMS for the text.",
 )
 @click.option("--allow-ucs2", is_flag=True, help="Allow characters that are not in GSM-7.")
-@click.option("--webotp", is_flag=True, help="Require a last line that binds a code to a web site: @host #code.")
+@click.option("--webotp", is_flag=True, help="Require the last line @host #code, which binds a code to a web site.")
 @json_option
 def check_text_command(text: str, max_segments: int, allow_ucs2: bool, webotp: bool, as_json: bool) -> None:
     """Show how TEXT is sent as SMS: encoding, segments, and the characters that need UCS-2.
 
-    If TEXT is -, it is read from standard input, without the line break at its end. The exit status is 0 if the text is
-    fine, 1 if it needs UCS-2 (without --allow-ucs2) or does not meet another option, and 2 if it is empty or longer
-    than 160 characters.
+    If TEXT is -, the text is read from standard input, and a line break at its end is removed.
+
+    The exit status is 1 if the text needs UCS-2 and --allow-ucs2 is not given. It is also 1 if the text does not meet
+    another option. It is 2 if the text is empty or longer than 160 characters.
     """
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
@@ -42,11 +43,11 @@ def check_text_command(text: str, max_segments: int, allow_ucs2: bool, webotp: b
         _print_check(check)
     faults = []
     if check.encoding == "ucs2" and not allow_ucs2:
-        faults.append("it takes UCS-2")
+        faults.append("the text needs UCS-2")
     if len(check.segments) > max_segments:
-        faults.append(f"it takes {len(check.segments)} SMS, more than {max_segments}")
+        faults.append(f"the text needs {len(check.segments)} SMS, more than {max_segments}")
     if webotp and check.bound_code is None:
-        faults.append("its last line is not @host #code")
+        faults.append("the last line is not @host #code")
     if faults:
         raise Failed("; ".join(faults))
 
@@ -54,7 +55,7 @@ def check_text_command(text: str, max_segments: int, allow_ucs2: bool, webotp: b
 def _print_check(check: TextCheck) -> None:
     encoding, units = ("GSM-7", "septets") if check.encoding == "gsm7" else ("UCS-2", "units of UTF-16")
     shown = dump_check(check)
-    click.echo(f"{encoding}: {check.units} {units} in {len(check.segments)} SMS; one takes {check.single}")
+    click.echo(f"{encoding}: {check.units} {units} in {len(check.segments)} SMS (a single SMS has {check.single})")
     if len(check.segments) > 1:
         rows = [(f"{part['start']}-{part['end']}", part["units"], repr(part["text"])) for part in shown["segments"]]
         print_table(("CUT AT", "UNITS", "TEXT"), rows)

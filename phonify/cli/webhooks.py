@@ -1,4 +1,4 @@
-"""The command line of webhooks: `flask --app app webhooks COMMAND`."""
+"""The commands for webhooks: `flask --app app webhooks COMMAND`."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from .output import Command, Failed, account_option, get_account, get_services, 
 
 _INTERNAL = ("account_id", "retries")  # columns that are not shown
 
-webhooks_cli = click.Group("webhooks", help="The URLs to which the events of accounts are posted.")
+webhooks_cli = click.Group("webhooks", help="Manage webhooks and their deliveries.")
 
 
 class WebhookCommand(Command):
-    """A command that fails with one line if something is refused."""
+    """A command that fails with a message of one line if the domain refuses something."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run it."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except PhonifyError as error:
@@ -30,7 +30,7 @@ class WebhookCommand(Command):
 @account_option
 @json_option
 def set_webhook(url: str, account_name: str, as_json: bool) -> None:
-    """Post the account's events to URL. An existing secret stays."""
+    """Set the webhook of the account: its events are posted to URL. An existing secret is kept."""
     services = get_services()
     account = get_account(services, account_name)
     try:
@@ -56,7 +56,7 @@ def show_webhook(account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def rotate_secret(account_name: str, as_json: bool) -> None:
-    """Give the account's webhook a new secret, from the next attempt on."""
+    """Give the account's webhook a new secret. It is used from the next attempt on."""
     services = get_services()
     _print_webhook(services.webhooks.rotate_secret(get_account(services, account_name)), as_json=as_json)
 
@@ -64,7 +64,7 @@ def rotate_secret(account_name: str, as_json: bool) -> None:
 @webhooks_cli.command("remove", cls=WebhookCommand)
 @account_option
 def remove_webhook(account_name: str) -> None:
-    """Remove the account's webhook. Events that are not delivered yet are given up."""
+    """Remove the account's webhook. Events that are not delivered yet will not be delivered."""
     services = get_services()
     services.webhooks.remove(get_account(services, account_name))
     click.echo(f"The account {account_name!r} has no webhook.")
@@ -73,7 +73,7 @@ def remove_webhook(account_name: str) -> None:
 @webhooks_cli.command("test", cls=WebhookCommand)
 @account_option
 def send_test(account_name: str) -> None:
-    """Store the event webhook.test and print the id of its delivery; a running server or worker posts it."""
+    """Send the event webhook.test, and print the id of its delivery. A running server or worker posts the event."""
     services = get_services()
     click.echo(services.webhooks.send_test(get_account(services, account_name)))
 
@@ -83,7 +83,7 @@ def send_test(account_name: str) -> None:
 @account_option
 @json_option
 def list_deliveries(limit: int, account_name: str, as_json: bool) -> None:
-    """List deliveries, the newest last. With --json, each one has its attempts."""
+    """List deliveries, newest last. With --json, each delivery has its attempts."""
     services = get_services()
     found = services.webhooks.list_deliveries(get_account(services, account_name), limit=limit, before=None)[::-1]
     if as_json:
@@ -104,7 +104,7 @@ def list_deliveries(limit: int, account_name: str, as_json: bool) -> None:
 @click.argument("delivery_id")
 @account_option
 def redeliver(delivery_id: str, account_name: str) -> None:
-    """Make the delivery DELIVERY_ID due again; a running server or worker posts it."""
+    """Post the event of the delivery DELIVERY_ID again. A running server or worker posts it."""
     services = get_services()
     account = get_account(services, account_name)
     try:

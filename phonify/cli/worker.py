@@ -1,4 +1,4 @@
-"""The command `worker`, which delivers."""
+"""The command `worker`. It delivers messages and webhook events without a web server."""
 
 import signal
 
@@ -10,7 +10,7 @@ from .output import Command, get_services
 
 @click.command(cls=Command)
 def worker() -> None:
-    """Deliver messages and webhook events until SIGTERM or Ctrl-C. What has begun is finished first."""
+    """Deliver messages and webhook events until SIGTERM or Ctrl-C. Current attempts are finished first."""
     services = get_services()
     configure_logs(services.settings.log_format)
 
@@ -20,7 +20,7 @@ def worker() -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     click.echo(f"Delivering messages of {services.settings.database} (gateway: {services.settings.gateway})", err=True)
-    # Messages are stored by processes that this one did not fork, so no process wakes this one.
+    # Other processes store the messages, and they can't wake this process. So it looks for work often.
     for loop in services.start_delivery(longest_nap=0.02):
         loop.join()
     services.close()

@@ -1,1 +1,1 @@
-"""The loop that delivers, and what it does for messages and for webhooks."""
+"""The delivery loop, and the delivery of messages and of webhook events."""

@@ -1,7 +1,7 @@
-"""The loop that delivers both messages and webhook events: it claims due rows, has them delivered, records outcomes.
+"""The delivery loop. It claims due rows, delivers them, and records the outcomes. A row is a message or an event.
 
-Any number of loops may run on one database, in any process. A claimed row is leased. Other loops leave it alone until
-the lease ends, or until the process that owns the lease has ended.
+Several loops may run on one database, in different processes. A loop leases the rows that it claims. Other loops don't
+claim a leased row until the lease ends, or until the process that owns the lease ends.
 """
 
 import logging
@@ -20,46 +20,47 @@ logger = logging.getLogger(__name__)
 Job = TypeVar("Job")
 Outcome = TypeVar("Outcome")
 
-Observe = Callable[[str, float], None]  # told of each attempt: its outcome and how many seconds it took
+Observe = Callable[[str, float], None]  # called after each attempt, with its outcome and duration in seconds
 
-TAKE_OVER_INTERVAL = 0.5  # seconds between looks for owners that have ended
-GATHER = 0.02  # seconds to wait for more outcomes and due rows, so that one transaction takes them together
+TAKE_OVER_INTERVAL = 0.5  # seconds between two checks for owners that have ended
+GATHER = 0.02  # seconds to wait for more outcomes and due rows, so that they share one transaction
 AFTER_FAULT = 1.0  # seconds to wait if the database can't be used
 
 
 class Delivery(Protocol[Job, Outcome]):
-    """The interface of what a loop delivers, such as messages. The loop's thread calls all methods.
+    """The delivery of one kind of row, such as messages. The loop's thread calls all methods.
 
-    `claim`, `record` and `end_leases` get a connection in a transaction, `list_owners` one to read from.
+    The connection of `claim`, `record` and `end_leases` is in a transaction. The connection of `list_owners` is only
+    for reading.
     """
 
     name: str
 
     def seconds_to_next(self) -> float:
-        """Return the seconds until the next row is due; 0 or less if one is due now."""
+        """Return the seconds until the next row is due. The result is 0 or less if a row is due now."""
 
     def claim(self, connection: Connection, owner: str) -> Sequence[Job]:
-        """Lease due rows to the owner, and return them."""
+        """Lease due rows to the owner. Returns the rows."""
 
     def record(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
-        """Record the outcomes of jobs, except jobs that another owner has claimed since."""
+        """Record the outcomes of jobs. Ignores jobs that another owner has claimed since."""
 
     def deliver(self, jobs: Sequence[Job], finish: Callable[[Outcome], None]) -> None:
-        """Deliver jobs, with no transaction open.
+        """Deliver jobs. No transaction is open.
 
-        Call `finish` with the outcome of each job, from any thread, at any time. The loop calls this after each
-        transaction, also with no jobs.
+        Calls `finish` with the outcome of each job. This may happen later and in another thread. The loop calls
+        `deliver` after each transaction, even if there are no jobs.
         """
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
         """Return the owners that have leases."""
 
     def end_leases(self, connection: Connection, owner: str) -> None:
-        """End the leases of an owner: its rows are due again, before rows that became due later."""
+        """End the leases of an owner. Its rows are due again at the time at which they were due before."""
 
 
 class Loop(Generic[Job, Outcome]):
-    """A delivery loop on a database. Its methods are called by one thread, in the process that made it."""
+    """A delivery loop on a database. Only one thread may call its methods, in the process that created the loop."""
 
     def __init__(
         self,
@@ -76,14 +77,14 @@ class Loop(Generic[Job, Outcome]):
         self._longest_nap = longest_nap
         self._grace = grace
         self._owner: Owner | None = None
-        self._looks_at = 0.0  # when to look for owners that have ended
+        self._looks_at = 0.0  # the time of the next check for owners that have ended
         self._finished: deque[Outcome] = deque()
         self._unrecorded: list[Outcome] = []
-        self._in_hand = 0  # jobs whose outcome is not recorded
-        self.claimed = 0  # jobs in all
+        self._in_hand = 0  # claimed jobs without a recorded outcome
+        self.claimed = 0  # all jobs that were ever claimed
 
     def run(self) -> None:
-        """Deliver until the database is `stopping`. Jobs in hand get the grace period to end."""
+        """Deliver until the database is `stopping`. Then wait for claimed jobs, but only for the grace period."""
         while not self._database.stopping:
             try:
                 in_hand, claimed = self._in_hand, self.claimed
@@ -92,7 +93,9 @@ class Loop(Generic[Job, Outcome]):
                 elif in_hand and self.claimed > claimed and self._delivery.seconds_to_next() > 0:
                     time.sleep(GATHER)
             except (StoreUnavailable, OSError) as error:
-                logger.warning("%s: delivery pauses, the database can't be used: %s", self._delivery.name, _why(error))
+                logger.warning(
+                    "%s: delivery pauses, because the database can't be used: %s", self._delivery.name, _why(error)
+                )
                 self._pause()
             except Exception:
                 logger.exception("%s: delivery pauses after an unexpected error", self._delivery.name)
@@ -100,7 +103,7 @@ class Loop(Generic[Job, Outcome]):
         self._end()
 
     def deliver_due(self) -> int:
-        """Deliver everything that is due now, and record it; return the number of attempts."""
+        """Deliver all due rows and record the outcomes. Returns the number of attempts."""
         before = self.claimed
         while self.step() or self._in_hand:
             if self._in_hand and not self._finished:
@@ -109,7 +112,7 @@ class Loop(Generic[Job, Outcome]):
         return self.claimed - before
 
     def step(self) -> bool:
-        """Record outcomes and claim due rows, in one transaction; return False if there was nothing to do."""
+        """Record outcomes and claim due rows, in one transaction. Returns False if there was nothing to do."""
         while self._finished:
             self._unrecorded.append(self._finished.popleft())
         owner = self._get_owner()
@@ -128,7 +131,7 @@ class Loop(Generic[Job, Outcome]):
         try:
             self._delivery.deliver(jobs, self._finish)
         except BaseException:
-            self._in_hand = len(self._finished)  # the others get no outcome; they are claimed again when the lease ends
+            self._in_hand = len(self._finished)  # other jobs get no outcome, and are claimed again after their lease
             raise
         return True
 
@@ -142,7 +145,7 @@ class Loop(Generic[Job, Outcome]):
         return self._owner
 
     def _list_ended_owners(self, owner: Owner) -> list[str]:
-        """Return the owners of leases whose processes have ended. It looks for them twice a second."""
+        """Return the owners of leases whose processes have ended. It checks at most twice a second."""
         now = time.monotonic()
         if now < self._looks_at or self._database.stopping:
             return []
@@ -151,7 +154,7 @@ class Loop(Generic[Job, Outcome]):
             owners = self._delivery.list_owners(connection)
         ended = [other for other in owners if not owner.is_alive(other)]
         for other in ended:
-            logger.warning("%s: the process with the leases of owner %s has ended", self._delivery.name, other)
+            logger.warning("%s: owner %s has ended, and its leases are taken over", self._delivery.name, other)
         return ended
 
     def _pause(self) -> None:

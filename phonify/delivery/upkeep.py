@@ -1,4 +1,4 @@
-"""Work that is done once a minute: it removes old rows, and repairs due times if the clock was set back."""
+"""The upkeep. Once a minute, it removes old rows, and corrects due times if the clock was set back."""
 
 import logging
 import time
@@ -14,28 +14,28 @@ from ..storage.database import Database
 logger = logging.getLogger(__name__)
 
 INTERVAL = 60.0  # seconds
-_NAP = 0.25  # seconds
+_NAP = 0.25  # seconds between two checks of the clock
 
 
 class Upkeep:
-    """The loop of the upkeep. Its methods are called by one thread."""
+    """The loop of the upkeep. Only one thread may call its methods."""
 
     def __init__(self, database: Database, clock: Clock, *, lease: timedelta, clean: Callable[[], None]) -> None:
         self._database = database
         self._clock = clock
         self._lease = lease
         self._clean = clean
-        self._done_at: float | None = None  # on the monotonic clock
-        self._latest = clock.now()  # the last time of day
+        self._done_at: float | None = None  # when the work was last done, on the monotonic clock
+        self._latest = clock.now()  # the time of day at the last step
 
     def run(self) -> None:
-        """Work once a minute until the database is `stopping`."""
+        """Do the work once a minute until the database is `stopping`."""
         while not self._database.stopping:
             self.step()
             time.sleep(_NAP)
 
     def step(self) -> None:
-        """Do the work if a minute has passed; if the clock was set back, repair due times at once."""
+        """Do the work if a minute has passed. If the clock was set back, correct due times immediately."""
         before, self._latest = self._latest, self._clock.now()
         now = self._clock.monotonic()
         if self._done_at is None or now - self._done_at > INTERVAL:
@@ -49,12 +49,12 @@ class Upkeep:
         try:
             work()
         except StoreUnavailable as error:
-            logger.warning("upkeep pauses for a minute, the database can't be used: %s", error.__cause__)
+            logger.warning("upkeep pauses for a minute, because the database can't be used: %s", error.__cause__)
         except Exception:
             logger.exception("upkeep pauses for a minute after an unexpected error")
 
     def follow_clock(self) -> None:
-        """Make rows due that wait for a distant time only because the clock was set back."""
+        """Make rows due if they wait only because the clock was set back."""
         clock_now = self._clock.now()
         now, until = format_time(clock_now), format_time(clock_now + self._lease)
         with self._database.reading() as connection:

@@ -12,7 +12,7 @@ from ..storage.records import Account, ApiKey, KeyOwner
 
 DEFAULT_ACCOUNT = "default"
 _KEY_BYTES = 24  # 192 random bits
-_NOTE_USE = 60.0  # seconds
+_NOTE_USE = 60.0  # seconds; the use of a key is recorded once in this time
 _NOTE_PATIENCE = 0.1  # seconds that a request may wait to record the use of its key
 
 
@@ -25,12 +25,12 @@ class KeyTaken(Exception):
 
 
 def hash_key(key: str) -> str:
-    """Return the SHA-256 hash of a key in hex, which the database stores in place of the key."""
+    """Return the SHA-256 hash of a key in hex. The database stores only this hash."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def create_account(database: Database, clock: Clock, *, name: str, origin: str | None = None) -> Account:
-    """Add an account; raise NameTaken if the name is taken."""
+    """Add an account. Raises NameTaken if the name is taken."""
     now = format_time(clock.now())
     with database.write() as connection:
         if account_store.get_account(connection, name=name) is not None:
@@ -39,7 +39,7 @@ def create_account(database: Database, clock: Clock, *, name: str, origin: str |
 
 
 def find_account(database: Database, name: str) -> Account | None:
-    """Return the account with this name."""
+    """Return the account with this name, or None."""
     with database.reading() as connection:
         return account_store.get_account(connection, name=name)
 
@@ -51,7 +51,7 @@ def list_accounts(database: Database) -> list[Account]:
 
 
 def ensure_default_account(database: Database, clock: Clock) -> Account:
-    """Return the account `default`; create it if it is missing."""
+    """Return the account `default`. Creates it if it is missing."""
     account = find_account(database, DEFAULT_ACCOUNT)
     if account is not None:
         return account
@@ -62,7 +62,7 @@ def ensure_default_account(database: Database, clock: Clock) -> Account:
 
 
 def create_key(database: Database, clock: Clock, account: Account, *, name: str) -> tuple[int, str]:
-    """Make a key; return its id and the key itself, which is stored nowhere."""
+    """Make a key. Returns its id and the key. The key itself is not stored."""
     key = f"phk_{secrets.token_urlsafe(_KEY_BYTES)}"
     now = format_time(clock.now())
     with database.write() as connection:
@@ -71,7 +71,7 @@ def create_key(database: Database, clock: Clock, account: Account, *, name: str)
 
 
 def create_first_key(database: Database, clock: Clock, account: Account) -> str | None:
-    """Make a key if there is none at all; else return None. Of several processes, only one makes it."""
+    """Make a key if the database has no key, else return None. If several processes call this, only one makes a key."""
     key = f"phk_{secrets.token_urlsafe(_KEY_BYTES)}"
     now = format_time(clock.now())
     with database.write() as connection:
@@ -82,7 +82,7 @@ def create_first_key(database: Database, clock: Clock, account: Account) -> str 
 
 
 def admit_key(database: Database, clock: Clock, account: Account, *, name: str, key: str) -> bool:
-    """Make a given key valid for an account; return False if it was revoked before, and stays revoked.
+    """Add a given key to an account. Returns False if the key was revoked earlier: it stays revoked.
 
     Raises KeyTaken if the key belongs to another account.
     """
@@ -100,54 +100,57 @@ def admit_key(database: Database, clock: Clock, account: Account, *, name: str, 
 
 
 def list_keys(database: Database, *, account: str | None = None) -> list[ApiKey]:
-    """Return the keys of one account, or of all, oldest first."""
+    """Return the keys of one account or of all accounts, oldest first."""
     with database.reading() as connection:
         return account_store.list_keys(connection, account=account)
 
 
 def find_key_id(database: Database, key: str) -> int | None:
-    """Return the number of a valid key."""
+    """Return the id of a valid key, or None."""
     with database.reading() as connection:
         owner = account_store.find_account_by_key(connection, key_hash=hash_key(key))
     return owner.key_id if owner is not None else None
 
 
 def revoke_key(database: Database, clock: Clock, key_id: int, *, account: Account | None = None) -> bool:
-    """Revoke a key at once, in every process; return False if no valid key (of the account, if given) has this id."""
+    """Revoke a key. All processes refuse it immediately.
+
+    Returns False if no valid key has this id. If `account` is given, only keys of this account count.
+    """
     now, account_id = format_time(clock.now()), account.id if account is not None else None
     with database.write() as connection:
         return account_store.revoke_key(connection, key_id=key_id, account_id=account_id, now=now)
 
 
 def set_origin(database: Database, account: Account, origin: str | None) -> None:
-    """Set an account's default sender; None means the server's."""
+    """Set an account's default sender. None means the default sender of the server."""
     with database.write() as connection:
         account_store.set_account_origin(connection, account_id=account.id, origin=origin)
 
 
 def set_limits(database: Database, account: Account, *, quota: int | None, rate_limit: int | None) -> None:
-    """Set an account's messages a day and requests a minute; None means no limit."""
+    """Set how many messages a day and requests a minute an account may send. None means no limit."""
     with database.write() as connection:
         account_store.set_account_limits(connection, account_id=account.id, quota=quota, rate_limit=rate_limit)
 
 
 def count_quota_used(database: Database, clock: Clock, account: Account) -> int:
-    """Return how many messages of today (UTC) count for an account's quota; 0 if it has no quota."""
+    """Return how many messages an account has used of its quota today (UTC). Returns 0 if it has no quota."""
     day = format_time(clock.now())[:10]
     with database.reading() as connection:
         return account_store.get_quota_used(connection, account_id=account.id, day=day)
 
 
 class KeyRing:
-    """Finds the account of a key, and counts its requests."""
+    """Finds the account of a key, and counts the requests of accounts."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._failed_at: float | None = None  # when the use of a key could not be recorded
+        self._failed_at: float | None = None  # when recording the use of a key last failed
 
     def find_account(self, key: str) -> Account | None:
-        """Return the account that a key belongs to; None for a key that is not valid."""
+        """Return the account of a key, or None if the key is not valid."""
         with self._database.reading() as connection:
             owner = account_store.find_account_by_key(connection, key_hash=hash_key(key))
         if owner is None:
@@ -156,15 +159,15 @@ class KeyRing:
         return owner.account
 
     def count_request(self, account: Account, *, minute: int, limit: int) -> int | None:
-        """Add a request to an account's count for a minute (minutes since 1970, UTC).
+        """Add a request to an account's count for a minute. `minute` is minutes since 1970 (UTC).
 
-        Return how many requests there were in this minute; None if this one exceeds the limit.
+        Returns the number of requests in this minute, or None if this request exceeds the limit.
         """
         with self._database.write() as connection:
             return account_store.take_request(connection, account_id=account.id, minute=minute, limit=limit)
 
     def _note_use(self, owner: KeyOwner) -> None:
-        """Record once a minute that a key is in use. If that can't be written, try again a minute later."""
+        """Record once a minute that a key is in use. If this fails, the next try is a minute later."""
         now, moment = self._clock.monotonic(), self._clock.now()
         recently = format_time(moment - timedelta(seconds=_NOTE_USE))
         if (owner.used_at or "") > recently or (self._failed_at is not None and now - self._failed_at < _NOTE_USE):

@@ -1,4 +1,4 @@
-"""Messages as the inbox shows them: conversations, threads, search, history."""
+"""The messages of the inbox: conversations, threads, search, history."""
 
 from contextlib import suppress
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from ..storage import conversations as conversation_store
 from ..storage.database import Database
 from ..storage.records import Account, Conversation, Direction, Entry, MessageAttempt, State
 
-END = 2**63 - 1  # a seq after all existing ones
+END = 2**63 - 1  # greater than the seq of any message
 _PATIENCE = 0.5  # seconds that a page may wait to mark a thread as read
 
 
@@ -16,23 +16,23 @@ class Found(NamedTuple):
     """One page of search results."""
 
     entries: list[Entry]
-    next: int | None  # the `below` of the next page; None if everything was searched
+    next: int | None  # the `below` of the next page; None: there is no next page
 
 
 class Conversations:
-    """The operations on conversations. Each is limited to one account."""
+    """The operations on conversations. Each operation uses only data of one account."""
 
     def __init__(self, database: Database, *, search_at_once: int = 20_000) -> None:
         self._database = database
         self._search_at_once = search_at_once
 
     def find_all(self, account: Account, *, below: int = END, limit: int = 50) -> list[Conversation]:
-        """Return conversations, ordered by their latest message, the latest first."""
+        """Return conversations, ordered by their latest message, latest first."""
         with self._database.reading() as connection:
             return conversation_store.list_conversations(connection, account_id=account.id, below=below, limit=limit)
 
     def mark_read(self, account: Account, phone: str, entries: list[Entry]) -> None:
-        """Mark a thread as read up to the latest of these messages, if that can be written."""
+        """Mark a thread as read up to the latest of these messages. Does nothing if the database can't be written."""
         if not entries:
             return
         account_id, message_id = account.id, entries[0].message.id
@@ -45,14 +45,14 @@ class Conversations:
     def find_thread(
         self, account: Account, phone: str, *, below: int = END, since: int = 0, limit: int = 50
     ) -> list[Entry]:
-        """Return messages exchanged with a phone, the latest first."""
+        """Return messages exchanged with a phone, latest first."""
         with self._database.reading() as connection:
             return conversation_store.list_thread(
                 connection, account_id=account.id, phone=phone, below=below, since=since, limit=limit
             )
 
     def find_entry(self, account: Account, message_id: str) -> Entry:
-        """Return one message; raise NotFound if the account has no message with this id."""
+        """Return one message. Raises NotFound if the account has no message with this id."""
         with self._database.reading() as connection:
             entry = conversation_store.get_entry(connection, account_id=account.id, message_id=message_id)
         if entry is None:
@@ -60,7 +60,7 @@ class Conversations:
         return entry
 
     def find_attempts(self, message_id: str) -> list[MessageAttempt]:
-        """Return the failed and uncertain attempts to send a message."""
+        """Return the attempts to send a message that failed or are in doubt, oldest first."""
         with self._database.reading() as connection:
             return conversation_store.list_attempts(connection, message_id=message_id)
 
@@ -74,9 +74,10 @@ class Conversations:
         below: int = END,
         limit: int = 50,
     ) -> Found:
-        """Return messages that contain a text in their body or in a number, the latest first.
+        """Return messages that contain a text in their body or a number, latest first.
 
-        Searches a limited number of messages, so that it never takes long; `next` says where to go on.
+        Searches a limited number of messages, because a search through all of them would take too long. `next` is the
+        `below` of the following call.
         """
         with self._database.reading() as connection:
             return Found(

@@ -1,4 +1,4 @@
-"""The rules of retention: what is removed when, and clearing by hand."""
+"""The rules of retention: which rows are removed, and when. Also removes messages for the button of the inbox."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,12 +13,12 @@ from ..storage.database import Connection, Database
 from ..storage.records import Account
 from .sending import IDEMPOTENCY_PERIOD
 
-KEEP_DELIVERIES = timedelta(days=30)  # after they ended
-_ROWS = 100  # in one transaction, of rows other than messages
+KEEP_DELIVERIES = timedelta(days=30)  # after the end of the delivery
+_ROWS = 100  # the most rows, other than messages, to remove in one transaction
 
 
 class Retention:
-    """Removes old rows in small transactions, so that other writers never wait long."""
+    """Removes old rows. It uses small transactions, so that other writers never wait long."""
 
     def __init__(
         self,
@@ -36,13 +36,13 @@ class Retention:
         self._messages_at_once = messages_at_once
 
     def clean(self) -> None:
-        """Remove expired answers, messages beyond the limits of age and number, and old deliveries."""
+        """Remove expired answers, old deliveries, and messages that exceed the limits of age and number."""
         self.remove_answers()
         self.remove_messages()
         self.remove_deliveries()
 
     def clear(self, account: Account) -> None:
-        """Remove all messages of an account whose state is final. The others stay."""
+        """Remove all messages of an account that are in a final state. Other messages stay."""
         with self._database.reading() as connection:
             upto_id = message_store.get_last_message_id(connection)
         if upto_id is None:
@@ -59,12 +59,12 @@ class Retention:
         self._repeat(lambda connection: idempotency_store.delete_answers(connection, until=until, limit=_ROWS))
 
     def remove_deliveries(self) -> None:
-        """Remove deliveries that ended long ago."""
+        """Remove deliveries that ended more than KEEP_DELIVERIES ago."""
         until = format_time(self._clock.now() - KEEP_DELIVERIES)
         self._repeat(lambda connection: webhook_store.delete_deliveries(connection, until=until, limit=_ROWS))
 
     def remove_messages(self) -> None:
-        """Remove the oldest messages in a final state, as the limits of age and number say."""
+        """Remove messages that exceed the limits of age and number. Messages that are not in a final state stay."""
         if self._longest is not None:
             id_below = next(generate_ids(self._clock.now() - self._longest))
             self._go_through(
@@ -89,14 +89,14 @@ class Retention:
             excess -= limit
 
     def _go_through(self, delete_next: Callable[[Connection, int], int | None]) -> None:
-        """Delete in steps. Each step begins after the last deleted seq, and the last step returns None."""
+        """Delete in steps. The argument of each step is the last deleted seq. The last step returns None."""
         after: int | None = 0
         while after is not None and not self._database.stopping:
             with self._database.write() as connection:
                 after = delete_next(connection, after)
 
     def _repeat(self, delete: Callable[[Connection], int]) -> None:
-        """Delete in steps, until there is nothing more to delete."""
+        """Delete in steps, until a step deletes nothing."""
         deleted = 1
         while deleted and not self._database.stopping:
             with self._database.write() as connection:

@@ -8,7 +8,7 @@ from ..storage.records import Account, KeywordReplies, Reason, SubscriptionRow
 
 
 class Subscriptions:
-    """The operations on subscriptions. Each is limited to one account."""
+    """The operations on subscriptions. Each operation uses only data of one account."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -17,15 +17,14 @@ class Subscriptions:
     def is_opted_out(self, connection: Connection, account: Account, phone: str) -> bool:
         """Tell whether a phone has opted out of an account.
 
-        Call it in the transaction that stores a message to the phone.
+        Call this in the transaction that stores a message to the phone.
         """
         return store.get_opt_out_time(connection, account_id=account.id, phone=phone) is not None
 
     def apply_keyword(self, connection: Connection, account: Account, phone: str, text: str, *, now: str) -> str | None:
-        """Opt a phone out or in if its text is a keyword. Call it in the transaction that stores the text.
+        """Opt a phone out or in if its text is a keyword. Call this in the transaction that stores the text.
 
-        Returns the reply that the account has set for the keyword. Short codes and alphanumeric senders are not phones,
-        so they can't opt out.
+        Returns the account's reply to the keyword, or None. Short codes and alphanumeric senders can't opt out.
         """
         if not phone.startswith("+"):
             return None
@@ -55,7 +54,7 @@ class Subscriptions:
         return find_keyword(text, replies.stop_keywords)
 
     def change(self, account: Account, phone: str, *, subscribed: bool, reason: Reason) -> None:
-        """Opt a phone out, or in again. If it is so already, nothing changes."""
+        """Opt a phone out, or in again."""
         now = format_time(self._clock.now())
         with self._database.write() as connection:
             store.put_subscription(
@@ -68,21 +67,21 @@ class Subscriptions:
             return store.get_subscription(connection, account_id=account.id, phone=phone)
 
     def find_all(self, account: Account, *, offset: int, limit: int) -> list[SubscriptionRow]:
-        """Return the phones the account has exchanged messages with, then others that have opted out or in."""
+        """Return the phones of `find_phones`, followed by other phones that have opted out or in."""
         with self._database.reading() as connection:
             return store.list_subscriptions(connection, account_id=account.id, offset=offset, limit=limit)
 
     def find_phones(self, account: Account, *, offset: int, limit: int) -> list[SubscriptionRow]:
-        """Return the phones the account has exchanged messages with, by their latest message, the latest first."""
+        """Return the phones of the account's conversations, ordered by their latest message, latest first."""
         with self._database.reading() as connection:
             return store.list_phones(connection, account_id=account.id, offset=offset, limit=limit)
 
     def get_replies(self, account: Account) -> KeywordReplies:
-        """Return the account's own opt-out keywords and what it replies to keywords."""
+        """Return the account's own opt-out keywords and its replies to keywords."""
         with self._database.reading() as connection:
             return store.get_replies(connection, account_id=account.id)
 
     def set_replies(self, account: Account, replies: KeywordReplies) -> None:
-        """Set the account's own opt-out keywords and what it replies to keywords."""
+        """Set the account's own opt-out keywords and its replies to keywords."""
         with self._database.write() as connection:
             store.put_replies(connection, account_id=account.id, replies=replies)

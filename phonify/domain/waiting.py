@@ -1,4 +1,4 @@
-"""Waiting for messages: a request that found nothing searches again after each commit."""
+"""Waiting for messages. A waiting request searches again after each commit."""
 
 import threading
 import time
@@ -10,12 +10,12 @@ from ..storage.database import Database
 
 T = TypeVar("T")
 
-_SOON, _LATER = 0.02, 0.1  # seconds between two looks for a commit
-_SOON_FOR = 5.0  # seconds
+_SOON, _LATER = 0.02, 0.1  # seconds between two checks for a commit
+_SOON_FOR = 5.0  # seconds of waiting until _LATER replaces _SOON
 
 
 class Waiting:
-    """The waiting requests of one process, up to a limit. Each occupies its thread."""
+    """The waiting requests of one process. Their number is limited, because each one occupies a thread."""
 
     def __init__(self, database: Database, *, places: int) -> None:
         self.count = 0  # requests that are waiting now
@@ -24,12 +24,12 @@ class Waiting:
         self._lock = threading.Lock()
 
     def search(self, search: Callable[[], list[T]], timeout: float) -> list[T]:
-        """Call `search` after each commit until it finds something, at most for `timeout` seconds; return the result.
+        """Call `search`, and again after each commit, until it finds something. Returns the result.
 
-        Ends early if the server is stopping. Raises TooManyWaiting if the limit is reached.
+        Ends after `timeout` seconds, or if the server is stopping. Raises TooManyWaiting if too many requests wait.
         """
         begun = time.monotonic()
-        # The watcher comes first, so that a commit during the first search is not missed.
+        # The watcher is created first, so that it notices a commit during the first search.
         watcher = self._database.watch()
         found = search()
         if found:

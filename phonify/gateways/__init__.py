@@ -1,4 +1,4 @@
-"""The gateways by their names in PHONIFY_GATEWAY. Each gateway has its own file and one line in this module."""
+"""The gateways, by their names in PHONIFY_GATEWAY. Each gateway has its own file and one line in this module."""
 
 from .base import Gateway
 from .stub import StubGateway

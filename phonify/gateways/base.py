@@ -1,4 +1,4 @@
-"""The interface of a gateway: our adapter to whatever carries messages to phones."""
+"""The interface of a gateway. A gateway is our adapter to a provider, which sends messages to phones."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,9 +10,9 @@ from ..errors import ERROR_TYPES
 
 
 class OutboundMessage(NamedTuple):
-    """A message as a gateway gets it."""
+    """A message for a gateway."""
 
-    id: str  # ours; the same at each attempt, so that a gateway can recognise a repetition
+    id: str  # Phonify's id; the same at each attempt, so the provider can recognise a repetition
     origin: str
     to: str  # E.164 with the plus sign
     body: str
@@ -26,7 +26,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class Refused:
-    """Final: the message was not sent and never will be."""
+    """The message was not sent and will never be sent."""
 
     error_type: str  # of the table in `errors.py`
 
@@ -37,38 +37,38 @@ class Refused:
 
 @dataclass(frozen=True)
 class Later:
-    """The message was surely not taken, for a temporary reason: send it again later."""
+    """The provider could not take the message, but only temporarily. The message is sent again later."""
 
     retry_after: float | None = None  # seconds, if the provider names them
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """It is unknown whether the message was taken: do not send it again."""
+    """It is unknown whether the provider has taken the message. It is not sent again."""
 
 
 Outcome = Taken | Refused | Later | Doubt
 
 
 class Limits(NamedTuple):
-    """What a gateway can take."""
+    """The limits of a gateway."""
 
-    batch: int = 1  # messages in one call of `send`; a crash leaves at most this number in doubt
+    batch: int = 1  # the most messages in one call of `send`; at most this number is in doubt after a crash
 
 
 class Gateway(ABC):
-    """The base class of gateways. One object serves all threads of a process."""
+    """The base class of gateways. All threads of a process use the same object."""
 
-    # Whether it does no harm to hand over a message twice. If it does harm, a message whose attempt was cut off by a
-    # crash is in doubt and is not sent again.
+    # True if a message may be handed over twice without harm. Then a message is sent again after a crash during its
+    # attempt. If False, such a message is in doubt.
     repeatable = False
 
-    # Whether the gateway only pretends. `/sandbox` exists only with such a gateway.
+    # True if the gateway only simulates sending. `/sandbox` exists only with such a gateway.
     sandbox = False
 
     limits = Limits()
 
-    # Numbers that behave in a certain way, and how, for people to choose from.
+    # Numbers with a special behaviour, each with its description. The inbox shows them.
     special_numbers: Mapping[str, str] = MappingProxyType({})
 
     # The gateway's own variables in the environment, such as PHONIFY_EXAMPLE_URL.
@@ -76,21 +76,21 @@ class Gateway(ABC):
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:  # noqa: ARG003 - for gateways that have variables
-        """Make the gateway from its variables; raise ValueError with one line for each fault."""
+        """Make the gateway from its variables. Raises ValueError with one line for each fault."""
         return cls()
 
     def check(self, to: str) -> Refused | None:  # noqa: ARG002 - for gateways that have something to check
-        """Return Refused if the number shows at once that nothing can be sent to it.
+        """Return Refused if the number alone shows that nothing can be sent to it.
 
-        It must be quick and local: a request waits for it, and nothing is stored yet.
+        It must be quick and must not use the network, because a request waits for it. Nothing is stored yet.
         """
         return None
 
     @abstractmethod
     def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:
-        """Hand over at most `limits.batch` messages; yield the id and the outcome of each as soon as it is known.
+        """Hand over at most `limits.batch` messages. Yields the id and the outcome of each as soon as it is known.
 
-        Ends before `deadline`, which is a time of `time.monotonic()`, and should end within a second: until then, the
-        process takes over no messages of a process that was killed. A message without an outcome counts as Doubt, also
-        if this raises an exception. So yield Later for a message that was surely not handed over.
+        It must end before `deadline`, a time of `time.monotonic()`. It should end within a second, because until then
+        the process can't take over messages of a killed process. A message without an outcome counts as Doubt, also
+        after an exception. So yield Later for a message that was not handed over.
         """

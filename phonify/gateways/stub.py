@@ -1,4 +1,4 @@
-"""The stub gateway: it sends nothing anywhere and always behaves in the same way, so apps can be tested with it."""
+"""The stub gateway, for testing apps. It sends nothing, and the number alone decides the outcome."""
 
 from collections.abc import Iterator, Sequence
 
@@ -25,14 +25,14 @@ FAILS_TWICE = "+15005550010"
 TAKES_FIVE_SECONDS = "+15005550011"
 NEVER_CONFIRMED = "+15005550012"
 SPECIAL_NUMBERS = {
-    "+15005550001": "refused at once: invalid number",
-    "+15005550002": "refused at once: no route",
-    "+15005550003": "refused at once: country not permitted",
+    "+15005550001": "refused immediately: invalid number",
+    "+15005550002": "refused immediately: no route",
+    "+15005550003": "refused immediately: country not permitted",
     "+15005550004": "fails later: blocked by the recipient",
     "+15005550009": "fails later: can't receive SMS",
-    FAILS_TWICE: "fails twice temporarily, is retried, then sent",
+    FAILS_TWICE: "fails twice for a temporary reason, then sent",
     TAKES_FIVE_SECONDS: "sent after 5 seconds",
-    NEVER_CONFIRMED: "never confirmed: error when its validity period ends",
+    NEVER_CONFIRMED: "never confirmed: fails at the end of its validity period",
     "+15005550021": "fails later: the queue is full",
     "+15005550022": "fails later: the account is suspended",
     "+15005550023": "fails later: the phone can't be reached",
@@ -45,7 +45,7 @@ SPECIAL_NUMBERS = {
 
 
 class StubGateway(Gateway):
-    """Takes every message at once, except those to the numbers above."""
+    """Takes every message immediately, except messages to the special numbers."""
 
     repeatable = True
     sandbox = True
@@ -53,11 +53,11 @@ class StubGateway(Gateway):
     special_numbers = SPECIAL_NUMBERS
 
     def check(self, to: str) -> Refused | None:
-        """Refuse the numbers of REFUSED_AT_ONCE."""
+        """Return Refused for the numbers of REFUSED_AT_ONCE."""
         return Refused(REFUSED_AT_ONCE[to]) if to in REFUSED_AT_ONCE else None
 
     def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:  # noqa: ARG002 - it never takes long
-        """Give each message the outcome that its number stands for."""
+        """Yield the outcome that belongs to each message's number."""
         for message in batch:
             yield message.id, _choose_outcome(message)
 

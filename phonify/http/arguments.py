@@ -14,20 +14,20 @@ from ..errors import Fault, InvalidRequest
 
 Arguments = dict[str, Any]
 
-# Arguments that are phone numbers. A plus sign that is not escaped in a query or a form arrives as a space; the same
-# happens to the time zone of `send_at`.
+# Arguments that are phone numbers. In a query string or a form, a plus sign must be written as %2B. Otherwise it
+# arrives as a space. The same is true for the time zone of `send_at`.
 _NUMBERS = {"to", "origin", "phone", "from"}
-_TIME_ZONE = re.compile(r"(T.*) ([0-9]{2}:?[0-9]{2})$")  # the part of a time after its plus sign
+_TIME_ZONE = re.compile(r"(T.*) ([0-9]{2}:?[0-9]{2})$")  # a time with a space in place of the plus sign
 _MANY = "to"  # the one argument that may be given several times
 MAX_FIELDS = 1_100
 MAX_CONTENT_LENGTH = 256 * 1024  # bytes
 
 
 def read_arguments() -> Arguments:
-    """Return the arguments of the current request. The body wins over the query string.
+    """Return the arguments of the current request. An argument in the body replaces one in the query string.
 
     `to` is a list if it was repeated, or given as `to[]` or as a JSON array. A JSON null means that the argument is not
-    given. Raises InvalidRequest if the request can't be read, UnsupportedMediaType and RequestEntityTooLarge.
+    given. Raises InvalidRequest, UnsupportedMediaType or RequestEntityTooLarge if the request can't be read.
     """
     return {**_collect(_parse(request.query_string)), **_read_body()}
 
@@ -62,25 +62,24 @@ def _read_body() -> Arguments:
 
 
 def _read_data() -> bytes:
-    """Return the body; raise InvalidRequest if it is incomplete."""
+    """Return the body. Raises InvalidRequest if it is incomplete."""
     try:
         data = request.get_data()
     except HTTPException:
         raise
-    except Exception as error:  # each server raises its own error for malformed chunks
+    except Exception as error:  # for malformed chunks, each WSGI server raises a different error
         raise InvalidRequest([Fault("bad_request")]) from error
     length = request.content_length
     if length is None and len(data) >= MAX_CONTENT_LENGTH:
-        raise RequestEntityTooLarge  # Werkzeug cuts a chunked body at this length
+        raise RequestEntityTooLarge  # Werkzeug does not read more than this from a chunked body
     if length is not None and len(data) != length:
-        # Some servers end the stream themselves, so Werkzeug does not notice that the client has gone.
+        # The client has closed the connection. With some WSGI servers, Werkzeug does not notice this.
         raise InvalidRequest([Fault("bad_request")])
     return data
 
 
 def _read_json(data: bytes) -> Arguments:
-    # Not request.get_json: it can't tell malformed JSON from another encoding, accepts UTF-16, and lets a
-    # RecursionError through.
+    # request.get_json is not used, because it accepts UTF-16 and does not handle a RecursionError.
     try:
         arguments = json.loads(data.removeprefix(BOM_UTF8).decode())
     except (ValueError, RecursionError) as error:
@@ -94,7 +93,7 @@ def _read_json(data: bytes) -> Arguments:
 
 
 def _parse(encoded: bytes) -> list[tuple[str, str]]:
-    # Not request.args and request.form: they replace bytes that are not UTF-8.
+    # request.args and request.form are not used, because they replace bytes that are not UTF-8.
     if encoded.count(b"&") >= MAX_FIELDS:
         raise RequestEntityTooLarge
     try:
@@ -104,7 +103,7 @@ def _parse(encoded: bytes) -> list[tuple[str, str]]:
 
 
 def _parse_multipart(data: bytes, boundary: str) -> list[tuple[str, str]]:
-    # Not request.form: it is empty if the body is cut off, and replaces bytes that are not UTF-8.
+    # request.form is not used. It is empty if the body is incomplete, and it replaces bytes that are not UTF-8.
     decoder = MultipartDecoder(boundary.encode(), max_parts=MAX_FIELDS)
     pairs: list[tuple[str, str]] = []
     name, value = None, b""

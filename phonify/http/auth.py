@@ -41,7 +41,7 @@ def make_auth(
 def find_account(key: str, _password: str) -> Account | None:
     """Return the account of a key. Without an Authorization header, the key is the argument `api_key`.
 
-    Raises what `read_arguments` raises, because the key may be in a body that can't be read.
+    Raises the same errors as `read_arguments`.
     """
     header = request.headers.get("Authorization")
     if header is None:
@@ -53,7 +53,7 @@ def find_account(key: str, _password: str) -> Account | None:
 
 
 def refuse_key(status: int) -> tuple[dict[str, Any], int]:
-    """Answer in the API's form."""
+    """Answer in the form of the API."""
     return {"errors": [Fault("unauthorized").to_dict()]}, status
 
 
@@ -62,9 +62,9 @@ auth = make_auth("Phonify", find_account, refuse_key)
 
 @auth.login_required  # type: ignore[untyped-decorator]
 def require_key() -> None:
-    """Require a valid key, and count the request for the rate limit: a `before_request` function."""
+    """Require a valid key, and count the request for the rate limit. This is a `before_request` function."""
     account = auth.current_user()
-    if account is not None:  # OPTIONS has no account: Flask-HTTPAuth lets it pass
+    if account is not None:  # Flask-HTTPAuth accepts OPTIONS without a key, so there is no account
         take_request(account)
 
 

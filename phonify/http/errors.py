@@ -1,4 +1,4 @@
-"""The HTTP status of each error, and the handlers that answer errors as the API's JSON."""
+"""The HTTP status of each kind of error, and error handlers that answer with the API's JSON."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ ErrorForm = Callable[[int, PhonifyError | None], Response]
 
 
 def register_error_handlers(app: Flask, forms: Mapping[str, ErrorForm]) -> None:
-    """Make an app answer every error in the API's form, or in the form of the front whose paths have a prefix."""
+    """Make an app answer every error in the form of the API, or of the front whose paths begin with a prefix."""
     app.extensions[_FORMS] = forms
     app.register_error_handler(PhonifyError, show_error)
     app.register_error_handler(HTTPException, show_http_exception)
@@ -55,7 +55,7 @@ def show_faults(faults: Sequence[Fault], status: int) -> Response:
 
 
 def show_error(error: PhonifyError) -> Response:
-    """Answer an error that the domain has raised."""
+    """Answer an error of the domain."""
     response = _show(error.faults, STATUSES[error.faults[0].kind], error)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
@@ -65,7 +65,7 @@ def show_error(error: PhonifyError) -> Response:
 
 
 def show_http_exception(error: HTTPException) -> Response:
-    """Answer an HTTP error of Flask with its status and its headers, such as Allow."""
+    """Answer an HTTP error of Flask. The answer keeps its status and its headers, such as Allow."""
     status = error.code or 500
     response = _show([fault_for_status(status)], status)
     for name, value in error.get_headers():

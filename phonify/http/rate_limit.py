@@ -1,4 +1,4 @@
-"""The limit of requests a minute of an account, counted over all processes.
+"""The rate limit: how many requests a minute an account may send. All processes share the count.
 
 Answers have the headers of the IETF draft draft-ietf-httpapi-ratelimit-headers.
 """
@@ -13,9 +13,9 @@ WINDOW = 60  # seconds
 
 
 def take_request(account: Account) -> None:
-    """Count the current request of an account with a limit; raise RateLimited if it exceeds the limit.
+    """Count the current request if the account has a limit. Raises RateLimited if the request exceeds the limit.
 
-    The answer's headers have the number of remaining requests.
+    The headers of the answer show the number of remaining requests.
     """
     limit = account.rate_limit
     if limit is None:

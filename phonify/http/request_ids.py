@@ -1,4 +1,4 @@
-"""Each request has an id, which its answer has in a header."""
+"""Gives each request an id. A header of the answer shows the id."""
 
 import random
 import re
@@ -11,14 +11,14 @@ _FORM = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 def begin_request() -> None:
-    """Give the current request an id: the one in the request's header if it is valid, else a new one."""
+    """Give the current request an id. A valid id in the request's header is kept. Otherwise the id is new."""
     given = request.headers.get(HEADER)
-    # An id is not secret, so the quick generator is enough. Python seeds it anew after a fork.
+    # The id is not secret, so the quick random generator is enough. After a fork, Python gives it a new seed.
     set_request_id(given if given is not None and _FORM.fullmatch(given) else f"{random.getrandbits(64):016x}")
 
 
 def add_request_id(response: Response) -> Response:
-    """Add the header with the id to the answer."""
+    """Add the header with the request's id to the answer."""
     request_id = current_request_id()
     if request_id is not None:
         response.headers[HEADER] = request_id

@@ -1,1 +1,1 @@
-"""Health and metrics, for operators."""
+"""Health checks and metrics, for operators."""

@@ -1,4 +1,4 @@
-"""Health checks, without a key: /healthz (the process lives), /readyz (it can do its work)."""
+"""Health checks, without a key. /healthz shows that the process runs, /readyz shows that it can do its work."""
 
 from typing import Any
 
@@ -12,20 +12,20 @@ from ..services import Services
 from ..storage import monitoring as monitoring_store
 from ..storage import outbox as outbox_store
 
-BEHIND = 60.0  # seconds that a message may be due before delivery counts as stopped
+BEHIND = 60.0  # seconds; if a message is due for longer, the server is not ready
 
 bp = Blueprint("monitoring", __name__)
 
 
 @bp.get("/healthz")
 def show_health() -> dict[str, Any]:
-    """Answer: the process lives."""
+    """Answer that the process runs."""
     return {"status": "ok"}
 
 
 @bp.get("/readyz")
 def show_readiness() -> ResponseReturnValue:
-    """Answer whether messages can be stored and are being delivered; if not, 503 with the faults."""
+    """Answer whether messages can be stored and are delivered. If not, the answer is 503 with the faults."""
     services = get_services()
     faults = [fault for fault in (_try_to_write(services), _look_at_delivery(services)) if fault is not None]
     if not faults:

@@ -1,7 +1,7 @@
-"""/metrics for Prometheus, imported only if PHONIFY_METRICS is on, because prometheus-client is an optional extra.
+"""/metrics for Prometheus. Imported only if PHONIFY_METRICS is on, because prometheus-client is an optional extra.
 
-Processes count requests and attempts in files that all processes of the server share. The other figures are read from
-the database at each request.
+The processes of a server share files in which they count requests and attempts. The other values are read from the
+database at each request for /metrics.
 """
 
 import atexit
@@ -16,7 +16,7 @@ DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def _make_directory() -> None:
-    """Make the folder for the files. It is used by this process and those that it forks, and removed when it ends."""
+    """Make the folder for the files. This process removes the folder when it ends. Its forked processes use it too."""
     folder, made_by = tempfile.mkdtemp(prefix="phonify-metrics-"), os.getpid()
 
     def remove() -> None:
@@ -28,7 +28,7 @@ def _make_directory() -> None:
 
 
 if DIRECTORY not in os.environ:
-    _make_directory()  # must be set before the import, which reads it
+    _make_directory()  # the import below reads the variable
 
 from flask import Blueprint, Flask, Response, g, request  # noqa: E402
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest  # noqa: E402
@@ -44,18 +44,19 @@ from ..storage import monitoring as monitoring_store  # noqa: E402
 
 bp = Blueprint("metrics", __name__)
 
-_METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "DESTROY"}  # any client can send other methods
+# Other methods get the same label, because a client could send any number of different methods.
+_METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "DESTROY"}
 
-_REQUESTS = Counter("phonify_http_requests", "Requests answered.", ("method", "route", "status"))
+_REQUESTS = Counter("phonify_http_requests", "Answered requests.", ("method", "route", "status"))
 _REQUEST_SECONDS = Histogram("phonify_http_request_seconds", "Time to answer a request.", ("method", "route"))
-_ATTEMPTS = Counter("phonify_gateway_attempts", "Attempts to hand a message over.", ("gateway", "outcome"))
-_ATTEMPT_SECONDS = Histogram("phonify_gateway_attempt_seconds", "Time the gateway took.", ("gateway",))
-_POSTS = Counter("phonify_webhook_attempts", "Attempts to post to a webhook.", ("outcome",))
-_POST_SECONDS = Histogram("phonify_webhook_attempt_seconds", "Time the receiver took.")
+_ATTEMPTS = Counter("phonify_gateway_attempts", "Attempts to hand a message to the gateway.", ("gateway", "outcome"))
+_ATTEMPT_SECONDS = Histogram("phonify_gateway_attempt_seconds", "Time of the gateway for an attempt.", ("gateway",))
+_POSTS = Counter("phonify_webhook_attempts", "Attempts to post an event to a webhook.", ("outcome",))
+_POST_SECONDS = Histogram("phonify_webhook_attempt_seconds", "Time of the receiver for an attempt.")
 
 
 class _DatabaseCollector(Collector):
-    """The figures from the database."""
+    """The values from the database."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -65,19 +66,19 @@ class _DatabaseCollector(Collector):
         services = self._services
         now = services.clock.now()
         with services.database.reading() as connection:
-            connection.execute("BEGIN")  # all figures are from one state of the database
+            connection.execute("BEGIN")  # all values must be from the same state of the database
             try:
                 gauges = monitoring_store.read_gauges(connection, now=format_time(now))
             finally:
                 connection.execute("ROLLBACK")
-        messages = GaugeMetricFamily("phonify_messages", "Messages stored.", labels=("state", "direction"))
+        messages = GaugeMetricFamily("phonify_messages", "Stored messages.", labels=("state", "direction"))
         for (state, direction), count in sorted(gauges.messages.items()):
             messages.add_metric((state, direction), count)
         yield messages
-        yield GaugeMetricFamily("phonify_queue_messages", "Messages due for delivery.", gauges.due)
+        yield GaugeMetricFamily("phonify_queue_messages", "Messages that are due.", gauges.due)
         age = (now - parse_time(gauges.oldest_due_at)).total_seconds() if gauges.oldest_due_at else 0
-        yield GaugeMetricFamily("phonify_queue_oldest_seconds", "How long the oldest has been due.", max(age, 0))
-        deliveries = GaugeMetricFamily("phonify_webhook_deliveries", "Webhook deliveries stored.", labels=("state",))
+        yield GaugeMetricFamily("phonify_queue_oldest_seconds", "Seconds since the oldest became due.", max(age, 0))
+        deliveries = GaugeMetricFamily("phonify_webhook_deliveries", "Stored webhook deliveries.", labels=("state",))
         for state, count in sorted(gauges.deliveries.items()):
             deliveries.add_metric((state,), count)
         yield deliveries
@@ -90,7 +91,7 @@ class _DatabaseCollector(Collector):
 
 @bp.get("/metrics")
 def show_metrics() -> Response:
-    """Answer with all figures in Prometheus' text format."""
+    """Answer with all metrics in Prometheus' text format."""
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     registry.register(_DatabaseCollector(get_services()))

@@ -1,7 +1,8 @@
-"""Sends requests to URLs that accounts choose, with a check of URL and address, and within a time limit.
+"""Sends requests to URLs that accounts choose. The URL and the address of its host are checked first.
 
-A name is resolved once, each address is checked, and the connection goes to exactly that address. So a name that
-resolves to another address later gains nothing. Redirects are not followed.
+A host name is resolved only once for each post. The address that was checked is also the address of the connection.
+Otherwise, a name could resolve to an allowed address for the check and to a private address for the connection.
+Redirects are not followed.
 """
 
 import http.client
@@ -16,9 +17,9 @@ from typing import Any, NamedTuple
 
 from .url_guard import DEFAULT_PORTS, BadUrl, Resolve, Target, is_allowed, parse_url, resolve
 
-TIMEOUT = 10.0  # seconds in all
-MOST_ANSWER = 2_048  # bytes of an answer that are read
-_WORDS: dict[type[Exception], str] = {  # the first class that matches counts
+TIMEOUT = 10.0  # seconds for one post
+MOST_ANSWER = 2_048  # bytes; the rest of an answer is not read
+_WORDS: dict[type[Exception], str] = {  # the first matching class is used
     ConnectionRefusedError: "the connection was refused",
     ConnectionError: "the connection was closed without an answer",
     ssl.SSLError: "no TLS connection could be made",
@@ -28,7 +29,7 @@ _WORDS: dict[type[Exception], str] = {  # the first class that matches counts
 
 
 class NotAnswered(Exception):
-    """No answer came; the message says why in plain words."""
+    """No answer came. The message says why, for a person."""
 
     def __init__(self, reason: str, *, connected: bool = False) -> None:
         super().__init__(reason)
@@ -52,18 +53,18 @@ class Answer(NamedTuple):
     """The answer of the receiver."""
 
     status: int
-    text: str  # the beginning
+    text: str  # the first `most_answer` bytes
     content_type: str = ""
 
 
 class _Deadline:
-    """The time at which everything must be done."""
+    """The time at which a post must end."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
     def remaining(self) -> float:
-        """Return the remaining seconds; raise TimeoutError if there are none."""
+        """Return the remaining seconds. Raises TimeoutError if there are none."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError
@@ -75,7 +76,7 @@ class _Deadline:
 
 
 class _TimedReader(RawIOBase):
-    """Reads from a socket within the remaining time."""
+    """Reads from a socket until the deadline."""
 
     def __init__(self, sock: socket.socket, deadline: _Deadline) -> None:
         super().__init__()
@@ -83,17 +84,17 @@ class _TimedReader(RawIOBase):
         self._deadline = deadline
 
     def readable(self) -> bool:
-        """Tell that the stream is readable."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Receive the bytes that are available; wait if there are none."""
+        """Receive bytes. Waits if none are available."""
         self._sock.settimeout(self._deadline.remaining())
         return self._sock.recv_into(buffer)
 
 
 class _TimedSocket:
-    """A socket for http.client whose calls may take only the remaining time."""
+    """A socket for http.client. Its calls raise TimeoutError at the deadline."""
 
     def __init__(self, sock: socket.socket, deadline: _Deadline) -> None:
         self._sock = sock
@@ -107,18 +108,18 @@ class _TimedSocket:
             view = view[self._sock.send(view) :]
 
     def makefile(self, _mode: str) -> BufferedReader:
-        """Return a file to read from."""
+        """Return a file object for reading."""
         return BufferedReader(_TimedReader(self._sock, self._deadline))
 
     def close(self) -> None:
-        """Do nothing: the function that connected closes the socket."""
+        """Do nothing. `send` closes the socket."""
 
 
 def send(request: Request, *, private_allowed: bool, resolve: Resolve = resolve) -> Answer:
-    """Send a request and return the answer, whatever its status; raise NotAnswered if none came in time.
+    """Send a request and return the answer, with any HTTP status. Raises NotAnswered if no answer came in time.
 
-    The time includes connecting, TLS, sending and receiving. A body that is late, malformed or too long is cut off,
-    which is not an error.
+    The timeout, in seconds, is for everything: connecting, TLS, sending and receiving. If the body of the answer is
+    late, malformed or too long, only its first part is returned.
     """
     deadline = _Deadline(request.timeout)
     connected = False
@@ -158,7 +159,7 @@ def _connect(
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
-            # An address that does not answer must leave time for the others.
+            # An address that does not answer must not use up the time of the other addresses.
             sock.settimeout(until.remaining() / left)
             sock.connect((address, target.port))
         except OSError:
@@ -175,7 +176,7 @@ def _exchange(sock: socket.socket, target: Target, request: Request, deadline: _
     if target.port != DEFAULT_PORTS["https" if target.tls else "http"]:
         host += f":{target.port}"
     connection = http.client.HTTPConnection(target.host, target.port)
-    connection.auto_open = 0  # never to an address that was not checked
+    connection.auto_open = 0  # it must not connect to an address that was not checked
     connection.sock = _TimedSocket(sock, deadline)
     headers = {"Host": host, "Connection": "close", **request.headers}
     connection.request(request.method, target.path, request.body, headers)
@@ -190,7 +191,7 @@ def _exchange(sock: socket.socket, target: Target, request: Request, deadline: _
 
 
 def _explain(error: Exception, request: Request) -> str:
-    """Say in plain words why no answer came."""
+    """Return why no answer came, for a person."""
     if isinstance(error, TimeoutError):
         return f"no answer within {request.timeout:g} seconds"
     if isinstance(error, ssl.SSLCertVerificationError):

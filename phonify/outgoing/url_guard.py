@@ -16,23 +16,24 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _BRACKETED = re.compile(r"\[[^\[\]]*\](:[0-9]*)?")
 
-# Cloud metadata services outside the link-local range. They give a machine its credentials.
+# Addresses of cloud metadata services, which give a machine its credentials. Other such services have link-local
+# addresses, which are never allowed.
 _METADATA = {
     ip_address(address)
     for address in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
 }
-_NAT64 = IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48")  # RFC 6052, RFC 8215: IPv4 in the last 32 bits
+_NAT64 = IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48")  # RFC 6052, RFC 8215: the last 32 bits are IPv4
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Sequence[str]]
 
 
 class BadUrl(ValueError):
-    """The URL can't be posted to; the message says why."""
+    """Phonify can't post to the URL. The message says why."""
 
 
 class Target(NamedTuple):
-    """A URL, taken apart."""
+    """The parts of a URL."""
 
     tls: bool
     host: str  # ASCII; an IPv6 address without brackets
@@ -41,7 +42,7 @@ class Target(NamedTuple):
 
 
 def parse_url(url: str) -> Target:
-    """Split a URL into its parts; raise BadUrl if it can't be posted to."""
+    """Split a URL into its parts. Raises BadUrl if Phonify can't post to it."""
     if len(url) > MAX_URL:
         raise BadUrl(f"it is longer than {MAX_URL:,} characters")
     if not url.isprintable() or re.search(r"[\s\\]", url):
@@ -71,7 +72,7 @@ def parse_url(url: str) -> Target:
 def _read_host(host: str, *, bracketed: bool) -> str:
     if bracketed:
         try:
-            return str(IPv6Address(host if "%" not in host else ""))  # no zone: those are link-local
+            return str(IPv6Address(host if "%" not in host else ""))  # only link-local addresses have a zone (%eth0)
         except ValueError as error:
             raise BadUrl("its host is not a valid IPv6 address") from error
     try:
@@ -84,22 +85,22 @@ def _read_host(host: str, *, bracketed: bool) -> str:
 
 
 def check_url(url: str, *, private_allowed: bool) -> None:
-    """Raise BadUrl if a URL can't be posted to or has an address that is not allowed.
+    """Raise BadUrl if Phonify can't post to a URL, or if its host is an address that is not allowed.
 
-    A host name is checked at each post, because its addresses may change.
+    A host name is not resolved here. Its addresses may change, so they are checked at each post.
     """
     host = parse_url(url).host
     literal: str | None = host if ":" in host else None
     with suppress(OSError):
-        literal = socket.inet_ntoa(socket.inet_aton(host))  # in any notation: 127.1, 0x7f000001, 2130706433
+        literal = socket.inet_ntoa(socket.inet_aton(host))  # IPv4 in any notation: 127.1, 0x7f000001, 2130706433
     if literal is not None and not is_allowed(literal, private_allowed=private_allowed):
         raise BadUrl(f"addresses like {literal} are not allowed")
 
 
 def is_allowed(address: str, *, private_allowed: bool) -> bool:
-    """Tell whether an address may be posted to.
+    """Tell whether Phonify may post to an address.
 
-    If an IPv6 address contains an IPv4 address, the IPv4 address decides.
+    If an IPv6 address contains an IPv4 address, the IPv4 address is checked instead.
     """
     return _judge(ip_address(address), private_allowed=private_allowed)
 
@@ -133,6 +134,6 @@ def _unwrap(address: IPv6Address) -> list[IPv4Address]:
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """Return the addresses of a host, the preferred first."""
+    """Return the addresses of a host, the preferred address first."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))

@@ -1,1 +1,1 @@
-"""marshmallow schemas of requests and of shown objects."""
+"""The marshmallow schemas of requests, and of the objects in answers."""

@@ -1,4 +1,4 @@
-"""Answers, which contain the objects of `objects.py`: schemas for the API's description, and the answer to sending."""
+"""The schemas of answers, for the API's description. Answers contain the objects of `objects.py`."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ class SentAnswer(MessagesAnswer):
 
 
 class RefusedAnswer(SentAnswer):
-    """The messages of a request, if some recipients were refused."""
+    """The messages of a request with at least one refused recipient."""
 
     errors = fields.List(fields.Nested(ErrorSchema), required=True)
 
@@ -79,7 +79,7 @@ class DocumentAnswer(Schema):
 
 
 def dump_sent(messages: Sequence[Message], faults: Sequence[Fault]) -> Shown:
-    """Return the answer to a request to send: SentAnswer or, if a recipient was refused, RefusedAnswer."""
+    """Return the answer to a request to send. It is a RefusedAnswer if there are faults, else a SentAnswer."""
     shown: Shown = {"messages": dump_messages(messages)}
     if len(messages) == 1:
         shown["message"] = shown["messages"][0]

@@ -1,6 +1,6 @@
-"""The description of a view for the OpenAPI document, kept beside the view; `api/openapi/document.py` uses it.
+"""The descriptions of views. `api/openapi/document.py` builds the OpenAPI document from them.
 
-A view without a description fails a test.
+A description is a decorator of its view. A test fails for a view without a description.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ F = TypeVar("F", bound=View)
 
 @dataclass(frozen=True)
 class Example:
-    """An example of a request and its answer. A test checks it. `path` has the path parameters by name."""
+    """An example of a request and its answer. `path` has the path parameters by name."""
 
     name: str
     answer: Mapping[str, Any]
@@ -26,23 +26,23 @@ class Example:
 
 @dataclass(frozen=True)
 class Description:
-    """The description of a view. Its summary is the first line of the view's docstring.
+    """The description of a view. The summary is the first line of the view's docstring.
 
-    `errors` are the error types, except those of every view and those of the arguments. `answers` are the schemas by
-    status. `links` are operations that may follow a 201; each has the values that the answer gives it.
+    `answers` are the schemas by status. `errors` are error types, without the types of all views and the types of the
+    arguments. `links` are operations that may follow a 201. A link gives each path parameter a value of the answer.
     """
 
     answers: Mapping[int, type[Schema]]
     examples: tuple[Example, ...]
     text: str = ""
     arguments: type[Schema] | None = None
-    at_least_one: bool = False  # of the arguments
+    at_least_one: bool = False  # whether at least one argument must be given
     errors: tuple[str, ...] = ()
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    public: bool = False  # answers without a key
+    public: bool = False  # whether the view needs no key
 
     def examples_of(self, status: int) -> list[Example]:
-        """Return the examples whose answer has a status."""
+        """Return the examples with this status."""
         return [example for example in self.examples if example.status == status]
 
 
@@ -50,7 +50,7 @@ DESCRIPTIONS: dict[View, Description] = {}
 
 
 def describe(**description: Any) -> Callable[[F], F]:
-    """Describe a view; the options are those of `Description`."""
+    """Return a decorator that describes a view. It has the arguments of `Description`."""
 
     def note(view: F) -> F:
         DESCRIPTIONS[view] = Description(**description)

@@ -1,4 +1,4 @@
-"""Requests and their answers for the API's description; a test checks each."""
+"""Examples of requests and their answers, for the API's description. Tests check that they are correct."""
 
 from typing import Any
 
@@ -99,7 +99,7 @@ PHONES = (
         answer={"phones": [{**_PHONE, "type": "unknown", "valid": False, "subscribed": True}]},
     ),
 )
-SUBSCRIPTION = (Example("One that never opted out", path=_AT_PHONE, answer={"subscription": _SUBSCRIPTION}),)
+SUBSCRIPTION = (Example("A phone that never opted out", path=_AT_PHONE, answer={"subscription": _SUBSCRIPTION}),)
 SUBSCRIPTIONS = (Example("The latest ten", arguments={"limit": 10}, answer={"subscriptions": [_SUBSCRIPTION]}),)
 UNSUBSCRIBE = (Example("A phone", path=_AT_PHONE, answer={"result": "OK"}),)
 

@@ -1,6 +1,6 @@
-"""The fields of requests: how an argument is read, its error types, and its JSON Schema.
+"""The fields of requests. A field reads an argument, and has its error types and its JSON Schema.
 
-The messages of a ValidationError are error types of `errors.py`. An argument's `form` goes into the OpenAPI document.
+The messages of a ValidationError are error types of `errors.py`.
 """
 
 import re
@@ -20,7 +20,7 @@ MAX_LIMIT = 1_000
 MAX_OFFSET = 2**31 - 1
 MAX_WAIT = 30  # seconds
 
-# JSON Schema. The formats are our own, because no pattern can say which numbers exist.
+# JSON Schemas. Phonify defines most of these formats, because a pattern can't describe which numbers exist.
 _TEXT = {"type": "string", "pattern": "^[^\\u0000]*$"}
 MSISDN = {"type": "string", "format": "msisdn", "pattern": r"^\+[1-9][0-9]{1,14}$", "examples": ["+14560000000"]}
 _ORIGINATOR = {
@@ -47,13 +47,13 @@ IDEMPOTENCY_KEY = {
     "minLength": 1,
     "maxLength": 255,
     "pattern": "^[ -~]*$",
-    "description": "Makes it safe to repeat the request: within 24 hours, the first answer is returned again.",
+    "description": "A key for repeating a request safely. For 24 hours, the same key gets the first answer again.",
     "examples": ["order-1042"],
 }
 
 
 class Recipient(NamedTuple):
-    """The recipient of a message, and the argument that named it."""
+    """The recipient of a message, and the name of the argument with its number, such as `to[3]`."""
 
     number: Number
     param: str
@@ -67,7 +67,7 @@ _TEXT_RULES = (
 
 
 def read_text(text: str) -> str:
-    """Return the text of a message; raise ValidationError if it is not allowed."""
+    """Return the text of a message. Raises ValidationError if it is not allowed."""
     validate.And(*_TEXT_RULES)(text)
     return text
 
@@ -79,7 +79,7 @@ def _read_digits(text: str) -> int:
 
 
 def read_seconds(text: str) -> float:
-    """Return a number of seconds; raise ValueError for anything else."""
+    """Read a number of seconds. Raises ValueError for any other text."""
     if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,9})?", text):
         raise ValueError("not a number of seconds")
     return float(text)
@@ -92,14 +92,14 @@ def _read_message_id(text: str) -> str:
 
 
 def read_idempotency_key(text: str) -> str:
-    """Return an idempotency key; raise ValueError for anything else."""
+    """Return an idempotency key. Raises ValueError if it is not valid."""
     if not re.fullmatch(r"[ -~]{1,255}", text):
         raise ValueError("not an idempotency key")
     return text
 
 
 def read_own_number(text: str) -> Number:
-    """Read a number that a phone can send to: an E.164 number or a short code."""
+    """Read a number that can receive messages from phones: an E.164 number or a short code."""
     number = parse_originator(text)
     if not text.lstrip("+").isdigit():
         raise ValueError("an alphanumeric sender")
@@ -107,9 +107,9 @@ def read_own_number(text: str) -> Number:
 
 
 class Argument(fields.Field[Any]):
-    """One argument: `read` turns its string into a value, or raises ValueError.
+    """One argument. `read` converts its string to a value, or raises ValueError.
 
-    `invalid` is the error type for that, and `form` is the JSON Schema.
+    `invalid` is the error type of a value that can't be read. `form` is the JSON Schema.
     """
 
     default_error_messages = {  # noqa: RUF012 - marshmallow's own interface
@@ -138,7 +138,7 @@ class Argument(fields.Field[Any]):
 
 
 class NumericArgument(Argument):
-    """A number in digits; JSON may give it as a number as well."""
+    """A number in decimal digits. In JSON, it may be a number or a string."""
 
     def read_one(self, value: Any) -> Any:
         """Return the value of one string or number."""
@@ -154,7 +154,7 @@ class WholeArgument(NumericArgument):
 
 
 class RecipientsArgument(Argument):
-    """One MSISDN or a list of them; loaded as a list of Recipient."""
+    """One MSISDN or a list of MSISDNs. The value is a list of Recipient."""
 
     default_error_messages = {"empty": "missing_argument"}  # noqa: RUF012 - marshmallow's own interface
 
@@ -192,36 +192,36 @@ def list_error_types(field: fields.Field[Any]) -> set[str]:
 
 
 def text_field(description: str, **options: Any) -> Argument:
-    """Return the field of a message's text."""
+    """Return a field for the text of a message."""
     form = {**_TEXT, "description": description}
     return Argument(str, invalid="invalid_text", form=form, validate=_TEXT_RULES, **options)
 
 
 def originator_field(description: str, *, invalid: str = "invalid_originator", **options: Any) -> Argument:
-    """Return the field of a sender or recipient: a number, a short code or a name."""
+    """Return a field for an E.164 number, a short code or an alphanumeric sender."""
     form = {**_ORIGINATOR, "description": description}
     return Argument(parse_originator, invalid=invalid, form=form, **options)
 
 
 def time_field(description: str) -> Argument:
-    """Return the field of a time."""
+    """Return a field for a time."""
     return Argument(parse_time, invalid="invalid_time", form={**_TIME, "description": description})
 
 
 def message_id_field(description: str) -> Argument:
-    """Return the field of a message id."""
+    """Return a field for a message id."""
     form = {**MESSAGE_ID, "description": description}
     return Argument(_read_message_id, invalid="invalid_message_id", form=form)
 
 
 def choice_field(*choices: str, invalid: str, description: str) -> Argument:
-    """Return the field of one of several words."""
+    """Return a field with a fixed set of values."""
     form = {"type": "string", "description": description}
     return Argument(str, invalid=invalid, form=form, validate=validate.OneOf(choices, error=invalid))
 
 
 def whole_field(lowest: int, highest: int, *, invalid: str, description: str, **options: Any) -> WholeArgument:
-    """Return the field of a whole number in a range."""
+    """Return a field for a whole number in a range."""
     in_range = validate.Range(lowest, highest, error=invalid)
     form = {"description": description}
     return WholeArgument(_read_digits, invalid=invalid, form=form, validate=in_range, **options)

@@ -1,4 +1,4 @@
-"""What an account may set for keywords: its own opt-out keywords, and its replies."""
+"""The keyword settings of an account: its own opt-out keywords, and its replies to keywords."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -15,9 +15,10 @@ REPLIES = ("stop_reply", "start_reply", "help_reply")
 
 
 def read_keyword_settings(stop_keywords: Sequence[str], replies: Mapping[str, str]) -> KeywordReplies:
-    """Check the settings; an empty text means none. Raise InvalidRequest with all faults.
+    """Check and return the settings. Raises InvalidRequest with all faults.
 
-    `replies` has the names of REPLIES. A built-in keyword is left out.
+    `replies` has the names of REPLIES. An empty reply means that there is none. Built-in keywords are removed from
+    `stop_keywords`.
     """
     faults = []
     keywords = {normalize_keyword(given): given.strip() for given in stop_keywords if given.strip()}
@@ -36,7 +37,7 @@ def read_keyword_settings(stop_keywords: Sequence[str], replies: Mapping[str, st
 
 
 def _is_allowed(keyword: str) -> bool:
-    # The settings page separates keywords by commas.
+    # No commas, because the settings page uses commas between keywords.
     return (
         len(keyword) <= MAX_KEYWORD
         and keyword.isprintable()
@@ -48,6 +49,6 @@ def _is_allowed(keyword: str) -> bool:
 
 def _read_reply(text: str, own_stop_keywords: Collection[str]) -> str:
     if find_keyword(text, list(own_stop_keywords)) is not None:
-        # A phone that echoes each text would be answered again and again.
+        # A phone that sends each text back would get the same reply again and again.
         raise ValidationError("reply_is_keyword")
     return read_text(text)

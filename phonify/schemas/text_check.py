@@ -1,4 +1,4 @@
-"""How the check of a text is shown."""
+"""The schema of the check of a text, as the API and the command line show it."""
 
 from typing import Any
 
@@ -7,15 +7,18 @@ from marshmallow import Schema, fields, pre_dump, validate
 from ..sms.segments import TextCheck, count_units
 from .objects import ENCODING, Shown, is_encoding
 
-_POSITION = {"minimum": 0, "description": "In characters, from 0."}
+_POSITION = {"minimum": 0, "description": "The position in the text. The first character is 0."}
 
 
 class SegmentSchema(Schema):
     """One SMS of a text: `text[start:end]`."""
 
     start = fields.Integer(required=True, metadata=_POSITION)
-    end = fields.Integer(required=True, metadata={**_POSITION, "description": "Where the next segment starts."})
-    units = fields.Integer(required=True, metadata={"minimum": 0, "description": "Septets, or units of UTF-16."})
+    end = fields.Integer(required=True, metadata={**_POSITION, "description": "The position after the last character."})
+    units = fields.Integer(
+        required=True,
+        metadata={"minimum": 0, "description": "The length in septets (GSM-7) or units of UTF-16 (UCS-2)."},
+    )
     text = fields.String(required=True)
 
 
@@ -24,18 +27,18 @@ class WideCharacterSchema(Schema):
 
     position = fields.Integer(required=True, metadata=_POSITION)
     character = fields.String(required=True, validate=validate.Length(1, 1))
-    name = fields.String(required=True, metadata={"description": "Its name in Unicode."})
+    name = fields.String(required=True, metadata={"description": "The name of the character in Unicode."})
     substitute = fields.String(
         required=True,
         allow_none=True,
         metadata={
-            "description": "A replacement in GSM-7; null if there is none, empty if the character can be left out."
+            "description": "A replacement in GSM-7. Null if there is none. Empty if the character can be left out."
         },
     )
 
 
 class WebOtpSchema(Schema):
-    """The last line of a text that binds a one-time code to a web site."""
+    """The last line of a text. It may bind a one-time code to a web site."""
 
     valid = fields.Boolean(required=True)
     line = fields.String(
@@ -46,14 +49,17 @@ class WebOtpSchema(Schema):
 
 
 class TextCheckSchema(Schema):
-    """A text as SMS, as the API and the command line show it."""
+    """The check of a text."""
 
     encoding = fields.String(required=True, validate=is_encoding, metadata=ENCODING)
-    characters = fields.Integer(required=True, metadata={"minimum": 1, "description": "A message may have 160."})
-    units = fields.Integer(
-        required=True, metadata={"minimum": 1, "description": "Septets in GSM-7, units of UTF-16 in UCS-2."}
+    characters = fields.Integer(
+        required=True, metadata={"minimum": 1, "description": "The number of characters. A message may have 160."}
     )
-    single = fields.Integer(required=True, metadata={"description": "The most units that fit into one SMS."})
+    units = fields.Integer(
+        required=True,
+        metadata={"minimum": 1, "description": "The length in septets (GSM-7) or units of UTF-16 (UCS-2)."},
+    )
+    single = fields.Integer(required=True, metadata={"description": "The maximum of units in a single SMS."})
     segments = fields.Nested(
         SegmentSchema, many=True, required=True, metadata={"description": "The segments of the text, one for each SMS."}
     )
@@ -61,17 +67,17 @@ class TextCheckSchema(Schema):
         WideCharacterSchema,
         many=True,
         required=True,
-        metadata={"description": "Each character that needs UCS-2."},
+        metadata={"description": "The characters that are not in GSM-7. They need UCS-2."},
     )
     webotp = fields.Nested(
         WebOtpSchema,
         required=True,
-        metadata={"description": "Whether the last line is `@host #code`, from which browsers read a code."},
+        metadata={"description": "The last line of the text. Browsers read a code from a last line `@host #code`."},
     )
 
     @pre_dump
     def spell_out(self, check: TextCheck, **_: Any) -> Shown:
-        """Add where each segment begins and ends, and the last line."""
+        """Add the positions of the segments, and the parts of the last line."""
         code = check.bound_code
         return {
             **check._asdict(),

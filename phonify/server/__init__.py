@@ -1,4 +1,4 @@
-"""The server of `python app.py` and `phonify serve`: gunicorn, and a process that delivers."""
+"""The server of `python app.py` and `phonify serve`: gunicorn and the delivery process."""
 
 import os
 import sys
@@ -22,8 +22,8 @@ __all__ = ["serve"]
 def serve(create_app: Callable[[], Any], *, command: str = "flask --app app", database: Path | None = None) -> None:
     """Serve the Flask app that `create_app` returns until SIGTERM or SIGINT.
 
-    If it can't start, print why and exit with status 2. `command` is the program that the printed text names for making
-    a key. If `database` is given, the text also sets PHONIFY_DATABASE for that program.
+    If it can't start, it prints why and exits with status 2. `command` and `database` are for the printed text, as in
+    `print_start`.
     """
     configure_logs(os.environ.get("PHONIFY_LOG_FORMAT", "text"))
     try:
@@ -39,11 +39,11 @@ def serve(create_app: Callable[[], Any], *, command: str = "flask --app app", da
     except StoreUnavailable as error:
         ConfigError(f"the database can't be used: {error.__cause__}").show()
         sys.exit(ConfigError.exit_code)
-    services.database.close()  # a connection of SQLite must not be used after a fork
+    services.database.close()  # a SQLite connection must not be used after a fork
     services.share_wakeups()
 
     descriptor, parent = listener.detach(), os.getpid()
     web_server = processes.start(WebServer(app, services, descriptor, parent=parent).run)
-    os.close(descriptor)  # else the delivery process would keep the port open
+    os.close(descriptor)  # otherwise, the delivery process would keep the port open
     start_delivery = partial(processes.start, deliver, services, parent)
     sys.exit(processes.supervise(web_server, start_delivery, grace=settings.grace))

@@ -1,4 +1,4 @@
-"""The process that delivers messages and webhook events. It is separate because it would slow down requests."""
+"""The process that delivers messages and webhook events. In a web process, delivery would slow down requests."""
 
 import signal
 import time
@@ -8,9 +8,9 @@ from . import processes
 
 
 def deliver(services: Services, parent: int, pause: float) -> None:
-    """Deliver until SIGTERM. What has begun is finished, within the grace period.
+    """Deliver until SIGTERM. Then wait for current attempts, but only for the grace period.
 
-    It begins after `pause` seconds. If a loop fails, the process ends and the parent starts it again.
+    Delivery begins after `pause` seconds. If a loop fails, the process ends and the parent starts it again.
     """
     signal.signal(signal.SIGTERM, lambda *_: services.stop())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -1,7 +1,6 @@
-"""gunicorn with our settings and hooks, and one method of its worker overridden.
+"""gunicorn with our settings and hooks, and a worker that answers invalid HTTP with JSON.
 
-The worker answers a request that is not valid HTTP in JSON, as the API answers everything. The loggers are in
-`loggers.py`.
+The loggers are in `loggers.py`.
 """
 
 import json
@@ -24,10 +23,10 @@ from .loggers import JsonLogger, TextLogger
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's worker with threads, with errors in JSON."""
+    """gunicorn's worker with threads. Its errors are JSON."""
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        """Answer a request that is not valid HTTP. gunicorn chooses the status and logs it; the answer is JSON."""
+        """Answer a request that is not valid HTTP. gunicorn logs it and chooses the status. The answer is JSON."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
             super().handle_error(req, theirs, addr, exc)
@@ -61,8 +60,8 @@ class WebServer(BaseApplication):  # type: ignore[misc]
             "bind": f"fd://{self._descriptor}",
             "workers": settings.workers,
             "threads": threads,
-            "worker_connections": threads + 500,  # with the files of the database, this stays below the usual limit of
-            # open files
+            # With the files of the database, this is below the usual limit of open files.
+            "worker_connections": threads + 500,
             "worker_class": Worker,
             "logger_class": JsonLogger if settings.log_format == "json" else TextLogger,
             "accesslog": "-" if settings.access_log else None,
@@ -70,7 +69,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": settings.grace,
             "timeout": max(60, settings.grace + 30),
             "keepalive": 15,
-            "sendfile": False,  # with it, the access log would show 0 bytes
+            "sendfile": False,  # with sendfile, the access log would show 0 bytes
             "limit_request_line": 8190,
             "forwarder_headers": "",  # no client may set SCRIPT_NAME
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108 - gunicorn's heartbeat files, in memory
@@ -86,12 +85,12 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         return self._app
 
     def _begin_master(self, _: Arbiter) -> None:
-        # A worker sets gunicorn's handlers some time after its fork. A SIGTERM before that would be lost.
+        # A worker sets its signal handlers some time after the fork. A SIGTERM before this moment would be lost.
         os.register_at_fork(before=processes.hold_signals, after_in_parent=processes.heed_signals)
         processes.begin(self._parent)
 
     def _begin_worker(self, worker: Worker) -> None:
-        """Let waiting requests end at SIGTERM, before gunicorn waits for them."""
+        """Make waiting requests end at SIGTERM. Otherwise, gunicorn would wait for them."""
         services = self._services
 
         def stop(signum: int, frame: FrameType | None) -> None:
@@ -103,4 +102,4 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         processes.begin(worker.ppid)
 
     def _end_worker(self, _arbiter: Arbiter, _worker: Worker) -> None:
-        self._services.database.close()  # the last process moves the -wal file into the database file
+        self._services.database.close()  # with the last process, SQLite moves the -wal file into the database

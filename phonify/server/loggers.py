@@ -1,6 +1,6 @@
 """The access log: one line for each request, as text or JSON, without keys.
 
-gunicorn's own lines have the same format.
+Other log lines of gunicorn have the same format.
 """
 
 import time
@@ -14,7 +14,7 @@ from ..request_id import HEADER
 
 
 class TextLogger(Logger):  # type: ignore[misc]
-    """gunicorn's logger with one plain line for each request."""
+    """gunicorn's logger with one line of text for each request."""
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002 - of gunicorn
         """Log one request."""
@@ -34,7 +34,7 @@ class TextLogger(Logger):  # type: ignore[misc]
 
 
 class JsonLogger(Logger):  # type: ignore[misc]
-    """gunicorn's logger with one JSON object for each line."""
+    """gunicorn's logger with one JSON object in each line."""
 
     def setup(self, cfg: Any) -> None:
         """Set up the handlers."""

@@ -1,6 +1,6 @@
-"""The processes of a server: a small parent with two children, gunicorn and delivery, which end when it ends.
+"""The processes of a server: a parent and two children, gunicorn and delivery. The children end when the parent ends.
 
-Each process blocks signals from its fork until it has set its own handlers, so that none is lost.
+Each process blocks signals from its fork until it has set its own handlers. So no signal is lost.
 """
 
 import logging
@@ -14,17 +14,17 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
-_FROM_TERMINAL = {signal.SIGINT, signal.SIGQUIT}  # a terminal sends these to all of its processes
+_FROM_TERMINAL = {signal.SIGINT, signal.SIGQUIT}  # a terminal sends these signals to all of its processes
 _STOPPING = _FROM_TERMINAL | {signal.SIGTERM}
 _HELD = _STOPPING | {signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM}
 _LOOK = 0.2  # seconds between two checks of the parent
-_LAST = 0.2  # seconds in which a process must end after that
-_PAUSE = 1.0  # seconds before delivery is started again if it has ended sooner than that
-_MARGIN = 5  # seconds beyond the grace period, after which a child is killed
+_LAST = 0.2  # seconds in which a process must end after its parent
+_PAUSE = 1.0  # seconds; if delivery ends sooner than this after its start, it is started again after this pause
+_MARGIN = 5  # seconds; a child that has not ended this long after the grace period is killed
 
 
 def hold_signals() -> None:
-    """Block signals in this thread, and in all processes that it forks."""
+    """Block signals in this thread, and in all processes that this thread forks."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
 
 
@@ -34,10 +34,10 @@ def heed_signals() -> None:
 
 
 def begin(parent: int) -> None:
-    """Unblock signals, and end when the parent ends: for a child that has set its own handlers.
+    """Unblock signals, and make this process end when its parent ends. A child calls this after it sets its handlers.
 
-    Only the parent reacts to the signals of a terminal, and then ends the children. If the process with the id `parent`
-    has ended without that, this one sends itself SIGTERM and ends at most 0.2 seconds later.
+    This process ignores the signals of a terminal, because the parent ends its children. If the parent ends without
+    this, this process sends itself SIGTERM and ends at most 0.2 seconds later. `parent` is the parent's process id.
     """
 
     def look(*_: object) -> None:
@@ -49,23 +49,24 @@ def begin(parent: int) -> None:
     for signum in _FROM_TERMINAL:
         signal.signal(signum, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, look)
-    # A timer, not a thread: gunicorn's master forks, and other threads do not survive a fork.
+    # A thread would not survive the forks of gunicorn's master, but a timer does not need a thread.
     signal.setitimer(signal.ITIMER_REAL, _LOOK, _LOOK)
     heed_signals()
 
 
 def start(function: Callable[..., None], *arguments: Any) -> BaseProcess:
-    """Fork a child that calls a function and ends with it."""
+    """Fork a child that calls a function. The child ends after the function."""
     process = multiprocessing.get_context("fork").Process(target=function, args=arguments)
     process.start()
     return process
 
 
 def supervise(web_server: BaseProcess, start_delivery: Callable[[float], BaseProcess], *, grace: int) -> int:
-    """Keep delivery running until this process gets a signal to stop or the web server ends; return the exit status.
+    """Wait until this process gets a signal to stop or the web server ends. Returns the exit status.
 
-    SIGHUP is passed on to the web server. The argument of `start_delivery` is the number of seconds that the new
-    process waits before it delivers. If a child has not ended some seconds after the grace period, it is killed.
+    Meanwhile, SIGHUP is sent to the web server, and delivery is started again if it ends. The argument of
+    `start_delivery` is the number of seconds that the new process waits before it delivers. At the end, both children
+    get SIGTERM. A child that has not ended some seconds after the grace period is killed.
     """
     pause = 0.0
     delivery, started = start_delivery(pause), time.monotonic()

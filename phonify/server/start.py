@@ -1,4 +1,4 @@
-"""The start of a server: its port and the printed text."""
+"""The start of a server: opens the port and prints how to use the server."""
 
 import errno
 import logging
@@ -16,14 +16,14 @@ from ..services import Services
 logger = logging.getLogger(__name__)
 
 SAFE_KEY_LENGTH = 22  # characters of 6 bits
-PORT_WAIT = 5.0  # seconds in which the processes of a killed server free the port
-BACKLOG = 2048  # connections that wait to be accepted
+PORT_WAIT = 5.0  # seconds to wait until the processes of a killed server have closed the port
+BACKLOG = 2048  # the most connections that wait to be accepted
 
 
 def open_listener(host: str, port: int) -> socket.socket:
-    """Listen on a port (0: any that is free); raise ConfigError if that can't be done.
+    """Listen on a port. 0 means any free port. Raises ConfigError if that is not possible.
 
-    Waits up to 5 seconds for a port that is in use.
+    If the port is in use, waits up to 5 seconds.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -33,7 +33,7 @@ def open_listener(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         raise ConfigError(
-            f"can't listen on {host} port {port}: {error.strerror}; choose others with PHONIFY_HOST and PHONIFY_PORT"
+            f"can't listen on {host} port {port}: {error.strerror}. Set PHONIFY_HOST or PHONIFY_PORT to another value."
         ) from error
     return listener
 
@@ -50,14 +50,14 @@ def _bind(listener: socket.socket, address: Any) -> None:
 
 
 def print_start(services: Services, port: int, command: str, database: Path | None = None) -> None:
-    """Print the address and how to send a message; at the first start, also print a new key.
+    """Print the address of the server, and how to send a message. At the first start, also print a new key.
 
-    `command` is the program that makes a key, such as `flask --app app`, and `database` what it needs in
-    PHONIFY_DATABASE.
+    The text also says how to make another key. `command` is the program for this, such as `flask --app app`. If
+    `database` is given, the text sets PHONIFY_DATABASE for this program.
     """
     settings = services.settings
     if settings.api_key is not None and len(settings.api_key) < SAFE_KEY_LENGTH:
-        logger.warning("PHONIFY_API_KEY has fewer than 128 random bits, which is enough only for tests")
+        logger.warning("PHONIFY_API_KEY is too short to be secure. Use it only for tests.")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     print(f"Phonify serves {address} from {settings.database} (gateway: {settings.gateway})")
@@ -71,13 +71,13 @@ def print_start(services: Services, port: int, command: str, database: Path | No
         key = "$PHONIFY_API_KEY"
     if key is not None:
         if key.startswith("$"):
-            print(f"The inbox is at {address}/: sign in with the key.")
+            print(f"The inbox is at {address}/. Sign in with the key.")
         else:
-            print(f"The inbox, signed in:\n\n    {address}/?api_key={key}\n")
+            print(f"This link opens the inbox and signs you in:\n\n    {address}/?api_key={key}\n")
         print("Send a message:\n")
         print(f"    curl {address}/v1/messages -u {key}: -d to=+14560000000 -d body='Hello from Phonify'\n")
     else:
-        print(f"The inbox is at {address}/: sign in with a key.")
+        print(f"The inbox is at {address}/. Sign in with a key.")
     program, _, arguments = command.partition(" ")
     installed = Path(sys.executable).with_name(program)
     program = os.path.relpath(installed) if installed.exists() else program

@@ -1,1 +1,1 @@
-"""What a text message consists of: numbers, segments, one-time codes, keywords. Pure functions."""
+"""Text messages: numbers, segments, one-time codes, keywords. All functions are pure."""

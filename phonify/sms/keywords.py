@@ -1,4 +1,4 @@
-"""Keywords: texts with which a phone opts out, opts in, or asks for help."""
+"""Keywords. A phone sends a keyword to opt out, to opt in, or to ask for help."""
 
 import string
 import unicodedata
@@ -13,7 +13,7 @@ Keyword = Literal["stop", "start", "help"]
 
 
 def normalize_keyword(text: str) -> str:
-    """Return a text in the form for comparing keywords: without case, and without punctuation and spaces around it."""
+    """Return a text in lower case, without the punctuation and spaces around it. Equal results are the same keyword."""
     start, end = 0, len(text)
     while start < end and _is_outer(text[start]):
         start += 1
@@ -23,7 +23,7 @@ def normalize_keyword(text: str) -> str:
 
 
 def _is_outer(character: str) -> bool:
-    # Unicode has some ASCII punctuation as symbols: $+<=>^`|~.
+    # In Unicode, some ASCII punctuation is in the category of symbols: $+<=>^`|~.
     return character in string.punctuation or unicodedata.category(character)[0] in "PZC"
 
 
@@ -35,7 +35,7 @@ _KEYWORDS: dict[str, Keyword] = {
 
 
 def find_keyword(text: str, own_stop_keywords: Sequence[str] = ()) -> Keyword | None:
-    """Return the kind of keyword that a text is, if it is one."""
+    """Return the kind of a keyword, or None if the text is not a keyword."""
     keyword = normalize_keyword(text)
     if keyword and keyword in map(normalize_keyword, own_stop_keywords):
         return "stop"

@@ -1,7 +1,7 @@
-"""Phone numbers: from text to number, country and carrier.
+"""Phone numbers: reads them, and finds country, carrier and type.
 
-MSISDNs are in the E.164 international format with the plus sign. Country and carrier come from
-the phonenumbers library (Google's libphonenumber data).
+MSISDNs are in the E.164 international format with the plus sign. Country and carrier come from the phonenumbers library
+(Google's libphonenumber data).
 """
 
 import re
@@ -13,13 +13,14 @@ from phonenumbers import carrier
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _SHORT_CODE = re.compile(r"[0-9]{3,8}")
 _ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9 ]{0,9}[A-Za-z0-9])?")
-_NON_GEOGRAPHIC = "001"  # the region of +800, +882 and others in phonenumbers
+_NON_GEOGRAPHIC = "001"  # the region that phonenumbers gives to +800, +882 and others
 
 
 def load_regions() -> None:
-    """Load the data of all regions, which would otherwise be read from disk when first needed.
+    """Load the data of all regions into memory.
 
-    If such a read failed, for lack of a descriptor or of memory, the library would never release its lock.
+    Otherwise, the library reads a region from disk at its first use. If that fails because the process has no file
+    descriptor or memory left, the library never releases its lock.
     """
     for region in phonenumbers.SUPPORTED_REGIONS:
         phonenumbers.PhoneMetadata.metadata_for_region(region)
@@ -36,11 +37,11 @@ class Number(NamedTuple):
 
 
 def parse_msisdn(text: str) -> Number:
-    """Read an E.164 number with the plus sign; raise ValueError for anything else.
+    """Read an E.164 number with the plus sign. Raises ValueError for any other text.
 
-    It must have a real country code and a possible length. Whether an operator has issued it does not matter. If the
-    number belongs to no known region, its country is the main region of the calling code. Numbers without a country
-    (+800, +870, ...) have none. A national prefix in the wrong place (+44 0 7...) is left out.
+    The country code must exist, and the length must be possible. The number itself does not need to be in use. If the
+    number belongs to no known region, its country is the main region of the country code. The country of +800, +870 and
+    similar numbers is None. A national prefix after the country code (the 0 in +44 0 7...) is removed.
     """
     if not _E164.fullmatch(text):
         raise ValueError("not in E.164 form")
@@ -61,7 +62,8 @@ def parse_msisdn(text: str) -> Number:
 
 
 def _find_carrier(parsed: phonenumbers.PhoneNumber) -> str | None:
-    # The prefix comes first: most numbers have no carrier there, and finding the type of a number takes long.
+    # The first function looks only at the prefix and is quick. The second one also finds the type of the number, which
+    # is slow. Most numbers have no carrier, so the second call is rare.
     return (carrier.name_for_valid_number(parsed, "en") and carrier.name_for_number(parsed, "en")) or None
 
 
@@ -69,7 +71,7 @@ class Kind(NamedTuple):
     """Facts about a number from the numbering plan."""
 
     type: str  # mobile, fixed_line, toll_free, ...; unknown
-    valid: bool  # whether it is in a range that is in use
+    valid: bool  # whether its range is in use
 
 
 _TYPES: dict[int, str] = {
@@ -79,7 +81,7 @@ NUMBER_TYPES = (*sorted(_TYPES.values()), "short_code", "alphanumeric")
 
 
 def classify_number(number: str) -> Kind:
-    """Return the kind of a number. A sender that is not an E.164 number is a short code or alphanumeric, and valid."""
+    """Return the kind of an E.164 number, a short code or an alphanumeric sender. The last two are always valid."""
     if not number.startswith("+"):
         return Kind("short_code" if number.isdecimal() else "alphanumeric", valid=True)
     parsed = phonenumbers.parse(number)
@@ -87,10 +89,10 @@ def classify_number(number: str) -> Kind:
 
 
 def parse_originator(text: str) -> Number:
-    """Read a sender; raise ValueError for anything else.
+    """Read a sender. Raises ValueError for any other text.
 
-    A sender is an E.164 number, a short code of 3 to 8 digits, or alphanumeric: up to 11
-    letters, digits and spaces with at least one letter (3GPP TS 23.040 section 9.1.2.5).
+    A sender is an E.164 number, a short code of 3 to 8 digits, or alphanumeric. An alphanumeric sender has up to 11
+    letters, digits and spaces, and at least one letter (3GPP TS 23.040 section 9.1.2.5).
     """
     if text.startswith("+"):
         return parse_msisdn(text)
@@ -100,5 +102,5 @@ def parse_originator(text: str) -> Number:
 
 
 def mask_number(number: str) -> str:
-    """Return a number for a log: only the first four and the last two characters are visible."""
+    """Return a number for a log. Only the first four and the last two characters are visible."""
     return number[:4] + "*" * max(len(number) - 6, 0) + number[-2:] if len(number) > 6 else "*" * len(number)

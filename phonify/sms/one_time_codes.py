@@ -1,8 +1,8 @@
 """Finds the one-time code in the text of a message.
 
 The last line of a message may be an origin-bound one-time code (WICG, "Origin-bound one-time codes delivered via SMS").
-In any other message, the code is the number nearest to a word such as "code", "OTP" or "TAN". It may also have capital
-letters. Every pass over the text takes linear time.
+In other messages, the code is the number nearest to a word such as "code", "OTP" or "TAN". Besides digits, a code may
+have capital letters. Each search over the text takes linear time.
 """
 
 # ruff: noqa: RUF001 (words of many alphabets)
@@ -11,21 +11,22 @@ import re
 from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
-# A host is a name with a dot, or localhost, because "@alice #summer" is a greeting. As specified, the rest is ignored.
+# A host is a name with a dot, or localhost: "@alice #summer" is not a code. Text after the code is ignored, as the
+# specification says.
 _LAST_LINE = re.compile(r"@((?:(?:[\w-]+\.)+[\w-]+|localhost)(?::[0-9]+)?) #([^ \t\n\f\r]+)")
 
-# The two large patterns are compiled by `re` at their first use, so they don't slow down the start.
+# The two large patterns are compiled at their first use. So they don't slow down the start of the server.
 
-# Words by what they mean for a number nearby. If several kinds match at one place, the first one counts. Without \b a
-# word also matches inside another: "kod" in engångskod and in kodunuz.
+# Words near a number, by what they say about the number. If several kinds match at one place, the first kind is used. A
+# word without \b also matches inside another word: "kod" matches in engångskod and in kodunuz.
 _WORDS_BY_KIND = {
-    # Discounts: in such a text, the word "code" does not name a one-time code.
+    # Words about discounts. In such a text, the word "code" does not mean a one-time code.
     "promotion": r"""promo | discount | coupon | voucher | %\ ?(?:off|with\ code)\b | \bsave\ \W?[0-9]
         | \boff\ your\b | referral | \binvit[ae] | gift\ card | gutschein | rabat | aktionscode | réduction
         | \bremise | descuento | desconto | \bcup[oó]n | sconto | korting | alennus | \bslev[auoy] | zniżk
         | indirim | скидк | промокод | знижк | έκπτωσ | خصم | הנחה | קופון | छूट | 优惠 | 優惠 | 折扣 | 邀请码
         | クーポン | 割引 | 쿠폰 | 할인 | diskon | giảm\ giá""",
-    # Other numbers, with the text between the word and its number.
+    # Words for other numbers, such as order numbers, and the text between the word and its number.
     "label": r"""(?: \b(?: (?:zip|postal|area|country|sort|qr|bar|error|source|product|item|booking|tracking|order
             |reference|swift|ifsc|dress|reservation)[ -]?code | code\ name | postcode | code\ of\ conduct | code\ postal
             | c[oó]digo\ postal | codice\ (?:postale|fiscale) | kod\ pocztowy | (?-i:COD) )\b
@@ -39,7 +40,7 @@ _WORDS_BY_KIND = {
             | карт[аыуой]{0,2} | рейс | замовлення | παραγγελία | pesanan | đơn\ hàng )\b
         | 订单 | 訂單 | 尾号 | 注文番号 | 주문번호 | طلب | הזמנה )
         (?:\ (?:no|nr|num|number|nummer|id|is|in|en|par|em|mit|ending|номер)\b)* [ \t.:#№°(-]{0,4}""",
-    # Names that only a one-time code has.
+    # Words that always mean a one-time code.
     "secret": r"""\b[ms]?otp\b | one[ -]?time | \b(?:2fa|mfa)\b | pass(?:code|word|wort) | \bpins?\b
         | (?-i:\b[a-z]{0,4}TAN\b) | (?:security|log-?in|sign-?in|access|auth)\ code | v[eé]rifi[ckz] | verifier
         | authenti[cf] | \bto\ (?:verify|log\ ?in|sign\ ?in) | einmal | bestätigungs | mot\ de\ passe
@@ -64,8 +65,8 @@ _AMOUNT = rf"{_WHOLE} (?: [.,][0-9]+ )?"
 _HYPHENS = r"[-‑–]"
 _NEXT_GROUP = rf"[ \u00a0\u202f] [0-9]{{1,4}} (?! [A-Za-z0-9] | [.,:/-][0-9] | \s?{_UNITS} )"
 
-# Parts of a text with digits, in the order in which they are tried: first what is surely not a code, then what may be
-# one.
+# Parts of a text that contain digits. Patterns that are never a code come first: links, amounts, phone numbers. The
+# group `token` may be a code.
 _NUMBERS = rf"""(?: https?:// | \bwww\. ) \S+
     | (?<![a-z0-9.-]) [a-z0-9][a-z0-9.-]{{0,80}} \. [a-z]{{2,10}} / \S*
     | {_CURRENCIES} \s? {_AMOUNT}
@@ -83,7 +84,7 @@ _YEAR_OR_DATE = re.compile(
     r"(?:19|20)[0-9]{2} (?: \W (?:19|20)[0-9]{2} )? | (?:0[1-9]|[12][0-9]|3[01])-(?:0[1-9]|1[0-2])-[0-9]{2}", re.VERBOSE
 )
 
-# Text that connects a number with the word before it ("code is 4821", "code: 4821") or after it ("4821 is your code").
+# Words between a code and its name: "is" in "code is 4821" and in "4821 is your code", ":" in "code: 4821".
 _IS = (
     r"(?:\b(?:is|ist|lautet|est|es|é|è|är|er|on|to|jest|je|este|adalah|là|это|це|είναι)\b|هو|הוא|है|[:：=は为為是는은])"
 )
@@ -96,13 +97,13 @@ _FARTHEST = 100
 class Code(NamedTuple):
     """A one-time code and its place: `text[start:end]`."""
 
-    code: str  # as a person types it: without separators
+    code: str  # without separators, as a person types it
     start: int
     end: int
 
 
 class OriginBoundCode(NamedTuple):
-    """A code bound to a web site; start and end are those of the code, without its `#`."""
+    """A code bound to a web site. The code is `text[start:end]`, without its `#`."""
 
     host: str
     code: str
@@ -111,14 +112,14 @@ class OriginBoundCode(NamedTuple):
 
 
 def find_origin_bound_code(text: str) -> OriginBoundCode | None:
-    """Read the last line in the WICG format, `@example.com #123456`. Text after it is ignored."""
+    """Return the code of a last line in the WICG format, `@example.com #123456`. Text after the code is ignored."""
     if match := _LAST_LINE.match(text, _find_last_line(text)):
         return OriginBoundCode(match[1], match[2], match.start(2), match.end(2))
     return None
 
 
 def find_bound_line(text: str) -> str | None:
-    """Return the last line if it begins like an origin-bound code, valid or not."""
+    """Return the last line if it begins with `@`, even if it is not a valid origin-bound code."""
     line = text[_find_last_line(text) :]
     return line if line.startswith("@") else None
 
@@ -128,7 +129,10 @@ def _find_last_line(text: str) -> int:
 
 
 def find_code(text: str) -> Code | None:
-    """Return the one-time code of a message, or None: 4 to 10 digits, or capitals and digits."""
+    """Return the one-time code of a message, or None.
+
+    An origin-bound code may have any form. Other codes have 4 to 10 characters: digits, or capital letters and digits.
+    """
     if bound := find_origin_bound_code(text):
         return Code(bound.code, bound.start, bound.end)
     numbers = [
@@ -137,7 +141,7 @@ def find_code(text: str) -> Code | None:
         if (code := _remove_separators(number["token"] or "")) is not None
     ]
     if not numbers:
-        return None  # most texts end here; looking for the words takes five times as long
+        return None  # this saves time for most texts, because the search for words takes five times as long
     words = list(re.finditer(_WORDS, text, re.IGNORECASE | re.VERBOSE))
     kinds = {"secret"} if any(word.lastgroup == "promotion" for word in words) else {"secret", "code"}
     naming = [word.span() for word in words if word.lastgroup in kinds]
@@ -154,7 +158,7 @@ def find_code(text: str) -> Code | None:
 
 
 def _remove_separators(token: str) -> str | None:
-    """Return `123 456` or `AB12-CD34` as a person types it, without separators; None if it can't be a code."""
+    """Return a token such as `123 456` or `AB12-CD34` without separators, or None if it can't be a code."""
     groups = _SEPARATOR.split(token)
     sizes = {len(group) for group in groups}
     code = "".join(groups)
@@ -165,9 +169,9 @@ def _remove_separators(token: str) -> str | None:
 
 
 def _measure_distance(text: str, start: int, end: int, naming: list[tuple[int, int]]) -> int:
-    """Return the distance to the nearest word that names a code, in characters.
+    """Return the distance to the nearest word that means a code, in characters.
 
-    The end of a sentence counts for twenty.
+    The end of a sentence counts as 20 characters.
     """
     distances = [_FARTHEST]
     before = bisect_right(naming, start, key=lambda span: span[1]) - 1
@@ -184,7 +188,7 @@ def _measure_distance(text: str, start: int, end: int, naming: list[tuple[int, i
 
 
 def _count_doubts(token: str, code: str) -> int:
-    """Return a penalty for a token that is less likely a code, on the scale of distances."""
+    """Return characters to add to the distance of a token that is probably not a code."""
     if _YEAR_OR_DATE.fullmatch(token):
         return 40
     return 20 if len(code) > 8 or not code.isdigit() else 0

@@ -1,8 +1,8 @@
 """The number of SMS that a text needs, and its encoding (3GPP TS 23.038 and TS 23.040).
 
-GSM-7: 160 septets in a single SMS, 153 in each segment of a longer text; a character of the
-extension table takes two septets (an escape and the character), which are never cut in two.
-UCS-2: 70 units of UTF-16, or 67 a segment; a surrogate pair is never cut in two.
+In GSM-7, a single SMS has 160 septets, and a segment of a longer text has 153. A character of the extension table takes
+two septets. In UCS-2, a single SMS has 70 units of UTF-16, and a segment of a longer text has 67. A surrogate pair
+takes two units. A character is never split between two segments.
 """
 
 import unicodedata
@@ -20,12 +20,12 @@ GSM7_DEFAULT = frozenset(
 GSM7_EXTENSION = frozenset("\f^{}\\[~]|€")
 _GSM7 = GSM7_DEFAULT | GSM7_EXTENSION
 
-# Replacements in GSM-7 that read the same. Others come from Unicode's compatibility forms.
+# Characters of GSM-7 that can replace other characters. More replacements come from Unicode's compatibility forms.
 _SUBSTITUTES = {
     **dict.fromkeys("‘’‚‛′ʼ", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
     **dict.fromkeys("‐‑‒–—―−", "-"),
-    **dict.fromkeys("•‣◦", "*"),  # not the middle dot, which is a part of words in Catalan
+    **dict.fromkeys("•‣◦", "*"),  # not the middle dot: it is a part of words in Catalan
     **dict.fromkeys("\u200b\u2060\ufeff\xad\ufe0e", ""),
     "‹": "<",
     "›": ">",
@@ -35,7 +35,7 @@ _SUBSTITUTES = {
     "×": "x",
     "⁄": "/",
 }
-_READS_THE_SAME = ("<compat>", "<wide>", "<narrow>", "<noBreak>", "<small>")  # <super>, <fraction> and others do not
+_READS_THE_SAME = ("<compat>", "<wide>", "<narrow>", "<noBreak>", "<small>")  # <super>, <fraction> change the meaning
 
 _LIMITS: dict[Encoding, tuple[int, int]] = {"gsm7": (160, 153), "ucs2": (70, 67)}
 
@@ -48,12 +48,12 @@ class Segmentation(NamedTuple):
 
 
 class WideCharacter(NamedTuple):
-    """A character that is not in GSM-7, so that its text needs UCS-2."""
+    """A character that is not in GSM-7. Its text needs UCS-2."""
 
     position: int  # index in the text
     character: str
-    name: str  # of Unicode
-    substitute: str | None  # a replacement in GSM-7 that reads the same, if there is one; may be empty
+    name: str  # in Unicode
+    substitute: str | None  # a replacement in GSM-7; None: there is none; empty: the character can be left out
 
 
 class TextCheck(NamedTuple):
@@ -61,15 +61,15 @@ class TextCheck(NamedTuple):
 
     encoding: Encoding
     units: int  # septets, or units of UTF-16
-    single: int  # how many units a text of one SMS may have
+    single: int  # the maximum of units in a single SMS
     segments: list[str]
     wide: list[WideCharacter]
     bound_code: OriginBoundCode | None  # in the last line
-    bound_line: str | None  # the last line, if it begins like a code bound to a web site
+    bound_line: str | None  # the last line, if it begins with `@`
 
 
 def choose_encoding(text: str) -> Encoding:
-    """Return `gsm7` if the default alphabet and its extension have every character, else `ucs2`."""
+    """Return `gsm7` if GSM-7 has every character of the text, else `ucs2`."""
     return "gsm7" if _GSM7.issuperset(text) else "ucs2"
 
 

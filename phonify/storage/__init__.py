@@ -1,1 +1,1 @@
-"""The SQLite file: connections, commits, upgrades, backup, and every SQL statement as a named function."""
+"""The SQLite file: connections, commits, upgrades, backup, and all SQL. Each SQL statement is in a named function."""

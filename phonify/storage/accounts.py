@@ -1,7 +1,7 @@
 """The SQL of accounts, their keys and limits.
 
-Each function takes the connection first and the rest by keyword. None commits: the domain decides where a transaction
-begins and ends. Times are text in the form of `clock.format_time`.
+The first argument of each function is the connection. All other arguments are given by name. No function commits,
+because the domain decides where a transaction begins and ends. Times are text in the form of `clock.format_time`.
 """
 
 import sqlite3
@@ -12,7 +12,7 @@ _ACCOUNT = ", ".join(Account._fields)
 
 
 def insert_account(connection: sqlite3.Connection, *, name: str, origin: str | None, now: str) -> Account:
-    """Add an account; its name must be new."""
+    """Add an account. Its name must be new."""
     row = connection.execute(
         f"INSERT INTO accounts (name, origin, created_at) VALUES (:name, :origin, :now) RETURNING {_ACCOUNT}",
         {"name": name, "origin": origin, "now": now},
@@ -38,7 +38,7 @@ def list_accounts(connection: sqlite3.Connection) -> list[Account]:
 
 
 def insert_key(connection: sqlite3.Connection, *, account_id: int, name: str, key_hash: str, now: str) -> int:
-    """Add a key and return its id; raise sqlite3.IntegrityError if the hash exists already."""
+    """Add a key and return its id. Raises sqlite3.IntegrityError if the hash exists already."""
     (key_id,) = connection.execute(
         "INSERT INTO api_keys (account_id, name, key_hash, created_at)"
         " VALUES (:account_id, :name, :key_hash, :now) RETURNING id",
@@ -58,7 +58,7 @@ def get_key_by_hash(connection: sqlite3.Connection, *, key_hash: str) -> ApiKey 
 
 
 def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> KeyOwner | None:
-    """Return the account that a valid key belongs to."""
+    """Return the account of a valid key."""
     row = connection.execute(
         "SELECT k.id, k.used_at, a.id, a.name, a.origin, a.created_at, a.quota, a.rate_limit"
         " FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
@@ -69,7 +69,7 @@ def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> Key
 
 
 def set_key_used(connection: sqlite3.Connection, *, key_id: int, now: str, unless_since: str) -> None:
-    """Record that a key was used, unless a use after `unless_since` is recorded already."""
+    """Record that a key was used. Nothing changes if a use after `unless_since` is recorded already."""
     connection.execute(
         "UPDATE api_keys SET used_at = :now WHERE id = :key_id AND coalesce(used_at, '') <= :unless_since",
         {"key_id": key_id, "now": now, "unless_since": unless_since},
@@ -77,7 +77,7 @@ def set_key_used(connection: sqlite3.Connection, *, key_id: int, now: str, unles
 
 
 def list_keys(connection: sqlite3.Connection, *, account: str | None = None) -> list[ApiKey]:
-    """Return the keys of one account, or of all, oldest first."""
+    """Return the keys of one account or of all accounts, oldest first."""
     rows = connection.execute(
         "SELECT k.id, a.name, k.name, k.created_at, k.revoked_at, k.used_at"
         " FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
@@ -88,7 +88,7 @@ def list_keys(connection: sqlite3.Connection, *, account: str | None = None) -> 
 
 
 def revoke_key(connection: sqlite3.Connection, *, key_id: int, account_id: int | None, now: str) -> bool:
-    """Revoke a key; return False if it does not exist, is revoked already, or belongs to another account."""
+    """Revoke a key. Returns False if it does not exist, is revoked already, or belongs to another account."""
     return (
         connection.execute(
             "UPDATE api_keys SET revoked_at = :now WHERE id = :key_id AND revoked_at IS NULL"
@@ -102,7 +102,7 @@ def revoke_key(connection: sqlite3.Connection, *, key_id: int, account_id: int |
 def set_account_limits(
     connection: sqlite3.Connection, *, account_id: int, quota: int | None, rate_limit: int | None
 ) -> None:
-    """Set an account's messages a day and requests a minute; None means no limit."""
+    """Set how many messages a day and requests a minute an account may send. None means no limit."""
     connection.execute(
         "UPDATE accounts SET quota = :quota, rate_limit = :rate_limit WHERE id = :account_id",
         {"account_id": account_id, "quota": quota, "rate_limit": rate_limit},
@@ -110,7 +110,7 @@ def set_account_limits(
 
 
 def take_quota(connection: sqlite3.Connection, *, account_id: int, day: str, quota: int, wanted: int) -> int:
-    """Take at most `wanted` messages from an account's quota for a day; return the number that was taken."""
+    """Use at most `wanted` messages of an account's quota for a day. Returns the number that was still available."""
     taken = max(0, min(wanted, quota - get_quota_used(connection, account_id=account_id, day=day)))
     if taken:
         (used,) = connection.execute(
@@ -118,7 +118,7 @@ def take_quota(connection: sqlite3.Connection, *, account_id: int, day: str, quo
             " ON CONFLICT DO UPDATE SET messages = messages + :taken RETURNING messages",
             {"account_id": account_id, "day": day, "taken": taken},
         ).fetchone()
-        if used == taken:  # the first message of a day: days before the previous one are removed
+        if used == taken:  # the first message of a day: remove all rows except this day's and the previous day's
             connection.execute(
                 "DELETE FROM quota_days WHERE account_id = :account_id AND day < date(:day, '-1 day')",
                 {"account_id": account_id, "day": day},
@@ -136,13 +136,13 @@ def get_quota_used(connection: sqlite3.Connection, *, account_id: int, day: str)
 
 
 def take_request(connection: sqlite3.Connection, *, account_id: int, minute: int, limit: int) -> int | None:
-    """Add a request to an account's count for a minute; return the new count, or None if it exceeds the limit."""
+    """Add a request to an account's count for a minute. Returns the new count, or None if it exceeds the limit."""
     row = connection.execute(
         "INSERT INTO rate_minutes SELECT :account_id, :minute, 1 WHERE :limit > 0"
         " ON CONFLICT DO UPDATE SET requests = requests + 1 WHERE requests < :limit RETURNING requests",
         {"account_id": account_id, "minute": minute, "limit": limit},
     ).fetchone()
-    if row == (1,):  # the first request of a minute: minutes before the previous one are removed
+    if row == (1,):  # the first request of a minute: remove all rows except this minute's and the previous minute's
         connection.execute(
             "DELETE FROM rate_minutes WHERE account_id = :account_id AND minute < :minute - 1",
             {"account_id": account_id, "minute": minute},

@@ -1,4 +1,4 @@
-"""Backups of the database: making one while servers write, checking one, restoring one."""
+"""Backups of the database: makes them while servers write, checks them, and restores them."""
 
 import os
 import sqlite3
@@ -15,10 +15,10 @@ class DatabaseInUse(Exception):
 
 
 def backup(database: Database, target: Path) -> None:
-    """Copy the database into a new file, while other processes continue to write.
+    """Copy the database into a new file. Other processes can continue to write.
 
     Raises FileExistsError if the file exists, OSError or sqlite3.Error if it can't be written, and DatabaseUnusable if
-    the copy is not sound. An incomplete copy never stays under this name.
+    the copy is damaged. After an error, no file has this name.
     """
     if target.exists():
         raise FileExistsError(0, "exists already", str(target))
@@ -28,7 +28,7 @@ def backup(database: Database, target: Path) -> None:
         with closing(sqlite3.connect(partial)) as copy:
             with database.reading() as connection:
                 connection.backup(copy)
-            # The copy is one single file, which can be read from a read-only medium.
+            # Without WAL, the copy is one file and can be read from a read-only disk.
             copy.execute("PRAGMA journal_mode = DELETE")
         fault = check_backup(partial)
         if fault is not None:
@@ -39,7 +39,7 @@ def backup(database: Database, target: Path) -> None:
 
 
 def check_backup(path: Path) -> str | None:
-    """Return in words why a file can't serve as a backup; None if it can."""
+    """Return why a file can't be used as a backup, for a person; None if it can be used."""
     try:
         with closing(_open_copy(path)) as connection:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
@@ -55,9 +55,9 @@ def check_backup(path: Path) -> str | None:
 
 
 def restore(path: Path, source: Path) -> Path | None:
-    """Replace the database with a copy of a backup; return the new name of the old database, if there was one.
+    """Replace the database with a copy of a backup. Returns the new name of the old database, if there was one.
 
-    Raises DatabaseInUse if the database is open somewhere, OSError or sqlite3.Error if the copy can't be written.
+    Raises DatabaseInUse if a process has the database open, and OSError or sqlite3.Error if the copy can't be written.
     """
     if _is_in_use(path):
         raise DatabaseInUse
@@ -79,18 +79,18 @@ def _open_copy(path: Path) -> sqlite3.Connection:
 
 
 def _name_new(file: Path, name: Path) -> None:
-    """Give a file a new name. Unlike a rename, this never replaces a file that another process has just made."""
+    """Give a file a new name. Raises FileExistsError if the name exists. A rename would replace the existing file."""
     try:
         os.link(file, name)
     except FileExistsError:
         raise
-    except OSError:  # no hard links there
+    except OSError:  # this file system has no hard links
         os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         file.rename(name)
 
 
 def _is_in_use(path: Path) -> bool:
-    """Tell whether any process has the database open; return False if it is not a database."""
+    """Tell whether a process has the database open. Returns False if the file is not a database."""
     if not path.exists():
         return False
     with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as connection:
@@ -104,7 +104,7 @@ def _is_in_use(path: Path) -> bool:
 
 
 def _move_aside(path: Path) -> Path | None:
-    """Give the database and the files beside it another name."""
+    """Give the database, its -wal file and its -shm file another name."""
     if not path.exists():
         return None
     former = path.with_name(f"{path.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")

@@ -1,4 +1,4 @@
-"""The SQL of the inbox: conversations, threads, search. `messages.py` updates the conversations."""
+"""The SQL of the inbox: conversations, threads, search. `messages.py` keeps the conversations up to date."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from .messages import RECEIVED, SENT, escape_like
 from .records import Conversation, Direction, Entry, Message, MessageAttempt, State
 
 _COLUMNS = ", ".join(f"m.{name}" for name in Message._fields)
-MOST_UNREAD = 100  # counting stops here
+MOST_UNREAD = 100  # counting stops at this number
 
 
 def _entries(rows: sqlite3.Cursor) -> list[Entry]:
@@ -24,7 +24,7 @@ _UNREAD = "SELECT count(*) FROM ({} LIMIT :most)".format(
 def list_conversations(
     connection: sqlite3.Connection, *, account_id: int, below: int, limit: int
 ) -> list[Conversation]:
-    """Return an account's conversations whose latest message has a smaller seq than `below`, the latest first."""
+    """Return an account's conversations, latest first. The seq of their latest message is less than `below`."""
     rows = connection.execute(
         f"SELECT c.phone, c.last_seq, c.read_seq, {_COLUMNS} FROM conversations AS c"
         " JOIN messages AS m ON m.seq = c.last_seq"
@@ -42,7 +42,7 @@ def list_conversations(
 
 
 def has_unread(connection: sqlite3.Connection, *, account_id: int, phone: str, message_id: str) -> bool:
-    """Tell whether a conversation has unread messages up to this one."""
+    """Tell whether a conversation has an unread message that is not newer than this message."""
     row = connection.execute(
         "SELECT 1 FROM conversations WHERE account_id = :account_id AND phone = :phone"
         " AND read_seq < (SELECT seq FROM messages WHERE id = :id)",
@@ -52,7 +52,7 @@ def has_unread(connection: sqlite3.Connection, *, account_id: int, phone: str, m
 
 
 def mark_read(connection: sqlite3.Connection, *, account_id: int, phone: str, message_id: str) -> None:
-    """Mark a conversation as read up to a message, if the message still exists."""
+    """Mark a conversation as read up to a message. Nothing changes if the message was removed."""
     connection.execute(
         "UPDATE conversations SET read_seq = max(read_seq, min(last_seq, m.seq)) FROM messages AS m"
         " WHERE conversations.account_id = :account_id AND conversations.phone = :phone AND m.id = :id",
@@ -72,7 +72,7 @@ _THREAD = "SELECT seq FROM ({})".format(
 def list_thread(
     connection: sqlite3.Connection, *, account_id: int, phone: str, below: int, since: int = 0, limit: int
 ) -> list[Entry]:
-    """Return the messages exchanged with a phone, latest first; their seq is at least `since` and less than `below`."""
+    """Return the messages exchanged with a phone, latest first. Their seq is at least `since` and less than `below`."""
     rows = connection.execute(
         f"SELECT m.seq, {_COLUMNS} FROM messages AS m WHERE m.seq IN ({_THREAD}) ORDER BY m.seq DESC LIMIT :limit",
         {"account_id": account_id, "phone": phone, "below": below, "since": since, "limit": limit},
@@ -100,9 +100,10 @@ def search_messages(
     limit: int,
     most: int,
 ) -> tuple[list[Entry], int | None]:
-    """Return messages that contain a text in body or number, latest first, and the `below` of the next page, or None.
+    """Return messages that contain a text in their body or a number, latest first.
 
-    Searches at most `most` messages, so that the time is limited.
+    The second result is the `below` of the next page, or None if there is no next page. Searches at most `most`
+    messages, because a search through all of them would take too long.
     """
     floor = connection.execute(
         "SELECT seq FROM messages WHERE account_id = :account_id AND seq < :below"
@@ -135,7 +136,7 @@ def search_messages(
 
 
 def list_attempts(connection: sqlite3.Connection, *, message_id: str) -> list[MessageAttempt]:
-    """Return the failed and uncertain attempts to send a message, the first one first."""
+    """Return the attempts to send a message that failed or are in doubt, oldest first."""
     rows = connection.execute(
         "SELECT attempt, at, outcome, due_at FROM message_attempts WHERE message_id = :id ORDER BY attempt",
         {"id": message_id},

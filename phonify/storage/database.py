@@ -1,8 +1,8 @@
 """The database: connections for reading, the connection for writing, and watchers of commits.
 
-Reading takes a connection from a pool. Each process has one connection for writing, whose commits the threads share
-(`shared_commit.py`). If another process is writing, beginning is tried again every half a millisecond; SQLite's own
-busy handler would sleep longer with each try.
+Connections for reading are in a pool. Each process has one connection for writing, and its threads share the commits
+(`shared_commit.py`). If another process is writing, a transaction tries to begin every half a millisecond. SQLite's own
+busy handler is not used, because it sleeps longer after each try.
 """
 
 import os
@@ -18,19 +18,18 @@ from ..errors import StoreUnavailable
 from .process_lock import ProcessLock
 from .shared_commit import SharedCommit
 
-# Only this package imports sqlite3; others name these in signatures and handlers.
+# Other packages use these names, because only this package imports sqlite3.
 Connection = sqlite3.Connection
 SqliteError = sqlite3.Error
 
 BUSY_TIMEOUT = 5.0  # seconds to wait for other threads and processes
 _TRY_AGAIN = 0.0005  # seconds
 _POLL_INTERVAL = 0.01  # seconds
-_WRITER_CACHE = 8_000  # KiB; enough for the index pages that a thousand messages to a thousand phones change
-_CHECKPOINT = 4_000  # pages in the -wal file at which SQLite copies them into the database
-_MOST_KEPT = _CHECKPOINT * (4_096 + 24)  # bytes to which SQLite cuts the -wal file when it starts again at its
-# beginning
+_WRITER_CACHE = 8_000  # KiB; enough for all index pages that change with 1,000 messages to different phones
+_CHECKPOINT = 4_000  # pages; if the -wal file has more, SQLite copies them into the database
+_MOST_KEPT = _CHECKPOINT * (4_096 + 24)  # bytes; SQLite shortens a longer -wal file to this size
 
-# Primary result codes of temporary errors: the disk, a lock, the file's permissions.
+# Primary result codes of errors that may be temporary: the disk, a lock, the file's permissions.
 _UNAVAILABLE = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -47,35 +46,35 @@ _UNAVAILABLE = {
 class Database:
     """One SQLite file.
 
-    Any number of threads may use it. `committed` is called after each commit. `close` closes all idle connections, and
-    the next use opens new ones: call it before a fork. After the first use, another file in the place of the database
-    is refused for writing and for new connections, because the processes of a server would use different files.
+    Any number of threads may use it. `committed` is called after each commit. Call `close` before a fork: it closes all
+    idle connections, and the next use opens new ones. If the file is replaced after the first use, writing and opening
+    new connections raise StoreUnavailable. Otherwise, the processes of a server could use different files.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path.resolve()  # another name of the file leads to the same -wal file
+        self.path = path.resolve()  # all names of the file must lead to the same -wal file
         self.busy_timeout = BUSY_TIMEOUT
-        self.stopping = False  # set at shutdown: it ends loops and waiting requests
+        self.stopping = False  # True at shutdown: loops and waiting requests end
         self.committed: Callable[[], None] = lambda: None
         self._shared_commit = SharedCommit(self._begin, self._end)
         self._idle: deque[sqlite3.Connection] = deque()
         self._writer: sqlite3.Connection | None = None
         self._file, self._wal, self._shm = str(self.path), f"{self.path}-wal", f"{self.path}-shm"
-        self._inodes: dict[str, tuple[int, int]] = {}  # and devices, of the files that were opened
+        self._inodes: dict[str, tuple[int, int]] = {}  # device and inode of each opened file
         self._open: set[sqlite3.Connection] = set()
         self._closing = threading.Lock()
         self._counting = threading.Lock()
-        self._counter: sqlite3.Connection | None = None  # for the counter of commits
+        self._counter: sqlite3.Connection | None = None  # the connection that reads the counter of commits
 
     @property
     def lock(self) -> ProcessLock:
-        """A lock between processes, for opening and closing the whole database."""
+        """A lock between processes. They hold it while they upgrade or close the database."""
         return ProcessLock(self.path.with_name(f"{self.path.name}-lock"))
 
     def close(self) -> None:
-        """Close all idle connections. The last process that does so moves everything into the one file.
+        """Close all idle connections. When the last process closes, SQLite moves the -wal file into the database.
 
-        One process closes at a time. If two did it at once, each would leave the work to the other.
+        Only one process closes at a time. If two close at the same time, SQLite may not move the file at all.
         """
         with self._closing:
             if not self._open:
@@ -96,7 +95,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection for reading; raise StoreUnavailable if the file can't be read."""
+        """Lend a connection for reading. Raises StoreUnavailable if the file can't be read."""
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -105,7 +104,7 @@ class Database:
         try:
             yield connection
         except (sqlite3.DatabaseError, MemoryError) as error:
-            usable = False  # its file may have been replaced
+            usable = False  # the file of this connection may have been replaced
             raise translate(error) from error
         finally:
             if usable:
@@ -114,12 +113,12 @@ class Database:
                 self._disconnect(connection)
 
     def get_data_version(self) -> int:
-        """Return a counter that changes with each commit, of any process."""
+        """Return a counter that changes with each commit of any process."""
         with self._counting:
             try:
                 if self._counter is None:
                     self._counter = self._connect(timeout=self.busy_timeout)
-                # The counter changes when another connection commits, and this connection never commits.
+                # The counter changes with the commits of other connections. So this connection never commits.
                 (version,) = self._counter.execute("PRAGMA data_version").fetchone()
             except sqlite3.DatabaseError as error:
                 self._discard_counter()
@@ -132,19 +131,18 @@ class Database:
             self._counter = None
 
     def watch(self) -> "Watcher":
-        """Return a watcher of commits, of any process."""
+        """Return a watcher of the commits of all processes."""
         return Watcher(self)
 
     # Writing
 
     @contextmanager
     def write(self, *, patience: float | None = None) -> Iterator[sqlite3.Connection]:
-        """Run a `with` block inside a transaction.
+        """Run a `with` block inside a transaction. Its changes are on disk when the block has ended.
 
-        Its changes are on disk when the block has ended.
-
-        Threads may share the transaction, one block at a time. If a block raises an exception, only its own changes are
-        undone. Raises StoreUnavailable if the block could not be stored. It waits at most `patience` seconds to begin.
+        Threads share the transaction, one block at a time. An exception in a block undoes only the changes of this
+        block. Raises StoreUnavailable if the changes could not be stored, or if the block could not begin within
+        `patience` seconds.
         """
         try:
             with self._shared_commit.block(self.busy_timeout if patience is None else patience) as connection:
@@ -153,7 +151,7 @@ class Database:
             raise translate(error) from error
 
     def _begin(self, deadline: float) -> sqlite3.Connection:
-        """Begin a transaction; return the connection for writing."""
+        """Begin a transaction. Returns the connection for writing."""
         self._check_files()
         if self._writer is None:
             self._writer = self._connect(
@@ -184,7 +182,7 @@ class Database:
             self.committed()
 
     def _discard_writer(self) -> None:
-        # The next transaction gets a new connection: one that was opened on a read-only file stays read-only.
+        # The next transaction opens a new connection. A connection that was opened on a read-only file stays read-only.
         if self._writer is not None:
             self._disconnect(self._writer)
             self._writer = None
@@ -196,7 +194,7 @@ class Database:
                 self._check_file(path)
 
     def _check_file(self, path: str) -> None:
-        """Raise StoreUnavailable if a file was replaced: what is written to the former one would be lost."""
+        """Raise StoreUnavailable if a file was replaced. Changes in the former file would be lost."""
         try:
             found = os.stat(path)  # noqa: PTH116 - quicker than Path
         except OSError as error:
@@ -206,7 +204,8 @@ class Database:
             raise StoreUnavailable from OSError(f"{path} was replaced under the running server")
 
     def _connect(self, *, timeout: float, **settings: int) -> sqlite3.Connection:
-        # SQLite would make missing files, and write what is in the -wal file to another database in this place.
+        # After a file was removed or replaced, SQLite would create it again, or would write the -wal file into another
+        # database.
         for path in self._inodes.copy():
             self._check_file(path)
         if _exists(self._shm) and not _exists(self._wal) and _exists(self._shm):
@@ -214,7 +213,7 @@ class Database:
                 f"{self._wal} was removed; if no program has the database open, remove {self._shm} too"
             )
         try:
-            # With mode=rw, SQLite does not create a new, empty file if the file was removed.
+            # With mode=rw, SQLite does not create the file if it was removed.
             connection = sqlite3.connect(
                 f"{self.path.absolute().as_uri()}?mode=rw",
                 uri=True,
@@ -246,20 +245,20 @@ class Database:
         self._open.discard(connection)
         if not self._open:
             for path in (self._wal, self._shm):
-                self._inodes.pop(path, None)  # SQLite removes them if nobody else has them open
+                self._inodes.pop(path, None)  # SQLite removes these files with the last connection of all processes
 
 
 class Watcher:
-    """Notices commits that happen after it was made. For one thread at a time."""
+    """Notices commits after its creation. Only one thread at a time may use it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._seen = database.get_data_version()
 
     def wait(self, timeout: float) -> bool:
-        """Wait for a commit since the last call, at most `timeout` seconds.
+        """Wait at most `timeout` seconds for a commit. A commit since the last call counts too.
 
-        Returns False if there was none, or if the server is stopping.
+        Returns False if there was no commit, or if the server is stopping.
         """
         end = time.monotonic() + timeout
         while not self._database.stopping:
@@ -278,7 +277,7 @@ class Watcher:
 
 
 def translate(error: Exception) -> Exception:
-    """Return StoreUnavailable if the error may be temporary, else the error itself."""
+    """Return StoreUnavailable for an error that may be temporary. Any other error is returned unchanged."""
     code = getattr(error, "sqlite_errorcode", None)
     if isinstance(error, MemoryError) or (code is not None and code & 0xFF in _UNAVAILABLE):
         unavailable = StoreUnavailable()

@@ -1,7 +1,7 @@
-"""The SQL of messages: store, find, list, change, remove. Delivering them is in `outbox.py`.
+"""The SQL of messages: store, find, list, change, remove. The SQL of their delivery is in `outbox.py`.
 
-As in `accounts.py`, the connection comes first, the rest by keyword, and no function commits. A function that stores or
-removes messages also updates their conversations.
+As in `accounts.py`, the connection comes first, and no function commits. A function that stores or removes messages
+also updates their conversations.
 """
 
 import sqlite3
@@ -13,8 +13,8 @@ from .records import Criteria, Message
 COLUMNS = ", ".join(Message._fields)
 _INSERT = f"INSERT INTO messages ({COLUMNS}) VALUES ({', '.join(f':{name}' for name in Message._fields)})"
 _PHONE = "CASE direction WHEN 'outbound' THEN to_number ELSE origin_number END"
-_END = 2**63 - 1  # a seq after all existing ones
-# The two sides of a conversation.
+_END = 2**63 - 1  # greater than the seq of any message
+# The conditions for the messages that the account has sent to a phone, and that it has received from the phone.
 SENT = "account_id = :account_id AND to_number = :phone AND direction = 'outbound'"
 RECEIVED = "account_id = :account_id AND origin_number = :phone AND direction = 'inbound'"
 _LAST_SEQ = "SELECT max(seq) FROM ({})".format(
@@ -25,13 +25,13 @@ _LAST_SEQ = "SELECT max(seq) FROM ({})".format(
 
 
 def get_last_message_id(connection: sqlite3.Connection) -> str | None:
-    """Return the greatest id of all messages; the next id must be greater."""
+    """Return the greatest id of all messages, or None. The next id must be greater."""
     row = connection.execute("SELECT id FROM messages ORDER BY id DESC LIMIT 1").fetchone()
     return row[0] if row else None
 
 
 def insert_messages(connection: sqlite3.Connection, *, messages: Sequence[Message]) -> None:
-    """Add messages with ascending ids, greater than all existing ids."""
+    """Add messages. Their ids must be ascending, and greater than all existing ids."""
     connection.executemany(_INSERT, [message._asdict() for message in messages])
     connection.executemany(
         "INSERT INTO conversations (account_id, phone, last_seq)"
@@ -82,7 +82,7 @@ def list_messages(
     if criteria.phone is None:
         source = f"FROM messages WHERE {where}"
     else:
-        # One query for each side, so that each uses its index.
+        # Two queries, so that each can use an index: messages to the number, and messages from it.
         sides = " UNION ".join(
             f"SELECT seq FROM (SELECT seq FROM messages WHERE {where} AND {side} = :phone"
             f" ORDER BY seq {order} LIMIT :limit + :offset)"
@@ -100,19 +100,19 @@ def list_messages(
 
 
 def _list_index_conditions(criteria: Criteria) -> list[str]:
-    """Return the conditions of usable partial indexes: SQLite uses one only if its condition is in the query."""
+    """Return the condition of a partial index. SQLite uses the index only if the query has this condition."""
     if criteria.state in ("unconfirmed", "error"):
         return ["state <> 'sent'"]
     return ["direction = 'inbound'"] if criteria.direction == "inbound" else []
 
 
 def escape_like(text: str) -> str:
-    r"""Return a text escaped for a LIKE pattern with ESCAPE."""
+    r"""Return a text with backslashes before the special characters of LIKE. The pattern needs ESCAPE '\'."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def update_waiting_message(connection: sqlite3.Connection, *, message: Message) -> None:
-    """Update a scheduled message: body, recipient and times."""
+    """Update the body, recipient and times of a scheduled message."""
     former = get_message(connection, account_id=message.account_id, message_id=message.id)
     connection.execute(
         "UPDATE messages SET body = :body, to_number = :to_number, to_country = :to_country,"
@@ -136,16 +136,16 @@ def delete_message(connection: sqlite3.Connection, *, message: Message) -> None:
     refresh_conversations(connection, phones={(message.account_id, message.other_side)})
 
 
-# Messages that are not in a final state stay, so each accepted message is delivered or fails.
+# These functions keep messages that are not in a final state. So each accepted message is delivered or fails.
 
 
 def delete_settled(
     connection: sqlite3.Connection, *, account_id: int, limit: int, after: int = 0, upto_id: str | None = None
 ) -> int | None:
-    """Remove at most `limit` messages of an account that are in a final state, the oldest first.
+    """Remove at most `limit` messages of an account that are in a final state, oldest first.
 
-    Only messages with a seq greater than `after` are removed. If `upto_id` is given, only messages up to this id are.
-    Returns the seq of the last one, or None if there was none.
+    Removes only messages with a seq greater than `after`. If `upto_id` is given, removes only messages up to this id.
+    Returns the seq of the last removed message, or None if there was none.
     """
     return _delete(
         connection,
@@ -155,8 +155,8 @@ def delete_settled(
 
 
 def delete_old(connection: sqlite3.Connection, *, id_below: str, limit: int, after: int = 0) -> int | None:
-    """Remove the oldest messages of all accounts whose id is smaller than `id_below`, as `delete_settled` does."""
-    # By the id, which is in the order of time and has an index; created_at has no index.
+    """Remove messages of all accounts with an id smaller than `id_below`, as `delete_settled` does."""
+    # The order of the ids is the order of time. created_at is not used, because it has no index.
     return _delete(
         connection,
         "id < :id_below AND seq > :after ORDER BY id",
@@ -174,9 +174,9 @@ def _delete(connection: sqlite3.Connection, which: str, values: dict[str, Any]) 
 
 
 def refresh_conversations(connection: sqlite3.Connection, *, phones: Iterable[tuple[int, str]]) -> None:
-    """Update a conversation after messages were removed: its latest message, or its end.
+    """Update conversations after messages were removed. A conversation without messages is removed.
 
-    The read mark is never above the latest message, because SQLite may give the seq of a removed message to a new one.
+    read_seq is never greater than last_seq, because SQLite may give the seq of a removed message to a new message.
     """
     for account_id, phone in phones:
         values = {"account_id": account_id, "phone": phone}

@@ -1,4 +1,4 @@
-"""The SQL for operators: whether the file can be written and is sound, and the numbers of rows."""
+"""The SQL for operators: tests whether the file can be written, checks it for damage, and counts rows."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from .records import Gauges
 
 
 def try_to_write(connection: sqlite3.Connection) -> None:
-    """Insert a message and roll it back, then write an account unchanged. This fails if the file can't be written."""
+    """Try to insert a message and to update an account, without a lasting change. Raises an exception if that fails."""
     connection.execute("SAVEPOINT trial")
     connection.execute(
         "INSERT INTO messages (id, account_id, direction, body, origin_number, to_number, state, created_at, due_at)"
@@ -20,7 +20,7 @@ def try_to_write(connection: sqlite3.Connection) -> None:
 
 
 def read_gauges(connection: sqlite3.Connection, *, now: str) -> Gauges:
-    """Return the numbers of rows. Counting a million messages by their indexes takes about 10 milliseconds."""
+    """Return the numbers of rows. For a million messages, this takes about 10 milliseconds."""
     (total,) = connection.execute("SELECT count(*) FROM messages").fetchone()
     counts = {
         (state, direction): count
@@ -41,18 +41,18 @@ def read_gauges(connection: sqlite3.Connection, *, now: str) -> Gauges:
 
 
 def is_used(connection: sqlite3.Connection) -> bool:
-    """Tell whether the file has a key or a message."""
+    """Tell whether the database has a key or a message."""
     (used,) = connection.execute("SELECT EXISTS (SELECT 1 FROM api_keys) OR EXISTS (SELECT 1 FROM messages)").fetchone()
     return bool(used)
 
 
 def find_faults(connection: sqlite3.Connection) -> Iterator[str]:
-    """Yield the faults of the whole file in words; nothing if it is sound."""
+    """Yield the faults of the whole file, for a person. Yields nothing if there are none."""
     for (fault,) in connection.execute("PRAGMA integrity_check"):
         if fault != "ok":
             yield fault
     for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check"):
-        yield f"row {rowid} of {table} refers to a row of {parent} that is not there"
+        yield f"row {rowid} of {table} refers to a missing row of {parent}"
     (stale,) = connection.execute(
         "SELECT count(*) FROM conversations AS c WHERE NOT EXISTS"
         " (SELECT 1 FROM messages AS m WHERE m.seq = c.last_seq AND m.account_id = c.account_id)"

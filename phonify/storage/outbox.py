@@ -1,4 +1,4 @@
-"""The SQL of delivering messages: due messages, leases, outcomes. As in `accounts.py`, no function commits."""
+"""The SQL of the delivery of messages: due messages, leases, outcomes. As in `accounts.py`, no function commits."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -8,13 +8,13 @@ from .records import Message, MessageAttempt
 
 
 def next_due_at(connection: sqlite3.Connection) -> str | None:
-    """Return when the next message is due; None if no message waits."""
+    """Return when the next message is due, or None if no message waits."""
     row = connection.execute("SELECT due_at FROM messages WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1").fetchone()
     return row[0] if row else None
 
 
 def list_due_messages(connection: sqlite3.Connection, *, now: str, limit: int) -> list[Message]:
-    """Return due messages, the longest waiting first."""
+    """Return due messages, in the order in which they became due."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE due_at <= :now ORDER BY due_at, seq LIMIT :limit",
         {"now": now, "limit": limit},
@@ -25,9 +25,9 @@ def list_due_messages(connection: sqlite3.Connection, *, now: str, limit: int) -
 def lease_messages(
     connection: sqlite3.Connection, *, messages: Iterable[Message], owner: str, now: str, until: str
 ) -> list[Message]:
-    """Lease messages that will be handed to the gateway; return them as they are now.
+    """Lease messages that will be handed to the gateway. Returns the updated messages.
 
-    Other loops leave them alone until the lease or the process of its owner ends.
+    Other loops don't deliver these messages until the lease ends or the owner's process ends.
     """
     leased = [message._replace(attempts=message.attempts + 1, submitted_at=now, due_at=until) for message in messages]
     connection.executemany(
@@ -38,12 +38,12 @@ def lease_messages(
 
 
 def list_lease_owners(connection: sqlite3.Connection) -> list[str]:
-    """Return the owners that have messages leased."""
+    """Return the owners of leases."""
     rows = connection.execute("SELECT DISTINCT lease_owner FROM messages WHERE lease_owner IS NOT NULL")
     return [owner for (owner,) in rows]
 
 
-# The time at which a message was due before its lease. A lease that ends early puts the message back there.
+# The time at which a message was due before its lease. If a lease ends early, the message is due at this time again.
 _FORMER_DUE = (
     "coalesce((SELECT due_at FROM message_attempts WHERE message_id = id AND attempt = messages.attempts - 1),"
     " max(created_at, coalesce(send_at, created_at)))"
@@ -58,8 +58,8 @@ def end_leases(connection: sqlite3.Connection, *, owner: str, now: str) -> None:
     )
 
 
-# Messages that wait only because the clock was set back: their last attempt or, before the first one, their creation
-# lies in the future. Scheduled messages and messages in doubt are left out.
+# Messages that wait only because the clock was set back. Their last attempt is in the future. If there was no attempt,
+# their creation is in the future. Scheduled messages and messages in doubt are excluded.
 _FROM_FUTURE = (
     " WHERE due_at > :now AND due_at IS NOT expires_at AND (attempts > 0 OR send_at IS NULL OR send_at < due_at)"
     " AND coalesce(submitted_at, (SELECT max(at) FROM message_attempts WHERE message_id = messages.id),"
@@ -74,15 +74,15 @@ def has_messages_from_future(connection: sqlite3.Connection, *, now: str) -> boo
 
 
 def reschedule_messages_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
-    """Make messages due if they wait only because the clock was set back. Leased messages get a new lease first."""
+    """Make messages due if they wait only because the clock was set back. Leased messages get a new lease instead."""
     return connection.execute(
         "UPDATE messages SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,
         {"now": now, "until": until},
     ).rowcount
 
 
-# Outcomes. `attempts` is the fencing token: if another process has leased the message since, the late outcome is
-# dropped, and the function returns False.
+# Outcomes. `attempts` is the fencing token: it changes if another process leases the message. Then the function changes
+# nothing and returns False.
 _FENCE = ", lease_owner = NULL WHERE id = :id AND attempts = :attempts AND state = 'unconfirmed'"
 
 
@@ -92,7 +92,7 @@ def mark_sent(connection: sqlite3.Connection, *, message: Message, now: str) -> 
 
 
 def mark_error(connection: sqlite3.Connection, *, message: Message, error_type: str, now: str) -> bool:
-    """Record that a message has failed for good."""
+    """Record that a message has failed. This is final."""
     return _update(
         connection,
         "state = 'error', error_type = :value, finished_at = :now, due_at = NULL, submitted_at = NULL",
@@ -108,12 +108,12 @@ def reschedule(connection: sqlite3.Connection, *, message: Message, due_at: str)
 
 
 def give_back(connection: sqlite3.Connection, *, message: Message) -> bool:
-    """Undo the lease of a message that was not handed to the gateway."""
+    """Undo the lease of a message that was not handed to the gateway. The attempt does not count."""
     return _update(connection, f"due_at = {_FORMER_DUE}, submitted_at = NULL, attempts = attempts - 1", message)
 
 
 def await_validity(connection: sqlite3.Connection, *, message: Message) -> bool:
-    """Record that a message is in doubt: it waits for the end of its validity, without a lease."""
+    """Record that a message is in doubt. It waits for the end of its validity period, without a lease."""
     return _update(connection, "due_at = expires_at", message)
 
 
@@ -128,7 +128,10 @@ def _update(
 
 
 def insert_attempts(connection: sqlite3.Connection, *, attempts: Sequence[tuple[Message, MessageAttempt]]) -> None:
-    """Record attempts, unless another process has leased the message since. A later outcome replaces a doubt."""
+    """Record attempts, except attempts at messages that another process has leased since.
+
+    An attempt in doubt is replaced when its outcome is known.
+    """
     connection.executemany(
         "INSERT OR REPLACE INTO message_attempts (message_id, attempt, at, outcome, due_at)"
         " SELECT id, :attempt, :at, :outcome, :due_at FROM messages WHERE id = :id AND attempts = :attempt",

@@ -1,4 +1,4 @@
-"""Locks between processes: files that the kernel unlocks when their process ends."""
+"""Locks between processes. A lock is a locked file. The kernel unlocks it when its process ends."""
 
 import fcntl
 import glob
@@ -11,14 +11,14 @@ _INTERVAL = 0.005  # seconds
 
 
 class ProcessLock:
-    """A lock that only one thread of one process holds at a time."""
+    """A lock for one thread of one process at a time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     def acquire(self, patience: float) -> None:
-        """Wait for the lock; raise TimeoutError after `patience` seconds, and OSError if the file can't be made."""
+        """Wait for the lock. Raises TimeoutError after `patience` seconds, and OSError if the file can't be created."""
         end = time.monotonic() + patience
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         while not _try_to_lock(descriptor):
@@ -29,20 +29,20 @@ class ProcessLock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Release the lock, if this object has it."""
+        """Release the lock. Does nothing if this object does not have it."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
 class Owner:
-    """The owner of leases: a random id, and a file that this process keeps locked while it lives.
+    """The owner of leases: a random id, and a file that this process keeps locked until it ends.
 
-    Make it after a fork. A process that is stopped by SIGSTOP keeps its lock.
+    Create it after a fork. A process that was stopped with SIGSTOP keeps its lock.
     """
 
     def __init__(self, database: Path) -> None:
-        self._database = database.resolve()  # another name of the database must lead to the same lock file
+        self._database = database.resolve()  # all names of the database must lead to the same lock file
         for file in self._database.parent.glob(f"{glob.escape(self._database.name)}-owner-*"):
             _remove_if_dead(file)
         while True:
@@ -56,7 +56,7 @@ class Owner:
             os.close(descriptor)
 
     def is_alive(self, owner_id: str) -> bool:
-        """Tell whether the process of an owner lives."""
+        """Tell whether the process of an owner is still running."""
         return owner_id == self.id or not _remove_if_dead(_name_file(self._database, owner_id))
 
     def close(self) -> None:
@@ -80,7 +80,7 @@ def _try_to_lock(descriptor: int) -> bool:
 
 
 def _remove_if_dead(file: Path) -> bool:
-    """Remove the file of an owner whose process has ended; return False if the process lives, or if that is unknown."""
+    """Remove the file of an owner whose process has ended. Returns False if the process may still be running."""
     try:
         descriptor = os.open(file, os.O_RDWR)
     except FileNotFoundError:

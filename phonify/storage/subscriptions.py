@@ -4,11 +4,11 @@ import sqlite3
 
 from .records import KeywordReplies, Reason, SubscriptionRow
 
-_IS_PHONE = "phone LIKE '+%'"  # not a short code or an alphanumeric sender
+_IS_PHONE = "phone LIKE '+%'"  # excludes short codes and alphanumeric senders
 
 
 def get_subscription(connection: sqlite3.Connection, *, account_id: int, phone: str) -> SubscriptionRow:
-    """Return whether an account may write to a phone."""
+    """Return the subscription of a phone. A phone without a row is subscribed."""
     row = connection.execute(
         "SELECT phone, subscribed, changed_at, reason FROM subscriptions"
         " WHERE account_id = :account_id AND phone = :phone",
@@ -24,7 +24,7 @@ def _subscription(row: tuple[str, int, str | None, Reason | None]) -> Subscripti
 def put_subscription(
     connection: sqlite3.Connection, *, account_id: int, phone: str, subscribed: bool, reason: Reason, now: str
 ) -> bool:
-    """Opt a phone out, or in again; return False if that changes nothing."""
+    """Opt a phone out, or in again. Returns False if nothing has changed."""
     if get_subscription(connection, account_id=account_id, phone=phone).subscribed == subscribed:
         return False
     connection.execute(
@@ -37,7 +37,7 @@ def put_subscription(
 
 
 def get_opt_out_time(connection: sqlite3.Connection, *, account_id: int, phone: str) -> str | None:
-    """Return when a phone opted out of an account; None if the account may write to it."""
+    """Return when a phone opted out of an account, or None if the phone is subscribed."""
     row = connection.execute(
         "SELECT changed_at FROM subscriptions WHERE account_id = :account_id AND phone = :phone AND subscribed = 0",
         {"account_id": account_id, "phone": phone},
@@ -45,11 +45,11 @@ def get_opt_out_time(connection: sqlite3.Connection, *, account_id: int, phone: 
     return row[0] if row else None
 
 
-# Messages also come from short codes and alphanumeric senders, to which nobody can write.
+# The lists have only phones. Short codes and alphanumeric senders also have conversations, but can't receive messages.
 
 
 def list_phones(connection: sqlite3.Connection, *, account_id: int, offset: int, limit: int) -> list[SubscriptionRow]:
-    """Return the phones an account has exchanged messages with, by their latest message, the latest first."""
+    """Return the phones of an account's conversations, ordered by their latest message, latest first."""
     rows = connection.execute(
         "SELECT c.phone, coalesce(s.subscribed, 1), s.changed_at, s.reason FROM"
         f" (SELECT phone, last_seq FROM conversations WHERE account_id = :account_id AND {_IS_PHONE}"
@@ -63,7 +63,7 @@ def list_phones(connection: sqlite3.Connection, *, account_id: int, offset: int,
 def list_subscriptions(
     connection: sqlite3.Connection, *, account_id: int, offset: int, limit: int
 ) -> list[SubscriptionRow]:
-    """Return the phones of `list_phones`, then other phones that have opted out or in."""
+    """Return the phones of `list_phones`, followed by other phones that have opted out or in."""
     found = list_phones(connection, account_id=account_id, offset=offset, limit=limit)
     if len(found) == limit:
         return found
@@ -81,7 +81,7 @@ def list_subscriptions(
 
 
 def get_replies(connection: sqlite3.Connection, *, account_id: int) -> KeywordReplies:
-    """Return what an account has set for keywords."""
+    """Return an account's own opt-out keywords and its replies to keywords."""
     row = connection.execute(
         "SELECT stop_keywords, stop_reply, start_reply, help_reply FROM keyword_replies WHERE account_id = :account_id",
         {"account_id": account_id},
@@ -90,7 +90,7 @@ def get_replies(connection: sqlite3.Connection, *, account_id: int) -> KeywordRe
 
 
 def put_replies(connection: sqlite3.Connection, *, account_id: int, replies: KeywordReplies) -> None:
-    """Set an account's keywords and replies."""
+    """Set an account's own opt-out keywords and its replies to keywords."""
     connection.execute(
         "INSERT INTO keyword_replies VALUES (:account_id, :stop_keywords, :stop_reply, :start_reply, :help_reply)"
         " ON CONFLICT DO UPDATE SET stop_keywords = :stop_keywords, stop_reply = :stop_reply,"

@@ -1,4 +1,4 @@
-"""Writing: new messages, answers in a thread, changes to scheduled messages."""
+"""The forms of the inbox: new messages, answers in a thread, changes to scheduled messages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,11 +32,11 @@ def show_compose() -> str:
 
 @bp.post("/inbox/compose")
 def compose() -> Any:
-    """Send a message as the app, or write one as a phone."""
+    """Send a new message as the app or, in a sandbox, as a phone."""
     given = _read_form()
     given.setdefault("to", given.get("special", ""))
     try:
-        # In the form, `to` is the phone in both cases.
+        # In this form, `to` is always the phone, even if the phone is the sender.
         message, faults = _write(given["to"], given)
     except PhonifyError as error:
         return _show_compose(given, error.faults), 400
@@ -47,7 +47,7 @@ def compose() -> Any:
 
 @bp.post("/inbox/phones/<phone>/messages")
 def write(phone: str) -> Any:
-    """Write in a thread: as the app or, in a sandbox, as the phone."""
+    """Send a message in a thread as the app or, in a sandbox, as the phone."""
     given = _read_form()
     try:
         _, faults = _write(phone, given)
@@ -103,7 +103,7 @@ def cancel_message(message_id: str) -> Any:
 
 @bp.post("/inbox/check")
 def check() -> str:
-    """Show the check of a text while it is being written."""
+    """Show the check of a text while a person writes it."""
     body = read_arguments().get("body", "")
     body = body if isinstance(body, str) else ""
     return render_template("inbox/check.html", check=check_text(body) if body else None, body=body)
@@ -117,7 +117,7 @@ def _show_compose(given: Mapping[str, Any], faults: list[Fault] | None = None) -
 
 
 def _read_form() -> dict[str, Any]:
-    """Return the form's fields that are not empty. A time without a zone is in UTC."""
+    """Return the fields of the form that are not empty. A time without a time zone is in UTC."""
     given = {name: value for name, value in read_arguments().items() if value and isinstance(value, str)}
     if "send_at" in given and len(given["send_at"]) <= len("2026-01-31T09:30:00"):
         given["send_at"] += "Z"
@@ -125,7 +125,7 @@ def _read_form() -> dict[str, Any]:
 
 
 def _read_change() -> dict[str, Any]:
-    """Return only the fields that the person has changed: other fields may have been changed elsewhere since."""
+    """Return only the fields that the person has changed. The other values in the form may be out of date."""
     form = _read_form()
     plain = {name: value.replace("\r\n", "\n") for name, value in form.items()}
     if "send_at" in plain:
@@ -136,7 +136,7 @@ def _read_change() -> dict[str, Any]:
 
 
 def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
-    """Write to a phone as the app or, in a sandbox, to the app as the phone; return the message and its faults."""
+    """Send a message to a phone or, in a sandbox, from the phone to the app. Returns the message and its faults."""
     if given.get("as") == "handset" and get_services().gateway.sandbox:
         return _receive(phone, given), []
     named = {**given, "to": phone}
@@ -146,10 +146,10 @@ def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
 
 
 def _receive(phone: str, given: Mapping[str, Any]) -> Message:
-    """Receive an answer from a phone. It goes to the number that wrote to the phone last."""
+    """Receive a message from a phone. Its recipient is `origin` or, if phones can't write to it, the default sender."""
     services = get_services()
     own = given.get("origin")
-    if not isinstance(own, str) or not own.lstrip("+").isdecimal():  # no sender, or one that can't be answered
+    if not isinstance(own, str) or not own.lstrip("+").isdecimal():  # it is missing, or alphanumeric
         own = services.sending.default_origin(current_account())
     arguments = {"from": phone, "to": own, **{name: given[name] for name in ("body",) if name in given}}
     loaded = load(_INBOUND, arguments)

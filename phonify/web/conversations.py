@@ -1,4 +1,4 @@
-"""The pages of conversations, threads and messages, and the fragments that keep them up to date."""
+"""The pages of conversations, threads and messages. Also the fragments that keep these pages up to date."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ guard(bp)
 
 @bp.get("/")
 def show_inbox() -> str:
-    """Show the conversations, or how to send the first message."""
+    """Show the conversations. If there are none, show how to send the first message."""
     sidebar, address = read_conversations(), read_address()
     samples = display.list_samples(address, current_key()) if not sidebar["conversations"] else []
     return render_template("inbox/index.html", **sidebar, samples=samples, address=address)
@@ -32,13 +32,13 @@ def show_start() -> Response:
 
 @bp.route("/inbox/<path:_path>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def show_nothing(_path: str) -> Response:
-    """Show the 404 page, if signed in."""
+    """Show the 404 page. Without a session, the browser goes to the sign-in page."""
     raise NotFound
 
 
 @bp.get("/inbox/conversations")
 def list_conversations() -> Any:
-    """Show the current list; with `below`, the part further down."""
+    """Show the current list of conversations. With `below`, show older conversations."""
     if "below" in request.args:
         found = read_conversations(below=read_number(request.args["below"], END))
         return render_template("inbox/conversations.html", **found)
@@ -53,7 +53,7 @@ def show_thread(phone: str) -> str:
 
 
 def show_thread_page(phone: str, **form: Any) -> str:
-    """Show a thread and its form; raise NotFound if nothing was exchanged with the phone."""
+    """Show a thread and its form. Raises NotFound if the thread has no messages."""
     thread = look_at_thread(phone)
     if not thread["entries"]:
         raise NotFound
@@ -62,13 +62,13 @@ def show_thread_page(phone: str, **form: Any) -> str:
 
 @bp.get("/inbox/phones/<phone>/messages")
 def list_messages(phone: str) -> Response:
-    """Show the current thread and its head, from the message `since` on."""
+    """Show the head of a thread, and its messages from the message `since` on."""
     return answer_fragment("inbox/exchange.html", look_at_thread(phone, since=read_number(request.args.get("since"))))
 
 
 @bp.get("/inbox/phones/<phone>/older")
 def list_older(phone: str) -> str:
-    """Show earlier messages of a thread."""
+    """Show older messages of a thread."""
     thread = read_thread(phone, below=read_number(request.args.get("below"), END))
     return render_template("inbox/messages.html", **thread)
 
@@ -85,9 +85,9 @@ def change_subscription(phone: str) -> Any:
 
 @bp.get("/inbox/messages/<message_id>")
 def show_message(message_id: str) -> Any:
-    """Show the details of a message, as a page or as a part beside a thread.
+    """Show the details of a message, as a page or as a fragment beside a thread.
 
-    `beside` is the phone of that thread. If it is given and the message was removed, the part says so.
+    `beside` is the phone of this thread. If `beside` is given and the message was removed, the fragment says so.
     """
     if "HX-Request" not in request.headers:
         return show_detail(message_id)
@@ -100,13 +100,13 @@ def show_message(message_id: str) -> Any:
 
 
 def show_detail(message_id: str, **form: Any) -> str:
-    """Show a message and its form, as a part if a page asks for it, else as a page."""
+    """Show a message and its form. The answer to htmx is a fragment, any other answer is a page."""
     detail = {**read_detail(message_id), **form}
     if "HX-Request" in request.headers:
         return render_template("inbox/detail.html", **detail)
     entry = detail["entry"]
     phone = display.other_side(entry.message)
-    # From some messages before it to the latest one, because the page keeps this part up to date.
+    # The page shows some messages before this message, and all messages after it up to the latest.
     first = read_thread(phone, below=entry.seq + 1)["entries"][-1]
     thread = read_thread(phone, since=first.seq)
     return render_template("inbox/thread.html", **{**read_conversations(current=phone), **thread, **detail})

@@ -1,4 +1,4 @@
-"""How the pages show things: parts of texts, flags, errors in plain words, lines to copy."""
+"""Functions for the templates: parts of texts, flags, errors, the history of a message, code samples."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from ..sms.one_time_codes import Code
 from ..sms.segments import TextCheck
 from ..storage.records import Message, MessageAttempt
 
-_LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]}'’”]", re.IGNORECASE)  # noqa: RUF001 - the quotes texts are written with
+_LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]}'’”]", re.IGNORECASE)  # noqa: RUF001 - texts have these quotes
 
 
 class Piece(NamedTuple):
@@ -23,7 +23,7 @@ class Piece(NamedTuple):
 
 
 def cut_text(body: str, code: Code | None) -> list[Piece]:
-    """Split a text into links, its one-time code, and the rest."""
+    """Split a text into pieces: links, the one-time code, and other text."""
     marks = [(found.start(), found.end(), "link") for found in _LINK.finditer(body)]
     if code is not None and not any(start < code.end and code.start < end for start, end, _ in marks):
         marks.append((code.start, code.end, "code"))
@@ -31,7 +31,7 @@ def cut_text(body: str, code: Code | None) -> list[Piece]:
 
 
 def cut_matches(body: str, text: str | None) -> list[Piece]:
-    """Split a text into matches of a search and the rest."""
+    """Split a text into pieces: matches of a search, and other text."""
     if not text:
         return [Piece("text", body)]
     found = re.finditer(re.escape(text), body, re.IGNORECASE)
@@ -51,7 +51,7 @@ def _cut(body: str, marks: Iterable[tuple[int, int, str]]) -> list[Piece]:
 
 
 def cut_wide(segment: str, check: TextCheck) -> list[tuple[bool, str]]:
-    """Split a segment into runs of characters that are not in GSM-7 (True) and that are (False)."""
+    """Split a segment into runs of characters. The flag of a run is True if its characters are not in GSM-7."""
     wide = {found.character for found in check.wide}
     runs: list[tuple[bool, str]] = []
     for character in segment:
@@ -68,7 +68,7 @@ def flag(country: str | None) -> str:
 
 
 def describe_phone(number: str) -> tuple[str | None, str | None]:
-    """Return country and carrier of a phone, if they are known."""
+    """Return the country and the carrier of a phone. Each is None if it is not known."""
     try:
         known = parse_originator(number)
     except ValueError:
@@ -77,17 +77,17 @@ def describe_phone(number: str) -> tuple[str | None, str | None]:
 
 
 def other_side(message: Message) -> str:
-    """Return the number of a message that belongs to the phone."""
+    """Return the phone's number: the recipient or the sender of a message."""
     return message.to_number if message.direction == "outbound" else message.origin_number
 
 
 def own_side(message: Message) -> str:
-    """Return the number of a message that belongs to the app."""
+    """Return the app's number: the sender or the recipient of a message."""
     return message.origin_number if message.direction == "outbound" else message.to_number
 
 
 def explain(message: Message) -> str | None:
-    """Return in plain words why a message failed."""
+    """Return why a message failed, for a person; None if it did not fail."""
     return Fault(message.error_type).title if message.error_type else None
 
 
@@ -107,7 +107,7 @@ _OUTCOMES = {
 
 
 def list_steps(message: Message, attempts: list[MessageAttempt]) -> list[Step]:
-    """Return the history of a message, the first step first."""
+    """Return the history of a message, oldest step first."""
     if message.direction == "inbound":
         steps = [Step(message.created_at, "Received and stored", "done")]
         if message.state == "unconfirmed":
@@ -135,7 +135,7 @@ def list_steps(message: Message, attempts: list[MessageAttempt]) -> list[Step]:
 
 
 def write_curl(address: str, key: str, message: Message) -> str:
-    """Return a curl line that sends a message again or, for a received message, simulates it again."""
+    """Return a curl line that sends a message again. For a received message, the line simulates it again."""
     if message.direction == "inbound":
         path = "/sandbox/inbound"
         arguments = {"from": message.origin_number, "to": message.to_number, "body": message.body}
@@ -147,7 +147,7 @@ def write_curl(address: str, key: str, message: Message) -> str:
 
 
 def list_samples(address: str, key: str) -> list[tuple[str, str]]:
-    """Return samples that send a first message, by language, ready to be run."""
+    """Return programs that send a first message, each with the name of its language."""
     url, body = f"{address}/v1/messages", "Hello from Phonify. Your code is 424242."
     arguments = json.dumps({"to": "+14560000000", "body": body})
     curl = f"curl {url} -u {shlex.quote(f'{key}:')} \\\n  -d to=+14560000000 \\\n  -d body='{body}'"

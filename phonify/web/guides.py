@@ -1,4 +1,4 @@
-"""The guides of `phonify/docs/`, rendered from Markdown, with links to the pages of this server."""
+"""Renders the guides of `phonify/docs/` from Markdown. Links between guides lead to pages of this server."""
 
 import re
 from itertools import pairwise
@@ -25,12 +25,12 @@ class Guide(NamedTuple):
     """A guide as a page shows it."""
 
     title: str
-    sections: list[tuple[str, str]]  # anchor and title of each heading of the second level
+    sections: list[tuple[str, str]]  # the anchor and the title of each second-level heading
     html: Markup
 
 
 def list_titles() -> dict[str, dict[str, str]]:
-    """Return the title of each guide by its name, in groups."""
+    """Return the titles of the guides by group and name."""
     return {group: {name: _read(name).partition("\n")[0][2:] for name in names} for group, names in GROUPS.items()}
 
 
@@ -41,7 +41,7 @@ def render_guide(name: str) -> Guide:
     for heading, inline in headings:
         heading.attrSet("id", make_anchor(_text_of(inline)))
     for token in tokens:
-        if token.type == "fence":  # may be wider than the page, so the keyboard must be able to scroll it
+        if token.type == "fence":  # a code block may be wide, so it must be possible to scroll it with the keyboard
             token.attrSet("tabindex", "0")
         for part in token.children or []:
             if part.type == "link_open":
@@ -65,6 +65,6 @@ def _text_of(inline: Token) -> str:
 
 
 def _find_address(link: str) -> str:
-    """Return the address of a guide on this server for a link to its file; any other link stays."""
+    """Return the address of a guide on this server for a link to its file. Other links stay the same."""
     found = _LINK.fullmatch(link)
     return url_for("docs.show_guide", name=found[1]) + (found[2] or "") if found else link

@@ -1,4 +1,4 @@
-"""Reads what the pages show: the list of conversations, a thread, a message."""
+"""Reads the data for the pages: the list of conversations, a thread, a message."""
 
 import json
 from typing import Any
@@ -14,14 +14,15 @@ from .session import current_account, current_key
 
 CONVERSATIONS = 40
 MESSAGES = 50
-MOST_CONVERSATIONS = 200  # the most that a page keeps up to date
-MOST_MESSAGES = 500  # the most of a thread that a page keeps up to date
+MOST_CONVERSATIONS = 200  # a page keeps at most this number of conversations up to date
+MOST_MESSAGES = 500  # a page keeps at most this number of messages up to date
 
 
 def read_conversations(*, below: int = END, shown: int = 0, current: str | None = None) -> dict[str, Any]:
-    """Return conversations, the latest first: as many as the page shows already, at least one page.
+    """Return at least one page of conversations, latest first.
 
-    `current` is the phone of the open conversation, which counts as read.
+    `shown` is the number of conversations that the browser shows already. `current` is the phone of the open
+    conversation, which counts as read.
     """
     limit = min(max(shown, CONVERSATIONS), MOST_CONVERSATIONS)
     found = get_services().conversations.find_all(current_account(), below=below, limit=limit + 1)
@@ -34,7 +35,7 @@ def read_conversations(*, below: int = END, shown: int = 0, current: str | None 
 
 
 def read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, Any]:
-    """Return the latest messages of a thread or, with `since`, all from that message on."""
+    """Return the latest messages of a thread. With `since`, return all messages from this seq on."""
     limit = MOST_MESSAGES if since else MESSAGES
     services, account = get_services(), current_account()
     find_thread = services.conversations.find_thread
@@ -60,7 +61,7 @@ def look_at_thread(phone: str, *, since: int = 0) -> dict[str, Any]:
 
 
 def read_detail(message_id: str) -> dict[str, Any]:
-    """Return the details of a message; raise NotFound if the account has no message with this id."""
+    """Return the details of a message. Raises NotFound if the account has no message with this id."""
     services, account, key = get_services(), current_account(), current_key()
     entry = services.conversations.find_entry(account, message_id)
     message, attempts = entry.message, services.conversations.find_attempts(message_id)
@@ -83,7 +84,7 @@ def read_address() -> str:
 
 
 def read_number(text: object, default: int = 0) -> int:
-    """Return a number of the query or the form; `default` if it is missing."""
+    """Read a number of the query string or the form. Returns `default` if it is missing or not valid."""
     if not isinstance(text, str) or not text.isascii() or not text.isdecimal() or len(text) > 18:
         return default
     return int(text)

@@ -1,4 +1,4 @@
-"""The API reference, the guides, and a way to use the key of the browser's session in the reference."""
+"""The pages of the API reference and the guides."""
 
 from flask import Blueprint, Response, jsonify, render_template, request
 
@@ -16,7 +16,7 @@ session.show_errors(bp)
 
 @bp.get("")
 def show_reference() -> Response:
-    """Show the reference; it needs no key."""
+    """Show the reference. It needs no key."""
     page = render_template(
         "docs/reference.html",
         **reference.read_document(get_document()),
@@ -45,7 +45,7 @@ def show_guide(name: str) -> Response:
 
 @bp.post("/key")
 def take_key() -> Response:
-    """Answer with the key of the session, if a page of this server asks for it after a click."""
+    """Answer with the key of the session. Only a page of this server may ask for it."""
     refusal = session.refuse_other_sites()
     if refusal is not None:
         return refusal

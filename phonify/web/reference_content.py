@@ -1,4 +1,4 @@
-"""Turns the API's description into the content of the reference: operations, fields, samples, texts."""
+"""Makes the content of the reference page from the OpenAPI document: operations, fields, samples, texts."""
 
 import json
 import re
@@ -14,7 +14,7 @@ _LABELS = {"date-time": "time", "message-id": "message id", "own-number": "numbe
 _OBJECTS = "#/components/schemas/"
 _ERROR_STATUS = 400
 _TITLES = {"openapi": "OpenAPI"}
-# The objects that people look up, the most wanted first. The others are parts of them.
+# The objects on the page, in this order. Other schemas of the document are answers that contain these objects.
 _SHOWN_OBJECTS = (
     "Message",
     "Number",
@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
     name: str
     type: str
-    object: str | None  # the name of its object, if the value is an object
+    object: str | None  # the name of the object, if the value is an object or a list of objects
     required: bool
     text: str
     limits: str
@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """An answer by its status."""
+    """An answer of an operation."""
 
     status: str
     text: str
@@ -64,15 +64,15 @@ class Operation(NamedTuple):
     arguments: list[Row]
     answers: list[Answer]
     faults: list[Answer]
-    example: Json  # arguments by name, with those of the path
+    example: Json  # arguments by name, including path parameters
 
     def list_error_types(self) -> set[str]:
-        """Return the table of error types."""
+        """Return the error types of the operation."""
         return {type_ for answer in self.faults for type_ in answer.error_types}
 
 
 class Event(NamedTuple):
-    """An event of a webhook."""
+    """A webhook event."""
 
     name: str
     summary: str
@@ -81,7 +81,7 @@ class Event(NamedTuple):
 
 
 def read_document(document: Json) -> Json:
-    """Return the content of the page, by the names in its template."""
+    """Return the content of the page. The names are the variables of its template."""
     operations: dict[str, list[Operation]] = {tag["name"]: [] for tag in document["tags"]}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -105,7 +105,7 @@ def read_document(document: Json) -> Json:
 
 def _read_operation(document: Json, path: str, method: str, operation: Json) -> Operation:
     arguments = [_read_parameter(parameter) for parameter in operation.get("parameters", [])]
-    examples: dict[str, Json] = {}  # in the order of their names
+    examples: dict[str, Json] = {}  # by name
     for parameter in operation.get("parameters", []):
         for name, shown in parameter.get("examples", {}).items():
             examples.setdefault(name, {})[parameter["name"]] = shown["value"]
@@ -150,7 +150,7 @@ def _read_field(name: str, schema: Json, *, required: bool, place: str) -> Row:
 
 
 def _name_type(schema: Json) -> tuple[str, str | None]:
-    """Return the type of a schema's value in a word or two, and the object that it is or contains."""
+    """Return a short name for the type of a schema's value, and the name of its object, if it has one."""
     if "$ref" in schema:
         return "object", schema["$ref"].removeprefix(_OBJECTS)
     if "anyOf" in schema:
@@ -195,7 +195,7 @@ def _read_event(name: str, event: Json) -> Event:
 
 
 def _split_example(operation: Operation) -> tuple[str, Json]:
-    """Return the path and the other arguments of an operation's example."""
+    """Return the path of an operation's example, and the arguments that are not in the path."""
     path, arguments = operation.path, dict(operation.example)
     for row in operation.arguments:
         if row.place == "path":
@@ -204,7 +204,7 @@ def _split_example(operation: Operation) -> tuple[str, Json]:
 
 
 def write_curl(address: str, operation: Operation) -> str:
-    """Return a curl line for an operation's example; the key is in $KEY."""
+    """Return a curl line for an operation's example. It takes the key from the variable KEY."""
     path, arguments = _split_example(operation)
     words = ["curl"]
     if operation.method == "GET" and arguments:
@@ -222,7 +222,7 @@ def write_curl(address: str, operation: Operation) -> str:
 
 
 def write_python(address: str, operation: Operation) -> str:
-    """Return a Python program for an operation's example. The program needs only the standard library."""
+    """Return a Python program for an operation's example. It needs only the standard library."""
     path, arguments = _split_example(operation)
     url = address + path
     if operation.public:
@@ -256,7 +256,7 @@ _STRING = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null|-?[0-9.]+)\
 
 
 def write_json(value: Any) -> Markup:
-    """Return JSON as HTML, with names, strings and other values marked."""
+    """Return JSON as HTML. Names, strings and other values are in elements with different classes."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     written, position = Markup(""), 0
     for match in _STRING.finditer(text):
@@ -273,7 +273,7 @@ _INLINE = re.compile(r"`([^`]+)`|\*\*([^*]+)\*\*")
 
 
 def format_inline(text: str) -> Markup:
-    """Return a line of text with its `code` and **bold** marked up."""
+    """Return a line of text as HTML. `code` and **bold** become elements."""
     written, position = Markup(""), 0
     for match in _INLINE.finditer(text):
         tag = "code" if match[1] is not None else "strong"
@@ -283,6 +283,6 @@ def format_inline(text: str) -> Markup:
 
 
 def format_text(text: str) -> Markup:
-    """Split a text at its empty lines, and return the paragraphs."""
+    """Return a text as HTML. Empty lines separate paragraphs."""
     paragraphs = [format_inline(" ".join(part.split())) for part in text.split("\n\n") if part.strip()]
     return Markup("\n").join(Markup("<p>{}</p>").format(paragraph) for paragraph in paragraphs)

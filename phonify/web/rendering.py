@@ -1,4 +1,4 @@
-"""Values for all templates, and fragments: parts of pages that are requested again and again."""
+"""The values for all templates, and the answers with fragments. A fragment is a part of a page."""
 
 import hashlib
 from typing import Any
@@ -28,9 +28,9 @@ def template_context() -> dict[str, Any]:
 
 
 def answer_fragment(template: str, shown: dict[str, Any]) -> Response:
-    """Answer with a part of a page, or with 304 if it has not changed.
+    """Answer with a fragment, or with 304 if it has not changed.
 
-    The ETag is computed from the template's values, so a part that has not changed is not rendered.
+    The ETag is computed from the values for the template. So an unchanged fragment is not rendered.
     """
     etag = hashlib.sha256(repr(shown).encode("utf-8", "surrogatepass")).hexdigest()
     unchanged = request.if_none_match.contains_weak(etag)

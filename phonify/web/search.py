@@ -1,4 +1,4 @@
-"""The search page: messages by text or number, state and direction."""
+"""The search page. It finds messages by text or number, state and direction."""
 
 import time
 from typing import cast, get_args
@@ -21,15 +21,15 @@ guard(bp)
 
 @bp.get("/inbox/search")
 def search() -> str:
-    """Show the messages that match."""
+    """Show the messages that match the search."""
     given = {name: request.args.get(name, "").strip() or None for name in ("q", "state", "direction")}
     state = cast("State", given["state"]) if given["state"] in get_args(State) else None
     direction = cast("Direction", given["direction"]) if given["direction"] in get_args(Direction) else None
     below: int | None = read_number(request.args.get("below"), END)
     if given["q"] and (len(given["q"]) > MAX_BODY or "\0" in given["q"]):
-        below = None  # no message matches that
+        below = None  # no message can match
     found, begun = Found([], below), time.monotonic()
-    # A rare text may be far down, so search further, but only for a time that a person does not notice.
+    # One call searches a limited number of messages. If it finds nothing, search older messages for a short time.
     while not found.entries and found.next is not None and time.monotonic() - begun < SEARCH_TIME:
         found = get_services().conversations.search(
             current_account(), text=given["q"], state=state, direction=direction, below=found.next

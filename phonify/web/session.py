@@ -1,8 +1,7 @@
-"""Sessions of the pages: the API key in a cookie, and protection against other sites.
+"""The sessions of the pages: the API key in a cookie, and protection against other sites.
 
-The server stores nothing about sessions: revoking the key ends the session in every browser. Requests that change
-something must come from a page of this server (Sec-Fetch-Site or Origin). No site may put a page into a frame, and only
-the server's own scripts run.
+The server does not store sessions. A session ends if its key is revoked. Requests that change something must come from
+a page of this server (Sec-Fetch-Site or Origin). No site may put a page into a frame. Only scripts of this server run.
 """
 
 import logging
@@ -41,7 +40,7 @@ bp = Blueprint("session", __name__, url_prefix="/inbox", static_folder="static",
 
 
 def guard(blueprint: Blueprint) -> None:
-    """Protect a blueprint: its views need a session, and refuse requests from other sites."""
+    """Protect the views of a blueprint. They need a session, and refuse requests from other sites."""
     blueprint.before_request(refuse_other_sites)
     blueprint.before_request(require_session)
     blueprint.after_request(add_headers)
@@ -57,7 +56,7 @@ def show_errors(blueprint: Blueprint) -> None:
 
 
 def refuse_other_sites() -> Response | None:
-    """Refuse a request from another site that changes something."""
+    """Refuse a request from another site if it could change something."""
     if request.method in _SAFE or comes_from_here():
         return None
     return _show_error_page("Refused", "This request came from another site.", 403)
@@ -96,7 +95,7 @@ def _take_key_from_address() -> Response:
     kept = find_account(current_key()) is not None and not comes_from_here()
     key = request.args.get("api_key", "")
     if not kept and find_account(key) is None:
-        return show_sign_in("This key is not valid, or was revoked.", 401)
+        return show_sign_in("This key is not valid or was revoked.", 401)
     response = redirect_to(url_for("inbox.show_inbox"))
     if not kept:
         _remember(response, key)
@@ -104,7 +103,7 @@ def _take_key_from_address() -> Response:
 
 
 def _ask_for_key() -> Response:
-    if "HX-Request" in request.headers:  # a part of a page: the whole page must be reloaded
+    if "HX-Request" in request.headers:  # htmx asks for a fragment, but the whole page must change
         response = Response(status=401, headers={"HX-Redirect": url_for("session.show_sign_in_page")})
     else:
         response = redirect_to(url_for("session.show_sign_in_page"))
@@ -112,7 +111,7 @@ def _ask_for_key() -> Response:
 
 
 def redirect_to(location: str) -> Response:
-    """Redirect to an address, by GET."""
+    """Redirect to an address. The browser requests it with GET."""
     return Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
 
 
@@ -123,7 +122,7 @@ def show_sign_in(fault: str | None = None, status: int = 200) -> Response:
 
 @bp.get("/sign-in")
 def show_sign_in_page() -> Response:
-    """Show the page that asks for a key, unless the address has one."""
+    """Show the page that asks for a key. A key in the address signs in."""
     return _take_key_from_address() if "api_key" in request.args else show_sign_in()
 
 
@@ -135,7 +134,7 @@ def sign_in() -> Response:
         return refusal
     key = request.form.get("api_key", "").strip()
     if find_account(key) is None:
-        return show_sign_in("This key is not valid. Keys begin with phk_ unless you chose your own.", 401)
+        return show_sign_in("This key is not valid. A key usually begins with phk_.", 401)
     response = redirect_to(url_for("inbox.show_inbox"))
     _remember(response, key)
     return add_headers(response)
@@ -159,18 +158,19 @@ def _remember(response: Response, key: str) -> None:
 
 
 def _cookie_name() -> str:
-    # Cookies ignore ports, so two servers on one machine would end each other's sessions.
+    # Browsers ignore the port of a cookie. Without the port in the name, two servers on one machine would replace each
+    # other's cookies.
     port = re.search(r":([0-9]{1,5})$", request.host)
     return f"phonify_key_{port[1] if port else 'default'}"
 
 
 def current_key() -> str:
-    """Return the key of the session, or an empty text."""
+    """Return the key of the session, or an empty string."""
     return request.cookies.get(_cookie_name(), "")
 
 
 def find_account(key: str) -> Account | None:
-    """Return the account of a key, if it is valid."""
+    """Return the account of a key, or None if the key is not valid."""
     return get_services().keys.find_account(key) if key else None
 
 
@@ -186,7 +186,7 @@ def _show_error_page(title: str, text: str, status: int) -> Response:
 
 
 def show_error(error: PhonifyError) -> Response:
-    """Show an error that the domain has raised as a page."""
+    """Show an error of the domain as a page."""
     status = 400 if isinstance(error, InvalidRequest | Refused) else STATUSES[error.faults[0].kind]
     if status >= 500:
         logger.warning("%s %s: %s (%s)", request.method, escape_controls(request.path), error, error.__cause__)
@@ -200,7 +200,7 @@ def show_http_exception(error: HTTPException) -> Response:
 
 
 def show_unexpected_error(error: Exception) -> Response:
-    """Show an unexpected error as a page; the log has the traceback."""
+    """Show an unexpected error as a page. Only the log has the traceback."""
     logger.error("%s %s failed", request.method, escape_controls(request.path), exc_info=error)
     return _show_error_page("500", Fault("internal_error").title, 500)
 
@@ -210,13 +210,13 @@ show_errors(bp)
 
 @bp.after_request
 def keep_type(response: Response) -> Response:
-    """Make browsers trust the type of a static file."""
+    """Make browsers use the Content-Type of a static file without guessing."""
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
 
 def add_headers(response: Response) -> Response:
-    """Add the security headers of all pages, and forbid caching."""
+    """Add the security headers of all pages. Also forbid caching."""
     for name, value in _HEADERS.items():
         response.headers[name] = value
     response.headers.setdefault("Cache-Control", "no-store")

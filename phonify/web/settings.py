@@ -16,7 +16,7 @@ from .rendering import answer_fragment
 from .session import current_account, current_key, guard, redirect_to
 
 DELIVERIES = 20
-MOST_DELIVERIES = 200  # the most that the page keeps up to date
+MOST_DELIVERIES = 200  # the page keeps at most this number of deliveries up to date
 
 bp = Blueprint("settings", __name__, url_prefix="/inbox/settings")
 guard(bp)
@@ -30,7 +30,7 @@ def show_settings() -> str:
 
 @bp.post("/origin")
 def change_origin() -> Any:
-    """Change the account's default sender; if it is empty, the server's is used."""
+    """Change the account's default sender. If it is empty, the default sender of the server is used."""
     services, given = get_services(), request.form.get("origin", "").strip()
     try:
         origin = parse_originator(given).number if given else None
@@ -54,7 +54,7 @@ def change_keywords() -> Any:
 
 @bp.post("/keys")
 def create_key() -> Any:
-    """Make another key; only this answer shows it."""
+    """Make another key. Only this answer shows it."""
     services, name = get_services(), request.form.get("name", "").strip()
     if not name.isprintable() or len(name) > 100:
         return _show(faults=[Fault("invalid_text", "name")], name=name), 400
@@ -64,7 +64,7 @@ def create_key() -> Any:
 
 @bp.post("/keys/<int:key_id>/revoke")
 def revoke_key(key_id: int) -> Any:
-    """Revoke a key of the account. The key of this session signs out."""
+    """Revoke a key of the account. If it is the key of this session, the session ends."""
     services = get_services()
     if not accounts.revoke_key(services.database, services.clock, key_id, account=current_account()):
         raise NotFound
@@ -125,7 +125,7 @@ def clear_refusals() -> Response:
 
 @bp.get("/deliveries")
 def list_deliveries() -> Any:
-    """Show the current log of deliveries; with `before`, the part further down."""
+    """Show the current list of deliveries. With `before`, show older deliveries."""
     if "before" in request.args:
         found = _read_deliveries(before=read_number(request.args["before"]) or None)
         return render_template("inbox/deliveries.html", **found)

@@ -408,7 +408,9 @@ def test_a_running_loop_pauses_while_the_database_is_locked_and_goes_on(
     locked.wait(10)
     lockers.append(lock_database())
     unlock.set()
-    wait_until(lambda: "messages: delivery pauses, the database can't be used: database is locked" in caplog.text)
+    wait_until(
+        lambda: "messages: delivery pauses, because the database can't be used: database is locked" in caplog.text
+    )
     lockers[0].execute("ROLLBACK")
     wait_until(lambda: states() == ["sent"])
     assert len(gateway.handed) == 1

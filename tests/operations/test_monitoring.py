@@ -75,4 +75,4 @@ def test_rows_that_refer_to_nothing_are_found(services):
         other.execute("INSERT INTO webhooks VALUES (99, 'u', 's', 't', NULL)")
     other.close()
     with services.database.reading() as connection:
-        assert list(find_faults(connection)) == ["row 99 of webhooks refers to a row of accounts that is not there"]
+        assert list(find_faults(connection)) == ["row 99 of webhooks refers to a missing row of accounts"]

@@ -252,8 +252,8 @@ def test_401_asks_for_http_basic(anonymous: FlaskClient) -> None:
         "errors": [
             {
                 "type": "unauthorized",
-                "title": "No valid API key. Send it as the username of HTTP Basic authentication"
-                " or as the argument api_key.",
+                "title": "The API key is missing or not valid. Send the key as the username of HTTP Basic"
+                " authentication, or as the argument api_key.",
             }
         ]
     }

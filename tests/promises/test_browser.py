@@ -535,7 +535,7 @@ def test_a_time_is_typed_in_the_zone_of_the_browser_and_stored_in_utc(open_page,
     page = open_page("/inbox/compose", timezone_id=zone)
     page.get_by_label("Phone", exact=True).fill(PHONE)
     page.get_by_label("Text", exact=True).fill("Later")
-    page.get_by_label("To be sent at").fill(typed)
+    page.get_by_label("Send later, at").fill(typed)
     expect(page.get_by_text(f"({zone.replace('Kolkata', 'Calcutta')})")).to_be_visible()
     page.get_by_role("button", name="Send").click()
     expect(bubble(page, "Later").locator(".state")).to_contain_text("scheduled for")
@@ -657,12 +657,12 @@ def test_a_scheduled_message_is_changed_in_its_details(open_page, server, send):
     message = send("Too early", send_at="2035-01-15T14:30:00Z")
     page = open_page(f"/inbox/phones/{PHONE}", timezone_id="America/New_York")
     detail = show_details(page, "Too early")
-    expect(detail.get_by_label("To be sent at")).to_have_value("2035-01-15T09:30")
+    expect(detail.get_by_label("Time of sending")).to_have_value("2035-01-15T09:30")
     detail.locator("textarea").fill("At the right time")
-    detail.get_by_label("To be sent at").fill("2035-07-15T08:00:00")
+    detail.get_by_label("Time of sending").fill("2035-07-15T08:00:00")
     detail.get_by_role("button", name="Change").click()
     expect(detail.locator(".segments")).to_have_text("At the right time")
-    expect(detail.get_by_label("To be sent at")).to_have_value("2035-07-15T08:00")
+    expect(detail.get_by_label("Time of sending")).to_have_value("2035-07-15T08:00")
     expect(bubble(page, "At the right time").locator(".state")).to_contain_text("Jul 15, 2035, 08:00 AM", timeout=SOON)
     changed = server.call("GET", f"/v1/messages/{message['id']}")[1]["message"]
     assert (changed["body"], changed["send_at"]) == ("At the right time", "2035-07-15T12:00:00.000Z")
@@ -678,7 +678,7 @@ def test_what_is_being_changed_is_left_alone_by_what_is_changed_elsewhere(open_p
     page.wait_for_timeout(1_100)  # so that the details are asked for once more
     page.keyboard.type("ence")
     expect(text).to_have_value(re.compile("Half a sentence"))
-    expect(page.get_by_label("To be sent at")).to_have_value("2035-01-15T09:30")
+    expect(page.get_by_label("Time of sending")).to_have_value("2035-01-15T09:30")
     server.call("DELETE", f"/v1/messages/{message['id']}")
     expect(page.locator("#detail")).to_contain_text("This message was removed.", timeout=SOON)
 
@@ -692,7 +692,7 @@ def test_what_nobody_is_changing_follows_what_is_changed_elsewhere(open_page, se
     ):
         server.call("PUT", f"/v1/messages/{message['id']}", body=body, send_at=send_at)
         expect(page.locator("#detail textarea")).to_have_value(body, timeout=SOON)
-        expect(page.get_by_label("To be sent at")).to_have_value(shown)
+        expect(page.get_by_label("Time of sending")).to_have_value(shown)
 
 
 def test_a_change_that_is_wrong_is_explained_until_it_is_corrected(open_page, send, complaints):

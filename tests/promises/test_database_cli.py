@@ -47,7 +47,7 @@ def damage(path: Path, *, truncated: bool) -> None:
 
 def test_a_sound_database_is_said_to_be(run, tmp_path):
     run("send", KNOWN, "Hello")
-    assert run("check") == f"{tmp_path / 'phonify.db'} is sound.\n"
+    assert run("check") == f"{tmp_path / 'phonify.db'} is not damaged.\n"
 
 
 def test_what_is_wrong_is_said_with_status_1(run, tmp_path):
@@ -96,7 +96,7 @@ def test_nothing_is_restored_under_a_running_server(run, start, tmp_path):
     server = start()
     assert server.call("POST", "/v1/messages", to=KNOWN, body="Hello")[0] == 201
     run("backup", str(tmp_path / "copy.db"))
-    assert "is in use: stop all servers" in run("restore", str(tmp_path / "copy.db"), status=1)
+    assert "is in use. Stop all servers" in run("restore", str(tmp_path / "copy.db"), status=1)
     assert server.call("POST", "/v1/messages", to=KNOWN, body="Hello")[0] == 201
     assert not list(tmp_path.glob("phonify.db.*before*"))
 

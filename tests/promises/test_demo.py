@@ -88,7 +88,7 @@ def test_a_message_can_be_sent_and_is_delivered(server: Process) -> None:
 
 def test_the_setting_of_the_database_is_ignored_and_said_to_be(server: Process) -> None:
     given = server.log.parent / "phonify.db"
-    server.wait_for(rf"PHONIFY_DATABASE is ignored, and {re.escape(str(given))} is not touched\.")
+    server.wait_for(rf"PHONIFY_DATABASE is ignored, and {re.escape(str(given))} is not changed\.")
     assert not given.exists()
     (folder,) = find_folder(server.log.parent)
     server.wait_for(rf"Make another key with: PHONIFY_DATABASE={re.escape(str(folder))}/phonify\.db \S*python")
@@ -101,7 +101,7 @@ def test_the_folder_is_gone_at_the_end(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     server = start(*DEMO, DATABASE=None, API_KEY=None)
-    server.wait_for(r"The inbox, signed in:\s+http://127\.0\.0\.1:\d+/\?api_key=phk_")
+    server.wait_for(r"This link opens the inbox and signs you in:\s+http://127\.0\.0\.1:\d+/\?api_key=phk_")
     assert server.call("GET", "/healthz", key=None)[0] == 200
     assert "is ignored" not in server.output
     assert len(find_folder(tmp_path)) == 1

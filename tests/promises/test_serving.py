@@ -131,8 +131,8 @@ def test_a_port_in_use_is_one_clear_line_and_status_two(start):
         server = start(PORT=str(port))
         assert server.popen.wait(30) == 2
     assert server.output == (
-        f"Error: can't listen on 127.0.0.1 port {port}: Address already in use;"
-        " choose others with PHONIFY_HOST and PHONIFY_PORT\n"
+        f"Error: can't listen on 127.0.0.1 port {port}: Address already in use."
+        " Set PHONIFY_HOST or PHONIFY_PORT to another value.\n"
     )
 
 

@@ -108,7 +108,7 @@ def test_the_command_says_what_is_wrong(runner: FlaskCliRunner) -> None:
     assert "GRINNING FACE" in shown
     assert "0-33" in shown
     assert "not valid" in shown
-    assert said == "Error: it takes UCS-2; it takes 2 SMS, more than 1; its last line is not @host #code\n"
+    assert said == "Error: the text needs UCS-2; the text needs 2 SMS, more than 1; the last line is not @host #code\n"
 
 
 def test_the_command_names_substitutes(runner: FlaskCliRunner) -> None:

@@ -494,6 +494,6 @@ def test_no_database_is_made_beside_files_of_one_that_is_missing(tmp_path, suffi
     path = tmp_path / "phonify.db"
     beside = tmp_path / f"phonify.db{suffix}"
     beside.write_bytes(b"something")
-    with pytest.raises(DatabaseUnusable, match=f"is missing, but {beside} is there: put the database back"):
+    with pytest.raises(DatabaseUnusable, match=f"is missing, but {beside} exists: put the database back"):
         prepare(Database(path))
     assert (path.exists(), beside.read_bytes()) == (False, b"something")

@@ -33,7 +33,7 @@ def build_document(app: Flask) -> Json:
 
 
 def list_operations(app: Flask) -> Iterator[tuple[Rule, str, View]]:
-    """Yield the routes of the API with method and view, in the order of their registration."""
+    """Yield each route of the API with its method and its view, in the order of registration."""
     for rule in app.url_map.iter_rules():
         if rule.rule.startswith(("/v1/", "/sandbox/")):
             for method in sorted((rule.methods or set()) & _METHODS):
@@ -147,7 +147,7 @@ class _Builder:
             return
         for name, field in arguments().fields.items():
             schema = self._converter.field2property(field)
-            if field.allow_none:  # a header, which is None if it was not sent
+            if field.allow_none:  # a header; its value is None if it was not sent
                 schema["type"] = "string"
             yield field.data_key or name, field, schema
 
@@ -156,7 +156,7 @@ class _Builder:
         fields = [found for found in self._list_arguments(arguments) if not _is_header(found[1])]
         required = [name for name, field, _ in fields if field.required]
         form: Json = {"type": "object", "properties": {name: schema for name, _, schema in fields}}
-        # A JSON null means that the argument is not given. Forms have no null.
+        # In JSON, null means that the argument is not given. A form has no null.
         nullable = {name: schema if field.required else _or_null(schema) for name, field, schema in fields}
         loose: Json = {"type": "object", "properties": nullable}
         if required:
@@ -228,7 +228,7 @@ def _or_null(schema: Json) -> Json:
 
 
 def _list_error_types(rule: Rule, description: Description) -> dict[int, list[str]]:
-    """Return the error types of an operation by status, in the order of the table."""
+    """Return the error types of an operation by HTTP status, in the order of the table in `errors.py`."""
     found = {"internal_error"} if description.public else {*ALWAYS, *description.errors}
     for part in rule.arguments:
         found |= set(PARTS[part][1])
@@ -254,5 +254,5 @@ def _describe_errors(types: list[str]) -> Json:
 
 
 def _describe_status(status: int, types: list[str]) -> str:
-    phrase = "Valid, but did not complete as expected" if status == 402 else HTTPStatus(status).phrase
+    phrase = "The request is valid but did not complete as expected" if status == 402 else HTTPStatus(status).phrase
     return f"{phrase}: {', '.join(f'`{type_}`' for type_ in types)}." if types else f"{phrase}."

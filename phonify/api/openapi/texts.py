@@ -1,4 +1,4 @@
-"""The parts of the OpenAPI document that belong to no single view: texts, headers, path parameters, common errors."""
+"""The parts of the OpenAPI document that several views share: texts, headers, path parameters, common errors."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from ...schemas.fields import MESSAGE_ID, MSISDN
 
 Json = dict[str, Any]
 
-# Errors that any request with a key may get, in addition to those of its view.
+# Errors that any request with a key may get, in addition to the errors of its view.
 ALWAYS = (
     "bad_request",
     "malformed_json",
@@ -30,34 +30,36 @@ PARTS: dict[str, tuple[Json, tuple[str, ...]]] = {
 }
 TAGS = {
     "messages": "Send, find, change and cancel messages. Sent and received messages are the same kind of object.",
-    "phones": "Facts about a number, and the phones that the account has exchanged messages with.",
-    "subscriptions": "Which phones the account may write to. A phone opts out with STOP and in again with START.",
-    "sandbox": "Only with a gateway that sends nothing, such as the stub; otherwise these paths are 404.",
-    "openapi": "This description.",
+    "phones": "Get facts about a number, and list the phones of the account's conversations.",
+    "subscriptions": "Find out which phones the account may write to. A phone opts out with STOP, and in with START.",
+    "sandbox": "These paths exist only with a gateway that sends nothing, such as the stub.",
+    "openapi": "Get this description of the API.",
 }
 HEADERS: Json = {
     "Location": {"description": "The address of the message, if there is only one.", "schema": {"type": "string"}},
     "Idempotent-Replayed": {
-        "description": "`true` if this is the answer to an earlier request with the same key.",
+        "description": "`true` if this is the answer to an earlier request with the same `Idempotency-Key`.",
         "schema": {"type": "string", "enum": ["true"]},
     },
     "Retry-After": {
-        "description": "Seconds after which to try again.",
+        "description": "The number of seconds to wait before the next try.",
         "required": True,
         "schema": {"type": "integer", "minimum": 0},
     },
     "WWW-Authenticate": {"description": "`Basic`.", "required": True, "schema": {"type": "string"}},
     REQUEST_ID: {
-        "description": "The id of the request: the value of this header in the request, or a new id.",
+        "description": "The id of the request. It is the id in the request's header, or a new id.",
         "required": True,
         "schema": {"type": "string"},
     },
     "RateLimit": {
-        "description": 'The account\'s remaining requests, if they are limited: `"default";r=58;t=30`.',
+        "description": (
+            'Only if the account has a rate limit. `"default";r=58;t=30` means: 58 requests remain for 30 seconds.'
+        ),
         "schema": {"type": "string"},
     },
     "RateLimit-Policy": {
-        "description": 'The number of requests of an account, if they are limited: `"default";q=60;w=60`.',
+        "description": 'Only if the account has a rate limit. `"default";q=60;w=60` means: 60 requests in 60 seconds.',
         "schema": {"type": "string"},
     },
 }
@@ -72,22 +74,23 @@ HEADERS_BY_STATUS = {
 TEXT = """\
 Send and receive text messages.
 
-**Key.** Every request carries an API key: as the username of HTTP Basic, any password, or as the argument `api_key` in
-the query string, the form or the JSON object. If there is an `Authorization` header, only the header counts.
+**Key.** Every request needs an API key. Send the key as the username of HTTP Basic, with any password. Or send it as
+the argument `api_key` in the query string, the form or the JSON object. If there is an `Authorization` header, the
+argument is ignored.
 
-**Arguments** come in the query string, in a form (urlencoded or multipart) or in a JSON object. If an argument is in
-the query string and in the body, the body wins. Unknown arguments are ignored. JSON `null` means that the argument is
-not given. In a query string or a form, write the plus sign of a number as `%2B`. If it arrives as a space, it is read
-as a plus sign. A slash at the end of an address makes no difference.
+**Arguments** are in the query string, in a form (urlencoded or multipart) or in a JSON object. If an argument is in the
+query string and in the body, the value in the body is used. Unknown arguments are ignored. JSON `null` means that the
+argument is not given. In a query string or a form, write the plus sign of a number as `%2B`. A space at the beginning
+of a number is read as a plus sign. A slash at the end of an address makes no difference.
 
 **Answers** are always JSON. Later versions may add attributes.
 
-**Errors** are `{"errors": [{"type": "...", "title": "...", "param": "..."}]}`: `type` never changes, `title` is for
-people, `param` names the argument. All faults of a request are reported together. 402 means that the request was valid
-but did not complete as expected.
+**Errors** are `{"errors": [{"type": "...", "title": "...", "param": "..."}]}`. `type` never changes. `title` is for
+people. `param` is the argument with the error. All errors of a request are reported together. 402 means that the
+request was valid but did not complete as expected.
 
 **DESTROY.** The method `DESTROY` does the same as `DELETE`.
 
-**Sending again.** With the header `Idempotency-Key`, a request to send can be repeated safely: for 24 hours, the same
-key with the same arguments returns the first answer again.
+**Sending again.** With the header `Idempotency-Key`, a request to send can be repeated safely. For 24 hours, a request
+with the same key and the same arguments gets the first answer again.
 """

@@ -1,4 +1,4 @@
-"""The view of the OpenAPI document, which is built once, at the first request for it."""
+"""The view of the OpenAPI document. The document is built at the first request for it."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ _MAX_AGE = 60  # seconds
     public=True,
     answers={200: DocumentAnswer},
     examples=(),
-    text="Generated from the code. The reference under `/docs` is generated from this document.",
+    text="The document is generated from the code. The reference under `/docs` is generated from this document.",
 )
 def show_document() -> Response:
     """Retrieve this description of the API as an OpenAPI 3.1 document."""
@@ -34,7 +34,7 @@ def show_document() -> Response:
 
 
 def get_document() -> Json:
-    """Return the current app's document."""
+    """Return the OpenAPI document of the current app."""
     document: Json | None = current_app.extensions.get(_EXTENSION)
     if document is None:
         document = current_app.extensions[_EXTENSION] = build_document(current_app)

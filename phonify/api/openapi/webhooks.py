@@ -7,7 +7,7 @@ from .texts import Json
 EVENTS = {
     "message.received": "A phone has sent a message to the account",
     "message.sent": "The gateway has taken a message",
-    "message.error": "A message has failed. Its `errors` say why",
+    "message.error": "A message has failed",
 }
 
 
@@ -18,9 +18,9 @@ def describe_webhooks(message: Json) -> Json:
 
 def _describe_event(event: str, text: str, message: Json) -> Json:
     headers = {
-        "webhook-id": "The id of the event; the same at each attempt.",
+        "webhook-id": "The id of the event. It is the same at each attempt.",
         "webhook-timestamp": "The time of the attempt, in Unix seconds.",
-        "webhook-signature": "The signature of Standard Webhooks: `v1,` and an HMAC-SHA256 of id, timestamp and body.",
+        "webhook-signature": "`v1,` and the HMAC-SHA256 of id, timestamp and body, as Standard Webhooks defines it.",
     }
     shown = {
         "message.received": {**MESSAGE, "direction": "inbound"},
@@ -46,7 +46,7 @@ def _describe_event(event: str, text: str, message: Json) -> Json:
         ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": payload, "example": example}}},
         "responses": {
-            "2XX": {"description": "Delivered: it is not posted again."},
-            "default": {"description": "It is posted again, with growing delays, for about a day."},
+            "2XX": {"description": "The event is delivered, and is not posted again."},
+            "default": {"description": "The event is posted again for about a day. The delays become longer."},
         },
     }

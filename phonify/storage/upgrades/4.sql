@@ -1,5 +1,5 @@
--- From version 3 to 4: plain indexes by number, conversations that are written together with the message, and leases
--- that name their owner.
+-- From version 3 to 4: indexes by number without parts, conversations that are stored together with the messages, and
+-- leases with an owner.
 DROP TRIGGER IF EXISTS count_inserted_message;
 DROP TRIGGER IF EXISTS count_deleted_message;
 DROP TRIGGER IF EXISTS forget_last_message;
@@ -14,7 +14,7 @@ ALTER TABLE messages DROP COLUMN stretch;
 ALTER TABLE messages ADD COLUMN lease_owner TEXT;
 ALTER TABLE webhook_deliveries ADD COLUMN lease_owner TEXT;
 
--- In version 3, conversations were updated only when somebody looked at them.
+-- In version 3, a conversation was updated only when somebody looked at it.
 INSERT INTO conversations (account_id, phone, last_seq)
 SELECT account_id, CASE direction WHEN 'outbound' THEN to_number ELSE origin_number END AS phone, max(seq)
 FROM messages WHERE true GROUP BY account_id, phone

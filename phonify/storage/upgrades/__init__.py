@@ -1,7 +1,6 @@
-"""Creates the database file, and upgrades a file of an earlier version, completely or not at all.
+"""Creates the database file, and upgrades a file of an earlier version in one transaction.
 
-`2.sql` upgrades a file from version 1 to version 2, and so on. After these steps, `schema.sql` runs and creates what is
-missing.
+`2.sql` upgrades a file from version 1 to version 2, and so on. After these steps, `schema.sql` creates what is missing.
 """
 
 import logging
@@ -17,23 +16,23 @@ logger = logging.getLogger(__name__)
 APPLICATION_ID = 0x50484F4E  # "PHON", in the header of the file
 SCHEMA_VERSION = 5
 _STEPS = Path(__file__).parent
-_PATIENCE = 600.0  # seconds to wait for another process, which may be upgrading the file
+_PATIENCE = 600.0  # seconds to wait for another process that upgrades the file
 _OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 
 
 class DatabaseUnusable(Exception):
-    """The file can't be opened as Phonify's database; the message is one line for a person."""
+    """The file can't be used as Phonify's database. The message is one line for a person."""
 
 
 def find_schema() -> Path:
-    """Return the path of schema.sql: inside an installed package, or beside the package in a checkout."""
+    """Return the path of schema.sql. It is inside an installed package, and beside the package in a checkout."""
     package = _STEPS.parent.parent
     installed = package / "schema.sql"
     return installed if installed.exists() else package.with_name("schema.sql")
 
 
 def prepare(database: Database) -> None:
-    """Create or upgrade the file; raise DatabaseUnusable if that is not possible."""
+    """Create or upgrade the file. Raises DatabaseUnusable if that is not possible."""
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         needed = ".".join(map(str, _OLDEST_SQLITE))
         raise DatabaseUnusable(f"this Python has SQLite {sqlite3.sqlite_version}; {needed} or newer is needed")
@@ -83,8 +82,8 @@ def _upgrade(connection: sqlite3.Connection, version: int) -> None:
 def _create_file(path: Path) -> None:
     for beside in (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm")):
         if beside.exists() and not path.exists():
-            raise FileNotFoundError(0, f"is missing, but {beside} is there: put the database back, or remove that file")
-    # SQLite has the same error text for a missing folder and for a missing permission.
+            raise FileNotFoundError(0, f"is missing, but {beside} exists: put the database back, or remove {beside}")
+    # These checks have better messages. SQLite uses the same text for a missing folder and a missing permission.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     os.close(descriptor)
     if not os.access(path.absolute().parent, os.W_OK):
@@ -92,7 +91,7 @@ def _create_file(path: Path) -> None:
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> int:
-    # The order matters: another process may make the tables and set the application id in between.
+    # The tables must be counted first: between the two reads, another process may create them and set the id.
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]

@@ -1,4 +1,4 @@
-// Try-out: requests to this server with the key that was typed in. No cookie is sent.
+// The forms "Try it" send requests to this server with the entered key, without a cookie.
 "use strict";
 
 const key = document.getElementById("key");
@@ -75,7 +75,7 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
-// The position in the table of contents. On a narrow screen, the contents start closed.
+// The table of contents marks the current section. On a narrow screen, it is closed at first.
 const links = new Map();
 const watcher = new IntersectionObserver((entries) => {
   for (const entry of entries) {
@@ -98,7 +98,7 @@ for (const link of document.querySelectorAll('.contents a[href^="#"]')) {
 
 if (window.matchMedia("(max-width: 820px)").matches) document.querySelector(".contents details").open = false;
 
-// A language chosen at one sample is chosen at all samples.
+// If a person chooses a language at one sample, all samples change.
 document.addEventListener("change", (event) => {
   if (!event.target.matches(".tabs > input")) return;
   const kind = event.target.className;

@@ -1,4 +1,4 @@
-// What the pages do in addition to htmx: poll for changes, copy, keyboard shortcuts, local times.
+// Functions of the pages: polling for changes, copying, keyboard shortcuts, local times.
 "use strict";
 
 const LOOK_EVERY = 1000; // milliseconds
@@ -6,7 +6,7 @@ const LOOK_EVERY = 1000; // milliseconds
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const say = (text) => { document.getElementById("said").textContent = text; };
 
-// Times are in UTC in the page; show them as the person's own.
+// The times in a page are in UTC. Show them in the time zone of the person.
 function showTimes(within) {
   for (const time of all("time[datetime]", within)) {
     const moment = new Date(time.dateTime);
@@ -22,7 +22,7 @@ function showTimes(within) {
   }
 }
 
-// A field for a time is in the person's time zone and is sent in UTC.
+// A time field shows the time zone of the person. The form sends the time in UTC.
 function prepareTimes(within) {
   for (const field of all("input[data-utc]", within)) {
     if (field.dataset.prepared) continue;
@@ -30,7 +30,7 @@ function prepareTimes(within) {
     if (field.value) {
       const moment = new Date(`${field.value}Z`);
       field.value = new Date(moment - moment.getTimezoneOffset() * 60000).toISOString().slice(0, 19);
-      field.defaultValue = field.value; // the value as shown, so the field counts as edited only if a person changes it
+      field.defaultValue = field.value; // without this, the field would count as edited by the person
     }
     for (const zone of all(".zone", field.closest("form"))) {
       zone.textContent = `(${Intl.DateTimeFormat().resolvedOptions().timeZone})`;
@@ -46,7 +46,7 @@ document.addEventListener("formdata", (event) => {
   }
 });
 
-// Live elements: each is requested every second while the page is visible, with the ETag of its content.
+// Live elements. While the page is visible, each one is requested every second with the ETag of its content.
 const etags = new WeakMap();
 
 function look() {
@@ -61,7 +61,7 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (!event.target.matches("[data-live], [data-live] form, .write")) return;
   const etag = etags.get(event.target);
   if (etag) headers["If-None-Match"] = etag;
-  // The answer must have as much of list and thread as the page shows.
+  // The answer must contain all rows and messages that the page shows now.
   parameters.shown = all("#conversations > li:not(.more), .deliveries > li").length;
   const first = document.querySelector("#thread > li[data-seq]");
   if (first) parameters.since = first.dataset.seq;
@@ -69,14 +69,14 @@ document.addEventListener("htmx:configRequest", (event) => {
 
 const isEdited = (within) => all("input, textarea", within).some((field) => field.value !== field.defaultValue);
 
-// An answer for a live element is dropped if the element was closed or replaced in the meantime. A form that a person
-// fills in stays, unless its message was removed.
+// Ignore an answer for a live element that was closed or replaced since the request. Also ignore it if a person edits a
+// form in the element, but not if the message was removed.
 function isUseless({ requestConfig, target, xhr }) {
   return !target.isConnected || requestConfig.headers["If-None-Match"] !== etags.get(target)
     || (isEdited(target) && xhr.responseText.includes("data-live"));
 }
 
-let followed = false; // whether the end of the thread was in sight
+let followed = false; // whether the end of the thread was visible
 function prepareSwap(event) {
   const { requestConfig, target, xhr } = event.detail; // requestConfig and xhr exist only for the request's own target
   if (requestConfig?.elt.matches("[data-live]") && isUseless(event.detail)) event.detail.shouldSwap = false;
@@ -108,7 +108,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
   event.target.querySelector("textarea").focus();
 });
 
-// Copy, show, close, confirm.
+// Buttons: copy, show, close, confirm.
 async function copy(button) {
   const text = button.dataset.copy;
   try {
