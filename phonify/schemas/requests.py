@@ -143,8 +143,8 @@ class PagingSchema(ArgumentsSchema):
     )
 
 
-class ListSchema(PagingSchema):
-    """Arguments of listing messages; loaded as `criteria` and paging."""
+class CriteriaSchema(ArgumentsSchema):
+    """Criteria of messages; loaded as `criteria`, beside the other arguments of a subclass."""
 
     to = originator_field("Only those to this number.", invalid="invalid_msisdn")
     origin = originator_field("Only those from this sender.")
@@ -158,6 +158,19 @@ class ListSchema(PagingSchema):
     q = text_field("Only those with this text anywhere in the body; ASCII letters match in either case.")
     after = message_id_field("Only those created after the message with this id, which may have been removed.")
     before = message_id_field("Only those created before it.")
+
+    @post_load
+    def make_criteria(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Return the criteria as one object."""
+        for side in {"to", "origin", "phone"} & loaded.keys():
+            loaded[side] = loaded[side].number
+        criteria = {name: loaded.pop(name) for name in Criteria._fields if name in loaded}
+        return {"criteria": Criteria(**criteria), **loaded}
+
+
+class ListSchema(PagingSchema, CriteriaSchema):
+    """Arguments of listing messages; loaded as `criteria` and paging."""
+
     wait = NumericArgument(
         read_seconds,
         invalid="invalid_wait",
@@ -165,14 +178,6 @@ class ListSchema(PagingSchema):
         validate=validate.Range(0, MAX_WAIT, error="invalid_wait"),
         load_default=0.0,
     )
-
-    @post_load
-    def make_criteria(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Return the criteria as one object."""
-        paging = {name: loaded.pop(name) for name in ("offset", "limit", "wait")}
-        for side in {"to", "origin", "phone"} & loaded.keys():
-            loaded[side] = loaded[side].number
-        return {"criteria": Criteria(**loaded), **paging}
 
 
 class InboundSchema(ArgumentsSchema):

@@ -33,6 +33,7 @@ TAGS = {
     "phones": "Facts about a number, and the phones that the account has exchanged messages with.",
     "subscriptions": "Which phones the account may write to. A phone opts out with STOP and in again with START.",
     "sandbox": "Only with a gateway that sends nothing, such as the stub; otherwise these paths are 404.",
+    "test_messages": "Messages as a test reads them. Only with a gateway that sends nothing.",
     "openapi": "This description.",
 }
 HEADERS: Json = {
