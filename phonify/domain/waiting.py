@@ -17,10 +17,11 @@ _SOON_FOR = 5.0  # seconds
 class Waiting:
     """The waiting requests of one process, up to a limit. Each occupies its thread."""
 
-    def __init__(self, database: Database, *, places: int) -> None:
+    def __init__(self, database: Database, *, places: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.count = 0  # requests that are waiting now
         self._database = database
         self._places = places
+        self._monotonic = monotonic  # bound early: a suite with a server in its process may stop the clock later
         self._lock = threading.Lock()
 
     def search(self, search: Callable[[], list[T]], timeout: float) -> list[T]:
@@ -28,7 +29,7 @@ class Waiting:
 
         Ends early if the server is stopping. Raises TooManyWaiting if the limit is reached.
         """
-        begun = time.monotonic()
+        begun = self._monotonic()
         # The watcher comes first, so that a commit during the first search is not missed.
         watcher = self._database.watch()
         found = search()
@@ -37,7 +38,7 @@ class Waiting:
         self._take_place()
         try:
             while not found and not self._database.stopping:
-                waited = time.monotonic() - begun
+                waited = self._monotonic() - begun
                 if waited >= timeout:
                     break
                 time.sleep(min(_SOON if waited < _SOON_FOR else _LATER, timeout - waited))

@@ -187,10 +187,19 @@ class InboundSchema(ArgumentsSchema):
     to = Argument(
         read_own_number,
         invalid="invalid_msisdn",
-        form={**OWN_NUMBER, "description": "The app's number or short code."},
-        required=True,
+        form={
+            **OWN_NUMBER,
+            "description": "The app's number or short code. Default: the sender of the last message that the phone got,"
+            " or else the account's own number.",
+        },
     )
     body = text_field("The text: 1 to 160 characters.", required=True)
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def require_a_number(self, _loaded: dict[str, Any], given: Mapping[str, Any], **_: Any) -> None:
+        """Refuse a request without numbers: the default of `to` depends on `from`."""
+        if not {"from", "to"} & given.keys():
+            raise ValidationError("missing_argument", "to")
 
 
 class CheckSchema(ArgumentsSchema):
