@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import standardwebhooks
 
-from phonify.testing.phonify import Phonify
+from phonify.testing.client import Phonify
 from phonify.testing.server import Server
 from tests.support.app import basic
 
