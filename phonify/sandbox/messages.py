@@ -1,4 +1,4 @@
-"""The resource /sandbox/messages: what a test looks for in messages."""
+"""The resource /sandbox/messages: find what a test looks for, and remove messages."""
 
 from typing import Any
 
@@ -9,12 +9,13 @@ from ..http.auth import current_account
 from ..http.current import get_services
 from ..schemas import sandbox_examples as examples
 from ..schemas.description import describe
-from ..schemas.requests import ListSchema, load
-from ..schemas.sandbox import SandboxMessagesAnswer, dump_sandbox_messages
+from ..schemas.requests import CriteriaSchema, ListSchema, load
+from ..schemas.sandbox import RemovedAnswer, SandboxMessagesAnswer, dump_sandbox_messages
 
 bp = Blueprint("test_messages", __name__, url_prefix="/messages")
 
 _LIST = ListSchema()
+_REMOVE = CriteriaSchema()
 
 
 @bp.get("")
@@ -29,3 +30,19 @@ def list_test_messages() -> dict[str, Any]:
     """List the account's messages that match, with one-time codes and links, newest first."""
     found = get_services().sending.find_all(current_account(), **load(_LIST, read_arguments()))
     return {"messages": dump_sandbox_messages(found)}
+
+
+@bp.route("", methods=["DELETE", "DESTROY"])
+@describe(
+    arguments=CriteriaSchema,
+    answers={200: RemovedAnswer},
+    examples=examples.REMOVE,
+    text=(
+        "Without criteria, all of them, scheduled ones too. They are gone at once, also one that is with the gateway,"
+        " and no webhook follows. Opt-outs stay. The method `DESTROY` does the same."
+    ),
+)
+def remove_messages() -> dict[str, Any]:
+    """Remove the account's messages that match, in any state."""
+    removed = get_services().retention.remove(current_account(), **load(_REMOVE, read_arguments()))
+    return {"removed": removed}

@@ -44,6 +44,12 @@ class SandboxMessagesAnswer(Schema):
     messages = fields.List(fields.Nested(SandboxMessageSchema), required=True)
 
 
+class RemovedAnswer(Schema):
+    """The number of messages that were removed."""
+
+    removed = fields.Integer(required=True, strict=True, metadata={"minimum": 0})
+
+
 _MESSAGE = SandboxMessageSchema()
 
 

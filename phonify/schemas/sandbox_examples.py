@@ -12,3 +12,4 @@ LIST = (
         answer={"messages": [_WITH_CODE]},
     ),
 )
+REMOVE = (Example("The messages to one phone", arguments={"phone": "+14560000000"}, answer={"removed": 1}),)

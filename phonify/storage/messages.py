@@ -118,11 +118,25 @@ def update_waiting_message(connection: sqlite3.Connection, *, message: Message) 
 
 def delete_message(connection: sqlite3.Connection, *, message: Message) -> None:
     """Remove a message."""
-    connection.execute("DELETE FROM messages WHERE id = :id", {"id": message.id})
-    refresh_conversations(connection, phones={(message.account_id, message.other_side)})
+    delete_messages(connection, account_id=message.account_id, message_ids=[message.id])
 
 
-# Messages that are not in a final state stay, so each accepted message is delivered or fails.
+def delete_messages(connection: sqlite3.Connection, *, account_id: int, message_ids: Iterable[str]) -> int:
+    """Remove messages of an account in any state; return how many there were.
+
+    The outcome of a message that is with the gateway is dropped when it comes, because it has no row.
+    """
+    phones = []
+    for message_id in message_ids:
+        phones += connection.execute(
+            f"DELETE FROM messages WHERE id = :id AND account_id = :account_id RETURNING {_PHONE}",
+            {"id": message_id, "account_id": account_id},
+        ).fetchall()
+    refresh_conversations(connection, phones={(account_id, phone) for (phone,) in phones})
+    return len(phones)
+
+
+# From here on, messages that are not in a final state stay, so each accepted message is delivered or fails.
 
 
 def delete_settled(

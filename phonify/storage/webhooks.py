@@ -104,12 +104,24 @@ def redeliver(connection: sqlite3.Connection, *, delivery_id: str, now: str) -> 
     )
 
 
+_CANCEL = (
+    "UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, lease_owner = NULL, finished_at = :now"
+    " WHERE account_id = :account_id AND due_at IS NOT NULL"
+)
+
+
 def cancel_deliveries(connection: sqlite3.Connection, *, account_id: int, now: str) -> None:
     """Give up an account's pending deliveries."""
-    connection.execute(
-        "UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, lease_owner = NULL, finished_at = :now"
-        " WHERE account_id = :account_id AND due_at IS NOT NULL",
-        {"account_id": account_id, "now": now},
+    connection.execute(_CANCEL, {"account_id": account_id, "now": now})
+
+
+def cancel_deliveries_of_messages(
+    connection: sqlite3.Connection, *, account_id: int, message_ids: Iterable[str], now: str
+) -> None:
+    """Give up an account's pending deliveries about messages."""
+    connection.executemany(
+        _CANCEL + " AND message_id = :message_id",
+        [{"account_id": account_id, "message_id": message_id, "now": now} for message_id in message_ids],
     )
 
 
