@@ -23,6 +23,7 @@ from .http.errors import register_error_handlers
 from .http.request_ids import add_request_id, begin_request
 from .logs import install_key_filter
 from .operations import health as monitoring
+from .sandbox import downloads
 from .sandbox import views as sandbox
 from .services import build_services
 from .sms.numbers import load_regions
@@ -80,6 +81,7 @@ def create_app(
         app.register_blueprint(blueprint)
     if gateway.sandbox:
         app.register_blueprint(sandbox.bp)
+        app.register_blueprint(downloads.bp)
     for blueprint in (session.bp, inbox_conversations.bp, compose.bp, search.bp, inbox_settings.bp):
         app.register_blueprint(blueprint)
     app.register_blueprint(docs_pages.bp)

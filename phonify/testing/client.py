@@ -272,7 +272,7 @@ class Run(Phonify):
 
     def __init__(self, owner: Phonify, shown: dict[str, str]) -> None:
         super().__init__(owner.url, shown["api_key"])
-        self.id, self.name, self.expires_at = shown["id"], shown["name"], shown["expires_at"]
+        self.id, self.expires_at = shown["id"], shown["expires_at"]
         self._owner = owner
 
     def __enter__(self) -> Self:

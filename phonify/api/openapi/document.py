@@ -33,9 +33,12 @@ def build_document(app: Flask) -> Json:
 
 
 def list_operations(app: Flask) -> Iterator[tuple[Rule, str, View]]:
-    """Yield the routes of the API with method and view, in the order of their registration."""
+    """Yield the routes of the API with method and view, in the order of their registration.
+
+    The files that `sandbox/downloads.py` serves are not part of the API.
+    """
     for rule in app.url_map.iter_rules():
-        if rule.rule.startswith(("/v1/", "/sandbox/")):
+        if rule.rule.startswith(("/v1/", "/sandbox/")) and not rule.endpoint.startswith("downloads."):
             for method in sorted((rule.methods or set()) & _METHODS):
                 yield rule, method, app.view_functions[rule.endpoint]
 
