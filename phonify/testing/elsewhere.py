@@ -2,6 +2,8 @@
 
 from .client import Phonify, Run
 
+_MOST_CHARACTERS = 100  # in the name of a run
+
 
 class Elsewhere:
     """A server that is running at a URL already. Each account that it gives is a run of the key's account."""
@@ -13,7 +15,7 @@ class Elsewhere:
 
     def create_account(self, name: str) -> Run:
         """Begin a run, which lasts until `end` or its own `end`, but at most a day."""
-        run = self._owner.run(name, ttl=86_400)
+        run = self._owner.run(name[-_MOST_CHARACTERS:], ttl=86_400)
         self._runs.append(run)
         return run
 

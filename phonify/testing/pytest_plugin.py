@@ -36,8 +36,14 @@ def phonify_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Server
             elsewhere.end()
         return
 
-    from .server import Server  # noqa: PLC0415 - see above
-
+    try:
+        from .server import Server  # noqa: PLC0415 - see above
+    except ImportError as error:
+        pytest.fail(
+            f"the server can't be started here: {error}. Install Phonify with the packages that it needs, or set"
+            " PHONIFY_URL to a server that is running",
+            pytrace=False,
+        )
     with Server(tmp_path_factory.mktemp("phonify") / "phonify.db") as server:
         yield server
 

@@ -2,7 +2,7 @@
 
 const LONGEST = 20_000; // milliseconds: for an answer, and for the waiting of one request, which is added to it
 const PARTS = { code: "a one-time code", links: "a link" };
-// Kept here, because a test may replace the clock and the timers.
+// Kept here, because a test may stop the clock.
 const { setTimeout, performance } = globalThis;
 const now = performance.now.bind(performance);
 
