@@ -36,14 +36,9 @@ def phonify_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Server
             elsewhere.end()
         return
 
-    try:
+    with _failing_clearly():
         from .server import Server  # noqa: PLC0415 - see above
-    except ImportError as error:
-        pytest.fail(
-            f"the server can't be started here: {error}. Install Phonify with the packages that it needs, or set"
-            " PHONIFY_URL to a server that is running",
-            pytrace=False,
-        )
+
     with Server(tmp_path_factory.mktemp("phonify") / "phonify.db") as server:
         yield server
 
@@ -63,10 +58,14 @@ def phonify(phonify_server: "Server | Elsewhere", request: pytest.FixtureRequest
 
 @contextmanager
 def _failing_clearly() -> Iterator[None]:
-    """Turn errors of the client into one line without a traceback."""
+    """Turn errors of the client, and a missing package of the server, into one line without a traceback."""
     from .client import PhonifyError  # noqa: PLC0415 - see above
 
     try:
         yield
     except (PhonifyError, ValueError) as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+    except ImportError as error:
+        needs = "Install Phonify with the packages that it needs, or set PHONIFY_URL to a server that is running"
+        reason = f"the server can't be started here: {error}. {needs}"
+        raise pytest.fail.Exception(reason, pytrace=False) from None
