@@ -15,6 +15,7 @@ from ..clock import Clock, format_time, parse_time
 from ..domain.webhooks import sign
 from ..outgoing.http_client import NotPosted, post
 from ..outgoing.url_guard import Resolve, resolve
+from ..storage import runs as run_store
 from ..storage import webhooks as webhook_store
 from ..storage.database import Connection, Database
 from ..storage.records import Delivery, WebhookAttempt
@@ -110,6 +111,8 @@ class WebhookDelivery:
         clock_now = self._clock.now()
         now, until = format_time(clock_now), format_time(clock_now + self._lease)
         claimed: list[WebhookJob] = []
+        for account_id in run_store.list_ended_accounts(connection, now=now):
+            webhook_store.delete_webhook(connection, account_id=account_id)
         for account_id, url, secret, due_at in webhook_store.list_due_webhooks(connection):
             free = self._count_free_places(account_id, len(claimed))
             if due_at is not None and due_at <= now and free > 0:

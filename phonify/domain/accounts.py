@@ -29,6 +29,11 @@ def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def generate_key() -> str:
+    """Return a new key."""
+    return f"phk_{secrets.token_urlsafe(_KEY_BYTES)}"
+
+
 def create_account(database: Database, clock: Clock, *, name: str, origin: str | None = None) -> Account:
     """Add an account; raise NameTaken if the name is taken."""
     now = format_time(clock.now())
@@ -45,7 +50,7 @@ def find_account(database: Database, name: str) -> Account | None:
 
 
 def list_accounts(database: Database) -> list[Account]:
-    """Return all accounts, oldest first."""
+    """Return all accounts except those of test runs, oldest first."""
     with database.reading() as connection:
         return account_store.list_accounts(connection)
 
@@ -63,7 +68,7 @@ def ensure_default_account(database: Database, clock: Clock) -> Account:
 
 def create_key(database: Database, clock: Clock, account: Account, *, name: str) -> tuple[int, str]:
     """Make a key; return its id and the key itself, which is stored nowhere."""
-    key = f"phk_{secrets.token_urlsafe(_KEY_BYTES)}"
+    key = generate_key()
     now = format_time(clock.now())
     with database.write() as connection:
         key_id = account_store.insert_key(connection, account_id=account.id, name=name, key_hash=hash_key(key), now=now)
@@ -72,7 +77,7 @@ def create_key(database: Database, clock: Clock, account: Account, *, name: str)
 
 def create_first_key(database: Database, clock: Clock, account: Account) -> str | None:
     """Make a key if there is none at all; else return None. Of several processes, only one makes it."""
-    key = f"phk_{secrets.token_urlsafe(_KEY_BYTES)}"
+    key = generate_key()
     now = format_time(clock.now())
     with database.write() as connection:
         if account_store.list_keys(connection):
@@ -100,7 +105,7 @@ def admit_key(database: Database, clock: Clock, account: Account, *, name: str, 
 
 
 def list_keys(database: Database, *, account: str | None = None) -> list[ApiKey]:
-    """Return the keys of one account, or of all, oldest first."""
+    """Return the keys of one account, or of all except those of test runs, oldest first."""
     with database.reading() as connection:
         return account_store.list_keys(connection, account=account)
 
@@ -135,7 +140,7 @@ def count_quota_used(database: Database, clock: Clock, account: Account) -> int:
     """Return how many messages of today (UTC) count for an account's quota; 0 if it has no quota."""
     day = format_time(clock.now())[:10]
     with database.reading() as connection:
-        return account_store.get_quota_used(connection, account_id=account.id, day=day)
+        return account_store.get_quota_used(connection, account_id=account.limits_id, day=day)
 
 
 class KeyRing:
@@ -147,10 +152,10 @@ class KeyRing:
         self._failed_at: float | None = None  # when the use of a key could not be recorded
 
     def find_account(self, key: str) -> Account | None:
-        """Return the account that a key belongs to; None for a key that is not valid."""
+        """Return the account that a key belongs to; None for a key that is not valid, or of a run that has ended."""
         with self._database.reading() as connection:
             owner = account_store.find_account_by_key(connection, key_hash=hash_key(key))
-        if owner is None:
+        if owner is None or (owner.expires_at is not None and owner.expires_at <= format_time(self._clock.now())):
             return None
         self._note_use(owner)
         return owner.account
@@ -161,7 +166,7 @@ class KeyRing:
         Return how many requests there were in this minute; None if this one exceeds the limit.
         """
         with self._database.write() as connection:
-            return account_store.take_request(connection, account_id=account.id, minute=minute, limit=limit)
+            return account_store.take_request(connection, account_id=account.limits_id, minute=minute, limit=limit)
 
     def _note_use(self, owner: KeyOwner) -> None:
         """Record once a minute that a key is in use. If that can't be written, try again a minute later."""

@@ -14,11 +14,12 @@ from ..schemas.objects import dump_message
 from ..schemas.requests import CheckSchema, InboundSchema, load
 from ..schemas.text_check import dump_check
 from ..sms.segments import check_text
-from . import messages
+from . import messages, runs
 
 bp = Blueprint("sandbox", __name__, url_prefix="/sandbox")
 bp.before_request(require_key)
-bp.register_blueprint(messages.bp)
+for resource in (messages, runs):
+    bp.register_blueprint(resource.bp)
 
 _INBOUND = InboundSchema()
 _CHECK = CheckSchema()

@@ -17,7 +17,7 @@ from ..storage.records import Message, Reason, SubscriptionRow
 Shown = dict[str, Any]
 
 _NUMBER = {"examples": ["+14560000000"]}
-_MOMENT = {"format": "date-time", "examples": ["2026-01-31T09:30:00.000Z"]}
+MOMENT = {"format": "date-time", "examples": ["2026-01-31T09:30:00.000Z"]}
 ENCODING = {"description": "`gsm7` if GSM 03.38 has every character, else `ucs2`."}
 is_encoding = validate.OneOf(["gsm7", "ucs2"])
 
@@ -103,7 +103,7 @@ class MessageSchema(RecordSchema):
         validate=validate.OneOf(["unconfirmed", "sent", "error"]),
         metadata={"description": "`unconfirmed` until its outcome is known; `sent` and `error` are final."},
     )
-    created_at = fields.String(required=True, metadata={**_MOMENT, "description": "In UTC."})
+    created_at = fields.String(required=True, metadata={**MOMENT, "description": "In UTC."})
     direction = fields.String(required=True, validate=validate.OneOf(["outbound", "inbound"]))
     segments = fields.Function(
         lambda message: count_segments(message.body)[0],
@@ -116,7 +116,7 @@ class MessageSchema(RecordSchema):
         validate=is_encoding,
         metadata={"type": "string", **ENCODING},
     )
-    send_at = fields.String(metadata={**_MOMENT, "description": "Only in a scheduled message."})
+    send_at = fields.String(metadata={**MOMENT, "description": "Only in a scheduled message."})
     errors = _Errors(
         ErrorSchema,
         many=True,
@@ -165,7 +165,7 @@ class SubscriptionSchema(NumberSchema):
     changed_at = fields.String(
         required=True,
         allow_none=True,
-        metadata={**_MOMENT, "description": "When the phone opted out or in; null if it never did."},
+        metadata={**MOMENT, "description": "When the phone opted out or in; null if it never did."},
     )
     reason = fields.String(
         required=True,

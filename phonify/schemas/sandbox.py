@@ -1,4 +1,4 @@
-"""What only a sandbox shows: messages with what a test looks for in them. For the API's description and the answers."""
+"""What only a sandbox shows: messages with what a test looks for in them, and test runs."""
 
 from collections.abc import Iterable
 
@@ -6,8 +6,9 @@ from marshmallow import Schema, fields
 
 from ..sms.links import find_links
 from ..sms.one_time_codes import find_code
-from ..storage.records import Message
-from .objects import MessageSchema, Shown
+from ..storage.records import Message, Run
+from .fields import RUN_ID
+from .objects import MOMENT, MessageSchema, RecordSchema, Shown
 
 
 def _show_code(message: Message) -> str | None:
@@ -50,10 +51,55 @@ class RemovedAnswer(Schema):
     removed = fields.Integer(required=True, strict=True, metadata={"minimum": 0})
 
 
+class RunSchema(RecordSchema):
+    """A test run."""
+
+    id = fields.String(required=True, metadata={"description": "Sorts by creation.", "examples": RUN_ID["examples"]})
+    name = fields.String(required=True, allow_none=True, metadata={"description": "Null if it has none."})
+    created_at = fields.String(required=True, metadata={**MOMENT, "description": "In UTC."})
+    expires_at = fields.String(required=True, metadata={**MOMENT, "description": "The end of the run, in UTC."})
+
+
+class NewRunSchema(RunSchema):
+    """A test run that was just created."""
+
+    api_key = fields.String(required=True, metadata={"description": "The run's own key. No other answer shows it."})
+
+
+class RunAnswer(Schema):
+    """One test run."""
+
+    run = fields.Nested(RunSchema, required=True)
+
+
+class NewRunAnswer(Schema):
+    """A test run that was just created."""
+
+    run = fields.Nested(NewRunSchema, required=True)
+
+
+class RunsAnswer(Schema):
+    """Several test runs."""
+
+    runs = fields.List(fields.Nested(RunSchema), required=True)
+
+
 _MESSAGE = SandboxMessageSchema()
+_RUN = RunSchema()
 
 
 def dump_sandbox_messages(messages: Iterable[Message]) -> list[Shown]:
     """Return messages with their one-time codes and their links."""
     shown: list[Shown] = _MESSAGE.dump(messages, many=True)
     return shown
+
+
+def dump_run(run: Run) -> Shown:
+    """Return a test run as the API shows it, without its key."""
+    shown: Shown = _RUN.dump(run)
+    return shown
+
+
+def dump_new_run(run: Run, *, api_key: str) -> Shown:
+    """Return a test run that was just created, with its key."""
+    return {**dump_run(run), "api_key": api_key}

@@ -1,4 +1,4 @@
-"""The SQL of accounts, their keys and limits.
+"""The SQL of accounts, their keys and limits. For those of test runs, see also `runs.py`.
 
 Each function takes the connection first and the rest by keyword. None commits: the domain decides where a transaction
 begins and ends. Times are text in the form of `clock.format_time`.
@@ -8,27 +8,35 @@ import sqlite3
 
 from .records import Account, ApiKey, KeyOwner
 
-_ACCOUNT = ", ".join(Account._fields)
+# For `accounts AS a`: its test run if it is one, and the account whose limits count.
+_COLUMNS = "a.id, a.name, a.origin, a.created_at, l.quota, l.rate_limit, r.creator_id"
+_LIMITS = "LEFT JOIN runs AS r ON r.account_id = a.id JOIN accounts AS l ON l.id = coalesce(r.creator_id, a.id)"
 
 
-def insert_account(connection: sqlite3.Connection, *, name: str, origin: str | None, now: str) -> Account:
-    """Add an account; its name must be new."""
+def insert_account(
+    connection: sqlite3.Connection, *, name: str, origin: str | None, now: str, account_id: int | None = None
+) -> Account:
+    """Add an account; its name must be new. SQLite chooses the next id if none is given."""
     row = connection.execute(
-        f"INSERT INTO accounts (name, origin, created_at) VALUES (:name, :origin, :now) RETURNING {_ACCOUNT}",
-        {"name": name, "origin": origin, "now": now},
+        "INSERT INTO accounts (id, name, origin, created_at) VALUES (:id, :name, :origin, :now)"
+        " RETURNING id, name, origin, created_at",
+        {"id": account_id, "name": name, "origin": origin, "now": now},
     ).fetchone()
-    return Account._make(row)
+    return Account(*row)
 
 
 def get_account(connection: sqlite3.Connection, *, name: str) -> Account | None:
     """Return the account with this name."""
-    row = connection.execute(f"SELECT {_ACCOUNT} FROM accounts WHERE name = :name", {"name": name}).fetchone()
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM accounts AS a {_LIMITS} WHERE a.name = :name", {"name": name}
+    ).fetchone()
     return Account._make(row) if row else None
 
 
 def list_accounts(connection: sqlite3.Connection) -> list[Account]:
-    """Return all accounts, oldest first."""
-    return [Account._make(row) for row in connection.execute(f"SELECT {_ACCOUNT} FROM accounts ORDER BY id")]
+    """Return all accounts except those of test runs, oldest first."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM accounts AS a {_LIMITS} WHERE r.id IS NULL ORDER BY a.id")
+    return [Account._make(row) for row in rows]
 
 
 def insert_key(connection: sqlite3.Connection, *, account_id: int, name: str, key_hash: str, now: str) -> int:
@@ -52,14 +60,13 @@ def get_key_by_hash(connection: sqlite3.Connection, *, key_hash: str) -> ApiKey 
 
 
 def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> KeyOwner | None:
-    """Return the account that a valid key belongs to."""
+    """Return the account that a key belongs to, if the key is not revoked."""
     row = connection.execute(
-        "SELECT k.id, k.used_at, a.id, a.name, a.origin, a.created_at, a.quota, a.rate_limit"
-        " FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
-        " WHERE k.key_hash = :key_hash AND k.revoked_at IS NULL",
+        f"SELECT k.id, k.used_at, r.expires_at, {_COLUMNS} FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
+        f" {_LIMITS} WHERE k.key_hash = :key_hash AND k.revoked_at IS NULL",
         {"key_hash": key_hash},
     ).fetchone()
-    return KeyOwner(row[0], row[1], Account._make(row[2:])) if row else None
+    return KeyOwner(row[0], row[1], row[2], Account._make(row[3:])) if row else None
 
 
 def set_key_used(connection: sqlite3.Connection, *, key_id: int, now: str, unless_since: str) -> None:
@@ -71,11 +78,12 @@ def set_key_used(connection: sqlite3.Connection, *, key_id: int, now: str, unles
 
 
 def list_keys(connection: sqlite3.Connection, *, account: str | None = None) -> list[ApiKey]:
-    """Return the keys of one account, or of all, oldest first."""
+    """Return the keys of one account, or of all except those of test runs, oldest first."""
     rows = connection.execute(
         "SELECT k.id, a.name, k.name, k.created_at, k.revoked_at, k.used_at"
         " FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
-        " WHERE :account IS NULL OR a.name = :account ORDER BY k.id",
+        " WHERE iif(:account IS NULL, NOT EXISTS (SELECT 1 FROM runs AS r WHERE r.account_id = a.id),"
+        " a.name = :account) ORDER BY k.id",
         {"account": account},
     )
     return [ApiKey._make(row) for row in rows]

@@ -13,7 +13,7 @@ Json = dict[str, Any]
 _LABELS = {"date-time": "time", "message-id": "message id", "own-number": "number", "originator": "sender"}
 _OBJECTS = "#/components/schemas/"
 _ERROR_STATUS = 400
-_TITLES = {"openapi": "OpenAPI", "test_messages": "Test messages"}
+_TITLES = {"openapi": "OpenAPI", "test_messages": "Test messages", "test_runs": "Test runs"}
 # The objects that people look up, the most wanted first. The others are parts of them.
 _SHOWN_OBJECTS = (
     "Message",
@@ -22,6 +22,7 @@ _SHOWN_OBJECTS = (
     "Phone",
     "Subscription",
     "SandboxMessage",
+    "NewRun",
     "TextCheck",
     "Segment",
     "WideCharacter",

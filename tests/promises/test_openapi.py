@@ -98,7 +98,8 @@ def test_arguments_come_as_json_and_as_two_kinds_of_form(document: dict[str, Any
 def test_the_guide_names_every_operation(document: dict[str, Any]) -> None:
     guide = ROOT.joinpath("phonify/docs/api.md").read_text(encoding="utf-8")
     for path, method, _ in operations_of(document):
-        assert f"`{method.upper()} {path.replace('{message_id}', '<id>').replace('{msisdn}', '<msisdn>')}`" in guide
+        shown = path.replace("{message_id}", "<id>").replace("{msisdn}", "<msisdn>").replace("{run_id}", "<id>")
+        assert f"`{method.upper()} {shown}`" in guide
 
 
 def test_the_method_destroy_is_mentioned(document: dict[str, Any]) -> None:

@@ -144,7 +144,9 @@ def create_earlier(path: Path, version: int) -> None:
             (ROOT / f"tests/storage/former_schemas/version-{version}.sql").read_text(encoding="utf-8")
         )
         connection.executescript(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version};")
-        for table, rows in ROWS.items():
+        # Since version 4, conversations are written together with the messages.
+        conversations = ROWS["conversations"] if version < 4 else compute_conversations(ROWS)
+        for table, rows in {**ROWS, "conversations": conversations}.items():
             columns = {name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")}
             for row in rows:
                 known = {name: value for name, value in row.items() if name in columns}
@@ -262,7 +264,13 @@ prepare(database)
 print("ready", flush=True)
 database.close()
 """
-STATEMENTS = ("DROP TABLE message_counts", "INSERT INTO conversations", "PRAGMA user_version = ")
+# Statements, each with the latest version whose upgrade has it.
+STATEMENTS = {
+    "DROP TABLE message_counts": 3,
+    "INSERT INTO conversations": 3,
+    "CREATE TABLE IF NOT EXISTS runs": SCHEMA_VERSION - 1,
+    "PRAGMA user_version = ": SCHEMA_VERSION - 1,
+}
 
 
 @pytest.fixture
@@ -287,7 +295,7 @@ def test_after_a_kill_in_the_middle_of_an_upgrade_the_old_file_is_there_and_the_
 ):
     create_earlier(path, version)
     layout, old = read_layout(path), read_rows(path)
-    for stop_at in STATEMENTS:
+    for stop_at in (statement for statement, latest in STATEMENTS.items() if version <= latest):
         process = start_process(stop_at)
         assert process.stdout.readline() == "in the middle\n"
         process.kill()
@@ -308,7 +316,7 @@ def waits_for_the_lock(pid: int) -> bool:
 def test_processes_that_start_at_once_on_an_old_file_all_come_up(path, start_process):
     create_earlier(path, 3)
     old = read_rows(path)
-    first = start_process(stop_at=STATEMENTS[1])
+    first = start_process(stop_at="INSERT INTO conversations")
     assert first.stdout.readline() == "in the middle\n"
     others = [start_process() for _ in range(2)]
     for process in others:

@@ -1,0 +1,1 @@
+-- From version 4 to 5: test runs. Their table is new, so schema.sql creates it.
