@@ -331,6 +331,32 @@ def test_accounts_see_nothing_of_each_other(server, phonify, send) -> None:
     assert other.api_key != phonify.api_key
 
 
+def test_runs_see_nothing_of_each_other_and_end_with_their_block(phonify, send) -> None:
+    with phonify.run("one") as one, phonify.run(ttl=60) as other:
+        call(one, "/v1/messages", to=ALICE, body="Your code is 1111")
+        call(other, "/v1/messages", to=ALICE, body="Your code is 2222")
+        assert (one.code(to=ALICE), other.code(to=ALICE)) == ("1111", "2222")
+        assert [len(account.messages()) for account in (one, other, phonify)] == [1, 1, 0]
+    for run in (one, other):
+        with pytest.raises(PhonifyError, match="the API key is not valid"):
+            run.messages()
+
+
+def test_a_run_ends_where_its_block_fails_and_may_have_ended_already(phonify) -> None:
+    with pytest.raises(ZeroDivisionError), phonify.run() as run:
+        run.end()
+        raise ZeroDivisionError
+    assert call(phonify, "/sandbox/runs") == (200, {"runs": []})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"), [({"ttl": 5}, "ttl: "), ({"name": "x" * 101}, "name: "), ({"name": ""}, "name: ")]
+)
+def test_a_run_with_a_wrong_argument_is_refused(phonify, arguments, reason) -> None:
+    with pytest.raises(ValueError, match=f"^{reason}"):
+        phonify.run(**arguments)
+
+
 def test_a_wrong_key_is_refused(phonify) -> None:
     phonify.api_key = "wrong"
     assert call(phonify, "/v1/messages")[0] == 401
