@@ -68,6 +68,20 @@ CREATE TABLE IF NOT EXISTS api_keys (
     used_at    TEXT                     -- last use, recorded at most once a minute
 ) STRICT;
 
+-- Test runs. Each has an account of its own, which is removed with all its rows
+-- after the run has ended. The limits of the creator count for it.
+CREATE TABLE IF NOT EXISTS runs (
+    account_id INTEGER PRIMARY KEY REFERENCES accounts (id),
+    id         TEXT NOT NULL UNIQUE,    -- the public name: UUIDv7, in the order of creation
+    creator_id INTEGER NOT NULL REFERENCES accounts (id),
+    name       TEXT,                    -- what it is for
+    created_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL            -- its end
+) STRICT;
+
+CREATE INDEX IF NOT EXISTS runs_by_creator ON runs (creator_id);
+CREATE INDEX IF NOT EXISTS runs_by_end ON runs (expires_at);
+
 -- Every message, sent or received.
 --
 -- due_at is the time at which the delivery loop takes the message next. At

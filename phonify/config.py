@@ -186,5 +186,6 @@ _READERS: dict[str, Callable[[str], Any]] = {
 def unknown_settings(environ: Mapping[str, str]) -> list[str]:
     """Return the PHONIFY_* variables that are not settings. They are probably spelled wrong."""
     known = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
+    known.add(f"{PREFIX}URL")  # for the plugin for pytest
     known.update(name for gateway in GATEWAYS.values() for name in gateway.variables)
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)

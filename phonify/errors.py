@@ -99,6 +99,8 @@ _TABLE = (
         Kind.INVALID,
         "A reply can't be a keyword. A phone that sends it back would get the same reply again and again.",
     ),
+    ("invalid_name", Kind.INVALID, "Not a valid name. Use 1 to 100 characters."),
+    ("invalid_ttl", Kind.INVALID, "The ttl must be a whole number of seconds from 10 to 86400."),
     # Authentication.
     (
         "unauthorized",
@@ -136,6 +138,7 @@ _TABLE = (
     ("validity_expired", Kind.REFUSED, "The validity period ended before the message was confirmed as sent."),
     ("webhook_failed", Kind.REFUSED, "The account's webhook did not accept this message within a day."),
     ("no_webhook", Kind.REFUSED, "The account has no webhook. Set its URL first."),
+    ("run_cannot_create_runs", Kind.REFUSED, "A test run can't create test runs. Use the key of its creator."),
     # Errors with the same meaning as their HTTP status.
     ("not_found", Kind.NOT_FOUND, "There is nothing at this address."),
     ("method_not_allowed", Kind.METHOD_NOT_ALLOWED, "This address does not support this method. See the Allow header."),
@@ -163,6 +166,11 @@ _TABLE = (
         "rate_limited",
         Kind.TOO_MANY,
         "Too many requests in this minute. See the Retry-After header.",
+    ),
+    (
+        "too_many_runs",
+        Kind.TOO_MANY,
+        "The account has 100 test runs already. End one, or wait until one ends.",
     ),
     ("internal_error", Kind.INTERNAL, "An unexpected error happened on the server. It has been logged."),
     ("store_unavailable", Kind.UNAVAILABLE, "The database can't be used at the moment. Nothing was stored. Try again."),
@@ -251,6 +259,21 @@ class TooManyWaiting(PhonifyError):
 
     def __init__(self) -> None:
         super().__init__([Fault("too_many_waiting")])
+
+
+class TooManyRuns(PhonifyError):
+    """The account has as many test runs as it may have; the first of them ends after `retry_after` seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__([Fault("too_many_runs")])
+        self.retry_after = retry_after
+
+
+class AccountRemoved(PhonifyError):
+    """The account was removed after the request had begun: the account of a test run that has ended."""
+
+    def __init__(self) -> None:
+        super().__init__([Fault("unauthorized")])
 
 
 class RateLimited(PhonifyError):

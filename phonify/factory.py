@@ -24,6 +24,7 @@ from .http.errors import register_error_handlers
 from .http.request_ids import add_request_id, begin_request
 from .logs import install_key_filter
 from .operations import health as monitoring
+from .sandbox import downloads
 from .sandbox import views as sandbox
 from .services import Services, build_services
 from .sms.numbers import load_regions
@@ -81,6 +82,7 @@ def create_app(
         app.register_blueprint(blueprint)
     if gateway.sandbox:
         app.register_blueprint(sandbox.bp)
+        app.register_blueprint(downloads.bp)
     if has_twilio:
         app.register_blueprint(twilio.bp)
         twilio.add_front(services)

@@ -19,6 +19,7 @@ from .domain.conversations import Conversations
 from .domain.fronts import Fronts
 from .domain.receiving import Receiving
 from .domain.retention import Retention
+from .domain.runs import Runs
 from .domain.sending import Sending
 from .domain.subscriptions import Subscriptions
 from .domain.webhooks import Webhooks
@@ -63,6 +64,7 @@ class Services:
     receiving: Receiving
     conversations: Conversations
     retention: Retention
+    runs: Runs
     subscriptions: Subscriptions
     webhook_wakeup: Wakeup
     webhooks: Webhooks
@@ -101,7 +103,12 @@ class Services:
 
     def make_upkeep(self) -> Upkeep:
         """Return a new loop for the work of once a minute."""
-        return Upkeep(self.database, self.clock, lease=self.settings.lease, clean=self.retention.clean)
+        return Upkeep(self.database, self.clock, lease=self.settings.lease, clean=self.clean)
+
+    def clean(self) -> None:
+        """Remove the rows of test runs that have ended, and old rows."""
+        self.runs.remove_ended()
+        self.retention.clean()
 
     def start_delivery(self, *, longest_nap: float = 0.25) -> list[threading.Thread]:
         """Start all loops, each in a thread, and return the threads. They end after `stop`."""
@@ -181,6 +188,7 @@ def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Servic
             most_messages=settings.retain_messages,
             longest=timedelta(days=settings.retain_days) if settings.retain_days is not None else None,
         ),
+        runs=Runs(database, clock),
         subscriptions=subscriptions,
         webhook_wakeup=Wakeup(),
         webhooks=webhooks,

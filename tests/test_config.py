@@ -192,6 +192,11 @@ def test_mistyped_variables_are_found():
     assert unknown_settings(environ) == ["PHONIFY_", "PHONIFY_PROT"]
 
 
+def test_the_url_for_tests_is_no_setting_and_not_warned_of():
+    assert unknown_settings({"PHONIFY_URL": "http://127.0.0.1:8000"}) == []
+    assert read_settings({"PHONIFY_URL": "nonsense"}) == Settings()
+
+
 def test_a_mistyped_variable_is_warned_of_and_ignored(monkeypatch, tmp_path, caplog):
     monkeypatch.setenv("PHONIFY_PROT", "secret-value")
     create_app({"DATABASE": tmp_path / "phonify.db"})

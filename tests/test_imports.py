@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "operations": BELOW_HTTP | {"http", "storage"},
     "server": GROUND | {"services", "config"},
     "cli": BELOW_HTTP | {"storage", "server"},
-    "testing": {"factory", "services", "config", "domain", "schemas", "sms", "storage", *GROUND},
+    "testing": {"factory", "services", "config", "domain", "storage", *GROUND},
 }
 ABOVE_ALL = {"factory", "__main__", "__init__"}
 

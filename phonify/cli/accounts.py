@@ -6,6 +6,7 @@ import click
 
 from ..domain import accounts
 from ..sms.numbers import parse_originator
+from ..storage.records import Account
 from .output import Command, Failed, get_services, json_option, print_json, print_table
 
 accounts_cli = click.Group("accounts", help="Manage the accounts of this server.")
@@ -30,7 +31,7 @@ def create_account(name: str, origin: str | None, as_json: bool) -> None:
     except accounts.NameTaken as error:
         raise Failed(f"an account {name!r} exists already") from error
     if as_json:
-        print_json(account._asdict())
+        print_json(_show(account))
     else:
         click.echo(f"Account {name!r} created. Make a key for it with: keys create --account {name}")
 
@@ -38,11 +39,11 @@ def create_account(name: str, origin: str | None, as_json: bool) -> None:
 @accounts_cli.command("list", cls=Command)
 @json_option
 def list_accounts(as_json: bool) -> None:
-    """List all accounts."""
+    """List all accounts. Those of test runs are left out."""
     found = accounts.list_accounts(get_services().database)
     if as_json:
         for account in found:
-            print_json(account._asdict())
+            print_json(_show(account))
     else:
         print_table(
             ("ID", "NAME", "ORIGIN", "QUOTA", "RATE", "CREATED"),
@@ -58,6 +59,11 @@ def list_accounts(as_json: bool) -> None:
                 for account in found
             ],
         )
+
+
+def _show(account: Account) -> dict[str, Any]:
+    """Return what is shown of an account that is not a test run."""
+    return {name: value for name, value in account._asdict().items() if name != "creator_id"}
 
 
 def _show_limit(limit: int | None) -> object:
@@ -86,6 +92,8 @@ def limit_account(name: str, quota: int | None, rate: int | None, as_json: bool)
     account = accounts.find_account(services.database, name)
     if account is None:
         raise click.BadParameter(f"there is no account {name!r}; see: accounts list", param_hint="NAME")
+    if account.creator_id is not None:
+        raise Failed("a test run has the limits of its creator")
     if quota is not None or rate is not None:
         if quota is not None:
             account = account._replace(quota=None if quota == _NO_LIMIT else quota)
@@ -94,7 +102,7 @@ def limit_account(name: str, quota: int | None, rate: int | None, as_json: bool)
         accounts.set_limits(services.database, account, quota=account.quota, rate_limit=account.rate_limit)
     used = accounts.count_quota_used(services.database, services.clock, account)
     if as_json:
-        print_json({**account._asdict(), "quota_used": used})
+        print_json({**_show(account), "quota_used": used})
     else:
         print_table(
             ("NAME", "QUOTA", "USED TODAY", "RATE"),

@@ -11,7 +11,9 @@ from ..clock import Clock, format_time, parse_time
 from ..domain.webhooks import Webhooks
 from ..gateways.base import Doubt, Gateway, Later, OutboundMessage, Outcome, Refused, Taken
 from ..sms.numbers import mask_number
+from ..storage import messages as message_store
 from ..storage import outbox as outbox_store
+from ..storage import runs as run_store
 from ..storage import subscriptions as subscription_store
 from ..storage.database import Connection, Database
 from ..storage.records import AttemptOutcome, Message, MessageAttempt
@@ -93,8 +95,11 @@ class MessageDelivery:
         clock_now = self._clock.now()
         now = format_time(clock_now)
         leased, failed = [], []
+        ended = run_store.list_ended_accounts(connection, now=now)
         for message in outbox_store.list_due_messages(connection, now=now, limit=self._claim):
-            if message.expires_at is not None and message.expires_at <= now:
+            if message.account_id in ended:
+                message_store.delete_message(connection, message=message)
+            elif message.expires_at is not None and message.expires_at <= now:
                 failed += self._fail(connection, message, "validity_expired", now)
             elif message.submitted_at is not None and not self._gateway.repeatable:
                 # It was handed over once, and its outcome is unknown.

@@ -80,10 +80,11 @@ class WebhookDelivery:
 
     def seconds_to_next(self) -> float:
         """Return the seconds until a delivery is due and may be posted."""
+        now = self._clock.now()
         with self._database.reading() as connection:
-            accounts = webhook_store.list_due_accounts(connection)
+            accounts = webhook_store.list_due_accounts(connection, now=format_time(now))
         waiting = [due.due_at for due in accounts if self._count_free_places(due.account_id)]
-        return (parse_time(waiting[0]) - self._clock.now()).total_seconds() if waiting else float("inf")
+        return (parse_time(waiting[0]) - now).total_seconds() if waiting else float("inf")
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
         """Return the owners that have deliveries leased."""
@@ -105,7 +106,7 @@ class WebhookDelivery:
         clock_now = self._clock.now()
         now, until = format_time(clock_now), format_time(clock_now + self._lease)
         claimed: list[WebhookJob] = []
-        for account_id, due_at in webhook_store.list_due_accounts(connection):
+        for account_id, due_at in webhook_store.list_due_accounts(connection, now=now):
             free = self._count_free_places(account_id, len(claimed))
             if due_at <= now and free > 0:
                 deliveries = webhook_store.lease_deliveries(

@@ -29,6 +29,11 @@ def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def generate_key() -> str:
+    """Return a new key."""
+    return f"phk_{secrets.token_urlsafe(_KEY_BYTES)}"
+
+
 def create_account(database: Database, clock: Clock, *, name: str, origin: str | None = None) -> Account:
     """Add an account. Raises NameTaken if the name is taken."""
     now = format_time(clock.now())
@@ -45,7 +50,7 @@ def find_account(database: Database, name: str) -> Account | None:
 
 
 def list_accounts(database: Database) -> list[Account]:
-    """Return all accounts, oldest first."""
+    """Return all accounts except those of test runs, oldest first."""
     with database.reading() as connection:
         return account_store.list_accounts(connection)
 
@@ -63,7 +68,7 @@ def ensure_default_account(database: Database, clock: Clock) -> Account:
 
 def create_key(database: Database, clock: Clock, account: Account, *, name: str) -> tuple[int, str]:
     """Make a key. Returns its id and the key. The key itself is not stored."""
-    key = f"phk_{secrets.token_urlsafe(_KEY_BYTES)}"
+    key = generate_key()
     now = format_time(clock.now())
     with database.write() as connection:
         key_id = account_store.insert_key(connection, account_id=account.id, name=name, key_hash=hash_key(key), now=now)
@@ -72,7 +77,7 @@ def create_key(database: Database, clock: Clock, account: Account, *, name: str)
 
 def create_first_key(database: Database, clock: Clock, account: Account) -> str | None:
     """Make a key if the database has no key, else return None. If several processes call this, only one makes a key."""
-    key = f"phk_{secrets.token_urlsafe(_KEY_BYTES)}"
+    key = generate_key()
     now = format_time(clock.now())
     with database.write() as connection:
         if account_store.list_keys(connection):
@@ -100,7 +105,7 @@ def admit_key(database: Database, clock: Clock, account: Account, *, name: str, 
 
 
 def list_keys(database: Database, *, account: str | None = None) -> list[ApiKey]:
-    """Return the keys of one account or of all accounts, oldest first."""
+    """Return the keys of one account, oldest first, or of all accounts except those of test runs."""
     with database.reading() as connection:
         return account_store.list_keys(connection, account=account)
 
@@ -138,7 +143,7 @@ def count_quota_used(database: Database, clock: Clock, account: Account) -> int:
     """Return how many messages an account has used of its quota today (UTC). Returns 0 if it has no quota."""
     day = format_time(clock.now())[:10]
     with database.reading() as connection:
-        return account_store.get_quota_used(connection, account_id=account.id, day=day)
+        return account_store.get_quota_used(connection, account_id=account.limits_id, day=day)
 
 
 class KeyRing:
@@ -153,7 +158,7 @@ class KeyRing:
         """Return the account of a key, or None if the key is not valid."""
         with self._database.reading() as connection:
             owner = account_store.find_account_by_key(connection, key_hash=hash_key(key))
-        if owner is None:
+        if owner is None or (owner.expires_at is not None and owner.expires_at <= format_time(self._clock.now())):
             return None
         self._note_use(owner)
         return owner.account
@@ -164,7 +169,7 @@ class KeyRing:
         Returns the number of requests in this minute, or None if this request exceeds the limit.
         """
         with self._database.write() as connection:
-            return account_store.take_request(connection, account_id=account.id, minute=minute, limit=limit)
+            return account_store.take_request(connection, account_id=account.limits_id, minute=minute, limit=limit)
 
     def _note_use(self, owner: KeyOwner) -> None:
         """Record once a minute that a key is in use. If this fails, the next try is a minute later."""

@@ -50,13 +50,14 @@ class Fronts:
         return store.get_front_account(connection, account_id=account_id)
 
     def get_owner(self, connection: Connection, account_id: int) -> Account | None:
-        """Return an account by its number, in a transaction that is open already."""
-        return account_store.get_account_by_id(connection, account_id=account_id)
+        """Return an account by its number, in a transaction that is open already; None if it is not there any more."""
+        now = format_time(self._clock.now())
+        return account_store.get_live_account(connection, account_id=account_id, now=now)
 
     def find_account(self, account_id: int, auth_token: str) -> Account | None:
         """Return the account with a number if the auth token is right."""
         with self._database.reading() as connection:
-            account = account_store.get_account_by_id(connection, account_id=account_id)
+            account = self.get_owner(connection, account_id)
             kept = store.get_front_account(connection, account_id=account_id)
         if account is None or kept is None or not hmac.compare_digest(kept.auth_token, auth_token):
             return None

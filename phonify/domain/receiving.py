@@ -3,13 +3,15 @@
 from datetime import timedelta
 
 from ..clock import Clock, format_time
+from ..errors import Fault, InvalidRequest
 from ..ids import generate_ids
 from ..request_id import current_request_id
+from ..schemas.fields import read_own_number
 from ..sms.numbers import Number
 from ..storage import messages as store
 from ..storage import webhooks as webhook_store
 from ..storage.database import Database
-from ..storage.records import Account, Message
+from ..storage.records import Account, Criteria, Message
 from .sending import Sending
 from .subscriptions import Subscriptions
 from .webhooks import Webhooks
@@ -32,11 +34,14 @@ class Receiving:
         self._subscriptions = subscriptions
         self._sending = sending
 
-    def receive(self, account: Account, *, sender: Number, to: Number, body: str) -> Message:
+    def receive(self, account: Account, *, sender: Number, body: str, to: Number | None = None) -> Message:
         """Store a message from a phone. If the account has a webhook, the state `sent` means delivered to the webhook.
 
-        A keyword opts the phone out or in again. It is answered if the account has set a reply.
+        Without `to`, it goes to the sender of the last message that the phone got, or else to the account's own number.
+        A keyword opts the phone out or in again. It is answered if the account has set a reply. Raises InvalidRequest
+        if a phone can't write to that number.
         """
+        to = to or self._find_own_number(account, sender)
         may_reply = (
             sender.number != to.number and self._sending.find_refusal(sender.number) is None
         )  # an account never answers itself
@@ -70,3 +75,12 @@ class Receiving:
             store.insert_messages(connection, messages=[message, *replies])
             self._webhooks.enqueue(connection, "message.received", [message], now)
         return message
+
+    def _find_own_number(self, account: Account, phone: Number) -> Number:
+        """Return the number that a phone answers to."""
+        got = self._sending.find_all(account, Criteria(to=phone.number, direction="outbound"), limit=1)
+        number = got[0].origin_number if got else self._sending.default_origin(account)
+        try:
+            return read_own_number(number)
+        except ValueError as error:
+            raise InvalidRequest([Fault("invalid_msisdn", "to")]) from error

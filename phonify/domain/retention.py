@@ -4,13 +4,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from ..clock import Clock, format_time
+from ..errors import StoreUnavailable
 from ..ids import generate_ids
 from ..storage import conversations as conversation_store
 from ..storage import idempotency as idempotency_store
 from ..storage import messages as message_store
 from ..storage import webhooks as webhook_store
 from ..storage.database import Connection, Database
-from ..storage.records import Account
+from ..storage.records import Account, Criteria
 from .sending import IDEMPOTENCY_PERIOD
 
 KEEP_DELIVERIES = timedelta(days=30)  # after the end of the delivery
@@ -52,6 +53,36 @@ class Retention:
                 connection, account_id=account.id, after=after, limit=self._messages_at_once, upto_id=upto_id
             )
         )
+
+    def remove(self, account: Account, criteria: Criteria) -> int:
+        """Remove the messages of an account that match now, in any state; return how many.
+
+        No webhook follows: events about them that are pending are given up. A message that is with the gateway vanishes
+        at once, and its outcome is dropped. Raises StoreUnavailable if the server stops before all are removed.
+        """
+        with self._database.reading() as connection:
+            last_id = message_store.get_last_message_id(connection)
+        removed, before = 0, f"{last_id}~"  # a text after the last id: messages that are stored from now on stay
+        if criteria.before is not None:
+            before = min(before, criteria.before)
+        while True:
+            with self._database.reading() as connection:
+                found = message_store.list_messages(
+                    connection,
+                    account_id=account.id,
+                    criteria=criteria._replace(before=before),
+                    offset=0,
+                    limit=self._messages_at_once,
+                )
+            if not found:
+                return removed
+            if self._database.stopping:
+                raise StoreUnavailable
+            ids, now = [message.id for message in found], format_time(self._clock.now())
+            with self._database.write() as connection:
+                removed += message_store.delete_messages(connection, account_id=account.id, message_ids=ids)
+                webhook_store.cancel_deliveries_of_messages(connection, account_id=account.id, message_ids=ids, now=now)
+            before = ids[-1]
 
     def remove_answers(self) -> None:
         """Remove answers to idempotency keys that have expired."""

@@ -117,7 +117,11 @@ class Sending:
         if account.quota is not None:
             wanted = [index for index in range(len(draft.to)) if index not in refusals]
             taken = account_store.take_quota(
-                connection, account_id=account.id, day=format_time(now)[:10], quota=account.quota, wanted=len(wanted)
+                connection,
+                account_id=account.limits_id,
+                day=format_time(now)[:10],
+                quota=account.quota,
+                wanted=len(wanted),
             )
             refusals |= dict.fromkeys(wanted[taken:], "quota_used_up")
         ids = generate_ids(now, after=store.get_last_message_id(connection))

@@ -17,10 +17,11 @@ _SOON_FOR = 5.0  # seconds of waiting until _LATER replaces _SOON
 class Waiting:
     """The waiting requests of one process. Their number is limited, because each one occupies a thread."""
 
-    def __init__(self, database: Database, *, places: int) -> None:
+    def __init__(self, database: Database, *, places: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.count = 0  # requests that are waiting now
         self._database = database
         self._places = places
+        self._monotonic = monotonic  # bound early: a suite with a server in its process may stop the clock later
         self._lock = threading.Lock()
 
     def search(self, search: Callable[[], list[T]], timeout: float) -> list[T]:
@@ -37,7 +38,7 @@ class Waiting:
         self._take_place()
         try:
             while not found and not self._database.stopping:
-                waited = time.monotonic() - begun
+                waited = self._monotonic() - begun
                 if waited >= timeout:
                     break
                 time.sleep(min(_SOON if waited < _SOON_FOR else _LATER, timeout - waited))

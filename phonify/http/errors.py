@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException
 
 from ..errors import Fault, Kind, PhonifyError, fault_for_status
 from ..logs import escape_controls
+from .auth import auth
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,8 @@ def show_error(error: PhonifyError) -> Response:
     response = _show(error.faults, STATUSES[error.faults[0].kind], error)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
+    if response.status_code == 401:
+        response.headers["WWW-Authenticate"] = auth.authenticate_header()
     if response.status_code >= 500:
         logger.warning("%s %s: %s (%s)", request.method, escape_controls(request.path), error, error.__cause__)
     return response

@@ -1,4 +1,4 @@
-"""The views under /sandbox, which are not registered with a real gateway."""
+"""The parent blueprint of all that is under /sandbox, which is not registered with a real gateway."""
 
 from typing import Any
 
@@ -14,9 +14,12 @@ from ..schemas.objects import dump_message
 from ..schemas.requests import CheckSchema, InboundSchema, load
 from ..schemas.text_check import dump_check
 from ..sms.segments import check_text
+from . import messages, runs
 
 bp = Blueprint("sandbox", __name__, url_prefix="/sandbox")
 bp.before_request(require_key)
+for resource in (messages, runs):
+    bp.register_blueprint(resource.bp)
 
 _INBOUND = InboundSchema()
 _CHECK = CheckSchema()

@@ -19,6 +19,7 @@ MAX_RECIPIENTS = 1_000
 MAX_LIMIT = 1_000
 MAX_OFFSET = 2**31 - 1
 MAX_WAIT = 30  # seconds
+MAX_NAME = 100  # characters
 
 # JSON Schemas. Phonify defines most of these formats, because a pattern can't describe which numbers exist.
 _TEXT = {"type": "string", "pattern": "^[^\\u0000]*$"}
@@ -41,6 +42,7 @@ MESSAGE_ID = {
     "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
     "examples": ["019c1353-98c0-7000-8000-5c0ffee00001"],
 }
+RUN_ID = {name: part for name, part in MESSAGE_ID.items() if name != "format"}
 _TIME = {"type": "string", "format": "date-time", "examples": ["2026-01-31T18:00:00Z"]}
 IDEMPOTENCY_KEY = {
     "type": "string",
@@ -59,10 +61,11 @@ class Recipient(NamedTuple):
     param: str
 
 
+_CLEAN = r"[^\0\ud800-\udfff]*\Z"  # no NUL and no unpaired surrogate
 _TEXT_RULES = (
     validate.Length(min=1, error="empty_text"),
     validate.Length(max=MAX_BODY, error="text_too_long"),
-    validate.Regexp(r"[^\0\ud800-\udfff]*\Z", error="invalid_text"),  # no NUL and no unpaired surrogate
+    validate.Regexp(_CLEAN, error="invalid_text"),
 )
 
 
@@ -195,6 +198,15 @@ def text_field(description: str, **options: Any) -> Argument:
     """Return a field for the text of a message."""
     form = {**_TEXT, "description": description}
     return Argument(str, invalid="invalid_text", form=form, validate=_TEXT_RULES, **options)
+
+
+def name_field(description: str) -> Argument:
+    """Return the field of a name that people give something."""
+    rules = (
+        validate.Length(min=1, max=MAX_NAME, error="invalid_name"),
+        validate.Regexp(_CLEAN, error="invalid_name"),
+    )
+    return Argument(str, invalid="invalid_name", form={**_TEXT, "description": description}, validate=rules)
 
 
 def originator_field(description: str, *, invalid: str = "invalid_originator", **options: Any) -> Argument:

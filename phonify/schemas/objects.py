@@ -17,7 +17,7 @@ from ..storage.records import Message, Reason, SubscriptionRow
 Shown = dict[str, Any]
 
 _NUMBER = {"examples": ["+14560000000"]}
-_MOMENT = {"format": "date-time", "examples": ["2026-01-31T09:30:00.000Z"]}
+MOMENT = {"format": "date-time", "examples": ["2026-01-31T09:30:00.000Z"]}
 ENCODING = {"description": "`gsm7` if all characters are in GSM-7 (GSM 03.38), else `ucs2`."}
 is_encoding = validate.OneOf(["gsm7", "ucs2"])
 
@@ -105,7 +105,7 @@ class MessageSchema(RecordSchema):
         validate=validate.OneOf(["unconfirmed", "sent", "error"]),
         metadata={"description": "`unconfirmed` until the outcome is known. `sent` and `error` are final."},
     )
-    created_at = fields.String(required=True, metadata={**_MOMENT, "description": "The time of creation in UTC."})
+    created_at = fields.String(required=True, metadata={**MOMENT, "description": "The time of creation in UTC."})
     direction = fields.String(required=True, validate=validate.OneOf(["outbound", "inbound"]))
     segments = fields.Function(
         lambda message: count_segments(message.body)[0],
@@ -119,7 +119,7 @@ class MessageSchema(RecordSchema):
         metadata={"type": "string", **ENCODING},
     )
     send_at = fields.String(
-        metadata={**_MOMENT, "description": "The time of sending in UTC. Only scheduled messages have it."}
+        metadata={**MOMENT, "description": "The time of sending in UTC. Only scheduled messages have it."}
     )
     errors = _Errors(
         ErrorSchema,
@@ -169,7 +169,7 @@ class SubscriptionSchema(NumberSchema):
     changed_at = fields.String(
         required=True,
         allow_none=True,
-        metadata={**_MOMENT, "description": "When the phone last opted out or in. Null if it never did."},
+        metadata={**MOMENT, "description": "When the phone last opted out or in. Null if it never did."},
     )
     reason = fields.String(
         required=True,

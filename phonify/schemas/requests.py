@@ -25,6 +25,7 @@ from .fields import (
     RecipientsArgument,
     choice_field,
     message_id_field,
+    name_field,
     originator_field,
     read_idempotency_key,
     read_own_number,
@@ -146,8 +147,8 @@ class PagingSchema(ArgumentsSchema):
     )
 
 
-class ListSchema(PagingSchema):
-    """Arguments of listing messages; loaded as `criteria` and paging."""
+class CriteriaSchema(ArgumentsSchema):
+    """Criteria of messages; loaded as `criteria`, beside the other arguments of a subclass."""
 
     to = originator_field("Only those to this number.", invalid="invalid_msisdn")
     origin = originator_field("Only those from this sender.")
@@ -161,6 +162,19 @@ class ListSchema(PagingSchema):
     q = text_field("Only those with this text anywhere in the body; ASCII letters match in either case.")
     after = message_id_field("Only those created after the message with this id, which may have been removed.")
     before = message_id_field("Only those created before it.")
+
+    @post_load
+    def make_criteria(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Return the criteria as one object."""
+        for side in {"to", "origin", "phone"} & loaded.keys():
+            loaded[side] = loaded[side].number
+        criteria = {name: loaded.pop(name) for name in Criteria._fields if name in loaded}
+        return {"criteria": Criteria(**criteria), **loaded}
+
+
+class ListSchema(PagingSchema, CriteriaSchema):
+    """Arguments of listing messages; loaded as `criteria` and paging."""
+
     wait = NumericArgument(
         read_seconds,
         invalid="invalid_wait",
@@ -169,13 +183,14 @@ class ListSchema(PagingSchema):
         load_default=0.0,
     )
 
-    @post_load
-    def make_criteria(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Return the criteria as one object."""
-        paging = {name: loaded.pop(name) for name in ("offset", "limit", "wait")}
-        for side in {"to", "origin", "phone"} & loaded.keys():
-            loaded[side] = loaded[side].number
-        return {"criteria": Criteria(**loaded), **paging}
+
+class CreateRunSchema(ArgumentsSchema):
+    """Arguments of creating a test run."""
+
+    name = name_field("What the run is for.")
+    ttl = whole_field(
+        10, 86_400, invalid="invalid_ttl", description="Seconds after which the run ends.", load_default=3_600
+    )
 
 
 class InboundSchema(ArgumentsSchema):
@@ -185,10 +200,19 @@ class InboundSchema(ArgumentsSchema):
     to = Argument(
         read_own_number,
         invalid="invalid_msisdn",
-        form={**OWN_NUMBER, "description": "The app's number or short code."},
-        required=True,
+        form={
+            **OWN_NUMBER,
+            "description": "The app's number or short code. Default: the sender of the last message that the phone got,"
+            " or else the account's own number.",
+        },
     )
     body = text_field("The text: 1 to 160 characters.", required=True)
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def require_a_number(self, _loaded: dict[str, Any], given: Mapping[str, Any], **_: Any) -> None:
+        """Refuse a request without numbers: the default of `to` depends on `from`."""
+        if not {"from", "to"} & given.keys():
+            raise ValidationError("missing_argument", "to")
 
 
 class CheckSchema(ArgumentsSchema):

@@ -16,6 +16,7 @@ from ..storage.records import FrontMessage, Message
 API_VERSION = "2010-04-01"
 PRICE = 0.0083  # US dollars a segment: invented, so that apps can add up something
 _MESSAGE_SID = re.compile(r"(?:SM|MM)([0-9a-f]{32})")
+_RANGE = 1 << 128  # the account of a test run has a negative number, which becomes a complement
 _NUMBER_SID = re.compile(r"(?:AC|SK)([0-9a-f]{32})")
 
 # Status and code of a message in state `error`, by its error type.
@@ -53,7 +54,7 @@ MEANINGS = {
 
 def write_account_sid(account_id: int) -> str:
     """Return the SID of an account: AC and its number as 32 hexadecimal digits."""
-    return f"AC{account_id:032x}"
+    return f"AC{account_id % _RANGE:032x}"
 
 
 def write_key_sid(key_id: int) -> str:
@@ -65,7 +66,8 @@ def read_number_sid(sid: str) -> int | None:
     """Return the number in the SID of an account or a key; None if it is no such SID."""
     found = _NUMBER_SID.fullmatch(sid)
     number = int(found[1], 16) if found else 0
-    return number if 0 < number < 2**63 else None
+    number -= _RANGE if number >= _RANGE // 2 else 0
+    return number if number and -(2**63) < number < 2**63 else None
 
 
 def write_message_sid(message: Message, kept: FrontMessage) -> str:

@@ -1,4 +1,4 @@
-"""The SQL of accounts, their keys and limits.
+"""The SQL of accounts, their keys and limits. For those of test runs, see also `runs.py`.
 
 The first argument of each function is the connection. All other arguments are given by name. No function commits,
 because the domain decides where a transaction begins and ends. Times are text in the form of `clock.format_time`.
@@ -8,33 +8,45 @@ import sqlite3
 
 from .records import Account, ApiKey, KeyOwner
 
-_ACCOUNT = ", ".join(Account._fields)
+# For `accounts AS a`: its test run if it is one, and the account whose limits count.
+_COLUMNS = "a.id, a.name, a.origin, a.created_at, l.quota, l.rate_limit, r.creator_id"
+_LIMITS = "LEFT JOIN runs AS r ON r.account_id = a.id JOIN accounts AS l ON l.id = coalesce(r.creator_id, a.id)"
 
 
-def insert_account(connection: sqlite3.Connection, *, name: str, origin: str | None, now: str) -> Account:
-    """Add an account. Its name must be new."""
+def insert_account(
+    connection: sqlite3.Connection, *, name: str, origin: str | None, now: str, account_id: int | None = None
+) -> Account:
+    """Add an account. Its name must be new. SQLite chooses the next id if none is given."""
     row = connection.execute(
-        f"INSERT INTO accounts (name, origin, created_at) VALUES (:name, :origin, :now) RETURNING {_ACCOUNT}",
-        {"name": name, "origin": origin, "now": now},
+        "INSERT INTO accounts (id, name, origin, created_at) VALUES (:id, :name, :origin, :now)"
+        " RETURNING id, name, origin, created_at",
+        {"id": account_id, "name": name, "origin": origin, "now": now},
     ).fetchone()
-    return Account._make(row)
+    return Account(*row)
 
 
 def get_account(connection: sqlite3.Connection, *, name: str) -> Account | None:
     """Return the account with this name."""
-    row = connection.execute(f"SELECT {_ACCOUNT} FROM accounts WHERE name = :name", {"name": name}).fetchone()
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM accounts AS a {_LIMITS} WHERE a.name = :name", {"name": name}
+    ).fetchone()
     return Account._make(row) if row else None
 
 
-def get_account_by_id(connection: sqlite3.Connection, *, account_id: int) -> Account | None:
-    """Return the account with this number."""
-    row = connection.execute(f"SELECT {_ACCOUNT} FROM accounts WHERE id = :id", {"id": account_id}).fetchone()
+def get_live_account(connection: sqlite3.Connection, *, account_id: int, now: str) -> Account | None:
+    """Return the account with this number, unless it belongs to a test run that has ended."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM accounts AS a {_LIMITS}"
+        " WHERE a.id = :id AND (r.expires_at IS NULL OR r.expires_at > :now)",
+        {"id": account_id, "now": now},
+    ).fetchone()
     return Account._make(row) if row else None
 
 
 def list_accounts(connection: sqlite3.Connection) -> list[Account]:
-    """Return all accounts, oldest first."""
-    return [Account._make(row) for row in connection.execute(f"SELECT {_ACCOUNT} FROM accounts ORDER BY id")]
+    """Return all accounts except those of test runs, oldest first."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM accounts AS a {_LIMITS} WHERE r.id IS NULL ORDER BY a.id")
+    return [Account._make(row) for row in rows]
 
 
 def insert_key(connection: sqlite3.Connection, *, account_id: int, name: str, key_hash: str, now: str) -> int:
@@ -60,12 +72,11 @@ def get_key_by_hash(connection: sqlite3.Connection, *, key_hash: str) -> ApiKey 
 def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> KeyOwner | None:
     """Return the account of a valid key."""
     row = connection.execute(
-        "SELECT k.id, k.used_at, a.id, a.name, a.origin, a.created_at, a.quota, a.rate_limit"
-        " FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
-        " WHERE k.key_hash = :key_hash AND k.revoked_at IS NULL",
+        f"SELECT k.id, k.used_at, r.expires_at, {_COLUMNS} FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
+        f" {_LIMITS} WHERE k.key_hash = :key_hash AND k.revoked_at IS NULL",
         {"key_hash": key_hash},
     ).fetchone()
-    return KeyOwner(row[0], row[1], Account._make(row[2:])) if row else None
+    return KeyOwner(row[0], row[1], row[2], Account._make(row[3:])) if row else None
 
 
 def set_key_used(connection: sqlite3.Connection, *, key_id: int, now: str, unless_since: str) -> None:
@@ -81,7 +92,8 @@ def list_keys(connection: sqlite3.Connection, *, account: str | None = None) -> 
     rows = connection.execute(
         "SELECT k.id, a.name, k.name, k.created_at, k.revoked_at, k.used_at"
         " FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
-        " WHERE :account IS NULL OR a.name = :account ORDER BY k.id",
+        " WHERE iif(:account IS NULL, NOT EXISTS (SELECT 1 FROM runs AS r WHERE r.account_id = a.id),"
+        " a.name = :account) ORDER BY k.id",
         {"account": account},
     )
     return [ApiKey._make(row) for row in rows]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..errors import StoreUnavailable
+from ..errors import AccountRemoved, StoreUnavailable
 from .process_lock import ProcessLock
 from .shared_commit import SharedCommit
 
@@ -279,6 +279,8 @@ class Watcher:
 def translate(error: Exception) -> Exception:
     """Return StoreUnavailable for an error that may be temporary. Any other error is returned unchanged."""
     code = getattr(error, "sqlite_errorcode", None)
+    if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+        return AccountRemoved()
     if isinstance(error, MemoryError) or (code is not None and code & 0xFF in _UNAVAILABLE):
         unavailable = StoreUnavailable()
         unavailable.__cause__ = error

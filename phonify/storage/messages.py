@@ -132,8 +132,22 @@ def update_body(connection: sqlite3.Connection, *, message_id: str, body: str) -
 
 def delete_message(connection: sqlite3.Connection, *, message: Message) -> None:
     """Remove a message."""
-    connection.execute("DELETE FROM messages WHERE id = :id", {"id": message.id})
-    refresh_conversations(connection, phones={(message.account_id, message.other_side)})
+    delete_messages(connection, account_id=message.account_id, message_ids=[message.id])
+
+
+def delete_messages(connection: sqlite3.Connection, *, account_id: int, message_ids: Iterable[str]) -> int:
+    """Remove messages of an account in any state. Returns the number of removed messages.
+
+    The outcome of a message that is with the gateway is dropped when it comes, because the message has no row.
+    """
+    phones = []
+    for message_id in message_ids:
+        phones += connection.execute(
+            f"DELETE FROM messages WHERE id = :id AND account_id = :account_id RETURNING {_PHONE}",
+            {"id": message_id, "account_id": account_id},
+        ).fetchall()
+    refresh_conversations(connection, phones={(account_id, phone) for (phone,) in phones})
+    return len(phones)
 
 
 # These functions keep messages that are not in a final state. So each accepted message is delivered or fails.

@@ -20,6 +20,12 @@ class Account(NamedTuple):
     created_at: str
     quota: int | None = None  # messages a day
     rate_limit: int | None = None  # requests a minute
+    creator_id: int | None = None  # of a test run: the account that created it, whose limits these are
+
+    @property
+    def limits_id(self) -> int:
+        """The id of the account that requests and messages are counted for."""
+        return self.id if self.creator_id is None else self.creator_id
 
 
 class ApiKey(NamedTuple):
@@ -38,7 +44,19 @@ class KeyOwner(NamedTuple):
 
     key_id: int
     used_at: str | None
+    expires_at: str | None  # of a test run: its end
     account: Account
+
+
+class Run(NamedTuple):
+    """A test run."""
+
+    id: str
+    account_id: int
+    creator_id: int
+    name: str | None
+    created_at: str
+    expires_at: str
 
 
 class Party(NamedTuple):

@@ -129,12 +129,24 @@ def redeliver(connection: sqlite3.Connection, *, delivery_id: str, now: str) -> 
     )
 
 
+_CANCEL = (
+    "UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, lease_owner = NULL, finished_at = :now"
+    " WHERE account_id = :account_id AND due_at IS NOT NULL"
+)
+
+
 def cancel_deliveries(connection: sqlite3.Connection, *, account_id: int, kind: str, now: str) -> None:
     """Give up an account's pending deliveries of a kind."""
-    connection.execute(
-        "UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, lease_owner = NULL, finished_at = :now"
-        " WHERE account_id = :account_id AND due_at IS NOT NULL AND kind = :kind",
-        {"account_id": account_id, "kind": kind, "now": now},
+    connection.execute(_CANCEL + " AND kind = :kind", {"account_id": account_id, "kind": kind, "now": now})
+
+
+def cancel_deliveries_of_messages(
+    connection: sqlite3.Connection, *, account_id: int, message_ids: Iterable[str], now: str
+) -> None:
+    """Give up an account's pending deliveries about messages, of every kind."""
+    connection.executemany(
+        _CANCEL + " AND message_id = :message_id",
+        [{"account_id": account_id, "message_id": message_id, "now": now} for message_id in message_ids],
     )
 
 
@@ -150,15 +162,18 @@ def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int)
 # Posting them
 
 
-def list_due_accounts(connection: sqlite3.Connection) -> list[DueAccount]:
+def list_due_accounts(connection: sqlite3.Connection, *, now: str) -> list[DueAccount]:
     """Return the accounts that have pending deliveries, the one that waits longest first.
 
+    Accounts of test runs that have ended are left out.
     One row for each account: so one account with many deliveries does not slow down the others.
     """
     rows = connection.execute(
         "SELECT id, (SELECT due_at FROM webhook_deliveries AS d"
         "  WHERE d.account_id = accounts.id AND due_at IS NOT NULL ORDER BY due_at LIMIT 1) AS first"
-        " FROM accounts WHERE first IS NOT NULL ORDER BY first"
+        " FROM accounts WHERE first IS NOT NULL"
+        "  AND NOT EXISTS (SELECT 1 FROM runs WHERE account_id = accounts.id AND expires_at <= :now) ORDER BY first",
+        {"now": now},
     )
     return [DueAccount._make(row) for row in rows]
 

@@ -1,29 +1,71 @@
 """The plugin for pytest: the fixtures `phonify` and `phonify_server`.
 
 pytest imports this module at the start of every run. The server, and with it Flask and marshmallow, is imported only by
-the fixture that starts it.
+the fixture that starts it. With PHONIFY_URL set, the fixtures use the server at that URL, and none is started.
 """
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from .phonify import Phonify
+    from .client import Phonify
+    from .elsewhere import Elsewhere
     from .server import Server
 
 
 @pytest.fixture(scope="session")
-def phonify_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Server"]:
-    """Serve in this process with a database of its own, once for each session (with xdist, for each worker)."""
-    from .server import Server  # noqa: PLC0415 - see above
+def phonify_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Server | Elsewhere"]:
+    """Serve in this process with a database of its own, once for each session (with xdist, for each worker).
+
+    With PHONIFY_URL set, use the server at that URL with the key in PHONIFY_API_KEY.
+    """
+    if url := os.environ.get("PHONIFY_URL"):
+        from .elsewhere import Elsewhere  # noqa: PLC0415 - see above
+
+        key = os.environ.get("PHONIFY_API_KEY")
+        if not key:
+            pytest.fail("PHONIFY_URL is set, so PHONIFY_API_KEY must have a key of that server", pytrace=False)
+        with _failing_clearly():
+            elsewhere = Elsewhere(url, key)
+        yield elsewhere
+        with _failing_clearly():
+            elsewhere.end()
+        return
+
+    with _failing_clearly():
+        from .server import Server  # noqa: PLC0415 - see above
 
     with Server(tmp_path_factory.mktemp("phonify") / "phonify.db") as server:
         yield server
 
 
 @pytest.fixture
-def phonify(phonify_server: "Server", request: pytest.FixtureRequest) -> "Phonify":
+def phonify(phonify_server: "Server | Elsewhere", request: pytest.FixtureRequest) -> Iterator["Phonify"]:
     """Give each test an account with a key. It shows the messages that the app sends, and can answer as the phone."""
-    return phonify_server.create_account(request.node.nodeid)
+    from .client import Run  # noqa: PLC0415 - see above
+
+    with _failing_clearly():
+        account = phonify_server.create_account(request.node.nodeid)
+    yield account
+    if isinstance(account, Run):
+        with _failing_clearly():
+            account.end()
+
+
+@contextmanager
+def _failing_clearly() -> Iterator[None]:
+    """Turn errors of the client, and a missing package of the server, into one line without a traceback."""
+    from .client import PhonifyError  # noqa: PLC0415 - see above
+
+    try:
+        yield
+    except (PhonifyError, ValueError) as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+    except ImportError as error:
+        needs = "Install Phonify with the packages that it needs, or set PHONIFY_URL to a server that is running"
+        reason = f"the server can't be started here: {error}. {needs}"
+        raise pytest.fail.Exception(reason, pytrace=False) from None

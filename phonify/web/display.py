@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from ..errors import Fault
+from ..sms.links import find_links
 from ..sms.numbers import parse_originator
 from ..sms.one_time_codes import Code
 from ..sms.segments import TextCheck
 from ..storage.records import Message, MessageAttempt
-
-_LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]}'’”]", re.IGNORECASE)  # noqa: RUF001 - texts have these quotes
 
 
 class Piece(NamedTuple):
@@ -24,7 +23,7 @@ class Piece(NamedTuple):
 
 def cut_text(body: str, code: Code | None) -> list[Piece]:
     """Split a text into pieces: links, the one-time code, and other text."""
-    marks = [(found.start(), found.end(), "link") for found in _LINK.finditer(body)]
+    marks = [(link.start, link.end, "link") for link in find_links(body)]
     if code is not None and not any(start < code.end and code.start < end for start, end, _ in marks):
         marks.append((code.start, code.end, "code"))
     return _cut(body, marks)

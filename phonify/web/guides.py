@@ -15,7 +15,17 @@ _MARKDOWN = MarkdownIt("commonmark").enable("table")
 _LINK = re.compile(r"([\w-]+)\.md(#[\w-]+)?")  # from one guide to another
 
 GROUPS = {
-    "Guides for users": ("api", "twilio", "webhooks", "settings", "command-line", "operations", "changes"),
+    "Guides for users": (
+        "api",
+        "twilio",
+        "testing",
+        "test-api",
+        "webhooks",
+        "settings",
+        "command-line",
+        "operations",
+        "changes",
+    ),
     "Guides for developers": ("how-it-works", "gateways", "decisions", "benchmarks"),
 }
 NAMES = [name for names in GROUPS.values() for name in names]

@@ -21,6 +21,8 @@ _SHOWN_OBJECTS = (
     "Error",
     "Phone",
     "Subscription",
+    "SandboxMessage",
+    "NewRun",
     "TextCheck",
     "Segment",
     "WideCharacter",

@@ -17,11 +17,12 @@ from phonify.errors import ERROR_TYPES
 from phonify.http.errors import STATUSES
 from phonify.schemas.description import DESCRIPTIONS, Description, Example
 from phonify.schemas.examples import MESSAGE_ID
+from phonify.schemas.sandbox_examples import RUN_ID
 from phonify.services import Services
 from tests.support.app import ROOT, ApiClient
 from tests.support.described import get_description
 
-ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}|phk_[\w-]{32}")
 SEND = {"to": "+14560000000", "body": "Your Acme code is 482193"}
 
 
@@ -70,7 +71,10 @@ def prepared(client: FlaskClient, deliver: Callable[..., int], services: Service
     """Return a function that makes what the examples of an operation are about, and returns ids in place of theirs."""
 
     def prepare(operation: str) -> dict[str, str]:
-        if operation in ("send_message", "simulate_inbound", "check", "get_phone", "unsubscribe"):
+        if operation in ("list_runs", "get_run", "end_run"):
+            run = client.post("/sandbox/runs", json={"name": "checkout, worker 3"}).get_json()["run"]
+            return {RUN_ID: run["id"]}
+        if operation in ("create_run", "send_message", "simulate_inbound", "check", "get_phone", "unsubscribe"):
             return {}
         waits = operation in ("change_message", "cancel_message")
         later = {"send_at": "2030-01-01T09:00:00Z"} if waits else {}

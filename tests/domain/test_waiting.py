@@ -146,3 +146,8 @@ def test_all_who_wait_go_when_the_server_is_stopping(waiting, pool, database):
     wait_until(lambda: waiting.count == 2)
     threading.Timer(0.05, setattr, [database, "stopping", True]).start()
     assert [each.result(10) for each in found] == [[], []]
+
+
+def test_a_wait_ends_where_the_clock_of_the_process_is_stopped(waiting, monkeypatch):
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    assert waiting.search(list, 0.05) == []

@@ -48,6 +48,8 @@ class World:
         client.post("/v1/messages", json={"to": THEIRS, "body": SECRET})  # opted out
         self.message_ids = [message["id"] for message in client.get("/v1/messages").get_json()["messages"]]
         self.key_ids = [key["id"] for key in operator.show("keys", "list")]
+        self.run_id = client.post("/sandbox/runs", json={"name": SECRET}).get_json()["run"]["id"]
+        self.no_run_id = re.sub(r"[0-9a-f]{8}$", "00000000", self.run_id)
         client.get("/v1/phones")
         # Of the same moment as theirs, and never given to anything.
         self.no_message_id = re.sub(r"[0-9a-f]{8}$", "00000000", self.message_ids[0])
@@ -70,7 +72,8 @@ class World:
         rows = {}
         for table in tables:
             columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-            column = "account_id" if "account_id" in columns else "id" if table == "accounts" else None
+            column = next((name for name in ("creator_id", "account_id") if name in columns), None)
+            column = "id" if table == "accounts" else column
             if column:
                 rows[table] = connection.execute(f"SELECT * FROM {table} WHERE {column} = 1 ORDER BY 1, 2").fetchall()
         connection.close()
@@ -113,6 +116,7 @@ def list_values(world: World) -> dict[str, list[tuple[str, str]]]:
         "msisdn": [(THEIRS, NOBODYS), (THEIRS_TOO, NOBODYS)],
         "phone": [(THEIRS, NOBODYS), (THEIRS_TOO, NOBODYS)],
         "delivery_id": [(world.delivery_id, world.no_delivery_id)],
+        "run_id": [(world.run_id, world.no_run_id)],
         "key_id": [(str(key_id), "999999") for key_id in world.key_ids],
         "filename": [("inbox.css", "inbox.css")],
         "_path": [("nothing", "nothing")],

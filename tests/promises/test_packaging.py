@@ -27,14 +27,14 @@ FILES = {
 }
 
 
-def run(*command: str | Path, cwd: Path) -> str:
-    """Run a command that is to succeed; return what it prints."""
+def run(*command: str | Path, cwd: Path, status: int = 0, **more: str) -> str:
+    """Run a command that is to end with a status; return what it prints."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("PHONIFY_", "PYTHON"))}
     result = subprocess.run(
-        command, cwd=cwd, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600
+        command, cwd=cwd, env=environ | more, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600
     )
     output = result.stdout.decode(errors="backslashreplace")
-    assert result.returncode == 0, output
+    assert result.returncode == status, output
     return output
 
 
@@ -134,14 +134,52 @@ def test_the_command_serves_the_api_and_the_web_page(server: Process, tmp_path: 
     assert tmp_path.joinpath("phonify.db").exists()
 
 
+def read_example() -> str:
+    """Return the example of the README."""
+    readme = ROOT.joinpath("README.md").read_text(encoding="utf-8")
+    return readme.split("<!-- test suite -->\n```python\n", 1)[1].split("```", 1)[0]
+
+
 @pytest.mark.parametrize("arguments", [(), ("-n", "2")])
 def test_the_example_of_the_readme_passes_with_the_plugin(tested: Path, tmp_path: Path, arguments) -> None:
-    readme = ROOT.joinpath("README.md").read_text(encoding="utf-8")
-    example = readme.split("<!-- test suite -->\n```python\n", 1)[1].split("```", 1)[0]
-    tmp_path.joinpath("test_example.py").write_text(example)
+    tmp_path.joinpath("test_example.py").write_text(read_example())
     output = run(tested / "python", "-m", "pytest", "-W", "error", *arguments, cwd=tmp_path)
     assert "1 passed" in output
     assert "warning" not in output
+
+
+@pytest.fixture(scope="module")
+def older(place: Path) -> Path:
+    """The folder of programs of an environment with an app's own, older versions of Flask and marshmallow."""
+    run(sys.executable, "-m", "venv", place / "older", cwd=place)
+    programs = place / "older/bin"
+    run(programs / "pip", "install", "-q", "flask<3", "marshmallow<4", "pytest<10", cwd=place)
+    return programs
+
+
+def test_beside_older_versions_the_plugin_uses_a_server_elsewhere_and_moves_no_package(
+    older: Path, server: Process, tmp_path: Path
+) -> None:
+    before = run(older / "pip", "freeze", cwd=tmp_path).splitlines()
+    run(older / "pip", "install", "-q", "--no-deps", ROOT, cwd=tmp_path)
+    after = run(older / "pip", "freeze", cwd=tmp_path).splitlines()
+    assert [line for line in after if not line.startswith("phonify ")] == before
+    assert len(after) == len(before) + 1
+    tmp_path.joinpath("test_example.py").write_text(
+        "import flask, marshmallow\n" + read_example() + "    assert phonify.url in __import__('os').environ.values()\n"
+    )
+    command = (older / "python", "-m", "pytest", "-W", "error")
+    output = run(*command, cwd=tmp_path, PHONIFY_URL=f"http://127.0.0.1:{server.port}", PHONIFY_API_KEY="test-key")
+    assert "1 passed" in output
+    assert server.call("GET", "/sandbox/runs") == (200, {"runs": []})
+
+
+def test_beside_older_versions_the_plugin_says_what_it_needs(older: Path, tmp_path: Path) -> None:
+    run(older / "pip", "install", "-q", "--no-deps", ROOT, cwd=tmp_path)
+    tmp_path.joinpath("test_example.py").write_text(read_example())
+    output = run(older / "python", "-m", "pytest", cwd=tmp_path, status=1)
+    assert "the server can't be started here: " in output
+    assert "1 error" in output
 
 
 def test_a_suite_without_the_fixture_imports_no_flask(tested: Path, tmp_path: Path) -> None:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.app import KEY
+from tests.support.servers import Process, find_free_port
+
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parent.parent.parent
@@ -133,3 +136,103 @@ def test_a_suite_that_does_not_use_the_fixture_imports_no_flask(pytester, monkey
     """)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     pytester.runpytest_subprocess("-p", "phonify.testing.pytest_plugin").assert_outcomes(passed=1)
+
+
+@pytest.fixture
+def elsewhere(start, monkeypatch: pytest.MonkeyPatch) -> Process:
+    """A server in a process of its own, which the environment names."""
+    server = start(WORKERS="1")
+    monkeypatch.setenv("PHONIFY_URL", f"http://127.0.0.1:{server.port}")
+    monkeypatch.setenv("PHONIFY_API_KEY", KEY)
+    return server
+
+
+@pytest.mark.slow
+def test_with_a_server_elsewhere_each_test_gets_a_run_of_its_own_that_is_ended(run_suite, elsewhere) -> None:
+    result = run_suite("""
+    import sys
+
+    import pytest
+
+    seen = []
+
+    @pytest.mark.parametrize("body", ["first", "second" * 20])
+    def test_it(phonify, body):
+        assert phonify.url == os.environ["PHONIFY_URL"]
+        assert phonify.api_key not in (os.environ["PHONIFY_API_KEY"], *seen)
+        assert phonify.messages() == []
+        send(phonify, body)
+        assert phonify.wait_for(to=ALICE, state="sent", timeout=20).body == body
+        seen.append(phonify.api_key)
+
+    def test_what_is_imported(phonify_server):
+        shared = phonify_server.create_account("app")
+        send(shared, "Your code is 4821")
+        assert shared.code() == "4821"
+        assert not {"flask", "werkzeug", "marshmallow", "phonify.factory"} & set(sys.modules)
+    """)
+    result.assert_outcomes(passed=3)
+    assert elsewhere.call("GET", "/sandbox/runs") == (200, {"runs": []})
+    assert elsewhere.call("GET", "/v1/messages") == (200, {"messages": []})
+
+
+@pytest.mark.slow
+def test_with_a_server_elsewhere_a_failing_wait_is_shown_as_with_the_own_one(run_suite, elsewhere) -> None:
+    result = run_suite("""
+    def test_it(phonify):
+        phonify.code(to=ALICE, timeout=0.02)
+    """)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["E       AssertionError: no outbound message to +14560000001 with a one-time code came within 0.02 s. *"]
+    )
+    result.stdout.no_fnmatch_line("*phonify/testing*")
+
+
+@pytest.mark.slow
+def test_tests_at_the_same_time_share_a_server_elsewhere(run_suite, elsewhere) -> None:
+    result = run_suite(
+        TWO_AT_ONCE.replace("== 4", "== 3"),  # two processes and one address
+        arguments=("-n", "2"),
+    )
+    result.assert_outcomes(passed=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("url", "key", "line"),
+    [
+        ("http://127.0.0.1:{port}", None, "PHONIFY_URL is set, so PHONIFY_API_KEY must have a key of that server"),
+        ("http://127.0.0.1:{port}", "", "PHONIFY_URL is set, so PHONIFY_API_KEY must have a key of that server"),
+        (
+            "http://127.0.0.1:{port}",
+            "wrong",
+            "no valid answer from http://127.0.0.1:{port}: is Phonify running there?*",
+        ),
+        ("localhost", "key", "'localhost' is not the URL of a server. Use for example http://127.0.0.1:8000"),
+    ],
+)
+def test_a_server_elsewhere_that_can_not_be_used_is_told_in_one_line(run_suite, monkeypatch, url, key, line) -> None:
+    port = find_free_port()
+    monkeypatch.setenv("PHONIFY_URL", url.format(port=port))
+    if key is not None:
+        monkeypatch.setenv("PHONIFY_API_KEY", key)
+    result = run_suite("""
+    def test_it(phonify):
+        pass
+    """)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([line.format(port=port)])
+    result.stdout.no_fnmatch_line("*During handling*")
+    result.stdout.no_fnmatch_line("*phonify/testing*")
+
+
+@pytest.mark.slow
+def test_a_key_that_a_server_elsewhere_does_not_know_is_told_in_one_line(run_suite, elsewhere, monkeypatch) -> None:
+    monkeypatch.setenv("PHONIFY_API_KEY", "wrong")
+    result = run_suite("""
+    def test_it(phonify):
+        pass
+    """)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"the API key is not valid at http://127.0.0.1:{elsewhere.port}"])

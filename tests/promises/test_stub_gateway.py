@@ -270,6 +270,34 @@ def test_simulating_takes_numbers_short_codes_and_senders(client: FlaskClient, s
     assert shown["number"] == number
 
 
+def test_a_phone_writes_to_the_sender_of_the_last_message_that_it_got(client: FlaskClient) -> None:
+    for origin in ("+15005550001", "12345"):
+        client.post("/v1/messages", json={"to": INBOUND["from"], "body": "Hello", "origin": origin})
+    client.post("/v1/messages", json={"to": "+442071838750", "body": "Hello", "origin": "67890"})
+    client.post("/sandbox/inbound", json={**INBOUND, "to": "67890"})
+
+    response = client.post("/sandbox/inbound", json={"from": INBOUND["from"], "body": "Hi"})
+
+    assert response.get_json()["message"]["to"] == "12345"
+
+
+def test_a_phone_that_got_no_message_writes_to_the_number_of_the_account(make_app: Callable[..., Flask]) -> None:
+    client = make_app(ORIGIN="54321").test_client()
+
+    response = client.post("/sandbox/inbound", json={"from": INBOUND["from"], "body": "Hi"})
+
+    assert response.get_json()["message"]["to"] == "54321"
+
+
+def test_a_phone_cannot_answer_an_alphanumeric_sender(client: FlaskClient) -> None:
+    client.post("/v1/messages", json={"to": INBOUND["from"], "body": "Hello", "origin": "SHOP"})
+
+    response = client.post("/sandbox/inbound", json={"from": INBOUND["from"], "body": "Hi"})
+
+    assert response.status_code == 400
+    assert faults_of(response) == [("invalid_msisdn", "to")]
+
+
 def test_a_received_message_is_never_delivered(
     client: FlaskClient, deliver: Callable[..., int], clock: FakeClock
 ) -> None:

@@ -1,7 +1,9 @@
-"""What a test asks of the server in its process: waits, codes, replies, and what a failing wait says."""
+"""What a test asks of a server with the client: waits, codes, links, replies, and what a failing wait says."""
 
 import gc
 import json
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -14,11 +16,24 @@ from typing import Any
 import pytest
 import standardwebhooks
 
-from phonify.testing.phonify import Phonify
+from phonify.testing.client import Phonify, PhonifyError
 from phonify.testing.server import Server
 from tests.support.app import basic
+from tests.support.receivers import status
+from tests.support.servers import find_free_port
 
 ALICE, BOB = "+14560000001", "+14560000002"
+# As a server shows them.
+OTHER = {
+    "id": "019c1353-98c0-7000-8000-5c0ffee00001",
+    "direction": "outbound",
+    "origin": {"number": "+15005550006"},
+    "to": ALICE,
+    "body": "Welcome",
+    "state": "sent",
+    "created_at": "2026-01-31T09:30:00.000Z",
+}
+MESSAGE = {**OTHER, "id": "019c1353-98c0-7000-8000-5c0ffee00002", "body": "Your code is 4821"}
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +119,35 @@ def test_a_number_that_is_none_is_not_waited_for(phonify, number) -> None:
 
 
 @pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        ({"state": "sending"}, "state: The state must be unconfirmed, sent or error."),
+        ({"direction": "up"}, "direction: The direction must be outbound or inbound."),
+        ({"origin": "much too long a name"}, "origin: Not a valid sender.* 'much too long a name' is not a valid"),
+    ],
+)
+def test_a_criterion_that_nothing_can_match_is_refused(phonify, wanted, reason) -> None:
+    for method in (phonify.messages, phonify.wait_for, phonify.assert_none, phonify.clear):
+        with pytest.raises(ValueError, match=reason):
+            method(**wanted)
+
+
+def test_a_criterion_that_does_not_exist_is_refused(phonify) -> None:
+    for method in (phonify.messages, phonify.wait_for, phonify.assert_none, phonify.clear):
+        with pytest.raises(TypeError, match="number"):
+            method(number=ALICE)
+
+
+def test_an_outcome_is_waited_for_where_other_messages_have_it_already(phonify, send) -> None:
+    send(ALICE)
+    first = phonify.wait_for(to=ALICE, state="sent")
+    send("+15005550004")
+    send(ALICE, "Hello again")
+    assert phonify.wait_for(to=ALICE, state="sent").id != first.id
+    assert phonify.wait_for(state="error").to == "+15005550004"
+
+
+@pytest.mark.parametrize(
     ("number", "error"), [("+15005550001", "invalid_number"), ("+15005550004", "blocked_by_recipient")]
 )
 def test_a_wait_with_a_state_sees_what_became_of_a_message(phonify, send, number, error) -> None:
@@ -153,6 +197,38 @@ def test_a_code_that_does_not_come_fails(phonify, send) -> None:
     assert first == f"no outbound message to {ALICE} with a one-time code came within 0.02 s. What did come:"
     assert len(lines) == 1
     assert lines[0].endswith("'Welcome'> nearly: without a one-time code")
+
+
+def test_a_link_is_read_out_of_the_message_that_has_one(phonify, send) -> None:
+    send(ALICE, "Welcome")
+    send(BOB, "Sign in: https://acme.example/in?t=1.")
+    send(ALICE, "Sign in: https://acme.example/in?t=2 or https://acme.example/help")
+    assert phonify.link(to=ALICE) == "https://acme.example/in?t=2"
+    assert phonify.link() == "https://acme.example/in?t=1"
+    assert failure_of(phonify.link, to=ALICE, timeout=0)[1].endswith("'Welcome'> without a link")
+
+
+def test_a_message_has_its_code_and_its_links(phonify, send) -> None:
+    send(ALICE, "Your code is 4821: https://acme.example/4821")
+    message = phonify.wait_for()
+    assert (message.code, message.links) == ("4821", ["https://acme.example/4821"])
+
+
+def test_upper_and_lower_case_are_the_same_in_every_alphabet(phonify, send) -> None:
+    send(ALICE, "ГРУЗ в пути")
+    assert phonify.wait_for(contains="груз", timeout=0).to == ALICE
+
+
+def test_messages_are_removed(phonify, send) -> None:
+    for to, body in ((ALICE, "Your code is 1111"), (ALICE, "Welcome"), (BOB, "Your code is 2222")):
+        send(to, body)
+    phonify.reply(ALICE, "Hello")
+    assert phonify.clear(to=ALICE, contains="CODE") == 1
+    assert phonify.clear(direction="inbound") == 1
+    assert [message.body for message in phonify.messages(direction=None)] == ["Welcome", "Your code is 2222"]
+    assert phonify.clear() == 2
+    assert phonify.messages(direction=None) == []
+    assert phonify.clear() == 0
 
 
 def test_a_failing_wait_says_what_did_come_and_what_nearly_matched(phonify, send) -> None:
@@ -255,9 +331,122 @@ def test_accounts_see_nothing_of_each_other(server, phonify, send) -> None:
     assert other.api_key != phonify.api_key
 
 
+def test_runs_see_nothing_of_each_other_and_end_with_their_block(phonify, send) -> None:
+    with phonify.run("one") as one, phonify.run(ttl=60) as other:
+        call(one, "/v1/messages", to=ALICE, body="Your code is 1111")
+        call(other, "/v1/messages", to=ALICE, body="Your code is 2222")
+        assert (one.code(to=ALICE), other.code(to=ALICE)) == ("1111", "2222")
+        assert [len(account.messages()) for account in (one, other, phonify)] == [1, 1, 0]
+    for run in (one, other):
+        with pytest.raises(PhonifyError, match="the API key is not valid"):
+            run.messages()
+
+
+def test_a_run_ends_where_its_block_fails_and_may_have_ended_already(phonify) -> None:
+    def fail() -> None:
+        with phonify.run() as run:
+            run.end()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert call(phonify, "/sandbox/runs") == (200, {"runs": []})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"), [({"ttl": 5}, "ttl: "), ({"name": "x" * 101}, "name: "), ({"name": ""}, "name: ")]
+)
+def test_a_run_with_a_wrong_argument_is_refused(phonify, arguments, reason) -> None:
+    with pytest.raises(ValueError, match=f"^{reason}"):
+        phonify.run(**arguments)
+
+
 def test_a_wrong_key_is_refused(phonify) -> None:
     phonify.api_key = "wrong"
     assert call(phonify, "/v1/messages")[0] == 401
+    with pytest.raises(PhonifyError, match=f"^the API key is not valid at {phonify.url}$"):
+        phonify.wait_for(timeout=0)
+
+
+def test_a_wait_is_a_request_that_waits(make_receiver) -> None:
+    def act(client, request) -> None:
+        came = len(receiver.received) > 3
+        body = json.dumps({"messages": [MESSAGE, OTHER] if came else [OTHER]})
+        status(200, body=body)(client, request)
+
+    receiver = make_receiver(act)
+    assert connect_to(receiver).wait_for(to=ALICE, contains="code", timeout=20).id == MESSAGE["id"]
+    first, waiting, *_ = [urllib.parse.unquote(request.line.split()[1]) for request in receiver.received]
+    assert first == f"/sandbox/messages?direction=outbound&to={ALICE}&limit=1000"
+    beginning = f"/sandbox/messages?direction=outbound&to={ALICE}&after={OTHER['id']}&limit=1&wait="
+    assert 10 < float(waiting.removeprefix(beginning)) <= 20
+
+
+def connect_to(receiver) -> Phonify:
+    return Phonify.connect(receiver.url.removesuffix("/hook"), "test-key")
+
+
+def test_a_server_with_all_places_for_waiting_taken_is_asked_again(make_receiver) -> None:
+    def act(client, request) -> None:
+        code = 429 if "wait=" in request.line else 200
+        body = '{"errors": []}' if code == 429 else '{"messages": []}'
+        status(code, body=body)(client, request)
+
+    assert failure_of(connect_to(make_receiver(act)).wait_for, timeout=0.05)[0].startswith("no outbound message came")
+
+
+def test_where_no_server_is_the_error_names_the_url() -> None:
+    url = f"http://127.0.0.1:{find_free_port()}"
+    with pytest.raises(PhonifyError, match=rf"^no valid answer from {url}: is Phonify running there\? \(.*refused"):
+        Phonify.connect(url, "test-key").messages()
+
+
+def test_where_another_server_is_the_error_names_the_url(make_receiver) -> None:
+    phonify = connect_to(make_receiver(status(200, body="<html>")))
+    with pytest.raises(PhonifyError, match=rf"^no valid answer from {phonify.url}: is Phonify running there\?"):
+        phonify.messages()
+
+
+def test_an_error_of_the_server_is_shown_with_the_request(make_receiver) -> None:
+    body = '{"errors": [{"type": "store_unavailable", "title": "Try again."}]}'
+    phonify = connect_to(make_receiver(status(503, body=body)))
+    with pytest.raises(
+        PhonifyError, match=f"^DELETE {phonify.url}/sandbox/messages was answered with 503. Try again.$"
+    ):
+        phonify.clear()
+
+
+def test_a_server_that_really_sends_is_told_by_the_error(make_receiver) -> None:
+    body = '{"errors": [{"type": "not_found", "title": "There is nothing at this address."}]}'
+    with pytest.raises(PhonifyError, match="only with the stub gateway"):
+        connect_to(make_receiver(status(404, body=body))).messages()
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1:8000", "ftp://127.0.0.1", "http://"])
+def test_what_is_no_url_is_refused(url) -> None:
+    with pytest.raises(ValueError, match="is not the URL of a server"):
+        Phonify.connect(url, "test-key")
+
+
+def test_a_server_may_have_a_path_of_its_own(make_receiver) -> None:
+    receiver = make_receiver(status(200, body='{"messages": []}'))
+    Phonify.connect(f"{receiver.url}/sms/", "test-key").messages()
+    assert receiver.received[0].line.startswith("GET /hook/sms/sandbox/messages?")
+    assert receiver.received[0].headers["authorization"] == basic("test-key")
+
+
+def test_the_client_is_one_file_that_needs_only_the_standard_library(server, phonify, send, tmp_path: Path) -> None:
+    with urllib.request.urlopen(f"{server.url}/sandbox/phonify_client.py") as response:
+        tmp_path.joinpath("phonify_client.py").write_bytes(response.read())
+    send(ALICE, "Your code is 482193")
+    script = (
+        "import sys; from phonify_client import Phonify\n"
+        "phonify = Phonify.connect(sys.argv[1], sys.argv[2])\n"
+        "print(phonify.code(to='+14560000001'), 'phonify' in sys.modules)\n"
+    )
+    command = [sys.executable, "-S", "-W", "error", "-c", script, phonify.url, phonify.api_key]
+    output = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (output.stdout, output.stderr) == ("482193 False\n", "")
 
 
 def test_settings_of_the_environment_do_not_reach_the_server(monkeypatch, tmp_path: Path) -> None:

@@ -297,7 +297,7 @@ def test_what_was_read_stays_so_when_more_comes(connection):
     assert list_conversations(connection) == [(PHONE, 2, 1)]
 
 
-@pytest.mark.parametrize("how", ["delete_message", "delete_settled", "delete_old"])
+@pytest.mark.parametrize("how", ["delete_message", "delete_messages", "delete_settled", "delete_old"])
 def test_when_messages_are_removed_the_latest_of_those_left_is_the_last(connection, how):
     ids = insert(connection, received(PHONE), to(OTHER), to("+14560000002"), to(PHONE))
     read_all(connection)
@@ -305,11 +305,19 @@ def test_when_messages_are_removed_the_latest_of_those_left_is_the_last(connecti
     if how == "delete_message":
         for id_ in ids[2:]:
             store.delete_message(connection, message=get(connection, id_))
+    elif how == "delete_messages":
+        assert store.delete_messages(connection, account_id=1, message_ids=[*ids[2:], message_id(99)]) == 2
     elif how == "delete_settled":
         store.delete_settled(connection, account_id=1, limit=10)
     else:
         store.delete_old(connection, id_below="~", limit=10)
     assert list_conversations(connection) == [(OTHER, 2, 2), (PHONE, 1, 1)]
+
+
+def test_another_account_s_message_is_not_deleted(connection):
+    ids = insert(connection, to(PHONE))
+    assert store.delete_messages(connection, account_id=2, message_ids=ids) == 0
+    assert get(connection, ids[0]) is not None
 
 
 def test_a_message_with_the_seq_of_one_that_was_read_and_removed_is_unread(connection):

@@ -86,10 +86,10 @@ class Waiting:
         self.pool = ThreadPoolExecutor(64)
         self.waiting = app.extensions["phonify"].sending.waiting
 
-    def list(self, query: str = "", *, wait: float = 30) -> "Future[Any]":
+    def list(self, query: str = "", *, wait: float = 30, path: str = "/v1/messages") -> "Future[Any]":
         """Begin a request; return its answer to come, once it waits."""
         before, end = self.waiting.count, time.monotonic() + 20
-        answer = self.pool.submit(lambda: self.app.test_client().get(f"/v1/messages?wait={wait}&{query}"))
+        answer = self.pool.submit(lambda: self.app.test_client().get(f"{path}?wait={wait}&{query}"))
         while self.waiting.count == before:
             assert time.monotonic() < end
             time.sleep(0.001)

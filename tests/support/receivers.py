@@ -91,7 +91,7 @@ class Receiver:
             with client, client.makefile("rb") as stream:
                 line, *lines = iter(lambda: stream.readline().decode().rstrip("\r\n"), "")
                 headers = {name.lower(): value for name, _, value in (one.partition(": ") for one in lines)}
-                received = Received(line, headers, stream.read(int(headers["content-length"])))
+                received = Received(line, headers, stream.read(int(headers.get("content-length", 0))))
                 with self._changed:
                     self.received.append(received)
                     self._changed.notify_all()

@@ -33,9 +33,12 @@ def build_document(app: Flask) -> Json:
 
 
 def list_operations(app: Flask) -> Iterator[tuple[Rule, str, View]]:
-    """Yield each route of the API with its method and its view, in the order of registration."""
+    """Yield each route of the API with its method and its view, in the order of registration.
+
+    The files that `sandbox/downloads.py` serves are not part of the API.
+    """
     for rule in app.url_map.iter_rules():
-        if rule.rule.startswith(("/v1/", "/sandbox/")):
+        if rule.rule.startswith(("/v1/", "/sandbox/")) and not rule.endpoint.startswith("downloads."):
             for method in sorted((rule.methods or set()) & _METHODS):
                 yield rule, method, app.view_functions[rule.endpoint]
 

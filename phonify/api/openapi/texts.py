@@ -3,7 +3,7 @@
 from typing import Any
 
 from ...request_id import HEADER as REQUEST_ID
-from ...schemas.fields import MESSAGE_ID, MSISDN
+from ...schemas.fields import MESSAGE_ID, MSISDN, RUN_ID
 
 Json = dict[str, Any]
 
@@ -23,6 +23,7 @@ ALWAYS = (
 # The path parameters, and the error types that they may cause.
 PARTS: dict[str, tuple[Json, tuple[str, ...]]] = {
     "message_id": ({"description": "The message's `id`.", "schema": MESSAGE_ID}, ("not_found",)),
+    "run_id": ({"description": "The run's `id`.", "schema": RUN_ID}, ("not_found",)),
     "msisdn": (
         {"description": "A number in E.164 with the plus sign.", "schema": MSISDN},
         ("invalid_msisdn", "not_found"),
@@ -33,6 +34,8 @@ TAGS = {
     "phones": "Get facts about a number, and list the phones of the account's conversations.",
     "subscriptions": "Find out which phones the account may write to. A phone opts out with STOP, and in with START.",
     "sandbox": "These paths exist only with a gateway that sends nothing, such as the stub.",
+    "test_messages": "Read and remove messages in a test. Only with a gateway that sends nothing.",
+    "test_runs": "Accounts that exist for one test run. Parallel runs do not see each other's messages.",
     "openapi": "Get this description of the API.",
 }
 HEADERS: Json = {

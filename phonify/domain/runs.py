@@ -1,0 +1,109 @@
+"""Test runs: accounts that exist for a limited time, with their own key, and vanish with all that they hold."""
+
+import secrets
+from contextlib import suppress
+from datetime import timedelta
+from math import ceil
+from typing import NamedTuple
+
+from ..clock import Clock, format_time, parse_time
+from ..errors import Fault, NotFound, Refused, StoreUnavailable, TooManyRuns
+from ..ids import generate_ids
+from ..storage import accounts as account_store
+from ..storage import conversations as conversation_store
+from ..storage import runs as store
+from ..storage.database import Database
+from ..storage.records import Account, Run
+from .accounts import generate_key, hash_key
+
+MOST_RUNS = 100  # of one account, at the same time
+
+
+class NewRun(NamedTuple):
+    """A run that was just created, and what only its creator learns."""
+
+    run: Run
+    api_key: str
+
+
+class Runs:
+    """The operations on test runs. An account sees its own runs, and a run sees itself."""
+
+    def __init__(self, database: Database, clock: Clock, *, rows_at_once: int = 500) -> None:
+        self._database = database
+        self._clock = clock
+        self._rows_at_once = rows_at_once
+
+    def create(self, account: Account, *, ttl: int, name: str | None = None) -> NewRun:
+        """Create a run that ends after `ttl` seconds. It has the default sender and the limits of the account.
+
+        Raises Refused if the account is a run itself, and TooManyRuns.
+        """
+        if account.creator_id is not None:
+            raise Refused([Fault("run_cannot_create_runs")])
+        key = generate_key()
+        with self._database.write() as connection:
+            moment = self._clock.now()
+            now = format_time(moment)
+            live = store.list_live_runs(connection, creator_id=account.id, now=now)
+            if len(live) >= MOST_RUNS:
+                first_end = min(parse_time(run.expires_at) for run in live)
+                raise TooManyRuns(ceil((first_end - moment).total_seconds()))
+            run_id = next(generate_ids(moment, after=store.get_last_run_id(connection)))
+            # SQLite gives the id of a removed account again, and a request may still wait with it. A random id is not
+            # given again; a negative one leaves the ids of other accounts in their order.
+            owner = account_store.insert_account(
+                connection, name=f"run {run_id}", origin=account.origin, now=now, account_id=-secrets.randbits(52) - 1
+            )
+            expires_at = format_time(moment + timedelta(seconds=ttl))
+            run = Run(run_id, owner.id, account.id, name, now, expires_at)
+            store.insert_run(connection, run=run)
+            account_store.insert_key(connection, account_id=owner.id, name="run", key_hash=hash_key(key), now=now)
+        return NewRun(run, key)
+
+    def find_all(self, account: Account) -> list[Run]:
+        """Return the runs of an account that have not ended, newest first."""
+        with self._database.reading() as connection:
+            return store.list_live_runs(connection, creator_id=account.id, now=format_time(self._clock.now()))
+
+    def find(self, account: Account, run_id: str) -> Run:
+        """Return a run that has not ended; raise NotFound for one that is neither of the account nor the account."""
+        with self._database.reading() as connection:
+            run = store.get_live_run(connection, run_id=run_id, now=format_time(self._clock.now()))
+        return _check(account, run)
+
+    def count_messages(self, run: Run) -> int:
+        """Return how many messages a run has."""
+        with self._database.reading() as connection:
+            return conversation_store.count_messages(connection, account_id=run.account_id)
+
+    def end(self, account: Account, run_id: str) -> Run:
+        """End a run now and remove all that it holds; raise NotFound as `find` does."""
+        with self._database.write() as connection:
+            now = format_time(self._clock.now())
+            run = _check(account, store.get_live_run(connection, run_id=run_id, now=now))
+            run = run._replace(expires_at=now)
+            store.end_run(connection, run=run)
+        with suppress(StoreUnavailable):  # it has ended; the upkeep removes what is left
+            self._remove(run.account_id)
+        return run
+
+    def remove_ended(self) -> None:
+        """Remove all that runs hold that have ended."""
+        with self._database.reading() as connection:
+            account_ids = store.list_ended_accounts(connection, now=format_time(self._clock.now()))
+        for account_id in account_ids:
+            self._remove(account_id)
+
+    def _remove(self, account_id: int) -> None:
+        """Remove the account of a run and all its rows in small transactions, so that other writers never wait long."""
+        removed = False
+        while not removed and not self._database.stopping:
+            with self._database.write() as connection:
+                removed = store.delete_account_rows(connection, account_id=account_id, limit=self._rows_at_once)
+
+
+def _check(account: Account, run: Run | None) -> Run:
+    if run is None or account.id not in (run.creator_id, run.account_id):
+        raise NotFound
+    return run

@@ -1,0 +1,48 @@
+"""The resource /sandbox/messages: find what a test looks for, and remove messages."""
+
+from typing import Any
+
+from flask import Blueprint
+
+from ..http.arguments import read_arguments
+from ..http.auth import current_account
+from ..http.current import get_services
+from ..schemas import sandbox_examples as examples
+from ..schemas.description import describe
+from ..schemas.requests import CriteriaSchema, ListSchema, load
+from ..schemas.sandbox import RemovedAnswer, SandboxMessagesAnswer, dump_sandbox_messages
+
+bp = Blueprint("test_messages", __name__, url_prefix="/messages")
+
+_LIST = ListSchema()
+_REMOVE = CriteriaSchema()
+
+
+@bp.get("")
+@describe(
+    arguments=ListSchema,
+    answers={200: SandboxMessagesAnswer},
+    errors=("too_many_waiting",),
+    examples=examples.LIST,
+    text="As `GET /v1/messages`, with `code` and `links` in each message.",
+)
+def list_test_messages() -> dict[str, Any]:
+    """List the account's messages that match, with one-time codes and links, newest first."""
+    found = get_services().sending.find_all(current_account(), **load(_LIST, read_arguments()))
+    return {"messages": dump_sandbox_messages(found)}
+
+
+@bp.route("", methods=["DELETE", "DESTROY"])
+@describe(
+    arguments=CriteriaSchema,
+    answers={200: RemovedAnswer},
+    examples=examples.REMOVE,
+    text=(
+        "Without criteria, all of them, scheduled ones too. They are gone at once, also one that is with the gateway,"
+        " and no webhook follows. Opt-outs stay. The method `DESTROY` does the same."
+    ),
+)
+def remove_messages() -> dict[str, Any]:
+    """Remove the account's messages that match, in any state."""
+    removed = get_services().retention.remove(current_account(), **load(_REMOVE, read_arguments()))
+    return {"removed": removed}

@@ -1,0 +1,65 @@
+"""The resource /sandbox/runs: accounts for one test run each."""
+
+from typing import Any
+
+from flask import Blueprint
+
+from ..http.arguments import read_arguments
+from ..http.auth import current_account
+from ..http.current import get_services
+from ..schemas import sandbox_examples as examples
+from ..schemas.description import describe
+from ..schemas.requests import CreateRunSchema, load
+from ..schemas.sandbox import NewRunAnswer, RunAnswer, RunsAnswer, dump_new_run, dump_run
+
+bp = Blueprint("test_runs", __name__, url_prefix="/runs")
+
+_CREATE = CreateRunSchema()
+_RUN_ID = {"run_id": "$response.body#/run/id"}
+
+
+@bp.post("")
+@describe(
+    arguments=CreateRunSchema,
+    answers={201: NewRunAnswer},
+    errors=("run_cannot_create_runs", "too_many_runs"),
+    examples=examples.CREATE_RUN,
+    links={"get_run": _RUN_ID, "end_run": _RUN_ID},
+    text=(
+        "A run is an account of its own, with its own key, which only this answer shows. It sees no messages but its"
+        " own, and vanishes with all that it holds after `ttl` seconds. Its requests and messages count towards the"
+        " limits of its creator."
+    ),
+)
+def create_run() -> tuple[dict[str, Any], int]:
+    """Create an account for one test run."""
+    created = get_services().runs.create(current_account(), **load(_CREATE, read_arguments()))
+    return {"run": dump_new_run(created.run, api_key=created.api_key)}, 201
+
+
+@bp.get("")
+@describe(answers={200: RunsAnswer}, examples=examples.LIST_RUNS, text="Runs that have ended are not there.")
+def list_runs() -> dict[str, Any]:
+    """List the account's runs, newest first."""
+    return {"runs": [dump_run(run) for run in get_services().runs.find_all(current_account())]}
+
+
+@bp.get("/<run_id>")
+@describe(answers={200: RunAnswer}, examples=examples.GET_RUN, text="The key of the run itself may ask too.")
+def get_run(run_id: str) -> dict[str, Any]:
+    """Retrieve one run of the account."""
+    return {"run": dump_run(get_services().runs.find(current_account(), run_id))}
+
+
+@bp.route("/<run_id>", methods=["DELETE", "DESTROY"])
+@describe(
+    answers={200: RunAnswer},
+    examples=examples.END_RUN,
+    text=(
+        "Its key is 401 from then on, no webhook is posted, and its messages and all else it holds are removed. The key"
+        " of the run itself may end it too. The method `DESTROY` does the same."
+    ),
+)
+def end_run(run_id: str) -> dict[str, Any]:
+    """End a run of the account."""
+    return {"run": dump_run(get_services().runs.end(current_account(), run_id))}

@@ -1,0 +1,150 @@
+// A client of a Phonify server for tests, without dependencies, for Node 18 and browsers. phonify.d.mts describes it.
+
+const LONGEST = 20_000; // milliseconds: for an answer, and for the waiting of one request, which is added to it
+const PARTS = { code: "a one-time code", links: "a link" };
+// Kept here, because a test may stop the clock.
+const { setTimeout, performance } = globalThis;
+const now = performance.now.bind(performance);
+
+export class PhonifyError extends Error {
+  name = "PhonifyError";
+}
+
+export const connect = (url, key) => new Phonify(url, key);
+
+export class Phonify {
+  #returned = new Set();
+
+  constructor(url, key) {
+    this.url = new URL(url).href.replace(/\/+$/, "");
+    this.apiKey = key;
+  }
+
+  async messages(criteria = {}) {
+    const wanted = want(criteria);
+    return (await this.#list(wanted.query)).filter((message) => !listMisses(wanted, message).length);
+  }
+
+  waitFor = async ({ timeout, ...criteria } = {}) => this.#waitFor(want(criteria), timeout);
+  code = async ({ timeout, ...criteria } = {}) => (await this.#waitFor(want(criteria, "code"), timeout)).code;
+  link = async ({ timeout, ...criteria } = {}) => (await this.#waitFor(want(criteria, "links"), timeout)).links[0];
+
+  async assertNone({ within = 500, ...criteria } = {}) {
+    const wanted = want(criteria);
+    const found = await this.#find(wanted, within);
+    if (found) throw new PhonifyError(`unwanted ${name(wanted)} has come:\n  ${show(found)}`);
+  }
+
+  async reply(phone, body, { to } = {}) {
+    const { direction, ...sides } = typeof phone === "string" ? { to: phone } : phone;
+    const [from, answered] = direction === "inbound" ? [sides.origin, sides.to] : [sides.to, sides.origin];
+    return read((await this.#call("POST", "/sandbox/inbound", { from, to: to ?? answered, body })).message);
+  }
+
+  async clear(criteria = {}) {
+    const { query, contains } = want({ direction: null, ...criteria });
+    return (await this.#call("DELETE", "/sandbox/messages", { ...query, q: contains })).removed;
+  }
+
+  setWebhook = async (url) => (await this.#call("PUT", "/v1/webhook", { url })).webhook.secret;
+
+  async run({ name, ttl = 3_600 } = {}) {
+    const { id, api_key, expires_at: expiresAt } = (await this.#call("POST", "/sandbox/runs", { name, ttl })).run;
+    const end = async () => void (await this.#call("DELETE", `/sandbox/runs/${id}`, {}, { also: 404 }));
+    return Object.assign(new Phonify(this.url, api_key), { id, expiresAt, end });
+  }
+
+  async #waitFor(wanted, timeout = 5_000) {
+    const found = await this.#find(wanted, timeout);
+    if (!found) throw new PhonifyError(`no ${name(wanted)} came within ${timeout} ms. ${await this.#report(wanted)}`);
+    this.#returned.add(found.id);
+    return found;
+  }
+
+  async #find(wanted, milliseconds) {
+    for (const begun = now(); ; ) {
+      const listed = await this.#list(wanted.query);
+      const found = listed.find((one) => !this.#returned.has(one.id) && !listMisses(wanted, one).length);
+      const remaining = milliseconds - (now() - begun);
+      if (found || remaining <= 0) return found;
+      await this.#waitForChange(wanted, listed, Math.min(remaining, LONGEST));
+    }
+  }
+
+  async #waitForChange({ query }, listed, milliseconds) {
+    let answer = {}; // of a request, unless `after` would miss an older message that gets the wanted state
+    if (!query.state || !listed.length) {
+      const given = { ...query, after: listed.at(-1)?.id, limit: 1, wait: (milliseconds / 1_000).toFixed(3) };
+      answer = await this.#call("GET", "/sandbox/messages", given, { wait: milliseconds, also: 429 });
+    }
+    // Without messages, too many requests wait already.
+    if (!answer.messages) await new Promise((resolve) => setTimeout(resolve, Math.min(20, milliseconds)));
+  }
+
+  async #list(query, limit = 1_000) {
+    const { messages } = await this.#call("GET", "/sandbox/messages", { ...query, limit });
+    const page = messages.map(read).reverse();
+    return page.length < 1_000 ? page : [...(await this.#list({ ...query, before: page[0].id })), ...page];
+  }
+
+  async #report(wanted) {
+    const came = await this.#list({}, 50);
+    if (!came.length) return "Nothing came at all: does the app use the `url` and `apiKey` of this test?";
+    const misses = came.map((message) => listMisses(wanted, message));
+    for (const [key, words] of [["to", "not to"], ["origin", "not from"], ["direction", "not"]]) {
+      const value = wanted.query[key];
+      const ids = value ? (await this.#list({ [key]: value })).map(({ id }) => id) : came.map(({ id }) => id);
+      came.forEach(({ id }, at) => ids.includes(id) || misses[at].unshift(`${words} ${value}`));
+    }
+    const fewest = Math.min(...misses.map((missed) => missed.length));
+    const why = (missed) => (missed.length === fewest ? "nearly: " : "") + (missed.join(", ") || "returned before");
+    return ["What did come:", ...came.map((message, at) => `  ${show(message)} ${why(misses[at])}`)].join("\n");
+  }
+
+  async #call(method, path, given, { wait = 0, also = 0 } = {}) {
+    const query = new URLSearchParams(Object.entries(given).filter(([, value]) => value != null));
+    const body = method === "POST" || method === "PUT" ? query : undefined;
+    const headers = { Authorization: `Basic ${btoa(`${this.apiKey}:`)}` };
+    const signal = AbortSignal.timeout(LONGEST + Math.ceil(wait));
+    let response, answer;
+    try {
+      response = await fetch(this.url + path + (body ? "" : `?${query}`), { method, body, headers, signal });
+      answer = await response.json();
+    } catch (cause) {
+      const reason = cause.cause?.message || cause.cause?.code || cause.message;
+      throw new PhonifyError(`no valid answer from ${this.url}: is Phonify running there? (${reason})`, { cause });
+    }
+    if (response.ok || response.status === also) return answer;
+    if (response.status === 401) throw new PhonifyError(`the API key is not valid at ${this.url}`);
+    const faults = answer.errors?.map(({ param, title }) => (param ? `${param}: ${title}` : title)).join(" ");
+    throw new PhonifyError(`${method} ${this.url}${path} was answered with ${response.status}. ${faults}`);
+  }
+}
+
+function want({ to, origin, contains, state, direction = "outbound", ...unknown }, part) {
+  for (const wrong in unknown) throw new TypeError(`${wrong} is not a criterion`);
+  return { query: { to, origin, state, direction }, contains, part };
+}
+
+function listMisses({ query: { state }, contains, part }, message) {
+  return [
+    contains != null && !message.body.toLowerCase().includes(contains.toLowerCase()) && `without '${contains}'`,
+    part && !message[part]?.length && `without ${PARTS[part]}`,
+    state && message.state !== state && `not ${state}`,
+  ].filter(Boolean);
+}
+
+function name({ query: { direction, origin, to, state }, contains, part }) {
+  const words = [direction && `${direction} `, "message", origin && ` from ${origin}`, to && ` to ${to}`];
+  const contents = [contains != null && ` with '${contains}'`, part && ` with ${PARTS[part]}`];
+  return [...words, ...contents, state && ` in state ${state}`].filter(Boolean).join("");
+}
+
+function read({ id, direction, origin, to, body, state, errors = [], created_at: createdAt, code = null, links = [] }) {
+  const [number, types] = [origin.number, errors.map(({ type }) => type)];
+  return { id, direction, origin: number, to, body, state, errors: types, createdAt, code, links };
+}
+
+function show({ createdAt, origin, to, state, errors, body }) {
+  return `<Message ${createdAt.slice(11)} ${origin} > ${to} ${[state, ...errors].join(" ")} '${body}'>`;
+}

@@ -1,0 +1,105 @@
+"""What only a sandbox shows: messages with what a test looks for in them, and test runs."""
+
+from collections.abc import Iterable
+
+from marshmallow import Schema, fields
+
+from ..sms.links import find_links
+from ..sms.one_time_codes import find_code
+from ..storage.records import Message, Run
+from .fields import RUN_ID
+from .objects import MOMENT, MessageSchema, RecordSchema, Shown
+
+
+def _show_code(message: Message) -> str | None:
+    code = find_code(message.body)
+    return code.code if code is not None else None
+
+
+class SandboxMessageSchema(MessageSchema):
+    """A message as a test reads it: that of the API with its one-time code and its links."""
+
+    code = fields.Function(
+        _show_code,
+        required=True,
+        metadata={
+            "type": ["string", "null"],
+            "description": "The one-time code in the text, without spaces and hyphens; null if there is none.",
+            "examples": ["482193"],
+        },
+    )
+    links = fields.Function(
+        lambda message: [link.url for link in find_links(message.body)],
+        required=True,
+        metadata={
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "The addresses in the text that begin with `http://` or `https://`, in their order.",
+        },
+    )
+
+
+class SandboxMessagesAnswer(Schema):
+    """Several messages as a test reads them."""
+
+    messages = fields.List(fields.Nested(SandboxMessageSchema), required=True)
+
+
+class RemovedAnswer(Schema):
+    """The number of messages that were removed."""
+
+    removed = fields.Integer(required=True, strict=True, metadata={"minimum": 0})
+
+
+class RunSchema(RecordSchema):
+    """A test run."""
+
+    id = fields.String(required=True, metadata={"description": "Sorts by creation.", "examples": RUN_ID["examples"]})
+    name = fields.String(required=True, allow_none=True, metadata={"description": "Null if it has none."})
+    created_at = fields.String(required=True, metadata={**MOMENT, "description": "In UTC."})
+    expires_at = fields.String(required=True, metadata={**MOMENT, "description": "The end of the run, in UTC."})
+
+
+class NewRunSchema(RunSchema):
+    """A test run that was just created."""
+
+    api_key = fields.String(required=True, metadata={"description": "The run's own key. No other answer shows it."})
+
+
+class RunAnswer(Schema):
+    """One test run."""
+
+    run = fields.Nested(RunSchema, required=True)
+
+
+class NewRunAnswer(Schema):
+    """A test run that was just created."""
+
+    run = fields.Nested(NewRunSchema, required=True)
+
+
+class RunsAnswer(Schema):
+    """Several test runs."""
+
+    runs = fields.List(fields.Nested(RunSchema), required=True)
+
+
+_MESSAGE = SandboxMessageSchema()
+_RUN = RunSchema()
+
+
+def dump_sandbox_messages(messages: Iterable[Message]) -> list[Shown]:
+    """Return messages with their one-time codes and their links."""
+    shown: list[Shown] = _MESSAGE.dump(messages, many=True)
+    return shown
+
+
+def dump_run(run: Run) -> Shown:
+    """Return a test run as the API shows it, without its key."""
+    shown: Shown = _RUN.dump(run)
+    return shown
+
+
+def dump_new_run(run: Run, *, api_key: str) -> Shown:
+    """Return a test run that was just created, with its key."""
+    return {**dump_run(run), "api_key": api_key}

@@ -1,0 +1,35 @@
+"""Requests and their answers under /sandbox/messages and /sandbox/runs; a test checks each, as in `examples.py`."""
+
+from .description import Example
+from .examples import MESSAGE
+
+_WITH_CODE = {**MESSAGE, "state": "sent", "code": "482193", "links": []}
+
+LIST = (
+    Example(
+        "Wait for a code",
+        arguments={"to": "+14560000000", "wait": 10},
+        answer={"messages": [_WITH_CODE]},
+    ),
+)
+REMOVE = (Example("The messages to one phone", arguments={"phone": "+14560000000"}, answer={"removed": 1}),)
+
+RUN_ID = "019c1353-98c0-7000-8000-5c0ffee00003"
+_RUN = {
+    "id": RUN_ID,
+    "name": "checkout, worker 3",
+    "created_at": "2026-01-31T09:30:00.000Z",
+    "expires_at": "2026-01-31T10:30:00.000Z",
+}
+_AT_RUN = {"run_id": RUN_ID}
+CREATE_RUN = (
+    Example(
+        "For an hour",
+        status=201,
+        arguments={"name": "checkout, worker 3"},
+        answer={"run": {**_RUN, "api_key": "phk_GfPXyRhLyVnXfJIPJ0XvJSBlSxY9Ph3S"}},
+    ),
+)
+LIST_RUNS = (Example("One run", answer={"runs": [_RUN]}),)
+GET_RUN = (Example("A run", path=_AT_RUN, answer={"run": _RUN}),)
+END_RUN = (Example("A run", path=_AT_RUN, answer={"run": {**_RUN, "expires_at": "2026-01-31T09:30:00.000Z"}}),)

@@ -1,0 +1,19 @@
+"""Finds the links in a text message."""
+
+import re
+from typing import NamedTuple
+
+_LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]}'’”]", re.IGNORECASE)  # noqa: RUF001 - the quotes texts are written with
+
+
+class Link(NamedTuple):
+    """A link and its place: `text[start:end]`."""
+
+    url: str
+    start: int
+    end: int
+
+
+def find_links(text: str) -> list[Link]:
+    """Return the http and https links of a text, without the punctuation after them, in their order."""
+    return [Link(match[0], *match.span()) for match in _LINK.finditer(text)]

@@ -1,0 +1,85 @@
+"""The SQL of test runs, each with an account of its own. As in `accounts.py`, no function commits."""
+
+import sqlite3
+
+from .records import Run
+
+_COLUMNS = ", ".join(Run._fields)
+
+# Tables with rows of an account, and a column that tells these rows apart. Conversations come before messages, so that
+# none is left without its latest message.
+TABLES = {
+    "webhooks": "account_id",
+    "front_accounts": "account_id",
+    "front_refusals": "seq",
+    "api_keys": "id",
+    "webhook_deliveries": "seq",
+    "conversations": "phone",
+    "messages": "seq",
+    "subscriptions": "phone",
+    "keyword_replies": "account_id",
+    "idempotency_keys": "key",
+    "quota_days": "day",
+    "rate_minutes": "minute",
+    "runs": "id",
+}
+
+
+def insert_run(connection: sqlite3.Connection, *, run: Run) -> None:
+    """Add a run; its account exists, and its id is greater than all existing ids."""
+    names = ", ".join(f":{name}" for name in Run._fields)
+    connection.execute(f"INSERT INTO runs ({_COLUMNS}) VALUES ({names})", run._asdict())
+
+
+def get_last_run_id(connection: sqlite3.Connection) -> str | None:
+    """Return the greatest id of all runs."""
+    (last,) = connection.execute("SELECT max(id) FROM runs").fetchone()
+    return last if last is None else str(last)
+
+
+def list_live_runs(connection: sqlite3.Connection, *, creator_id: int, now: str) -> list[Run]:
+    """Return the runs of an account that have not ended, newest first."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE creator_id = :creator_id AND expires_at > :now ORDER BY id DESC",
+        {"creator_id": creator_id, "now": now},
+    )
+    return [Run._make(row) for row in rows]
+
+
+def get_live_run(connection: sqlite3.Connection, *, run_id: str, now: str) -> Run | None:
+    """Return a run that has not ended."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE id = :id AND expires_at > :now", {"id": run_id, "now": now}
+    ).fetchone()
+    return Run._make(row) if row else None
+
+
+def end_run(connection: sqlite3.Connection, *, run: Run) -> None:
+    """End a run at its `expires_at`. From now on, its keys are not valid, and nothing is posted to its webhook."""
+    connection.execute("UPDATE runs SET expires_at = :expires_at WHERE id = :id", run._asdict())
+    connection.execute("DELETE FROM api_keys WHERE account_id = :account_id", run._asdict())
+    connection.execute("DELETE FROM webhooks WHERE account_id = :account_id", run._asdict())
+    connection.execute("DELETE FROM front_accounts WHERE account_id = :account_id", run._asdict())
+
+
+def list_ended_accounts(connection: sqlite3.Connection, *, now: str) -> list[int]:
+    """Return the ids of the accounts of runs that have ended."""
+    return [
+        account_id
+        for (account_id,) in connection.execute("SELECT account_id FROM runs WHERE expires_at <= :now", {"now": now})
+    ]
+
+
+def delete_account_rows(connection: sqlite3.Connection, *, account_id: int, limit: int) -> bool:
+    """Remove at most `limit` rows of an account, and the account itself after the last one; tell whether it is gone."""
+    left = limit
+    for table, key in TABLES.items():
+        left -= connection.execute(
+            f"DELETE FROM {table} WHERE account_id = :account_id AND {key} IN"
+            f" (SELECT {key} FROM {table} WHERE account_id = :account_id LIMIT :left)",
+            {"account_id": account_id, "left": left},
+        ).rowcount
+        if left <= 0:
+            return False
+    connection.execute("DELETE FROM accounts WHERE id = :account_id", {"account_id": account_id})
+    return True

@@ -1,0 +1,165 @@
+// What a test asks of a server with the module for JavaScript. test_javascript.py starts the server and runs this.
+
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { test } from "node:test";
+
+import { connect, PhonifyError } from "./phonify.mjs";
+
+const [ALICE, BOB] = ["+14560000001", "+14560000002"];
+const account = connect(process.env.TEST_URL, process.env.TEST_KEY);
+
+async function send(phonify, to, body, more = {}) {
+  const form = new URLSearchParams({ api_key: phonify.apiKey, to, body, ...more });
+  await (await fetch(`${phonify.url}/v1/messages`, { method: "POST", body: form })).json();
+}
+
+/** Define a test that has a run of its own. */
+function check(name, body) {
+  test(name, async () => {
+    const run = await account.run({ name: name.slice(0, 100) });
+    try {
+      await body(run);
+    } finally {
+      await run.end();
+    }
+  });
+}
+
+async function failureOf(promise) {
+  const error = await promise.then(() => assert.fail("it did not fail"), (error) => error);
+  assert(error instanceof PhonifyError, error);
+  return error.message.split("\n");
+}
+
+check("a message that is sent later is waited for", async (run) => {
+  const sending = new Promise((resolve) => setTimeout(resolve, 100)).then(() => send(run, ALICE, "Welcome"));
+  const message = await run.waitFor({ to: ALICE, contains: "WELCOME" });
+  await sending;
+  assert.equal(message.body, "Welcome");
+  assert.deepEqual([message.origin, message.to, message.direction, message.errors], ["+15005550006", ALICE, "outbound", []]);
+});
+
+check("what is there already is returned oldest first and once", async (run) => {
+  for (const body of ["first", "second"]) await send(run, ALICE, body);
+  assert.equal((await run.waitFor({ to: ALICE })).body, "first");
+  assert.equal((await run.waitFor({ to: ALICE })).body, "second");
+  const [, , last] = await failureOf(run.waitFor({ to: ALICE, timeout: 0 }));
+  assert.match(last, /'second'> nearly: returned before$/);
+});
+
+check("a code and a link are read out of the messages that have one", async (run) => {
+  await send(run, ALICE, "Welcome");
+  await send(run, BOB, "Your code is 111111");
+  await send(run, ALICE, "Your code is 222222, or open https://acme.example/in");
+  assert.equal(await run.code({ to: ALICE }), "222222");
+  assert.equal(await run.code(), "111111");
+  assert.equal(await connect(run.url, run.apiKey).link(), "https://acme.example/in");
+});
+
+check("a wait with a state sees the outcome of a message", async (run) => {
+  await send(run, ALICE, "Hello");
+  assert.equal((await run.waitFor({ state: "sent" })).to, ALICE);
+  await send(run, "+15005550004", "Hello");
+  await send(run, BOB, "Hello");
+  assert.equal((await run.waitFor({ state: "sent" })).to, BOB);
+  assert.deepEqual((await run.waitFor({ state: "error" })).errors, ["blocked_by_recipient"]);
+});
+
+check("all messages are listed, however many", async (run) => {
+  await send(run, BOB, "Hello");
+  const body = JSON.stringify({ api_key: run.apiKey, to: Array(1_000).fill(ALICE), body: "Hello" });
+  const headers = { "Content-Type": "application/json" };
+  await (await fetch(`${run.url}/v1/messages`, { method: "POST", body, headers })).json();
+  const messages = await run.messages();
+  assert.equal(messages.length, 1_001);
+  assert.equal(messages[0].to, BOB);
+  assert.deepEqual((await run.messages({ to: BOB })).map(({ to }) => to), [BOB]);
+});
+
+check("a failing wait says what did come and what nearly matched", async (run) => {
+  await send(run, ALICE, "Welcome");
+  await send(run, BOB, "Your code is 4821");
+  for (const to of [ALICE, BOB]) await run.waitFor({ to, state: "sent" });
+  await run.reply(ALICE, "STOP");
+  const [first, ...lines] = await failureOf(run.waitFor({ to: ALICE, contains: "code", timeout: 50 }));
+  assert.equal(first, `no outbound message to ${ALICE} with 'code' came within 50 ms. What did come:`);
+  assert.deepEqual(lines.map((line) => line.split(/^ +<Message \S+ /)[1]), [
+    `+15005550006 > ${ALICE} sent 'Welcome'> nearly: without 'code'`,
+    `+15005550006 > ${BOB} sent 'Your code is 4821'> nearly: not to ${ALICE}`,
+    `${ALICE} > +15005550006 sent 'STOP'> not outbound, not to ${ALICE}, without 'code'`,
+  ]);
+});
+
+check("a failing wait says that nothing came", async (run) => {
+  const [line] = await failureOf(run.code({ timeout: 0 }));
+  assert.match(line, /^no outbound message with a one-time code came within 0 ms\. Nothing came at all: does the app/);
+});
+
+check("none is asserted of what was not waited for", async (run) => {
+  await send(run, ALICE, "Hello");
+  await run.waitFor();
+  await run.assertNone({ within: 50 });
+  await send(run, BOB, "Hello");
+  await run.assertNone({ to: ALICE, within: 0 });
+  const [first, line] = await failureOf(run.assertNone({ to: BOB }));
+  assert.equal(first, `unwanted outbound message to ${BOB} has come:`);
+  assert.match(line, /'Hello'>$/);
+});
+
+check("a phone replies to the sender of a message, or of the last one that it got", async (run) => {
+  await send(run, ALICE, "Reply YES", { origin: "+14560000077" });
+  const asked = await run.waitFor();
+  await send(run, ALICE, "And this is another", { origin: "+14560000078" });
+  assert.equal((await run.reply(asked, "YES")).to, "+14560000077");
+  assert.equal((await run.reply(ALICE, "YES")).to, "+14560000078");
+  assert.equal((await run.reply(ALICE, "YES", { to: "60777" })).to, "60777");
+  const first = await run.reply(BOB, "Hello?");
+  assert.deepEqual([first.to, (await run.reply(first, "Anyone?")).origin], ["+15005550006", BOB]);
+});
+
+check("messages are removed", async (run) => {
+  for (const to of [ALICE, ALICE, BOB]) await send(run, to, "Hello");
+  await run.reply(ALICE, "Hello");
+  assert.equal(await run.clear({ to: ALICE, contains: "HELLO" }), 2);
+  assert.equal(await run.clear(), 2);
+  assert.deepEqual(await run.messages({ direction: null }), []);
+});
+
+check("runs see nothing of each other, and a run that has ended has no key", async (run) => {
+  const other = await account.run({ ttl: 60 });
+  await send(run, ALICE, "Hello");
+  assert.deepEqual(await other.messages(), []);
+  await other.end();
+  await other.end();
+  assert.deepEqual(await failureOf(other.messages()), [`the API key is not valid at ${account.url}`]);
+  assert.equal((await run.messages()).length, 1);
+});
+
+check("a wrong argument is refused", async (run) => {
+  assert.match((await failureOf(run.waitFor({ to: "14560000001" })))[0], /400\. to: Not a valid E\.164 number\./);
+  assert.match((await failureOf(run.messages({ state: "sending" })))[0], /state: The state must be/);
+  await assert.rejects(run.waitFor({ number: ALICE }), { name: "TypeError", message: "number is not a criterion" });
+  assert.throws(() => connect("127.0.0.1", "key"), TypeError);
+});
+
+test("the error names the URL where no server is, or another one", async () => {
+  const server = createServer((request, response) => response.end("<html>"));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${server.address().port}`;
+  for (let turn = 0; turn < 2; turn++) {
+    const [line] = await failureOf(connect(url, "key").messages());
+    assert(line.startsWith(`no valid answer from ${url}: is Phonify running there? (`), line);
+    await new Promise((resolve) => server.close(resolve));
+  }
+});
+
+check("a wait ends where the test has stopped the clock", async (run) => {
+  const { performance } = globalThis;
+  globalThis.performance = { now: () => 0 };
+  try {
+    await failureOf(run.waitFor({ timeout: 50 }));
+  } finally {
+    globalThis.performance = performance;
+  }
+});
