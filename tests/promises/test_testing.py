@@ -343,9 +343,13 @@ def test_runs_see_nothing_of_each_other_and_end_with_their_block(phonify, send) 
 
 
 def test_a_run_ends_where_its_block_fails_and_may_have_ended_already(phonify) -> None:
-    with pytest.raises(ZeroDivisionError), phonify.run() as run:
-        run.end()
-        raise ZeroDivisionError
+    def fail() -> None:
+        with phonify.run() as run:
+            run.end()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert call(phonify, "/sandbox/runs") == (200, {"runs": []})
 
 
