@@ -153,7 +153,11 @@ class NumericArgument(Argument):
 
 
 class WholeArgument(NumericArgument):
-    """A whole number."""
+    """A whole number; in JSON also `60.0`, which is the same number."""
+
+    def read_one(self, value: Any) -> Any:
+        """Return the value of one string or number."""
+        return super().read_one(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 class RecipientsArgument(Argument):

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable
+from math import ceil
 from typing import Literal, NamedTuple
 
 from ..errors import Fault
@@ -131,6 +132,12 @@ def list_steps(message: Message, attempts: list[MessageAttempt]) -> list[Step]:
     elif message.expires_at is not None:
         steps.append(Step(message.expires_at, "End of the validity period", "waiting"))
     return steps
+
+
+def show_duration(seconds: float) -> str:
+    """Return a time in hours and minutes, rounded up to whole minutes."""
+    hours, minutes = divmod(ceil(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def write_curl(address: str, key: str, message: Message) -> str:

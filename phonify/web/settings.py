@@ -1,9 +1,10 @@
-"""The settings page: keys, the default sender, keywords, limits, the webhook and its deliveries, clearing."""
+"""The settings page: keys, default sender, keywords, limits, the webhook and its deliveries, test runs, clearing."""
 
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request, url_for
 
+from ..clock import parse_time
 from ..domain import accounts
 from ..errors import Fault, InvalidRequest, NotFound, PhonifyError
 from ..http.current import get_services
@@ -11,6 +12,7 @@ from ..schemas.keywords import read_keyword_settings
 from ..sms.keywords import START_KEYWORDS, STOP_KEYWORDS
 from ..sms.numbers import parse_originator
 from ..storage.records import KeywordReplies
+from . import display
 from .reading import read_address, read_number
 from .rendering import answer_fragment
 from .session import current_account, current_key, guard, redirect_to
@@ -123,6 +125,13 @@ def clear_refusals() -> Response:
     return _back("refusals")
 
 
+@bp.post("/runs/<run_id>/end")
+def end_run(run_id: str) -> Any:
+    """End a test run of the account."""
+    get_services().runs.end(current_account(), run_id)
+    return _back("runs")
+
+
 @bp.get("/deliveries")
 def list_deliveries() -> Any:
     """Show the current list of deliveries. With `before`, show older deliveries."""
@@ -152,6 +161,20 @@ def _read_deliveries(*, before: int | None = None, shown: int = 0) -> dict[str, 
     return {"deliveries": deliveries, "next_delivery": deliveries[-1].seq if len(found) > limit else None}
 
 
+def _read_runs() -> list[dict[str, Any]]:
+    """Return the account's test runs, each with its number of messages and the time that is left."""
+    services, now = get_services(), get_services().clock.now()
+    return [
+        {
+            "id": run.id,
+            "name": run.name or run.id,
+            "left": display.show_duration((parse_time(run.expires_at) - now).total_seconds()),
+            "messages": services.runs.count_messages(run),
+        }
+        for run in services.runs.find_all(current_account())
+    ]
+
+
 def _show_keywords(replies: KeywordReplies) -> dict[str, str]:
     shown = {name: reply or "" for name, reply in replies._asdict().items()}
     return {**shown, "stop_keywords": ", ".join(replies.stop_keywords)}
@@ -171,6 +194,7 @@ def _show(**context: Any) -> str:
         "quota_used": accounts.count_quota_used(services.database, services.clock, account),
         "webhook": services.webhooks.get(account),
         "messages": services.conversations.count(account),
+        "runs": _read_runs(),
         "settings": services.settings,
         "front_templates": [front.template for front in services.front_pages],
         "refusals": services.fronts.list_refusals(account),

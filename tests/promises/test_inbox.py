@@ -279,8 +279,8 @@ def inbox_rules(app: Flask) -> list[Rule]:
 
 def calls(app: Flask, *, guarded: bool = True, values: dict[str, Any] | None = None) -> list[tuple[str, str]]:
     """Return method and path of each call that the inbox takes."""
-    nothing = {"message_id": "nothing", "delivery_id": "nothing", "_path": "nothing"}
-    values = {"phone": PHONE, "key_id": 1, "name": "twilio", **nothing} | (values or {})
+    nothing = dict.fromkeys(("message_id", "delivery_id", "run_id", "_path"), "nothing")
+    values = {"phone": PHONE, "key_id": 1, "name": "twilio", **nothing, **(values or {})}
     with app.test_request_context():
         adapter = app.url_map.bind("localhost")
         found = []
@@ -502,6 +502,7 @@ def theirs(stranger: FlaskClient, operator: Operator) -> dict[str, Any]:
         "message_id": sent["message"]["id"],
         "key_id": operator.find_key_id(stranger.key),
         "delivery_id": operator.send_test("other"),
+        "run_id": stranger.post("/sandbox/runs", json={"name": "their secret"}).get_json()["run"]["id"],
     }
 
 
@@ -524,6 +525,7 @@ def test_what_is_anothers_is_answered_like_what_does_not_exist(app, page, theirs
             compared += 1
     assert compared >= 14
     assert before == (execute("SELECT * FROM messages"), execute("SELECT * FROM webhook_deliveries"))
+    assert len(execute("SELECT * FROM runs")) == 1
     assert [key["revoked_at"] for key in operator.show("keys", "list", "--account", "other")] == [None]
 
 

@@ -1,5 +1,6 @@
 """Test runs: accounts under /sandbox/runs that see only their own, count for their creator, and vanish."""
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from phonify.services import Services
-from tests.support.app import FakeClock, faults_of
+from tests.support.app import KEY, FakeClock, faults_of
 from tests.support.fake_gateway import FakeGateway, OnceGateway, PowerCut, act_as
 from tests.support.operating import Operator
 from tests.support.receivers import Receiver
@@ -18,6 +19,7 @@ PHONE = "+14560000000"
 INBOUND = {"from": PHONE, "to": "+15005550006", "body": "Hi"}
 HELLO = {"to": PHONE, "body": "Hello"}
 NO_ID = "019c1353-98c0-7000-8000-5c0ffee00009"
+HERE = {"Sec-Fetch-Site": "same-origin"}
 Rows = dict[str, list[Any]]
 
 
@@ -149,6 +151,14 @@ def test_with_a_gateway_that_really_sends_it_is_404(make_app: Callable[..., Flas
     assert client.post("/sandbox/runs").status_code == 404
 
 
+def test_a_whole_number_in_json_may_have_a_decimal_point(client: FlaskClient) -> None:
+    assert create(client, ttl=60.0)["expires_at"] == "2026-01-31T09:31:00.000Z"
+
+
+def test_a_request_needs_no_arguments_and_no_body(client: FlaskClient) -> None:
+    assert client.post("/sandbox/runs").status_code == 201
+
+
 # Who sees what
 
 
@@ -232,7 +242,7 @@ def fill(app: Flask, run: dict[str, Any], operator: Operator, url: str) -> None:
     inside.post("/v1/messages", json={**HELLO, "to": "+15005550012"})
     inside.post("/v1/messages", json={**HELLO, "send_at": "2026-01-31T09:30:30Z"})
     inside.post("/sandbox/inbound", json={**INBOUND, "from": "+14560000001", "body": "STOP"})
-    inside.post("/inbox/settings/keys", data={"name": "another"}, headers={"Sec-Fetch-Site": "same-origin"})
+    inside.post("/inbox/settings/keys", data={"name": "another"}, headers=HERE)
 
 
 @pytest.mark.parametrize("way", ["deleted", "over"])
@@ -490,3 +500,77 @@ def test_a_key_of_a_run_opens_the_inbox_of_the_run(
 def test_the_database_is_sound_while_there_are_runs(inside: FlaskClient, operator: Operator) -> None:
     inside.post("/v1/messages", json=HELLO)
     assert "is not damaged" in operator.run("check")
+
+
+# The settings page
+
+
+@pytest.fixture
+def browser(anonymous: FlaskClient) -> FlaskClient:
+    """A client that is signed in with the key of the creator."""
+    anonymous.set_cookie("phonify_key_default", KEY)
+    return anonymous
+
+
+def read_section(browser: FlaskClient) -> str | None:
+    """Return what the settings page says of runs, without the markup."""
+    page = browser.get("/inbox/settings").get_data(as_text=True)
+    section = re.search(r'<section id="runs".*?</section>', page, re.DOTALL)
+    return " ".join(re.sub(r"<[^>]*>", " ", section[0]).split()) if section else None
+
+
+def test_the_settings_page_shows_runs_with_time_left_and_messages(
+    client: FlaskClient, browser: FlaskClient, inside: FlaskClient, clock: FakeClock
+) -> None:
+    inside.post("/v1/messages", json=HELLO)
+    unnamed = create(client, ttl=7_201)
+    create(client, name="<b>", ttl=3_600)
+    clock.advance(1)
+    shown = read_section(browser)
+    assert shown is not None
+    assert "one 1 min 1 End the run one" in shown
+    assert f"{unnamed['id']} 2 h 0 min 0 End" in shown
+    assert "&lt;b&gt; 1 h 0 min 0 End" in shown
+
+
+def test_without_runs_the_page_says_how_to_create_one(browser: FlaskClient) -> None:
+    shown = read_section(browser)
+    assert shown is not None
+    assert "None at the moment." in shown
+    assert "POST /sandbox/runs" in shown
+
+
+def test_a_run_is_ended_on_the_page(
+    client: FlaskClient, browser: FlaskClient, run: dict[str, Any], inside: FlaskClient
+) -> None:
+    response = browser.post(f"/inbox/settings/runs/{run['id']}/end", headers=HERE)
+    assert (response.status_code, response.headers["Location"]) == (303, "/inbox/settings#runs")
+    assert list_runs(client) == []
+    assert inside.get("/v1/messages").status_code == 401
+    assert browser.post(f"/inbox/settings/runs/{run['id']}/end", headers=HERE).status_code == 404
+
+
+def test_a_run_of_another_account_is_404_and_goes_on(
+    client: FlaskClient, stranger: FlaskClient, run: dict[str, Any]
+) -> None:
+    stranger.set_cookie("phonify_key_default", stranger.key)
+    assert stranger.post(f"/inbox/settings/runs/{run['id']}/end", headers=HERE).status_code == 404
+    assert len(list_runs(client)) == 1
+
+
+def test_the_page_of_a_run_has_no_runs_and_says_whose_limits_count(
+    browser: FlaskClient, run: dict[str, Any], operator: Operator, inside: FlaskClient
+) -> None:
+    operator.set_limits(quota=5)
+    inside.post("/v1/messages", json=HELLO)
+    browser.set_cookie("phonify_key_default", run["api_key"])
+    assert read_section(browser) is None
+    page = browser.get("/inbox/settings").get_data(as_text=True)
+    assert "1 of 5 messages used today" in page
+    assert "the account that created this test run" in page
+
+
+def test_with_a_gateway_that_really_sends_the_page_has_no_runs(make_app: Callable[..., Flask]) -> None:
+    client = make_app(OnceGateway()).test_client()
+    client.set_cookie("phonify_key_default", KEY)
+    assert read_section(client) is None

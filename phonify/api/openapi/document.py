@@ -180,7 +180,7 @@ class _Builder:
             media_type: {"schema": {"$ref": f"#/components/schemas/{schema}"}, **_unless_empty(examples=examples)}
             for media_type, schema in media_types.items()
         }
-        return {"required": True, "content": content}
+        return {"required": bool(required) or description.at_least_one, "content": content}
 
     def _list_responses(self, rule: Rule, description: Description) -> Json:
         types = _list_error_types(rule, description)

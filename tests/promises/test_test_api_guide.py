@@ -1,0 +1,63 @@
+"""The samples of the guide to the test API, in each of its languages, against a server."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.app import KEY, ROOT
+from tests.support.servers import Process, starting
+
+GUIDE = ROOT.joinpath("phonify/docs/test-api.md").read_text(encoding="utf-8")
+COMMANDS = {
+    "sh": ["sh", "-e", "-c"],
+    "python": [sys.executable, "-W", "error", "-c"],
+    "javascript": ["node", "--input-type=module", "-e"],
+}
+SAMPLES = re.findall(r"^```(sh|python|javascript)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    with starting(tmp_path_factory.mktemp("server")) as start:
+        server = start(WORKERS="1")
+        assert server.port
+        yield server
+
+
+def test_each_of_the_three_parts_has_a_sample_in_each_language() -> None:
+    assert [language for language, _ in SAMPLES] == ["sh", "python", "javascript"] * 3
+
+
+@pytest.mark.parametrize(("language", "sample"), SAMPLES, ids=lambda part: part[:20])
+def test_a_sample_does_what_it_says(server: Process, tmp_path: Path, language: str, sample: str) -> None:
+    if shutil.which(COMMANDS[language][0]) is None or (language == "sh" and shutil.which("curl") is None):
+        pytest.skip("the language is not installed")
+    server.call("POST", "/v1/messages", to="+14560000000", body="Your code is 482193: https://acme.example/")
+    _, created = server.call("POST", "/sandbox/runs")
+    before = {run["id"] for run in server.call("GET", "/sandbox/runs")[1]["runs"]}
+    result = subprocess.run(
+        [*COMMANDS[language], sample.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")],
+        cwd=tmp_path,
+        env={**os.environ, "PHONIFY_KEY": KEY, "RUN_ID": created["run"]["id"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 0, result.stderr
+    assert '"errors"' not in result.stdout
+    if "runs" in sample:
+        ended = created["run"]["id"] if language == "sh" else None  # the others end the run that they have created
+        left = {run["id"] for run in server.call("GET", "/sandbox/runs")[1]["runs"]}
+        assert before - left == ({ended} if ended else set())
+        assert len(left - before) == (1 if ended else 0)
+    elif "DELETE" in sample:
+        assert server.call("GET", "/v1/messages")[1] == {"messages": []}
+    else:
+        assert "482193" in result.stdout
+        assert "https://acme.example/" in result.stdout
