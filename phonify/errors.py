@@ -100,6 +100,11 @@ _TABLE = (
         "A reply can't be a keyword. A phone that sends it back would get the same reply again and again.",
     ),
     ("invalid_name", Kind.INVALID, "Not a valid name. Use 1 to 100 characters."),
+    (
+        "invalid_auth_token",
+        Kind.INVALID,
+        "Not a valid auth token. Use 1 to 64 printable ASCII characters without spaces.",
+    ),
     ("invalid_ttl", Kind.INVALID, "The ttl must be a whole number of seconds from 10 to 86400."),
     # Authentication.
     (

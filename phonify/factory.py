@@ -84,8 +84,7 @@ def create_app(
         app.register_blueprint(sandbox.bp)
         app.register_blueprint(downloads.bp)
     if has_twilio:
-        app.register_blueprint(twilio.bp)
-        twilio.add_front(services)
+        twilio.add_front(app, services)
     for blueprint in (session.bp, inbox_conversations.bp, compose.bp, search.bp, inbox_settings.bp):
         app.register_blueprint(blueprint)
     app.register_blueprint(docs_pages.bp)

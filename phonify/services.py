@@ -160,6 +160,7 @@ def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Servic
     database = Database(settings.database)
     private_webhooks = gateway.sandbox if settings.webhook_private is None else settings.webhook_private
     webhooks = Webhooks(database, clock, private_allowed=private_webhooks)
+    fronts = Fronts(database, clock, private_allowed=private_webhooks)
     subscriptions = Subscriptions(database, clock)
     sending = Sending(
         database,
@@ -188,11 +189,11 @@ def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Servic
             most_messages=settings.retain_messages,
             longest=timedelta(days=settings.retain_days) if settings.retain_days is not None else None,
         ),
-        runs=Runs(database, clock),
+        runs=Runs(database, clock, fronts),
         subscriptions=subscriptions,
         webhook_wakeup=Wakeup(),
         webhooks=webhooks,
-        fronts=Fronts(database, clock, private_allowed=private_webhooks),
+        fronts=fronts,
         front_pages=[],
         observers={"gateway": _ignore, "webhook": _ignore},
     )

@@ -67,12 +67,18 @@ def _set(
 ) -> None:
     account = get_account(services, account_name)
     try:
-        kept = services.fronts.set_inbound(
-            account, url=url, method=method, fallback_url=fallback_url, fallback_method=fallback_method
+        kept = services.fronts.configure(
+            account,
+            {
+                "inbound_url": url,
+                "inbound_method": method,
+                "fallback_url": fallback_url,
+                "fallback_method": fallback_method,
+            },
         )
     except InvalidRequest as error:
         (fault, *_) = error.faults
-        hint = "URL" if fault.param == "url" else "--fallback-url"
+        hint = "URL" if fault.param == "inbound_url" else "--fallback-url"
         raise click.BadParameter(fault.title, param_hint=hint) from error
     _print(account, kept, as_json=as_json)
 

@@ -2,6 +2,8 @@
 
 import hmac
 import secrets
+from collections.abc import Mapping
+from typing import Any
 
 from ..clock import Clock, format_time
 from ..errors import Fault, InvalidRequest
@@ -67,33 +69,28 @@ class Fronts:
         """Give an account a new auth token. The old one stops working."""
         return self.ensure_account(account, auth_token=make_token())
 
-    def set_inbound(
-        self, account: Account, *, url: str | None, method: str, fallback_url: str | None, fallback_method: str
-    ) -> FrontAccount:
-        """Set where received messages are posted to, and what is used if that fails; None means nowhere.
+    def configure(self, account: Account, settings: Mapping[str, Any]) -> FrontAccount:
+        """Change some settings of an account: the columns of `FrontAccount`, except its number.
 
-        Raises InvalidRequest for a bad URL or method.
+        An empty or missing URL means none. Raises InvalidRequest for a URL that is not allowed.
         """
-        faults = [
-            Fault("invalid_webhook_url", param)
-            for param, given in (("url", url), ("fallback_url", fallback_url))
-            if given is not None and not self.is_url(given)
-        ]
-        faults += [
-            Fault("invalid_method", param)
-            for param, given in (("method", method), ("fallback_method", fallback_method))
-            if given not in ("GET", "POST")
-        ]
-        if faults:
-            raise InvalidRequest(faults)
+        self.check(settings)
         self.ensure_account(account)
         with self._database.write() as connection:
             kept = self.get_account(connection, account.id) or FrontAccount(account.id, make_token())
-            kept = kept._replace(
-                inbound_url=url, inbound_method=method, fallback_url=fallback_url, fallback_method=fallback_method
-            )
+            kept = kept._replace(**settings)
             store.put_front_account(connection, account=kept)
         return kept
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Raise InvalidRequest if a URL in settings is not allowed."""
+        faults = [
+            Fault("invalid_webhook_url", name)
+            for name in ("inbound_url", "fallback_url")
+            if (url := settings.get(name)) is not None and not self.is_url(url)
+        ]
+        if faults:
+            raise InvalidRequest(faults)
 
     def is_url(self, url: str) -> bool:
         """Tell whether a URL may be posted to."""

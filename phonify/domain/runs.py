@@ -1,20 +1,23 @@
 """Test runs: accounts that exist for a limited time, with their own key, and vanish with all that they hold."""
 
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..clock import Clock, format_time, parse_time
 from ..errors import Fault, NotFound, Refused, StoreUnavailable, TooManyRuns
 from ..ids import generate_ids
 from ..storage import accounts as account_store
 from ..storage import conversations as conversation_store
+from ..storage import fronts as front_store
 from ..storage import runs as store
 from ..storage.database import Database
-from ..storage.records import Account, Run
+from ..storage.records import Account, FrontAccount, Run
 from .accounts import generate_key, hash_key
+from .fronts import Fronts, make_token
 
 MOST_RUNS = 100  # of one account, at the same time
 
@@ -24,23 +27,30 @@ class NewRun(NamedTuple):
 
     run: Run
     api_key: str
+    front: FrontAccount
 
 
 class Runs:
     """The operations on test runs. An account sees its own runs, and a run sees itself."""
 
-    def __init__(self, database: Database, clock: Clock, *, rows_at_once: int = 500) -> None:
+    def __init__(self, database: Database, clock: Clock, fronts: Fronts, *, rows_at_once: int = 500) -> None:
         self._database = database
         self._clock = clock
+        self._fronts = fronts
         self._rows_at_once = rows_at_once
 
-    def create(self, account: Account, *, ttl: int, name: str | None = None) -> NewRun:
+    def create(
+        self, account: Account, *, ttl: int, name: str | None = None, front: Mapping[str, Any] | None = None
+    ) -> NewRun:
         """Create a run that ends after `ttl` seconds. It has the default sender and the limits of the account.
 
-        Raises Refused if the account is a run itself, and TooManyRuns.
+        `front` has settings of the Twilio-compatible API. Raises InvalidRequest if a URL in `front` is not allowed,
+        Refused if the account is a run itself, and TooManyRuns.
         """
         if account.creator_id is not None:
             raise Refused([Fault("run_cannot_create_runs")])
+        settings = front or {}
+        self._fronts.check(settings)
         key = generate_key()
         with self._database.write() as connection:
             moment = self._clock.now()
@@ -59,7 +69,9 @@ class Runs:
             run = Run(run_id, owner.id, account.id, name, now, expires_at)
             store.insert_run(connection, run=run)
             account_store.insert_key(connection, account_id=owner.id, name="run", key_hash=hash_key(key), now=now)
-        return NewRun(run, key)
+            kept = FrontAccount(owner.id, make_token())._replace(**settings)
+            front_store.put_front_account(connection, account=kept)
+        return NewRun(run, key, kept)
 
     def find_all(self, account: Account) -> list[Run]:
         """Return the runs of an account that have not ended, newest first."""

@@ -9,7 +9,8 @@ from ..http.auth import current_account
 from ..http.current import get_services
 from ..schemas import sandbox_examples as examples
 from ..schemas.description import describe
-from ..schemas.requests import CreateRunSchema, load
+from ..schemas.front_requests import CreateRunSchema
+from ..schemas.requests import load
 from ..schemas.sandbox import NewRunAnswer, RunAnswer, RunsAnswer, dump_new_run, dump_run
 
 bp = Blueprint("test_runs", __name__, url_prefix="/runs")
@@ -28,13 +29,13 @@ _RUN_ID = {"run_id": "$response.body#/run/id"}
     text=(
         "A run is an account of its own, with its own key, which only this answer shows. It sees no messages but its"
         " own, and vanishes with all that it holds after `ttl` seconds. Its requests and messages count towards the"
-        " limits of its creator."
+        " limits of its creator. `twilio` has its credentials for the Twilio-compatible API."
     ),
 )
 def create_run() -> tuple[dict[str, Any], int]:
     """Create an account for one test run."""
     created = get_services().runs.create(current_account(), **load(_CREATE, read_arguments()))
-    return {"run": dump_new_run(created.run, api_key=created.api_key)}, 201
+    return {"run": dump_new_run(created.run, api_key=created.api_key, front=created.front)}, 201
 
 
 @bp.get("")

@@ -25,7 +25,6 @@ from .fields import (
     RecipientsArgument,
     choice_field,
     message_id_field,
-    name_field,
     originator_field,
     read_idempotency_key,
     read_own_number,
@@ -181,15 +180,6 @@ class ListSchema(PagingSchema, CriteriaSchema):
         form={"description": "If nothing matches, wait up to this number of seconds until something does."},
         validate=validate.Range(0, MAX_WAIT, error="invalid_wait"),
         load_default=0.0,
-    )
-
-
-class CreateRunSchema(ArgumentsSchema):
-    """Arguments of creating a test run."""
-
-    name = name_field("What the run is for.")
-    ttl = whole_field(
-        10, 86_400, invalid="invalid_ttl", description="Seconds after which the run ends.", load_default=3_600
     )
 
 

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from ..sms.links import find_links
 from ..sms.one_time_codes import find_code
-from ..storage.records import Message, Run
+from ..storage.records import FrontAccount, Message, Run
 from .fields import RUN_ID
 from .objects import MOMENT, MessageSchema, RecordSchema, Shown
+from .twilio import write_account_sid
+
+_SID = {"type": "string", "pattern": "^AC[0-9a-f]{32}$", "description": "The account SID."}
 
 
 def _show_code(message: Message) -> str | None:
@@ -60,8 +63,29 @@ class RunSchema(RecordSchema):
     expires_at = fields.String(required=True, metadata={**MOMENT, "description": "The end of the run, in UTC."})
 
 
+class TwilioSettingsSchema(RecordSchema):
+    """An account in the Twilio-compatible API."""
+
+    account_sid = fields.Function(lambda kept: write_account_sid(kept.account_id), required=True, metadata=_SID)
+    auth_token = fields.String(required=True)
+    inbound_url = fields.String(required=True, allow_none=True, metadata={"description": "It gets received messages."})
+    inbound_method = fields.String(required=True, validate=validate.OneOf(["GET", "POST"]))
+    fallback_url = fields.String(
+        required=True, allow_none=True, metadata={"description": "It is used if `inbound_url` fails."}
+    )
+    fallback_method = fields.String(required=True, validate=validate.OneOf(["GET", "POST"]))
+
+
+class TwilioSettingsAnswer(Schema):
+    """The settings of an account in the Twilio-compatible API."""
+
+    twilio = fields.Nested(TwilioSettingsSchema, required=True)
+
+
 class NewRunSchema(RunSchema):
     """A test run that was just created."""
+
+    twilio = fields.Nested(TwilioSettingsSchema, required=True)
 
     api_key = fields.String(required=True, metadata={"description": "The run's own key. No other answer shows it."})
 
@@ -86,6 +110,7 @@ class RunsAnswer(Schema):
 
 _MESSAGE = SandboxMessageSchema()
 _RUN = RunSchema()
+_TWILIO = TwilioSettingsSchema()
 
 
 def dump_sandbox_messages(messages: Iterable[Message]) -> list[Shown]:
@@ -100,6 +125,12 @@ def dump_run(run: Run) -> Shown:
     return shown
 
 
-def dump_new_run(run: Run, *, api_key: str) -> Shown:
-    """Return a test run that was just created, with its key."""
-    return {**dump_run(run), "api_key": api_key}
+def dump_new_run(run: Run, *, api_key: str, front: FrontAccount) -> Shown:
+    """Return a test run that was just created, with its key and its credentials."""
+    return {**dump_run(run), "api_key": api_key, "twilio": dump_twilio_settings(front)}
+
+
+def dump_twilio_settings(kept: FrontAccount) -> Shown:
+    """Return the settings of an account in the Twilio-compatible API."""
+    shown: Shown = _TWILIO.dump(kept)
+    return shown

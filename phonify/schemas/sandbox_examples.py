@@ -21,15 +21,31 @@ _RUN = {
     "created_at": "2026-01-31T09:30:00.000Z",
     "expires_at": "2026-01-31T10:30:00.000Z",
 }
+_TWILIO = {
+    "account_sid": "AC00000000000000000000000000000001",
+    "auth_token": "5c0ffee05c0ffee05c0ffee05c0ffee0",
+    "inbound_url": None,
+    "inbound_method": "POST",
+    "fallback_url": None,
+    "fallback_method": "POST",
+}
 _AT_RUN = {"run_id": RUN_ID}
 CREATE_RUN = (
     Example(
         "For an hour",
         status=201,
         arguments={"name": "checkout, worker 3"},
-        answer={"run": {**_RUN, "api_key": "phk_GfPXyRhLyVnXfJIPJ0XvJSBlSxY9Ph3S"}},
+        answer={"run": {**_RUN, "api_key": "phk_GfPXyRhLyVnXfJIPJ0XvJSBlSxY9Ph3S", "twilio": _TWILIO}},
     ),
 )
 LIST_RUNS = (Example("One run", answer={"runs": [_RUN]}),)
 GET_RUN = (Example("A run", path=_AT_RUN, answer={"run": _RUN}),)
 END_RUN = (Example("A run", path=_AT_RUN, answer={"run": {**_RUN, "expires_at": "2026-01-31T09:30:00.000Z"}}),)
+GET_TWILIO = (Example("The settings", answer={"twilio": _TWILIO}),)
+CHANGE_TWILIO = (
+    Example(
+        "Received messages",
+        arguments={"inbound_url": "http://127.0.0.1:5000/sms"},
+        answer={"twilio": {**_TWILIO, "inbound_url": "http://127.0.0.1:5000/sms"}},
+    ),
+)

@@ -1,4 +1,4 @@
-"""The plugin for pytest: the fixtures `phonify` and `phonify_server`.
+"""The plugin for pytest: the fixtures `phonify`, `phonify_server` and `phonify_twilio`.
 
 pytest imports this module at the start of every run. The server, and with it Flask and marshmallow, is imported only by
 the fixture that starts it. With PHONIFY_URL set, the fixtures use the server at that URL, and none is started.
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .client import Phonify
     from .elsewhere import Elsewhere
     from .server import Server
+    from .twilio_sdk import TwilioAccount
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +55,20 @@ def phonify(phonify_server: "Server | Elsewhere", request: pytest.FixtureRequest
     if isinstance(account, Run):
         with _failing_clearly():
             account.end()
+
+
+@pytest.fixture
+def phonify_twilio(phonify: "Phonify") -> Iterator["TwilioAccount"]:
+    """Let the installed package `twilio` speak to the account of `phonify`, without a change to the app.
+
+    If the environment has a TWILIO_AUTH_TOKEN, this token signs the webhooks.
+    """
+    from .twilio_sdk import TwilioAccount, redirecting  # noqa: PLC0415 - see above
+
+    with _failing_clearly():
+        account = TwilioAccount(phonify)
+    with redirecting(account):
+        yield account
 
 
 @contextmanager

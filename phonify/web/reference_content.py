@@ -13,7 +13,12 @@ Json = dict[str, Any]
 _LABELS = {"date-time": "time", "message-id": "message id", "own-number": "number", "originator": "sender"}
 _OBJECTS = "#/components/schemas/"
 _ERROR_STATUS = 400
-_TITLES = {"openapi": "OpenAPI"}
+_TITLES = {
+    "openapi": "OpenAPI",
+    "test_messages": "Test messages",
+    "test_runs": "Test runs",
+    "test_twilio": "Twilio in tests",
+}
 # The objects on the page, in this order. Other schemas of the document are answers that contain these objects.
 _SHOWN_OBJECTS = (
     "Message",
@@ -23,6 +28,7 @@ _SHOWN_OBJECTS = (
     "Subscription",
     "SandboxMessage",
     "NewRun",
+    "TwilioSettings",
     "TextCheck",
     "Segment",
     "WideCharacter",

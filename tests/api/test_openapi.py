@@ -22,7 +22,9 @@ from phonify.services import Services
 from tests.support.app import ROOT, ApiClient
 from tests.support.described import get_description
 
-ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}|phk_[\w-]{32}")
+ID = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}|phk_[\w-]{32}|AC[0-9a-f]{32}|\b[0-9a-f]{32}\b"
+)
 SEND = {"to": "+14560000000", "body": "Your Acme code is 482193"}
 
 
@@ -74,7 +76,15 @@ def prepared(client: FlaskClient, deliver: Callable[..., int], services: Service
         if operation in ("list_runs", "get_run", "end_run"):
             run = client.post("/sandbox/runs", json={"name": "checkout, worker 3"}).get_json()["run"]
             return {RUN_ID: run["id"]}
-        if operation in ("create_run", "send_message", "simulate_inbound", "check", "get_phone", "unsubscribe"):
+        if operation in (
+            "create_run",
+            "send_message",
+            "simulate_inbound",
+            "get_twilio_settings",
+            "check",
+            "get_phone",
+            "unsubscribe",
+        ):
             return {}
         waits = operation in ("change_message", "cancel_message")
         later = {"send_at": "2030-01-01T09:00:00Z"} if waits else {}

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from flask import Blueprint
+from flask import Blueprint, Flask
 
 from ...http.errors import ErrorForm
 from ...schemas.twilio import API_VERSION
 from ...services import Services
-from . import messages, resources
+from . import messages, resources, sandbox
 from .auth import require_credentials
 from .callbacks import TwilioCallbacks
 from .errors import TwilioError, show_error
@@ -25,8 +25,11 @@ bp.register_blueprint(messages.bp)
 bp.register_blueprint(resources.bp)
 
 
-def add_front(services: Services) -> None:
-    """Add the front's callbacks and its part of the pages."""
+def add_front(app: Flask, services: Services) -> None:
+    """Add the front's views, its callbacks and its part of the pages."""
+    app.register_blueprint(bp)
+    if services.gateway.sandbox:
+        app.register_blueprint(sandbox.bp)
     services.webhooks.add_kind(
         TwilioCallbacks(services.fronts, services.webhooks, services.subscriptions, services.sending)
     )

@@ -5,6 +5,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...domain.fronts import Fronts
+from ...schemas.front_requests import FrontSettingsSchema
+from ...schemas.requests import load
 from ...schemas.twilio import choose_status, write_account_sid, write_message_sid
 from ...storage.records import Account, Message
 from .sdks import list_sdk_lines
@@ -50,13 +52,7 @@ class TwilioPage:
             self._fronts.rotate_token(account)
             return
         given = {name: text.strip() for name, text in form.items()}
-        self._fronts.set_inbound(
-            account,
-            url=given.get("inbound_url") or None,
-            method=given.get("inbound_method") or "POST",
-            fallback_url=given.get("fallback_url") or None,
-            fallback_method=given.get("fallback_method") or "POST",
-        )
+        self._fronts.configure(account, load(FrontSettingsSchema(), given))
 
     def describe_start(self, account: Account) -> Sequence[str]:
         """Return the credentials of an account."""

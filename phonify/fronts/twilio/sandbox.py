@@ -1,0 +1,44 @@
+"""The resource /sandbox/twilio: with it, tests in any language set up the Twilio-compatible API of their account."""
+
+from typing import Any
+
+from flask import Blueprint
+
+from ...http.arguments import read_arguments
+from ...http.auth import current_account, require_key
+from ...http.current import get_services
+from ...schemas import sandbox_examples as examples
+from ...schemas.description import describe
+from ...schemas.front_requests import FrontSettingsSchema
+from ...schemas.requests import load
+from ...schemas.sandbox import TwilioSettingsAnswer, dump_twilio_settings
+
+bp = Blueprint("test_twilio", __name__, url_prefix="/sandbox/twilio")
+bp.before_request(require_key)
+
+_SETTINGS = FrontSettingsSchema()
+
+
+@bp.get("")
+@describe(
+    answers={200: TwilioSettingsAnswer},
+    examples=examples.GET_TWILIO,
+    text="An account without an auth token gets one.",
+)
+def get_twilio_settings() -> dict[str, Any]:
+    """Retrieve the credentials and the URLs of the account in the Twilio-compatible API."""
+    kept = get_services().fronts.ensure_account(current_account())
+    return {"twilio": dump_twilio_settings(kept)}
+
+
+@bp.put("")
+@describe(
+    arguments=FrontSettingsSchema,
+    answers={200: TwilioSettingsAnswer},
+    examples=examples.CHANGE_TWILIO,
+    text="Values that are not given stay the same. An account without an auth token gets one.",
+)
+def change_twilio_settings() -> dict[str, Any]:
+    """Change the auth token and the URLs of the account in the Twilio-compatible API."""
+    kept = get_services().fronts.configure(current_account(), load(_SETTINGS, read_arguments()))
+    return {"twilio": dump_twilio_settings(kept)}
