@@ -30,8 +30,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
         yield server
 
 
-def test_each_of_the_three_parts_has_a_sample_in_each_language() -> None:
-    assert [language for language, _ in SAMPLES] == ["sh", "python", "javascript"] * 3
+def test_each_of_the_four_parts_has_a_sample_in_each_language() -> None:
+    assert [language for language, _ in SAMPLES] == ["sh", "python", "javascript"] * 4
 
 
 @pytest.mark.parametrize(("language", "sample"), SAMPLES, ids=lambda part: part[:20])
@@ -56,6 +56,9 @@ def test_a_sample_does_what_it_says(server: Process, tmp_path: Path, language: s
         left = {run["id"] for run in server.call("GET", "/sandbox/runs")[1]["runs"]}
         assert before - left == ({ended} if ended else set())
         assert len(left - before) == (1 if ended else 0)
+    elif "twilio" in sample:
+        assert "AC00000000000000000000000000000001" in result.stdout
+        assert server.call("GET", "/sandbox/twilio")[1]["twilio"]["inbound_url"] == "http://127.0.0.1:5000/sms"
     elif "DELETE" in sample:
         assert server.call("GET", "/v1/messages")[1] == {"messages": []}
     else:
