@@ -66,13 +66,17 @@ class Webhooks:
             raise Refused([Fault("no_webhook")])
         return webhook
 
-    def remove(self, account: Account) -> None:
-        """Remove the account's webhook. Pending events are given up, and received messages no longer wait for it."""
+    def remove(self, account: Account) -> Webhook | None:
+        """Remove the account's webhook and return it, if there is one.
+
+        Pending events are given up, and received messages no longer wait for it.
+        """
         now = format_time(self._clock.now())
         with self._database.write() as connection:
-            webhook_store.delete_webhook(connection, account_id=account.id)
+            webhook = webhook_store.delete_webhook(connection, account_id=account.id)
             webhook_store.cancel_deliveries(connection, account_id=account.id, kind=StandardWebhooks.name, now=now)
             webhook_store.settle_all_received(connection, account_id=account.id, now=now)
+        return webhook
 
     # Deliveries
 

@@ -32,6 +32,7 @@ from .fields import (
     read_seconds,
     search_field,
     time_field,
+    webhook_url_field,
     whole_field,
 )
 
@@ -195,6 +196,12 @@ class ListSchema(PagingSchema, CriteriaSchema):
         validate=validate.Range(0, MAX_WAIT, error="invalid_wait"),
         load_default=0.0,
     )
+
+
+class SetWebhookSchema(ArgumentsSchema):
+    """Arguments of setting the webhook."""
+
+    url = webhook_url_field(required=True)
 
 
 class InboundSchema(BodySchema):

@@ -40,9 +40,12 @@ def update_secret(connection: sqlite3.Connection, *, account_id: int, secret: st
     return Webhook._make(row) if row else None
 
 
-def delete_webhook(connection: sqlite3.Connection, *, account_id: int) -> None:
-    """Remove the webhook of an account."""
-    connection.execute("DELETE FROM webhooks WHERE account_id = :account_id", {"account_id": account_id})
+def delete_webhook(connection: sqlite3.Connection, *, account_id: int) -> Webhook | None:
+    """Remove the webhook of an account and return it."""
+    row = connection.execute(
+        f"DELETE FROM webhooks WHERE account_id = :account_id RETURNING {_WEBHOOK}", {"account_id": account_id}
+    ).fetchone()
+    return Webhook._make(row) if row else None
 
 
 def disable_webhook(connection: sqlite3.Connection, *, account_id: int, now: str) -> None:

@@ -10,10 +10,8 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from ..config import Settings
 from ..domain import accounts
-from ..errors import InvalidRequest
 from ..factory import create_app
 from ..services import Services
-from ..storage.records import Account
 from .client import Phonify
 
 
@@ -63,20 +61,4 @@ class Server:
         database, clock = self._services.database, self._services.clock
         account = accounts.create_account(database, clock, name=f"{next(self._numbers)} {name}")
         _, key = accounts.create_key(database, clock, account, name="test")
-        return _Phonify(self._services, account, url=self.url, api_key=key)
-
-
-class _Phonify(Phonify):
-    """An account of this server. It sets its webhook without a request."""
-
-    def __init__(self, services: Services, account: Account, *, url: str, api_key: str) -> None:
-        super().__init__(url, api_key)
-        self._services = services
-        self._account = account
-
-    def set_webhook(self, url: str) -> str:
-        """Set the URL that the account's events are posted to; return the secret that signs them."""
-        try:
-            return self._services.webhooks.set_url(self._account, url).secret
-        except InvalidRequest as error:
-            raise ValueError("; ".join(f"{fault.param}: {fault.title}" for fault in error.faults)) from error
+        return Phonify(self.url, key)

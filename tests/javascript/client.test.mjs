@@ -1,6 +1,7 @@
 // What a test asks of a server with the module for JavaScript. test_javascript.py starts the server and runs this.
 
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { createServer } from "node:http";
 import { test } from "node:test";
 
@@ -162,4 +163,31 @@ check("a wait ends where the test has stopped the clock", async (run) => {
   } finally {
     globalThis.performance = performance;
   }
+});
+
+check("a webhook is set, and hears of a reply with a signature", async (run) => {
+  const received = [];
+  const app = createServer((request, response) => {
+    let body = "";
+    request.on("data", (part) => (body += part));
+    request.on("end", () => {
+      received.push({ headers: request.headers, body });
+      response.writeHead(204).end();
+    });
+  });
+  await new Promise((resolve) => app.listen(0, "127.0.0.1", resolve));
+  try {
+    const secret = await run.setWebhook(`http://127.0.0.1:${app.address().port}/sms`);
+    await run.reply(ALICE, "YES");
+    await run.waitFor({ direction: "inbound", state: "sent" });
+    const [{ headers, body }] = received;
+    const key = Buffer.from(secret.replace("whsec_", ""), "base64");
+    const signed = `${headers["webhook-id"]}.${headers["webhook-timestamp"]}.${body}`;
+    assert.equal(headers["webhook-signature"], `v1,${createHmac("sha256", key).update(signed).digest("base64")}`);
+    assert.equal(JSON.parse(body).data.message.body, "YES");
+  } finally {
+    app.closeAllConnections();
+    app.close();
+  }
+  assert.match((await failureOf(run.setWebhook("ftp://127.0.0.1/")))[0], /400\. url: Not a valid webhook URL\./);
 });
