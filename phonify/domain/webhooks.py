@@ -1,6 +1,6 @@
-"""Webhooks: an account's URL, the deliveries that events cause, and redelivery.
+"""The rules of webhooks: an account's URL, its events, and redelivery.
 
-`delivery/webhooks.py` posts the deliveries that are stored here.
+An event is stored as a delivery. `delivery/webhooks.py` posts the stored deliveries.
 """
 
 import base64
@@ -37,18 +37,21 @@ class Webhooks:
         self.add_kind(StandardWebhooks())
 
     def add_kind(self, kind: WebhookKind) -> None:
-        """Add a kind of webhook, before the first event."""
+        """Add a kind of webhook. Call it before the first event."""
         self.kinds[kind.name] = kind
 
     # The account's URL
 
     def get(self, account: Account) -> Webhook | None:
-        """Return the account's webhook."""
+        """Return the account's webhook, or None."""
         with self._database.reading() as connection:
             return webhook_store.get_webhook(connection, account_id=account.id)
 
     def set_url(self, account: Account, url: str) -> Webhook:
-        """Set the URL of the account's webhook; an existing secret stays. Raise InvalidRequest for a bad URL."""
+        """Set the URL of the account's webhook. An existing secret does not change.
+
+        Raises InvalidRequest if the URL is not allowed.
+        """
         try:
             check_url(url, private_allowed=self.private_allowed)
         except BadUrl as error:
@@ -58,7 +61,7 @@ class Webhooks:
             return webhook_store.put_webhook(connection, account_id=account.id, url=url, secret=secret, now=now)
 
     def rotate_secret(self, account: Account) -> Webhook:
-        """Set a new secret for the account's webhook; raise Refused if the account has no webhook."""
+        """Set a new secret for the account's webhook. Raises Refused if the account has no webhook."""
         secret = _make_secret()
         with self._database.write() as connection:
             webhook = webhook_store.update_secret(connection, account_id=account.id, secret=secret)
@@ -67,7 +70,10 @@ class Webhooks:
         return webhook
 
     def remove(self, account: Account) -> None:
-        """Remove the account's webhook. Pending events are given up, and received messages no longer wait for it."""
+        """Remove the account's webhook.
+
+        Pending events are cancelled. Received messages that wait for the webhook become `sent`.
+        """
         now = format_time(self._clock.now())
         with self._database.write() as connection:
             webhook_store.delete_webhook(connection, account_id=account.id)
@@ -77,10 +83,7 @@ class Webhooks:
     # Deliveries
 
     def enqueue(self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime) -> None:
-        """Store the deliveries that an event of these messages causes.
-
-        Call it in the transaction that changes the messages.
-        """
+        """Store one event of these messages. Call it in the transaction that changes the messages."""
         if messages:
             for kind in self.kinds.values():
                 self.add(connection, kind, kind.compose(connection, event, messages, now), now)
@@ -90,7 +93,7 @@ class Webhooks:
         webhook_store.insert_deliveries(connection, kind=kind.name, deliveries=deliveries, now=format_time(now))
 
     def send_test(self, account: Account) -> str:
-        """Store a test event; return the id of its delivery. Raise Refused if the account has no webhook."""
+        """Store a test event. Returns the id of its delivery. Raises Refused if the account has no webhook."""
         now = self._clock.now()
         time, delivery_id = format_time(now), next(generate_ids(now))
         test = NewDelivery(delivery_id, account.id, None, _TEST, write_payload(_TEST, time, {}))
@@ -101,7 +104,10 @@ class Webhooks:
         return delivery_id
 
     def redeliver(self, account: Account, delivery_id: str) -> None:
-        """Have an event posted again, whatever its state; raise NotFound, or Refused if the account has no webhook."""
+        """Post an event again. The event may have any state.
+
+        Raises NotFound if the account has no delivery with this id, and Refused if the account has no webhook.
+        """
         with self._database.write() as connection:
             found = webhook_store.get_delivery(connection, account_id=account.id, delivery_id=delivery_id)
             if found is None:
@@ -114,7 +120,7 @@ class Webhooks:
     # Results
 
     def list_deliveries(self, account: Account, *, limit: int, before: int | None = None) -> list[Delivery]:
-        """Return the account's deliveries, newest first; `before` is the last seq of the previous page."""
+        """Return the account's deliveries, newest first. `before` is the last seq of the previous page."""
         with self._database.reading() as connection:
             rows = webhook_store.list_deliveries(connection, account_id=account.id, limit=limit, before=before)
             return _with_attempts(connection, rows)
