@@ -1,6 +1,6 @@
-"""Delivers webhooks: claims due deliveries, posts them in parallel, records the answers.
+"""The delivery of webhooks: claim due deliveries, post them in parallel, record the answers.
 
-Each account has its own limit of parallel posts, so a receiver that hangs delays only its own account.
+Each account has its own limit of parallel posts. So a slow receiver delays only its own account.
 """
 
 import logging
@@ -22,20 +22,20 @@ from .loop import Observe
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)  # at least: a post takes up to 15 seconds, plus the time to resolve the name
+LEASE = timedelta(seconds=60)  # the minimum; a post takes up to 15 seconds, plus the time to resolve the name
 MOST_SHOWN = 2_048  # characters of an answer that are stored
-# Parallel posts: for one account, and in all. If an account's receiver did not answer quickly the last time, it gets
-# one post at a time, and none of the last places. So slow receivers never use up the places of the others.
+# The limits of parallel posts: for one account, and for all accounts together. If a receiver did not answer quickly the
+# last time, the lower limits apply to its account. So slow receivers always leave some places for other accounts.
 PLACES, ALL_PLACES = 4, 64
 PLACES_IF_SLOW, ALL_PLACES_IF_SLOW = 1, 48
 QUICK = 2_000  # milliseconds
 
 
 class WebhookJob(NamedTuple):
-    """A claimed delivery, and where it is posted to."""
+    """A claimed delivery and its target."""
 
     delivery: Delivery
-    target: Target | None  # None: there is no such place any more
+    target: Target | None  # None: the target was removed
 
 
 class WebhookOutcome(NamedTuple):
@@ -49,12 +49,12 @@ class WebhookOutcome(NamedTuple):
 
     @property
     def quick(self) -> bool:
-        """Whether the receiver answered quickly, with any status."""
+        """Whether the receiver answered within QUICK, with any status."""
         return self.attempt.status is not None and self.attempt.took_ms < QUICK
 
 
 class WebhookDelivery:
-    """What the loop does for webhooks. Each post has a thread of its own."""
+    """The work of the loop for webhooks. Each post has its own thread."""
 
     name = "webhooks"
 
@@ -75,7 +75,7 @@ class WebhookDelivery:
         self._resolve = resolve
         self._observe = observe
         self._lock = threading.Lock()  # guards _under_way and _quick
-        self._under_way: Counter[int] = Counter()  # by account
+        self._under_way: Counter[int] = Counter()  # running posts by account
         self._quick: set[int] = set()  # accounts whose receiver answered quickly the last time
 
     def seconds_to_next(self) -> float:
@@ -87,7 +87,7 @@ class WebhookDelivery:
         return (parse_time(waiting[0]) - now).total_seconds() if waiting else float("inf")
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
-        """Return the owners that have deliveries leased."""
+        """Return the owners of leased deliveries."""
         return webhook_store.list_lease_owners(connection)
 
     def end_leases(self, connection: Connection, owner: str) -> None:
@@ -95,14 +95,14 @@ class WebhookDelivery:
         webhook_store.end_leases(connection, owner=owner)
 
     def _count_free_places(self, account_id: int, claimed: int = 0) -> int:
-        """Return how many more posts an account may have in parallel, besides those that are being claimed."""
+        """Return how many posts an account may start now. `claimed` is the number of posts that will start soon."""
         with self._lock:
             quick = account_id in self._quick
             places, all_places = (PLACES, ALL_PLACES) if quick else (PLACES_IF_SLOW, ALL_PLACES_IF_SLOW)
             return max(0, min(places - self._under_way[account_id], all_places - self._under_way.total() - claimed))
 
     def claim(self, connection: Connection, owner: str) -> list[WebhookJob]:
-        """Lease due deliveries, up to the limits of parallel posts."""
+        """Lease due deliveries. The limits of parallel posts apply."""
         clock_now = self._clock.now()
         now, until = format_time(clock_now), format_time(clock_now + self._lease)
         claimed: list[WebhookJob] = []
@@ -120,7 +120,7 @@ class WebhookDelivery:
         return kind.find_target(connection, delivery) if kind is not None else None
 
     def record(self, connection: Connection, outcomes: Sequence[WebhookOutcome]) -> None:
-        """Record outcomes: delivered, retried later, or given up."""
+        """Record outcomes. A delivery is then delivered, failed, or due again later."""
         for outcome in outcomes:
             self._record(connection, outcome)
 
@@ -148,7 +148,7 @@ class WebhookDelivery:
     # Posting
 
     def deliver(self, jobs: Sequence[WebhookJob], finish: Callable[[WebhookOutcome], None]) -> None:
-        """Post each delivery in its own thread. If no thread can be started, the attempt has failed."""
+        """Post each delivery in its own thread. If a thread can't be started, the attempt has failed."""
         for job in jobs:
             with self._lock:
                 self._under_way[job.delivery.account_id] += 1
@@ -156,7 +156,7 @@ class WebhookDelivery:
                 threading.Thread(target=self._post, args=(job, finish), name="webhook", daemon=True).start()
             except RuntimeError as error:
                 logger.warning("webhook %s, attempt %d: %s", *_name(job.delivery), error)
-                at, fault = format_time(self._clock.now()), "the server had no thread left to post with"
+                at, fault = format_time(self._clock.now()), "the server could not start a thread for this post"
                 attempt = WebhookAttempt(job.delivery.attempts, at, 0, None, None, fault)
                 self._end(WebhookOutcome(job.delivery, attempt, failure=NotAnswered(fault)), finish)
 
@@ -180,9 +180,9 @@ class WebhookDelivery:
         self._end(WebhookOutcome(delivery, attempt, answer, failure, accepted), finish)
 
     def _send(self, delivery: Delivery, target: Target | None, at: datetime) -> Answer:
-        """Return the answer; raise NotAnswered if there is none."""
+        """Return the answer. Raises NotAnswered if there is no answer."""
         if target is None:
-            raise NotAnswered("the account has no such webhook any more")
+            raise NotAnswered("the account's webhook was removed")
         request = self._webhooks.kinds[delivery.kind].build_request(delivery, target, at)
         return send(request, private_allowed=self._webhooks.private_allowed, resolve=self._resolve)
 

@@ -1,4 +1,4 @@
-"""The SQL of webhooks and of the events that are posted to them."""
+"""The SQL of webhooks and of their deliveries. A delivery is an event that is posted to a URL."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -7,13 +7,13 @@ from .records import Delivery, DueAccount, NewDelivery, Webhook, WebhookAttempt
 
 _ROW = ", ".join(Delivery._fields[:-1])
 _WEBHOOK = ", ".join(Webhook._fields)
-_HELD = "9999-12-31T23:59:59.999Z"  # due after the earlier deliveries of the sequence
+_HELD = "9999-12-31T23:59:59.999Z"  # the delivery waits for the earlier deliveries of its sequence
 
 # Webhooks
 
 
 def get_webhook(connection: sqlite3.Connection, *, account_id: int) -> Webhook | None:
-    """Return the webhook of an account."""
+    """Return the webhook of an account, or None."""
     row = connection.execute(
         f"SELECT {_WEBHOOK} FROM webhooks WHERE account_id = :account_id",
         {"account_id": account_id},
@@ -22,7 +22,7 @@ def get_webhook(connection: sqlite3.Connection, *, account_id: int) -> Webhook |
 
 
 def put_webhook(connection: sqlite3.Connection, *, account_id: int, url: str, secret: str, now: str) -> Webhook:
-    """Set the URL of an account's webhook, and enable it. The secret is used only if the webhook is new."""
+    """Set the URL of an account's webhook, and enable the webhook. The secret is used only if the webhook is new."""
     row = connection.execute(
         "INSERT INTO webhooks (account_id, url, secret, created_at) VALUES (:account_id, :url, :secret, :now)"
         f" ON CONFLICT (account_id) DO UPDATE SET url = excluded.url, disabled_at = NULL RETURNING {_WEBHOOK}",
@@ -32,7 +32,7 @@ def put_webhook(connection: sqlite3.Connection, *, account_id: int, url: str, se
 
 
 def update_secret(connection: sqlite3.Connection, *, account_id: int, secret: str) -> Webhook | None:
-    """Give an account's webhook another secret; return None if it has no webhook."""
+    """Set a new secret for an account's webhook. Returns None if the account has no webhook."""
     row = connection.execute(
         f"UPDATE webhooks SET secret = :secret WHERE account_id = :account_id RETURNING {_WEBHOOK}",
         {"account_id": account_id, "secret": secret},
@@ -58,7 +58,7 @@ def disable_webhook(connection: sqlite3.Connection, *, account_id: int, now: str
 def insert_deliveries(
     connection: sqlite3.Connection, *, kind: str, deliveries: Iterable[NewDelivery], now: str
 ) -> None:
-    """Add deliveries. Each is due now, or after the earlier ones of its sequence."""
+    """Add deliveries. Each is due now, or after the earlier deliveries of its sequence."""
     connection.executemany(
         "INSERT INTO webhook_deliveries"
         " (id, account_id, message_id, event, payload, url, sequence, kind, state, created_at, due_at)"
@@ -70,7 +70,7 @@ def insert_deliveries(
 
 
 def release_next(connection: sqlite3.Connection, *, sequence: str, now: str) -> None:
-    """Make the next delivery of a sequence due, after the one before has ended."""
+    """Make the next delivery of a sequence due. Call it when the delivery before has ended."""
     connection.execute(
         "UPDATE webhook_deliveries SET due_at = :now WHERE seq ="
         " (SELECT min(seq) FROM webhook_deliveries WHERE sequence = :sequence AND due_at IS NOT NULL)"
@@ -102,7 +102,7 @@ def list_deliveries_of_message(connection: sqlite3.Connection, *, account_id: in
 
 
 def get_delivery(connection: sqlite3.Connection, *, account_id: int, delivery_id: str) -> Delivery | None:
-    """Return one delivery of an account."""
+    """Return one delivery of an account, or None."""
     row = connection.execute(
         f"SELECT {_ROW} FROM webhook_deliveries WHERE id = :id AND account_id = :account_id",
         {"id": delivery_id, "account_id": account_id},
@@ -111,7 +111,7 @@ def get_delivery(connection: sqlite3.Connection, *, account_id: int, delivery_id
 
 
 def list_attempts(connection: sqlite3.Connection, *, delivery_id: str) -> tuple[WebhookAttempt, ...]:
-    """Return the attempts of a delivery, the first one first."""
+    """Return the attempts of a delivery, oldest first."""
     rows = connection.execute(
         "SELECT attempt, at, took_ms, status, answer, error FROM webhook_attempts"
         " WHERE delivery_id = :id ORDER BY attempt",
@@ -121,7 +121,7 @@ def list_attempts(connection: sqlite3.Connection, *, delivery_id: str) -> tuple[
 
 
 def redeliver(connection: sqlite3.Connection, *, delivery_id: str, now: str) -> None:
-    """Make a delivery due at once, with all its retries again."""
+    """Make a delivery due now. It gets its full number of retries again."""
     connection.execute(
         "UPDATE webhook_deliveries SET state = 'pending', due_at = :now, lease_owner = NULL, retries = 0,"
         " finished_at = NULL WHERE id = :id",
@@ -136,14 +136,14 @@ _CANCEL = (
 
 
 def cancel_deliveries(connection: sqlite3.Connection, *, account_id: int, kind: str, now: str) -> None:
-    """Give up an account's pending deliveries of a kind."""
+    """Set the pending deliveries of an account and a kind to `failed`."""
     connection.execute(_CANCEL + " AND kind = :kind", {"account_id": account_id, "kind": kind, "now": now})
 
 
 def cancel_deliveries_of_messages(
     connection: sqlite3.Connection, *, account_id: int, message_ids: Iterable[str], now: str
 ) -> None:
-    """Give up an account's pending deliveries about messages, of every kind."""
+    """Set the pending deliveries about an account's messages to `failed`. They may have any kind."""
     connection.executemany(
         _CANCEL + " AND message_id = :message_id",
         [{"account_id": account_id, "message_id": message_id, "now": now} for message_id in message_ids],
@@ -151,7 +151,7 @@ def cancel_deliveries_of_messages(
 
 
 def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
-    """Remove deliveries that ended before a time, at most `limit`; return how many."""
+    """Remove deliveries that ended before a time, at most `limit`. Returns the number of removed deliveries."""
     return connection.execute(
         "DELETE FROM webhook_deliveries WHERE seq IN"
         " (SELECT seq FROM webhook_deliveries WHERE finished_at <= :until LIMIT :limit)",
@@ -159,14 +159,13 @@ def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int)
     ).rowcount
 
 
-# Posting them
+# Posting deliveries
 
 
 def list_due_accounts(connection: sqlite3.Connection, *, now: str) -> list[DueAccount]:
-    """Return the accounts that have pending deliveries, the one that waits longest first.
+    """Return the accounts that have pending deliveries. The account that waits longest comes first.
 
-    Accounts of test runs that have ended are left out.
-    One row for each account: so one account with many deliveries does not slow down the others.
+    The list has one row for each account, even if the account has many deliveries. It leaves out ended test runs.
     """
     rows = connection.execute(
         "SELECT id, (SELECT due_at FROM webhook_deliveries AS d"
@@ -181,7 +180,7 @@ def list_due_accounts(connection: sqlite3.Connection, *, now: str) -> list[DueAc
 def lease_deliveries(
     connection: sqlite3.Connection, *, account_id: int, owner: str, now: str, until: str, limit: int
 ) -> Sequence[Delivery]:
-    """Lease an account's due deliveries, which other loops leave alone until the lease or its owner's process ends."""
+    """Lease an account's due deliveries to an owner, until the time `until`."""
     rows = connection.execute(
         "UPDATE webhook_deliveries SET attempts = attempts + 1, due_at = :until, lease_owner = :owner WHERE seq IN"
         " (SELECT seq FROM webhook_deliveries WHERE account_id = :account_id AND due_at <= :now"
@@ -192,13 +191,13 @@ def lease_deliveries(
 
 
 def list_lease_owners(connection: sqlite3.Connection) -> list[str]:
-    """Return the owners of leases."""
+    """Return the owners of all leases."""
     rows = connection.execute("SELECT DISTINCT lease_owner FROM webhook_deliveries WHERE lease_owner IS NOT NULL")
     return [owner for (owner,) in rows]
 
 
 def end_leases(connection: sqlite3.Connection, *, owner: str) -> None:
-    """End the leases of an owner: its deliveries are due again, in the order of their creation."""
+    """End the leases of an owner. Its deliveries are due again, in the order of their creation."""
     connection.execute(
         "UPDATE webhook_deliveries SET due_at = created_at, lease_owner = NULL WHERE lease_owner = :owner",
         {"owner": owner},
@@ -212,7 +211,7 @@ _FROM_FUTURE = (
 
 
 def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> bool:
-    """Tell whether a delivery waits only because the clock was set back."""
+    """Return whether a delivery waits only because the clock was set back."""
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM webhook_deliveries" + _FROM_FUTURE + ")", {"now": now}
     ).fetchone()
@@ -220,7 +219,7 @@ def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> b
 
 
 def reschedule_deliveries_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
-    """Make deliveries due if they wait only because the clock was set back. Leased deliveries get a new lease first."""
+    """Make deliveries due if they wait only because the clock was set back. A leased delivery is due at `until`."""
     return connection.execute(
         "UPDATE webhook_deliveries SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,
         {"now": now, "until": until},
@@ -228,7 +227,7 @@ def reschedule_deliveries_from_future(connection: sqlite3.Connection, *, now: st
 
 
 def insert_attempt(connection: sqlite3.Connection, *, delivery_id: str, attempt: WebhookAttempt) -> None:
-    """Record the result of an attempt, unless the delivery was removed."""
+    """Record the result of an attempt. Does nothing if the delivery was removed."""
     connection.execute(
         "INSERT OR IGNORE INTO webhook_attempts (delivery_id, attempt, at, took_ms, status, answer, error)"
         " SELECT id, :attempt, :at, :took_ms, :status, :answer, :error FROM webhook_deliveries WHERE id = :id",
@@ -237,7 +236,7 @@ def insert_attempt(connection: sqlite3.Connection, *, delivery_id: str, attempt:
 
 
 def mark_delivered(connection: sqlite3.Connection, *, delivery: Delivery, now: str) -> bool:
-    """Record that a delivery arrived, also after its lease has ended; return False if it was finished before."""
+    """Set a delivery to `delivered`, even if its lease has ended. Returns False if the delivery was not pending."""
     return (
         connection.execute(
             "UPDATE webhook_deliveries SET state = 'delivered', due_at = NULL, lease_owner = NULL, finished_at = :now"
@@ -248,13 +247,13 @@ def mark_delivered(connection: sqlite3.Connection, *, delivery: Delivery, now: s
     )
 
 
-# As in `outbox.py`, `attempts` is the fencing token. The end of the lease is a second one: without it, a late outcome
-# could delay a redelivery that was requested since.
+# As in `outbox.py`, `attempts` is the fencing token. The end of the lease is a second token. Without the second token,
+# a late outcome could delay a redelivery that was requested in the meantime.
 _FENCE = " WHERE id = :id AND state = 'pending' AND attempts = :attempts AND due_at = :due_at"
 
 
 def reschedule(connection: sqlite3.Connection, *, delivery: Delivery, again_at: str) -> bool:
-    """Record that an attempt failed, and when the next one is; return False if another process has leased it since."""
+    """Set the time of the next attempt. Returns False if another process has leased the delivery in the meantime."""
     return (
         connection.execute(
             "UPDATE webhook_deliveries SET due_at = :again_at, lease_owner = NULL, retries = retries + 1" + _FENCE,
@@ -265,7 +264,7 @@ def reschedule(connection: sqlite3.Connection, *, delivery: Delivery, again_at: 
 
 
 def mark_failed(connection: sqlite3.Connection, *, delivery: Delivery, now: str) -> bool:
-    """Record that a delivery was given up; return False if another process has leased it since."""
+    """Set a delivery to `failed`. Returns False if another process has leased the delivery in the meantime."""
     return (
         connection.execute(
             "UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, lease_owner = NULL, finished_at = :now"
@@ -280,7 +279,7 @@ def mark_failed(connection: sqlite3.Connection, *, delivery: Delivery, now: str)
 
 
 def settle_received(connection: sqlite3.Connection, *, message_id: str, error_type: str | None, now: str) -> None:
-    """Record that a received message was delivered to the webhook, or why it was given up."""
+    """Set a received message to `sent`, or to `error` if `error_type` is given."""
     connection.execute(
         "UPDATE messages SET state = iif(:error_type IS NULL, 'sent', 'error'), error_type = :error_type,"
         " finished_at = :now WHERE id = :id AND direction = 'inbound' AND state = 'unconfirmed'",
@@ -289,7 +288,7 @@ def settle_received(connection: sqlite3.Connection, *, message_id: str, error_ty
 
 
 def settle_all_received(connection: sqlite3.Connection, *, account_id: int, now: str) -> None:
-    """Set all received messages of an account that wait for its webhook to `sent`."""
+    """Set an account's received messages to `sent` if they wait for the webhook."""
     connection.execute(
         "UPDATE messages SET state = 'sent', finished_at = :now WHERE account_id = :account_id"
         " AND state = 'unconfirmed' AND state <> 'sent' AND direction = 'inbound'",
