@@ -1,4 +1,4 @@
-"""The parent blueprint of all that is under /sandbox, which is not registered with a real gateway."""
+"""The parent blueprint of /sandbox. It is registered only if the gateway is a sandbox."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ _CHECK = CheckSchema()
     answers={201: MessageAnswer},
     examples=examples.INBOUND,
     links={"get_message": {"message_id": "$response.body#/message/id"}},
-    text="The message is stored and posted to the webhook. A keyword opts the phone out or in.",
+    text="Phonify stores the message and posts it to the webhook. A keyword opts the phone out or in.",
 )
 def simulate_inbound() -> tuple[dict[str, Any], int]:
     """Simulate a message from a phone to the account."""
@@ -45,8 +45,8 @@ def simulate_inbound() -> tuple[dict[str, Any], int]:
     arguments=CheckSchema,
     answers={200: CheckAnswer},
     examples=examples.CHECK,
-    text="Nothing is stored. The command `check-text` says the same.",
+    text="Nothing is stored. The command `check-text` shows the same.",
 )
 def check() -> dict[str, Any]:
-    """Check how a text is sent as SMS: encoding, segments, characters that need UCS-2, a code bound to a site."""
+    """Check the form of a text as SMS: encoding, segments, characters that need UCS-2, a code for a web site."""
     return {"check": dump_check(check_text(load(_CHECK, read_arguments())["body"]))}
