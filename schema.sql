@@ -68,15 +68,15 @@ CREATE TABLE IF NOT EXISTS api_keys (
     used_at    TEXT                     -- last use, recorded at most once a minute
 ) STRICT;
 
--- Test runs. Each has an account of its own, which is removed with all its rows
--- after the run has ended. The limits of the creator count for it.
+-- Test runs. Each run has its own account. After the end of the run, the account
+-- is removed with all its rows. The limits of the creator apply to the run.
 CREATE TABLE IF NOT EXISTS runs (
     account_id INTEGER PRIMARY KEY REFERENCES accounts (id),
     id         TEXT NOT NULL UNIQUE,    -- the public name: UUIDv7, in the order of creation
     creator_id INTEGER NOT NULL REFERENCES accounts (id),
-    name       TEXT,                    -- what it is for
+    name       TEXT,                    -- a name for people
     created_at TEXT NOT NULL,
-    expires_at TEXT NOT NULL            -- its end
+    expires_at TEXT NOT NULL            -- the end of the run
 ) STRICT;
 
 CREATE INDEX IF NOT EXISTS runs_by_creator ON runs (creator_id);
@@ -173,10 +173,11 @@ CREATE TABLE IF NOT EXISTS webhooks (
     disabled_at TEXT                    -- the receiver has answered 410; NULL: enabled
 ) STRICT;
 
--- Requests to an account's app. A delivery reports an event, and both are stored
--- in one transaction. due_at and lease_owner are as in messages. due_at is NULL if
--- the delivery has arrived or was given up. Deliveries of one sequence are posted
--- one after another; until then, due_at is far in the future.
+-- Requests to an account's app. A delivery reports an event. The event and its
+-- delivery are stored in one transaction. due_at and lease_owner have the same
+-- meaning as in messages. In the states 'delivered' and 'failed', due_at is NULL.
+-- Deliveries of one sequence are posted one after another. If a delivery waits for
+-- an earlier delivery, its due_at is far in the future.
 CREATE TABLE IF NOT EXISTS webhook_deliveries (
     seq         INTEGER PRIMARY KEY,
     id          TEXT NOT NULL UNIQUE,   -- the webhook-id; the same at each attempt
@@ -211,28 +212,29 @@ CREATE TABLE IF NOT EXISTS webhook_attempts (
     attempt     INTEGER NOT NULL,
     at          TEXT NOT NULL,
     took_ms     INTEGER NOT NULL,       -- duration in milliseconds
-    status      INTEGER,                -- HTTP status of the answer; NULL: no answer came
+    status      INTEGER,                -- HTTP status of the answer; NULL: no answer
     answer      TEXT,                   -- the beginning of the answer
-    error       TEXT,                   -- why no answer came, or what is wrong with it
+    error       TEXT,                   -- why there is no answer, or why it does not count
     PRIMARY KEY (delivery_id, attempt)
 ) STRICT, WITHOUT ROWID;
 
--- What the Twilio-compatible front needs for an account. The auth token is stored
--- in plain text, because it signs the front's webhooks. It opens only this front.
+-- The data of an account for the Twilio-compatible front. The auth token is stored
+-- as plain text, because it signs the front's webhooks. It is valid only for this
+-- front.
 CREATE TABLE IF NOT EXISTS front_accounts (
     account_id      INTEGER PRIMARY KEY REFERENCES accounts (id),
     auth_token      TEXT NOT NULL,      -- 32 lower-case hexadecimal digits
-    inbound_url     TEXT,               -- received messages are posted there; NULL: nowhere
+    inbound_url     TEXT,               -- gets received messages; NULL: none
     inbound_method  TEXT NOT NULL DEFAULT 'POST' CHECK (inbound_method IN ('GET', 'POST')),
     fallback_url    TEXT,               -- used if inbound_url does not work
     fallback_method TEXT NOT NULL DEFAULT 'POST' CHECK (fallback_method IN ('GET', 'POST'))
 ) STRICT;
 
--- What a front keeps about a message that it has sent.
+-- The front's data of a message.
 CREATE TABLE IF NOT EXISTS front_messages (
     message_id      TEXT PRIMARY KEY REFERENCES messages (id) ON DELETE CASCADE,
     is_reply        INTEGER NOT NULL DEFAULT 0 CHECK (is_reply IN (0, 1)),
-    service_sid     TEXT,               -- of the messaging service
+    service_sid     TEXT,               -- the id of the messaging service
     status_callback TEXT,               -- URL that gets each new status
     media           TEXT NOT NULL DEFAULT '[]',-- JSON: the URLs of media
     parameters      TEXT NOT NULL DEFAULT '{}',-- JSON: other parameters, which have no effect
@@ -240,16 +242,16 @@ CREATE TABLE IF NOT EXISTS front_messages (
     feedback_at     TEXT
 ) STRICT, WITHOUT ROWID;
 
--- Requests to send that a front has refused, for the inbox: the latest of each
--- account.
+-- The latest requests of each account that a front has refused. The inbox shows
+-- them.
 CREATE TABLE IF NOT EXISTS front_refusals (
     seq        INTEGER PRIMARY KEY,
     account_id INTEGER NOT NULL REFERENCES accounts (id),
     at         TEXT NOT NULL,
-    to_number  TEXT NOT NULL,           -- as it was given, as are origin and body
+    to_number  TEXT NOT NULL,           -- exactly as in the request, like origin and body
     origin     TEXT NOT NULL,
     body       TEXT NOT NULL,
-    code       INTEGER NOT NULL,        -- of the other provider
+    code       INTEGER NOT NULL,        -- an error code of the other provider
     meaning    TEXT NOT NULL
 ) STRICT;
 

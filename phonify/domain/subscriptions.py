@@ -15,7 +15,7 @@ class Subscriptions:
         self._clock = clock
 
     def is_opted_out(self, connection: Connection, account: Account, phone: str) -> bool:
-        """Tell whether a phone has opted out of an account.
+        """Return whether a phone has opted out of an account.
 
         Call this in the transaction that stores a message to the phone.
         """

@@ -29,7 +29,7 @@ _WORDS: dict[type[Exception], str] = {  # the first matching class is used
 
 
 class NotAnswered(Exception):
-    """No answer came. The message says why, for a person."""
+    """There is no answer. The text of the exception tells people the reason."""
 
     def __init__(self, reason: str, *, connected: bool = False) -> None:
         super().__init__(reason)
@@ -116,7 +116,7 @@ class _TimedSocket:
 
 
 def send(request: Request, *, private_allowed: bool, resolve: Resolve = resolve) -> Answer:
-    """Send a request and return the answer, with any HTTP status. Raises NotAnswered if no answer came in time.
+    """Send a request and return the answer, with any HTTP status. Raises NotAnswered if there is no answer in time.
 
     The timeout, in seconds, is for everything: connecting, TLS, sending and receiving. If the body of the answer is
     late, malformed or too long, only its first part is returned.
@@ -191,7 +191,7 @@ def _exchange(sock: socket.socket, target: Target, request: Request, deadline: _
 
 
 def _explain(error: Exception, request: Request) -> str:
-    """Return why no answer came, for a person."""
+    """Return the reason why there is no answer, as a text for people."""
     if isinstance(error, TimeoutError):
         return f"no answer within {request.timeout:g} seconds"
     if isinstance(error, ssl.SSLCertVerificationError):

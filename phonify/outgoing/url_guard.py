@@ -98,7 +98,7 @@ def check_url(url: str, *, private_allowed: bool) -> None:
 
 
 def is_allowed(address: str, *, private_allowed: bool) -> bool:
-    """Tell whether Phonify may post to an address.
+    """Return whether Phonify may post to an address.
 
     If an IPv6 address contains an IPv4 address, the IPv4 address is checked instead.
     """

@@ -90,7 +90,7 @@ def _name_new(file: Path, name: Path) -> None:
 
 
 def _is_in_use(path: Path) -> bool:
-    """Tell whether a process has the database open. Returns False if the file is not a database."""
+    """Return whether a process has the database open. Returns False if the file is not a database."""
     if not path.exists():
         return False
     with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as connection:

@@ -271,7 +271,7 @@ class Watcher:
         return False
 
     def changed(self) -> bool:
-        """Tell whether there was a commit since the last call."""
+        """Return whether there was a commit since the last call."""
         before, self._seen = self._seen, self._database.get_data_version()
         return self._seen != before
 

@@ -138,7 +138,7 @@ def delete_message(connection: sqlite3.Connection, *, message: Message) -> None:
 def delete_messages(connection: sqlite3.Connection, *, account_id: int, message_ids: Iterable[str]) -> int:
     """Remove messages of an account in any state. Returns the number of removed messages.
 
-    The outcome of a message that is with the gateway is dropped when it comes, because the message has no row.
+    If a message is being sent, its outcome is ignored later, because the message then has no row.
     """
     phones = []
     for message_id in message_ids:

@@ -68,7 +68,7 @@ _FROM_FUTURE = (
 
 
 def has_messages_from_future(connection: sqlite3.Connection, *, now: str) -> bool:
-    """Tell whether a message waits only because the clock was set back."""
+    """Return whether a message waits only because the clock was set back."""
     row = connection.execute("SELECT EXISTS (SELECT 1 FROM messages" + _FROM_FUTURE + ")", {"now": now}).fetchone()
     return bool(row[0])
 

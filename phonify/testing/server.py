@@ -1,4 +1,4 @@
-"""A server in the process of the tests. `pytest_plugin.py` makes a fixture of it."""
+"""A server inside the test process. `pytest_plugin.py` uses it for a fixture."""
 
 import itertools
 import threading
@@ -18,20 +18,20 @@ from .client import Phonify
 class _Handler(WSGIRequestHandler):
     """Werkzeug's request handler, without its log."""
 
-    timeout = 5  # seconds after which a connection of a silent client is closed
+    timeout = 5  # seconds; then the connection of a client that sends nothing is closed
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - Werkzeug's
         """Log nothing."""
 
 
 class _HTTPServer(ThreadedWSGIServer):
-    daemon_threads = False  # so that closing waits for requests that have begun
+    daemon_threads = False  # so that closing waits for running requests
 
 
 class Server:
-    """Phonify in this process, on a free port of 127.0.0.1. It serves and delivers in threads, within a `with` block.
+    """A Phonify server in threads of this process, on a free port of 127.0.0.1. It runs within a `with` block.
 
-    It ignores PHONIFY_* variables of the environment, which may be meant for the app under test.
+    It ignores the environment variables PHONIFY_*, because they may be for the app under test.
     """
 
     def __init__(self, database: Path) -> None:
@@ -57,7 +57,7 @@ class Server:
         self._services.close()
 
     def create_account(self, name: str) -> Phonify:
-        """Return a new account with its own key; several accounts may have the same name."""
+        """Return a new account with its own key. Several accounts may have the same name."""
         database, clock = self._services.database, self._services.clock
         account = accounts.create_account(database, clock, name=f"{next(self._numbers)} {name}")
         _, key = accounts.create_key(database, clock, account, name="test")

@@ -19,8 +19,8 @@ from phonify.delivery.webhooks import WebhookDelivery, WebhookOutcome
 from phonify.domain import accounts
 from phonify.gateways.base import Doubt, Refused, Taken
 from phonify.services import Services
+from phonify.storage import deliveries as delivery_store
 from phonify.storage import outbox as outbox_store
-from phonify.storage import webhooks as webhook_store
 from phonify.storage.process_lock import Owner
 from phonify.storage.records import Delivery, Message, WebhookAttempt
 from tests.support.app import ROOT
@@ -271,7 +271,7 @@ def take_events(services: Services, clock: Any) -> Callable[..., list[Delivery]]
     def take_events(owner: Owner, limit: int) -> list[Delivery]:
         times = {"now": format_time(clock.now()), "until": format_time(clock.now() + timedelta(seconds=WEBHOOK_LEASE))}
         with services.database.write() as connection:
-            return [*webhook_store.lease_deliveries(connection, account_id=1, owner=owner.id, limit=limit, **times)]
+            return [*delivery_store.lease_deliveries(connection, account_id=1, owner=owner.id, limit=limit, **times)]
 
     return take_events
 
@@ -311,13 +311,13 @@ def test_a_late_failure_puts_off_no_event_that_another_process_has_taken_over(
 ):
     leased = take_events(owner, 3)
     with services.database.write() as connection:
-        webhook_store.end_leases(connection, owner=owner.id)
+        delivery_store.end_leases(connection, owner=owner.id)
         webhook_delivery.claim(connection, "other")
         before = connection.execute("SELECT * FROM webhook_deliveries").fetchall()
         for delivery in leased:
             attempt = WebhookAttempt(delivery.attempts, "t", 1, 500, "", None)
-            webhook_delivery.record(connection, [WebhookOutcome(delivery, attempt)])
-            webhook_delivery.record(connection, [WebhookOutcome(delivery._replace(retries=11), attempt)])
+            webhook_delivery.record(connection, [WebhookOutcome(delivery, None, attempt)])
+            webhook_delivery.record(connection, [WebhookOutcome(delivery._replace(retries=11), None, attempt)])
         assert connection.execute("SELECT * FROM webhook_deliveries").fetchall() == before
 
 

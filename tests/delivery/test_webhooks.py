@@ -555,4 +555,4 @@ def test_a_thread_that_can_not_be_started_is_an_attempt_that_failed(
     clock.advance(60)
     assert poster.deliver_due() == 1
     assert only().state == "delivered"
-    assert [attempt.error for attempt in only().tries] == ["the server had no thread left to post with", None]
+    assert [attempt.error for attempt in only().tries] == ["the server could not start a thread for this post", None]

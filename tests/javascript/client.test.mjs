@@ -46,7 +46,7 @@ check("what is there already is returned oldest first and once", async (run) => 
   assert.equal((await run.waitFor({ to: ALICE })).body, "first");
   assert.equal((await run.waitFor({ to: ALICE })).body, "second");
   const [, , last] = await failureOf(run.waitFor({ to: ALICE, timeout: 0 }));
-  assert.match(last, /'second'> nearly: returned before$/);
+  assert.match(last, /'second'> closest, but already returned$/);
 });
 
 check("a code and a link are read out of the messages that have one", async (run) => {
@@ -84,17 +84,17 @@ check("a failing wait says what did come and what nearly matched", async (run) =
   for (const to of [ALICE, BOB]) await run.waitFor({ to, state: "sent" });
   await run.reply(ALICE, "STOP");
   const [first, ...lines] = await failureOf(run.waitFor({ to: ALICE, contains: "code", timeout: 50 }));
-  assert.equal(first, `no outbound message to ${ALICE} with 'code' came within 50 ms. What did come:`);
+  assert.equal(first, `no outbound message to ${ALICE} with 'code' arrived within 50 ms. These messages arrived:`);
   assert.deepEqual(lines.map((line) => line.split(/^ +<Message \S+ /)[1]), [
-    `+15005550006 > ${ALICE} sent 'Welcome'> nearly: without 'code'`,
-    `+15005550006 > ${BOB} sent 'Your code is 4821'> nearly: not to ${ALICE}`,
+    `+15005550006 > ${ALICE} sent 'Welcome'> closest, but without 'code'`,
+    `+15005550006 > ${BOB} sent 'Your code is 4821'> closest, but not to ${ALICE}`,
     `${ALICE} > +15005550006 sent 'STOP'> not outbound, not to ${ALICE}, without 'code'`,
   ]);
 });
 
 check("a failing wait says that nothing came", async (run) => {
   const [line] = await failureOf(run.code({ timeout: 0 }));
-  assert.match(line, /^no outbound message with a one-time code came within 0 ms\. Nothing came at all: does the app/);
+  assert.match(line, /^no outbound message with a one-time code arrived within 0 ms\. No message arrived\. Does the app/);
 });
 
 check("none is asserted of what was not waited for", async (run) => {
@@ -104,7 +104,7 @@ check("none is asserted of what was not waited for", async (run) => {
   await send(run, BOB, "Hello");
   await run.assertNone({ to: ALICE, within: 0 });
   const [first, line] = await failureOf(run.assertNone({ to: BOB }));
-  assert.equal(first, `unwanted outbound message to ${BOB} has come:`);
+  assert.equal(first, `an unwanted outbound message to ${BOB} arrived:`);
   assert.match(line, /'Hello'>$/);
 });
 

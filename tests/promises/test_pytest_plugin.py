@@ -92,8 +92,8 @@ def test_a_failing_wait_shows_the_line_of_the_test_and_what_did_come(run_suite) 
     result.stdout.fnmatch_lines(
         [
             '>       phonify.wait_for(to=ALICE, contains="code", timeout=0.02)',
-            "E       AssertionError: no outbound message to +14560000001 with 'code' came within 0.02 s. *",
-            "E         <Message * +15005550006 > +14560000001 sent 'Welcome'> nearly: without 'code'*",
+            "E       AssertionError: no outbound message to +14560000001 with 'code' arrived within 0.02 s. *",
+            "E         <Message * +15005550006 > +14560000001 sent 'Welcome'> closest, but without 'code'*",
         ]
     )
     result.stdout.no_fnmatch_line("*phonify/testing*")
@@ -184,7 +184,7 @@ def test_with_a_server_elsewhere_a_failing_wait_is_shown_as_with_the_own_one(run
     """)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["E       AssertionError: no outbound message to +14560000001 with a one-time code came within 0.02 s. *"]
+        ["E       AssertionError: no outbound message to +14560000001 with a one-time code arrived within 0.02 s. *"]
     )
     result.stdout.no_fnmatch_line("*phonify/testing*")
 

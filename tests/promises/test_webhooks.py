@@ -462,6 +462,18 @@ def test_a_receiver_that_answers_410_is_disabled_until_its_url_is_set_again(
     assert "delivered" in [one.state for one in listed()]
 
 
+def test_a_late_410_of_a_former_url_does_not_disable_the_new_one(webhooks, account, hook, post_due, receiver, listed):
+    def move_and_leave(*_: Any) -> Any:
+        webhooks.set_url(account, f"{receiver.url}new")
+        return status(410)(*_)
+
+    receiver.act = move_and_leave
+    webhooks.send_test(account)
+    post_due()
+    assert [one.state for one in listed()] == ["failed"]
+    assert webhooks.get(account).disabled_at is None
+
+
 @pytest.mark.parametrize(
     ("data", "error"),
     [(b"", "the connection was closed without an answer"), (b"\x16\x03garbage\r\n", "the answer is not HTTP")],

@@ -157,7 +157,14 @@ class TwilioCallbacks(WebhookKind):
         return FIRST_RETRY * 2.0**delivery.retries
 
     def conclude(
-        self, connection: Connection, delivery: Delivery, answer: Answer | None, *, delivered: bool, now: datetime
+        self,
+        connection: Connection,
+        delivery: Delivery,
+        target: Target | None,  # noqa: ARG002 - the delivery has its URL
+        answer: Answer | None,
+        *,
+        delivered: bool,
+        now: datetime,
     ) -> None:
         """Send what TwiML asks for, or post to the fallback URL if the app could not be asked."""
         if delivery.event != RECEIVED:
