@@ -53,10 +53,10 @@ export class Phonify {
   }
 
   async #waitFor(wanted, timeout = 5_000) {
-    const found = await this.#find(wanted, timeout);
-    if (!found) throw new PhonifyError(`no ${name(wanted)} came in ${timeout} ms. ${await this.#report(wanted)}`);
-    this.#returned.add(found.id);
-    return found;
+    const one = await this.#find(wanted, timeout);
+    if (!one) throw new PhonifyError(`no ${name(wanted)} arrived within ${timeout} ms. ${await this.#report(wanted)}`);
+    this.#returned.add(one.id);
+    return one;
   }
 
   async #find(wanted, milliseconds) {
@@ -96,7 +96,7 @@ export class Phonify {
       came.forEach(({ id }, at) => ids.includes(id) || misses[at].unshift(`${words} ${value}`));
     }
     const fewest = Math.min(...misses.map((missed) => missed.length));
-    const why = (missed) => (missed.length === fewest ? "closest: " : "") + (missed.join(", ") || "already returned");
+    const why = (own) => (own.length === fewest ? "closest, but " : "") + (own.join(", ") || "already returned");
     const lines = came.map((message, at) => `  ${show(message)} ${why(misses[at])}`);
     return ["These messages arrived:", ...lines].join("\n");
   }
