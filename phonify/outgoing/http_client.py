@@ -47,6 +47,7 @@ class Request(NamedTuple):
     connect_timeout: float = TIMEOUT
     read_timeout: float = TIMEOUT  # from the sent request to the end of the answer
     most_answer: int = MOST_ANSWER
+    query: str = ""  # encoded parameters that are added to the URL, which may become longer than MAX_URL
 
 
 class Answer(NamedTuple):
@@ -55,6 +56,7 @@ class Answer(NamedTuple):
     status: int
     text: str  # the first `most_answer` bytes
     content_type: str = ""
+    complete: bool = True  # whether `text` is all that the receiver has announced
 
 
 class _Deadline:
@@ -179,15 +181,21 @@ def _exchange(sock: socket.socket, target: Target, request: Request, deadline: _
     connection.auto_open = 0  # it must not connect to an address that was not checked
     connection.sock = _TimedSocket(sock, deadline)
     headers = {"Host": host, "Connection": "close", **request.headers}
-    connection.request(request.method, target.path, request.body, headers)
+    connection.request(request.method, add_query(target.path, request.query), request.body, headers)
     deadline.shorten(request.read_timeout)
     response = connection.getresponse()
-    text = b""
+    text, complete = b"", False
     with suppress(OSError, http.client.HTTPException, ValueError):
         while len(text) < request.most_answer and (piece := response.read1(request.most_answer - len(text))):
             text += piece
+        complete = not response.length  # the bytes that are still to come; None if their number is not known
     shown = text.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return Answer(response.status, shown, response.headers.get("Content-Type", ""))
+    return Answer(response.status, shown, response.headers.get("Content-Type", ""), complete)
+
+
+def add_query(url: str, query: str) -> str:
+    """Return a URL with more parameters in its query."""
+    return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
 
 
 def _explain(error: Exception, request: Request) -> str:

@@ -121,9 +121,10 @@ def list_attempts(connection: sqlite3.Connection, *, delivery_id: str) -> tuple[
 
 
 def redeliver(connection: sqlite3.Connection, *, delivery_id: str, now: str) -> None:
-    """Make a delivery due at once, with all its retries again."""
+    """Make a delivery due, with all its retries again: at once, or after the earlier ones of its sequence."""
     connection.execute(
-        "UPDATE webhook_deliveries SET state = 'pending', due_at = :now, lease_owner = NULL, retries = 0,"
+        f"UPDATE webhook_deliveries SET state = 'pending', due_at = iif(due_at = '{_HELD}', due_at, :now),"
+        " lease_owner = NULL, retries = 0,"
         " finished_at = NULL WHERE id = :id",
         {"id": delivery_id, "now": now},
     )
@@ -206,7 +207,7 @@ def end_leases(connection: sqlite3.Connection, *, owner: str) -> None:
 
 
 _FROM_FUTURE = (
-    " WHERE due_at > :now"
+    f" WHERE due_at > :now AND due_at <> '{_HELD}'"
     " AND coalesce((SELECT max(at) FROM webhook_attempts AS a WHERE a.delivery_id = id), created_at) > :now"
 )
 
