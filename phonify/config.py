@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from .errors import HIGHEST_MAX_BODY, MAX_BODY
 from .gateways import GATEWAYS
 from .sms.numbers import parse_originator
 
@@ -33,6 +34,7 @@ class Settings:
     port: int = 8000
     api_key: str | None = None
     origin: str = "+15005550006"
+    max_body: int = MAX_BODY
     gateway: str = "stub"
     workers: int = 2
     threads: int = 8
@@ -164,6 +166,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "port": _read_whole(0, 65_535),
     "api_key": _read_key,
     "origin": _read_origin,
+    "max_body": _read_whole(MAX_BODY, HIGHEST_MAX_BODY),
     "gateway": _read_gateway,
     "workers": _read_whole(1, 64),
     "threads": _read_whole(1, 256),

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+MAX_BODY = 160  # characters (Unicode code points) of a body, unless PHONIFY_MAX_BODY allows more
+HIGHEST_MAX_BODY = 1_600  # characters
+
 
 class Kind(enum.Enum):
     """The kind of an error."""
@@ -62,7 +65,11 @@ _TABLE = (
     ("too_many_recipients", Kind.INVALID, "Too many recipients. Use at most 1,000 in one request."),
     ("invalid_text", Kind.INVALID, "Not a valid text. Use a string without NUL characters or unpaired surrogates."),
     ("empty_text", Kind.INVALID, "The text is empty. Use at least 1 character."),
-    ("text_too_long", Kind.INVALID, "The text is too long. Use at most 160 characters."),
+    (
+        "text_too_long",
+        Kind.INVALID,
+        f"The text is too long. A body may have {MAX_BODY} characters, unless PHONIFY_MAX_BODY allows more.",
+    ),
     ("invalid_limit", Kind.INVALID, "The limit must be a whole number from 1 to 1000."),
     ("invalid_offset", Kind.INVALID, "The offset must be a whole number from 0 to 2147483647."),
     ("invalid_wait", Kind.INVALID, "The wait must be a number of seconds from 0 to 30."),

@@ -16,8 +16,6 @@ from ..schemas.requests import ChangeSchema, Draft, ListSchema, SendSchema, load
 
 bp = Blueprint("messages", __name__, url_prefix="/messages")
 
-_SEND = SendSchema()
-_CHANGE = ChangeSchema()
 _LIST = ListSchema()
 _MESSAGE_ID = {"message_id": "$response.body#/messages/0/id"}
 _GATEWAY_REFUSES = ("invalid_number", "unroutable_number", "country_not_permitted")
@@ -38,11 +36,12 @@ _GATEWAY_REFUSES = ("invalid_number", "unroutable_number", "country_not_permitte
 )
 def send_message() -> Response:
     """Send one message to each recipient."""
-    draft: Draft = load(_SEND, {**read_arguments(), "Idempotency-Key": request.headers.get("Idempotency-Key")})
-    sending = get_services().sending
+    services, arguments = get_services(), read_arguments()
+    schema = SendSchema(max_body=services.settings.max_body)
+    draft: Draft = load(schema, {**arguments, "Idempotency-Key": request.headers.get("Idempotency-Key")})
     if draft.idempotency_key is None:
-        return _answer(dump_sent(*sending.send(current_account(), draft)))
-    first, is_new = sending.send_once(current_account(), draft, draft.idempotency_key)
+        return _answer(dump_sent(*services.sending.send(current_account(), draft)))
+    first, is_new = services.sending.send_once(current_account(), draft, draft.idempotency_key)
     response = _answer(json.loads(first.answer))
     if not is_new:
         response.headers["Idempotent-Replayed"] = "true"
@@ -85,7 +84,9 @@ def get_message(message_id: str) -> dict[str, Any]:
 )
 def change_message(message_id: str) -> dict[str, Any]:
     """Change a scheduled message before its sending begins."""
-    message = get_services().changing.change(current_account(), message_id, **load(_CHANGE, read_arguments()))
+    services = get_services()
+    changes = load(ChangeSchema(max_body=services.settings.max_body), read_arguments())
+    message = services.changing.change(current_account(), message_id, **changes)
     return {"message": dump_message(message)}
 
 

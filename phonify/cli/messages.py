@@ -30,8 +30,9 @@ def send(
     services = get_services()
     account = get_account(services, account_name)
     given = {"to": list(to), "body": body, "origin": origin, "send_at": send_at}
+    schema = SendSchema(max_body=services.settings.max_body)
     try:
-        draft = load(SendSchema(), {name: value for name, value in given.items() if value is not None})
+        draft = load(schema, {name: value for name, value in given.items() if value is not None})
     except InvalidRequest as error:
         lines = [f"{fault.param}: {fault.title}" if fault.param else fault.title for fault in error.faults]
         raise click.UsageError("\n".join(lines)) from error

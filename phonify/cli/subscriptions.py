@@ -119,7 +119,8 @@ def set_keywords(stop_keywords: Sequence[str], account_name: str, as_json: bool,
     before = services.subscriptions.get_replies(account)
     given = {name: reply if reply is not None else getattr(before, name) or "" for name, reply in replies.items()}
     try:
-        after = read_keyword_settings(stop_keywords or before.stop_keywords, given)
+        own, most = stop_keywords or before.stop_keywords, services.settings.max_body
+        after = read_keyword_settings(own, given, max_body=most)
     except InvalidRequest as error:
         options = {"stop_keywords": "--stop-keyword", **{name: f"--{name.replace('_', '-')}" for name in REPLIES}}
         lines = [f"{options[fault.param or '']}: {fault.title}" for fault in error.faults]

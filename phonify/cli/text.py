@@ -1,9 +1,11 @@
 """The command that checks a text before it is sent."""
 
+import os
 import sys
 
 import click
 
+from ..config import read_settings
 from ..errors import InvalidRequest
 from ..schemas.requests import CheckSchema, load
 from ..schemas.text_check import dump_check
@@ -29,12 +31,14 @@ def check_text_command(text: str, max_segments: int, allow_ucs2: bool, webotp: b
     If TEXT is -, the text is read from standard input, and a line break at its end is removed.
 
     The exit status is 1 if the text needs UCS-2 and --allow-ucs2 is not given. It is also 1 if the text does not meet
-    another option. It is 2 if the text is empty or longer than 160 characters.
+    another option. It is 2 if the text is empty or longer than a body may be.
     """
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
+    # The settings are not those of an app, because building an app creates the database.
+    schema = CheckSchema(max_body=read_settings(os.environ).max_body)
     try:
-        check = check_text(load(CheckSchema(), {"body": text})["body"])
+        check = check_text(load(schema, {"body": text})["body"])
     except InvalidRequest as error:
         raise click.UsageError("\n".join(fault.title for fault in error.faults)) from error
     if as_json:

@@ -21,9 +21,6 @@ bp.before_request(require_key)
 for resource in (messages, runs):
     bp.register_blueprint(resource.bp)
 
-_INBOUND = InboundSchema()
-_CHECK = CheckSchema()
-
 
 @bp.post("/inbound")
 @describe(
@@ -35,8 +32,9 @@ _CHECK = CheckSchema()
 )
 def simulate_inbound() -> tuple[dict[str, Any], int]:
     """Simulate a message from a phone to the account."""
-    arguments = load(_INBOUND, read_arguments())
-    message = get_services().receiving.receive(current_account(), **arguments)
+    services = get_services()
+    arguments = load(InboundSchema(max_body=services.settings.max_body), read_arguments())
+    message = services.receiving.receive(current_account(), **arguments)
     return {"message": dump_message(message)}, 201
 
 
@@ -49,4 +47,5 @@ def simulate_inbound() -> tuple[dict[str, Any], int]:
 )
 def check() -> dict[str, Any]:
     """Check how a text is sent as SMS: encoding, segments, characters that need UCS-2, a code bound to a site."""
-    return {"check": dump_check(check_text(load(_CHECK, read_arguments())["body"]))}
+    arguments = load(CheckSchema(max_body=get_services().settings.max_body), read_arguments())
+    return {"check": dump_check(check_text(arguments["body"]))}

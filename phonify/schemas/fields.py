@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 from marshmallow import ValidationError, fields, validate
 
 from ..clock import parse_time
-from ..errors import ERROR_TYPES
+from ..errors import ERROR_TYPES, HIGHEST_MAX_BODY, MAX_BODY
 from ..ids import is_message_id
 from ..sms.numbers import Number, parse_msisdn, parse_originator
 
-MAX_BODY = 160  # characters (Unicode code points)
 MAX_RECIPIENTS = 1_000
 MAX_LIMIT = 1_000
 MAX_OFFSET = 2**31 - 1
@@ -62,16 +61,19 @@ class Recipient(NamedTuple):
 
 
 _CLEAN = r"[^\0\ud800-\udfff]*\Z"  # no NUL and no unpaired surrogate
-_TEXT_RULES = (
-    validate.Length(min=1, error="empty_text"),
-    validate.Length(max=MAX_BODY, error="text_too_long"),
-    validate.Regexp(_CLEAN, error="invalid_text"),
-)
 
 
-def read_text(text: str) -> str:
+def _make_text_rules(longest: int) -> list[Callable[[Any], Any]]:
+    return [
+        validate.Length(min=1, error="empty_text"),
+        validate.Length(max=longest, error="text_too_long"),
+        validate.Regexp(_CLEAN, error="invalid_text"),
+    ]
+
+
+def read_text(text: str, *, max_body: int) -> str:
     """Return the text of a message. Raises ValidationError if it is not allowed."""
-    validate.And(*_TEXT_RULES)(text)
+    validate.And(*_make_text_rules(max_body))(text)
     return text
 
 
@@ -140,6 +142,21 @@ class Argument(fields.Field[Any]):
             raise self.make_error("invalid") from error
 
 
+class BodyArgument(Argument):
+    """The body of a message. It has at most MAX_BODY characters, unless `limit` sets another maximum."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(str, invalid="invalid_text", form=_TEXT, **options)
+        self.limit(MAX_BODY)
+
+    def limit(self, max_body: int) -> None:
+        """Set the maximum number of characters (Unicode code points)."""
+        # These are new objects, because the copies of a field share the old ones.
+        self.validators = _make_text_rules(max_body)
+        description = f"The text: 1 to {max_body:,} characters (Unicode code points), no NUL."
+        self.metadata = {**self.metadata, "description": description}
+
+
 class NumericArgument(Argument):
     """A number in decimal digits. In JSON, it may be a number or a string."""
 
@@ -198,10 +215,10 @@ def list_error_types(field: fields.Field[Any]) -> set[str]:
     return {message for message in messages if message in ERROR_TYPES}
 
 
-def text_field(description: str, **options: Any) -> Argument:
-    """Return a field for the text of a message."""
+def search_field(description: str) -> Argument:
+    """Return a field for a part of a body. A stored body may be longer than those that `/v1` accepts."""
     form = {**_TEXT, "description": description}
-    return Argument(str, invalid="invalid_text", form=form, validate=_TEXT_RULES, **options)
+    return Argument(str, invalid="invalid_text", form=form, validate=_make_text_rules(HIGHEST_MAX_BODY))
 
 
 def name_field(description: str) -> Argument:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from marshmallow import ValidationError
 
-from ..errors import Fault, InvalidRequest
+from ..errors import MAX_BODY, Fault, InvalidRequest
 from ..sms.keywords import find_keyword, normalize_keyword
 from ..storage.records import KeywordReplies
 from .fields import read_text
@@ -14,11 +14,13 @@ MAX_KEYWORD = 40  # characters
 REPLIES = ("stop_reply", "start_reply", "help_reply")
 
 
-def read_keyword_settings(stop_keywords: Sequence[str], replies: Mapping[str, str]) -> KeywordReplies:
+def read_keyword_settings(
+    stop_keywords: Sequence[str], replies: Mapping[str, str], *, max_body: int = MAX_BODY
+) -> KeywordReplies:
     """Check and return the settings. Raises InvalidRequest with all faults.
 
-    `replies` has the names of REPLIES. An empty reply means that there is none. Built-in keywords are removed from
-    `stop_keywords`.
+    `replies` has the names of REPLIES. An empty reply means that there is none. A reply has at most `max_body`
+    characters. Built-in keywords are removed from `stop_keywords`.
     """
     faults = []
     keywords = {normalize_keyword(given): given.strip() for given in stop_keywords if given.strip()}
@@ -28,7 +30,7 @@ def read_keyword_settings(stop_keywords: Sequence[str], replies: Mapping[str, st
     for name in REPLIES:
         text = replies.get(name, "")
         try:
-            read[name] = _read_reply(text, keywords.values()) if text.strip() else None
+            read[name] = _read_reply(text, keywords.values(), max_body) if text.strip() else None
         except ValidationError as error:
             faults += [Fault(type_, name) for type_ in error.messages]
     if faults:
@@ -47,8 +49,8 @@ def _is_allowed(keyword: str) -> bool:
     )
 
 
-def _read_reply(text: str, own_stop_keywords: Collection[str]) -> str:
+def _read_reply(text: str, own_stop_keywords: Collection[str], max_body: int) -> str:
     if find_keyword(text, list(own_stop_keywords)) is not None:
         # A phone that sends each text back would get the same reply again and again.
         raise ValidationError("reply_is_keyword")
-    return read_text(text)
+    return read_text(text, max_body=max_body)

@@ -96,7 +96,12 @@ class MessageSchema(RecordSchema):
             "examples": ["019c1353-98c0-7000-8000-5c0ffee00001"],
         },
     )
-    body = fields.String(required=True, validate=validate.Length(1, 160), metadata={"description": "The text."})
+    body = fields.String(
+        required=True,
+        metadata={
+            "description": "The text. It may be longer than a body in a request, and it is empty if it was redacted."
+        },
+    )
     to = fields.String(required=True, attribute="to_number", metadata={**_NUMBER, "description": "The recipient."})
     origin = fields.Nested(NumberSchema, required=True, metadata={"description": "The sender."})
     phone = fields.Nested(NumberSchema, required=True, metadata={"description": "Facts about `to`."})

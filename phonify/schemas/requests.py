@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from marshmallow import EXCLUDE, Schema, ValidationError, post_load, validate, validates_schema
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate, validates_schema
 from marshmallow.exceptions import SCHEMA
 
-from ..errors import Fault, InvalidRequest
+from ..errors import MAX_BODY, Fault, InvalidRequest
 from ..sms.numbers import Number, parse_msisdn
 from ..storage.records import Criteria, FrontMessage
 from .fields import (
@@ -20,6 +20,7 @@ from .fields import (
     MAX_WAIT,
     OWN_NUMBER,
     Argument,
+    BodyArgument,
     NumericArgument,
     Recipient,
     RecipientsArgument,
@@ -30,7 +31,7 @@ from .fields import (
     read_idempotency_key,
     read_own_number,
     read_seconds,
-    text_field,
+    search_field,
     time_field,
     whole_field,
 )
@@ -87,7 +88,20 @@ class ArgumentsSchema(Schema):
         unknown = EXCLUDE
 
 
-class SendSchema(ArgumentsSchema):
+class BodySchema(ArgumentsSchema):
+    """Base of the schemas of requests with a body, which has at most `max_body` characters."""
+
+    def __init__(self, *, max_body: int = MAX_BODY, **options: Any) -> None:
+        self.max_body = max_body
+        super().__init__(**options)
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """Limit the body."""
+        if isinstance(field_obj, BodyArgument):
+            field_obj.limit(self.max_body)
+
+
+class SendSchema(BodySchema):
     """Arguments of sending a message; loaded as a `Draft`."""
 
     to = RecipientsArgument(
@@ -95,7 +109,7 @@ class SendSchema(ArgumentsSchema):
         required=True,
         description="One number in E.164 with the plus sign, or up to 1,000: an array, repeated fields or `to[]`.",
     )
-    body = text_field("The text: 1 to 160 characters (Unicode code points), no NUL.", required=True)
+    body = BodyArgument(required=True)
     origin = originator_field(
         "The sender: a number in E.164, a short code of 3 to 8 digits, or up to 11 letters, digits and spaces with"
         " at least one letter. Default: the account's."
@@ -115,11 +129,11 @@ class SendSchema(ArgumentsSchema):
         return Draft(**loaded)
 
 
-class ChangeSchema(ArgumentsSchema):
+class ChangeSchema(BodySchema):
     """Arguments of changing a scheduled message."""
 
     to = RecipientsArgument(most=1, description="The new number.")
-    body = text_field("The new text: 1 to 160 characters.")
+    body = BodyArgument()
     send_at = time_field("The new time. A time that has passed means now.")
 
     @validates_schema
@@ -159,7 +173,7 @@ class CriteriaSchema(ArgumentsSchema):
     direction = choice_field(
         "outbound", "inbound", invalid="invalid_direction", description="Only messages in this direction."
     )
-    q = text_field("Only those with this text anywhere in the body; ASCII letters match in either case.")
+    q = search_field("Only those with this text anywhere in the body; ASCII letters match in either case.")
     after = message_id_field("Only those created after the message with this id, which may have been removed.")
     before = message_id_field("Only those created before it.")
 
@@ -193,7 +207,7 @@ class CreateRunSchema(ArgumentsSchema):
     )
 
 
-class InboundSchema(ArgumentsSchema):
+class InboundSchema(BodySchema):
     """Arguments of simulating a received message."""
 
     sender = originator_field("The phone that writes.", required=True, data_key="from")
@@ -206,7 +220,7 @@ class InboundSchema(ArgumentsSchema):
             " or else the account's own number.",
         },
     )
-    body = text_field("The text: 1 to 160 characters.", required=True)
+    body = BodyArgument(required=True)
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def require_a_number(self, _loaded: dict[str, Any], given: Mapping[str, Any], **_: Any) -> None:
@@ -215,10 +229,10 @@ class InboundSchema(ArgumentsSchema):
             raise ValidationError("missing_argument", "to")
 
 
-class CheckSchema(ArgumentsSchema):
+class CheckSchema(BodySchema):
     """Arguments of checking a text."""
 
-    body = text_field("The text: 1 to 160 characters.", required=True)
+    body = BodyArgument(required=True)
 
 
 def read_msisdn(text: str) -> Number:

@@ -53,7 +53,7 @@ class TextCheckSchema(Schema):
 
     encoding = fields.String(required=True, validate=is_encoding, metadata=ENCODING)
     characters = fields.Integer(
-        required=True, metadata={"minimum": 1, "description": "The number of characters. A message may have 160."}
+        required=True, metadata={"minimum": 1, "description": "The number of characters (Unicode code points)."}
     )
     units = fields.Integer(
         required=True,

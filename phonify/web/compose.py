@@ -19,10 +19,6 @@ from .session import current_account, guard, redirect_to
 bp = Blueprint("compose", __name__, template_folder="templates")
 guard(bp)
 
-_SEND = SendSchema()
-_CHANGE = ChangeSchema()
-_INBOUND = InboundSchema()
-
 
 @bp.get("/inbox/compose")
 def show_compose() -> str:
@@ -73,12 +69,13 @@ def write(phone: str) -> Any:
 @bp.post("/inbox/messages/<message_id>/change")
 def change_message(message_id: str) -> Any:
     """Change a scheduled message."""
-    given = _read_change()
+    services, given = get_services(), _read_change()
     try:
         if given:
-            get_services().changing.change(current_account(), message_id, **load(_CHANGE, given))
+            changes = load(ChangeSchema(max_body=services.settings.max_body), given)
+            services.changing.change(current_account(), message_id, **changes)
         else:
-            get_services().sending.find(current_account(), message_id)
+            services.sending.find(current_account(), message_id)
     except (InvalidRequest, Refused) as error:
         return show_detail(message_id, faults=error.faults, given=given), 400
     if "HX-Request" in request.headers:
@@ -137,11 +134,12 @@ def _read_change() -> dict[str, Any]:
 
 def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
     """Send a message to a phone or, in a sandbox, from the phone to the app. Returns the message and its faults."""
-    if given.get("as") == "handset" and get_services().gateway.sandbox:
+    services = get_services()
+    if given.get("as") == "handset" and services.gateway.sandbox:
         return _receive(phone, given), []
     named = {**given, "to": phone}
-    draft = load(_SEND, {name: named[name] for name in ("to", "body", "origin", "send_at") if name in named})
-    sent = get_services().sending.send(current_account(), draft)
+    arguments: dict[str, Any] = {name: named[name] for name in ("to", "body", "origin", "send_at") if name in named}
+    sent = services.sending.send(current_account(), load(SendSchema(max_body=services.settings.max_body), arguments))
     return sent.messages[0], sent.faults
 
 
@@ -152,5 +150,5 @@ def _receive(phone: str, given: Mapping[str, Any]) -> Message:
     if not isinstance(own, str) or not own.lstrip("+").isdecimal():  # it is missing, or alphanumeric
         own = services.sending.default_origin(current_account())
     arguments = {"from": phone, "to": own, **{name: given[name] for name in ("body",) if name in given}}
-    loaded = load(_INBOUND, arguments)
+    loaded = load(InboundSchema(max_body=services.settings.max_body), arguments)
     return services.receiving.receive(current_account(), **loaded)

@@ -12,11 +12,12 @@ from . import display
 
 def template_context() -> dict[str, Any]:
     """Return the values that every template can use."""
-    gateway = get_services().gateway
+    gateway, settings = get_services().gateway, get_services().settings
     return {
         "account": g.get("account"),
         "sandbox": gateway.sandbox,
         "special_numbers": gateway.special_numbers,
+        "max_body": settings.max_body,
         "flag": display.flag,
         "describe_phone": display.describe_phone,
         "cut_text": display.cut_text,

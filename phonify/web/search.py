@@ -6,8 +6,8 @@ from typing import cast, get_args
 from flask import Blueprint, render_template, request
 
 from ..domain.conversations import END, Found
+from ..errors import HIGHEST_MAX_BODY
 from ..http.current import get_services
-from ..schemas.fields import MAX_BODY
 from ..storage.records import Direction, State
 from . import display
 from .reading import read_conversations, read_number
@@ -26,8 +26,8 @@ def search() -> str:
     state = cast("State", given["state"]) if given["state"] in get_args(State) else None
     direction = cast("Direction", given["direction"]) if given["direction"] in get_args(Direction) else None
     below: int | None = read_number(request.args.get("below"), END)
-    if given["q"] and (len(given["q"]) > MAX_BODY or "\0" in given["q"]):
-        below = None  # no message can match
+    if given["q"] and (len(given["q"]) > HIGHEST_MAX_BODY or "\0" in given["q"]):
+        below = None  # find nothing
     found, begun = Found([], below), time.monotonic()
     # One call searches a limited number of messages. If it finds nothing, search older messages for a short time.
     while not found.entries and found.next is not None and time.monotonic() - begun < SEARCH_TIME:

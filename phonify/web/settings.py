@@ -47,7 +47,8 @@ def change_keywords() -> Any:
     """Change the account's own opt-out keywords and its replies."""
     services, given = get_services(), {name: text.strip() for name, text in request.form.items()}
     try:
-        replies = read_keyword_settings(given.get("stop_keywords", "").split(","), given)
+        own, most = given.get("stop_keywords", "").split(","), services.settings.max_body
+        replies = read_keyword_settings(own, given, max_body=most)
     except InvalidRequest as error:
         return _show(faults=error.faults, keywords=given), 400
     services.subscriptions.set_replies(current_account(), replies)

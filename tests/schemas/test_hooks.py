@@ -6,7 +6,7 @@ import pytest
 from marshmallow import ValidationError, fields, post_dump, post_load, pre_load, validate, validates
 
 from phonify.schemas.objects import MessageSchema
-from phonify.schemas.requests import InboundSchema
+from phonify.schemas.requests import CheckSchema, InboundSchema
 from phonify.storage.messages import Message
 
 ARGUMENTS = {"from": "+14560000000", "to": "+15005550006", "body": "Hi"}
@@ -65,3 +65,11 @@ def test_the_hooks_and_fields_of_a_schema_for_objects_are_used() -> None:
     assert (shown["account"], shown["link"]) == (1, f"/messages/{MESSAGE.id}")
     assert "send_at" not in shown
     assert HookedMessage(only=["id"]).dump(MESSAGE) == {"id": MESSAGE.id, "account": 1}
+
+
+def test_each_instance_of_a_schema_has_its_own_limit_of_the_body() -> None:
+    default, long = CheckSchema(), CheckSchema(max_body=1_600, only=["body"])
+    assert long.load({"body": "x" * 1_600}) == {"body": "x" * 1_600}
+    for schema in (default, CheckSchema(max_body=160)):
+        with pytest.raises(ValidationError):
+            schema.load({"body": "x" * 161})

@@ -19,6 +19,8 @@ from ...request_id import HEADER as REQUEST_ID
 from ...schemas.description import DESCRIPTIONS, Description, View
 from ...schemas.fields import NumericArgument, WholeArgument, list_error_types
 from ...schemas.objects import ErrorSchema, MessageSchema
+from ...schemas.requests import BodySchema
+from ...services import Services
 from .texts import ALWAYS, HEADERS, HEADERS_BY_STATUS, PARTS, RATE_HEADERS, TAGS, TEXT, Json
 from .webhooks import describe_webhooks
 
@@ -148,11 +150,17 @@ class _Builder:
     def _list_arguments(self, arguments: type[Schema] | None) -> Iterator[tuple[str, Field[Any], Json]]:
         if arguments is None:
             return
-        for name, field in arguments().fields.items():
+        for name, field in self._make_schema(arguments).fields.items():
             schema = self._converter.field2property(field)
             if field.allow_none:  # a header; its value is None if it was not sent
                 schema["type"] = "string"
             yield field.data_key or name, field, schema
+
+    def _make_schema(self, arguments: type[Schema]) -> Schema:
+        services: Services = self._app.extensions["phonify"]
+        if issubclass(arguments, BodySchema):
+            return arguments(max_body=services.settings.max_body)
+        return arguments()
 
     def _describe_body(self, description: Description) -> Json:
         arguments = description.arguments
