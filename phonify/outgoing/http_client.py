@@ -64,6 +64,7 @@ class _Deadline:
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
+        self.seconds = seconds  # the limit that ends the post
 
     def remaining(self) -> float:
         """Return the remaining seconds. Raises TimeoutError if there are none."""
@@ -74,7 +75,8 @@ class _Deadline:
 
     def shorten(self, seconds: float) -> None:
         """Move the end, if the given seconds from now are earlier."""
-        self._end = min(self._end, time.monotonic() + seconds)
+        if (end := time.monotonic() + seconds) < self._end:
+            self._end, self.seconds = end, seconds
 
 
 class _TimedReader(RawIOBase):
@@ -137,7 +139,8 @@ def send(request: Request, *, private_allowed: bool, resolve: Resolve = resolve)
     except BadUrl as error:
         raise NotAnswered(f"the URL can't be used: {error}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise NotAnswered(_explain(error, request), connected=connected) from error
+        seconds = deadline.seconds if connected else min(request.connect_timeout, request.timeout)
+        raise NotAnswered(_explain(error, request.url, seconds), connected=connected) from error
 
 
 @cache
@@ -198,12 +201,12 @@ def add_query(url: str, query: str) -> str:
     return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
 
 
-def _explain(error: Exception, request: Request) -> str:
-    """Return why no answer came, for a person."""
+def _explain(error: Exception, url: str, seconds: float) -> str:
+    """Return why no answer came, for a person. `seconds` is the time limit that applied."""
     if isinstance(error, TimeoutError):
-        return f"no answer within {request.timeout:g} seconds"
+        return f"no answer within {seconds:g} seconds"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate is not valid for {parse_url(request.url).host}: {error.verify_message.rstrip('.')}"
+        return f"the certificate is not valid for {parse_url(url).host}: {error.verify_message.rstrip('.')}"
     for kind, words in _WORDS.items():
         if isinstance(error, kind):
             return words

@@ -137,13 +137,13 @@ def test_the_first_fault_decides(twilio):
         ({"Body": "a" * 1_601}, 21617),
         ({"ScheduleType": "fixed"}, 35111),
         ({"ValidityPeriod": "0"}, 21624),
-        ({"MediaUrl": "cat"}, 21620),
     ]
     for place, (_, code) in enumerate(faults):
         given = {}
         for parameters, _ in reversed(faults[place:]):
             given |= parameters
         assert twilio.refuse(**given)[1] == code
+    assert twilio.refuse(ValidityPeriod="0", MediaUrl="cat")[1] == 21624
     assert twilio.refuse(Body="", MessagingServiceSid="MG")[1] == 21602
     assert twilio.refuse(To="+1", MessagingServiceSid="MG")[1] == 21701
 

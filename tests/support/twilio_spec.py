@@ -47,7 +47,7 @@ class Spec:
 
     def check(self, method: str, path: str, status: int, data: bytes) -> None:
         """Fail if an answer of 2xx is not the one that the description has."""
-        if not 200 <= status < 300:
+        if method == "OPTIONS" or not 200 <= status < 300:
             return
         (operations,) = [found for pattern, found in self.paths.items() if pattern.fullmatch(path)]
         responses = operations[method.lower()]["responses"]
