@@ -1,4 +1,4 @@
-"""The Twilio-compatible API: repetitions, time limits, addresses, and redelivery by hand of what is posted to an app."""
+"""The Twilio-compatible API: repetitions, time limits, addresses and redelivery of what is posted to an app."""
 
 import pytest
 
