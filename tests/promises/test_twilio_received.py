@@ -213,7 +213,7 @@ def test_without_a_fallback_url_the_attempt_says_what_is_wrong(twilio, set_inbou
 
 def test_a_faulty_answer_holds_up_nobody_else(set_inbound, receive, receiver, operator, twilio, deliver, post_due):
     """What can't be read in one account's answer must not stop the delivery of the others' webhooks."""
-    set_inbound(receiver.url)
+    set_inbound(receiver.url, "--fallback-url", receiver.url)
     texts = ["http://[", "//[", "http://[::1", "\ud7ff", "//\u2100", "http://a:b:c/", "x" * 3_000]
     for text in texts:
         body = f'<Response><Message action="{text}">Hi</Message><Redirect>{text}</Redirect></Response>'
