@@ -29,7 +29,8 @@ def section(page) -> Callable[..., str]:
     """Return a function that returns the section of the settings page."""
 
     def section(address: str = "http://localhost") -> str:
-        page.set_cookie("phonify_key_default", KEY, domain=urlsplit(address).hostname)
+        parts = urlsplit(address)
+        page.set_cookie(f"phonify_key_{parts.port or 'default'}", KEY, domain=parts.hostname)
         text = page.get("/inbox/settings", base_url=address).get_data(as_text=True)
         return text.partition('<section id="twilio"')[2].partition("</section>")[0]
 
