@@ -18,6 +18,7 @@ from tests.support.app import KEY, ApiClient, FakeClock, Waiting
 from tests.support.operating import Operator
 from tests.support.receivers import Receiver
 from tests.support.servers import Process, starting
+from tests.support.twilio import TwilioApi
 
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("phonify", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
@@ -91,6 +92,12 @@ def stranger(app: Flask, make_key: Callable[..., str]) -> FlaskClient:
     client = app.test_client()
     client.key = make_key("other")
     return client
+
+
+@pytest.fixture
+def twilio(app: Flask) -> TwilioApi:
+    """A client of the Twilio-compatible API with the credentials of the account `default`."""
+    return TwilioApi(app)
 
 
 @pytest.fixture

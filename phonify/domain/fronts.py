@@ -61,9 +61,9 @@ class Fronts:
         with self._database.reading() as connection:
             account = self.get_owner(connection, account_id)
             kept = store.get_front_account(connection, account_id=account_id)
-        if account is None or kept is None or not hmac.compare_digest(kept.auth_token, auth_token):
-            return None
-        return account
+        # As bytes, because `compare_digest` refuses texts that are not ASCII.
+        given = auth_token.encode("utf-8", "surrogatepass")
+        return account if kept is not None and hmac.compare_digest(kept.auth_token.encode(), given) else None
 
     def rotate_token(self, account: Account) -> FrontAccount:
         """Set a new auth token for an account. The old token is then not valid."""

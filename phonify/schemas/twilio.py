@@ -144,6 +144,15 @@ class TwilioMessageSchema(Schema):
 _MESSAGE = TwilioMessageSchema()
 
 
+def _find_sent_at(message: Message, status: str) -> str | None:
+    """Return when a message was received, or was sent or failed; None if it is still to be sent."""
+    if message.direction == "inbound":
+        return message.created_at
+    if status == "sent":
+        return message.submitted_at
+    return None if status == "canceled" else message.finished_at
+
+
 def dump_twilio_message(message: Message, kept: FrontMessage, *, accepted: bool = False) -> dict[str, Any]:
     """Return a message as Twilio's API shows it.
 
@@ -155,7 +164,6 @@ def dump_twilio_message(message: Message, kept: FrontMessage, *, accepted: bool 
     segments = 0 if accepted else count_segments(message.body)[0]
     outbound = message.direction == "outbound"
     billed = outbound and status.status in ("delivered", "undelivered")
-    sent_at = None if status.status == "canceled" else message.finished_at if outbound else message.created_at
     shown: dict[str, Any] = _MESSAGE.dump(
         {
             "sid": sid,
@@ -168,7 +176,7 @@ def dump_twilio_message(message: Message, kept: FrontMessage, *, accepted: bool 
             "direction": "inbound" if not outbound else "outbound-reply" if kept.is_reply else "outbound-api",
             "date_created": write_date(message.created_at),
             "date_updated": write_date(message.finished_at or message.created_at),
-            "date_sent": write_date(sent_at),
+            "date_sent": write_date(_find_sent_at(message, status.status)),
             "num_segments": str(segments),
             "num_media": str(len(kept.media)),
             "price": f"-{PRICE * segments:.5f}" if billed else None,

@@ -75,10 +75,10 @@ def list_attempts(connection: sqlite3.Connection, *, delivery_id: str) -> tuple[
 
 
 def redeliver(connection: sqlite3.Connection, *, delivery_id: str, now: str) -> None:
-    """Make a delivery due now. It gets its full number of retries again."""
+    """Make a delivery due again with all its retries. It still waits for the earlier deliveries of its sequence."""
     connection.execute(
-        "UPDATE webhook_deliveries SET state = 'pending', due_at = :now, lease_owner = NULL, retries = 0,"
-        " finished_at = NULL WHERE id = :id",
+        f"UPDATE webhook_deliveries SET state = 'pending', due_at = iif(due_at = '{_HELD}', due_at, :now),"
+        " lease_owner = NULL, retries = 0, finished_at = NULL WHERE id = :id",
         {"id": delivery_id, "now": now},
     )
 
@@ -159,7 +159,7 @@ def end_leases(connection: sqlite3.Connection, *, owner: str) -> None:
 
 
 _FROM_FUTURE = (
-    " WHERE due_at > :now"
+    f" WHERE due_at > :now AND due_at <> '{_HELD}'"
     " AND coalesce((SELECT max(at) FROM webhook_attempts AS a WHERE a.delivery_id = id), created_at) > :now"
 )
 

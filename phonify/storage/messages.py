@@ -50,8 +50,12 @@ def get_message(connection: sqlite3.Connection, *, account_id: int, message_id: 
     return Message._make(row) if row else None
 
 
-# When a message was received, or was sent or failed. A cancelled message was not sent.
-_SENT_AT = "iif(direction = 'inbound', created_at, iif(error_type = 'canceled', NULL, finished_at))"
+# When a message was received, or was sent or failed; or was handed over, if it is in doubt. A cancelled message was not
+# sent.
+_SENT_AT = (
+    "CASE WHEN direction = 'inbound' THEN created_at WHEN error_type = 'canceled' THEN NULL"
+    " WHEN due_at = expires_at THEN submitted_at ELSE finished_at END"
+)
 # The SQL of each criterion. Ids and seq have the same order, and the indexes end in seq.
 _CONDITIONS = {
     "to": "to_number = :to",

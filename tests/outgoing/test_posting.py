@@ -286,7 +286,7 @@ def test_a_redirect_is_an_answer_and_is_not_followed(make_receiver, receiver):
 
 
 def test_only_the_beginning_of_an_answer_is_read(make_receiver):
-    assert send(make_receiver(status(200, body="a" * 100_000)).url) == Answer(200, "a" * 2_048)
+    assert send(make_receiver(status(200, body="a" * 100_000)).url) == Answer(200, "a" * 2_048, complete=False)
 
 
 def test_an_answer_without_end_is_not_read_to_the_end(make_receiver):
@@ -299,21 +299,21 @@ def test_an_answer_without_end_is_not_read_to_the_end(make_receiver):
 
 
 @pytest.mark.parametrize(
-    ("data", "text"),
+    ("data", "text", "complete"),
     [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort", "short"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nlonger", "lo"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\ntext", "text"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\ntext", "text"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntext\r\n0\r\n\r\n", "text"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntext\r\nzz\r\n", "text"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\ntext", "text"),
-        (b"HTTP/1.0 200\r\n\r\n\xff\0\xfe", "\N{REPLACEMENT CHARACTER}" * 3),
-        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\ntext", "text"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort", "short", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nlonger", "lo", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\ntext", "text", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\ntext", "text", True),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntext\r\n0\r\n\r\n", "text", True),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntext\r\nzz\r\n", "text", False),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\ntext", "text", False),
+        (b"HTTP/1.0 200\r\n\r\n\xff\0\xfe", "\N{REPLACEMENT CHARACTER}" * 3, True),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\ntext", "text", True),
     ],
 )
-def test_an_answer_that_lies_about_its_body_still_has_its_status(make_receiver, data, text):
-    assert send(make_receiver(answer(data)).url) == Answer(200, text)
+def test_an_answer_that_lies_about_its_body_still_has_its_status(make_receiver, data, text, complete):
+    assert send(make_receiver(answer(data)).url) == Answer(200, text, complete=complete)
 
 
 # Failures, in plain words

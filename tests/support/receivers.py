@@ -89,9 +89,13 @@ class Receiver:
             if self._tls is not None:
                 client = self._tls.wrap_socket(client, server_side=True)
             with client, client.makefile("rb") as stream:
-                line, *lines = iter(lambda: stream.readline().decode().rstrip("\r\n"), "")
-                headers = {name.lower(): value for name, _, value in (one.partition(": ") for one in lines)}
-                received = Received(line, headers, stream.read(int(headers.get("content-length", 0))))
+                lines = list(iter(lambda: stream.readline().decode().rstrip("\r\n"), ""))
+                headers = {name.lower(): value for name, _, value in (one.partition(": ") for one in lines[1:])}
+                length = int(headers.get("content-length", 0))
+                body = stream.read(length)
+                if not lines or len(body) < length:
+                    return  # the sender was killed
+                received = Received(lines[0], headers, body)
                 with self._changed:
                     self.received.append(received)
                     self._changed.notify_all()

@@ -55,7 +55,9 @@ def list_statuses(event: Event, message: Message, kept: FrontMessage) -> list[st
             final = choose_status(message).status
             if final == "undelivered":
                 return [*first, "sent", final]
-            return [final]
+            # At the end of its validity, a message that was in doubt has told what it began with.
+            was_told = final == "canceled" or (message.error_type == "validity_expired" and message.attempts > 0)
+            return [final] if was_told else [*first, final]
 
 
 def tell_status(
