@@ -10,7 +10,7 @@ from ...schemas.twilio import API_VERSION, choose_status, write_account_sid, wri
 from ...sms.segments import count_segments
 from ...storage.records import Delivery, FrontMessage, Message, NewDelivery
 
-RECEIVED, STATUS = "twilio.received", "twilio.status"  # names of events
+RECEIVED = "twilio.received"  # the name of an event; that of a status is `twilio.` and the status
 
 
 class Payload(NamedTuple):
@@ -87,7 +87,7 @@ def tell_status(
             next(ids),
             message.account_id,
             message.id,
-            STATUS,
+            f"twilio.{status}",
             url,
             Payload("POST", parameters),
             sequence=f"{message.id} {url}",
