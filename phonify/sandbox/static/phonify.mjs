@@ -2,8 +2,7 @@
 
 const LONGEST = 20_000; // milliseconds to wait for an answer; also the longest `wait` of one request, which is added
 const PARTS = { code: "a one-time code", links: "a link" };
-// Kept here, because a test may stop the clock.
-const { setTimeout, performance } = globalThis;
+const { setTimeout, performance } = globalThis; // stored here, because a test may stop the clock
 const now = performance.now.bind(performance);
 
 export class PhonifyError extends Error {
@@ -56,9 +55,8 @@ export class Phonify {
 
   async #waitFor(wanted, timeout = 5_000) {
     const found = await this.#find(wanted, timeout);
-    if (!found) {
-      throw new PhonifyError(`no ${name(wanted)} arrived within ${timeout} ms. ${await this.#report(wanted)}`);
-    }
+    const text = `no ${name(wanted)} arrived within ${timeout} ms.`;
+    if (!found) throw new PhonifyError(`${text} ${await this.#report(wanted)}`);
     this.#returned.add(found.id);
     return found;
   }
@@ -74,8 +72,7 @@ export class Phonify {
   }
 
   async #waitForChange({ query }, listed, milliseconds) {
-    let answer = {};
-    // With `after`, the server would miss an older message that gets the wanted state.
+    let answer = {}; // with `after`, the server would miss an older message that gets the wanted state
     if (!query.state || !listed.length) {
       const given = { ...query, after: listed.at(-1)?.id, limit: 1, wait: (milliseconds / 1_000).toFixed(3) };
       answer = await this.#call("GET", "/sandbox/messages", given, { wait: milliseconds, also: 429 });
@@ -100,10 +97,8 @@ export class Phonify {
       came.forEach(({ id }, at) => ids.includes(id) || misses[at].unshift(`${words} ${value}`));
     }
     const fewest = Math.min(...misses.map((missed) => missed.length));
-    const why = (missed) =>
-      (missed.length === fewest ? "closest, but " : "") + (missed.join(", ") || "already returned");
-    const lines = came.map((message, at) => `  ${show(message)} ${why(misses[at])}`);
-    return ["These messages arrived:", ...lines].join("\n");
+    const why = (miss) => (miss.length === fewest ? "closest, but " : "") + (miss.join(", ") || "already returned");
+    return ["These messages arrived:", ...came.map((one, at) => `  ${show(one)} ${why(misses[at])}`)].join("\n");
   }
 
   async #call(method, path, given, { wait = 0, also = 0 } = {}) {
