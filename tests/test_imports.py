@@ -54,7 +54,10 @@ HOMES = {
 
 
 def list_imports(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield the imports of a file: ("phonify", part) for a part of phonify, else the top-level module twice."""
+    """Yield the imports of a file as pairs.
+
+    A pair is ("phonify", part) for a part of phonify, or else the name of the top-level module twice.
+    """
     base = ("phonify", *path.relative_to(PACKAGE).parts[:-1])
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -62,7 +62,7 @@ def list_accounts(as_json: bool) -> None:
 
 
 def _show(account: Account) -> dict[str, Any]:
-    """Return what is shown of an account that is not a test run."""
+    """Return the shown values of an account that is not a test run."""
     return {name: value for name, value in account._asdict().items() if name != "creator_id"}
 
 

@@ -1,4 +1,4 @@
-"""The SQL of accounts, their keys and limits. For those of test runs, see also `runs.py`.
+"""The SQL of accounts, their keys and limits. See also `runs.py` for the accounts of test runs.
 
 The first argument of each function is the connection. All other arguments are given by name. No function commits,
 because the domain decides where a transaction begins and ends. Times are text in the form of `clock.format_time`.

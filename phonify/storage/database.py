@@ -18,7 +18,7 @@ from ..errors import AccountRemoved, StoreUnavailable
 from .process_lock import ProcessLock
 from .shared_commit import SharedCommit
 
-# Other packages use these names, because only this package imports sqlite3.
+# Other packages import these names from here, because only this package imports sqlite3.
 Connection = sqlite3.Connection
 SqliteError = sqlite3.Error
 

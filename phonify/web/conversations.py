@@ -87,7 +87,8 @@ def change_subscription(phone: str) -> Any:
 def show_message(message_id: str) -> Any:
     """Show the details of a message, as a page or as a fragment beside a thread.
 
-    `beside` is the phone of this thread. If `beside` is given and the message was removed, the fragment says so.
+    The conversation of the phone `beside` is open. If `beside` is given and the message was removed, the fragment shows
+    that.
     """
     if "HX-Request" not in request.headers:
         return show_detail(message_id)

@@ -45,7 +45,7 @@ def list_titles() -> dict[str, dict[str, str]]:
 
 
 def render_guide(name: str) -> Guide:
-    """Render one of NAMES."""
+    """Render the guide with this name. The name is in NAMES."""
     tokens = _MARKDOWN.parse(_read(name))
     headings = [(token, inline) for token, inline in pairwise(tokens) if token.type == "heading_open"]
     for heading, inline in headings:

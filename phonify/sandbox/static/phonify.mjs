@@ -1,6 +1,6 @@
 // A client of a Phonify server for tests, without dependencies, for Node 18 and browsers. phonify.d.mts describes it.
 
-const LONGEST = 20_000; // milliseconds to wait for an answer; also the longest `wait` of one request, which is added
+const LONGEST = 20_000; // milliseconds: the longest `wait` of a request, and the longest time for its answer after that
 const PARTS = { code: "a one-time code", links: "a link" };
 const { setTimeout, performance } = globalThis; // stored here, because a test may stop the clock
 const now = performance.now.bind(performance);
