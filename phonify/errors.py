@@ -249,7 +249,7 @@ class Refused(PhonifyError):
 
 
 class Conflict(PhonifyError):
-    """The request contradicts an earlier one."""
+    """The request contradicts an earlier request."""
 
 
 class TooManyWaiting(PhonifyError):

@@ -39,7 +39,7 @@ def create_account(name: str, origin: str | None, as_json: bool) -> None:
 @accounts_cli.command("list", cls=Command)
 @json_option
 def list_accounts(as_json: bool) -> None:
-    """List all accounts. Those of test runs are left out."""
+    """List all accounts. The accounts of test runs are left out."""
     found = accounts.list_accounts(get_services().database)
     if as_json:
         for account in found:

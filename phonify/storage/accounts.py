@@ -44,7 +44,7 @@ def get_live_account(connection: sqlite3.Connection, *, account_id: int, now: st
 
 
 def list_accounts(connection: sqlite3.Connection) -> list[Account]:
-    """Return all accounts except those of test runs, oldest first."""
+    """Return all accounts except the accounts of test runs, oldest first."""
     rows = connection.execute(f"SELECT {_COLUMNS} FROM accounts AS a {_LIMITS} WHERE r.id IS NULL ORDER BY a.id")
     return [Account._make(row) for row in rows]
 

@@ -62,7 +62,7 @@ def show_thread_page(phone: str, **form: Any) -> str:
 
 @bp.get("/inbox/phones/<phone>/messages")
 def list_messages(phone: str) -> Response:
-    """Show the head of a thread, and its messages from the message `since` on."""
+    """Show the head of a thread, the message `since`, and all newer messages of the thread."""
     return answer_fragment("inbox/exchange.html", look_at_thread(phone, since=read_number(request.args.get("since"))))
 
 

@@ -75,6 +75,6 @@ def _text_of(inline: Token) -> str:
 
 
 def _find_address(link: str) -> str:
-    """Return the address of a guide on this server for a link to its file. Other links stay the same."""
+    """Convert a link to the file of a guide to a link to its page. Returns other links unchanged."""
     found = _LINK.fullmatch(link)
     return url_for("docs.show_guide", name=found[1]) + (found[2] or "") if found else link

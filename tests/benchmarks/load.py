@@ -117,12 +117,15 @@ def middle(loads: Sequence[Load]) -> Load:
 
 
 def compare_rates(loads: Sequence[Load], others: Sequence[Load]) -> float:
-    """Return the median, over all rounds, of the ratio of the rates within a round."""
+    """Return the ratio of the two rates. Each round gives one ratio, and the result is the median of all rounds."""
     return statistics.median(a.per_second / b.per_second for a, b in zip(loads, others, strict=True))
 
 
 def compare_latencies(loads: Sequence[Load], others: Sequence[Load]) -> float:
-    """Return the median, over all rounds, of the ratio of the median latencies within a round."""
+    """Return the ratio of the two median latencies.
+
+    Each round gives one ratio, and the result is the median of all rounds.
+    """
     return statistics.median(a.p50 / b.p50 for a, b in zip(loads, others, strict=True))
 
 

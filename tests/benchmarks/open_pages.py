@@ -6,7 +6,7 @@ The benchmark starts `python app.py`. An app uses the API at a steady rate: half
 read a message. Rounds with no open page and rounds with many open pages take turns. The benchmark simulates the pages
 in a separate process. A page sends the same repeated requests as inbox.js, with a session cookie and the ETags of the
 last answers. Half of the pages show the list of conversations. The other half show a thread. The app sends all the
-time, so every answer to a page has something new. Latencies are those of the app's requests, in milliseconds. Each
+time, so every answer to a page has something new. The latencies of the app's requests are in milliseconds. Each
 figure is the median of the rounds.
 
 The app, the pages and the server use the same cores, so the pages also slow the app down directly. The rounds

@@ -74,7 +74,10 @@ def measure_sizes(plan: Plan) -> list[Line]:
 def measure_reads(
     plan: Plan, installations: Mapping[int, Installation], servers: Mapping[int, Serving]
 ) -> dict[str, dict[int, Sequence[Load]]]:
-    """Return the runs of each request that only reads, by name and size. Each run uses one connection."""
+    """Return the runs for each request that only reads.
+
+    The keys are the names of the requests and the sizes of the databases. Each run uses one connection.
+    """
     arms: dict[tuple[str, int], partial[Load]] = {}
     for size, server in servers.items():
         ids = read_ids(installations[size].database, 5_000)

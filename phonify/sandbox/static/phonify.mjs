@@ -1,6 +1,6 @@
 // A client of a Phonify server for tests, without dependencies, for Node 18 and browsers. phonify.d.mts describes it.
 
-const LONGEST = 20_000; // milliseconds: the longest `wait` of a request, and the longest time for its answer after that
+const LONGEST = 20_000; // milliseconds: the longest `wait` of one request; the answer may take this time in addition
 const PARTS = { code: "a one-time code", links: "a link" };
 const { setTimeout, performance } = globalThis; // stored here, because a test may stop the clock
 const now = performance.now.bind(performance);
