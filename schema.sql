@@ -3,9 +3,9 @@
 -- Every time is text in UTC, such as 2026-01-31T09:30:00.000Z. All times have
 -- the same length, so the order of the text is the order of time.
 --
--- This file runs at the first start and after an upgrade. It creates what is
--- missing and never drops anything. The version of the tables is in PRAGMA
--- user_version. Upgrades are in phonify/storage/upgrades/.
+-- This file runs at the first start and after an upgrade. It creates missing
+-- tables and indexes. It never drops anything. The version of the tables is in
+-- PRAGMA user_version. Upgrades are in phonify/storage/upgrades/.
 
 -- The accounts of this server. An account never sees another account's data.
 CREATE TABLE IF NOT EXISTS accounts (
@@ -107,11 +107,11 @@ CREATE TABLE IF NOT EXISTS messages (
     due_at         TEXT,
     expires_at     TEXT,                -- end of the validity period
     attempts       INTEGER NOT NULL DEFAULT 0,
-    submitted_at   TEXT,                -- when it was handed to the gateway; NULL if the outcome is known
+    submitted_at   TEXT,                -- when the gateway got it; NULL if the outcome is known
     finished_at    TEXT,                -- when the state became final
     request_id     TEXT,                -- the id of the request that stored it, for logs
     lease_owner    TEXT,                -- the process that delivers it now (process_lock.py)
-    front          TEXT,                -- the front that sent it, such as twilio; NULL: no front
+    front          TEXT,                -- the front that stored it, such as twilio; NULL: no front
     CHECK ((state = 'error') = (error_type IS NOT NULL)),
     CHECK ((state = 'unconfirmed') = (finished_at IS NULL)),
     CHECK (due_at IS NULL OR state = 'unconfirmed')
@@ -133,7 +133,7 @@ CREATE TABLE IF NOT EXISTS message_attempts (
     attempt    INTEGER NOT NULL,        -- 1 for the first
     at         TEXT NOT NULL,
     outcome    TEXT NOT NULL CHECK (outcome IN ('rejected', 'unavailable', 'unconfirmed')),
-    due_at     TEXT,                    -- when the next attempt is due; NULL: there is none
+    due_at     TEXT,                    -- when the next attempt is due; NULL: no next attempt
     PRIMARY KEY (message_id, attempt)
 ) STRICT, WITHOUT ROWID;
 
@@ -182,7 +182,7 @@ CREATE TABLE IF NOT EXISTS webhook_deliveries (
     seq         INTEGER PRIMARY KEY,
     id          TEXT NOT NULL UNIQUE,   -- the webhook-id; the same at each attempt
     account_id  INTEGER NOT NULL REFERENCES accounts (id),
-    message_id  TEXT,                   -- NULL for a test event; the message may have been removed
+    message_id  TEXT,                   -- NULL for a test event; the message may not exist any more
     event       TEXT NOT NULL,          -- message.received, message.sent, ...
     payload     TEXT NOT NULL,          -- JSON
     state       TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),

@@ -50,7 +50,7 @@ def find_account(database: Database, name: str) -> Account | None:
 
 
 def list_accounts(database: Database) -> list[Account]:
-    """Return all accounts except those of test runs, oldest first."""
+    """Return all accounts except the accounts of test runs, oldest first."""
     with database.reading() as connection:
         return account_store.list_accounts(connection)
 
@@ -105,7 +105,10 @@ def admit_key(database: Database, clock: Clock, account: Account, *, name: str, 
 
 
 def list_keys(database: Database, *, account: str | None = None) -> list[ApiKey]:
-    """Return the keys of one account, oldest first, or of all accounts except those of test runs."""
+    """Return the keys of one account, oldest first.
+
+    If `account` is None, return all keys except the keys of test runs.
+    """
     with database.reading() as connection:
         return account_store.list_keys(connection, account=account)
 

@@ -78,7 +78,7 @@ class Receiving:
         return message
 
     def _find_own_number(self, account: Account, phone: Number) -> Number:
-        """Return the number that gets the messages of a phone by default."""
+        """Return the number of the account to which the phone's next message goes."""
         got = self._sending.find_all(account, Criteria(to=phone.number, direction="outbound"), limit=1)
         number = got[0].origin_number if got else self._sending.default_origin(account)
         try:

@@ -109,7 +109,7 @@ class Sending:
     def _store(self, connection: Connection, account: Account, draft: Draft, refusals: dict[int, str]) -> Sent:
         """Store the messages of a request, and the webhook events of refused messages.
 
-        `refusals` are those of the gateway. Opt-outs and the quota are checked here.
+        `refusals` has the refusals of the gateway. Opt-outs and the quota are checked here.
         """
         origin = draft.origin or parse_originator(self.default_origin(account))
         now = self._clock.now()

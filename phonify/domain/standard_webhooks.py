@@ -28,7 +28,7 @@ _GONE = 410  # a receiver that answers with this status wants no more events
 
 
 def sign(secret: str, *, delivery_id: str, timestamp: int, payload: str) -> str:
-    """Return the header `webhook-signature` of an attempt; `timestamp` is in Unix seconds."""
+    """Return the header `webhook-signature` of an attempt. `timestamp` is in Unix seconds."""
     key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
     digest = hmac.new(key, f"{delivery_id}.{timestamp}.{payload}".encode(), hashlib.sha256).digest()
     return f"v1,{base64.b64encode(digest).decode()}"

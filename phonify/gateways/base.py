@@ -1,4 +1,7 @@
-"""The interface of a gateway. A gateway is our adapter to a provider, which sends messages to phones."""
+"""The interface of a gateway.
+
+A gateway is Phonify's adapter to a provider. The provider sends the messages to phones.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence

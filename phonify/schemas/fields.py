@@ -176,7 +176,7 @@ class NumericArgument(Argument):
 
 
 class WholeArgument(NumericArgument):
-    """A whole number; in JSON also `60.0`, which is the same number."""
+    """A whole number. In JSON, `60.0` is allowed too."""
 
     def read_one(self, value: Any) -> Any:
         """Return the value of one string or number."""

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 SAFE_KEY_LENGTH = 22  # characters of 6 bits
 PORT_WAIT = 5.0  # seconds to wait until the processes of a killed server have closed the port
-BACKLOG = 2048  # the most connections that wait to be accepted
+BACKLOG = 2048  # the maximum of connections that wait for a worker
 
 
 def open_listener(host: str, port: int) -> socket.socket:

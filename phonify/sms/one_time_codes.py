@@ -17,7 +17,7 @@ _LAST_LINE = re.compile(r"@((?:(?:[\w-]+\.)+[\w-]+|localhost)(?::[0-9]+)?) #([^ 
 
 # The two large patterns are compiled at their first use. So they don't slow down the start of the server.
 
-# Words near a number, by what they say about the number. If several kinds match at one place, the first kind is used. A
+# Words near a number, by their meaning for the number. If several kinds match at one place, the first kind is used. A
 # word without \b also matches inside another word: "kod" matches in engångskod and in kodunuz.
 _WORDS_BY_KIND = {
     # Words about discounts. In such a text, the word "code" does not mean a one-time code.

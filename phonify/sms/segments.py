@@ -35,7 +35,8 @@ _SUBSTITUTES = {
     "×": "x",
     "⁄": "/",
 }
-_READS_THE_SAME = ("<compat>", "<wide>", "<narrow>", "<noBreak>", "<small>")  # <super>, <fraction> change the meaning
+# Without <super> and <fraction>, because they change the meaning.
+_READS_THE_SAME = ("<compat>", "<wide>", "<narrow>", "<noBreak>", "<small>")
 
 _LIMITS: dict[Encoding, tuple[int, int]] = {"gsm7": (160, 153), "ucs2": (70, 67)}
 
@@ -53,7 +54,7 @@ class WideCharacter(NamedTuple):
     position: int  # index in the text
     character: str
     name: str  # in Unicode
-    substitute: str | None  # a replacement in GSM-7; None: there is none; empty: the character can be left out
+    substitute: str | None  # a replacement in GSM-7; None: no replacement; empty: the character can be left out
 
 
 class TextCheck(NamedTuple):

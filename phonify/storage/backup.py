@@ -39,7 +39,7 @@ def backup(database: Database, target: Path) -> None:
 
 
 def check_backup(path: Path) -> str | None:
-    """Return why a file can't be used as a backup, for a person; None if it can be used."""
+    """Return the reason why a file can't be used as a backup, as a text for people. Returns None if it can be used."""
     try:
         with closing(_open_copy(path)) as connection:
             (application,) = connection.execute("PRAGMA application_id").fetchone()

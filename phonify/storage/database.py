@@ -18,14 +18,14 @@ from ..errors import AccountRemoved, StoreUnavailable
 from .process_lock import ProcessLock
 from .shared_commit import SharedCommit
 
-# Other packages use these names, because only this package imports sqlite3.
+# Other packages import these names from here, because only this package imports sqlite3.
 Connection = sqlite3.Connection
 SqliteError = sqlite3.Error
 
 BUSY_TIMEOUT = 5.0  # seconds to wait for other threads and processes
 _TRY_AGAIN = 0.0005  # seconds
 _POLL_INTERVAL = 0.01  # seconds
-_WRITER_CACHE = 8_000  # KiB; enough for all index pages that change with 1,000 messages to different phones
+_WRITER_CACHE = 8_000  # KiB; a request with 1,000 messages to different phones changes fewer index pages
 _CHECKPOINT = 4_000  # pages; if the -wal file has more, SQLite copies them into the database
 _MOST_KEPT = _CHECKPOINT * (4_096 + 24)  # bytes; SQLite shortens a longer -wal file to this size
 

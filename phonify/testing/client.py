@@ -16,7 +16,7 @@ State = Literal["unconfirmed", "sent", "error"]
 Direction = Literal["outbound", "inbound"]
 
 _NAP = 0.02  # seconds
-_LONGEST = 20.0  # seconds to wait for an answer; also the longest `wait` of one request, which is added
+_LONGEST = 20.0  # seconds: the longest `wait` of one request; the answer may take this time in addition
 _PAGE = 1_000
 _PARTS = {"code": "a one-time code", "links": "a link"}
 

@@ -1,4 +1,4 @@
-"""How the API is described: examples and errors are those of the code. See also described.py."""
+"""Tests of the API's description. Its examples and errors must match the code. See also described.py."""
 
 import json
 import re
@@ -69,7 +69,10 @@ def list_examples() -> list[Any]:
 
 @pytest.fixture
 def prepared(client: FlaskClient, deliver: Callable[..., int], services: Services) -> Callable[[str], dict[str, str]]:
-    """Return a function that makes what the examples of an operation are about, and returns ids in place of theirs."""
+    """Return a function that creates the objects of an operation's examples.
+
+    It returns a map from the example's ids to their ids.
+    """
 
     def prepare(operation: str) -> dict[str, str]:
         if operation in ("list_runs", "get_run", "end_run"):
@@ -92,7 +95,7 @@ def prepared(client: FlaskClient, deliver: Callable[..., int], services: Service
 
 
 def number_ids(answer: Any) -> Any:
-    """Return an answer with its ids by their order in it, which they have in common with the example."""
+    """Return an answer with a number in place of each id. The numbers are the same in the example."""
     text, ids = json.dumps(answer, sort_keys=True), {}
     return json.loads(ID.sub(lambda match: ids.setdefault(match[0], f"id {len(ids)}"), text))
 

@@ -1,4 +1,4 @@
-// What a test asks of a server with the module for JavaScript. test_javascript.py starts the server and runs this.
+// Tests of the client for JavaScript. test_javascript.py starts the server and runs this file.
 
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
@@ -15,7 +15,7 @@ async function send(phonify, to, body, more = {}) {
   await (await fetch(`${phonify.url}/v1/messages`, { method: "POST", body: form })).json();
 }
 
-/** Define a test that has a run of its own. */
+/** Define a test that has its own run. */
 function check(name, body) {
   test(name, async () => {
     const run = await account.run({ name: name.slice(0, 100) });

@@ -1,4 +1,4 @@
-"""The guide's configuration of nginx, with the real nginx: slow clients keep nobody waiting."""
+"""Tests of the guide's configuration with a real nginx: slow clients do not block other clients."""
 
 import http.client
 import json
@@ -43,7 +43,7 @@ http {{
 
 
 def read_configuration(port: int, upstream: int) -> str:
-    """Return what the guide has, with other ports and the tests' certificate."""
+    """Return the configuration of the guide with other ports and the certificate of the tests."""
     guide = ROOT.joinpath("phonify/docs/operations.md").read_text(encoding="utf-8")
     (server,) = re.findall(r"<!-- nginx -->\n```nginx\n(.*?)```", guide, re.DOTALL)
     server = server.replace("listen 443 ssl;", f"listen 127.0.0.1:{port} ssl;")
@@ -54,7 +54,7 @@ def read_configuration(port: int, upstream: int) -> str:
 
 @pytest.fixture
 def start_nginx(tmp_path: Path) -> Iterator[Callable[[int], int]]:
-    """Return a function that starts nginx in front of a port and returns the port that it listens on."""
+    """Return a function that starts nginx in front of a port. It returns the port of nginx."""
     started = []
 
     def start_nginx(upstream: int) -> int:
@@ -83,7 +83,7 @@ def can_connect(port: int) -> bool:
 
 @pytest.fixture
 def tls() -> ssl.SSLContext:
-    """What trusts the tests' certificate."""
+    """A TLS context that trusts the certificate of the tests."""
     context = ssl.create_default_context(cafile=CERTIFICATE)
     context.check_hostname = False
     return context

@@ -1,4 +1,4 @@
-"""What a test asks of a server with the client: waits, codes, links, replies, and what a failing wait says."""
+"""Tests of the client: waits, codes, links, replies, and the text of a failed wait."""
 
 import gc
 import json
@@ -23,7 +23,7 @@ from tests.support.receivers import status
 from tests.support.servers import find_free_port
 
 ALICE, BOB = "+14560000001", "+14560000002"
-# As a server shows them.
+# The clients as a server sends them.
 OTHER = {
     "id": "019c1353-98c0-7000-8000-5c0ffee00001",
     "direction": "outbound",
@@ -48,7 +48,7 @@ def phonify(server: Server) -> Phonify:
 
 
 def call(phonify: Phonify, path: str, **arguments: Any) -> tuple[int, Any]:
-    """Do what an app does: make a request, with a form where there are arguments."""
+    """Send a request as an app does. If there are arguments, it has a form."""
     data = urllib.parse.urlencode(arguments).encode() if arguments else None
     request = urllib.request.Request(phonify.url + path, data, {"Authorization": basic(phonify.api_key)})
     try:
@@ -68,7 +68,7 @@ def send(phonify: Phonify) -> Callable[..., int]:
 
 
 def failure_of(wait: Callable[..., Any], **wanted: Any) -> list[str]:
-    """Return the lines that a failing wait says."""
+    """Return the lines of a failed wait's error."""
     with pytest.raises(AssertionError) as caught:
         wait(**wanted)
     return str(caught.value).splitlines()
@@ -474,4 +474,4 @@ def test_nothing_is_left_when_the_server_ends(tmp_path: Path) -> None:
     assert set(threading.enumerate()) <= threads
     with pytest.raises(urllib.error.URLError):
         call(phonify, "/v1/messages")
-    gc.collect()  # what was left open would be a ResourceWarning now, and fail
+    gc.collect()  # an open connection would now be a ResourceWarning and fail the test

@@ -1,9 +1,8 @@
 // A client of a Phonify server for tests, without dependencies, for Node 18 and browsers. phonify.d.mts describes it.
 
-const LONGEST = 20_000; // milliseconds to wait for an answer; also the longest `wait` of one request, which is added
+const LONGEST = 20_000; // milliseconds: the longest `wait` of one request; the answer may take this time in addition
 const PARTS = { code: "a one-time code", links: "a link" };
-// Kept here, because a test may stop the clock.
-const { setTimeout, performance } = globalThis;
+const { setTimeout, performance } = globalThis; // stored here, because a test may stop the clock
 const now = performance.now.bind(performance);
 
 export class PhonifyError extends Error { name = "PhonifyError"; }
@@ -70,8 +69,7 @@ export class Phonify {
   }
 
   async #waitForChange({ query }, listed, milliseconds) {
-    let answer = {};
-    // With `after`, the server would miss an older message that gets the wanted state.
+    let answer = {}; // with `after`, the server would miss an older message that gets the wanted state
     if (!query.state || !listed.length) {
       const given = { ...query, after: listed.at(-1)?.id, limit: 1, wait: (milliseconds / 1_000).toFixed(3) };
       answer = await this.#call("GET", "/sandbox/messages", given, { wait: milliseconds, also: 429 });
