@@ -198,3 +198,13 @@ def test_the_callbacks_of_a_message_are_in_its_history(twilio, page, client, del
     (message,) = client.get("/v1/messages").get_json()["messages"]
     text = page.get(f"/inbox/messages/{message['id']}").get_data(as_text=True)
     assert re.findall(r"<code>twilio.(\w+)</code>: delivered", text) == ["sent", "delivered"]
+
+
+def test_what_is_wrong_with_an_answer_is_shown(page, operator, client, post_due, receiver):
+    operator.run("twilio", "set-inbound", receiver.url)
+    receiver.act = status(200, "Content-Type: text/xml", body="<Response><Say>Hi</Say></Response>")
+    received = client.post("/sandbox/inbound", json={"from": PHONE, "to": OWN, "body": "Hi"}).get_json()["message"]
+    post_due()
+    for path in ("/inbox/settings", f"/inbox/messages/{received['id']}"):
+        text = html.unescape(page.get(path).get_data(as_text=True))
+        assert "12200: the verb <Say> is unknown" in text
