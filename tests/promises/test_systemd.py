@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze on this machine"
 )
-UNITS = ("phonify.service",)
+UNITS = ("phonify.service", "litestream.service")
 PROGRAMS = r"(?m)^(ExecStart=)/(?:opt/phonify/bin/phonify|usr/bin/litestream) "
 
 
