@@ -79,3 +79,13 @@ def test_every_file_that_a_text_names_exists() -> None:
     for text in TEXTS:
         for name in re.findall(r"`(phonify/[\w/]+\.\w+)`", text.read_text(encoding="utf-8")):
             assert (ROOT / name).is_file(), f"{text.name}: {name}"
+
+
+def test_what_one_machine_carries_is_what_the_benchmark_printed() -> None:
+    table = read("deployment.md").split("<!-- figures -->\n", 1)[1].split("\n\n", 1)[0]
+    printed = read("benchmarks.md").split("## Results", 1)[1]
+    figures = re.findall(r"\d[\d,.]*(?:/s| ms| MB)", table)
+    assert len(figures) == 10
+    for figure in figures:
+        number = re.escape(figure.removesuffix("/s").removesuffix(" ms").removesuffix(" MB"))
+        assert re.search(rf"(?<![\d.,]){number}(?![\d.,]*\d)", printed), figure

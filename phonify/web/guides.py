@@ -24,6 +24,7 @@ GROUPS = {
         "settings",
         "command-line",
         "operations",
+        "deployment",
         "changes",
     ),
     "Guides for developers": ("how-it-works", "gateways", "decisions", "benchmarks"),
