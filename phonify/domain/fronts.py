@@ -103,11 +103,11 @@ class Fronts:
     # Messages
 
     def get_message(self, connection: Connection, message: Message) -> FrontMessage:
-        """Return the front's data of a message, in the caller's transaction."""
+        """Return the data that the front stores for a message. Runs in the caller's transaction."""
         return store.get_front_message(connection, message_id=message.id)
 
     def find_message(self, message: Message) -> FrontMessage:
-        """Return the front's data of a message. If nothing is stored, returns the defaults."""
+        """Return the data that the front stores for a message. Returns the defaults if nothing is stored."""
         with self._database.reading() as connection:
             return self.get_message(connection, message)
 

@@ -163,7 +163,7 @@ class PagingSchema(ArgumentsSchema):
 
 
 class CriteriaSchema(ArgumentsSchema):
-    """The criteria of messages. They are loaded as `criteria`. A subclass may have other arguments too."""
+    """The criteria of messages, loaded as the object `criteria`. A subclass may have other arguments too."""
 
     to = originator_field("Only messages to this number.", invalid="invalid_msisdn")
     origin = originator_field("Only messages from this sender.")
@@ -188,7 +188,7 @@ class CriteriaSchema(ArgumentsSchema):
 
 
 class ListSchema(PagingSchema, CriteriaSchema):
-    """The arguments of listing messages. They are loaded as `criteria`, the paging and `wait`."""
+    """The arguments of listing messages: the criteria, the paging and `wait`."""
 
     wait = NumericArgument(
         read_seconds,

@@ -1,6 +1,6 @@
 """The processes of a server: a parent and two children, gunicorn and delivery. The children end when the parent ends.
 
-Each process blocks signals from its fork until it has set its own handlers. So no signal is lost.
+After the fork, each process blocks signals until it has set its own handlers. So no signal is lost.
 """
 
 import logging

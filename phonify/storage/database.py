@@ -74,7 +74,8 @@ class Database:
     def close(self) -> None:
         """Close all idle connections. When the last process closes, SQLite moves the -wal file into the database.
 
-        Only one process closes at a time. If two close at the same time, SQLite may not move the file at all.
+        Only one process closes at a time. If two processes close at the same time, it can happen that SQLite does not
+        move the file.
         """
         with self._closing:
             if not self._open:

@@ -173,7 +173,10 @@ def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> b
 
 
 def reschedule_deliveries_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
-    """Make deliveries due if they wait only because the clock was set back. A leased delivery is due at `until`."""
+    """Correct deliveries that wait only because the clock was set back: they are due now.
+
+    A leased delivery is due at `until`.
+    """
     return connection.execute(
         "UPDATE webhook_deliveries SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,
         {"now": now, "until": until},

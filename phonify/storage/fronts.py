@@ -42,7 +42,7 @@ def insert_front_messages(connection: sqlite3.Connection, *, message_ids: Sequen
 
 
 def get_front_message(connection: sqlite3.Connection, *, message_id: str) -> FrontMessage:
-    """Return the front's data of a message. If nothing is stored, returns the defaults."""
+    """Return the data that a front stores for a message. Returns the defaults if nothing is stored."""
     row = connection.execute(
         f"SELECT {_MESSAGE} FROM front_messages WHERE message_id = :message_id", {"message_id": message_id}
     ).fetchone()

@@ -173,7 +173,7 @@ def delete_settled(
 
 
 def delete_old(connection: sqlite3.Connection, *, id_below: str, limit: int, after: int = 0) -> int | None:
-    """Remove messages of all accounts with an id smaller than `id_below`, as `delete_settled` does."""
+    """Remove messages whose id is smaller than `id_below`, like `delete_settled`, but of all accounts."""
     # The order of the ids is the order of time. created_at is not used, because it has no index.
     return _delete(
         connection,

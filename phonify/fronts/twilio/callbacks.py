@@ -1,4 +1,4 @@
-"""What is posted to apps in Twilio's form: each new status of a message, and received messages, which TwiML answers."""
+"""The kind of webhook that posts in Twilio's form: each new status of a message, and each received message."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime

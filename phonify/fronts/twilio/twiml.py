@@ -29,7 +29,7 @@ class Redirect(NamedTuple):
 
 
 class Document(NamedTuple):
-    """What an answer asks for."""
+    """The actions that an answer requests."""
 
     actions: tuple[Reply | Redirect, ...] = ()
     warnings: tuple[str, ...] = ()  # each begins with Twilio's code
