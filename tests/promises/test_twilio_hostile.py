@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.app import KEY, basic, building
@@ -42,6 +42,7 @@ def page(api: TwilioApi) -> FlaskClient:
     return browser
 
 
+@settings(max_examples=25)
 @given(FORMS)
 def test_any_form_sends_or_is_refused(api, page, form):
     response = api.call("POST", MESSAGES, fill({name: _clean(value) for name, value in form.items()}))
