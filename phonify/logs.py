@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 # The name of the argument `api_key`, also with percent-encoded characters. A client may also use a similar name by
-# mistake: `api_key[]`, `api-key`, `key`.
-_KEY = "".join(f"(?:{character}|%{ord(character):02x})" for character in "key")
-_ARGUMENT = re.compile(rf"({_KEY}[^=&?/\s]{{0,20}}?(?:=|%3d))(?:[^&\s]*[^&\s\"])?", re.IGNORECASE)
+# mistake: `api_key[]`, `api-key`, `key`. Auth tokens and secrets are masked too.
+_NAMES = "|".join(
+    "".join(f"(?:{character}|%{ord(character):02x})" for character in name)
+    for name in ("key", "auth_token", "authtoken", "secret")
+)
+_ARGUMENT = re.compile(rf"((?:{_NAMES})[^=&?/\s]{{0,20}}?(?:=|%3d))(?:[^&\s]*[^&\s\"])?", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(basic(?:\s|\+|%20)+)[A-Za-z0-9+/=_~.%-]+", re.IGNORECASE)
 _USERINFO = re.compile(r"(//)[^/@\s]*@")
 _OURS = re.compile(r"phk_[A-Za-z0-9_-]+")  # a key that Phonify has made, anywhere in a text

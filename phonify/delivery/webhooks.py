@@ -11,19 +11,23 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from ..clock import Clock, format_time, parse_time
-from ..domain.webhook_kinds import Target
+from ..domain.webhook_kinds import Result, Target, Verdict
 from ..domain.webhooks import Webhooks
+from ..logs import escape_controls
 from ..outgoing.http_client import Answer, NotAnswered, send
 from ..outgoing.url_guard import Resolve, resolve
 from ..storage import deliveries as delivery_store
 from ..storage.database import Connection, Database
 from ..storage.records import Delivery, WebhookAttempt
+from ..storage.savepoint import PartFailed, isolating
 from .loop import Observe
 
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)  # the minimum; a post takes up to 15 seconds, plus the time to resolve the name
 MOST_SHOWN = 2_048  # characters of an answer that are stored
+MOST_ERROR = 500  # characters of an error that are stored
+_UNEXPECTED = "an unexpected error, which has been logged"
 # The limits of parallel posts: for one account, and for all accounts together. If a receiver did not answer quickly the
 # last time, the lower limits apply to its account. So slow receivers always leave some places for other accounts.
 PLACES, ALL_PLACES = 4, 64
@@ -39,14 +43,10 @@ class WebhookJob(NamedTuple):
 
 
 class WebhookOutcome(NamedTuple):
-    """The result of a post."""
+    """The result of a post, and the attempt that is recorded."""
 
-    delivery: Delivery
-    target: Target | None
+    result: Result
     attempt: WebhookAttempt
-    answer: Answer | None = None
-    failure: NotAnswered | None = None
-    delivered: bool = False  # whether the receiver accepted the delivery
 
     @property
     def quick(self) -> bool:
@@ -121,37 +121,43 @@ class WebhookDelivery:
         return kind.find_target(connection, delivery) if kind is not None else None
 
     def record(self, connection: Connection, outcomes: Sequence[WebhookOutcome]) -> None:
-        """Record outcomes. A delivery is then delivered, failed, or due again later."""
+        """Record outcomes. A delivery is then delivered, failed, or due again later.
+
+        If an outcome can't be recorded because of an unexpected error, the delivery has failed.
+        """
         for outcome in outcomes:
-            self._record(connection, outcome)
+            try:
+                with isolating(connection):
+                    self._record(connection, outcome)
+            except PartFailed as error:
+                delivery, now = outcome.result.delivery, format_time(self._clock.now())
+                logger.exception("webhook %s: the outcome can't be recorded", delivery.id, exc_info=error.__cause__)
+                attempt = outcome.attempt._replace(error=_UNEXPECTED)
+                delivery_store.insert_attempt(connection, delivery_id=delivery.id, attempt=attempt)
+                self._end_delivery(connection, delivery, now, delivered=False)
 
     def _record(self, connection: Connection, outcome: WebhookOutcome) -> None:
-        delivery, clock_now = outcome.delivery, self._clock.now()
-        now = format_time(clock_now)
+        result, clock_now = outcome.result, self._clock.now()
+        delivery, now = result.delivery, format_time(clock_now)
         kind = self._webhooks.kinds.get(delivery.kind)
         delivery_store.insert_attempt(connection, delivery_id=delivery.id, attempt=outcome.attempt)
-        if outcome.delivered:
-            ended = delivery_store.mark_delivered(connection, delivery=delivery, now=now)
-        else:
-            delay = kind.choose_delay(delivery, outcome.answer, outcome.failure) if kind is not None else None
+        if not result.verdict.accepted:
+            delay = kind.choose_delay(result) if kind is not None else None
             if delay is not None:
                 again_at = format_time(clock_now + timedelta(seconds=delay))
                 delivery_store.reschedule(connection, delivery=delivery, again_at=again_at)
                 return
-            ended = delivery_store.mark_failed(connection, delivery=delivery, now=now)
-        if not ended:
-            return
-        if delivery.sequence is not None:
+        ended = self._end_delivery(connection, delivery, now, delivered=result.verdict.accepted)
+        if ended and kind is not None:
+            kind.conclude(connection, result, clock_now)
+
+    def _end_delivery(self, connection: Connection, delivery: Delivery, now: str, *, delivered: bool) -> bool:
+        """Record the last attempt, and let the next delivery of the sequence begin. Returns False if it is too late."""
+        mark = delivery_store.mark_delivered if delivered else delivery_store.mark_failed
+        ended = mark(connection, delivery=delivery, now=now)
+        if ended and delivery.sequence is not None:
             delivery_store.release_next(connection, sequence=delivery.sequence, now=now)
-        if kind is not None:
-            kind.conclude(
-                connection,
-                delivery,
-                outcome.target,
-                outcome.answer,
-                delivered=outcome.delivered,
-                now=clock_now,
-            )
+        return ended
 
     # Posting
 
@@ -166,26 +172,31 @@ class WebhookDelivery:
                 logger.warning("webhook %s, attempt %d: %s", *_name(job.delivery), error)
                 at, fault = format_time(self._clock.now()), "the server could not start a thread for this post"
                 attempt = WebhookAttempt(job.delivery.attempts, at, 0, None, None, fault)
-                self._end(WebhookOutcome(job.delivery, job.target, attempt, failure=NotAnswered(fault)), finish)
+                result = Result(
+                    job.delivery, job.target, None, NotAnswered(fault), Verdict(accepted=False, error=fault)
+                )
+                self._end(WebhookOutcome(result, attempt), finish)
 
     def _post(self, job: WebhookJob, finish: Callable[[WebhookOutcome], None]) -> None:
         """Post one delivery, with no transaction open."""
         delivery = job.delivery
         at, begun = self._clock.now(), self._clock.monotonic()
-        answer, failure, error, accepted = None, None, None, False
+        answer, failure = None, None
         try:
             answer = self._send(delivery, job.target, at)
-            accepted, error = self._webhooks.kinds[delivery.kind].judge(delivery, answer)
+            verdict = self._webhooks.kinds[delivery.kind].judge(delivery, answer)
         except NotAnswered as reason:
-            failure, error = reason, str(reason)
+            failure, verdict = reason, Verdict(accepted=False, error=str(reason))
         except Exception:
             logger.exception("webhook %s: posting failed unexpectedly, attempt %d", *_name(delivery))
-            error = "an unexpected error, which has been logged"
+            verdict = Verdict(accepted=False, error=_UNEXPECTED)
         seconds = self._clock.monotonic() - begun
         status, text = (answer.status, answer.text[:MOST_SHOWN]) if answer is not None else (None, None)
+        # A receiver may put anything into its answer, which the text of an error may quote.
+        error = escape_controls(verdict.error)[:MOST_ERROR] if verdict.error is not None else None
         attempt = WebhookAttempt(delivery.attempts, format_time(at), round(seconds * 1000), status, text, error)
         self._observe(str(status) if status is not None else "no answer", seconds)
-        self._end(WebhookOutcome(delivery, job.target, attempt, answer, failure, accepted), finish)
+        self._end(WebhookOutcome(Result(delivery, job.target, answer, failure, verdict), attempt), finish)
 
     def _send(self, delivery: Delivery, target: Target | None, at: datetime) -> Answer:
         """Return the answer. Raises NotAnswered if there is no answer."""
@@ -195,9 +206,9 @@ class WebhookDelivery:
         return send(request, private_allowed=self._webhooks.private_allowed, resolve=self._resolve)
 
     def _end(self, outcome: WebhookOutcome, finish: Callable[[WebhookOutcome], None]) -> None:
-        delivery, attempt = outcome.delivery, outcome.attempt
+        delivery, attempt = outcome.result.delivery, outcome.attempt
         account_id = delivery.account_id
-        level = logging.DEBUG if outcome.delivered else logging.INFO
+        level = logging.DEBUG if outcome.result.verdict.accepted else logging.INFO
         logger.log(level, "webhook %s, attempt %d: %s", *_name(delivery), attempt.error or attempt.status)
         with self._lock:
             self._under_way[account_id] -= 1

@@ -2,11 +2,11 @@
 
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..clock import Clock, format_time
-from ..errors import Fault, InvalidRequest
+from ..errors import Fault, InvalidRequest, NotFound
 from ..outgoing.url_guard import BadUrl, check_url
 from ..storage import accounts as account_store
 from ..storage import fronts as store
@@ -108,16 +108,23 @@ class Fronts:
 
     def find_message(self, message: Message) -> FrontMessage:
         """Return the data that the front stores for a message. Returns the defaults if nothing is stored."""
+        return self.find_messages([message])[0]
+
+    def find_messages(self, messages: Iterable[Message]) -> list[FrontMessage]:
+        """Do the same as `find_message` for several messages."""
         with self._database.reading() as connection:
-            return self.get_message(connection, message)
+            return [self.get_message(connection, message) for message in messages]
 
     def empty_body(self, connection: Connection, message: Message) -> None:
         """Empty the body of a message, in the caller's transaction."""
         message_store.update_body(connection, message_id=message.id, body="")
 
     def set_feedback(self, message: Message, outcome: str) -> FrontMessage:
-        """Store the outcome of a message that the app reports."""
+        """Store the outcome of a message that the app reports. Raises NotFound if the message was removed."""
         with self._database.write() as connection:
+            found = message_store.get_message(connection, account_id=message.account_id, message_id=message.id)
+            if found is None:
+                raise NotFound
             kept = store.get_front_message(connection, message_id=message.id)
             kept = kept._replace(feedback=outcome, feedback_at=format_time(self._clock.now()))
             store.insert_front_messages(connection, message_ids=[message.id], message=kept)

@@ -64,10 +64,7 @@ class Sending:
         """
         refusals = self._check(draft)
         with self._database.write() as connection:
-            sent = self._store(connection, account, draft, refusals)
-            if sent.faults and not keep_refused:
-                raise Refused(sent.faults)
-        return sent
+            return self._store(connection, account, draft, refusals, keep_refused=keep_refused)
 
     def send_within(self, connection: Connection, account: Account, draft: Draft) -> Sent:
         """Store messages as `send` does, in the caller's transaction."""
@@ -106,7 +103,15 @@ class Sending:
         refusal = self._gateway.check(number)
         return refusal.error_type if refusal else None
 
-    def _store(self, connection: Connection, account: Account, draft: Draft, refusals: dict[int, str]) -> Sent:
+    def _store(
+        self,
+        connection: Connection,
+        account: Account,
+        draft: Draft,
+        refusals: dict[int, str],
+        *,
+        keep_refused: bool = True,
+    ) -> Sent:
         """Store the messages of a request, and the webhook events of refused messages.
 
         `refusals` has the refusals of the gateway. Opt-outs and the quota are checked here.
@@ -127,6 +132,9 @@ class Sending:
                 wanted=len(wanted),
             )
             refusals |= dict.fromkeys(wanted[taken:], "quota_used_up")
+        faults = [Fault(type_, draft.to[index].param) for index, type_ in sorted(refusals.items())]
+        if faults and not keep_refused:
+            raise Refused(faults)
         ids = generate_ids(now, after=store.get_last_message_id(connection))
         messages = [
             self.compose(
@@ -152,7 +160,7 @@ class Sending:
             )
             self._webhooks.enqueue(connection, "message.accepted", accepted, now)
         self._webhooks.enqueue(connection, "message.error", [one for one in messages if one.state == "error"], now)
-        return Sent(messages, [Fault(type_, draft.to[index].param) for index, type_ in sorted(refusals.items())])
+        return Sent(messages, faults)
 
     def compose(
         self,

@@ -11,13 +11,13 @@ from typing import Any
 
 from ..clock import format_time
 from ..ids import generate_ids
-from ..outgoing.http_client import Answer, NotAnswered, Request
+from ..outgoing.http_client import Request
 from ..schemas.objects import dump_message
 from ..storage import deliveries as delivery_store
 from ..storage import webhooks as webhook_store
 from ..storage.database import Connection
 from ..storage.records import Delivery, Message, NewDelivery
-from .webhook_kinds import Event, Target, WebhookKind
+from .webhook_kinds import Event, Result, Target, WebhookKind
 
 SECRET_PREFIX = "whsec_"  # noqa: S105
 # Seconds to wait before each retry: about a day in all.
@@ -85,34 +85,26 @@ class StandardWebhooks(WebhookKind):
         }
         return Request("POST", target.url, payload.encode(), headers)
 
-    def choose_delay(self, delivery: Delivery, answer: Answer | None, failure: NotAnswered | None) -> float | None:  # noqa: ARG002 - every failure is retried
+    def choose_delay(self, result: Result) -> float | None:
         """Retry for about a day, except after the answer 410."""
-        if delivery.retries >= len(RETRIES) or (answer is not None and answer.status == _GONE):
+        retries = result.delivery.retries
+        if retries >= len(RETRIES) or (result.answer is not None and result.answer.status == _GONE):
             return None
-        return RETRIES[delivery.retries] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+        return RETRIES[retries] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
 
-    def conclude(
-        self,
-        connection: Connection,
-        delivery: Delivery,
-        target: Target | None,
-        answer: Answer | None,
-        *,
-        delivered: bool,
-        now: datetime,
-    ) -> None:
+    def conclude(self, connection: Connection, result: Result, now: datetime) -> None:
         """Set the state of a received message. Disable the webhook if the receiver answers 410."""
-        account_id, time = delivery.account_id, format_time(now)
-        if delivery.message_id is not None:
+        account_id, message_id, time = result.delivery.account_id, result.delivery.message_id, format_time(now)
+        if message_id is not None:
             webhook_store.settle_received(
                 connection,
-                message_id=delivery.message_id,
-                error_type=None if delivered else "webhook_failed",
+                message_id=message_id,
+                error_type=None if result.verdict.accepted else "webhook_failed",
                 now=time,
             )
-        if answer is None or answer.status != _GONE or target is None:
+        if result.answer is None or result.answer.status != _GONE or result.target is None:
             return
         # The account may have another URL by now.
-        if webhook_store.disable_webhook(connection, account_id=account_id, url=target.url, now=time):
+        if webhook_store.disable_webhook(connection, account_id=account_id, url=result.target.url, now=time):
             delivery_store.cancel_deliveries(connection, account_id=account_id, kind=self.name, now=time)
             webhook_store.settle_all_received(connection, account_id=account_id, now=time)

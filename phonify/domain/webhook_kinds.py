@@ -7,7 +7,7 @@ callbacks of this API as another kind.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ..outgoing.http_client import Answer, NotAnswered, Request
 from ..storage.database import Connection
@@ -25,10 +25,21 @@ class Target(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Whether an answer accepts the delivery."""
+    """The meaning of an answer."""
 
     accepted: bool
-    error: str | None = None  # a text for people, if the content of the answer is wrong
+    error: str | None = None  # for people, if the content of the answer is faulty
+    content: Any = None  # what a kind has read from the answer; only this kind uses it
+
+
+class Result(NamedTuple):
+    """The result of an attempt."""
+
+    delivery: Delivery
+    target: Target | None  # None: the target was removed
+    answer: Answer | None  # None: there was no answer
+    failure: NotAnswered | None  # the reason, if there was no answer
+    verdict: Verdict
 
 
 class WebhookKind(ABC):
@@ -51,21 +62,12 @@ class WebhookKind(ABC):
         """Return the signed request for an attempt at the given time."""
 
     @abstractmethod
-    def choose_delay(self, delivery: Delivery, answer: Answer | None, failure: NotAnswered | None) -> float | None:
-        """Return the seconds from a failed attempt to the next attempt, or None if there is no next attempt."""
+    def choose_delay(self, result: Result) -> float | None:
+        """Return the seconds until the next attempt after a failed attempt. Returns None to stop trying."""
 
     def judge(self, delivery: Delivery, answer: Answer) -> Verdict:  # noqa: ARG002 - for kinds that read answers
         """Return whether an answer accepts the delivery. By default, every status 2xx accepts it."""
         return Verdict(accepted=200 <= answer.status < 300)
 
-    def conclude(  # noqa: B027 - a kind may have nothing to do
-        self,
-        connection: Connection,
-        delivery: Delivery,
-        target: Target | None,
-        answer: Answer | None,
-        *,
-        delivered: bool,
-        now: datetime,
-    ) -> None:
-        """Store the effects of the end of a delivery. Runs in the transaction that records the end."""
+    def conclude(self, connection: Connection, result: Result, now: datetime) -> None:  # noqa: B027 - may do nothing
+        """Do what follows after the last attempt, in the transaction that records its result."""

@@ -4,6 +4,7 @@ An event is stored as a delivery. `delivery/webhooks.py` posts the stored delive
 """
 
 import base64
+import logging
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -16,8 +17,11 @@ from ..storage import deliveries as delivery_store
 from ..storage import webhooks as webhook_store
 from ..storage.database import Connection, Database
 from ..storage.records import Account, Delivery, Message, NewDelivery, Webhook
+from ..storage.savepoint import PartFailed, isolating
 from .standard_webhooks import SECRET_PREFIX, StandardWebhooks, write_payload
 from .webhook_kinds import Event, WebhookKind
+
+logger = logging.getLogger(__name__)
 
 _TEST = "webhook.test"
 _SECRET_BYTES = 24
@@ -85,10 +89,18 @@ class Webhooks:
     # Deliveries
 
     def enqueue(self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime) -> None:
-        """Store one event of these messages. Call it in the transaction that changes the messages."""
-        if messages:
-            for kind in self.kinds.values():
-                self.add(connection, kind, kind.compose(connection, event, messages, now), now)
+        """Store one event of these messages. Call it in the transaction that changes the messages.
+
+        If a kind of webhook fails unexpectedly, the messages are changed all the same.
+        """
+        if not messages:
+            return
+        for kind in self.kinds.values():
+            try:
+                with isolating(connection):
+                    self.add(connection, kind, kind.compose(connection, event, messages, now), now)
+            except PartFailed as error:
+                logger.exception("the events of %s can't be stored", kind.name, exc_info=error.__cause__)
 
     def add(self, connection: Connection, kind: WebhookKind, deliveries: Iterable[NewDelivery], now: datetime) -> None:
         """Store deliveries of a kind."""

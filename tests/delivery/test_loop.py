@@ -17,7 +17,9 @@ from phonify.delivery.loop import Loop
 from phonify.delivery.messages import MessageDelivery, MessageOutcome
 from phonify.delivery.webhooks import WebhookDelivery, WebhookOutcome
 from phonify.domain import accounts
+from phonify.domain.webhook_kinds import Result, Verdict
 from phonify.gateways.base import Doubt, Refused, Taken
+from phonify.outgoing.http_client import Answer
 from phonify.services import Services
 from phonify.storage import deliveries as delivery_store
 from phonify.storage import outbox as outbox_store
@@ -316,8 +318,10 @@ def test_a_late_failure_puts_off_no_event_that_another_process_has_taken_over(
         before = connection.execute("SELECT * FROM webhook_deliveries").fetchall()
         for delivery in leased:
             attempt = WebhookAttempt(delivery.attempts, "t", 1, 500, "", None)
-            webhook_delivery.record(connection, [WebhookOutcome(delivery, None, attempt)])
-            webhook_delivery.record(connection, [WebhookOutcome(delivery._replace(retries=11), None, attempt)])
+            result = Result(delivery, None, Answer(500, ""), None, Verdict(accepted=False))
+            webhook_delivery.record(connection, [WebhookOutcome(result, attempt)])
+            last = result._replace(delivery=delivery._replace(retries=11))
+            webhook_delivery.record(connection, [WebhookOutcome(last, attempt)])
         assert connection.execute("SELECT * FROM webhook_deliveries").fetchall() == before
 
 

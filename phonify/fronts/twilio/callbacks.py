@@ -6,10 +6,10 @@ from datetime import datetime
 from ...domain.fronts import Fronts
 from ...domain.sending import Sending
 from ...domain.subscriptions import Subscriptions
-from ...domain.webhook_kinds import Event, Target, Verdict, WebhookKind
+from ...domain.webhook_kinds import Event, Result, Target, Verdict, WebhookKind
 from ...domain.webhooks import Webhooks
 from ...ids import generate_ids
-from ...outgoing.http_client import Answer, NotAnswered, Request
+from ...outgoing.http_client import Answer, Request
 from ...schemas.fields import Recipient
 from ...schemas.requests import Draft
 from ...sms.numbers import parse_msisdn, parse_originator
@@ -29,6 +29,8 @@ from .signature import build_request, read_options
 from .twiml import MOST_TWIML, Document, Redirect, Reply, TwimlFault, read_answer
 
 MOST_REDIRECTS = 10
+MOST_REPLIES = 10  # messages of one document
+MOST_WARNINGS, MOST_CHARACTERS = 5, 120  # that are shown, and of each
 FIRST_RETRY = 1.0  # seconds; doubled with each retry
 
 
@@ -93,36 +95,48 @@ class TwilioCallbacks(WebhookKind):
     # What an answer means
 
     def judge(self, delivery: Delivery, answer: Answer) -> Verdict:
-        """Accept every answer with 2xx to a status, and TwiML to a received message."""
+        """Accept every answer with 2xx to a status, and TwiML to a received message.
+
+        The content is a Document or, if the answer can't be used, Twilio's code.
+        """
         if delivery.event != RECEIVED:
             return super().judge(delivery, answer)
         try:
             document = self._read(delivery, answer)
         except TwimlFault as fault:
-            return Verdict(accepted=False, error=str(fault))
-        return Verdict(accepted=True, error="; ".join(document.warnings) or None)
+            return Verdict(accepted=False, error=str(fault), content=fault.code)
+        shown = [warning[:MOST_CHARACTERS] for warning in document.warnings[:MOST_WARNINGS]]
+        more = len(document.warnings) - len(shown)
+        error = "; ".join([*shown, *([f"and {more} more warnings"] if more else [])])
+        return Verdict(accepted=True, error=error or None, content=document)
 
     def _read(self, delivery: Delivery, answer: Answer) -> Document:
         document = read_answer(answer, delivery.url or "")
-        warnings = [*document.warnings]
-        actions = []
+        warnings, replies = [*document.warnings], 0
+        actions: list[Reply | Redirect] = []
         for action in document.actions:
-            fault = self._find_fault(delivery, action)
+            if isinstance(action, Redirect):
+                self._check_redirect(delivery, action)
+                actions.append(action)
+                continue
+            replies += 1
+            fault = (
+                f"14100: only the first {MOST_REPLIES} messages are sent"
+                if replies > MOST_REPLIES
+                else self._find_reply_fault(action, self._draft(delivery, action))
+            )
             if fault is None:
                 actions.append(action)
             else:
                 warnings.append(fault)
-        return Document(tuple(actions), tuple(warnings))
+        return Document(tuple(actions), tuple(dict.fromkeys(warnings)))
 
-    def _find_fault(self, delivery: Delivery, action: Reply | Redirect) -> str | None:
-        """Return why an action can't be done."""
-        if isinstance(action, Redirect):
-            if read_payload(delivery).redirects >= MOST_REDIRECTS:
-                return f"11200: there were more than {MOST_REDIRECTS} redirects"
-            if action.method not in ("GET", "POST") or not self._fronts.is_url(action.url):
-                return f"11200: {action.url} can't be fetched"
-            return None
-        return self._find_reply_fault(action, self._draft(delivery, action))
+    def _check_redirect(self, delivery: Delivery, action: Redirect) -> None:
+        """Raise TwimlFault if a document can't be fetched."""
+        if read_payload(delivery).redirects >= MOST_REDIRECTS:
+            raise TwimlFault(11200, f"there were more than {MOST_REDIRECTS} redirects")
+        if action.method not in ("GET", "POST") or not self._fronts.is_url(action.url):
+            raise TwimlFault(11200, f"{action.url[:MOST_CHARACTERS]} can't be fetched")
 
     def _find_reply_fault(self, action: Reply, draft: Draft | None) -> str | None:
         fault = None
@@ -151,48 +165,31 @@ class TwilioCallbacks(WebhookKind):
         kept = FrontMessage(is_reply=True, status_callback=" ".join(reply.callbacks) or None, media=reply.media)
         return Draft(to=[Recipient(to, "to")], body=reply.body, origin=origin, front=kept, front_name=FRONT)
 
-    def choose_delay(self, delivery: Delivery, answer: Answer | None, failure: NotAnswered | None) -> float | None:
+    def choose_delay(self, result: Result) -> float | None:
         """Retry as the fragment of the URL says; by default once, if no connection was made."""
-        options = read_options(delivery.url or "")
-        if answer is not None:
-            reason = f"{answer.status // 100}xx"
+        options, retries = read_options(result.delivery.url or ""), result.delivery.retries
+        if result.answer is not None:
+            reason = f"{result.answer.status // 100}xx"
         else:
-            reason = "rt" if failure is not None and failure.connected else "ct"
-        if reason not in options.reasons or delivery.retries >= options.retries:
+            reason = "rt" if result.failure is not None and result.failure.connected else "ct"
+        if reason not in options.reasons or retries >= options.retries:
             return None
-        return FIRST_RETRY * 2.0**delivery.retries
+        return FIRST_RETRY * 2.0**retries
 
-    def conclude(
-        self,
-        connection: Connection,
-        delivery: Delivery,
-        target: Target | None,  # noqa: ARG002 - the delivery has its URL
-        answer: Answer | None,
-        *,
-        delivered: bool,
-        now: datetime,
-    ) -> None:
+    def conclude(self, connection: Connection, result: Result, now: datetime) -> None:
         """Send what TwiML asks for, or post to the fallback URL if the app could not be asked."""
+        delivery, content = result.delivery, result.verdict.content
         if delivery.event != RECEIVED:
             return
-        if delivered and answer is not None:
-            self._act(connection, delivery, self._read(delivery, answer), now)
+        if isinstance(content, Document):
+            self._act(connection, delivery, content, now)
             return
         account, payload = self._fronts.get_account(connection, delivery.account_id), read_payload(delivery)
         if account is None or account.fallback_url is None or payload.is_fallback:
             return
-        parameters = {**payload.parameters, "ErrorCode": str(self._find_code(delivery, answer))}
-        parameters["ErrorUrl"] = delivery.url or ""
+        parameters = {**payload.parameters, "ErrorCode": str(content or 11200), "ErrorUrl": delivery.url or ""}
         fallback = Payload(account.fallback_method, parameters, is_fallback=True)
         self._add(connection, delivery, account.fallback_url, fallback, now)
-
-    def _find_code(self, delivery: Delivery, answer: Answer | None) -> int:
-        try:
-            if answer is not None:
-                self._read(delivery, answer)
-        except TwimlFault as fault:
-            return fault.code
-        return 11200
 
     def _act(self, connection: Connection, delivery: Delivery, document: Document, now: datetime) -> None:
         owner = self._fronts.get_owner(connection, delivery.account_id)

@@ -7,13 +7,14 @@ from flask import Blueprint, Response
 
 from ...errors import NotFound, Refused
 from ...http.current import get_services
+from ...schemas.fields import MAX_OFFSET
 from ...schemas.twilio import dump_twilio_message, read_message_sid, write_message_sid
 from ...sms.numbers import parse_originator
 from ...storage.records import Criteria, FrontMessage, Message
 from .auth import current_account
 from .errors import MissingResource, TwilioError
 from .paging import envelope, read_dates, read_page
-from .parameters import CODES, OTHER_CODE, Parameters, read_draft
+from .parameters import CODES, MAX_BODY, MOST_SHOWN, OTHER_CODE, Parameters, cut, read_draft
 
 bp = Blueprint("messages", __name__)
 
@@ -35,9 +36,9 @@ def create_message(account_sid: str) -> tuple[dict[str, Any], int]:  # noqa: ARG
     except TwilioError as error:
         services.fronts.note_refusal(
             account,
-            to=given.get_number("To"),
-            origin=given.get_number("From") or given.get("MessagingServiceSid"),
-            body=given.get("Body"),
+            to=cut(given.get_number("To"), MOST_SHOWN),
+            origin=cut(given.get_number("From") or given.get("MessagingServiceSid"), MOST_SHOWN),
+            body="" if given.get("ContentRetention") == "discard" else cut(given.get("Body"), MAX_BODY),
             code=error.code,
             meaning=error.message,
         )
@@ -67,10 +68,12 @@ def list_messages(account_sid: str) -> dict[str, Any]:  # noqa: ARG001
         before=page.before,
         after=page.after,
     )
-    found = services.sending.find_all(account, criteria, limit=page.size + 1)
+    # Without a token, the number of the page counts.
+    offset = page.number * page.size if page.before is None and page.after is None else 0
+    found = services.sending.find_all(account, criteria, offset=min(offset, MAX_OFFSET), limit=page.size + 1)
     has_next = len(found) > page.size or page.after is not None
     messages = found[-page.size :] if page.after is not None else found[: page.size]
-    kept = [services.fronts.find_message(message) for message in messages]
+    kept = services.fronts.find_messages(messages)
     sids = [write_message_sid(*both) for both in zip(messages, kept, strict=True)]
     shown = [dump_twilio_message(*both) for both in zip(messages, kept, strict=True)]
     return {"messages": shown, **envelope(page, sids, has_next=has_next)}
@@ -95,16 +98,17 @@ def fetch_message(account_sid: str, sid: str) -> dict[str, Any]:  # noqa: ARG001
 def update_message(account_sid: str, sid: str) -> dict[str, Any]:  # noqa: ARG001
     """Cancel a scheduled message, or empty the body of a final one."""
     given, changing, message = Parameters(), get_services().changing, find_message(sid)
-    if given.get("Status"):
-        if given.get("Status") != "canceled":
-            raise TwilioError(20001, "Status can only be changed to canceled.")
+    status = given.get("Status")
+    if status not in ("", "canceled"):
+        raise TwilioError(20001, "Status can only be changed to canceled.")
+    if given.get("Body"):
+        raise TwilioError(20001, "Body can only be changed to an empty text.")
+    if status:
         try:
             message = changing.call_off(current_account(), message.id)
         except Refused as error:
             raise TwilioError(30409, "The message is not scheduled, so it can't be canceled.", 409) from error
     if given.has("Body"):
-        if given.get("Body"):
-            raise TwilioError(20001, "Body can only be changed to an empty text.")
         try:
             message = changing.redact(current_account(), message.id)
         except Refused as error:

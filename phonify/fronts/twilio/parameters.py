@@ -19,6 +19,7 @@ FRONT = "twilio"  # in the column `front`
 MAX_BODY = 1_600  # characters
 MAX_MEDIA = 10
 MAX_VALIDITY = 36_000  # seconds
+MOST_SHOWN, MOST_KEPT = 100, 200  # characters of a value in a message, and of a parameter without an effect
 SCHEDULE_FROM, SCHEDULE_UNTIL = timedelta(seconds=300), timedelta(days=35)
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
@@ -80,6 +81,16 @@ _MESSAGES = {
 _STATUSES = {20429: 429, 21611: 429}
 
 
+def write_message(code: int, **values: str) -> str:
+    """Return the message of a code. Long values are cut."""
+    return _MESSAGES[code].format_map({name: cut(value, MOST_SHOWN) for name, value in values.items()})
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text with at most the given number of characters and a mark if it was longer."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 class Parameters:
     """The parameters of the current request. If one is repeated, the last value counts, except for media."""
 
@@ -105,7 +116,8 @@ class Parameters:
 
     def refuse(self, code: int, url: str = "") -> TwilioError:
         """Return the error with a code, about these parameters."""
-        message = _MESSAGES[code].format(
+        message = write_message(
+            code,
             to=self.get_number("To"),
             origin=self.get_number("From"),
             url=url,
@@ -138,7 +150,7 @@ def read_draft(given: Parameters, *, now: datetime, magic: bool, is_url: Callabl
             service_sid=service_sid,
             status_callback=callback,
             media=_read_media(given),
-            parameters={name: given.get(name) for name in KEPT if given.get(name)},
+            parameters={name: cut(given.get(name), MOST_KEPT) for name in KEPT if given.get(name)},
         ),
         front_name=FRONT,
     )

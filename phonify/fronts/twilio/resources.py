@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint
 
+from ...errors import NotFound
 from ...http.current import get_services
 from ...schemas.twilio import API_VERSION, write_account_sid, write_date, write_message_sid
 from ...storage.records import FrontMessage, Message
@@ -91,7 +92,10 @@ def create_feedback(account_sid: str, sid: str) -> tuple[dict[str, Any], int]:
     message, outcome = find_message(sid), Parameters().get("Outcome") or "unconfirmed"
     if outcome not in ("confirmed", "unconfirmed"):
         raise TwilioError(20001, "Outcome must be confirmed or unconfirmed.")
-    kept = get_services().fronts.set_feedback(message, outcome)
+    try:
+        kept = get_services().fronts.set_feedback(message, outcome)
+    except NotFound as error:
+        raise MissingResource from error
     parent_sid = write_message_sid(message, kept)
     return {
         "account_sid": account_sid,

@@ -73,6 +73,11 @@ def build_request(
 
 
 def write_sent_url(url: str) -> str:
-    """Return a URL as its host sees it in a request: with a path, without an empty query, and percent-encoded."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}{parse_url(url).path}"
+    """Return a URL as its host sees it in a request.
+
+    It has a host in lower case and a path. It has no empty query, and is percent-encoded.
+    """
+    target = parse_url(url)
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    port = f":{target.port}" if urlsplit(url).port is not None else ""
+    return f"{'https' if target.tls else 'http'}://{host}{port}{target.path}"

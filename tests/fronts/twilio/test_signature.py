@@ -59,6 +59,7 @@ def test_the_signature_is_that_of_the_sdk(token, parameters):
         (f"{HOOK}?a=b&a=c", f"{HOOK}?a=b&a=c"),
         ("http://example.com", "http://example.com/"),
         ("http://example.com:80?a", "http://example.com:80/?a"),
+        ("http://EXAMPLE.com:08080/A", "http://example.com:8080/A"),
         ("https://example.com:443/", "https://example.com:443/"),
         ("http://[::1]:5000/ä", "http://[::1]:5000/%C3%A4"),
     ],

@@ -1,0 +1,30 @@
+"""A part of a transaction that can fail alone, so that one bad row does not block all other rows."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..errors import StoreUnavailable
+from .database import translate
+
+
+class PartFailed(Exception):
+    """The part has failed unexpectedly, and its changes are undone. The transaction can go on."""
+
+
+@contextmanager
+def isolating(connection: sqlite3.Connection) -> Iterator[None]:
+    """Undo the changes of the block if it raises an unexpected error. Raises PartFailed then.
+
+    An error of the database that may be temporary is raised unchanged. The whole transaction has then failed.
+    """
+    connection.execute("SAVEPOINT part")
+    try:
+        yield
+    except Exception as error:
+        if isinstance(translate(error), StoreUnavailable) or not connection.in_transaction:
+            raise
+        connection.execute("ROLLBACK TO part")
+        connection.execute("RELEASE part")
+        raise PartFailed from error
+    connection.execute("RELEASE part")
