@@ -110,8 +110,8 @@ class SendSchema(BodySchema):
     )
     body = BodyArgument(required=True)
     origin = originator_field(
-        "The sender: a number in E.164, a short code of 3 to 8 digits, or up to 11 letters, digits and spaces with"
-        " at least one letter. Default: the account's."
+        "The sender: a number in E.164, a short code of 3 to 8 digits, or up to 11 printable characters of the GSM"
+        " 7-bit alphabet with at least one letter. Default: the account's."
     )
     send_at = time_field("When to send it: ISO 8601 with a time zone. A time that has passed means now.")
     idempotency_key = Argument(

@@ -8,17 +8,10 @@ takes two units. A character is never split between two segments.
 import unicodedata
 from typing import Literal, NamedTuple
 
+from .alphabet import GSM7, GSM7_DEFAULT, GSM7_EXTENSION
 from .one_time_codes import OriginBoundCode, find_bound_line, find_origin_bound_code
 
 Encoding = Literal["gsm7", "ucs2"]
-
-# TS 23.038 section 6.2.1 (without the escape) and section 6.2.1.1.
-GSM7_DEFAULT = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
-    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-GSM7_EXTENSION = frozenset("\f^{}\\[~]|€")
-_GSM7 = GSM7_DEFAULT | GSM7_EXTENSION
 
 # Characters of GSM-7 that can replace other characters. More replacements come from Unicode's compatibility forms.
 _SUBSTITUTES = {
@@ -70,7 +63,7 @@ class TextCheck(NamedTuple):
 
 def choose_encoding(text: str) -> Encoding:
     """Return `gsm7` if GSM-7 has every character of the text, else `ucs2`."""
-    return "gsm7" if _GSM7.issuperset(text) else "ucs2"
+    return "gsm7" if GSM7.issuperset(text) else "ucs2"
 
 
 def count_segments(text: str) -> tuple[int, Encoding]:
@@ -87,7 +80,7 @@ def check_text(text: str) -> TextCheck:
     wide = [
         WideCharacter(position, character, _name(character), _find_substitute(character))
         for position, character in enumerate(text)
-        if character not in _GSM7
+        if character not in GSM7
     ]
     return TextCheck(
         encoding,
@@ -102,7 +95,7 @@ def check_text(text: str) -> TextCheck:
 
 def replace_look_alikes(text: str) -> str:
     """Return a text in which each character that is not in GSM-7 is replaced, if a replacement reads the same."""
-    substitutes = {character: _find_substitute(character) for character in set(text) - _GSM7}
+    substitutes = {character: _find_substitute(character) for character in set(text) - GSM7}
     return "".join(character if (new := substitutes.get(character)) is None else new for character in text)
 
 
@@ -119,7 +112,7 @@ def _find_substitute(character: str) -> str | None:
     substitute = _SUBSTITUTES.get(character)
     if substitute is None and unicodedata.decomposition(character).startswith(_READS_THE_SAME):
         substitute = unicodedata.normalize("NFKC", character)
-    return substitute if substitute is not None and _GSM7.issuperset(substitute) else None
+    return substitute if substitute is not None and GSM7.issuperset(substitute) else None
 
 
 def _sizes(text: str, encoding: Encoding) -> list[int]:
