@@ -11,9 +11,10 @@ import re
 from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
-# A host is a name with a dot, or localhost: "@alice #summer" is not a code. Text after the code is ignored, as the
-# specification says.
-_LAST_LINE = re.compile(r"@((?:(?:[\w-]+\.)+[\w-]+|localhost)(?::[0-9]+)?) #([^ \t\n\f\r]+)")
+# A host is a name with a dot, or localhost: "@alice #summer" is not a code. It has no port. A second host
+# may follow the code. Other text after the code is ignored, as the specification says.
+_HOST = r"((?:[\w-]+\.)+[\w-]+|localhost)"
+_LAST_LINE = re.compile(rf"@{_HOST} #([^ \t\n\f\r]+)(?: @{_HOST}(?![^ \t\n\f\r]))?")
 
 # The two large patterns are compiled at their first use. So they don't slow down the start of the server.
 
@@ -109,12 +110,13 @@ class OriginBoundCode(NamedTuple):
     code: str
     start: int
     end: int
+    embedded_host: str | None = None  # of the page in a frame, if the code is for that page
 
 
 def find_origin_bound_code(text: str) -> OriginBoundCode | None:
     """Return the code of a last line in the WICG format, `@example.com #123456`. Text after the code is ignored."""
     if match := _LAST_LINE.match(text, _find_last_line(text)):
-        return OriginBoundCode(match[1], match[2], match.start(2), match.end(2))
+        return OriginBoundCode(match[1], match[2], *match.span(2), match[3])
     return None
 
 

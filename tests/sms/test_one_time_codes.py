@@ -177,7 +177,7 @@ ORIGIN_BOUND = [
     ("@example.com #747723 %ecommerce.example $future", "example.com", "747723"),
     ("@example.com #G-74-x7", "example.com", "G-74-x7"),
     ("@example.com #747723\tmore", "example.com", "747723"),
-    ("@localhost:5000 #747723", "localhost:5000", "747723"),
+    ("@localhost #747723", "localhost", "747723"),
     ("@bücher.example #747723", "bücher.example", "747723"),
 ]
 
@@ -195,6 +195,8 @@ NOT_ORIGIN_BOUND = [
     "#747723 %ecommerce.example @example.com",
     "example.com #747723",
     "@ #747723",
+    "@a.com:8443 #123456",
+    "@localhost:5000 #747723",
     "@https://example.com #747723",
     "@example.com #747723\n",
     "@example.com #747723\nThank you",
@@ -251,6 +253,23 @@ def test_an_origin_bound_code_is_read(text: str, host: str, code: str) -> None:
     found = find_origin_bound_code(text)
     assert found == OriginBoundCode(host, code, text.rindex("#") + 1, text.rindex("#") + 1 + len(code))
     assert text[found.start : found.end] == code
+
+
+@pytest.mark.parametrize(
+    ("text", "embedded"),
+    [
+        ("@example.com #747723 @pay.example", "pay.example"),
+        ("Your code is 747723.\n@example.com #747723 @pay.example more", "pay.example"),
+        ("@example.com #747723", None),
+        ("@example.com #747723 %pay.example", None),
+        ("@example.com #747723 @pay.example:8443", None),
+        ("@example.com #747723  @pay.example", None),
+    ],
+)
+def test_the_host_of_an_embedded_page_is_told(text: str, embedded: str | None) -> None:
+    found = find_origin_bound_code(text)
+    assert found is not None
+    assert (found.host, found.embedded_host) == ("example.com", embedded)
 
 
 @pytest.mark.parametrize("text", NOT_ORIGIN_BOUND)
