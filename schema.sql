@@ -3,9 +3,9 @@
 -- Every time is text in UTC, such as 2026-01-31T09:30:00.000Z. All times have
 -- the same length, so the order of the text is the order of time.
 --
--- This file runs at the first start and after an upgrade. It creates what is
--- missing and never drops anything. The version of the tables is in PRAGMA
--- user_version. Upgrades are in phonify/storage/upgrades/.
+-- This file runs at the first start and after an upgrade. It creates missing
+-- tables and indexes. It never drops anything. The version of the tables is in
+-- PRAGMA user_version. Upgrades are in phonify/storage/upgrades/.
 
 -- The accounts of this server. An account never sees another account's data.
 CREATE TABLE IF NOT EXISTS accounts (
@@ -68,15 +68,15 @@ CREATE TABLE IF NOT EXISTS api_keys (
     used_at    TEXT                     -- last use, recorded at most once a minute
 ) STRICT;
 
--- Test runs. Each has an account of its own, which is removed with all its rows
--- after the run has ended. The limits of the creator count for it.
+-- Test runs. Each run has its own account. After the end of the run, the account
+-- is removed with all its rows. The limits of the creator apply to the run.
 CREATE TABLE IF NOT EXISTS runs (
     account_id INTEGER PRIMARY KEY REFERENCES accounts (id),
     id         TEXT NOT NULL UNIQUE,    -- the public name: UUIDv7, in the order of creation
     creator_id INTEGER NOT NULL REFERENCES accounts (id),
-    name       TEXT,                    -- what it is for
+    name       TEXT,                    -- a name for people
     created_at TEXT NOT NULL,
-    expires_at TEXT NOT NULL            -- its end
+    expires_at TEXT NOT NULL            -- the end of the run
 ) STRICT;
 
 CREATE INDEX IF NOT EXISTS runs_by_creator ON runs (creator_id);
@@ -107,11 +107,11 @@ CREATE TABLE IF NOT EXISTS messages (
     due_at         TEXT,
     expires_at     TEXT,                -- end of the validity period
     attempts       INTEGER NOT NULL DEFAULT 0,
-    submitted_at   TEXT,                -- when it was handed to the gateway; NULL if the outcome is known
+    submitted_at   TEXT,                -- when the gateway got it; NULL if the outcome is known
     finished_at    TEXT,                -- when the state became final
     request_id     TEXT,                -- the id of the request that stored it, for logs
     lease_owner    TEXT,                -- the process that delivers it now (process_lock.py)
-    front          TEXT,                -- the front that sent it, such as twilio; NULL: no front
+    front          TEXT,                -- the front that stored it, such as twilio; NULL: no front
     CHECK ((state = 'error') = (error_type IS NOT NULL)),
     CHECK ((state = 'unconfirmed') = (finished_at IS NULL)),
     CHECK (due_at IS NULL OR state = 'unconfirmed')
@@ -133,7 +133,7 @@ CREATE TABLE IF NOT EXISTS message_attempts (
     attempt    INTEGER NOT NULL,        -- 1 for the first
     at         TEXT NOT NULL,
     outcome    TEXT NOT NULL CHECK (outcome IN ('rejected', 'unavailable', 'unconfirmed')),
-    due_at     TEXT,                    -- when the next attempt is due; NULL: there is none
+    due_at     TEXT,                    -- when the next attempt is due; NULL: no next attempt
     PRIMARY KEY (message_id, attempt)
 ) STRICT, WITHOUT ROWID;
 
@@ -173,15 +173,16 @@ CREATE TABLE IF NOT EXISTS webhooks (
     disabled_at TEXT                    -- the receiver has answered 410; NULL: enabled
 ) STRICT;
 
--- Requests to an account's app. A delivery reports an event, and both are stored
--- in one transaction. due_at and lease_owner are as in messages. due_at is NULL if
--- the delivery has arrived or was given up. Deliveries of one sequence are posted
--- one after another; until then, due_at is far in the future.
+-- Requests to an account's app. A delivery reports an event. The event and its
+-- delivery are stored in one transaction. due_at and lease_owner have the same
+-- meaning as in messages. In the states 'delivered' and 'failed', due_at is NULL.
+-- Deliveries of one sequence are posted one after another. If a delivery waits for
+-- an earlier delivery, its due_at is far in the future.
 CREATE TABLE IF NOT EXISTS webhook_deliveries (
     seq         INTEGER PRIMARY KEY,
     id          TEXT NOT NULL UNIQUE,   -- the webhook-id; the same at each attempt
     account_id  INTEGER NOT NULL REFERENCES accounts (id),
-    message_id  TEXT,                   -- NULL for a test event; the message may have been removed
+    message_id  TEXT,                   -- NULL for a test event; the message may not exist any more
     event       TEXT NOT NULL,          -- message.received, message.sent, ...
     payload     TEXT NOT NULL,          -- JSON
     state       TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),
@@ -211,28 +212,29 @@ CREATE TABLE IF NOT EXISTS webhook_attempts (
     attempt     INTEGER NOT NULL,
     at          TEXT NOT NULL,
     took_ms     INTEGER NOT NULL,       -- duration in milliseconds
-    status      INTEGER,                -- HTTP status of the answer; NULL: no answer came
+    status      INTEGER,                -- HTTP status of the answer; NULL: no answer
     answer      TEXT,                   -- the beginning of the answer
-    error       TEXT,                   -- why no answer came, or what is wrong with it
+    error       TEXT,                   -- why there is no answer, or why it does not count
     PRIMARY KEY (delivery_id, attempt)
 ) STRICT, WITHOUT ROWID;
 
--- What the Twilio-compatible front needs for an account. The auth token is stored
--- in plain text, because it signs the front's webhooks. It opens only this front.
+-- The data of an account for the Twilio-compatible front. The auth token is stored
+-- as plain text, because it signs the front's webhooks. It is valid only for this
+-- front.
 CREATE TABLE IF NOT EXISTS front_accounts (
     account_id      INTEGER PRIMARY KEY REFERENCES accounts (id),
     auth_token      TEXT NOT NULL,      -- 32 lower-case hexadecimal digits
-    inbound_url     TEXT,               -- received messages are posted there; NULL: nowhere
+    inbound_url     TEXT,               -- gets received messages; NULL: none
     inbound_method  TEXT NOT NULL DEFAULT 'POST' CHECK (inbound_method IN ('GET', 'POST')),
     fallback_url    TEXT,               -- used if inbound_url does not work
     fallback_method TEXT NOT NULL DEFAULT 'POST' CHECK (fallback_method IN ('GET', 'POST'))
 ) STRICT;
 
--- What a front keeps about a message that it has sent.
+-- The front's data of a message.
 CREATE TABLE IF NOT EXISTS front_messages (
     message_id      TEXT PRIMARY KEY REFERENCES messages (id) ON DELETE CASCADE,
     is_reply        INTEGER NOT NULL DEFAULT 0 CHECK (is_reply IN (0, 1)),
-    service_sid     TEXT,               -- of the messaging service
+    service_sid     TEXT,               -- the id of the messaging service
     status_callback TEXT,               -- URL that gets each new status
     media           TEXT NOT NULL DEFAULT '[]',-- JSON: the URLs of media
     parameters      TEXT NOT NULL DEFAULT '{}',-- JSON: other parameters, which have no effect
@@ -240,16 +242,16 @@ CREATE TABLE IF NOT EXISTS front_messages (
     feedback_at     TEXT
 ) STRICT, WITHOUT ROWID;
 
--- Requests to send that a front has refused, for the inbox: the latest of each
--- account.
+-- The latest requests of each account that a front has refused. The inbox shows
+-- them.
 CREATE TABLE IF NOT EXISTS front_refusals (
     seq        INTEGER PRIMARY KEY,
     account_id INTEGER NOT NULL REFERENCES accounts (id),
     at         TEXT NOT NULL,
-    to_number  TEXT NOT NULL,           -- as it was given, as are origin and body
+    to_number  TEXT NOT NULL,           -- exactly as in the request, like origin and body
     origin     TEXT NOT NULL,
     body       TEXT NOT NULL,
-    code       INTEGER NOT NULL,        -- of the other provider
+    code       INTEGER NOT NULL,        -- an error code of the other provider
     meaning    TEXT NOT NULL
 ) STRICT;
 

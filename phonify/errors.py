@@ -253,7 +253,7 @@ class Refused(PhonifyError):
 
 
 class Conflict(PhonifyError):
-    """The request contradicts an earlier one."""
+    """The request contradicts an earlier request."""
 
 
 class TooManyWaiting(PhonifyError):
@@ -266,7 +266,7 @@ class TooManyWaiting(PhonifyError):
 
 
 class TooManyRuns(PhonifyError):
-    """The account has as many test runs as it may have; the first of them ends after `retry_after` seconds."""
+    """The account has the maximum number of test runs. The first of these runs ends after `retry_after` seconds."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__([Fault("too_many_runs")])

@@ -40,11 +40,11 @@ logger = logging.getLogger(__name__)
 def create_app(
     config: Mapping[str, Any] | None = None, *, clock: Clock | None = None, gateway: Gateway | None = None
 ) -> Flask:
-    """Build the app: read the settings and prepare the database.
+    """Read the settings, prepare the database and build the app.
 
-    `config` has settings without their prefix, such as `{"DATABASE": "/tmp/test.db"}`, and wins over the environment.
-    Raises ConfigError if the app can't start. No file stays open and no thread is started, so a server may fork
-    afterwards.
+    `config` has settings without their prefix, such as `{"DATABASE": "/tmp/test.db"}`. They replace settings from the
+    environment. Raises ConfigError if the app can't start. A server may fork afterwards, because no file is open and no
+    thread is running.
     """
     settings = read_settings(os.environ, config)
     logging.getLogger("phonify").setLevel(settings.log_level)
@@ -63,10 +63,10 @@ def create_app(
         services.database.close()
 
     app = Flask("phonify", static_folder=None)
-    # Flask's redirect to an address with another slash would be HTML.
+    # Otherwise Flask would redirect some paths with slashes, and its redirect is HTML.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    app.json.sort_keys = False  # type: ignore[attr-defined] # of Flask's own provider
+    app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_CONTENT_LENGTH,
         MAX_FORM_MEMORY_SIZE=MAX_CONTENT_LENGTH,

@@ -12,7 +12,7 @@ _RANDOM = struct.Struct("=16Q")  # 16 numbers in one call, because each call rel
 
 
 def is_message_id(text: str) -> bool:
-    """Tell whether a text has the form of a message id."""
+    """Return whether a text has the form of a message id."""
     return _FORM.fullmatch(text) is not None
 
 

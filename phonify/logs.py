@@ -19,7 +19,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 # Loggers of WSGI servers that write addresses or headers.
 _SERVERS = ("werkzeug", "gunicorn.access", "gunicorn.error", "granian.access")
-_OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({})))  # every record has these; other attributes are `extra`
+# Every record has these attributes. Other attributes are `extra`.
+_OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({})))
 
 _PARSING = "gunicorn.error"
 _REFUSED = "Invalid request from"
@@ -53,7 +54,7 @@ class KeyFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Mask the record in place."""
-        if isinstance(record.args, MutableMapping):  # gunicorn's atoms; `u` is the username, which is the key
+        if isinstance(record.args, MutableMapping):  # gunicorn's values; `u` is the username, which is the key
             record.args.update({"u": "-", "{authorization}i": "-"})
         try:
             message = record.getMessage()

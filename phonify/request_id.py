@@ -13,5 +13,5 @@ def set_request_id(request_id: str) -> None:
 
 
 def current_request_id() -> str | None:
-    """Return the id of the current request; None outside of a request."""
+    """Return the id of the current request, or None outside of a request."""
     return _request_id.get()

@@ -1,4 +1,4 @@
-"""The object in `app.extensions["phonify"]`, with which views and commands work."""
+"""The object in `app.extensions["phonify"]`. Views and commands use it."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -31,22 +31,22 @@ from .storage.wakeup import Wakeup
 
 
 class FrontPage(Protocol):
-    """What a front adds to the pages and to the text at the start."""
+    """The additions of a front to the pages and to the text that the start prints."""
 
     name: str
-    template: str  # its part of the settings page
+    template: str  # the front's part of the settings page
 
     def describe_message(self, message: Message) -> Sequence[str]:
-        """Return facts about a message in the front's words."""
+        """Return facts about a message. They use the terms of the front's API."""
 
     def describe_settings(self, account: Account, address: str) -> Mapping[str, Any]:
-        """Return the values for the template; `address` is that of this server."""
+        """Return the values for the template. `address` is the address of this server."""
 
     def change_settings(self, account: Account, form: Mapping[str, str]) -> None:
-        """Change the account's settings; raise InvalidRequest with all faults."""
+        """Change the account's settings. Raises InvalidRequest with all faults."""
 
     def describe_start(self, account: Account) -> Sequence[str]:
-        """Return lines to print at the first start."""
+        """Return the lines that the first start prints."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,12 @@ class Services:
     webhooks: Webhooks
     fronts: Fronts
     front_pages: list[FrontPage]
-    observers: dict[Literal["gateway", "webhook"], Observe]  # told of each attempt
+    observers: dict[Literal["gateway", "webhook"], Observe]  # called after each attempt
 
     def make_message_loop(self, *, longest_nap: float = 0.25) -> Loop[Message, MessageOutcome]:
-        """Return a new loop that delivers messages; call its `run` in a thread.
+        """Return a new loop that delivers messages. Call its `run` in a thread.
 
-        It looks every `longest_nap` seconds for messages that other servers have stored.
+        The loop checks at least every `longest_nap` seconds for messages that other servers have stored.
         """
         delivery = MessageDelivery(
             self.database,
@@ -90,7 +90,7 @@ class Services:
     def make_webhook_loop(
         self, *, longest_nap: float = 0.25, resolve: Resolve = resolve
     ) -> Loop[WebhookJob, WebhookOutcome]:
-        """Return a new loop that posts webhook events, as `make_message_loop` does for messages."""
+        """Return a new loop that posts webhook events. Call its `run` in a thread."""
         delivery = WebhookDelivery(
             self.database,
             self.clock,
@@ -102,16 +102,16 @@ class Services:
         return Loop(self.database, self.webhook_wakeup, delivery, longest_nap=longest_nap, grace=self.settings.grace)
 
     def make_upkeep(self) -> Upkeep:
-        """Return a new loop for the work of once a minute."""
+        """Return a new loop that does the upkeep once a minute."""
         return Upkeep(self.database, self.clock, lease=self.settings.lease, clean=self.clean)
 
     def clean(self) -> None:
-        """Remove the rows of test runs that have ended, and old rows."""
+        """Remove old rows and the rows of ended test runs."""
         self.runs.remove_ended()
         self.retention.clean()
 
     def start_delivery(self, *, longest_nap: float = 0.25) -> list[threading.Thread]:
-        """Start all loops, each in a thread, and return the threads. They end after `stop`."""
+        """Start each loop in its own thread. Returns the threads. They end after `stop`."""
         self.share_wakeups()
         runs = {
             "messages": self.make_message_loop(longest_nap=longest_nap).run,
@@ -124,39 +124,39 @@ class Services:
         return threads
 
     def create_first_key(self) -> str | None:
-        """Make a key of the account `default` if there is no key at all; else return None."""
+        """Make a key of the account `default` if the database has no key, else return None."""
         account = accounts.ensure_default_account(self.database, self.clock)
         return accounts.create_first_key(self.database, self.clock, account)
 
     def describe_fronts(self) -> list[str]:
-        """Return what is printed about fronts at the first start."""
+        """Return the lines about fronts that the first start prints."""
         account = accounts.ensure_default_account(self.database, self.clock)
         return [line for page in self.front_pages for line in page.describe_start(account)]
 
     def share_wakeups(self) -> None:
-        """Let all processes that are forked from now on wake each other's loops."""
+        """Let processes wake each other's loops. Call it before the processes are forked."""
         self.message_wakeup.share()
         self.webhook_wakeup.share()
 
     def wake(self) -> None:
-        """Wake all loops; also from a signal handler."""
+        """Wake all loops. A signal handler may call this."""
         self.message_wakeup.wake()
         self.webhook_wakeup.wake()
 
     def stop(self) -> None:
-        """End the loops and the requests that wait; also from a signal handler."""
+        """End the loops and the waiting requests. A signal handler may call this."""
         self.database.stopping = True
         self.wake()
 
     def close(self) -> None:
-        """Close all that is open."""
+        """Close the database and the wakeups."""
         self.database.close()
         self.message_wakeup.close()
         self.webhook_wakeup.close()
 
 
 def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Services:
-    """Put the parts together; nothing is opened."""
+    """Create all parts. Opens no file."""
     database = Database(settings.database)
     private_webhooks = gateway.sandbox if settings.webhook_private is None else settings.webhook_private
     webhooks = Webhooks(database, clock, private_allowed=private_webhooks)
@@ -202,4 +202,4 @@ def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Servic
 
 
 def _ignore(_outcome: str, _seconds: float) -> None:
-    """Observe nothing."""
+    """Ignore an attempt."""

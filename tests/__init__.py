@@ -1,1 +1,5 @@
-"""The tests. Folders mirror the packages of `phonify/`; `promises/` holds what users rely on."""
+"""The tests of Phonify.
+
+Each package of `phonify/` has a folder of the same name. `promises/` tests the behaviour that
+users rely on.
+"""

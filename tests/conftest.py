@@ -1,4 +1,4 @@
-"""What most tests need: an app on a database of its own, a stopped clock, clients with a key."""
+"""The fixtures for most tests: an app with its own database, a stopped clock, clients with a key."""
 
 import os
 import sqlite3
@@ -18,8 +18,9 @@ from tests.support.app import KEY, ApiClient, FakeClock, Waiting
 from tests.support.operating import Operator
 from tests.support.receivers import Receiver
 from tests.support.servers import Process, starting
+from tests.support.twilio import TwilioApi
 
-# How long an example takes says nothing on a busy machine.
+# The duration of an example means nothing on a busy machine.
 settings.register_profile("phonify", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("phonify")
 
@@ -38,7 +39,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def make_app(tmp_path: Path, clock: FakeClock) -> Iterator[Callable[..., Flask]]:
-    """Return a function that builds apps; they share a database and a clock."""
+    """Return a function that builds apps. The apps share a database and a clock."""
     made = []
 
     def make(gateway: Any = None, **settings: Any) -> Flask:
@@ -66,7 +67,7 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def send(client: FlaskClient) -> Callable[..., dict[str, Any]]:
-    """Return a function that sends one message from the account `default` and returns it as the answer shows it."""
+    """Return a function that sends one message from the account `default`. It returns the message of the answer."""
 
     def send(to: str = "+14560000000", body: str = "Hello", **arguments: Any) -> dict[str, Any]:
         response = client.post("/v1/messages", json={"to": to, "body": body, **arguments})
@@ -94,6 +95,12 @@ def stranger(app: Flask, make_key: Callable[..., str]) -> FlaskClient:
 
 
 @pytest.fixture
+def twilio(app: Flask) -> TwilioApi:
+    """A client of the Twilio-compatible API with the credentials of the account `default`."""
+    return TwilioApi(app)
+
+
+@pytest.fixture
 def runner(app: Flask) -> FlaskCliRunner:
     return app.test_cli_runner()
 
@@ -105,7 +112,7 @@ def operator(app: Flask) -> Operator:
 
 @pytest.fixture
 def make_key(operator: Operator) -> Callable[..., str]:
-    """Return a function that makes a key, and its account, if it does not exist; see `Operator.make_key`."""
+    """Return a function that makes a key. It also makes the account if this does not exist. See `Operator.make_key`."""
     return operator.make_key
 
 
@@ -116,22 +123,22 @@ def services(app: Flask) -> Services:
 
 @pytest.fixture
 def message_loop(services: Services) -> Loop[Any, Any]:
-    """A loop for messages that is not running: a test calls its `deliver_due`."""
+    """A loop for messages that does not run. A test calls its `deliver_due`."""
     return services.make_message_loop()
 
 
 @pytest.fixture
 def deliver(request: pytest.FixtureRequest) -> Callable[..., int]:
-    """Return a function that hands over the messages that are due, as a server does all the time.
+    """Return a function that delivers the due messages.
 
-    It takes the app whose gateway gets them, `app` by default, and returns how many were handed over.
+    Its argument is the app, by default `app`. It returns the number of delivered messages.
     """
     return _step(request, lambda services: services.make_message_loop())
 
 
 @pytest.fixture
 def post_due(request: pytest.FixtureRequest) -> Callable[..., int]:
-    """Return a function that posts the webhooks that are due, as `deliver` hands over messages."""
+    """Return a function that posts the due webhooks, like `deliver`."""
     return _step(request, lambda services: services.make_webhook_loop())
 
 
@@ -149,7 +156,7 @@ def _step(request: pytest.FixtureRequest, make: Callable[[Services], Any]) -> Ca
 
 @pytest.fixture
 def execute(tmp_path: Path) -> Callable[..., list[tuple[Any, ...]]]:
-    """Return a function that executes a statement on the database of the apps, from outside."""
+    """Return a function that executes a statement on the database, with another connection."""
 
     def execute(statement: str, *values: object) -> list[tuple[Any, ...]]:
         connection = sqlite3.connect(tmp_path / "phonify.db")
@@ -171,13 +178,13 @@ def waiting(app: Flask) -> Iterator[Waiting]:
 
 @pytest.fixture
 def disconnect(request: pytest.FixtureRequest) -> Callable[[], None]:
-    """Return a function that lets `app` connect to its database anew at its next request."""
+    """Return a function after which `app` opens a new connection for its next request."""
     return lambda: request.getfixturevalue("app").extensions["phonify"].database.close()
 
 
 @pytest.fixture
 def lose_database(disconnect: Callable[[], None], tmp_path: Path) -> Callable[[], None]:
-    """Return a function that takes the database of `app` away."""
+    """Return a function that removes the database of `app`."""
 
     def lose() -> None:
         disconnect()
@@ -190,9 +197,9 @@ def lose_database(disconnect: Callable[[], None], tmp_path: Path) -> Callable[[]
 def lock_database(
     request: pytest.FixtureRequest, disconnect: Callable[[], None], tmp_path: Path
 ) -> Iterator[Callable[..., sqlite3.Connection]]:
-    """Return a function that locks the database against `app`, which gives up soon.
+    """Return a function that locks the database against `app`. The app waits only briefly for the lock.
 
-    It returns the connection that holds the lock: IMMEDIATE, which lets others read, or EXCLUSIVE.
+    It returns the connection that holds the lock. The lock is IMMEDIATE (others may read) or EXCLUSIVE.
     """
     made = []
 
@@ -213,7 +220,7 @@ def lock_database(
 
 @pytest.fixture
 def make_receiver() -> Iterator[Callable[..., Receiver]]:
-    """Return a function that starts an app that webhooks can be posted to; see `receivers.py`."""
+    """Return a function that starts a receiver of webhooks. See `receivers.py`."""
     made = []
 
     def make(*args: Any, **options: Any) -> Receiver:

@@ -1,4 +1,4 @@
-"""The access log: no key in it, and each request on a line of its own."""
+"""Tests of the access log: it contains no key, and each request has one line."""
 
 import logging
 from collections.abc import Iterator

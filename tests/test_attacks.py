@@ -1,4 +1,4 @@
-"""Attacks on what stands behind the port: how long a wrong key takes, and what a webhook may reach."""
+"""Tests of attacks on the app: the time that a wrong key takes, and the addresses that a webhook may reach."""
 
 import statistics
 import time
@@ -28,7 +28,7 @@ def test_a_key_that_was_revoked_or_is_nearly_right_takes_no_longer_than_any_othe
     assert max(medians.values()) < 2 * min(medians.values())
 
 
-# What a webhook may reach
+# Addresses of webhooks
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,6 @@ def test_an_account_can_set_no_webhook_to_an_address_of_this_machine(make_app: C
         assert poster.deliver_due() == 1
         (attempt,) = services.webhooks.list_deliveries(account, limit=1)[0].tries
         assert attempt.error == "addresses like 127.0.0.1 are not allowed"
-        assert attempt.answer is None  # nor is what is there shown to anyone
+        assert attempt.answer is None  # and its answer is shown to nobody
     assert client.get("/v1/messages").status_code == 200
     assert receiver.received == []

@@ -1,4 +1,4 @@
-"""Times: how they are written, what is read as one, and the clock of the machine."""
+"""Tests of times: their written form, the forms that are read, and the system clock."""
 
 import time
 from datetime import UTC, datetime, timedelta, timezone

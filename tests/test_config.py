@@ -1,4 +1,4 @@
-"""Settings: defaults, what each takes and refuses, and how faults are told."""
+"""Tests of settings: defaults, allowed values, and the report of faults."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The app is a plain Flask app: what Flask's documentation says of one holds."""
+"""Tests that the app is a plain Flask app, as Flask's documentation describes it."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -42,7 +42,7 @@ def test_a_view_may_have_a_session(app: Flask, client: FlaskClient) -> None:
 
 
 class ExampleGateway(OnceGateway):
-    """A gateway with a variable of its own."""
+    """A gateway with its own variable."""
 
     variables = ("PHONIFY_EXAMPLE_URL",)
 

@@ -1,4 +1,4 @@
-"""What the README and the guides say of errors, settings, commands and files is what the code has."""
+"""Tests that the README and the guides match the errors, settings, commands and files of the code."""
 
 import re
 from dataclasses import fields
@@ -21,12 +21,12 @@ def read(name: str) -> str:
 
 
 def rows_of(table: str) -> list[str]:
-    """Return the first cell of each row of a Markdown table, without the backquotes."""
+    """Return the first cell of each row in a Markdown table, without backquotes."""
     return re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
 
 
 def anchors_of(text: str) -> set[str]:
-    """Return the anchors of the headings of a text, as they are in a repository and on a page."""
+    """Return the anchors of the headings in a text, as a repository and the pages have them."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -79,3 +79,13 @@ def test_every_file_that_a_text_names_exists() -> None:
     for text in TEXTS:
         for name in re.findall(r"`(phonify/[\w/]+\.\w+)`", text.read_text(encoding="utf-8")):
             assert (ROOT / name).is_file(), f"{text.name}: {name}"
+
+
+def test_what_one_machine_carries_is_what_the_benchmark_printed() -> None:
+    table = read("deployment.md").split("<!-- figures -->\n", 1)[1].split("\n\n", 1)[0]
+    printed = read("benchmarks.md").split("## Results", 1)[1]
+    figures = re.findall(r"\d[\d,.]*(?:/s| ms| MB)", table)
+    assert len(figures) == 10
+    for figure in figures:
+        number = re.escape(figure.removesuffix("/s").removesuffix(" ms").removesuffix(" MB"))
+        assert re.search(rf"(?<![\d.,]){number}(?![\d.,]*\d)", printed), figure

@@ -1,4 +1,4 @@
-"""Message ids: UUIDv7, unguessable, sorted by creation."""
+"""Tests of message ids: they are UUIDv7, nobody can guess them, and they sort by creation."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -80,7 +80,7 @@ def test_62_bits_are_random() -> None:
     tails = [uuid.UUID(next(generate_ids(NOW))).int & (1 << 62) - 1 for _ in range(400)]
 
     assert len(set(tails)) == 400
-    # Each bit is set in about half of them: in none or all of 400 only once in 10^120.
+    # Each bit is set in about half of the ids. The chance that a bit is equal in all 400 ids is 1 in 10^120.
     for bit in range(62):
         assert 100 < sum(tail >> bit & 1 for tail in tails) < 300
 

@@ -1,4 +1,4 @@
-"""Which package imports which: imports point down, and each third-party package has its place."""
+"""Tests of imports: a package imports only from packages below it, and each third-party package has its place."""
 
 import ast
 import sys
@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "phonify"
 GROUND = {"errors", "clock", "ids", "logs", "request_id", "outgoing"}
 BELOW_HTTP = {"services", "config", "domain", "schemas", "gateways", "sms", *GROUND}
 
-# What each part may import of the others. Files of a part may import each other.
+# The parts that each part may import. Files of a part may import each other.
 MAY_IMPORT = {
     **dict.fromkeys(GROUND, GROUND),
     "sms": GROUND,
@@ -54,7 +54,10 @@ HOMES = {
 
 
 def list_imports(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield what a file imports: a part of phonify as ("phonify", part), else the top-level module twice."""
+    """Yield the imports of a file as pairs.
+
+    A pair is ("phonify", part) for a part of phonify, or else the name of the top-level module twice.
+    """
     base = ("phonify", *path.relative_to(PACKAGE).parts[:-1])
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

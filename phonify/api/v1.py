@@ -7,10 +7,10 @@ Every request for a resource needs a key and counts for the rate limit. A reques
 from flask import Blueprint
 
 from ..http.auth import require_key
-from . import messages, phones, subscriptions
+from . import messages, phones, subscriptions, webhook
 
 bp = Blueprint("v1", __name__, url_prefix="/v1")
 bp.before_request(require_key)
 
-for resource in (messages, phones, subscriptions):
+for resource in (messages, phones, subscriptions, webhook):
     bp.register_blueprint(resource.bp)

@@ -39,7 +39,7 @@ def create_account(name: str, origin: str | None, as_json: bool) -> None:
 @accounts_cli.command("list", cls=Command)
 @json_option
 def list_accounts(as_json: bool) -> None:
-    """List all accounts. Those of test runs are left out."""
+    """List all accounts. The accounts of test runs are left out."""
     found = accounts.list_accounts(get_services().database)
     if as_json:
         for account in found:
@@ -62,7 +62,7 @@ def list_accounts(as_json: bool) -> None:
 
 
 def _show(account: Account) -> dict[str, Any]:
-    """Return what is shown of an account that is not a test run."""
+    """Return the shown values of an account that is not a test run."""
     return {name: value for name, value in account._asdict().items() if name != "creator_id"}
 
 

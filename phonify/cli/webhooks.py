@@ -44,7 +44,7 @@ def set_webhook(url: str, account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def show_webhook(account_name: str, as_json: bool) -> None:
-    """Show the account's webhook and its secret."""
+    """Show the account's webhook and its secret, and whether it is disabled."""
     services = get_services()
     webhook = services.webhooks.get(get_account(services, account_name))
     if webhook is None:
@@ -119,6 +119,8 @@ def _print_webhook(webhook: Webhook, *, as_json: bool) -> None:
         print_json(webhook._asdict())
     else:
         print_table(("URL", "SECRET"), [(webhook.url, webhook.secret)])
+        if not webhook.enabled:
+            click.echo(f"disabled at {webhook.disabled_at}, because the receiver answered 410; see: webhooks set")
 
 
 def _last_answer(delivery: Delivery) -> str:

@@ -20,7 +20,7 @@ def worker() -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     click.echo(f"Delivering messages of {services.settings.database} (gateway: {services.settings.gateway})", err=True)
-    # Other processes store the messages, and they can't wake this process. So it looks for work often.
+    # Other processes store the messages, and they can't wake this process. So it checks for work often.
     for loop in services.start_delivery(longest_nap=0.02):
         loop.join()
     services.close()

@@ -48,8 +48,8 @@ class Delivery(Protocol[Job, Outcome]):
     def deliver(self, jobs: Sequence[Job], finish: Callable[[Outcome], None]) -> None:
         """Deliver jobs. No transaction is open.
 
-        Calls `finish` with the outcome of each job. This may happen later and in another thread. The loop calls
-        `deliver` after each transaction, even if there are no jobs.
+        Calls `finish` with the outcome of each job, possibly later and in another thread. The loop calls `deliver`
+        after each transaction, even if there are no jobs.
         """
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
@@ -60,7 +60,7 @@ class Delivery(Protocol[Job, Outcome]):
 
 
 class Loop(Generic[Job, Outcome]):
-    """A delivery loop on a database. Only one thread may call its methods, in the process that created the loop."""
+    """A delivery loop on a database. Only one thread of the process that created the loop may call its methods."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Loop(Generic[Job, Outcome]):
         self.claimed = 0  # all jobs that were ever claimed
 
     def run(self) -> None:
-        """Deliver until the database is `stopping`. Then wait for claimed jobs, but only for the grace period."""
+        """Deliver until the database is `stopping`. Then wait for claimed jobs, at most for the grace period."""
         while not self._database.stopping:
             try:
                 in_hand, claimed = self._in_hand, self.claimed
@@ -131,7 +131,7 @@ class Loop(Generic[Job, Outcome]):
         try:
             self._delivery.deliver(jobs, self._finish)
         except BaseException:
-            self._in_hand = len(self._finished)  # other jobs get no outcome, and are claimed again after their lease
+            self._in_hand = len(self._finished)  # other jobs get no outcome; they are claimed again after their lease
             raise
         return True
 
@@ -145,7 +145,7 @@ class Loop(Generic[Job, Outcome]):
         return self._owner
 
     def _list_ended_owners(self, owner: Owner) -> list[str]:
-        """Return the owners of leases whose processes have ended. It checks at most twice a second."""
+        """Return owners of leases whose process has ended. Checks at most twice a second."""
         now = time.monotonic()
         if now < self._looks_at or self._database.stopping:
             return []

@@ -1,4 +1,4 @@
-"""Delivers messages: claims due messages, calls the gateway, records the outcomes."""
+"""The delivery of messages: claim due messages, call the gateway, record the outcomes."""
 
 import logging
 import random
@@ -21,13 +21,15 @@ from .loop import Observe
 
 logger = logging.getLogger(__name__)
 
-CLAIM = 300  # messages that are claimed at once
-CLAIM_TIME = 0.3  # seconds after which the rest of them is given back; until then, the loop takes over no leases
+CLAIM = 300  # messages that are claimed in one transaction
+# Seconds. Claimed messages that are not sent within this time are released. During this time, the loop takes over no
+# leases.
+CLAIM_TIME = 0.3
 FIRST_RETRY = 1.0  # seconds; doubled with each attempt
 LAST_RETRY = 600.0
 SHORTEST_RETRY = 0.5
 
-# How metrics, attempts and the inbox call the outcomes.
+# The names of the outcomes in metrics, in attempts and in the inbox.
 OUTCOME_NAMES: dict[type[Outcome], Literal["sent", "rejected", "unavailable", "unconfirmed"]] = {
     Taken: "sent",
     Refused: "rejected",
@@ -42,16 +44,16 @@ class MessageOutcome(NamedTuple):
     message: Message
     outcome: Outcome | None  # None: the gateway was not called
     at: str
-    due_at: str | None = None  # of the next attempt, after Later
+    due_at: str | None = None  # the time of the next attempt, if the outcome is Later
 
 
 def retry_delay(attempt: int) -> float:
-    """Return seconds to wait after a failed attempt: exponential, with jitter so that retries spread."""
+    """Return the seconds to wait after a failed attempt. They grow exponentially and have jitter."""
     return min(FIRST_RETRY * 2.0 ** min(attempt - 1, 30), LAST_RETRY) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
 class MessageDelivery:
-    """What the loop does for messages. The gateway is called in the loop's own thread."""
+    """The work of the loop for messages. It calls the gateway in the loop's own thread."""
 
     name = "messages"
 
@@ -71,7 +73,7 @@ class MessageDelivery:
         self._webhooks = webhooks
         self._lease = lease
         self._observe = observe
-        # A crash leaves all claimed messages in doubt, unless the gateway may be given a message twice.
+        # After a crash, all claimed messages are in doubt, unless the gateway may get a message twice.
         self._claim = CLAIM if gateway.repeatable else gateway.limits.batch
 
     def seconds_to_next(self) -> float:
@@ -81,7 +83,7 @@ class MessageDelivery:
         return (parse_time(due_at) - self._clock.now()).total_seconds() if due_at is not None else float("inf")
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
-        """Return the owners that have messages leased."""
+        """Return the owners of leased messages."""
         return outbox_store.list_lease_owners(connection)
 
     def end_leases(self, connection: Connection, owner: str) -> None:
@@ -91,7 +93,7 @@ class MessageDelivery:
     # Claiming
 
     def claim(self, connection: Connection, owner: str) -> list[Message]:
-        """Lease due messages, and end those that must not be sent any more."""
+        """Lease due messages. Ends the messages that must not be sent any more."""
         clock_now = self._clock.now()
         now = format_time(clock_now)
         leased, failed = [], []
@@ -102,7 +104,7 @@ class MessageDelivery:
             elif message.expires_at is not None and message.expires_at <= now:
                 failed += self._fail(connection, message, "validity_expired", now)
             elif message.submitted_at is not None and not self._gateway.repeatable:
-                # It was handed over once, and its outcome is unknown.
+                # The gateway may have this message already: the outcome of an earlier attempt is unknown.
                 self._doubt(connection, message, now)
             elif self._is_opted_out(connection, message):
                 failed += self._fail(connection, message, "opted_out", now)
@@ -113,9 +115,9 @@ class MessageDelivery:
         return outbox_store.lease_messages(connection, messages=leased, owner=owner, now=now, until=until)
 
     def _is_opted_out(self, connection: Connection, message: Message) -> bool:
-        """Tell whether the recipient has opted out since the message was accepted.
+        """Return whether the recipient has opted out after the message was accepted.
 
-        A message that was accepted after the opt-out is the answer to STOP or HELP, so it is sent.
+        A message that was accepted after the opt-out is the reply to STOP or HELP. It is sent.
         """
         since = subscription_store.get_opt_out_time(connection, account_id=message.account_id, phone=message.to_number)
         return since is not None and (message.send_at is not None or message.created_at <= since)
@@ -123,7 +125,7 @@ class MessageDelivery:
     # Recording
 
     def record(self, connection: Connection, outcomes: Sequence[MessageOutcome]) -> None:
-        """Record outcomes, and webhook events for those that are final."""
+        """Record outcomes. Stores webhook events for final outcomes and for doubt."""
         clock_now = self._clock.now()
         now = format_time(clock_now)
         sent, failed = [], []
@@ -146,13 +148,13 @@ class MessageDelivery:
         self._webhooks.enqueue(connection, "message.error", failed, clock_now)
 
     def _fail(self, connection: Connection, message: Message, error_type: str, now: str) -> list[Message]:
-        """End a message in error; return it in its new state, or nothing if another owner has claimed it since."""
+        """Set a message to `error`. Returns it in its new state, or nothing if another owner has claimed it."""
         if not outbox_store.mark_error(connection, message=message, error_type=error_type, now=now):
             return []
         return [message._replace(state="error", error_type=error_type, finished_at=now, due_at=None, submitted_at=None)]
 
     def _doubt(self, connection: Connection, message: Message, at: str) -> None:
-        """Note that nobody knows whether a message was sent; it is not sent again."""
+        """Record that a message is in doubt. It is not sent again."""
         self._note_attempt(connection, message, "unconfirmed", at)
         if outbox_store.await_validity(connection, message=message):
             self._webhooks.enqueue(connection, "message.in_doubt", [message], self._clock.now())
@@ -166,8 +168,8 @@ class MessageDelivery:
     # Sending
 
     def deliver(self, jobs: Sequence[Message], finish: Callable[[MessageOutcome], None]) -> None:
-        """Call the gateway with the messages, batch by batch, with no transaction open."""
-        # At least a third of the lease is left for the last batch, and a third for recording its outcomes.
+        """Send the messages batch by batch. No transaction is open."""
+        # A third of the lease remains for the last batch, and another third for recording its outcomes.
         third = self._lease.total_seconds() / 3
         give_up = self._clock.monotonic() + min(third, CLAIM_TIME)
         size = self._gateway.limits.batch
@@ -179,7 +181,7 @@ class MessageDelivery:
                 self._send(batch, time.monotonic() + third, finish)
 
     def _send(self, batch: Sequence[Message], deadline: float, finish: Callable[[MessageOutcome], None]) -> None:
-        """Call the gateway with one batch; a message without an outcome is in doubt."""
+        """Call the gateway with one batch. A message without an outcome is in doubt."""
         begun = self._clock.monotonic()
         waiting = {message.id: message for message in batch}
         outbound = [
@@ -207,7 +209,7 @@ class MessageDelivery:
             finish(MessageOutcome(message, Doubt(), self._now()))
 
     def _conclude(self, message: Message, outcome: Outcome) -> MessageOutcome:
-        """Log the outcome of an attempt, and decide when to try again."""
+        """Log the outcome of an attempt. Chooses the time of the next attempt."""
         due_at = None
         attempt = message.id, message.attempts
         trace = _trace(message)
@@ -228,7 +230,7 @@ class MessageDelivery:
         return format_time(self._clock.now())
 
     def _retry_time(self, message: Message, retry_after: float | None) -> str:
-        """Return the time of the next attempt: always later than now, and not after the end of the validity period."""
+        """Return the time of the next attempt. It is after now, but not after the end of the validity period."""
         delay = retry_delay(message.attempts)
         if retry_after is not None:
             # With the arguments in this order, NaN gives the shortest delay.
@@ -241,5 +243,5 @@ class MessageDelivery:
 
 
 def _trace(message: Message) -> dict[str, str | None]:
-    """Return the fields about a message that a JSON log line has."""
+    """Return the fields of a message in a JSON log line."""
     return {"message_id": message.id, "request_id": message.request_id}

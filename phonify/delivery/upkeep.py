@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from ..clock import Clock, format_time
 from ..errors import StoreUnavailable
+from ..storage import deliveries as delivery_store
 from ..storage import outbox as outbox_store
-from ..storage import webhooks as webhook_store
 from ..storage.database import Database
 
 logger = logging.getLogger(__name__)
@@ -60,10 +60,10 @@ class Upkeep:
         with self._database.reading() as connection:
             behind = outbox_store.has_messages_from_future(
                 connection, now=until
-            ) or webhook_store.has_deliveries_from_future(connection, now=until)
+            ) or delivery_store.has_deliveries_from_future(connection, now=until)
         if not behind:
             return
         with self._database.write() as connection:
             messages = outbox_store.reschedule_messages_from_future(connection, now=now, until=until)
-            deliveries = webhook_store.reschedule_deliveries_from_future(connection, now=now, until=until)
+            deliveries = delivery_store.reschedule_deliveries_from_future(connection, now=now, until=until)
         logger.warning("the clock was set back: %d messages and webhooks are due now", messages + deliveries)

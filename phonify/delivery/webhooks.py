@@ -1,6 +1,6 @@
-"""Delivers webhooks: claims due deliveries, posts them in parallel, records the answers.
+"""The delivery of webhooks: claim due deliveries, post them in parallel, record the answers.
 
-Each account has its own limit of parallel posts, so a receiver that hangs delays only its own account.
+Each account has its own limit of parallel posts. So a slow receiver delays only its own account.
 """
 
 import logging
@@ -15,33 +15,34 @@ from ..domain.webhook_kinds import Target
 from ..domain.webhooks import Webhooks
 from ..outgoing.http_client import Answer, NotAnswered, send
 from ..outgoing.url_guard import Resolve, resolve
-from ..storage import webhooks as webhook_store
+from ..storage import deliveries as delivery_store
 from ..storage.database import Connection, Database
 from ..storage.records import Delivery, WebhookAttempt
 from .loop import Observe
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)  # at least: a post takes up to 15 seconds, plus the time to resolve the name
+LEASE = timedelta(seconds=60)  # the minimum; a post takes up to 15 seconds, plus the time to resolve the name
 MOST_SHOWN = 2_048  # characters of an answer that are stored
-# Parallel posts: for one account, and in all. If an account's receiver did not answer quickly the last time, it gets
-# one post at a time, and none of the last places. So slow receivers never use up the places of the others.
+# The limits of parallel posts: for one account, and for all accounts together. If a receiver did not answer quickly the
+# last time, the lower limits apply to its account. So slow receivers always leave some places for other accounts.
 PLACES, ALL_PLACES = 4, 64
 PLACES_IF_SLOW, ALL_PLACES_IF_SLOW = 1, 48
 QUICK = 2_000  # milliseconds
 
 
 class WebhookJob(NamedTuple):
-    """A claimed delivery, and where it is posted to."""
+    """A claimed delivery and its target."""
 
     delivery: Delivery
-    target: Target | None  # None: there is no such place any more
+    target: Target | None  # None: the target was removed
 
 
 class WebhookOutcome(NamedTuple):
     """The result of a post."""
 
     delivery: Delivery
+    target: Target | None
     attempt: WebhookAttempt
     answer: Answer | None = None
     failure: NotAnswered | None = None
@@ -49,12 +50,12 @@ class WebhookOutcome(NamedTuple):
 
     @property
     def quick(self) -> bool:
-        """Whether the receiver answered quickly, with any status."""
+        """Whether the receiver answered within QUICK, with any status."""
         return self.attempt.status is not None and self.attempt.took_ms < QUICK
 
 
 class WebhookDelivery:
-    """What the loop does for webhooks. Each post has a thread of its own."""
+    """The work of the loop for webhooks. Each post has its own thread."""
 
     name = "webhooks"
 
@@ -75,41 +76,41 @@ class WebhookDelivery:
         self._resolve = resolve
         self._observe = observe
         self._lock = threading.Lock()  # guards _under_way and _quick
-        self._under_way: Counter[int] = Counter()  # by account
+        self._under_way: Counter[int] = Counter()  # running posts by account
         self._quick: set[int] = set()  # accounts whose receiver answered quickly the last time
 
     def seconds_to_next(self) -> float:
         """Return the seconds until a delivery is due and may be posted."""
         now = self._clock.now()
         with self._database.reading() as connection:
-            accounts = webhook_store.list_due_accounts(connection, now=format_time(now))
+            accounts = delivery_store.list_due_accounts(connection, now=format_time(now))
         waiting = [due.due_at for due in accounts if self._count_free_places(due.account_id)]
         return (parse_time(waiting[0]) - now).total_seconds() if waiting else float("inf")
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
-        """Return the owners that have deliveries leased."""
-        return webhook_store.list_lease_owners(connection)
+        """Return the owners of leased deliveries."""
+        return delivery_store.list_lease_owners(connection)
 
     def end_leases(self, connection: Connection, owner: str) -> None:
         """End the leases of an owner."""
-        webhook_store.end_leases(connection, owner=owner)
+        delivery_store.end_leases(connection, owner=owner)
 
     def _count_free_places(self, account_id: int, claimed: int = 0) -> int:
-        """Return how many more posts an account may have in parallel, besides those that are being claimed."""
+        """Return how many posts an account may start now. `claimed` is the number of posts that will start soon."""
         with self._lock:
             quick = account_id in self._quick
             places, all_places = (PLACES, ALL_PLACES) if quick else (PLACES_IF_SLOW, ALL_PLACES_IF_SLOW)
             return max(0, min(places - self._under_way[account_id], all_places - self._under_way.total() - claimed))
 
     def claim(self, connection: Connection, owner: str) -> list[WebhookJob]:
-        """Lease due deliveries, up to the limits of parallel posts."""
+        """Lease due deliveries. The limits of parallel posts apply."""
         clock_now = self._clock.now()
         now, until = format_time(clock_now), format_time(clock_now + self._lease)
         claimed: list[WebhookJob] = []
-        for account_id, due_at in webhook_store.list_due_accounts(connection, now=now):
+        for account_id, due_at in delivery_store.list_due_accounts(connection, now=now):
             free = self._count_free_places(account_id, len(claimed))
             if due_at <= now and free > 0:
-                deliveries = webhook_store.lease_deliveries(
+                deliveries = delivery_store.lease_deliveries(
                     connection, account_id=account_id, owner=owner, now=now, until=until, limit=free
                 )
                 claimed += [WebhookJob(one, self._find_target(connection, one)) for one in deliveries]
@@ -120,7 +121,7 @@ class WebhookDelivery:
         return kind.find_target(connection, delivery) if kind is not None else None
 
     def record(self, connection: Connection, outcomes: Sequence[WebhookOutcome]) -> None:
-        """Record outcomes: delivered, retried later, or given up."""
+        """Record outcomes. A delivery is then delivered, failed, or due again later."""
         for outcome in outcomes:
             self._record(connection, outcome)
 
@@ -128,27 +129,34 @@ class WebhookDelivery:
         delivery, clock_now = outcome.delivery, self._clock.now()
         now = format_time(clock_now)
         kind = self._webhooks.kinds.get(delivery.kind)
-        webhook_store.insert_attempt(connection, delivery_id=delivery.id, attempt=outcome.attempt)
+        delivery_store.insert_attempt(connection, delivery_id=delivery.id, attempt=outcome.attempt)
         if outcome.delivered:
-            ended = webhook_store.mark_delivered(connection, delivery=delivery, now=now)
+            ended = delivery_store.mark_delivered(connection, delivery=delivery, now=now)
         else:
             delay = kind.choose_delay(delivery, outcome.answer, outcome.failure) if kind is not None else None
             if delay is not None:
                 again_at = format_time(clock_now + timedelta(seconds=delay))
-                webhook_store.reschedule(connection, delivery=delivery, again_at=again_at)
+                delivery_store.reschedule(connection, delivery=delivery, again_at=again_at)
                 return
-            ended = webhook_store.mark_failed(connection, delivery=delivery, now=now)
+            ended = delivery_store.mark_failed(connection, delivery=delivery, now=now)
         if not ended:
             return
         if delivery.sequence is not None:
-            webhook_store.release_next(connection, sequence=delivery.sequence, now=now)
+            delivery_store.release_next(connection, sequence=delivery.sequence, now=now)
         if kind is not None:
-            kind.conclude(connection, delivery, outcome.answer, delivered=outcome.delivered, now=clock_now)
+            kind.conclude(
+                connection,
+                delivery,
+                outcome.target,
+                outcome.answer,
+                delivered=outcome.delivered,
+                now=clock_now,
+            )
 
     # Posting
 
     def deliver(self, jobs: Sequence[WebhookJob], finish: Callable[[WebhookOutcome], None]) -> None:
-        """Post each delivery in its own thread. If no thread can be started, the attempt has failed."""
+        """Post each delivery in its own thread. If a thread can't be started, the attempt has failed."""
         for job in jobs:
             with self._lock:
                 self._under_way[job.delivery.account_id] += 1
@@ -156,9 +164,9 @@ class WebhookDelivery:
                 threading.Thread(target=self._post, args=(job, finish), name="webhook", daemon=True).start()
             except RuntimeError as error:
                 logger.warning("webhook %s, attempt %d: %s", *_name(job.delivery), error)
-                at, fault = format_time(self._clock.now()), "the server had no thread left to post with"
+                at, fault = format_time(self._clock.now()), "the server could not start a thread for this post"
                 attempt = WebhookAttempt(job.delivery.attempts, at, 0, None, None, fault)
-                self._end(WebhookOutcome(job.delivery, attempt, failure=NotAnswered(fault)), finish)
+                self._end(WebhookOutcome(job.delivery, job.target, attempt, failure=NotAnswered(fault)), finish)
 
     def _post(self, job: WebhookJob, finish: Callable[[WebhookOutcome], None]) -> None:
         """Post one delivery, with no transaction open."""
@@ -177,12 +185,12 @@ class WebhookDelivery:
         status, text = (answer.status, answer.text[:MOST_SHOWN]) if answer is not None else (None, None)
         attempt = WebhookAttempt(delivery.attempts, format_time(at), round(seconds * 1000), status, text, error)
         self._observe(str(status) if status is not None else "no answer", seconds)
-        self._end(WebhookOutcome(delivery, attempt, answer, failure, accepted), finish)
+        self._end(WebhookOutcome(delivery, job.target, attempt, answer, failure, accepted), finish)
 
     def _send(self, delivery: Delivery, target: Target | None, at: datetime) -> Answer:
-        """Return the answer; raise NotAnswered if there is none."""
+        """Return the answer. Raises NotAnswered if there is no answer."""
         if target is None:
-            raise NotAnswered("the account has no such webhook any more")
+            raise NotAnswered("the account's webhook was removed")
         request = self._webhooks.kinds[delivery.kind].build_request(delivery, target, at)
         return send(request, private_allowed=self._webhooks.private_allowed, resolve=self._resolve)
 

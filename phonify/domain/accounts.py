@@ -12,7 +12,7 @@ from ..storage.records import Account, ApiKey, KeyOwner
 
 DEFAULT_ACCOUNT = "default"
 _KEY_BYTES = 24  # 192 random bits
-_NOTE_USE = 60.0  # seconds; the use of a key is recorded once in this time
+_NOTE_USE = 60.0  # seconds between two records of the use of one key
 _NOTE_PATIENCE = 0.1  # seconds that a request may wait to record the use of its key
 
 
@@ -50,13 +50,13 @@ def find_account(database: Database, name: str) -> Account | None:
 
 
 def list_accounts(database: Database) -> list[Account]:
-    """Return all accounts except those of test runs, oldest first."""
+    """Return all accounts except the accounts of test runs, oldest first."""
     with database.reading() as connection:
         return account_store.list_accounts(connection)
 
 
 def ensure_default_account(database: Database, clock: Clock) -> Account:
-    """Return the account `default`. Creates it if it is missing."""
+    """Return the account `default`. Creates this account if it is missing."""
     account = find_account(database, DEFAULT_ACCOUNT)
     if account is not None:
         return account
@@ -67,7 +67,7 @@ def ensure_default_account(database: Database, clock: Clock) -> Account:
 
 
 def create_key(database: Database, clock: Clock, account: Account, *, name: str) -> tuple[int, str]:
-    """Make a key. Returns its id and the key. The key itself is not stored."""
+    """Make a key. Returns the id of the key, and the key. Only the hash of the key is stored."""
     key = generate_key()
     now = format_time(clock.now())
     with database.write() as connection:
@@ -76,7 +76,7 @@ def create_key(database: Database, clock: Clock, account: Account, *, name: str)
 
 
 def create_first_key(database: Database, clock: Clock, account: Account) -> str | None:
-    """Make a key if the database has no key, else return None. If several processes call this, only one makes a key."""
+    """Make a key if the database has no key, else return None. Of several processes, only one makes a key."""
     key = generate_key()
     now = format_time(clock.now())
     with database.write() as connection:
@@ -87,7 +87,7 @@ def create_first_key(database: Database, clock: Clock, account: Account) -> str 
 
 
 def admit_key(database: Database, clock: Clock, account: Account, *, name: str, key: str) -> bool:
-    """Add a given key to an account. Returns False if the key was revoked earlier: it stays revoked.
+    """Add a given key to an account. Returns False if the key was revoked earlier. The key then stays revoked.
 
     Raises KeyTaken if the key belongs to another account.
     """
@@ -105,7 +105,10 @@ def admit_key(database: Database, clock: Clock, account: Account, *, name: str, 
 
 
 def list_keys(database: Database, *, account: str | None = None) -> list[ApiKey]:
-    """Return the keys of one account, oldest first, or of all accounts except those of test runs."""
+    """Return the keys of one account, oldest first.
+
+    If `account` is None, return all keys except the keys of test runs.
+    """
     with database.reading() as connection:
         return account_store.list_keys(connection, account=account)
 
@@ -118,9 +121,9 @@ def find_key_id(database: Database, key: str) -> int | None:
 
 
 def revoke_key(database: Database, clock: Clock, key_id: int, *, account: Account | None = None) -> bool:
-    """Revoke a key. All processes refuse it immediately.
+    """Revoke a key. All processes refuse the key immediately.
 
-    Returns False if no valid key has this id. If `account` is given, only keys of this account count.
+    If `account` is given, only its keys can be revoked. Returns False if there is no such valid key.
     """
     now, account_id = format_time(clock.now()), account.id if account is not None else None
     with database.write() as connection:
@@ -147,7 +150,7 @@ def count_quota_used(database: Database, clock: Clock, account: Account) -> int:
 
 
 class KeyRing:
-    """Finds the account of a key, and counts the requests of accounts."""
+    """Finds the account of a key. Counts the requests of accounts."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -172,7 +175,7 @@ class KeyRing:
             return account_store.take_request(connection, account_id=account.limits_id, minute=minute, limit=limit)
 
     def _note_use(self, owner: KeyOwner) -> None:
-        """Record once a minute that a key is in use. If this fails, the next try is a minute later."""
+        """Record the use of a key, at most once a minute. After a failure, the next try is a minute later."""
         now, moment = self._clock.monotonic(), self._clock.now()
         recently = format_time(moment - timedelta(seconds=_NOTE_USE))
         if (owner.used_at or "") > recently or (self._failed_at is not None and now - self._failed_at < _NOTE_USE):

@@ -1,4 +1,7 @@
-"""The rules of changing messages: change and cancel those that wait, redact and remove those that are final."""
+"""The rules of changing messages.
+
+A scheduled message can be changed or cancelled. A message in a final state can be redacted or removed.
+"""
 
 from datetime import datetime
 
@@ -35,9 +38,10 @@ class Changing:
         body: str | None = None,
         send_at: datetime | None = None,
     ) -> Message:
-        """Change a scheduled message that is not being sent yet. A time in the past sends it now.
+        """Change a scheduled message. If the new time is in the past, the message is sent now.
 
-        Raises NotFound, and Refused if it is too late or the gateway refuses the new number.
+        Raises NotFound if the account has no message with this id. Raises Refused if the sending has begun, the gateway
+        refuses the new number, or the new number has opted out.
         """
         self._sending.find(account, message_id)
         if to is not None:
@@ -61,14 +65,14 @@ class Changing:
         return message
 
     def cancel(self, account: Account, message_id: str) -> Message:
-        """Remove a scheduled message that is not being sent yet; raise NotFound, or Refused if it is too late."""
+        """Remove a scheduled message. Raises NotFound as `change` does, and Refused if the sending has begun."""
         with self._database.write() as connection:
             message = self._get_waiting(connection, account, message_id, self._clock.now())
             store.delete_message(connection, message=message)
         return message
 
     def call_off(self, account: Account, message_id: str) -> Message:
-        """End a scheduled message in state `error` with the type `canceled`; raise as `cancel` does."""
+        """Set a scheduled message to state `error` with the type `canceled`. Raises the same errors as `cancel`."""
         with self._database.write() as connection:
             now = self._clock.now()
             message = self._get_waiting(connection, account, message_id, now)
@@ -78,14 +82,14 @@ class Changing:
         return ended
 
     def redact(self, account: Account, message_id: str) -> Message:
-        """Empty the body of a message in a final state; raise NotFound, or Refused if it is still being sent."""
+        """Empty the body of a message. Raises NotFound as `change` does, and Refused if the state is not final."""
         with self._database.write() as connection:
             message = self._get_final(connection, account, message_id)
             store.update_body(connection, message_id=message_id, body="")
         return message._replace(body="")
 
     def remove(self, account: Account, message_id: str) -> Message:
-        """Remove a message in a final state; raise NotFound, or Refused if it is still being sent."""
+        """Remove a message. Raises NotFound as `change` does, and Refused if the state is not final."""
         with self._database.write() as connection:
             message = self._get_final(connection, account, message_id)
             store.delete_message(connection, message=message)

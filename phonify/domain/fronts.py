@@ -1,4 +1,4 @@
-"""What fronts of other providers' APIs keep: credentials, inbound URLs, facts about messages, refused requests."""
+"""The data of the fronts: credentials, inbound URLs, data of messages, refused requests."""
 
 import hmac
 import secrets
@@ -29,7 +29,7 @@ class Fronts:
     # Accounts
 
     def ensure_account(self, account: Account, *, auth_token: str | None = None) -> FrontAccount:
-        """Return what is kept about an account, with a new auth token if it has none or with the given token."""
+        """Return the front's data of an account. Sets the given auth token. Creates a token if the account has none."""
         found = self.find(account)
         if found is not None and auth_token in (None, found.auth_token):
             return found
@@ -43,30 +43,30 @@ class Fronts:
         return found
 
     def find(self, account: Account) -> FrontAccount | None:
-        """Return what is kept about an account; None if it has no auth token yet."""
+        """Return the front's data of an account, or None if the account has no auth token."""
         with self._database.reading() as connection:
             return self.get_account(connection, account.id)
 
     def get_account(self, connection: Connection, account_id: int) -> FrontAccount | None:
-        """Return what is kept about an account, in a transaction that is open already."""
+        """Return the front's data of an account, in the caller's transaction."""
         return store.get_front_account(connection, account_id=account_id)
 
     def get_owner(self, connection: Connection, account_id: int) -> Account | None:
-        """Return an account by its number, in a transaction that is open already; None if it is not there any more."""
+        """Return the account with this number, or None. Runs in the caller's transaction."""
         now = format_time(self._clock.now())
         return account_store.get_live_account(connection, account_id=account_id, now=now)
 
     def find_account(self, account_id: int, auth_token: str) -> Account | None:
-        """Return the account with a number if the auth token is right."""
+        """Return the account with this number, or None if the auth token is wrong."""
         with self._database.reading() as connection:
             account = self.get_owner(connection, account_id)
             kept = store.get_front_account(connection, account_id=account_id)
-        if account is None or kept is None or not hmac.compare_digest(kept.auth_token, auth_token):
-            return None
-        return account
+        # As bytes, because `compare_digest` refuses texts that are not ASCII.
+        given = auth_token.encode("utf-8", "surrogatepass")
+        return account if kept is not None and hmac.compare_digest(kept.auth_token.encode(), given) else None
 
     def rotate_token(self, account: Account) -> FrontAccount:
-        """Give an account a new auth token. The old one stops working."""
+        """Set a new auth token for an account. The old token is then not valid."""
         return self.ensure_account(account, auth_token=make_token())
 
     def configure(self, account: Account, settings: Mapping[str, Any]) -> FrontAccount:
@@ -93,7 +93,7 @@ class Fronts:
             raise InvalidRequest(faults)
 
     def is_url(self, url: str) -> bool:
-        """Tell whether a URL may be posted to."""
+        """Return whether Phonify may post to a URL."""
         try:
             check_url(url, private_allowed=self._private_allowed)
         except BadUrl:
@@ -103,20 +103,20 @@ class Fronts:
     # Messages
 
     def get_message(self, connection: Connection, message: Message) -> FrontMessage:
-        """Return what is kept about a message, in a transaction that is open already; the defaults if nothing is."""
+        """Return the data that the front stores for a message. Runs in the caller's transaction."""
         return store.get_front_message(connection, message_id=message.id)
 
     def find_message(self, message: Message) -> FrontMessage:
-        """Return what is kept about a message; the defaults if nothing is."""
+        """Return the data that the front stores for a message. Returns the defaults if nothing is stored."""
         with self._database.reading() as connection:
             return self.get_message(connection, message)
 
     def empty_body(self, connection: Connection, message: Message) -> None:
-        """Empty the body of a message, in a transaction that is open already."""
+        """Empty the body of a message, in the caller's transaction."""
         message_store.update_body(connection, message_id=message.id, body="")
 
     def set_feedback(self, message: Message, outcome: str) -> FrontMessage:
-        """Store what the app says about the outcome of a message."""
+        """Store the outcome of a message that the app reports."""
         with self._database.write() as connection:
             kept = store.get_front_message(connection, message_id=message.id)
             kept = kept._replace(feedback=outcome, feedback_at=format_time(self._clock.now()))
@@ -126,18 +126,18 @@ class Fronts:
     # Refused requests
 
     def note_refusal(self, account: Account, *, to: str, origin: str, body: str, code: int, meaning: str) -> None:
-        """Store a request to send that was refused."""
+        """Store a refused request to send."""
         refusal = Refusal(format_time(self._clock.now()), to, origin, body, code, meaning)
         with self._database.write() as connection:
             store.insert_refusal(connection, account_id=account.id, refusal=refusal, most=MOST_REFUSALS)
 
     def list_refusals(self, account: Account) -> list[Refusal]:
-        """Return the latest refused requests of an account, the latest first."""
+        """Return the latest refused requests of an account, newest first."""
         with self._database.reading() as connection:
             return store.list_refusals(connection, account_id=account.id)
 
     def clear_refusals(self, account: Account) -> None:
-        """Forget the refused requests of an account."""
+        """Remove the refused requests of an account."""
         with self._database.write() as connection:
             store.delete_refusals(connection, account_id=account.id)
 

@@ -1,4 +1,4 @@
-"""The rules of receiving: everything that a message from a phone causes, in one transaction."""
+"""The rules of receiving. A message from a phone and all its effects are stored in one transaction."""
 
 from datetime import timedelta
 
@@ -35,16 +35,17 @@ class Receiving:
         self._sending = sending
 
     def receive(self, account: Account, *, sender: Number, body: str, to: Number | None = None) -> Message:
-        """Store a message from a phone. If the account has a webhook, the state `sent` means delivered to the webhook.
+        """Store a message from a phone.
 
-        Without `to`, it goes to the sender of the last message that the phone got, or else to the account's own number.
-        A keyword opts the phone out or in again. It is answered if the account has set a reply. Raises InvalidRequest
-        if a phone can't write to that number.
+        If the account has a webhook, the message is `unconfirmed` until the webhook has accepted it. The default of
+        `to` is the sender of the last message to this phone. If there is no such message, it is the account's default
+        sender. A keyword opts the phone out or in. If the account has set a reply to the keyword, the phone gets the
+        reply. Raises InvalidRequest if a phone can't write to the default of `to`.
         """
         to = to or self._find_own_number(account, sender)
         may_reply = (
             sender.number != to.number and self._sending.find_refusal(sender.number) is None
-        )  # an account never answers itself
+        )  # an account never replies to its own number
         with self._database.write() as connection:
             now = self._clock.now()
             ids = generate_ids(now, after=store.get_last_message_id(connection))
@@ -70,14 +71,14 @@ class Receiving:
             replies = []
             if reply is not None and may_reply:
                 answer = self._sending.compose(account, sender, body=reply, origin=to, id_=next(ids), now=now)
-                # The reply is later than the opt-out, which stops earlier messages. It does not count for the quota.
+                # The opt-out stops earlier messages, so the reply is later. The reply does not count for the quota.
                 replies = [answer._replace(created_at=format_time(now + timedelta(milliseconds=1)))]
             store.insert_messages(connection, messages=[message, *replies])
             self._webhooks.enqueue(connection, "message.received", [message], now)
         return message
 
     def _find_own_number(self, account: Account, phone: Number) -> Number:
-        """Return the number that a phone answers to."""
+        """Return the number of the account to which the phone's next message goes."""
         got = self._sending.find_all(account, Criteria(to=phone.number, direction="outbound"), limit=1)
         number = got[0].origin_number if got else self._sending.default_origin(account)
         try:

@@ -1,4 +1,4 @@
-"""The rules of retention: which rows are removed, and when. Also removes messages for the button of the inbox."""
+"""The rules of removing: old rows, and the messages that a user wants to remove."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,9 +7,9 @@ from ..clock import Clock, format_time
 from ..errors import StoreUnavailable
 from ..ids import generate_ids
 from ..storage import conversations as conversation_store
+from ..storage import deliveries as delivery_store
 from ..storage import idempotency as idempotency_store
 from ..storage import messages as message_store
-from ..storage import webhooks as webhook_store
 from ..storage.database import Connection, Database
 from ..storage.records import Account, Criteria
 from .sending import IDEMPOTENCY_PERIOD
@@ -19,7 +19,7 @@ _ROWS = 100  # the most rows, other than messages, to remove in one transaction
 
 
 class Retention:
-    """Removes old rows. It uses small transactions, so that other writers never wait long."""
+    """Removes rows in small transactions, so that other writers never wait long."""
 
     def __init__(
         self,
@@ -55,14 +55,14 @@ class Retention:
         )
 
     def remove(self, account: Account, criteria: Criteria) -> int:
-        """Remove the messages of an account that match now, in any state; return how many.
+        """Remove the messages of an account that match now. Returns how many messages were removed.
 
-        No webhook follows: events about them that are pending are given up. A message that is with the gateway vanishes
-        at once, and its outcome is dropped. Raises StoreUnavailable if the server stops before all are removed.
+        The messages may have any state. If a message is being sent, its outcome is ignored. Pending events about the
+        messages are cancelled. Raises StoreUnavailable if the server stops before all messages are removed.
         """
         with self._database.reading() as connection:
             last_id = message_store.get_last_message_id(connection)
-        removed, before = 0, f"{last_id}~"  # a text after the last id: messages that are stored from now on stay
+        removed, before = 0, f"{last_id}~"  # "~" sorts after the last id, so newer messages are not removed
         if criteria.before is not None:
             before = min(before, criteria.before)
         while True:
@@ -81,7 +81,9 @@ class Retention:
             ids, now = [message.id for message in found], format_time(self._clock.now())
             with self._database.write() as connection:
                 removed += message_store.delete_messages(connection, account_id=account.id, message_ids=ids)
-                webhook_store.cancel_deliveries_of_messages(connection, account_id=account.id, message_ids=ids, now=now)
+                delivery_store.cancel_deliveries_of_messages(
+                    connection, account_id=account.id, message_ids=ids, now=now
+                )
             before = ids[-1]
 
     def remove_answers(self) -> None:
@@ -92,10 +94,10 @@ class Retention:
     def remove_deliveries(self) -> None:
         """Remove deliveries that ended more than KEEP_DELIVERIES ago."""
         until = format_time(self._clock.now() - KEEP_DELIVERIES)
-        self._repeat(lambda connection: webhook_store.delete_deliveries(connection, until=until, limit=_ROWS))
+        self._repeat(lambda connection: delivery_store.delete_deliveries(connection, until=until, limit=_ROWS))
 
     def remove_messages(self) -> None:
-        """Remove messages that exceed the limits of age and number. Messages that are not in a final state stay."""
+        """Remove messages that exceed the limits of age and number. Only messages in a final state are removed."""
         if self._longest is not None:
             id_below = next(generate_ids(self._clock.now() - self._longest))
             self._go_through(

@@ -1,4 +1,4 @@
-"""Test runs: accounts that exist for a limited time, with their own key, and vanish with all that they hold."""
+"""The rules of test runs. A run is an account with its own key. After a limited time, all its rows are removed."""
 
 import secrets
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ MOST_RUNS = 100  # of one account, at the same time
 
 
 class NewRun(NamedTuple):
-    """A run that was just created, and what only its creator learns."""
+    """A new run and its key."""
 
     run: Run
     api_key: str
@@ -31,7 +31,7 @@ class NewRun(NamedTuple):
 
 
 class Runs:
-    """The operations on test runs. An account sees its own runs, and a run sees itself."""
+    """The operations on test runs. An account finds only the runs that it has created. A run finds only itself."""
 
     def __init__(self, database: Database, clock: Clock, fronts: Fronts, *, rows_at_once: int = 500) -> None:
         self._database = database
@@ -45,7 +45,7 @@ class Runs:
         """Create a run that ends after `ttl` seconds. It has the default sender and the limits of the account.
 
         `front` has settings of the Twilio-compatible API. Raises InvalidRequest if a URL in `front` is not allowed,
-        Refused if the account is a run itself, and TooManyRuns.
+        Refused if the account is itself a run, and TooManyRuns if the account has MOST_RUNS runs.
         """
         if account.creator_id is not None:
             raise Refused([Fault("run_cannot_create_runs")])
@@ -60,8 +60,9 @@ class Runs:
                 first_end = min(parse_time(run.expires_at) for run in live)
                 raise TooManyRuns(ceil((first_end - moment).total_seconds()))
             run_id = next(generate_ids(moment, after=store.get_last_run_id(connection)))
-            # SQLite gives the id of a removed account again, and a request may still wait with it. A random id is not
-            # given again; a negative one leaves the ids of other accounts in their order.
+            # SQLite can give the id of a removed account to a new account. A waiting request of the removed account
+            # would then see the new account. So the id is random. It is negative, so that other accounts keep their
+            # order.
             owner = account_store.insert_account(
                 connection, name=f"run {run_id}", origin=account.origin, now=now, account_id=-secrets.randbits(52) - 1
             )
@@ -79,7 +80,10 @@ class Runs:
             return store.list_live_runs(connection, creator_id=account.id, now=format_time(self._clock.now()))
 
     def find(self, account: Account, run_id: str) -> Run:
-        """Return a run that has not ended; raise NotFound for one that is neither of the account nor the account."""
+        """Return a run that has not ended.
+
+        Raises NotFound if the run does not exist, or if the account has not created the run and is not the run.
+        """
         with self._database.reading() as connection:
             run = store.get_live_run(connection, run_id=run_id, now=format_time(self._clock.now()))
         return _check(account, run)
@@ -90,18 +94,18 @@ class Runs:
             return conversation_store.count_messages(connection, account_id=run.account_id)
 
     def end(self, account: Account, run_id: str) -> Run:
-        """End a run now and remove all that it holds; raise NotFound as `find` does."""
+        """End a run now and remove all its rows. Raises NotFound as `find` does."""
         with self._database.write() as connection:
             now = format_time(self._clock.now())
             run = _check(account, store.get_live_run(connection, run_id=run_id, now=now))
             run = run._replace(expires_at=now)
             store.end_run(connection, run=run)
-        with suppress(StoreUnavailable):  # it has ended; the upkeep removes what is left
+        with suppress(StoreUnavailable):  # the run has ended; the upkeep removes its other rows later
             self._remove(run.account_id)
         return run
 
     def remove_ended(self) -> None:
-        """Remove all that runs hold that have ended."""
+        """Remove all rows of runs that have ended."""
         with self._database.reading() as connection:
             account_ids = store.list_ended_accounts(connection, now=format_time(self._clock.now()))
         for account_id in account_ids:

@@ -1,4 +1,4 @@
-"""The rules of sending: send and find; and where their transactions begin and end."""
+"""The rules of sending and finding messages. The transactions begin and end here."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -26,14 +26,14 @@ IDEMPOTENCY_PERIOD = timedelta(hours=24)
 
 
 class Sent(NamedTuple):
-    """The result of a request to send: one message for each recipient, and a fault for each that was refused."""
+    """The result of a request to send: one message for each recipient, and one fault for each refused recipient."""
 
     messages: list[Message]
     faults: list[Fault]
 
 
 class Sending:
-    """The operations on messages. Each is limited to one account."""
+    """The operations that send and find messages. Each is limited to one account."""
 
     def __init__(
         self,
@@ -57,10 +57,10 @@ class Sending:
         self.waiting = Waiting(database, places=most_waiting)
 
     def send(self, account: Account, draft: Draft, *, keep_refused: bool = True) -> Sent:
-        """Store one message for each recipient; they are on disk when this returns.
+        """Store one message for each recipient. The messages are on disk when this returns.
 
-        The message to a recipient who is refused at once is stored in state `error`, and the result has a fault for it.
-        Without `keep_refused`, nothing is stored if a recipient is refused, and Refused is raised.
+        If a recipient is refused, the message is stored in state `error`, and the result has a fault. If
+        `keep_refused` is false, a refused recipient raises Refused, and nothing is stored.
         """
         refusals = self._check(draft)
         with self._database.write() as connection:
@@ -70,14 +70,14 @@ class Sending:
         return sent
 
     def send_within(self, connection: Connection, account: Account, draft: Draft) -> Sent:
-        """Do as `send` does, in a transaction that is open already."""
+        """Store messages as `send` does, in the caller's transaction."""
         return self._store(connection, account, draft, self._check(draft))
 
     def send_once(self, account: Account, draft: Draft, key: str) -> tuple[Answer, bool]:
-        """Do as `send` does, unless the account has used the idempotency key within 24 hours.
+        """Store messages as `send` does, but only once in 24 hours for each idempotency key of the account.
 
-        Return the answer to the first request with the key, and whether this request was the first. Raises Conflict if
-        the key was used with another request.
+        Returns the answer to the first request with the key, and whether this request was the first. Raises Conflict
+        if the first request was different.
         """
         refusals = self._check(draft)
         request_hash = draft.hash()
@@ -97,17 +97,20 @@ class Sending:
         return first, False
 
     def _check(self, draft: Draft) -> dict[int, str]:
-        """Ask the gateway about each recipient; return error types by index."""
+        """Return the error types of recipients that the gateway refuses, by index."""
         found = {index: self.find_refusal(recipient.number.number) for index, recipient in enumerate(draft.to)}
         return {index: refusal for index, refusal in found.items() if refusal is not None}
 
     def find_refusal(self, number: str) -> str | None:
-        """Return the error type if the gateway refuses a number immediately, else None."""
+        """Return the error type if the gateway refuses the number before sending, else None."""
         refusal = self._gateway.check(number)
         return refusal.error_type if refusal else None
 
     def _store(self, connection: Connection, account: Account, draft: Draft, refusals: dict[int, str]) -> Sent:
-        """Store the messages of a request. Opt-outs and the quota decide; refusals become webhook events."""
+        """Store the messages of a request, and the webhook events of refused messages.
+
+        `refusals` has the refusals of the gateway. Opt-outs and the quota are checked here.
+        """
         origin = draft.origin or parse_originator(self.default_origin(account))
         now = self._clock.now()
         refusals = dict(refusals)
@@ -164,7 +167,7 @@ class Sending:
         validity: timedelta | None = None,
         refusal: str | None = None,
     ) -> Message:
-        """Return a message to one number, in state `error` if it is refused; nothing is stored."""
+        """Return a message to one number without storing it. `refusal` is an error type: the state is then `error`."""
         created_at = format_time(now)
         due_at, expires_at = self.plan(now, send_at, validity)
         return Message(
@@ -189,7 +192,7 @@ class Sending:
         )
 
     def plan(self, now: datetime, send_at: datetime | None, validity: timedelta | None = None) -> tuple[str, str]:
-        """Return when a message is due and when its validity ends."""
+        """Return the time when a message is due, and the end of its validity."""
         due = max(now, send_at) if send_at else now
         try:
             expires_at = due + (validity or self._validity)
@@ -198,11 +201,11 @@ class Sending:
         return format_time(due), format_time(expires_at)
 
     def default_origin(self, account: Account) -> str:
-        """Return the sender of an account's messages if a request gives none."""
+        """Return the sender for requests of this account that give no sender."""
         return account.origin or self._origin
 
     def find(self, account: Account, message_id: str) -> Message:
-        """Return one message; raise NotFound if the account has no message with this id."""
+        """Return one message. Raises NotFound if the account has no message with this id."""
         with self._database.reading() as connection:
             message = store.get_message(connection, account_id=account.id, message_id=message_id)
         if message is None:
@@ -214,8 +217,8 @@ class Sending:
     ) -> list[Message]:
         """Return the messages that match, newest first.
 
-        If none matches, wait up to `wait` seconds until one is stored, by any process. Raises TooManyWaiting if too
-        many requests wait already.
+        If no message matches, waits up to `wait` seconds for one. Any process may store it. Raises TooManyWaiting if
+        too many requests wait already.
         """
 
         def search() -> list[Message]:

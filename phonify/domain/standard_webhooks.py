@@ -13,6 +13,7 @@ from ..clock import format_time
 from ..ids import generate_ids
 from ..outgoing.http_client import Answer, NotAnswered, Request
 from ..schemas.objects import dump_message
+from ..storage import deliveries as delivery_store
 from ..storage import webhooks as webhook_store
 from ..storage.database import Connection
 from ..storage.records import Delivery, Message, NewDelivery
@@ -27,7 +28,7 @@ _GONE = 410  # a receiver that answers with this status wants no more events
 
 
 def sign(secret: str, *, delivery_id: str, timestamp: int, payload: str) -> str:
-    """Return the header `webhook-signature` of an attempt; `timestamp` is in Unix seconds."""
+    """Return the header `webhook-signature` of an attempt. `timestamp` is in Unix seconds."""
     key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
     digest = hmac.new(key, f"{delivery_id}.{timestamp}.{payload}".encode(), hashlib.sha256).digest()
     return f"v1,{base64.b64encode(digest).decode()}"
@@ -91,7 +92,14 @@ class StandardWebhooks(WebhookKind):
         return RETRIES[delivery.retries] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
 
     def conclude(
-        self, connection: Connection, delivery: Delivery, answer: Answer | None, *, delivered: bool, now: datetime
+        self,
+        connection: Connection,
+        delivery: Delivery,
+        target: Target | None,
+        answer: Answer | None,
+        *,
+        delivered: bool,
+        now: datetime,
     ) -> None:
         """Set the state of a received message. Disable the webhook if the receiver answers 410."""
         account_id, time = delivery.account_id, format_time(now)
@@ -102,7 +110,9 @@ class StandardWebhooks(WebhookKind):
                 error_type=None if delivered else "webhook_failed",
                 now=time,
             )
-        if answer is not None and answer.status == _GONE:
-            webhook_store.disable_webhook(connection, account_id=account_id, now=time)
-            webhook_store.cancel_deliveries(connection, account_id=account_id, kind=self.name, now=time)
+        if answer is None or answer.status != _GONE or target is None:
+            return
+        # The account may have another URL by now.
+        if webhook_store.disable_webhook(connection, account_id=account_id, url=target.url, now=time):
+            delivery_store.cancel_deliveries(connection, account_id=account_id, kind=self.name, now=time)
             webhook_store.settle_all_received(connection, account_id=account_id, now=time)

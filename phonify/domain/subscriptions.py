@@ -15,7 +15,7 @@ class Subscriptions:
         self._clock = clock
 
     def is_opted_out(self, connection: Connection, account: Account, phone: str) -> bool:
-        """Tell whether a phone has opted out of an account.
+        """Return whether a phone has opted out of an account.
 
         Call this in the transaction that stores a message to the phone.
         """
@@ -67,7 +67,10 @@ class Subscriptions:
             return store.get_subscription(connection, account_id=account.id, phone=phone)
 
     def find_all(self, account: Account, *, offset: int, limit: int) -> list[SubscriptionRow]:
-        """Return the phones of `find_phones`, followed by other phones that have opted out or in."""
+        """Return the subscriptions of phones.
+
+        The list begins with the phones of `find_phones`. After these, it has other phones that have opted out or in.
+        """
         with self._database.reading() as connection:
             return store.list_subscriptions(connection, account_id=account.id, offset=offset, limit=limit)
 

@@ -1,4 +1,4 @@
-"""Waiting for messages. A waiting request searches again after each commit."""
+"""Requests that wait for messages. A waiting request searches again after each commit."""
 
 import threading
 import time
@@ -15,19 +15,20 @@ _SOON_FOR = 5.0  # seconds of waiting until _LATER replaces _SOON
 
 
 class Waiting:
-    """The waiting requests of one process. Their number is limited, because each one occupies a thread."""
+    """The waiting requests of one process. Each request occupies a thread, so their number is limited."""
 
     def __init__(self, database: Database, *, places: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.count = 0  # requests that are waiting now
         self._database = database
         self._places = places
-        self._monotonic = monotonic  # bound early: a suite with a server in its process may stop the clock later
+        self._monotonic = monotonic  # stored here, because a test with a server in its process may stop the clock later
         self._lock = threading.Lock()
 
     def search(self, search: Callable[[], list[T]], timeout: float) -> list[T]:
-        """Call `search`, and again after each commit, until it finds something. Returns the result.
+        """Call `search` now and after each commit, until it finds something. Returns the result.
 
-        Ends after `timeout` seconds, or if the server is stopping. Raises TooManyWaiting if too many requests wait.
+        The result is an empty list after `timeout` seconds, or if the server stops. Raises TooManyWaiting if too many
+        requests wait already.
         """
         begun = time.monotonic()
         # The watcher is created first, so that it notices a commit during the first search.

@@ -1,7 +1,7 @@
-"""The interface of a kind of webhook: what is posted about messages, how a post is signed, and what an answer means.
+"""The interface of a kind of webhook. A kind defines the posts about messages, their signature and their answers.
 
-The account's own webhook is one kind (`standard_webhooks.py`). A front that imitates another provider's API adds its
-callbacks as another kind.
+The account's own webhook is one kind (`standard_webhooks.py`). A front offers the API of another provider. It adds the
+callbacks of this API as another kind.
 """
 
 from abc import ABC, abstractmethod
@@ -18,17 +18,17 @@ Event = Literal["message.accepted", "message.in_doubt", "message.received", "mes
 
 
 class Target(NamedTuple):
-    """Where a delivery is posted to, and the secret that signs it."""
+    """The URL of a delivery, and the secret that signs the delivery."""
 
     url: str
     secret: str
 
 
 class Verdict(NamedTuple):
-    """What an answer means."""
+    """Whether an answer accepts the delivery."""
 
     accepted: bool
-    error: str | None = None  # in plain words, if the content of the answer is faulty
+    error: str | None = None  # a text for people, if the content of the answer is wrong
 
 
 class WebhookKind(ABC):
@@ -40,25 +40,32 @@ class WebhookKind(ABC):
     def compose(
         self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime
     ) -> list[NewDelivery]:
-        """Return the deliveries that an event causes, in the transaction that changes the messages."""
+        """Return the deliveries for an event. Runs in the transaction that changes the messages."""
 
     @abstractmethod
     def find_target(self, connection: Connection, delivery: Delivery) -> Target | None:
-        """Return where to post a delivery; None if there is no such place any more."""
+        """Return the target of a delivery, or None if the target was removed."""
 
     @abstractmethod
     def build_request(self, delivery: Delivery, target: Target, at: datetime) -> Request:
-        """Return the request of an attempt at a certain time, with its signature."""
+        """Return the signed request for an attempt at the given time."""
 
     @abstractmethod
     def choose_delay(self, delivery: Delivery, answer: Answer | None, failure: NotAnswered | None) -> float | None:
-        """Return the seconds until the next attempt after a failed one; None to give up."""
+        """Return the seconds from a failed attempt to the next attempt, or None if there is no next attempt."""
 
     def judge(self, delivery: Delivery, answer: Answer) -> Verdict:  # noqa: ARG002 - for kinds that read answers
-        """Tell whether an answer accepts the delivery: a status of 2xx does."""
+        """Return whether an answer accepts the delivery. By default, every status 2xx accepts it."""
         return Verdict(accepted=200 <= answer.status < 300)
 
     def conclude(  # noqa: B027 - a kind may have nothing to do
-        self, connection: Connection, delivery: Delivery, answer: Answer | None, *, delivered: bool, now: datetime
+        self,
+        connection: Connection,
+        delivery: Delivery,
+        target: Target | None,
+        answer: Answer | None,
+        *,
+        delivered: bool,
+        now: datetime,
     ) -> None:
-        """Do what follows when a delivery has arrived or is given up, in the transaction that records it."""
+        """Store the effects of the end of a delivery. Runs in the transaction that records the end."""

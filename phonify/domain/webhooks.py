@@ -1,6 +1,6 @@
-"""Webhooks: an account's URL, the deliveries that events cause, and redelivery.
+"""The rules of webhooks: an account's URL, its events, and redelivery.
 
-`delivery/webhooks.py` posts the deliveries that are stored here.
+An event is stored as a delivery. `delivery/webhooks.py` posts the stored deliveries.
 """
 
 import base64
@@ -12,6 +12,7 @@ from ..clock import Clock, format_time
 from ..errors import Fault, InvalidRequest, NotFound, Refused
 from ..ids import generate_ids
 from ..outgoing.url_guard import BadUrl, check_url
+from ..storage import deliveries as delivery_store
 from ..storage import webhooks as webhook_store
 from ..storage.database import Connection, Database
 from ..storage.records import Account, Delivery, Message, NewDelivery, Webhook
@@ -37,18 +38,21 @@ class Webhooks:
         self.add_kind(StandardWebhooks())
 
     def add_kind(self, kind: WebhookKind) -> None:
-        """Add a kind of webhook, before the first event."""
+        """Add a kind of webhook. Call it before the first event."""
         self.kinds[kind.name] = kind
 
     # The account's URL
 
     def get(self, account: Account) -> Webhook | None:
-        """Return the account's webhook."""
+        """Return the account's webhook, or None."""
         with self._database.reading() as connection:
             return webhook_store.get_webhook(connection, account_id=account.id)
 
     def set_url(self, account: Account, url: str) -> Webhook:
-        """Set the URL of the account's webhook; an existing secret stays. Raise InvalidRequest for a bad URL."""
+        """Set the URL of the account's webhook. An existing secret does not change.
+
+        Raises InvalidRequest if the URL is not allowed.
+        """
         try:
             check_url(url, private_allowed=self.private_allowed)
         except BadUrl as error:
@@ -58,7 +62,7 @@ class Webhooks:
             return webhook_store.put_webhook(connection, account_id=account.id, url=url, secret=secret, now=now)
 
     def rotate_secret(self, account: Account) -> Webhook:
-        """Set a new secret for the account's webhook; raise Refused if the account has no webhook."""
+        """Set a new secret for the account's webhook. Raises Refused if the account has no webhook."""
         secret = _make_secret()
         with self._database.write() as connection:
             webhook = webhook_store.update_secret(connection, account_id=account.id, secret=secret)
@@ -66,65 +70,69 @@ class Webhooks:
             raise Refused([Fault("no_webhook")])
         return webhook
 
-    def remove(self, account: Account) -> None:
-        """Remove the account's webhook. Pending events are given up, and received messages no longer wait for it."""
+    def remove(self, account: Account) -> Webhook | None:
+        """Remove the account's webhook and return it, if there is one.
+
+        Pending events are cancelled. Received messages that wait for the webhook become `sent`.
+        """
         now = format_time(self._clock.now())
         with self._database.write() as connection:
-            webhook_store.delete_webhook(connection, account_id=account.id)
-            webhook_store.cancel_deliveries(connection, account_id=account.id, kind=StandardWebhooks.name, now=now)
+            webhook = webhook_store.delete_webhook(connection, account_id=account.id)
+            delivery_store.cancel_deliveries(connection, account_id=account.id, kind=StandardWebhooks.name, now=now)
             webhook_store.settle_all_received(connection, account_id=account.id, now=now)
+        return webhook
 
     # Deliveries
 
     def enqueue(self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime) -> None:
-        """Store the deliveries that an event of these messages causes.
-
-        Call it in the transaction that changes the messages.
-        """
+        """Store one event of these messages. Call it in the transaction that changes the messages."""
         if messages:
             for kind in self.kinds.values():
                 self.add(connection, kind, kind.compose(connection, event, messages, now), now)
 
     def add(self, connection: Connection, kind: WebhookKind, deliveries: Iterable[NewDelivery], now: datetime) -> None:
         """Store deliveries of a kind."""
-        webhook_store.insert_deliveries(connection, kind=kind.name, deliveries=deliveries, now=format_time(now))
+        delivery_store.insert_deliveries(connection, kind=kind.name, deliveries=deliveries, now=format_time(now))
 
     def send_test(self, account: Account) -> str:
-        """Store a test event; return the id of its delivery. Raise Refused if the account has no webhook."""
+        """Store a test event. Returns the id of its delivery. Raises Refused if the account has no webhook."""
         now = self._clock.now()
         time, delivery_id = format_time(now), next(generate_ids(now))
         test = NewDelivery(delivery_id, account.id, None, _TEST, write_payload(_TEST, time, {}))
         with self._database.write() as connection:
             if webhook_store.get_webhook(connection, account_id=account.id) is None:
                 raise Refused([Fault("no_webhook")])
-            webhook_store.insert_deliveries(connection, kind=StandardWebhooks.name, deliveries=[test], now=time)
+            delivery_store.insert_deliveries(connection, kind=StandardWebhooks.name, deliveries=[test], now=time)
         return delivery_id
 
     def redeliver(self, account: Account, delivery_id: str) -> None:
-        """Have an event posted again, whatever its state; raise NotFound, or Refused if the account has no webhook."""
+        """Post an event again. The event may have any state.
+
+        Raises NotFound if the account has no delivery with this id, and Refused if the account has no webhook.
+        """
         with self._database.write() as connection:
-            found = webhook_store.get_delivery(connection, account_id=account.id, delivery_id=delivery_id)
+            found = delivery_store.get_delivery(connection, account_id=account.id, delivery_id=delivery_id)
             if found is None:
                 raise NotFound
             kind = self.kinds.get(found.kind)
             if kind is None or kind.find_target(connection, found) is None:
                 raise Refused([Fault("no_webhook")])
-            webhook_store.redeliver(connection, delivery_id=delivery_id, now=format_time(self._clock.now()))
+            delivery_store.redeliver(connection, delivery_id=delivery_id, now=format_time(self._clock.now()))
 
     # Results
 
     def list_deliveries(self, account: Account, *, limit: int, before: int | None = None) -> list[Delivery]:
-        """Return the account's deliveries, newest first; `before` is the last seq of the previous page."""
+        """Return the account's deliveries, newest first. `before` is the last seq of the previous page."""
         with self._database.reading() as connection:
-            rows = webhook_store.list_deliveries(connection, account_id=account.id, limit=limit, before=before)
+            rows = delivery_store.list_deliveries(connection, account_id=account.id, limit=limit, before=before)
             return _with_attempts(connection, rows)
 
     def list_for_message(self, account: Account, message_id: str) -> list[Delivery]:
         """Return the deliveries about one of the account's messages, newest first."""
         with self._database.reading() as connection:
-            rows = webhook_store.list_deliveries_of_message(connection, account_id=account.id, message_id=message_id)
+            rows = delivery_store.list_deliveries_of_message(connection, account_id=account.id, message_id=message_id)
             return _with_attempts(connection, rows)
 
 
 def _with_attempts(connection: Connection, deliveries: Iterable[Delivery]) -> list[Delivery]:
-    return [one._replace(tries=webhook_store.list_attempts(connection, delivery_id=one.id)) for one in deliveries]
+    return [one._replace(tries=delivery_store.list_attempts(connection, delivery_id=one.id)) for one in deliveries]

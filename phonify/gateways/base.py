@@ -1,4 +1,7 @@
-"""The interface of a gateway. A gateway is our adapter to a provider, which sends messages to phones."""
+"""The interface of a gateway.
+
+A gateway is Phonify's adapter to a provider. The provider sends the messages to phones.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,8 +62,8 @@ class Limits(NamedTuple):
 class Gateway(ABC):
     """The base class of gateways. All threads of a process use the same object."""
 
-    # True if a message may be handed over twice without harm. Then a message is sent again after a crash during its
-    # attempt. If False, such a message is in doubt.
+    # True if the gateway may get a message twice without harm. If a crash interrupts an attempt, the message is then
+    # sent again. If False, such a message is in doubt.
     repeatable = False
 
     # True if the gateway only simulates sending. `/sandbox` exists only with such a gateway.
@@ -88,9 +91,9 @@ class Gateway(ABC):
 
     @abstractmethod
     def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:
-        """Hand over at most `limits.batch` messages. Yields the id and the outcome of each as soon as it is known.
+        """Send at most `limits.batch` messages. Yields the id and the outcome of each message.
 
-        It must end before `deadline`, a time of `time.monotonic()`. It should end within a second, because until then
-        the process can't take over messages of a killed process. A message without an outcome counts as Doubt, also
-        after an exception. So yield Later for a message that was not handed over.
+        Yield an outcome as soon as it is known. `send` must end before `deadline`, a time of `time.monotonic()`. It
+        should end within a second, because the process takes over no messages of killed processes until then. A message
+        without an outcome counts as Doubt, also after an exception. So yield Later if a message was not sent.
         """

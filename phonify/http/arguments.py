@@ -17,8 +17,8 @@ Arguments = dict[str, Any]
 # Arguments that are phone numbers. In a query string or a form, a plus sign must be written as %2B. Otherwise it
 # arrives as a space. The same is true for the time zone of `send_at`.
 _NUMBERS = {"to", "origin", "phone", "from"}
-_TIME_ZONE = re.compile(r"(T.*) ([0-9]{2}:?[0-9]{2})$")  # a time with a space in place of the plus sign
-_MANY = "to"  # the one argument that may be given several times
+_TIME_ZONE = re.compile(r"(T.*) ([0-9]{2}:?[0-9]{2})$")  # a time with a space where the plus sign was
+_MANY = "to"  # the only argument that may have several values
 MAX_FIELDS = 1_100
 MAX_CONTENT_LENGTH = 256 * 1024  # bytes
 
@@ -33,9 +33,9 @@ def read_arguments() -> Arguments:
 
 
 def read_fields() -> list[tuple[str, str]]:
-    """Return the fields of the query string, then those of a form in the body, in their order.
+    """Return the fields of the query string, then the fields of a form in the body, in their order.
 
-    A body of another type has no fields. Raises what `read_arguments` raises.
+    A body of another type has no fields. Raises the same errors as `read_arguments`.
     """
     fields = _parse(request.query_string)
     data = _read_data()

@@ -17,7 +17,7 @@ _BASIC = re.compile(r"basic +[A-Za-z0-9+/]+={0,2}", re.IGNORECASE)
 
 
 def is_basic(header: str) -> bool:
-    """Tell whether an Authorization header has the form of HTTP Basic.
+    """Return whether an Authorization header has the form of HTTP Basic.
 
     Flask-HTTPAuth accepts any scheme, and ignores characters that are not Base64.
     """

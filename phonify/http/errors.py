@@ -28,7 +28,7 @@ STATUSES = {
 }
 
 
-# Returns the answer for a status, and for the error that the domain has raised, if it was one.
+# Returns the answer for a status. The second argument is the error of the domain, or None.
 ErrorForm = Callable[[int, PhonifyError | None], Response]
 
 

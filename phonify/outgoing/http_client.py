@@ -29,7 +29,7 @@ _WORDS: dict[type[Exception], str] = {  # the first matching class is used
 
 
 class NotAnswered(Exception):
-    """No answer came. The message says why, for a person."""
+    """There is no answer. The text of the exception tells people the reason."""
 
     def __init__(self, reason: str, *, connected: bool = False) -> None:
         super().__init__(reason)
@@ -47,6 +47,7 @@ class Request(NamedTuple):
     connect_timeout: float = TIMEOUT
     read_timeout: float = TIMEOUT  # from the sent request to the end of the answer
     most_answer: int = MOST_ANSWER
+    query: str = ""  # encoded parameters that are added to the URL, which may become longer than MAX_URL
 
 
 class Answer(NamedTuple):
@@ -55,6 +56,7 @@ class Answer(NamedTuple):
     status: int
     text: str  # the first `most_answer` bytes
     content_type: str = ""
+    complete: bool = True  # whether `text` is all that the receiver has announced
 
 
 class _Deadline:
@@ -62,6 +64,7 @@ class _Deadline:
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
+        self.seconds = seconds  # the limit that ends the post
 
     def remaining(self) -> float:
         """Return the remaining seconds. Raises TimeoutError if there are none."""
@@ -72,7 +75,8 @@ class _Deadline:
 
     def shorten(self, seconds: float) -> None:
         """Move the end, if the given seconds from now are earlier."""
-        self._end = min(self._end, time.monotonic() + seconds)
+        if (end := time.monotonic() + seconds) < self._end:
+            self._end, self.seconds = end, seconds
 
 
 class _TimedReader(RawIOBase):
@@ -116,7 +120,7 @@ class _TimedSocket:
 
 
 def send(request: Request, *, private_allowed: bool, resolve: Resolve = resolve) -> Answer:
-    """Send a request and return the answer, with any HTTP status. Raises NotAnswered if no answer came in time.
+    """Send a request and return the answer, with any HTTP status. Raises NotAnswered if there is no answer in time.
 
     The timeout, in seconds, is for everything: connecting, TLS, sending and receiving. If the body of the answer is
     late, malformed or too long, only its first part is returned.
@@ -135,7 +139,8 @@ def send(request: Request, *, private_allowed: bool, resolve: Resolve = resolve)
     except BadUrl as error:
         raise NotAnswered(f"the URL can't be used: {error}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise NotAnswered(_explain(error, request), connected=connected) from error
+        seconds = deadline.seconds if connected else min(request.connect_timeout, request.timeout)
+        raise NotAnswered(_explain(error, request.url, seconds), connected=connected) from error
 
 
 @cache
@@ -179,23 +184,29 @@ def _exchange(sock: socket.socket, target: Target, request: Request, deadline: _
     connection.auto_open = 0  # it must not connect to an address that was not checked
     connection.sock = _TimedSocket(sock, deadline)
     headers = {"Host": host, "Connection": "close", **request.headers}
-    connection.request(request.method, target.path, request.body, headers)
+    connection.request(request.method, add_query(target.path, request.query), request.body, headers)
     deadline.shorten(request.read_timeout)
     response = connection.getresponse()
-    text = b""
+    text, complete = b"", False
     with suppress(OSError, http.client.HTTPException, ValueError):
         while len(text) < request.most_answer and (piece := response.read1(request.most_answer - len(text))):
             text += piece
+        complete = not response.length  # the bytes that are still to come; None if their number is not known
     shown = text.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return Answer(response.status, shown, response.headers.get("Content-Type", ""))
+    return Answer(response.status, shown, response.headers.get("Content-Type", ""), complete)
 
 
-def _explain(error: Exception, request: Request) -> str:
-    """Return why no answer came, for a person."""
+def add_query(url: str, query: str) -> str:
+    """Return a URL with more parameters in its query."""
+    return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
+
+
+def _explain(error: Exception, url: str, seconds: float) -> str:
+    """Return the reason why there is no answer, as a text for people. `seconds` is the time limit that applied."""
     if isinstance(error, TimeoutError):
-        return f"no answer within {request.timeout:g} seconds"
+        return f"no answer within {seconds:g} seconds"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate is not valid for {parse_url(request.url).host}: {error.verify_message.rstrip('.')}"
+        return f"the certificate is not valid for {parse_url(url).host}: {error.verify_message.rstrip('.')}"
     for kind, words in _WORDS.items():
         if isinstance(error, kind):
             return words

@@ -16,8 +16,8 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _BRACKETED = re.compile(r"\[[^\[\]]*\](:[0-9]*)?")
 
-# Addresses of cloud metadata services, which give a machine its credentials. Other such services have link-local
-# addresses, which are never allowed.
+# Addresses of cloud metadata services. Such a service gives a machine its credentials. Other such services have
+# link-local addresses, and these are never allowed.
 _METADATA = {
     ip_address(address)
     for address in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
@@ -98,7 +98,7 @@ def check_url(url: str, *, private_allowed: bool) -> None:
 
 
 def is_allowed(address: str, *, private_allowed: bool) -> bool:
-    """Tell whether Phonify may post to an address.
+    """Return whether Phonify may post to an address.
 
     If an IPv6 address contains an IPv4 address, the IPv4 address is checked instead.
     """

@@ -1,1 +1,1 @@
-"""What exists only in a sandbox, under /sandbox."""
+"""The requests under /sandbox. They exist only if the gateway is a sandbox."""

@@ -1,4 +1,4 @@
-"""The clients for tests, as files that need no key: one in Python, and one in JavaScript with its types."""
+"""The downloads of the clients for tests, in Python and in JavaScript. They need no key."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ _PYTHON = Path(__file__).parent.parent / "testing" / "client.py"
 
 @bp.get("/phonify_client.py")
 def download_python_client() -> Response:
-    """Send the client in Python, which needs only the standard library."""
+    """Send the client in Python."""
     return _send(_PYTHON, "text/x-python")
 
 

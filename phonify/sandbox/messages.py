@@ -1,4 +1,4 @@
-"""The resource /sandbox/messages: find what a test looks for, and remove messages."""
+"""The resource /sandbox/messages: list messages with their codes and links, and remove messages."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ _REMOVE = CriteriaSchema()
     answers={200: SandboxMessagesAnswer},
     errors=("too_many_waiting",),
     examples=examples.LIST,
-    text="As `GET /v1/messages`, with `code` and `links` in each message.",
+    text="Does the same as `GET /v1/messages`. Each message also has `code` and `links`.",
 )
 def list_test_messages() -> dict[str, Any]:
     """List the account's messages that match, with one-time codes and links, newest first."""
@@ -38,11 +38,11 @@ def list_test_messages() -> dict[str, Any]:
     answers={200: RemovedAnswer},
     examples=examples.REMOVE,
     text=(
-        "Without criteria, all of them, scheduled ones too. They are gone at once, also one that is with the gateway,"
-        " and no webhook follows. Opt-outs stay. The method `DESTROY` does the same."
+        "Without criteria, all messages are removed, also scheduled messages and messages that are being sent. No event"
+        " about a removed message is posted. Opt-outs stay. The method `DESTROY` does the same."
     ),
 )
 def remove_messages() -> dict[str, Any]:
-    """Remove the account's messages that match, in any state."""
+    """Remove the account's messages that match. They may have any state."""
     removed = get_services().retention.remove(current_account(), **load(_REMOVE, read_arguments()))
     return {"removed": removed}

@@ -1,4 +1,4 @@
-"""The resource /sandbox/runs: accounts for one test run each."""
+"""The resource /sandbox/runs. Each run is an account for one test run."""
 
 from typing import Any
 
@@ -27,9 +27,10 @@ _RUN_ID = {"run_id": "$response.body#/run/id"}
     examples=examples.CREATE_RUN,
     links={"get_run": _RUN_ID, "end_run": _RUN_ID},
     text=(
-        "A run is an account of its own, with its own key, which only this answer shows. It sees no messages but its"
-        " own, and vanishes with all that it holds after `ttl` seconds. Its requests and messages count towards the"
-        " limits of its creator. `twilio` has its credentials for the Twilio-compatible API."
+        "A run is a separate account with its own key and its own messages. Only this answer shows the key. After `ttl`"
+        " seconds, the run and all its data are removed. The requests and messages of the run count for the limits of"
+        " the account that created it. `twilio` has its credentials for the"
+        " Twilio-compatible API."
     ),
 )
 def create_run() -> tuple[dict[str, Any], int]:
@@ -39,14 +40,14 @@ def create_run() -> tuple[dict[str, Any], int]:
 
 
 @bp.get("")
-@describe(answers={200: RunsAnswer}, examples=examples.LIST_RUNS, text="Runs that have ended are not there.")
+@describe(answers={200: RunsAnswer}, examples=examples.LIST_RUNS, text="The list leaves out runs that have ended.")
 def list_runs() -> dict[str, Any]:
     """List the account's runs, newest first."""
     return {"runs": [dump_run(run) for run in get_services().runs.find_all(current_account())]}
 
 
 @bp.get("/<run_id>")
-@describe(answers={200: RunAnswer}, examples=examples.GET_RUN, text="The key of the run itself may ask too.")
+@describe(answers={200: RunAnswer}, examples=examples.GET_RUN, text="The request may also use the key of the run.")
 def get_run(run_id: str) -> dict[str, Any]:
     """Retrieve one run of the account."""
     return {"run": dump_run(get_services().runs.find(current_account(), run_id))}
@@ -57,8 +58,8 @@ def get_run(run_id: str) -> dict[str, Any]:
     answers={200: RunAnswer},
     examples=examples.END_RUN,
     text=(
-        "Its key is 401 from then on, no webhook is posted, and its messages and all else it holds are removed. The key"
-        " of the run itself may end it too. The method `DESTROY` does the same."
+        "The messages and all other data of the run are removed. Its key then gets 401, and its webhook gets no more"
+        " events. The request may also use the key of the run. The method `DESTROY` does the same."
     ),
 )
 def end_run(run_id: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The parent blueprint of all that is under /sandbox, which is not registered with a real gateway."""
+"""The parent blueprint of /sandbox. It is registered only if the gateway is a sandbox."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ for resource in (messages, runs):
     answers={201: MessageAnswer},
     examples=examples.INBOUND,
     links={"get_message": {"message_id": "$response.body#/message/id"}},
-    text="The message is stored and posted to the webhook. A keyword opts the phone out or in.",
+    text="Phonify stores the message and posts it to the webhook. A keyword opts the phone out or in.",
 )
 def simulate_inbound() -> tuple[dict[str, Any], int]:
     """Simulate a message from a phone to the account."""
@@ -43,9 +43,9 @@ def simulate_inbound() -> tuple[dict[str, Any], int]:
     arguments=CheckSchema,
     answers={200: CheckAnswer},
     examples=examples.CHECK,
-    text="Nothing is stored. The command `check-text` says the same.",
+    text="Nothing is stored. The command `check-text` shows the same.",
 )
 def check() -> dict[str, Any]:
-    """Check how a text is sent as SMS: encoding, segments, characters that need UCS-2, a code bound to a site."""
+    """Check the form of a text as SMS: encoding, segments, characters that need UCS-2, a code for a web site."""
     arguments = load(CheckSchema(max_body=get_services().settings.max_body), read_arguments())
     return {"check": dump_check(check_text(arguments["body"]))}

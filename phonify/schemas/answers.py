@@ -6,7 +6,16 @@ from marshmallow import Schema, fields
 
 from ..errors import Fault
 from ..storage.records import Message
-from .objects import ErrorSchema, MessageSchema, PhoneSchema, Shown, SubscriptionSchema, dump_messages
+from .objects import (
+    DeliverySchema,
+    ErrorSchema,
+    MessageSchema,
+    PhoneSchema,
+    Shown,
+    SubscriptionSchema,
+    WebhookSchema,
+    dump_messages,
+)
 from .text_check import TextCheckSchema
 
 
@@ -56,6 +65,18 @@ class SubscriptionsAnswer(Schema):
     """Several subscriptions."""
 
     subscriptions = fields.List(fields.Nested(SubscriptionSchema), required=True)
+
+
+class WebhookAnswer(Schema):
+    """The webhook of an account."""
+
+    webhook = fields.Nested(WebhookSchema, required=True)
+
+
+class DeliveryAnswer(Schema):
+    """The delivery of an event that will be posted."""
+
+    delivery = fields.Nested(DeliverySchema, required=True)
 
 
 class ResultAnswer(Schema):

@@ -29,7 +29,8 @@ class Description:
     """The description of a view. The summary is the first line of the view's docstring.
 
     `answers` are the schemas by status. `errors` are error types, without the types of all views and the types of the
-    arguments. `links` are operations that may follow a 201. A link gives each path parameter a value of the answer.
+    arguments. `links` are operations that may follow a 201. A link says which value of the answer each path parameter
+    has.
     """
 
     answers: Mapping[int, type[Schema]]

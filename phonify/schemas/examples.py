@@ -103,6 +103,19 @@ SUBSCRIPTION = (Example("A phone that never opted out", path=_AT_PHONE, answer={
 SUBSCRIPTIONS = (Example("The latest ten", arguments={"limit": 10}, answer={"subscriptions": [_SUBSCRIPTION]}),)
 UNSUBSCRIBE = (Example("A phone", path=_AT_PHONE, answer={"result": "OK"}),)
 
+_WEBHOOK = {
+    "webhook": {
+        "url": "https://example.com/sms",
+        "secret": "whsec_UGhvbmlmeSBleGFtcGxlOiBzZWNyZXQu",
+        "enabled": True,
+        "created_at": "2026-01-31T09:30:00.000Z",
+    }
+}
+GET_WEBHOOK = (Example("A webhook", answer=_WEBHOOK),)
+SET_WEBHOOK = (Example("A URL", arguments={"url": "https://example.com/sms"}, answer=_WEBHOOK),)
+REMOVE_WEBHOOK = (Example("A webhook", answer=_WEBHOOK),)
+TEST_WEBHOOK = (Example("A webhook", status=202, answer={"delivery": {"id": "019c1353-98c0-7000-8000-5c0ffee00003"}}),)
+
 INBOUND = (
     Example(
         "A reply",

@@ -45,6 +45,12 @@ MESSAGE_ID = {
     "examples": ["019c1353-98c0-7000-8000-5c0ffee00001"],
 }
 RUN_ID = {name: part for name, part in MESSAGE_ID.items() if name != "format"}
+_URL = {
+    "type": "string",
+    "format": "uri",
+    "description": "A URL with https or http, without a user name and a password.",
+    "examples": ["https://example.com/sms"],
+}
 _TIME = {"type": "string", "format": "date-time", "examples": ["2026-01-31T18:00:00Z"]}
 IDEMPOTENCY_KEY = {
     "type": "string",
@@ -173,7 +179,7 @@ class NumericArgument(Argument):
 
 
 class WholeArgument(NumericArgument):
-    """A whole number; in JSON also `60.0`, which is the same number."""
+    """A whole number. In JSON, `60.0` is allowed too."""
 
     def read_one(self, value: Any) -> Any:
         """Return the value of one string or number."""
@@ -237,6 +243,11 @@ def originator_field(description: str, *, invalid: str = "invalid_originator", *
     """Return a field for an E.164 number, a short code or an alphanumeric sender."""
     form = {**_ORIGINATOR, "description": description}
     return Argument(parse_originator, invalid=invalid, form=form, **options)
+
+
+def webhook_url_field(**options: Any) -> Argument:
+    """Return a field for the URL of a webhook. Only the domain knows which hosts are allowed."""
+    return Argument(str, invalid="invalid_webhook_url", form=_URL, **options)
 
 
 def time_field(description: str) -> Argument:

@@ -12,7 +12,7 @@ from marshmallow import Schema, fields, post_dump, pre_dump, validate
 from ..errors import ERROR_TYPES, Fault
 from ..sms.numbers import NUMBER_TYPES, Number, classify_number, parse_originator
 from ..sms.segments import count_segments
-from ..storage.records import Message, Reason, SubscriptionRow
+from ..storage.records import Message, Reason, SubscriptionRow, Webhook
 
 Shown = dict[str, Any]
 
@@ -189,6 +189,29 @@ class SubscriptionSchema(NumberSchema):
         return SimpleNamespace(**subscription._asdict(), **parse_originator(subscription.phone)._asdict())
 
 
+class WebhookSchema(RecordSchema):
+    """The webhook of an account as the API shows it."""
+
+    url = fields.String(
+        required=True, metadata={"description": "The URL that the account's events are posted to.", "format": "uri"}
+    )
+    secret = fields.String(
+        required=True,
+        metadata={"description": "The secret that signs the events: `whsec_` and 24 random bytes in Base64."},
+    )
+    enabled = fields.Boolean(
+        required=True,
+        metadata={"description": "False if the receiver has answered 410. Set the URL again to enable it."},
+    )
+    created_at = fields.String(required=True, metadata={**MOMENT, "description": "The time of creation in UTC."})
+
+
+class DeliverySchema(Schema):
+    """The delivery of an event."""
+
+    id = fields.String(required=True, metadata={"description": "The id, as in the header `webhook-id` of the event."})
+
+
 def _drop_none(shown: Shown, *optional: str) -> Shown:
     for name in optional:
         if name in shown and shown[name] is None:
@@ -199,6 +222,7 @@ def _drop_none(shown: Shown, *optional: str) -> Shown:
 _MESSAGE = MessageSchema()
 _PHONE = PhoneSchema()
 _SUBSCRIPTION = SubscriptionSchema()
+_WEBHOOK = WebhookSchema()
 
 
 def dump_message(message: Message) -> Shown:
@@ -222,4 +246,10 @@ def dump_phone(number: Number, *, subscribed: bool) -> Shown:
 def dump_subscription(subscription: SubscriptionRow) -> Shown:
     """Return a subscription as the API shows it."""
     shown: Shown = _SUBSCRIPTION.dump(subscription)
+    return shown
+
+
+def dump_webhook(webhook: Webhook) -> Shown:
+    """Return a webhook as the API shows it, with its secret."""
+    shown: Shown = _WEBHOOK.dump(webhook)
     return shown

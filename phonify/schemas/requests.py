@@ -1,4 +1,4 @@
-"""The marshmallow schemas of requests, made of the fields of `fields.py`."""
+"""The marshmallow schemas of requests. Their fields are in `fields.py`."""
 
 import hashlib
 import json
@@ -32,12 +32,13 @@ from .fields import (
     read_seconds,
     search_field,
     time_field,
+    webhook_url_field,
     whole_field,
 )
 
 
 def load(schema: Schema, arguments: Mapping[str, Any]) -> Any:
-    """Check arguments and return what the schema makes of them; raise InvalidRequest with all faults."""
+    """Return the arguments as the schema loads them. Raises InvalidRequest with all faults."""
     try:
         return schema.load(arguments)
     except ValidationError as error:
@@ -47,7 +48,7 @@ def load(schema: Schema, arguments: Mapping[str, Any]) -> Any:
 def _list_faults(messages: Mapping[str, Any]) -> list[Fault]:
     faults = []
     for param, found in messages.items():
-        if isinstance(found, Mapping):  # faults of a list, by index
+        if isinstance(found, Mapping):  # the faults of a list, by index
             faults += [Fault(types[0], f"{param}[{index}]") for index, types in found.items()]
         else:
             faults += [Fault(type_, param if param != SCHEMA else None) for type_ in found]
@@ -62,13 +63,13 @@ class Draft(NamedTuple):
     origin: Number | None = None
     send_at: datetime | None = None
     idempotency_key: str | None = None
-    validity: timedelta | None = None  # None: the server's
-    front: FrontMessage | None = None  # what the front that sends it keeps about it
+    validity: timedelta | None = None  # None: the default of the server
+    front: FrontMessage | None = None  # the data that the sending front stores with the message
     front_name: str | None = None
 
     def hash(self) -> str:
-        """Return a hash that is the same for equal requests, whatever their idempotency key."""
-        # The form must not change: the hashes of earlier versions are in the database.
+        """Return a hash of the request without its idempotency key. Equal requests have equal hashes."""
+        # Do not change the form, because the database has hashes of earlier versions.
         given: list[list[Any]] = [["body", self.body]]
         if self.origin is not None:
             given.append(["origin", self.origin.number])
@@ -79,7 +80,7 @@ class Draft(NamedTuple):
 
 
 class ArgumentsSchema(Schema):
-    """Base of the schemas of requests: unknown arguments are ignored."""
+    """The base of the schemas of requests. It ignores unknown arguments."""
 
     class Meta:
         """Options of marshmallow."""
@@ -101,19 +102,20 @@ class BodySchema(ArgumentsSchema):
 
 
 class SendSchema(BodySchema):
-    """Arguments of sending a message; loaded as a `Draft`."""
+    """The arguments of sending a message. They are loaded as a `Draft`."""
 
     to = RecipientsArgument(
         most=MAX_RECIPIENTS,
         required=True,
-        description="One number in E.164 with the plus sign, or up to 1,000: an array, repeated fields or `to[]`.",
+        description="One number in E.164 with the plus sign, or up to 1,000 numbers as an array, repeated fields or"
+        " `to[]`.",
     )
     body = BodyArgument(required=True)
     origin = originator_field(
         "The sender: a number in E.164, a short code of 3 to 8 digits, or up to 11 printable characters of the GSM"
-        " 7-bit alphabet with at least one letter. Default: the account's."
+        " 7-bit alphabet with at least one letter. The default is the account's sender."
     )
-    send_at = time_field("When to send it: ISO 8601 with a time zone. A time that has passed means now.")
+    send_at = time_field("The time of sending, in ISO 8601 with a time zone. A time in the past means now.")
     idempotency_key = Argument(
         read_idempotency_key,
         invalid="invalid_idempotency_key",
@@ -129,11 +131,11 @@ class SendSchema(BodySchema):
 
 
 class ChangeSchema(BodySchema):
-    """Arguments of changing a scheduled message."""
+    """The arguments of changing a scheduled message."""
 
     to = RecipientsArgument(most=1, description="The new number.")
     body = BodyArgument()
-    send_at = time_field("The new time. A time that has passed means now.")
+    send_at = time_field("The new time. A time in the past means now.")
 
     @validates_schema
     def require_a_change(self, loaded: dict[str, Any], **_: Any) -> None:
@@ -143,14 +145,14 @@ class ChangeSchema(BodySchema):
 
     @post_load
     def take_one_recipient(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Replace the list `to` with its only recipient."""
+        """Replace the list in `to` with its only recipient."""
         if "to" in loaded:
             (loaded["to"],) = loaded["to"]
         return loaded
 
 
 class PagingSchema(ArgumentsSchema):
-    """Arguments of a list without criteria."""
+    """The paging of a list."""
 
     offset = whole_field(
         0, MAX_OFFSET, invalid="invalid_offset", description="The number of items to skip.", load_default=0
@@ -161,20 +163,20 @@ class PagingSchema(ArgumentsSchema):
 
 
 class CriteriaSchema(ArgumentsSchema):
-    """Criteria of messages; loaded as `criteria`, beside the other arguments of a subclass."""
+    """The criteria of messages, loaded as the object `criteria`. A subclass may have other arguments too."""
 
-    to = originator_field("Only those to this number.", invalid="invalid_msisdn")
-    origin = originator_field("Only those from this sender.")
-    phone = originator_field("Only those to or from this number.", invalid="invalid_msisdn")
+    to = originator_field("Only messages to this number.", invalid="invalid_msisdn")
+    origin = originator_field("Only messages from this sender.")
+    phone = originator_field("Only messages to or from this number.", invalid="invalid_msisdn")
     state = choice_field(
-        "unconfirmed", "sent", "error", invalid="invalid_state", description="Only those in this state."
+        "unconfirmed", "sent", "error", invalid="invalid_state", description="Only messages in this state."
     )
     direction = choice_field(
         "outbound", "inbound", invalid="invalid_direction", description="Only messages in this direction."
     )
-    q = search_field("Only those with this text anywhere in the body; ASCII letters match in either case.")
-    after = message_id_field("Only those created after the message with this id, which may have been removed.")
-    before = message_id_field("Only those created before it.")
+    q = search_field("Only messages with this text in the body. The case of ASCII letters does not matter.")
+    after = message_id_field("Only messages created after the message with this id. That message may be removed.")
+    before = message_id_field("Only messages created before the message with this id. That message may be removed.")
 
     @post_load
     def make_criteria(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -186,47 +188,53 @@ class CriteriaSchema(ArgumentsSchema):
 
 
 class ListSchema(PagingSchema, CriteriaSchema):
-    """Arguments of listing messages; loaded as `criteria` and paging."""
+    """The arguments of listing messages: the criteria, the paging and `wait`."""
 
     wait = NumericArgument(
         read_seconds,
         invalid="invalid_wait",
-        form={"description": "If nothing matches, wait up to this number of seconds until something does."},
+        form={"description": "If no message matches, wait up to this number of seconds for a message."},
         validate=validate.Range(0, MAX_WAIT, error="invalid_wait"),
         load_default=0.0,
     )
 
 
-class InboundSchema(BodySchema):
-    """Arguments of simulating a received message."""
+class SetWebhookSchema(ArgumentsSchema):
+    """The arguments of setting the webhook."""
 
-    sender = originator_field("The phone that writes.", required=True, data_key="from")
+    url = webhook_url_field(required=True)
+
+
+class InboundSchema(BodySchema):
+    """The arguments of simulating a received message."""
+
+    sender = originator_field("The number of the phone.", required=True, data_key="from")
     to = Argument(
         read_own_number,
         invalid="invalid_msisdn",
         form={
             **OWN_NUMBER,
-            "description": "The app's number or short code. Default: the sender of the last message that the phone got,"
-            " or else the account's own number.",
+            "description": "The app's number or short code. The default is the sender of the last message that the"
+            " phone got, or the account's default sender.",
         },
     )
     body = BodyArgument(required=True)
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def require_a_number(self, _loaded: dict[str, Any], given: Mapping[str, Any], **_: Any) -> None:
-        """Refuse a request without numbers: the default of `to` depends on `from`."""
+        """Refuse a request without numbers, because the default of `to` depends on `from`."""
         if not {"from", "to"} & given.keys():
             raise ValidationError("missing_argument", "to")
 
 
 class CheckSchema(BodySchema):
-    """Arguments of checking a text."""
+    """The arguments of checking a text."""
 
     body = BodyArgument(required=True)
 
 
 def read_msisdn(text: str) -> Number:
-    """Read an MSISDN in a path; raise InvalidRequest if it is not valid."""
+    """Read an MSISDN in a path. Raises InvalidRequest if it is not valid."""
     try:
         # A plus sign in a path may arrive as a space.
         return parse_msisdn(f"+{text[1:]}" if text.startswith(" ") else text)

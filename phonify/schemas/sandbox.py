@@ -1,4 +1,4 @@
-"""What only a sandbox shows: messages with what a test looks for in them, and test runs."""
+"""The objects that only a sandbox shows: messages with codes and links, and test runs."""
 
 from collections.abc import Iterable
 
@@ -20,14 +20,14 @@ def _show_code(message: Message) -> str | None:
 
 
 class SandboxMessageSchema(MessageSchema):
-    """A message as a test reads it: that of the API with its one-time code and its links."""
+    """A message of the API with its one-time code and its links."""
 
     code = fields.Function(
         _show_code,
         required=True,
         metadata={
             "type": ["string", "null"],
-            "description": "The one-time code in the text, without spaces and hyphens; null if there is none.",
+            "description": "The one-time code in the text, without spaces and hyphens. Null if there is no code.",
             "examples": ["482193"],
         },
     )
@@ -37,13 +37,13 @@ class SandboxMessageSchema(MessageSchema):
         metadata={
             "type": "array",
             "items": {"type": "string"},
-            "description": "The addresses in the text that begin with `http://` or `https://`, in their order.",
+            "description": "The addresses in the text that begin with `http://` or `https://`, in text order.",
         },
     )
 
 
 class SandboxMessagesAnswer(Schema):
-    """Several messages as a test reads them."""
+    """Several messages with their one-time codes and links."""
 
     messages = fields.List(fields.Nested(SandboxMessageSchema), required=True)
 
@@ -57,9 +57,11 @@ class RemovedAnswer(Schema):
 class RunSchema(RecordSchema):
     """A test run."""
 
-    id = fields.String(required=True, metadata={"description": "Sorts by creation.", "examples": RUN_ID["examples"]})
-    name = fields.String(required=True, allow_none=True, metadata={"description": "Null if it has none."})
-    created_at = fields.String(required=True, metadata={**MOMENT, "description": "In UTC."})
+    id = fields.String(
+        required=True, metadata={"description": "Later runs have greater ids.", "examples": RUN_ID["examples"]}
+    )
+    name = fields.String(required=True, allow_none=True, metadata={"description": "Null if the run has no name."})
+    created_at = fields.String(required=True, metadata={**MOMENT, "description": "The start of the run, in UTC."})
     expires_at = fields.String(required=True, metadata={**MOMENT, "description": "The end of the run, in UTC."})
 
 
@@ -83,7 +85,7 @@ class TwilioSettingsAnswer(Schema):
 
 
 class NewRunSchema(RunSchema):
-    """A test run that was just created."""
+    """A new test run with its key."""
 
     twilio = fields.Nested(TwilioSettingsSchema, required=True)
 
@@ -97,7 +99,7 @@ class RunAnswer(Schema):
 
 
 class NewRunAnswer(Schema):
-    """A test run that was just created."""
+    """A new test run with its key."""
 
     run = fields.Nested(NewRunSchema, required=True)
 
@@ -126,7 +128,7 @@ def dump_run(run: Run) -> Shown:
 
 
 def dump_new_run(run: Run, *, api_key: str, front: FrontAccount) -> Shown:
-    """Return a test run that was just created, with its key and its credentials."""
+    """Return a new test run with its key and its credentials."""
     return {**dump_run(run), "api_key": api_key, "twilio": dump_twilio_settings(front)}
 
 

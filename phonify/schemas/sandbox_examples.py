@@ -1,4 +1,4 @@
-"""Requests and their answers under /sandbox/messages and /sandbox/runs; a test checks each, as in `examples.py`."""
+"""Examples of requests and answers under /sandbox/messages and /sandbox/runs. A test checks each example."""
 
 from .description import Example
 from .examples import MESSAGE

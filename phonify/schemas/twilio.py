@@ -1,6 +1,6 @@
 """Messages and their identifiers in the form of Twilio's API 2010-04-01.
 
-The identifiers are computed from ours, so no column holds them.
+Phonify computes each identifier from its own id, so the database does not store these identifiers.
 """
 
 import re
@@ -14,12 +14,12 @@ from ..sms.segments import count_segments
 from ..storage.records import FrontMessage, Message
 
 API_VERSION = "2010-04-01"
-PRICE = 0.0083  # US dollars a segment: invented, so that apps can add up something
+PRICE = 0.0083  # US dollars for each segment; an invented price, so that apps can add up prices
 _MESSAGE_SID = re.compile(r"(?:SM|MM)([0-9a-f]{32})")
-_RANGE = 1 << 128  # the account of a test run has a negative number, which becomes a complement
+_RANGE = 1 << 128  # the account of a test run has a negative number; its SID is a two's complement
 _NUMBER_SID = re.compile(r"(?:AC|SK)([0-9a-f]{32})")
 
-# Status and code of a message in state `error`, by its error type.
+# The status and the code of a message in state `error`, by its error type.
 FAILURES: dict[str, tuple[str, int | None]] = {
     "canceled": ("canceled", None),
     "opted_out": ("failed", 21610),
@@ -53,17 +53,17 @@ MEANINGS = {
 
 
 def write_account_sid(account_id: int) -> str:
-    """Return the SID of an account: AC and its number as 32 hexadecimal digits."""
+    """Return the SID of an account: AC and the account's number as 32 hexadecimal digits."""
     return f"AC{account_id % _RANGE:032x}"
 
 
 def write_key_sid(key_id: int) -> str:
-    """Return the SID of an API key."""
+    """Return the SID of an API key: SK and the key's number as 32 hexadecimal digits."""
     return f"SK{key_id:032x}"
 
 
 def read_number_sid(sid: str) -> int | None:
-    """Return the number in the SID of an account or a key; None if it is no such SID."""
+    """Return the number in the SID of an account or a key, or None if the SID is not valid."""
     found = _NUMBER_SID.fullmatch(sid)
     number = int(found[1], 16) if found else 0
     number -= _RANGE if number >= _RANGE // 2 else 0
@@ -71,12 +71,12 @@ def read_number_sid(sid: str) -> int | None:
 
 
 def write_message_sid(message: Message, kept: FrontMessage) -> str:
-    """Return the SID of a message: its id without dashes, after MM if it has media, else SM."""
+    """Return the SID of a message: MM with media, else SM, then the message's id without hyphens."""
     return f"{'MM' if kept.media else 'SM'}{message.id.replace('-', '')}"
 
 
 def read_message_sid(sid: str) -> str | None:
-    """Return the id in the SID of a message; None if it is no such SID."""
+    """Return the id in the SID of a message, or None if the SID is not valid."""
     found = _MESSAGE_SID.fullmatch(sid)
     if found is None:
         return None
@@ -85,19 +85,19 @@ def read_message_sid(sid: str) -> str | None:
 
 
 def write_date(time: str | None) -> str | None:
-    """Return a stored time as RFC 2822 with +0000."""
+    """Return a stored time in the form of RFC 2822, in UTC."""
     return format_datetime(parse_time(time)) if time is not None else None
 
 
 class Status(NamedTuple):
-    """The status of a message, and the code of its error."""
+    """The status of a message and its error code."""
 
     status: str
     code: int | None = None
 
     @property
     def meaning(self) -> str | None:
-        """What the code means."""
+        """The meaning of the error code."""
         return MEANINGS[self.code] if self.code is not None else None
 
 
@@ -117,7 +117,7 @@ def choose_status(message: Message) -> Status:
 
 
 class TwilioMessageSchema(Schema):
-    """A message. All 20 keys are always there; numbers of segments and media are texts."""
+    """A message. It always has all 20 keys. The numbers of segments and media are strings."""
 
     sid = fields.String()
     account_sid = fields.String()
@@ -144,10 +144,19 @@ class TwilioMessageSchema(Schema):
 _MESSAGE = TwilioMessageSchema()
 
 
+def _find_sent_at(message: Message, status: str) -> str | None:
+    """Return when a message was received, or was sent or failed; None if it is still to be sent."""
+    if message.direction == "inbound":
+        return message.created_at
+    if status == "sent":
+        return message.submitted_at
+    return None if status == "canceled" else message.finished_at
+
+
 def dump_twilio_message(message: Message, kept: FrontMessage, *, accepted: bool = False) -> dict[str, Any]:
     """Return a message as Twilio's API shows it.
 
-    `accepted` is for the answer to sending by a messaging service, which has not chosen the sender yet.
+    Set `accepted` in the answer to a request that names a messaging service. Its sender is not chosen yet.
     """
     status = choose_status(message)
     sid, account_sid = write_message_sid(message, kept), write_account_sid(message.account_id)
@@ -155,7 +164,6 @@ def dump_twilio_message(message: Message, kept: FrontMessage, *, accepted: bool 
     segments = 0 if accepted else count_segments(message.body)[0]
     outbound = message.direction == "outbound"
     billed = outbound and status.status in ("delivered", "undelivered")
-    sent_at = None if status.status == "canceled" else message.finished_at if outbound else message.created_at
     shown: dict[str, Any] = _MESSAGE.dump(
         {
             "sid": sid,
@@ -168,7 +176,7 @@ def dump_twilio_message(message: Message, kept: FrontMessage, *, accepted: bool 
             "direction": "inbound" if not outbound else "outbound-reply" if kept.is_reply else "outbound-api",
             "date_created": write_date(message.created_at),
             "date_updated": write_date(message.finished_at or message.created_at),
-            "date_sent": write_date(sent_at),
+            "date_sent": write_date(_find_sent_at(message, status.status)),
             "num_segments": str(segments),
             "num_media": str(len(kept.media)),
             "price": f"-{PRICE * segments:.5f}" if billed else None,

@@ -31,7 +31,7 @@ def serve(create_app: Callable[[], Any], *, command: str = "flask --app app", da
         services: Services = app.extensions["phonify"]
         settings = services.settings
         listener = open_listener(settings.host, settings.port)
-        processes.hold_signals()  # a signal may come as soon as the text is printed
+        processes.hold_signals()  # a signal may arrive as soon as the text is printed
         print_start(services, listener.getsockname()[1], command, database)
     except ConfigError as error:
         error.show()

@@ -1,6 +1,6 @@
 """The processes of a server: a parent and two children, gunicorn and delivery. The children end when the parent ends.
 
-Each process blocks signals from its fork until it has set its own handlers. So no signal is lost.
+After the fork, each process blocks signals until it has set its own handlers. So no signal is lost.
 """
 
 import logging
@@ -19,8 +19,8 @@ _STOPPING = _FROM_TERMINAL | {signal.SIGTERM}
 _HELD = _STOPPING | {signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM}
 _LOOK = 0.2  # seconds between two checks of the parent
 _LAST = 0.2  # seconds in which a process must end after its parent
-_PAUSE = 1.0  # seconds; if delivery ends sooner than this after its start, it is started again after this pause
-_MARGIN = 5  # seconds; a child that has not ended this long after the grace period is killed
+_PAUSE = 1.0  # seconds; if the delivery process ends earlier after its start, the next start waits for this time
+_MARGIN = 5  # seconds after the grace period; then a running child is killed
 
 
 def hold_signals() -> None:

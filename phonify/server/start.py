@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 SAFE_KEY_LENGTH = 22  # characters of 6 bits
 PORT_WAIT = 5.0  # seconds to wait until the processes of a killed server have closed the port
-BACKLOG = 2048  # the most connections that wait to be accepted
+BACKLOG = 2048  # the maximum of connections that wait for a worker
 
 
 def open_listener(host: str, port: int) -> socket.socket:
@@ -29,6 +29,8 @@ def open_listener(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # gunicorn sets this too, but later. Without it, each answer on a connection made earlier takes 40 ms more.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _bind(listener, address)
         listener.listen(BACKLOG)
     except OSError as error:

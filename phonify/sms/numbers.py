@@ -110,8 +110,8 @@ def _load_machine_plans() -> list[dict[str, Any]]:
 
 
 def _find_carrier(parsed: phonenumbers.PhoneNumber) -> str | None:
-    # The first function looks only at the prefix and is quick. The second one also finds the type of the number, which
-    # is slow. Most numbers have no carrier, so the second call is rare.
+    # The first function checks only the prefix and is quick. The second function also finds the type of the number,
+    # and this is slow. Most numbers have no carrier, so the second call is rare.
     return (carrier.name_for_valid_number(parsed, "en") and carrier.name_for_number(parsed, "en")) or None
 
 

@@ -30,7 +30,8 @@ _SUBSTITUTES = {
     "×": "x",
     "⁄": "/",
 }
-_READS_THE_SAME = ("<compat>", "<wide>", "<narrow>", "<noBreak>", "<small>")  # <super>, <fraction> change the meaning
+# Without <super> and <fraction>, because they change the meaning.
+_READS_THE_SAME = ("<compat>", "<wide>", "<narrow>", "<noBreak>", "<small>")
 
 _LIMITS: dict[Encoding, tuple[int, int]] = {"gsm7": (160, 153), "ucs2": (70, 67)}
 
@@ -48,7 +49,7 @@ class WideCharacter(NamedTuple):
     position: int  # index in the text
     character: str  # two of Unicode if a letter and its accent are apart, and GSM-7 has both as one
     name: str  # in Unicode
-    substitute: str | None  # a replacement in GSM-7; None: there is none; empty: the character can be left out
+    substitute: str | None  # a replacement in GSM-7; None: no replacement; empty: the character can be left out
 
 
 class TextCheck(NamedTuple):

@@ -1,4 +1,4 @@
-"""The SQL of accounts, their keys and limits. For those of test runs, see also `runs.py`.
+"""The SQL of accounts, their keys and limits. See also `runs.py` for the accounts of test runs.
 
 The first argument of each function is the connection. All other arguments are given by name. No function commits,
 because the domain decides where a transaction begins and ends. Times are text in the form of `clock.format_time`.
@@ -44,7 +44,7 @@ def get_live_account(connection: sqlite3.Connection, *, account_id: int, now: st
 
 
 def list_accounts(connection: sqlite3.Connection) -> list[Account]:
-    """Return all accounts except those of test runs, oldest first."""
+    """Return all accounts except the accounts of test runs, oldest first."""
     rows = connection.execute(f"SELECT {_COLUMNS} FROM accounts AS a {_LIMITS} WHERE r.id IS NULL ORDER BY a.id")
     return [Account._make(row) for row in rows]
 

@@ -39,7 +39,7 @@ def backup(database: Database, target: Path) -> None:
 
 
 def check_backup(path: Path) -> str | None:
-    """Return why a file can't be used as a backup, for a person; None if it can be used."""
+    """Return the reason why a file can't be used as a backup, as a text for people. Returns None if it can be used."""
     try:
         with closing(_open_copy(path)) as connection:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
@@ -90,7 +90,7 @@ def _name_new(file: Path, name: Path) -> None:
 
 
 def _is_in_use(path: Path) -> bool:
-    """Tell whether a process has the database open. Returns False if the file is not a database."""
+    """Return whether a process has the database open. Returns False if the file is not a database."""
     if not path.exists():
         return False
     with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as connection:

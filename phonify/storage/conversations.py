@@ -42,7 +42,7 @@ def list_conversations(
 
 
 def has_unread(connection: sqlite3.Connection, *, account_id: int, phone: str, message_id: str) -> bool:
-    """Tell whether a conversation has an unread message that is not newer than this message."""
+    """Return whether a conversation has an unread message that is not newer than this message."""
     row = connection.execute(
         "SELECT 1 FROM conversations WHERE account_id = :account_id AND phone = :phone"
         " AND read_seq < (SELECT seq FROM messages WHERE id = :id)",

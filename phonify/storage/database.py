@@ -18,14 +18,14 @@ from ..errors import AccountRemoved, StoreUnavailable
 from .process_lock import ProcessLock
 from .shared_commit import SharedCommit
 
-# Other packages use these names, because only this package imports sqlite3.
+# Other packages import these names from here, because only this package imports sqlite3.
 Connection = sqlite3.Connection
 SqliteError = sqlite3.Error
 
 BUSY_TIMEOUT = 5.0  # seconds to wait for other threads and processes
 _TRY_AGAIN = 0.0005  # seconds
 _POLL_INTERVAL = 0.01  # seconds
-_WRITER_CACHE = 8_000  # KiB; enough for all index pages that change with 1,000 messages to different phones
+_WRITER_CACHE = 8_000  # KiB; a request with 1,000 messages to different phones changes fewer index pages
 _CHECKPOINT = 4_000  # pages; if the -wal file has more, SQLite copies them into the database
 _MOST_KEPT = _CHECKPOINT * (4_096 + 24)  # bytes; SQLite shortens a longer -wal file to this size
 
@@ -74,7 +74,8 @@ class Database:
     def close(self) -> None:
         """Close all idle connections. When the last process closes, SQLite moves the -wal file into the database.
 
-        Only one process closes at a time. If two close at the same time, SQLite may not move the file at all.
+        Only one process closes at a time. If two processes close at the same time, it can happen that SQLite does not
+        move the file.
         """
         with self._closing:
             if not self._open:
@@ -271,7 +272,7 @@ class Watcher:
         return False
 
     def changed(self) -> bool:
-        """Tell whether there was a commit since the last call."""
+        """Return whether there was a commit since the last call."""
         before, self._seen = self._seen, self._database.get_data_version()
         return self._seen != before
 

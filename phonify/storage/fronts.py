@@ -1,4 +1,4 @@
-"""The SQL of what fronts of other providers' APIs keep: accounts, messages, refused requests."""
+"""The SQL of the fronts: their data of accounts and messages, and the requests that they refused."""
 
 import json
 import sqlite3
@@ -11,7 +11,7 @@ _MESSAGE = ", ".join(FrontMessage._fields)
 
 
 def get_front_account(connection: sqlite3.Connection, *, account_id: int) -> FrontAccount | None:
-    """Return what the front keeps about an account."""
+    """Return the front's data of an account, or None."""
     row = connection.execute(
         f"SELECT {_ACCOUNT} FROM front_accounts WHERE account_id = :account_id", {"account_id": account_id}
     ).fetchone()
@@ -19,7 +19,7 @@ def get_front_account(connection: sqlite3.Connection, *, account_id: int) -> Fro
 
 
 def put_front_account(connection: sqlite3.Connection, *, account: FrontAccount) -> None:
-    """Store what the front keeps about an account."""
+    """Store the front's data of an account."""
     connection.execute(
         f"INSERT OR REPLACE INTO front_accounts ({_ACCOUNT}) VALUES (:account_id, :auth_token,"
         " :inbound_url, :inbound_method, :fallback_url, :fallback_method)",
@@ -28,7 +28,7 @@ def put_front_account(connection: sqlite3.Connection, *, account: FrontAccount) 
 
 
 def insert_front_messages(connection: sqlite3.Connection, *, message_ids: Sequence[str], message: FrontMessage) -> None:
-    """Store the same about each of several messages; it replaces what was stored."""
+    """Store the same data for each of several messages. Replaces existing data."""
     values = {
         **message._asdict(),
         "media": json.dumps(message.media),
@@ -42,7 +42,7 @@ def insert_front_messages(connection: sqlite3.Connection, *, message_ids: Sequen
 
 
 def get_front_message(connection: sqlite3.Connection, *, message_id: str) -> FrontMessage:
-    """Return what is kept about a message; the defaults if nothing is."""
+    """Return the data that a front stores for a message. Returns the defaults if nothing is stored."""
     row = connection.execute(
         f"SELECT {_MESSAGE} FROM front_messages WHERE message_id = :message_id", {"message_id": message_id}
     ).fetchone()
@@ -53,7 +53,7 @@ def get_front_message(connection: sqlite3.Connection, *, message_id: str) -> Fro
 
 
 def insert_refusal(connection: sqlite3.Connection, *, account_id: int, refusal: Refusal, most: int) -> None:
-    """Store a refused request, and remove the oldest ones of the account beyond `most`."""
+    """Store a refused request. Keeps only the latest `most` requests of the account."""
     connection.execute(
         "INSERT INTO front_refusals (account_id, at, to_number, origin, body, code, meaning)"
         " VALUES (:account_id, :at, :to, :origin, :body, :code, :meaning)",
@@ -67,7 +67,7 @@ def insert_refusal(connection: sqlite3.Connection, *, account_id: int, refusal: 
 
 
 def list_refusals(connection: sqlite3.Connection, *, account_id: int) -> list[Refusal]:
-    """Return the refused requests of an account, the latest first."""
+    """Return the refused requests of an account, newest first."""
     rows = connection.execute(
         "SELECT at, to_number, origin, body, code, meaning FROM front_refusals WHERE account_id = :account_id"
         " ORDER BY seq DESC",

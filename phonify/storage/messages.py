@@ -50,8 +50,12 @@ def get_message(connection: sqlite3.Connection, *, account_id: int, message_id: 
     return Message._make(row) if row else None
 
 
-# When a message was received, or was sent or failed. A cancelled message was not sent.
-_SENT_AT = "iif(direction = 'inbound', created_at, iif(error_type = 'canceled', NULL, finished_at))"
+# When a message was received, or was sent or failed; or was handed over, if it is in doubt. A cancelled message was not
+# sent.
+_SENT_AT = (
+    "CASE WHEN direction = 'inbound' THEN created_at WHEN error_type = 'canceled' THEN NULL"
+    " WHEN due_at = expires_at THEN submitted_at ELSE finished_at END"
+)
 # The SQL of each criterion. Ids and seq have the same order, and the indexes end in seq.
 _CONDITIONS = {
     "to": "to_number = :to",
@@ -138,7 +142,7 @@ def delete_message(connection: sqlite3.Connection, *, message: Message) -> None:
 def delete_messages(connection: sqlite3.Connection, *, account_id: int, message_ids: Iterable[str]) -> int:
     """Remove messages of an account in any state. Returns the number of removed messages.
 
-    The outcome of a message that is with the gateway is dropped when it comes, because the message has no row.
+    If a message is being sent, its outcome is ignored later, because the message then has no row.
     """
     phones = []
     for message_id in message_ids:
@@ -169,7 +173,7 @@ def delete_settled(
 
 
 def delete_old(connection: sqlite3.Connection, *, id_below: str, limit: int, after: int = 0) -> int | None:
-    """Remove messages of all accounts with an id smaller than `id_below`, as `delete_settled` does."""
+    """Remove messages whose id is smaller than `id_below`, like `delete_settled`, but of all accounts."""
     # The order of the ids is the order of time. created_at is not used, because it has no index.
     return _delete(
         connection,

@@ -41,7 +41,7 @@ def read_gauges(connection: sqlite3.Connection, *, now: str) -> Gauges:
 
 
 def is_used(connection: sqlite3.Connection) -> bool:
-    """Tell whether the database has a key or a message."""
+    """Return whether the database has a key or a message."""
     (used,) = connection.execute("SELECT EXISTS (SELECT 1 FROM api_keys) OR EXISTS (SELECT 1 FROM messages)").fetchone()
     return bool(used)
 

@@ -68,7 +68,7 @@ _FROM_FUTURE = (
 
 
 def has_messages_from_future(connection: sqlite3.Connection, *, now: str) -> bool:
-    """Tell whether a message waits only because the clock was set back."""
+    """Return whether a message waits only because the clock was set back."""
     row = connection.execute("SELECT EXISTS (SELECT 1 FROM messages" + _FROM_FUTURE + ")", {"now": now}).fetchone()
     return bool(row[0])
 
@@ -108,7 +108,7 @@ def reschedule(connection: sqlite3.Connection, *, message: Message, due_at: str)
 
 
 def give_back(connection: sqlite3.Connection, *, message: Message) -> bool:
-    """Undo the lease of a message that was not handed to the gateway. The attempt does not count."""
+    """Undo the lease of a message that the gateway did not get. The attempt does not count."""
     return _update(connection, f"due_at = {_FORMER_DUE}, submitted_at = NULL, attempts = attempts - 1", message)
 
 

@@ -56,7 +56,7 @@ class Owner:
             os.close(descriptor)
 
     def is_alive(self, owner_id: str) -> bool:
-        """Tell whether the process of an owner is still running."""
+        """Return whether the process of an owner is still running."""
         return owner_id == self.id or not _remove_if_dead(_name_file(self._database, owner_id))
 
     def close(self) -> None:

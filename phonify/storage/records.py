@@ -20,16 +20,16 @@ class Account(NamedTuple):
     created_at: str
     quota: int | None = None  # messages a day
     rate_limit: int | None = None  # requests a minute
-    creator_id: int | None = None  # of a test run: the account that created it, whose limits these are
+    creator_id: int | None = None  # only for a test run: the account that created the run; its limits apply
 
     @property
     def limits_id(self) -> int:
-        """The id of the account that requests and messages are counted for."""
+        """The id of the account whose limits apply."""
         return self.id if self.creator_id is None else self.creator_id
 
 
 class ApiKey(NamedTuple):
-    """A key of an account; the key itself is not stored."""
+    """The facts about a key. The key itself is not stored."""
 
     id: int
     account: str
@@ -40,11 +40,11 @@ class ApiKey(NamedTuple):
 
 
 class KeyOwner(NamedTuple):
-    """A valid key and the account that it belongs to."""
+    """A valid key and its account."""
 
     key_id: int
     used_at: str | None
-    expires_at: str | None  # of a test run: its end
+    expires_at: str | None  # only for a test run: the end of the run
     account: Account
 
 
@@ -104,22 +104,22 @@ class Message(NamedTuple):
 
     @property
     def other_side(self) -> str:
-        """The number that the account exchanges messages with."""
+        """The number of the phone: the recipient of an outbound message, the sender of an inbound message."""
         return self.to_number if self.direction == "outbound" else self.origin_number
 
 
 class Criteria(NamedTuple):
-    """The criteria of a list of messages. None matches everything."""
+    """The criteria of a list of messages. A criterion that is None matches every message."""
 
     to: str | None = None
     origin: str | None = None
-    phone: str | None = None  # either side
+    phone: str | None = None  # the sender or the recipient
     state: State | None = None
     direction: Direction | None = None
-    q: str | None = None  # a part of the body; ASCII letters match in either case
+    q: str | None = None  # a part of the body; the case of ASCII letters does not matter
     after: str | None = None  # ids
     before: str | None = None
-    sent_from: str | None = None  # times: received, or finished if outbound
+    sent_from: str | None = None  # compared with `finished_at` of outbound and `created_at` of inbound messages
     sent_until: str | None = None  # exclusive
 
 
@@ -129,11 +129,11 @@ class MessageAttempt(NamedTuple):
     attempt: int
     at: str
     outcome: AttemptOutcome
-    due_at: str | None = None  # of the next attempt
+    due_at: str | None = None  # the time of the next attempt
 
 
 class Answer(NamedTuple):
-    """The first answer to an idempotency key."""
+    """The answer to the first request with an idempotency key."""
 
     request_hash: str
     status: int
@@ -148,7 +148,7 @@ class Entry(NamedTuple):
 
 
 class Conversation(NamedTuple):
-    """A conversation as a list shows it."""
+    """A row in the list of conversations."""
 
     phone: str
     last: Entry
@@ -174,7 +174,7 @@ class KeywordReplies(NamedTuple):
 
 
 class Webhook(NamedTuple):
-    """The URL that an account's events are posted to."""
+    """The webhook of an account. Events are posted to its URL."""
 
     url: str
     secret: str
@@ -183,7 +183,7 @@ class Webhook(NamedTuple):
 
     @property
     def enabled(self) -> bool:
-        """Whether events are posted to it."""
+        """Whether events are posted to the URL."""
         return self.disabled_at is None
 
 
@@ -199,7 +199,7 @@ class WebhookAttempt(NamedTuple):
 
 
 class NewDelivery(NamedTuple):
-    """A delivery to be stored."""
+    """A delivery that is not stored yet."""
 
     id: str
     account_id: int
@@ -228,27 +228,27 @@ class Delivery(NamedTuple):
     kind: str
     url: str | None
     sequence: str | None
-    tries: tuple[WebhookAttempt, ...] = ()  # the attempts, the first one first, if they were asked for
+    tries: tuple[WebhookAttempt, ...] = ()  # the attempts, oldest first; empty if they were not read
 
 
 class DueAccount(NamedTuple):
-    """An account with pending deliveries, and when the first of them is due."""
+    """An account with pending deliveries, and the time when the first delivery is due."""
 
     account_id: int
     due_at: str
 
 
 class Gauges(NamedTuple):
-    """Numbers of rows, of all accounts."""
+    """The numbers of rows in all accounts."""
 
     messages: dict[tuple[str, str], int]  # by state and direction
     due: int  # messages that are due for the gateway
     oldest_due_at: str | None
-    deliveries: dict[str, int]  # of webhooks, by state
+    deliveries: dict[str, int]  # deliveries of webhooks, by state
 
 
 class FrontAccount(NamedTuple):
-    """An account as the Twilio-compatible front needs it."""
+    """The data of an account that only the Twilio-compatible front uses."""
 
     account_id: int
     auth_token: str
@@ -259,13 +259,13 @@ class FrontAccount(NamedTuple):
 
 
 class FrontMessage(NamedTuple):
-    """What a front keeps about a message that it has sent."""
+    """The data of a message that only its front uses."""
 
     is_reply: bool = False
     service_sid: str | None = None
     status_callback: str | None = None
     media: tuple[str, ...] = ()  # URLs
-    parameters: Mapping[str, str] = MappingProxyType({})  # those without an effect
+    parameters: Mapping[str, str] = MappingProxyType({})  # the parameters that have no effect
     feedback: str | None = None
     feedback_at: str | None = None
 

@@ -1,4 +1,4 @@
-"""The SQL of test runs, each with an account of its own. As in `accounts.py`, no function commits."""
+"""The SQL of test runs. Each run has its own account."""
 
 import sqlite3
 
@@ -6,8 +6,8 @@ from .records import Run
 
 _COLUMNS = ", ".join(Run._fields)
 
-# Tables with rows of an account, and a column that tells these rows apart. Conversations come before messages, so that
-# none is left without its latest message.
+# Tables with rows of an account, and a column that is unique among these rows. Conversations are removed before
+# messages, so that no conversation lacks its latest message.
 TABLES = {
     "webhooks": "account_id",
     "front_accounts": "account_id",
@@ -26,7 +26,7 @@ TABLES = {
 
 
 def insert_run(connection: sqlite3.Connection, *, run: Run) -> None:
-    """Add a run; its account exists, and its id is greater than all existing ids."""
+    """Add a run. The account of the run must exist. The id of the run must be greater than all existing ids."""
     names = ", ".join(f":{name}" for name in Run._fields)
     connection.execute(f"INSERT INTO runs ({_COLUMNS}) VALUES ({names})", run._asdict())
 
@@ -47,7 +47,7 @@ def list_live_runs(connection: sqlite3.Connection, *, creator_id: int, now: str)
 
 
 def get_live_run(connection: sqlite3.Connection, *, run_id: str, now: str) -> Run | None:
-    """Return a run that has not ended."""
+    """Return a run that has not ended, or None."""
     row = connection.execute(
         f"SELECT {_COLUMNS} FROM runs WHERE id = :id AND expires_at > :now", {"id": run_id, "now": now}
     ).fetchone()
@@ -55,7 +55,7 @@ def get_live_run(connection: sqlite3.Connection, *, run_id: str, now: str) -> Ru
 
 
 def end_run(connection: sqlite3.Connection, *, run: Run) -> None:
-    """End a run at its `expires_at`. From now on, its keys are not valid, and nothing is posted to its webhook."""
+    """Set the end of a run to its `expires_at`, and remove its keys and its webhook."""
     connection.execute("UPDATE runs SET expires_at = :expires_at WHERE id = :id", run._asdict())
     connection.execute("DELETE FROM api_keys WHERE account_id = :account_id", run._asdict())
     connection.execute("DELETE FROM webhooks WHERE account_id = :account_id", run._asdict())
@@ -71,7 +71,10 @@ def list_ended_accounts(connection: sqlite3.Connection, *, now: str) -> list[int
 
 
 def delete_account_rows(connection: sqlite3.Connection, *, account_id: int, limit: int) -> bool:
-    """Remove at most `limit` rows of an account, and the account itself after the last one; tell whether it is gone."""
+    """Remove at most `limit` rows of an account. Then remove the account, if it has no rows left.
+
+    Returns whether the account was removed.
+    """
     left = limit
     for table, key in TABLES.items():
         left -= connection.execute(

@@ -11,7 +11,7 @@ _BYTES = 65_536  # the size of a pipe on Linux
 class Wakeup:
     """Wakes one loop, in any process of the server.
 
-    A lost wake-up does no harm, because a loop also looks for work from time to time. Before `share` is called, `wake`
+    A lost wake-up does no harm, because a loop also checks for work from time to time. Before `share` is called, `wake`
     has no effect.
     """
 

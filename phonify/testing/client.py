@@ -1,7 +1,7 @@
-"""A client for tests: it finds the messages that an app has sent through a Phonify server, and answers as the phone.
+"""A client for tests. It finds the messages that an app has sent to a Phonify server. It can also answer as the phone.
 
-This file needs only the standard library and no other file of Phonify, so you can copy it. A server with the stub
-gateway gives it at `/sandbox/phonify_client.py`.
+You can copy this file, because it needs only the standard library. You can also download it from a server with the stub
+gateway, at `/sandbox/phonify_client.py`.
 """
 
 import base64
@@ -16,28 +16,28 @@ State = Literal["unconfirmed", "sent", "error"]
 Direction = Literal["outbound", "inbound"]
 
 _NAP = 0.02  # seconds
-_LONGEST = 20.0  # seconds: for an answer, and for the waiting of one request, which is added to it
+_LONGEST = 20.0  # seconds: the longest `wait` of one request; the answer may take this time in addition
 _PAGE = 1_000
 _PARTS = {"code": "a one-time code", "links": "a link"}
 
 
 class PhonifyError(Exception):
-    """The server gives no answer, or it does not do what was asked."""
+    """The server gives no valid answer, or it refuses the request."""
 
 
 class Criteria(TypedDict, total=False):
-    """What chooses messages. A criterion that is None or not given matches everything."""
+    """Criteria of messages. A criterion that is None or not given matches every message."""
 
     to: str | None
     origin: str | None
-    contains: str | None  # anywhere in the body; upper and lower case are the same
+    contains: str | None  # a part of the body; upper and lower case are the same
     state: State | None
     direction: Direction | None
 
 
 @dataclass(frozen=True, repr=False)
 class Message:
-    """A message, in the state that it had when it was read."""
+    """A message as it was at the time of the request. Later changes are not shown."""
 
     id: str
     direction: Direction
@@ -45,7 +45,7 @@ class Message:
     to: str
     body: str
     state: State
-    errors: list[str]  # their types, such as `blocked_by_recipient`; empty except in state `error`
+    errors: list[str]  # error types, such as `blocked_by_recipient`; empty unless the state is `error`
     created_at: str
     code: str | None = None  # the one-time code in the body
     links: list[str] = field(default_factory=list)  # the URLs in the body
@@ -68,12 +68,12 @@ class _Wanted:
 
     @property
     def arguments(self) -> dict[str, str]:
-        """The criteria that the server looks at. Only the server can tell whether two numbers are the same."""
+        """The criteria that the server checks. Only the server knows whether two numbers are the same."""
         given = {"direction": self.direction, "origin": self.origin, "to": self.to, "state": self.state}
         return {name: value for name, value in given.items() if value is not None}
 
     def list_misses(self, message: Message) -> list[str]:
-        """Return those of the other criteria that a message does not match."""
+        """Return the other criteria that a message does not match."""
         misses = []
         if self.contains is not None and self.contains.casefold() not in message.body.casefold():
             misses.append(f"without {self.contains!r}")
@@ -94,11 +94,11 @@ class _Wanted:
 class Phonify:
     """An account on a server. It finds the messages of the app under test, and can answer as the phone.
 
-    By default only messages from the app match; with `direction=None` messages from phones match too. All methods
+    By default only messages from the app match. With `direction=None`, messages from phones match too. All methods
     raise ValueError for a wrong argument, and PhonifyError if the server can't be used.
     """
 
-    _now = staticmethod(time.monotonic)  # bound here, because a test may stop the clock in the module `time`
+    _now = staticmethod(time.monotonic)  # stored here, because a test may stop the clock in the module `time`
 
     def __init__(self, url: str, api_key: str) -> None:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
@@ -109,7 +109,7 @@ class Phonify:
 
     @classmethod
     def connect(cls, url: str, key: str) -> Self:
-        """Return a client of an account. The server is not asked before the first call of another method."""
+        """Return a client of an account. This sends no request to the server."""
         return cls(url, key)
 
     def messages(self, **criteria: Unpack[Criteria]) -> list[Message]:
@@ -118,38 +118,38 @@ class Phonify:
         return [message for message in self._list(wanted.arguments) if not wanted.list_misses(message)]
 
     def wait_for(self, *, timeout: float = 5.0, **criteria: Unpack[Criteria]) -> Message:
-        """Return the oldest message that matches and was not returned before; wait for it up to `timeout` seconds.
+        """Return the oldest message that matches. Waits for such a message up to `timeout` seconds.
 
-        Messages that exist already count too. A message that `wait_for`, `code` or `link` has returned does not count
-        again. A message is found as soon as it is accepted, mostly while it is `unconfirmed`: pass a `state` to wait
-        for its outcome. If no message matches in time, AssertionError lists the other messages.
+        Existing messages count too. Messages that `wait_for`, `code` or `link` has already returned do not count. The
+        returned message is mostly still `unconfirmed`. To wait for its outcome, pass a `state`. If no message matches
+        in time, AssertionError lists the other messages.
         """
         __tracebackhide__ = True
         return self._wait_for(_Wanted(**criteria), timeout)
 
     def code(self, *, to: str | None = None, contains: str | None = None, timeout: float = 5.0) -> str:
-        """Return the one-time code of the oldest message that has one; wait for it as `wait_for` does."""
+        """Return the one-time code of the oldest message that has a code. Waits as `wait_for` does."""
         __tracebackhide__ = True
         return str(self._wait_for(_Wanted(to, contains=contains, part="code"), timeout).code)
 
     def link(self, *, to: str | None = None, contains: str | None = None, timeout: float = 5.0) -> str:
-        """Return the first link of the oldest message that has one; wait for it as `wait_for` does."""
+        """Return the first link of the oldest message that has a link. Waits as `wait_for` does."""
         __tracebackhide__ = True
         return self._wait_for(_Wanted(to, contains=contains, part="links"), timeout).links[0]
 
     def assert_none(self, *, within: float = 0.5, **criteria: Unpack[Criteria]) -> None:
-        """Raise AssertionError if a message that was not returned before matches, or comes within the given seconds."""
+        """Raise AssertionError if a message matches now or within the given seconds. Returned messages don't count."""
         __tracebackhide__ = True
         wanted = _Wanted(**criteria)
         found = self._find(wanted, within)
         if found is not None:
-            raise AssertionError(f"unwanted {wanted} has come:\n  {found!r}")
+            raise AssertionError(f"an unwanted {wanted} arrived:\n  {found!r}")
 
     def reply(self, phone: Message | str, body: str, *, to: str | None = None) -> Message:
-        """Send a message from a phone to the app. The phone is a number, or the recipient of a message.
+        """Send a message from a phone to the app. `phone` is a number, or a message that this phone got.
 
-        Without `to`, it goes to the sender of that message, or of the last message that the phone got, or else to the
-        account's own number.
+        By default the recipient is the sender of this message. For a number, it is the sender of the last message that
+        the phone got, or the account's default sender.
         """
         if isinstance(phone, Message):
             outbound = phone.direction == "outbound"
@@ -159,14 +159,14 @@ class Phonify:
         return _read(self._call("POST", "/sandbox/inbound", arguments)["message"])
 
     def clear(self, **criteria: Unpack[Criteria]) -> int:
-        """Remove the messages that match, by default all in both directions; return how many were removed."""
+        """Remove the messages that match, by default in both directions. Returns how many messages were removed."""
         either: Criteria = {"direction": None}
         wanted = _Wanted(**(either | criteria))
         q = {"q": wanted.contains} if wanted.contains is not None else {}
         return int(self._call("DELETE", "/sandbox/messages", {**wanted.arguments, **q})["removed"])
 
     def set_webhook(self, url: str) -> str:
-        """Set the URL that the account's events are posted to; return the secret that signs them."""
+        """Set the URL that gets the account's events. Returns the secret that signs the events."""
         return str(self._call("PUT", "/v1/webhook", {"url": url})["webhook"]["secret"])
 
     def run(self, name: str | None = None, ttl: int = 3600) -> "Run":
@@ -178,7 +178,7 @@ class Phonify:
         __tracebackhide__ = True
         found = self._find(wanted, timeout)
         if found is None:
-            raise AssertionError(f"no {wanted} came within {timeout:g} s. {self._report(wanted)}")
+            raise AssertionError(f"no {wanted} arrived within {timeout:g} s. {self._report(wanted)}")
         self._returned.add(found.id)
         return found
 
@@ -195,18 +195,18 @@ class Phonify:
             self._wait_for_change(wanted, listed, min(remaining, _LONGEST))
 
     def _wait_for_change(self, wanted: _Wanted, listed: list[Message], seconds: float) -> None:
-        """Return when another message may match, at the latest after the given seconds."""
+        """Wait until another message may match, at most the given seconds."""
         answer = {}
         # With `after`, the server would miss an older message that gets the wanted state.
         if wanted.state is None or not listed:
             after = {"after": listed[-1].id} if listed else {}
             arguments = {**wanted.arguments, **after, "limit": "1", "wait": f"{seconds:.3f}"}
             answer = self._call("GET", "/sandbox/messages", arguments, wait=seconds, also=429)
-        if "messages" not in answer:  # not asked, or too many requests wait already
+        if "messages" not in answer:  # there was no request, or too many requests wait already
             time.sleep(min(_NAP, seconds))
 
     def _list(self, arguments: dict[str, str]) -> list[Message]:
-        """Return all messages that match as far as the server looks, oldest first."""
+        """Return all messages that match the criteria of the server, oldest first."""
         page = self._list_page(arguments)
         older = self._list({**arguments, "before": page[-1].id}) if len(page) == _PAGE else []
         return older + page[::-1]
@@ -216,10 +216,10 @@ class Phonify:
         return [_read(shown) for shown in answer["messages"]]
 
     def _report(self, wanted: _Wanted) -> str:
-        """Return the messages that did arrive, and why none of them matches."""
+        """Return a list of the messages that arrived, and the reason why each does not match."""
         came = self._list_page({}, limit=50)[::-1]
         if not came:
-            return "Nothing came at all: does the app use the `url` and `api_key` of this test?"
+            return "No message arrived. Does the app use the `url` and the `api_key` of this test?"
         words = {"direction": "not", "origin": "not from", "to": "not to"}
         matching = {
             f"{words[name]} {value}": {message.id for message in self._list_page({name: value})}
@@ -230,10 +230,10 @@ class Phonify:
             [miss for miss in matching if message.id not in matching[miss]] + wanted.list_misses(message)
             for message in came
         ]
-        lines, fewest = ["What did come:"], min(map(len, misses))
+        lines, fewest = ["These messages arrived:"], min(map(len, misses))
         for message, missed in zip(came, misses, strict=True):
-            nearly = "nearly: " if len(missed) == fewest else ""
-            lines.append(f"  {message!r} {nearly}{', '.join(missed) or 'returned before'}")
+            closest = "closest, but " if len(missed) == fewest else ""
+            lines.append(f"  {message!r} {closest}{', '.join(missed) or 'already returned'}")
         return "\n".join(lines)
 
     def _call(self, method: str, path: str, arguments: dict[str, str], *, wait: float = 0, also: int = 0) -> Any:
@@ -261,14 +261,14 @@ class Phonify:
             connection.request(method, target, query if in_body else None, headers)
             response = connection.getresponse()
             return response.status, json.loads(response.read())
-        except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: it is not JSON
+        except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: not JSON
             raise PhonifyError(f"no valid answer from {self.url}: is Phonify running there? ({error})") from error
         finally:
             connection.close()
 
 
 class Run(Phonify):
-    """An account for one test. A `with` block ends it."""
+    """An account for one test. The end of a `with` block ends the run."""
 
     def __init__(self, owner: Phonify, shown: dict[str, str]) -> None:
         super().__init__(owner.url, shown["api_key"])
@@ -282,7 +282,7 @@ class Run(Phonify):
         self.end()
 
     def end(self) -> None:
-        """End the run, and remove its messages and its key. Nothing happens if it has ended already."""
+        """End the run, and remove its messages and its key. Does nothing if the run has ended already."""
         self._owner._call("DELETE", f"/sandbox/runs/{self.id}", {}, also=404)  # noqa: SLF001 - our own class
 
 

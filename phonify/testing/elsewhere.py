@@ -1,4 +1,4 @@
-"""A server elsewhere, which the tests share with others. `pytest_plugin.py` makes a fixture of it."""
+"""A server that is already running. `pytest_plugin.py` uses it for a fixture."""
 
 from .client import Phonify, Run
 
@@ -6,7 +6,7 @@ _MOST_CHARACTERS = 100  # in the name of a run
 
 
 class Elsewhere:
-    """A server that is running at a URL already. Each account that it gives is a run of the key's account."""
+    """A server that is already running at a URL. Each created account is a run of the key's account."""
 
     def __init__(self, url: str, key: str) -> None:
         self._owner = Phonify.connect(url, key)
@@ -14,7 +14,7 @@ class Elsewhere:
         self.url = self._owner.url
 
     def create_account(self, name: str) -> Run:
-        """Begin a run, which lasts until `end` or its own `end`, but at most a day."""
+        """Create a run. It ends when `end` is called here or on the run, or after a day."""
         run = self._owner.run(name[-_MOST_CHARACTERS:], ttl=86_400)
         self._runs.append(run)
         return run

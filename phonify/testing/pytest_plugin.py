@@ -1,7 +1,7 @@
 """The plugin for pytest: the fixtures `phonify`, `phonify_server` and `phonify_twilio`.
 
-pytest imports this module at the start of every run. The server, and with it Flask and marshmallow, is imported only by
-the fixture that starts it. With PHONIFY_URL set, the fixtures use the server at that URL, and none is started.
+pytest imports this module at the start of every run. So only the fixture that starts a server imports the server, Flask
+and marshmallow. If PHONIFY_URL is set, the fixtures use the server at that URL and start no server.
 """
 
 import os
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def phonify_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Server | Elsewhere"]:
-    """Serve in this process with a database of its own, once for each session (with xdist, for each worker).
+    """Start one server in the test process, with its own database. With xdist, each worker process has one server.
 
-    With PHONIFY_URL set, use the server at that URL with the key in PHONIFY_API_KEY.
+    If PHONIFY_URL is set, start no server. Use the server at that URL, with the key in PHONIFY_API_KEY.
     """
     if url := os.environ.get("PHONIFY_URL"):
         from .elsewhere import Elsewhere  # noqa: PLC0415 - see above
@@ -46,7 +46,7 @@ def phonify_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Server
 
 @pytest.fixture
 def phonify(phonify_server: "Server | Elsewhere", request: pytest.FixtureRequest) -> Iterator["Phonify"]:
-    """Give each test an account with a key. It shows the messages that the app sends, and can answer as the phone."""
+    """Give each test its own account. The account shows the messages of the app, and can answer as the phone."""
     from .client import Run  # noqa: PLC0415 - see above
 
     with _failing_clearly():
@@ -73,7 +73,7 @@ def phonify_twilio(phonify: "Phonify") -> Iterator["TwilioAccount"]:
 
 @contextmanager
 def _failing_clearly() -> Iterator[None]:
-    """Turn errors of the client, and a missing package of the server, into one line without a traceback."""
+    """Show errors of the client and missing packages of the server as one line without a traceback."""
     from .client import PhonifyError  # noqa: PLC0415 - see above
 
     try:

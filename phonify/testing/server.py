@@ -1,4 +1,4 @@
-"""A server in the process of the tests. `pytest_plugin.py` makes a fixture of it."""
+"""A server inside the test process. `pytest_plugin.py` uses it for a fixture."""
 
 import itertools
 import threading
@@ -10,30 +10,28 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from ..config import Settings
 from ..domain import accounts
-from ..errors import InvalidRequest
 from ..factory import create_app
 from ..services import Services
-from ..storage.records import Account
 from .client import Phonify
 
 
 class _Handler(WSGIRequestHandler):
     """Werkzeug's request handler, without its log."""
 
-    timeout = 5  # seconds after which a connection of a silent client is closed
+    timeout = 5  # seconds; then the connection of a client that sends nothing is closed
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - Werkzeug's
         """Log nothing."""
 
 
 class _HTTPServer(ThreadedWSGIServer):
-    daemon_threads = False  # so that closing waits for requests that have begun
+    daemon_threads = False  # so that closing waits for running requests
 
 
 class Server:
-    """Phonify in this process, on a free port of 127.0.0.1. It serves and delivers in threads, within a `with` block.
+    """A Phonify server in threads of this process, on a free port of 127.0.0.1. It runs within a `with` block.
 
-    It ignores PHONIFY_* variables of the environment, which may be meant for the app under test.
+    It ignores the environment variables PHONIFY_*, because they may be for the app under test.
     """
 
     def __init__(self, database: Path) -> None:
@@ -59,24 +57,8 @@ class Server:
         self._services.close()
 
     def create_account(self, name: str) -> Phonify:
-        """Return a new account with its own key; several accounts may have the same name."""
+        """Return a new account with its own key. Several accounts may have the same name."""
         database, clock = self._services.database, self._services.clock
         account = accounts.create_account(database, clock, name=f"{next(self._numbers)} {name}")
         _, key = accounts.create_key(database, clock, account, name="test")
-        return _Phonify(self._services, account, url=self.url, api_key=key)
-
-
-class _Phonify(Phonify):
-    """An account of this server. It sets its webhook without a request."""
-
-    def __init__(self, services: Services, account: Account, *, url: str, api_key: str) -> None:
-        super().__init__(url, api_key)
-        self._services = services
-        self._account = account
-
-    def set_webhook(self, url: str) -> str:
-        """Set the URL that the account's events are posted to; return the secret that signs them."""
-        try:
-            return self._services.webhooks.set_url(self._account, url).secret
-        except InvalidRequest as error:
-            raise ValueError("; ".join(f"{fault.param}: {fault.title}" for fault in error.faults)) from error
+        return Phonify(self.url, key)

@@ -32,7 +32,7 @@ def compose() -> Any:
     given = _read_form()
     given.setdefault("to", given.get("special", ""))
     try:
-        # In this form, `to` is always the phone, even if the phone is the sender.
+        # In this form, the field `to` has the number of the phone, even if the phone is the sender.
         message, faults = _write(given["to"], given)
     except PhonifyError as error:
         return _show_compose(given, error.faults), 400

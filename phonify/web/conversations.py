@@ -62,7 +62,7 @@ def show_thread_page(phone: str, **form: Any) -> str:
 
 @bp.get("/inbox/phones/<path:phone>/messages")
 def list_messages(phone: str) -> Response:
-    """Show the head of a thread, and its messages from the message `since` on."""
+    """Show the head of a thread, the message `since`, and all newer messages of the thread."""
     return answer_fragment("inbox/exchange.html", look_at_thread(phone, since=read_number(request.args.get("since"))))
 
 
@@ -87,7 +87,8 @@ def change_subscription(phone: str) -> Any:
 def show_message(message_id: str) -> Any:
     """Show the details of a message, as a page or as a fragment beside a thread.
 
-    `beside` is the phone of this thread. If `beside` is given and the message was removed, the fragment says so.
+    The conversation of the phone `beside` is open. If `beside` is given and the message was removed, the fragment shows
+    that.
     """
     if "HX-Request" not in request.headers:
         return show_detail(message_id)

@@ -87,7 +87,7 @@ def own_side(message: Message) -> str:
 
 
 def explain(message: Message) -> str | None:
-    """Return why a message failed, for a person; None if it did not fail."""
+    """Return the reason why a message failed, as a text for people. Returns None if it did not fail."""
     return Fault(message.error_type).title if message.error_type else None
 
 

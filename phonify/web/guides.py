@@ -24,6 +24,7 @@ GROUPS = {
         "settings",
         "command-line",
         "operations",
+        "deployment",
         "changes",
     ),
     "Guides for developers": ("how-it-works", "gateways", "decisions", "benchmarks"),
@@ -45,7 +46,7 @@ def list_titles() -> dict[str, dict[str, str]]:
 
 
 def render_guide(name: str) -> Guide:
-    """Render one of NAMES."""
+    """Render the guide with this name. The name is in NAMES."""
     tokens = _MARKDOWN.parse(_read(name))
     headings = [(token, inline) for token, inline in pairwise(tokens) if token.type == "heading_open"]
     for heading, inline in headings:
@@ -75,6 +76,6 @@ def _text_of(inline: Token) -> str:
 
 
 def _find_address(link: str) -> str:
-    """Return the address of a guide on this server for a link to its file. Other links stay the same."""
+    """Convert a link to the file of a guide to a link to its page. Returns other links unchanged."""
     found = _LINK.fullmatch(link)
     return url_for("docs.show_guide", name=found[1]) + (found[2] or "") if found else link

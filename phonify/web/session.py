@@ -59,11 +59,11 @@ def refuse_other_sites() -> Response | None:
     """Refuse a request from another site if it could change something."""
     if request.method in _SAFE or comes_from_here():
         return None
-    return _show_error_page("Refused", "This request came from another site.", 403)
+    return _show_error_page("Refused", "Another site sent this request.", 403)
 
 
 def comes_from_here() -> bool:
-    """Tell whether the request comes from a page of this server or from the address bar."""
+    """Return whether a page of this server or the address bar has sent the request."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site in ("same-origin", "none")

@@ -1,4 +1,4 @@
-"""Messages: that a commit is synced, and that answers kept for idempotency keys are removed."""
+"""Tests that a commit is synced to disk, and that answers for idempotency keys are removed."""
 
 import sqlite3
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def test_a_commit_is_synced_to_disk(send: Callable[..., Any], services: Services
     with services.database.write() as connection:
         (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
 
-    assert synchronous == 2  # FULL: also in WAL mode each commit is synced
+    assert synchronous == 2  # FULL: each commit is synced, also in WAL mode
 
 
 # Idempotency

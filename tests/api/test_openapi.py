@@ -1,4 +1,4 @@
-"""How the API is described: examples and errors are those of the code. See also described.py."""
+"""Tests of the API's description. Its examples and errors must match the code. See also described.py."""
 
 import json
 import re
@@ -22,9 +22,8 @@ from phonify.services import Services
 from tests.support.app import ROOT, ApiClient
 from tests.support.described import get_description
 
-ID = re.compile(
-    r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}|phk_[\w-]{32}|AC[0-9a-f]{32}|\b[0-9a-f]{32}\b"
-)
+UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
+ID = re.compile(rf"{UUID}|(?:phk|whsec)_[\w+/-]{{32}}|AC[0-9a-f]{{32}}|\b[0-9a-f]{{32}}\b")
 SEND = {"to": "+14560000000", "body": "Your Acme code is 482193"}
 
 
@@ -70,21 +69,21 @@ def list_examples() -> list[Any]:
 
 @pytest.fixture
 def prepared(client: FlaskClient, deliver: Callable[..., int], services: Services) -> Callable[[str], dict[str, str]]:
-    """Return a function that makes what the examples of an operation are about, and returns ids in place of theirs."""
+    """Return a function that creates the objects of an operation's examples.
+
+    It returns a map from the example's ids to their ids.
+    """
 
     def prepare(operation: str) -> dict[str, str]:
         if operation in ("list_runs", "get_run", "end_run"):
             run = client.post("/sandbox/runs", json={"name": "checkout, worker 3"}).get_json()["run"]
             return {RUN_ID: run["id"]}
-        if operation in (
-            "create_run",
-            "send_message",
-            "simulate_inbound",
-            "get_twilio_settings",
-            "check",
-            "get_phone",
-            "unsubscribe",
-        ):
+        if operation.endswith("_webhook") or operation == "send_test_event":
+            assert client.put("/v1/webhook", json={"url": "https://example.com/sms"}).status_code == 200
+            return {}
+        if operation.endswith("_twilio_settings"):
+            return {}
+        if operation in ("create_run", "send_message", "simulate_inbound", "check", "get_phone", "unsubscribe"):
             return {}
         waits = operation in ("change_message", "cancel_message")
         later = {"send_at": "2030-01-01T09:00:00Z"} if waits else {}
@@ -96,7 +95,7 @@ def prepared(client: FlaskClient, deliver: Callable[..., int], services: Service
 
 
 def number_ids(answer: Any) -> Any:
-    """Return an answer with its ids by their order in it, which they have in common with the example."""
+    """Return an answer with a number in place of each id. The numbers are the same in the example."""
     text, ids = json.dumps(answer, sort_keys=True), {}
     return json.loads(ID.sub(lambda match: ids.setdefault(match[0], f"id {len(ids)}"), text))
 

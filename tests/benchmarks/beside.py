@@ -1,4 +1,4 @@
-"""Phonify beside a bare Flask view on the same stock server, and beside the `python app.py` of another checkout."""
+"""Compares Phonify with a bare Flask view on the same server, and with `python app.py` of another checkout."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,7 +16,7 @@ TO_FORMER = {POST: Floor(">=", 0.8), BY_ID: Floor(">=", 0.9), LIST: Floor(">=", 
 
 
 def compare_on(stock: Stock, plan: Plan) -> list[Line]:
-    """Return the lines of Phonify on a stock server; on granian also those beside the former `python app.py`."""
+    """Return the lines of Phonify on a stock server. On granian, they also compare with the former `python app.py`."""
     subject = plan.prepare(stock, plan.sizes[0], plan.checkout)
     with ExitStack() as servers:
         bare = servers.enter_context(serve_bare(stock, plan.folder / "bare.log"))
@@ -33,8 +33,8 @@ def compare_on(stock: Stock, plan: Plan) -> list[Line]:
                 (side, LIST): partial(load, server.url, Request(path="/v1/messages?limit=50")),
             }
         for run in arms.values():
-            run()  # to get warm
-        # What is compared runs one after the other.
+            run()  # warm-up
+        # The compared runs follow each other directly.
         seen = alternate(plan.rounds, dict(sorted(arms.items(), key=lambda arm: ORDER.index(arm[0][1]))))
 
     def compare(section: str, name: str, other: tuple[str, str], floor: Floor | None) -> Line:

@@ -1,8 +1,7 @@
-"""Fills a database with messages through plain sqlite3, whatever the version of its schema.
+"""Fills a database of any schema version with messages. It uses plain sqlite3.
 
-Columns are given a value if the table has them, and conversations are brought up to date in
-whichever way the file keeps them, so that one filler serves checkouts of different ages. No server
-may run meanwhile.
+It sets only columns that the table has. It updates conversations in the way of the given file. So it can fill databases
+of old and new checkouts. No server may run at the same time.
 """
 
 import os
@@ -17,13 +16,13 @@ from pathlib import Path
 
 from load import phone
 
-BUSY_PHONE = "+14560000001"  # gets one message of a hundred; all other phones get one each
-ERROR = "unroutable_number"  # of one message of two hundred
+BUSY_PHONE = "+14560000001"  # gets every hundredth message; each other phone gets one message
+ERROR = "unroutable_number"  # the error of every two-hundredth message
 
 
 def generate_ids(after: str | None) -> Iterator[str]:
-    """Yield UUIDv7 ids, each greater than the one before and than `after`."""
-    ticks = time.time_ns() // 1_000_000 << 12  # 12 bits behind the milliseconds are counted up
+    """Yield ascending UUIDv7 ids. The first id is greater than `after`."""
+    ticks = time.time_ns() // 1_000_000 << 12  # the 12 bits after the milliseconds are a counter
     if after is not None:
         digits = after.replace("-", "")
         ticks = max(ticks, (int(digits[:12], 16) << 12 | int(digits[13:16], 16)) + 1)
@@ -35,7 +34,7 @@ def generate_ids(after: str | None) -> Iterator[str]:
 
 
 def fill(path: Path, rows: int, *, waiting: bool = False) -> None:
-    """Add messages that are final or, if `waiting`, due now."""
+    """Add messages. They are final, or due now if `waiting` is true."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.executescript("PRAGMA synchronous = OFF; PRAGMA cache_size = -400000;")
         connection.execute("BEGIN IMMEDIATE")
@@ -62,7 +61,7 @@ def fill(path: Path, rows: int, *, waiting: bool = False) -> None:
         keep_conversations(connection, last)
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    os.sync()  # nothing of this is to be written back while something is measured
+    os.sync()  # these pages must not be written during a measurement
 
 
 def describe(*, waiting: bool) -> dict[str, object]:
@@ -83,7 +82,7 @@ def describe(*, waiting: bool) -> dict[str, object]:
 
 
 def keep_conversations(connection: sqlite3.Connection, last: int) -> None:
-    """Let the conversations take account of all messages after a seq."""
+    """Update the conversations with all messages after a seq."""
     connection.execute(
         """
         INSERT INTO conversations (account_id, phone, last_seq, read_seq)
@@ -97,7 +96,7 @@ def keep_conversations(connection: sqlite3.Connection, last: int) -> None:
 
 
 def read_ids(path: Path, many: int) -> list[str]:
-    """Return ids of messages that are evenly spread over the file, oldest first."""
+    """Return ids of messages at equal distances in the file, oldest first."""
     with closing(sqlite3.connect(path)) as connection:
         (last,) = connection.execute("SELECT max(seq) FROM messages").fetchone()
         seqs = sorted({last * part // many + 1 for part in range(many)})
@@ -106,7 +105,7 @@ def read_ids(path: Path, many: int) -> list[str]:
 
 
 def wait_until_sent(path: Path) -> None:
-    """Return as soon as no message is due, by the file; stop the benchmark after two minutes."""
+    """Wait until the file has no due message. Stops the benchmark after two minutes."""
     end = time.monotonic() + 120
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         while connection.execute("SELECT 1 FROM messages WHERE due_at IS NOT NULL LIMIT 1").fetchone():

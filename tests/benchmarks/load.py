@@ -1,4 +1,4 @@
-"""Clients of a server under test: wrk, which makes the load, and single requests."""
+"""Clients of a server under test: wrk for load, and single requests."""
 
 import base64
 import json
@@ -15,13 +15,13 @@ from typing import NamedTuple, TypeVar
 
 KEY = "benchmark-key-0123456789"
 AUTHORIZATION = "Basic " + base64.b64encode(f"{KEY}:".encode()).decode()
-SPREAD = 7_368_787  # consecutive numbers times this, modulo ten million, are phones far apart
+SPREAD = 7_368_787  # a factor; multiples of it, modulo ten million, are far apart
 
 Name = TypeVar("Name")
 
 
 class Load(NamedTuple):
-    """What one run of wrk saw; latencies in milliseconds."""
+    """The result of one run of wrk. Latencies are in milliseconds."""
 
     per_second: float
     p50: float
@@ -29,20 +29,20 @@ class Load(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What wrk sends, and how many connections send it."""
+    """The requests of wrk, and the number of its connections."""
 
-    script: str = ""  # Lua that makes the requests, besides the headers
+    script: str = ""  # Lua code that makes the requests, without the headers
     path: str = "/"
     connections: int = 16
 
 
 def phone(number: int) -> str:
-    """Return one of ten million phones; those of consecutive numbers are far apart."""
+    """Return one of ten million phones. The phones of consecutive numbers are far apart."""
     return f"+1456{number * SPREAD % 10_000_000:07}"
 
 
 def send_to(recipients: int, *, connections: int = 16) -> Request:
-    """Return a request that sends a message to the given number of phones, to other ones each time."""
+    """Return a request that sends a message to the given number of phones. Each request uses other phones."""
     script = f"""
         wrk.method = "POST"
         wrk.headers["Content-Type"] = "application/json"
@@ -65,7 +65,7 @@ def send_to(recipients: int, *, connections: int = 16) -> Request:
 
 
 def get_one_of(paths: Sequence[str], *, connections: int = 16) -> Request:
-    """Return a request for one of the paths, another each time."""
+    """Return a request for the paths in turns."""
     listed = ",".join(f'"{path}"' for path in paths)
     script = f"""
         local paths = {{{listed}}}
@@ -75,7 +75,7 @@ def get_one_of(paths: Sequence[str], *, connections: int = 16) -> Request:
 
 
 def load(url: str, request: Request, *, seconds: int = 1, cookie: str | None = None) -> Load:
-    """Load a server with wrk; stop the benchmark if an answer is not a success."""
+    """Load a server with wrk. Stops the benchmark if a request fails."""
     name, value = ("Cookie", cookie) if cookie else ("Authorization", AUTHORIZATION)
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(f'wrk.headers["{name}"] = "{value}"\n{request.script}')
@@ -95,14 +95,14 @@ def load(url: str, request: Request, *, seconds: int = 1, cookie: str | None = N
 
 
 def load_and_deliver(url: str, request: Request, *, seconds: int = 1) -> Load:
-    """Load Phonify, and return when everything that was sent is delivered."""
+    """Load Phonify, and wait until all messages are delivered."""
     seen = load(url, request, seconds=seconds)
     wait_until_delivered(url)
     return seen
 
 
 def alternate(rounds: int, arms: Mapping[Name, Callable[[], Load]]) -> dict[Name, list[Load]]:
-    """Run each arm once per round, in the opposite order every second round; return the runs of each."""
+    """Run each arm once in each round. Every second round has the opposite order. Returns the runs of each arm."""
     seen: dict[Name, list[Load]] = {name: [] for name in arms}
     for number in range(rounds):
         names = list(arms)
@@ -117,17 +117,20 @@ def middle(loads: Sequence[Load]) -> Load:
 
 
 def compare_rates(loads: Sequence[Load], others: Sequence[Load]) -> float:
-    """Return the median, over all rounds, of the ratio of the rates within a round."""
+    """Return the ratio of the two rates. Each round gives one ratio, and the result is the median of all rounds."""
     return statistics.median(a.per_second / b.per_second for a, b in zip(loads, others, strict=True))
 
 
 def compare_latencies(loads: Sequence[Load], others: Sequence[Load]) -> float:
-    """Return the median, over all rounds, of the ratio of the median latencies within a round."""
+    """Return the ratio of the two median latencies.
+
+    Each round gives one ratio, and the result is the median of all rounds.
+    """
     return statistics.median(a.p50 / b.p50 for a, b in zip(loads, others, strict=True))
 
 
 def call(url: str, body: Mapping[str, object] | None = None) -> dict:
-    """Make one request to the API; return the answer."""
+    """Send one request to the API and return the answer."""
     data = None if body is None else json.dumps(body).encode()
     headers = {"Authorization": AUTHORIZATION, "Content-Type": "application/json"}
     with urllib.request.urlopen(urllib.request.Request(url, data, headers)) as response:
@@ -135,7 +138,7 @@ def call(url: str, body: Mapping[str, object] | None = None) -> dict:
 
 
 def sign_in(port: int) -> str:
-    """Open the inbox as the link that a start prints does; return the cookie of the session."""
+    """Open the inbox with a link like that of the start. Returns the session cookie."""
     connection = HTTPConnection("127.0.0.1", port)
     connection.request("GET", f"/?api_key={KEY}")
     cookie = connection.getresponse().getheader("Set-Cookie", "")
@@ -144,7 +147,7 @@ def sign_in(port: int) -> str:
 
 
 def wait_until_delivered(url: str) -> None:
-    """Return as soon as no message waits for delivery; stop the benchmark after two minutes."""
+    """Wait until no message waits for delivery. Stops the benchmark after two minutes."""
     end = time.monotonic() + 120
     while call(f"{url}/v1/messages?state=unconfirmed&limit=1")["messages"]:
         if time.monotonic() > end:

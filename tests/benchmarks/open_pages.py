@@ -1,15 +1,16 @@
-"""What open pages cost the API: `.venv/bin/python tests/benchmarks/open_pages.py` prints one table.
+"""Measures how much open pages slow the API down.
 
-Starts `python app.py` and lets an app use the API at a steady rate (half of its requests send a
-message, half read one by its id), in rounds with no open page and with many in turns. A page is
-simulated: it asks for everything that it is to look at again (`hx-get` with a trigger that repeats)
-as often as inbox.js does, with a session cookie and the ETags of the last answers, from a process
-of its own. Half of the pages show the list of conversations, half a thread. As the app sends all the
-time, every answer to a page has something new. Latencies are of the app's requests, in milliseconds;
-the figure is the median of the rounds.
+Run `.venv/bin/python tests/benchmarks/open_pages.py`. It prints one table.
 
-App, pages and server share the cores of one machine. How much of the difference is due to that alone
-shows with as many pages open at another Phonify on the same machine (`elsewhere`).
+The benchmark starts `python app.py`. An app uses the API at a steady rate: half of its requests send a message, half
+read a message. Rounds with no open page and rounds with many open pages take turns. The benchmark simulates the pages
+in a separate process. A page sends the same repeated requests as inbox.js, with a session cookie and the ETags of the
+last answers. Half of the pages show the list of conversations. The other half show a thread. The app sends all the
+time, so every answer to a page has something new. The latencies of the app's requests are in milliseconds. Each
+figure is the median of the rounds.
+
+The app, the pages and the server use the same cores, so the pages also slow the app down directly. The rounds
+`elsewhere` show this effect alone: their pages are open at another Phonify server on the same machine.
 """
 
 import argparse
@@ -31,12 +32,12 @@ from pathlib import Path
 from load import AUTHORIZATION, call, sign_in
 from servers import ROOT, Installation, make_database, serve_own
 
-EVERY = 1.0  # seconds between two looks, as in inbox.js
+EVERY = 1.0  # seconds between two requests of a page, as in inbox.js
 PHONES = 60
 
 
 class Connection:
-    """One connection to the server that is kept open, as browsers and clients do."""
+    """A kept-alive connection to the server, as browsers use it."""
 
     def __init__(self, port: int, header: str) -> None:
         self._port = port
@@ -45,7 +46,7 @@ class Connection:
         self._writer: asyncio.StreamWriter | None = None
 
     async def request(self, method: str, path: str, body: bytes = b"", *, header: str = "") -> tuple[int, str, bytes]:
-        """Return status, head and body of the answer; ask once more if the server has closed meanwhile."""
+        """Return status, head and body of the answer. Retries once if the server has closed the connection."""
         try:
             return await self._request(method, path, body, header)
         except (OSError, EOFError):
@@ -68,7 +69,7 @@ class Connection:
         return status, answer, content
 
     def close(self) -> None:
-        """Close it; the next request opens another."""
+        """Close the connection. The next request opens a new connection."""
         if self._writer is not None:
             self._writer.close()
         self._reader = self._writer = None
@@ -77,7 +78,7 @@ class Connection:
 async def keep_page_open(
     port: int, cookie: str, number: int, taken: list[float], opened: Semaphore, *, forgetful: bool
 ) -> None:
-    """Be an open page for ever; a forgetful one is answered in full also if nothing is new."""
+    """Act as an open page for ever. A `forgetful` page sends no ETag, so each answer is complete."""
     connection = Connection(port, f"Cookie: {cookie}\r\nHX-Request: true")
     parts = ["/inbox/conversations?shown=40"]
     if number % 2:
@@ -105,7 +106,7 @@ async def keep_page_open(
 
 
 async def keep_pages_open(port: int, pages: int, seconds: float, *, forgetful: bool) -> None:
-    """Keep pages open for a while and print how many questions a second they asked, and the latencies."""
+    """Keep pages open for some seconds. Prints the rate of their requests and the latencies."""
     taken: list[float] = []
     opened, cookie = Semaphore(0), sign_in(port)
     tasks = [
@@ -126,9 +127,9 @@ async def keep_pages_open(port: int, pages: int, seconds: float, *, forgetful: b
 
 
 async def use_api(port: int, ids: list[str], rate: float, seconds: float) -> dict[str, list[float]]:
-    """Send and read messages at a steady rate; return the latencies of each.
+    """Send and read messages at a steady rate. Returns the latencies of both.
 
-    A request begins when it is its turn, whether or not those before it are answered.
+    A request starts at its planned time, even if earlier requests are not answered yet.
     """
     taken: dict[str, list[float]] = {"POST": [], "GET": []}
     idle = [Connection(port, f"Authorization: {AUTHORIZATION}") for _ in range(8)]
@@ -160,7 +161,7 @@ async def use_api(port: int, ids: list[str], rate: float, seconds: float) -> dic
 
 
 def quantiles(taken: list[float]) -> tuple[float, float]:
-    """Return median and 99th percentile."""
+    """Return the median and the 99th percentile."""
     cuts = statistics.quantiles(taken, n=100)
     return cuts[49], cuts[98]
 
@@ -168,7 +169,7 @@ def quantiles(taken: list[float]) -> tuple[float, float]:
 def measure(
     port: int, ids: list[str], pages: int, rate: float, seconds: float, *, elsewhere: int | None = None
 ) -> dict[str, float]:
-    """Return what one round has seen; `elsewhere` is the port of another server that the pages are open at."""
+    """Return the result of one round. `elsewhere` is the port of another server, whose pages are open."""
     child = None
     if pages:
         command = [sys.executable, __file__, "--port", str(elsewhere or port)]
@@ -194,7 +195,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=100, help="requests a second that the app makes")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)  # be the pages
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)  # act as the pages
     parser.add_argument("--forgetful", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.port:
@@ -213,7 +214,7 @@ def main() -> None:
                 answer = call(f"{server.url}/v1/messages", {"to": phones, "body": "A text of the usual length, or so"})
             ids = ids or [message["id"] for message in answer["messages"]]
         run = partial(measure, ports[0], ids, rate=options.rate)
-        run(pages=options.pages, seconds=2)  # to get warm
+        run(pages=options.pages, seconds=2)  # warm-up
         arms = {
             "no page": {"pages": 0},
             "elsewhere": {"pages": options.pages, "elsewhere": ports[1]},

@@ -1,4 +1,4 @@
-"""How much is measured, and the databases that it is measured with."""
+"""The amount of measurements, and the databases for them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,15 +9,15 @@ from servers import Installation, make_database
 
 
 class Plan(NamedTuple):
-    """How much is measured."""
+    """The amount of measurements."""
 
     folder: Path  # for databases and logs
     checkout: Path
     former: Path | None
     former_name: str
-    sizes: Sequence[int]  # in messages, the least first
+    sizes: Sequence[int]  # in messages, smallest first
     rounds: int
-    queued: int  # messages that a drain begins with
+    queued: int  # queued messages at the start of a drain
 
     def prepare(self, name: str, size: int, checkout: Path) -> Installation:
         """Return a checkout with a new database of the given size."""

@@ -1,4 +1,6 @@
-"""The benchmark: `.venv/bin/python tests/benchmarks/run.py` prints one table, with a floor for most of its lines.
+"""The benchmark: The main benchmark.
+
+`.venv/bin/python tests/benchmarks/run.py` prints one table. Most of its lines have a floor.
 
 Needs wrk (Debian: apt-get install wrk) and granian (pip install granian).
 
@@ -9,10 +11,10 @@ Needs wrk (Debian: apt-get install wrk) and granian (pip install granian).
 - `--former COMMIT_OR_PATH` sets `python app.py` of another checkout beside Phonify on granian.
 - All other lines are of `python app.py`, with databases of the sizes that `--sizes` names.
 
-Runs are short and take turns. A ratio is taken within a round, and the figure is the median of all
-rounds: of rates with 16 connections, of median latencies with one. Each message goes to another
-phone. Nobody writes an access log. Anything else that the machine does meanwhile changes the
-absolute figures, and ratios a little.
+Runs are short, and the servers take turns. Each round gives one ratio. The figure is the median of all rounds. With 16
+connections, the ratio compares rates. With one connection, it compares median latencies. Each message goes to another
+phone. No server writes an access log. Other programs on the machine change the absolute figures. They change ratios
+only a little.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Starts what is measured: Phonify and the bare view on stock servers, `python app.py`, delivery alone.
+"""Starts the servers of a measurement: Phonify and the bare view on stock servers, `python app.py`, delivery alone.
 
 gunicorn and granian get the same number of workers and threads for whatever they serve. gunicorn
 gets `--reuse-port` for both sides: with one listening socket, kept-alive connections often all
-belong to one worker, and a run is then half as fast, at random. Nobody writes an access log.
+belong to one worker, and a run is then half as fast, at random. No server writes an access log.
 """
 
 import io
@@ -35,7 +35,7 @@ class Serving(NamedTuple):
 
     pid: int
     port: int
-    first_answer: float  # seconds from its start
+    first_answer: float  # seconds from the start of the process
 
     @property
     def url(self) -> str:
@@ -43,7 +43,7 @@ class Serving(NamedTuple):
         return f"http://127.0.0.1:{self.port}"
 
     def measure_memory(self) -> float:
-        """Return the megabytes of all its processes; what they share counts once (PSS)."""
+        """Return the memory of all processes in megabytes. Shared memory counts once (PSS)."""
         pids, total = [self.pid], 0
         for pid in pids:
             pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
@@ -53,7 +53,7 @@ class Serving(NamedTuple):
 
 
 class Installation(NamedTuple):
-    """A checkout of Phonify and the database that it is to serve."""
+    """A checkout of Phonify and its database."""
 
     checkout: Path
     database: Path
@@ -89,7 +89,7 @@ def serve_own(installation: Installation) -> Iterator[Serving]:
 
 @contextmanager
 def serve_phonify(stock: Stock, installation: Installation) -> Iterator[Serving]:
-    """Run Phonify's application on a stock server, and delivery in a process of its own."""
+    """Run Phonify's application on a stock server, and delivery in a separate process."""
     port = find_free_port()
     with ExitStack() as processes:
         processes.enter_context(deliver(installation))
@@ -125,7 +125,7 @@ def compose_command(stock: Stock, port: int) -> list[str]:
 
 
 def log_of(installation: Installation) -> Path:
-    """Return the file that a server's output goes to."""
+    """Return the file with the output of a server."""
     return installation.database.with_suffix(".log")
 
 
@@ -133,7 +133,7 @@ def log_of(installation: Installation) -> Path:
 def run(
     command: list[str], folder: Path, environ: Mapping[str, str], log: Path
 ) -> Iterator[tuple[subprocess.Popen, float]]:
-    """Run a process until the block ends; yield it and the time of its start."""
+    """Run a process until the block ends. Yields the process and the time of its start."""
     with log.open("ab") as output:
         start = time.monotonic()
         process = subprocess.Popen(command, cwd=folder, env=clean_environ(environ), stdout=output, stderr=output)
@@ -145,7 +145,7 @@ def run(
 
 
 def wait_for_answer(started: tuple[subprocess.Popen, float], port: int, path: str) -> Serving:
-    """Return when a server gives its first answer; stop the benchmark if it gives none."""
+    """Return the time of a server's first answer. Stops the benchmark if there is no answer."""
     process, start = started
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Authorization": AUTHORIZATION})
     while True:
@@ -161,7 +161,7 @@ def wait_for_answer(started: tuple[subprocess.Popen, float], port: int, path: st
 
 
 def clean_environ(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with the given settings alone, whatever the caller has set."""
+    """Return the environment with only the given settings of Phonify."""
     foreign = ("PHONIFY_", "GUNICORN_", "GRANIAN_", "FLASK_")
     return {**{name: value for name, value in os.environ.items() if not name.startswith(foreign)}, **settings}
 
@@ -174,7 +174,7 @@ def find_free_port() -> int:
 
 
 def check_out(commit_or_path: str, folder: Path) -> Path:
-    """Return the path of a former checkout; a commit's files are unpacked into the folder."""
+    """Return the path of a former checkout. The files of a commit are unpacked into the folder."""
     if Path(commit_or_path, "app.py").exists():
         return Path(commit_or_path).resolve()
     command = ["git", "archive", commit_or_path]

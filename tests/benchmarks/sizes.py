@@ -1,4 +1,4 @@
-"""`python app.py` with databases of several sizes, and what grows from the least to the largest."""
+"""Measures `python app.py` with databases of several sizes, and compares the smallest with the largest."""
 
 import statistics
 import time
@@ -31,7 +31,10 @@ GROWTH = Floor("<=", 1.5)
 
 
 def measure_sizes(plan: Plan) -> list[Line]:
-    """Measure all sizes in turns; what only reads comes first, since what writes makes the databases larger."""
+    """Measure all sizes in turns.
+
+    Requests that only read are first, because other requests make the databases larger.
+    """
     installations = {size: plan.prepare(f"{size}", size, plan.checkout) for size in plan.sizes}
     with ExitStack() as stack:
         servers = {size: stack.enter_context(serve_own(one)) for size, one in installations.items()}
@@ -71,7 +74,10 @@ def measure_sizes(plan: Plan) -> list[Line]:
 def measure_reads(
     plan: Plan, installations: Mapping[int, Installation], servers: Mapping[int, Serving]
 ) -> dict[str, dict[int, Sequence[Load]]]:
-    """Return the runs of each request that only reads, by name and size; one connection each."""
+    """Return the runs for each request that only reads.
+
+    The keys are the names of the requests and the sizes of the databases. Each run uses one connection.
+    """
     arms: dict[tuple[str, int], partial[Load]] = {}
     for size, server in servers.items():
         ids = read_ids(installations[size].database, 5_000)
@@ -91,13 +97,13 @@ def measure_reads(
         arms |= {(name, size): partial(load, server.url, Request("", path, 1)) for name, path in paths.items()}
         page = partial(load, server.url, Request("", "/", 1), cookie=sign_in(server.port))
         arms["page of conversations", size] = page
-    # What is compared runs one after the other.
+    # The compared runs follow each other directly.
     seen = alternate(plan.rounds, {(name, size): arms[name, size] for name, _ in arms for size in servers})
     return {name: {size: seen[name, size] for size in servers} for name, _ in arms}
 
 
 def measure_latency(url: str, times: int) -> float:
-    """Return the median of the milliseconds from a request to the answer that its message is `sent`."""
+    """Return the median time from a request until its message is `sent`, in milliseconds."""
     taken = []
     for number in range(times):
         time.sleep(0.05)
@@ -110,7 +116,7 @@ def measure_latency(url: str, times: int) -> float:
 
 
 def measure_drains(plan: Plan, installation: Installation) -> float:
-    """Return how many messages a second delivery alone hands over; the median of three times."""
+    """Return the messages that delivery alone delivers in a second. The figure is the median of three runs."""
     rates = []
     for _ in range(min(plan.rounds, 3)):
         fill(installation.database, plan.queued, waiting=True)
@@ -122,7 +128,7 @@ def measure_drains(plan: Plan, installation: Installation) -> float:
 
 
 def measure_starts(plan: Plan, installation: Installation) -> list[Line]:
-    """Return how long the first answer takes, and the memory of an idle server."""
+    """Return the time to the first answer, and the memory of an idle server."""
     starts = []
     for _ in range(max(plan.rounds, 5)):
         with serve_own(installation) as server:

@@ -1,4 +1,4 @@
-"""The table: its lines, the floors that they are to reach, and how it is printed."""
+"""The table: its lines, their floors, and how it is printed."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -7,13 +7,13 @@ from load import Load
 
 
 class Floor(NamedTuple):
-    """The worst figure that is good enough."""
+    """The worst figure that is still good enough."""
 
     sign: str  # ">=": more is better; "<=": less is better
     value: float
 
     def is_reached(self, figure: float) -> bool:
-        """Tell whether a figure is good enough."""
+        """Return whether a figure is good enough."""
         return figure >= self.value if self.sign == ">=" else figure <= self.value
 
 
@@ -25,7 +25,7 @@ class Line(NamedTuple):
     figure: float | None  # None: not measured
     unit: str = ""
     floor: Floor | None = None
-    loads: Mapping[str, Load] = {}  # what the figure was made from
+    loads: Mapping[str, Load] = {}  # the values behind the figure
     note: str = ""
 
     @property
@@ -37,24 +37,24 @@ class Line(NamedTuple):
 
     @property
     def details(self) -> str:
-        """What the figure was made from, as text."""
+        """The values behind the figure, as text."""
         return "; ".join(
             [*(f"{name} {format_load(load)}" for name, load in self.loads.items()), *filter(None, [self.note])]
         )
 
     def to_dict(self) -> dict[str, object]:
-        """Return the line in plain types."""
+        """Return the line as plain Python types."""
         plain = {**self._asdict(), "floor": self.floor and self.floor._asdict(), "reached": self.verdict}
         return {**plain, "loads": {name: load._asdict() for name, load in self.loads.items()}}
 
 
 def format_number(value: float) -> str:
-    """Return a number with no more digits than mean something."""
+    """Return a number without digits that mean nothing."""
     return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
 
 
 def format_load(load: Load) -> str:
-    """Return what a run of wrk saw."""
+    """Return the result of a run of wrk as text."""
     return f"{format_number(load.per_second)}/s, {format_number(load.p50)} and {format_number(load.p99)} ms"
 
 

@@ -1,9 +1,8 @@
-"""Requests that wait, beside load: `.venv/bin/python tests/benchmarks/waiting.py` prints one table.
+"""Measures waiting requests under load. Run `.venv/bin/python tests/benchmarks/waiting.py`. It prints one table.
 
-Needs wrk, as run.py does. `python app.py` is loaded in turns with nobody waiting and with 50
-requests that wait, each for a number of its own. Then messages to these numbers are sent, to the
-idle server and beside the load, and the time from the 201 to the answer of the request that waited
-is measured.
+It needs wrk, as run.py does. It loads `python app.py` with no waiting request and with 50 waiting requests, in turns.
+Each request waits for its own number. Then it sends messages to these numbers. It measures the time from the 201 to the
+answer of the waiting request, on an idle and on a loaded server.
 """
 
 import argparse
@@ -23,11 +22,11 @@ from servers import ROOT, Installation, Serving, make_database, serve_own
 
 
 class Waiting:
-    """Requests that wait for a number each, and again as soon as they are answered."""
+    """Requests that wait, each for one number. After an answer, a request is sent again."""
 
     def __init__(self, port: int, count: int) -> None:
         self.numbers = [f"+1456111{number:04}" for number in range(count)]
-        self.answered: queue.Queue[tuple[str, float]] = queue.Queue()  # message id, when
+        self.answered: queue.Queue[tuple[str, float]] = queue.Queue()  # message id, time
         self._port = port
         self._ended = False
         self._threads = [threading.Thread(target=self._wait, args=(number,)) for number in self.numbers]
@@ -50,7 +49,7 @@ class Waiting:
 
     @contextmanager
     def all(self) -> Iterator[None]:
-        """Have them wait until the block ends."""
+        """Let the requests wait until the block ends."""
         for thread in self._threads:
             thread.start()
         time.sleep(1)
@@ -64,7 +63,7 @@ class Waiting:
                 thread.join()
 
     def measure(self, times: int) -> list[float]:
-        """Send to one number after the other; return the milliseconds from each 201 to the answer."""
+        """Send to one number after another. Returns the milliseconds from each 201 to the answer."""
         taken = []
         for count in range(times):
             body = {"to": self.numbers[count % len(self.numbers)], "body": "Hello"}
@@ -79,7 +78,7 @@ class Waiting:
 
 
 def describe(taken: Sequence[float]) -> str:
-    """Return median and 99th percentile of milliseconds."""
+    """Return the median and the 99th percentile, in milliseconds."""
     return f"p50 {statistics.median(taken):.1f} ms, p99 {statistics.quantiles(taken, n=100)[98]:.1f} ms"
 
 
@@ -111,7 +110,7 @@ def main() -> None:
 
 
 def compare(server: Serving, connections: int, options: argparse.Namespace) -> None:
-    """Load the server in turns with nobody waiting and with many, and print both."""
+    """Load the server without and with waiting requests, in turns. Prints both results."""
     seen: dict[int, list[Load]] = {0: [], options.waiting: []}
     sending = send_to(1, connections=connections)
     for _ in range(options.rounds):

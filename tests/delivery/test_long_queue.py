@@ -1,4 +1,4 @@
-"""A hundred thousand messages that wait when the server starts."""
+"""Tests of the start with a hundred thousand waiting messages."""
 
 import time
 from datetime import UTC, datetime, timedelta

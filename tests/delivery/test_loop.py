@@ -1,4 +1,4 @@
-"""The loop that delivers messages and webhooks: what processes that have ended leave behind, faults, and its end."""
+"""Tests of the delivery loop: rows of ended processes, faults, and the end of the loop."""
 
 import signal
 import sqlite3
@@ -19,8 +19,8 @@ from phonify.delivery.webhooks import WebhookDelivery, WebhookOutcome
 from phonify.domain import accounts
 from phonify.gateways.base import Doubt, Refused, Taken
 from phonify.services import Services
+from phonify.storage import deliveries as delivery_store
 from phonify.storage import outbox as outbox_store
-from phonify.storage import webhooks as webhook_store
 from phonify.storage.process_lock import Owner
 from phonify.storage.records import Delivery, Message, WebhookAttempt
 from tests.support.app import ROOT
@@ -44,7 +44,7 @@ def app(make_app: Callable[..., Flask], gateway: FakeGateway) -> Flask:
 
 @pytest.fixture
 def send(client: Any) -> Callable[..., list[str]]:
-    """Return a function that accepts messages by the API and returns their ids."""
+    """Return a function that sends messages with the API and returns their ids."""
 
     def send(count: int = 1, **arguments: str) -> list[str]:
         answer = client.post("/v1/messages", json={"to": [TO] * count, "body": "Hello", **arguments})
@@ -55,7 +55,7 @@ def send(client: Any) -> Callable[..., list[str]]:
 
 @pytest.fixture
 def owner(services: Services) -> Iterator[Owner]:
-    """Another process, as this one sees it; it ends when it is closed."""
+    """Another process from the view of this process. `close` ends it."""
     owner = Owner(services.database.path)
     yield owner
     owner.close()
@@ -66,13 +66,13 @@ def owner(services: Services) -> Iterator[Owner]:
 
 @pytest.fixture
 def delivery(services: Services, gateway: FakeGateway, clock: Any) -> MessageDelivery:
-    """What another process does for messages."""
+    """The message delivery of another process."""
     return MessageDelivery(services.database, gateway, clock, services.webhooks, lease=services.settings.lease)
 
 
 @pytest.fixture
 def take_in_hand(services: Services, delivery: MessageDelivery) -> Callable[[Owner], list[Message]]:
-    """Return a function by which another process leases what is due."""
+    """Return a function that lets another process lease the due messages."""
 
     def take_in_hand(owner: Owner) -> list[Message]:
         with services.database.write() as connection:
@@ -181,7 +181,7 @@ class TestAGatewayThatMustNotRepeat:
         assert seen == [(1,)] * 5
 
 
-# A process of its own, whose gateway says what it is handed and waits for a line
+# A separate process. Its gateway prints each message and waits for a line
 
 PROCESS = """
 import sys
@@ -207,7 +207,7 @@ app.extensions["phonify"].close()
 
 @pytest.fixture
 def process(services: Services, clock: Any, send: Callable[..., list[str]]) -> Iterator[subprocess.Popen[str]]:
-    """A process that has three messages in hand."""
+    """A process that is sending three messages."""
     ids = send(3)
     command = [sys.executable, "-c", PROCESS, str(services.database.path), clock.now().isoformat()]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -247,7 +247,7 @@ def test_a_process_that_stands_still_keeps_its_leases_until_they_end_and_its_lat
 
 @pytest.fixture
 def events(services: Services, receiver: Any, clock: Any) -> list[str]:
-    """Three events that are due, by their ids."""
+    """The ids of three due events."""
     account = accounts.ensure_default_account(services.database, clock)
     services.webhooks.set_url(account, receiver.url)
     return [services.webhooks.send_test(account) for _ in range(3)]
@@ -255,7 +255,7 @@ def events(services: Services, receiver: Any, clock: Any) -> list[str]:
 
 @pytest.fixture
 def webhook_delivery(services: Services, clock: Any) -> WebhookDelivery:
-    """What another process does for webhooks."""
+    """The webhook delivery of another process."""
     return WebhookDelivery(services.database, clock, services.webhooks, lease=services.settings.lease)
 
 
@@ -266,12 +266,12 @@ def webhook_rows(execute: Callable[..., list[Any]]) -> Callable[[], list[Any]]:
 
 @pytest.fixture
 def take_events(services: Services, clock: Any) -> Callable[..., list[Delivery]]:
-    """Return a function by which another process leases events that are due."""
+    """Return a function that lets another process lease the due events."""
 
     def take_events(owner: Owner, limit: int) -> list[Delivery]:
         times = {"now": format_time(clock.now()), "until": format_time(clock.now() + timedelta(seconds=WEBHOOK_LEASE))}
         with services.database.write() as connection:
-            return [*webhook_store.lease_deliveries(connection, account_id=1, owner=owner.id, limit=limit, **times)]
+            return [*delivery_store.lease_deliveries(connection, account_id=1, owner=owner.id, limit=limit, **times)]
 
     return take_events
 
@@ -289,7 +289,7 @@ def test_events_of_a_process_that_has_ended_are_posted_at_once_before_newer_ones
     assert (posted[0], sorted(posted)) == (
         events[0],
         sorted(events),
-    )  # after a quick answer several are posted side by side
+    )  # after a quick answer, several events are posted in parallel
     assert webhook_rows() == [("delivered", 2, None, None)] * 2 + [("delivered", 1, None, None)]
 
 
@@ -311,13 +311,13 @@ def test_a_late_failure_puts_off_no_event_that_another_process_has_taken_over(
 ):
     leased = take_events(owner, 3)
     with services.database.write() as connection:
-        webhook_store.end_leases(connection, owner=owner.id)
+        delivery_store.end_leases(connection, owner=owner.id)
         webhook_delivery.claim(connection, "other")
         before = connection.execute("SELECT * FROM webhook_deliveries").fetchall()
         for delivery in leased:
             attempt = WebhookAttempt(delivery.attempts, "t", 1, 500, "", None)
-            webhook_delivery.record(connection, [WebhookOutcome(delivery, attempt)])
-            webhook_delivery.record(connection, [WebhookOutcome(delivery._replace(retries=11), attempt)])
+            webhook_delivery.record(connection, [WebhookOutcome(delivery, None, attempt)])
+            webhook_delivery.record(connection, [WebhookOutcome(delivery._replace(retries=11), None, attempt)])
         assert connection.execute("SELECT * FROM webhook_deliveries").fetchall() == before
 
 
@@ -343,7 +343,7 @@ def run(services: Services) -> Iterator[Callable[[Loop[Any, Any]], threading.Thr
 
 @pytest.fixture
 def run_until_woken(run: Callable[..., threading.Thread], services: Services) -> Callable[[], threading.Thread]:
-    """Return a function that runs a loop for messages, which nothing wakes except being woken."""
+    """Return a function that runs a loop for messages. The loop continues only after a wake-up."""
     return lambda: run(services.make_message_loop(longest_nap=3_600))
 
 
@@ -417,7 +417,7 @@ def test_a_running_loop_pauses_while_the_database_is_locked_and_goes_on(
 
 
 class Counting:
-    """Delivers numbers; the first look fails."""
+    """Delivers numbers. Its first check for due numbers fails."""
 
     name = "numbers"
 

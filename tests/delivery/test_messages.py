@@ -1,4 +1,4 @@
-"""Delivery of messages: the four outcomes, retries, attempts, leases, and what crashes and slow gateways leave."""
+"""Tests of message delivery: the four outcomes, retries, attempts, leases, crashes and slow gateways."""
 
 import sqlite3
 import threading
@@ -35,7 +35,7 @@ def app(make_app: Callable[..., Flask], gateway: FakeGateway) -> Flask:
 
 @pytest.fixture
 def send(app: Flask) -> Callable[..., list[str]]:
-    """Return a function that accepts messages by the API and returns their ids."""
+    """Return a function that sends messages with the API and returns their ids."""
 
     def send(count: int = 1, **arguments: str) -> list[str]:
         recipients = [f"+1456000{number:04d}" for number in range(count)]
@@ -74,7 +74,7 @@ def row(rows: Callable[[], list[dict[str, Any]]]) -> Callable[[], dict[str, Any]
 
 @pytest.fixture
 def attempts(services: Services) -> Callable[[], list[tuple[Any, ...]]]:
-    """Return a function that reads the attempts on record, the first one first."""
+    """Return a function that reads the stored attempts, oldest first."""
 
     def read() -> list[tuple[Any, ...]]:
         with services.database.reading() as connection:
@@ -85,13 +85,13 @@ def attempts(services: Services) -> Callable[[], list[tuple[Any, ...]]]:
 
 @pytest.fixture
 def other_loop(make_app: Callable[..., Flask], gateway: FakeGateway) -> Loop[Any, Any]:
-    """A loop of another app on the same database, as another process would have."""
+    """The loop of another app on the same database. It stands for another process."""
     return make_app(gateway=gateway).extensions["phonify"].make_message_loop()
 
 
 @pytest.fixture
 def locker(services: Services) -> Iterator[sqlite3.Connection]:
-    """A connection that can lock the database against the app, which gives up at once."""
+    """A connection that can lock the database. The app does not wait for the lock."""
     services.database.busy_timeout = 0.0
     services.database.close()
     connection = sqlite3.connect(services.settings.database, isolation_level=None, check_same_thread=False)
@@ -258,7 +258,8 @@ def test_delays_of_one_message_grow_until_its_validity_ends(send, message_loop, 
     assert 0.5 <= gaps[0] <= 1
     assert 256 <= gaps[9] <= 512
     assert max(gaps) <= 600
-    # A day holds 9 attempts in the first 256 to 512 seconds and then one each 300 to 600.
+    # In a day, there are 9 attempts in the first 256 to 512 seconds. Then there is one attempt every 300 to 600
+    # seconds.
     assert 150 <= len(gateway.handed) <= 300
 
 
@@ -332,7 +333,7 @@ def test_the_validity_period_is_a_setting(make_app, clock):
     assert client.get(f"/v1/messages/{message_id}").json["message"]["errors"][0]["type"] == "validity_expired"
 
 
-# Attempts on record
+# Stored attempts
 
 
 def test_an_attempt_that_the_gateway_takes_leaves_no_record(send, message_loop, attempts):
@@ -466,7 +467,7 @@ def test_the_rest_of_a_batch_that_a_crash_left_is_sent_after_the_lease(
 
 
 class TestAGatewayThatMustNotRepeat:
-    """What a crash leaves in doubt is not sent again."""
+    """A gateway that is not repeatable: messages in doubt are not sent again."""
 
     @pytest.fixture
     def gateway(self) -> FakeGateway:
@@ -569,7 +570,7 @@ def test_a_late_report_does_not_touch_the_lease_that_another_loop_has(
     gateway.act = act
     send()
     message_loop.deliver_due()
-    # The second attempt is still out; only its own report, or the end of its lease, settles it.
+    # The second attempt is still running. Only its own outcome or the end of its lease can settle it.
     assert (row()["state"], row()["attempts"], row()["due_at"]) == ("unconfirmed", 2, "2026-01-31T09:31:00.000Z")
 
 
@@ -618,7 +619,7 @@ def test_what_a_slow_gateway_gave_back_is_due_for_whoever_comes_next(
     gateway.act = act
     send(3)
     message_loop.deliver_due()
-    # The first call used up its share of the lease; the second was made under a lease of its own.
+    # The first call used up its part of the lease. The second call had a new lease.
     assert [(row["state"], row["attempts"]) for row in rows()] == [("sent", 1), ("sent", 1), ("unconfirmed", 0)]
     assert rows()[2]["due_at"] == "2026-01-31T09:30:00.000Z"
 
@@ -657,7 +658,7 @@ def test_outcomes_that_could_not_be_recorded_are_recorded_later_and_not_sent_twi
         message_loop.deliver_due()
     locker.execute("ROLLBACK")
     assert [row["state"] for row in rows()] == ["unconfirmed", "unconfirmed", "unconfirmed"]
-    clock.advance(31)  # even past the lease: who has the outcome records it before anything else
+    clock.advance(31)  # even after the lease: the process with the outcome records it first
     message_loop.deliver_due()
     assert ([row["state"] for row in rows()], len(gateway.handed)) == (["sent", "sent", "sent"], 3)
 
@@ -696,7 +697,7 @@ def test_logs_of_a_delivery_have_the_message_id_but_not_the_text_or_the_whole_nu
 
 
 class BatchGateway(FakeGateway):
-    """Takes up to three messages in a call; `answer` says what it yields."""
+    """Takes up to three messages in a call. `answer` yields the outcomes."""
 
     limits = Limits(batch=3)
 
@@ -714,7 +715,7 @@ class BatchGateway(FakeGateway):
 
 @pytest.fixture
 def send_batches(make_app, execute) -> Callable[..., tuple[list[int], list[tuple[str, str | None]]]]:
-    """Return a function that has messages sent by such a gateway; it returns sizes of batches, states and errors."""
+    """Return a function that sends messages with such a gateway. It returns the sizes of batches, states and errors."""
 
     def send_batches(
         count: int, answer: Callable[[Sequence[OutboundMessage]], Iterator[tuple[str, Outcome]]], **options: object

@@ -1,4 +1,4 @@
-"""Upkeep: due times and leases follow a clock that is set back or forward, and what is old is removed once a minute."""
+"""Tests of the upkeep: due times and leases after a change of the clock, and the removal of old rows."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ DAY = 86_400
 
 
 class Gated(OnceGateway):
-    """Takes everything, or nothing for now."""
+    """Takes all messages, or none temporarily."""
 
     sandbox = True
 
@@ -112,7 +112,7 @@ def test_what_another_loop_has_in_hand_is_left_to_it_for_a_new_lease(
     clock.advance(31)
     message_loop.deliver_due()
     owner.close()
-    assert gateway.taken == []  # it may have been sent: nobody knows
+    assert gateway.taken == []  # nobody knows whether it was sent
 
 
 def test_webhooks_from_the_future_are_posted_after_the_clock_was_set_back(

@@ -1,4 +1,4 @@
-"""How webhooks are posted: retries, leases, many at once, the end of the loop; what Webhooks refuses."""
+"""Tests of posting webhooks: retries, leases, parallel posts, the end of the loop, refused requests."""
 
 import json
 import sqlite3
@@ -26,7 +26,7 @@ from tests.support.receivers import NO_CONTENT, Received, Receiver, status
 
 @pytest.fixture
 def account(services: Services) -> Account:
-    """The account `default`, which `client` and `send` are of."""
+    """The account `default`. `client` and `send` use it."""
     return accounts.ensure_default_account(services.database, services.clock)
 
 
@@ -49,19 +49,19 @@ def hook(webhooks: Webhooks, account: Account, receiver: Receiver) -> Webhook:
 
 @pytest.fixture
 def poster(services: Services) -> Loop[Any, Any]:
-    """A loop that is not running: a test calls its `deliver_due`."""
+    """A loop that does not run. A test calls its `deliver_due`."""
     return services.make_webhook_loop()
 
 
 @pytest.fixture
 def other_poster(make_app: Callable[..., Flask]) -> Loop[Any, Any]:
-    """The loop of another app on the same database, as another process would have."""
+    """The loop of another app on the same database. It stands for another process."""
     return make_app().extensions["phonify"].make_webhook_loop()
 
 
 @pytest.fixture
 def listed(webhooks: Webhooks, account: Account) -> Callable[[], list[Delivery]]:
-    """Return a function that lists the deliveries of the account `default`, the oldest first."""
+    """Return a function that lists the deliveries of the account `default`, oldest first."""
     return lambda: webhooks.list_deliveries(account, limit=1_000, before=None)[::-1]
 
 
@@ -90,13 +90,13 @@ def inbound(client) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def show(client) -> Callable[[str], dict[str, Any]]:
-    """Return a function that retrieves a message by the API."""
+    """Return a function that gets a message from the API."""
     return lambda message_id: client.get(f"/v1/messages/{message_id}").get_json()["message"]
 
 
 @pytest.fixture
 def locker(services: Services) -> Iterator[sqlite3.Connection]:
-    """A connection that can lock the database against the app, which gives up at once."""
+    """A connection that can lock the database. The app does not wait for the lock."""
     services.database.busy_timeout = 0.0
     services.database.close()
     connection = sqlite3.connect(services.settings.database, isolation_level=None, check_same_thread=False)
@@ -105,7 +105,7 @@ def locker(services: Services) -> Iterator[sqlite3.Connection]:
 
 
 def events(receiver: Receiver) -> list[tuple[str, str]]:
-    """Return type and message id of all that came, in order."""
+    """Return the type and the message id of all received events, in order."""
     told = [json.loads(received.body) for received in receiver.received]
     return [(event["type"], event["data"]["message"]["id"]) for event in told]
 
@@ -143,7 +143,7 @@ def test_the_signature_is_that_of_a_known_case():
     assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-# What is told
+# Posted events
 
 
 def test_the_late_report_of_a_lost_lease_is_not_told(make_app, account, receiver, clock, poster):
@@ -197,7 +197,7 @@ def test_a_name_that_turns_out_forbidden_is_not_posted_to(services, webhooks, ac
     assert receiver.received == []
 
 
-# Looking at them
+# Listing deliveries
 
 
 def test_deliveries_are_listed_by_pages_newest_first(webhooks, account, other, hook):
@@ -315,7 +315,7 @@ def test_outcomes_that_could_not_be_recorded_are_recorded_later_and_not_posted_t
     with pytest.raises(StoreUnavailable):
         poster.deliver_due()
     locker.execute("ROLLBACK")
-    clock.advance(61)  # even past the lease: who has the outcome records it before anything else
+    clock.advance(61)  # even after the lease: the process with the outcome records it first
     assert poster.deliver_due() == 0
     assert (only().state, len(receiver.received)) == ("delivered", 1)
 
@@ -360,7 +360,7 @@ def run() -> Iterator[Callable[..., threading.Thread]]:
     running = []
 
     def run(app: Flask, *, longest_nap: float = 3_600.0) -> threading.Thread:
-        # With so long a nap only being woken wakes it.
+        # The nap is so long that only a wake-up ends it.
         services = app.extensions["phonify"]
         services.share_wakeups()
         thread = threading.Thread(target=services.make_webhook_loop(longest_nap=longest_nap).run)
@@ -439,7 +439,7 @@ def test_many_receivers_that_hang_delay_nobody_who_answers(
     for _ in range(10):
         webhooks.send_test(account)
     receiver.wait_for(11, timeout=5)
-    assert len(hanging.received) == 48  # the rest of the places is for those who answer
+    assert len(hanging.received) == 48  # the other places are for receivers that answer
     hanging.stopping.set()
 
 
@@ -459,7 +459,7 @@ def test_at_most_four_posts_are_under_way_for_an_account_and_one_where_it_is_slo
     for _ in range(20):
         webhooks.send_test(account)
     receiver.wait_for(1 + places)
-    webhooks.send_test(account)  # wakes it once more
+    webhooks.send_test(account)  # wakes the loop again
     time.sleep(0.2)
     assert len(receiver.received) == 1 + places
     receiver.stopping.set()
@@ -555,4 +555,4 @@ def test_a_thread_that_can_not_be_started_is_an_attempt_that_failed(
     clock.advance(60)
     assert poster.deliver_due() == 1
     assert only().state == "delivered"
-    assert [attempt.error for attempt in only().tries] == ["the server had no thread left to post with", None]
+    assert [attempt.error for attempt in only().tries] == ["the server could not start a thread for this post", None]

@@ -1,4 +1,4 @@
-"""Accounts, their keys, and how quickly a key that was revoked stops working."""
+"""Tests of accounts and their keys. A revoked key must stop working immediately."""
 
 import re
 import sqlite3
@@ -199,7 +199,7 @@ def test_a_request_with_a_revoked_key_is_refused_at_once(client, database, clock
     assert client.get("/v1/messages").status_code == 401
 
 
-# When a key was last used
+# The last use of a key
 
 
 def used_at(database) -> list[str | None]:

@@ -1,4 +1,4 @@
-"""Conversations over the whole app: the list, reading, search, history, clearing and retention."""
+"""Tests of conversations with the whole app: the list, reading, search, history, clearing and retention."""
 
 import sqlite3
 import threading
@@ -54,7 +54,7 @@ def receive(client: FlaskClient) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def listed(conversations: Conversations, account: Account) -> Callable[..., list[tuple[str, str, int]]]:
-    """Return a function that lists phone, latest text and number of unread messages of the conversations."""
+    """Return a function that lists the conversations: phone, latest text and number of unread messages."""
 
     def listed(**paging: int) -> list[tuple[str, str, int]]:
         found = conversations.find_all(account, **paging)
@@ -65,7 +65,7 @@ def listed(conversations: Conversations, account: Account) -> Callable[..., list
 
 @pytest.fixture
 def bodies(conversations: Conversations, account: Account) -> Callable[..., list[str]]:
-    """Return a function that lists the texts of a thread, the latest first."""
+    """Return a function that lists the texts of a thread, newest first."""
 
     def bodies(phone: str = PHONE, **paging: int) -> list[str]:
         return [entry.message.body for entry in conversations.find_thread(account, phone, **paging)]
@@ -75,7 +75,7 @@ def bodies(conversations: Conversations, account: Account) -> Callable[..., list
 
 @pytest.fixture
 def fill(services: Services, account: Account, clock: Any) -> Callable[..., None]:
-    """Return a function that stores sent messages to some phones at once."""
+    """Return a function that stores sent messages to several phones in one call."""
 
     def fill(number: int, phones: int = 5, account_id: int = account.id) -> None:
         with services.database.reading() as connection:
@@ -157,7 +157,7 @@ def test_pages_of_the_list_have_each_conversation_exactly_once(fill, conversatio
 def test_a_message_that_comes_while_one_pages_makes_nothing_be_seen_twice_or_never(fill, send, conversations, account):
     fill(20, phones=4)
     first = conversations.find_all(account, limit=2)
-    send("+14560000001", "new")  # of the second page: it is the first of all now
+    send("+14560000001", "new")  # the conversation of the second page is now the first
     second = conversations.find_all(account, below=first[-1].last.seq, limit=2)
     assert [one.phone for one in [*first, *second]] == ["+14560000003", "+14560000002", "+14560000000"]
     assert conversations.find_all(account, limit=1)[0].phone == "+14560000001"
@@ -294,14 +294,14 @@ def test_a_search_goes_on_where_it_left_off_until_all_is_seen(fill, services, ac
 
 
 class Flaky(OnceGateway):
-    """Unavailable once, then in doubt."""
+    """The first attempt is unavailable, the second in doubt."""
 
     def act(self, message: Any) -> Outcome:
         return Later() if message.attempt == 1 else Doubt()
 
 
 def history(services: Services, account: Account, id_: str) -> list[tuple[str, str]]:
-    """Return text and state of the steps of a message."""
+    """Return the text and the state of each step of a message."""
     entry = services.conversations.find_entry(account, id_)
     attempts = services.conversations.find_attempts(id_)
     return [(step.text, step.state) for step in display.list_steps(entry.message, attempts)]
@@ -492,7 +492,7 @@ def test_clearing_steps_over_those_that_stay_once(fill, send, account, services)
     retention = Retention(services.database, services.clock, most_messages=None, longest=None, messages_at_once=2)
     for number in range(5):
         send(PHONE, str(number), send_at=TOMORROW)
-    execute(services, "UPDATE messages SET id = replace(id, '019c', '0190')")  # older than those to come
+    execute(services, "UPDATE messages SET id = replace(id, '019c', '0190')")  # older than the next messages
     fill(7)
     retention.clear(account)
     assert count(services) == 5
@@ -522,14 +522,14 @@ def test_clearing_stops_where_the_server_does(fill, conversations, account, serv
 
 
 def clean(upkeep: Upkeep, clock: Any) -> None:
-    """Let the time of the next cleaning come, and let it be done."""
+    """Move the clock to the next cleaning, and run it."""
     clock.advance(INTERVAL + 1)
     upkeep.step()
 
 
 @pytest.fixture
 def retaining(make_app: Callable[..., Flask]) -> Callable[..., tuple[FlaskClient, Services, Upkeep]]:
-    """Return a function that builds an app with settings of retention."""
+    """Return a function that builds an app with settings for retention."""
 
     def build(**settings: int) -> tuple[FlaskClient, Services, Upkeep]:
         app = make_app(**settings)

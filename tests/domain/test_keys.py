@@ -1,4 +1,4 @@
-"""How the use of a key is noted: once a minute, by one process."""
+"""Tests that only one process records the use of a key, once a minute."""
 
 import pytest
 

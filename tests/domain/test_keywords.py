@@ -1,4 +1,4 @@
-"""Opt-outs inside: what is a keyword, what may be set, and opt-outs that a process has not heard of."""
+"""Tests of opt-outs: keywords, allowed settings, and opt-outs of another process."""
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,7 @@ OWN = "+15005550006"
 
 
 class RecordingGateway(OnceGateway):
-    """Takes everything, or fails as it was told to, and notes whom it was asked to write to."""
+    """Takes all messages, or fails as the test says. It records the recipients."""
 
     def __init__(self, *failures):
         super().__init__()
@@ -51,7 +51,7 @@ def account(services, clock):
 
 @pytest.fixture
 def text(services, account):
-    """Return a function by which a phone sends a text to the account."""
+    """Return a function that sends a text from a phone to the account."""
 
     def text(body, sender=PHONE, to=OWN, account=account):
         return services.receiving.receive(account, sender=parse_originator(sender), to=parse_originator(to), body=body)
@@ -61,7 +61,7 @@ def text(services, account):
 
 @pytest.fixture
 def accept(services, account):
-    """Return a function by which the account sends."""
+    """Return a function that sends messages from the account."""
 
     def accept(*to, body="Hello", account=account, **options):
         recipients = [Recipient(parse_msisdn(number), f"to[{index}]") for index, number in enumerate(to or (PHONE,))]
@@ -70,7 +70,7 @@ def accept(services, account):
     return accept
 
 
-# What is a keyword
+# Keywords
 
 
 @pytest.mark.parametrize("word", ["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"])
@@ -160,7 +160,7 @@ def test_any_text_can_be_looked_at_and_normalizing_it_again_changes_nothing(text
     assert find_keyword(text) in (None, "stop", "start", "help")
 
 
-# What waits while the phone opts out
+# Waiting messages to a phone that opts out
 
 
 def test_a_scheduled_message_to_a_phone_that_opted_out_meanwhile_ends_in_error(
@@ -174,7 +174,7 @@ def test_a_scheduled_message_to_a_phone_that_opted_out_meanwhile_ends_in_error(
     assert (found.state, found.error_type, found.attempts, gateway.sent) == ("error", "opted_out", 0, [])
 
 
-# What may be set
+# Allowed settings
 
 
 def test_empty_texts_are_none():

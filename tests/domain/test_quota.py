@@ -1,4 +1,4 @@
-"""How the quota is counted in a transaction."""
+"""Tests of counting the quota in a transaction."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def test_a_quota_that_was_lowered_below_what_is_used_refuses_and_takes_nothing(s
     assert [take(5, 3), take(2, 1), take(5, 0), take(5, 9), take(5, 1)] == [3, 0, 0, 2, 0]
 
 
-# Exact, whoever comes at the same time
+# Exact counts for parallel requests
 
 
 def test_a_transaction_that_is_undone_gives_its_part_back(client, limit, used, execute):

@@ -1,4 +1,4 @@
-"""Test runs: what ends in the middle of something else."""
+"""Tests of test runs that end during another operation."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +33,7 @@ def run(services: Services, creator: Account) -> NewRun:
 
 @pytest.fixture
 def account(services: Services, run: NewRun) -> Account:
-    """The account of the run, as a request has it that began before the end."""
+    """The account of the run, as a request read it before the end of the run."""
     found = services.keys.find_account(run.api_key)
     assert found is not None
     return found
@@ -92,7 +92,7 @@ def test_a_removal_that_breaks_off_is_finished_by_the_upkeep(
 def test_a_run_that_was_ended_stays_ended_if_the_clock_is_set_back(
     services: Services, creator: Account, run: NewRun, clock: FakeClock
 ) -> None:
-    services.database.stopping = True  # so that its rows stay
+    services.database.stopping = True  # so that the rows of the run are not removed
     services.runs.end(creator, run.run.id)
     clock.advance(-600)
     assert services.keys.find_account(run.api_key) is None

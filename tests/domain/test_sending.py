@@ -1,4 +1,4 @@
-"""Where the transactions of sending begin and end: the gateway's check before them, all or nothing inside."""
+"""Tests of the transactions of sending: the gateway's check before them, and all or nothing inside."""
 
 import hashlib
 import json
@@ -112,6 +112,6 @@ def test_each_argument_of_a_request_counts_for_its_hash_except_the_key():
         "origin": parse_originator("SHOP"),
         "send_at": datetime(2026, 1, 31, 9, 30, tzinfo=UTC),
     }
-    of_fronts = {"validity", "front", "front_name"}  # which have no idempotency keys
+    of_fronts = {"validity", "front", "front_name"}  # fronts use no idempotency keys
     assert {*others, "idempotency_key"} == set(Draft._fields) - of_fronts
     assert len({DRAFT.hash(), *(DRAFT._replace(**{name: value}).hash() for name, value in others.items())}) == 5

@@ -1,4 +1,4 @@
-"""Waiting for what is not there yet: it is found after a commit, of whomever; the places; the end."""
+"""Tests of waiting: results after a commit of any process, the number of places, the end of a wait."""
 
 import sqlite3
 import threading
@@ -35,7 +35,7 @@ def pool():
 
 @pytest.fixture
 def search(database):
-    """What is waited for: the names of accounts."""
+    """The search of the waiting request: the names of accounts."""
 
     def search():
         with database.reading() as connection:

@@ -1,4 +1,7 @@
-"""What every gateway promises: a gateway's own tests inherit `GatewayContract` and say which numbers do what."""
+"""The tests of every gateway.
+
+The tests of a gateway inherit `GatewayContract` and name the numbers for each outcome.
+"""
 
 import re
 import socket
@@ -18,12 +21,12 @@ PATIENCE = 30.0  # seconds until the deadline of a call
 
 
 def make_message(to: str, number: int = 0, *, body: str = "Hello", attempt: int = 1) -> OutboundMessage:
-    """Return a message; its id has the given number."""
+    """Return a message. Its id contains the given number."""
     return OutboundMessage(f"019c1363-49c0-7000-8000-{number:012d}", "+15005550006", to, body, attempt)
 
 
 def send(gateway: Gateway, *messages: OutboundMessage) -> list[tuple[str, Outcome]]:
-    """Hand over messages in one call, which must end before its deadline."""
+    """Send messages in one call, which must end before its deadline."""
     deadline = time.monotonic() + PATIENCE
     outcomes = list(gateway.send(messages, deadline))
     assert time.monotonic() < deadline
@@ -31,14 +34,14 @@ def send(gateway: Gateway, *messages: OutboundMessage) -> list[tuple[str, Outcom
 
 
 class GatewayContract(ABC):
-    """Tests for one kind of gateway, by its name in `GATEWAYS`.
+    """The tests of one gateway, by its name in `GATEWAYS`.
 
-    A gateway that sends to a provider lets its fixture start something in place of the provider, on which the numbers
-    of `outcomes` do what they say.
+    For a gateway that sends to a provider, the fixture starts a replacement for the provider. In the replacement, the
+    numbers in `outcomes` must lead to their outcomes.
     """
 
     name: str
-    outcomes: Mapping[str, type[Outcome]]  # numbers for each outcome that the gateway can have, the first one Taken
+    outcomes: Mapping[str, type[Outcome]]  # numbers for each possible outcome; Taken is the first outcome
     refused_at_once: str | None = None  # a number that `check` refuses
 
     @pytest.fixture
@@ -51,10 +54,10 @@ class GatewayContract(ABC):
         return next(iter(self.outcomes))
 
     def make_batch(self, size: int) -> list[OutboundMessage]:
-        """Return messages to the numbers in turns."""
+        """Return messages. They use the numbers in turns."""
         return [make_message(to, number) for number, to in zip(range(size), cycle(self.outcomes), strict=False)]
 
-    # What it is
+    # Attributes
 
     def test_its_name_can_be_a_setting(self, gateway: Gateway) -> None:
         assert re.fullmatch(r"[a-z][a-z0-9_-]*", self.name)

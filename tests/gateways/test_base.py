@@ -1,4 +1,4 @@
-"""What a gateway is if it says nothing else, and what it can't be."""
+"""Tests of a gateway's defaults, and of values that a gateway can't have."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,7 @@
-"""The stub keeps the promises of a gateway; what its numbers do is in `tests/promises/test_stub_gateway.py`."""
+"""Tests that the stub is a correct gateway.
+
+The outcomes of its numbers are tested in `tests/promises/test_stub_gateway.py`.
+"""
 
 from typing import ClassVar
 
@@ -14,7 +17,7 @@ REFUSALS = {
     "+15005550002": Refused("unroutable_number"),
     "+15005550003": Refused("country_not_permitted"),
 }
-OUTCOMES = {  # by the attempt
+OUTCOMES = {  # by attempt
     "+15005550004": lambda _: Refused("blocked_by_recipient"),
     "+15005550009": lambda _: Refused("cannot_receive_sms"),
     "+15005550010": lambda attempt: Later() if attempt <= 2 else Taken(),

@@ -1,4 +1,4 @@
-"""Authentication: what answers without a key looks for none."""
+"""Tests of authentication: views that need no key do not search for a key."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from flask import Flask
 
 from tests.support.app import basic
 
-# Accounts are closed to each other
+# Accounts see nothing of each other
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The table of errors, and a disk that is full."""
+"""Tests of the table of errors, and of a full disk."""
 
 import re
 

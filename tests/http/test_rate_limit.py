@@ -1,4 +1,4 @@
-"""How the limit of requests is counted."""
+"""Tests of counting requests for the rate limit."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from phonify.domain import accounts
 
 @pytest.fixture
 def limit(operator):
-    """Return a function that sets the requests a minute."""
+    """Return a function that sets the limit of requests a minute."""
     return lambda rate: operator.set_limits(rate=rate)
 
 

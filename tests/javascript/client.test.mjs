@@ -1,6 +1,7 @@
-// What a test asks of a server with the module for JavaScript. test_javascript.py starts the server and runs this.
+// Tests of the client for JavaScript. test_javascript.py starts the server and runs this file.
 
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { createServer } from "node:http";
 import { test } from "node:test";
 
@@ -14,7 +15,7 @@ async function send(phonify, to, body, more = {}) {
   await (await fetch(`${phonify.url}/v1/messages`, { method: "POST", body: form })).json();
 }
 
-/** Define a test that has a run of its own. */
+/** Define a test that has its own run. */
 function check(name, body) {
   test(name, async () => {
     const run = await account.run({ name: name.slice(0, 100) });
@@ -45,7 +46,7 @@ check("what is there already is returned oldest first and once", async (run) => 
   assert.equal((await run.waitFor({ to: ALICE })).body, "first");
   assert.equal((await run.waitFor({ to: ALICE })).body, "second");
   const [, , last] = await failureOf(run.waitFor({ to: ALICE, timeout: 0 }));
-  assert.match(last, /'second'> nearly: returned before$/);
+  assert.match(last, /'second'> closest, but already returned$/);
 });
 
 check("a code and a link are read out of the messages that have one", async (run) => {
@@ -83,17 +84,17 @@ check("a failing wait says what did come and what nearly matched", async (run) =
   for (const to of [ALICE, BOB]) await run.waitFor({ to, state: "sent" });
   await run.reply(ALICE, "STOP");
   const [first, ...lines] = await failureOf(run.waitFor({ to: ALICE, contains: "code", timeout: 50 }));
-  assert.equal(first, `no outbound message to ${ALICE} with 'code' came within 50 ms. What did come:`);
+  assert.equal(first, `no outbound message to ${ALICE} with 'code' arrived within 50 ms. These messages arrived:`);
   assert.deepEqual(lines.map((line) => line.split(/^ +<Message \S+ /)[1]), [
-    `+15005550006 > ${ALICE} sent 'Welcome'> nearly: without 'code'`,
-    `+15005550006 > ${BOB} sent 'Your code is 4821'> nearly: not to ${ALICE}`,
+    `+15005550006 > ${ALICE} sent 'Welcome'> closest, but without 'code'`,
+    `+15005550006 > ${BOB} sent 'Your code is 4821'> closest, but not to ${ALICE}`,
     `${ALICE} > +15005550006 sent 'STOP'> not outbound, not to ${ALICE}, without 'code'`,
   ]);
 });
 
 check("a failing wait says that nothing came", async (run) => {
   const [line] = await failureOf(run.code({ timeout: 0 }));
-  assert.match(line, /^no outbound message with a one-time code came within 0 ms\. Nothing came at all: does the app/);
+  assert.match(line, /^no outbound message with a one-time code arrived within 0 ms\. No message arrived\. Does the app/);
 });
 
 check("none is asserted of what was not waited for", async (run) => {
@@ -103,7 +104,7 @@ check("none is asserted of what was not waited for", async (run) => {
   await send(run, BOB, "Hello");
   await run.assertNone({ to: ALICE, within: 0 });
   const [first, line] = await failureOf(run.assertNone({ to: BOB }));
-  assert.equal(first, `unwanted outbound message to ${BOB} has come:`);
+  assert.equal(first, `an unwanted outbound message to ${BOB} arrived:`);
   assert.match(line, /'Hello'>$/);
 });
 
@@ -162,4 +163,31 @@ check("a wait ends where the test has stopped the clock", async (run) => {
   } finally {
     globalThis.performance = performance;
   }
+});
+
+check("a webhook is set, and hears of a reply with a signature", async (run) => {
+  const received = [];
+  const app = createServer((request, response) => {
+    let body = "";
+    request.on("data", (part) => (body += part));
+    request.on("end", () => {
+      received.push({ headers: request.headers, body });
+      response.writeHead(204).end();
+    });
+  });
+  await new Promise((resolve) => app.listen(0, "127.0.0.1", resolve));
+  try {
+    const secret = await run.setWebhook(`http://127.0.0.1:${app.address().port}/sms`);
+    await run.reply(ALICE, "YES");
+    await run.waitFor({ direction: "inbound", state: "sent" });
+    const [{ headers, body }] = received;
+    const key = Buffer.from(secret.replace("whsec_", ""), "base64");
+    const signed = `${headers["webhook-id"]}.${headers["webhook-timestamp"]}.${body}`;
+    assert.equal(headers["webhook-signature"], `v1,${createHmac("sha256", key).update(signed).digest("base64")}`);
+    assert.equal(JSON.parse(body).data.message.body, "YES");
+  } finally {
+    app.closeAllConnections();
+    app.close();
+  }
+  assert.match((await failureOf(run.setWebhook("ftp://127.0.0.1/")))[0], /400\. url: Not a valid webhook URL\./);
 });

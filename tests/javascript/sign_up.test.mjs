@@ -1,4 +1,4 @@
-// A person signs up in a browser, at an app that sends the code through Phonify. test_javascript.py runs this.
+// A test that signs up in a browser. The app sends the code with Phonify.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -17,7 +17,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/** Sign up with a run of one's own; return the code and the number of messages that the run has seen. */
+/** Sign up with a new run. Return the code and the number of messages in the run. */
 async function signUp(name) {
   const run = await account.run({ name });
   const app = await startApp(run);

@@ -1,4 +1,4 @@
-// What tsc accepts of the module for JavaScript, and what it refuses. test_javascript.py runs tsc.
+// Tests of the types: code that tsc accepts, and code that tsc refuses.
 
 import { connect, PhonifyError, type Message, type Phonify, type Run } from "./phonify.mjs";
 

@@ -1,4 +1,4 @@
-"""Request ids in records of logs, the formatter for JSON, and what the check of a file finds."""
+"""Tests of request ids in log records, of the JSON format, and of the check of a database file."""
 
 import json
 import logging

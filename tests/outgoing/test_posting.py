@@ -1,4 +1,4 @@
-"""Posting: what a URL may be, which addresses are posted to, and receivers that do not behave."""
+"""Tests of posting: allowed URLs, allowed addresses, and receivers with faults."""
 
 import socket
 import ssl
@@ -26,13 +26,13 @@ def post(url: str, body: bytes, headers: dict[str, str], *, timeout: float = 10,
 
 
 def send(url: str, *, timeout: float = 10, private_allowed: bool = True, addresses: list[str] | None = None) -> Answer:
-    """Post to a URL; `addresses` is what its name resolves to."""
+    """Post to a URL. Its name resolves to `addresses`."""
     resolving = {} if addresses is None else {"resolve": lambda host, port: addresses}
     return post(url, b'{"a":1}', {"X-Test": "1"}, private_allowed=private_allowed, timeout=timeout, **resolving)
 
 
 def refusal(url: str, **options: object) -> str:
-    """Return why a URL was not posted to."""
+    """Return the reason why a URL was not posted to."""
     with pytest.raises(NotAnswered) as caught:
         send(url, **options)
     return str(caught.value)
@@ -251,7 +251,7 @@ def test_a_name_is_resolved_once_and_the_judged_address_is_connected_to(receiver
     url = f"http://rebound.example:{receiver.port}/"
     assert post(url, b"{}", {}, private_allowed=True, resolve=resolve).status == 204
     assert receiver.received[0].headers["host"] == f"rebound.example:{receiver.port}"
-    assert next(answers) == ["169.254.169.254"]  # nobody had asked for it
+    assert next(answers) == ["169.254.169.254"]  # no request asked for it
 
 
 def test_of_several_addresses_those_that_are_not_allowed_are_left_out(receiver):
@@ -264,7 +264,7 @@ def test_where_one_address_refuses_the_next_is_tried(receiver):
     assert send(url, addresses=["127.0.0.2", "127.0.0.1"]).status == 204
 
 
-# What is posted
+# The request
 
 
 def test_what_is_posted_arrives_as_it_is(receiver):
@@ -286,7 +286,7 @@ def test_a_redirect_is_an_answer_and_is_not_followed(make_receiver, receiver):
 
 
 def test_only_the_beginning_of_an_answer_is_read(make_receiver):
-    assert send(make_receiver(status(200, body="a" * 100_000)).url) == Answer(200, "a" * 2_048)
+    assert send(make_receiver(status(200, body="a" * 100_000)).url) == Answer(200, "a" * 2_048, complete=False)
 
 
 def test_an_answer_without_end_is_not_read_to_the_end(make_receiver):
@@ -299,24 +299,24 @@ def test_an_answer_without_end_is_not_read_to_the_end(make_receiver):
 
 
 @pytest.mark.parametrize(
-    ("data", "text"),
+    ("data", "text", "complete"),
     [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort", "short"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nlonger", "lo"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\ntext", "text"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\ntext", "text"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntext\r\n0\r\n\r\n", "text"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntext\r\nzz\r\n", "text"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\ntext", "text"),
-        (b"HTTP/1.0 200\r\n\r\n\xff\0\xfe", "\N{REPLACEMENT CHARACTER}" * 3),
-        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\ntext", "text"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort", "short", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nlonger", "lo", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\ntext", "text", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\ntext", "text", True),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntext\r\n0\r\n\r\n", "text", True),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntext\r\nzz\r\n", "text", False),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\ntext", "text", False),
+        (b"HTTP/1.0 200\r\n\r\n\xff\0\xfe", "\N{REPLACEMENT CHARACTER}" * 3, True),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\ntext", "text", True),
     ],
 )
-def test_an_answer_that_lies_about_its_body_still_has_its_status(make_receiver, data, text):
-    assert send(make_receiver(answer(data)).url) == Answer(200, text)
+def test_an_answer_that_lies_about_its_body_still_has_its_status(make_receiver, data, text, complete):
+    assert send(make_receiver(answer(data)).url) == Answer(200, text, complete=complete)
 
 
-# Failures, in plain words
+# Failures and their texts
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ def test_a_url_that_can_not_be_used_says_why():
 
 
 def drip(data: bytes) -> Callable[[socket.socket, Received], None]:
-    """Answer a byte at a time."""
+    """Answer one byte at a time."""
 
     def act(client: socket.socket, received: Received) -> None:
         for byte in data:
@@ -417,7 +417,7 @@ def test_the_time_for_the_name_counts(receiver):
 
 @pytest.fixture
 def secure_receiver(make_receiver: Callable[..., Receiver], monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    """One with a certificate for localhost, which is trusted."""
+    """A receiver with a trusted certificate for localhost."""
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
     phonify.outgoing.http_client._tls_context.cache_clear()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

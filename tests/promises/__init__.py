@@ -1,1 +1,1 @@
-"""What users rely on, seen through HTTP, commands, pages and the database file alone."""
+"""Tests of the behaviour that users rely on. They use only HTTP, commands, pages and the database file."""

@@ -1,4 +1,4 @@
-"""Authentication: how a key is given, what answers without one, and that accounts are closed to each other."""
+"""Tests of authentication: where a key may be, views without a key, and the separation of accounts."""
 
 import hashlib
 import logging
@@ -20,7 +20,7 @@ from tests.support.operating import Operator
 LATER = "2026-02-01T12:00:00Z"
 
 
-# How a key is given
+# Where a key may be
 
 
 @pytest.mark.parametrize("password", ["", "x", "any:thing", "pässword"])
@@ -117,7 +117,7 @@ def test_with_the_key_in_the_address_a_body_that_cannot_be_read_is_named(
     assert faults_of(response) == [(type_, None)]
 
 
-# What answers without a key
+# Views that need no key
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_nothing_is_stored_without_a_key(anonymous: FlaskClient, client: FlaskCl
         "schlüssel",
         "%",
         "' OR '1'='1",
-        # The SHA-256 of the key: what the database has is no key itself.
+        # The SHA-256 of the key. The hash in the database is not a valid key.
         "62af8704764faf8ea82fc61ce9c4c3908b6cb97d463a634e9e587d7c885db0ef",
         "k" * 10_000,
     ],
@@ -259,7 +259,7 @@ def test_401_asks_for_http_basic(anonymous: FlaskClient) -> None:
     }
 
 
-# What a key is
+# The form of a key
 
 
 def test_a_new_key_is_url_safe_and_has_at_least_128_random_bits(make_key: Callable[..., str]) -> None:
@@ -268,7 +268,7 @@ def test_a_new_key_is_url_safe_and_has_at_least_128_random_bits(make_key: Callab
     assert len(set(keys)) == 20
     for key in keys:
         assert re.fullmatch(r"[A-Za-z0-9_.~-]+", key)
-    # 22 characters of base64 have 132 bits; behind a prefix that all keys share.
+    # 22 characters of base64 have 132 bits; the prefix of all keys is not part of them.
     shared = next(length for length in range(100) if len({key[: length + 1] for key in keys}) > 1)
     assert all(len(key) - shared >= 21 for key in keys)
 
@@ -292,11 +292,11 @@ def test_the_database_keeps_only_the_hash_of_a_key(
     assert KEY.encode() not in stored
 
 
-# Where a key never appears
+# Places without a key
 
 
 class BrokenGateway(OnceGateway):
-    """A gateway with a mistake in its code."""
+    """A gateway with a bug."""
 
     def check(self, to: str) -> None:
         raise RuntimeError("a mistake")
@@ -400,7 +400,7 @@ def test_the_other_keys_of_the_account_outlive_a_revoked_one(
     assert client.get("/v1/messages").status_code == 200
 
 
-# Accounts are closed to each other
+# Accounts see nothing of each other
 
 
 def test_another_account_gets_the_404_of_something_that_does_not_exist(
@@ -486,6 +486,6 @@ def test_a_key_of_another_account_stays_with_it(
 ) -> None:
     send()
     key = make_key("other")
-    for _ in range(2):  # the second time from what is remembered
+    for _ in range(2):  # the second answer may be from a cache
         response = anonymous.get("/v1/messages", headers={"Authorization": basic(key)})
         assert response.get_json() == {"messages": []}

@@ -1,4 +1,4 @@
-"""Errors: the form they have, and every row of the table of statuses."""
+"""Tests of errors: their form, and every row of the table of statuses."""
 
 import queue
 import sqlite3
@@ -42,7 +42,7 @@ def test_an_error_about_no_argument_has_no_param(client: FlaskClient) -> None:
     assert response.get_json() == {"errors": [{"type": "not_found", "title": "There is nothing at this address."}]}
 
 
-# 400: what can't be read
+# 400: requests that can't be read
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ NO_MSISDN = [
     "+1 456 000 0000",
     "+1-456-000-0000",
     "+1(456)0000000",
-    "+1456000000",  # a digit too few
-    "+145600000000",  # a digit too many
+    "+1456000000",  # one digit is missing
+    "+145600000000",  # one digit too many
     "+1234567890123456",  # 16 digits
     "+9991234567890",  # no such country code
     "+2101234567890",  # not assigned
@@ -398,7 +398,7 @@ def test_a_fault_of_the_idempotency_key_is_reported_together_with_the_others(cli
     ]
 
 
-# 402: valid, but did not complete as expected
+# 402: the request is valid, but it failed
 
 
 def test_a_recipient_that_the_gateway_refuses_at_once_is_402_with_errors_and_messages(client: FlaskClient) -> None:
@@ -431,7 +431,7 @@ def test_one_refused_recipient_of_several_is_402_and_the_others_go_out(
 
 
 class PickyGateway(OnceGateway):
-    """A gateway that refuses some numbers at once, for a reason of its own."""
+    """A gateway whose local check refuses some numbers, with a reason of its own."""
 
     def check(self, to: str) -> Refused | None:
         return Refused("country_not_permitted") if to.startswith("+44") else None
@@ -563,7 +563,7 @@ def test_more_waiting_requests_than_places_are_429_with_retry_after(make_app: Ca
 
 @pytest.fixture
 def lock(lock_database: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
-    """A connection of somebody else that holds the write lock."""
+    """A connection of another program that holds the write lock."""
     return lock_database()
 
 

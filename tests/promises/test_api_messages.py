@@ -1,4 +1,4 @@
-"""The resource /v1/messages: the message object, sending, retrieving, listing, waiting, changing and cancelling."""
+"""Tests of /v1/messages: the message object, sending, retrieving, listing, waiting, changing and cancelling."""
 
 import os
 import random
@@ -25,7 +25,7 @@ from tests.support.fake_gateway import OnceGateway
 
 GOOD = {"to": "+14560000000", "body": "Hello"}
 LATER = "2026-02-01T12:00:00.000Z"
-SECONDS_UNTIL_LATER = 26 * 3_600 + 30 * 60  # the clock of the tests stands at 2026-01-31T09:30:00Z
+SECONDS_UNTIL_LATER = 26 * 3_600 + 30 * 60  # the clock of the tests always shows 2026-01-31T09:30:00Z
 
 
 def list_bodies(client: FlaskClient, query: str = "") -> list[str]:
@@ -85,7 +85,7 @@ def test_ids_are_url_safe_text(send: Callable[..., Any]) -> None:
 
 def test_ids_sort_by_creation_within_one_request_and_over_several(client: FlaskClient, clock: FakeClock) -> None:
     ids = []
-    for seconds in (0, 0, 0.0001, 1, -3_600, 0):  # the clock stands still, goes, and goes back
+    for seconds in (0, 0, 0.0001, 1, -3_600, 0):  # the clock stands still, moves forward, and moves back
         clock.advance(seconds)
         response = client.post("/v1/messages", json={"to": ["+14560000000"] * 5, "body": "Hello"})
         ids += [message["id"] for message in response.get_json()["messages"]]
@@ -149,7 +149,7 @@ def test_segments_and_encoding_are_those_of_the_body(
 @pytest.mark.parametrize(
     ("to", "country"),
     [
-        ("+14560000000", "US"),  # issued by nobody: the main region of +1
+        ("+14560000000", "US"),  # belongs to no country; the main region of +1
         ("+12425550100", "BS"),
         ("+447781123456", "GG"),
         ("+33612345678", "FR"),
@@ -495,7 +495,7 @@ def test_a_scheduled_message_is_valid_for_its_period_after_its_time(
 ) -> None:
     address = f"/v1/messages/{send(send_at=LATER)['id']}"
 
-    clock.advance(SECONDS_UNTIL_LATER + 23 * 3_600)  # a server that was off meanwhile
+    clock.advance(SECONDS_UNTIL_LATER + 23 * 3_600)  # as after a time without a running server
     deliver()
 
     assert client.get(address).get_json()["message"]["state"] == "sent"
@@ -574,7 +574,7 @@ def test_offset_and_limit_cut_a_slice(
 
 @pytest.fixture
 def mixed(client: FlaskClient, deliver: Callable[..., int]) -> FlaskClient:
-    """A client whose account has messages of all kinds; the bodies say which is which."""
+    """A client whose account has messages of all kinds. Each body names the kind of its message."""
     client.post("/v1/messages", json={"to": "+14560000000", "body": "sent to A"})
     client.post("/v1/messages", json={"to": "+442071838750", "body": "sent to B", "origin": "SHOP"})
     client.post("/v1/messages", json={"to": "+15005550004", "body": "blocked"})
@@ -618,7 +618,7 @@ def mixed(client: FlaskClient, deliver: Callable[..., int]) -> FlaskClient:
     ],
 )
 def test_a_list_matches_the_criteria(mixed: FlaskClient, query: str, bodies: list[str]) -> None:
-    # ASCII letters of `q` match in either case.
+    # `q` ignores the case of ASCII letters.
     assert list_bodies(mixed, f"?{query}") == bodies
 
 
@@ -705,7 +705,7 @@ def test_an_offset_is_a_plain_slice_also_with_gaps_and_several_accounts(
         for removed in [*pick.sample(kept[1:-1], 30), kept[-1]]:
             assert sender.delete(f"/v1/messages/{removed}").status_code == 200
             kept.remove(removed)
-    for sender in ids:  # and what came after the last was removed
+    for sender in ids:  # and the messages after the last one were removed
         ids[sender].append(sender.post("/v1/messages", json=GOOD).get_json()["message"]["id"])
 
     for sender, kept in ids.items():
@@ -718,7 +718,7 @@ def test_an_offset_is_a_plain_slice_also_with_gaps_and_several_accounts(
 def test_an_offset_is_a_plain_slice_also_in_a_large_store(
     client: FlaskClient, stranger: FlaskClient, tmp_path: Path
 ) -> None:
-    stored = range(250_000, 800_000, 34)  # in six stretches of 131,072
+    stored = range(250_000, 800_000, 34)  # in six parts of 131,072
     with closing(sqlite3.connect(tmp_path / "phonify.db")) as other, other:
         accounts_by_name = dict(other.execute("SELECT name, id FROM accounts"))
         owners = {seq: "other" if seq % 3 == 0 else "default" for seq in stored}
@@ -727,7 +727,7 @@ def test_an_offset_is_a_plain_slice_also_in_a_large_store(
             " finished_at) VALUES (?, ?, ?, 'inbound', 'Hi', '12345', '12345', 'sent', '2026', '2026')",
             ((seq, f"{seq:08x}-0000-7000-8000-000000000000", accounts_by_name[owners[seq]]) for seq in stored),
         )
-        # Every 7th message, and a whole stretch of 1,024.
+        # Every 7th message, and a whole part of 1,024.
         other.execute("DELETE FROM messages WHERE seq % 7 = 0 OR seq >> 10 = 300")
     newest_first = [seq for seq in reversed(stored) if seq % 7 != 0 and seq >> 10 != 300]
 
@@ -772,7 +772,7 @@ def test_wait_holds_until_another_thread_stores_what_matches(app: Flask, client:
     start = time.monotonic()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(lambda: app.test_client().get("/v1/messages?to=%2B442071838750&wait=30"))
-        # Meanwhile other messages come, and a wait for something else passes.
+        # At the same time, other messages arrive, and a wait for another message ends.
         client.post("/v1/messages", json=GOOD)
         assert client.get("/v1/messages?state=error&wait=0.2").get_json() == {"messages": []}
         assert not waiting.done()
@@ -829,7 +829,7 @@ def test_wait_holds_until_another_process_stores_what_matches(client: FlaskClien
     command = [sys.executable, "-m", "flask", "--app", "phonify:create_app", "send", "+14560000000", "From next door"]
     start = time.monotonic()
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
-        # The other process takes longer to start than this request.
+        # The other process starts after this request.
         found = client.get("/v1/messages?wait=30")
         assert process.wait(timeout=20) == 0
 
@@ -885,7 +885,7 @@ def test_put_does_not_change_what_may_not_change(client: FlaskClient, send: Call
 
 
 class NotingGateway(OnceGateway):
-    """A gateway that takes everything and notes it."""
+    """A gateway that takes all messages and records them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -1082,7 +1082,7 @@ def test_every_message_of_many_reaches_a_final_state(client: FlaskClient, delive
 
 
 class CutOffGateway(NotingGateway):
-    """A gateway whose process dies in the middle of the first call."""
+    """A gateway whose process dies during the first call."""
 
     repeatable = True
 
@@ -1110,7 +1110,7 @@ def test_what_a_crash_left_is_taken_up_when_its_lease_ends(
 
 
 class FailingGateway(OnceGateway):
-    """A gateway that is never available and notes when it was asked."""
+    """A gateway that is never available. It records the time of each call."""
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__()

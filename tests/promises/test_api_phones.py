@@ -1,4 +1,4 @@
-"""The resource /v1/phones."""
+"""Tests of /v1/phones."""
 
 import pytest
 

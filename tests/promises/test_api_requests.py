@@ -1,4 +1,4 @@
-"""Requests: where arguments come from, which methods there are, and that every answer is JSON."""
+"""Tests of requests: places for arguments, methods, and JSON in every answer."""
 
 import io
 import json
@@ -25,7 +25,7 @@ WAYS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 every_way = pytest.mark.parametrize("carry", WAYS.values(), ids=WAYS.keys())
 
 
-# Where arguments come from
+# Places for arguments
 
 
 @every_way
@@ -326,7 +326,7 @@ def test_head_of_a_list_has_no_body(client: FlaskClient, send: Callable[..., Any
     assert head.headers["Content-Type"] == "application/json"
 
 
-# What can't be read
+# Requests that can't be read
 
 
 @pytest.mark.parametrize(
@@ -419,7 +419,7 @@ def test_a_multipart_body_that_cannot_be_read_is_400(client: FlaskClient, data: 
 
 
 class BrokenGateway(OnceGateway):
-    """A gateway with a mistake in its code."""
+    """A gateway with a bug."""
 
     def check(self, to: str) -> None:
         raise RuntimeError(f"the secret of {to}")

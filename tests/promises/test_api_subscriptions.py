@@ -1,4 +1,4 @@
-"""The resource /v1/subscriptions, and opting out over the API."""
+"""Tests of /v1/subscriptions, and of opting out with the API."""
 
 import pytest
 

@@ -1,7 +1,7 @@
-"""Attacks by who can reach the port: on the parsing of requests, on keys, on logs, on terminals.
+"""Tests of attacks from the network: on the parsing of requests, on keys, on logs, on terminals.
 
-Sessions, requests from other sites and script in shown texts are in test_inbox.py and test_browser.py, hostile
-arguments in test_hostile.py, the judgment of addresses in test_posting.py.
+See test_inbox.py and test_browser.py for sessions, requests from other sites and scripts in texts. See test_hostile.py
+for hostile arguments, and test_posting.py for the check of addresses.
 """
 
 import gzip
@@ -32,7 +32,7 @@ JSON = b"Content-Type: application/json\r\n"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """The server of all tests here: what one attack leaves behind meets the next."""
+    """The server of all tests in this file. So the effect of one attack may show in a later test."""
     with starting(tmp_path_factory.mktemp("attacked")) as start:
         server = start(API_KEY=KEY, WORKERS="1", THREADS="4", WEBHOOK_PRIVATE="off")
         assert server.port
@@ -41,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 
 def talk(server: Process, *pieces: bytes, timeout: float = 15) -> bytes:
-    """Send bytes and return all that comes back until the server closes the connection."""
+    """Send bytes and return all received bytes until the server closes the connection."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=timeout) as connection:
         received = b""
         try:
@@ -53,7 +53,7 @@ def talk(server: Process, *pieces: bytes, timeout: float = 15) -> bytes:
         except TimeoutError:
             raise
         except OSError:
-            pass  # it closed with some of ours unread
+            pass  # the server closed the connection before it had read everything
         return received
 
 
@@ -99,7 +99,7 @@ def test_a_body_in_chunks_without_end_is_cut_off_at_256_kib(server):
 
 
 def memory_of(server: Process) -> int:
-    """Return the most memory that a process of the server has used, in KiB."""
+    """Return the highest memory use of a process of the server, in KiB."""
     statuses = [Path(f"/proc/{pid}/status").read_text() for pid in descendants_of(server.popen.pid)]
     return max(int(re.search(r"VmHWM:\s+(\d+)", status)[1]) for status in statuses)
 
@@ -146,7 +146,7 @@ def test_an_argument_given_twice_is_refused_and_never_chosen_from(server, query,
     assert kind.encode() in received
 
 
-# Two requests that one of two servers takes for one
+# Two requests that another server may read as one
 
 SMUGGLED = HEAD + FORM + b"Content-Length: 31\r\n\r\nto=%2B14560000000&body=smuggled"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
@@ -261,7 +261,7 @@ def test_a_key_is_in_no_log_file_or_process_list_whatever_goes_wrong(server):
     lines = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids]
     places = {path.name: path.read_bytes() for path in folder.glob("phonify.db*")}
     assert set(places) >= {"phonify.db", "phonify.db-wal", "phonify.db-lock"}
-    # A client that puts a key into the path, where no key belongs, has it in the access log: as any other path.
+    # A client may send a key in the path. The access log shows this key like any other path.
     log = server.log.read_bytes().replace(f"GET /v1/messages/{KEY}?".encode(), b"")
     for name, content in {**places, "log": log, "process list": b"".join(lines)}.items():
         assert KEY.encode() not in content, name

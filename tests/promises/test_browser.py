@@ -1,6 +1,6 @@
-"""The inbox in a browser: what people see and do, what comes by itself, injection, accessibility, narrow screens.
+"""Tests of the inbox in a browser: pages, actions, live changes, injection, accessibility, narrow screens.
 
-Every page has its Content-Security-Policy on and fails its test with whatever it complains of on the console.
+Every page uses its Content-Security-Policy. If the console shows a complaint, the test fails.
 """
 
 import itertools
@@ -21,7 +21,7 @@ from tests.support.servers import Process, starting
 CHROMIUM = Path("/usr/bin/chromium")
 PHONE = "+14560000000"
 APP = "+15005550006"
-SOON = 10_000  # milliseconds in which what happens elsewhere is to be seen; pages look every second
+SOON = 10_000  # milliseconds in which a page must show a change; pages ask every second
 NUMBERS = itertools.count(1)
 CLIPBOARD = ["clipboard-read", "clipboard-write"]
 
@@ -45,7 +45,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """The server of all tests here; each has an account of its own."""
+    """The server of all tests in this file. Each test has its own account."""
     with starting(tmp_path_factory.mktemp("server")) as start:
         process = start(WORKERS="1")
         assert process.port
@@ -59,7 +59,7 @@ def operator(process: Process) -> Iterator[Operator]:
 
 
 class Server:
-    """The server and the key of an account of the test's own."""
+    """The server, and the key of an account of this test."""
 
     def __init__(self, process: Process, key: str) -> None:
         self.port = process.port
@@ -78,7 +78,7 @@ def server(process: Process, operator: Operator) -> Server:
 
 @pytest.fixture
 def complaints() -> Iterator[list[str]]:
-    """What pages complain of on the console; a test that expects a complaint takes it out."""
+    """The complaints of pages on the console. A test removes a complaint that it expects."""
     seen: list[str] = []
     yield seen
     assert seen == []
@@ -86,7 +86,7 @@ def complaints() -> Iterator[list[str]]:
 
 @pytest.fixture
 def open_page(browser: Browser, server: Server, complaints: list[str]) -> Iterator[Open]:
-    """Return a function that opens a page of the server in a browser context of its own, signed in with a key."""
+    """Return a function that opens a page in a new browser context. The context is signed in with a key."""
     opened = []
 
     def open_page(path: str = "/", *, key: str | None = server.key, width: int = 1280, height: int = 800, **options):
@@ -109,7 +109,7 @@ def open_page(browser: Browser, server: Server, complaints: list[str]) -> Iterat
 
 @pytest.fixture
 def send(server: Server) -> Callable[..., dict]:
-    """Return a function that sends a message by the API and returns it (the first, where there are several)."""
+    """Return a function that sends a message with the API and returns the first message of the answer."""
 
     def send(body: str = "Hello", to: str | list[str] = PHONE, **arguments: str) -> dict:
         _, answer = server.call("POST", "/v1/messages", to=to, body=body, **arguments)
@@ -154,7 +154,7 @@ def show_details(page: Page, text: str):
 
 
 def mark(page: Page) -> None:
-    """Leave something in the page that a reload would remove."""
+    """Put a mark into the page. A reload would remove it."""
     page.evaluate("window.sameAsBefore = true")
 
 
@@ -188,7 +188,7 @@ def test_a_key_in_the_address_signs_in_and_leaves_the_address_at_once(open_page,
     expect(page.get_by_role("heading", name="No messages yet")).to_be_visible()
     assert server.key not in page.url
     assert server.key not in page.evaluate("JSON.stringify(performance.getEntries()) + document.referrer")
-    assert page.evaluate("history.length") == 2  # about:blank and this
+    assert page.evaluate("history.length") == 2  # about:blank and this page
 
 
 def test_the_session_is_out_of_reach_of_scripts_and_other_sites(open_page, server):
@@ -232,7 +232,7 @@ def test_revoking_a_key_elsewhere_signs_its_open_page_out(open_page, complaints)
     complaints.clear()
 
 
-# What comes by itself
+# Live changes
 
 
 def test_a_message_appears_in_list_and_thread_without_a_reload(open_page, send):
@@ -263,7 +263,7 @@ def test_a_new_conversation_comes_to_the_top(open_page, send, receive):
     expect(page.locator("#conversations li").first).to_contain_text("Anybody there?")
 
 
-# A state lasts here until the test changes it: by itself it would last for milliseconds.
+# In this test, a state lasts until the test changes it. Without this, it would last for milliseconds.
 NEVER_CONFIRMED = "+15005550012"
 FAR = "2035-01-15T14:30:00Z"
 PAST = "2020-01-15T14:30:00Z"
@@ -325,7 +325,7 @@ def test_a_page_asks_only_while_somebody_can_see_it(open_page, send):
     with page.expect_response("**/messages?*"):
         pass
     page.evaluate(show, "hidden")
-    page.wait_for_timeout(500)  # for what was asked before
+    page.wait_for_timeout(500)  # for the earlier request
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(1_500)
@@ -365,7 +365,7 @@ def test_messages_that_arrive_one_by_one_are_each_shown_once_in_their_order(open
         (send, receive)[number % 2](f"Message {number}")
         texts.append(f"Message {number}")
         expect(page.locator("#thread > .bubble .text")).to_have_text(texts, timeout=SOON)
-        page.wait_for_timeout(1_100)  # so that it is settled when the page asks next
+        page.wait_for_timeout(1_100)  # so that it is settled before the next request of the page
         expect(page.locator(".bubble .text")).to_have_text(texts)
     expect(page.locator("ol.thread")).to_have_count(1)
     bubble(page, "Message 5").get_by_role("link", name="Details").click()
@@ -609,7 +609,7 @@ def test_the_curl_line_of_a_received_message_simulates_it_again(open_page, serve
     receive("Once more")
     detail = show_details(open_page(f"/inbox/phones/{PHONE}"), "Once more")
     line = detail.get_by_role("button", name="Copy the curl line").get_attribute("data-copy")
-    assert "KEY:" in detail.locator("pre").first.inner_text()  # the key itself is only copied
+    assert "KEY:" in detail.locator("pre").first.inner_text()  # the key can only be copied
     subprocess.run(line.replace("curl ", "curl -sSf ", 1), shell=True, check=True, capture_output=True)
     assert [message["direction"] for message in messages_of(server)] == ["inbound", "inbound"]
 
@@ -675,7 +675,7 @@ def test_what_is_being_changed_is_left_alone_by_what_is_changed_elsewhere(open_p
     text.press_sequentially("Half a sent")
     server.call("PUT", f"/v1/messages/{message['id']}", body="Changed elsewhere")
     expect(bubble(page, "Changed elsewhere")).to_be_visible(timeout=SOON)
-    page.wait_for_timeout(1_100)  # so that the details are asked for once more
+    page.wait_for_timeout(1_100)  # so that the page requests the details again
     page.keyboard.type("ence")
     expect(text).to_have_value(re.compile("Half a sentence"))
     expect(page.get_by_label("Time of sending")).to_have_value("2035-01-15T09:30")
@@ -793,7 +793,7 @@ def test_older_messages_come_with_a_click_and_stay(open_page, send):
     send("Middle", to=[PHONE] * 70)
     page = open_page(f"/inbox/phones/{PHONE}")
     expect(page.locator("#thread .bubble")).to_have_count(50)
-    send("Newest")  # the thread is brought up to date, and still has older ones
+    send("Newest")  # the thread is updated, and still shows older messages
     expect(bubble(page, "Newest")).to_be_visible(timeout=SOON)
     page.get_by_role("button", name="Older messages").click()
     expect(bubble(page, "Oldest")).to_be_attached()
@@ -853,7 +853,7 @@ def test_j_and_k_go_through_the_conversations_and_enter_opens_one(open_page, sen
 def test_j_goes_on_from_the_open_conversation(open_page, send):
     send(to=["+442071838751", "+442071838752", "+442071838753"])
     page = open_page("/inbox/phones/+442071838753")
-    page.keyboard.press("Escape")  # out of the field
+    page.keyboard.press("Escape")  # leave the field
     page.keyboard.press("j")
     expect(conversation(page, "+442071838752")).to_be_focused()
     page.keyboard.press("j")
@@ -985,7 +985,7 @@ def test_older_deliveries_come_with_a_click_and_stay(open_page, receiver, receiv
     page.get_by_role("link", name="Older deliveries").click()
     expect(deliveries).to_have_count(25)
     receive("One more")
-    # It stays as long as it is: the last one makes room.
+    # The list does not grow: the last row is removed.
     expect(page.get_by_role("link", name="Older deliveries")).to_be_visible(timeout=SOON)
     expect(deliveries).to_have_count(25)
     expect(page.locator("ol.deliveries")).to_have_count(1)
@@ -1013,7 +1013,7 @@ def test_the_inbox_is_cleared_after_a_question(open_page, server, send):
     assert messages_of(server) == []
 
 
-# Injection: what gets into a page as markup is seen there, and the policy complains of what it would run
+# Injection: markup in a text would show here, and the policy would report a script
 
 INJECTIONS = [
     "<img src=x onerror=window.ran=1>",
@@ -1149,7 +1149,7 @@ def test_a_sender_in_letters_is_only_text(open_page, send):
     expect(detail.locator("dd").first).to_have_text("7x7 ACME")
 
 
-# Everybody can use it, on every screen
+# Accessibility, and all sizes of screens
 
 LOOKS = [(390, "dark"), (390, "light"), (1280, "dark"), (1280, "light")]
 PAGES = ["sign-in", "empty", "list", "thread", "details", "scheduled", "compose", "search", "settings", "error"]
@@ -1157,7 +1157,7 @@ PAGES = ["sign-in", "empty", "list", "thread", "details", "scheduled", "compose"
 
 @pytest.fixture
 def go(open_page: Open, server: Server, send, receive, receiver, complaints) -> Callable[[str, int], Page]:
-    """Return a function that opens one of the pages with all that can be on it."""
+    """Return a function that opens one of the pages with every kind of content."""
 
     def fill() -> dict[str, str]:
         send("Hello there, a text of the usual length.", to=[f"+4420718387{number}" for number in range(10, 30)])
@@ -1222,7 +1222,7 @@ def test_a_page_has_no_serious_barrier_in_any_look(go, name):
 def test_a_page_is_not_wider_than_a_small_phone(go, name):
     page = go(name, 360)
     assert page.evaluate("document.documentElement.scrollWidth") == 360
-    # Nor do its parts scroll sideways, but for code.
+    # No part scrolls sideways, except code.
     wide = """() => [...document.querySelectorAll("body *:not(pre, pre *, textarea, input, .hidden, svg *)")]
         .filter((element) => getComputedStyle(element).overflowX !== "hidden" && element.clientWidth > 0
             && element.scrollWidth > element.clientWidth + 1).map((element) => element.outerHTML.slice(0, 200))"""

@@ -1,4 +1,4 @@
-"""The command line: what each command does, what it prints for people and for scripts, its exit status."""
+"""Tests of the command line: the effect of each command, its output for people and for scripts, its exit status."""
 
 import json
 import re
@@ -16,7 +16,7 @@ ID = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 
 @pytest.fixture
 def run(runner):
-    """Return a function that runs a command; it must end as expected, and never with a traceback."""
+    """Return a function that runs a command. The command must end as expected, and without a traceback."""
 
     def run(*arguments: str, status: int = 0):
         result = runner.invoke(args=arguments)
@@ -316,7 +316,7 @@ def test_a_backup_that_can_not_be_written_is_a_failure_told_in_one_line(run, tmp
     assert error.count("\n") == 1
 
 
-# A database that can't take it
+# A database that can't be written
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_a_locked_database_is_a_failure_told_in_one_line(run, lock_database, com
     assert error.count("\n") == 1
 
 
-# As processes of their own
+# In separate processes
 
 
 def read_states(path: Path) -> list[str]:
@@ -401,7 +401,7 @@ def test_a_webhook_is_set_and_shown_with_its_secret(run, show):
     assert re.fullmatch(r"URL +SECRET\nhttps://example.com/hook +whsec_\S{32}\n", shown)
     (webhook,) = show("webhooks", "show", "--account", "shop")
     assert (webhook["url"], webhook["secret"] in shown) == ("https://example.com/hook", True)
-    run("webhooks", "show", status=1)  # the account default has none
+    run("webhooks", "show", status=1)  # the account default has no webhook
 
 
 @pytest.mark.parametrize(

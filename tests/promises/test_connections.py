@@ -1,4 +1,4 @@
-"""Requests however they arrive: byte by byte, several over one connection, in chunks, by halves."""
+"""Tests of requests that arrive byte by byte, several over one connection, in chunks, or in halves."""
 
 import json
 import resource
@@ -54,7 +54,7 @@ def test_a_connection_is_used_for_several_requests_however_they_are_cut(start) -
     with closing(connect(server.port)) as client:
         for cut in (10, len(HEAD) + 5, len(REQUEST) - 1):
             client.sendall(REQUEST[:cut])
-            time.sleep(0.02)  # so that the two halves arrive apart
+            time.sleep(0.02)  # so that the two halves arrive separately
             client.sendall(REQUEST[cut:])
             assert read_answer(client)[0] == 201
         client.sendall(twice)
@@ -92,7 +92,7 @@ def test_a_worker_outlives_more_connections_than_it_may_open_files(start) -> Non
     assert server.call("GET", "/v1/messages")[0] == 200
     processes = find_processes(server, workers=1)
     for pid in processes.all():
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (1_024, 1_024))  # what most systems allow
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (1_024, 1_024))  # the limit of most systems
     clients = [connect(server.port) for _ in range(1_100)]
     time.sleep(0.5)
     for client in clients:

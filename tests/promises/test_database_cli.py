@@ -1,4 +1,4 @@
-"""The commands of the database file: check and restore; backup and init-db are in test_cli.py."""
+"""Tests of the commands check and restore. test_cli.py has the tests of backup and init-db."""
 
 import os
 import sqlite3

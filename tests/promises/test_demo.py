@@ -1,4 +1,4 @@
-"""`phonify serve --demo`: what is in it, that it leaves nothing behind, and what it refuses."""
+"""Tests of `phonify serve --demo`: its content, its end, and its refusals."""
 
 import os
 import re
@@ -16,7 +16,7 @@ DEMO = ("-m", "phonify", "serve", "--demo")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """A demo with two workers, of which each test asks something."""
+    """A demo with two workers. All tests use it."""
     folder = tmp_path_factory.mktemp("demo")
     with starting(folder) as start, pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(folder))

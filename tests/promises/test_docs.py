@@ -1,4 +1,4 @@
-"""The page /docs: offline and safe. In a browser: test_docs_page.py."""
+"""Tests of the page /docs: it works offline and is safe. test_docs_page.py has the tests in a browser."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""The pages under /docs in a browser: trying out, the session's key, accessibility, narrow screens, the keyboard."""
+"""Tests of the pages under /docs in a browser.
+
+They test trying requests, the key of the session, accessibility, narrow screens and the keyboard.
+"""
 
 import re
 from collections.abc import Callable, Iterator
@@ -37,7 +40,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_docs(browser: Browser, server: Process) -> Iterator[Callable[..., Page]]:
-    """Return a function that opens the page in a context of its own; complaints on the console fail the test."""
+    """Return a function that opens the page in a new context. A complaint on the console fails the test."""
     opened, complaints, elsewhere = [], [], []
     address = f"http://127.0.0.1:{server.port}"
 

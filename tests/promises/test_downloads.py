@@ -1,4 +1,4 @@
-"""The clients for tests as files under /sandbox. What they do: test_testing.py and test_javascript.py."""
+"""Tests of the downloads under /sandbox. test_testing.py and test_javascript.py test the clients themselves."""
 
 from collections.abc import Callable
 

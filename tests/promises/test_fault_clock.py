@@ -1,4 +1,4 @@
-"""The clock set back and forward by hours: the injected one, and that of a whole server under load."""
+"""Tests with a clock that moves by hours: the injected clock, and the clock of a whole server under load."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -43,7 +43,7 @@ def test_the_clock_of_a_server_goes_forward_and_back_by_hours_under_load(start, 
     assert (set(load.statuses), load.cut_off) == ({201}, [])
     database = tmp_path / "phonify.db"
     hours = query(database, "SELECT DISTINCT substr(created_at, 1, 13) FROM messages")
-    assert len(hours) >= 3  # the clock did go
+    assert len(hours) >= 3  # the clock did move
     count_and_tell("clock of the server +5 h, -7 h, back", database, load.acknowledged, begun, timeout=75)
 
 
@@ -66,6 +66,6 @@ def test_what_a_server_left_whose_clock_was_a_month_ahead_is_delivered_after_the
     server.kill_all()
     (created_at,) = query(database, "SELECT min(created_at) FROM messages")[0]
     assert datetime.fromisoformat(created_at) > datetime.now(UTC) + timedelta(days=29)
-    monkeypatch.setenv("GATEWAY", "repeatable")  # what the kill has left leased may be sent
+    monkeypatch.setenv("GATEWAY", "repeatable")  # the kill may have left leased messages, and these may be sent
     start(APP, ACCESS_LOG="off", LEASE="1")
     count_and_tell("kill -9 with the clock a month ahead (faketime)", database, load.acknowledged, begun)

@@ -1,4 +1,4 @@
-"""Faults of the database's files under load: no room, locked, read-only, removed, replaced, overwritten."""
+"""Tests of faults of the database files under load: full disk, locked, read-only, removed, replaced, overwritten."""
 
 import os
 import resource
@@ -37,7 +37,7 @@ def processes_of(server) -> list[int]:
 
 
 def limit_files(server, size: int) -> None:
-    """Let the processes of a server write no file beyond a size: what a disk without room is like."""
+    """Limit the size of files that a server may write, as on a full disk."""
     for pid in processes_of(server):
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
@@ -54,7 +54,7 @@ def test_a_full_disk_is_503_with_nothing_half_stored_and_passes_by_itself(start,
         limit_files(server, wal.stat().st_size + 50_000)
         wait_until(lambda: load.statuses[503] >= 20)
         assert server.call("POST", "/v1/messages", to=MANY, body="Many")[0] == 503
-        # It writes so little that there may be room for it a few times.
+        # It writes so little that some writes may still fit.
         wait_until(lambda: server.call("GET", "/readyz", key=None)[0] == 503)
         assert server.call("GET", "/v1/messages?limit=1")[0] == 200
         limit_files(server, resource.RLIM_INFINITY)
@@ -70,13 +70,16 @@ def room_on(descriptor: int) -> int:
     return os.fstatvfs(descriptor).f_bfree
 
 
-# Where a file system of one's own may be mounted. The limit above is to be had everywhere.
+# Needs permission to mount a file system. The limit above works everywhere.
 MOUNTING = ["unshare", "-m" if os.geteuid() == 0 else "-rm", "sh", "-c"]
 SMALL_DISKS = [4] if works([*MOUNTING, "mount -t tmpfs none /mnt"]) else []
 
 
 def wait_for_refusal(load: Load) -> int:
-    """Return how many requests were acknowledged, once all are refused; commits that had begun may still end."""
+    """Wait until all requests are refused.
+
+    Returns the number of acknowledged requests. Commits that had begun may still end.
+    """
 
     def is_refused() -> bool:
         before = len(load.acknowledged)
@@ -122,7 +125,7 @@ def test_a_database_locked_for_ten_seconds_is_503_after_five_and_read_without_de
     with Load(server.port, 8) as load, closing(sqlite3.connect(database, isolation_level=None)) as other:
         load.wait_for(50)
         other.execute("BEGIN IMMEDIATE")
-        # The use of this key would have to be noted now.
+        # The server should record the use of this key now.
         other.execute("UPDATE api_keys SET used_at = NULL")
         locked = time.monotonic()
         reads = []
@@ -153,7 +156,7 @@ def test_the_use_of_a_key_that_can_not_be_noted_delays_no_request(tmp_path, clie
 
 # Read-only
 
-# Root may write everywhere; such a server is run without that privilege.
+# Root may write everywhere. So a server of root runs without that privilege.
 UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
 
 
@@ -177,7 +180,10 @@ def test_a_file_or_folder_that_can_only_be_read_is_one_clear_line_at_start(start
 
 
 def can_be_made_immutable(folder: Path) -> bool:
-    """Tell whether a file can be made read-only to root and to who has it open: ext4, and the privilege for it."""
+    """Return whether a file can be made read-only even for root and for open descriptors.
+
+    This needs ext4 and a privilege.
+    """
     probe = folder / "probe"
     probe.touch()
     return works(["chattr", "+i", str(probe)]) and works(["chattr", "-i", str(probe)])
@@ -190,7 +196,7 @@ def test_files_that_become_read_only_while_it_runs_are_503_and_pass_by_themselve
     immutable = can_be_made_immutable(tmp_path)
     with Load(server.port) as load:
         load.wait_for(50)
-        # Without the privilege, from now on no file can be made any longer: the same error of another call.
+        # Without the privilege, the server can create no more files. Another call then fails with the same error.
         if immutable:
             subprocess.run(["chattr", "+i", *files], check=True)
         else:
@@ -271,10 +277,10 @@ def test_noise_in_the_file_of_a_running_server_is_503_in_json_and_found_by_the_c
     server = start(ACCESS_LOG="off")
     with Load(server.port) as load:
         load.wait_for(200)
-    assert server.terminate() == 0  # so that all is in the file
+    assert server.terminate() == 0  # so that the file contains everything
     server = start(ACCESS_LOG="off")
     assert server.call("GET", "/v1/messages?limit=1")[0] == 200
-    with database.open("r+b") as file:  # behind the first page, which says what it is
+    with database.open("r+b") as file:  # after the first page, which identifies the file
         file.seek(4096)
         file.write(os.urandom(database.stat().st_size - 4096))
     answers = [server.call("POST", "/v1/messages", to=TO, body="Hello") for _ in range(10)]

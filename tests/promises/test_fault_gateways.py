@@ -1,4 +1,4 @@
-"""Gateways and receivers that hang, fail or are down."""
+"""Tests of gateways and receivers that hang, fail or are down."""
 
 import random
 import time
@@ -32,7 +32,7 @@ def test_a_gateway_that_hangs_beyond_the_lease_delays_no_request_and_is_handed_n
     monkeypatch.setenv("GATEWAY", "hanging")
     begun = time.monotonic()
     server = start(APP, LEASE="1", VALIDITY="8", ACCESS_LOG="off")
-    start(APP, LEASE="1", VALIDITY="8", ACCESS_LOG="off")  # another, which sees the lease run out
+    start(APP, LEASE="1", VALIDITY="8", ACCESS_LOG="off")  # another process, which waits for the end of the lease
     with Load(server.port, 2, pause=0.02) as load:
         load.wait_for(60)
     assert (set(load.statuses), load.cut_off) == ({201}, [])
@@ -42,7 +42,7 @@ def test_a_gateway_that_hangs_beyond_the_lease_delays_no_request_and_is_handed_n
     lost, doubled, stuck = count(fault, tmp_path / "phonify.db", load.acknowledged, begun)
     assert (lost, doubled, stuck) == (0, 0, 0)
     ends = dict(query(tmp_path / "phonify.db", "SELECT state, count(*) FROM messages GROUP BY 1"))
-    assert ends["sent"] >= 2  # what was handed over within the validity period
+    assert ends["sent"] >= 2  # the messages that were sent within the validity period
     assert read_handed(tmp_path).total() >= ends["sent"]
 
 
@@ -58,7 +58,7 @@ def test_a_gateway_that_fails_three_times_in_ten_gets_each_message_once(start, t
 
 
 class Interrupted(OnceGateway):
-    """Is down until told otherwise."""
+    """Is down until the test changes it."""
 
     sandbox = True
 

@@ -1,4 +1,4 @@
-"""Faults of processes under load: workers and the dispatcher killed, the end, the reload."""
+"""Tests of faults of processes under load: killed workers and delivery processes, the end, the reload."""
 
 import os
 import signal
@@ -54,14 +54,14 @@ def test_a_dispatcher_killed_between_submitting_and_recording_doubles_only_what_
         (database.parent / "pause").touch()
         handed = -1
         while handed != (handed := read_handed(database.parent).total()):
-            time.sleep(1)  # until nothing more comes: it hangs with one message in hand
+            time.sleep(1)  # until nothing more arrives: the process hangs while it sends one message
         (database.parent / "pause").unlink()
         os.kill(find_processes(server).delivery, signal.SIGKILL)
         load.wait_for(30)
     lost, doubled, stuck = count(f"kill -9 between submit and record, {gateway}", database, load.acknowledged, begun)
     assert (lost, stuck) == (0, 0)
     ends = query(database, "SELECT state, error_type, count(*) FROM messages GROUP BY 1, 2 ORDER BY 1")
-    if gateway == "once":  # it was taken, and nobody here could know that
+    if gateway == "once":  # the gateway has taken it, but no process of the server knows that
         assert doubled == 0
         assert ends[0] == ("error", "validity_expired", 1)
     else:
@@ -94,7 +94,7 @@ def test_the_end_under_load_cuts_nobody_off_whose_request_was_read(start, databa
         assert server.terminate() == 0
         wait_until(lambda: load.refused > 0)
     assert set(load.statuses) == {201}
-    # Connections that no worker has accepted end without an answer. What was stored was answered.
+    # Connections that no worker has accepted end without an answer. Every stored request was answered.
     assert sorted(load.cut_off) == sorted(load.unanswered)
     stored = query(database, "SELECT count(*) FROM messages")[0][0]
     assert stored == len(load.acknowledged)
@@ -108,7 +108,7 @@ def test_a_server_that_is_stopped_while_it_starts_ends_at_once(start):
     begun = time.monotonic()
     for number in (1, 2, 3, 4, 5):
         server = start(WORKERS="3", ACCESS_LOG="off")
-        while len(descendants_of(server.popen.pid)) < number:  # at the very moment in which it is there
+        while len(descendants_of(server.popen.pid)) < number:  # at the moment when it exists
             assert server.popen.poll() is None
         stopped = time.monotonic()
         assert server.terminate(20) == 0

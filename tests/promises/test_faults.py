@@ -1,4 +1,4 @@
-"""Two promises under fire: nothing acknowledged is lost or stuck, and nothing is handed to the gateway twice."""
+"""Tests under load: no acknowledged message is lost or stuck, and no message gets to the gateway twice."""
 
 import http.client
 import json
@@ -21,7 +21,7 @@ APP = str(ROOT / "tests" / "support" / "gateway_app.py")
 
 
 def choose(turn: int) -> str | list[str]:
-    """Return several numbers now and then, of which some fail temporarily or for good."""
+    """Return several numbers in some requests. Some numbers fail temporarily or for good."""
     return ["+14560000000", "+15005550010", "+15005550004"] if turn % 10 == 0 else "+14560000000"
 
 
@@ -79,7 +79,7 @@ def test_two_servers_and_a_worker_on_one_file_hand_over_each_of_5000_messages_on
     faults: list[str] = []
 
     def send(thread: int) -> None:
-        # 150 requests for one message and 19 for 25 of them: 8 threads send 8 * (150 + 475) = 5,000.
+        # Each of 8 threads sends 150 requests for one message and 19 requests for 25 messages: 8 * (150 + 475) = 5,000.
         connection = http.client.HTTPConnection("127.0.0.1", servers[thread % 2].port, timeout=20)
         recipients = [["+14560000000"]] * 150
         for place in range(0, 150, 8):
@@ -111,5 +111,5 @@ def test_two_servers_and_a_worker_on_one_file_hand_over_each_of_5000_messages_on
     assert len(acknowledged) == 5_000
     assert Counter(states.values()) == {"sent": 5_000}
     assert handed == Counter(acknowledged)
-    # All three took part, or the test has shown nothing.
+    # If one of the three took no part, the test shows nothing.
     assert len(files) == 3

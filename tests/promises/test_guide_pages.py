@@ -1,4 +1,7 @@
-"""The guides under /docs: all are served, and all that they link to is there. In a browser: test_docs_page.py."""
+"""Tests of the guides under /docs: the server serves all guides, and all their links work.
+
+test_docs_page.py has the tests in a browser.
+"""
 
 import re
 from html import unescape
@@ -62,7 +65,7 @@ def test_every_link_of_a_guide_leads_to_a_page_and_an_anchor_that_exist(anonymou
         if address.startswith("https://"):
             continue
         with anonymous.get(address) as response:
-            assert response.status_code in (200, 303), link  # the inbox asks for a key
+            assert response.status_code in (200, 303), link  # the inbox requires a key
             assert not anchor or anchor in ids_of(response.get_data(as_text=True)), link
 
 
@@ -94,7 +97,7 @@ def test_all_rows_of_tables_and_all_blocks_of_code_are_rendered(anonymous: Flask
 def test_a_heading_has_the_anchor_that_it_has_in_the_repository(anonymous: FlaskClient) -> None:
     page = get(anonymous, "/docs/operations")
     assert '<h3 id="what-is-not-protected">What is not protected</h3>' in page
-    assert '<a href="#what-is-not-protected">' not in page  # the contents have the sections alone
+    assert '<a href="#what-is-not-protected">' not in page  # the table of contents has only the sections
     assert '<a href="#reverse-proxies">Reverse proxies</a>' in page
 
 

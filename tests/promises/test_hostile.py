@@ -1,4 +1,4 @@
-"""Ten thousand hostile requests: none gets a 5xx, and each answer is JSON in the API's form."""
+"""Tests with ten thousand hostile requests. No answer is a 5xx, and each answer is JSON in the API's form."""
 
 import io
 import json
@@ -25,7 +25,7 @@ def hostile(share: str) -> Callable[[Any], Any]:
 
 
 class Target:
-    """The app behind WSGI, called with whatever bytes a server could pass on; checks each answer."""
+    """The app, called with any bytes that a WSGI server could pass on. Checks each answer."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -74,14 +74,14 @@ class Target:
         assert code < 500, (status, data)
         assert not any(control in value for _, value in given for control in "\r\n\0")
         if dict(given).get("Location") == "/inbox/sign-in" or dict(given)["Content-Type"].startswith("text/html"):
-            return code, None  # a page, which has tests of its own
+            return code, None  # a page, which has its own tests
         assert code in (200, 201) or code >= 400, status
         assert dict(given)["Content-Type"] == "application/json"
         if method == "HEAD":
             assert data == b""
             return code, None
         answer = json.loads(data)
-        # Whoever reads it can write it down again: no unpaired surrogates, no NaN.
+        # The JSON can be written again: it has no unpaired surrogates and no NaN.
         json.dumps(answer, ensure_ascii=False, allow_nan=False).encode()
         if code >= 400:
             check_errors(answer["errors"])
@@ -103,7 +103,7 @@ def check_errors(errors: Any) -> None:
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    """One app for all requests: what one of them leaves behind meets the next."""
+    """One app for all requests. So the effect of one request may show in a later request."""
     path = tmp_path_factory.mktemp("hostile") / "phonify.db"
     with building({"DATABASE": path, "API_KEY": KEY, "LOG_LEVEL": "ERROR"}, clock=FakeClock()) as app:
         target = Target(app)
@@ -115,7 +115,7 @@ def test_the_shares_add_up_to_ten_thousand():
     assert sum(SHARES.values()) == 10_000
 
 
-# Building blocks. No `wait` that would be valid is among them: it would only take time.
+# Building blocks. They have no valid `wait`, because that would only take time.
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=30)  # with unpaired surrogates and NUL
 NAMES = st.sampled_from(
@@ -131,7 +131,7 @@ PATHS = st.sampled_from(
         b"/v1/phones/+14560000000", b"*", b"",
     ]
 )  # fmt: skip
-# Where something happens, most of the time.
+# Mostly addresses that do something.
 PLACES = st.sampled_from(
     [("POST", b"/v1/messages")] * 12
     + [("POST", b"/sandbox/inbound")] * 2
@@ -202,7 +202,7 @@ JSON_VALUES = st.recursive(
 
 
 def arguments(values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[tuple[str, Any]]]:
-    """Names and values, in part what they should be."""
+    """Names and values, some of them correct."""
     fitting = st.one_of(
         st.tuples(st.just("to"), NUMBERS),
         st.tuples(st.just("body"), ANY_TEXT | WORDS),
@@ -221,7 +221,7 @@ def arguments(values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[tuple[st
 
 
 def corrupt(data: bytes, place: int, junk: bytes, how: int) -> bytes:
-    """Cut, overwrite, insert or leave alone."""
+    """Cut, overwrite, insert or do nothing."""
     place %= len(data) + 1
     start, end = data[:place], data[place:]
     return [data, start, start + junk + end, start + junk + end[len(junk) :]][how]
@@ -425,7 +425,7 @@ def test_headers_that_make_no_sense(target, method, path, headers, body, content
     target.call(method, path, b"", body, content_type, headers)
 
 
-# What a generator does not find by chance
+# Requests that a generator does not find by chance
 
 
 @pytest.mark.parametrize(

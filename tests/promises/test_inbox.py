@@ -1,4 +1,4 @@
-"""The inbox over HTTP: session, refusal of other sites, headers, isolation, escaping, forms, live, files."""
+"""Tests of the inbox over HTTP: session, other sites, headers, isolation, escaping, forms, live changes, files."""
 
 import html
 import re
@@ -43,7 +43,10 @@ NASTY = [
 
 
 class InboxClient(FlaskClient):
-    """A browser with the page open: its requests come from this very server, unless a test says otherwise."""
+    """A browser with an open page.
+
+    Its requests have the headers of this server's own pages, unless a test says otherwise.
+    """
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
         kwargs["headers"] = {**HERE, **(kwargs.pop("headers", None) or {})}
@@ -66,7 +69,7 @@ def page(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def receive(client: FlaskClient) -> Callable[..., str]:
-    """Return a function that lets a phone write to the account `default`, and returns the message's id."""
+    """Return a function that lets a phone write to the account `default`. It returns the id of the message."""
 
     def receive(sender: str = PHONE, body: str = "Hello", to: str = OWN) -> str:
         response = client.post("/sandbox/inbound", json={"from": sender, "to": to, "body": body})
@@ -78,7 +81,7 @@ def receive(client: FlaskClient) -> Callable[..., str]:
 
 
 class Elements(HTMLParser):
-    """Lists the elements of a page, and what may run or be followed in it."""
+    """Lists the elements of a page, its scripts and its links."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,7 +110,7 @@ def location(response: TestResponse) -> str:
 
 
 def is_sign_in(response: TestResponse) -> bool:
-    """Tell whether an answer leads to the sign-in."""
+    """Return whether an answer redirects to the sign-in."""
     return response.status_code == 303 and response.headers["Location"] == SIGN_IN
 
 
@@ -119,7 +122,7 @@ def bodies(execute: Callable[..., list[tuple[Any, ...]]]) -> Callable[[], list[s
 
 @pytest.fixture
 def dump(tmp_path: Path) -> Callable[[], list[str]]:
-    """Return a function that returns all that the database holds."""
+    """Return a function that returns the whole content of the database."""
 
     def dump() -> list[str]:
         with closing(sqlite3.connect(tmp_path / "phonify.db")) as connection:
@@ -278,7 +281,7 @@ def inbox_rules(app: Flask) -> list[Rule]:
 
 
 def calls(app: Flask, *, guarded: bool = True, values: dict[str, Any] | None = None) -> list[tuple[str, str]]:
-    """Return method and path of each call that the inbox takes."""
+    """Return the method and the path of each request that the inbox accepts."""
     nothing = dict.fromkeys(("message_id", "delivery_id", "run_id", "_path"), "nothing")
     values = {"phone": PHONE, "key_id": 1, "name": "twilio", **nothing, **(values or {})}
     with app.test_request_context():
@@ -288,7 +291,7 @@ def calls(app: Flask, *, guarded: bool = True, values: dict[str, Any] | None = N
             if guarded and rule.rule.startswith("/inbox/sign-"):
                 continue
             given = {name: values[name] for name in rule.arguments}
-            methods = sorted(rule.methods - {"OPTIONS"})  # which Flask answers itself, with nothing but Allow
+            methods = sorted(rule.methods - {"OPTIONS"})  # Flask itself answers OPTIONS, only with the header Allow
             found += [(method, adapter.build(rule.endpoint, given, method=method)) for method in methods]
     return found
 
@@ -391,7 +394,7 @@ def test_reading_is_allowed_from_a_link_on_another_site(page):
 def test_nothing_changes_by_reading(app, page, receive, operator, dump):
     message_id = receive()
     operator.set_webhook(HOOK)
-    page.get(f"/inbox/phones/{PHONE}")  # so that it was looked at
+    page.get(f"/inbox/phones/{PHONE}")  # so that somebody has read it
     before = dump()
     for method, path in calls(app, guarded=False, values={"message_id": message_id}):
         if method in SAFE:
@@ -494,7 +497,7 @@ def test_pages_have_no_script_style_or_handler_in_them(page, receive, operator):
 
 @pytest.fixture
 def theirs(stranger: FlaskClient, operator: Operator) -> dict[str, Any]:
-    """Ids of what another account has."""
+    """The ids of another account's objects."""
     operator.set_webhook(HOOK, "other")
     sent = stranger.post("/v1/messages", json={"to": OTHER, "body": "their secret", "send_at": TOMORROW}).get_json()
     return {
@@ -563,7 +566,7 @@ def test_writing_to_a_phone_of_anothers_begins_a_conversation_of_ones_own(page, 
 
 
 def check_escaped(response: TestResponse, text: str, *, shown: bool = True) -> None:
-    """See that a text is on a page as text, and nowhere as anything else."""
+    """Check that a page shows a text only as text."""
     elements = parse(response)
     expected = text.replace("\r\n", "\n")
     if shown:
@@ -695,7 +698,7 @@ def test_the_inbox_is_found_under_its_name_as_well(page, path):
 
 
 def follow(page: FlaskClient, path: str, pattern: str) -> list[str]:
-    """Return the texts of a page and all that it leads to further down."""
+    """Return the texts of a page and of all its further pages."""
     texts, seen = [], set()
     while path not in seen:
         seen.add(path)
@@ -973,7 +976,7 @@ def test_a_text_is_checked_while_it_is_written(page, body, expected):
 
 @pytest.fixture
 def later(send: Callable[..., dict[str, Any]]) -> str:
-    """The id of a message that waits for its time."""
+    """The id of a scheduled message."""
     message_id: str = send(body="later", send_at=TOMORROW)["id"]
     return message_id
 
@@ -1046,7 +1049,7 @@ THREAD = f"/inbox/phones/{PHONE}/messages?since=1"
 
 
 def look(page: FlaskClient, path: str, seen: TestResponse | None = None, **options: Any) -> TestResponse:
-    """Ask for a part of a page as an open page does; `seen` is the answer that it got before."""
+    """Request a part of a page as an open page does. `seen` is the earlier answer."""
     known = {"If-None-Match": seen.headers["ETag"]} if seen is not None else {}
     return page.get(path, headers={**HTMX, **known}, **options)
 
@@ -1200,7 +1203,7 @@ def test_a_page_is_told_that_a_message_is_gone(page, send, client):
     client.delete(f"/v1/messages/{message_id}")
     response = look(page, detail_of(message_id), seen)
     assert "This message was removed" in response.text
-    assert "data-live" not in response.text  # so that it is not asked for again
+    assert "data-live" not in response.text  # so that the page does not request it again
 
 
 def test_a_page_of_one_thread_is_told_of_another_only_in_the_list(page, receive):
@@ -1402,7 +1405,7 @@ def test_a_scheduled_message_says_when(page, later):
     assert "scheduled for" in page.get(f"/inbox/phones/{PHONE}").text
 
 
-# A gateway that does not pretend
+# A gateway that is not a sandbox
 
 
 def test_with_a_real_gateway_nobody_writes_as_a_phone(make_app, execute):

@@ -1,4 +1,4 @@
-"""Opt-outs in the inbox: the head of a thread, and keywords, replies and limits on the settings page."""
+"""Tests of opt-outs in the inbox: the head of a thread, and keywords, replies and limits on the settings page."""
 
 import re
 
@@ -32,7 +32,7 @@ NO_KEYWORDS = {"stop_keywords": [], "stop_reply": None, "start_reply": None, "he
 
 
 def read_head(browser, address=THREAD):
-    """Return what the head of a thread says of the subscription, without the markup."""
+    """Return the text about the subscription in the head of a thread."""
     page = browser.get(address).get_data(as_text=True)
     form = re.search(r'<form id="subscription".*?</form>', page, re.DOTALL)
     return " ".join(re.sub(r"<[^>]*>", " ", form[0]).split()) if form else None

@@ -1,7 +1,7 @@
-"""No account sees, counts or changes what another has, nor can tell that it is there.
+"""Tests that an account can't see, count, change or detect the data of another account.
 
-A stranger asks for everything that somebody else has, and another stranger for the same things where there
-are none: on every route of the app, the two get the same answers, byte by byte, but for what they asked for.
+A stranger requests all data of another account. A second stranger requests the same data where it does not exist. On
+every route, both get the same answers, byte by byte, except for the values in their requests.
 """
 
 import itertools
@@ -16,15 +16,15 @@ from werkzeug.routing import Rule
 
 from tests.support.app import ApiClient
 
-THEIRS = "+14560000001"  # a number that the account writes to, and that has opted out
-THEIRS_TOO = "+14560000002"  # one that it writes to
+THEIRS = "+14560000001"  # a phone that the account has written to and that has opted out
+THEIRS_TOO = "+14560000002"  # a phone that the account has written to
 NOBODYS = "+14560009999"
 SECRET = "what only the account knows"
-THEIR_OWN = "+14560000003"  # from which it writes
+THEIR_OWN = "+14560000003"  # the sender
 
 
 class World:
-    """An account that has one of everything."""
+    """An account that has one object of each kind."""
 
     def __init__(self, app, operator, deliver, path) -> None:
         self.app = app
@@ -51,14 +51,14 @@ class World:
         self.run_id = client.post("/sandbox/runs", json={"name": SECRET}).get_json()["run"]["id"]
         self.no_run_id = re.sub(r"[0-9a-f]{8}$", "00000000", self.run_id)
         client.get("/v1/phones")
-        # Of the same moment as theirs, and never given to anything.
+        # An id with the same time as theirs that belongs to no object.
         self.no_message_id = re.sub(r"[0-9a-f]{8}$", "00000000", self.message_ids[0])
         assert self.no_message_id not in self.message_ids
         self.no_delivery_id = re.sub(r"[0-9a-zA-Z]{8}$", "00000000", self.delivery_id)
         assert self.no_delivery_id != self.delivery_id
 
     def make_stranger(self) -> tuple[ApiClient, list[tuple[str, str]]]:
-        """Return a client with a new account, and what names it in answers."""
+        """Return a client with a new account, and the values that identify it in answers."""
         name = f"stranger-{next(self.numbers):06}"
         client = self.app.test_client()
         client.key = self.operator.make_key(name, name="key")
@@ -66,7 +66,7 @@ class World:
         return client, [(client.key, "KEY"), (name, "NAME")]
 
     def dump(self) -> dict[str, list[tuple]]:
-        """Return all rows that are the account's."""
+        """Return all rows of the account."""
         connection = sqlite3.connect(self.path)
         tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         rows = {}
@@ -87,7 +87,7 @@ def world(app, operator, deliver, tmp_path) -> World:
 
 
 def answer_of(client, names, method, address, asked_for, **options) -> tuple[int, list[tuple[str, str]], str]:
-    """Return an answer without what must differ: who asked, for what, and the ids that were just given."""
+    """Return an answer without its expected differences: the client, the requested values, and new ids."""
     with client.open(address, method=method, headers={"Origin": "http://localhost"}, **options) as response:
         body = response.get_data(as_text=True)
     headers = [
@@ -103,14 +103,17 @@ def answer_of(client, names, method, address, asked_for, **options) -> tuple[int
         text = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", "ID", text)
         text = re.sub(r"\bphk_[\w-]{32}", "KEY", text)
         text = re.sub(r"\b(whsec_|msg_)[\w+/=-]+", r"\1", text)
-        # A key without a name is called by its number.
+        # A key without a name is shown with its number.
         return re.sub(r"(/keys/|Revoke the key |> )\d+(?=/|\?|</span>)", r"\1N", text)
 
     return response.status_code, [(name, mask(value)) for name, value in headers], mask(body)
 
 
 def list_values(world: World) -> dict[str, list[tuple[str, str]]]:
-    """Return, by the name of a part of an address, pairs: what the account has, and what nobody has."""
+    """Return pairs of values by the name of their part of an address.
+
+    A pair is an existing value of the account and a value that does not exist.
+    """
     return {
         "message_id": [(message_id, world.no_message_id) for message_id in world.message_ids],
         "msisdn": [(THEIRS, NOBODYS), (THEIRS_TOO, NOBODYS)],
@@ -126,7 +129,7 @@ def list_values(world: World) -> dict[str, list[tuple[str, str]]]:
 
 
 def list_queries(world: World) -> list[tuple[dict, dict]]:
-    """Return pairs of queries: with what the account has, and with what nobody has."""
+    """Return pairs of queries: with an existing value of the account, and with a value that does not exist."""
     theirs, none = world.message_ids, world.no_message_id
     pairs = [({}, {})]
     for name in ("after", "before"):
@@ -145,7 +148,7 @@ def list_queries(world: World) -> list[tuple[dict, dict]]:
 
 
 def list_forms() -> list[tuple[dict, dict]]:
-    """Return pairs of forms: about what the account has, and about what nobody has."""
+    """Return pairs of forms: with an existing value of the account, and with a value that does not exist."""
     pairs = [({}, {})]
     for theirs, none in ((THEIRS, NOBODYS), (THEIRS_TOO, NOBODYS), (THEIR_OWN, NOBODYS)):
         for sides in (("to",), ("from",), ("origin",), ("to", "origin", "from")):
@@ -158,7 +161,10 @@ def list_forms() -> list[tuple[dict, dict]]:
 
 
 def list_addresses(rule: Rule, world: World) -> Iterator[tuple[str, str, list[str], list[str]]]:
-    """Yield a rule's addresses: with what the account has, with what nobody has, and which values these are."""
+    """Yield pairs of addresses of a rule, with existing values and with values that do not exist.
+
+    Also yields these values.
+    """
     values = list_values(world)
     unknown = set(rule.arguments) - set(values)
     assert not unknown, f"{rule.rule}: this test does not know what {unknown} may be of another account"
@@ -177,12 +183,12 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "DESTROY")
 
 
 def list_requests(app, world: World) -> Iterator[tuple[str, list[tuple[str, list[str], dict]]]]:
-    """Yield each method with two requests: an address, the values in it, and arguments."""
+    """Yield each method with two requests. A request is an address, the values in it, and arguments."""
     for rule in app.url_map.iter_rules():
         for method in METHODS:
             if method in rule.methods:
                 given = list_queries(world) if method == "GET" else list_forms()
-                if rule.arguments:  # it is these that matter
+                if rule.arguments:  # these are the important ones
                     given = [given[0], *given[-3:]]
                 for (theirs, none, their_values, no_values), arguments in itertools.product(
                     list_addresses(rule, world), given
@@ -209,7 +215,7 @@ def test_on_every_route_what_another_account_has_looks_like_what_nobody_has(app,
 
 
 def has_meaning(value: str) -> bool:
-    """Tell whether a value is one to be masked: a number, an id or a text that only the two requests differ in."""
+    """Return whether a value must be masked: a number, an id or a text in which the two requests differ."""
     return value in (THEIRS, THEIRS_TOO, THEIR_OWN, NOBODYS, SECRET, "what nobody knows at all...") or len(value) > 30
 
 

@@ -1,4 +1,4 @@
-"""The module for JavaScript: its own tests in tests/javascript, its types, and a sign-up in a browser."""
+"""Tests of the client for JavaScript: its own tests in tests/javascript, its types, and a sign-up in a browser."""
 
 import os
 import re
@@ -25,7 +25,7 @@ needs_browser = pytest.mark.skipif(
 
 
 def run(*command: str | Path, cwd: Path, **environ: str) -> None:
-    """Run a command that is to succeed."""
+    """Run a command that must succeed."""
     result = subprocess.run(
         command, cwd=cwd, env={**os.environ, **environ}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300
     )
@@ -42,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 @pytest.fixture(scope="module")
 def place(server: Process, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the module and its types, as the server gives them, and the tests."""
+    """A folder with the tests, and with the client and its types as the server sends them."""
     place = tmp_path_factory.mktemp("javascript")
     shutil.copytree(FOLDER, place, dirs_exist_ok=True)
     for name in ("phonify.mjs", "phonify.d.mts"):
@@ -53,7 +53,7 @@ def place(server: Process, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def packages(place: Path) -> Path:
-    """The same folder with the packages of npm that the tests need."""
+    """The same folder with the npm packages that the tests need."""
     place.joinpath("package.json").write_text('{"private": true}')
     run("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *PACKAGES, cwd=place)
     return place

@@ -1,4 +1,4 @@
-"""Keys in use: when they were used, revoking at once in every process, and rotation without a gap."""
+"""Tests of keys in use: their last use, immediate revoking in every process, and rotation without an interruption."""
 
 import http.client
 import json
@@ -63,12 +63,12 @@ def run_command(start, *arguments):
 
 
 class Caller:
-    """A thread that asks again and again, and notes what it was answered and when it had asked."""
+    """A thread that sends one request after another. It records the time and the answer of each."""
 
     def __init__(self, port, key):
         self.port = port
         self.key = key
-        self.answers = []  # key, when it was asked, status
+        self.answers = []  # key, time of the request, status
         self.ending = False
         self.thread = threading.Thread(target=self.work)
         self.thread.start()

@@ -1,4 +1,4 @@
-"""The command `phonify`: all commands of the app and one that serves."""
+"""Tests of the command `phonify`. It has all commands of the app and one command that serves."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What an operator sees: health, readiness, metrics, the ids of requests, logs as JSON."""
+"""Tests for operators: health, readiness, metrics, request ids, logs as JSON."""
 
 import json
 import re
@@ -104,7 +104,7 @@ def test_a_server_writes_json_lines_where_asked_to(start):
     status, _ = server.call("POST", "/v1/messages?api_key=test-key", key=None, to="+15005550004", body="Hello")
     assert status == 201
     server.wait_for("blocked_by_recipient.*\n")
-    server.wait_for("gunicorn.access.*\n")  # written after the answer, so either may come first
+    server.wait_for("gunicorn.access.*\n")  # written after the answer, so the two lines may have any order
     lines = [json.loads(line) for line in server.output.splitlines() if line.startswith("{")]
     (access,) = [line for line in lines if line["logger"] == "gunicorn.access"]
     (delivery,) = [line for line in lines if "blocked_by_recipient" in json.dumps(line)]

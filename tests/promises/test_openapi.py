@@ -1,4 +1,4 @@
-"""The API's description: valid and complete. See also described.py."""
+"""Tests that the API's description is valid and complete. See also described.py."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -13,7 +13,11 @@ from phonify import __version__
 from tests.support.app import ROOT
 from tests.support.fake_gateway import OnceGateway
 
-FILES = {"/sandbox/phonify_client.py", "/sandbox/phonify.mjs", "/sandbox/phonify.d.mts"}  # for tests; not the API
+FILES = {
+    "/sandbox/phonify_client.py",
+    "/sandbox/phonify.mjs",
+    "/sandbox/phonify.d.mts",
+}  # not part of the API
 
 
 @pytest.fixture

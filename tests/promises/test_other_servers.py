@@ -1,4 +1,4 @@
-"""Any other WSGI server serves the same API, with a worker beside it that delivers."""
+"""Tests that any other WSGI server can serve the API, with a separate worker for delivery."""
 
 import re
 import time
@@ -16,7 +16,7 @@ MODULES = {"waitress-serve": "waitress"}
 
 
 def read_commands() -> list[list[str]]:
-    """Return the arguments of Python that start each server as the guide says, with PORT in place of the port."""
+    """Return the arguments of Python for each server in the guide, with PORT in place of the port."""
     guide = ROOT.joinpath("phonify/docs/operations.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"<!-- other servers -->\n```sh\n(.*?)```", guide, re.DOTALL)
     commands = []
@@ -36,7 +36,7 @@ COMMANDS = read_commands()
 
 def start_server(start, command: list[str], **settings: str) -> Process:
     """Start a server and wait until it answers."""
-    port = str(find_free_port())  # some take no port 0
+    port = str(find_free_port())  # some servers do not accept port 0
     server: Process = start(*(argument.replace("PORT", port) for argument in command), **settings)
     end = time.monotonic() + 20
     while True:

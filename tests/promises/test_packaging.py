@@ -1,4 +1,4 @@
-"""What `pip install .` gives in an empty environment: the command, the plugin, and all files that they need."""
+"""Tests of `pip install .` in an empty environment: the command, the plugin, and all their files."""
 
 import http.client
 import os
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.packaging
 
 
 PROJECT = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text(encoding="utf-8"))["project"]
-# What the package is read from at run time.
+# Files that the package reads at run time.
 FILES = {
     path.relative_to(ROOT).as_posix()
     for path in ROOT.joinpath("phonify").rglob("*")
@@ -28,7 +28,7 @@ FILES = {
 
 
 def run(*command: str | Path, cwd: Path, status: int = 0, **more: str) -> str:
-    """Run a command that is to end with a status; return what it prints."""
+    """Run a command. It must end with the given status. Returns its output."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("PHONIFY_", "PYTHON"))}
     result = subprocess.run(
         command, cwd=cwd, env=environ | more, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600
@@ -45,7 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(place: Path) -> Path:
-    """The folder of programs of an environment that has nothing installed."""
+    """The folder of programs of an empty environment."""
     run(sys.executable, "-m", "venv", "--without-pip", place / "venv", cwd=place)
     return place / "venv/bin"
 
@@ -69,7 +69,7 @@ def wheel(place: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(environment: Path, install: Callable[..., None], wheel: Path) -> Path:
-    """The programs of an environment that has nothing but the wheel and what it asks for."""
+    """The programs of an environment with only the wheel and its requirements."""
     install(wheel)
     return environment
 

@@ -1,4 +1,4 @@
-"""The picture in the README: the script that takes it works, and it is small."""
+"""Tests of the picture in the README: its script works, and the picture is small."""
 
 import struct
 import subprocess
@@ -16,7 +16,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 
 
 def size_of(file: Path) -> tuple[int, int]:
-    """Return width and height of a PNG."""
+    """Return the width and the height of a PNG."""
     start = file.read_bytes()[:24]
     assert start[:8] == b"\x89PNG\r\n\x1a\n"
     width, height = struct.unpack(">II", start[16:24])

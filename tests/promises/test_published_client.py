@@ -1,4 +1,7 @@
-"""What the published client of the original service sends: form-encoded POST, GET with a query, the same extras."""
+"""Tests with the requests of the original service's published client.
+
+It sends form-encoded POST and GET with a query, and adds the same values to each request.
+"""
 
 import json
 import urllib.error
@@ -14,7 +17,7 @@ ALWAYS = {"api_key": KEY, "business": "4711", "app": "shop"}
 
 
 class Client:
-    """Asks as the published client does, and reads what it reads."""
+    """Sends requests and reads answers as the published client does."""
 
     def __init__(self, port):
         self.base = f"http://127.0.0.1:{port}/v1"
@@ -51,7 +54,7 @@ def test_every_call_of_the_published_client_works_unchanged(published):
     status, answer = published.get(f"/messages/{message['id']}")
     assert (status, answer["message"]["id"], answer["message"]["body"]) == (200, message["id"], message["body"])
 
-    # Messages are listed, by page.
+    # Messages are listed in pages.
     for number in range(1, 5):
         assert published.post("/messages", to=f"+1456000000{number}", body=f"No. {number}")[0] == 201
     status, answer = published.get("/messages")
@@ -77,7 +80,7 @@ def test_every_call_of_the_published_client_works_unchanged(published):
     assert {one["number"]: one["subscribed"] for one in answer["subscriptions"]}[PHONE] is False
     assert len(answer["subscriptions"]) == 5
 
-    # What goes wrong is a collection of errors with type and title.
+    # A failure is a collection of errors with type and title.
     status, answer = published.post("/messages", to=PHONE, body="Hello")
     assert (status, [set(error) for error in answer["errors"]]) == (402, [{"type", "title", "param"}])
     status, answer = published.post("/messages", to="4560000000", body="")

@@ -1,4 +1,4 @@
-"""The plugin in suites of their own: a server a process, an account a test, failures that one can read."""
+"""Tests of the plugin in separate suites: one server in each process, one account for each test, clear failures."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.servers import Process, find_free_port
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parent.parent.parent
-# What an app does that is given an address and a key.
+# Send a message as an app does, with an address and a key.
 SEND = """
     import os
     import urllib.parse
@@ -47,7 +47,7 @@ TWO_AT_ONCE = """
 
 @pytest.fixture
 def run_suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pytest.RunResult]:
-    """Return a function that runs tests with the plugin in a process of their own, with warnings as errors."""
+    """Return a function that runs tests with the plugin in a separate process. Warnings are errors."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
     def run(*tests: str, arguments: tuple[str, ...] = ()) -> pytest.RunResult:
@@ -92,8 +92,8 @@ def test_a_failing_wait_shows_the_line_of_the_test_and_what_did_come(run_suite) 
     result.stdout.fnmatch_lines(
         [
             '>       phonify.wait_for(to=ALICE, contains="code", timeout=0.02)',
-            "E       AssertionError: no outbound message to +14560000001 with 'code' came within 0.02 s. *",
-            "E         <Message * +15005550006 > +14560000001 sent 'Welcome'> nearly: without 'code'*",
+            "E       AssertionError: no outbound message to +14560000001 with 'code' arrived within 0.02 s. *",
+            "E         <Message * +15005550006 > +14560000001 sent 'Welcome'> closest, but without 'code'*",
         ]
     )
     result.stdout.no_fnmatch_line("*phonify/testing*")
@@ -140,7 +140,7 @@ def test_a_suite_that_does_not_use_the_fixture_imports_no_flask(pytester, monkey
 
 @pytest.fixture
 def elsewhere(start, monkeypatch: pytest.MonkeyPatch) -> Process:
-    """A server in a process of its own, which the environment names."""
+    """A server in a separate process. The environment has its URL and key."""
     server = start(WORKERS="1")
     monkeypatch.setenv("PHONIFY_URL", f"http://127.0.0.1:{server.port}")
     monkeypatch.setenv("PHONIFY_API_KEY", KEY)
@@ -184,7 +184,7 @@ def test_with_a_server_elsewhere_a_failing_wait_is_shown_as_with_the_own_one(run
     """)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["E       AssertionError: no outbound message to +14560000001 with a one-time code came within 0.02 s. *"]
+        ["E       AssertionError: no outbound message to +14560000001 with a one-time code arrived within 0.02 s. *"]
     )
     result.stdout.no_fnmatch_line("*phonify/testing*")
 
@@ -192,7 +192,7 @@ def test_with_a_server_elsewhere_a_failing_wait_is_shown_as_with_the_own_one(run
 @pytest.mark.slow
 def test_tests_at_the_same_time_share_a_server_elsewhere(run_suite, elsewhere) -> None:
     result = run_suite(
-        TWO_AT_ONCE.replace("== 4", "== 3"),  # two processes and one address
+        TWO_AT_ONCE.replace("== 4", "== 3"),  # two processes and one URL
         arguments=("-n", "2"),
     )
     result.assert_outcomes(passed=2)

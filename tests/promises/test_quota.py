@@ -1,4 +1,4 @@
-"""The quota of messages a day: what counts, what is refused, and that it is exact."""
+"""Tests of the daily quota: messages that count, refusals, and exact counts."""
 
 import http.client
 import json
@@ -203,7 +203,7 @@ def test_days_that_are_over_are_not_kept(client, limit, clock, tmp_path):
     connection.close()
 
 
-# Exact, whoever comes at the same time
+# Exact counts for parallel requests
 
 
 @pytest.mark.slow
@@ -219,7 +219,7 @@ def test_exactly_the_quota_is_accepted_of_what_32_clients_send_at_once_to_two_pr
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         begin.wait()
         for turn in range(each):
-            # One in five asks for three at once, one in five with an idempotency key, twice.
+            # One of five requests has three recipients. One of five is sent twice with the same idempotency key.
             to = [f"+1456{number:03}{turn:04}"] * (3 if turn % 5 == 0 else 1)
             keyed = {"Idempotency-Key": f"{number}-{turn}"} if turn % 5 == 1 else {}
             for _ in range(2 if keyed else 1):

@@ -1,4 +1,4 @@
-"""The limit of requests a minute: what counts, what the answers say, and that it is exact over all processes."""
+"""Tests of the rate limit: requests that count, headers of answers, and exact counts over all processes."""
 
 import http.client
 import re
@@ -18,7 +18,7 @@ CLIENTS = 32
 
 @pytest.fixture
 def limit(operator):
-    """Return a function that sets the requests a minute."""
+    """Return a function that sets the limit of requests a minute."""
     return lambda rate: operator.set_limits(rate=rate)
 
 
@@ -26,7 +26,7 @@ def statuses(client, count, path="/v1/messages"):
     return [client.get(path).status_code for _ in range(count)]
 
 
-# What the answers say
+# Headers of answers
 
 
 def test_without_a_limit_there_is_none_and_no_header_of_it(client, tmp_path):
@@ -228,7 +228,7 @@ def test_minutes_that_are_over_are_not_kept(client, limit, clock, tmp_path):
     connection.close()
 
 
-# Where the database can't be written
+# A database that can't be written
 
 
 def test_a_request_that_can_t_be_counted_is_503_and_not_let_through(client, limit, lock_database):
@@ -253,7 +253,7 @@ def test_an_account_without_a_limit_reads_on_meanwhile(client, stranger, limit, 
     locker.close()
 
 
-# Exact, whoever comes at the same time
+# Exact counts for parallel requests
 
 
 @pytest.mark.slow
@@ -263,7 +263,7 @@ def test_exactly_the_limit_passes_of_what_32_clients_ask_at_once_of_two_servers_
     assert [server.call("GET", "/v1/phones")[0] for server in servers] == [200, 200]
     command = start("-m", "flask", "--app", "app", "accounts", "limit", "default", f"--rate={limit}")
     assert command.popen.wait(60) == 0
-    if time.time() % 60 > 35:  # all of it has to happen in one minute
+    if time.time() % 60 > 35:  # the whole test must run in one minute
         time.sleep(60 - time.time() % 60)
     begin, found = threading.Barrier(CLIENTS), []
 

@@ -1,4 +1,4 @@
-"""Test runs: accounts under /sandbox/runs that see only their own, count for their creator, and vanish."""
+"""Tests of test runs: separate accounts under /sandbox/runs that count for their creator and are removed."""
 
 import re
 import threading
@@ -24,7 +24,7 @@ Rows = dict[str, list[Any]]
 
 
 class Sandbox(FakeGateway):
-    """One under which there is a sandbox."""
+    """A gateway that is not the stub, but a sandbox."""
 
     sandbox = True
 
@@ -159,7 +159,7 @@ def test_a_request_needs_no_arguments_and_no_body(client: FlaskClient) -> None:
     assert client.post("/sandbox/runs").status_code == 201
 
 
-# Who sees what
+# Who sees which runs
 
 
 def test_runs_and_their_creator_do_not_see_each_other_s_messages(app: Flask, client: FlaskClient) -> None:
@@ -232,7 +232,7 @@ def test_a_key_is_not_valid_from_the_end_of_its_run_on(
 
 
 def fill(app: Flask, run: dict[str, Any], operator: Operator, url: str) -> None:
-    """Give a run rows in every table that it can have rows in."""
+    """Add rows of a run to every table that can have such rows."""
     inside, account = enter(app, run), f"run {run['id']}"
     inside.set_cookie("phonify_key_default", run["api_key"])
     operator.set_webhook(url, account)
@@ -470,7 +470,7 @@ def test_two_clients_at_once_do_not_exceed_it(make_app: Callable[..., Flask]) ->
     assert len(list_runs(apps[1].test_client())) == 100
 
 
-# What the operator and the creator see of them
+# The view of the operator and of the creator
 
 
 def test_lists_of_commands_leave_runs_out(operator: Operator, run: dict[str, Any]) -> None:
@@ -513,7 +513,7 @@ def browser(anonymous: FlaskClient) -> FlaskClient:
 
 
 def read_section(browser: FlaskClient) -> str | None:
-    """Return what the settings page says of runs, without the markup."""
+    """Return the text about runs on the settings page, without the markup."""
     page = browser.get("/inbox/settings").get_data(as_text=True)
     section = re.search(r'<section id="runs".*?</section>', page, re.DOTALL)
     return " ".join(re.sub(r"<[^>]*>", " ", section[0]).split()) if section else None

@@ -1,4 +1,7 @@
-"""schemathesis against a started server: what it makes of the API's description; see the folder schemathesis."""
+"""Runs schemathesis against a server, with requests generated from the API's description.
+
+See the folder schemathesis.
+"""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Real server processes: the start, HTTP on the wire, the access log, the end, and what is left after a kill."""
+"""Tests of real server processes: the start, HTTP connections, the access log, the end, and the state after a kill."""
 
 import http.client
 import json
@@ -36,7 +36,7 @@ def wait_for_state(server, message_id: str, state: str, timeout: float = 20) -> 
 
 
 def talk(server, data: bytes, *, end: bool = True) -> bytes:
-    """Send bytes and return all that comes back until the server closes the connection."""
+    """Send bytes and return all received bytes until the server closes the connection."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(data)
         if end:
@@ -46,12 +46,12 @@ def talk(server, data: bytes, *, end: bool = True) -> bytes:
             while chunk := connection.recv(65_536):
                 received += chunk
         except ConnectionResetError:
-            pass  # it closed with some of ours unread
+            pass  # the server closed the connection before it had read everything
         return received
 
 
 def read_answer(received: bytes) -> tuple[int, list[str]]:
-    """Return status and error types of an answer; it must be JSON."""
+    """Return the status and the error types of an answer. The answer must be JSON."""
     head, _, body = received.partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     assert "content-type: application/json" in [line.lower() for line in lines]
@@ -59,7 +59,7 @@ def read_answer(received: bytes) -> tuple[int, list[str]]:
 
 
 def access_lines(server, count: int) -> list[str]:
-    """Return the lines of the access log once there are so many."""
+    """Wait until the access log has the given number of lines. Returns the lines."""
     server.wait_for(r'(?s)(" \d{3} \d+ [\d.]+ms\n.*){' + str(count) + "}")
     return [line for line in server.output.splitlines() if line.endswith("ms")]
 
@@ -287,7 +287,7 @@ def test_each_request_is_one_line_in_the_access_log(start):
     server.call("POST", "/v1/messages", to=TO, body="Secret text")
     server.call("GET", "/v1/nothing?x=1")
     lines = [LINE.fullmatch(line) for line in access_lines(server, 2)]
-    # A line is written after its answer: those of two connections may come in either order.
+    # A line is written after its answer. So the lines of two connections may have any order.
     assert {(line["method"], line["address"], line["status"]) for line in lines} == {
         ("POST", "/v1/messages", "201"),
         ("GET", "/v1/nothing?x=1", "404"),
@@ -358,7 +358,7 @@ def test_control_characters_in_an_address_do_not_break_the_line_of_the_log(start
     logged = server.log.read_bytes().removeprefix(before.encode())
     assert not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", logged)
     for line in logged.decode().splitlines():
-        # Either a request, or the server's own warning that it could not read one.
+        # The line is a request, or the server's own warning about a request that it could not read.
         assert LINE.fullmatch(line) or re.match(r"\[?[-\d: +]*\]? ?.*(WARNING|Invalid request)", line), line
 
 
@@ -376,7 +376,7 @@ GONE = ("ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError", "Re
 
 
 def load_until_gone(server, threads: int) -> Load:
-    """Return load over a new connection for each request: it may end refused, or queued and never accepted."""
+    """Return load with a new connection for each request. The server may refuse a connection or never accept it."""
     return Load(server.port, threads, kept_alive=False, until_gone=True)
 
 
@@ -395,7 +395,7 @@ def test_sigterm_under_load_leaves_nothing_half_done(start, tmp_path):
     connection = sqlite3.connect(tmp_path / "phonify.db")
     rows = connection.execute("SELECT id, state, submitted_at FROM messages").fetchall()
     connection.close()
-    # All that was stored was answered, and no message is between the gateway and its outcome.
+    # Every stored request was answered, and the outcome of every sent message is known.
     assert sorted(id_ for id_, _, _ in rows) == sorted(load.acknowledged)
     assert {state for _, state, _ in rows} <= {"sent", "unconfirmed"}
     assert [row for row in rows if row[2] is not None] == []
@@ -403,7 +403,7 @@ def test_sigterm_under_load_leaves_nothing_half_done(start, tmp_path):
 
 
 def start_and_look_closely(start):
-    """Start a server; return it in the very moment in which it has printed its address."""
+    """Start a server. Returns at the moment when the server has printed its address."""
     server = start()
     while "Phonify serves" not in server.output:
         assert server.popen.poll() is None
@@ -466,7 +466,7 @@ def test_a_request_that_waits_ends_quickly_when_the_server_is_stopped(start, how
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    # Only a request that was answered after it shows that the one before it has begun to wait.
+    # Requests are handled in order. So an answer to a later request shows that the earlier request waits.
     deadline = time.monotonic() + 20
     while count_connections(server) < 1 and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -483,7 +483,7 @@ def test_a_request_that_waits_ends_quickly_when_the_server_is_stopped(start, how
 
 
 def count_connections(server) -> int:
-    """Return how many connections to the server are established, as the kernel lists them."""
+    """Return the number of established connections to the server, from the kernel."""
     port = f":{server.port:04X}"
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     return sum(1 for line in lines if line.split()[1].endswith(port) and line.split()[3] == "01")
@@ -568,7 +568,7 @@ def test_if_the_parent_or_gunicorns_master_is_killed_all_else_ends_and_a_restart
             assert time.monotonic() - killed < 10
             time.sleep(0.01)
         print(f"\n{who} killed: all else has ended after {time.monotonic() - killed:.2f} s")
-        assert time.monotonic() - killed < 2  # one second, on a machine that has nothing else to do
+        assert time.monotonic() - killed < 2  # one second, on an idle machine
     successor = start(PORT=str(port))
     assert successor.port == port
     wait_for_state(successor, answer["message"]["id"], "sent")

@@ -1,4 +1,4 @@
-"""Connections that ask for pages and for the API in turns, and that stay open at the end."""
+"""Tests of connections that request pages and the API in turns, and that stay open at the end."""
 
 import http.client
 import socket
@@ -17,7 +17,7 @@ AUTHORIZATION = f"Authorization: {basic(KEY)}"
 
 
 def ask(connection: "Client", path: str, *, method: str = "GET", body: str = "") -> tuple[int, bytes]:
-    """Make a request over a connection that is kept open; return status and body."""
+    """Send a request over a kept-alive connection. Returns the status and the body."""
     head = f"{method} {path} HTTP/1.1\r\n{connection.head}{AUTHORIZATION}\r\n"
     if body:
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
@@ -28,7 +28,7 @@ def ask(connection: "Client", path: str, *, method: str = "GET", body: str = "")
 
 
 class Client:
-    """A connection that is kept open, signed in."""
+    """A kept-alive connection that is signed in."""
 
     def __init__(self, server) -> None:
         self.sock = socket.create_connection(("127.0.0.1", server.port), timeout=20)

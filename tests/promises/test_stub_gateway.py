@@ -1,4 +1,4 @@
-"""The stub gateway and the simulator: each number of the table from request to final state."""
+"""Tests of the stub gateway and the simulator: each number in the guide, from the request to the final state."""
 
 import time
 from collections.abc import Callable
@@ -127,7 +127,7 @@ def test_0010_fails_twice_in_passing_and_is_sent_at_the_third_attempt(
     for _ in range(3):
         attempts.append(deliver())
         states.append(retrieve(message)["state"])
-        assert deliver() == 0  # not before a while has passed
+        assert deliver() == 0  # only after some time
         clock.advance(2)  # the longest delay after the second attempt
 
     assert attempts == [1, 1, 1]
@@ -196,7 +196,7 @@ def test_0012_stays_unconfirmed_until_its_validity_period_ends_and_is_then_in_er
     assert deliver(app) == 1
     assert client.get(address).get_json()["message"]["state"] == "unconfirmed"
     clock.advance(validity - 0.001)
-    assert deliver(app) == 0  # not sent again blindly
+    assert deliver(app) == 0  # not sent again without knowing the outcome
     assert client.get(address).get_json()["message"]["state"] == "unconfirmed"
     clock.advance(0.001)
     assert deliver(app) == 0

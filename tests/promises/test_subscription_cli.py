@@ -1,4 +1,4 @@
-"""The commands of subscriptions, keywords and limits."""
+"""Tests of the commands for subscriptions, keywords and limits."""
 
 import json
 
@@ -9,7 +9,7 @@ PHONE = "+14560000000"
 
 @pytest.fixture
 def run(runner):
-    """Return a function that runs a command; it must end as expected, and never with a traceback."""
+    """Return a function that runs a command. The command must end as expected, and without a traceback."""
 
     def run(*arguments: str, status: int = 0):
         result = runner.invoke(args=arguments)

@@ -1,4 +1,4 @@
-"""Opt-outs: the keywords, what they do and what is answered, whom they hold messages back from, and until when."""
+"""Tests of opt-outs: keywords, their effects and replies, the messages that are not sent, and the end of an opt-out."""
 
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -15,7 +15,7 @@ OWN = "+15005550006"
 
 
 class RecordingGateway(OnceGateway):
-    """Takes everything, or fails as it was told to, and notes whom it was asked to write to."""
+    """Takes all messages, or fails as the test says. It records the recipients."""
 
     sandbox = True
 
@@ -56,7 +56,7 @@ class KeywordReplies(NamedTuple):
 
 
 class Subscriptions:
-    """The subscriptions and keywords of accounts, by commands and by the API."""
+    """The subscriptions and keywords of accounts. Uses commands and the API."""
 
     def __init__(self, app, operator, keys):
         self._app = app
@@ -76,7 +76,7 @@ class Subscriptions:
         return self._show("list", "--offset", str(offset), "--limit", str(limit), "--account", account)
 
     def change(self, account, phone, *, subscribed, reason):
-        """Opt a phone out or in: by the API, a command or the inbox."""
+        """Opt a phone out or in, with the API, a command or the inbox."""
         if reason == "command":
             self._operator.run("subscriptions", "opt-in" if subscribed else "opt-out", phone, "--account", account)
             return
@@ -127,7 +127,7 @@ def subscriptions(app, operator, keys):
 
 @pytest.fixture
 def text(app, keys):
-    """Return a function by which a phone sends a text to an account."""
+    """Return a function that sends a text from a phone to an account."""
 
     def text(body, sender=PHONE, to=OWN, account="default"):
         client = app.test_client()
@@ -139,7 +139,7 @@ def text(app, keys):
 
 @pytest.fixture
 def accept(app, keys):
-    """Return a function by which an account sends; what it returns has faults and messages."""
+    """Return a function that sends messages from an account. It returns faults and messages."""
 
     def accept(*to, body="Hello", account="default", **options):
         client = app.test_client()
@@ -169,7 +169,7 @@ def types_of(accepted):
     return [fault.type for fault in accepted.faults]
 
 
-# What they do
+# Effects
 
 
 def test_a_phone_is_subscribed_until_it_says_stop(subscriptions, account, text, clock):
@@ -234,7 +234,7 @@ def test_an_opt_out_is_found_by_the_number_as_it_is_stored(client):
     assert client.post("/v1/messages", json={"to": "+447700900000", "body": "Hello"}).status_code == 402
 
 
-# What is refused
+# Refusals
 
 
 def test_a_message_to_a_phone_that_opted_out_is_kept_in_error(text, accept, gateway, deliver, client):
@@ -299,7 +299,7 @@ def test_a_stop_that_another_process_received_counts_at_once(make_app, gateway, 
     assert types_of(accept()) == ["opted_out"]
 
 
-# What waits while the phone opts out
+# Waiting messages to a phone that opts out
 
 
 def test_a_scheduled_message_goes_out_where_the_phone_came_back_in_time(text, accept, gateway, deliver, clock):
@@ -386,7 +386,7 @@ def with_replies(subscriptions, account):
 
 
 def replies(client):
-    """Return bodies of what the account has sent, oldest first."""
+    """Return the bodies of the account's sent messages, oldest first."""
     return [m["body"] for m in client.get("/v1/messages?direction=outbound").get_json()["messages"]][::-1]
 
 
@@ -493,7 +493,7 @@ def test_own_keywords_belong_to_one_account(text, subscriptions, account, other)
     assert not subscriptions.get(account, PHONE).subscribed
 
 
-# What may be set
+# Allowed settings
 
 
 def test_what_is_set_is_there_again(subscriptions, account):

@@ -1,4 +1,4 @@
-"""A crash delays nobody: what a killed process had in hand goes on with another one, or with the next start."""
+"""Tests of crashes: another process or the next start continues with the messages of a killed process."""
 
 import os
 import random
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 APP = str(ROOT / "tests" / "support" / "gateway_app.py")
 KILLS = 20
-SECONDS = 2  # in which what was in hand has to go on
+SECONDS = 2  # in which another process must continue
 
 
 class InHand(NamedTuple):
@@ -30,7 +30,7 @@ class InHand(NamedTuple):
 
 
 class Now(NamedTuple):
-    """How such a message stands now."""
+    """The state of such a message."""
 
     state: str
     attempts: int
@@ -56,7 +56,7 @@ def list_in_hand(database) -> list[InHand]:
 
 
 def list_standing_still(database, before: list[InHand]) -> list[InHand]:
-    """Return those of the messages that are neither final, nor tried again, nor in doubt without a lease."""
+    """Return the messages that are not final, not scheduled for another attempt, and not in doubt without a lease."""
     now = {
         id_: Now._make(rest)
         for id_, *rest in query(database, "SELECT id, state, attempts, lease_owner, due_at IS expires_at FROM messages")
@@ -123,7 +123,7 @@ def test_what_was_in_hand_goes_on_within_two_seconds_of_the_next_start(start, da
     )
     if gateway == "once":
         assert doubled == 0
-        assert doubtful <= 2 * KILLS  # one of each kill
+        assert doubtful <= 2 * KILLS  # one for each kill
     else:
         assert doubtful == 0
 
@@ -139,7 +139,7 @@ def test_another_server_takes_over_within_two_seconds(start, database, gateway):
         return len(owners) >= 2
 
     wait_until(both_deliver)
-    os.kill(servers[1].popen.pid, signal.SIGSTOP)  # or it would start delivery again
+    os.kill(servers[1].popen.pid, signal.SIGSTOP)  # otherwise the parent would start delivery again
     os.kill(deliveries[1], signal.SIGKILL)
     before = list_in_hand(database)
     begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""The test API: messages with their codes and links under /sandbox/messages, and removing them."""
+"""Tests of the test API: messages with codes and links under /sandbox/messages, and their removal."""
 
 from collections.abc import Callable
 from typing import Any
@@ -191,11 +191,11 @@ def test_an_opt_out_stays(client: FlaskClient) -> None:
     assert client.post("/v1/messages", json={"to": PHONE, "body": "Hello"}).status_code == 402
 
 
-# What is under way when it is removed
+# Messages that are removed while they are sent
 
 
 class Sandbox(FakeGateway):
-    """One under which there is a sandbox."""
+    """A gateway that is not the stub, but a sandbox."""
 
     sandbox = True
 
@@ -207,7 +207,7 @@ def gateway() -> FakeGateway:
 
 @pytest.fixture
 def slow(make_app: Callable[..., Flask], gateway: FakeGateway) -> Flask:
-    """An app whose gateway does what a test says."""
+    """An app whose gateway behaves as the test says."""
     return make_app(gateway)
 
 
@@ -320,7 +320,7 @@ def test_an_event_that_is_being_posted_is_not_posted_again(
     operator: Any,
     execute: Callable[..., list[Any]],
 ) -> None:
-    receiver = make_receiver(lambda *_: remove(client))  # and the connection is closed without an answer
+    receiver = make_receiver(lambda *_: remove(client))  # and the server closes the connection without an answer
     operator.set_webhook(receiver.url)
     client.post("/sandbox/inbound", json=INBOUND)
     assert post_due() == 1

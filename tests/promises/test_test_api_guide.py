@@ -1,4 +1,4 @@
-"""The samples of the guide to the test API, in each of its languages, against a server."""
+"""Tests of the examples in the guide to the test API, in each language, against a server."""
 
 import os
 import re
@@ -52,7 +52,7 @@ def test_a_sample_does_what_it_says(server: Process, tmp_path: Path, language: s
     assert result.returncode == 0, result.stderr
     assert '"errors"' not in result.stdout
     if "runs" in sample:
-        ended = created["run"]["id"] if language == "sh" else None  # the others end the run that they have created
+        ended = created["run"]["id"] if language == "sh" else None  # the others end their own run
         left = {run["id"] for run in server.call("GET", "/sandbox/runs")[1]["runs"]}
         assert before - left == ({ended} if ended else set())
         assert len(left - before) == (1 if ended else 0)

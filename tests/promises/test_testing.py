@@ -1,4 +1,4 @@
-"""What a test asks of a server with the client: waits, codes, links, replies, and what a failing wait says."""
+"""Tests of the client: waits, codes, links, replies, and the text of a failed wait."""
 
 import gc
 import json
@@ -23,7 +23,7 @@ from tests.support.receivers import status
 from tests.support.servers import find_free_port
 
 ALICE, BOB = "+14560000001", "+14560000002"
-# As a server shows them.
+# The clients as a server sends them.
 OTHER = {
     "id": "019c1353-98c0-7000-8000-5c0ffee00001",
     "direction": "outbound",
@@ -48,7 +48,7 @@ def phonify(server: Server) -> Phonify:
 
 
 def call(phonify: Phonify, path: str, **arguments: Any) -> tuple[int, Any]:
-    """Do what an app does: make a request, with a form where there are arguments."""
+    """Send a request as an app does. If there are arguments, it has a form."""
     data = urllib.parse.urlencode(arguments).encode() if arguments else None
     request = urllib.request.Request(phonify.url + path, data, {"Authorization": basic(phonify.api_key)})
     try:
@@ -68,7 +68,7 @@ def send(phonify: Phonify) -> Callable[..., int]:
 
 
 def failure_of(wait: Callable[..., Any], **wanted: Any) -> list[str]:
-    """Return the lines that a failing wait says."""
+    """Return the lines of a failed wait's error."""
     with pytest.raises(AssertionError) as caught:
         wait(**wanted)
     return str(caught.value).splitlines()
@@ -88,7 +88,7 @@ def test_what_is_there_already_is_returned_oldest_first_and_once(phonify, send) 
     send(body="first")
     send(body="second")
     assert [phonify.wait_for(to=ALICE).body for _ in range(2)] == ["first", "second"]
-    assert failure_of(phonify.wait_for, to=ALICE, timeout=0)[2].endswith("'second'> nearly: returned before")
+    assert failure_of(phonify.wait_for, to=ALICE, timeout=0)[2].endswith("'second'> closest, but already returned")
 
 
 @pytest.mark.parametrize(
@@ -194,9 +194,10 @@ def test_a_code_is_read_out_of_the_message_that_has_one(phonify, send) -> None:
 def test_a_code_that_does_not_come_fails(phonify, send) -> None:
     send(ALICE, "Welcome")
     first, *lines = failure_of(phonify.code, to=ALICE, timeout=0.02)
-    assert first == f"no outbound message to {ALICE} with a one-time code came within 0.02 s. What did come:"
+    wanted = f"message to {ALICE} with a one-time code"
+    assert first == f"no outbound {wanted} arrived within 0.02 s. These messages arrived:"
     assert len(lines) == 1
-    assert lines[0].endswith("'Welcome'> nearly: without a one-time code")
+    assert lines[0].endswith("'Welcome'> closest, but without a one-time code")
 
 
 def test_a_link_is_read_out_of_the_message_that_has_one(phonify, send) -> None:
@@ -237,17 +238,17 @@ def test_a_failing_wait_says_what_did_come_and_what_nearly_matched(phonify, send
     phonify.wait_for(to=BOB, state="sent")
     phonify.reply(ALICE, "STOP")
     first, *lines = failure_of(phonify.wait_for, to=ALICE, contains="code", timeout=0.05)
-    assert first == f"no outbound message to {ALICE} with 'code' came within 0.05 s. What did come:"
+    assert first == f"no outbound message to {ALICE} with 'code' arrived within 0.05 s. These messages arrived:"
     assert [line.split(" ", 4)[-1] for line in lines] == [
-        f"+15005550006 > {ALICE} sent 'Welcome'> nearly: without 'code'",
-        f"+15005550006 > {BOB} sent 'Your code is 4821'> nearly: not to {ALICE}",
+        f"+15005550006 > {ALICE} sent 'Welcome'> closest, but without 'code'",
+        f"+15005550006 > {BOB} sent 'Your code is 4821'> closest, but not to {ALICE}",
         f"{ALICE} > +15005550006 sent 'STOP'> not outbound, not to {ALICE}, without 'code'",
     ]
 
 
 def test_a_failing_wait_says_that_nothing_came(phonify) -> None:
     (line,) = failure_of(phonify.wait_for, state="sent", direction=None, timeout=0)
-    assert line.startswith("no message in state sent came within 0 s. Nothing came at all: does the app use")
+    assert line.startswith("no message in state sent arrived within 0 s. No message arrived. Does the app use")
 
 
 def test_a_wait_ends_where_the_test_has_stopped_the_clock(phonify, monkeypatch) -> None:
@@ -262,7 +263,7 @@ def test_none_is_asserted_of_what_was_not_waited_for(phonify, send) -> None:
     send(BOB)
     phonify.assert_none(to=ALICE, within=0)
     first, line = failure_of(phonify.assert_none, to=BOB)
-    assert first == f"unwanted outbound message to {BOB} has come:"
+    assert first == f"an unwanted outbound message to {BOB} arrived:"
     assert line.endswith("'Hello'>")
 
 
@@ -392,7 +393,9 @@ def test_a_server_with_all_places_for_waiting_taken_is_asked_again(make_receiver
         body = '{"errors": []}' if code == 429 else '{"messages": []}'
         status(code, body=body)(client, request)
 
-    assert failure_of(connect_to(make_receiver(act)).wait_for, timeout=0.05)[0].startswith("no outbound message came")
+    assert failure_of(connect_to(make_receiver(act)).wait_for, timeout=0.05)[0].startswith(
+        "no outbound message arrived"
+    )
 
 
 def test_where_no_server_is_the_error_names_the_url() -> None:
@@ -471,4 +474,4 @@ def test_nothing_is_left_when_the_server_ends(tmp_path: Path) -> None:
     assert set(threading.enumerate()) <= threads
     with pytest.raises(urllib.error.URLError):
         call(phonify, "/v1/messages")
-    gc.collect()  # what was left open would be a ResourceWarning now, and fail
+    gc.collect()  # an open connection would now be a ResourceWarning and fail the test

@@ -1,4 +1,4 @@
-"""What a text becomes as SMS: by the API, on the command line and in the inbox, which all say the same."""
+"""Tests of the check of a text. The API, the command and the inbox must show the same."""
 
 import json
 import re

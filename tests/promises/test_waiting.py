@@ -1,4 +1,4 @@
-"""Waiting requests: what wakes them and what does not, their places, and many of them beside load."""
+"""Tests of waiting requests: what wakes them and what does not, the number of places, and many waits under load."""
 
 import http.client
 import json
@@ -23,7 +23,7 @@ HEADERS = {"Authorization": basic(KEY), "Content-Type": "application/json"}
 
 
 def bodies_of(answer: "Future[Any]") -> list[str]:
-    """Return the bodies in an answer as soon as it is there."""
+    """Wait for an answer, and return the bodies in it."""
     response = answer.result(timeout=20)
     assert response.status_code == 200
     return [message["body"] for message in response.get_json()["messages"]]
@@ -220,7 +220,7 @@ def test_a_request_that_finds_something_needs_no_place(make_app: Callable[..., F
 
 
 def begin_to_wait(port: int, query: str) -> http.client.HTTPConnection:
-    """Send a request that waits; its answer is to be read from the connection."""
+    """Send a request that waits. Its answer can be read from the connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=40)
     connection.request("GET", f"/v1/messages?wait=30&{query}", headers=HEADERS)
     return connection
@@ -234,13 +234,13 @@ def read_bodies(connection: http.client.HTTPConnection) -> tuple[int, list[str]]
 
 
 def take_all_places(server: Any, queries: list[str]) -> list[http.client.HTTPConnection]:
-    """Begin as many requests as may wait; return their connections once all places are theirs."""
+    """Send as many requests as may wait. Returns their connections when all of them wait."""
     connections = [begin_to_wait(server.port, query) for query in queries]
     deadline = time.monotonic() + 20
     while server.call("GET", "/v1/messages?wait=0.01&q=nothing")[0] != 429:
         assert time.monotonic() < deadline
         for index, connection in enumerate(connections):
-            if select.select([connection.sock], [], [], 0)[0]:  # refused: the request above was quicker
+            if select.select([connection.sock], [], [], 0)[0]:  # refused, because the request above was quicker
                 connection.close()
                 connections[index] = begin_to_wait(server.port, queries[index])
     return connections

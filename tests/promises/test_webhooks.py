@@ -1,4 +1,4 @@
-"""Webhooks: what is told to whom, signatures, retries, redelivery, and receivers that fail or hang."""
+"""Tests of webhooks: events, signatures, retries, redelivery, and receivers that fail or hang."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ START = "2026-01-31T09:30:00.000Z"
 
 
 class Webhooks:
-    """The webhooks of accounts, by commands."""
+    """The webhooks of accounts. Uses commands."""
 
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
@@ -54,13 +54,13 @@ class Webhooks:
         self._operator.run("webhooks", "redeliver", delivery_id, "--account", account)
 
     def list_deliveries(self, account: str) -> list[Any]:
-        """Return all deliveries, the oldest first."""
+        """Return all deliveries, oldest first."""
         return self._show("deliveries", "-n", "1000", "--account", account)
 
 
 @pytest.fixture
 def account() -> str:
-    """The account that `client` and `send` are of."""
+    """The account of `client` and `send`."""
     return "default"
 
 
@@ -84,7 +84,7 @@ def hook(webhooks: Webhooks, account: str, receiver: Receiver) -> Any:
 
 @pytest.fixture
 def listed(webhooks: Webhooks, account: str) -> Callable[[], list[Any]]:
-    """Return a function that lists the deliveries of the account `default`, the oldest first."""
+    """Return a function that lists the deliveries of the account `default`, oldest first."""
     return lambda: webhooks.list_deliveries(account)
 
 
@@ -113,12 +113,12 @@ def inbound(client) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def show(client) -> Callable[[str], dict[str, Any]]:
-    """Return a function that retrieves a message by the API."""
+    """Return a function that gets a message from the API."""
     return lambda message_id: client.get(f"/v1/messages/{message_id}").get_json()["message"]
 
 
 def events(receiver: Receiver) -> list[tuple[str, str]]:
-    """Return type and message id of all that came, in order."""
+    """Return the type and the message id of all received events, in order."""
     told = [json.loads(received.body) for received in receiver.received]
     return [(event["type"], event["data"]["message"]["id"]) for event in told]
 
@@ -166,7 +166,7 @@ def test_private_addresses_are_allowed_with_a_sandbox_gateway_or_by_setting(
 ):
     app = make_app(gateway=gateway, WEBHOOK_PRIVATE=setting)
     webhooks = Webhooks(Operator(app))
-    url = receiver.url.replace("127.0.0.1", "localhost")  # a name is judged when it is posted to
+    url = receiver.url.replace("127.0.0.1", "localhost")  # a name is checked when it is posted
     webhooks.set_url(account, url)
     webhooks.send_test(account)
     post_due(app)
@@ -182,7 +182,7 @@ def test_what_is_posted_is_verified_by_the_standard_webhooks_package(
     send, inbound, hook, deliver, post_due, receiver, webhooks, account, clock
 ):
     clock.moment = datetime.now(UTC)
-    # One after the other: several at once may arrive in any order.
+    # One after another, because parallel posts may arrive in any order.
     send()
     assert (deliver(), post_due()) == (1, 1)
     send(to="+15005550004", body="ünïcode 🎉")
@@ -243,7 +243,7 @@ def test_a_later_attempt_has_the_same_id_and_body_but_a_time_of_its_own(send, ho
     assert int(second.headers["webhook-timestamp"]) - int(first.headers["webhook-timestamp"]) == 10
 
 
-# What is told
+# Posted events
 
 
 def test_a_message_that_was_sent_is_told(send, hook, deliver, post_due, receiver, only):
@@ -269,7 +269,7 @@ def test_a_message_that_is_refused_at_once_is_told_and_so_are_the_others(
     client, hook, deliver, post_due, receiver, headers
 ):
     numbers = ["+14560000000", "+15005550001", "+14560000001", "+15005550002"]
-    for _ in range(1 + len(headers)):  # the replay tells nothing new
+    for _ in range(1 + len(headers)):  # the repeated request causes no event
         answered = client.post("/v1/messages", json={"to": numbers, "body": "Hello"}, headers=headers)
     ids = [message["id"] for message in answered.get_json()["messages"]]
     post_due()
@@ -462,6 +462,18 @@ def test_a_receiver_that_answers_410_is_disabled_until_its_url_is_set_again(
     assert "delivered" in [one.state for one in listed()]
 
 
+def test_a_late_410_of_a_former_url_does_not_disable_the_new_one(webhooks, account, hook, post_due, receiver, listed):
+    def move_and_leave(*_: Any) -> Any:
+        webhooks.set_url(account, f"{receiver.url}new")
+        return status(410)(*_)
+
+    receiver.act = move_and_leave
+    webhooks.send_test(account)
+    post_due()
+    assert [one.state for one in listed()] == ["failed"]
+    assert webhooks.get(account).disabled_at is None
+
+
 @pytest.mark.parametrize(
     ("data", "error"),
     [(b"", "the connection was closed without an answer"), (b"\x16\x03garbage\r\n", "the answer is not HTTP")],
@@ -514,7 +526,7 @@ def test_what_was_delivered_or_given_up_is_told_again_by_redelivery(
     assert (only().state, only().finished_at) == ("pending", None)
     while post_due():
         clock.advance(40_000)
-    # All the retries once more, and the attempts go on.
+    # There are again 11 retries, and the number of attempts continues.
     assert (only().state, only().attempts) == ("failed", before.attempts + 12)
     assert [attempt.attempt for attempt in only().tries] == list(range(1, before.attempts + 13))
     assert {received.headers["webhook-id"] for received in receiver.received} == {delivery_id}
@@ -574,7 +586,7 @@ def test_a_server_that_is_killed_while_a_receiver_hangs_tells_all_of_it_after_it
     assert {state for _, state, _ in read_deliveries(database)} == {"pending"}
 
     connection = sqlite3.connect(database)
-    with connection:  # as if the lease had come to its end
+    with connection:  # as after the end of the lease
         connection.execute("UPDATE webhook_deliveries SET due_at = created_at")
     connection.close()
     hung = len(receiver.received)
@@ -582,7 +594,7 @@ def test_a_server_that_is_killed_while_a_receiver_hangs_tells_all_of_it_after_it
     server = start()
     wait_until(lambda: {state for _, state, _ in read_deliveries(database)} == {"delivered"})
     assert {message_id for _, message_id in events(receiver)[hung:]} == message_ids
-    assert events(receiver)[0] in events(receiver)[hung:]  # what was cut off came again
+    assert events(receiver)[0] in events(receiver)[hung:]  # the interrupted event arrived again
     (secret,) = re.findall(r"whsec_\S+", flask("webhooks", "show").output)
     for received in receiver.received:
         assert Verifier(secret).verify(received.body, received.headers)["type"] in ("message.sent", "message.received")

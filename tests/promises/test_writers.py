@@ -1,4 +1,4 @@
-"""Requests that are stored together: all or none of them, and none is answered before it is on disk."""
+"""Tests of requests that share a commit: each is stored completely or not at all, and is on disk before its answer."""
 
 import http.client
 import json
@@ -24,7 +24,7 @@ def database(tmp_path):
 
 
 def post(port: int, number: int) -> int | None:
-    """Send one message; return the status, None if the connection ended without an answer."""
+    """Send one message. Returns the status, or None if the connection ended without an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     try:
         connection.request("POST", "/v1/messages", json.dumps({"to": TO, "body": f"{number}"}), HEADERS)
@@ -55,7 +55,7 @@ def test_a_full_disk_at_commit_is_eight_times_503_and_no_row(start, database):
     assert post(server.port, 0) == 201
     wait_until(lambda: query(database, "SELECT state FROM messages") == [("sent",)])
     workers, wal = find_processes(server, workers=1).workers, database.with_name("phonify.db-wal")
-    other = lock(database)  # so that all eight wait to be stored, and then share a transaction
+    other = lock(database)  # so that all eight wait for the lock, and then share a transaction
     with ThreadPoolExecutor(EIGHT) as pool:
         answers = post_eight(pool, server.port)
         time.sleep(0.5)

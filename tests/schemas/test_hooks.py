@@ -1,4 +1,4 @@
-"""The schemas are plain marshmallow schemas: what its documentation says of one holds."""
+"""Tests that the schemas are plain marshmallow schemas, as its documentation describes them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The last line of a text is looked at for a code that is bound to a site."""
+"""Tests of the last line of a text. It may bind a code to a web site."""
 
 from typing import Any
 

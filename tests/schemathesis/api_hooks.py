@@ -1,4 +1,5 @@
-"""What schemathesis can't know by the API's description: which numbers there are, that nobody is to wait.
+"""What schemathesis can't know by the API's description: which numbers there are, that nobody is to wait, and that
+no other machine is to hear of it.
 
 And that DELETE has another name: no description in OpenAPI 3.1 can say so.
 """
@@ -19,11 +20,14 @@ schemathesis.openapi.format("msisdn", _NUMBERS)
 schemathesis.openapi.format("own-number", _NUMBERS | _SHORT_CODES)
 schemathesis.openapi.format("originator", _NUMBERS | _SHORT_CODES | _NAMES)
 schemathesis.openapi.format("message-id", _IDS)
+schemathesis.openapi.format("uri", st.sampled_from(["http://127.0.0.1:1/sms", "http://localhost:1/sms?key=1"]))
 
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
-    """Make a valid wait a short one."""
+    """Make a valid wait a short one, and let no event be posted to another machine."""
+    if isinstance(case.body, dict) and str(case.body.get("url")).startswith("https://example.com"):
+        case.body["url"] = "http://127.0.0.1:1/sms"
     try:
         if 0 < float(case.query["wait"]) <= 30:
             case.query["wait"] = 0.01

@@ -1,4 +1,4 @@
-"""The parent of a server's processes, with children that do no more than end: what it does then, and its status."""
+"""Tests of the parent of a server's processes. The children in these tests only end."""
 
 import re
 import signal
@@ -104,6 +104,6 @@ child = processes.start(child, os.getpid())
 time.sleep(0.5)
 print("parent ends", flush=True)
 os._exit(7)
-""")  # it returns when the child has closed the pipe that it prints to
+""")  # the call returns when the child has closed the pipe of its output
     assert ended.returncode == 7
     assert re.fullmatch("parent ends\ntold\n", ended.stdout)

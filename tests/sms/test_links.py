@@ -1,4 +1,4 @@
-"""Links: found without the punctuation that belongs to the sentence."""
+"""Tests of links: the punctuation of the sentence is not part of a link."""
 
 import pytest
 

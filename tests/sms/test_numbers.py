@@ -1,4 +1,4 @@
-"""Phone numbers: what is one, whose it is, and how logs show it."""
+"""Tests of phone numbers: valid numbers, their country and carrier, and masking in logs."""
 
 import subprocess
 import sys

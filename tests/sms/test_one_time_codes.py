@@ -1,4 +1,4 @@
-"""One-time codes: found in what services write, not found in what merely has digits."""
+"""Tests of one-time codes: found in the texts of services, but not in other texts with digits."""
 
 import tomllib
 import unicodedata

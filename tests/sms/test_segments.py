@@ -1,4 +1,4 @@
-"""Encodings and segments, against 3GPP TS 23.038 and TS 23.040."""
+"""Tests of encodings and segments, from 3GPP TS 23.038 and TS 23.040."""
 
 import re
 import unicodedata
@@ -17,8 +17,8 @@ from phonify.sms.segments import (
     split_segments,
 )
 
-# TS 23.038 section 6.2.1: the code points of the default alphabet, by row of the table 0x00 to 0x7F; 0x1B is
-# the escape to the extension table and no character.
+# TS 23.038 section 6.2.1: the characters of the default alphabet, by row of the table from 0x00 to 0x7F. 0x1B is not a
+# character. It is the escape to the extension table.
 DEFAULT_ALPHABET = [
     *(0x0040, 0x00A3, 0x0024, 0x00A5, 0x00E8, 0x00E9, 0x00F9, 0x00EC),
     *(0x00F2, 0x00C7, 0x000A, 0x00D8, 0x00F8, 0x000D, 0x00C5, 0x00E5),
@@ -34,7 +34,7 @@ DEFAULT_ALPHABET = [
     *(0x00E4, 0x00F6, 0x00F1, 0x00FC, 0x00E0),
 ]
 
-# Section 6.2.1.1: form feed ^ { } \ [ ~ ] | and the euro sign.
+# Section 6.2.1.1, the extension table: form feed ^ { } \ [ ~ ] | and the euro sign.
 EXTENSION = [0x000C, 0x005E, 0x007B, 0x007D, 0x005C, 0x005B, 0x007E, 0x005D, 0x007C, 0x20AC]
 
 EURO = "\N{EURO SIGN}"
@@ -62,11 +62,11 @@ def test_each_character_of_the_alphabet_is_gsm7(code_point: int) -> None:
     "character",
     [
         "`",
-        "ç",  # only the capital is in the alphabet
+        "ç",  # only the capital letter is in the alphabet
         "á",
         "ê",
         "Á",
-        "\N{GREEK CAPITAL LETTER ALPHA}",  # the alphabet has only those without a Latin twin
+        "\N{GREEK CAPITAL LETTER ALPHA}",  # the alphabet has only the Greek letters without a Latin twin
         "Σ".lower(),
         "ж",
         "\N{LATIN SMALL LETTER N}\N{COMBINING TILDE}",
@@ -74,7 +74,7 @@ def test_each_character_of_the_alphabet_is_gsm7(code_point: int) -> None:
         "\N{EN DASH}",
         "\N{NO-BREAK SPACE}",
         "\N{MICRO SIGN}",
-        "\N{OHM SIGN}",  # looks like the capital omega and is another character
+        "\N{OHM SIGN}",  # looks like the capital omega, but is another character
         "\N{ANGSTROM SIGN}",
         "\t",
         "\0",
@@ -108,7 +108,7 @@ def test_one_character_outside_the_alphabet_makes_the_whole_text_ucs2() -> None:
         (EURO * 80, 1),
         (EURO * 80 + "x", 2),
         (EURO * 81, 2),
-        (EURO * 152, 2),  # 76 fit into 153 septets: the one septet left takes no half of a character
+        (EURO * 152, 2),  # 76 fit into 153 septets; the last septet is too small for half a character
         (EURO * 153, 3),
         ("x" * 158 + EURO, 1),
         ("x" * 159 + EURO, 2),
@@ -131,7 +131,7 @@ def test_gsm7_has_160_septets_alone_and_153_in_each_of_several(text: str, segmen
         (GRIN * 35, 1),
         (GRIN * 35 + "x", 2),
         (GRIN * 36, 2),
-        (GRIN * 66, 2),  # 33 pairs fit into 67 units: the one unit left takes no half of a pair
+        (GRIN * 66, 2),  # 33 pairs fit into 67 units; the last unit is too small for half a pair
         (GRIN * 67, 3),
         (GRIN * 160, 5),
         ("x" * 69 + "ж", 1),
@@ -174,7 +174,7 @@ def test_each_piece_of_gsm7_fits_and_together_they_are_the_text(text: str) -> No
     assert encoding == "gsm7"
     assert "".join(segments) == text
     assert sizes[0] <= 160 if len(sizes) == 1 else max(sizes) <= 153
-    # No piece but the last has room for the next character.
+    # Only the last segment may have room for the next character.
     assert all(size >= 152 for size in sizes[:-1])
 
 
@@ -294,7 +294,7 @@ def test_every_substitute_is_in_gsm7_and_none_takes_a_letters_accent_or_height()
         if substitute is None:
             continue
         assert choose_encoding(substitute) == "gsm7", character
-        # A letter with an accent is taken apart canonically: nothing of the kind is replaced.
+        # Unicode decomposes an accented letter canonically. Such letters are not replaced.
         decomposition = unicodedata.decomposition(character)
         same = unicodedata.normalize("NFC", character) == substitute
         assert not decomposition or decomposition.startswith("<") or same, character

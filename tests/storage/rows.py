@@ -1,4 +1,4 @@
-"""Rows that tests of the SQL begin with, and how SQLite finds them."""
+"""Rows for tests of the SQL, and the way in which SQLite finds rows."""
 
 import re
 import sqlite3
@@ -58,7 +58,7 @@ def received(phone: str, **changes: Any) -> Message:
 
 @contextmanager
 def opening(folder: Path) -> Iterator[sqlite3.Connection]:
-    """Give a connection to a new database with two accounts."""
+    """Yield a connection to a new database with two accounts."""
     database = Database(folder / "phonify.db")
     prepare(database)
     with database.reading() as connection:
@@ -70,7 +70,7 @@ def opening(folder: Path) -> Iterator[sqlite3.Connection]:
 
 
 def insert(connection: sqlite3.Connection, *messages: Message) -> list[str]:
-    """Insert messages with ids that ascend; return these. In a new database they are `message_id(1)` and so on."""
+    """Insert messages with ascending ids. Returns the ids. In a new database, the ids are `message_id(1)` and so on."""
     last = store.get_last_message_id(connection)
     first = int(last[-12:], 16) + 1 if last is not None else 1
     numbered = [message._replace(id=message_id(first + index)) for index, message in enumerate(messages)]
@@ -83,7 +83,7 @@ def insert(connection: sqlite3.Connection, *messages: Message) -> list[str]:
 
 
 class Explaining:
-    """A connection that notes how SQLite finds the rows of each statement."""
+    """A connection that records how SQLite finds the rows of each statement."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -100,7 +100,10 @@ class Explaining:
 
 
 def explain(connection: sqlite3.Connection, call: Callable[[Any], object]) -> list[str]:
-    """Return how SQLite finds the rows of all statements of a call; no table of many rows may be read as a whole."""
+    """Return how SQLite finds the rows of each statement in a call.
+
+    Fails if a statement reads the whole of a large table.
+    """
     explaining = Explaining(connection)
     call(explaining)
     many = r"SCAN (messages|m|conversations|webhook_deliveries|subscriptions|s|api_keys|idempotency_keys)\b"
@@ -109,5 +112,5 @@ def explain(connection: sqlite3.Connection, call: Callable[[Any], object]) -> li
 
 
 def serves(steps: list[str], index: str) -> bool:
-    """Tell whether an index serves, and gives the order as well."""
+    """Return whether SQLite uses an index, also for the order."""
     return any(index in step for step in steps) and "USE TEMP B-TREE FOR ORDER BY" not in steps

@@ -1,4 +1,4 @@
-"""The statements of accounts: how keys are found, how their use, messages a day and requests a minute are counted."""
+"""Tests of the SQL of accounts: finding keys, recording their use, counting messages a day and requests a minute."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Copies of the database: taken while others write, looked through, put back."""
+"""Tests of backups: made during writes, checked, and restored."""
 
 import sqlite3
 import threading
@@ -107,7 +107,7 @@ def test_a_backup_that_fails_leaves_no_file(database, path, copy, tmp_path):
 
 
 def damage(path: Path) -> None:
-    """Write over the pages of the accounts' names."""
+    """Overwrite the pages with the names of the accounts."""
     ((page,),) = read(path, "SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_accounts_1'")
     with path.open("r+b") as file:
         file.seek((page - 1) * 4_096)
@@ -130,7 +130,7 @@ def test_a_backup_into_a_folder_that_is_missing_fails(database, tmp_path):
         backup(database, tmp_path / "missing" / "copy.db")
 
 
-# Looking through one
+# Checking a copy
 
 
 def write_no_database(path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_backup_of_an_earlier_version_is_sound(copy):
     assert check_backup(copy) is None
 
 
-# Putting one back
+# Restoring a copy
 
 
 def test_a_restored_database_is_as_it_was_and_the_former_one_is_kept(database, path, copy):
@@ -202,7 +202,7 @@ def test_a_backup_is_restored_where_there_is_no_database(database, tmp_path, cop
 
 
 def test_a_database_that_is_open_somewhere_is_not_replaced(database, path, copy):
-    backup(database, copy)  # the connection that it was read by stays open
+    backup(database, copy)  # the connection that has read it stays open
     with pytest.raises(DatabaseInUse):
         restore(path, copy)
     assert read(path) == [(message_id(1),)]

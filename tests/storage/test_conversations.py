@@ -1,4 +1,4 @@
-"""The inbox's statements: conversations, what is unread, threads, search, counts; and that indexes serve them."""
+"""Tests of the SQL of the inbox: conversations, unread messages, threads, search, counts, and the use of indexes."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 def listed(
     connection: sqlite3.Connection, account: int = 1, below: int = END, limit: int = 1_000
 ) -> list[tuple[str, int, int]]:
-    """Return phone, seq of the latest message, and unread messages of the conversations."""
+    """Return the conversations: phone, seq of the latest message, and number of unread messages."""
     found = conversations.list_conversations(connection, account_id=account, below=below, limit=limit)
     return [(one.phone, one.last.seq, one.unread) for one in found]
 
@@ -106,7 +106,7 @@ def test_a_look_at_a_message_that_went_over_to_another_number_reads_nothing_that
     store.update_waiting_message(connection, message=moved._replace(to_number=OTHER))
     read(connection, 2)
     store.delete_message(connection, message=moved._replace(to_number=OTHER))
-    insert(connection, to(PHONE))  # with the seq of the one that is gone
+    insert(connection, to(PHONE))  # with the seq of the removed message
     assert listed(connection) == [(PHONE, 2, 1)]
 
 

@@ -1,4 +1,4 @@
-"""Connections to read from and to write with, what happens to them if files change, and who hears of commits."""
+"""Tests of connections for reading and writing, of changed files, and of watching commits."""
 
 import os
 import sqlite3
@@ -35,7 +35,7 @@ def read_notes(path: Path) -> list[str]:
 
 
 def in_threads(count: int, work: Callable[[int], object]) -> None:
-    """Call a function with 0, 1, ... in as many threads at once."""
+    """Call a function with 0, 1, ..., each in its own thread, at the same time."""
     threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
     for thread in threads:
         thread.start()
@@ -50,7 +50,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def open_database(path: Path) -> Iterator[Callable[[], Database]]:
-    """Return a function that opens the file, once more with each call, as other processes would."""
+    """Return a function that opens the file again, as another process would."""
     opened = []
 
     def open_database() -> Database:
@@ -72,7 +72,7 @@ def database(open_database: Callable[[], Database]) -> Database:
 
 @pytest.fixture
 def locker(path: Path, database: Database) -> Iterator[sqlite3.Connection]:
-    """A connection that has locked the database against those who write."""
+    """A connection that has locked the database for writing."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("BEGIN IMMEDIATE")
     yield connection
@@ -132,7 +132,7 @@ def test_a_full_disk_is_unavailable_and_nothing_is_stored(database, path):
 
 def test_a_connection_that_can_not_write_is_replaced(database, path):
     with database.write() as connection:
-        connection.execute("PRAGMA query_only = ON")  # as one that was opened while the file was read-only
+        connection.execute("PRAGMA query_only = ON")  # as a connection that was opened while the file was read-only
     with pytest.raises(StoreUnavailable):
         note(database, "one")
     note(database, "two")
@@ -287,7 +287,7 @@ def test_if_the_log_file_is_missing_none_is_made_in_its_place(database, path):
     note(database, "one")
     wal = path.with_name(f"{path.name}-wal")
     aside = wal.rename(path.with_name("aside"))
-    # The second one is new.
+    # The second connection is new.
     with database.reading(), pytest.raises(StoreUnavailable), database.reading():
         raise AssertionError("it was read")
     with pytest.raises(StoreUnavailable):

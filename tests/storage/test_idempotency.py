@@ -1,4 +1,4 @@
-"""Answers to idempotency keys: how long they are found, and how they are removed."""
+"""Tests of the SQL of idempotency keys: finding and removing answers."""
 
 import pytest
 

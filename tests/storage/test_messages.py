@@ -1,4 +1,4 @@
-"""The statements of messages: what filters match, paging, conversations that are kept, and that indexes serve."""
+"""Tests of the SQL of messages: criteria, paging, conversations, and the use of indexes."""
 
 import random
 import sqlite3
@@ -138,7 +138,7 @@ def test_messages_around_one_that_was_removed_are_still_found(connection):
 
 
 def scatter(connection: sqlite3.Connection) -> list[Message]:
-    """Insert messages of two accounts between three phones and remove some; return those that are left."""
+    """Insert messages of two accounts and three phones, and remove some. Returns the other messages."""
     chance = random.Random(20_260_201)
     messages = [
         chance.choice([SENT, FAILED, INBOUND])._replace(

@@ -1,4 +1,4 @@
-"""The statements of delivery: what is due, leases, outcomes and their fence, a clock that was set back."""
+"""Tests of the SQL of delivery: due messages, leases, outcomes, fencing, and a clock that was set back."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ def lease(connection: sqlite3.Connection, id_: str, owner: str = "owner") -> Mes
     return message
 
 
-# What is due
+# Due messages
 
 
 def test_what_is_due_is_listed_longest_waiting_first_up_to_the_limit(connection):

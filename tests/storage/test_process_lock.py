@@ -1,4 +1,4 @@
-"""Locks between processes: one at a time, and who has leases is known to live or to have ended."""
+"""Tests of locks between processes: one holder at a time, and whether the owner of a lease is alive."""
 
 import signal
 import subprocess

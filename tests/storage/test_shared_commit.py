@@ -1,4 +1,4 @@
-"""Blocks that share a commit: alone in what they undo, together in what is stored."""
+"""Tests of blocks that share a commit: they are undone separately and stored together."""
 
 import sqlite3
 import threading
@@ -15,14 +15,14 @@ EIGHT = 8
 
 
 class Gate:
-    """Eight blocks that wait for one another: the first one begins when all others wait to begin theirs."""
+    """Eight blocks that overlap: the first block begins when all others wait for their turn."""
 
     def __init__(self, database):
         self.database = database
         self.ready = threading.Barrier(EIGHT)
 
     def run(self, block):
-        """Run `block(connection, number)` in eight threads; return what each returned or raised."""
+        """Run `block(connection, number)` in eight threads. Returns the result or the exception of each."""
 
         def write(number):
             self.ready.wait(10)
@@ -60,11 +60,11 @@ def insert(connection, number, text=""):
 
 
 def hold(database, seconds=0.3):
-    """Hold the database in a thread, so that blocks that begin meanwhile come together."""
+    """Hold the database in a thread, so that later blocks share a commit."""
     begun = threading.Event()
 
     def write():
-        with suppress(StoreUnavailable), database.write():  # it may share the transaction that fails
+        with suppress(StoreUnavailable), database.write():  # the block may share the failed transaction
             begun.set()
             threading.Event().wait(seconds)
 
@@ -135,7 +135,7 @@ def test_if_the_commit_fails_all_its_blocks_are_unavailable(database):
 
     def block(connection, number):
         insert(connection, number)
-        if number == 3:  # which COMMIT finds
+        if number == 3:  # an error that COMMIT finds
             connection.execute("INSERT INTO children VALUES (1, 99)")
 
     outcomes = Gate(database).run(block)
@@ -143,7 +143,7 @@ def test_if_the_commit_fails_all_its_blocks_are_unavailable(database):
     lost = [number for number, outcome in enumerate(outcomes) if isinstance(outcome, StoreUnavailable)]
     assert 3 in lost
     assert read(database) == [number for number in range(EIGHT) if number not in lost]
-    with database.write() as connection:  # it goes on
+    with database.write() as connection:  # the block continues
         insert(connection, 100)
     assert read(database)[-1] == 100
 

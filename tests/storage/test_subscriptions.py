@@ -1,4 +1,4 @@
-"""The SQL of subscriptions: what is kept, what is found, and by which index."""
+"""Tests of the SQL of subscriptions: stored rows, found rows, and the index."""
 
 import sqlite3
 

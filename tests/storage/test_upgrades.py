@@ -1,4 +1,4 @@
-"""The start with all kinds of files: new ones, those of earlier versions, which lose nothing, and those of others."""
+"""Tests of starts with different files: new files, files of earlier versions (they lose nothing), and other files."""
 
 import os
 import re
@@ -30,7 +30,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def start(path: Path) -> None:
-    """Do with the file what a start does, and end."""
+    """Prepare the file as a start does, and close it."""
     database = Database(path)
     try:
         prepare(database)
@@ -43,7 +43,7 @@ def execute(path: Path, statement: str) -> list[tuple[Any, ...]]:
         return connection.execute(statement).fetchall()
 
 
-# Earlier versions: every table has rows, and each is compared
+# Earlier versions: every table has rows, and every row is compared
 
 PHONE, OTHER, OWN = "+14560000000", "+14560000001", "+15005550006"
 SENT = {"state": "sent", "finished_at": "t1", "attempts": 1}
@@ -53,7 +53,7 @@ SCHEDULED = {"state": "unconfirmed", "send_at": "t5", "due_at": "t5", "expires_a
 LEASED = {"state": "unconfirmed", "due_at": "t2", "expires_at": "t9", "attempts": 1, "submitted_at": "t1"}
 IN_DOUBT = {"state": "unconfirmed", "due_at": "t9", "expires_at": "t9", "attempts": 1, "submitted_at": "t1"}
 FOR_THE_WEBHOOK = {"state": "unconfirmed"}
-# The seqs 5 and 11 are those of messages that were removed.
+# The seqs 5 and 11 belonged to removed messages.
 MESSAGES = [
     (1, 1, "outbound", PHONE, SENT),
     (2, 1, "inbound", PHONE, SENT),
@@ -67,13 +67,13 @@ MESSAGES = [
     (200_000, 1, "outbound", PHONE, SENT),
     (600_000, 2, "outbound", PHONE, SENT),
 ]
-# What somebody who looked at them has left behind, before more messages came and some were removed.
+# The conversations after a visit to the inbox. After the visit, more messages arrived and some were removed.
 CONVERSATIONS = [
     (1, PHONE, 200_000, 2),  # as it is
     (1, "+14560000002", 5, 5),  # the latest message was removed, and was read
-    (1, OTHER, 3, 3),  # one has come since
+    (1, OTHER, 3, 3),  # one message has arrived since
     (1, "+14560000003", 11, 0),  # the only message was removed
-    (1, "+14560000004", 8, 8),  # the latest message went over to another number
+    (1, "+14560000004", 8, 8),  # the latest message was moved to another number
     (1, "SHOP", 7, 0),  # the latest message is another account's
     (2, PHONE, 6, 5),
     (2, OTHER, 600_000, 600_000),  # the latest message is another number's
@@ -136,12 +136,12 @@ ROWS: Rows = {
 }
 
 
-# What new columns have in old rows, if it is not NULL.
+# The values of new columns in old rows, if they are not NULL.
 DEFAULTS = {("webhook_deliveries", "kind"): "standard"}
 
 
 def create_earlier(path: Path, version: int) -> None:
-    """Make a file of an earlier version, with rows in each of its tables."""
+    """Create a file of an earlier version, with rows in each of its tables."""
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(
@@ -168,7 +168,10 @@ def read_rows(path: Path) -> Rows:
 
 
 def compute_conversations(old: Rows) -> list[dict[str, Any]]:
-    """Return the conversations as the messages say; what was read stays read, but never what is to come."""
+    """Return the conversations that fit the messages.
+
+    Read messages stay read, but later messages do not count as read.
+    """
     last: dict[tuple[int, str], int] = {}
     for message in sorted(old["messages"], key=lambda message: message["seq"]):
         phone = message["to_number"] if message["direction"] == "outbound" else message["origin_number"]
@@ -181,7 +184,7 @@ def compute_conversations(old: Rows) -> list[dict[str, Any]]:
 
 
 def compute_upgraded(old: Rows, new: Rows) -> Rows:
-    """Return what the rows of an earlier version have to be, given the tables and columns that there are now."""
+    """Return the expected rows after an upgrade of the given rows to the current tables and columns."""
     upgraded = {
         table: [
             {name: row.get(name, DEFAULTS.get((table, name))) for name in (rows[0] if rows else row)}
@@ -207,13 +210,13 @@ def test_the_rows_of_an_earlier_version_are_all_there_unchanged(path, version):
 
 
 def read_layout(path: Path) -> dict[str, Any]:
-    """Return what tables, indexes and triggers are made of; the columns of a table in any order."""
+    """Return the definitions of tables, indexes and triggers. The order of columns does not matter."""
     layout: dict[str, Any] = {}
     for kind, name, sql in execute(path, "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL"):
         plain = " ".join(re.sub(r"--[^\n]*", "", sql).split())
         if kind == "table":
             definitions, _, options = plain.partition("(")[2].rpartition(")")
-            parts = re.split(r",(?![^(]*\))", definitions)  # at commas that are in no parentheses
+            parts = re.split(r",(?![^(]*\))", definitions)  # at commas outside parentheses
             layout[name] = {part.strip() for part in parts} | {options}
         else:
             layout[name] = plain
@@ -243,7 +246,7 @@ def test_an_upgrade_that_fails_leaves_the_old_file(path):
     assert execute(path, "PRAGMA user_version") == [(3,)]
 
 
-# A start in a process of its own, which stops at a statement of the upgrade until it reads a line
+# A start in a separate process. It stops at a statement of the upgrade until it reads a line
 
 START = """
 import sqlite3, sys
@@ -270,7 +273,7 @@ prepare(database)
 print("ready", flush=True)
 database.close()
 """
-# Statements, each with the version that its step upgrades to.
+# Statements, each with the new version of its upgrade step.
 STATEMENTS = {
     "DROP TABLE message_counts": 4,
     "INSERT INTO conversations": 4,
@@ -314,7 +317,7 @@ def test_after_a_kill_in_the_middle_of_an_upgrade_the_old_file_is_there_and_the_
 
 
 def waits_for_the_lock(pid: int) -> bool:
-    with suppress(FileNotFoundError):  # it opens and closes files while it starts
+    with suppress(FileNotFoundError):  # the process opens and closes files while it starts
         return any(os.readlink(link).endswith("phonify.db-lock") for link in Path(f"/proc/{pid}/fd").iterdir())
     return False
 
@@ -395,7 +398,7 @@ def test_a_path_with_characters_that_mean_something_in_addresses_is_one_file(tmp
 
 
 def refuse(path: Path) -> str:
-    """Return why a file can't be prepared; it must be one line that names it."""
+    """Return the reason why a file can't be prepared. The text must be one line with the path."""
     with pytest.raises(DatabaseUnusable) as raised:
         start(path)
     message = str(raised.value)
@@ -440,7 +443,7 @@ def test_a_path_through_a_file_is_refused(tmp_path):
     assert refuse(tmp_path / "file" / "phonify.db") == "Not a directory"
 
 
-# Root may write everywhere; these are run without that privilege.
+# Root may write everywhere. So these tests run without that privilege.
 UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
 PREPARE = """
 import sys

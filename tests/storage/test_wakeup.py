@@ -1,4 +1,4 @@
-"""The pipe that wakes a loop."""
+"""Tests of the pipe that wakes a loop."""
 
 import os
 import threading

@@ -1,1 +1,1 @@
-"""What tests share: a gateway, receivers of webhooks, load, the processes of a server."""
+"""Code that tests share: a gateway, receivers of webhooks, load, the processes of a server."""

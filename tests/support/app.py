@@ -1,4 +1,4 @@
-"""An app for tests: its key, a clock that stands still, and clients that check each answer against the description."""
+"""An app for tests: its key, a stopped clock, and clients that compare each answer with the description."""
 
 import base64
 import time
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 class FakeClock:
-    """A clock that goes only when told to; `monotonic` follows it."""
+    """A clock that moves only if the test moves it. `monotonic` moves with it."""
 
     def __init__(self) -> None:
         self.moment = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
@@ -41,7 +41,7 @@ def basic(key: str, password: str = "") -> str:
 
 
 def faults_of(response: Any) -> list[tuple[str, str | None]]:
-    """Return type and param of each error in an answer, after a look at the form that all errors have."""
+    """Return the type and the param of each error in an answer. Checks the form of the errors."""
     assert response.mimetype == "application/json"
     errors = response.get_json()["errors"]
     assert errors
@@ -52,9 +52,9 @@ def faults_of(response: Any) -> list[tuple[str, str | None]]:
 
 
 class ApiClient(FlaskClient):
-    """A test client that sends a key with every request, unless one is given or `key` is None.
+    """A test client that sends a key with every request. It sends no key if the request has one or `key` is None.
 
-    It fails on answers that the API's description does not have.
+    It fails if an answer does not match the API's description.
     """
 
     key: str | None = KEY
@@ -70,7 +70,7 @@ class ApiClient(FlaskClient):
 
 @contextmanager
 def building(config: dict[str, Any], **options: Any) -> Iterator[Flask]:
-    """Give an app for more than one test; see also `make_app`."""
+    """Yield an app for more than one test."""
     app = create_app(config, **options)
     try:
         yield app
@@ -87,7 +87,7 @@ class Waiting:
         self.waiting = app.extensions["phonify"].sending.waiting
 
     def list(self, query: str = "", *, wait: float = 30, path: str = "/v1/messages") -> "Future[Any]":
-        """Begin a request; return its answer to come, once it waits."""
+        """Start a request. Returns the future answer when the request waits."""
         before, end = self.waiting.count, time.monotonic() + 20
         answer = self.pool.submit(lambda: self.app.test_client().get(f"{path}?wait={wait}&{query}"))
         while self.waiting.count == before:
@@ -96,10 +96,10 @@ class Waiting:
         return answer
 
     def stop(self) -> None:
-        """Let all waiting requests end, as the end of a server does."""
+        """End all waiting requests, as a stopping server does."""
         self.app.extensions["phonify"].stop()
 
     def close(self) -> None:
-        """Let all waiting requests end, and wait for them."""
+        """End all waiting requests, and wait for them."""
         self.stop()
         self.pool.shutdown()

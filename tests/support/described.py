@@ -1,4 +1,4 @@
-"""What the API's description says of an answer: every answer to a test client is held against it."""
+"""The comparison of answers with the API's description. Test clients compare every answer."""
 
 import json
 from typing import Any
@@ -10,11 +10,11 @@ from werkzeug.exceptions import HTTPException
 from phonify.api.openapi.document import build_document
 
 _ALIASES = {"HEAD": "GET", "DESTROY": "DELETE"}
-_LONG = 20_000  # bytes: what is longer is more of the same
+_LONG = 20_000  # bytes; longer answers are not compared
 
 
 def close(schema: Any) -> Any:
-    """Return the schemas of a document without leave for attributes that they do not name."""
+    """Return the schemas of a document. They allow no unknown attributes."""
     if isinstance(schema, dict):
         closed = {name: close(part) for name, part in schema.items()}
         return {**closed, "additionalProperties": False} if "properties" in schema else closed
@@ -22,7 +22,7 @@ def close(schema: Any) -> Any:
 
 
 class Described:
-    """The description of an app, ready to be compared with."""
+    """The description of an app, in a form for comparing."""
 
     def __init__(self, app: Flask) -> None:
         self.document = build_document(app)
@@ -33,7 +33,7 @@ class Described:
         return self.document["paths"][path][method.lower()]["responses"]
 
     def check(self, path: str, method: str, status: int, answer: Any) -> None:
-        """Fail where an answer of an operation is not one of those described."""
+        """Fail if an answer of an operation does not match the description."""
         responses = self.find_responses(path, method)
         assert str(status) in responses, f"{method} {path}: {status} is not described"
         place = (path, method, status)
@@ -48,7 +48,7 @@ _known: dict[frozenset[str], Described] = {}
 
 
 def get_description(app: Flask) -> Described:
-    """Return the description of an app: made once for all those that have the same views."""
+    """Return the description of an app. Apps with the same views share one description."""
     endpoints = frozenset(app.view_functions)
     if endpoints not in _known:
         _known[endpoints] = Described(app)
@@ -56,7 +56,7 @@ def get_description(app: Flask) -> Described:
 
 
 def check_described(app: Flask, method: str, path: str, response: Any) -> None:
-    """Fail where an answer under /v1 or /sandbox is not one of those that the description has."""
+    """Fail if an answer under /v1 or /sandbox does not match the description."""
     if not path.startswith(("/v1/", "/sandbox/")):
         return
     method = _ALIASES.get(method, method)

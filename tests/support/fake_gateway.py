@@ -1,4 +1,4 @@
-"""Gateways that do what a test says."""
+"""Gateways whose behaviour a test chooses."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -6,7 +6,7 @@ from phonify.gateways.base import Gateway, OutboundMessage, Outcome, Taken
 
 
 class FakeGateway(Gateway):
-    """Notes what it gets, in `handed`, and gives each message the outcome of `act`: Taken if it returns None."""
+    """Records its messages in `handed`. The function `act` returns the outcome of each message: None means Taken."""
 
     repeatable = True
 
@@ -26,13 +26,13 @@ class FakeGateway(Gateway):
 
 
 class OnceGateway(FakeGateway):
-    """A gateway that would send a message twice if it gets it twice."""
+    """A gateway that is not repeatable: it would send the same message twice."""
 
     repeatable = False
 
 
 class PowerCut(BaseException):
-    """The process ends here: nothing handles it."""
+    """The process ends here. No code handles this exception."""
 
 
 def act_as(result: Outcome | BaseException | None) -> Callable[[OutboundMessage], object]:

@@ -1,7 +1,7 @@
-"""An app for tests with a gateway that notes what it is handed, and fails as `GATEWAY` in the environment says.
+"""An app for tests. Its gateway records its messages, and fails as `GATEWAY` in the environment says.
 
-`once`: takes everything, and must not be handed anything twice. `repeatable`: may be. `hanging`: each call takes
-two seconds. `failing`: three of ten calls fail temporarily. `down`: all do.
+`once`: takes all messages, and must not get a message twice. `repeatable`: may get a message twice. `hanging`: each
+call takes two seconds. `failing`: three of ten calls fail temporarily. `down`: all calls fail temporarily.
 """
 
 import os
@@ -17,7 +17,7 @@ from phonify.gateways.base import Gateway, Later, OutboundMessage, Outcome, Take
 from phonify.server import serve
 
 HOW = os.environ.get("GATEWAY", "once")
-SECONDS = float(os.environ.get("GATEWAY_SECONDS", "0"))  # that each call takes
+SECONDS = float(os.environ.get("GATEWAY_SECONDS", "0"))  # seconds of each call
 FOLDER = Path(os.environ["PHONIFY_DATABASE"]).parent
 
 
@@ -28,7 +28,10 @@ def note(message: OutboundMessage) -> None:
 
 
 class RecordingGateway(Gateway):
-    """Notes what it has taken in `handed-PID`; if there is a file `pause`, it does not return after that."""
+    """The gateway records its messages in the file `handed-PID`.
+
+    If there is a file `pause`, the call does not return.
+    """
 
     repeatable = HOW == "repeatable"
     sandbox = True
@@ -42,13 +45,13 @@ class RecordingGateway(Gateway):
                 time.sleep(2)
             time.sleep(SECONDS)
             note(message)
-            if (FOLDER / "pause").exists():  # between submitting and recording
+            if (FOLDER / "pause").exists():  # between sending and recording
                 time.sleep(30)
             yield message.id, Taken()
 
 
 class ShiftedClock(SystemClock):
-    """A clock that is set back or forward for all processes by the seconds in the file `shift`, if there is one."""
+    """A clock that all processes move by the seconds in the file `shift`, if this file exists."""
 
     def now(self) -> datetime:
         file = FOLDER / "shift"

@@ -17,10 +17,10 @@ TO = "+14560000000"
 
 
 class Load:
-    """Threads that send one request after the other, within a `with` block.
+    """Threads that send one request after another, within a `with` block.
 
-    After a connection that ends without an answer they go on over a new one, or stop if `until_gone` is set. `choose`
-    says whom the request with a number goes to.
+    If a connection ends without an answer, a thread opens a new connection, or stops if `until_gone` is set. `choose`
+    returns the recipients of the request with a number.
     """
 
     def __init__(
@@ -37,11 +37,11 @@ class Load:
         self.port = port
         self._tls = tls
         self.acknowledged: list[str] = []
-        self.seconds: list[float] = []  # that the answers took
+        self.seconds: list[float] = []  # the durations of the answers
         self.statuses: Counter[int] = Counter()
-        self.refused = 0  # connections that were not made
-        self.cut_off: list[str] = []  # connections that ended without an answer, and when
-        self.unanswered: list[str] = []  # those of them that ended without an answer to their first request
+        self.refused = 0  # failed attempts to connect
+        self.cut_off: list[str] = []  # the times of connections that ended without an answer
+        self.unanswered: list[str] = []  # the connections that ended without an answer to their first request
         self._kept_alive = kept_alive
         self._pause = pause
         self._until_gone = until_gone
@@ -65,11 +65,11 @@ class Load:
             thread.join()
 
     def wait_for(self, more: int, timeout: float = 20) -> None:
-        """Wait until the given number of further messages was acknowledged."""
+        """Wait until the given number of additional messages was acknowledged."""
         wait_until(lambda goal=len(self.acknowledged) + more: len(self.acknowledged) >= goal, timeout)
 
     def wait_for_status(self, status: int, more: int, timeout: float = 20) -> None:
-        """Wait until the given number of further answers had a status."""
+        """Wait until the given number of additional answers had a status."""
         wait_until(lambda goal=self.statuses[status] + more: self.statuses[status] >= goal, timeout)
 
     def _send_on(self, thread: int) -> None:
@@ -129,12 +129,12 @@ def query(path: Path, sql: str) -> list[tuple]:
 
 
 def read_handed(folder: Path) -> Counter[str]:
-    """Return how many times each message was handed to the gateway of `gateway_app.py`."""
+    """Return how many times the gateway of `gateway_app.py` got each message."""
     return Counter(line for file in folder.glob("handed-*") for line in file.read_text().split())
 
 
 def count_and_tell(fault: str, database: Path, acknowledged: list[str], begun: float, *, timeout: float = 30) -> None:
-    """Wait until all is delivered and print the outcomes; lost, doubled and stuck must be none."""
+    """Wait until all messages are delivered, and print the outcomes. No message may be lost, doubled or stuck."""
     lost, doubled, stuck = count(fault, database, acknowledged, begun, timeout=timeout)
     assert (lost, doubled, stuck) == (0, 0, 0)
 
@@ -142,7 +142,7 @@ def count_and_tell(fault: str, database: Path, acknowledged: list[str], begun: f
 def count(
     fault: str, database: Path, acknowledged: list[str], begun: float, *, timeout: float = 30
 ) -> tuple[int, int, int]:
-    """Wait until all is delivered, print the outcomes, and return what is lost, doubled and stuck."""
+    """Wait until all messages are delivered, and print the outcomes. Returns the lost, doubled and stuck messages."""
     end = time.monotonic() + timeout
     while (states := dict(query(database, "SELECT id, state FROM messages"))) and time.monotonic() < end:
         if "unconfirmed" not in states.values():

@@ -1,4 +1,4 @@
-"""Which processes a server consists of, as the kernel lists them."""
+"""The processes of a server, as the kernel lists them."""
 
 import time
 from pathlib import Path
@@ -18,7 +18,7 @@ class Processes(NamedTuple):
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the processes that a process has started; none if it has ended."""
+    """Return the processes that a process has started. The list is empty if it has ended."""
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except (FileNotFoundError, ProcessLookupError):
@@ -26,12 +26,12 @@ def children_of(pid: int) -> list[int]:
 
 
 def descendants_of(pid: int) -> list[int]:
-    """Return the processes that a process has started, and those that these have started."""
+    """Return the processes that a process has started, directly or indirectly."""
     return [found for child in children_of(pid) for found in (child, *descendants_of(child))]
 
 
 def find_processes(server, workers: int = 2, timeout: float = 20) -> Processes:
-    """Return the processes of a server as soon as it has the given number of workers and one that delivers."""
+    """Wait until a server has the given number of workers and a delivery process. Returns its processes."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         children = {child: children_of(child) for child in children_of(server.popen.pid)}
@@ -43,7 +43,7 @@ def find_processes(server, workers: int = 2, timeout: float = 20) -> Processes:
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether a process is running."""
+    """Return whether a process is running."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

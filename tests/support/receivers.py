@@ -1,4 +1,4 @@
-"""Apps that webhooks are posted to: real servers on free ports of 127.0.0.1 that answer as a test says."""
+"""Receivers of webhooks: real servers on free ports of 127.0.0.1. A test chooses their answers."""
 
 import socket
 import ssl
@@ -11,15 +11,15 @@ NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
 class Received(NamedTuple):
-    """A request, as it came."""
+    """A received request."""
 
     line: str
-    headers: dict[str, str]  # by names in lower case
+    headers: dict[str, str]  # the names are in lower case
     body: bytes
 
 
 def answer(data: bytes) -> "Act":
-    """Return what answers every request with the same bytes and closes the connection."""
+    """Return a function that answers every request with the same bytes and closes the connection."""
 
     def act(client: socket.socket, received: Received) -> None:
         client.sendall(data)
@@ -28,7 +28,7 @@ def answer(data: bytes) -> "Act":
 
 
 def status(code: int, *headers: str, body: str = "") -> "Act":
-    """Return what answers every request with a status."""
+    """Return a function that answers every request with a status."""
     lines = [f"HTTP/1.1 {code} Status", f"Content-Length: {len(body.encode())}", *headers]
     return answer("\r\n".join([*lines, "", body]).encode())
 
@@ -37,12 +37,12 @@ Act = Callable[[socket.socket, Received], object]
 
 
 class Receiver:
-    """A server that notes what it receives; `act` answers, and may be replaced at any time."""
+    """A server that records its requests. `act` answers them. A test may replace `act` at any time."""
 
     def __init__(self, act: Act = answer(NO_CONTENT), *, tls: ssl.SSLContext | None = None) -> None:
         self.act = act
         self.received: list[Received] = []
-        self.stopping = threading.Event()  # what hangs is to wait for this
+        self.stopping = threading.Event()  # an answer that hangs waits for this event
         self._changed = threading.Condition()
         self._tls = tls
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -62,7 +62,7 @@ class Receiver:
         self.stopping.wait()
 
     def wait_for(self, count: int, timeout: float = 20) -> list[Received]:
-        """Wait until so many requests have come."""
+        """Wait until the given number of requests have arrived."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.received) >= count, timeout), self.received
             return list(self.received)
@@ -89,9 +89,13 @@ class Receiver:
             if self._tls is not None:
                 client = self._tls.wrap_socket(client, server_side=True)
             with client, client.makefile("rb") as stream:
-                line, *lines = iter(lambda: stream.readline().decode().rstrip("\r\n"), "")
-                headers = {name.lower(): value for name, _, value in (one.partition(": ") for one in lines)}
-                received = Received(line, headers, stream.read(int(headers.get("content-length", 0))))
+                lines = list(iter(lambda: stream.readline().decode().rstrip("\r\n"), ""))
+                headers = {name.lower(): value for name, _, value in (one.partition(": ") for one in lines[1:])}
+                length = int(headers.get("content-length", 0))
+                body = stream.read(length)
+                if not lines or len(body) < length:
+                    return  # the sender was killed
+                received = Received(lines[0], headers, body)
                 with self._changed:
                     self.received.append(received)
                     self._changed.notify_all()

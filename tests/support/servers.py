@@ -1,4 +1,4 @@
-"""Servers and commands in processes of their own."""
+"""Servers and commands in separate processes."""
 
 import http.client
 import json
@@ -18,7 +18,7 @@ from tests.support.app import KEY, ROOT, basic
 
 
 class Process:
-    """A server or command in a process group of its own; its output goes to a file."""
+    """A server or command in its own process group. Its output goes to a file."""
 
     def __init__(self, command: list[str], *, log: Path, cwd: Path, environ: dict[str, str]) -> None:
         self.log = log
@@ -29,15 +29,15 @@ class Process:
 
     @property
     def output(self) -> str:
-        """All that it has printed so far."""
+        """The output of the process so far."""
         return self.log.read_text(encoding="utf-8", errors="backslashreplace")
 
     def wait_for(self, pattern: str, timeout: float = 20) -> re.Match[str]:
-        """Wait until it has printed something that matches; return the match."""
+        """Wait until the output matches a pattern. Returns the match."""
         deadline = time.monotonic() + timeout
         while not (found := re.search(pattern, self.output)):
             if self.popen.poll() is not None or time.monotonic() > deadline:
-                # Once more: it may have printed that as its last words.
+                # Read again: this may be the last output of the process.
                 found = re.search(pattern, self.output)
                 assert found, f"no {pattern!r} in what it printed:\n{self.output}"
                 break
@@ -45,23 +45,23 @@ class Process:
         return found
 
     def terminate(self, timeout: float = 40) -> int:
-        """Send SIGTERM; return the exit status."""
+        """Send SIGTERM. Returns the exit status."""
         self.popen.terminate()
         return self.popen.wait(timeout)
 
     def kill_all(self) -> None:
-        """Send SIGKILL to it and all processes that it has started."""
+        """Send SIGKILL to the process and to all processes that it has started."""
         with suppress(ProcessLookupError):
             os.killpg(self.popen.pid, signal.SIGKILL)
         self.popen.wait()
 
     @property
     def port(self) -> int:
-        """The port of a server, once it has said so."""
+        """The port of a server, after the server has printed it."""
         return int(self.wait_for(r"http://(?:127\.0\.0\.1|localhost):(\d+)")[1])
 
     def call(self, method: str, path: str, key: str | None = KEY, **arguments: Any) -> tuple[int, Any]:
-        """Make a request with a JSON body and return status and JSON of the answer."""
+        """Send a request with a JSON body. Returns the status and the JSON of the answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
         headers = {"Authorization": basic(key)} if key is not None else {}
         body = None
@@ -76,16 +76,18 @@ class Process:
 
 
 def find_free_port() -> int:
-    """Return a port that nobody listens on, for servers that can't choose one themselves."""
+    """Return a free port, for servers that can't choose a port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
 @contextmanager
 def starting(folder: Path) -> Iterator[Callable[..., Process]]:
-    """Give a function that starts `python ARGUMENTS...` with settings; at the end of the block all is killed.
+    """Yield a function that starts `python ARGUMENTS...` with settings.
 
-    Without arguments it starts the server. All share a database, and the key `test-key`.
+    All processes are killed at the end of the block.
+
+    Without arguments, the function starts the server. All processes share a database and the key `test-key`.
     """
     started: list[Process] = []
 

@@ -1,4 +1,4 @@
-"""How things are written on a page: pieces of a text, flags, lines to copy that do what they say."""
+"""Tests of texts on a page: pieces of a text, flags, working lines to copy."""
 
 import json
 import shlex
@@ -116,7 +116,7 @@ def test_the_pieces_together_are_the_text(body):
     assert "".join(piece.text for piece in cut_matches(body, "a")) == body
 
 
-# What was searched for
+# Search words
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_each_place_of_what_was_searched_for_is_a_piece(text, searched, expected
     assert [(piece.kind, piece.text) for piece in cut_matches(text, searched)] == expected
 
 
-# Characters that GSM-7 has not
+# Characters that are not in GSM-7
 
 
 def test_a_segment_is_cut_into_runs_that_gsm7_has_and_has_not():
@@ -177,7 +177,7 @@ def test_a_phone_has_its_country_as_far_as_it_can_be_told(number, expected):
 
 
 def curl_arguments(line: str) -> tuple[str, str, dict[str, str]]:
-    """Return address, user and fields of a curl line, as a shell takes it."""
+    """Return the address, the user and the fields of a curl line, as a shell reads them."""
     program, address, option, user, *rest = shlex.split(line)
     assert (program, option) == ("curl", "-u")
     assert rest[::2] == ["--data-urlencode"] * (len(rest) // 2)
@@ -249,7 +249,7 @@ def test_the_curl_line_sends_exactly_the_same_text(server, tmp_path, body):
         assert sent["body"] == body
         assert sent["direction"] == message.direction
         assert sent["origin"]["number"] == message.origin_number
-    assert list(tmp_path.iterdir()) == []  # no command in it was run
+    assert list(tmp_path.iterdir()) == []  # the shell ran no command in the text
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""An error in a view of the inbox."""
+"""Tests of an error in a view of the inbox."""
 
 from tests.support.app import KEY
 

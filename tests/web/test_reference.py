@@ -1,4 +1,4 @@
-"""How the page /docs is made: texts, JSON, samples that do what they say, and that all is on it."""
+"""Tests of the page /docs: texts, JSON, working examples, and complete content."""
 
 import json
 import os
@@ -61,7 +61,7 @@ def test_json_is_escaped_and_reads_back_as_it_was() -> None:
     assert json.loads(unescape(re.sub(r"</?span[^>]*>", "", written))) == value
 
 
-# The samples, as they stand on the page, against a started server.
+# The examples on the page, against a started server.
 
 
 def list_operations(folder: Path) -> list[Operation]:
@@ -103,5 +103,5 @@ def test_every_sample_does_what_the_page_says(
         assert "errors" not in shown, sample
         expected = operation.answers[0].examples
         assert not expected or set(shown) == set(expected[0][1]), sample
-        # Who was opted out by a sample is to be written to by the next.
+        # The example opts the phone out. The next example must be able to write to this phone.
         server.call("POST", "/sandbox/inbound", **{"from": "+14560000000", "to": "+15005550006", "body": "START"})

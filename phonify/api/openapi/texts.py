@@ -33,6 +33,7 @@ TAGS = {
     "messages": "Send, find, change and cancel messages. Sent and received messages are the same kind of object.",
     "phones": "Get facts about a number, and list the phones of the account's conversations.",
     "subscriptions": "Find out which phones the account may write to. A phone opts out with STOP, and in with START.",
+    "webhook": "Set the URL that the account's events are posted to, get its secret, and post a test event.",
     "sandbox": "These paths exist only with a gateway that sends nothing, such as the stub.",
     "test_messages": "Read and remove messages in a test. Only with a gateway that sends nothing.",
     "test_runs": "Accounts that exist for one test run. Parallel runs do not see each other's messages.",

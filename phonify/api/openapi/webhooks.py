@@ -12,7 +12,7 @@ EVENTS = {
 
 
 def describe_webhooks(message: Json) -> Json:
-    """Return the webhooks of the document; `message` is the schema of a message."""
+    """Return the webhooks of the document. `message` is the schema of a message."""
     return {event: {"post": _describe_event(event, text, message)} for event, text in EVENTS.items()}
 
 

@@ -1,4 +1,4 @@
-"""What is posted to apps in Twilio's form: each new status of a message, and received messages, which TwiML answers."""
+"""The kind of webhook that posts in Twilio's form: each new status of a message, and each received message."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ from ...schemas.requests import Draft
 from ...sms.numbers import parse_msisdn, parse_originator
 from ...storage.database import Connection
 from ...storage.records import Delivery, FrontMessage, Message, NewDelivery
-from .parameters import FRONT, MAX_BODY
+from .parameters import FRONT, MAX_BODY, MAX_MEDIA, is_media_url
 from .payloads import (
     RECEIVED,
     Payload,
@@ -122,7 +122,9 @@ class TwilioCallbacks(WebhookKind):
             if action.method not in ("GET", "POST") or not self._fronts.is_url(action.url):
                 return f"11200: {action.url} can't be fetched"
             return None
-        draft = self._draft(delivery, action)
+        return self._find_reply_fault(action, self._draft(delivery, action))
+
+    def _find_reply_fault(self, action: Reply, draft: Draft | None) -> str | None:
         fault = None
         if draft is None:
             fault = "21211: the number in `to` or `from` of <Message> is not valid"
@@ -132,6 +134,10 @@ class TwilioCallbacks(WebhookKind):
             fault = "14103: <Message> has no text and no media"
         elif len(action.body) > MAX_BODY:
             fault = f"21617: the text of <Message> is longer than {MAX_BODY:,} characters"
+        elif bad := [url for url in action.media if not is_media_url(url)]:
+            fault = f"21620: the media URL {bad[0]} is not valid"
+        elif len(action.media) > MAX_MEDIA:
+            fault = f"21623: <Message> has more than {MAX_MEDIA} media"
         elif bad := [url for url in action.callbacks if not self._fronts.is_url(url)]:
             fault = f"21609: {bad[0]} can't be posted to"
         return fault
@@ -157,7 +163,14 @@ class TwilioCallbacks(WebhookKind):
         return FIRST_RETRY * 2.0**delivery.retries
 
     def conclude(
-        self, connection: Connection, delivery: Delivery, answer: Answer | None, *, delivered: bool, now: datetime
+        self,
+        connection: Connection,
+        delivery: Delivery,
+        target: Target | None,  # noqa: ARG002 - the delivery has its URL
+        answer: Answer | None,
+        *,
+        delivered: bool,
+        now: datetime,
     ) -> None:
         """Send what TwiML asks for, or post to the fallback URL if the app could not be asked."""
         if delivery.event != RECEIVED:

@@ -20,11 +20,12 @@ _BY_STATUS = {
 class TwilioError(Exception):
     """A request that is refused, in Twilio's words."""
 
-    def __init__(self, code: int, message: str, status: int = 400) -> None:
+    def __init__(self, code: int, message: str, status: int = 400, *, retry_after: int | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.status = status
+        self.retry_after = retry_after  # seconds
 
     def to_response(self) -> Response:
         """Return the answer."""
@@ -32,6 +33,8 @@ class TwilioError(Exception):
             code=self.code, message=self.message, more_info=f"{MORE_INFO}/{self.code}", status=self.status
         )
         response.status_code = self.status
+        if self.retry_after is not None:
+            response.headers["Retry-After"] = str(self.retry_after)
         return response
 
 
@@ -45,7 +48,5 @@ class MissingResource(TwilioError):
 def show_error(status: int, error: PhonifyError | None) -> Response:
     """Return the answer for an error that another part of the server has found."""
     code, message = _BY_STATUS.get(status, (20500, "An internal server error has occurred"))
-    response = TwilioError(code, message.format(path=request.path), status).to_response()
-    if error is not None and error.retry_after is not None:
-        response.headers["Retry-After"] = str(error.retry_after)
-    return response
+    retry_after = error.retry_after if error is not None else None
+    return TwilioError(code, message.format(path=request.path), status, retry_after=retry_after).to_response()

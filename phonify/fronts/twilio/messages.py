@@ -1,5 +1,6 @@
 """Twilio's resource Messages: create, fetch, list, update, delete."""
 
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response
@@ -12,7 +13,7 @@ from ...storage.records import Criteria, FrontMessage, Message
 from .auth import current_account
 from .errors import MissingResource, TwilioError
 from .paging import envelope, read_dates, read_page
-from .parameters import CODES, Parameters, read_draft
+from .parameters import CODES, OTHER_CODE, Parameters, read_draft
 
 bp = Blueprint("messages", __name__)
 
@@ -25,10 +26,12 @@ def create_message(account_sid: str) -> tuple[dict[str, Any], int]:  # noqa: ARG
         draft = read_draft(
             given, now=services.clock.now(), magic=services.gateway.sandbox, is_url=services.fronts.is_url
         )
+        if draft.front is not None and draft.front.status_callback is not None:
+            services.fronts.ensure_account(account)  # its auth token signs what is posted
         try:
             (message,) = services.sending.send(account, draft, keep_refused=False).messages
         except Refused as refused:
-            raise given.refuse(CODES[refused.faults[0].type]) from refused
+            raise _explain(given, refused.faults[0].type, services.clock.now()) from refused
     except TwilioError as error:
         services.fronts.note_refusal(
             account,
@@ -41,6 +44,14 @@ def create_message(account_sid: str) -> tuple[dict[str, Any], int]:  # noqa: ARG
         raise
     kept = draft.front or FrontMessage()
     return dump_twilio_message(message, kept, accepted=kept.service_sid is not None and draft.send_at is None), 201
+
+
+def _explain(given: Parameters, error_type: str, now: datetime) -> TwilioError:
+    """Return the error for a message that our own rules refuse."""
+    error = given.refuse(CODES.get(error_type, OTHER_CODE))
+    if error_type == "quota_used_up":  # until the next day begins in UTC
+        error.retry_after = 86_400 - int(now.timestamp()) % 86_400
+    return error
 
 
 @bp.get("/<account_sid>/Messages.json")

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from ...clock import parse_time
 from ...http.arguments import read_fields
@@ -47,6 +48,7 @@ CODES = {
     "cannot_receive_sms": 21614,
     "quota_used_up": 20429,
 }
+OTHER_CODE = 21612  # of any other refusal
 _MESSAGES = {
     20429: "Too Many Requests",
     21211: "The 'To' number {to} is not a valid phone number.",
@@ -208,9 +210,20 @@ def _read_media(given: Parameters) -> tuple[str, ...]:
     if len(media) > MAX_MEDIA:
         raise given.refuse(21623)
     for url in media:
-        if not re.fullmatch(r"https?://[^\s/]+\S*", url):
+        if not is_media_url(url):
             raise given.refuse(21620, url)
     return tuple(media)
+
+
+def is_media_url(url: str) -> bool:
+    """Tell whether a text is an absolute URL of a file. It is never fetched, so its host may be any."""
+    if not url.isprintable() or re.search(r"\s", url):
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _read_validity(given: Parameters) -> timedelta | None:

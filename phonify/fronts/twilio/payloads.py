@@ -10,7 +10,7 @@ from ...schemas.twilio import API_VERSION, choose_status, write_account_sid, wri
 from ...sms.segments import count_segments
 from ...storage.records import Delivery, FrontMessage, Message, NewDelivery
 
-RECEIVED, STATUS = "twilio.received", "twilio.status"  # names of events
+RECEIVED = "twilio.received"  # the name of an event; that of a status is `twilio.` and the status
 
 
 class Payload(NamedTuple):
@@ -55,7 +55,9 @@ def list_statuses(event: Event, message: Message, kept: FrontMessage) -> list[st
             final = choose_status(message).status
             if final == "undelivered":
                 return [*first, "sent", final]
-            return [final]
+            # At the end of its validity, a message that was in doubt has told what it began with.
+            was_told = final == "canceled" or (message.error_type == "validity_expired" and message.attempts > 0)
+            return [final] if was_told else [*first, final]
 
 
 def tell_status(
@@ -85,7 +87,7 @@ def tell_status(
             next(ids),
             message.account_id,
             message.id,
-            STATUS,
+            f"twilio.{status}",
             url,
             Payload("POST", parameters),
             sequence=f"{message.id} {url}",

@@ -5,9 +5,10 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import parse_qs, urldefrag, urlencode
+from urllib.parse import parse_qs, urldefrag, urlencode, urlsplit
 
-from ...outgoing.http_client import Request
+from ...outgoing.http_client import Request, add_query
+from ...outgoing.url_guard import parse_url
 
 TIMEOUT = 15.0  # seconds
 CONNECT_TIMEOUT = 5.0
@@ -56,16 +57,22 @@ def build_request(
 
     `token` is the same for each attempt, so that an app can recognise a repetition.
     """
-    options, url = read_options(url), urldefrag(url).url
+    options, url = read_options(url), write_sent_url(url)
     headers = {"User-Agent": USER_AGENT, "I-Twilio-Idempotency-Token": token, "Accept": "*/*"}
-    body = None
+    body, query = None, ""
     if method == "GET":
-        url = f"{url}{'&' if '?' in url else '?'}{urlencode(parameters)}"
-        headers["X-Twilio-Signature"] = sign(auth_token, url, {})
+        query = urlencode(parameters)
+        headers["X-Twilio-Signature"] = sign(auth_token, add_query(url, query), {})
     else:
         body = urlencode(parameters).encode()
         headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8"
         headers["X-Twilio-Signature"] = sign(auth_token, url, parameters)
     return Request(
-        method, url, body, headers, options.timeout, options.connect_timeout, options.read_timeout, most_answer
+        method, url, body, headers, options.timeout, options.connect_timeout, options.read_timeout, most_answer, query
     )
+
+
+def write_sent_url(url: str) -> str:
+    """Return a URL as its host sees it in a request: with a path, without an empty query, and percent-encoded."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{parse_url(url).path}"

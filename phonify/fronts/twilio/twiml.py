@@ -29,7 +29,7 @@ class Redirect(NamedTuple):
 
 
 class Document(NamedTuple):
-    """What an answer asks for."""
+    """The actions that an answer requests."""
 
     actions: tuple[Reply | Redirect, ...] = ()
     warnings: tuple[str, ...] = ()  # each begins with Twilio's code
@@ -47,6 +47,10 @@ def read_answer(answer: Answer, url: str) -> Document:
     """Return what an answer asks for; `url` is the document's own. Raises TwimlFault if it can't be used."""
     if not 200 <= answer.status < 300:
         raise TwimlFault(11200, f"the app answered with status {answer.status}")
+    if len(answer.text.encode()) > MOST_TWIML:
+        raise TwimlFault(11750, "the document is larger than 64 KiB")
+    if not answer.complete:
+        raise TwimlFault(11200, "the answer of the app ended too early")
     if not answer.text.strip():
         return Document()
     mime_type = answer.content_type.partition(";")[0].strip().lower()
@@ -54,8 +58,6 @@ def read_answer(answer: Answer, url: str) -> Document:
         return Document((Reply(answer.text.strip(), (), None, None, ()),))
     if mime_type not in _XML_TYPES:
         raise TwimlFault(12300, f"the content type {mime_type} is not text/xml or application/xml")
-    if len(answer.text.encode()) > MOST_TWIML:
-        raise TwimlFault(11750, "the document is larger than 64 KiB")
     return _read_document(answer.text, url)
 
 
@@ -76,7 +78,7 @@ def _read_document(text: str, url: str) -> Document:
                 actions.append(_read_message(verb, url))
             case "Redirect":
                 method = (verb.get("method") or "POST").upper()
-                actions.append(Redirect(urljoin(url, (verb.text or "").strip()), method))
+                actions.append(Redirect(_join(url, (verb.text or "").strip()), method))
                 break
             case _:
                 warnings.append(f"12200: the verb <{verb.tag}> is unknown")
@@ -84,7 +86,7 @@ def _read_document(text: str, url: str) -> Document:
 
 
 def _read_message(verb: ET.Element, url: str) -> Reply:
-    callbacks = [urljoin(url, given) for name in ("action", "statusCallback") if (given := verb.get(name))]
+    callbacks = [_join(url, given.strip()) for name in ("action", "statusCallback") if (given := verb.get(name))]
     media = [(one.text or "").strip() for one in verb.iter("Media")]
     return Reply(
         "".join(_list_texts(verb)).strip(),
@@ -93,6 +95,14 @@ def _read_message(verb: ET.Element, url: str) -> Reply:
         verb.get("from"),
         tuple(dict.fromkeys(callbacks)),
     )
+
+
+def _join(base: str, url: str) -> str:
+    """Return a URL that may be relative. If it can't be read, it is returned as it is."""
+    try:
+        return urljoin(base, url)
+    except ValueError:
+        return url
 
 
 def _list_texts(verb: ET.Element) -> Iterator[str]:

@@ -3,18 +3,18 @@
 export type State = "unconfirmed" | "sent" | "error";
 export type Direction = "outbound" | "inbound";
 
-/** What chooses messages. A criterion that is null or not given matches everything. */
+/** Criteria of messages. A criterion that is null or not given matches every message. */
 export interface Criteria {
   to?: string | null;
   origin?: string | null;
-  /** Anywhere in the body; upper and lower case are the same. */
+  /** A part of the body. Upper and lower case are the same. */
   contains?: string | null;
   state?: State | null;
   /** By default "outbound": messages from the app. */
   direction?: Direction | null;
 }
 
-/** A message, in the state that it had when it was read. */
+/** A message as it was at the time of the request. Later changes are not shown. */
 export interface Message {
   id: string;
   direction: Direction;
@@ -22,7 +22,7 @@ export interface Message {
   to: string;
   body: string;
   state: State;
-  /** Their types, such as "blocked_by_recipient"; empty except in state "error". */
+  /** Error types, such as "blocked_by_recipient". Empty unless the state is "error". */
   errors: string[];
   createdAt: string;
   /** The one-time code in the body. */
@@ -31,10 +31,10 @@ export interface Message {
   links: string[];
 }
 
-/** The server gives no answer or refuses the request, or a message does not come in time. */
+/** The server gives no valid answer, it refuses the request, or no message arrives in time. */
 export class PhonifyError extends Error {}
 
-/** Return a client of an account. The server is not asked before the first call of a method. */
+/** Return a client of an account. This sends no request to the server. */
 export function connect(url: string, key: string): Phonify;
 
 /** An account on a server. It finds the messages of the app under test, and can answer as the phone. */
@@ -45,26 +45,28 @@ export class Phonify {
   /** Return all messages that match, oldest first, without waiting. */
   messages(criteria?: Criteria): Promise<Message[]>;
   /**
-   * Return the oldest message that matches and was not returned before; wait for it up to `timeout` milliseconds (5000).
-   * If none comes in time, the error lists the messages that did come.
+   * Return the oldest message that matches. Wait for such a message up to `timeout` milliseconds (5000). Messages that
+   * `waitFor`, `code` or `link` has already returned do not count. If no message matches in time, the error lists the
+   * messages that arrived.
    */
   waitFor(criteria?: Criteria & { timeout?: number }): Promise<Message>;
-  /** Return the one-time code of the oldest message that has one; wait for it as `waitFor` does. */
+  /** Return the one-time code of the oldest message that has a code. Wait as `waitFor` does. */
   code(criteria?: Criteria & { timeout?: number }): Promise<string>;
-  /** Return the first link of the oldest message that has one; wait for it as `waitFor` does. */
+  /** Return the first link of the oldest message that has a link. Wait as `waitFor` does. */
   link(criteria?: Criteria & { timeout?: number }): Promise<string>;
-  /** Throw if a message that was not returned before matches, or comes `within` the given milliseconds (500). */
+  /** Throw if a message matches now or `within` the given milliseconds (500). Returned messages do not count. */
   assertNone(criteria?: Criteria & { within?: number }): Promise<void>;
   /**
-   * Send a message from a phone to the app. The phone is a number, or the recipient of a message. Without `to`, it goes
-   * to the sender of that message, or of the last message that the phone got, or else to the account's own number.
+   * Send a message from a phone to the app. `phone` is a number, or a message that this phone got. By default the
+   * recipient is the sender of this message. For a number, it is the sender of the last message that the phone got, or
+   * the account's default sender.
    */
   reply(phone: Message | string, body: string, options?: { to?: string | null }): Promise<Message>;
-  /** Remove the messages that match, by default all in both directions; return how many were removed. */
+  /** Remove the messages that match, by default in both directions. Return how many messages were removed. */
   clear(criteria?: Criteria): Promise<number>;
-  /** Set the URL that the account's events are posted to; return the secret that signs them. */
+  /** Set the URL that gets the account's events. Return the secret that signs the events. */
   setWebhook(url: string): Promise<string>;
-  /** Begin a run, which is an account for one test. The server ends it after `ttl` seconds (3600). */
+  /** Begin a run, which is an account for one test. The server ends the run after `ttl` seconds (3600). */
   run(options?: { name?: string | null; ttl?: number }): Promise<Run>;
 }
 
@@ -72,6 +74,6 @@ export class Phonify {
 export interface Run extends Phonify {
   readonly id: string;
   readonly expiresAt: string;
-  /** End the run, and remove its messages and its key. Nothing happens if it has ended already. */
+  /** End the run, and remove its messages and its key. Do nothing if the run has ended already. */
   end(): Promise<void>;
 }

@@ -1,14 +1,11 @@
 // A client of a Phonify server for tests, without dependencies, for Node 18 and browsers. phonify.d.mts describes it.
 
-const LONGEST = 20_000; // milliseconds: for an answer, and for the waiting of one request, which is added to it
+const LONGEST = 20_000; // milliseconds: the longest `wait` of one request; the answer may take this time in addition
 const PARTS = { code: "a one-time code", links: "a link" };
-// Kept here, because a test may stop the clock.
-const { setTimeout, performance } = globalThis;
+const { setTimeout, performance } = globalThis; // stored here, because a test may stop the clock
 const now = performance.now.bind(performance);
 
-export class PhonifyError extends Error {
-  name = "PhonifyError";
-}
+export class PhonifyError extends Error { name = "PhonifyError"; }
 
 export const connect = (url, key) => new Phonify(url, key);
 
@@ -32,7 +29,7 @@ export class Phonify {
   async assertNone({ within = 500, ...criteria } = {}) {
     const wanted = want(criteria);
     const found = await this.#find(wanted, within);
-    if (found) throw new PhonifyError(`unwanted ${name(wanted)} has come:\n  ${show(found)}`);
+    if (found) throw new PhonifyError(`an unwanted ${name(wanted)} arrived:\n  ${show(found)}`);
   }
 
   async reply(phone, body, { to } = {}) {
@@ -55,10 +52,10 @@ export class Phonify {
   }
 
   async #waitFor(wanted, timeout = 5_000) {
-    const found = await this.#find(wanted, timeout);
-    if (!found) throw new PhonifyError(`no ${name(wanted)} came within ${timeout} ms. ${await this.#report(wanted)}`);
-    this.#returned.add(found.id);
-    return found;
+    const one = await this.#find(wanted, timeout);
+    if (!one) throw new PhonifyError(`no ${name(wanted)} arrived within ${timeout} ms. ${await this.#report(wanted)}`);
+    this.#returned.add(one.id);
+    return one;
   }
 
   async #find(wanted, milliseconds) {
@@ -72,12 +69,12 @@ export class Phonify {
   }
 
   async #waitForChange({ query }, listed, milliseconds) {
-    let answer = {}; // of a request, unless `after` would miss an older message that gets the wanted state
+    let answer = {}; // with `after`, the server would miss an older message that gets the wanted state
     if (!query.state || !listed.length) {
       const given = { ...query, after: listed.at(-1)?.id, limit: 1, wait: (milliseconds / 1_000).toFixed(3) };
       answer = await this.#call("GET", "/sandbox/messages", given, { wait: milliseconds, also: 429 });
     }
-    // Without messages, too many requests wait already.
+    // Without messages, there was no request, or too many requests wait already.
     if (!answer.messages) await new Promise((resolve) => setTimeout(resolve, Math.min(20, milliseconds)));
   }
 
@@ -89,7 +86,7 @@ export class Phonify {
 
   async #report(wanted) {
     const came = await this.#list({}, 50);
-    if (!came.length) return "Nothing came at all: does the app use the `url` and `apiKey` of this test?";
+    if (!came.length) return "No message arrived. Does the app use the `url` and the `apiKey` of this test?";
     const misses = came.map((message) => listMisses(wanted, message));
     for (const [key, words] of [["to", "not to"], ["origin", "not from"], ["direction", "not"]]) {
       const value = wanted.query[key];
@@ -97,8 +94,9 @@ export class Phonify {
       came.forEach(({ id }, at) => ids.includes(id) || misses[at].unshift(`${words} ${value}`));
     }
     const fewest = Math.min(...misses.map((missed) => missed.length));
-    const why = (missed) => (missed.length === fewest ? "nearly: " : "") + (missed.join(", ") || "returned before");
-    return ["What did come:", ...came.map((message, at) => `  ${show(message)} ${why(misses[at])}`)].join("\n");
+    const why = (own) => (own.length === fewest ? "closest, but " : "") + (own.join(", ") || "already returned");
+    const lines = came.map((message, at) => `  ${show(message)} ${why(misses[at])}`);
+    return ["These messages arrived:", ...lines].join("\n");
   }
 
   async #call(method, path, given, { wait = 0, also = 0 } = {}) {

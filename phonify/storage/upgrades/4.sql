@@ -1,4 +1,4 @@
--- From version 3 to 4: indexes by number without parts, conversations that are stored together with the messages, and
+-- From version 3 to 4: new indexes by number, conversations that are stored together with the messages, and
 -- leases with an owner.
 DROP TRIGGER IF EXISTS count_inserted_message;
 DROP TRIGGER IF EXISTS count_deleted_message;

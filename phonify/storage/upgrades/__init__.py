@@ -1,6 +1,7 @@
 """Creates the database file, and upgrades a file of an earlier version in one transaction.
 
-`2.sql` upgrades a file from version 1 to version 2, and so on. After these steps, `schema.sql` creates what is missing.
+`2.sql` upgrades a file from version 1 to version 2, and so on. After these steps, `schema.sql` creates missing tables
+and indexes.
 """
 
 import logging

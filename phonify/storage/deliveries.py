@@ -1,0 +1,232 @@
+"""The SQL of deliveries: requests to an account's app, and their attempts. As in `accounts.py`, no function commits."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from .records import Delivery, DueAccount, NewDelivery, WebhookAttempt
+
+_ROW = ", ".join(Delivery._fields[:-1])
+_HELD = "9999-12-31T23:59:59.999Z"  # due after the earlier deliveries of the sequence
+
+
+def insert_deliveries(
+    connection: sqlite3.Connection, *, kind: str, deliveries: Iterable[NewDelivery], now: str
+) -> None:
+    """Add deliveries. Each is due now, or after the earlier deliveries of its sequence."""
+    connection.executemany(
+        "INSERT INTO webhook_deliveries"
+        " (id, account_id, message_id, event, payload, url, sequence, kind, state, created_at, due_at)"
+        " VALUES (:id, :account_id, :message_id, :event, :payload, :url, :sequence, :kind, 'pending', :now,"
+        " iif(EXISTS (SELECT 1 FROM webhook_deliveries WHERE sequence = :sequence AND due_at IS NOT NULL),"
+        f" '{_HELD}', :now))",
+        [{**delivery._asdict(), "kind": kind, "now": now} for delivery in deliveries],
+    )
+
+
+def release_next(connection: sqlite3.Connection, *, sequence: str, now: str) -> None:
+    """Make the next delivery of a sequence due. Call it when the delivery before has ended."""
+    connection.execute(
+        "UPDATE webhook_deliveries SET due_at = :now WHERE seq ="
+        " (SELECT min(seq) FROM webhook_deliveries WHERE sequence = :sequence AND due_at IS NOT NULL)"
+        f" AND due_at = '{_HELD}'",
+        {"sequence": sequence, "now": now},
+    )
+
+
+def list_deliveries(
+    connection: sqlite3.Connection, *, account_id: int, limit: int, before: int | None
+) -> list[Delivery]:
+    """Return the deliveries of an account with a seq less than `before`, newest first."""
+    rows = connection.execute(
+        f"SELECT {_ROW} FROM webhook_deliveries WHERE account_id = :account_id"
+        " AND seq < coalesce(:before, 9223372036854775807) ORDER BY seq DESC LIMIT :limit",
+        {"account_id": account_id, "limit": limit, "before": before},
+    )
+    return [Delivery(*row) for row in rows]
+
+
+def list_deliveries_of_message(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> list[Delivery]:
+    """Return the deliveries about a message, newest first."""
+    rows = connection.execute(
+        f"SELECT {_ROW} FROM webhook_deliveries WHERE message_id = :message_id AND account_id = :account_id"
+        " ORDER BY seq DESC",
+        {"account_id": account_id, "message_id": message_id},
+    )
+    return [Delivery(*row) for row in rows]
+
+
+def get_delivery(connection: sqlite3.Connection, *, account_id: int, delivery_id: str) -> Delivery | None:
+    """Return one delivery of an account, or None."""
+    row = connection.execute(
+        f"SELECT {_ROW} FROM webhook_deliveries WHERE id = :id AND account_id = :account_id",
+        {"id": delivery_id, "account_id": account_id},
+    ).fetchone()
+    return Delivery(*row) if row else None
+
+
+def list_attempts(connection: sqlite3.Connection, *, delivery_id: str) -> tuple[WebhookAttempt, ...]:
+    """Return the attempts of a delivery, oldest first."""
+    rows = connection.execute(
+        "SELECT attempt, at, took_ms, status, answer, error FROM webhook_attempts"
+        " WHERE delivery_id = :id ORDER BY attempt",
+        {"id": delivery_id},
+    )
+    return tuple(WebhookAttempt._make(row) for row in rows)
+
+
+def redeliver(connection: sqlite3.Connection, *, delivery_id: str, now: str) -> None:
+    """Make a delivery due again with all its retries. It still waits for the earlier deliveries of its sequence."""
+    connection.execute(
+        f"UPDATE webhook_deliveries SET state = 'pending', due_at = iif(due_at = '{_HELD}', due_at, :now),"
+        " lease_owner = NULL, retries = 0, finished_at = NULL WHERE id = :id",
+        {"id": delivery_id, "now": now},
+    )
+
+
+_CANCEL = (
+    "UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, lease_owner = NULL, finished_at = :now"
+    " WHERE account_id = :account_id AND due_at IS NOT NULL"
+)
+
+
+def cancel_deliveries(connection: sqlite3.Connection, *, account_id: int, kind: str, now: str) -> None:
+    """Set the pending deliveries of an account and a kind to `failed`."""
+    connection.execute(_CANCEL + " AND kind = :kind", {"account_id": account_id, "kind": kind, "now": now})
+
+
+def cancel_deliveries_of_messages(
+    connection: sqlite3.Connection, *, account_id: int, message_ids: Iterable[str], now: str
+) -> None:
+    """Set the pending deliveries about an account's messages to `failed`. They may have any kind."""
+    connection.executemany(
+        _CANCEL + " AND message_id = :message_id",
+        [{"account_id": account_id, "message_id": message_id, "now": now} for message_id in message_ids],
+    )
+
+
+def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
+    """Remove deliveries that ended before a time, at most `limit`. Returns the number of removed deliveries."""
+    return connection.execute(
+        "DELETE FROM webhook_deliveries WHERE seq IN"
+        " (SELECT seq FROM webhook_deliveries WHERE finished_at <= :until LIMIT :limit)",
+        {"until": until, "limit": limit},
+    ).rowcount
+
+
+# Posting deliveries
+
+
+def list_due_accounts(connection: sqlite3.Connection, *, now: str) -> list[DueAccount]:
+    """Return the accounts that have pending deliveries. The account that waits longest comes first.
+
+    The list has one row for each account, even if the account has many deliveries. It leaves out ended test runs.
+    """
+    rows = connection.execute(
+        "SELECT id, (SELECT due_at FROM webhook_deliveries AS d"
+        "  WHERE d.account_id = accounts.id AND due_at IS NOT NULL ORDER BY due_at LIMIT 1) AS first"
+        " FROM accounts WHERE first IS NOT NULL"
+        "  AND NOT EXISTS (SELECT 1 FROM runs WHERE account_id = accounts.id AND expires_at <= :now) ORDER BY first",
+        {"now": now},
+    )
+    return [DueAccount._make(row) for row in rows]
+
+
+def lease_deliveries(
+    connection: sqlite3.Connection, *, account_id: int, owner: str, now: str, until: str, limit: int
+) -> Sequence[Delivery]:
+    """Lease an account's due deliveries to an owner, until the time `until`."""
+    rows = connection.execute(
+        "UPDATE webhook_deliveries SET attempts = attempts + 1, due_at = :until, lease_owner = :owner WHERE seq IN"
+        " (SELECT seq FROM webhook_deliveries WHERE account_id = :account_id AND due_at <= :now"
+        f"  ORDER BY due_at, seq LIMIT :limit) RETURNING {_ROW}",
+        {"account_id": account_id, "owner": owner, "now": now, "until": until, "limit": limit},
+    )
+    return sorted(Delivery(*row) for row in rows)
+
+
+def list_lease_owners(connection: sqlite3.Connection) -> list[str]:
+    """Return the owners of all leases."""
+    rows = connection.execute("SELECT DISTINCT lease_owner FROM webhook_deliveries WHERE lease_owner IS NOT NULL")
+    return [owner for (owner,) in rows]
+
+
+def end_leases(connection: sqlite3.Connection, *, owner: str) -> None:
+    """End the leases of an owner. Its deliveries are due again, in the order of their creation."""
+    connection.execute(
+        "UPDATE webhook_deliveries SET due_at = created_at, lease_owner = NULL WHERE lease_owner = :owner",
+        {"owner": owner},
+    )
+
+
+_FROM_FUTURE = (
+    f" WHERE due_at > :now AND due_at <> '{_HELD}'"
+    " AND coalesce((SELECT max(at) FROM webhook_attempts AS a WHERE a.delivery_id = id), created_at) > :now"
+)
+
+
+def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> bool:
+    """Return whether a delivery waits only because the clock was set back."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM webhook_deliveries" + _FROM_FUTURE + ")", {"now": now}
+    ).fetchone()
+    return bool(row[0])
+
+
+def reschedule_deliveries_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
+    """Correct deliveries that wait only because the clock was set back: they are due now.
+
+    A leased delivery is due at `until`.
+    """
+    return connection.execute(
+        "UPDATE webhook_deliveries SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,
+        {"now": now, "until": until},
+    ).rowcount
+
+
+def insert_attempt(connection: sqlite3.Connection, *, delivery_id: str, attempt: WebhookAttempt) -> None:
+    """Record the result of an attempt. Does nothing if the delivery was removed."""
+    connection.execute(
+        "INSERT OR IGNORE INTO webhook_attempts (delivery_id, attempt, at, took_ms, status, answer, error)"
+        " SELECT id, :attempt, :at, :took_ms, :status, :answer, :error FROM webhook_deliveries WHERE id = :id",
+        {"id": delivery_id, **attempt._asdict()},
+    )
+
+
+def mark_delivered(connection: sqlite3.Connection, *, delivery: Delivery, now: str) -> bool:
+    """Set a delivery to `delivered`, even if its lease has ended. Returns False if the delivery was not pending."""
+    return (
+        connection.execute(
+            "UPDATE webhook_deliveries SET state = 'delivered', due_at = NULL, lease_owner = NULL, finished_at = :now"
+            " WHERE id = :id AND state = 'pending'",
+            {"id": delivery.id, "now": now},
+        ).rowcount
+        == 1
+    )
+
+
+# As in `outbox.py`, `attempts` is the fencing token. The end of the lease is a second token. Without the second token,
+# a late outcome could delay a redelivery that was requested in the meantime.
+_FENCE = " WHERE id = :id AND state = 'pending' AND attempts = :attempts AND due_at = :due_at"
+
+
+def reschedule(connection: sqlite3.Connection, *, delivery: Delivery, again_at: str) -> bool:
+    """Set the time of the next attempt. Returns False if another process has leased the delivery in the meantime."""
+    return (
+        connection.execute(
+            "UPDATE webhook_deliveries SET due_at = :again_at, lease_owner = NULL, retries = retries + 1" + _FENCE,
+            {**delivery._asdict(), "again_at": again_at},
+        ).rowcount
+        == 1
+    )
+
+
+def mark_failed(connection: sqlite3.Connection, *, delivery: Delivery, now: str) -> bool:
+    """Set a delivery to `failed`. Returns False if another process has leased the delivery in the meantime."""
+    return (
+        connection.execute(
+            "UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, lease_owner = NULL, finished_at = :now"
+            + _FENCE,
+            {**delivery._asdict(), "now": now},
+        ).rowcount
+        == 1
+    )
