@@ -152,7 +152,7 @@ def _read_origin(text: str) -> str:
     except ValueError as error:
         raise ValueError(
             "must be an E.164 number with the plus sign, a short code of 3 to 8 digits,"
-            " or up to 11 letters, digits and spaces with at least one letter"
+            " or up to 11 printable characters of the GSM 7-bit alphabet with at least one letter"
         ) from error
 
 

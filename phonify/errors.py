@@ -59,7 +59,7 @@ _TABLE = (
         Kind.INVALID,
         (
             "Not a valid sender. Use an E.164 number with the plus sign, a short code of 3 to 8 digits, or up to "
-            "11 letters, digits and spaces with at least one letter."
+            "11 printable characters of the GSM 7-bit alphabet with at least one letter."
         ),
     ),
     ("too_many_recipients", Kind.INVALID, "Too many recipients. Use at most 1,000 in one request."),

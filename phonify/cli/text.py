@@ -70,7 +70,8 @@ def _print_check(check: TextCheck) -> None:
         ]
         print_table(("AT", "CHARACTER", "NAME", "IN GSM-7"), found)
     if check.bound_code is not None:
-        click.echo(f"WebOTP: the code {check.bound_code.code} for {check.bound_code.host}")
+        frame = f" with a frame of {check.bound_code.embedded_host}" if check.bound_code.embedded_host else ""
+        click.echo(f"WebOTP: the code {check.bound_code.code} for {check.bound_code.host}{frame}")
     elif check.bound_line is not None:
         click.echo(f"WebOTP: the last line is not valid. It must be @host #code: {check.bound_line!r}")
     else:

@@ -97,7 +97,9 @@ def _parse(encoded: bytes) -> list[tuple[str, str]]:
     if encoded.count(b"&") >= MAX_FIELDS:
         raise RequestEntityTooLarge
     try:
-        return parse_qsl(encoded.decode(), keep_blank_values=True, errors="strict")
+        return parse_qsl(
+            encoded.removeprefix(BOM_UTF8).removeprefix(b"%EF%BB%BF").decode(), keep_blank_values=True, errors="strict"
+        )
     except ValueError as error:
         raise InvalidRequest([Fault("malformed_form")]) from error
 

@@ -163,6 +163,7 @@ CHECK = (
                     "valid": True,
                     "line": "@example.com #482193",
                     "host": "example.com",
+                    "embedded_host": None,
                     "code": "482193",
                 },
             }

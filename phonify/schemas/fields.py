@@ -12,7 +12,7 @@ from marshmallow import ValidationError, fields, validate
 from ..clock import parse_time
 from ..errors import ERROR_TYPES, HIGHEST_MAX_BODY, MAX_BODY
 from ..ids import is_message_id
-from ..sms.numbers import Number, parse_msisdn, parse_originator
+from ..sms.numbers import MAX_SEPTETS, SENDER_CHARACTERS, Number, parse_msisdn, parse_originator
 
 MAX_RECIPIENTS = 1_000
 MAX_LIMIT = 1_000
@@ -23,10 +23,13 @@ MAX_NAME = 100  # characters
 # JSON Schemas. Phonify defines most of these formats, because a pattern can't describe which numbers exist.
 _TEXT = {"type": "string", "pattern": "^[^\\u0000]*$"}
 MSISDN = {"type": "string", "format": "msisdn", "pattern": r"^\+[1-9][0-9]{1,14}$", "examples": ["+14560000000"]}
+# An alphanumeric sender. The pattern does not count the characters that take two septets.
+_SENDER = "".join(f"\\{character}" if character in r"\]^-[" else character for character in sorted(SENDER_CHARACTERS))
+_LETTERS = "".join(sorted(filter(str.isalpha, SENDER_CHARACTERS)))
 _ORIGINATOR = {
     "type": "string",
     "format": "originator",
-    "pattern": r"^(\+[1-9][0-9]{1,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9 ]{0,9}[A-Za-z0-9])?)$",
+    "pattern": rf"^(\+[1-9][0-9]{{1,14}}|[0-9]{{3,8}}|(?=.*[{_LETTERS}])(?![ +])[{_SENDER}]{{1,{MAX_SEPTETS}}})$",
     "examples": ["+15005550006"],
 }
 OWN_NUMBER = {

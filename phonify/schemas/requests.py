@@ -112,8 +112,8 @@ class SendSchema(BodySchema):
     )
     body = BodyArgument(required=True)
     origin = originator_field(
-        "The sender: a number in E.164, a short code of 3 to 8 digits, or up to 11 letters, digits and spaces with"
-        " at least one letter. The default is the account's sender."
+        "The sender: a number in E.164, a short code of 3 to 8 digits, or up to 11 printable characters of the GSM"
+        " 7-bit alphabet with at least one letter. The default is the account's sender."
     )
     send_at = time_field("The time of sending, in ISO 8601 with a time zone. A time in the past means now.")
     idempotency_key = Argument(

@@ -26,7 +26,11 @@ class WideCharacterSchema(Schema):
     """A character that is not in GSM-7."""
 
     position = fields.Integer(required=True, metadata=_POSITION)
-    character = fields.String(required=True, validate=validate.Length(1, 1))
+    character = fields.String(
+        required=True,
+        validate=validate.Length(1, 2),
+        metadata={"description": "The character. If a letter and its accent are two characters, both of them."},
+    )
     name = fields.String(required=True, metadata={"description": "The name of the character in Unicode."})
     substitute = fields.String(
         required=True,
@@ -45,6 +49,11 @@ class WebOtpSchema(Schema):
         required=True, allow_none=True, metadata={"description": "The last line, if it begins with `@`."}
     )
     host = fields.String(required=True, allow_none=True)
+    embedded_host = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The host of the embedded page that the code is for, after a second `@`."},
+    )
     code = fields.String(required=True, allow_none=True)
 
 
@@ -87,6 +96,7 @@ class TextCheckSchema(Schema):
                 "valid": code is not None,
                 "line": check.bound_line,
                 "host": code and code.host,
+                "embedded_host": code and code.embedded_host,
                 "code": code and code.code,
             },
         }

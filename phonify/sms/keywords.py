@@ -8,28 +8,58 @@ from typing import Literal
 STOP_KEYWORDS = ("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT")
 START_KEYWORDS = ("START", "UNSTOP", "YES")
 HELP_KEYWORDS = ("HELP",)
+# The keywords of two words, as they are written with a space or a hyphen.
+_STOP_IN_TWO_WORDS = ("STOP ALL", "UN SUBSCRIBE", "OPT OUT")
+_START_IN_TWO_WORDS = ("UN STOP",)
 
 Keyword = Literal["stop", "start", "help"]
 
+# Invisible characters whose category is not that of format characters: fillers, joiners and variation selectors.
+_INVISIBLE = frozenset(
+    map(chr, [0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x3164, 0xFFA0])
+) | frozenset(map(chr, [*range(0x20D0, 0x20F1), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
+
 
 def normalize_keyword(text: str) -> str:
-    """Return a text in lower case, without the punctuation and spaces around it. Equal results are the same keyword."""
+    """Return a text in the form in which keywords are compared. Equal results are the same keyword.
+
+    The form is NFKC in lower case, without invisible characters, without symbols such as emoji, and without the
+    punctuation and spaces around the text. A hyphen is the same as a space, and several spaces are the same as one.
+    If a text has only symbols, it keeps them.
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    visible = "".join(map(_simplify, folded))
+    return _strip("".join(character for character in visible if not _is_symbol(character))) or _strip(visible)
+
+
+def _simplify(character: str) -> str:
+    category = unicodedata.category(character)
+    if character.isspace() or category in ("Zs", "Zl", "Zp", "Pd"):
+        return " "
+    return "" if category[0] == "C" or character in _INVISIBLE else character
+
+
+def _is_symbol(character: str) -> bool:
+    return unicodedata.category(character)[0] == "S"
+
+
+def _strip(text: str) -> str:
     start, end = 0, len(text)
     while start < end and _is_outer(text[start]):
         start += 1
     while end > start and _is_outer(text[end - 1]):
         end -= 1
-    return text[start:end].casefold()
+    return unicodedata.normalize("NFKC", " ".join(text[start:end].split()))
 
 
 def _is_outer(character: str) -> bool:
     # In Unicode, some ASCII punctuation is in the category of symbols: $+<=>^`|~.
-    return character in string.punctuation or unicodedata.category(character)[0] in "PZC"
+    return character in string.punctuation or unicodedata.category(character)[0] in "PZ"
 
 
 _KEYWORDS: dict[str, Keyword] = {
-    **dict.fromkeys(map(normalize_keyword, STOP_KEYWORDS), "stop"),
-    **dict.fromkeys(map(normalize_keyword, START_KEYWORDS), "start"),
+    **dict.fromkeys(map(normalize_keyword, (*STOP_KEYWORDS, *_STOP_IN_TWO_WORDS)), "stop"),
+    **dict.fromkeys(map(normalize_keyword, (*START_KEYWORDS, *_START_IN_TWO_WORDS)), "start"),
     **dict.fromkeys(map(normalize_keyword, HELP_KEYWORDS), "help"),
 }
 

@@ -4,15 +4,22 @@ MSISDNs are in the E.164 international format with the plus sign. Country and ca
 (Google's libphonenumber data).
 """
 
+import functools
 import re
-from typing import NamedTuple
+import tomllib
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import phonenumbers
 from phonenumbers import carrier
 
+from .alphabet import GSM7, count_septets
+
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _SHORT_CODE = re.compile(r"[0-9]{3,8}")
-_ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9 ]{0,9}[A-Za-z0-9])?")
+MAX_SEPTETS = 11  # of an alphanumeric sender
+SENDER_CHARACTERS = GSM7 - frozenset("\n\r\f")
+_MACHINE_NUMBERS = Path(__file__).with_name("machine_numbers.toml")
 _NON_GEOGRAPHIC = "001"  # the region that phonenumbers gives to +800, +882 and others
 
 
@@ -26,6 +33,7 @@ def load_regions() -> None:
         phonenumbers.PhoneMetadata.metadata_for_region(region)
     for code in phonenumbers.COUNTRY_CODES_FOR_NON_GEO_REGIONS:
         phonenumbers.PhoneMetadata.metadata_for_nongeo_region(code)
+    _load_machine_plans()
 
 
 class Number(NamedTuple):
@@ -41,15 +49,13 @@ def parse_msisdn(text: str) -> Number:
 
     The country code must exist, and the length must be possible. The number itself does not need to be in use. If the
     number belongs to no known region, its country is the main region of the country code. The country of +800, +870 and
-    similar numbers is None. A national prefix after the country code (the 0 in +44 0 7...) is removed.
+    similar numbers is None. A national prefix after the country code (the 0 in +44 0 7...) is removed. All other digits
+    are kept, so reading the result again gives the same result.
     """
     if not _E164.fullmatch(text):
         raise ValueError("not in E.164 form")
-    try:
-        parsed = phonenumbers.parse(text)
-    except phonenumbers.NumberParseException as error:
-        raise ValueError("no such country code") from error
-    if phonenumbers.is_possible_number_with_reason(parsed) != phonenumbers.ValidationResult.IS_POSSIBLE:
+    parsed = _parse(text)
+    if not _has_possible_length(parsed):
         raise ValueError("not a possible length")
     country = phonenumbers.region_code_for_number(parsed)
     if country is None and parsed.country_code is not None:
@@ -59,6 +65,48 @@ def parse_msisdn(text: str) -> Number:
         country=None if country == _NON_GEOGRAPHIC else country,
         carrier=_find_carrier(parsed),
     )
+
+
+def _parse(text: str) -> phonenumbers.PhoneNumber:
+    """Return a number without misplaced national prefixes. Raises ValueError if it has other digits too many.
+
+    The library also removes carrier codes, and rewrites numbers of some countries. The result would be the number of
+    somebody else.
+    """
+    try:
+        parsed = phonenumbers.parse(text)
+    except phonenumbers.NumberParseException as error:
+        raise ValueError("no such country code") from error
+    code, read = str(parsed.country_code), phonenumbers.national_significant_number(parsed)
+    given = text[1 + len(code) :]
+    if given == read:
+        return parsed
+    if given == _find_national_prefix(parsed) + read:
+        return _parse(f"+{code}{read}")
+    raise ValueError("too many digits for this country")
+
+
+def _find_national_prefix(parsed: phonenumbers.PhoneNumber) -> str:
+    region = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region, None)
+    return (metadata and metadata.national_prefix) or ""
+
+
+def _has_possible_length(parsed: phonenumbers.PhoneNumber) -> bool:
+    if phonenumbers.is_possible_number_with_reason(parsed) == phonenumbers.ValidationResult.IS_POSSIBLE:
+        return True
+    national = phonenumbers.national_significant_number(parsed)
+    return any(
+        len(national) in plan["digits"] and national.startswith(tuple(plan["begins_with"]))
+        for plan in _load_machine_plans()
+        if plan["country_code"] == parsed.country_code
+    )
+
+
+@functools.cache
+def _load_machine_plans() -> list[dict[str, Any]]:
+    plans: list[dict[str, Any]] = tomllib.loads(_MACHINE_NUMBERS.read_text(encoding="utf-8"))["plan"]
+    return plans
 
 
 def _find_carrier(parsed: phonenumbers.PhoneNumber) -> str | None:
@@ -91,14 +139,24 @@ def classify_number(number: str) -> Kind:
 def parse_originator(text: str) -> Number:
     """Read a sender. Raises ValueError for any other text.
 
-    A sender is an E.164 number, a short code of 3 to 8 digits, or alphanumeric. An alphanumeric sender has up to 11
-    letters, digits and spaces, and at least one letter (3GPP TS 23.040 section 9.1.2.5).
+    A sender is an E.164 number, a short code of 3 to 8 digits, or alphanumeric. An alphanumeric sender has 1 to 11
+    septets of printable characters of GSM-7, and at least one letter (3GPP TS 23.040 section 9.1.2.5). A character of
+    the extension table takes two septets. Spaces at its ends are not allowed, because phones do not show them.
     """
     if text.startswith("+"):
         return parse_msisdn(text)
-    if _SHORT_CODE.fullmatch(text) or _ALPHANUMERIC.fullmatch(text):
+    if _SHORT_CODE.fullmatch(text) or _is_alphanumeric(text):
         return Number(number=text, country=None, carrier=None)
     raise ValueError("neither a number, nor a short code, nor an alphanumeric sender")
+
+
+def _is_alphanumeric(text: str) -> bool:
+    return (
+        SENDER_CHARACTERS.issuperset(text)
+        and count_septets(text) <= MAX_SEPTETS
+        and any(map(str.isalpha, text))
+        and text == text.strip()
+    )
 
 
 def mask_number(number: str) -> str:

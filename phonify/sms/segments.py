@@ -8,17 +8,10 @@ takes two units. A character is never split between two segments.
 import unicodedata
 from typing import Literal, NamedTuple
 
+from .alphabet import GSM7, GSM7_DEFAULT, GSM7_EXTENSION
 from .one_time_codes import OriginBoundCode, find_bound_line, find_origin_bound_code
 
 Encoding = Literal["gsm7", "ucs2"]
-
-# TS 23.038 section 6.2.1 (without the escape) and section 6.2.1.1.
-GSM7_DEFAULT = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
-    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-GSM7_EXTENSION = frozenset("\f^{}\\[~]|€")
-_GSM7 = GSM7_DEFAULT | GSM7_EXTENSION
 
 # Characters of GSM-7 that can replace other characters. More replacements come from Unicode's compatibility forms.
 _SUBSTITUTES = {
@@ -27,6 +20,8 @@ _SUBSTITUTES = {
     **dict.fromkeys("‐‑‒–—―−", "-"),
     **dict.fromkeys("•‣◦", "*"),  # not the middle dot: it is a part of words in Catalan
     **dict.fromkeys("\u200b\u2060\ufeff\xad\ufe0e", ""),
+    # TS 23.038 leaves these Greek capitals out, because they look like Latin ones.
+    **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEZHIKMNOPTYX", strict=True)),
     "‹": "<",
     "›": ">",
     "`": "'",
@@ -52,7 +47,7 @@ class WideCharacter(NamedTuple):
     """A character that is not in GSM-7. Its text needs UCS-2."""
 
     position: int  # index in the text
-    character: str
+    character: str  # two of Unicode if a letter and its accent are apart, and GSM-7 has both as one
     name: str  # in Unicode
     substitute: str | None  # a replacement in GSM-7; None: no replacement; empty: the character can be left out
 
@@ -71,7 +66,7 @@ class TextCheck(NamedTuple):
 
 def choose_encoding(text: str) -> Encoding:
     """Return `gsm7` if GSM-7 has every character of the text, else `ucs2`."""
-    return "gsm7" if _GSM7.issuperset(text) else "ucs2"
+    return "gsm7" if GSM7.issuperset(text) else "ucs2"
 
 
 def count_segments(text: str) -> tuple[int, Encoding]:
@@ -85,17 +80,12 @@ def count_segments(text: str) -> tuple[int, Encoding]:
 def check_text(text: str) -> TextCheck:
     """Return all facts about a text as SMS."""
     encoding, segments = split_segments(text)
-    wide = [
-        WideCharacter(position, character, _name(character), _find_substitute(character))
-        for position, character in enumerate(text)
-        if character not in _GSM7
-    ]
     return TextCheck(
         encoding,
         count_units(text, encoding),
         _LIMITS[encoding][0],
         segments,
-        wide,
+        _list_wide(text),
         find_origin_bound_code(text),
         find_bound_line(text),
     )
@@ -103,13 +93,41 @@ def check_text(text: str) -> TextCheck:
 
 def replace_look_alikes(text: str) -> str:
     """Return a text in which each character that is not in GSM-7 is replaced, if a replacement reads the same."""
-    substitutes = {character: _find_substitute(character) for character in set(text) - _GSM7}
-    return "".join(character if (new := substitutes.get(character)) is None else new for character in text)
+    parts, end = [], 0
+    for wide in _list_wide(text):
+        parts.append(text[end : wide.position])
+        parts.append(wide.character if wide.substitute is None else wide.substitute)
+        end = wide.position + len(wide.character)
+    return "".join(parts) + text[end:]
 
 
 def count_units(text: str, encoding: Encoding) -> int:
     """Return the number of septets, or of UTF-16 units, that a text takes."""
     return sum(_sizes(text, encoding))
+
+
+def _list_wide(text: str) -> list[WideCharacter]:
+    return [_describe(text, position) for position, character in enumerate(text) if character not in GSM7]
+
+
+def _describe(text: str, position: int) -> WideCharacter:
+    pair = text[max(position - 1, 0) : position + 1]
+    composed = unicodedata.normalize("NFC", pair)
+    if len(pair) == 2 and len(composed) == 1 and composed in GSM7:  # a letter and its accent
+        return WideCharacter(position - 1, pair, _name(composed), composed)
+    character = text[position]
+    substitute = _find_substitute(character)
+    if (
+        substitute is None
+        and _is_invisible(character)
+        and GSM7.issuperset(pair[:-1] + text[position + 1 : position + 2])
+    ):
+        substitute = ""  # elsewhere it may join emoji, or form letters of other scripts
+    return WideCharacter(position, character, _name(character), substitute)
+
+
+def _is_invisible(character: str) -> bool:
+    return unicodedata.category(character) == "Cf" or "\ufe00" <= character <= "\ufe0f"
 
 
 def _name(character: str) -> str:
@@ -120,7 +138,9 @@ def _find_substitute(character: str) -> str | None:
     substitute = _SUBSTITUTES.get(character)
     if substitute is None and unicodedata.decomposition(character).startswith(_READS_THE_SAME):
         substitute = unicodedata.normalize("NFKC", character)
-    return substitute if substitute is not None and _GSM7.issuperset(substitute) else None
+    if substitute is None:
+        substitute = unicodedata.normalize("NFC", character)  # U+212B is the same character as Å
+    return substitute if GSM7.issuperset(substitute) else None
 
 
 def _sizes(text: str, encoding: Encoding) -> list[int]:

@@ -41,7 +41,7 @@ def compose() -> Any:
     return redirect_to(url_for("inbox.show_thread", phone=display.other_side(message)))
 
 
-@bp.post("/inbox/phones/<phone>/messages")
+@bp.post("/inbox/phones/<path:phone>/messages")
 def write(phone: str) -> Any:
     """Send a message in a thread as the app or, in a sandbox, as the phone."""
     given = _read_form()

@@ -46,7 +46,7 @@ def list_conversations() -> Any:
     return answer_fragment("inbox/sidebar.html", read_conversations(shown=shown, current=current))
 
 
-@bp.get("/inbox/phones/<phone>")
+@bp.get("/inbox/phones/<path:phone>")
 def show_thread(phone: str) -> str:
     """Show the thread of a phone."""
     return show_thread_page(phone)
@@ -60,20 +60,20 @@ def show_thread_page(phone: str, **form: Any) -> str:
     return render_template("inbox/thread.html", **{**read_conversations(current=phone), **thread, **form})
 
 
-@bp.get("/inbox/phones/<phone>/messages")
+@bp.get("/inbox/phones/<path:phone>/messages")
 def list_messages(phone: str) -> Response:
     """Show the head of a thread, the message `since`, and all newer messages of the thread."""
     return answer_fragment("inbox/exchange.html", look_at_thread(phone, since=read_number(request.args.get("since"))))
 
 
-@bp.get("/inbox/phones/<phone>/older")
+@bp.get("/inbox/phones/<path:phone>/older")
 def list_older(phone: str) -> str:
     """Show older messages of a thread."""
     thread = read_thread(phone, below=read_number(request.args.get("below"), END))
     return render_template("inbox/messages.html", **thread)
 
 
-@bp.post("/inbox/phones/<phone>/subscription")
+@bp.post("/inbox/phones/<path:phone>/subscription")
 def change_subscription(phone: str) -> Any:
     """Opt a phone out, or in again."""
     account, services = current_account(), get_services()

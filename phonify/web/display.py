@@ -52,7 +52,7 @@ def _cut(body: str, marks: Iterable[tuple[int, int, str]]) -> list[Piece]:
 
 def cut_wide(segment: str, check: TextCheck) -> list[tuple[bool, str]]:
     """Split a segment into runs of characters. The flag of a run is True if its characters are not in GSM-7."""
-    wide = {found.character for found in check.wide}
+    wide = {found.character[-1] for found in check.wide}  # if it is two, the first one is in GSM-7
     runs: list[tuple[bool, str]] = []
     for character in segment:
         if runs and runs[-1][0] == (character in wide):

@@ -99,8 +99,48 @@ def test_punctuation_and_spaces_around_a_keyword_do_not_matter(text):
 
 @pytest.mark.parametrize(
     "text",
+    ["STOP", "STOP ALL", "stop-all", "opt out", "OPT-OUT", "Opt  out", "opt\u00a0out", "opt\u2011out", "Un-subscribe"],
+)
+def test_a_keyword_of_two_words_is_known_with_a_space_or_a_hyphen(text):
+    assert find_keyword(text) == "stop"
+    assert find_keyword("un-stop") == "start"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["STOP 🙏", "🙏🏽 STOP 🙏🏽", "stop 🛑", "stop❤\ufe0f", "Stop👩\u200d💻!", "STOP #\ufe0f\u20e3", "opt 🙏 out"],
+)
+def test_emoji_around_a_keyword_do_not_matter(text):
+    assert find_keyword(text) == "stop"
+    assert (find_keyword("START 🙂"), find_keyword("Help 🙏")) == ("start", "help")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ST\u200bOP", "S\u00adTOP", "\u2066STOP\u2069", "ST\ufe0fOP", "ST\u034fOP", "S\u3164TOP", "\ufeffSTOP\u200d"],
+)
+def test_invisible_characters_in_a_keyword_do_not_matter(text):
+    assert find_keyword(text) == "stop"
+
+
+@pytest.mark.parametrize("text", ["ＳＴＯＰ", "ＯＰＴ－ＯＵＴ", "ⓈⓉⓄⓅ", "𝐒𝐓𝐎𝐏", "ſtop"])
+def test_compatibility_forms_of_a_keyword_do_not_matter(text):
+    assert find_keyword(text) == "stop"
+
+
+@pytest.mark.parametrize(
+    ("own", "text"),
+    [("ARRÊT", "arre\u0302t"), ("arre\u0302t", "ARRÊT!"), ("NO  MORE", "no more"), ("No-more", "no \u00a0more 🙏"),
+     ("STRASSE", "straße"), ("🛑", "🛑")],
+)  # fmt: skip
+def test_an_own_keyword_is_compared_in_its_normal_form(own, text):
+    assert find_keyword(text, [own]) == "stop"
+
+
+@pytest.mark.parametrize(
+    "text",
     ["", " ", "...", "please stop", "stop it", "STOP STOP", "s.t.o.p", "sto p", "nonstop", "stops", "stop1", "1 stop",
-     "don't stop", "yes please", "helper", "stop 🛑", "étop"],
+     "don't stop", "yes please", "helper", "étop", "STOP 12345", "s-t-o-p", "🛑", "\u200b"],
 )  # fmt: skip
 def test_a_keyword_is_the_whole_text(text):
     assert find_keyword(text) is None

@@ -1157,3 +1157,32 @@ def test_a_message_that_never_gets_through_ends_in_error_with_its_validity(
     assert message["state"] == "error"
     assert [error["type"] for error in message["errors"]] == ["validity_expired"]
     assert deliver(app) == 0
+
+
+@pytest.mark.parametrize("origin", ["Test-SM", "AT&T", "Größe", "a{}[]|"])
+def test_a_sender_of_the_gsm_alphabet_is_answered_and_found_again(client: FlaskClient, origin: str) -> None:
+    response = client.post("/v1/messages", data={"to": "+14560000000", "body": "Hello", "origin": origin})
+
+    assert response.status_code == 201
+    assert response.get_json()["message"]["origin"]["number"] == origin
+    found = client.get("/v1/messages", query_string={"origin": origin}).get_json()["messages"]
+    assert [message["origin"]["number"] for message in found] == [origin]
+
+
+@pytest.mark.parametrize(
+    ("to", "number"),
+    [("+4900175757612", "+49175757612"), ("+47580000123456", "+47580000123456"), ("+447400123456", "+447400123456")],
+)
+def test_the_number_of_an_answer_finds_its_message(client: FlaskClient, to: str, number: str) -> None:
+    sent = client.post("/v1/messages", data={"to": to, "body": "Hello"}).get_json()["message"]
+    assert sent["to"] == number
+    for given in (to, number):
+        found = client.get("/v1/messages", query_string={"to": given}).get_json()["messages"]
+        assert [message["id"] for message in found] == [sent["id"]]
+
+
+def test_a_number_with_more_than_a_national_prefix_too_many_is_refused(client: FlaskClient) -> None:
+    response = client.post("/v1/messages", data={"to": "+86123456789012", "body": "Hello"})
+
+    assert response.status_code == 400
+    assert [(fault["type"], fault["param"]) for fault in response.get_json()["errors"]] == [("invalid_msisdn", "to")]

@@ -455,3 +455,12 @@ def test_no_html_leaves_even_in_debug_mode(make_app: Callable[..., Flask]) -> No
 
     assert response.status_code == 500
     assert json.loads(response.data)["errors"][0]["type"] == "internal_error"
+
+
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b"%EF%BB%BF"])
+def test_a_byte_order_mark_before_a_form_is_left_out(client: FlaskClient, mark: bytes) -> None:
+    form = mark + b"send_at=2026-02-01T12:00:00Z&to=%2B14560000000&body=Hello"
+    response = client.post("/v1/messages", data=form, content_type="application/x-www-form-urlencoded")
+
+    assert response.status_code == 201
+    assert response.get_json()["message"]["send_at"] == JSON_AT_NOON

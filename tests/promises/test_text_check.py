@@ -36,7 +36,7 @@ def test_a_short_text_is_one_sms_in_gsm7(client: FlaskClient) -> None:
         "single": 160,
         "segments": [{"start": 0, "end": 4, "units": 5, "text": "10 €"}],
         "wide": [],
-        "webotp": {"valid": False, "line": None, "host": None, "code": None},
+        "webotp": {"valid": False, "line": None, "host": None, "embedded_host": None, "code": None},
     }
 
 

@@ -25,7 +25,8 @@ def check(client: FlaskClient, body: str) -> dict[str, Any]:
         ("Your code is 482193", (False, None, None, None)),
         (f"{BOUND}\nBye", (False, None, None, None)),
         ("@example #1", (False, "@example #1", None, None)),
-        ("Hi\r@localhost:8000 #1", (True, "@localhost:8000 #1", "localhost:8000", "1")),
+        ("Hi\r@localhost #1", (True, "@localhost #1", "localhost", "1")),
+        ("@a.com:8443 #123456", (False, "@a.com:8443 #123456", None, None)),
     ],
 )
 def test_the_last_line_is_looked_at_for_a_code_that_is_bound_to_a_site(
@@ -34,3 +35,8 @@ def test_the_last_line_is_looked_at_for_a_code_that_is_bound_to_a_site(
     webotp = check(client, text)["webotp"]
     assert (webotp["valid"], webotp["line"], webotp["host"], webotp["code"]) == expected
     assert find_bound_line(text) == expected[1]
+
+
+def test_the_host_of_an_embedded_page_is_part_of_what_is_told(client: FlaskClient) -> None:
+    assert check(client, "@a.com #123456 @b.com")["webotp"]["embedded_host"] == "b.com"
+    assert check(client, BOUND)["webotp"]["embedded_host"] is None

@@ -13,7 +13,7 @@ _NUMBERS = st.from_regex(
     r"\+(1456[0-9]{7}|150055500(0[1-9]|1[0-2])|447[0-9]{9}|4915[0-9]{9}|336[0-9]{8})", fullmatch=True
 )
 _SHORT_CODES = st.from_regex(r"[0-9]{3,8}", fullmatch=True).filter(str.isascii)
-_NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9]{0,10}", fullmatch=True)
+_NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9&.!-]{0,10}", fullmatch=True)
 _IDS = st.uuids(version=4).map(lambda uuid: f"{str(uuid)[:14]}7{str(uuid)[15:]}")
 
 schemathesis.openapi.format("msisdn", _NUMBERS)

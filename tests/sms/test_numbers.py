@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 
 import phonenumbers
 import pytest
@@ -99,6 +100,60 @@ def test_a_national_prefix_in_the_wrong_place_is_left_out() -> None:
     assert parse_msisdn("+4407400123456").number == "+447400123456"
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("+4900175757612", "+49175757612"),
+        ("+490175757612", "+49175757612"),
+        ("+330612345678", "+33612345678"),
+        ("+789161234567", "+79161234567"),
+        ("+114560000000", "+14560000000"),
+        ("+390612345678", "+390612345678"),
+    ],
+)
+def test_what_is_answered_is_read_as_itself(text: str, number: str) -> None:
+    assert parse_msisdn(text).number == number
+    assert parse_msisdn(number).number == number
+
+
+@pytest.mark.parametrize("text", ["+86123456789012", "+541115234567890", "+549111523456789", "+5215512345678"])
+def test_a_number_with_a_carrier_code_or_too_many_digits_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_msisdn(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "country"),
+    [
+        ("+47580000123456", "NO"),
+        ("+327700012345678", "BE"),
+        ("+337000012345678", "FR"),
+        ("+33700312345678", "FR"),
+        ("+345901234567890", "ES"),
+        ("+45371234567890", "DK"),
+        ("+467190001234567", "SE"),
+        ("+915755123456789", "IN"),
+        ("+3197001234567", "NL"),
+    ],
+)
+def test_numbers_of_machines_are_accepted(text: str, country: str) -> None:
+    assert parse_msisdn(text) == Number(text, country, None)
+
+
+@pytest.mark.parametrize("text", ["+4758000012345", "+475800001234567", "+47570000123456", "+32770001234567"])
+def test_numbers_of_machines_have_the_length_of_their_plan(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_msisdn(text)
+
+
+def test_each_plan_of_machine_numbers_has_a_source_and_fits_in_e164() -> None:
+    plans = tomllib.loads((ROOT / "phonify/sms/machine_numbers.toml").read_text(encoding="utf-8"))["plan"]
+    for plan in plans:
+        assert plan.keys() == {"country_code", "begins_with", "digits", "source"}
+        assert all(len(f"{plan['country_code']}") + digits <= 15 for digits in plan["digits"])
+        assert "https://" in plan["source"]
+
+
 @given(st.integers(0, 9_999_999))
 def test_every_number_of_a_possible_length_is_taken_as_it_is(digits: int) -> None:
     text = f"+1456{digits:07d}"
@@ -129,8 +184,12 @@ def test_a_short_code_of_3_to_8_digits_is_an_originator_of_no_country(text: str)
     assert parse_originator(text) == Number(text, None, None)
 
 
-@pytest.mark.parametrize("text", ["A", "PHONIFY", "My Shop 24", "ELEVEN CHAR", "24h", "1234567890a", "a b c d e f"])
-def test_up_to_11_letters_digits_and_spaces_are_an_originator_of_no_country(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["A", "PHONIFY", "My Shop 24", "ELEVEN CHAR", "24h", "1234567890a", "a b c d e f", "Test-SM", "AT&T", "S.H.O.P"]
+    + ["shöp", "Ωmega", "H&M!", "A/B", "a@b.c", "(x)", "50% off", "a{}[]|", "€ 1 Shop"],
+)
+def test_up_to_11_septets_of_the_gsm_alphabet_with_a_letter_are_an_originator_of_no_country(text: str) -> None:
     assert parse_originator(text) == Number(text, None, None)
 
 
@@ -144,15 +203,22 @@ def test_up_to_11_letters_digits_and_spaces_are_an_originator_of_no_country(text
         "123456789",
         "1 2",
         "TWELVE CHARS",
+        "abc{}[]|",  # 3 + 2 * 5 septets
         " SHOP",
         "SHOP ",
         "SHOP\n",
+        "SH\nOP",
+        "SH\rOP",
+        "SH\fOP",
+        "SH\x1bOP",
         "12345\n",
         "+",
         "+123",
         "+SHOP",
-        "shöp",
-        "S.H.O.P",
+        "shôp",
+        "SHOP™",
+        "50%",
+        "€€€",
         "\N{ARABIC-INDIC DIGIT FOUR}\N{ARABIC-INDIC DIGIT FOUR}\N{ARABIC-INDIC DIGIT FOUR}",
         "A\0B",
     ],
@@ -200,7 +266,7 @@ CODES = sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
     )
 )
 @settings(max_examples=400)
-def test_a_number_is_read_as_the_library_reads_it(text: str) -> None:
+def test_a_number_is_read_as_the_library_reads_it_and_loses_nothing_but_national_prefixes(text: str) -> None:
     try:
         parsed = phonenumbers.parse(text)
     except phonenumbers.NumberParseException:
@@ -211,11 +277,21 @@ def test_a_number_is_read_as_the_library_reads_it(text: str) -> None:
     try:
         number = parse_msisdn(text)
     except ValueError:
-        assert not possible
+        assert not possible or len(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)) < len(text)
     else:
-        assert possible
-        assert number.number == phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-        assert number.carrier == (carrier.name_for_number(parsed, "en") or None)
+        read = phonenumbers.parse(number.number)
+        assert number.number == phonenumbers.format_number(read, phonenumbers.PhoneNumberFormat.E164)
+        assert number.carrier == (carrier.name_for_number(read, "en") or None)
+        assert parse_msisdn(number.number) == number
+        code = str(read.country_code)
+        left_out = text[1 + len(code) : len(text) - len(number.number[1 + len(code) :])]
+        assert left_out.strip(find_national_prefix(read)) == ""
+
+
+def find_national_prefix(parsed: phonenumbers.PhoneNumber) -> str:
+    region = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region, None)
+    return (metadata and metadata.national_prefix) or ""
 
 
 def test_once_all_regions_are_loaded_no_number_reads_from_the_disk() -> None:

@@ -1,10 +1,15 @@
 """Tests of one-time codes: found in the texts of services, but not in other texts with digits."""
 
+import tomllib
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phonify.sms.code_words import fold
 from phonify.sms.one_time_codes import Code, OriginBoundCode, find_code, find_origin_bound_code
+from tests.support.app import ROOT
 
 CODES = [
     # English
@@ -114,7 +119,158 @@ CODES = [
     ("482913がExampleの確認コードです。", "482913"),
     ("[예시] 인증번호 [482913]를 입력해 주세요.", "482913"),
     ("본인확인 인증번호는 482913입니다", "482913"),
+    # Malay, Swahili, Croatian, Serbian, Georgian, Bengali
+    ("Your TAC is 482913", "482913"),
+    ("msimbo 482913", "482913"),
+    ("šifra 482913", "482913"),
+    ("sifra 482913", "482913"),
+    ("Vaša jednokratna lozinka je 482913", "482913"),
+    ("Ваша шифра је 482913", "482913"),
+    ("482913 egyszerhasználatos jelszavad", "482913"),
+    ("8568 la ma kich hoat", "8568"),
+    ("Kodi juaj është 482913", "482913"),
+    ("კოდი: 482913", "482913"),
+    ("কোড ১২৩৪৫৬", "123456"),
 ]
+
+COLONS = [
+    ("4455: OTP 771204", "771204"),
+    ("Table 4455: your code 771204", "771204"),
+    ("482913: your code", "482913"),
+]
+
+SCRIPTS = [
+    ("您的OTP是123456", "123456"),
+    ("OTP는 123456", "123456"),
+    ("あなたのOTPは123456です", "123456"),
+    ("Ваш OTPкод: 123456", "123456"),
+    ("使用代码 67327 以验证", "67327"),
+    ("482913 是您的一次性密碼", "482913"),
+    ("482913 是您的一次性密码", "482913"),
+    ("您的動態密碼：482913", "482913"),
+]
+
+DIGITS = [
+    ("code ٤٨٢٩", "4829", "٤٨٢٩"),
+    ("کد تایید ۴۸۲۹۱", "48291", "۴۸۲۹۱"),
+    ("आपका कोड ४८२९१३ है", "482913", "४८२९१३"),
+    ("รหัส ๔๘๒๙๑๓", "482913", "๔๘๒๙๑๓"),
+    ("ＯＴＰ：４８２９１３", "482913", "４８２９１３"),
+    ("ma\u0303 xác minh 482913", "482913", "482913"),
+    ("Votre code de ve\u0301rification : 482 913", "482913", "482 913"),
+    (unicodedata.normalize("NFD", "인증번호") + " 482913", "482913", "482913"),
+]
+
+AMOUNTS = [
+    ("Never share your OTP. You paid SGD45.00 at Acme. If it was you, use HTW-191206 within 3 min", "191206"),
+    ("OTP. RM4500", None),
+    ("OTP not asked for. NGN4500 debited", None),
+    ("OTP not asked for. 4,500.00 PHP", None),
+    ("OTP not asked for. Ksh4500", None),
+    ("OTP not asked for. 4500 FCFA", None),
+    ("OTP not asked for. R4500.00", None),
+    ("OTP not asked for. ৳4500", None),
+    ("OTP not asked for. 4500 rupees", None),
+    ("Šifra nije tražena. 4500 dinara", None),
+    ("TRY 4500 and an OTP", None),
+    ("OTP is 482913 for a payment of Rs.4500.00", "482913"),
+    ("Try 4829 as your code", "4829"),
+]
+
+MIXED = [
+    ("認証コード：vM8xw", "vM8xw"),
+    ("your code is a7k9q", "a7k9q"),
+    ("Code: Ab12-Cd34", "Ab12Cd34"),
+    ("Code is ready7", "ready7"),
+    ("Your code is on its way to iPhone13", None),
+    ("Your code is 24hours valid", None),
+    ("Your code is 1000th in the list", None),
+    ("Your code: example7.com", None),
+    ("Your code: you@example7", None),
+]
+
+OFFERS = [
+    ("Your Acme code is 1808. Get 20% off your next ride!", "1808"),
+    ("1808 is your code! Save 10% with our app", "1808"),
+    ("20% off today! Your login code is 4821", "4821"),
+    ("20% off everything! Use code 1808", None),
+    ("Your code is 1808 for 20% off", None),
+    ("20% off. Your code is SAVE20", None),
+]
+
+OTHER_NUMBERS = [
+    "unicode is 123456",
+    "barcode: 12345678",
+    "decode 123456, encode 123457",
+    "codec 4821, Kodak 4822, opinion 4823, spinner 4824",
+    "parcel 7153853481 at נקודת חלוקה",
+    "takip kodu 12345678",
+    "Kargo takip kodunuz: 12345678",
+    "Posta kodu 34000",
+    "código de rastreo 12345678",
+    "code de suivi : 12345678",
+    "Kod przesyłki 12345678",
+    "код отслеживания 12345678",
+    "mã vận đơn 12345678",
+    "快递单号 12345678，取件代码见柜",
+    "郵便番号 1234567 コード",
+    "Ihre PLZ 10115 Code",
+    "OTP 4455*667788 is wrong",
+    "OTP 4455xxxx7788 is wrong",
+    "OTP ****4455 is wrong",
+]
+
+
+@pytest.mark.parametrize(("text", "code"), COLONS)
+def test_a_colon_after_a_number_says_nothing_of_the_word_that_follows(text: str, code: str) -> None:
+    assert find_code(text) is not None
+    assert find_code(text).code == code
+
+
+@pytest.mark.parametrize(("text", "code"), SCRIPTS)
+def test_a_word_ends_where_another_script_begins(text: str, code: str) -> None:
+    assert find_code(text).code == code
+
+
+@pytest.mark.parametrize(("text", "code", "highlighted"), DIGITS)
+def test_digits_of_any_script_are_offered_as_ascii(text: str, code: str, highlighted: str) -> None:
+    found = find_code(text)
+    assert found.code == code
+    assert text[found.start : found.end] == highlighted
+
+
+@pytest.mark.parametrize(("text", "code"), AMOUNTS)
+def test_an_amount_of_any_currency_is_no_code(text: str, code: str | None) -> None:
+    assert (found := find_code(text)) is code or found.code == code
+
+
+@pytest.mark.parametrize(("text", "code"), MIXED)
+def test_small_letters_with_a_digit_are_a_code_right_after_its_name(text: str, code: str | None) -> None:
+    assert (found := find_code(text)) is code or found.code == code
+
+
+@pytest.mark.parametrize(("text", "code"), OFFERS)
+def test_an_offer_in_another_sentence_does_not_hide_a_code(text: str, code: str | None) -> None:
+    assert (found := find_code(text)) is code or found.code == code
+
+
+@pytest.mark.parametrize("text", OTHER_NUMBERS)
+def test_words_within_words_labels_and_masked_accounts_name_no_code(text: str) -> None:
+    assert find_code(text) is None
+
+
+def test_the_file_of_words_has_the_form_that_it_describes() -> None:
+    languages = tomllib.loads((ROOT / "phonify/sms/code_words.toml").read_text(encoding="utf-8"))
+    currency = languages.pop("currency")
+    assert currency.keys() == {"codes", "codes_in_capitals", "words", "between"}
+    assert len(languages) > 40
+    for language, kinds in languages.items():
+        assert kinds.keys() <= {"secret", "code", "label", "promotion", "is", "unit"}, language
+        for word in (word for words in kinds.values() for word in words):
+            assert word == word.strip(), word
+            assert word.strip("*"), word
+            assert unicodedata.is_normalized("NFC", word), word
+
 
 NO_CODES = [
     "",
@@ -177,7 +333,7 @@ ORIGIN_BOUND = [
     ("@example.com #747723 %ecommerce.example $future", "example.com", "747723"),
     ("@example.com #G-74-x7", "example.com", "G-74-x7"),
     ("@example.com #747723\tmore", "example.com", "747723"),
-    ("@localhost:5000 #747723", "localhost:5000", "747723"),
+    ("@localhost #747723", "localhost", "747723"),
     ("@bücher.example #747723", "bücher.example", "747723"),
 ]
 
@@ -195,6 +351,8 @@ NOT_ORIGIN_BOUND = [
     "#747723 %ecommerce.example @example.com",
     "example.com #747723",
     "@ #747723",
+    "@a.com:8443 #123456",
+    "@localhost:5000 #747723",
     "@https://example.com #747723",
     "@example.com #747723\n",
     "@example.com #747723\nThank you",
@@ -253,6 +411,23 @@ def test_an_origin_bound_code_is_read(text: str, host: str, code: str) -> None:
     assert text[found.start : found.end] == code
 
 
+@pytest.mark.parametrize(
+    ("text", "embedded"),
+    [
+        ("@example.com #747723 @pay.example", "pay.example"),
+        ("Your code is 747723.\n@example.com #747723 @pay.example more", "pay.example"),
+        ("@example.com #747723", None),
+        ("@example.com #747723 %pay.example", None),
+        ("@example.com #747723 @pay.example:8443", None),
+        ("@example.com #747723  @pay.example", None),
+    ],
+)
+def test_the_host_of_an_embedded_page_is_told(text: str, embedded: str | None) -> None:
+    found = find_origin_bound_code(text)
+    assert found is not None
+    assert (found.host, found.embedded_host) == ("example.com", embedded)
+
+
 @pytest.mark.parametrize("text", NOT_ORIGIN_BOUND)
 def test_what_departs_from_the_format_is_not_origin_bound(text: str) -> None:
     assert find_origin_bound_code(text) is None
@@ -270,8 +445,8 @@ def test_whatever_the_text_what_is_found_stands_in_it(text: str) -> None:
     for found in (find_code(text), find_origin_bound_code(text)):
         if found is not None:
             assert 0 <= found.start < found.end <= len(text)
-            typed = [character for character in text[found.start : found.end] if character.isalnum()]
-            assert typed == [character for character in found.code if character.isalnum()]
+            typed = [character for character in fold(text[found.start : found.end]).text if character.isalnum()]
+            assert typed == [character for character in fold(found.code).text if character.isalnum()]
 
 
 @pytest.mark.parametrize(
