@@ -35,7 +35,7 @@ REFUSALS = [
     ],
     *[
         ({"From": number}, 21212, NOT_FROM.format(number))
-        for number in ("+1", "++14155552671", "12", "TooLongSender", "{to}", "whatsapp:+14155552671")
+        for number in ("+1", "++14155552671", "12", "TooLongSender", "{to} {origin}", "whatsapp:+14155552671")
     ],
     ({"From": PHONE}, 21266, f"'To' and 'From' number cannot be the same: {PHONE}"),
     ({"From": None, "MessagingServiceSid": "MG1"}, 21701, "The Messaging Service does not exist."),
