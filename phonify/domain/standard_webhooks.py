@@ -24,6 +24,8 @@ SECRET_PREFIX = "whsec_"  # noqa: S105
 RETRIES = (5, 30, 120, 300, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 36_000)
 JITTER = 0.1
 _EVENTS = ("message.received", "message.sent", "message.error")
+_BUSY = (429, 503)  # a receiver that answers with these statuses may ask for a later attempt (Retry-After)
+MOST_ASKED = 3_600  # seconds
 _GONE = 410  # a receiver that answers with this status wants no more events
 
 
@@ -36,7 +38,7 @@ def sign(secret: str, *, delivery_id: str, timestamp: int, payload: str) -> str:
 
 def write_payload(event: str, now: str, data: dict[str, Any]) -> str:
     """Return the JSON of an event."""
-    return json.dumps({"type": event, "timestamp": now, "data": data}, separators=(",", ":"))
+    return json.dumps({"type": event, "timestamp": now, "data": data}, ensure_ascii=False, separators=(",", ":"))
 
 
 class StandardWebhooks(WebhookKind):
@@ -89,7 +91,9 @@ class StandardWebhooks(WebhookKind):
         """Retry for about a day, except after the answer 410."""
         if delivery.retries >= len(RETRIES) or (answer is not None and answer.status == _GONE):
             return None
-        return RETRIES[delivery.retries] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+        delay = RETRIES[delivery.retries] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+        asked = (answer.retry_after or 0) if answer is not None and answer.status in _BUSY else 0
+        return max(delay, min(asked, MOST_ASKED))
 
     def conclude(
         self,

@@ -88,3 +88,8 @@ def read_number(text: object, default: int = 0) -> int:
     if not isinstance(text, str) or not text.isascii() or not text.isdecimal() or len(text) > 18:
         return default
     return int(text)
+
+
+def normalize_lines(text: str) -> str:
+    """Return a text from a form with LF at the ends of its lines. Browsers send CR LF."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1186,3 +1186,14 @@ def test_a_number_with_more_than_a_national_prefix_too_many_is_refused(client: F
 
     assert response.status_code == 400
     assert [(fault["type"], fault["param"]) for fault in response.get_json()["errors"]] == [("invalid_msisdn", "to")]
+
+
+def test_a_reader_who_passes_the_newest_id_seen_misses_none_of_200_at_once(client: FlaskClient) -> None:
+    first = client.post("/v1/messages", json=GOOD).get_json()["message"]["id"]
+    to = [f"+1456000{number:04}" for number in range(200)]
+    sent = client.post("/v1/messages", json={"to": to, "body": "Hello"}).get_json()["messages"]
+    seen = [first]
+    while page := client.get("/v1/messages", query_string={"after": seen[-1]}).get_json()["messages"]:
+        seen += [message["id"] for message in reversed(page)]
+
+    assert seen == [first, *(message["id"] for message in sent)]

@@ -239,7 +239,7 @@ def _or_null(schema: Json) -> Json:
 
 
 def _list_error_types(rule: Rule, description: Description) -> dict[int, list[str]]:
-    """Return the error types of an operation by HTTP status, in the order of the table in `errors.py`."""
+    """Return the error types of an operation by HTTP status, in the order of `errors/table.py`."""
     found = {"internal_error"} if description.public else {*ALWAYS, *description.errors}
     for part in rule.arguments:
         found |= set(PARTS[part][1])
