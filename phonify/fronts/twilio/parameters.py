@@ -21,6 +21,7 @@ MAX_MEDIA = 10
 MAX_VALIDITY = 36_000  # seconds
 SCHEDULE_FROM, SCHEDULE_UNTIL = timedelta(seconds=300), timedelta(days=35)
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
+_SENDER = re.compile(r"\+?[A-Za-z0-9 _&+-]+")
 
 # These are kept and shown, and have no effect, except that ContentRetention=discard empties the body at the end.
 KEPT = (
@@ -172,6 +173,8 @@ def _read_sender(given: Parameters, *, magic: bool) -> Number | None:
         return None
     try:
         number = parse_originator(text)
+        if not _SENDER.fullmatch(text):
+            raise ValueError("an alphanumeric sender with other characters than those that Twilio accepts")
     except ValueError as error:
         raise given.refuse(21212) from error
     if magic and number.number in MAGIC_SENDERS:
