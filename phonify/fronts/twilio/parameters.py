@@ -173,10 +173,10 @@ def _read_sender(given: Parameters, *, magic: bool) -> Number | None:
         return None
     try:
         number = parse_originator(text)
-        if not _SENDER.fullmatch(text):
-            raise ValueError("an alphanumeric sender with other characters than those that Twilio accepts")
     except ValueError as error:
         raise given.refuse(21212) from error
+    if not _SENDER.fullmatch(text):
+        raise given.refuse(21212)
     if magic and number.number in MAGIC_SENDERS:
         raise given.refuse(MAGIC_SENDERS[number.number])
     return number
