@@ -79,8 +79,8 @@ def read_detail(message_id: str) -> dict[str, Any]:
 
 
 def read_address() -> str:
-    """Return the address of this server, as the browser knows it."""
-    return request.host_url.rstrip("/")
+    """Return the address of this server, as the browser knows it, with the prefix under which it is mounted."""
+    return request.url_root.rstrip("/")
 
 
 def read_number(text: object, default: int = 0) -> int:
