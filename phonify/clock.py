@@ -1,8 +1,23 @@
 """The clock of the server. Tests replace it with their own clock."""
 
+import re
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
+
+# For everything that waits or measures durations. The tests of an app may replace the functions in the module `time`,
+# while a server in their process goes on. Libraries that stop the clock do not find a `partial`.
+monotonic = partial(time.monotonic)
+sleep = partial(time.sleep)
+
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+# One rule, because `fromisoformat` accepts other forms in each version of Python.
+_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}) [Tt\ ] ((?:[01][0-9]|2[0-3]):[0-9]{2}) (?: (:[0-9]{2}) (?:\.([0-9]+))? )?"
+    r" ([Zz] | [+-][0-9]{2}:?[0-9]{2})",
+    re.VERBOSE,
+)
 
 
 class Clock(Protocol):
@@ -24,7 +39,7 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """Return the machine's monotonic clock in seconds."""
-        return time.monotonic()
+        return monotonic()
 
 
 def format_time(moment: datetime) -> str:
@@ -33,13 +48,19 @@ def format_time(moment: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """Read a time in ISO 8601 with a time zone. Raises ValueError for any other text."""
-    if len(text) < len("2026-01-31T09:30Z") or text[10] not in "Tt ":
-        raise ValueError("not a date and a time")
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("no time zone")
+    """Read a date and a time with a time zone, in the form of RFC 3339. Raises ValueError for any other text.
+
+    The T and the Z may be lower case, and a space may replace the T. Two more forms of ISO 8601 are accepted: without
+    seconds, and with a time zone without a colon. Of a fraction, the first six digits count. If the year in UTC is not
+    from 1 to 9999, the result is the first or the last possible time.
+    """
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise ValueError("not a date and a time with a time zone")
+    date, hours, seconds, fraction, zone = match.groups(default="")
+    zone = zone.upper().replace("Z", "+00:00")
+    moment = datetime.fromisoformat(f"{date}T{hours}{seconds or ':00'}.{fraction[:6]:0<6}{zone}")
     try:
         return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("out of range") from error
+    except OverflowError:
+        return FIRST if moment.year == 1 else LAST

@@ -42,6 +42,7 @@ class Settings:
     validity: timedelta = timedelta(hours=24)
     lease: timedelta = timedelta(seconds=30)
     grace: int = 30
+    keepalive: int = 75
     webhook_private: bool | None = None  # None: on if the gateway is a sandbox, else off
     retain_messages: int | None = None
     retain_days: int | None = None
@@ -174,6 +175,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "validity": _read_seconds(1, 30 * 86_400),
     "lease": _read_seconds(1, 3_600),
     "grace": _read_whole(1, 600),
+    "keepalive": _read_whole(1, 3_600),
     "webhook_private": _read_switch,
     "retain_messages": _read_whole(1, 999_999_999),
     "retain_days": _read_whole(1, 36_500),

@@ -23,6 +23,7 @@ def test_without_any_variable_each_setting_has_its_default():
         validity=timedelta(hours=24),
         lease=timedelta(seconds=30),
         grace=30,
+        keepalive=75,
         access_log=True,
         log_level="INFO",
     )

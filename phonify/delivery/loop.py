@@ -5,11 +5,11 @@ claim a leased row until the lease ends, or until the process that owns the leas
 """
 
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
+from ..clock import monotonic, sleep
 from ..errors import StoreUnavailable
 from ..storage.database import Connection, Database
 from ..storage.process_lock import Owner
@@ -91,7 +91,7 @@ class Loop(Generic[Job, Outcome]):
                 if not self.step():
                     self._wakeup.wait(min(max(self._delivery.seconds_to_next(), 0), self._longest_nap))
                 elif in_hand and self.claimed > claimed and self._delivery.seconds_to_next() > 0:
-                    time.sleep(GATHER)
+                    sleep(GATHER)
             except (StoreUnavailable, OSError) as error:
                 logger.warning(
                     "%s: delivery pauses, because the database can't be used: %s", self._delivery.name, _why(error)
@@ -107,7 +107,7 @@ class Loop(Generic[Job, Outcome]):
         before = self.claimed
         while self.step() or self._in_hand:
             if self._in_hand and not self._finished:
-                time.sleep(0.005)
+                sleep(0.005)
         self._close_owner()
         return self.claimed - before
 
@@ -146,7 +146,7 @@ class Loop(Generic[Job, Outcome]):
 
     def _list_ended_owners(self, owner: Owner) -> list[str]:
         """Return owners of leases whose process has ended. Checks at most twice a second."""
-        now = time.monotonic()
+        now = monotonic()
         if now < self._looks_at or self._database.stopping:
             return []
         self._looks_at = now + TAKE_OVER_INTERVAL
@@ -158,19 +158,19 @@ class Loop(Generic[Job, Outcome]):
         return ended
 
     def _pause(self) -> None:
-        end = time.monotonic() + AFTER_FAULT
-        while not self._database.stopping and time.monotonic() < end:
-            time.sleep(0.05)
+        end = monotonic() + AFTER_FAULT
+        while not self._database.stopping and monotonic() < end:
+            sleep(0.05)
 
     def _end(self) -> None:
-        end = time.monotonic() + self._grace
-        while self._in_hand and time.monotonic() < end:
+        end = monotonic() + self._grace
+        while self._in_hand and monotonic() < end:
             try:
                 if not self.step():
                     self._wakeup.wait(0.05)
             except (StoreUnavailable, OSError) as error:
                 logger.warning("%s: outcomes not recorded yet: %s", self._delivery.name, _why(error))
-                time.sleep(0.05)
+                sleep(0.05)
         self._close_owner()
 
     def _close_owner(self) -> None:

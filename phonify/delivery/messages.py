@@ -2,12 +2,11 @@
 
 import logging
 import random
-import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Literal, NamedTuple
 
-from ..clock import Clock, format_time, parse_time
+from ..clock import Clock, format_time, monotonic, parse_time
 from ..domain.webhooks import Webhooks
 from ..gateways.base import Doubt, Gateway, Later, OutboundMessage, Outcome, Refused, Taken
 from ..sms.numbers import mask_number
@@ -178,7 +177,7 @@ class MessageDelivery:
                 for message in batch:
                     finish(MessageOutcome(message, None, self._now()))
             else:
-                self._send(batch, time.monotonic() + third, finish)
+                self._send(batch, monotonic() + third, finish)
 
     def _send(self, batch: Sequence[Message], deadline: float, finish: Callable[[MessageOutcome], None]) -> None:
         """Call the gateway with one batch. A message without an outcome is in doubt."""

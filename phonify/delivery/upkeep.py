@@ -1,11 +1,10 @@
 """The upkeep. Once a minute, it removes old rows, and corrects due times if the clock was set back."""
 
 import logging
-import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from ..clock import Clock, format_time
+from ..clock import Clock, format_time, sleep
 from ..errors import StoreUnavailable
 from ..storage import deliveries as delivery_store
 from ..storage import outbox as outbox_store
@@ -32,7 +31,7 @@ class Upkeep:
         """Do the work once a minute until the database is `stopping`."""
         while not self._database.stopping:
             self.step()
-            time.sleep(_NAP)
+            sleep(_NAP)
 
     def step(self) -> None:
         """Do the work if a minute has passed. If the clock was set back, correct due times immediately."""

@@ -24,6 +24,8 @@ SECRET_PREFIX = "whsec_"  # noqa: S105
 RETRIES = (5, 30, 120, 300, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 36_000)
 JITTER = 0.1
 _EVENTS = ("message.received", "message.sent", "message.error")
+_BUSY = (429, 503)  # a receiver that answers with these statuses may ask for a later attempt (Retry-After)
+MOST_ASKED = 3_600  # seconds
 _GONE = 410  # a receiver that answers with this status wants no more events
 
 
@@ -36,7 +38,7 @@ def sign(secret: str, *, delivery_id: str, timestamp: int, payload: str) -> str:
 
 def write_payload(event: str, now: str, data: dict[str, Any]) -> str:
     """Return the JSON of an event."""
-    return json.dumps({"type": event, "timestamp": now, "data": data}, separators=(",", ":"))
+    return json.dumps({"type": event, "timestamp": now, "data": data}, ensure_ascii=False, separators=(",", ":"))
 
 
 class StandardWebhooks(WebhookKind):
@@ -90,7 +92,11 @@ class StandardWebhooks(WebhookKind):
         retries = result.delivery.retries
         if retries >= len(RETRIES) or (result.answer is not None and result.answer.status == _GONE):
             return None
-        return RETRIES[retries] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+        delay = RETRIES[retries] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+        asked = 0.0
+        if result.answer is not None and result.answer.status in _BUSY:
+            asked = result.answer.retry_after or 0.0
+        return max(delay, min(asked, MOST_ASKED))
 
     def conclude(self, connection: Connection, result: Result, now: datetime) -> None:
         """Set the state of a received message. Disable the webhook if the receiver answers 410."""

@@ -1,10 +1,10 @@
 """Requests that wait for messages. A waiting request searches again after each commit."""
 
 import threading
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from ..clock import monotonic, sleep
 from ..errors import TooManyWaiting
 from ..storage.database import Database
 
@@ -17,11 +17,10 @@ _SOON_FOR = 5.0  # seconds of waiting until _LATER replaces _SOON
 class Waiting:
     """The waiting requests of one process. Each request occupies a thread, so their number is limited."""
 
-    def __init__(self, database: Database, *, places: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, database: Database, *, places: int) -> None:
         self.count = 0  # requests that are waiting now
         self._database = database
         self._places = places
-        self._monotonic = monotonic  # stored here, because a test with a server in its process may stop the clock later
         self._lock = threading.Lock()
 
     def search(self, search: Callable[[], list[T]], timeout: float) -> list[T]:
@@ -30,7 +29,7 @@ class Waiting:
         The result is an empty list after `timeout` seconds, or if the server stops. Raises TooManyWaiting if too many
         requests wait already.
         """
-        begun = time.monotonic()
+        begun = monotonic()
         # The watcher is created first, so that it notices a commit during the first search.
         watcher = self._database.watch()
         found = search()
@@ -39,10 +38,10 @@ class Waiting:
         self._take_place()
         try:
             while not found and not self._database.stopping:
-                waited = self._monotonic() - begun
+                waited = monotonic() - begun
                 if waited >= timeout:
                     break
-                time.sleep(min(_SOON if waited < _SOON_FOR else _LATER, timeout - waited))
+                sleep(min(_SOON if waited < _SOON_FOR else _LATER, timeout - waited))
                 if watcher.changed():
                     found = search()
         finally:

@@ -31,11 +31,11 @@ class Taken:
 class Refused:
     """The message was not sent and will never be sent."""
 
-    error_type: str  # of the table in `errors.py`
+    error_type: str  # of `errors/table.py`
 
     def __post_init__(self) -> None:
         if self.error_type not in ERROR_TYPES:
-            raise ValueError(f"{self.error_type!r} is not an error type of errors.py")
+            raise ValueError(f"{self.error_type!r} is not an error type of errors/table.py")
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Gateway(ABC):
     def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:
         """Send at most `limits.batch` messages. Yields the id and the outcome of each message.
 
-        Yield an outcome as soon as it is known. `send` must end before `deadline`, a time of `time.monotonic()`. It
+        Yield an outcome as soon as it is known. `send` must end before `deadline`, a time of `clock.monotonic()`. It
         should end within a second, because the process takes over no messages of killed processes until then. A message
         without an outcome counts as Doubt, also after an exception. So yield Later if a message was not sent.
         """

@@ -3,6 +3,7 @@
 import json
 import re
 from codecs import BOM_UTF8
+from collections import Counter
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -10,7 +11,7 @@ from flask import request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder
 
-from ..errors import Fault, InvalidRequest
+from ..errors import EncodedBody, Fault, InvalidRequest
 
 Arguments = dict[str, Any]
 
@@ -19,6 +20,8 @@ Arguments = dict[str, Any]
 _NUMBERS = {"to", "origin", "phone", "from"}
 _TIME_ZONE = re.compile(r"(T.*) ([0-9]{2}:?[0-9]{2})$")  # a time with a space where the plus sign was
 _MANY = "to"  # the only argument that may have several values
+_LISTED = re.compile(rf"{_MANY}\[[0-9]{{0,4}}\]")  # to[], or to[0] and to[1] as PHP writes them
+_FILES = ("to", "body")  # arguments that may be the content of a file
 MAX_FIELDS = 1_100
 MAX_CONTENT_LENGTH = 256 * 1024  # bytes
 
@@ -26,8 +29,9 @@ MAX_CONTENT_LENGTH = 256 * 1024  # bytes
 def read_arguments() -> Arguments:
     """Return the arguments of the current request. An argument in the body replaces one in the query string.
 
-    `to` is a list if it was repeated, or given as `to[]` or as a JSON array. A JSON null means that the argument is not
-    given. Raises InvalidRequest, UnsupportedMediaType or RequestEntityTooLarge if the request can't be read.
+    `to` is a list if it was repeated, or given as `to[]` or `to[0]`, or as a JSON array. A JSON null means that the
+    argument is not given. Raises InvalidRequest, EncodedBody, UnsupportedMediaType or RequestEntityTooLarge if the
+    request can't be read.
     """
     return {**_collect(_parse(request.query_string)), **_read_body()}
 
@@ -51,10 +55,12 @@ def _read_body() -> Arguments:
     if not data:
         return {}
     if request.content_encoding not in (None, "identity"):
-        raise UnsupportedMediaType
+        raise EncodedBody
     if request.is_json:
         return _read_json(data)
     if request.mimetype == "application/x-www-form-urlencoded":
+        if _is_json_object(data):
+            raise InvalidRequest([Fault("json_sent_as_form")])
         return _collect(_parse(data))
     if request.mimetype == "multipart/form-data":
         return _collect(_parse_multipart(data, request.mimetype_params.get("boundary", "")))
@@ -81,7 +87,9 @@ def _read_data() -> bytes:
 def _read_json(data: bytes) -> Arguments:
     # request.get_json is not used, because it accepts UTF-16 and does not handle a RecursionError.
     try:
-        arguments = json.loads(data.removeprefix(BOM_UTF8).decode())
+        arguments = json.loads(
+            data.removeprefix(BOM_UTF8).decode(), object_pairs_hook=_make_object, parse_constant=_refuse_constant
+        )
     except (ValueError, RecursionError) as error:
         raise InvalidRequest([Fault("malformed_json")]) from error
     if not isinstance(arguments, dict):
@@ -90,6 +98,28 @@ def _read_json(data: bytes) -> Arguments:
     if f"{_MANY}[]" in arguments:
         arguments.setdefault(_MANY, arguments.pop(f"{_MANY}[]"))
     return arguments
+
+
+def _make_object(pairs: list[tuple[str, Any]]) -> Arguments:
+    counts = Counter(name for name, _ in pairs)
+    repeated = [name for name in counts if counts[name] > 1]
+    if repeated:
+        raise InvalidRequest([Fault("repeated_argument", name) for name in repeated])
+    return dict(pairs)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _is_json_object(data: bytes) -> bool:
+    """Tell whether a form holds JSON. Some clients send JSON as a form if nobody sets the content type."""
+    if not data.lstrip().startswith(b"{"):
+        return False
+    try:
+        return isinstance(json.loads(data), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _parse(encoded: bytes) -> list[tuple[str, str]]:
@@ -114,7 +144,7 @@ def _parse_multipart(data: bytes, boundary: str) -> list[tuple[str, str]]:
         decoder.receive_data(None)  # the end of the data
         while not isinstance(event := decoder.next_event(), Epilogue):
             if isinstance(event, Field | File):
-                name, value = (event.name if isinstance(event, Field) else None), b""
+                name, value = (event.name if isinstance(event, Field) or event.name in _FILES else None), b""
             elif isinstance(event, Data):
                 value += event.data
                 if name is not None and not event.more_data:
@@ -127,7 +157,7 @@ def _parse_multipart(data: bytes, boundary: str) -> list[tuple[str, str]]:
 def _collect(pairs: list[tuple[str, str]]) -> Arguments:
     arguments: Arguments = {}
     for given_name, given in pairs:
-        name = _MANY if given_name == f"{_MANY}[]" else given_name
+        name = _MANY if _LISTED.fullmatch(given_name) else given_name
         value = given
         if name in _NUMBERS and given.startswith(" "):
             value = f"+{given[1:]}"

@@ -6,15 +6,18 @@ Redirects are not followed.
 """
 
 import http.client
+import re
 import socket
 import ssl
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from functools import cache
 from io import BufferedReader, RawIOBase
 from typing import Any, NamedTuple
 
+from ..clock import monotonic
 from .url_guard import DEFAULT_PORTS, BadUrl, Resolve, Target, is_allowed, parse_url, resolve
 
 TIMEOUT = 10.0  # seconds for one post
@@ -57,25 +60,26 @@ class Answer(NamedTuple):
     text: str  # the first `most_answer` bytes
     content_type: str = ""
     complete: bool = True  # whether `text` is all that the receiver has announced
+    retry_after: float | None = None  # seconds, if the answer names them
 
 
 class _Deadline:
     """The time at which a post must end."""
 
     def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+        self._end = monotonic() + seconds
         self.seconds = seconds  # the limit that ends the post
 
     def remaining(self) -> float:
         """Return the remaining seconds. Raises TimeoutError if there are none."""
-        left = self._end - time.monotonic()
+        left = self._end - monotonic()
         if left <= 0:
             raise TimeoutError
         return left
 
     def shorten(self, seconds: float) -> None:
         """Move the end, if the given seconds from now are earlier."""
-        if (end := time.monotonic() + seconds) < self._end:
+        if (end := monotonic() + seconds) < self._end:
             self._end, self.seconds = end, seconds
 
 
@@ -193,7 +197,18 @@ def _exchange(sock: socket.socket, target: Target, request: Request, deadline: _
             text += piece
         complete = not response.length  # the bytes that are still to come; None if their number is not known
     shown = text.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return Answer(response.status, shown, response.headers.get("Content-Type", ""), complete)
+    retry_after = _read_retry_after(response.headers.get("Retry-After", ""))
+    return Answer(response.status, shown, response.headers.get("Content-Type", ""), complete, retry_after)
+
+
+def _read_retry_after(text: str) -> float | None:
+    """Read the header Retry-After: seconds, or a time in HTTP's form. Return None if it is missing or not valid."""
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
 
 
 def add_query(url: str, query: str) -> str:

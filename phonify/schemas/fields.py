@@ -1,6 +1,6 @@
 """The fields of requests. A field reads an argument, and has its error types and its JSON Schema.
 
-The messages of a ValidationError are error types of `errors.py`.
+The messages of a ValidationError are error types of `errors/table.py`.
 """
 
 import re

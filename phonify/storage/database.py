@@ -8,12 +8,12 @@ busy handler is not used, because it sleeps longer after each try.
 import os
 import sqlite3
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ..clock import monotonic, sleep
 from ..errors import AccountRemoved, StoreUnavailable
 from .process_lock import ProcessLock
 from .shared_commit import SharedCommit
@@ -167,9 +167,9 @@ class Database:
                 try:
                     writer.execute("BEGIN IMMEDIATE")
                 except sqlite3.OperationalError as error:
-                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > deadline:
                         raise
-                    time.sleep(_TRY_AGAIN)
+                    sleep(_TRY_AGAIN)
                 else:
                     return writer
         except BaseException:
@@ -261,14 +261,14 @@ class Watcher:
 
         Returns False if there was no commit, or if the server is stopping.
         """
-        end = time.monotonic() + timeout
+        end = monotonic() + timeout
         while not self._database.stopping:
             if self.changed():
                 return True
-            remaining = end - time.monotonic()
+            remaining = end - monotonic()
             if remaining <= 0:
                 return False
-            time.sleep(min(_POLL_INTERVAL, remaining))
+            sleep(min(_POLL_INTERVAL, remaining))
         return False
 
     def changed(self) -> bool:

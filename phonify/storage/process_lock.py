@@ -4,8 +4,9 @@ import fcntl
 import glob
 import os
 import secrets
-import time
 from pathlib import Path
+
+from ..clock import monotonic, sleep
 
 _INTERVAL = 0.005  # seconds
 
@@ -19,13 +20,13 @@ class ProcessLock:
 
     def acquire(self, patience: float) -> None:
         """Wait for the lock. Raises TimeoutError after `patience` seconds, and OSError if the file can't be created."""
-        end = time.monotonic() + patience
+        end = monotonic() + patience
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         while not _try_to_lock(descriptor):
-            if time.monotonic() > end:
+            if monotonic() > end:
                 os.close(descriptor)
                 raise TimeoutError(0, "another process still holds the lock")
-            time.sleep(_INTERVAL)
+            sleep(_INTERVAL)
         self._descriptor = descriptor
 
     def release(self) -> None:

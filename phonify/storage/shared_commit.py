@@ -8,10 +8,10 @@ percentile of 90 ms.
 
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ..clock import monotonic
 from ..errors import StoreUnavailable
 
 LONGEST = 0.1  # seconds; after this time, the current block is the last one of the transaction
@@ -22,7 +22,7 @@ class _Transaction:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self.begun = time.monotonic()
+        self.begun = monotonic()
         self.ended = threading.Event()
         # Why the transaction is not stored. It is None only after a successful COMMIT.
         self.error: Exception | None = sqlite3.OperationalError("the transaction was not committed")
@@ -31,7 +31,7 @@ class _Transaction:
 class SharedCommit:
     """The transaction that the threads of a process share.
 
-    `begin` returns a connection with an open transaction. Its argument is a deadline, a time of `time.monotonic()`.
+    `begin` returns a connection with an open transaction. Its argument is a deadline, a time of `clock.monotonic()`.
     After the deadline, it raises sqlite3.OperationalError. `ended` is called after each transaction. Its argument is
     the error, or None if the transaction was stored.
     """
@@ -51,7 +51,7 @@ class SharedCommit:
         An exception in a block undoes only the changes of this block. Raises StoreUnavailable if the block could not
         begin within `patience` seconds, or if its transaction could not be stored.
         """
-        deadline = time.monotonic() + patience
+        deadline = monotonic() + patience
         self._enter(patience)
         transaction = None
         try:
@@ -85,7 +85,7 @@ class SharedCommit:
         goes_on = (
             transaction is not None
             and transaction.connection.in_transaction
-            and time.monotonic() - transaction.begun < LONGEST
+            and monotonic() - transaction.begun < LONGEST
         )
         with self._changed:
             if self._waiting and goes_on:

@@ -2,8 +2,9 @@
 
 import os
 import select
-import time
 from contextlib import suppress
+
+from ..clock import sleep
 
 _BYTES = 65_536  # the size of a pipe on Linux
 
@@ -34,7 +35,7 @@ class Wakeup:
     def wait(self, timeout: float) -> None:
         """Wait at most `timeout` seconds for a wake-up. A wake-up since the last call counts too."""
         if self._ends is None:
-            time.sleep(timeout)
+            sleep(timeout)
         elif select.select([self._ends[0]], [], [], timeout)[0]:
             with suppress(BlockingIOError):  # another loop has already read the bytes
                 os.read(self._ends[0], _BYTES)

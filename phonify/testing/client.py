@@ -98,7 +98,7 @@ class Phonify:
     raise ValueError for a wrong argument, and PhonifyError if the server can't be used.
     """
 
-    _now = staticmethod(time.monotonic)  # stored here, because a test may stop the clock in the module `time`
+    _now, _sleep = staticmethod(time.monotonic), staticmethod(time.sleep)  # a test may replace those in `time`
 
     def __init__(self, url: str, api_key: str) -> None:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
@@ -203,7 +203,7 @@ class Phonify:
             arguments = {**wanted.arguments, **after, "limit": "1", "wait": f"{seconds:.3f}"}
             answer = self._call("GET", "/sandbox/messages", arguments, wait=seconds, also=429)
         if "messages" not in answer:  # there was no request, or too many requests wait already
-            time.sleep(min(_NAP, seconds))
+            self._sleep(min(_NAP, seconds))
 
     def _list(self, arguments: dict[str, str]) -> list[Message]:
         """Return all messages that match the criteria of the server, oldest first."""

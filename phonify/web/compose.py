@@ -13,7 +13,7 @@ from ..sms.segments import check_text
 from ..storage.records import Message
 from . import display
 from .conversations import show_detail, show_thread_page
-from .reading import look_at_thread, read_conversations, read_number
+from .reading import look_at_thread, normalize_lines, read_conversations, read_number
 from .session import current_account, guard, redirect_to
 
 bp = Blueprint("compose", __name__, template_folder="templates")
@@ -102,7 +102,7 @@ def cancel_message(message_id: str) -> Any:
 def check() -> str:
     """Show the check of a text while a person writes it."""
     body = read_arguments().get("body", "")
-    body = body if isinstance(body, str) else ""
+    body = normalize_lines(body) if isinstance(body, str) else ""
     return render_template("inbox/check.html", check=check_text(body) if body else None, body=body)
 
 
@@ -114,8 +114,12 @@ def _show_compose(given: Mapping[str, Any], faults: list[Fault] | None = None) -
 
 
 def _read_form() -> dict[str, Any]:
-    """Return the fields of the form that are not empty. A time without a time zone is in UTC."""
-    given = {name: value for name, value in read_arguments().items() if value and isinstance(value, str)}
+    """Return the fields of the form that are not empty. A time without a time zone is in UTC.
+
+    In HTML, a line of a form ends in CR LF, but the page counts it as one character.
+    """
+    arguments = read_arguments().items()
+    given = {name: normalize_lines(value) for name, value in arguments if value and isinstance(value, str)}
     if "send_at" in given and len(given["send_at"]) <= len("2026-01-31T09:30:00"):
         given["send_at"] += "Z"
     return given
@@ -124,7 +128,7 @@ def _read_form() -> dict[str, Any]:
 def _read_change() -> dict[str, Any]:
     """Return only the fields that the person has changed. The other values in the form may be out of date."""
     form = _read_form()
-    plain = {name: value.replace("\r\n", "\n") for name, value in form.items()}
+    plain = dict(form)
     if "send_at" in plain:
         plain["send_at"] = plain["send_at"][: len("2026-01-31T09:30:00")]
     return {

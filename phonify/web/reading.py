@@ -79,8 +79,8 @@ def read_detail(message_id: str) -> dict[str, Any]:
 
 
 def read_address() -> str:
-    """Return the address of this server, as the browser knows it."""
-    return request.host_url.rstrip("/")
+    """Return the address of this server, as the browser knows it, with the prefix under which it is mounted."""
+    return request.url_root.rstrip("/")
 
 
 def read_number(text: object, default: int = 0) -> int:
@@ -88,3 +88,8 @@ def read_number(text: object, default: int = 0) -> int:
     if not isinstance(text, str) or not text.isascii() or not text.isdecimal() or len(text) > 18:
         return default
     return int(text)
+
+
+def normalize_lines(text: str) -> str:
+    """Return a text from a form with LF at the ends of its lines. Browsers send CR LF."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")

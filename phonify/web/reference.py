@@ -1,6 +1,6 @@
 """The pages of the API reference and the guides."""
 
-from flask import Blueprint, Response, jsonify, render_template, request
+from flask import Blueprint, Response, jsonify, render_template
 
 from ..api.openapi.views import get_document
 from ..errors import ERROR_TYPES, NotFound
@@ -9,6 +9,7 @@ from ..http.errors import STATUSES
 from . import reference_content as reference
 from . import session
 from .guides import NAMES, list_titles, render_guide
+from .reading import read_address
 
 bp = Blueprint("docs", __name__, url_prefix="/docs", template_folder="templates")
 session.show_errors(bp)
@@ -21,7 +22,7 @@ def show_reference() -> Response:
         "docs/reference.html",
         **reference.read_document(get_document()),
         guides=list_titles(),
-        address=request.host_url.rstrip("/"),
+        address=read_address(),
         errors=[(STATUSES[error.kind], error) for error in ERROR_TYPES.values()],
         special_numbers=get_services().gateway.special_numbers,
         signed_in=session.find_account(session.current_key()) is not None,

@@ -1,10 +1,10 @@
 """The search page. It finds messages by text or number, state and direction."""
 
-import time
 from typing import cast, get_args
 
 from flask import Blueprint, render_template, request
 
+from ..clock import monotonic
 from ..domain.conversations import END, Found
 from ..errors import HIGHEST_MAX_BODY
 from ..http.current import get_services
@@ -28,9 +28,9 @@ def search() -> str:
     below: int | None = read_number(request.args.get("below"), END)
     if given["q"] and (len(given["q"]) > HIGHEST_MAX_BODY or "\0" in given["q"]):
         below = None  # find nothing
-    found, begun = Found([], below), time.monotonic()
+    found, begun = Found([], below), monotonic()
     # One call searches a limited number of messages. If it finds nothing, search older messages for a short time.
-    while not found.entries and found.next is not None and time.monotonic() - begun < SEARCH_TIME:
+    while not found.entries and found.next is not None and monotonic() - begun < SEARCH_TIME:
         found = get_services().conversations.search(
             current_account(), text=given["q"], state=state, direction=direction, below=found.next
         )

@@ -147,14 +147,25 @@ def sign_out() -> Response:
     if refusal is not None:
         return refusal
     response = redirect_to(url_for("session.show_sign_in_page"))
-    response.delete_cookie(_cookie_name(), httponly=True, samesite="Lax", secure=request.is_secure)
+    response.delete_cookie(_cookie_name(), path=_cookie_path(), httponly=True, samesite="Lax", secure=request.is_secure)
     return add_headers(response)
 
 
 def _remember(response: Response, key: str) -> None:
     response.set_cookie(
-        _cookie_name(), key, max_age=COOKIE_AGE, httponly=True, samesite="Lax", secure=request.is_secure
+        _cookie_name(),
+        key,
+        path=_cookie_path(),
+        max_age=COOKIE_AGE,
+        httponly=True,
+        samesite="Lax",
+        secure=request.is_secure,
     )
+
+
+def _cookie_path() -> str:
+    """Return the prefix under which the app is mounted. Other apps on the host do not get the key."""
+    return f"{request.script_root}/"
 
 
 def _cookie_name() -> str:

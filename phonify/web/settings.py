@@ -13,7 +13,7 @@ from ..sms.keywords import START_KEYWORDS, STOP_KEYWORDS
 from ..sms.numbers import parse_originator
 from ..storage.records import KeywordReplies
 from . import display
-from .reading import read_address, read_number
+from .reading import normalize_lines, read_address, read_number
 from .rendering import answer_fragment
 from .session import current_account, current_key, guard, redirect_to
 
@@ -45,7 +45,7 @@ def change_origin() -> Any:
 @bp.post("/keywords")
 def change_keywords() -> Any:
     """Change the account's own opt-out keywords and its replies."""
-    services, given = get_services(), {name: text.strip() for name, text in request.form.items()}
+    services, given = get_services(), {name: normalize_lines(text).strip() for name, text in request.form.items()}
     try:
         own, most = given.get("stop_keywords", "").split(","), services.settings.max_body
         replies = read_keyword_settings(own, given, max_body=most)

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
 
 from phonify.api.openapi.document import list_operations
 from phonify.errors import ERROR_TYPES
@@ -145,3 +146,24 @@ def test_the_requirements_are_the_same_for_pip_and_for_the_package() -> None:
     project = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = [*project["dependencies"], *project["optional-dependencies"]["pytest"]]
     assert sorted(declared) == sorted(read_requirements(ROOT / "requirements.txt"))
+
+
+def test_every_example_matches_its_schema(document: dict[str, Any]) -> None:
+    components = document["components"]
+    for path, method, operation in operations_of(document):
+        answers = operation["responses"].values()
+        for content in [operation.get("requestBody", {}), *answers]:
+            for media_type in content.get("content", {}).values():
+                validator = Draft202012Validator({**media_type["schema"], "components": components})
+                for name, example in media_type.get("examples", {}).items():
+                    shown = components["examples"][name] if "$ref" in example else example
+                    assert list(validator.iter_errors(shown["value"])) == [], (path, method, name)
+
+
+def test_a_request_is_an_object_with_plain_properties(document: dict[str, Any]) -> None:
+    for path, method, operation in operations_of(document):
+        content = operation.get("requestBody", {}).get("content", {})
+        assert not content or next(iter(content)) == "application/json", (path, method)
+        for media_type in content.values():
+            schema = document["components"]["schemas"][media_type["schema"]["$ref"].rpartition("/")[2]]
+            assert schema.keys() <= {"type", "properties", "required", "minProperties"}, (path, method)

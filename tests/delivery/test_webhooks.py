@@ -189,6 +189,27 @@ def test_retries_come_with_growing_delays_over_a_day_and_then_it_is_given_up(
     assert poster.deliver_due() == 0
 
 
+@pytest.mark.parametrize(
+    ("code", "asked", "seconds"),
+    [
+        (429, "60", 60),
+        (503, "60", 60),
+        (503, "1", 5),  # the usual delay
+        (503, "999999", 3_600),
+        (503, "soon", 5),
+        (500, "60", 5),
+    ],
+)
+def test_a_busy_receiver_gets_the_next_attempt_when_it_asks_for_it(
+    code, asked, seconds, webhooks, account, hook, poster, receiver, only, clock
+):
+    receiver.act = status(code, f"Retry-After: {asked}")
+    webhooks.send_test(account)
+    poster.deliver_due()
+    delay = (datetime.fromisoformat(only().due_at) - clock.moment).total_seconds()
+    assert 0.9 * seconds - 0.01 <= delay <= 1.1 * seconds + 0.01
+
+
 def test_a_name_that_turns_out_forbidden_is_not_posted_to(services, webhooks, account, receiver, only):
     webhooks.set_url(account, f"http://rebound.example:{receiver.port}/")
     webhooks.send_test(account)

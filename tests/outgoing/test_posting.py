@@ -482,3 +482,14 @@ def test_posts_side_by_side_do_not_disturb_one_another(receiver):
     for thread in threads:
         thread.join()
     assert len(receiver.received) == 16
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("60", 60), ("0", 0), ("", None), ("-1", None), ("1.5", None), ("Wed, 21 Oct 2015 07:28:00 GMT", 0), ("x", None)],
+)
+def test_the_time_that_a_receiver_asks_for_is_read(receiver, text, expected):
+    receiver.act = status(503, f"Retry-After: {text}")
+    request = Request("POST", receiver.url, b"{}", {})
+    answer = phonify.outgoing.http_client.send(request, private_allowed=True)
+    assert answer.retry_after == expected

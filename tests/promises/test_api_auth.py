@@ -489,3 +489,23 @@ def test_a_key_of_another_account_stays_with_it(
     for _ in range(2):  # the second answer may be from a cache
         response = anonymous.get("/v1/messages", headers={"Authorization": basic(key)})
         assert response.get_json() == {"messages": []}
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "type_"),
+    [
+        ({"method": "POST", "data": "api_key=test-key&to=%2B14560000000&body=Gr%FCn"}, 400, "malformed_form"),
+        ({"method": "GET", "query_string": "api_key=test-key&q=%FC"}, 400, "malformed_form"),
+        ({"method": "POST", "data": '{"api_key": "test-key", "body": "a",}'}, 400, "malformed_json"),
+        ({"method": "POST", "data": '{"api_key": "test-key", "body": "a"}'}, 415, "unsupported_media_type"),
+    ],
+)
+def test_what_cannot_be_read_is_named_even_if_it_has_the_key(
+    anonymous: FlaskClient, options: dict[str, Any], status: int, type_: str
+) -> None:
+    types = {"malformed_form": "application/x-www-form-urlencoded", "malformed_json": "application/json"}
+
+    response = anonymous.open("/v1/messages", content_type=types.get(type_, "text/plain"), **options)
+
+    assert response.status_code == status
+    assert faults_of(response) == [(type_, None)]

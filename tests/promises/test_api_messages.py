@@ -1186,3 +1186,37 @@ def test_a_number_with_more_than_a_national_prefix_too_many_is_refused(client: F
 
     assert response.status_code == 400
     assert [(fault["type"], fault["param"]) for fault in response.get_json()["errors"]] == [("invalid_msisdn", "to")]
+
+
+def test_a_reader_who_passes_the_newest_id_seen_misses_none_of_200_at_once(client: FlaskClient) -> None:
+    first = client.post("/v1/messages", json=GOOD).get_json()["message"]["id"]
+    to = [f"+1456000{number:04}" for number in range(200)]
+    sent = client.post("/v1/messages", json={"to": to, "body": "Hello"}).get_json()["messages"]
+    seen = [first]
+    while page := client.get("/v1/messages", query_string={"after": seen[-1]}).get_json()["messages"]:
+        seen += [message["id"] for message in reversed(page)]
+
+    assert seen == [first, *(message["id"] for message in sent)]
+
+
+@pytest.mark.parametrize(
+    ("send_at", "shown"),
+    [
+        ("0001-01-01T00:17:01+05:49", "0001-01-01T00:00:00.000Z"),
+        ("2030-01-01t00:00:00z", "2030-01-01T00:00:00.000Z"),
+        ("2030-01-01 00:00:00.5+0100", "2029-12-31T23:00:00.500Z"),
+    ],
+)
+def test_a_time_may_have_any_form_of_rfc_3339(client: FlaskClient, send_at: str, shown: str) -> None:
+    response = client.post("/v1/messages", json={**GOOD, "send_at": send_at})
+
+    assert response.status_code == 201
+    assert response.get_json()["message"]["send_at"] == shown
+
+
+@pytest.mark.parametrize("send_at", ["9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59-12:00"])
+def test_the_last_possible_time_can_be_waited_for(client: FlaskClient, send_at: str) -> None:
+    response = client.post("/v1/messages", json={**GOOD, "send_at": send_at})
+
+    assert response.status_code == 201
+    assert response.get_json()["message"]["send_at"] == "9999-12-31T23:59:59.999Z"

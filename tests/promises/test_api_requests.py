@@ -464,3 +464,64 @@ def test_a_byte_order_mark_before_a_form_is_left_out(client: FlaskClient, mark: 
 
     assert response.status_code == 201
     assert response.get_json()["message"]["send_at"] == JSON_AT_NOON
+
+
+GOOD = {"to": "+14560000000", "body": "Hello"}
+
+
+@pytest.mark.parametrize(
+    "fields", [{"to[0]": "+14560000000", "to[1]": "+14560000001"}, {"to[]": ["+14560000000", "+14560000001"]}]
+)
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "multipart/form-data"])
+def test_a_list_with_indexes_is_a_list(client: FlaskClient, fields: dict[str, Any], content_type: str) -> None:
+    response = client.post("/v1/messages", data={**fields, "body": "Hello"}, content_type=content_type)
+
+    assert response.status_code == 201
+    assert [message["to"] for message in response.get_json()["messages"]] == ["+14560000000", "+14560000001"]
+
+
+def test_a_fault_in_a_list_with_indexes_is_named_by_its_index(client: FlaskClient) -> None:
+    response = client.post("/v1/messages", data={"to[0]": "+14560000000", "to[1]": "x", "body": "Hello"})
+
+    assert faults_of(response) == [("invalid_msisdn", "to[1]")]
+
+
+def test_the_content_of_a_file_is_a_text(client: FlaskClient) -> None:
+    files = {"body": (io.BytesIO("Grüße".encode()), "text.txt"), "picture": (io.BytesIO(b"\xff\xd8"), "a.jpg")}
+    response = client.post("/v1/messages", data={"to": "+14560000000", **files}, content_type="multipart/form-data")
+
+    assert response.status_code == 201
+    assert response.get_json()["message"]["body"] == "Grüße"
+
+
+def test_a_compressed_body_is_named_as_what_it_is(client: FlaskClient) -> None:
+    response = client.post("/v1/messages", json=GOOD, headers={"Content-Encoding": "gzip"})
+
+    assert response.status_code == 415
+    assert faults_of(response) == [("unsupported_content_encoding", None)]
+
+
+@pytest.mark.parametrize("data", ['{"to": "+14560000000", "body": "Hello"}', ' {"body": "a&b=c"}\n', "{}"])
+def test_json_in_a_form_is_named_as_what_it_is(client: FlaskClient, data: str) -> None:
+    response = client.post("/v1/messages", data=data, content_type="application/x-www-form-urlencoded")
+
+    assert response.status_code == 400
+    assert faults_of(response) == [("json_sent_as_form", None)]
+
+
+@pytest.mark.parametrize(
+    ("data", "faults"),
+    [
+        ('{"to": "+14560000000", "body": "a", "body": "b"}', [("repeated_argument", "body")]),
+        ('{"to": "+14560000000", "to": "+14560000001", "body": "a"}', [("repeated_argument", "to")]),
+        ('{"to": "+14560000000", "body": null, "body": "b"}', [("repeated_argument", "body")]),
+        ('{"to": "+14560000000", "body": NaN}', [("malformed_json", None)]),
+        ('{"to": "+14560000000", "body": "a", "x": [-Infinity]}', [("malformed_json", None)]),
+        ('{"to": "+14560000000", "body": "a",}', [("malformed_json", None)]),
+    ],
+)
+def test_what_python_takes_and_json_has_not_is_refused(client: FlaskClient, data: str, faults: list[Any]) -> None:
+    response = client.post("/v1/messages", data=data, content_type="application/json")
+
+    assert response.status_code == 400
+    assert faults_of(response) == faults

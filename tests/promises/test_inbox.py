@@ -1470,3 +1470,13 @@ def test_the_pages_name_only_files_that_are_there(page):
             response = page.get(value)
             assert response.status_code == 200
             response.close()
+
+
+def test_a_line_end_of_a_form_counts_as_one_character_and_is_stored_as_one(page, client):
+    body = "x" * 80 + "\r\n" + "y" * 79
+    assert "160 of 160" in page.post("/inbox/check", data={"body": body}).text
+    assert page.post("/inbox/compose", data={"to": PHONE, "body": body}).status_code == 303
+    (message,) = client.get("/v1/messages").get_json()["messages"]
+    assert message["body"] == body.replace("\r\n", "\n")
+    assert page.post(f"/inbox/phones/{PHONE}/messages", data={"body": "a\r\nb"}).status_code == 303
+    assert client.get("/v1/messages").get_json()["messages"][0]["body"] == "a\nb"

@@ -236,3 +236,19 @@ def test_a_key_that_a_server_elsewhere_does_not_know_is_told_in_one_line(run_sui
     """)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([f"the API key is not valid at http://127.0.0.1:{elsewhere.port}"])
+
+
+@pytest.mark.slow
+def test_what_a_test_replaces_in_the_module_time_stops_neither_the_server_nor_the_client(run_suite) -> None:
+    result = run_suite("""
+    import threading
+    import time
+    from unittest import mock
+
+    def test_it(phonify):
+        sending = threading.Timer(0.3, send, (phonify, "Your code is 4829"))
+        sending.start()
+        with mock.patch("time.sleep", side_effect=AssertionError), mock.patch("time.monotonic", return_value=0.0):
+            assert phonify.wait_for(to=ALICE, state="sent", timeout=20).code == "4829"
+    """)
+    result.assert_outcomes(passed=1)

@@ -207,7 +207,7 @@ def test_a_database_that_can_not_be_used_is_one_clear_line_and_status_two(start,
         (b"POST /v1/messages HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", 400),
         (b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\n\r\n", 414),
         (b"GET /v1/messages HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431),
-        (b"GET /v1/messages HTTP/1.1\r\nX: " + b"y" * 10_000 + b"\r\n\r\n", 431),
+        (b"GET /v1/messages HTTP/1.1\r\nX: " + b"y" * 40_000 + b"\r\n\r\n", 431),
     ],
 )
 def test_what_can_not_be_read_as_http_is_answered_in_json(start, data, status):

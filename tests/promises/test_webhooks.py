@@ -246,6 +246,14 @@ def test_a_later_attempt_has_the_same_id_and_body_but_a_time_of_its_own(send, ho
 # Posted events
 
 
+def test_a_text_is_told_in_utf_8_as_other_languages_write_json(inbound, hook, post_due, receiver):
+    inbound("Grüße 😀")
+    post_due()
+    body = receiver.received[0].body
+    assert "Grüße 😀".encode() in body
+    assert json.dumps(json.loads(body), ensure_ascii=False, separators=(",", ":")).encode() == body
+
+
 def test_a_message_that_was_sent_is_told(send, hook, deliver, post_due, receiver, only):
     message = send()
     assert post_due() == 0

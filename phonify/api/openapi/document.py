@@ -173,10 +173,8 @@ class _Builder:
         if required:
             form["required"] = loose["required"] = required
         if description.at_least_one:
-            form["anyOf"] = [{"required": [name]} for name, _, _ in fields]
-            loose["anyOf"] = [
-                {"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name, _, _ in fields
-            ]
+            # With "anyOf", generated clients would have one class for each argument.
+            form["minProperties"] = loose["minProperties"] = 1
         name = _name_schema(arguments)
         self._spec.components.schema(name, form)
         self._spec.components.schema(f"{name}Json", loose)
@@ -202,7 +200,8 @@ class _Builder:
         if types:
             parts.append(_describe_errors(types))
         examples: Json = {example.name: {"value": dict(example.answer)} for example in description.examples_of(status)}
-        examples |= {type_: {"$ref": f"#/components/examples/{type_}"} for type_ in types}
+        if status not in description.answers:  # else an answer without its object would not match the schema
+            examples |= {type_: {"$ref": f"#/components/examples/{type_}"} for type_ in types}
         limited = not description.public and status != 401
         headers = [REQUEST_ID, *HEADERS_BY_STATUS.get(status, ()), *(RATE_HEADERS if limited else ())]
         content: Json = {
@@ -239,7 +238,7 @@ def _or_null(schema: Json) -> Json:
 
 
 def _list_error_types(rule: Rule, description: Description) -> dict[int, list[str]]:
-    """Return the error types of an operation by HTTP status, in the order of the table in `errors.py`."""
+    """Return the error types of an operation by HTTP status, in the order of `errors/table.py`."""
     found = {"internal_error"} if description.public else {*ALWAYS, *description.errors}
     for part in rule.arguments:
         found |= set(PARTS[part][1])

@@ -25,7 +25,8 @@ _MAX_AGE = 60  # seconds
 )
 def show_document() -> Response:
     """Retrieve this description of the API as an OpenAPI 3.1 document."""
-    text = json.dumps(get_document(), ensure_ascii=False, separators=(",", ":"))
+    servers = [{"url": request.url_root.rstrip("/"), "description": "This server."}]
+    text = json.dumps({**get_document(), "servers": servers}, ensure_ascii=False, separators=(",", ":"))
     etag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": f"public, max-age={_MAX_AGE}"}
     if request.if_none_match.contains_weak(etag.strip('"')):

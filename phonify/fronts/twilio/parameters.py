@@ -22,6 +22,7 @@ MAX_VALIDITY = 36_000  # seconds
 MOST_SHOWN, MOST_KEPT = 100, 200  # characters of a value in a message, and of a parameter without an effect
 SCHEDULE_FROM, SCHEDULE_UNTIL = timedelta(seconds=300), timedelta(days=35)
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
+_SENDER = re.compile(r"\+?[A-Za-z0-9 _&+-]+")
 
 # These are kept and shown, and have no effect, except that ContentRetention=discard empties the body at the end.
 KEPT = (
@@ -186,6 +187,8 @@ def _read_sender(given: Parameters, *, magic: bool) -> Number | None:
         number = parse_originator(text)
     except ValueError as error:
         raise given.refuse(21212) from error
+    if not _SENDER.fullmatch(text):
+        raise given.refuse(21212)
     if magic and number.number in MAGIC_SENDERS:
         raise given.refuse(MAGIC_SENDERS[number.number])
     return number

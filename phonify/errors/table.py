@@ -4,9 +4,7 @@ Error types are defined only in the table below. `http/errors.py` gives each kin
 """
 
 import enum
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 MAX_BODY = 160  # characters (Unicode code points) of a body, unless PHONIFY_MAX_BODY allows more
 HIGHEST_MAX_BODY = 1_600  # characters
@@ -23,6 +21,7 @@ class Kind(enum.Enum):
     CONFLICT = "conflict"
     TOO_LARGE = "too large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported media type"
+    HEADERS_TOO_LARGE = "headers too large"
     TOO_MANY = "too many"
     INTERNAL = "internal"
     UNAVAILABLE = "unavailable"
@@ -41,6 +40,11 @@ _TABLE = (
     # The request can't be read, or an argument is missing or has the wrong form.
     ("bad_request", Kind.INVALID, "The request is not valid HTTP."),
     ("malformed_json", Kind.INVALID, "The body is not valid JSON in UTF-8."),
+    (
+        "json_sent_as_form",
+        Kind.INVALID,
+        "The body is JSON, but it was sent as a form. Send it with the header Content-Type: application/json.",
+    ),
     ("json_not_object", Kind.INVALID, 'The JSON body must be an object, such as {"to": "+14560000000"}.'),
     (
         "malformed_form",
@@ -165,6 +169,16 @@ _TABLE = (
         "The body must be application/json, application/x-www-form-urlencoded or multipart/form-data.",
     ),
     (
+        "unsupported_content_encoding",
+        Kind.UNSUPPORTED_MEDIA_TYPE,
+        "The body has a Content-Encoding, such as gzip. Send it without compression.",
+    ),
+    (
+        "headers_too_large",
+        Kind.HEADERS_TOO_LARGE,
+        "The headers of the request are too large. One header, such as the cookies, may have 32 KiB.",
+    ),
+    (
         "idempotency_key_reused",
         Kind.CONFLICT,
         "This Idempotency-Key was already used with other arguments. Use a new key for a new request.",
@@ -181,117 +195,3 @@ _TABLE = (
 )
 
 ERROR_TYPES: dict[str, ErrorType] = {type_: ErrorType(type_, kind, title) for type_, kind, title in _TABLE}
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One error of a request. `param` is the argument with the error, if the error is about an argument."""
-
-    type: str
-    param: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.type not in ERROR_TYPES:
-            raise LookupError(f"unknown error type {self.type!r}")
-
-    @property
-    def kind(self) -> Kind:
-        """The kind of the error."""
-        return ERROR_TYPES[self.type].kind
-
-    @property
-    def title(self) -> str:
-        """The sentence for people."""
-        return ERROR_TYPES[self.type].title
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the error as the API shows it. Without an argument, there is no `param`."""
-        shown = {"type": self.type, "title": self.title}
-        if self.param is not None:
-            shown["param"] = self.param
-        return shown
-
-
-# The types of errors that Flask or the server reports, by HTTP status.
-_TYPES_BY_STATUS = {
-    404: "not_found",
-    405: "method_not_allowed",
-    413: "request_too_large",
-    415: "unsupported_media_type",
-    500: "internal_error",
-}
-
-
-def fault_for_status(status: int) -> Fault:
-    """Return the fault for an HTTP status that Flask or the server has chosen."""
-    return Fault(_TYPES_BY_STATUS.get(status, "bad_request"))
-
-
-class PhonifyError(Exception):
-    """Base of all errors of the domain: one or more faults of the same kind."""
-
-    retry_after: int | None = None  # seconds that the client should wait before it tries again
-
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__(", ".join(fault.type for fault in faults))
-        self.faults = list(faults)
-
-
-class InvalidRequest(PhonifyError):
-    """The request can't be read, or an argument is missing or has the wrong form."""
-
-
-class NotFound(PhonifyError):
-    """The account has no object with this id."""
-
-    def __init__(self) -> None:
-        super().__init__([Fault("not_found")])
-
-
-class Refused(PhonifyError):
-    """The request is valid but did not complete as expected."""
-
-
-class Conflict(PhonifyError):
-    """The request contradicts an earlier request."""
-
-
-class TooManyWaiting(PhonifyError):
-    """Too many requests are waiting already."""
-
-    retry_after = 1
-
-    def __init__(self) -> None:
-        super().__init__([Fault("too_many_waiting")])
-
-
-class TooManyRuns(PhonifyError):
-    """The account has the maximum number of test runs. The first of these runs ends after `retry_after` seconds."""
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__([Fault("too_many_runs")])
-        self.retry_after = retry_after
-
-
-class AccountRemoved(PhonifyError):
-    """The account was removed after the request had begun: the account of a test run that has ended."""
-
-    def __init__(self) -> None:
-        super().__init__([Fault("unauthorized")])
-
-
-class RateLimited(PhonifyError):
-    """The account has used up its requests for this minute."""
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__([Fault("rate_limited")])
-        self.retry_after = retry_after
-
-
-class StoreUnavailable(PhonifyError):
-    """The database can't be used at the moment. Nothing was stored."""
-
-    retry_after = 2
-
-    def __init__(self) -> None:
-        super().__init__([Fault("store_unavailable")])
