@@ -110,6 +110,7 @@ CREATE TABLE IF NOT EXISTS messages (
     submitted_at   TEXT,                -- when it was handed to the gateway; NULL if the outcome is known
     finished_at    TEXT,                -- when the state became final
     request_id     TEXT,                -- the id of the request that stored it, for logs
+    key_id         INTEGER,             -- the id of that request's key; NULL: none
     lease_owner    TEXT,                -- the process that delivers it now (process_lock.py)
     front          TEXT,                -- the front that sent it, such as twilio; NULL: no front
     CHECK ((state = 'error') = (error_type IS NOT NULL)),

@@ -17,6 +17,7 @@ from .domain.accounts import KeyRing
 from .domain.changing import Changing
 from .domain.conversations import Conversations
 from .domain.fronts import Fronts
+from .domain.history import Histories
 from .domain.receiving import Receiving
 from .domain.retention import Retention
 from .domain.runs import Runs
@@ -63,6 +64,7 @@ class Services:
     changing: Changing
     receiving: Receiving
     conversations: Conversations
+    history: Histories
     retention: Retention
     runs: Runs
     subscriptions: Subscriptions
@@ -183,6 +185,7 @@ def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Servic
         changing=Changing(database, clock, webhooks, subscriptions, sending),
         receiving=Receiving(database, clock, webhooks, subscriptions, sending),
         conversations=Conversations(database),
+        history=Histories(database, webhooks),
         retention=Retention(
             database,
             clock,

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from ..clock import Clock, format_time
 from ..errors import StoreUnavailable
+from ..request_id import set_key_id
 from ..storage import accounts as account_store
 from ..storage.database import Database
 from ..storage.records import Account, ApiKey, KeyOwner
@@ -160,6 +161,7 @@ class KeyRing:
             owner = account_store.find_account_by_key(connection, key_hash=hash_key(key))
         if owner is None or (owner.expires_at is not None and owner.expires_at <= format_time(self._clock.now())):
             return None
+        set_key_id(owner.key_id)
         self._note_use(owner)
         return owner.account
 

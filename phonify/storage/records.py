@@ -91,6 +91,7 @@ class Message(NamedTuple):
     finished_at: str | None = None
     request_id: str | None = None
     front: str | None = None
+    key_id: int | None = None
 
     @property
     def origin(self) -> Party:
@@ -130,6 +131,15 @@ class MessageAttempt(NamedTuple):
     at: str
     outcome: AttemptOutcome
     due_at: str | None = None  # of the next attempt
+
+
+class Trace(NamedTuple):
+    """A message, and what else its row says about its way."""
+
+    message: Message
+    account: Account
+    key: str | None  # the name of the key; None: there is no such key any more
+    lease_owner: str | None
 
 
 class Answer(NamedTuple):
