@@ -10,10 +10,21 @@ from ..domain import accounts
 from ..errors import StoreUnavailable
 from ..logs import escape_controls
 from ..services import Services
+from ..sms.numbers import parse_msisdn
 from ..storage.records import Account
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object in each line.")
 account_option = click.option("--account", "account_name", default=accounts.DEFAULT_ACCOUNT, show_default=True)
+
+
+def _read_msisdn(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    try:
+        return parse_msisdn(value).number
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not a valid E.164 number: {error}") from error
+
+
+msisdn_argument = click.argument("msisdn", callback=_read_msisdn)
 
 
 class Failed(click.ClickException):
