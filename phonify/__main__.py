@@ -39,7 +39,7 @@ def serve_api(demo: bool) -> None:
 
 def main() -> None:
     """Run the command."""
-    # The app is built only if a command needs it, because building it creates the database.
+    # The app is built only if a command needs it, because building it may upgrade the database.
     phonify(obj=ScriptInfo(create_app=create_app, set_debug_flag=False))
 
 

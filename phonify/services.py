@@ -1,5 +1,6 @@
 """The object in `app.extensions["phonify"]`, with which views and commands work."""
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Literal, Protocol
 
 from .clock import Clock
-from .config import Settings
+from .config import ConfigError, Settings
 from .delivery.loop import Loop, Observe
 from .delivery.messages import MessageDelivery, MessageOutcome
 from .delivery.upkeep import Upkeep
@@ -24,11 +25,16 @@ from .domain.runs import Runs
 from .domain.sending import Sending
 from .domain.subscriptions import Subscriptions
 from .domain.webhooks import Webhooks
+from .errors import StoreUnavailable
 from .gateways.base import Gateway
 from .outgoing.url_guard import Resolve, resolve
 from .storage.database import Database
+from .storage.process_lock import has_owner
 from .storage.records import Account, Message
+from .storage.upgrades import DatabaseUnusable, check_place, prepare
 from .storage.wakeup import Wakeup
+
+logger = logging.getLogger(__name__)
 
 
 class FrontPage(Protocol):
@@ -73,6 +79,47 @@ class Services:
     fronts: Fronts
     front_pages: list[FrontPage]
     observers: dict[Literal["gateway", "webhook"], Observe]  # told of each attempt
+    prepared: threading.Event  # set after `prepare`
+
+    @property
+    def has_twilio(self) -> bool:
+        """Whether the Twilio-compatible front is on."""
+        return self.gateway.sandbox if self.settings.twilio is None else self.settings.twilio
+
+    def prepare(self) -> None:
+        """Create or upgrade the database, unless this was done already. Raises ConfigError if that is not possible."""
+        if self.prepared.is_set():
+            return
+        settings, database, clock = self.settings, self.database, self.clock
+        try:
+            prepare(database)
+            account = accounts.ensure_default_account(database, clock)
+            if settings.api_key is not None:
+                admitted = accounts.admit_key(database, clock, account, name="PHONIFY_API_KEY", key=settings.api_key)
+                if not admitted:
+                    logger.warning("the key in PHONIFY_API_KEY was revoked and stays revoked; see: keys list")
+            if self.has_twilio:
+                self.fronts.ensure_account(account, auth_token=settings.twilio_auth_token)
+        except DatabaseUnusable as error:
+            raise ConfigError(f"the database can't be used: {error}") from error
+        except StoreUnavailable as error:
+            raise ConfigError(f"the database can't be used: {settings.database}: {error.__cause__}") from error
+        except accounts.KeyTaken as error:
+            raise ConfigError("PHONIFY_API_KEY: the key belongs to another account, not to default") from error
+        self.prepared.set()
+
+    def prepare_existing(self) -> None:
+        """Do as `prepare` does if the file exists. If it does not exist, only check that it can be created."""
+        try:
+            exists = check_place(self.database)
+        except DatabaseUnusable as error:
+            raise ConfigError(f"the database can't be used: {error}") from error
+        if exists:
+            self.prepare()
+
+    def is_delivering(self) -> bool:
+        """Tell whether any server or worker is running that delivers from this database."""
+        return has_owner(self.database.path)
 
     def make_message_loop(self, *, longest_nap: float = 0.25) -> Loop[Message, MessageOutcome]:
         """Return a new loop that delivers messages; call its `run` in a thread.
@@ -199,6 +246,7 @@ def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Servic
         fronts=fronts,
         front_pages=[],
         observers={"gateway": _ignore, "webhook": _ignore},
+        prepared=threading.Event(),
     )
     database.committed = services.wake
     return services

@@ -59,6 +59,7 @@ def create_demo(create_app: Callable[..., Any], path: Path) -> Any:
     clock = DemoClock()
     app = create_app({"DATABASE": path, "GATEWAY": "stub"}, clock=clock)
     services: Services = app.extensions["phonify"]
+    services.prepare()
     own = os.environ.get(f"{PREFIX}DATABASE")
     if own is not None:
         click.echo(f"{PREFIX}DATABASE is ignored, and {own} is not changed.")

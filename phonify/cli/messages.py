@@ -38,6 +38,8 @@ def send(
         raise click.UsageError("\n".join(lines)) from error
     sent = services.sending.send(account, draft)
     _print_messages(sent.messages, as_json=as_json)
+    if not services.is_delivering() and len(sent.faults) < len(sent.messages):
+        click.echo("Nothing is delivered yet, because no server or worker is running on this database.", err=True)
     if sent.faults:
         raise Failed("\n".join(f"{fault.param}: {fault.title}" for fault in sent.faults))
 

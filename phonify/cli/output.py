@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ..config import ConfigError
 from ..domain import accounts
 from ..errors import StoreUnavailable
 from ..logs import escape_controls
@@ -42,9 +43,16 @@ class Command(click.Command):
             raise Failed(f"the database can't be used: {error.__cause__}") from error
 
 
-def get_services() -> Services:
-    """Return the services of the app. In a command, the first call builds the app."""
+def get_services(*, may_create: bool = False) -> Services:
+    """Return the services of the app. In a command, the first call builds the app.
+
+    Raises ConfigError if the database does not exist, unless the command may create it.
+    """
     services: Services = click.get_current_context().obj.load_app().extensions["phonify"]
+    if not services.prepared.is_set():
+        if not may_create:
+            raise ConfigError(f"no database at {services.database.path}; is PHONIFY_DATABASE set?")
+        services.prepare()
     return services
 
 

@@ -35,7 +35,7 @@ def check_text_command(text: str, max_segments: int, allow_ucs2: bool, webotp: b
     """
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
-    # The settings are not those of an app, because building an app creates the database.
+    # The settings are not those of an app, because building an app needs a usable database.
     schema = CheckSchema(max_body=read_settings(os.environ).max_body)
     try:
         check = check_text(load(schema, {"body": text})["body"])

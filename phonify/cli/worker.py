@@ -11,7 +11,7 @@ from .output import Command, get_services
 @click.command(cls=Command)
 def worker() -> None:
     """Deliver messages and webhook events until SIGTERM or Ctrl-C. Current attempts are finished first."""
-    services = get_services()
+    services = get_services(may_create=True)
     configure_logs(services.settings.log_format)
 
     def stop(*_: object) -> None:

@@ -29,6 +29,7 @@ def serve(create_app: Callable[[], Any], *, command: str = "flask --app app", da
     try:
         app = create_app()
         services: Services = app.extensions["phonify"]
+        services.prepare()
         settings = services.settings
         listener = open_listener(settings.host, settings.port)
         processes.hold_signals()  # a signal may come as soon as the text is printed

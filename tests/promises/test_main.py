@@ -32,10 +32,11 @@ def test_help_creates_no_database(run, tmp_path, arguments) -> None:
 
 
 def test_a_command_does_what_that_of_the_app_does(run, tmp_path) -> None:
+    assert run("init-db").returncode == 0
+    assert tmp_path.joinpath("phonify.db").exists()
     result = run("accounts", "list", "--json")
     assert result.returncode == 0
     assert json.loads(result.stdout)["name"] == "default"
-    assert tmp_path.joinpath("phonify.db").exists()
 
 
 @pytest.mark.parametrize("arguments", [("serve",), ("messages",), ("accounts", "list")])

@@ -73,6 +73,7 @@ def building(config: dict[str, Any], **options: Any) -> Iterator[Flask]:
     """Give an app for more than one test; see also `make_app`."""
     app = create_app(config, **options)
     try:
+        app.extensions["phonify"].prepare()
         yield app
     finally:
         app.extensions["phonify"].close()
