@@ -40,7 +40,7 @@ def check_text_command(text: str, max_segments: int, allow_ucs2: bool, webotp: b
     try:
         check = check_text(load(schema, {"body": text})["body"])
     except InvalidRequest as error:
-        raise click.UsageError("\n".join(fault.title for fault in error.faults)) from error
+        raise click.UsageError("\n".join(f"TEXT: {fault.title}" for fault in error.faults)) from error
     if as_json:
         print_json(dump_check(check))
     else:

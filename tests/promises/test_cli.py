@@ -214,7 +214,7 @@ def test_a_number_that_the_gateway_refuses_is_a_failure_and_the_others_go_out(ru
     assert [json.loads(line)["state"] for line in result.stdout.splitlines()] == ["unconfirmed", "error"]
     assert result.stderr == (
         "Nothing is delivered yet, because no server or worker is running on this database.\n"
-        "Error: to[1]: The gateway refuses this number as invalid.\n"
+        "Error: TO '+15005550001': The gateway refuses this number as invalid.\n"
     )
     assert len(show("messages")) == 2
 
@@ -222,13 +222,13 @@ def test_a_number_that_the_gateway_refuses_is_a_failure_and_the_others_go_out(ru
 @pytest.mark.parametrize(
     ("arguments", "faults"),
     [
-        (["123", "Hello"], ["to[0]: Not a valid E.164 number"]),
-        ([TO, "456", "Hello"], ["to[1]: Not a valid E.164 number"]),
-        ([TO, ""], ["body: The text is empty"]),
-        ([TO, "x" * 161], ["body: The text is too long"]),
-        ([TO, "Hello", "--origin", "?"], ["origin: Not a valid sender"]),
-        ([TO, "Hello", "--send-at", "tomorrow"], ["send_at: Not a valid time"]),
-        (["123", "", "--send-at", "soon"], ["to[0]: ", "body: ", "send_at: "]),
+        (["123", "Hello"], ["Error: TO: Not a valid E.164 number"]),
+        ([TO, "456", "Hello"], ["Error: TO '456': Not a valid E.164 number"]),
+        ([TO, ""], ["BODY: The text is empty"]),
+        ([TO, "x" * 161], ["BODY: The text is too long"]),
+        ([TO, "Hello", "--origin", "?"], ["--origin: Not a valid sender"]),
+        ([TO, "Hello", "--send-at", "tomorrow"], ["--send-at: Not a valid time"]),
+        (["123", "", "--send-at", "soon"], ["TO: ", "BODY: ", "--send-at: "]),
         ([TO], ["Missing argument"]),
         ([], ["Missing argument"]),
     ],
