@@ -14,9 +14,25 @@ from .twilio import twilio_cli
 from .webhooks import webhooks_cli
 from .worker import worker
 
+ABOUT = (
+    "This app is Phonify, an SMS API and sandbox on one SQLite file. To serve it, run: python app.py. Settings are"
+    " PHONIFY_* variables, such as PHONIFY_DATABASE and PHONIFY_PORT. The running server has guides at /docs."
+)
+
 
 def register_commands(group: click.Group) -> None:
     """Add all commands to a click group, such as `app.cli` of a Flask app."""
     groups = (accounts_cli, keys_cli, webhooks_cli, twilio_cli, subscriptions_cli, keywords_cli, phones_cli)
     for command in (*groups, send, messages, explain, worker, init_db, backup, check, check_text_command):
         group.add_command(command)
+    _describe_app()
+
+
+def _describe_app() -> None:
+    """End the help of the command that builds the app, such as `flask --app app --help`, with what the app is.
+
+    click prints this text after the list of commands. To list them, flask has to build the app.
+    """
+    context = click.get_current_context(silent=True)
+    if context is not None and context.find_root().command.epilog is None:
+        context.find_root().command.epilog = ABOUT

@@ -16,8 +16,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Return a function that runs `python -m phonify ARGUMENTS...` in an empty folder."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "phonify", *arguments]
+    def run(*arguments: str, module: str = "phonify") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", module, *arguments]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
 
     return run
@@ -49,6 +49,16 @@ def test_settings_that_can_not_be_used_are_said_with_status_2(run, monkeypatch, 
         "Error: these settings can't be used:",
         "  PHONIFY_PORT: 'x' must be a whole number from 0 to 65535",
     ]
+
+
+def test_the_help_of_flask_says_what_the_app_is(run, tmp_path) -> None:
+    result = run("--app", "phonify:create_app", "--help", module="flask")
+    assert result.returncode == 0
+    shown = " ".join(result.stdout.split())
+    assert "This app is Phonify, an SMS API and sandbox on one SQLite file." in shown
+    assert "python app.py" in shown
+    assert "PHONIFY_DATABASE" in shown
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_no_command_is_said_with_status_2(run) -> None:
