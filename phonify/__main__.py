@@ -33,18 +33,19 @@ phonify.add_command(restore)
 @setting_option("host", "The address to listen on.", metavar="HOST")
 @setting_option("database", "The SQLite file. It is created if it is missing.", metavar="FILE")
 @setting_option("workers", "The number of processes that serve requests.", metavar="N")
+@click.option("--open", "open_inbox", is_flag=True, help="Open the inbox in a browser.")
 @click.option("--demo", is_flag=True, help="Serve a temporary database with invented conversations.")
-def serve_api(demo: bool, **options: str | None) -> None:
+def serve_api(demo: bool, open_inbox: bool, **options: str | None) -> None:
     """Serve the API and the inbox until SIGTERM or Ctrl-C."""
     command = "python -m phonify" if Path(sys.argv[0]).name == "__main__.py" else "phonify"
     given = {name.upper(): value for name, value in options.items() if value is not None}
     if not demo:
         database = Path(given["DATABASE"]) if "DATABASE" in given else None
-        serve(partial(create_app, given), command=command, database=database)
+        serve(partial(create_app, given), command=command, database=database, open_inbox=open_inbox)
     elif "DATABASE" in given:
         raise click.UsageError("--demo can't be used with --database, because the demo has a database of its own")
     else:
-        serve_demo(create_app, given, command=command)
+        serve_demo(create_app, given, command=command, open_inbox=open_inbox)
 
 
 def main() -> None:

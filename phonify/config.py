@@ -93,6 +93,12 @@ def list_defaults() -> list[tuple[str, str]]:
     return [(f"{PREFIX}{name.upper()}", "" if value is None else _write(value)) for name, value in found]
 
 
+def write_address(host: str, port: int) -> str:
+    """Return the address of a server for a browser on this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def _write(value: Any) -> str:
     """Return a setting's value as text, as it would be in the environment."""
     if isinstance(value, bool):

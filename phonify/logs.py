@@ -13,8 +13,8 @@ _KEY = "".join(f"(?:{character}|%{ord(character):02x})" for character in "key")
 _ARGUMENT = re.compile(rf"({_KEY}[^=&?/\s]{{0,20}}?(?:=|%3d))(?:[^&\s]*[^&\s\"])?", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(basic(?:\s|\+|%20)+)[A-Za-z0-9+/=_~.%-]+", re.IGNORECASE)
 _USERINFO = re.compile(r"(//)[^/@\s]*@")
-_OURS = re.compile(r"phk_[A-Za-z0-9_-]+")  # a key that Phonify has made, anywhere in a text
-_SUSPECT = re.compile(r"[=@%\s]|phk_")  # a text without a match contains no key
+_OURS = re.compile(r"ph[kls]_[A-Za-z0-9_-]+")  # a key or a token that Phonify has made, anywhere in a text
+_SUSPECT = re.compile(r"[=@%\s]|ph[kls]_")  # a text without a match contains no key
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 # Loggers of WSGI servers that write addresses or headers.

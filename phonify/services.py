@@ -23,6 +23,7 @@ from .domain.receiving import Receiving
 from .domain.retention import Retention
 from .domain.runs import Runs
 from .domain.sending import Sending
+from .domain.sessions import Sessions
 from .domain.subscriptions import Subscriptions
 from .domain.webhooks import Webhooks
 from .errors import StoreUnavailable
@@ -73,6 +74,7 @@ class Services:
     history: Histories
     retention: Retention
     runs: Runs
+    sessions: Sessions
     subscriptions: Subscriptions
     webhook_wakeup: Wakeup
     webhooks: Webhooks
@@ -155,8 +157,9 @@ class Services:
         return Upkeep(self.database, self.clock, lease=self.settings.lease, clean=self.clean)
 
     def clean(self) -> None:
-        """Remove the rows of test runs that have ended, and old rows."""
+        """Remove the rows of test runs and sessions that have ended, and old rows."""
         self.runs.remove_ended()
+        self.sessions.remove_ended()
         self.retention.clean()
 
     def start_delivery(self, *, longest_nap: float = 0.25) -> list[threading.Thread]:
@@ -176,6 +179,10 @@ class Services:
         """Make a key of the account `default` if there is no key at all; else return None."""
         account = accounts.ensure_default_account(self.database, self.clock)
         return accounts.create_first_key(self.database, self.clock, account)
+
+    def create_link(self, address: str) -> str:
+        """Return a new sign-in link of the account `default`."""
+        return self.sessions.create_link(accounts.ensure_default_account(self.database, self.clock), address)
 
     def describe_fronts(self) -> list[str]:
         """Return what is printed about fronts at the first start."""
@@ -221,13 +228,14 @@ def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Servic
         validity=settings.validity,
         most_waiting=settings.waiting,
     )
+    keys = KeyRing(database, clock)
     services = Services(
         settings=settings,
         clock=clock,
         database=database,
         message_wakeup=Wakeup(),
         gateway=gateway,
-        keys=KeyRing(database, clock),
+        keys=keys,
         sending=sending,
         changing=Changing(database, clock, webhooks, subscriptions, sending),
         receiving=Receiving(database, clock, webhooks, subscriptions, sending),
@@ -240,6 +248,7 @@ def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Servic
             longest=timedelta(days=settings.retain_days) if settings.retain_days is not None else None,
         ),
         runs=Runs(database, clock, fronts),
+        sessions=Sessions(database, clock, keys),
         subscriptions=subscriptions,
         webhook_wakeup=Wakeup(),
         webhooks=webhooks,

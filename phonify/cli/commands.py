@@ -8,6 +8,7 @@ from .explain import explain
 from .keys import keys_cli
 from .messages import messages, send
 from .phones import phones_cli
+from .sessions import open_inbox, sessions_cli
 from .subscriptions import keywords_cli, subscriptions_cli
 from .text import check_text_command
 from .twilio import twilio_cli
@@ -22,8 +23,17 @@ ABOUT = (
 
 def register_commands(group: click.Group) -> None:
     """Add all commands to a click group, such as `app.cli` of a Flask app."""
-    groups = (accounts_cli, keys_cli, webhooks_cli, twilio_cli, subscriptions_cli, keywords_cli, phones_cli)
-    for command in (*groups, send, messages, explain, worker, init_db, backup, check, check_text_command):
+    groups = (
+        accounts_cli,
+        keys_cli,
+        webhooks_cli,
+        twilio_cli,
+        subscriptions_cli,
+        keywords_cli,
+        phones_cli,
+        sessions_cli,
+    )
+    for command in (*groups, open_inbox, send, messages, explain, worker, init_db, backup, check, check_text_command):
         group.add_command(command)
     _describe_app()
 

@@ -42,17 +42,17 @@ class DemoClock(SystemClock):
         self.behind = super().now() - moment
 
 
-def serve_demo(create_app: Callable[..., Any], given: Mapping[str, Any], *, command: str) -> None:
+def serve_demo(create_app: Callable[..., Any], given: Mapping[str, Any], *, command: str, open_inbox: bool) -> None:
     """Serve a temporary database until SIGTERM or Ctrl-C, then remove it.
 
-    `create_app` is the application factory, `given` has settings for it, and `command` is passed to `serve`.
+    `create_app` is the application factory, `given` has settings for it. The other arguments are passed to `serve`.
     """
     # A signal during the start must also remove the folder. Later, the server handles the signals.
     for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(ending, lambda signum, _: sys.exit(128 + signum))
     with tempfile.TemporaryDirectory(prefix="phonify-demo-") as folder:
         path = Path(folder) / "phonify.db"
-        serve(lambda: create_demo(create_app, path, given), command=command, database=path)
+        serve(lambda: create_demo(create_app, path, given), command=command, database=path, open_inbox=open_inbox)
 
 
 def create_demo(create_app: Callable[..., Any], path: Path, given: Mapping[str, Any] = MappingProxyType({})) -> Any:

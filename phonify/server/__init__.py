@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..config import ConfigError
+from ..config import ConfigError, write_address
 from ..errors import StoreUnavailable
 from ..logs import configure_logs
 from ..services import Services
 from . import processes
+from .browser import open_browser
 from .delivery import deliver
 from .gunicorn import WebServer
 from .start import open_listener, print_start
@@ -19,11 +20,17 @@ from .start import open_listener, print_start
 __all__ = ["serve"]
 
 
-def serve(create_app: Callable[[], Any], *, command: str = "flask --app app", database: Path | None = None) -> None:
+def serve(
+    create_app: Callable[[], Any],
+    *,
+    command: str = "flask --app app",
+    database: Path | None = None,
+    open_inbox: bool = False,
+) -> None:
     """Serve the Flask app that `create_app` returns until SIGTERM or SIGINT.
 
     If it can't start, it prints why and exits with status 2. `command` and `database` are for the printed text, as in
-    `print_start`.
+    `print_start`. On a terminal, the text has a sign-in link. `open_inbox` opens such a link in a browser.
     """
     configure_logs(os.environ.get("PHONIFY_LOG_FORMAT", "text"))
     try:
@@ -32,8 +39,13 @@ def serve(create_app: Callable[[], Any], *, command: str = "flask --app app", da
         services.prepare()
         settings = services.settings
         listener = open_listener(settings.host, settings.port)
+        port = listener.getsockname()[1]
+        address = write_address(settings.host, port)
+        link = services.create_link(address) if sys.stdout.isatty() else None
+        if open_inbox:
+            open_browser(services.create_link(address))
         processes.hold_signals()  # a signal may come as soon as the text is printed
-        print_start(services, listener.getsockname()[1], command, database)
+        print_start(services, port, command, database, link=link)
     except ConfigError as error:
         error.show()
         sys.exit(error.exit_code)

@@ -40,9 +40,9 @@ class ApiKey(NamedTuple):
 
 
 class KeyOwner(NamedTuple):
-    """A valid key and the account that it belongs to."""
+    """A valid key or session, and the account that it belongs to."""
 
-    key_id: int
+    key_id: int | None  # None: of a session that a link has opened
     used_at: str | None
     expires_at: str | None  # of a test run: its end
     account: Account

@@ -70,7 +70,7 @@ def read_detail(message_id: str) -> dict[str, Any]:
         "steps": services.history.find(message_id).steps,
         "check": check_text(message.body),
         "json_text": json.dumps(dump_message(message), indent=2, ensure_ascii=False),
-        "curl": display.write_curl(read_address(), key, message),
+        "curl": display.write_curl(read_address(), key or "KEY", message),
         "curl_shown": display.write_curl(read_address(), "KEY", message),
         "fronts": [(front.name, front.describe_message(message)) for front in services.front_pages],
         "waits": message.state == "unconfirmed" and message.attempts == 0 and message.send_at is not None,
