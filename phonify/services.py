@@ -180,6 +180,10 @@ class Services:
         account = accounts.ensure_default_account(self.database, self.clock)
         return accounts.create_first_key(self.database, self.clock, account)
 
+    def has_key(self) -> bool:
+        """Tell whether there is any key, revoked or not."""
+        return bool(accounts.list_keys(self.database))
+
     def create_link(self, address: str) -> str:
         """Return a new sign-in link of the account `default`."""
         return self.sessions.create_link(accounts.ensure_default_account(self.database, self.clock), address)

@@ -24,6 +24,8 @@ from ..services import Services
 from ..storage.records import Account
 from .demo_texts import APP, CONVERSATIONS, READ_UNTIL, REPLIES, Text
 
+logger = logging.getLogger(__name__)
+
 _AFTER = (0.3, 3, 6)  # seconds after a text; the delivery loop runs at these times, because some texts are retried
 
 
@@ -62,9 +64,10 @@ def create_demo(create_app: Callable[..., Any], path: Path, given: Mapping[str, 
     services: Services = app.extensions["phonify"]
     services.prepare()
     own = os.environ.get(f"{PREFIX}DATABASE")
+    say = logger.info if services.settings.log_format == "json" else click.echo
     if own is not None:
-        click.echo(f"{PREFIX}DATABASE is ignored, and {own} is not changed.")
-    click.echo("This is a demo with invented conversations. Its database is removed when the server stops.")
+        say(f"{PREFIX}DATABASE is ignored, and {own} is not changed.")
+    say("This is a demo with invented conversations. Its database is removed when the server stops.")
     fill(services, clock)
     return app
 

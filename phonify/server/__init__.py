@@ -1,11 +1,12 @@
 """The server of `python app.py` and `phonify serve`: gunicorn and the delivery process."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..config import ConfigError, write_address
 from ..errors import StoreUnavailable
@@ -15,9 +16,11 @@ from . import processes
 from .browser import open_browser
 from .delivery import deliver
 from .gunicorn import WebServer
-from .start import open_listener, print_start
+from .start import log_start, open_listener, print_start
 
 __all__ = ["serve"]
+
+logger = logging.getLogger(__name__)
 
 
 def serve(
@@ -32,7 +35,8 @@ def serve(
     If it can't start, it prints why and exits with status 2. `command` and `database` are for the printed text, as in
     `print_start`. On a terminal, the text has a sign-in link. `open_inbox` opens such a link in a browser.
     """
-    configure_logs(os.environ.get("PHONIFY_LOG_FORMAT", "text"))
+    log_format = os.environ.get("PHONIFY_LOG_FORMAT", "text")
+    configure_logs(log_format)
     try:
         app = create_app()
         services: Services = app.extensions["phonify"]
@@ -41,17 +45,19 @@ def serve(
         listener = open_listener(settings.host, settings.port)
         port = listener.getsockname()[1]
         address = write_address(settings.host, port)
-        link = services.create_link(address) if sys.stdout.isatty() else None
+        on_terminal = sys.stdout.isatty() and log_format != "json"
         if open_inbox:
             open_browser(services.create_link(address))
         processes.hold_signals()  # a signal may come as soon as the text is printed
-        print_start(services, port, command, database, link=link)
+        if log_format == "json":
+            log_start(services, port)
+        else:
+            link = services.create_link(address) if on_terminal else None
+            print_start(services, port, command, database, link=link)
     except ConfigError as error:
-        error.show()
-        sys.exit(error.exit_code)
+        _refuse(error, log_format)
     except StoreUnavailable as error:
-        ConfigError(f"the database can't be used: {error.__cause__}").show()
-        sys.exit(ConfigError.exit_code)
+        _refuse(ConfigError(f"the database can't be used: {error.__cause__}"), log_format)
     services.database.close()  # a SQLite connection must not be used after a fork
     services.share_wakeups()
 
@@ -60,3 +66,11 @@ def serve(
     os.close(descriptor)  # otherwise, the delivery process would keep the port open
     start_delivery = partial(processes.start, deliver, services, parent)
     sys.exit(processes.supervise(web_server, start_delivery, grace=settings.grace))
+
+
+def _refuse(error: ConfigError, log_format: str) -> NoReturn:
+    if log_format == "json":
+        logger.error("%s", error.message)
+    else:
+        error.show()
+    sys.exit(error.exit_code)

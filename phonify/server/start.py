@@ -49,6 +49,23 @@ def _bind(listener: socket.socket, address: Any) -> None:
         time.sleep(0.1)
 
 
+def log_start(services: Services, port: int) -> None:
+    """Log the address of the server, as `print_start` prints it, but no key. Then standard output has only JSON."""
+    settings = services.settings
+    _warn_of_short_key(services)
+    address = write_address(settings.host, port)
+    text = "Phonify serves %s from %s (gateway: %s)"
+    logger.info(text, address, settings.database, settings.gateway, extra={"address": address})
+    if not services.has_key():
+        logger.warning("there is no API key yet; make one with: keys create")
+
+
+def _warn_of_short_key(services: Services) -> None:
+    key = services.settings.api_key
+    if key is not None and len(key) < SAFE_KEY_LENGTH:
+        logger.warning("PHONIFY_API_KEY is too short to be secure. Use it only for tests.")
+
+
 def print_start(
     services: Services, port: int, command: str, database: Path | None = None, *, link: str | None = None
 ) -> None:
@@ -58,8 +75,7 @@ def print_start(
     `database` is given, the text sets PHONIFY_DATABASE for this program. `link` is a sign-in link.
     """
     settings = services.settings
-    if settings.api_key is not None and len(settings.api_key) < SAFE_KEY_LENGTH:
-        logger.warning("PHONIFY_API_KEY is too short to be secure. Use it only for tests.")
+    _warn_of_short_key(services)
     address = write_address(settings.host, port)
     print(f"Phonify serves {address} from {settings.database} (gateway: {settings.gateway})")
     key = services.create_first_key()
