@@ -5,10 +5,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TextIO
 
 from .clock import Clock
 from .config import ConfigError, Settings
+from .delivery.live_list import LiveList
 from .delivery.loop import Loop, Observe
 from .delivery.messages import MessageDelivery, MessageOutcome
 from .delivery.upkeep import Upkeep
@@ -179,6 +180,11 @@ class Services:
         """Make a key of the account `default` if there is no key at all; else return None."""
         account = accounts.ensure_default_account(self.database, self.clock)
         return accounts.create_first_key(self.database, self.clock, account)
+
+    def make_live_list(self, stream: TextIO) -> LiveList | None:
+        """Return the live list of messages, if the gateway is the stub and the stream is a terminal."""
+        wanted = self.settings.gateway == "stub" and self.settings.log_format != "json" and stream.isatty()
+        return LiveList(self.database, stream) if wanted else None
 
     def has_key(self) -> bool:
         """Tell whether there is any key, revoked or not."""

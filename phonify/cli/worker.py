@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 
 import click
 
@@ -37,6 +38,9 @@ def worker() -> None:
         logger.info("Delivering messages of %s (gateway: %s)", settings.database, settings.gateway)
     else:
         click.echo(f"Delivering messages of {settings.database} (gateway: {settings.gateway})", err=True)
+    live_list = services.make_live_list(sys.stdout)
+    if live_list is not None:
+        threading.Thread(target=live_list.run, name="live list", daemon=True).start()
     # Other processes store the messages, and they can't wake this process. So it looks for work often.
     for loop in services.start_delivery(longest_nap=0.02):
         loop.join()

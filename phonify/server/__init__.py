@@ -16,6 +16,7 @@ from . import processes
 from .browser import open_browser
 from .delivery import deliver
 from .gunicorn import WebServer
+from .live_list import show_messages
 from .start import log_start, open_listener, print_start
 
 __all__ = ["serve"]
@@ -58,12 +59,15 @@ def serve(
         _refuse(error, log_format)
     except StoreUnavailable as error:
         _refuse(ConfigError(f"the database can't be used: {error.__cause__}"), log_format)
+    live_list = services.make_live_list(sys.stdout)
     services.database.close()  # a SQLite connection must not be used after a fork
     services.share_wakeups()
 
     descriptor, parent = listener.detach(), os.getpid()
     web_server = processes.start(WebServer(app, services, descriptor, parent=parent).run)
     os.close(descriptor)  # otherwise, the delivery process would keep the port open
+    if live_list is not None:
+        processes.start(show_messages, services, live_list.run, parent, daemon=True)
     start_delivery = partial(processes.start, deliver, services, parent)
     sys.exit(processes.supervise(web_server, start_delivery, grace=settings.grace))
 

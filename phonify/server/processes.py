@@ -55,9 +55,12 @@ def begin(parent: int) -> None:
     heed_signals()
 
 
-def start(function: Callable[..., None], *arguments: Any) -> BaseProcess:
-    """Fork a child that calls a function. The child ends after the function."""
-    process = multiprocessing.get_context("fork").Process(target=_run, args=(function, *arguments))
+def start(function: Callable[..., None], *arguments: Any, daemon: bool = False) -> BaseProcess:
+    """Fork a child that calls a function. The child ends after the function.
+
+    A daemon gets SIGTERM when this process ends. Any other child must end by itself, because this process waits for it.
+    """
+    process = multiprocessing.get_context("fork").Process(target=_run, args=(function, *arguments), daemon=daemon)
     process.start()
     return process
 
