@@ -68,6 +68,30 @@ CREATE TABLE IF NOT EXISTS api_keys (
     used_at    TEXT                     -- last use, recorded at most once a minute
 ) STRICT;
 
+-- Links that open the inbox without a key. A link works once and for ten minutes,
+-- and then its row is removed. Only the SHA-256 of its token is stored.
+CREATE TABLE IF NOT EXISTS sign_in_links (
+    token_hash TEXT PRIMARY KEY,
+    account_id INTEGER NOT NULL REFERENCES accounts (id),
+    created_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Sessions of the pages. A session that a key has opened ends if the key is
+-- revoked. Only the SHA-256 of its token is stored.
+CREATE TABLE IF NOT EXISTS sessions (
+    id         INTEGER PRIMARY KEY,
+    account_id INTEGER NOT NULL REFERENCES accounts (id),
+    token_hash TEXT NOT NULL UNIQUE,
+    key_id     INTEGER REFERENCES api_keys (id) ON DELETE CASCADE,-- NULL: a link has opened it
+    created_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX IF NOT EXISTS sessions_by_account ON sessions (account_id);
+CREATE INDEX IF NOT EXISTS sessions_by_key ON sessions (key_id) WHERE key_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS sessions_by_end ON sessions (expires_at);
+
 -- Test runs. Each run has its own account. After the end of the run, the account
 -- is removed with all its rows. The limits of the creator apply to the run.
 CREATE TABLE IF NOT EXISTS runs (
@@ -110,6 +134,7 @@ CREATE TABLE IF NOT EXISTS messages (
     submitted_at   TEXT,                -- when the gateway got it; NULL if the outcome is known
     finished_at    TEXT,                -- when the state became final
     request_id     TEXT,                -- the id of the request that stored it, for logs
+    key_id         INTEGER,             -- the id of that request's key; NULL: none
     lease_owner    TEXT,                -- the process that delivers it now (process_lock.py)
     front          TEXT,                -- the front that stored it, such as twilio; NULL: no front
     CHECK ((state = 'error') = (error_type IS NOT NULL)),

@@ -1,6 +1,7 @@
 """The command `phonify`, also started by `python -m phonify`. It has `serve` and all commands of `flask --app app`."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from phonify import __version__, create_app
 from phonify.cli.commands import register_commands
 from phonify.cli.database import restore
 from phonify.cli.demo import serve_demo
+from phonify.cli.serving import list_settings, setting_option
 from phonify.server import serve
 
 
@@ -26,20 +28,29 @@ register_commands(phonify)
 phonify.add_command(restore)
 
 
-@phonify.command("serve")
+@phonify.command("serve", epilog=list_settings())
+@setting_option("port", "The port. 0 takes any free port.", metavar="PORT")
+@setting_option("host", "The address to listen on.", metavar="HOST")
+@setting_option("database", "The SQLite file. It is created if it is missing.", metavar="FILE")
+@setting_option("workers", "The number of processes that serve requests.", metavar="N")
+@click.option("--open", "open_inbox", is_flag=True, help="Open the inbox in a browser.")
 @click.option("--demo", is_flag=True, help="Serve a temporary database with invented conversations.")
-def serve_api(demo: bool) -> None:
-    """Serve the API until SIGTERM or Ctrl-C."""
+def serve_api(demo: bool, open_inbox: bool, **options: str | None) -> None:
+    """Serve the API and the inbox until SIGTERM or Ctrl-C."""
     command = "python -m phonify" if Path(sys.argv[0]).name == "__main__.py" else "phonify"
-    if demo:
-        serve_demo(create_app, command=command)
+    given = {name.upper(): value for name, value in options.items() if value is not None}
+    if not demo:
+        database = Path(given["DATABASE"]) if "DATABASE" in given else None
+        serve(partial(create_app, given), command=command, database=database, open_inbox=open_inbox)
+    elif "DATABASE" in given:
+        raise click.UsageError("--demo can't be used with --database, because the demo has a database of its own")
     else:
-        serve(create_app, command=command)
+        serve_demo(create_app, given, command=command, open_inbox=open_inbox)
 
 
 def main() -> None:
     """Run the command."""
-    # The app is built only if a command needs it, because building it creates the database.
+    # The app is built only if a command needs it, because building it may upgrade the database.
     phonify(obj=ScriptInfo(create_app=create_app, set_debug_flag=False))
 
 

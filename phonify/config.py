@@ -82,6 +82,24 @@ def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | Non
     return Settings(**values)
 
 
+def check_setting(name: str, text: str) -> None:
+    """Raise ValueError if a text is no valid value for the setting with this name, such as `port`."""
+    _READERS[name](text)
+
+
+def list_defaults() -> list[tuple[str, str]]:
+    """Return the variable of each setting and its default as text. The text is empty if there is no default."""
+    defaults = Settings()
+    found = [(field.name, getattr(defaults, field.name)) for field in fields(Settings)]
+    return [(f"{PREFIX}{name.upper()}", "" if value is None else _write(value)) for name, value in found]
+
+
+def write_address(host: str, port: int) -> str:
+    """Return the address of a server for a browser on this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def _write(value: Any) -> str:
     """Return a setting's value as text, as it would be in the environment."""
     if isinstance(value, bool):

@@ -4,6 +4,7 @@ import importlib
 import logging
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from flask import Flask
@@ -14,7 +15,6 @@ from .api.openapi import views as openapi
 from .cli.commands import register_commands
 from .clock import Clock, SystemClock
 from .config import ConfigError, read_settings, unknown_settings
-from .domain import accounts
 from .errors import StoreUnavailable
 from .fronts.twilio import front as twilio
 from .gateways import GATEWAYS
@@ -28,7 +28,6 @@ from .sandbox import downloads
 from .sandbox import views as sandbox
 from .services import Services, build_services
 from .sms.numbers import load_regions
-from .storage.upgrades import DatabaseUnusable, prepare
 from .web import compose, search, session
 from .web import conversations as inbox_conversations
 from .web import reference as docs_pages
@@ -40,11 +39,11 @@ logger = logging.getLogger(__name__)
 def create_app(
     config: Mapping[str, Any] | None = None, *, clock: Clock | None = None, gateway: Gateway | None = None
 ) -> Flask:
-    """Read the settings, prepare the database and build the app.
+    """Read the settings, prepare the database if it exists, and build the app.
 
     `config` has settings without their prefix, such as `{"DATABASE": "/tmp/test.db"}`. They replace settings from the
-    environment. Raises ConfigError if the app can't start. A server may fork afterwards, because no file is open and no
-    thread is running.
+    environment. If the database does not exist, the first request creates it. Raises ConfigError if the app can't
+    start. A server may fork afterwards, because no file is open and no thread is running.
     """
     settings = read_settings(os.environ, config)
     logging.getLogger("phonify").setLevel(settings.log_level)
@@ -56,9 +55,8 @@ def create_app(
     clock = clock or SystemClock()
     gateway = gateway or _make_gateway(settings.gateway)
     services = build_services(settings, clock, gateway)
-    has_twilio = gateway.sandbox if settings.twilio is None else settings.twilio
     try:
-        _prepare_database(services, has_twilio=has_twilio)
+        services.prepare_existing()
     finally:
         services.database.close()
 
@@ -75,6 +73,7 @@ def create_app(
     )
     app.extensions["phonify"] = services
     app.before_request(begin_request)
+    app.before_request(partial(_prepare_at_first_request, services))
     if settings.metrics:
         _measure(app)
     app.after_request(add_request_id)
@@ -83,12 +82,12 @@ def create_app(
     if gateway.sandbox:
         app.register_blueprint(sandbox.bp)
         app.register_blueprint(downloads.bp)
-    if has_twilio:
+    if services.has_twilio:
         twilio.add_front(app, services)
     for blueprint in (session.bp, inbox_conversations.bp, compose.bp, search.bp, inbox_settings.bp):
         app.register_blueprint(blueprint)
     app.register_blueprint(docs_pages.bp)
-    register_error_handlers(app, twilio.ERROR_FORMS if has_twilio else {})
+    register_error_handlers(app, twilio.ERROR_FORMS if services.has_twilio else {})
     register_commands(app.cli)
     return app
 
@@ -112,20 +111,9 @@ def _measure(app: Flask) -> None:
     metrics.measure(app)
 
 
-def _prepare_database(services: Services, *, has_twilio: bool) -> None:
-    database, settings, clock = services.database, services.settings, services.clock
+def _prepare_at_first_request(services: Services) -> None:
+    """Create the database if it was missing when the app was built. Only servers get requests."""
     try:
-        prepare(database)
-        account = accounts.ensure_default_account(database, clock)
-        if settings.api_key is not None:
-            admitted = accounts.admit_key(database, clock, account, name="PHONIFY_API_KEY", key=settings.api_key)
-            if not admitted:
-                logger.warning("the key in PHONIFY_API_KEY was revoked and stays revoked; see: keys list")
-        if has_twilio:
-            services.fronts.ensure_account(account, auth_token=settings.twilio_auth_token)
-    except DatabaseUnusable as error:
-        raise ConfigError(f"the database can't be used: {error}") from error
-    except StoreUnavailable as error:
-        raise ConfigError(f"the database can't be used: {settings.database}: {error.__cause__}") from error
-    except accounts.KeyTaken as error:
-        raise ConfigError("PHONIFY_API_KEY: the key belongs to another account, not to default") from error
+        services.prepare()
+    except ConfigError as error:
+        raise StoreUnavailable from error

@@ -1,11 +1,16 @@
-"""Logs: masks keys, and writes the lines as text or JSON."""
+"""Logs: masks keys, and writes the lines as text or JSON. All lines of a server have one format."""
 
 import json
 import logging
 import re
+import sys
+import threading
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 # The name of the argument `api_key`, also with percent-encoded characters. A client may also use a similar name by
 # mistake: `api_key[]`, `api-key`, `key`. Auth tokens and secrets are masked too.
@@ -16,8 +21,8 @@ _NAMES = "|".join(
 _ARGUMENT = re.compile(rf"((?:{_NAMES})[^=&?/\s]{{0,20}}?(?:=|%3d))(?:[^&\s]*[^&\s\"])?", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(basic(?:\s|\+|%20)+)[A-Za-z0-9+/=_~.%-]+", re.IGNORECASE)
 _USERINFO = re.compile(r"(//)[^/@\s]*@")
-_OURS = re.compile(r"phk_[A-Za-z0-9_-]+")  # a key that Phonify has made, anywhere in a text
-_SUSPECT = re.compile(r"[=@%\s]|phk_")  # a text without a match contains no key
+_OURS = re.compile(r"ph[kls]_[A-Za-z0-9_-]+")  # a key or a token that Phonify has made, anywhere in a text
+_SUSPECT = re.compile(r"[=@%\s]|ph[kls]_")  # a text without a match contains no key
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 # Loggers of WSGI servers that write addresses or headers.
@@ -80,28 +85,63 @@ def install_key_filter() -> None:
             logger.addFilter(KeyFilter())
 
 
+class TextFormatter(logging.Formatter):
+    """Formats a record as text: time (UTC), level, logger and message, then the traceback."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 - of logging
+        """Return the time of a record in the form of the API."""
+        return _write_time(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as text, without keys."""
+        return mask_keys(super().format(record))
+
+
 class JsonFormatter(logging.Formatter):
     """Formats a record as JSON: time, level, logger, message, the `extra` fields and the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return a record as one line."""
+        """Return a record as one line, without keys."""
         line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+            "time": _write_time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": mask_keys(record.getMessage()),
         }
         line |= {
             name: value for name, value in vars(record).items() if name not in _OWN_ATTRIBUTES and name != "message"
         }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = mask_keys(self.formatException(record.exc_info))
         return json.dumps(line, default=str)
 
 
+def _write_time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def make_formatter(log_format: str) -> logging.Formatter:
+    """Return the formatter of all log lines. `log_format` is `json` or `text`."""
+    return JsonFormatter() if log_format == "json" else TextFormatter()
+
+
 def configure_logs(log_format: str) -> None:
-    """Make the root logger write to standard error, as text or as JSON."""
+    """Make the root logger write to standard error, as text or as JSON.
+
+    With JSON, warnings of Python and exceptions that nobody handles are log lines too.
+    """
     handler = logging.StreamHandler()
-    text = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    handler.setFormatter(JsonFormatter() if log_format == "json" else text)
+    handler.setFormatter(make_formatter(log_format))
     logging.basicConfig(handlers=[handler])
+    if log_format == "json":
+        logging.captureWarnings(capture=True)
+        sys.excepthook = _log_exception
+        threading.excepthook = lambda failed: _log_exception(failed.exc_type, failed.exc_value, failed.exc_traceback)
+
+
+def _log_exception(type_: type[BaseException], value: BaseException | None, traceback: TracebackType | None) -> None:
+    if not issubclass(type_, SystemExit):
+        logger.critical("an unexpected error", exc_info=(type_, value or type_(), traceback))

@@ -1,13 +1,15 @@
 """The object in `app.extensions["phonify"]`. Views and commands use it."""
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TextIO
 
 from .clock import Clock
-from .config import Settings
+from .config import ConfigError, Settings
+from .delivery.live_list import LiveList
 from .delivery.loop import Loop, Observe
 from .delivery.messages import MessageDelivery, MessageOutcome
 from .delivery.upkeep import Upkeep
@@ -17,17 +19,24 @@ from .domain.accounts import KeyRing
 from .domain.changing import Changing
 from .domain.conversations import Conversations
 from .domain.fronts import Fronts
+from .domain.history import Histories
 from .domain.receiving import Receiving
 from .domain.retention import Retention
 from .domain.runs import Runs
 from .domain.sending import Sending
+from .domain.sessions import Sessions
 from .domain.subscriptions import Subscriptions
 from .domain.webhooks import Webhooks
+from .errors import StoreUnavailable
 from .gateways.base import Gateway
 from .outgoing.url_guard import Resolve, resolve
 from .storage.database import Database
+from .storage.process_lock import has_owner
 from .storage.records import Account, Message
+from .storage.upgrades import DatabaseUnusable, check_place, prepare
 from .storage.wakeup import Wakeup
+
+logger = logging.getLogger(__name__)
 
 
 class FrontPage(Protocol):
@@ -63,14 +72,57 @@ class Services:
     changing: Changing
     receiving: Receiving
     conversations: Conversations
+    history: Histories
     retention: Retention
     runs: Runs
+    sessions: Sessions
     subscriptions: Subscriptions
     webhook_wakeup: Wakeup
     webhooks: Webhooks
     fronts: Fronts
     front_pages: list[FrontPage]
     observers: dict[Literal["gateway", "webhook"], Observe]  # called after each attempt
+    prepared: threading.Event  # set after `prepare`
+
+    @property
+    def has_twilio(self) -> bool:
+        """Whether the Twilio-compatible front is on."""
+        return self.gateway.sandbox if self.settings.twilio is None else self.settings.twilio
+
+    def prepare(self) -> None:
+        """Create or upgrade the database, unless this was done already. Raises ConfigError if that is not possible."""
+        if self.prepared.is_set():
+            return
+        settings, database, clock = self.settings, self.database, self.clock
+        try:
+            prepare(database)
+            account = accounts.ensure_default_account(database, clock)
+            if settings.api_key is not None:
+                admitted = accounts.admit_key(database, clock, account, name="PHONIFY_API_KEY", key=settings.api_key)
+                if not admitted:
+                    logger.warning("the key in PHONIFY_API_KEY was revoked and stays revoked; see: keys list")
+            if self.has_twilio:
+                self.fronts.ensure_account(account, auth_token=settings.twilio_auth_token)
+        except DatabaseUnusable as error:
+            raise ConfigError(f"the database can't be used: {error}") from error
+        except StoreUnavailable as error:
+            raise ConfigError(f"the database can't be used: {settings.database}: {error.__cause__}") from error
+        except accounts.KeyTaken as error:
+            raise ConfigError("PHONIFY_API_KEY: the key belongs to another account, not to default") from error
+        self.prepared.set()
+
+    def prepare_existing(self) -> None:
+        """Do the same as `prepare` if the file exists. If it does not exist, only check that it can be created."""
+        try:
+            exists = check_place(self.database)
+        except DatabaseUnusable as error:
+            raise ConfigError(f"the database can't be used: {error}") from error
+        if exists:
+            self.prepare()
+
+    def is_delivering(self) -> bool:
+        """Return whether a server or a worker is running that delivers from this database."""
+        return has_owner(self.database.path)
 
     def make_message_loop(self, *, longest_nap: float = 0.25) -> Loop[Message, MessageOutcome]:
         """Return a new loop that delivers messages. Call its `run` in a thread.
@@ -106,8 +158,9 @@ class Services:
         return Upkeep(self.database, self.clock, lease=self.settings.lease, clean=self.clean)
 
     def clean(self) -> None:
-        """Remove old rows and the rows of ended test runs."""
+        """Remove old rows and the rows of ended test runs and sessions."""
         self.runs.remove_ended()
+        self.sessions.remove_ended()
         self.retention.clean()
 
     def start_delivery(self, *, longest_nap: float = 0.25) -> list[threading.Thread]:
@@ -127,6 +180,19 @@ class Services:
         """Make a key of the account `default` if the database has no key, else return None."""
         account = accounts.ensure_default_account(self.database, self.clock)
         return accounts.create_first_key(self.database, self.clock, account)
+
+    def make_live_list(self, stream: TextIO) -> LiveList | None:
+        """Return the live list of messages, if the gateway is the stub and the stream is a terminal."""
+        wanted = self.settings.gateway == "stub" and self.settings.log_format != "json" and stream.isatty()
+        return LiveList(self.database, stream) if wanted else None
+
+    def has_key(self) -> bool:
+        """Tell whether there is any key, revoked or not."""
+        return bool(accounts.list_keys(self.database))
+
+    def create_link(self, address: str) -> str:
+        """Return a new sign-in link of the account `default`."""
+        return self.sessions.create_link(accounts.ensure_default_account(self.database, self.clock), address)
 
     def describe_fronts(self) -> list[str]:
         """Return the lines about fronts that the first start prints."""
@@ -172,17 +238,19 @@ def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Servic
         validity=settings.validity,
         most_waiting=settings.waiting,
     )
+    keys = KeyRing(database, clock)
     services = Services(
         settings=settings,
         clock=clock,
         database=database,
         message_wakeup=Wakeup(),
         gateway=gateway,
-        keys=KeyRing(database, clock),
+        keys=keys,
         sending=sending,
         changing=Changing(database, clock, webhooks, subscriptions, sending),
         receiving=Receiving(database, clock, webhooks, subscriptions, sending),
         conversations=Conversations(database),
+        history=Histories(database, webhooks),
         retention=Retention(
             database,
             clock,
@@ -190,12 +258,14 @@ def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Servic
             longest=timedelta(days=settings.retain_days) if settings.retain_days is not None else None,
         ),
         runs=Runs(database, clock, fronts),
+        sessions=Sessions(database, clock, keys),
         subscriptions=subscriptions,
         webhook_wakeup=Wakeup(),
         webhooks=webhooks,
         fronts=fronts,
         front_pages=[],
         observers={"gateway": _ignore, "webhook": _ignore},
+        prepared=threading.Event(),
     )
     database.committed = services.wake
     return services

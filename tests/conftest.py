@@ -46,6 +46,7 @@ def make_app(tmp_path: Path, clock: FakeClock) -> Iterator[Callable[..., Flask]]
         config = {"DATABASE": tmp_path / "phonify.db", "API_KEY": KEY, **settings}
         app = create_app(config, clock=clock, gateway=gateway)
         app.test_client_class = ApiClient
+        app.extensions["phonify"].prepare()
         made.append(app)
         return app
 

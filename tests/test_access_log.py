@@ -27,6 +27,7 @@ from phonify.logs import KeyFilter, escape_controls, install_key_filter, mask_ke
         ("/v1/messages/phk_0aZ-_9", "/v1/messages/***"),
         ("/?phk_0aZ-_9&limit=1", "/?***&limit=1"),
         ("phk_0aZ-_9", "***"),
+        ("/inbox/sign-in?token=phl_0aZ-_9", "/inbox/sign-in?token=***"),
     ],
 )
 def test_a_key_in_an_address_is_masked(text: str, masked: str) -> None:

@@ -216,7 +216,11 @@ def test_an_app_reads_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("PHONIFY_ORIGIN", "12345")
     settings = create_app().extensions["phonify"].settings
     assert (settings.database, settings.origin) == (tmp_path / "sms.db", "12345")
-    assert (tmp_path / "sms.db").exists()
+
+
+def test_building_an_app_creates_no_database(tmp_path):
+    create_app({"DATABASE": tmp_path / "sms.db"})
+    assert list(tmp_path.iterdir()) == []
 
 
 # A database that can't be used

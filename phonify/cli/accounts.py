@@ -18,7 +18,7 @@ accounts_cli = click.Group("accounts", help="Manage the accounts of this server.
 @json_option
 def create_account(name: str, origin: str | None, as_json: bool) -> None:
     """Create the account NAME."""
-    services = get_services()
+    services = get_services(may_create=True)
     if not name.strip() or not name.isprintable():
         raise click.BadParameter("must be printable and not empty", param_hint="NAME")
     if origin is not None:

@@ -4,17 +4,45 @@ import click
 
 from .accounts import accounts_cli
 from .database import backup, check, init_db
+from .explain import explain
 from .keys import keys_cli
 from .messages import messages, send
+from .phones import phones_cli
+from .sessions import open_inbox, sessions_cli
 from .subscriptions import keywords_cli, subscriptions_cli
 from .text import check_text_command
 from .twilio import twilio_cli
 from .webhooks import webhooks_cli
 from .worker import worker
 
+ABOUT = (
+    "This app is Phonify, an SMS API and sandbox on one SQLite file. To serve it, run: python app.py. Settings are"
+    " PHONIFY_* variables, such as PHONIFY_DATABASE and PHONIFY_PORT. The running server has guides at /docs."
+)
+
 
 def register_commands(group: click.Group) -> None:
     """Add all commands to a click group, such as `app.cli` of a Flask app."""
-    groups = (accounts_cli, keys_cli, webhooks_cli, twilio_cli, subscriptions_cli, keywords_cli)
-    for command in (*groups, send, messages, worker, init_db, backup, check, check_text_command):
+    groups = (
+        accounts_cli,
+        keys_cli,
+        webhooks_cli,
+        twilio_cli,
+        subscriptions_cli,
+        keywords_cli,
+        phones_cli,
+        sessions_cli,
+    )
+    for command in (*groups, open_inbox, send, messages, explain, worker, init_db, backup, check, check_text_command):
         group.add_command(command)
+    _describe_app()
+
+
+def _describe_app() -> None:
+    """End the help of the command that builds the app, such as `flask --app app --help`, with what the app is.
+
+    click prints this text after the list of commands. To list them, flask has to build the app.
+    """
+    context = click.get_current_context(silent=True)
+    if context is not None and context.find_root().command.epilog is None:
+        context.find_root().command.epilog = ABOUT

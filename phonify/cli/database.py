@@ -19,8 +19,7 @@ from .output import Command, Failed, get_services
 @click.command("init-db", cls=Command)
 def init_db() -> None:
     """Create the database, or upgrade it to the current version."""
-    # `create_app` has already done this.
-    click.echo(f"{get_services().settings.database} is ready.")
+    click.echo(f"{get_services(may_create=True).settings.database} is ready.")
 
 
 @click.command(cls=Command)
@@ -58,7 +57,7 @@ def check() -> None:
 
 
 def _refuse_unused(database: Database) -> None:
-    """Raise Failed if the database is empty. Then this command has probably created it in the wrong place."""
+    """Raise Failed if the database is empty. Then it is probably the wrong file."""
     with database.reading() as connection:
         if not is_used(connection):
             raise Failed(f"{database.path.absolute()} is empty. Is PHONIFY_DATABASE set to the right file?")

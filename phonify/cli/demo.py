@@ -5,10 +5,11 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -22,6 +23,8 @@ from ..server import serve
 from ..services import Services
 from ..storage.records import Account
 from .demo_texts import APP, CONVERSATIONS, READ_UNTIL, REPLIES, Text
+
+logger = logging.getLogger(__name__)
 
 _AFTER = (0.3, 3, 6)  # seconds after a text; the delivery loop runs at these times, because some texts are retried
 
@@ -41,28 +44,30 @@ class DemoClock(SystemClock):
         self.behind = super().now() - moment
 
 
-def serve_demo(create_app: Callable[..., Any], *, command: str) -> None:
+def serve_demo(create_app: Callable[..., Any], given: Mapping[str, Any], *, command: str, open_inbox: bool) -> None:
     """Serve a temporary database until SIGTERM or Ctrl-C, then remove it.
 
-    `create_app` is the application factory, and `command` is passed to `serve`.
+    `create_app` is the application factory, `given` has settings for it. The other arguments are passed to `serve`.
     """
     # A signal during the start must also remove the folder. Later, the server handles the signals.
     for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(ending, lambda signum, _: sys.exit(128 + signum))
     with tempfile.TemporaryDirectory(prefix="phonify-demo-") as folder:
         path = Path(folder) / "phonify.db"
-        serve(lambda: create_demo(create_app, path), command=command, database=path)
+        serve(lambda: create_demo(create_app, path, given), command=command, database=path, open_inbox=open_inbox)
 
 
-def create_demo(create_app: Callable[..., Any], path: Path) -> Any:
+def create_demo(create_app: Callable[..., Any], path: Path, given: Mapping[str, Any] = MappingProxyType({})) -> Any:
     """Return the app of the demo: it has the stub gateway, and conversations in its database."""
     clock = DemoClock()
-    app = create_app({"DATABASE": path, "GATEWAY": "stub"}, clock=clock)
+    app = create_app({**given, "DATABASE": path, "GATEWAY": "stub"}, clock=clock)
     services: Services = app.extensions["phonify"]
+    services.prepare()
     own = os.environ.get(f"{PREFIX}DATABASE")
+    say = logger.info if services.settings.log_format == "json" else click.echo
     if own is not None:
-        click.echo(f"{PREFIX}DATABASE is ignored, and {own} is not changed.")
-    click.echo("This is a demo with invented conversations. Its database is removed when the server stops.")
+        say(f"{PREFIX}DATABASE is ignored, and {own} is not changed.")
+    say("This is a demo with invented conversations. Its database is removed when the server stops.")
     fill(services, clock)
     return app
 

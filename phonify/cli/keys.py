@@ -14,7 +14,7 @@ keys_cli = click.Group("keys", help="Manage API keys.")
 @json_option
 def create_key(account_name: str, name: str, as_json: bool) -> None:
     """Create a key and print it. It is shown only once."""
-    services = get_services()
+    services = get_services(may_create=True)
     if name and not name.isprintable():
         raise click.BadParameter("must be printable", param_hint="--name")
     account = get_account(services, account_name)

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 import click
 
-from ..errors import InvalidRequest
+from ..errors import Fault, InvalidRequest
 from ..schemas.objects import dump_message
 from ..schemas.requests import SendSchema, load
 from ..services import Services
 from ..storage.records import Account, Criteria, Message
 from .output import Command, Failed, account_option, get_account, get_services, json_option, print_json, print_table
+
+_NAMES = {"to": "TO", "body": "BODY", "origin": "--origin", "send_at": "--send-at"}
 
 
 @click.command(cls=Command)
@@ -34,12 +36,25 @@ def send(
     try:
         draft = load(schema, {name: value for name, value in given.items() if value is not None})
     except InvalidRequest as error:
-        lines = [f"{fault.param}: {fault.title}" if fault.param else fault.title for fault in error.faults]
-        raise click.UsageError("\n".join(lines)) from error
+        raise click.UsageError(_describe(error.faults, to)) from error
     sent = services.sending.send(account, draft)
     _print_messages(sent.messages, as_json=as_json)
+    if not services.is_delivering() and len(sent.faults) < len(sent.messages):
+        click.echo("Nothing is delivered yet, because no server or worker is running on this database.", err=True)
     if sent.faults:
-        raise Failed("\n".join(f"{fault.param}: {fault.title}" for fault in sent.faults))
+        raise Failed(_describe(sent.faults, to))
+
+
+def _describe(faults: Sequence[Fault], to: Sequence[str]) -> str:
+    """Return a line for each fault. Arguments have the names that the help shows."""
+    lines = []
+    for fault in faults:
+        name, _, index = (fault.param or "").rstrip("]").partition("[")
+        typed = _NAMES.get(name, name)
+        if index and len(to) > 1:
+            typed = f"{typed} {to[int(index)]!r}"
+        lines.append(f"{typed}: {fault.title}" if typed else fault.title)
+    return "\n".join(lines)
 
 
 @click.command(cls=Command)

@@ -6,14 +6,26 @@ from typing import Any
 
 import click
 
+from ..config import ConfigError
 from ..domain import accounts
 from ..errors import StoreUnavailable
 from ..logs import escape_controls
 from ..services import Services
+from ..sms.numbers import parse_msisdn
 from ..storage.records import Account
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object in each line.")
 account_option = click.option("--account", "account_name", default=accounts.DEFAULT_ACCOUNT, show_default=True)
+
+
+def _read_msisdn(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    try:
+        return parse_msisdn(value).number
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not a valid E.164 number: {error}") from error
+
+
+msisdn_argument = click.argument("msisdn", callback=_read_msisdn)
 
 
 class Failed(click.ClickException):
@@ -31,9 +43,16 @@ class Command(click.Command):
             raise Failed(f"the database can't be used: {error.__cause__}") from error
 
 
-def get_services() -> Services:
-    """Return the services of the app. In a command, the first call builds the app."""
+def get_services(*, may_create: bool = False) -> Services:
+    """Return the services of the app. In a command, the first call builds the app.
+
+    Raises ConfigError if the database does not exist, unless the command may create it.
+    """
     services: Services = click.get_current_context().obj.load_app().extensions["phonify"]
+    if not services.prepared.is_set():
+        if not may_create:
+            raise ConfigError(f"no database at {services.database.path}; is PHONIFY_DATABASE set?")
+        services.prepare()
     return services
 
 

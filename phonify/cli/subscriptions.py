@@ -8,22 +8,20 @@ from ..errors import InvalidRequest
 from ..schemas.keywords import REPLIES, read_keyword_settings
 from ..schemas.objects import dump_subscription
 from ..sms.keywords import HELP_KEYWORDS, START_KEYWORDS, STOP_KEYWORDS
-from ..sms.numbers import parse_msisdn
 from ..storage.records import KeywordReplies, SubscriptionRow
-from .output import Command, account_option, get_account, get_services, json_option, print_json, print_table
+from .output import (
+    Command,
+    account_option,
+    get_account,
+    get_services,
+    json_option,
+    msisdn_argument,
+    print_json,
+    print_table,
+)
 
 subscriptions_cli = click.Group("subscriptions", help="Manage the phones that accounts may write to.")
 keywords_cli = click.Group("keywords", help="Manage opt-out keywords and the replies to keywords.")
-
-
-def _read_msisdn(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    try:
-        return parse_msisdn(value).number
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r} is not a valid E.164 number: {error}") from error
-
-
-_msisdn_argument = click.argument("msisdn", callback=_read_msisdn)
 
 
 @subscriptions_cli.command("list", cls=Command)
@@ -39,7 +37,7 @@ def list_subscriptions(offset: int, limit: int, account_name: str, as_json: bool
 
 
 @subscriptions_cli.command("show", cls=Command)
-@_msisdn_argument
+@msisdn_argument
 @account_option
 @json_option
 def show_subscription(msisdn: str, account_name: str, as_json: bool) -> None:
@@ -48,7 +46,7 @@ def show_subscription(msisdn: str, account_name: str, as_json: bool) -> None:
 
 
 @subscriptions_cli.command("opt-out", cls=Command)
-@_msisdn_argument
+@msisdn_argument
 @account_option
 @json_option
 def opt_out(msisdn: str, account_name: str, as_json: bool) -> None:
@@ -57,7 +55,7 @@ def opt_out(msisdn: str, account_name: str, as_json: bool) -> None:
 
 
 @subscriptions_cli.command("opt-in", cls=Command)
-@_msisdn_argument
+@msisdn_argument
 @account_option
 @json_option
 def opt_in(msisdn: str, account_name: str, as_json: bool) -> None:

@@ -35,12 +35,12 @@ def check_text_command(text: str, max_segments: int, allow_ucs2: bool, webotp: b
     """
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
-    # The settings are not those of an app, because building an app creates the database.
+    # The settings are not those of an app, because building an app needs a usable database.
     schema = CheckSchema(max_body=read_settings(os.environ).max_body)
     try:
         check = check_text(load(schema, {"body": text})["body"])
     except InvalidRequest as error:
-        raise click.UsageError("\n".join(fault.title for fault in error.faults)) from error
+        raise click.UsageError("\n".join(f"TEXT: {fault.title}" for fault in error.faults)) from error
     if as_json:
         print_json(dump_check(check))
     else:

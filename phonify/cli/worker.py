@@ -1,25 +1,46 @@
 """The command `worker`. It delivers messages and webhook events without a web server."""
 
+import logging
+import os
 import signal
+import sys
+import threading
 
 import click
 
+from ..config import ConfigError
 from ..logs import configure_logs
 from .output import Command, get_services
+
+logger = logging.getLogger(__name__)
 
 
 @click.command(cls=Command)
 def worker() -> None:
     """Deliver messages and webhook events until SIGTERM or Ctrl-C. Current attempts are finished first."""
-    services = get_services()
-    configure_logs(services.settings.log_format)
+    log_format = os.environ.get("PHONIFY_LOG_FORMAT", "text")
+    configure_logs(log_format)
+    try:
+        services = get_services(may_create=True)
+    except ConfigError as error:
+        if log_format != "json":
+            raise
+        logger.error("%s", error.message)  # noqa: TRY400 - the message says it all
+        sys.exit(error.exit_code)
 
     def stop(*_: object) -> None:
         services.stop()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    click.echo(f"Delivering messages of {services.settings.database} (gateway: {services.settings.gateway})", err=True)
+    settings = services.settings
+    if log_format == "json":
+        logger.info("Delivering messages of %s (gateway: %s)", settings.database, settings.gateway)
+    else:
+        click.echo(f"Delivering messages of {settings.database} (gateway: {settings.gateway})", err=True)
+    live_list = services.make_live_list(sys.stdout)
+    if live_list is not None:
+        threading.Thread(target=live_list.run, name="live list", daemon=True).start()
     # Other processes store the messages, and they can't wake this process. So it checks for work often.
     for loop in services.start_delivery(longest_nap=0.02):
         loop.join()

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from ..clock import Clock, format_time
 from ..errors import StoreUnavailable
+from ..request_id import set_key_id
 from ..storage import accounts as account_store
 from ..storage.database import Database
 from ..storage.records import Account, ApiKey, KeyOwner
@@ -161,9 +162,15 @@ class KeyRing:
         """Return the account of a key, or None if the key is not valid."""
         with self._database.reading() as connection:
             owner = account_store.find_account_by_key(connection, key_hash=hash_key(key))
+        return self.admit(owner)
+
+    def admit(self, owner: KeyOwner | None) -> Account | None:
+        """Return the account of a key or session, or None if its test run has ended. Records that the key is used."""
         if owner is None or (owner.expires_at is not None and owner.expires_at <= format_time(self._clock.now())):
             return None
-        self._note_use(owner)
+        if owner.key_id is not None:
+            set_key_id(owner.key_id)
+            self._note_use(owner.key_id, owner.used_at or "")
         return owner.account
 
     def count_request(self, account: Account, *, minute: int, limit: int) -> int | None:
@@ -174,16 +181,14 @@ class KeyRing:
         with self._database.write() as connection:
             return account_store.take_request(connection, account_id=account.limits_id, minute=minute, limit=limit)
 
-    def _note_use(self, owner: KeyOwner) -> None:
+    def _note_use(self, key_id: int, used_at: str) -> None:
         """Record the use of a key, at most once a minute. After a failure, the next try is a minute later."""
         now, moment = self._clock.monotonic(), self._clock.now()
         recently = format_time(moment - timedelta(seconds=_NOTE_USE))
-        if (owner.used_at or "") > recently or (self._failed_at is not None and now - self._failed_at < _NOTE_USE):
+        if used_at > recently or (self._failed_at is not None and now - self._failed_at < _NOTE_USE):
             return
         try:
             with self._database.write(patience=_NOTE_PATIENCE) as connection:
-                account_store.set_key_used(
-                    connection, key_id=owner.key_id, now=format_time(moment), unless_since=recently
-                )
+                account_store.set_key_used(connection, key_id=key_id, now=format_time(moment), unless_since=recently)
         except StoreUnavailable:
             self._failed_at = now

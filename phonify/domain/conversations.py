@@ -1,4 +1,4 @@
-"""The messages of the inbox: conversations, threads, search, history."""
+"""The messages of the inbox: conversations, threads, search."""
 
 from contextlib import suppress
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ..errors import NotFound, StoreUnavailable
 from ..storage import conversations as conversation_store
 from ..storage.database import Database
-from ..storage.records import Account, Conversation, Direction, Entry, MessageAttempt, State
+from ..storage.records import Account, Conversation, Direction, Entry, State
 
 END = 2**63 - 1  # greater than the seq of any message
 _PATIENCE = 0.5  # seconds that a page may wait to mark a thread as read
@@ -58,11 +58,6 @@ class Conversations:
         if entry is None:
             raise NotFound
         return entry
-
-    def find_attempts(self, message_id: str) -> list[MessageAttempt]:
-        """Return the attempts to send a message that failed or are in doubt, oldest first."""
-        with self._database.reading() as connection:
-            return conversation_store.list_attempts(connection, message_id=message_id)
 
     def search(
         self,

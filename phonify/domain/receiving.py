@@ -5,7 +5,7 @@ from datetime import timedelta
 from ..clock import Clock, format_time
 from ..errors import Fault, InvalidRequest
 from ..ids import generate_ids
-from ..request_id import current_request_id
+from ..request_id import current_key_id, current_request_id
 from ..schemas.fields import read_own_number
 from ..sms.numbers import Number
 from ..storage import messages as store
@@ -66,6 +66,7 @@ class Receiving:
                 created_at=format_time(now),
                 finished_at=None if hooked else format_time(now),
                 request_id=current_request_id(),
+                key_id=current_key_id(),
             )
             reply = self._subscriptions.apply_keyword(connection, account, sender.number, body, now=format_time(now))
             replies = []

@@ -8,6 +8,7 @@ from ..errors import StoreUnavailable
 from ..ids import generate_ids
 from ..storage import conversations as conversation_store
 from ..storage import deliveries as delivery_store
+from ..storage import forgetting as forgetting_store
 from ..storage import idempotency as idempotency_store
 from ..storage import messages as message_store
 from ..storage.database import Connection, Database
@@ -85,6 +86,23 @@ class Retention:
                     connection, account_id=account.id, message_ids=ids, now=now
                 )
             before = ids[-1]
+
+    def forget(self, account: Account, phone: str) -> int:
+        """Remove everything that an account has exchanged with a phone, in any state; return how many messages.
+
+        Also removes what webhooks, idempotency keys and refused requests have about the phone. The subscription stays.
+        Raises StoreUnavailable as `remove` does.
+        """
+        removed = self.remove(account, Criteria(phone=phone))
+        with self._database.reading() as connection:
+            seqs = forgetting_store.list_deliveries_about(connection, account_id=account.id, phone=phone)
+        for start in range(0, len(seqs), self._messages_at_once):
+            with self._database.write() as connection:
+                forgetting_store.delete_deliveries(connection, seqs=seqs[start : start + self._messages_at_once])
+        with self._database.write() as connection:
+            forgetting_store.delete_answers(connection, account_id=account.id, phone=phone)
+            forgetting_store.delete_refusals(connection, account_id=account.id, phone=phone)
+        return removed
 
     def remove_answers(self) -> None:
         """Remove answers to idempotency keys that have expired."""

@@ -8,7 +8,7 @@ from ..clock import Clock, format_time
 from ..errors import Conflict, Fault, NotFound, Refused
 from ..gateways.base import Gateway
 from ..ids import generate_ids
-from ..request_id import current_request_id
+from ..request_id import current_key_id, current_request_id
 from ..schemas.answers import choose_status, dump_sent
 from ..schemas.requests import Draft
 from ..sms.numbers import Number, parse_originator
@@ -197,6 +197,7 @@ class Sending:
             expires_at=expires_at,
             finished_at=created_at if refusal else None,
             request_id=current_request_id(),
+            key_id=current_key_id(),
         )
 
     def plan(self, now: datetime, send_at: datetime | None, validity: timedelta | None = None) -> tuple[str, str]:

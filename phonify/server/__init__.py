@@ -1,49 +1,80 @@
 """The server of `python app.py` and `phonify serve`: gunicorn and the delivery process."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from ..config import ConfigError
+from ..config import ConfigError, write_address
 from ..errors import StoreUnavailable
 from ..logs import configure_logs
 from ..services import Services
 from . import processes
+from .browser import open_browser
 from .delivery import deliver
 from .gunicorn import WebServer
-from .start import open_listener, print_start
+from .live_list import show_messages
+from .start import log_start, open_listener, print_start
 
 __all__ = ["serve"]
 
+logger = logging.getLogger(__name__)
 
-def serve(create_app: Callable[[], Any], *, command: str = "flask --app app", database: Path | None = None) -> None:
+
+def serve(
+    create_app: Callable[[], Any],
+    *,
+    command: str = "flask --app app",
+    database: Path | None = None,
+    open_inbox: bool = False,
+) -> None:
     """Serve the Flask app that `create_app` returns until SIGTERM or SIGINT.
 
     If it can't start, it prints why and exits with status 2. `command` and `database` are for the printed text, as in
-    `print_start`.
+    `print_start`. On a terminal, the text has a sign-in link. `open_inbox` opens such a link in a browser.
     """
-    configure_logs(os.environ.get("PHONIFY_LOG_FORMAT", "text"))
+    log_format = os.environ.get("PHONIFY_LOG_FORMAT", "text")
+    configure_logs(log_format)
     try:
         app = create_app()
         services: Services = app.extensions["phonify"]
+        services.prepare()
         settings = services.settings
         listener = open_listener(settings.host, settings.port)
+        port = listener.getsockname()[1]
+        address = write_address(settings.host, port)
+        on_terminal = sys.stdout.isatty() and log_format != "json"
+        if open_inbox:
+            open_browser(services.create_link(address))
         processes.hold_signals()  # a signal may arrive as soon as the text is printed
-        print_start(services, listener.getsockname()[1], command, database)
+        if log_format == "json":
+            log_start(services, port)
+        else:
+            link = services.create_link(address) if on_terminal else None
+            print_start(services, port, command, database, link=link)
     except ConfigError as error:
-        error.show()
-        sys.exit(error.exit_code)
+        _refuse(error, log_format)
     except StoreUnavailable as error:
-        ConfigError(f"the database can't be used: {error.__cause__}").show()
-        sys.exit(ConfigError.exit_code)
+        _refuse(ConfigError(f"the database can't be used: {error.__cause__}"), log_format)
+    live_list = services.make_live_list(sys.stdout)
     services.database.close()  # a SQLite connection must not be used after a fork
     services.share_wakeups()
 
     descriptor, parent = listener.detach(), os.getpid()
     web_server = processes.start(WebServer(app, services, descriptor, parent=parent).run)
     os.close(descriptor)  # otherwise, the delivery process would keep the port open
+    if live_list is not None:
+        processes.start(show_messages, services, live_list.run, parent, daemon=True)
     start_delivery = partial(processes.start, deliver, services, parent)
     sys.exit(processes.supervise(web_server, start_delivery, grace=settings.grace))
+
+
+def _refuse(error: ConfigError, log_format: str) -> NoReturn:
+    if log_format == "json":
+        logger.error("%s", error.message)
+    else:
+        error.show()
+    sys.exit(error.exit_code)

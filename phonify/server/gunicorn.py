@@ -19,7 +19,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from ..errors import fault_for_status
 from ..services import Services
 from . import processes
-from .loggers import JsonLogger, TextLogger
+from .loggers import JsonLogger, ServerLogger
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -63,7 +63,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
             # With the files of the database, this is below the usual limit of open files.
             "worker_connections": threads + 500,
             "worker_class": Worker,
-            "logger_class": JsonLogger if settings.log_format == "json" else TextLogger,
+            "logger_class": JsonLogger if settings.log_format == "json" else ServerLogger,
             "accesslog": "-" if settings.access_log else None,
             "loglevel": "warning",
             "graceful_timeout": settings.grace,

@@ -1,62 +1,76 @@
-"""The access log: one line for each request, as text or JSON, without keys.
+"""gunicorn's logger with our format, and the access log: one line for each request, without keys.
 
-Other log lines of gunicorn have the same format.
+Requests for pages and their parts are not logged, unless the level is DEBUG or the answer is an error. An open page
+asks every second whether something has changed.
 """
 
-import time
+import logging
 from datetime import timedelta
 from typing import Any
 
 from gunicorn.glogging import Logger
 
-from ..logs import JsonFormatter, escape_controls, mask_keys, mask_request
+from ..logs import escape_controls, make_formatter, mask_keys, mask_request
 from ..request_id import HEADER
 
-
-class TextLogger(Logger):  # type: ignore[misc]
-    """gunicorn's logger with one line of text for each request."""
-
-    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002 - of gunicorn
-        """Log one request."""
-        if not self.access_log_enabled:
-            return
-        method, address = mask_request(environ.get("REQUEST_METHOD", "-"), environ.get("RAW_URI", "-"))
-        self.access_log.info(
-            '%s %s "%s %s" %s %s %.1fms',
-            environ.get("REMOTE_ADDR") or "-",
-            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            method,
-            escape_controls(address),
-            str(resp.status).partition(" ")[0],
-            resp.sent,
-            request_time.total_seconds() * 1000,
-        )
+_PAGES = ("/inbox", "/docs")
 
 
-class JsonLogger(Logger):  # type: ignore[misc]
-    """gunicorn's logger with one JSON object in each line."""
+class ServerLogger(Logger):  # type: ignore[misc]
+    """gunicorn's logger with one line for each request."""
+
+    log_format = "text"
 
     def setup(self, cfg: Any) -> None:
         """Set up the handlers."""
         super().setup(cfg)
         for handler in (*self.error_log.handlers, *self.access_log.handlers):
-            handler.setFormatter(JsonFormatter())
+            handler.setFormatter(make_formatter(self.log_format))
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002 - of gunicorn
         """Log one request."""
-        if not self.access_log_enabled:
+        status = int(str(resp.status).partition(" ")[0])
+        if not self.access_log_enabled or not _is_logged(environ.get("RAW_URI", "-"), status):
             return
-        method, path = mask_request(environ.get("REQUEST_METHOD", "-"), environ.get("RAW_URI", "-"))
+        method, address = mask_request(environ.get("REQUEST_METHOD", "-"), environ.get("RAW_URI", "-"))
         request_id = next((value for name, value in resp.headers if name == HEADER), None)
-        self.access_log.info(
-            "answered",
-            extra={
+        self.write_access(
+            {
                 "client": environ.get("REMOTE_ADDR") or "-",
                 "method": method,
-                "path": path,
-                "status": int(str(resp.status).partition(" ")[0]),
+                "path": address,
+                "status": status,
                 "bytes": resp.sent,
                 "milliseconds": round(request_time.total_seconds() * 1000, 1),
                 "request_id": mask_keys(request_id) if request_id is not None else None,
-            },
+            }
         )
+
+    def write_access(self, request: dict[str, Any]) -> None:
+        """Write the line of a request as text."""
+        self.access_log.info(
+            '%s "%s %s" %s %s %sms',
+            request["client"],
+            request["method"],
+            escape_controls(request["path"]),
+            request["status"],
+            request["bytes"],
+            request["milliseconds"],
+        )
+
+
+class JsonLogger(ServerLogger):
+    """gunicorn's logger with one JSON object in each line."""
+
+    log_format = "json"
+
+    def write_access(self, request: dict[str, Any]) -> None:
+        """Write the line of a request as JSON."""
+        self.access_log.info("answered", extra=request)
+
+
+def _is_logged(address: str, status: int) -> bool:
+    """Tell whether a request is logged."""
+    path = address.partition("?")[0]
+    is_page = path == "/" or any(path == page or path.startswith(f"{page}/") for page in _PAGES)
+    return not is_page or status >= 400 or logging.getLogger("phonify").isEnabledFor(logging.DEBUG)

@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -54,11 +55,23 @@ def begin(parent: int) -> None:
     heed_signals()
 
 
-def start(function: Callable[..., None], *arguments: Any) -> BaseProcess:
-    """Fork a child that calls a function. The child ends after the function."""
-    process = multiprocessing.get_context("fork").Process(target=function, args=arguments)
+def start(function: Callable[..., None], *arguments: Any, daemon: bool = False) -> BaseProcess:
+    """Fork a child that calls a function. The child ends after the function.
+
+    A daemon gets SIGTERM when this process ends. Any other child must end by itself, because this process waits for it.
+    """
+    process = multiprocessing.get_context("fork").Process(target=_run, args=(function, *arguments), daemon=daemon)
     process.start()
     return process
+
+
+def _run(function: Callable[..., None], *arguments: Any) -> None:
+    """Call a function. An exception goes to the log, because multiprocessing would print it in another format."""
+    try:
+        function(*arguments)
+    except Exception:
+        logger.exception("the process fails")
+        sys.exit(1)
 
 
 def supervise(web_server: BaseProcess, start_delivery: Callable[[float], BaseProcess], *, grace: int) -> int:

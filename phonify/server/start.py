@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..config import PREFIX, ConfigError
+from ..config import PREFIX, ConfigError, write_address
 from ..services import Services
 
 logger = logging.getLogger(__name__)
@@ -51,17 +51,34 @@ def _bind(listener: socket.socket, address: Any) -> None:
         time.sleep(0.1)
 
 
-def print_start(services: Services, port: int, command: str, database: Path | None = None) -> None:
+def log_start(services: Services, port: int) -> None:
+    """Log the address of the server, as `print_start` prints it, but no key. Then standard output has only JSON."""
+    settings = services.settings
+    _warn_of_short_key(services)
+    address = write_address(settings.host, port)
+    text = "Phonify serves %s from %s (gateway: %s)"
+    logger.info(text, address, settings.database, settings.gateway, extra={"address": address})
+    if not services.has_key():
+        logger.warning("there is no API key yet; make one with: keys create")
+
+
+def _warn_of_short_key(services: Services) -> None:
+    key = services.settings.api_key
+    if key is not None and len(key) < SAFE_KEY_LENGTH:
+        logger.warning("PHONIFY_API_KEY is too short to be secure. Use it only for tests.")
+
+
+def print_start(
+    services: Services, port: int, command: str, database: Path | None = None, *, link: str | None = None
+) -> None:
     """Print the address of the server, and how to send a message. At the first start, also print a new key.
 
     The text also says how to make another key. `command` is the program for this, such as `flask --app app`. If
-    `database` is given, the text sets PHONIFY_DATABASE for this program.
+    `database` is given, the text sets PHONIFY_DATABASE for this program. `link` is a sign-in link.
     """
     settings = services.settings
-    if settings.api_key is not None and len(settings.api_key) < SAFE_KEY_LENGTH:
-        logger.warning("PHONIFY_API_KEY is too short to be secure. Use it only for tests.")
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
-    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    _warn_of_short_key(services)
+    address = write_address(settings.host, port)
     print(f"Phonify serves {address} from {settings.database} (gateway: {settings.gateway})")
     key = services.create_first_key()
     if key is not None:
@@ -69,17 +86,17 @@ def print_start(services: Services, port: int, command: str, database: Path | No
         print(f"    {key}\n")
         for line in services.describe_fronts():
             print(line)
-    elif settings.api_key is not None:
-        key = "$PHONIFY_API_KEY"
-    if key is not None:
-        if key.startswith("$"):
-            print(f"The inbox is at {address}/. Sign in with the key.")
-        else:
-            print(f"This link opens the inbox and signs you in:\n\n    {address}/?api_key={key}\n")
-        print("Send a message:\n")
-        print(f"    curl {address}/v1/messages -u {key}: -d to=+14560000000 -d body='Hello from Phonify'\n")
+    if link is not None:
+        print(f"This link opens the inbox and signs you in. It works once, for ten minutes:\n\n    {link}\n")
+    elif key is not None:
+        print(f"This link opens the inbox and signs you in:\n\n    {address}/?api_key={key}\n")
     else:
-        print(f"The inbox is at {address}/. Sign in with a key.")
+        known = "the" if settings.api_key is not None else "a"
+        print(f"The inbox is at {address}/. Sign in with {known} key.")
+    if key is not None or settings.api_key is not None:
+        print("Send a message:\n")
+        shown = key or "$PHONIFY_API_KEY"
+        print(f"    curl {address}/v1/messages -u {shown}: -d to=+14560000000 -d body='Hello from Phonify'\n")
     program, _, arguments = command.partition(" ")
     installed = Path(sys.executable).with_name(program)
     program = os.path.relpath(installed) if installed.exists() else program

@@ -9,8 +9,8 @@ import sqlite3
 from .records import Account, ApiKey, KeyOwner
 
 # For `accounts AS a`: its test run if it is one, and the account whose limits count.
-_COLUMNS = "a.id, a.name, a.origin, a.created_at, l.quota, l.rate_limit, r.creator_id"
-_LIMITS = "LEFT JOIN runs AS r ON r.account_id = a.id JOIN accounts AS l ON l.id = coalesce(r.creator_id, a.id)"
+COLUMNS = "a.id, a.name, a.origin, a.created_at, l.quota, l.rate_limit, r.creator_id"
+LIMITS = "LEFT JOIN runs AS r ON r.account_id = a.id JOIN accounts AS l ON l.id = coalesce(r.creator_id, a.id)"
 
 
 def insert_account(
@@ -28,7 +28,7 @@ def insert_account(
 def get_account(connection: sqlite3.Connection, *, name: str) -> Account | None:
     """Return the account with this name."""
     row = connection.execute(
-        f"SELECT {_COLUMNS} FROM accounts AS a {_LIMITS} WHERE a.name = :name", {"name": name}
+        f"SELECT {COLUMNS} FROM accounts AS a {LIMITS} WHERE a.name = :name", {"name": name}
     ).fetchone()
     return Account._make(row) if row else None
 
@@ -36,7 +36,7 @@ def get_account(connection: sqlite3.Connection, *, name: str) -> Account | None:
 def get_live_account(connection: sqlite3.Connection, *, account_id: int, now: str) -> Account | None:
     """Return the account with this number, unless it belongs to a test run that has ended."""
     row = connection.execute(
-        f"SELECT {_COLUMNS} FROM accounts AS a {_LIMITS}"
+        f"SELECT {COLUMNS} FROM accounts AS a {LIMITS}"
         " WHERE a.id = :id AND (r.expires_at IS NULL OR r.expires_at > :now)",
         {"id": account_id, "now": now},
     ).fetchone()
@@ -45,7 +45,7 @@ def get_live_account(connection: sqlite3.Connection, *, account_id: int, now: st
 
 def list_accounts(connection: sqlite3.Connection) -> list[Account]:
     """Return all accounts except the accounts of test runs, oldest first."""
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM accounts AS a {_LIMITS} WHERE r.id IS NULL ORDER BY a.id")
+    rows = connection.execute(f"SELECT {COLUMNS} FROM accounts AS a {LIMITS} WHERE r.id IS NULL ORDER BY a.id")
     return [Account._make(row) for row in rows]
 
 
@@ -72,8 +72,8 @@ def get_key_by_hash(connection: sqlite3.Connection, *, key_hash: str) -> ApiKey 
 def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> KeyOwner | None:
     """Return the account of a valid key."""
     row = connection.execute(
-        f"SELECT k.id, k.used_at, r.expires_at, {_COLUMNS} FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
-        f" {_LIMITS} WHERE k.key_hash = :key_hash AND k.revoked_at IS NULL",
+        f"SELECT k.id, k.used_at, r.expires_at, {COLUMNS} FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
+        f" {LIMITS} WHERE k.key_hash = :key_hash AND k.revoked_at IS NULL",
         {"key_hash": key_hash},
     ).fetchone()
     return KeyOwner(row[0], row[1], row[2], Account._make(row[3:])) if row else None

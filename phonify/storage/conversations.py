@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from .messages import RECEIVED, SENT, escape_like
-from .records import Conversation, Direction, Entry, Message, MessageAttempt, State
+from .records import Account, Conversation, Direction, Entry, Message, MessageAttempt, State, Trace
 
 _COLUMNS = ", ".join(f"m.{name}" for name in Message._fields)
 MOST_UNREAD = 100  # counting stops at this number
@@ -133,6 +133,17 @@ def search_messages(
     if len(found) == limit:
         return found, found[-1].seq
     return found, floor[0] + 1 if floor is not None else None
+
+
+def get_trace(connection: sqlite3.Connection, *, message_id: str) -> Trace | None:
+    """Return a message of any account with its key and its lease."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS}, a.id, a.name, a.origin, a.created_at, k.name, m.lease_owner"
+        " FROM messages AS m JOIN accounts AS a ON a.id = m.account_id"
+        " LEFT JOIN api_keys AS k ON k.id = m.key_id WHERE m.id = :id",
+        {"id": message_id},
+    ).fetchone()
+    return Trace(Message._make(row[:-6]), Account(*row[-6:-2]), *row[-2:]) if row else None
 
 
 def list_attempts(connection: sqlite3.Connection, *, message_id: str) -> list[MessageAttempt]:

@@ -44,7 +44,7 @@ class Owner:
 
     def __init__(self, database: Path) -> None:
         self._database = database.resolve()  # all names of the database must lead to the same lock file
-        for file in self._database.parent.glob(f"{glob.escape(self._database.name)}-owner-*"):
+        for file in _list_files(self._database):
             _remove_if_dead(file)
         while True:
             self.id = secrets.token_hex(8)
@@ -66,6 +66,15 @@ class Owner:
             self._file.unlink(missing_ok=True)
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def has_owner(database: Path) -> bool:
+    """Tell whether a process that delivers is running."""
+    return any(not _remove_if_dead(file) for file in _list_files(database.resolve()))
+
+
+def _list_files(database: Path) -> list[Path]:
+    return list(database.parent.glob(f"{glob.escape(database.name)}-owner-*"))
 
 
 def _name_file(database: Path, owner_id: str) -> Path:

@@ -40,9 +40,9 @@ class ApiKey(NamedTuple):
 
 
 class KeyOwner(NamedTuple):
-    """A valid key and its account."""
+    """A valid key or session, and its account."""
 
-    key_id: int
+    key_id: int | None  # None: of a session that a link has opened
     used_at: str | None
     expires_at: str | None  # only for a test run: the end of the run
     account: Account
@@ -91,6 +91,7 @@ class Message(NamedTuple):
     finished_at: str | None = None
     request_id: str | None = None
     front: str | None = None
+    key_id: int | None = None
 
     @property
     def origin(self) -> Party:
@@ -130,6 +131,15 @@ class MessageAttempt(NamedTuple):
     at: str
     outcome: AttemptOutcome
     due_at: str | None = None  # the time of the next attempt
+
+
+class Trace(NamedTuple):
+    """A message, and what else its row says about its way."""
+
+    message: Message
+    account: Account
+    key: str | None  # the name of the key; None: there is no such key any more
+    lease_owner: str | None
 
 
 class Answer(NamedTuple):

@@ -12,6 +12,8 @@ TABLES = {
     "webhooks": "account_id",
     "front_accounts": "account_id",
     "front_refusals": "seq",
+    "sign_in_links": "token_hash",
+    "sessions": "id",
     "api_keys": "id",
     "webhook_deliveries": "seq",
     "conversations": "phone",

@@ -38,6 +38,7 @@ class Server:
         settings = Settings(database=database, log_level="ERROR", grace=1)
         app = create_app({name.upper(): value for name, value in asdict(settings).items()})
         self._services: Services = app.extensions["phonify"]
+        self._services.prepare()
         self._http = _HTTPServer("127.0.0.1", 0, app, _Handler)
         self._threads: list[threading.Thread] = []
         self._numbers = itertools.count(1)

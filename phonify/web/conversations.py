@@ -20,8 +20,8 @@ guard(bp)
 def show_inbox() -> str:
     """Show the conversations. If there are none, show how to send the first message."""
     sidebar, address = read_conversations(), read_address()
-    samples = display.list_samples(address, current_key()) if not sidebar["conversations"] else []
-    return render_template("inbox/index.html", **sidebar, samples=samples, address=address)
+    samples = display.list_samples(address, current_key() or "KEY") if not sidebar["conversations"] else []
+    return render_template("inbox/index.html", **sidebar, samples=samples, address=address, has_key=current_key() != "")
 
 
 @bp.get("/inbox")

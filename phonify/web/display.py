@@ -1,4 +1,4 @@
-"""Functions for the templates: parts of texts, flags, errors, the history of a message, code samples."""
+"""Functions for the templates: parts of texts, flags, errors, code samples."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from ..sms.links import find_links
 from ..sms.numbers import parse_originator
 from ..sms.one_time_codes import Code
 from ..sms.segments import TextCheck
-from ..storage.records import Message, MessageAttempt
+from ..storage.records import Message
 
 
 class Piece(NamedTuple):
@@ -89,49 +89,6 @@ def own_side(message: Message) -> str:
 def explain(message: Message) -> str | None:
     """Return the reason why a message failed, as a text for people. Returns None if it did not fail."""
     return Fault(message.error_type).title if message.error_type else None
-
-
-class Step(NamedTuple):
-    """A step in a message's history."""
-
-    at: str
-    text: str
-    state: Literal["done", "waiting", "failed"]
-
-
-_OUTCOMES = {
-    "rejected": "the gateway refused it",
-    "unavailable": "the gateway could not take it at that time",
-    "unconfirmed": "it is unknown whether the gateway took it, so it is not sent again",
-}
-
-
-def list_steps(message: Message, attempts: list[MessageAttempt]) -> list[Step]:
-    """Return the history of a message, oldest step first."""
-    if message.direction == "inbound":
-        steps = [Step(message.created_at, "Received and stored", "done")]
-        if message.state == "unconfirmed":
-            steps.append(Step(message.created_at, "Waiting for delivery to the webhook", "waiting"))
-        elif message.state == "error":
-            steps.append(Step(message.finished_at or "", explain(message) or "", "failed"))
-        return steps
-    steps = [Step(message.created_at, "Accepted and stored", "done")]
-    if message.send_at is not None:
-        steps.append(Step(message.send_at, "Scheduled to be sent", "done" if message.attempts else "waiting"))
-    for attempt in attempts:
-        step = f"Attempt {attempt.attempt}: {_OUTCOMES[attempt.outcome]}"
-        steps.append(Step(attempt.at, step, "failed" if attempt.outcome == "rejected" else "waiting"))
-    if message.state == "sent":
-        steps.append(
-            Step(message.finished_at or "", f"Attempt {message.attempts}: sent, accepted by the gateway", "done")
-        )
-    elif message.state == "error":
-        steps.append(Step(message.finished_at or "", f"Failed: {explain(message)}", "failed"))
-    elif attempts and attempts[-1].due_at is not None:
-        steps.append(Step(attempts[-1].due_at, f"Attempt {attempts[-1].attempt + 1} is due", "waiting"))
-    elif message.expires_at is not None:
-        steps.append(Step(message.expires_at, "End of the validity period", "waiting"))
-    return steps
 
 
 def show_duration(seconds: float) -> str:

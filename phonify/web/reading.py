@@ -64,14 +64,13 @@ def read_detail(message_id: str) -> dict[str, Any]:
     """Return the details of a message. Raises NotFound if the account has no message with this id."""
     services, account, key = get_services(), current_account(), current_key()
     entry = services.conversations.find_entry(account, message_id)
-    message, attempts = entry.message, services.conversations.find_attempts(message_id)
+    message = entry.message
     return {
         "entry": entry,
-        "deliveries": services.webhooks.list_for_message(account, message_id),
-        "steps": display.list_steps(message, attempts),
+        "steps": services.history.find(message_id).steps,
         "check": check_text(message.body),
         "json_text": json.dumps(dump_message(message), indent=2, ensure_ascii=False),
-        "curl": display.write_curl(read_address(), key, message),
+        "curl": display.write_curl(read_address(), key or "KEY", message),
         "curl_shown": display.write_curl(read_address(), "KEY", message),
         "fronts": [(front.name, front.describe_message(message)) for front in services.front_pages],
         "waits": message.state == "unconfirmed" and message.attempts == 0 and message.send_at is not None,

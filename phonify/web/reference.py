@@ -25,7 +25,7 @@ def show_reference() -> Response:
         address=read_address(),
         errors=[(STATUSES[error.kind], error) for error in ERROR_TYPES.values()],
         special_numbers=get_services().gateway.special_numbers,
-        signed_in=session.find_account(session.current_key()) is not None,
+        signed_in=session.find_session() is not None and session.current_key() != "",
         write_curl=reference.write_curl,
         write_python=reference.write_python,
         write_json=reference.write_json,
@@ -50,5 +50,5 @@ def take_key() -> Response:
     refusal = session.refuse_other_sites()
     if refusal is not None:
         return refusal
-    key = session.current_key()
-    return session.add_headers(jsonify(api_key=key if session.find_account(key) is not None else None))
+    key = session.current_key() if session.find_session() is not None else ""
+    return session.add_headers(jsonify(api_key=key or None))

@@ -1,7 +1,8 @@
-"""The sessions of the pages: the API key in a cookie, and protection against other sites.
+"""The sessions of the pages: a cookie with the session's token, and protection against other sites.
 
-The server does not store sessions. A session ends if its key is revoked. Requests that change something must come from
-a page of this server (Sec-Fetch-Site or Origin). No site may put a page into a frame. Only scripts of this server run.
+A key or a link opens a session. If it was a key, the cookie has the key too, because pages show commands with the key.
+Requests that change something must come from a page of this server (Sec-Fetch-Site or Origin). No site may put a page
+into a frame. Only scripts of this server run.
 """
 
 import logging
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, g, render_template, request, url_for
 from werkzeug.exceptions import BadRequest, HTTPException
 
+from ..domain.sessions import SESSION_AGE
 from ..errors import Fault, InvalidRequest, PhonifyError, Refused, fault_for_status
 from ..http.current import get_services
 from ..http.errors import STATUSES
@@ -20,7 +22,6 @@ from .rendering import template_context
 
 logger = logging.getLogger(__name__)
 
-COOKIE_AGE = 30 * 86_400  # seconds
 _SAFE = {"GET", "HEAD"}
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
@@ -75,14 +76,14 @@ def comes_from_here() -> bool:
 
 
 def require_session() -> Response | None:
-    """Require a valid key in the cookie. A key in the address signs in."""
+    """Require a session. A key in the address signs in."""
     try:
         arguments = request.args
     except UnicodeDecodeError:
         raise BadRequest from None
     if "api_key" in arguments and request.method in _SAFE:
         return _take_key_from_address()
-    account = find_account(current_key())
+    account = find_session()
     if account is not None:
         g.account = account
         return None
@@ -91,14 +92,44 @@ def require_session() -> Response | None:
 
 def _take_key_from_address() -> Response:
     """Sign in, and redirect to the address without the key."""
-    # A link on another site must not replace an existing session.
-    kept = find_account(current_key()) is not None and not comes_from_here()
     key = request.args.get("api_key", "")
-    if not kept and find_account(key) is None:
+    if _keeps_session():
+        return add_headers(redirect_to(url_for("inbox.show_inbox")))
+    token = get_services().sessions.open_by_key(key) if key else None
+    if token is None:
         return show_sign_in("This key is not valid or was revoked.", 401)
+    return _begin_session(token, key)
+
+
+def _take_link() -> Response:
+    """Use up a sign-in link. A browser that only loads the page in advance does not use it up."""
+    if request.method != "GET" or "prefetch" in request.headers.get("Sec-Purpose", ""):
+        return add_headers(Response(status=503))
+    if _keeps_session():
+        return add_headers(redirect_to(url_for("inbox.show_inbox")))
+    token = get_services().sessions.open_by_link(request.args.get("token", ""))
+    if token is None:
+        return show_sign_in("This link was used already or is too old. The command open makes a new link.", 401)
+    return _begin_session(token, "")
+
+
+def _keeps_session() -> bool:
+    """Tell whether an existing session stays. A link on another site must not replace it."""
+    return find_session() is not None and not comes_from_here()
+
+
+def _begin_session(token: str, key: str) -> Response:
     response = redirect_to(url_for("inbox.show_inbox"))
-    if not kept:
-        _remember(response, key)
+    age = int(SESSION_AGE.total_seconds())
+    response.set_cookie(
+        _cookie_name(),
+        f"{key}.{token}",
+        path=_cookie_path(),
+        max_age=age,
+        httponly=True,
+        samesite="Lax",
+        secure=request.is_secure,
+    )
     return add_headers(response)
 
 
@@ -122,8 +153,10 @@ def show_sign_in(fault: str | None = None, status: int = 200) -> Response:
 
 @bp.get("/sign-in")
 def show_sign_in_page() -> Response:
-    """Show the page that asks for a key. A key in the address signs in."""
-    return _take_key_from_address() if "api_key" in request.args else show_sign_in()
+    """Show the page that asks for a key. A key or the token of a link in the address signs in."""
+    if "api_key" in request.args:
+        return _take_key_from_address()
+    return _take_link() if "token" in request.args else show_sign_in()
 
 
 @bp.post("/sign-in")
@@ -133,11 +166,10 @@ def sign_in() -> Response:
     if refusal is not None:
         return refusal
     key = request.form.get("api_key", "").strip()
-    if find_account(key) is None:
+    token = get_services().sessions.open_by_key(key) if key else None
+    if token is None:
         return show_sign_in("This key is not valid. A key usually begins with phk_.", 401)
-    response = redirect_to(url_for("inbox.show_inbox"))
-    _remember(response, key)
-    return add_headers(response)
+    return _begin_session(token, key)
 
 
 @bp.post("/sign-out")
@@ -146,21 +178,10 @@ def sign_out() -> Response:
     refusal = refuse_other_sites()
     if refusal is not None:
         return refusal
+    get_services().sessions.sign_out(_read_cookie()[1])
     response = redirect_to(url_for("session.show_sign_in_page"))
     response.delete_cookie(_cookie_name(), path=_cookie_path(), httponly=True, samesite="Lax", secure=request.is_secure)
     return add_headers(response)
-
-
-def _remember(response: Response, key: str) -> None:
-    response.set_cookie(
-        _cookie_name(),
-        key,
-        path=_cookie_path(),
-        max_age=COOKIE_AGE,
-        httponly=True,
-        samesite="Lax",
-        secure=request.is_secure,
-    )
 
 
 def _cookie_path() -> str:
@@ -175,14 +196,21 @@ def _cookie_name() -> str:
     return f"phonify_key_{port[1] if port else 'default'}"
 
 
+def _read_cookie() -> tuple[str, str]:
+    """Return the key and the token in the cookie. Each may be empty."""
+    key, _, token = request.cookies.get(_cookie_name(), "").rpartition(".")
+    return key, token
+
+
 def current_key() -> str:
-    """Return the key of the session, or an empty string."""
-    return request.cookies.get(_cookie_name(), "")
+    """Return the key of the session, or an empty string if a link has opened it."""
+    return _read_cookie()[0]
 
 
-def find_account(key: str) -> Account | None:
-    """Return the account of a key, or None if the key is not valid."""
-    return get_services().keys.find_account(key) if key else None
+def find_session() -> Account | None:
+    """Return the account of the session, or None if there is no session."""
+    token = _read_cookie()[1]
+    return get_services().sessions.find_account(token) if token else None
 
 
 def current_account() -> Account:

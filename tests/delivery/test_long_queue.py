@@ -26,6 +26,7 @@ def test_a_hundred_thousand_waiting_messages_at_the_start_are_all_delivered_besi
     clock = FakeClock()
     clock.moment = datetime.now(UTC) - timedelta(seconds=10)
     app = create_app({"DATABASE": database, "API_KEY": "test-key"}, clock=clock)
+    app.extensions["phonify"].prepare()
     services = app.extensions["phonify"]
     account = accounts.ensure_default_account(services.database, clock)
     ids = generate_ids(clock.now())

@@ -18,8 +18,8 @@ from phonify.gateways.base import Doubt, Later, Outcome
 from phonify.ids import generate_ids
 from phonify.services import Services
 from phonify.storage import messages as store
+from phonify.storage.conversations import list_attempts
 from phonify.storage.records import Account
-from phonify.web import display
 from tests.storage.rows import SENT
 from tests.support.fake_gateway import OnceGateway
 
@@ -302,13 +302,14 @@ class Flaky(OnceGateway):
 
 def history(services: Services, account: Account, id_: str) -> list[tuple[str, str]]:
     """Return the text and the state of each step of a message."""
-    entry = services.conversations.find_entry(account, id_)
-    attempts = services.conversations.find_attempts(id_)
-    return [(step.text, step.state) for step in display.list_steps(entry.message, attempts)]
+    found = services.history.find(id_)
+    assert found.account.id == account.id
+    return [(step.text, step.state) for step in found.steps]
 
 
 def attempts(services: Services, id_: str) -> list[tuple[int, str]]:
-    return [(one.attempt, one.outcome) for one in services.conversations.find_attempts(id_)]
+    with services.database.reading() as connection:
+        return [(one.attempt, one.outcome) for one in list_attempts(connection, message_id=id_)]
 
 
 ACCEPTED = ("Accepted and stored", "done")
@@ -381,9 +382,7 @@ def test_the_history_of_a_message_that_fails_twice(send, message_loop, services,
 def test_the_history_of_a_message_that_takes_five_seconds(send, message_loop, services, account, clock):
     id_ = send("+15005550011")["id"]
     message_loop.deliver_due()
-    steps = display.list_steps(
-        services.conversations.find_entry(account, id_).message, services.conversations.find_attempts(id_)
-    )
+    steps = services.history.find(id_).steps
     assert (steps[-1].text, steps[-1].at) == ("Attempt 2 is due", "2026-01-31T09:30:05.000Z")
     clock.advance(5)
     message_loop.deliver_due()
@@ -436,6 +435,7 @@ def test_the_history_of_a_received_message_that_waits_for_the_webhook(receive, s
     assert history(services, account, receive()["id"]) == [
         ("Received and stored", "done"),
         ("Waiting for delivery to the webhook", "waiting"),
+        ("Webhook message.received: pending", "waiting"),
     ]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.app import ROOT, basic
+from tests.support.app import ROOT, basic, sign_in
 from tests.support.processes import descendants_of
 from tests.support.servers import Process, starting
 
@@ -321,7 +321,7 @@ def test_a_reply_with_control_characters_is_printed_without_them(runner, operato
 
 
 def test_every_page_whatever_its_address_has_the_security_headers(app, client):
-    client.set_cookie("phonify_key_default", "test-key", domain="localhost")
+    sign_in(client, "test-key")
     seen = 0
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<path:[^>]+>", "a/b", re.sub(r"<int:[^>]+>", "1", rule.rule))

@@ -95,7 +95,8 @@ def open_page(browser: Browser, server: Server, complaints: list[str]) -> Iterat
         opened.append(context)
         context.set_default_timeout(10_000)
         if key is not None:
-            context.add_cookies([{"name": f"phonify_key_{server.port}", "value": key, "url": server.address}])
+            form = {"api_key": key}
+            context.request.post("/inbox/sign-in", form=form, headers={"Sec-Fetch-Site": "same-origin"})
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))

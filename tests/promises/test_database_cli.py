@@ -46,11 +46,13 @@ def damage(path: Path, *, truncated: bool) -> None:
 
 
 def test_a_sound_database_is_said_to_be(run, tmp_path):
+    run("init-db")
     run("send", KNOWN, "Hello")
     assert run("check") == f"{tmp_path / 'phonify.db'} is not damaged.\n"
 
 
 def test_what_is_wrong_is_said_with_status_1(run, tmp_path):
+    run("init-db")
     run("send", KNOWN, "Hello")
     with sqlite3.connect(tmp_path / "phonify.db") as connection:
         connection.execute("UPDATE conversations SET last_seq = 9")
@@ -63,6 +65,7 @@ def test_what_is_wrong_is_said_with_status_1(run, tmp_path):
 @pytest.mark.parametrize("truncated", [True, False])
 def test_a_damaged_database_is_refused_at_start_with_one_line_and_restored(run, start, tmp_path, truncated):
     database, copy = tmp_path / "phonify.db", tmp_path / "copy.db"
+    run("init-db")
     run("send", KNOWN, "Kept")
     run("backup", str(copy))
     run("send", KNOWN, "Later")
@@ -82,6 +85,7 @@ def test_a_damaged_database_is_refused_at_start_with_one_line_and_restored(run, 
 
 
 def test_a_backup_is_restored_where_there_is_no_database(run, tmp_path):
+    run("init-db")
     run("send", KNOWN, "Kept")
     run("backup", str(tmp_path / "copy.db"))
     for path in tmp_path.glob("phonify.db*"):
@@ -105,6 +109,7 @@ def test_nothing_is_restored_under_a_running_server(run, start, tmp_path):
     ("content", "fault"), [(b"x" * 10_000, "file is not a database"), (b"", "it is not a Phonify database")]
 )
 def test_what_is_no_backup_is_not_restored(run, tmp_path, content, fault):
+    run("init-db")
     run("send", KNOWN, "Kept")
     (tmp_path / "copy.db").write_bytes(content)
     assert fault in run("restore", str(tmp_path / "copy.db"), status=1)
@@ -112,6 +117,7 @@ def test_what_is_no_backup_is_not_restored(run, tmp_path, content, fault):
 
 
 def test_a_backup_of_a_newer_version_is_not_restored(run, tmp_path):
+    run("init-db")
     run("send", KNOWN, "Kept")
     run("backup", str(tmp_path / "copy.db"))
     with sqlite3.connect(tmp_path / "copy.db") as connection:
@@ -131,6 +137,7 @@ def test_a_server_after_a_restore_knows_the_keys_of_the_backup(run, start, tmp_p
 
 
 def test_of_a_damaged_database_there_is_no_backup(run, tmp_path):
+    run("init-db")
     for _ in range(3):
         run("send", KNOWN, "x" * 100)
     database = tmp_path / "phonify.db"
@@ -151,6 +158,7 @@ def test_of_a_damaged_database_there_is_no_backup(run, tmp_path):
 def test_what_has_nothing_in_it_is_most_likely_not_the_database_that_was_meant(run, tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PHONIFY_API_KEY", raising=False)
+    run("init-db")
     for _ in range(2):
         assert f"{tmp_path / 'phonify.db'} is empty. Is PHONIFY_DATABASE set to the right file?" in run(
             *command, status=1

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.support.app import KEY
+from tests.support.app import KEY, sign_in
 from tests.support.fake_gateway import OnceGateway
 
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
@@ -61,7 +61,7 @@ def test_with_a_gateway_that_really_sends_there_is_no_sandbox_on_the_page(make_a
 
 
 def test_the_key_of_the_session_is_given_to_a_page_of_this_server_alone(anonymous: FlaskClient) -> None:
-    anonymous.set_cookie("phonify_key_default", KEY)
+    sign_in(anonymous, KEY)
     assert "data-take-key" in anonymous.get("/docs").get_data(as_text=True)
     assert anonymous.post("/docs/key", headers=SAME_SITE).get_json() == {"api_key": KEY}
     for headers in ({}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://example.com"}):
@@ -70,7 +70,7 @@ def test_the_key_of_the_session_is_given_to_a_page_of_this_server_alone(anonymou
         assert KEY not in refused.get_data(as_text=True)
 
 
-@pytest.mark.parametrize("cookie", [None, "wrong"])
+@pytest.mark.parametrize("cookie", [None, "wrong", KEY, f"{KEY}.", f"{KEY}.wrong"])
 def test_who_is_not_signed_in_is_offered_no_key(anonymous: FlaskClient, cookie: str | None) -> None:
     if cookie is not None:
         anonymous.set_cookie("phonify_key_default", cookie)
@@ -79,5 +79,5 @@ def test_who_is_not_signed_in_is_offered_no_key(anonymous: FlaskClient, cookie: 
 
 
 def test_no_key_is_in_the_page(anonymous: FlaskClient) -> None:
-    anonymous.set_cookie("phonify_key_default", KEY)
+    sign_in(anonymous, KEY)
     assert KEY not in anonymous.get("/docs").get_data(as_text=True)

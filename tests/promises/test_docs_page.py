@@ -51,7 +51,8 @@ def open_docs(browser: Browser, server: Process) -> Iterator[Callable[..., Page]
         opened.append(context)
         context.set_default_timeout(10_000)
         if signed_in:
-            context.add_cookies([{"name": f"phonify_key_{server.port}", "value": KEY, "url": address}])
+            form = {"api_key": KEY}
+            context.request.post("/inbox/sign-in", form=form, headers={"Sec-Fetch-Site": "same-origin"})
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from tests.support.app import KEY, ROOT, basic
+from tests.support.app import KEY, ROOT, basic, sign_in
 from tests.support.fake_gateway import OnceGateway
 from tests.support.operating import Operator
 
@@ -63,7 +63,7 @@ def visitor(app: Flask) -> FlaskClient:
 def page(app: Flask) -> FlaskClient:
     """A browser with a session of the account `default`."""
     browser = InboxClient(app, app.response_class)
-    browser.set_cookie(COOKIE, KEY)
+    sign_in(browser, KEY)
     return browser
 
 
@@ -171,7 +171,7 @@ def test_the_cookie_is_kept_from_scripts_and_other_sites_and_from_plain_http_whe
     ):
         (cookie,) = response.headers.getlist("Set-Cookie")
         attributes = [each.strip() for each in cookie.split(";")]
-        assert attributes[0] == f"{COOKIE}={KEY}"
+        assert re.fullmatch(rf"{COOKIE}={KEY}\.phs_[A-Za-z0-9_-]{{32}}", attributes[0])
         assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(attributes)
         assert ("Secure" in attributes) == (scheme == "https")
         assert not [each for each in attributes if each.startswith("Domain")]
@@ -379,7 +379,7 @@ def test_what_a_page_of_this_server_sends_is_taken(page, headers):
 
 def test_an_origin_with_a_port_is_this_server_if_the_port_is(app):
     browser = InboxClient(app, app.response_class)
-    browser.set_cookie("phonify_key_8000", KEY)
+    sign_in(browser, KEY, base_url="http://localhost:8000")
     for origin, status in [("http://localhost:8000", 200), ("http://localhost:8001", 403), ("http://localhost", 403)]:
         response = FlaskClient.open(
             browser, "/inbox/check", method="POST", base_url="http://localhost:8000", headers={"Origin": origin}
@@ -1292,7 +1292,7 @@ def test_the_settings_show_keys_sender_webhook_and_messages(page, receive, opera
 def test_what_is_kept_is_said(make_app):
     app = make_app(RETAIN_MESSAGES=5, RETAIN_DAYS=3)
     browser = InboxClient(app, app.response_class)
-    browser.set_cookie(COOKIE, KEY)
+    sign_in(browser, KEY)
     assert "Kept: at most 5, for 3 days." in browser.get("/inbox/settings").text
 
 
@@ -1411,7 +1411,7 @@ def test_a_scheduled_message_says_when(page, later):
 def test_with_a_real_gateway_nobody_writes_as_a_phone(make_app, execute):
     app = make_app(OnceGateway())
     browser = InboxClient(app, app.response_class)
-    browser.set_cookie(COOKIE, KEY)
+    sign_in(browser, KEY)
     assert "handset" not in browser.get("/inbox/compose").text
     browser.post("/inbox/compose", data={"to": PHONE, "body": "Hello", "as": "handset"})
     browser.post(f"/inbox/phones/{PHONE}/messages", data={"body": "Hello", "as": "handset"})

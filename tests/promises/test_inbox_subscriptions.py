@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.support.app import KEY
+from tests.support.app import KEY, sign_in
 
 PHONE = "+14560000000"
 THREAD = f"/inbox/phones/{PHONE}"
@@ -14,7 +14,7 @@ HERE = {"Sec-Fetch-Site": "same-origin"}
 @pytest.fixture
 def browser(anonymous):
     """A client that is signed in."""
-    anonymous.set_cookie("phonify_key_default", KEY)
+    sign_in(anonymous, KEY)
     return anonymous
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 from werkzeug.routing import Rule
 
-from tests.support.app import ApiClient
+from tests.support.app import ApiClient, sign_in
 
 THEIRS = "+14560000001"  # a phone that the account has written to and that has opted out
 THEIRS_TOO = "+14560000002"  # a phone that the account has written to
@@ -32,7 +32,7 @@ class World:
         self.path = path
         self.numbers = itertools.count(1)
         client = app.test_client()
-        client.set_cookie("phonify_key_default", client.key)
+        sign_in(client, client.key)
         here = {"Origin": "http://localhost"}
         assert client.post("/inbox/settings/origin", data={"origin": THEIR_OWN}, headers=here).status_code == 303
         client = app.test_client()
@@ -62,7 +62,7 @@ class World:
         name = f"stranger-{next(self.numbers):06}"
         client = self.app.test_client()
         client.key = self.operator.make_key(name, name="key")
-        client.set_cookie("phonify_key_default", client.key)
+        sign_in(client, client.key)
         return client, [(client.key, "KEY"), (name, "NAME")]
 
     def dump(self) -> dict[str, list[tuple]]:
@@ -221,7 +221,7 @@ def has_meaning(value: str) -> bool:
 
 @pytest.mark.parametrize("path", ["/v1/messages/{}", "/inbox/messages/{}"])
 def test_what_another_account_has_is_404(world, path, client):
-    client.set_cookie("phonify_key_default", client.key)
+    sign_in(client, client.key)
     assert {client.get(path.format(message_id)).status_code for message_id in world.message_ids} == {200}
     for message_id in world.message_ids:
         client, _ = world.make_stranger()

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.support.app import KEY, basic, faults_of
+from tests.support.app import KEY, basic, faults_of, sign_in
 from tests.support.operating import Operator
 
 PHONE = "+14560000000"
@@ -35,7 +35,7 @@ def app(make_app: Callable[..., Flask], limit: int) -> Flask:
 def page(app: Flask) -> FlaskClient:
     """A browser with a session of the account `default`."""
     browser = FlaskClient(app, app.response_class)
-    browser.set_cookie("phonify_key_default", KEY)
+    sign_in(browser, KEY)
     return browser
 
 

@@ -104,12 +104,35 @@ def test_a_server_writes_json_lines_where_asked_to(start):
     status, _ = server.call("POST", "/v1/messages?api_key=test-key", key=None, to="+15005550004", body="Hello")
     assert status == 201
     server.wait_for("blocked_by_recipient.*\n")
-    server.wait_for("gunicorn.access.*\n")  # written after the answer, so the two lines may have any order
-    lines = [json.loads(line) for line in server.output.splitlines() if line.startswith("{")]
+    server.wait_for("gunicorn.access.*\n")  # written after the answer, so either may come first
+    assert server.terminate() == 0
+    lines = [json.loads(line) for line in server.output.splitlines()]  # from the first line to the last
     (access,) = [line for line in lines if line["logger"] == "gunicorn.access"]
     (delivery,) = [line for line in lines if "blocked_by_recipient" in json.dumps(line)]
     assert (access["method"], access["path"], access["status"]) == ("POST", "/v1/messages?api_key=***", 201)
     assert delivery["request_id"] == access["request_id"]
+
+
+def test_a_first_start_with_json_makes_no_key_and_says_how_to_make_one(start):
+    server = start(LOG_FORMAT="json", API_KEY=None)
+    server.wait_for("there is no API key yet; make one with: keys create")
+    assert "phk_" not in server.output
+    assert [json.loads(line)["logger"] for line in server.output.splitlines()] == ["phonify.server.start"] * 2
+
+
+@pytest.mark.parametrize("command", [("app.py",), ("-m", "phonify", "worker")])
+def test_wrong_settings_are_json_too(start, command):
+    server = start(*command, LOG_FORMAT="json", PORT="x")
+    assert server.popen.wait(30) == 2
+    (line,) = [json.loads(line) for line in server.output.splitlines()]
+    assert (line["level"], "PHONIFY_PORT: 'x' must be" in line["message"]) == ("error", True)
+
+
+def test_a_worker_writes_json_lines_where_asked_to(start):
+    worker = start("-m", "flask", "--app", "app", "worker", LOG_FORMAT="json")
+    worker.wait_for("Delivering messages of .*\n")
+    assert worker.terminate() == 0
+    assert [json.loads(line)["level"] for line in worker.output.splitlines()] == ["info"]
 
 
 # /metrics

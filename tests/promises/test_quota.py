@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.app import KEY, basic, faults_of
+from tests.support.app import KEY, basic, faults_of, sign_in
 
 PHONE = "+14560000000"
 CLIENTS = 32
@@ -134,7 +134,7 @@ def test_received_messages_and_replies_to_keywords_take_none(client, limit, used
 def test_what_the_command_and_the_inbox_send_counts_as_well(client, limit, used, runner):
     limit(2)
     assert runner.invoke(args=["send", PHONE, "Hello"]).exit_code == 0
-    client.set_cookie("phonify_key_default", KEY)
+    sign_in(client, KEY)
     client.post("/inbox/compose", data={"to": PHONE, "body": "Hello"}, headers={"Origin": "http://localhost"})
     assert used() == 2
     assert runner.invoke(args=["send", PHONE, "Hello"]).exit_code == 1

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.app import KEY, basic, faults_of
+from tests.support.app import KEY, basic, faults_of, sign_in
 
 PHONE = "+14560000000"
 CLIENTS = 32
@@ -161,7 +161,7 @@ def test_another_account_has_its_own(client, stranger, limit):
 
 def test_the_pages_of_the_inbox_do_not_count(client, limit, anonymous):
     limit(1)
-    anonymous.set_cookie("phonify_key_default", KEY)
+    sign_in(anonymous, KEY)
     assert {anonymous.get("/").status_code for _ in range(5)} == {200}
     assert statuses(client, 2) == [200, 429]
 

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from phonify.services import Services
-from tests.support.app import KEY, FakeClock, faults_of
+from tests.support.app import KEY, FakeClock, faults_of, sign_in
 from tests.support.fake_gateway import FakeGateway, OnceGateway, PowerCut, act_as
 from tests.support.operating import Operator
 from tests.support.receivers import Receiver
@@ -218,7 +218,7 @@ def test_a_run_is_ended_with_the_key_of_its_creator_or_its_own(
 def test_a_key_is_not_valid_from_the_end_of_its_run_on(
     client: FlaskClient, run: dict[str, Any], inside: FlaskClient, anonymous: FlaskClient, clock: FakeClock
 ) -> None:
-    anonymous.set_cookie("phonify_key_default", run["api_key"])
+    sign_in(anonymous, run["api_key"])
     clock.advance(59.999)
     assert inside.post("/v1/messages", json=HELLO).status_code == 201
     assert anonymous.get("/inbox/settings").status_code == 200
@@ -234,7 +234,7 @@ def test_a_key_is_not_valid_from_the_end_of_its_run_on(
 def fill(app: Flask, run: dict[str, Any], operator: Operator, url: str) -> None:
     """Add rows of a run to every table that can have such rows."""
     inside, account = enter(app, run), f"run {run['id']}"
-    inside.set_cookie("phonify_key_default", run["api_key"])
+    sign_in(inside, run["api_key"])
     operator.set_webhook(url, account)
     operator.run("keywords", "set", "--help-reply", "Call us", "--account", account)
     inside.post("/v1/messages", json=HELLO, headers={"Idempotency-Key": "one"})
@@ -491,7 +491,7 @@ def test_a_key_of_a_run_opens_the_inbox_of_the_run(
 ) -> None:
     inside.post("/v1/messages", json={**HELLO, "body": "The run's"})
     client.post("/v1/messages", json={**HELLO, "body": "The creator's"})
-    anonymous.set_cookie("phonify_key_default", run["api_key"])
+    sign_in(anonymous, run["api_key"])
     page = anonymous.get(f"/inbox/phones/{PHONE}").get_data(as_text=True)
     assert "The run&#39;s" in page
     assert "The creator" not in page
@@ -508,7 +508,7 @@ def test_the_database_is_sound_while_there_are_runs(inside: FlaskClient, operato
 @pytest.fixture
 def browser(anonymous: FlaskClient) -> FlaskClient:
     """A client that is signed in with the key of the creator."""
-    anonymous.set_cookie("phonify_key_default", KEY)
+    sign_in(anonymous, KEY)
     return anonymous
 
 
@@ -553,7 +553,7 @@ def test_a_run_is_ended_on_the_page(
 def test_a_run_of_another_account_is_404_and_goes_on(
     client: FlaskClient, stranger: FlaskClient, run: dict[str, Any]
 ) -> None:
-    stranger.set_cookie("phonify_key_default", stranger.key)
+    sign_in(stranger, stranger.key)
     assert stranger.post(f"/inbox/settings/runs/{run['id']}/end", headers=HERE).status_code == 404
     assert len(list_runs(client)) == 1
 
@@ -563,7 +563,7 @@ def test_the_page_of_a_run_has_no_runs_and_says_whose_limits_count(
 ) -> None:
     operator.set_limits(quota=5)
     inside.post("/v1/messages", json=HELLO)
-    browser.set_cookie("phonify_key_default", run["api_key"])
+    sign_in(browser, run["api_key"])
     assert read_section(browser) is None
     page = browser.get("/inbox/settings").get_data(as_text=True)
     assert "1 of 5 messages used today" in page
@@ -572,5 +572,5 @@ def test_the_page_of_a_run_has_no_runs_and_says_whose_limits_count(
 
 def test_with_a_gateway_that_really_sends_the_page_has_no_runs(make_app: Callable[..., Flask]) -> None:
     client = make_app(OnceGateway()).test_client()
-    client.set_cookie("phonify_key_default", KEY)
+    sign_in(client, KEY)
     assert read_section(client) is None

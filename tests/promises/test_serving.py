@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,8 @@ pytestmark = pytest.mark.slow
 
 TO = "+14560000000"
 LINE = re.compile(
-    r'127\.0\.0\.1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ "(?P<method>\S+) (?P<address>.*)" (?P<status>\d{3}) \d+ [\d.]+ms'
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO gunicorn\.access: "
+    r'127\.0\.0\.1 "(?P<method>\S+) (?P<address>.*)" (?P<status>\d{3}) \d+ [\d.]+ms'
 )
 
 
@@ -358,8 +360,45 @@ def test_control_characters_in_an_address_do_not_break_the_line_of_the_log(start
     logged = server.log.read_bytes().removeprefix(before.encode())
     assert not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", logged)
     for line in logged.decode().splitlines():
-        # The line is a request, or the server's own warning about a request that it could not read.
-        assert LINE.fullmatch(line) or re.match(r"\[?[-\d: +]*\]? ?.*(WARNING|Invalid request)", line), line
+        # Either a request, or the server's own warning that it could not read one.
+        assert LINE.fullmatch(line) or re.match(r"[-\d:T.]+Z WARNING gunicorn\.error: Invalid request", line), line
+
+
+def test_pages_their_parts_and_static_files_are_not_logged(start):
+    server = start()
+    session = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    paths = ("/", "/inbox/conversations", "/inbox/static/inbox.js", "/inbox/settings", "/docs", "/docs/testing")
+    for path in (f"/?api_key={KEY}", *paths):
+        assert session.open(f"http://127.0.0.1:{server.port}{path}").status == 200
+    talk(server, b"GET /inbox/nothing HTTP/1.0\r\n\r\n")
+    talk(server, b"GET /docs/nothing HTTP/1.0\r\n\r\n")
+    server.call("GET", "/v1/messages?q=last")
+    server.wait_for("q=last")
+    server.wait_for("/docs/nothing")
+    assert {LINE.fullmatch(line)["address"] for line in access_lines(server, 2)} == {
+        "/docs/nothing",
+        "/v1/messages?q=last",
+    }
+
+
+def test_pages_are_logged_at_the_level_debug(start):
+    server = start(LOG_LEVEL="DEBUG")
+    server.call("GET", "/healthz")
+    talk(server, b"GET /docs HTTP/1.0\r\n\r\n")
+    assert server.wait_for(r'INFO gunicorn\.access: 127\.0\.0\.1 "GET /docs" 200 ')
+
+
+LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (DEBUG|INFO|WARNING|ERROR) [a-z_.]+: .+")
+
+
+def test_all_lines_of_the_log_have_one_format(start):
+    server = start(LOG_LEVEL="DEBUG", WORKERS="1", PROT="1")
+    assert server.call("POST", "/v1/messages", to="+15005550004", body="Hello")[0] == 201
+    talk(server, b"GET / HTTP/9.9\r\n\r\n")
+    for part in ("is not a setting", "Phonify serves", "gunicorn.access", "blocked_by_recipient", "Invalid request"):
+        server.wait_for(f"{part}.*\n")
+    lines = [line for line in server.output.splitlines() if not line.startswith((" ", "Phonify", "The inbox", "Make"))]
+    assert [line for line in lines if line and line != "Send a message:" and not LOG_LINE.fullmatch(line)] == []
 
 
 def test_the_access_log_can_be_turned_off(start):

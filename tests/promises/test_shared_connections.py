@@ -32,7 +32,13 @@ class Client:
 
     def __init__(self, server) -> None:
         self.sock = socket.create_connection(("127.0.0.1", server.port), timeout=20)
-        self.head = f"Host: 127.0.0.1:{server.port}\r\nCookie: phonify_key_{server.port}={KEY}\r\n"
+        self.head = f"Host: 127.0.0.1:{server.port}\r\n"
+        self.sock.sendall(f"GET /?api_key={KEY} HTTP/1.1\r\n{self.head}\r\n".encode())
+        response = http.client.HTTPResponse(self.sock)
+        response.begin()
+        cookie = response.getheader("Set-Cookie", "").partition(";")[0]
+        response.read()
+        self.head += f"Cookie: {cookie}\r\n"
 
 
 def test_one_connection_may_ask_for_pages_and_use_the_api(start):

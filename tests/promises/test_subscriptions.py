@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from phonify.gateways.base import Doubt, Later, Taken
-from tests.support.app import KEY
+from tests.support.app import KEY, sign_in
 from tests.support.fake_gateway import OnceGateway
 from tests.support.operating import Operator
 
@@ -85,7 +85,7 @@ class Subscriptions:
         if reason == "api":
             assert client.post(f"/v1/subscriptions/{phone}/{'' if subscribed else 'un'}subscribe").status_code == 200
         else:
-            client.set_cookie("phonify_key_default", client.key)
+            sign_in(client, client.key)
             given = {"subscribed": "yes" if subscribed else "no"}
             path = f"/inbox/phones/{phone}/subscription"
             assert client.post(path, data=given, headers={"Sec-Fetch-Site": "same-origin"}).status_code == 303

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from phonify.gateways.base import Doubt, Later, Outcome, Refused, Taken
-from tests.support.app import ApiClient, FakeClock, Waiting, faults_of
+from tests.support.app import ApiClient, FakeClock, Waiting, faults_of, sign_in
 from tests.support.fake_gateway import FakeGateway, OnceGateway, PowerCut, act_as
 from tests.support.operating import Operator
 from tests.support.receivers import Receiver
@@ -175,7 +175,7 @@ def test_more_than_one_transaction_removes_are_removed(client: FlaskClient) -> N
 
 def test_a_message_that_was_removed_is_gone_everywhere(anonymous: FlaskClient, client: FlaskClient, send: Send) -> None:
     message = send(body="Your code is 4821")
-    anonymous.set_cookie("phonify_key_default", ApiClient.key)
+    sign_in(anonymous, ApiClient.key)
     assert anonymous.get(f"/inbox/messages/{message['id']}").status_code == 200
     remove(client)
     assert client.get(f"/v1/messages/{message['id']}").status_code == 404

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient, FlaskCliRunner
 
-from tests.support.app import KEY, ROOT, faults_of
+from tests.support.app import KEY, ROOT, faults_of, sign_in
 
 BOUND = "Your code is 482193.\n\n@example.com #482193"
 NOT_BOUND = "Your code is 482193.\n\n@example.com 482193"
@@ -141,14 +141,14 @@ def test_the_command_needs_no_database(tmp_path: Path) -> None:
     [(BOUND, "WebOTP: 482193 for example.com"), (NOT_BOUND, "not a WebOTP line"), (CURLY, "not in GSM-7")],
 )
 def test_the_inbox_says_the_same_of_a_text_that_is_being_written(client: FlaskClient, text: str, expected: str) -> None:
-    client.set_cookie("phonify_key_default", KEY)
+    sign_in(client, KEY)
     page = client.post("/inbox/check", data={"body": text}, headers={"Origin": "http://localhost"})
     assert page.status_code == 200
     assert expected in page.get_data(as_text=True)
 
 
 def test_the_details_of_a_message_say_what_its_last_line_binds(client: FlaskClient) -> None:
-    client.set_cookie("phonify_key_default", KEY)
+    sign_in(client, KEY)
     sent = client.post("/v1/messages", json={"to": "+14560000000", "body": BOUND}).get_json()["message"]
     page = client.get(f"/inbox/messages/{sent['id']}").get_data(as_text=True)
     assert re.search(r"<dt>WebOTP</dt><dd><code>482193</code> for <code[^>]*>example\.com</code>", page)

@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from tests.support.app import KEY, basic, faults_of
+from tests.support.app import KEY, basic, faults_of, sign_in
 from tests.support.fake_gateway import OnceGateway
 from tests.support.twilio import AC, ACCOUNT, MESSAGES, PHONE, TOKEN, TwilioApi, read_error
 
@@ -158,7 +158,7 @@ def test_it_can_be_switched_off_in_a_sandbox(make_app):
     app = make_app(TWILIO="off")
     assert app.test_client().post(MESSAGES).status_code == 404
     page = app.test_client()
-    page.set_cookie("phonify_key_default", KEY)
+    sign_in(page, KEY)
     assert "Twilio" not in page.get("/inbox/settings").get_data(as_text=True)
 
 

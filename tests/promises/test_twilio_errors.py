@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.app import KEY
+from tests.support.app import KEY, sign_in
 from tests.support.twilio import AC, ACCOUNT, MESSAGES, OWN, PHONE, TwilioApi, read_error
 
 STOP = {"from": PHONE, "to": OWN, "body": "STOP"}
@@ -140,7 +140,7 @@ def page(app):
     """A browser that is signed in."""
     browser = app.test_client()
     browser.key = None
-    browser.set_cookie("phonify_key_default", KEY)
+    sign_in(browser, KEY)
     return browser
 
 

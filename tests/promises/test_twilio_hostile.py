@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.app import KEY, basic, building
+from tests.support.app import KEY, basic, building, sign_in
 from tests.support.fake_gateway import FakeGateway
 from tests.support.twilio import AC, ACCOUNT, MESSAGES, OWN, PHONE, TwilioApi, fill, read_error
 
@@ -38,7 +38,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwilioApi]:
 def page(api: TwilioApi) -> FlaskClient:
     """A browser that is signed in."""
     browser = api.app.test_client()
-    browser.set_cookie("phonify_key_default", KEY)
+    sign_in(browser, KEY)
     return browser
 
 

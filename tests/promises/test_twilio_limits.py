@@ -4,16 +4,8 @@ import logging
 
 import pytest
 
-from tests.support.app import KEY
+from tests.support.app import KEY, sign_in
 from tests.support.twilio import PHONE
-
-
-def sign_in(app):
-    """Return a browser that is signed in."""
-    client = app.test_client()
-    client.key = None
-    client.set_cookie("phonify_key_default", KEY)
-    return client
 
 
 def test_a_refused_request_is_stored_with_its_beginning_only(twilio, app, execute):
@@ -22,7 +14,10 @@ def test_a_refused_request_is_stored_with_its_beginning_only(twilio, app, execut
     twilio.refuse(To=PHONE, From="<" * 20_000, Body="c" * 20_000)
     lengths = "length(to_number) + length(origin) + length(body) + length(meaning)"
     assert execute(f"SELECT count(*), max({lengths}) < 2200 FROM front_refusals") == [(2, 1)]
-    assert len(sign_in(app).get("/inbox/settings").data) < 60_000
+    browser = app.test_client()
+    browser.key = None
+    sign_in(browser, KEY)
+    assert len(browser.get("/inbox/settings").data) < 60_000
 
 
 def test_a_refused_request_whose_content_is_to_be_discarded_is_stored_without_it(twilio, execute):

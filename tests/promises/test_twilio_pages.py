@@ -3,11 +3,10 @@
 import html
 import re
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.app import KEY
+from tests.support.app import KEY, sign_in
 from tests.support.receivers import status
 from tests.support.twilio import AC, MG, OWN, PHONE, TwilioApi, read_error, read_form
 
@@ -20,7 +19,7 @@ def page(app):
     """A browser that is signed in to the account `default`."""
     browser = app.test_client()
     browser.key = None
-    browser.set_cookie("phonify_key_default", KEY)
+    sign_in(browser, KEY)
     return browser
 
 
@@ -29,8 +28,7 @@ def section(page) -> Callable[..., str]:
     """Return a function that returns the section of the settings page."""
 
     def section(address: str = "http://localhost") -> str:
-        parts = urlsplit(address)
-        page.set_cookie(f"phonify_key_{parts.port or 'default'}", KEY, domain=parts.hostname)
+        sign_in(page, KEY, base_url=address)
         text = page.get("/inbox/settings", base_url=address).get_data(as_text=True)
         return text.partition('<section id="twilio"')[2].partition("</section>")[0]
 
@@ -117,7 +115,7 @@ def test_the_section_has_a_line_for_each_sdk_with_the_address_of_this_server(sec
 
 
 def test_an_account_without_a_token_can_make_one(app, page, operator):
-    page.set_cookie("phonify_key_default", operator.make_key("other"))
+    sign_in(page, operator.make_key("other"))
     text = page.get("/inbox/settings").get_data(as_text=True)
     assert f"AC{2:032x}" in text
     assert "the auth token</span>" not in text
@@ -197,7 +195,7 @@ def test_the_callbacks_of_a_message_are_in_its_history(twilio, page, client, del
     post_due()
     (message,) = client.get("/v1/messages").get_json()["messages"]
     text = page.get(f"/inbox/messages/{message['id']}").get_data(as_text=True)
-    assert re.findall(r"<code>twilio.(\w+)</code>: delivered", text) == ["sent", "delivered"]
+    assert re.findall(r"Webhook twilio\.(\w+)[^<]*: delivered", text) == ["sent", "delivered"]
 
 
 def test_what_is_wrong_with_an_answer_is_shown(page, operator, client, post_due, receiver):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.support.app import KEY
+from tests.support.app import KEY, sign_in
 from tests.support.fake_gateway import OnceGateway
 from tests.support.operating import Operator
 from tests.support.receivers import NO_CONTENT, answer, status
@@ -152,7 +152,7 @@ def page(app):
     """A browser that is signed in."""
     browser = app.test_client()
     browser.key = None
-    browser.set_cookie("phonify_key_default", KEY)
+    sign_in(browser, KEY)
     return browser
 
 

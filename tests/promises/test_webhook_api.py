@@ -10,7 +10,7 @@ import standardwebhooks
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.support.app import KEY, ApiClient, FakeClock, faults_of
+from tests.support.app import KEY, ApiClient, FakeClock, faults_of, sign_in
 from tests.support.fake_gateway import OnceGateway
 from tests.support.operating import Operator
 from tests.support.receivers import Receiver, status
@@ -39,7 +39,7 @@ def get(client: FlaskClient) -> dict[str, Any]:
 def page(app: Flask) -> FlaskClient:
     """A browser with a session of the account `default`."""
     browser = FlaskClient(app, app.response_class)
-    browser.set_cookie("phonify_key_default", KEY)
+    sign_in(browser, KEY)
     return browser
 
 

@@ -68,11 +68,20 @@ class ApiClient(FlaskClient):
         return response
 
 
+def sign_in(browser: FlaskClient, key: str, *, base_url: str = "http://localhost") -> None:
+    """Let a browser begin a session with a key."""
+    form = {"api_key": key}
+    headers = {"Sec-Fetch-Site": "same-origin"}
+    response = FlaskClient.open(browser, "/inbox/sign-in", method="POST", base_url=base_url, data=form, headers=headers)
+    assert response.status_code == 303
+
+
 @contextmanager
 def building(config: dict[str, Any], **options: Any) -> Iterator[Flask]:
     """Yield an app for more than one test."""
     app = create_app(config, **options)
     try:
+        app.extensions["phonify"].prepare()
         yield app
     finally:
         app.extensions["phonify"].close()

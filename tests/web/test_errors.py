@@ -1,6 +1,6 @@
 """Tests of an error in a view of the inbox."""
 
-from tests.support.app import KEY
+from tests.support.app import KEY, sign_in
 
 
 def test_an_unexpected_error_is_a_page_that_says_nothing_of_it(app, anonymous, monkeypatch, caplog):
@@ -8,7 +8,7 @@ def test_an_unexpected_error_is_a_page_that_says_nothing_of_it(app, anonymous, m
         raise RuntimeError("a secret")
 
     monkeypatch.setitem(app.view_functions, "inbox.show_inbox", fail)
-    anonymous.set_cookie("phonify_key_default", KEY)
+    sign_in(anonymous, KEY)
     response = anonymous.get("/")
     assert (response.status_code, response.mimetype) == (500, "text/html")
     assert "secret" not in response.text

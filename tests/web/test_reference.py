@@ -66,6 +66,7 @@ def test_json_is_escaped_and_reads_back_as_it_was() -> None:
 
 def list_operations(folder: Path) -> list[Operation]:
     app = create_app({"DATABASE": folder / "phonify.db", "API_KEY": KEY})
+    app.extensions["phonify"].prepare()
     try:
         found = read_document(build_document(app))
     finally:

@@ -80,13 +80,35 @@ def _upgrade(connection: sqlite3.Connection, version: int) -> None:
         raise
 
 
+def check_place(database: Database) -> bool:
+    """Tell whether the file exists. Raises DatabaseUnusable if it does not exist and can't be created."""
+    path = database.path
+    if path.exists():
+        return True
+    try:
+        _check_missing(path)
+        os.stat(path.parent)  # noqa: PTH116 - its error has a text
+        _check_folder(path)
+    except OSError as error:
+        raise DatabaseUnusable(f"{path}: {error.strerror}") from error
+    return False
+
+
 def _create_file(path: Path) -> None:
-    for beside in (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm")):
-        if beside.exists() and not path.exists():
-            raise FileNotFoundError(0, f"is missing, but {beside} exists: put the database back, or remove {beside}")
+    _check_missing(path)
     # These checks have better messages. SQLite uses the same text for a missing folder and a missing permission.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     os.close(descriptor)
+    _check_folder(path)
+
+
+def _check_missing(path: Path) -> None:
+    for beside in (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm")):
+        if beside.exists() and not path.exists():
+            raise FileNotFoundError(0, f"is missing, but {beside} exists: put the database back, or remove {beside}")
+
+
+def _check_folder(path: Path) -> None:
     if not os.access(path.absolute().parent, os.W_OK):
         raise PermissionError(0, "its folder can't be written to")
 

@@ -1,0 +1,57 @@
+"""The commands for sessions of the inbox: `flask --app app open`, `flask --app app sessions COMMAND`."""
+
+import subprocess
+import sys
+from typing import Any
+
+import click
+
+from ..config import write_address
+from .output import Command, Failed, account_option, get_account, get_services, json_option, print_json, print_table
+
+_WITHOUT_TERMINAL: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+
+sessions_cli = click.Group("sessions", help="Manage the sessions of the inbox.")
+
+
+@click.command("open", cls=Command)
+@click.option("--url", help="The address of the server. Default: that of PHONIFY_HOST and PHONIFY_PORT.")
+@account_option
+def open_inbox(url: str | None, account_name: str) -> None:
+    """Open the inbox in a browser without a key, and print the link for this. It works once, for ten minutes."""
+    services = get_services()
+    account = get_account(services, account_name)
+    address = url or write_address(services.settings.host, services.settings.port)
+    link = services.sessions.create_link(account, address)
+    click.echo(link)
+    # A process of its own, without this terminal: a browser for terminals would take it.
+    subprocess.run([sys.executable, "-m", "webbrowser", link], check=False, **_WITHOUT_TERMINAL)  # noqa: S603
+
+
+@sessions_cli.command("list", cls=Command)
+@click.option("--account", "account_name", help="List only the sessions of this account.")
+@json_option
+def list_sessions(account_name: str | None, as_json: bool) -> None:
+    """List the sessions that have not ended."""
+    services = get_services()
+    found = services.sessions.find_all(get_account(services, account_name) if account_name is not None else None)
+    if as_json:
+        for session in found:
+            print_json(session._asdict())
+    else:
+        print_table(
+            ("ID", "ACCOUNT", "OPENED BY", "CREATED", "EXPIRES"),
+            [
+                (one.id, one.account, f"key {one.key_id}" if one.key_id else "link", one.created_at, one.expires_at)
+                for one in found
+            ],
+        )
+
+
+@sessions_cli.command("end", cls=Command)
+@click.argument("session_id", type=click.IntRange(1, 2**63 - 1))
+def end_session(session_id: int) -> None:
+    """End the session with the number SESSION_ID. Its browser has to sign in again."""
+    if not get_services().sessions.end(session_id):
+        raise Failed(f"no session has the number {session_id}; see: sessions list")
+    click.echo(f"Session {session_id} has ended.")

@@ -1,0 +1,102 @@
+"""The live list of messages: with the stub gateway, each message is a line on the terminal.
+
+This is output for a person at the terminal and not a log, so it shows numbers and texts. It never goes to a file or a
+pipe.
+"""
+
+import logging
+import os
+import shutil
+import unicodedata
+from collections.abc import Mapping
+from io import TextIOWrapper
+from typing import TextIO
+
+from ..domain.news import News
+from ..errors import StoreUnavailable
+from ..storage.database import Database
+from ..storage.records import Message
+
+logger = logging.getLogger(__name__)
+
+_RED, _GREEN, _YELLOW, _CYAN = 31, 32, 33, 36
+_NUMBER_WIDTH = 16  # the longest E.164 number with its plus sign
+_SHORTEST_TEXT, _LONGEST_TEXT = 20, 60  # columns
+_OTHER_COLUMNS = 45  # of a line: direction, number and outcome
+
+
+def has_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Tell whether a stream shows colours. See https://no-color.org for NO_COLOR."""
+    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb"
+
+
+class LiveList:
+    """Prints messages until the database is `stopping`. Create it before the first message."""
+
+    def __init__(self, database: Database, stream: TextIO) -> None:
+        self._database = database
+        self._stream = stream
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may not know all characters
+        self._colour = has_colour(stream, os.environ)
+        self._news = News(database)
+
+    def run(self) -> None:
+        """Print each message when it is received or has an outcome."""
+        watcher = None
+        while not self._database.stopping:
+            try:
+                watcher = watcher or self._database.watch()
+                for message in self._news.read():
+                    columns = shutil.get_terminal_size().columns
+                    print(write_line(message, columns=columns, colour=self._colour), file=self._stream, flush=True)
+                watcher.wait(1.0)
+            except StoreUnavailable:
+                watcher = None
+            except OSError:  # the terminal was closed
+                return
+
+
+def write_line(message: Message, *, columns: int, colour: bool) -> str:
+    """Return the line of a message: direction, number, the beginning of the text, outcome."""
+    width = min(max(columns - _OTHER_COLUMNS, _SHORTEST_TEXT), _LONGEST_TEXT)
+    outcome, code = _describe_outcome(message)
+    direction = "to  " if message.direction == "outbound" else "from"
+    if colour:
+        outcome = f"\x1b[{code}m{outcome}\x1b[0m"
+        direction = f"\x1b[{_CYAN}m{direction}\x1b[0m" if message.direction == "inbound" else direction
+    return f"{direction} {message.other_side:{_NUMBER_WIDTH}}  {_shorten(message.body, width)}  {outcome}"
+
+
+def _describe_outcome(message: Message) -> tuple[str, int]:
+    """Return the outcome in words, and its colour."""
+    if message.direction == "inbound":
+        return "received", _CYAN
+    if message.state == "sent":
+        return "sent", _GREEN
+    if message.state == "error":
+        return f"error: {message.error_type}", _RED
+    if message.attempts == 0:
+        return f"scheduled for {message.send_at}", _YELLOW
+    if message.due_at == message.expires_at:
+        return "in doubt, not sent again", _YELLOW
+    return f"tried again at {message.due_at}", _YELLOW
+
+
+def _shorten(text: str, width: int) -> str:
+    """Return the beginning of a text on one line, in exactly `width` columns."""
+    shown, used = "", 0
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    for index, character in enumerate(line):
+        size = _measure(character)
+        if used + size > width - (3 if index + 1 < len(line) and _measure(line[index:]) > width - used else 0):
+            return f"{shown}...".ljust(len(shown) + width - used)
+        shown, used = shown + character, used + size
+    return shown + " " * (width - used)
+
+
+def _measure(text: str) -> int:
+    """Return the columns of a text. East Asian characters and emoji have two, and combining characters have none."""
+    return sum(
+        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text
+    )

@@ -1,0 +1,128 @@
+"""The history of a message: what happened to it, and when. The inbox and the command `explain` show it."""
+
+from typing import Literal, NamedTuple
+
+from ..errors import Fault, NotFound
+from ..storage import conversations as conversation_store
+from ..storage.database import Database
+from ..storage.records import Account, Delivery, Message, MessageAttempt, Trace
+from .webhooks import Webhooks
+
+State = Literal["done", "waiting", "failed"]
+
+_OUTCOMES = {
+    "rejected": "the gateway refused it",
+    "unavailable": "the gateway could not take it at that time",
+    "unconfirmed": "it is unknown whether the gateway took it, so it is not sent again",
+}
+_DELIVERY_STATES: dict[str, State] = {"pending": "waiting", "delivered": "done", "failed": "failed"}
+
+
+class Part(NamedTuple):
+    """A detail of a step."""
+
+    at: str
+    text: str
+
+
+class Step(NamedTuple):
+    """A step in a message's history."""
+
+    at: str
+    text: str
+    state: State
+    parts: tuple[Part, ...] = ()
+
+
+class History(NamedTuple):
+    """A message, its account, and its steps, oldest first."""
+
+    message: Message
+    account: Account
+    steps: list[Step]
+
+
+class Histories:
+    """Reads the histories of messages."""
+
+    def __init__(self, database: Database, webhooks: Webhooks) -> None:
+        self._database = database
+        self._webhooks = webhooks
+
+    def find(self, message_id: str) -> History:
+        """Return the history of a message of any account. Raises NotFound if there is no such message."""
+        with self._database.reading() as connection:
+            trace = conversation_store.get_trace(connection, message_id=message_id)
+            if trace is None:
+                raise NotFound
+            attempts = conversation_store.list_attempts(connection, message_id=message_id)
+        deliveries = self._webhooks.list_for_message(trace.account, message_id)
+        steps = [*list_steps(trace, attempts), *map(_describe_delivery, reversed(deliveries))]
+        return History(trace.message, trace.account, sorted(steps, key=lambda step: step.at))
+
+
+def list_steps(trace: Trace, attempts: list[MessageAttempt]) -> list[Step]:
+    """Return the history of a message without its webhooks."""
+    return _list_received(trace) if trace.message.direction == "inbound" else _list_sent(trace, attempts)
+
+
+def _list_received(trace: Trace) -> list[Step]:
+    message = trace.message
+    steps = [Step(message.created_at, "Received and stored", "done", _list_origins(trace))]
+    if message.state == "unconfirmed":
+        steps.append(Step(message.created_at, "Waiting for delivery to the webhook", "waiting"))
+    elif message.state == "error":
+        steps.append(Step(message.finished_at or "", _explain(message), "failed"))
+    return steps
+
+
+def _list_sent(trace: Trace, attempts: list[MessageAttempt]) -> list[Step]:
+    message = trace.message
+    refused = message.state == "error" and message.attempts == 0 and message.finished_at == message.created_at
+    passed = "A check refused it" if refused else "Passed the checks: number, gateway, opt-out, quota"
+    checks = Part(message.created_at, passed)
+    steps = [Step(message.created_at, "Accepted and stored", "done", (*_list_origins(trace), checks))]
+    if message.send_at is not None:
+        steps.append(Step(message.send_at, "Scheduled to be sent", "done" if message.attempts else "waiting"))
+    for attempt in attempts:
+        text = f"Attempt {attempt.attempt}: {_OUTCOMES[attempt.outcome]}"
+        steps.append(Step(attempt.at, text, "failed" if attempt.outcome == "rejected" else "waiting"))
+    if message.state == "sent":
+        steps.append(
+            Step(message.finished_at or "", f"Attempt {message.attempts}: sent, accepted by the gateway", "done")
+        )
+    elif message.state == "error":
+        steps.append(Step(message.finished_at or "", f"Failed: {_explain(message)}", "failed"))
+    elif trace.lease_owner is not None:
+        lease = Part(message.submitted_at or "", f"Process {trace.lease_owner} has the lease until {message.due_at}")
+        steps.append(Step(message.submitted_at or "", f"Attempt {message.attempts} has begun", "waiting", (lease,)))
+    elif attempts and attempts[-1].due_at is not None:
+        steps.append(Step(attempts[-1].due_at, f"Attempt {attempts[-1].attempt + 1} is due", "waiting"))
+    elif message.expires_at is not None:
+        steps.append(Step(message.expires_at, "End of the validity period", "waiting"))
+    return steps
+
+
+def _explain(message: Message) -> str:
+    return Fault(message.error_type).title if message.error_type else ""
+
+
+def _list_origins(trace: Trace) -> tuple[Part, ...]:
+    """Return the request of a message and its key. A command makes no request, and a page may have no key."""
+    message, parts = trace.message, []
+    if message.request_id is not None:
+        parts.append(f"Request {message.request_id}")
+    if message.key_id is not None:
+        parts.append(f"Key {message.key_id}" + (f", {trace.key}" if trace.key else ""))
+    if message.front is not None:
+        parts.append(f"Front {message.front}")
+    return tuple(Part(message.created_at, text) for text in parts)
+
+
+def _describe_delivery(delivery: Delivery) -> Step:
+    parts = []
+    for one in delivery.tries:
+        answer = ", ".join(str(found) for found in (one.status, one.error) if found)
+        parts.append(Part(one.at, f"attempt {one.attempt}: {answer} in {one.took_ms} ms"))
+    text = f"Webhook {delivery.event}: {delivery.state}"
+    return Step(delivery.created_at, text, _DELIVERY_STATES[delivery.state], tuple(parts))

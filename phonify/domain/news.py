@@ -1,0 +1,47 @@
+"""News for the live list: messages that were received, and messages that have an outcome."""
+
+from ..storage import news as store
+from ..storage.database import Database
+from ..storage.records import Message
+
+_AT_ONCE = 500  # the most new messages in one call
+_MOST_OPEN = 1_000  # the most messages without a final state that are watched
+
+
+class News:
+    """Notices what happens to messages of all accounts after its creation. Only one thread may use it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._open: dict[str, int] = {}  # by id: the number of the last attempt whose outcome was returned
+        with database.reading() as connection:
+            self._last_seq = store.get_last_seq(connection)
+
+    def read(self) -> list[Message]:
+        """Return messages with news since the last call: received, scheduled, or with an outcome of an attempt."""
+        with self._database.reading() as connection:
+            found = store.list_messages_by_id(connection, message_ids=list(self._open))
+            new = store.list_new_messages(connection, after=self._last_seq, limit=_AT_ONCE)
+        news = [message for message in found if self._is_news(message)]
+        self._open = {message.id: self._open[message.id] for message in found if message.state == "unconfirmed"}
+        for seq, message in new:
+            self._last_seq = seq
+            if message.direction == "inbound" or message.state != "unconfirmed":
+                news.append(message)
+                continue
+            self._open[message.id] = 0
+            if self._is_news(message) or message.send_at is not None:
+                news.append(message)
+        for message_id in list(self._open)[:-_MOST_OPEN]:
+            del self._open[message_id]
+        return news
+
+    def _is_news(self, message: Message) -> bool:
+        if message.state != "unconfirmed":
+            return True
+        # A message in doubt keeps the time of its attempt. It is due at the end of its validity, so it has no lease.
+        has_outcome = message.submitted_at is None or message.due_at == message.expires_at
+        if message.attempts <= self._open[message.id] or not has_outcome:
+            return False
+        self._open[message.id] = message.attempts
+        return True

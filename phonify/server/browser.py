@@ -1,0 +1,16 @@
+"""Opens a page in a browser."""
+
+import subprocess
+import sys
+
+
+def open_browser(address: str) -> None:
+    """Open an address in the browser of the desktop, if there is one. Returns immediately."""
+    # A process of its own: a browser in the terminal would take the terminal, and a slow one would delay the server.
+    subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", "webbrowser", address],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )

@@ -1,0 +1,37 @@
+"""The SQL that removes what other tables than `messages` have about a phone. As in `accounts.py`, no function commits.
+
+A webhook and an answer contain the number as a JSON string, also after their message was removed.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+
+
+def list_deliveries_about(connection: sqlite3.Connection, *, account_id: int, phone: str) -> list[int]:
+    """Return the seqs of an account's webhook deliveries that contain a number."""
+    rows = connection.execute(
+        "SELECT seq FROM webhook_deliveries WHERE account_id = :account_id AND instr(payload, :phone)",
+        {"account_id": account_id, "phone": f'"{phone}"'},
+    )
+    return [seq for (seq,) in rows]
+
+
+def delete_deliveries(connection: sqlite3.Connection, *, seqs: Sequence[int]) -> None:
+    """Remove webhook deliveries with their attempts."""
+    connection.executemany("DELETE FROM webhook_deliveries WHERE seq = ?", [(seq,) for seq in seqs])
+
+
+def delete_answers(connection: sqlite3.Connection, *, account_id: int, phone: str) -> None:
+    """Remove an account's answers to idempotency keys that contain a number."""
+    connection.execute(
+        "DELETE FROM idempotency_keys WHERE account_id = :account_id AND instr(answer, :phone)",
+        {"account_id": account_id, "phone": f'"{phone}"'},
+    )
+
+
+def delete_refusals(connection: sqlite3.Connection, *, account_id: int, phone: str) -> None:
+    """Remove an account's refused requests to send to a number."""
+    connection.execute(
+        "DELETE FROM front_refusals WHERE account_id = :account_id AND to_number = :phone",
+        {"account_id": account_id, "phone": phone},
+    )
