@@ -43,6 +43,7 @@ class Settings:
     lease: timedelta = timedelta(seconds=30)
     grace: int = 30
     keepalive: int = 75
+    cors: tuple[str, ...] = ()  # origins of other pages that may call the API
     webhook_private: bool | None = None  # None: on if the gateway is a sandbox, else off
     retain_messages: int | None = None
     retain_days: int | None = None
@@ -104,6 +105,8 @@ def _write(value: Any) -> str:
     """Return a setting's value as text, as it would be in the environment."""
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ",".join(value)
     return str(int(value.total_seconds())) if isinstance(value, timedelta) else str(value)
 
 
@@ -175,6 +178,13 @@ def _read_origin(text: str) -> str:
         ) from error
 
 
+def _read_origins(text: str) -> tuple[str, ...]:
+    origins = tuple(text.replace(",", " ").split())
+    if not all(re.fullmatch(r"\*|https?://[A-Za-z0-9.:\[\]_-]+", origin) for origin in origins):
+        raise ValueError("must be origins such as http://localhost:5173, with commas between them, or *")
+    return tuple(origin.lower() for origin in origins)
+
+
 def _read_switch(text: str) -> bool:
     return _read_choice("on", "off")(text) == "on"
 
@@ -194,6 +204,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "lease": _read_seconds(1, 3_600),
     "grace": _read_whole(1, 600),
     "keepalive": _read_whole(1, 3_600),
+    "cors": _read_origins,
     "webhook_private": _read_switch,
     "retain_messages": _read_whole(1, 999_999_999),
     "retain_days": _read_whole(1, 36_500),

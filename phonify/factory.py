@@ -20,6 +20,7 @@ from .fronts.twilio import front as twilio
 from .gateways import GATEWAYS
 from .gateways.base import Gateway
 from .http.arguments import MAX_CONTENT_LENGTH, MAX_FIELDS
+from .http.cors import add_cors_headers
 from .http.errors import register_error_handlers
 from .http.request_ids import add_request_id, begin_request
 from .logs import install_key_filter
@@ -77,6 +78,7 @@ def create_app(
     if settings.metrics:
         _measure(app)
     app.after_request(add_request_id)
+    app.after_request(add_cors_headers)
     for blueprint in (monitoring.bp, v1.bp, openapi.bp):
         app.register_blueprint(blueprint)
     if gateway.sandbox:

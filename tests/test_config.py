@@ -24,6 +24,7 @@ def test_without_any_variable_each_setting_has_its_default():
         lease=timedelta(seconds=30),
         grace=30,
         keepalive=75,
+        cors=(),
         access_log=True,
         log_level="INFO",
     )

@@ -1,0 +1,36 @@
+"""CORS: pages of other origins may call the API if the setting PHONIFY_CORS names their origin.
+
+The API's description is readable by pages of any origin, because it is public.
+"""
+
+from flask import Response, request
+
+from .current import get_services
+
+_PATHS = ("/v1", "/sandbox")
+_DESCRIPTION = "/v1/openapi.json"
+_METHODS = "GET, POST, PUT, DELETE"
+_REQUEST_HEADERS = "Authorization, Content-Type, Idempotency-Key, X-Request-Id"
+_ANSWER_HEADERS = "Location, Retry-After, Idempotent-Replayed, RateLimit, RateLimit-Policy, X-Request-Id"
+_MAX_AGE = 600  # seconds for which a browser remembers what is allowed
+
+
+def add_cors_headers(response: Response) -> Response:
+    """Add the headers that let a page of an allowed origin read the answer. This is an `after_request` function."""
+    if request.path == _DESCRIPTION:
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        return response
+    allowed = get_services().settings.cors
+    if not allowed or not request.path.startswith(tuple(f"{path}/" for path in _PATHS)):
+        return response
+    response.vary.add("Origin")
+    origin = request.headers.get("Origin")
+    if origin is None or not {"*", origin} & set(allowed):
+        return response
+    response.headers["Access-Control-Allow-Origin"] = origin
+    response.headers["Access-Control-Expose-Headers"] = _ANSWER_HEADERS
+    if request.method == "OPTIONS":
+        response.headers["Access-Control-Allow-Methods"] = _METHODS
+        response.headers["Access-Control-Allow-Headers"] = _REQUEST_HEADERS
+        response.headers["Access-Control-Max-Age"] = str(_MAX_AGE)
+    return response
