@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +244,82 @@ def test_an_upgrade_that_fails_leaves_the_old_file(path):
         start(path)
     assert (read_layout(path), read_rows(path)) == (layout, rows)
     assert execute(path, "PRAGMA user_version") == [(3,)]
+
+
+# Files that are not upgraded, or not used at all
+
+
+@contextmanager
+def holding(path: Path, *statements: str) -> Iterator[None]:
+    """Have the file open in another program, which has done these statements."""
+    code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None)"
+    code += "; [c.execute(s).fetchall() for s in sys.argv[2:]]; print('open', flush=True); sys.stdin.readline()"
+    command, pipe = [sys.executable, "-c", code, str(path), *statements], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        yield
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["SELECT * FROM accounts"],  # a server or a shell that does nothing at the moment
+        ["BEGIN", "SELECT * FROM accounts"],  # as Litestream does
+        ["BEGIN IMMEDIATE", "UPDATE accounts SET origin = 'X'"],
+    ],
+)
+@pytest.mark.parametrize("version", EARLIER)
+def test_an_upgrade_is_refused_while_another_program_has_the_file_open(path, version, statements):
+    create_earlier(path, version)
+    layout, old = read_layout(path), read_rows(path)
+    with holding(path, *statements):
+        with pytest.raises(DatabaseUnusable, match="can't be upgraded while another program has it open") as refused:
+            start(path)
+        assert "\n" not in str(refused.value)
+    assert (read_layout(path), read_rows(path)) == (layout, old)
+    assert execute(path, "PRAGMA journal_mode") == [("wal",)]
+    start(path)
+    assert read_rows(path) == compute_upgraded(old, read_rows(path))
+
+
+def test_a_file_is_in_wal_mode_after_an_upgrade_and_after_a_start_on_a_copy_in_another_mode(path):
+    create_earlier(path, 3)
+    for _ in range(2):
+        start(path)
+        assert execute(path, "PRAGMA journal_mode") == [("wal",)]
+        execute(path, "PRAGMA journal_mode = DELETE")
+
+
+def test_a_current_file_is_used_while_another_program_has_it_open(path):
+    start(path)
+    with holding(path, "BEGIN", "SELECT * FROM accounts"):
+        start(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ("ALTER TABLE messages DROP COLUMN key_id", "in the table messages: key_id missing"),
+        ("ALTER TABLE webhooks ADD COLUMN color TEXT", "in the table webhooks: color unknown"),
+        ("ALTER TABLE accounts RENAME COLUMN quota TO most", "in the table accounts: quota missing; most unknown"),
+        ("DROP TABLE front_refusals", "in the table front_refusals: account_id, at, "),
+    ],
+)
+def test_a_file_with_the_right_version_but_other_columns_is_refused_in_one_line(path, change, fault):
+    start(path)
+    execute(path, change)
+    with pytest.raises(DatabaseUnusable) as refused:
+        start(path)
+    assert f"{path}: has version {SCHEMA_VERSION}, but other columns {fault}" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_table_of_another_program_in_the_file_is_no_fault(path):
+    start(path)
+    execute(path, "CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)")
+    start(path)
 
 
 # A start in a separate process. It stops at a statement of the upgrade until it reads a line

@@ -7,6 +7,7 @@ and indexes.
 import logging
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from ...errors import StoreUnavailable
@@ -38,6 +39,7 @@ def prepare(database: Database) -> None:
         needed = ".".join(map(str, _OLDEST_SQLITE))
         raise DatabaseUnusable(f"this Python has SQLite {sqlite3.sqlite_version}; {needed} or newer is needed")
     path = database.path
+    version = SCHEMA_VERSION
     try:
         _create_file(path)
         lock = database.lock
@@ -48,15 +50,69 @@ def prepare(database: Database) -> None:
                 if version < SCHEMA_VERSION:
                     if version:
                         logger.info("%s: upgrading from version %d to %d", path, version, SCHEMA_VERSION)
+                        _claim(connection, path)
                     _upgrade(connection, version)
+                _check_columns(connection, path)
+                connection.execute("PRAGMA journal_mode = WAL")
         finally:
             lock.release()
+            if 0 < version < SCHEMA_VERSION:
+                database.close()  # with its connection, the claim ends
     except OSError as error:
         raise DatabaseUnusable(f"{path}: {error.strerror}") from error
     except sqlite3.DatabaseError as error:
         raise DatabaseUnusable(f"{path}: {error}") from error
     except StoreUnavailable as error:
         raise DatabaseUnusable(f"{path}: {error.__cause__}") from error
+
+
+def _claim(connection: sqlite3.Connection, path: Path) -> None:
+    """Keep all other programs out of the file until the connection closes.
+
+    A program that has the file open could write rows of the earlier version after the upgrade, or copy a wrong state.
+    The file can leave WAL mode only if no other program has it open.
+    """
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    try:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        raise DatabaseUnusable(
+            f"{path}: can't be upgraded while another program has it open, such as a server of an earlier version,"
+            " Litestream or a SQLite shell. Stop that program first."
+        ) from error
+
+
+def _read_columns(connection: sqlite3.Connection) -> dict[str, set[str]]:
+    """Return the names of the columns of each table."""
+    columns: dict[str, set[str]] = {}
+    for table, column in connection.execute(
+        "SELECT t.name, c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table'"
+    ):
+        columns.setdefault(table, set()).add(column)
+    return columns
+
+
+def _check_columns(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise DatabaseUnusable if the tables have other columns than those of schema.sql."""
+    with closing(sqlite3.connect(":memory:")) as wanted:
+        wanted.executescript(find_schema().read_text(encoding="utf-8"))
+        expected, found = _read_columns(wanted), _read_columns(connection)
+    for table, columns in expected.items():
+        missing, unknown = columns - found.get(table, set()), found.get(table, set()) - columns
+        if missing or unknown:
+            faults = [
+                f"{', '.join(sorted(names))} {what}"
+                for names, what in ((missing, "missing"), (unknown, "unknown"))
+                if names
+            ]
+            raise DatabaseUnusable(
+                f"{path}: has version {SCHEMA_VERSION}, but other columns in the table {table}: {'; '.join(faults)}."
+                " It was probably written by a state of Phonify that was never released"
+            )
 
 
 def _upgrade(connection: sqlite3.Connection, version: int) -> None:
