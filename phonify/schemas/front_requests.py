@@ -8,7 +8,7 @@ from marshmallow import post_load
 from .fields import Argument, choice_field, name_field, whole_field
 from .requests import ArgumentsSchema
 
-_URL = {"type": "string", "examples": ["http://127.0.0.1:5000/sms"]}
+_URL = {"type": "string", "format": "callback-url", "examples": ["http://127.0.0.1:5000/sms"]}
 
 
 def _read_url(text: str) -> str | None:

@@ -328,6 +328,7 @@ def test_every_page_whatever_its_address_has_the_security_headers(app, client):
         path = re.sub(r"<[^>]+>", "x", path)
         for method in sorted(rule.methods & {"GET", "POST", "PUT", "DELETE"}):
             response = client.open(path, method=method)
+            response.close()
             if response.mimetype != "text/html":
                 continue
             seen += 1

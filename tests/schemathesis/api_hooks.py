@@ -21,6 +21,7 @@ schemathesis.openapi.format("own-number", _NUMBERS | _SHORT_CODES)
 schemathesis.openapi.format("originator", _NUMBERS | _SHORT_CODES | _NAMES)
 schemathesis.openapi.format("message-id", _IDS)
 schemathesis.openapi.format("uri", st.sampled_from(["http://127.0.0.1:1/sms", "http://localhost:1/sms?key=1"]))
+schemathesis.openapi.format("callback-url", st.sampled_from(["", "http://127.0.0.1:1/sms"]))
 
 
 @schemathesis.hook
