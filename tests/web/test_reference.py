@@ -18,6 +18,7 @@ from phonify.api.openapi.document import build_document
 from phonify.errors import ERROR_TYPES
 from phonify.gateways.stub import SPECIAL_NUMBERS
 from phonify.schemas.examples import MESSAGE_ID
+from phonify.schemas.sandbox_examples import RUN_ID
 from phonify.web.reference_content import (
     Operation,
     format_inline,
@@ -96,7 +97,9 @@ def test_every_sample_does_what_the_page_says(
     for operation in operations:
         _, answer = server.call("POST", "/v1/messages", **later)
         sample = write(f"http://127.0.0.1:{server.port}", operation)
-        sample = sample.replace(MESSAGE_ID, answer["messages"][0]["id"])
+        _, created = server.call("POST", "/sandbox/runs")
+        server.call("PUT", "/v1/webhook", url="http://127.0.0.1:9/")
+        sample = sample.replace(MESSAGE_ID, answer["messages"][0]["id"]).replace(RUN_ID, created["run"]["id"])
         command = ["bash", "-c", f"{sample} -sS"] if write is write_curl else [sys.executable, "-c", sample]
         result = subprocess.run(command, env={**os.environ, "KEY": KEY}, capture_output=True, text=True, timeout=60)
         assert (result.returncode, result.stderr) == (0, ""), f"{sample}\n{result.stderr}"
