@@ -92,7 +92,7 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 - of logging
-        """Return the time of a record in the form of the API."""
+        """Return the time of a log record in the format of the API."""
         return _write_time(record)
 
     def format(self, record: logging.LogRecord) -> str:

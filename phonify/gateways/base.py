@@ -94,6 +94,7 @@ class Gateway(ABC):
         """Send at most `limits.batch` messages. Yields the id and the outcome of each message.
 
         Yield an outcome as soon as it is known. `send` must end before `deadline`, a time of `clock.monotonic()`. It
-        should end within a second, because the process takes over no messages of killed processes until then. A message
-        without an outcome counts as Doubt, also after an exception. So yield Later if a message was not sent.
+        should end within a second. Until `send` ends, this process takes over no messages of killed processes.
+
+        A message without an outcome counts as Doubt, also after an exception. So yield Later if a message was not sent.
         """

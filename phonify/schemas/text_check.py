@@ -86,7 +86,7 @@ class TextCheckSchema(Schema):
 
     @pre_dump
     def spell_out(self, check: TextCheck, **_: Any) -> Shown:
-        """Add the positions of the segments, and the parts of the last line."""
+        """Add the positions of the segments. Also add the parts of the last line."""
         code = check.bound_code
         return {
             **check._asdict(),

@@ -208,7 +208,7 @@ def _compile_links() -> _Links:
 
 
 def _remove_separators(token: str) -> str | None:
-    """Return a token such as `123 456` or `AB12-CD34` without separators, or None if it can't be a code."""
+    """Remove the separators from a token such as `123 456`. Returns None if the token can't be a code."""
     groups = _SEPARATOR.split(token)
     sizes = {len(group) for group in groups}
     code = "".join(groups)

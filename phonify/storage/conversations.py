@@ -147,7 +147,7 @@ def get_trace(connection: sqlite3.Connection, *, message_id: str) -> Trace | Non
 
 
 def list_attempts(connection: sqlite3.Connection, *, message_id: str) -> list[MessageAttempt]:
-    """Return the attempts to send a message that failed or are in doubt, oldest first."""
+    """Return the failed and doubtful attempts to send a message, oldest first."""
     rows = connection.execute(
         "SELECT attempt, at, outcome, due_at FROM message_attempts WHERE message_id = :id ORDER BY attempt",
         {"id": message_id},

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 
 def list_deliveries_about(connection: sqlite3.Connection, *, account_id: int, phone: str) -> list[int]:
-    """Return the seqs of an account's webhook deliveries that contain a number."""
+    """Find the webhook deliveries of an account that contain a phone number, and return their seqs."""
     rows = connection.execute(
         "SELECT seq FROM webhook_deliveries WHERE account_id = :account_id AND instr(payload, :phone)",
         {"account_id": account_id, "phone": f'"{phone}"'},

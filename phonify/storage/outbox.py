@@ -128,7 +128,7 @@ def _update(
 
 
 def insert_attempts(connection: sqlite3.Connection, *, attempts: Sequence[tuple[Message, MessageAttempt]]) -> None:
-    """Record attempts, except attempts at messages that another process has leased since.
+    """Record attempts to send messages. Skips a message if another process has leased it in the meantime.
 
     An attempt in doubt is replaced when its outcome is known.
     """

@@ -1,4 +1,4 @@
-"""Locks between processes. A lock is a locked file. The kernel unlocks it when its process ends."""
+"""Locks between processes. A lock is a locked file. The kernel releases the lock when the process ends."""
 
 import fcntl
 import glob

@@ -237,7 +237,7 @@ class Phonify:
         return "\n".join(lines)
 
     def _call(self, method: str, path: str, arguments: dict[str, str], *, wait: float = 0, also: int = 0) -> Any:
-        """Return the answer to a request. The status `also` is not an error."""
+        """Return the answer to a request. `also` is a status that is not an error."""
         status, answer = self._request(method, path, urlencode(arguments), wait + _LONGEST)
         if status in (200, 201, also):
             return answer

@@ -197,7 +197,7 @@ def _cookie_name() -> str:
 
 
 def _read_cookie() -> tuple[str, str]:
-    """Return the key and the token in the cookie. Each may be empty."""
+    """Read the key and the token from the cookie, and return them. Each may be empty."""
     key, _, token = request.cookies.get(_cookie_name(), "").rpartition(".")
     return key, token
 

@@ -1,4 +1,4 @@
-"""The kind of webhook that posts in Twilio's form: each new status of a message, and each received message."""
+"""The kind of webhook that posts each new status of a message and each received message, in Twilio's format."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime

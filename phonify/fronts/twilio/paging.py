@@ -55,14 +55,14 @@ def _read_whole(given: Parameters, name: str, default: int) -> int:
 
 
 class Moments(NamedTuple):
-    """A range of stored times: from the first to before the second; None is open."""
+    """A range of stored times. It includes the first time and excludes the second one. None means no limit."""
 
     first: str | None = None
     until: str | None = None
 
 
 def read_dates(given: Parameters, name: str) -> Moments:
-    """Return the range that the filters NAME, NAME< and NAME> ask for. All three include what they name."""
+    """Return the range that the filters NAME, NAME< and NAME> ask for. A message exactly at a limit is in the list."""
     first, until = None, None
     for suffix in ("", "<", ">"):
         text = given.get(f"{name}{suffix}")

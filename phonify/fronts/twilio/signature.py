@@ -16,7 +16,7 @@ USER_AGENT = "TwilioProxy/1.1"
 
 
 class Options(NamedTuple):
-    """How often a request is repeated, after which failures, and its time limits in seconds."""
+    """The number of retries of a request, the failures that cause a retry, and the time limits in seconds."""
 
     retries: int = 1
     reasons: frozenset[str] = frozenset({"ct"})  # ct, rt, 4xx, 5xx
@@ -73,9 +73,9 @@ def build_request(
 
 
 def write_sent_url(url: str) -> str:
-    """Return a URL as its host sees it in a request.
+    """Return a URL in the form that the app gets from the request.
 
-    It has a host in lower case and a path. It has no empty query, and is percent-encoded.
+    The URL has a path and a host in lower case. It is percent-encoded and has no empty query.
     """
     target = parse_url(url)
     host = f"[{target.host}]" if ":" in target.host else target.host
