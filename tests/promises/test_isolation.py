@@ -93,7 +93,7 @@ def answer_of(client, names, method, address, asked_for, **options) -> tuple[int
     headers = [
         (name, value)
         for name, value in response.headers
-        if name not in ("Date", "Content-Length", "X-Request-Id", "ETag")
+        if name not in ("Date", "Expires", "Content-Length", "X-Request-Id", "ETag")
     ]
 
     def mask(text: str) -> str:
@@ -102,6 +102,7 @@ def answer_of(client, names, method, address, asked_for, **options) -> tuple[int
             text = text.replace(value.replace("+", "%2B"), name)
         text = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", "ID", text)
         text = re.sub(r"\bphk_[\w-]{32}", "KEY", text)
+        text = re.sub(r"\b(AC)?[0-9a-f]{32}\b", "CREDENTIAL", text)
         text = re.sub(r"\b(whsec_|msg_)[\w+/=-]+", r"\1", text)
         # A key without a name is shown with its number.
         return re.sub(r"(/keys/|Revoke the key |> )\d+(?=/|\?|</span>)", r"\1N", text)
@@ -121,6 +122,13 @@ def list_values(world: World) -> dict[str, list[tuple[str, str]]]:
         "delivery_id": [(world.delivery_id, world.no_delivery_id)],
         "run_id": [(world.run_id, world.no_run_id)],
         "key_id": [(str(key_id), "999999") for key_id in world.key_ids],
+        "session_id": [("1", "999999")],
+        # `test_twilio_auth.py` and `test_twilio_messages.py` have the same with the credentials of that API.
+        "account_sid": [(f"AC{1:032x}", f"AC{999_999:032x}")],
+        "sid": [
+            (f"SM{id_.replace('-', '')}", f"SM{world.no_message_id.replace('-', '')}") for id_ in world.message_ids
+        ],
+        "media_sid": [("ME" + "1" * 32, "ME" + "2" * 32)],
         "filename": [("inbox.css", "inbox.css")],
         "_path": [("nothing", "nothing")],
         "path": [("nothing", "nothing")],

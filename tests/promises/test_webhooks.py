@@ -581,6 +581,7 @@ def test_a_server_that_is_killed_while_a_receiver_hangs_tells_all_of_it_after_it
         return process
 
     database = tmp_path / "phonify.db"
+    flask("init-db")
     flask("webhooks", "set", receiver.url)
     receiver.act = receiver.hang
     server = start()
