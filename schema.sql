@@ -248,7 +248,7 @@ CREATE TABLE IF NOT EXISTS webhook_attempts (
 -- front.
 CREATE TABLE IF NOT EXISTS front_accounts (
     account_id      INTEGER PRIMARY KEY REFERENCES accounts (id),
-    auth_token      TEXT NOT NULL,      -- 32 lower-case hexadecimal digits
+    auth_token      TEXT NOT NULL,      -- usually 32 hexadecimal digits; a test may set another token
     inbound_url     TEXT,               -- gets received messages; NULL: none
     inbound_method  TEXT NOT NULL DEFAULT 'POST' CHECK (inbound_method IN ('GET', 'POST')),
     fallback_url    TEXT,               -- used if inbound_url does not work

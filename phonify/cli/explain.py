@@ -3,6 +3,7 @@
 import click
 
 from ..errors import NotFound
+from ..schemas.twilio import read_message_sid
 from .output import Command, Failed, get_services, json_option, print_json, print_table
 
 
@@ -12,10 +13,12 @@ from .output import Command, Failed, get_services, json_option, print_json, prin
 def explain(message_id: str, as_json: bool) -> None:
     """Show what happened to the message MESSAGE_ID, and when.
 
-    It may be a message of any account. The steps are the request, the checks, the attempts and the webhooks.
+    It may be a message of any account, or its SID in the Twilio-compatible API.
+
+    The steps are the request, the checks, the attempts and the webhooks.
     """
     try:
-        message, account, steps = get_services().history.find(message_id)
+        message, account, steps = get_services().history.find(read_message_sid(message_id) or message_id)
     except NotFound as error:
         raise Failed(f"there is no message {message_id}; see: messages") from error
     if as_json:

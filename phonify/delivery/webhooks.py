@@ -201,7 +201,7 @@ class WebhookDelivery:
     def _send(self, delivery: Delivery, target: Target | None, at: datetime) -> Answer:
         """Return the answer. Raises NotAnswered if there is no answer."""
         if target is None:
-            raise NotAnswered("the account's webhook was removed")
+            raise NotAnswered("the URL of this webhook was removed")
         request = self._webhooks.kinds[delivery.kind].build_request(delivery, target, at)
         return send(request, private_allowed=self._webhooks.private_allowed, resolve=self._resolve)
 

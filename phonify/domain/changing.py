@@ -82,14 +82,20 @@ class Changing:
         return ended
 
     def redact(self, account: Account, message_id: str) -> Message:
-        """Empty the body of a message. Raises NotFound as `change` does, and Refused if the state is not final."""
+        """Empty the body of a message. Stored deliveries about the message keep the text.
+
+        Raises NotFound as `change` does, and Refused if an outbound message is not in a final state.
+        """
         with self._database.write() as connection:
             message = self._get_final(connection, account, message_id)
             store.update_body(connection, message_id=message_id, body="")
         return message._replace(body="")
 
     def remove(self, account: Account, message_id: str) -> Message:
-        """Remove a message. Raises NotFound as `change` does, and Refused if the state is not final."""
+        """Remove a message. Its pending deliveries are still posted.
+
+        Raises NotFound as `change` does, and Refused if an outbound message is not in a final state.
+        """
         with self._database.write() as connection:
             message = self._get_final(connection, account, message_id)
             store.delete_message(connection, message=message)

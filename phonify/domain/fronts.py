@@ -75,7 +75,6 @@ class Fronts:
         An empty or missing URL means none. Raises InvalidRequest for a URL that is not allowed.
         """
         self.check(settings)
-        self.ensure_account(account)
         with self._database.write() as connection:
             kept = self.get_account(connection, account.id) or FrontAccount(account.id, make_token())
             kept = kept._replace(**settings)

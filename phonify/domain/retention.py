@@ -9,6 +9,7 @@ from ..ids import generate_ids
 from ..storage import conversations as conversation_store
 from ..storage import deliveries as delivery_store
 from ..storage import forgetting as forgetting_store
+from ..storage import fronts as front_store
 from ..storage import idempotency as idempotency_store
 from ..storage import messages as message_store
 from ..storage.database import Connection, Database
@@ -41,6 +42,7 @@ class Retention:
         """Remove expired answers, old deliveries, and messages that exceed the limits of age and number."""
         self.remove_answers()
         self.remove_messages()
+        self.remove_refusals()
         self.remove_deliveries()
 
     def clear(self, account: Account) -> None:
@@ -103,6 +105,13 @@ class Retention:
             forgetting_store.delete_answers(connection, account_id=account.id, phone=phone)
             forgetting_store.delete_refusals(connection, account_id=account.id, phone=phone)
         return removed
+
+    def remove_refusals(self) -> None:
+        """Remove refused requests that exceed the limit of age of messages."""
+        if self._longest is not None:
+            until = format_time(self._clock.now() - self._longest)
+            with self._database.write() as connection:
+                front_store.delete_old_refusals(connection, until=until)
 
     def remove_answers(self) -> None:
         """Remove answers to idempotency keys that have expired."""

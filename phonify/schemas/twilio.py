@@ -57,11 +57,6 @@ def write_account_sid(account_id: int) -> str:
     return f"AC{account_id % _RANGE:032x}"
 
 
-def write_key_sid(key_id: int) -> str:
-    """Return the SID of an API key: SK and the key's number as 32 hexadecimal digits."""
-    return f"SK{key_id:032x}"
-
-
 def read_number_sid(sid: str) -> int | None:
     """Return the number in the SID of an account or a key, or None if the SID is not valid."""
     found = _NUMBER_SID.fullmatch(sid)

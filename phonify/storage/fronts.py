@@ -79,3 +79,8 @@ def list_refusals(connection: sqlite3.Connection, *, account_id: int) -> list[Re
 def delete_refusals(connection: sqlite3.Connection, *, account_id: int) -> None:
     """Remove the refused requests of an account."""
     connection.execute("DELETE FROM front_refusals WHERE account_id = :account_id", {"account_id": account_id})
+
+
+def delete_old_refusals(connection: sqlite3.Connection, *, until: str) -> None:
+    """Remove the refused requests of all accounts before a time. Each account has only a few."""
+    connection.execute("DELETE FROM front_refusals WHERE at < :until", {"until": until})

@@ -23,7 +23,6 @@ TABLES = {
     "idempotency_keys": "key",
     "quota_days": "day",
     "rate_minutes": "minute",
-    "runs": "id",
 }
 
 
@@ -73,7 +72,7 @@ def list_ended_accounts(connection: sqlite3.Connection, *, now: str) -> list[int
 
 
 def delete_account_rows(connection: sqlite3.Connection, *, account_id: int, limit: int) -> bool:
-    """Remove at most `limit` rows of an account. Then remove the account, if it has no rows left.
+    """Remove at most `limit` rows of an account. Then remove its run and the account, if it has no rows left.
 
     Returns whether the account was removed.
     """
@@ -86,5 +85,7 @@ def delete_account_rows(connection: sqlite3.Connection, *, account_id: int, limi
         ).rowcount
         if left <= 0:
             return False
+    # The run names the account until the end, so that a crash leaves no account without its run.
+    connection.execute("DELETE FROM runs WHERE account_id = :account_id", {"account_id": account_id})
     connection.execute("DELETE FROM accounts WHERE id = :account_id", {"account_id": account_id})
     return True

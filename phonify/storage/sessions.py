@@ -86,7 +86,7 @@ def delete_session_of_token(connection: sqlite3.Connection, *, token_hash: str) 
 
 
 def delete_ended(connection: sqlite3.Connection, *, now: str, limit: int) -> int:
-    """Remove at most `limit` sessions and links that are too old. Returns how many were removed."""
+    """Remove at most `limit` sessions, and all links, that are too old. Returns how many were removed."""
     values = {"now": now, "limit": limit}
     sessions = connection.execute(
         "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= :now LIMIT :limit)", values

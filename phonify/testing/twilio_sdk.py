@@ -43,7 +43,7 @@ class TwilioAccount:
         parts = urlsplit(url)
         if not (parts.hostname or "").endswith(".twilio.com"):
             return url
-        path = re.sub(r"/Accounts/AC[0-9a-fA-F]{32}(?=[/.])", f"/Accounts/{self.account_sid}", parts.path)
+        path = re.sub(r"/Accounts/[^/.]+(?=[/.])", f"/Accounts/{self.account_sid}", parts.path)
         return self.url + path + (f"?{parts.query}" if parts.query else "")
 
 

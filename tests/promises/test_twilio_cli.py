@@ -118,3 +118,8 @@ def test_a_token_that_was_set_is_used_and_a_bad_one_is_refused_without_being_sho
     assert bad.popen.wait(20) == 2
     assert "PHONIFY_TWILIO_AUTH_TOKEN: must be 32 lower-case hexadecimal digits" in bad.output
     assert "not-a-token" not in bad.output
+
+
+def test_explain_takes_the_sid_of_a_message(operator, twilio):
+    sent = twilio.create()
+    assert "Accepted" in operator.run("explain", sent["sid"])

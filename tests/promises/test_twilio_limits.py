@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from tests.support.app import KEY, sign_in
-from tests.support.twilio import PHONE
+from tests.support.twilio import PHONE, TwilioApi
 
 
 def test_a_refused_request_is_stored_with_its_beginning_only(twilio, app, execute):
@@ -23,6 +23,17 @@ def test_a_refused_request_is_stored_with_its_beginning_only(twilio, app, execut
 def test_a_refused_request_whose_content_is_to_be_discarded_is_stored_without_it(twilio, execute):
     twilio.refuse(To="nobody", Body="a secret", ContentRetention="discard")
     assert execute("SELECT body FROM front_refusals") == [("",)]
+
+
+def test_a_refused_request_is_kept_as_long_as_messages_are(make_app, clock, execute):
+    app = make_app(RETAIN_DAYS=1)
+    TwilioApi(app).refuse(To="nobody")
+    retention = app.extensions["phonify"].retention
+    retention.clean()
+    assert execute("SELECT count(*) FROM front_refusals") == [(1,)]
+    clock.advance(86_401)
+    retention.clean()
+    assert execute("SELECT count(*) FROM front_refusals") == [(0,)]
 
 
 def test_a_parameter_without_an_effect_is_kept_with_its_beginning_only(twilio, execute):

@@ -19,12 +19,12 @@ def test_a_scheduled_message_is_cancelled_and_is_an_error_in_v1(twilio, client, 
     assert (message["state"], message["errors"][0]["type"]) == ("error", "canceled")
     clock.advance(86_400)
     assert deliver() == 0
-    assert read_error(twilio.call("POST", sent["uri"], {"Status": "canceled"}))[:2] == (409, 30409)
+    assert read_error(twilio.call("POST", sent["uri"], {"Status": "canceled"}))[:2] == (400, 30409)
 
 
 def test_only_a_scheduled_message_is_cancelled(twilio, deliver):
     sent = twilio.create()
-    expected = (409, 30409, "The message is not scheduled, so it can't be canceled.")
+    expected = (400, 30409, "The message is not scheduled, so it can't be canceled.")
     assert read_error(twilio.call("POST", sent["uri"], {"Status": "canceled"})) == expected
     deliver()
     assert read_error(twilio.call("POST", sent["uri"], {"Status": "canceled"})) == expected
@@ -34,7 +34,7 @@ def test_only_a_scheduled_message_is_cancelled(twilio, deliver):
 
 def test_the_body_of_a_final_message_is_emptied(twilio, client, deliver):
     sent = twilio.create(Body="The code is 123456")
-    expected = (409, 20009, "The message is not in a final state, so it can't be redacted.")
+    expected = (400, 20009, "The message is not in a final state, so it can't be redacted.")
     assert read_error(twilio.call("POST", sent["uri"], {"Body": ""})) == expected
     deliver()
     refused = read_error(twilio.call("POST", sent["uri"], {"Body": "Another"}))
@@ -90,7 +90,7 @@ def test_the_body_is_emptied_at_the_end_if_it_is_to_be_discarded(twilio, client,
 
 def test_a_final_message_is_removed(twilio, client, deliver):
     sent = twilio.create()
-    expected = (409, 20009, "The message is not in a final state, so it can't be deleted.")
+    expected = (400, 20009, "The message is not in a final state, so it can't be deleted.")
     assert read_error(twilio.call("DELETE", sent["uri"])) == expected
     deliver()
     answer = twilio.call("DELETE", sent["uri"])

@@ -107,12 +107,12 @@ def update_message(account_sid: str, sid: str) -> dict[str, Any]:  # noqa: ARG00
         try:
             message = changing.call_off(current_account(), message.id)
         except Refused as error:
-            raise TwilioError(30409, "The message is not scheduled, so it can't be canceled.", 409) from error
+            raise TwilioError(30409, "The message is not scheduled, so it can't be canceled.") from error
     if given.has("Body"):
         try:
             message = changing.redact(current_account(), message.id)
         except Refused as error:
-            raise TwilioError(20009, "The message is not in a final state, so it can't be redacted.", 409) from error
+            raise TwilioError(20009, "The message is not in a final state, so it can't be redacted.") from error
     return _dump(message)
 
 
@@ -123,7 +123,7 @@ def delete_message(account_sid: str, sid: str) -> Response:  # noqa: ARG001
     try:
         get_services().changing.remove(current_account(), message.id)
     except Refused as error:
-        raise TwilioError(20009, "The message is not in a final state, so it can't be deleted.", 409) from error
+        raise TwilioError(20009, "The message is not in a final state, so it can't be deleted.") from error
     return Response(status=204)
 
 

@@ -87,9 +87,7 @@ def _read_moment(name: str, text: str) -> tuple[str, str]:
 
 def envelope(page: Page, sids: Sequence[str], *, has_next: bool) -> dict[str, Any]:
     """Return what surrounds the items of a page; `sids` are those of its items."""
-    filters = [
-        (name, value) for name, value in request.args.items(multi=True) if name not in _PAGING and name != "api_key"
-    ]
+    filters = [(name, value) for name, value in request.args.items(multi=True) if name not in _PAGING]
     next_uri = previous_uri = None
     if sids and has_next:
         next_uri = _write_uri(filters, page, page.number + 1, f"PA{sids[-1]}")
