@@ -84,7 +84,7 @@ def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | Non
 
 
 def check_setting(name: str, text: str) -> None:
-    """Raise ValueError if a text is no valid value for the setting with this name, such as `port`."""
+    """Raise ValueError if a text is not a valid value for the setting with this name, such as `port`."""
     _READERS[name](text)
 
 

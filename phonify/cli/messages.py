@@ -6,7 +6,7 @@ import click
 
 from ..errors import Fault, InvalidRequest
 from ..schemas.objects import dump_message
-from ..schemas.requests import SendSchema, load
+from ..schemas.requests import SendSchema, limit_body, load
 from ..services import Services
 from ..storage.records import Account, Criteria, Message
 from .output import Command, Failed, account_option, get_account, get_services, json_option, print_json, print_table
@@ -32,7 +32,7 @@ def send(
     services = get_services()
     account = get_account(services, account_name)
     given = {"to": list(to), "body": body, "origin": origin, "send_at": send_at}
-    schema = SendSchema(max_body=services.settings.max_body)
+    schema = limit_body(SendSchema, services.settings.max_body)
     try:
         draft = load(schema, {name: value for name, value in given.items() if value is not None})
     except InvalidRequest as error:

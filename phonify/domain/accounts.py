@@ -124,7 +124,7 @@ def find_key_id(database: Database, key: str) -> int | None:
 def revoke_key(database: Database, clock: Clock, key_id: int, *, account: Account | None = None) -> bool:
     """Revoke a key. All processes refuse the key immediately.
 
-    If `account` is given, only its keys can be revoked. Returns False if there is no such valid key.
+    If `account` is given, only its keys can be revoked. Returns False if no valid key has this id.
     """
     now, account_id = format_time(clock.now()), account.id if account is not None else None
     with database.write() as connection:

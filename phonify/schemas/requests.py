@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate, validates_schema
@@ -99,6 +100,12 @@ class BodySchema(ArgumentsSchema):
         """Limit the body."""
         if isinstance(field_obj, BodyArgument):
             field_obj.limit(self.max_body)
+
+
+@cache
+def limit_body(kind: type[BodySchema], max_body: int) -> BodySchema:
+    """Return the schema of a kind for bodies of at most `max_body` characters. It is made once for each limit."""
+    return kind(max_body=max_body)
 
 
 class SendSchema(BodySchema):

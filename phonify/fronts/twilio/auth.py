@@ -3,7 +3,9 @@
 The password of an account SID is the account's auth token or any of its API keys. That of a key SID is the key.
 """
 
-from flask import Response, request
+from typing import Any
+
+from flask import Response, g, request
 
 from ...domain import accounts
 from ...http.auth import is_basic, make_auth
@@ -35,13 +37,18 @@ def refuse(status: int) -> Response:
 auth = make_auth("Twilio API", find_account, refuse)
 
 
+def take_account_sid(_endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """Take the account SID out of the path's values: a `url_value_preprocessor`. `require_credentials` checks it."""
+    g.account_sid = (values or {}).pop("account_sid", "")
+
+
 @auth.login_required  # type: ignore[untyped-decorator]
 def require_credentials() -> Response | None:
     """Require valid credentials of the account in the path, and count the request: a `before_request` function."""
     account = auth.current_user()
     if account is None:  # OPTIONS has no account: Flask-HTTPAuth lets it pass
         return None
-    sid = (request.view_args or {}).get("account_sid", "")
+    sid = g.account_sid
     if read_number_sid(sid) is None or not sid.startswith("AC"):
         raise MissingResource
     if sid != write_account_sid(account.id):

@@ -8,7 +8,7 @@ from ...http.errors import ErrorForm
 from ...schemas.twilio import API_VERSION
 from ...services import Services
 from . import messages, resources, sandbox
-from .auth import require_credentials
+from .auth import require_credentials, take_account_sid
 from .callbacks import TwilioCallbacks
 from .errors import TwilioError, show_error
 from .pages import TwilioPage
@@ -19,6 +19,7 @@ ERROR_FORMS: Mapping[str, ErrorForm] = dict.fromkeys(
 )
 
 bp = Blueprint("twilio", __name__, url_prefix=f"/{API_VERSION}/Accounts", template_folder="templates")
+bp.url_value_preprocessor(take_account_sid)
 bp.before_request(require_credentials)
 bp.register_error_handler(TwilioError, TwilioError.to_response)
 bp.register_blueprint(messages.bp)

@@ -20,7 +20,7 @@ bp = Blueprint("messages", __name__)
 
 
 @bp.post("/<account_sid>/Messages.json")
-def create_message(account_sid: str) -> tuple[dict[str, Any], int]:  # noqa: ARG001 - checked by `require_credentials`
+def create_message() -> tuple[dict[str, Any], int]:
     """Send a message. A refused request is noted for the inbox."""
     services, account, given = get_services(), current_account(), Parameters()
     try:
@@ -56,7 +56,7 @@ def _explain(given: Parameters, error_type: str, now: datetime) -> TwilioError:
 
 
 @bp.get("/<account_sid>/Messages.json")
-def list_messages(account_sid: str) -> dict[str, Any]:  # noqa: ARG001
+def list_messages() -> dict[str, Any]:
     """List messages, the newest first."""
     services, account, given = get_services(), current_account(), Parameters()
     page, dates = read_page(given), read_dates(given, "DateSent")
@@ -89,13 +89,13 @@ def _read_number(given: Parameters, name: str) -> str | None:
 
 
 @bp.get("/<account_sid>/Messages/<sid>.json")
-def fetch_message(account_sid: str, sid: str) -> dict[str, Any]:  # noqa: ARG001
+def fetch_message(sid: str) -> dict[str, Any]:
     """Retrieve one message."""
     return _dump(find_message(sid))
 
 
 @bp.post("/<account_sid>/Messages/<sid>.json")
-def update_message(account_sid: str, sid: str) -> dict[str, Any]:  # noqa: ARG001
+def update_message(sid: str) -> dict[str, Any]:
     """Cancel a scheduled message, or empty the body of a final one."""
     given, changing, message = Parameters(), get_services().changing, find_message(sid)
     status = given.get("Status")
@@ -117,7 +117,7 @@ def update_message(account_sid: str, sid: str) -> dict[str, Any]:  # noqa: ARG00
 
 
 @bp.delete("/<account_sid>/Messages/<sid>.json")
-def delete_message(account_sid: str, sid: str) -> Response:  # noqa: ARG001
+def delete_message(sid: str) -> Response:
     """Remove a message in a final state."""
     message = find_message(sid)
     try:

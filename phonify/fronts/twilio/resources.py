@@ -21,9 +21,10 @@ bp = Blueprint("resources", __name__)
 
 
 @bp.get("/<account_sid>.json")
-def fetch_account(account_sid: str) -> dict[str, Any]:
+def fetch_account() -> dict[str, Any]:
     """Retrieve the account; apps check their credentials with it."""
     account = current_account()
+    account_sid = write_account_sid(account.id)
     kept = get_services().fronts.find(account)
     uri = f"/{API_VERSION}/Accounts/{account_sid}"
     return {
@@ -41,7 +42,7 @@ def fetch_account(account_sid: str) -> dict[str, Any]:
 
 
 @bp.get("/<account_sid>/Messages/<sid>/Media.json")
-def list_media(account_sid: str, sid: str) -> dict[str, Any]:  # noqa: ARG001
+def list_media(sid: str) -> dict[str, Any]:
     """List the media of a message."""
     media = _list_media(find_message(sid))
     page = Page(0, max(MAX_MEDIA, 50), None, None)
@@ -49,7 +50,7 @@ def list_media(account_sid: str, sid: str) -> dict[str, Any]:  # noqa: ARG001
 
 
 @bp.get("/<account_sid>/Messages/<sid>/Media/<media_sid>.json")
-def fetch_media(account_sid: str, sid: str, media_sid: str) -> dict[str, Any]:  # noqa: ARG001
+def fetch_media(sid: str, media_sid: str) -> dict[str, Any]:
     """Retrieve one of the media of a message."""
     for one in _list_media(find_message(sid)):
         if one["sid"] == media_sid:
@@ -87,7 +88,7 @@ def guess_type(url: str) -> str:
 
 
 @bp.post("/<account_sid>/Messages/<sid>/Feedback.json")
-def create_feedback(account_sid: str, sid: str) -> tuple[dict[str, Any], int]:
+def create_feedback(sid: str) -> tuple[dict[str, Any], int]:
     """Note what the app says about the outcome of a message."""
     message, outcome = find_message(sid), Parameters().get("Outcome") or "unconfirmed"
     if outcome not in ("confirmed", "unconfirmed"):
@@ -96,7 +97,7 @@ def create_feedback(account_sid: str, sid: str) -> tuple[dict[str, Any], int]:
         kept = get_services().fronts.set_feedback(message, outcome)
     except NotFound as error:
         raise MissingResource from error
-    parent_sid = write_message_sid(message, kept)
+    account_sid, parent_sid = write_account_sid(message.account_id), write_message_sid(message, kept)
     return {
         "account_sid": account_sid,
         "message_sid": parent_sid,
