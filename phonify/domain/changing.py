@@ -43,9 +43,10 @@ class Changing:
         Raises NotFound if the account has no message with this id. Raises Refused if the sending has begun, the gateway
         refuses the new number, or the new number has opted out.
         """
-        self._sending.find(account, message_id)
+        found = self._sending.find(account, message_id)
         if to is not None:
-            refusal = self._sending.find_refusal(to.number.number)
+            number = to.number.number
+            refusal = self._sending.find_refusal(number, origin=found.origin_number, body=body or found.body)
             if refusal is not None:
                 raise Refused([Fault(refusal, to.param)])
         with self._database.write() as connection:
@@ -54,8 +55,10 @@ class Changing:
             if to is not None:
                 if self._subscriptions.is_opted_out(connection, account, to.number.number):
                     raise Refused([Fault("opted_out", to.param)])
-                number, country, carrier = to.number
-                message = message._replace(to_number=number, to_country=country, to_carrier=carrier)
+                recipient = to.number
+                message = message._replace(
+                    to_number=recipient.number, to_country=recipient.country, to_carrier=recipient.carrier
+                )
             if body is not None:
                 message = message._replace(body=body)
             if send_at is not None:

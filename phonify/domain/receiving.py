@@ -43,9 +43,6 @@ class Receiving:
         reply. Raises InvalidRequest if a phone can't write to the default of `to`.
         """
         to = to or self._find_own_number(account, sender)
-        may_reply = (
-            sender.number != to.number and self._sending.find_refusal(sender.number) is None
-        )  # an account never replies to its own number
         with self._database.write() as connection:
             now = self._clock.now()
             ids = generate_ids(now, after=store.get_last_message_id(connection))
@@ -70,13 +67,18 @@ class Receiving:
             )
             reply = self._subscriptions.apply_keyword(connection, account, sender.number, body, now=format_time(now))
             replies = []
-            if reply is not None and may_reply:
+            if reply is not None and self._may_reply(sender, to, reply):
                 answer = self._sending.compose(account, sender, body=reply, origin=to, id_=next(ids), now=now)
                 # The opt-out stops earlier messages, so the reply is later. The reply does not count for the quota.
                 replies = [answer._replace(created_at=format_time(now + timedelta(milliseconds=1)))]
             store.insert_messages(connection, messages=[message, *replies])
             self._webhooks.enqueue(connection, "message.received", [message], now)
         return message
+
+    def _may_reply(self, sender: Number, to: Number, reply: str) -> bool:
+        """Return whether a reply is possible. An account never replies to its own number."""
+        refusal = self._sending.find_refusal(sender.number, origin=to.number, body=reply)
+        return sender.number != to.number and refusal is None
 
     def _find_own_number(self, account: Account, phone: Number) -> Number:
         """Return the number of the account to which the phone's next message goes."""

@@ -62,13 +62,13 @@ class Sending:
         If a recipient is refused, the message is stored in state `error`, and the result has a fault. If
         `keep_refused` is false, a refused recipient raises Refused, and nothing is stored.
         """
-        refusals = self._check(draft)
+        refusals = self._check(account, draft)
         with self._database.write() as connection:
             return self._store(connection, account, draft, refusals, keep_refused=keep_refused)
 
     def send_within(self, connection: Connection, account: Account, draft: Draft) -> Sent:
         """Store messages as `send` does, in the caller's transaction."""
-        return self._store(connection, account, draft, self._check(draft))
+        return self._store(connection, account, draft, self._check(account, draft))
 
     def send_once(self, account: Account, draft: Draft, key: str) -> tuple[Answer, bool]:
         """Store messages as `send` does, but only once in 24 hours for each idempotency key of the account.
@@ -76,7 +76,7 @@ class Sending:
         Returns the answer to the first request with the key, and whether this request was the first. Raises Conflict
         if the first request was different.
         """
-        refusals = self._check(draft)
+        refusals = self._check(account, draft)
         request_hash = draft.hash()
         with self._database.write() as connection:
             now = self._clock.now()
@@ -93,14 +93,18 @@ class Sending:
             raise Conflict([Fault("idempotency_key_reused")])
         return first, False
 
-    def _check(self, draft: Draft) -> dict[int, str]:
+    def _check(self, account: Account, draft: Draft) -> dict[int, str]:
         """Return the error types of recipients that the gateway refuses, by index."""
-        found = {index: self.find_refusal(recipient.number.number) for index, recipient in enumerate(draft.to)}
+        origin = draft.origin or parse_originator(self.default_origin(account))
+        found = {
+            index: self.find_refusal(recipient.number.number, origin=origin.number, body=draft.body)
+            for index, recipient in enumerate(draft.to)
+        }
         return {index: refusal for index, refusal in found.items() if refusal is not None}
 
-    def find_refusal(self, number: str) -> str | None:
-        """Return the error type if the gateway refuses the number before sending, else None."""
-        refusal = self._gateway.check(number)
+    def find_refusal(self, number: str, *, origin: str, body: str) -> str | None:
+        """Return the error type if the gateway refuses a message before sending, else None."""
+        refusal = self._gateway.check(number, origin, body)
         return refusal.error_type if refusal else None
 
     def _store(

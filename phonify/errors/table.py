@@ -130,6 +130,7 @@ _TABLE = (
     ("invalid_number", Kind.REFUSED, "The gateway refuses this number as invalid."),
     ("unroutable_number", Kind.REFUSED, "The gateway has no route to this number."),
     ("country_not_permitted", Kind.REFUSED, "The account has no permission to send to this country."),
+    ("sender_not_permitted", Kind.REFUSED, "The gateway can't send from this sender."),
     (
         "message_not_waiting",
         Kind.REFUSED,

@@ -7,9 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 from ..errors import ERROR_TYPES
+from .events import Event, Heard, HookRequest, Receipt
 
 
 class OutboundMessage(NamedTuple):
@@ -20,11 +21,14 @@ class OutboundMessage(NamedTuple):
     to: str  # E.164 with the plus sign
     body: str
     attempt: int  # 1 for the first
+    validity: float = 86_400.0  # seconds until the end of the validity period
 
 
 @dataclass(frozen=True)
 class Taken:
     """The provider has taken the message."""
+
+    references: tuple[str, ...] = ()  # the provider's ids of the message, or of its parts
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Refused:
     """The message was not sent and will never be sent."""
 
     error_type: str  # of `errors/table.py`
+    code: str = ""  # the provider's own code
 
     def __post_init__(self) -> None:
         if self.error_type not in ERROR_TYPES:
@@ -40,14 +45,22 @@ class Refused:
 
 @dataclass(frozen=True)
 class Later:
-    """The provider could not take the message, but only temporarily. The message is sent again later."""
+    """The provider could not take the message, but only temporarily. The message is sent again later.
+
+    With `pause`, the reason concerns all messages, such as wrong credentials or too many requests. Then nothing is sent
+    for some time.
+    """
 
     retry_after: float | None = None  # seconds, if the provider names them
+    pause: bool = False
+    reason: str = ""  # for the operator, without a secret, a number or a text
 
 
 @dataclass(frozen=True)
 class Doubt:
     """It is unknown whether the provider has taken the message. It is not sent again."""
+
+    reason: str = ""  # for the operator
 
 
 Outcome = Taken | Refused | Later | Doubt
@@ -56,7 +69,19 @@ Outcome = Taken | Refused | Later | Doubt
 class Limits(NamedTuple):
     """The limits of a gateway."""
 
-    batch: int = 1  # the most messages in one call of `send`; at most this number is in doubt after a crash
+    window: int = 1  # the most messages without an outcome; at most this number is in doubt after a crash
+    batch: int = 1  # the most messages in one call of `send`; calls run in parallel if the window is larger
+
+
+class Sink(Protocol):
+    """The receiver of events that a gateway gets without a request, for example on a connection that stays open."""
+
+    def take(self, events: Sequence[Event]) -> None:
+        """Store events. They are on disk when this returns. Acknowledge them to the provider only afterwards."""
+
+
+class GatewayFault(Exception):
+    """The provider can't be used now. The message tells the operator why, without a secret."""
 
 
 class Gateway(ABC):
@@ -69,6 +94,9 @@ class Gateway(ABC):
     # True if the gateway only simulates sending. `/sandbox` exists only with such a gateway.
     sandbox = False
 
+    # True if `look_up` can find out what became of a message.
+    can_look_up = False
+
     limits = Limits()
 
     # Numbers with a special behaviour, each with its description. The inbox shows them.
@@ -77,13 +105,16 @@ class Gateway(ABC):
     # The gateway's own variables in the environment, such as PHONIFY_EXAMPLE_URL.
     variables: tuple[str, ...] = ()
 
+    # The gateway's own number, if it has only one. It is the recipient of a received text that names no recipient.
+    number: str | None = None
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:  # noqa: ARG003 - for gateways that have variables
         """Make the gateway from its variables. Raises ValueError with one line for each fault."""
         return cls()
 
-    def check(self, to: str) -> Refused | None:  # noqa: ARG002 - for gateways that have something to check
-        """Return Refused if the number alone shows that nothing can be sent to it.
+    def check(self, to: str, origin: str, body: str) -> Refused | None:  # noqa: ARG002 - for gateways that have something to check
+        """Return Refused if the message alone shows that it can't be sent.
 
         It must be quick and must not use the network, because a request waits for it. Nothing is stored yet.
         """
@@ -93,8 +124,34 @@ class Gateway(ABC):
     def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:
         """Send at most `limits.batch` messages. Yields the id and the outcome of each message.
 
-        Yield an outcome as soon as it is known. `send` must end before `deadline`, a time of `clock.monotonic()`. It
-        should end within a second. Until `send` ends, this process takes over no messages of killed processes.
+        Yield an outcome as soon as it is known. `send` must end before `deadline`, a time of `clock.monotonic()`.
 
         A message without an outcome counts as Doubt, also after an exception. So yield Later if a message was not sent.
         """
+
+    def hear(self, request: HookRequest) -> Heard:
+        """Read a request to `/gateways/<name>/...`. Returns its events and the answer, which is sent after the commit.
+
+        Raises Forged if the sender can't prove that it is the provider, and Unreadable if the content is not valid.
+        """
+        raise NotImplementedError
+
+    def look_up(self, message: OutboundMessage, references: Sequence[str]) -> Sequence[Receipt]:  # noqa: ARG002 - for gateways that can
+        """Ask the provider what became of a message. Returns nothing if that is not known.
+
+        Only called if `can_look_up` is true. Raises GatewayFault if the provider does not answer.
+        """
+        return ()
+
+    def probe(self) -> str:
+        """Ask the provider whether it would take messages, without sending one. Returns one line for the operator.
+
+        Raises GatewayFault if it would not.
+        """
+        return "nothing to check"
+
+    def start(self, sink: Sink) -> None:  # noqa: B027 - only for gateways that keep a connection
+        """Open what must stay open. Returns at once. The process that delivers calls this."""
+
+    def stop(self, deadline: float) -> None:  # noqa: B027 - only for gateways that keep a connection
+        """Close what `start` has opened, before `deadline`, a time of `clock.monotonic()`."""

@@ -49,10 +49,10 @@ class StubGateway(Gateway):
 
     repeatable = True
     sandbox = True
-    limits = Limits(batch=100)
+    limits = Limits(window=300, batch=300)
     special_numbers = SPECIAL_NUMBERS
 
-    def check(self, to: str) -> Refused | None:
+    def check(self, to: str, origin: str, body: str) -> Refused | None:  # noqa: ARG002 - the number decides
         """Return Refused for the numbers of REFUSED_AT_ONCE."""
         return Refused(REFUSED_AT_ONCE[to]) if to in REFUSED_AT_ONCE else None
 

@@ -24,6 +24,7 @@ FAILURES: dict[str, tuple[str, int | None]] = {
     "canceled": ("canceled", None),
     "opted_out": ("failed", 21610),
     "country_not_permitted": ("failed", 21408),
+    "sender_not_permitted": ("failed", 21606),
     "quota_used_up": ("failed", 30001),
     "queue_overflow": ("failed", 30001),
     "account_suspended": ("failed", 30002),
@@ -39,6 +40,7 @@ FAILURES: dict[str, tuple[str, int | None]] = {
 }
 MEANINGS = {
     21408: "Permission to send an SMS has not been enabled for the region",
+    21606: "The From phone number is not a valid, SMS-capable number",
     21610: "Attempt to send to unsubscribed recipient",
     30001: "Queue overflow",
     30002: "Account suspended",

@@ -43,7 +43,7 @@ def account(services, clock):
 def test_the_gateway_is_asked_about_each_recipient_with_no_transaction_open(sending, account, gateway, execute):
     asked = []
 
-    def check(number):
+    def check(number, _origin, _body):
         asked.append(number)
         execute("UPDATE accounts SET name = name")
 

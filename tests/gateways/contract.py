@@ -7,7 +7,7 @@ import re
 import socket
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 
@@ -16,6 +16,7 @@ import pytest
 from phonify.errors import ERROR_TYPES, Kind
 from phonify.gateways import GATEWAYS
 from phonify.gateways.base import Gateway, Later, OutboundMessage, Outcome, Refused, Taken
+from phonify.gateways.events import Event
 
 PATIENCE = 30.0  # seconds until the deadline of a call
 
@@ -23,6 +24,11 @@ PATIENCE = 30.0  # seconds until the deadline of a call
 def make_message(to: str, number: int = 0, *, body: str = "Hello", attempt: int = 1) -> OutboundMessage:
     """Return a message. Its id contains the given number."""
     return OutboundMessage(f"019c1363-49c0-7000-8000-{number:012d}", "+15005550006", to, body, attempt)
+
+
+def check(gateway: Gateway, to: str) -> Refused | None:
+    """Check a message to a number."""
+    return gateway.check(to, "+15005550006", "Hello")
 
 
 def send(gateway: Gateway, *messages: OutboundMessage) -> list[tuple[str, Outcome]]:
@@ -69,24 +75,35 @@ class GatewayContract(ABC):
     def test_it_says_what_it_is_and_what_it_can_take(self, gateway: Gateway) -> None:
         assert gateway.repeatable in (True, False)
         assert gateway.sandbox in (True, False)
-        assert gateway.limits.batch >= 1
+        assert gateway.limits.window >= gateway.limits.batch >= 1
+
+    def test_its_own_number_is_a_number_that_a_phone_can_write_to(self, gateway: Gateway) -> None:
+        assert gateway.number is None or re.fullmatch(r"\+?[0-9]{3,15}", gateway.number)
+
+    def test_it_can_be_started_and_stopped(self, gateway: Gateway) -> None:
+        class Nowhere:
+            def take(self, events: Sequence[Event]) -> None:
+                raise AssertionError(f"no provider has reported anything: {events}")
+
+        gateway.start(Nowhere())
+        gateway.stop(time.monotonic() + PATIENCE)
 
     # check
 
     def test_a_number_that_can_be_sent_to_passes_the_check(self, gateway: Gateway) -> None:
-        assert gateway.check(self.taken) is None
+        assert check(gateway, self.taken) is None
 
     def test_a_number_that_is_refused_at_once_is_refused_with_an_error_type_for_that(self, gateway: Gateway) -> None:
         if self.refused_at_once is None:
             assert type(gateway).check is Gateway.check
         else:
-            refusal = gateway.check(self.refused_at_once)
+            refusal = check(gateway, self.refused_at_once)
             assert isinstance(refusal, Refused)
             assert ERROR_TYPES[refusal.error_type].kind is Kind.REFUSED
 
     def test_a_check_gives_the_same_answer_each_time(self, gateway: Gateway) -> None:
         for to in [*self.outcomes, self.refused_at_once or self.taken]:
-            assert gateway.check(to) == gateway.check(to)
+            assert check(gateway, to) == check(gateway, to)
 
     def test_a_check_opens_no_connection(self, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(*_: object, **__: object) -> None:
@@ -95,13 +112,13 @@ class GatewayContract(ABC):
         monkeypatch.setattr(socket.socket, "connect", refuse)
         monkeypatch.setattr(socket, "getaddrinfo", refuse)
         for to in [*self.outcomes, self.refused_at_once or self.taken]:
-            gateway.check(to)
+            check(gateway, to)
 
     # send
 
     def test_a_message_is_taken(self, gateway: Gateway) -> None:
         message = make_message(self.taken)
-        assert send(gateway, message) == [(message.id, Taken())]
+        assert isinstance(dict(send(gateway, message))[message.id], Taken)
 
     def test_each_number_has_the_kind_of_outcome_that_it_stands_for(self, gateway: Gateway) -> None:
         for to, kind in self.outcomes.items():
@@ -125,7 +142,7 @@ class GatewayContract(ABC):
     @pytest.mark.parametrize("body", ["x", "x" * 160, "\N{GRINNING FACE}" * 160, "\n", "\\'\"", "\x7f\x01", "ж" * 160])
     def test_any_text_can_be_sent(self, gateway: Gateway, body: str) -> None:
         ((_, outcome),) = send(gateway, make_message(self.taken, body=body))
-        assert outcome == Taken()
+        assert isinstance(outcome, Taken)
 
     @pytest.mark.parametrize("origin", ["+442071838750", "12345", "SHOP", "My Shop 24"])
     def test_any_sender_has_an_outcome(self, gateway: Gateway, origin: str) -> None:
@@ -136,9 +153,9 @@ class GatewayContract(ABC):
         self, gateway: Gateway
     ) -> None:
         outcomes = [send(gateway, make_message(self.taken, attempt=attempt))[0][1] for attempt in (1, 2)]
-        assert outcomes[0] == Taken()
+        assert isinstance(outcomes[0], Taken)
         if gateway.repeatable:
-            assert outcomes[1] == Taken()
+            assert isinstance(outcomes[1], Taken)
 
     def test_one_object_serves_several_threads(self, gateway: Gateway) -> None:
         messages = self.make_batch(80)

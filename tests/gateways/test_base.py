@@ -15,7 +15,7 @@ class Plain(Gateway):
 
 def test_a_gateway_that_says_nothing_else_is_real_must_not_repeat_and_takes_one_message_at_a_time() -> None:
     assert (Plain.sandbox, Plain.repeatable, Plain.limits) == (False, False, Limits(batch=1))
-    assert Plain().check("+14560000000") is None
+    assert Plain().check("+14560000000", "+15005550006", "Hello") is None
     assert (Plain.variables, type(Plain.from_environ({}))) == ((), Plain)
 
 

@@ -298,7 +298,7 @@ def test_the_database_keeps_only_the_hash_of_a_key(
 class BrokenGateway(OnceGateway):
     """A gateway with a bug."""
 
-    def check(self, to: str) -> None:
+    def check(self, to: str, origin: str, body: str) -> None:
         raise RuntimeError("a mistake")
 
     def act(self, message: OutboundMessage) -> None:

@@ -421,7 +421,7 @@ def test_a_multipart_body_that_cannot_be_read_is_400(client: FlaskClient, data: 
 class BrokenGateway(OnceGateway):
     """A gateway with a bug."""
 
-    def check(self, to: str) -> None:
+    def check(self, to: str, origin: str, body: str) -> None:
         raise RuntimeError(f"the secret of {to}")
 
     def act(self, message: OutboundMessage) -> None:

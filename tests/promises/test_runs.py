@@ -390,7 +390,7 @@ def test_a_request_that_is_under_way_at_the_end_is_401_and_stores_nothing(
     make_app: Callable[..., Flask], execute: Callable[..., Any]
 ) -> None:
     class Ending(Sandbox):
-        def check(self, number: str) -> None:
+        def check(self, number: str, origin: str, body: str) -> None:
             client.delete(f"/sandbox/runs/{run['id']}")
 
     app = make_app(Ending())

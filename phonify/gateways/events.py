@@ -1,0 +1,77 @@
+"""What a gateway hears from its provider: delivery receipts and received texts. Also the requests that carry them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+ReceiptStatus = Literal["sent", "delivered", "undelivered"]
+
+
+class Receipt(NamedTuple):
+    """A provider's report about a message. It names the message by Phonify's id or by the provider's id."""
+
+    status: ReceiptStatus  # sent: the provider has the message, so it is no longer in doubt
+    message_id: str | None = None
+    reference: str | None = None  # the provider's id
+    error_type: str | None = None  # of `errors/table.py`, only if the status is undelivered
+    code: str = ""  # the provider's own code or word
+    at: datetime | None = None  # with a time zone; None: now
+    event_id: str | None = None  # the same each time the provider repeats this report
+    partial: bool = False  # it reports one segment, so the message is delivered after one report for each segment
+
+
+class Part(NamedTuple):
+    """The place of a text among the parts of a longer text."""
+
+    reference: str  # the same for all parts of a text
+    total: int
+    number: int  # from 1
+
+
+class Received(NamedTuple):
+    """A text from a phone, or a part of one."""
+
+    sender: str
+    body: str
+    event_id: str  # the same each time the provider repeats this text
+    to: str | None = None  # None: the number of the gateway
+    at: datetime | None = None  # with a time zone; None: now
+    part: Part | None = None
+
+
+Event = Receipt | Received
+
+
+class HookRequest(NamedTuple):
+    """A provider's request to `/gateways/<name>/<path>`."""
+
+    method: str
+    path: str  # the part after the gateway's name, without a slash at its beginning
+    url: str  # as the provider knows it: PHONIFY_PUBLIC_URL and the path with the query
+    query: Sequence[tuple[str, str]]  # decoded
+    headers: Mapping[str, str]  # without regard to case
+    body: bytes
+    at: datetime  # when it arrived
+
+
+class HookAnswer(NamedTuple):
+    """The answer that the provider expects."""
+
+    status: int = 200
+    body: str = ""
+    content_type: str = "text/plain; charset=utf-8"
+
+
+class Heard(NamedTuple):
+    """The events in a request, and its answer."""
+
+    events: Sequence[Event]
+    answer: HookAnswer = HookAnswer()
+
+
+class Forged(Exception):
+    """The sender of a request can't prove that it is the provider."""
+
+
+class Unreadable(Exception):
+    """The content of a request is not valid. The message says why, without a secret or a text."""

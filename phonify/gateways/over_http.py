@@ -1,0 +1,48 @@
+"""The base class of gateways that send each message with one HTTP request."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+
+from ..clock import monotonic
+from ..outgoing.http_client import Answer, NotAnswered, Request, send
+from .base import Doubt, Gateway, GatewayFault, Later, OutboundMessage, Outcome
+
+LONGEST = 30.0  # seconds for a request
+
+
+class HttpGateway(Gateway):
+    """A gateway that sends each message with one HTTP request.
+
+    The URL of a provider is the operator's. So it may have a private address. Redirects are not followed.
+    """
+
+    @abstractmethod
+    def build_request(self, message: OutboundMessage) -> Request:
+        """Return the request that sends a message."""
+
+    @abstractmethod
+    def judge(self, message: OutboundMessage, answer: Answer) -> Outcome:
+        """Return the outcome that an answer means. Not every answer with status 200 means Taken."""
+
+    def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:
+        """Send the messages one after another. A message that the deadline leaves no time for is sent later."""
+        for message in batch:
+            seconds = min(deadline - monotonic() - 0.5, LONGEST)
+            yield message.id, self._send(message, seconds) if seconds > 0 else Later(reason="no time left")
+
+    def _send(self, message: OutboundMessage, seconds: float) -> Outcome:
+        try:
+            answer = send(self.build_request(message)._replace(timeout=seconds), private_allowed=True)
+        except NotAnswered as failure:
+            if failure.connected and not self.repeatable:
+                return Doubt(str(failure))
+            # The provider did not get the message, or it recognises a repetition.
+            return Later(pause=not failure.connected, reason=str(failure))
+        return self.judge(message, answer)
+
+    def ask(self, request: Request) -> Answer:
+        """Return the answer to a request that sends nothing. Raises GatewayFault if there is no answer."""
+        try:
+            return send(request, private_allowed=True)
+        except NotAnswered as failure:
+            raise GatewayFault(str(failure)) from failure

@@ -1,0 +1,106 @@
+"""Reads a gateway's variables from the environment. All faults are reported together."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..outgoing.url_guard import BadUrl, parse_url
+from ..sms.numbers import parse_originator
+
+
+class Secret:
+    """A secret. It shows itself only through `reveal`, so that no log, error or trace has it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the secret."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+
+class Variables:
+    """The variables with one prefix, such as PHONIFY_ANDROID_. Collects the faults of all variables that are read."""
+
+    def __init__(self, environ: Mapping[str, str], prefix: str) -> None:
+        self._environ = environ
+        self._prefix = prefix
+        self._faults: list[str] = []
+
+    def read(self, name: str, default: str | None = None) -> str:
+        """Return a text. It is required if it has no default."""
+        text = self._environ.get(self._prefix + name, "")
+        if text:
+            return text
+        if default is None:
+            self.complain(name, "is missing")
+        return default or ""
+
+    def read_secret(self, name: str, *, required: bool = True) -> Secret:
+        """Return a secret, from the variable or from the file that the variable with the ending _FILE names."""
+        text, file = self._environ.get(self._prefix + name, ""), self._environ.get(f"{self._prefix}{name}_FILE", "")
+        if text and file:
+            self.complain(name, f"give it or {self._prefix}{name}_FILE, not both")
+        elif file:
+            try:
+                text = Path(file).read_text(encoding="utf-8").strip()
+            except (OSError, ValueError) as error:
+                self.complain(f"{name}_FILE", f"{file!r} can't be read: {getattr(error, 'strerror', None) or error}")
+                return Secret("")
+            if not text:
+                self.complain(f"{name}_FILE", f"{file!r} is empty")
+        elif not text and required:
+            self.complain(name, f"is missing; {self._prefix}{name}_FILE may name a file that has it")
+        return Secret(text)
+
+    def read_url(self, name: str, default: str | None = None) -> str:
+        """Return a URL without a slash at its end."""
+        url = self.read(name, default).rstrip("/")
+        if url:
+            try:
+                parse_url(url)
+            except BadUrl as error:
+                self.complain(name, f"is not a URL that can be used: {error}")
+        return url
+
+    def read_whole(self, name: str, default: int, *, lowest: int, highest: int) -> int:
+        """Return a whole number."""
+        text = self.read(name, str(default))
+        if text.isascii() and text.isdecimal() and len(text) < 10 and lowest <= int(text) <= highest:
+            return int(text)
+        self.complain(name, f"{text!r} must be a whole number from {lowest} to {highest}")
+        return default
+
+    def read_choice(self, name: str, *choices: str) -> str:
+        """Return one of the choices. The first is the default."""
+        text = self.read(name, choices[0])
+        if text not in choices:
+            self.complain(name, f"{text!r} must be {' or '.join(choices)}")
+        return text
+
+    def read_number(self, name: str) -> str | None:
+        """Return an E.164 number or a short code, or None if it is missing."""
+        text = self.read(name, "")
+        if not text:
+            return None
+        try:
+            number = parse_originator(text).number
+        except ValueError:
+            number = ""
+        if not number.lstrip("+").isdecimal():
+            self.complain(name, f"{text!r} must be an E.164 number with the plus sign, or a short code")
+        return number
+
+    def complain(self, name: str, fault: str) -> None:
+        """Add a fault of a variable."""
+        self._faults.append(f"{self._prefix}{name}: {fault}")
+
+    def finish(self) -> None:
+        """Raise ValueError with one line for each fault, if there are any."""
+        if self._faults:
+            raise ValueError("\n".join(self._faults))
