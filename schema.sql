@@ -137,6 +137,10 @@ CREATE TABLE IF NOT EXISTS messages (
     key_id         INTEGER,             -- the id of that request's key; NULL: none
     lease_owner    TEXT,                -- the process that delivers it now (process_lock.py)
     front          TEXT,                -- the front that stored it, such as twilio; NULL: no front
+    gateway        TEXT,                -- the gateway that sends it; NULL: the server's main gateway
+    receipt        TEXT CHECK (receipt IN ('delivered', 'undelivered')),-- NULL: no delivery receipt yet
+    receipt_at     TEXT,
+    receipt_code   TEXT,                -- the provider's own code; NULL: none
     CHECK ((state = 'error') = (error_type IS NOT NULL)),
     CHECK ((state = 'unconfirmed') = (finished_at IS NULL)),
     CHECK (due_at IS NULL OR state = 'unconfirmed')
@@ -150,6 +154,7 @@ CREATE INDEX IF NOT EXISTS messages_by_origin ON messages (account_id, origin_nu
 CREATE INDEX IF NOT EXISTS messages_unsettled ON messages (account_id, state) WHERE state <> 'sent';
 CREATE INDEX IF NOT EXISTS messages_inbound ON messages (account_id) WHERE direction = 'inbound';
 CREATE INDEX IF NOT EXISTS messages_due ON messages (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS messages_expiring ON messages (expires_at) WHERE due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_leased ON messages (lease_owner) WHERE lease_owner IS NOT NULL;
 
 -- Attempts to send a message that failed or are in doubt.
@@ -161,6 +166,101 @@ CREATE TABLE IF NOT EXISTS message_attempts (
     due_at     TEXT,                    -- when the next attempt is due; NULL: no next attempt
     PRIMARY KEY (message_id, attempt)
 ) STRICT, WITHOUT ROWID;
+
+-- The provider's ids of messages. If a provider gives each part of a long text its
+-- own id, the message has several rows.
+CREATE TABLE IF NOT EXISTS message_parts (
+    message_id TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+    part       INTEGER NOT NULL,        -- 1 for the first
+    gateway    TEXT NOT NULL,           -- the gateway's name
+    reference  TEXT NOT NULL,           -- the provider's id
+    status     TEXT CHECK (status IN ('delivered', 'undelivered')),-- NULL: no receipt yet
+    PRIMARY KEY (message_id, part)
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX IF NOT EXISTS message_parts_by_reference ON message_parts (reference, gateway);
+
+-- Reports of providers about messages, as they came. A receipt may come before the
+-- provider's id of the message is known. Then it waits here.
+CREATE TABLE IF NOT EXISTS receipts (
+    seq         INTEGER PRIMARY KEY,
+    gateway     TEXT NOT NULL,
+    event_id    TEXT NOT NULL,          -- the same if a receipt is repeated
+    message_id  TEXT,                   -- NULL: matches no message yet
+    reference   TEXT,                   -- the provider's id of the message or of a part
+    status      TEXT NOT NULL CHECK (status IN ('sent', 'delivered', 'undelivered')),
+    error_type  TEXT,
+    code        TEXT NOT NULL,
+    partial     INTEGER NOT NULL CHECK (partial IN (0, 1)),-- 1: about one segment
+    at          TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    UNIQUE (gateway, event_id)
+) STRICT;
+
+CREATE INDEX IF NOT EXISTS receipts_waiting ON receipts (reference, gateway) WHERE message_id IS NULL;
+CREATE INDEX IF NOT EXISTS receipts_by_message ON receipts (message_id) WHERE message_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS receipts_by_age ON receipts (received_at);
+
+-- When the gateway is asked next what became of a message.
+CREATE TABLE IF NOT EXISTS look_ups (
+    message_id TEXT PRIMARY KEY REFERENCES messages (id) ON DELETE CASCADE,
+    due_at     TEXT NOT NULL,
+    tries      INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS look_ups_due ON look_ups (due_at);
+
+-- The numbers at which accounts receive texts through a gateway.
+CREATE TABLE IF NOT EXISTS numbers (
+    number     TEXT PRIMARY KEY,
+    account_id INTEGER NOT NULL REFERENCES accounts (id),
+    created_at TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS numbers_by_account ON numbers (account_id);
+
+-- Texts that a gateway has received, as they came: whole texts, and parts of long
+-- texts. A row is kept for some days, so that a repeated text is recognised.
+CREATE TABLE IF NOT EXISTS received_texts (
+    seq            INTEGER PRIMARY KEY,
+    gateway        TEXT NOT NULL,
+    event_id       TEXT NOT NULL,       -- the same if a text is repeated
+    sender         TEXT NOT NULL,
+    to_number      TEXT,                -- NULL: the provider does not say it
+    body           TEXT NOT NULL,       -- empty after the message was stored
+    at             TEXT NOT NULL,
+    received_at    TEXT NOT NULL,
+    part_reference TEXT,                -- NULL: a whole text
+    part_total     INTEGER,
+    part_number    INTEGER,
+    message_id     TEXT,                -- the message that has this text; NULL: no message yet
+    due_at         TEXT,                -- when a text is stored without its missing parts; NULL: not at any time
+    UNIQUE (gateway, event_id)
+) STRICT;
+
+CREATE INDEX IF NOT EXISTS received_texts_open ON received_texts (to_number) WHERE message_id IS NULL;
+CREATE INDEX IF NOT EXISTS received_texts_due ON received_texts (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS received_texts_by_age ON received_texts (received_at);
+
+-- The state of each gateway that all processes share.
+CREATE TABLE IF NOT EXISTS gateways (
+    name          TEXT PRIMARY KEY,
+    held          INTEGER NOT NULL DEFAULT 0 CHECK (held IN (0, 1)),-- 1: an operator has paused it
+    paused_until  TEXT,                 -- after a fault that concerns all messages; NULL: not paused
+    faults        INTEGER NOT NULL DEFAULT 0,-- such faults since the last message that was taken
+    fault         TEXT,                 -- the last one, for the operator
+    fault_at      TEXT,
+    taken_at      TEXT                  -- when it has last taken a message
+) STRICT, WITHOUT ROWID;
+
+-- What was given to a gateway in the last hour, for its limits.
+CREATE TABLE IF NOT EXISTS gateway_sends (
+    gateway TEXT NOT NULL,
+    at      TEXT NOT NULL,
+    parts   INTEGER NOT NULL            -- segments
+) STRICT;
+
+CREATE INDEX IF NOT EXISTS gateway_sends_by_time ON gateway_sends (gateway, at);
 
 -- The first answer to each Idempotency-Key. For 24 hours, a request with the same
 -- key gets this answer again.

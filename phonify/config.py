@@ -11,7 +11,9 @@ import click
 
 from .errors import HIGHEST_MAX_BODY, MAX_BODY
 from .gateways import GATEWAYS
-from .sms.numbers import parse_originator
+from .gateways.base import Gateway
+from .outgoing.url_guard import BadUrl, parse_url
+from .sms.numbers import parse_msisdn, parse_originator
 
 PREFIX = "PHONIFY_"
 _KEY = re.compile(r"[A-Za-z0-9_.~-]+")
@@ -36,6 +38,13 @@ class Settings:
     origin: str = "+15005550006"
     max_body: int = MAX_BODY
     gateway: str = "stub"
+    gateway_window: int | None = None  # None: the gateway's own
+    gateway_per_second: int | None = None  # segments, like the following two
+    gateway_per_minute: int | None = None
+    gateway_per_hour: int | None = None
+    only_to: tuple[str, ...] = ()  # if there are any, only these numbers get messages
+    release_gateway: str | None = None
+    public_url: str | None = None
     workers: int = 2
     threads: int = 8
     waiting: int = 64
@@ -61,10 +70,7 @@ def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | Non
     `overrides` replace values of the environment. Their names have no prefix: `{"DATABASE": "/tmp/test.db"}`. A value
     may be text or have the type of the setting. An unknown name is a fault.
     """
-    given: dict[str, Any] = {
-        name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX)
-    }
-    given.update(overrides or {})
+    given = merge(environ, overrides)
     values, faults = {}, []
     for field in fields(Settings):
         value = given.get(field.name.upper())
@@ -77,10 +83,47 @@ def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | Non
             shown = "" if field.name in _SECRETS else f"{text!r} "
             faults.append(f"{PREFIX}{field.name.upper()}: {shown}{error}")
     known = {field.name.upper() for field in fields(Settings)}
+    known.update(name.removeprefix(PREFIX) for gateway in GATEWAYS.values() for name in gateway.variables)
     faults += [f"{name}: is not a setting" for name in overrides or {} if name not in known]
+    settings = Settings(**values)
+    faults += _find_gateway_faults(settings, given)
     if faults:
         raise ConfigError("\n".join(["these settings can't be used:", *(f"  {fault}" for fault in faults)]))
-    return Settings(**values)
+    return settings
+
+
+def _find_gateway_faults(settings: Settings, given: Mapping[str, Any]) -> list[str]:
+    """Return the faults of the gateways' own variables, and of settings that need each other."""
+    faults = []
+    for name in dict.fromkeys(filter(None, (settings.gateway, settings.release_gateway))):
+        try:
+            make_gateway(name, given)
+        except ValueError as error:
+            faults += [line.strip() for line in str(error).split("\n")]
+    sandbox = GATEWAYS[settings.gateway].sandbox
+    if settings.release_gateway is not None and GATEWAYS[settings.release_gateway].sandbox:
+        faults.append(f"{PREFIX}RELEASE_GATEWAY: {settings.release_gateway!r} sends nothing")
+    if settings.release_gateway is not None and not sandbox:
+        faults.append(f"{PREFIX}RELEASE_GATEWAY: needs the gateway stub, because {settings.gateway} sends everything")
+    if settings.release_gateway is not None and not settings.only_to:
+        faults.append(f"{PREFIX}RELEASE_GATEWAY: needs {PREFIX}ONLY_TO with the numbers that may get messages")
+    if sandbox and settings.only_to and settings.release_gateway is None:
+        faults.append(f"{PREFIX}ONLY_TO: needs {PREFIX}RELEASE_GATEWAY, because the gateway stub sends nothing")
+    return faults
+
+
+def make_gateway(name: str, given: Mapping[str, Any]) -> Gateway:
+    """Return a new gateway from its variables, which may have no prefix. Raises ValueError with all faults."""
+    environ = {f"{PREFIX}{key.removeprefix(PREFIX)}": _write(value) for key, value in given.items()}
+    return GATEWAYS[name].from_environ(environ)
+
+
+def merge(environ: Mapping[str, str], overrides: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return all PHONIFY_* variables without their prefix. `overrides` replace them."""
+    given: dict[str, Any] = {
+        name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX)
+    }
+    return {**given, **(overrides or {})}
 
 
 def check_setting(name: str, text: str) -> None:
@@ -185,6 +228,21 @@ def _read_origins(text: str) -> tuple[str, ...]:
     return tuple(origin.lower() for origin in origins)
 
 
+def _read_numbers(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(parse_msisdn(number).number for number in text.replace(",", " ").split())
+    except ValueError as error:
+        raise ValueError("must be E.164 numbers with the plus sign, with commas between them") from error
+
+
+def _read_url(text: str) -> str:
+    try:
+        parse_url(text)
+    except BadUrl as error:
+        raise ValueError(f"must be an address such as https://sms.example.org: {error}") from error
+    return text.rstrip("/")
+
+
 def _read_switch(text: str) -> bool:
     return _read_choice("on", "off")(text) == "on"
 
@@ -197,6 +255,13 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "origin": _read_origin,
     "max_body": _read_whole(MAX_BODY, HIGHEST_MAX_BODY),
     "gateway": _read_gateway,
+    "gateway_window": _read_whole(1, 1_000),
+    "gateway_per_second": _read_whole(1, 100_000),
+    "gateway_per_minute": _read_whole(1, 1_000_000),
+    "gateway_per_hour": _read_whole(1, 100_000_000),
+    "only_to": _read_numbers,
+    "release_gateway": _read_gateway,
+    "public_url": _read_url,
     "workers": _read_whole(1, 64),
     "threads": _read_whole(1, 256),
     "waiting": _read_whole(1, 1_000),

@@ -14,10 +14,10 @@ from .api import v1
 from .api.openapi import views as openapi
 from .cli.commands import register_commands
 from .clock import Clock, SystemClock
-from .config import ConfigError, read_settings, unknown_settings
+from .config import ConfigError, make_gateway, merge, read_settings, unknown_settings
 from .errors import StoreUnavailable
+from .fronts import callbacks
 from .fronts.twilio import front as twilio
-from .gateways import GATEWAYS
 from .gateways.base import Gateway
 from .http.arguments import MAX_CONTENT_LENGTH, MAX_FIELDS
 from .http.cors import add_cors_headers
@@ -54,8 +54,10 @@ def create_app(
 
     load_regions()
     clock = clock or SystemClock()
-    gateway = gateway or _make_gateway(settings.gateway)
-    services = build_services(settings, clock, gateway)
+    given = merge(os.environ, config)
+    gateway = gateway or make_gateway(settings.gateway, given)
+    release = make_gateway(settings.release_gateway, given) if settings.release_gateway is not None else None
+    services = build_services(settings, clock, gateway, release)
     try:
         services.prepare_existing()
     finally:
@@ -79,7 +81,7 @@ def create_app(
         _measure(app)
     app.after_request(add_request_id)
     app.after_request(add_cors_headers)
-    for blueprint in (monitoring.bp, v1.bp, openapi.bp):
+    for blueprint in (monitoring.bp, v1.bp, openapi.bp, callbacks.bp):
         app.register_blueprint(blueprint)
     if gateway.sandbox:
         app.register_blueprint(sandbox.bp)
@@ -92,13 +94,6 @@ def create_app(
     register_error_handlers(app, twilio.ERROR_FORMS if services.has_twilio else {})
     register_commands(app.cli)
     return app
-
-
-def _make_gateway(name: str) -> Gateway:
-    try:
-        return GATEWAYS[name].from_environ(os.environ)
-    except ValueError as error:
-        raise ConfigError(f"the gateway {name} can't be used:\n{error}") from error
 
 
 def _measure(app: Flask) -> None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, Protocol, TextIO
 
-from .clock import Clock
+from .clock import Clock, monotonic
 from .config import ConfigError, Settings
+from .delivery.calls import MessageOutcome
+from .delivery.links import Link
 from .delivery.live_list import LiveList
 from .delivery.loop import Loop, Observe
-from .delivery.messages import MessageDelivery, MessageOutcome
 from .delivery.upkeep import Upkeep
 from .delivery.webhooks import WebhookDelivery, WebhookJob, WebhookOutcome
 from .domain import accounts
@@ -20,6 +21,8 @@ from .domain.changing import Changing
 from .domain.conversations import Conversations
 from .domain.fronts import Fronts
 from .domain.history import Histories
+from .domain.inbound import Inbound
+from .domain.receipts import Receipts
 from .domain.receiving import Receiving
 from .domain.retention import Retention
 from .domain.runs import Runs
@@ -66,7 +69,9 @@ class Services:
     clock: Clock
     database: Database
     message_wakeup: Wakeup
-    gateway: Gateway
+    gateway: Gateway  # the main one
+    links: dict[str, Link]  # of the main gateway and of the one that sends released messages, by name
+    inbound: Inbound
     keys: KeyRing
     sending: Sending
     changing: Changing
@@ -124,19 +129,15 @@ class Services:
         """Return whether a server or a worker is running that delivers from this database."""
         return has_owner(self.database.path)
 
-    def make_message_loop(self, *, longest_nap: float = 0.25) -> Loop[Message, MessageOutcome]:
-        """Return a new loop that delivers messages. Call its `run` in a thread.
+    def make_message_loop(
+        self, *, longest_nap: float = 0.25, link: Link | None = None
+    ) -> Loop[Message, MessageOutcome]:
+        """Return a new loop that delivers the messages of one gateway, by default the main one. Call its `run`.
 
         The loop checks at least every `longest_nap` seconds for messages that other servers have stored.
         """
-        delivery = MessageDelivery(
-            self.database,
-            self.gateway,
-            self.clock,
-            self.webhooks,
-            lease=self.settings.lease,
-            observe=self.observers["gateway"],
-        )
+        link = link or self.links[self.gateway.name]
+        delivery = link.make_delivery(lease=self.settings.lease, observe=self.observers["gateway"])
         return Loop(self.database, self.message_wakeup, delivery, longest_nap=longest_nap, grace=self.settings.grace)
 
     def make_webhook_loop(
@@ -159,6 +160,7 @@ class Services:
 
     def clean(self) -> None:
         """Remove old rows and the rows of ended test runs and sessions."""
+        self.inbound.hand_over_due()
         self.runs.remove_ended()
         self.sessions.remove_ended()
         self.retention.clean()
@@ -167,10 +169,14 @@ class Services:
         """Start each loop in its own thread. Returns the threads. They end after `stop`."""
         self.share_wakeups()
         runs = {
-            "messages": self.make_message_loop(longest_nap=longest_nap).run,
             "webhooks": self.make_webhook_loop(longest_nap=longest_nap).run,
             "upkeep": self.make_upkeep().run,
         }
+        for name, link in self.links.items():
+            link.gateway.start(link.hearing)
+            runs[f"messages {name}"] = self.make_message_loop(longest_nap=longest_nap, link=link).run
+            if link.gateway.can_look_up:
+                runs[f"look-ups {name}"] = link.make_look_ups().run
         threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in runs.items()]
         for thread in threads:
             thread.start()
@@ -216,18 +222,24 @@ class Services:
 
     def close(self) -> None:
         """Close the database and the wakeups."""
+        for link in self.links.values():
+            link.gateway.stop(monotonic() + self.settings.grace)
         self.database.close()
         self.message_wakeup.close()
         self.webhook_wakeup.close()
 
 
-def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Services:
+def build_services(
+    settings: Settings, clock: Clock, gateway: Gateway, release_gateway: Gateway | None = None
+) -> Services:
     """Create all parts. Opens no file."""
     database = Database(settings.database)
     private_webhooks = gateway.sandbox if settings.webhook_private is None else settings.webhook_private
     webhooks = Webhooks(database, clock, private_allowed=private_webhooks)
     fronts = Fronts(database, clock, private_allowed=private_webhooks)
     subscriptions = Subscriptions(database, clock)
+    only_to = frozenset(settings.only_to)
+    main_only_to = frozenset[str]() if gateway.sandbox else only_to
     sending = Sending(
         database,
         gateway,
@@ -237,7 +249,22 @@ def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Servic
         origin=settings.origin,
         validity=settings.validity,
         most_waiting=settings.waiting,
+        only_to=main_only_to,
     )
+    receiving = Receiving(database, clock, webhooks, subscriptions, sending)
+    receipts = Receipts(webhooks)
+    inbound = Inbound(database, clock, receiving, origin=settings.origin)
+    limits = {1: settings.gateway_per_second, 60: settings.gateway_per_minute, 3600: settings.gateway_per_hour}
+    rates = {seconds: most for seconds, most in limits.items() if most is not None}
+
+    def link(one: Gateway, only_to: frozenset[str], column: str | None) -> Link:
+        if settings.gateway_window is not None:
+            one.limits = one.limits._replace(calls=max(settings.gateway_window // one.limits.batch, 1))
+        return Link(database, one, clock, webhooks, receipts, inbound, rates=rates, only_to=only_to, column=column)
+
+    links = {gateway.name: link(gateway, main_only_to, None)}
+    if release_gateway is not None:
+        links[release_gateway.name] = link(release_gateway, only_to, release_gateway.name)
     keys = KeyRing(database, clock)
     services = Services(
         settings=settings,
@@ -245,10 +272,12 @@ def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Servic
         database=database,
         message_wakeup=Wakeup(),
         gateway=gateway,
+        links=links,
+        inbound=inbound,
         keys=keys,
         sending=sending,
         changing=Changing(database, clock, webhooks, subscriptions, sending),
-        receiving=Receiving(database, clock, webhooks, subscriptions, sending),
+        receiving=receiving,
         conversations=Conversations(database),
         history=Histories(database, webhooks),
         retention=Retention(
@@ -264,12 +293,8 @@ def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Servic
         webhooks=webhooks,
         fronts=fronts,
         front_pages=[],
-        observers={"gateway": _ignore, "webhook": _ignore},
+        observers=dict.fromkeys(("gateway", "webhook"), lambda _outcome, _seconds: None),
         prepared=threading.Event(),
     )
     database.committed = services.wake
     return services
-
-
-def _ignore(_outcome: str, _seconds: float) -> None:
-    """Ignore an attempt."""

@@ -76,7 +76,7 @@ def test_a_gateway_is_made_from_its_own_variables(
 
 @pytest.mark.usefixtures("_example")
 def test_a_gateway_that_can_not_be_made_ends_the_start(make_app: Callable[..., Flask]) -> None:
-    with pytest.raises(ConfigError, match="the gateway example can't be used:\n  PHONIFY_EXAMPLE_URL: is missing"):
+    with pytest.raises(ConfigError, match="these settings can't be used:\n  PHONIFY_EXAMPLE_URL: is missing"):
         make_app(GATEWAY="example")
 
 

@@ -10,7 +10,7 @@ from ..schemas.fields import read_own_number
 from ..sms.numbers import Number
 from ..storage import messages as store
 from ..storage import webhooks as webhook_store
-from ..storage.database import Database
+from ..storage.database import Connection, Database
 from ..storage.records import Account, Criteria, Message
 from .sending import Sending
 from .subscriptions import Subscriptions
@@ -44,35 +44,41 @@ class Receiving:
         """
         to = to or self._find_own_number(account, sender)
         with self._database.write() as connection:
-            now = self._clock.now()
-            ids = generate_ids(now, after=store.get_last_message_id(connection))
-            webhook = webhook_store.get_webhook(connection, account_id=account.id)
-            hooked = webhook is not None and webhook.enabled
-            message = Message(
-                id=next(ids),
-                account_id=account.id,
-                direction="inbound",
-                body=body,
-                origin_number=sender.number,
-                origin_country=sender.country,
-                origin_carrier=sender.carrier,
-                to_number=to.number,
-                to_country=to.country,
-                to_carrier=to.carrier,
-                state="unconfirmed" if hooked else "sent",
-                created_at=format_time(now),
-                finished_at=None if hooked else format_time(now),
-                request_id=current_request_id(),
-                key_id=current_key_id(),
-            )
-            reply = self._subscriptions.apply_keyword(connection, account, sender.number, body, now=format_time(now))
-            replies = []
-            if reply is not None and self._may_reply(sender, to, reply):
-                answer = self._sending.compose(account, sender, body=reply, origin=to, id_=next(ids), now=now)
-                # The opt-out stops earlier messages, so the reply is later. The reply does not count for the quota.
-                replies = [answer._replace(created_at=format_time(now + timedelta(milliseconds=1)))]
-            store.insert_messages(connection, messages=[message, *replies])
-            self._webhooks.enqueue(connection, "message.received", [message], now)
+            return self.receive_within(connection, account, sender=sender, body=body, to=to)
+
+    def receive_within(
+        self, connection: Connection, account: Account, *, sender: Number, body: str, to: Number
+    ) -> Message:
+        """Store a message from a phone as `receive` does, in the caller's transaction."""
+        now = self._clock.now()
+        ids = generate_ids(now, after=store.get_last_message_id(connection))
+        webhook = webhook_store.get_webhook(connection, account_id=account.id)
+        hooked = webhook is not None and webhook.enabled
+        message = Message(
+            id=next(ids),
+            account_id=account.id,
+            direction="inbound",
+            body=body,
+            origin_number=sender.number,
+            origin_country=sender.country,
+            origin_carrier=sender.carrier,
+            to_number=to.number,
+            to_country=to.country,
+            to_carrier=to.carrier,
+            state="unconfirmed" if hooked else "sent",
+            created_at=format_time(now),
+            finished_at=None if hooked else format_time(now),
+            request_id=current_request_id(),
+            key_id=current_key_id(),
+        )
+        reply = self._subscriptions.apply_keyword(connection, account, sender.number, body, now=format_time(now))
+        replies = []
+        if reply is not None and self._may_reply(sender, to, reply):
+            answer = self._sending.compose(account, sender, body=reply, origin=to, id_=next(ids), now=now)
+            # The opt-out stops earlier messages, so the reply is later. The reply does not count for the quota.
+            replies = [answer._replace(created_at=format_time(now + timedelta(milliseconds=1)))]
+        store.insert_messages(connection, messages=[message, *replies])
+        self._webhooks.enqueue(connection, "message.received", [message], now)
         return message
 
     def _may_reply(self, sender: Number, to: Number, reply: str) -> bool:

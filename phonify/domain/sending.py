@@ -46,6 +46,7 @@ class Sending:
         origin: str,
         validity: timedelta,
         most_waiting: int,
+        only_to: frozenset[str] = frozenset(),
     ) -> None:
         self._database = database
         self._gateway = gateway
@@ -54,6 +55,7 @@ class Sending:
         self._subscriptions = subscriptions
         self._origin = origin
         self._validity = validity
+        self._only_to = only_to  # if it is not empty, only these numbers get messages
         self.waiting = Waiting(database, places=most_waiting)
 
     def send(self, account: Account, draft: Draft, *, keep_refused: bool = True) -> Sent:
@@ -103,7 +105,9 @@ class Sending:
         return {index: refusal for index, refusal in found.items() if refusal is not None}
 
     def find_refusal(self, number: str, *, origin: str, body: str) -> str | None:
-        """Return the error type if the gateway refuses a message before sending, else None."""
+        """Return the error type if the server or the gateway refuses a message before sending, else None."""
+        if self._only_to and number not in self._only_to:
+            return "recipient_not_permitted"
         refusal = self._gateway.check(number, origin, body)
         return refusal.error_type if refusal else None
 

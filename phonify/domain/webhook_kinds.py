@@ -14,7 +14,15 @@ from ..storage.database import Connection
 from ..storage.records import Delivery, Message, NewDelivery
 
 # What may happen to a message. `message.accepted` and `message.in_doubt` matter only to fronts.
-Event = Literal["message.accepted", "message.in_doubt", "message.received", "message.sent", "message.error"]
+Event = Literal[
+    "message.accepted",
+    "message.in_doubt",
+    "message.received",
+    "message.sent",
+    "message.error",
+    "message.delivered",
+    "message.undelivered",
+]
 
 
 class Target(NamedTuple):

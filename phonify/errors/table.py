@@ -131,6 +131,7 @@ _TABLE = (
     ("unroutable_number", Kind.REFUSED, "The gateway has no route to this number."),
     ("country_not_permitted", Kind.REFUSED, "The account has no permission to send to this country."),
     ("sender_not_permitted", Kind.REFUSED, "The gateway can't send from this sender."),
+    ("recipient_not_permitted", Kind.REFUSED, "This server sends only to the numbers in PHONIFY_ONLY_TO."),
     (
         "message_not_waiting",
         Kind.REFUSED,

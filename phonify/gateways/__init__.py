@@ -3,6 +3,4 @@
 from .base import Gateway
 from .stub import StubGateway
 
-GATEWAYS: dict[str, type[Gateway]] = {
-    "stub": StubGateway,
-}
+GATEWAYS: dict[str, type[Gateway]] = {gateway.name: gateway for gateway in (StubGateway,)}

@@ -29,6 +29,7 @@ class Taken:
     """The provider has taken the message."""
 
     references: tuple[str, ...] = ()  # the provider's ids of the message, or of its parts
+    receipts: tuple[Receipt, ...] = ()  # if the answer reports already what became of the message
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,13 @@ Outcome = Taken | Refused | Later | Doubt
 class Limits(NamedTuple):
     """The limits of a gateway."""
 
-    window: int = 1  # the most messages without an outcome; at most this number is in doubt after a crash
-    batch: int = 1  # the most messages in one call of `send`; calls run in parallel if the window is larger
+    batch: int = 1  # the most messages in one call of `send`
+    calls: int = 1  # the most calls at the same time, each in its own thread
+
+    @property
+    def window(self) -> int:
+        """The most messages without an outcome. After a crash, at most this number is in doubt."""
+        return self.batch * self.calls
 
 
 class Sink(Protocol):
@@ -86,6 +92,9 @@ class GatewayFault(Exception):
 
 class Gateway(ABC):
     """The base class of gateways. All threads of a process use the same object."""
+
+    # The name in PHONIFY_GATEWAY and in the path of callbacks.
+    name = "gateway"
 
     # True if the gateway may get a message twice without harm. If a crash interrupts an attempt, the message is then
     # sent again. If False, such a message is in doubt.

@@ -64,6 +64,7 @@ _CONDITIONS = {
     "direction": "direction = :direction",
     "q": r"body LIKE :q ESCAPE '\'",
     "after": "seq > coalesce((SELECT seq FROM messages WHERE id <= :after ORDER BY id DESC LIMIT 1), 0)",
+    "reference": "id IN (SELECT message_id FROM message_parts WHERE reference = :reference)",
     "sent_from": f"{_SENT_AT} >= :sent_from",
     "sent_until": f"{_SENT_AT} < :sent_until",
     "before": f"seq < coalesce((SELECT seq FROM messages WHERE id >= :before ORDER BY id LIMIT 1), {_END})",

@@ -7,17 +7,45 @@ from .messages import COLUMNS
 from .records import Message, MessageAttempt
 
 
-def next_due_at(connection: sqlite3.Connection) -> str | None:
-    """Return when the next message is due, or None if no message waits."""
-    row = connection.execute("SELECT due_at FROM messages WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1").fetchone()
+def next_due_at(connection: sqlite3.Connection, *, gateway: str | None = None) -> str | None:
+    """Return when the next message of a gateway is due, or None if no message waits."""
+    row = connection.execute(
+        "SELECT due_at FROM messages WHERE gateway IS :gateway AND due_at IS NOT NULL ORDER BY due_at LIMIT 1",
+        {"gateway": gateway},
+    ).fetchone()
     return row[0] if row else None
 
 
-def list_due_messages(connection: sqlite3.Connection, *, now: str, limit: int) -> list[Message]:
-    """Return due messages, in the order in which they became due."""
+def next_expiry(connection: sqlite3.Connection, *, gateway: str | None = None) -> str | None:
+    """Return the first end of validity of the messages of a gateway that wait, or None."""
+    row = connection.execute(
+        "SELECT expires_at FROM messages WHERE gateway IS :gateway AND due_at IS NOT NULL AND expires_at IS NOT NULL"
+        " ORDER BY expires_at LIMIT 1",
+        {"gateway": gateway},
+    ).fetchone()
+    return row[0] if row else None
+
+
+def list_due_messages(
+    connection: sqlite3.Connection, *, gateway: str | None = None, now: str, limit: int
+) -> list[Message]:
+    """Return due messages of a gateway, in the order in which they became due."""
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM messages WHERE due_at <= :now ORDER BY due_at, seq LIMIT :limit",
-        {"now": now, "limit": limit},
+        f"SELECT {COLUMNS} FROM messages WHERE gateway IS :gateway AND due_at <= :now"
+        " ORDER BY due_at, seq LIMIT :limit",
+        {"gateway": gateway, "now": now, "limit": limit},
+    )
+    return [Message._make(row) for row in rows]
+
+
+def list_expired_messages(
+    connection: sqlite3.Connection, *, gateway: str | None = None, now: str, limit: int
+) -> list[Message]:
+    """Return messages of a gateway that wait and whose validity period has ended. Leased messages are excluded."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM messages WHERE gateway IS :gateway AND due_at IS NOT NULL AND expires_at <= :now"
+        " AND due_at <= :now ORDER BY expires_at LIMIT :limit",
+        {"gateway": gateway, "now": now, "limit": limit},
     )
     return [Message._make(row) for row in rows]
 

@@ -8,6 +8,7 @@ State = Literal["unconfirmed", "sent", "error"]
 Direction = Literal["outbound", "inbound"]
 Reason = Literal["keyword", "api", "inbox", "command"]
 AttemptOutcome = Literal["rejected", "unavailable", "unconfirmed"]
+ReceiptResult = Literal["delivered", "undelivered"]
 DeliveryState = Literal["pending", "delivered", "failed"]
 
 
@@ -92,6 +93,10 @@ class Message(NamedTuple):
     request_id: str | None = None
     front: str | None = None
     key_id: int | None = None
+    gateway: str | None = None
+    receipt: ReceiptResult | None = None
+    receipt_at: str | None = None
+    receipt_code: str | None = None
 
     @property
     def origin(self) -> Party:
@@ -120,6 +125,7 @@ class Criteria(NamedTuple):
     q: str | None = None  # a part of the body; the case of ASCII letters does not matter
     after: str | None = None  # ids
     before: str | None = None
+    reference: str | None = None  # the provider's id
     sent_from: str | None = None  # compared with `finished_at` of outbound and `created_at` of inbound messages
     sent_until: str | None = None  # exclusive
 

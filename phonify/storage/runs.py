@@ -11,6 +11,7 @@ _COLUMNS = ", ".join(Run._fields)
 TABLES = {
     "webhooks": "account_id",
     "front_accounts": "account_id",
+    "numbers": "number",
     "front_refusals": "seq",
     "sign_in_links": "token_hash",
     "sessions": "id",

@@ -18,7 +18,7 @@ from phonify.delivery.messages import MessageDelivery, MessageOutcome
 from phonify.delivery.webhooks import WebhookDelivery, WebhookOutcome
 from phonify.domain import accounts
 from phonify.domain.webhook_kinds import Result, Verdict
-from phonify.gateways.base import Doubt, Refused, Taken
+from phonify.gateways.base import Doubt, Limits, Refused, Taken
 from phonify.outgoing.http_client import Answer
 from phonify.services import Services
 from phonify.storage import deliveries as delivery_store
@@ -36,7 +36,7 @@ WEBHOOK_LEASE = 60
 
 @pytest.fixture
 def gateway() -> FakeGateway:
-    return FakeGateway()
+    return FakeGateway(batch=10)
 
 
 @pytest.fixture
@@ -69,7 +69,8 @@ def owner(services: Services) -> Iterator[Owner]:
 @pytest.fixture
 def delivery(services: Services, gateway: FakeGateway, clock: Any) -> MessageDelivery:
     """The message delivery of another process."""
-    return MessageDelivery(services.database, gateway, clock, services.webhooks, lease=services.settings.lease)
+    link = services.links[gateway.name]
+    return link.make_delivery(lease=services.settings.lease, observe=lambda _outcome, _seconds: None)
 
 
 @pytest.fixture
@@ -201,7 +202,8 @@ def wait(message):
     print(message.id, flush=True)
     sys.stdin.readline()
 
-app = create_app({"DATABASE": Path(sys.argv[1]), "API_KEY": "test-key"}, clock=Clock(), gateway=FakeGateway(wait))
+GATEWAY = FakeGateway(wait, batch=10)
+app = create_app({"DATABASE": Path(sys.argv[1]), "API_KEY": "test-key"}, clock=Clock(), gateway=GATEWAY)
 app.extensions["phonify"].make_message_loop().deliver_due()
 app.extensions["phonify"].close()
 """
@@ -390,6 +392,7 @@ def test_a_running_loop_ends_when_the_server_is_stopping_and_leaves_no_file(run_
 
 def test_a_loop_that_is_stopped_while_it_sends_records_the_outcome(send, run_until_woken, services, gateway, states):
     gateway.act = lambda _: services.stop()
+    gateway.limits = Limits()
     send(2)
     run_until_woken().join(10)
     assert states() == ["sent", "unconfirmed"]

@@ -14,7 +14,7 @@ def test_the_id_follows_a_message_to_its_delivery(client, deliver, caplog):
     caplog.set_level(logging.DEBUG, "phonify")
     client.post("/v1/messages", json={"to": "+15005550004", "body": "x"}, headers={"X-Request-Id": "the-one"})
     deliver()
-    (record,) = [record for record in caplog.records if record.name == "phonify.delivery.messages"]
+    (record,) = [record for record in caplog.records if record.name == "phonify.delivery.calls"]
     assert record.request_id == "the-one"
 
 

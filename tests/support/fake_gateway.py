@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from phonify.gateways.base import Gateway, OutboundMessage, Outcome, Taken
+from phonify.gateways.base import Gateway, Limits, OutboundMessage, Outcome, Taken
 
 
 class FakeGateway(Gateway):
@@ -10,7 +10,9 @@ class FakeGateway(Gateway):
 
     repeatable = True
 
-    def __init__(self, act: Callable[[OutboundMessage], object] | None = None) -> None:
+    def __init__(self, act: Callable[[OutboundMessage], object] | None = None, *, batch: int = 1) -> None:
+        if batch > 1:
+            self.limits = Limits(batch=batch)
         self.handed: list[OutboundMessage] = []
         if act is not None:
             self.act = act

@@ -1,0 +1,62 @@
+"""A gateway with what serves it: its state, its sink, its loops."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from ..clock import Clock
+from ..domain.hearing import Hearing
+from ..domain.inbound import Inbound
+from ..domain.pacing import Pacing
+from ..domain.receipts import Receipts
+from ..domain.webhooks import Webhooks
+from ..gateways.base import Gateway
+from ..storage.database import Database
+from .look_ups import LookUps
+from .loop import Observe
+from .messages import MessageDelivery
+
+
+class Link:
+    """One gateway of this server."""
+
+    def __init__(
+        self,
+        database: Database,
+        gateway: Gateway,
+        clock: Clock,
+        webhooks: Webhooks,
+        receipts: Receipts,
+        inbound: Inbound,
+        *,
+        rates: Mapping[int, int],
+        only_to: frozenset[str],
+        column: str | None,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._webhooks = webhooks
+        self._receipts = receipts
+        self.gateway = gateway
+        self.only_to = only_to  # the numbers that get messages; empty: all numbers
+        self.column = column  # of its messages
+        self.pacing = Pacing(database, clock, gateway.name, rates, sandbox=gateway.sandbox)
+        self.hearing = Hearing(database, clock, gateway.name, receipts, inbound, number=gateway.number)
+
+    def make_delivery(self, *, lease: timedelta, observe: Observe) -> MessageDelivery:
+        """Return the work of a delivery loop."""
+        return MessageDelivery(
+            self._database,
+            self.gateway,
+            self._clock,
+            self._webhooks,
+            self._receipts,
+            self.pacing,
+            lease=lease,
+            column=self.column,
+            only_to=self.only_to,
+            observe=observe,
+        )
+
+    def make_look_ups(self) -> LookUps:
+        """Return a new loop that asks the gateway what became of messages. Call its `run` in a thread."""
+        return LookUps(self._database, self.gateway, self._clock, self.hearing)

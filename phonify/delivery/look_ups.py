@@ -1,0 +1,84 @@
+"""The look-ups: asks a gateway what became of messages that are in doubt or have no receipt."""
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
+from ..clock import Clock, format_time, sleep
+from ..domain.hearing import Hearing
+from ..errors import StoreUnavailable
+from ..gateways.base import Gateway, GatewayFault
+from ..gateways.events import Receipt
+from ..storage import receipts as store
+from ..storage.database import Database
+from ..storage.records import Message
+from .calls import write_outbound
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 10  # messages
+INTERVAL = 1.0  # seconds
+DELAYS = (30, 120, 600, 3_600, 6 * 3_600)  # seconds until the next look-up
+MOST = 12  # look-ups of one message
+
+
+class LookUps:
+    """The loop of the look-ups. Only one thread may call its methods."""
+
+    def __init__(self, database: Database, gateway: Gateway, clock: Clock, hearing: Hearing) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._clock = clock
+        self._hearing = hearing
+
+    def run(self) -> None:
+        """Look up due messages until the database is `stopping`."""
+        while not self._database.stopping:
+            try:
+                self.step()
+            except StoreUnavailable as error:
+                logger.warning("look-ups pause, because the database can't be used: %s", error.__cause__)
+            except Exception:
+                logger.exception("look-ups pause after an unexpected error")
+            sleep(INTERVAL)
+
+    def step(self) -> int:
+        """Look up messages that are due now. Returns how many."""
+        claimed = self._claim()
+        for message, references in claimed:
+            if self._database.stopping:
+                break
+            try:
+                receipts = self._gateway.look_up(write_outbound(message, self._clock.now()), references)
+            except GatewayFault as fault:
+                logger.info("Message %s: look-up failed: %s", message.id, fault)
+                continue
+            except Exception:
+                logger.exception("Message %s: look-up failed unexpectedly", message.id)
+                continue
+            self._hearing.take([_name(receipt, message) for receipt in receipts])
+        return len(claimed)
+
+    def _claim(self) -> list[tuple[Message, Sequence[str]]]:
+        """Return due messages with their references. Plans the next look-up of each message, or ends its look-ups."""
+        clock_now = self._clock.now()
+        now = format_time(clock_now)
+        with self._database.reading() as connection:
+            if not store.list_due_look_ups(connection, now=now, limit=1):
+                return []
+        claimed: list[tuple[Message, Sequence[str]]] = []
+        with self._database.write() as connection:
+            for message, tries in store.list_due_look_ups(connection, now=now, limit=AT_ONCE):
+                if message.receipt is not None or message.state == "error" or tries >= MOST:
+                    store.delete_look_up(connection, message_id=message.id)
+                    continue
+                due_at = format_time(clock_now + timedelta(seconds=DELAYS[min(tries, len(DELAYS) - 1)]))
+                store.postpone_look_up(connection, message_id=message.id, due_at=due_at)
+                parts = store.list_parts(connection, message_id=message.id)
+                claimed.append((message, [part.reference for part in parts]))
+        return claimed
+
+
+def _name(receipt: Receipt, message: Message) -> Receipt:
+    """Return a receipt that names its message, because a message in doubt has no reference yet."""
+    return receipt._replace(message_id=message.id)

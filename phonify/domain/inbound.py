@@ -1,0 +1,175 @@
+"""The rules of texts that a gateway receives: joins their parts, and finds the account that gets them."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from ..clock import Clock, format_time
+from ..gateways.events import Received
+from ..sms.numbers import Number, mask_number, parse_originator
+from ..storage import accounts as account_store
+from ..storage import received_texts as store
+from ..storage.database import Connection, Database
+from ..storage.gateway_records import TextRow
+from ..storage.records import Account
+from .accounts import DEFAULT_ACCOUNT
+from .receiving import Receiving
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = timedelta(minutes=10)  # for missing parts
+GAP = "\N{HORIZONTAL ELLIPSIS}"  # in place of missing parts
+_MOST_PARTS = 255
+_LONGEST_NUMBER = 32  # characters of a sender that is not a valid number
+_ROWS = 10_000  # the most texts that a new number brings at once
+
+
+class Inbound:
+    """Stores the texts of gateways as messages of accounts."""
+
+    def __init__(self, database: Database, clock: Clock, receiving: Receiving, *, origin: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._receiving = receiving
+        self._origin = origin  # belongs to the account `default`, unless another account has it
+
+    def take(self, connection: Connection, gateway: str, texts: Sequence[Received], now: datetime) -> None:
+        """Store texts of a gateway. A text without missing parts becomes a message at once."""
+        for received in texts:
+            text = _make_row(gateway, received, now)
+            if store.insert_text(connection, text=text):
+                self._join(connection, text)
+
+    def _join(self, connection: Connection, text: TextRow) -> None:
+        if text.part_total is None:
+            self._hand_over(connection, [text])
+            return
+        parts = store.list_siblings(connection, text=text)
+        same = [part for part in parts if part.part_number == text.part_number and part.event_id != text.event_id]
+        if any(part.body != text.body for part in same):
+            # The sender uses the reference for another text. So the parts of the former text are complete as they are.
+            self._hand_over(connection, [part for part in parts if part.event_id != text.event_id])
+            parts = [text]
+        if len({part.part_number for part in parts}) == text.part_total:
+            self._hand_over(connection, parts)
+
+    def hand_over_due(self) -> None:
+        """Store texts whose missing parts have not come in time. A gap in the text shows what is missing."""
+        now = format_time(self._clock.now())
+        with self._database.reading() as connection:
+            found = store.list_due_texts(connection, now=now, limit=1)
+        while found and not self._database.stopping:
+            with self._database.write() as connection:
+                # Another process may have stored the text since.
+                found = store.list_due_texts(connection, now=now, limit=1)
+                if found:
+                    self._hand_over(connection, store.list_siblings(connection, text=found[0]))
+
+    def _hand_over(self, connection: Connection, texts: Sequence[TextRow]) -> None:
+        """Make one message of a whole text, or of the parts of one text."""
+        to = texts[0].to_number
+        owner = self._find_owner(connection, to)
+        if owner is None or to is None:
+            store.leave_open(connection, texts=texts)
+            logger.warning(
+                "A text to %s belongs to no account and waits. `numbers add` gives the number to an account.",
+                mask_number(to) if to else "an unknown number",
+            )
+            return
+        message = self._receiving.receive_within(
+            connection, owner, sender=_read_number(texts[0].sender), body=_write_body(texts), to=_read_number(to)
+        )
+        store.close_texts(connection, texts=texts, message_id=message.id)
+
+    def _find_owner(self, connection: Connection, number: str | None) -> Account | None:
+        if number is None:
+            return None
+        owner = store.find_owner(connection, number=number)
+        if owner is None and number == self._origin:
+            owner = account_store.get_account(connection, name=DEFAULT_ACCOUNT)
+        return owner
+
+    # Numbers
+
+    def give_number(self, account: Account, number: str) -> int:
+        """Give a number to an account, and hand over the texts that have waited for it. Returns how many waited."""
+        now = format_time(self._clock.now())
+        with self._database.write() as connection:
+            store.put_number(connection, number=number, account_id=account.id, now=now)
+            texts = _group(connection, store.list_open_texts(connection, number=number, limit=_ROWS))
+            for text in texts:
+                self._hand_over(connection, text)
+        return len(texts)
+
+    def take_number(self, number: str) -> bool:
+        """Take a number away from its account. Returns False if no account has it."""
+        with self._database.write() as connection:
+            return store.delete_number(connection, number=number)
+
+    def list_numbers(self, account: Account | None = None) -> list[tuple[str, str]]:
+        """Return numbers, each with the name of its account."""
+        with self._database.reading() as connection:
+            return store.list_numbers(connection, account_id=account.id if account is not None else None)
+
+    def list_open(self, *, limit: int) -> list[TextRow]:
+        """Return texts that no account has got, oldest first."""
+        with self._database.reading() as connection:
+            return store.list_open_texts(connection, number=None, limit=limit)
+
+    def count_open(self) -> int:
+        """Return how many texts no account has got."""
+        with self._database.reading() as connection:
+            return store.count_open_texts(connection)
+
+
+def _make_row(gateway: str, received: Received, now: datetime) -> TextRow:
+    part = received.part
+    if part is not None and not (1 <= part.number <= part.total and 1 < part.total <= _MOST_PARTS):
+        part = None  # a whole text, or numbers that can't be true
+    return TextRow(
+        gateway=gateway,
+        event_id=received.event_id,
+        sender=_read_number(received.sender).number,
+        to_number=_read_number(received.to).number if received.to else None,
+        body=_clean(received.body),
+        at=format_time(received.at or now),
+        received_at=format_time(now),
+        part_reference=part.reference if part else None,
+        part_total=part.total if part else None,
+        part_number=part.number if part else None,
+        due_at=format_time(now + PATIENCE) if part else None,
+    )
+
+
+def _read_number(text: str) -> Number:
+    """Read a number or a name from a provider. What is not valid is kept, because a text must not be lost."""
+    text = _clean(text).strip()
+    try:
+        return parse_originator(text)
+    except ValueError:
+        return Number(text[:_LONGEST_NUMBER] or "unknown", None, None)
+
+
+def _clean(text: str) -> str:
+    """Return a text without NUL characters and unpaired surrogates, which the database can't store."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
+def _write_body(texts: Sequence[TextRow]) -> str:
+    total = texts[0].part_total
+    if total is None:
+        return texts[0].body
+    bodies = {text.part_number: text.body for text in reversed(texts)}  # of repeated parts, the first one
+    body = ""
+    for number in range(1, total + 1):
+        body += bodies.get(number, "" if body.endswith(GAP) else GAP)
+    return body
+
+
+def _group(connection: Connection, texts: Sequence[TextRow]) -> list[list[TextRow]]:
+    """Return the texts, each with all its parts."""
+    groups: dict[tuple[object, ...], list[TextRow]] = {}
+    for text in texts:
+        parts = [text] if text.part_total is None else store.list_siblings(connection, text=text)
+        groups.setdefault(tuple(part.event_id for part in parts), parts)
+    return list(groups.values())

@@ -1,0 +1,131 @@
+"""When messages may be given to a gateway: its limits, its pauses after faults, and the pauses of the operator.
+
+All processes share the state. A fault that concerns all messages, such as wrong credentials, pauses the gateway. So it
+is not tried for each message.
+"""
+
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from ..clock import Clock, format_time, parse_time
+from ..gateways.base import Later, Outcome, Refused, Taken
+from ..sms.segments import count_segments
+from ..storage import gateways as store
+from ..storage.database import Connection, Database
+from ..storage.gateway_records import GatewayState
+from ..storage.records import Message
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE = 1.0  # seconds; doubled with each fault
+LAST_PAUSE = 60.0
+LONGEST_PAUSE = 3_600.0  # if the provider asks for it
+
+
+class Pacing:
+    """Decides when one gateway gets messages. The connection is in a transaction, except in `seconds_to_open`."""
+
+    def __init__(
+        self, database: Database, clock: Clock, gateway: str, rates: Mapping[int, int], *, sandbox: bool
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._gateway = gateway
+        self._rates = rates  # the most segments in a period, by its seconds
+        self._sandbox = sandbox  # it always works
+        self._full_until = 0.0  # on the monotonic clock: until then, the next message does not fit
+
+    def seconds_to_open(self, connection: Connection) -> float:
+        """Return the seconds until the gateway may get a message. Returns 0 if it may get one now."""
+        state, now = store.get_state(connection, name=self._gateway), self._clock.now()
+        if state.held:
+            return float("inf")
+        waits = [0.0, self._full_until - self._clock.monotonic()]
+        if state.paused_until is not None:
+            waits.append((parse_time(state.paused_until) - now).total_seconds())
+        waits += [wait for _, wait in self._list_room(connection, now)]
+        return max(waits)
+
+    def _list_room(self, connection: Connection, now: datetime) -> list[tuple[int, float]]:
+        """Return for each limit how many segments it leaves, and the seconds until it leaves at least one."""
+        found = []
+        for seconds, most in self._rates.items():
+            since = now - timedelta(seconds=seconds)
+            used, first = store.count_sends(
+                connection, gateway=self._gateway, since=format_time(since), now=format_time(now)
+            )
+            wait = (parse_time(first) - since).total_seconds() if first is not None and used >= most else 0.0
+            found.append((most - used, max(wait, 0.0)))
+        return found
+
+    def admit(self, connection: Connection, messages: Sequence[Message]) -> list[Message]:
+        """Return the first messages that the gateway may get now, and count them."""
+        if store.get_state(connection, name=self._gateway).faults:
+            messages = messages[:1]  # one message shows whether the fault has ended
+        if not self._rates or not messages:
+            return list(messages)
+        now = self._clock.now()
+        room = min(left for left, _ in self._list_room(connection, now))
+        admitted: list[Message] = []
+        used = 0
+        for message in messages:
+            parts = count_segments(message.body)[0]
+            # A text with more segments than a limit is sent alone, when nothing else was sent in the period.
+            if used + parts > room and (admitted or room < min(self._rates.values())):
+                self._full_until = self._clock.monotonic() + min(self._rates) / 20
+                break
+            admitted.append(message)
+            used += parts
+        longest = format_time(now - timedelta(seconds=max(self._rates)))
+        store.delete_sends(connection, gateway=self._gateway, since=longest)
+        if used:
+            store.insert_sends(connection, gateway=self._gateway, at=format_time(now), parts=used)
+        return admitted
+
+    # Faults
+
+    def note(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
+        """Note what outcomes say about the gateway: whether it works, or that all messages must wait."""
+        for outcome in outcomes:
+            if isinstance(outcome, Later) and outcome.pause:
+                self._pause(connection, outcome.reason or "it takes no messages", outcome.retry_after or 0.0)
+        if not self._sandbox and any(isinstance(outcome, Taken | Refused) for outcome in outcomes):
+            self._note_working(connection)
+
+    def _pause(self, connection: Connection, reason: str, retry_after: float) -> None:
+        """Pause the gateway. Faults at the same time count once."""
+        state, now = store.get_state(connection, name=self._gateway), self._clock.now()
+        at = format_time(now)
+        if state.paused_until is not None and state.paused_until > at:
+            return
+        pause = min(FIRST_PAUSE * 2.0 ** min(state.faults, 30), LAST_PAUSE) * random.uniform(0.75, 1.0)  # noqa: S311
+        until = format_time(now + timedelta(seconds=max(pause, min(retry_after, LONGEST_PAUSE))))
+        state = state._replace(paused_until=until, faults=state.faults + 1, fault=reason, fault_at=at)
+        store.put_state(connection, state=state)
+        logger.warning("The gateway %s is paused until %s: %s", self._gateway, until, reason)
+
+    def _note_working(self, connection: Connection) -> None:
+        """Record that the provider takes messages. Ends the pause after a fault."""
+        state, at = store.get_state(connection, name=self._gateway), format_time(self._clock.now())
+        if state.faults:
+            logger.warning("The gateway %s works again", self._gateway)
+        elif state.taken_at is not None and state.taken_at[:-5] == at[:-5]:
+            return  # recorded in this second already
+        store.put_state(connection, state=state._replace(paused_until=None, faults=0, taken_at=at))
+
+    # The operator
+
+    def hold(self, *, held: bool) -> None:
+        """Pause the gateway until it is resumed, or resume it. Resuming also ends a pause after a fault."""
+        with self._database.write() as connection:
+            state = store.get_state(connection, name=self._gateway)._replace(held=held)
+            if not held:
+                state = state._replace(paused_until=None)
+            store.put_state(connection, state=state)
+
+    def get_state(self) -> GatewayState:
+        """Return the state of the gateway."""
+        with self._database.reading() as connection:
+            return store.get_state(connection, name=self._gateway)

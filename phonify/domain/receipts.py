@@ -1,0 +1,130 @@
+"""The rules of delivery receipts: what a provider reports about a message after it was given to the provider.
+
+A receipt may come before the answer to the request that sent the message, twice, out of order, and days later. So each
+receipt is stored as it came. The first final receipt of a message stays.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from ..clock import format_time
+from ..errors import ERROR_TYPES
+from ..gateways.events import Receipt
+from ..sms.segments import count_segments
+from ..storage import outbox as outbox_store
+from ..storage import receipts as store
+from ..storage.database import Connection
+from ..storage.gateway_records import ReceiptRow
+from ..storage.records import Message, ReceiptResult
+from .webhooks import Webhooks
+
+logger = logging.getLogger(__name__)
+
+LOOK_UP_DOUBT = timedelta(seconds=15)  # until the first look-up of a message in doubt
+LOOK_UP_TAKEN = timedelta(minutes=10)  # until the first look-up of a message without a receipt
+
+
+class Receipts:
+    """Applies receipts to messages. Each method runs in the caller's transaction."""
+
+    def __init__(self, webhooks: Webhooks) -> None:
+        self._webhooks = webhooks
+
+    def take(self, connection: Connection, gateway: str, receipts: Sequence[Receipt], now: datetime) -> None:
+        """Store receipts of a gateway, and apply those whose message is known."""
+        for receipt in receipts:
+            row = _make_row(gateway, receipt, now)
+            if row.message_id is None and row.reference is not None:
+                found = store.find_message_id(connection, gateway=gateway, reference=row.reference)
+                row = row._replace(message_id=found)
+            if store.insert_receipt(connection, receipt=row):
+                self._apply(connection, row, now)
+
+    def note_taken(
+        self,
+        connection: Connection,
+        gateway: str,
+        message: Message,
+        references: Sequence[str],
+        now: datetime,
+        *,
+        can_look_up: bool,
+    ) -> None:
+        """Store the provider's ids of a message, and apply the receipts that came before them."""
+        if references:
+            store.insert_parts(connection, message_id=message.id, gateway=gateway, references=references)
+            waiting = store.claim_waiting_receipts(
+                connection, message_id=message.id, gateway=gateway, references=references
+            )
+            for row in waiting:
+                self._apply(connection, row._replace(message_id=message.id), now)
+        if can_look_up and not store.list_receipts(connection, message_id=message.id):
+            store.put_look_up(connection, message_id=message.id, due_at=format_time(now + LOOK_UP_TAKEN))
+
+    def note_doubt(self, connection: Connection, message: Message, now: datetime) -> None:
+        """Plan a look-up of a message in doubt."""
+        store.put_look_up(connection, message_id=message.id, due_at=format_time(now + LOOK_UP_DOUBT))
+
+    def _apply(self, connection: Connection, row: ReceiptRow, now: datetime) -> None:
+        message = self._get_message(connection, row)
+        if message is None:
+            return
+        result, at = self._conclude(connection, message, row), format_time(now)
+        if message.state == "unconfirmed":
+            if result == "undelivered":
+                error_type = row.error_type or "delivery_failed"
+                if outbox_store.mark_error(connection, message=message, error_type=error_type, now=at):
+                    self._tell(connection, "message.error", message.id, now)
+            elif row.status != "undelivered" and outbox_store.mark_sent(connection, message=message, now=at):
+                self._tell(connection, "message.sent", message.id, now)
+        if result is not None and store.set_receipt(
+            connection, message_id=message.id, receipt=result, at=row.at, code=row.code or None
+        ):
+            store.delete_look_up(connection, message_id=message.id)
+            self._tell(connection, f"message.{result}", message.id, now)
+            logger.debug("Message %s: %s", message.id, result, extra={"message_id": message.id})
+
+    def _get_message(self, connection: Connection, row: ReceiptRow) -> Message | None:
+        """Return the message of a receipt. Returns None if it does not exist, or if no gateway has got it."""
+        message = store.get_message(connection, message_id=row.message_id) if row.message_id is not None else None
+        return message if message is not None and message.direction == "outbound" and message.attempts else None
+
+    def _conclude(self, connection: Connection, message: Message, row: ReceiptRow) -> ReceiptResult | None:
+        """Return what is known about the whole message after a receipt, or None."""
+        if row.status == "sent":
+            return None
+        if row.partial:
+            count = store.count_partial(connection, message_id=message.id)
+            return row.status if row.status == "undelivered" or count >= count_segments(message.body)[0] else None
+        if row.reference is not None:
+            store.update_part(
+                connection, message_id=message.id, gateway=row.gateway, reference=row.reference, status=row.status
+            )
+        statuses = {part.status for part in store.list_parts(connection, message_id=message.id)} or {row.status}
+        if row.status == "undelivered" or "undelivered" in statuses:
+            return "undelivered"
+        return row.status if row.reference is None or statuses == {"delivered"} else None
+
+    def _tell(self, connection: Connection, event: str, message_id: str, now: datetime) -> None:
+        message = store.get_message(connection, message_id=message_id)
+        if message is not None:
+            self._webhooks.enqueue(connection, event, [message], now)  # type: ignore[arg-type]
+
+
+def _make_row(gateway: str, receipt: Receipt, now: datetime) -> ReceiptRow:
+    """Return the row of a receipt. A receipt without an event id is the same as another one with the same content."""
+    content = (receipt.message_id, receipt.reference, receipt.status, receipt.code)
+    known = receipt.error_type in ERROR_TYPES
+    return ReceiptRow(
+        gateway=gateway,
+        event_id=receipt.event_id or " ".join(part or "-" for part in content),
+        message_id=receipt.message_id,
+        reference=receipt.reference,
+        status=receipt.status,
+        error_type=receipt.error_type if known else None,
+        code=receipt.code,
+        partial=receipt.partial,
+        at=format_time(receipt.at or now),
+        received_at=format_time(now),
+    )

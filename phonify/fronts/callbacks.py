@@ -1,0 +1,56 @@
+"""The callbacks of gateways: a provider's requests to `/gateways/<name>/...` with receipts and received texts."""
+
+import logging
+from collections.abc import Mapping
+from typing import cast
+
+from flask import Blueprint, Response, request
+
+from ..errors import NotFound
+from ..gateways.events import Forged, HookRequest, Unreadable
+from ..http.current import get_services
+
+logger = logging.getLogger(__name__)
+
+bp = Blueprint("gateways", __name__, url_prefix="/gateways")
+
+
+@bp.route("/<name>/", defaults={"path": ""}, methods=["GET", "POST"])
+@bp.route("/<name>/<path:path>", methods=["GET", "POST"])
+def hear(name: str, path: str) -> Response:
+    """Let a gateway read the request, store its events, and answer as the provider expects."""
+    services = get_services()
+    link = services.links.get(name)
+    if link is None:
+        raise NotFound
+    try:
+        heard = link.gateway.hear(_read_request(path))
+    except NotImplementedError:
+        raise NotFound from None
+    except Forged:
+        logger.warning("a callback of the gateway %s is not signed correctly", name)
+        return _answer(403, "This request is not from the provider.")
+    except Unreadable as error:
+        logger.warning("a callback of the gateway %s can't be read: %s", name, error)
+        return _answer(400, f"This request can't be read: {error}")
+    link.hearing.take(heard.events)
+    return Response(heard.answer.body, heard.answer.status, content_type=heard.answer.content_type)
+
+
+def _read_request(path: str) -> HookRequest:
+    services = get_services()
+    public_url = services.settings.public_url or request.url_root.rstrip("/")
+    query = request.query_string.decode(errors="replace")
+    return HookRequest(
+        method=request.method,
+        path=path,
+        url=f"{public_url}{request.path}" + (f"?{query}" if query else ""),
+        query=list(request.args.items(multi=True)),
+        headers=cast("Mapping[str, str]", request.headers),
+        body=request.get_data(),
+        at=services.clock.now(),
+    )
+
+
+def _answer(status: int, text: str) -> Response:
+    return Response(text, status, content_type="text/plain; charset=utf-8")

@@ -1,0 +1,58 @@
+"""The records of gateways: their state, receipts, references and received texts. schema.sql explains the columns."""
+
+from typing import Literal, NamedTuple
+
+from .records import ReceiptResult
+
+
+class ReceiptRow(NamedTuple):
+    """A provider's report about a message, without its `seq`."""
+
+    gateway: str
+    event_id: str
+    message_id: str | None
+    reference: str | None
+    status: Literal["sent", "delivered", "undelivered"]
+    error_type: str | None
+    code: str
+    partial: bool
+    at: str
+    received_at: str
+
+
+class TextRow(NamedTuple):
+    """A text that a gateway has received, or a part of one, without its `seq`."""
+
+    gateway: str
+    event_id: str
+    sender: str
+    to_number: str | None
+    body: str
+    at: str
+    received_at: str
+    part_reference: str | None = None
+    part_total: int | None = None
+    part_number: int | None = None
+    message_id: str | None = None
+    due_at: str | None = None
+
+
+class MessagePart(NamedTuple):
+    """The provider's id of a message or of one of its parts."""
+
+    part: int
+    gateway: str
+    reference: str
+    status: ReceiptResult | None = None
+
+
+class GatewayState(NamedTuple):
+    """The state of a gateway that all processes share."""
+
+    name: str
+    held: bool = False  # an operator has paused it
+    paused_until: str | None = None
+    faults: int = 0  # in a row
+    fault: str | None = None
+    fault_at: str | None = None
+    taken_at: str | None = None

@@ -1,0 +1,44 @@
+"""The SQL of the state of gateways, and of what they were given lately. As in `accounts.py`, no function commits."""
+
+import sqlite3
+
+from .gateway_records import GatewayState
+
+_COLUMNS = ", ".join(GatewayState._fields)
+
+
+def get_state(connection: sqlite3.Connection, *, name: str) -> GatewayState:
+    """Return the state of a gateway."""
+    row = connection.execute(f"SELECT {_COLUMNS} FROM gateways WHERE name = :name", {"name": name}).fetchone()
+    return GatewayState(row[0], bool(row[1]), *row[2:]) if row else GatewayState(name)
+
+
+def put_state(connection: sqlite3.Connection, *, state: GatewayState) -> None:
+    """Store the state of a gateway."""
+    names = ", ".join(f":{name}" for name in GatewayState._fields)
+    connection.execute(f"INSERT OR REPLACE INTO gateways ({_COLUMNS}) VALUES ({names})", state._asdict())
+
+
+def insert_sends(connection: sqlite3.Connection, *, gateway: str, at: str, parts: int) -> None:
+    """Record how many segments a gateway was given."""
+    connection.execute(
+        "INSERT INTO gateway_sends (gateway, at, parts) VALUES (:gateway, :at, :parts)",
+        {"gateway": gateway, "at": at, "parts": parts},
+    )
+
+
+def count_sends(connection: sqlite3.Connection, *, gateway: str, since: str, now: str) -> tuple[int, str | None]:
+    """Return how many segments a gateway was given since a time, and when the first of them was given."""
+    row: tuple[int, str | None] = connection.execute(
+        "SELECT coalesce(sum(parts), 0), min(at) FROM gateway_sends"
+        " WHERE gateway = :gateway AND at > :since AND at <= :now",
+        {"gateway": gateway, "since": since, "now": now},
+    ).fetchone()
+    return row
+
+
+def delete_sends(connection: sqlite3.Connection, *, gateway: str, since: str) -> None:
+    """Remove what was given before a time."""
+    connection.execute(
+        "DELETE FROM gateway_sends WHERE gateway = :gateway AND at <= :since", {"gateway": gateway, "since": since}
+    )

@@ -1,0 +1,166 @@
+"""The SQL of providers' ids, of delivery receipts, and of look-ups. As in `accounts.py`, no function commits."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from .gateway_records import MessagePart, ReceiptRow
+from .messages import COLUMNS
+from .records import Message, ReceiptResult
+
+_RECEIPT = ", ".join(ReceiptRow._fields)
+
+
+# The provider's ids
+
+
+def insert_parts(connection: sqlite3.Connection, *, message_id: str, gateway: str, references: Sequence[str]) -> None:
+    """Store the provider's ids of a message. If the provider has used an id before, its former message loses it."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO message_parts (message_id, part, gateway, reference)"
+        " SELECT id, :part, :gateway, :reference FROM messages WHERE id = :id",
+        [
+            {"id": message_id, "part": part, "gateway": gateway, "reference": reference}
+            for part, reference in enumerate(references, start=1)
+        ],
+    )
+
+
+def list_parts(connection: sqlite3.Connection, *, message_id: str) -> list[MessagePart]:
+    """Return the provider's ids of a message."""
+    rows = connection.execute(
+        "SELECT part, gateway, reference, status FROM message_parts WHERE message_id = :id ORDER BY part",
+        {"id": message_id},
+    )
+    return [MessagePart._make(row) for row in rows]
+
+
+def find_message_id(connection: sqlite3.Connection, *, gateway: str, reference: str) -> str | None:
+    """Return the id of the message to which a provider's id belongs."""
+    row = connection.execute(
+        "SELECT message_id FROM message_parts WHERE reference = :reference AND gateway = :gateway",
+        {"gateway": gateway, "reference": reference},
+    ).fetchone()
+    return row[0] if row else None
+
+
+def update_part(
+    connection: sqlite3.Connection, *, message_id: str, gateway: str, reference: str, status: ReceiptResult
+) -> None:
+    """Record what became of a part. Its first final status stays."""
+    connection.execute(
+        "UPDATE message_parts SET status = :status WHERE message_id = :message_id AND gateway = :gateway"
+        " AND reference = :reference AND status IS NULL",
+        {"message_id": message_id, "gateway": gateway, "reference": reference, "status": status},
+    )
+
+
+# Receipts
+
+
+def insert_receipt(connection: sqlite3.Connection, *, receipt: ReceiptRow) -> bool:
+    """Store a receipt. Returns False if it is stored already."""
+    names = ", ".join(f":{name}" for name in ReceiptRow._fields)
+    return (
+        connection.execute(
+            f"INSERT INTO receipts ({_RECEIPT}) VALUES ({names}) ON CONFLICT DO NOTHING", receipt._asdict()
+        ).rowcount
+        == 1
+    )
+
+
+def claim_waiting_receipts(
+    connection: sqlite3.Connection, *, message_id: str, gateway: str, references: Sequence[str]
+) -> list[ReceiptRow]:
+    """Return the receipts that came before a message's references were known, in the order in which they came."""
+    found = []
+    for reference in references:
+        found += connection.execute(
+            "UPDATE receipts SET message_id = :message_id"
+            " WHERE reference = :reference AND gateway = :gateway AND message_id IS NULL"
+            f" RETURNING seq, {_RECEIPT}",
+            {"message_id": message_id, "gateway": gateway, "reference": reference},
+        ).fetchall()
+    return [ReceiptRow._make(row[1:]) for row in sorted(found)]
+
+
+def list_receipts(connection: sqlite3.Connection, *, message_id: str) -> list[ReceiptRow]:
+    """Return the receipts of a message, in the order in which they came."""
+    rows = connection.execute(
+        f"SELECT {_RECEIPT} FROM receipts WHERE message_id = :id ORDER BY seq", {"id": message_id}
+    )
+    return [ReceiptRow._make(row) for row in rows]
+
+
+def count_partial(connection: sqlite3.Connection, *, message_id: str) -> int:
+    """Return how many receipts say that a segment of a message was delivered."""
+    (count,) = connection.execute(
+        "SELECT count(*) FROM receipts WHERE message_id = :id AND partial AND status = 'delivered'", {"id": message_id}
+    ).fetchone()
+    return int(count)
+
+
+def delete_receipts(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
+    """Remove at most `limit` receipts that came before a time. Returns how many."""
+    return connection.execute(
+        "DELETE FROM receipts WHERE seq IN (SELECT seq FROM receipts WHERE received_at < :until LIMIT :limit)",
+        {"until": until, "limit": limit},
+    ).rowcount
+
+
+# Messages of any account
+
+
+def get_message(connection: sqlite3.Connection, *, message_id: str) -> Message | None:
+    """Return a message of any account."""
+    row = connection.execute(f"SELECT {COLUMNS} FROM messages WHERE id = :id", {"id": message_id}).fetchone()
+    return Message._make(row) if row else None
+
+
+def set_receipt(
+    connection: sqlite3.Connection, *, message_id: str, receipt: ReceiptResult, at: str, code: str | None
+) -> bool:
+    """Record a message's receipt. Returns False if it has a receipt already, because the first one stays."""
+    return (
+        connection.execute(
+            "UPDATE messages SET receipt = :receipt, receipt_at = :at, receipt_code = :code"
+            " WHERE id = :id AND receipt IS NULL",
+            {"id": message_id, "receipt": receipt, "at": at, "code": code},
+        ).rowcount
+        == 1
+    )
+
+
+# Look-ups
+
+
+def put_look_up(connection: sqlite3.Connection, *, message_id: str, due_at: str) -> None:
+    """Plan the first look-up of a message, unless one is planned already."""
+    connection.execute(
+        "INSERT INTO look_ups (message_id, due_at) SELECT id, :due_at FROM messages WHERE id = :id"
+        " ON CONFLICT DO NOTHING",
+        {"id": message_id, "due_at": due_at},
+    )
+
+
+def list_due_look_ups(connection: sqlite3.Connection, *, now: str, limit: int) -> list[tuple[Message, int]]:
+    """Return messages that are due for a look-up, each with the number of its look-ups so far."""
+    columns = ", ".join(f"m.{name}" for name in Message._fields)
+    rows = connection.execute(
+        f"SELECT l.tries, {columns} FROM look_ups AS l JOIN messages AS m ON m.id = l.message_id"
+        " WHERE l.due_at <= :now ORDER BY l.due_at LIMIT :limit",
+        {"now": now, "limit": limit},
+    )
+    return [(Message._make(row[1:]), row[0]) for row in rows]
+
+
+def postpone_look_up(connection: sqlite3.Connection, *, message_id: str, due_at: str) -> None:
+    """Plan the next look-up of a message."""
+    connection.execute(
+        "UPDATE look_ups SET due_at = :due_at, tries = tries + 1 WHERE message_id = :id",
+        {"id": message_id, "due_at": due_at},
+    )
+
+
+def delete_look_up(connection: sqlite3.Connection, *, message_id: str) -> None:
+    """End the look-ups of a message."""
+    connection.execute("DELETE FROM look_ups WHERE message_id = :id", {"id": message_id})

@@ -1,0 +1,128 @@
+"""The SQL of texts from gateways, and of the numbers of accounts. As in `accounts.py`, no function commits."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from .gateway_records import TextRow
+from .records import Account
+
+_COLUMNS = ", ".join(TextRow._fields)
+
+
+def insert_text(connection: sqlite3.Connection, *, text: TextRow) -> bool:
+    """Store a text or a part of one. Returns False if it is stored already."""
+    names = ", ".join(f":{name}" for name in TextRow._fields)
+    return (
+        connection.execute(
+            f"INSERT INTO received_texts ({_COLUMNS}) VALUES ({names}) ON CONFLICT DO NOTHING", text._asdict()
+        ).rowcount
+        == 1
+    )
+
+
+def list_siblings(connection: sqlite3.Connection, *, text: TextRow) -> list[TextRow]:
+    """Return the stored parts that belong to the same text as this part, the part itself included."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM received_texts WHERE gateway = :gateway AND sender = :sender"
+        " AND to_number IS :to_number AND part_reference = :part_reference AND part_total = :part_total"
+        " AND message_id IS NULL ORDER BY seq",
+        text._asdict(),
+    )
+    return [TextRow._make(row) for row in rows]
+
+
+def list_due_texts(connection: sqlite3.Connection, *, now: str, limit: int) -> list[TextRow]:
+    """Return texts that have waited long enough for their missing parts."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM received_texts WHERE due_at <= :now ORDER BY due_at LIMIT :limit",
+        {"now": now, "limit": limit},
+    )
+    return [TextRow._make(row) for row in rows]
+
+
+def list_open_texts(connection: sqlite3.Connection, *, number: str | None, limit: int) -> list[TextRow]:
+    """Return texts to a number, or to any number, that no account has got, oldest first."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM received_texts WHERE message_id IS NULL AND due_at IS NULL"
+        " AND (:number IS NULL OR to_number = :number) ORDER BY seq LIMIT :limit",
+        {"number": number, "limit": limit},
+    )
+    return [TextRow._make(row) for row in rows]
+
+
+def count_open_texts(connection: sqlite3.Connection) -> int:
+    """Return how many texts no account has got."""
+    (count,) = connection.execute(
+        "SELECT count(*) FROM received_texts WHERE message_id IS NULL AND due_at IS NULL"
+    ).fetchone()
+    return int(count)
+
+
+def close_texts(connection: sqlite3.Connection, *, texts: Sequence[TextRow], message_id: str) -> None:
+    """Record which message has these texts. Their bodies are removed here, because the message has them."""
+    connection.executemany(
+        "UPDATE received_texts SET message_id = :message_id, body = '', due_at = NULL"
+        " WHERE gateway = :gateway AND event_id = :event_id",
+        [{"message_id": message_id, "gateway": text.gateway, "event_id": text.event_id} for text in texts],
+    )
+
+
+def leave_open(connection: sqlite3.Connection, *, texts: Sequence[TextRow]) -> None:
+    """Record that no account has the number of these texts. They wait until one gets it."""
+    connection.executemany(
+        "UPDATE received_texts SET due_at = NULL WHERE gateway = :gateway AND event_id = :event_id",
+        [{"gateway": text.gateway, "event_id": text.event_id} for text in texts],
+    )
+
+
+def delete_texts(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
+    """Remove at most `limit` texts that are in a message and came before a time. Returns how many."""
+    return connection.execute(
+        "DELETE FROM received_texts WHERE seq IN (SELECT seq FROM received_texts"
+        " WHERE received_at < :until AND message_id IS NOT NULL LIMIT :limit)",
+        {"until": until, "limit": limit},
+    ).rowcount
+
+
+def delete_texts_of(connection: sqlite3.Connection, *, sender: str) -> None:
+    """Remove the texts of a phone that are in no message."""
+    connection.execute("DELETE FROM received_texts WHERE sender = :sender AND message_id IS NULL", {"sender": sender})
+
+
+# Numbers
+
+
+def put_number(connection: sqlite3.Connection, *, number: str, account_id: int, now: str) -> None:
+    """Give a number to an account. An account that had it before loses it."""
+    connection.execute(
+        "INSERT INTO numbers (number, account_id, created_at) VALUES (:number, :account_id, :now)"
+        " ON CONFLICT DO UPDATE SET account_id = :account_id, created_at = :now",
+        {"number": number, "account_id": account_id, "now": now},
+    )
+
+
+def delete_number(connection: sqlite3.Connection, *, number: str) -> bool:
+    """Take a number away from its account. Returns False if no account has it."""
+    return connection.execute("DELETE FROM numbers WHERE number = :number", {"number": number}).rowcount == 1
+
+
+def list_numbers(connection: sqlite3.Connection, *, account_id: int | None = None) -> list[tuple[str, str]]:
+    """Return numbers, each with the name of its account. With `account_id`, only the numbers of this account."""
+    return connection.execute(
+        "SELECT n.number, a.name FROM numbers AS n JOIN accounts AS a ON a.id = n.account_id"
+        " WHERE :account_id IS NULL OR n.account_id = :account_id ORDER BY n.number",
+        {"account_id": account_id},
+    ).fetchall()
+
+
+def find_owner(connection: sqlite3.Connection, *, number: str) -> Account | None:
+    """Return the account that has a number, or whose default sender it is."""
+    row = connection.execute(
+        "SELECT a.id, a.name, a.origin, a.created_at, a.quota, a.rate_limit FROM accounts AS a"
+        " LEFT JOIN numbers AS n ON n.account_id = a.id AND n.number = :number"
+        " WHERE n.number IS NOT NULL OR (a.origin = :number AND a.id > 0"
+        " AND NOT EXISTS (SELECT 1 FROM numbers WHERE number = :number))"
+        " ORDER BY a.id LIMIT 1",
+        {"number": number},
+    ).fetchone()
+    return Account._make(row) if row else None
