@@ -138,7 +138,7 @@ CREATE TABLE IF NOT EXISTS messages (
     lease_owner    TEXT,                -- the process that delivers it now (process_lock.py)
     front          TEXT,                -- the front that stored it, such as twilio; NULL: no front
     gateway        TEXT,                -- the gateway that sends it; NULL: the server's main gateway
-    receipt        TEXT CHECK (receipt IN ('delivered', 'undelivered')),-- NULL: no delivery receipt yet
+    receipt_status TEXT CHECK (receipt_status IN ('delivered', 'undelivered')),-- NULL: no delivery receipt yet
     receipt_at     TEXT,
     receipt_code   TEXT,                -- the provider's own code; NULL: none
     CHECK ((state = 'error') = (error_type IS NOT NULL)),

@@ -18,7 +18,13 @@ bp = Blueprint("messages", __name__, url_prefix="/messages")
 
 _LIST = ListSchema()
 _MESSAGE_ID = {"message_id": "$response.body#/messages/0/id"}
-_GATEWAY_REFUSES = ("invalid_number", "unroutable_number", "country_not_permitted")
+_GATEWAY_REFUSES = (
+    "invalid_number",
+    "unroutable_number",
+    "country_not_permitted",
+    "sender_not_permitted",
+    "recipient_not_permitted",
+)
 
 
 @bp.post("")

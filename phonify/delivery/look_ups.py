@@ -69,7 +69,7 @@ class LookUps:
         claimed: list[tuple[Message, Sequence[str]]] = []
         with self._database.write() as connection:
             for message, tries in store.list_due_look_ups(connection, now=now, limit=AT_ONCE):
-                if message.receipt is not None or message.state == "error" or tries >= MOST:
+                if message.receipt_status is not None or message.state == "error" or tries >= MOST:
                     store.delete_look_up(connection, message_id=message.id)
                     continue
                 due_at = format_time(clock_now + timedelta(seconds=DELAYS[min(tries, len(DELAYS) - 1)]))

@@ -12,11 +12,14 @@ from ..storage import forgetting as forgetting_store
 from ..storage import fronts as front_store
 from ..storage import idempotency as idempotency_store
 from ..storage import messages as message_store
+from ..storage import receipts as receipt_store
+from ..storage import received_texts as text_store
 from ..storage.database import Connection, Database
 from ..storage.records import Account, Criteria
 from .sending import IDEMPOTENCY_PERIOD
 
 KEEP_DELIVERIES = timedelta(days=30)  # after the end of the delivery
+KEEP_EVENTS = timedelta(days=30)  # receipts, and texts that are in a message; so a repetition is recognised
 _ROWS = 100  # the most rows, other than messages, to remove in one transaction
 
 
@@ -44,6 +47,7 @@ class Retention:
         self.remove_messages()
         self.remove_refusals()
         self.remove_deliveries()
+        self.remove_events()
 
     def clear(self, account: Account) -> None:
         """Remove all messages of an account that are in a final state. Other messages stay."""
@@ -122,6 +126,12 @@ class Retention:
         """Remove deliveries that ended more than KEEP_DELIVERIES ago."""
         until = format_time(self._clock.now() - KEEP_DELIVERIES)
         self._repeat(lambda connection: delivery_store.delete_deliveries(connection, until=until, limit=_ROWS))
+
+    def remove_events(self) -> None:
+        """Remove what gateways reported more than KEEP_EVENTS ago. Texts that no account has got stay."""
+        until = format_time(self._clock.now() - KEEP_EVENTS)
+        self._repeat(lambda connection: receipt_store.delete_receipts(connection, until=until, limit=_ROWS))
+        self._repeat(lambda connection: text_store.delete_texts(connection, until=until, limit=_ROWS))
 
     def remove_messages(self) -> None:
         """Remove messages that exceed the limits of age and number. Only messages in a final state are removed."""

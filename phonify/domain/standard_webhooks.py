@@ -23,7 +23,7 @@ SECRET_PREFIX = "whsec_"  # noqa: S105
 # Seconds to wait before each retry: about a day in all.
 RETRIES = (5, 30, 120, 300, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 36_000)
 JITTER = 0.1
-_EVENTS = ("message.received", "message.sent", "message.error")
+_EVENTS = ("message.received", "message.sent", "message.error", "message.delivered", "message.undelivered")
 _BUSY = (429, 503)  # a receiver that answers with these statuses may ask for a later attempt (Retry-After)
 MOST_ASKED = 3_600  # seconds
 _GONE = 410  # a receiver that answers with this status wants no more events

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from .base import Doubt, Gateway, Later, Limits, OutboundMessage, Outcome, Refused, Taken
+from .events import Receipt
 
 REFUSED_AT_ONCE = {
     "+15005550001": "invalid_number",
@@ -24,6 +25,7 @@ REFUSED_LATER = {
 FAILS_TWICE = "+15005550010"
 TAKES_FIVE_SECONDS = "+15005550011"
 NEVER_CONFIRMED = "+15005550012"
+UNDELIVERED = "+15005550013"
 SPECIAL_NUMBERS = {
     "+15005550001": "refused immediately: invalid number",
     "+15005550002": "refused immediately: no route",
@@ -33,6 +35,7 @@ SPECIAL_NUMBERS = {
     FAILS_TWICE: "fails twice for a temporary reason, then sent",
     TAKES_FIVE_SECONDS: "sent after 5 seconds",
     NEVER_CONFIRMED: "never confirmed: fails at the end of its validity period",
+    UNDELIVERED: "sent, then a receipt: undelivered",
     "+15005550021": "fails later: the queue is full",
     "+15005550022": "fails later: the account is suspended",
     "+15005550023": "fails later: the phone can't be reached",
@@ -72,4 +75,6 @@ def _choose_outcome(message: OutboundMessage) -> Outcome:
         return Later(retry_after=5)
     if message.to == NEVER_CONFIRMED:
         return Doubt()
+    if message.to == UNDELIVERED:
+        return Taken(receipts=(Receipt("undelivered", error_type="unreachable_handset"),))
     return Taken()

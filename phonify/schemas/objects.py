@@ -78,6 +78,20 @@ class NumberSchema(RecordSchema):
     )
 
 
+class ReceiptSchema(RecordSchema):
+    """A delivery receipt as the API shows it."""
+
+    status = fields.String(
+        required=True,
+        validate=validate.OneOf(["delivered", "undelivered"]),
+        metadata={"description": "Whether the phone has got the message."},
+    )
+    at = fields.String(required=True, metadata={**MOMENT, "description": "The time of the report in UTC."})
+    code = fields.String(
+        required=True, allow_none=True, metadata={"description": "The provider's own code. Null if it gives none."}
+    )
+
+
 class _Errors(fields.Nested):
     """The error type of a message, shown as a list of errors."""
 
@@ -126,6 +140,10 @@ class MessageSchema(RecordSchema):
     send_at = fields.String(
         metadata={**MOMENT, "description": "The time of sending in UTC. Only scheduled messages have it."}
     )
+    receipt = fields.Nested(
+        ReceiptSchema,
+        metadata={"description": "The provider's final report. Only messages with a delivery receipt have it."},
+    )
     errors = _Errors(
         ErrorSchema,
         many=True,
@@ -136,7 +154,7 @@ class MessageSchema(RecordSchema):
     @post_dump
     def drop_what_it_lacks(self, shown: Shown, **_: Any) -> Shown:
         """Remove fields that this message does not have."""
-        return _drop_none(shown, "send_at", "errors")
+        return _drop_none(shown, "send_at", "receipt", "errors")
 
 
 _SUBSCRIBED = {"description": "Whether the account may write to the phone. False if the phone has opted out."}

@@ -182,6 +182,7 @@ class CriteriaSchema(ArgumentsSchema):
         "outbound", "inbound", invalid="invalid_direction", description="Only messages in this direction."
     )
     q = search_field("Only messages with this text in the body. The case of ASCII letters does not matter.")
+    reference = search_field("Only the message with this id of the provider.")
     after = message_id_field("Only messages created after the message with this id. That message may be removed.")
     before = message_id_field("Only messages created before the message with this id. That message may be removed.")
 

@@ -2,11 +2,19 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from .records import Delivery, DueAccount, NewDelivery, WebhookAttempt
+from .records import Delivery, NewDelivery, WebhookAttempt
 
 _ROW = ", ".join(Delivery._fields[:-1])
 _HELD = "9999-12-31T23:59:59.999Z"  # due after the earlier deliveries of the sequence
+
+
+class DueAccount(NamedTuple):
+    """An account with pending deliveries, and the time when the first delivery is due."""
+
+    account_id: int
+    due_at: str
 
 
 def insert_deliveries(

@@ -2,9 +2,18 @@
 
 import sqlite3
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from .outbox import next_due_at
-from .records import Gauges
+
+
+class Gauges(NamedTuple):
+    """The numbers of rows in all accounts."""
+
+    messages: dict[tuple[str, str], int]  # by state and direction
+    due: int  # messages that are due for the gateway
+    oldest_due_at: str | None
+    deliveries: dict[str, int]  # deliveries of webhooks, by state
 
 
 def try_to_write(connection: sqlite3.Connection) -> None:

@@ -122,8 +122,8 @@ def set_receipt(
     """Record a message's receipt. Returns False if it has a receipt already, because the first one stays."""
     return (
         connection.execute(
-            "UPDATE messages SET receipt = :receipt, receipt_at = :at, receipt_code = :code"
-            " WHERE id = :id AND receipt IS NULL",
+            "UPDATE messages SET receipt_status = :receipt, receipt_at = :at, receipt_code = :code"
+            " WHERE id = :id AND receipt_status IS NULL",
             {"id": message_id, "receipt": receipt, "at": at, "code": code},
         ).rowcount
         == 1

@@ -125,4 +125,4 @@ def find_owner(connection: sqlite3.Connection, *, number: str) -> Account | None
         " ORDER BY a.id LIMIT 1",
         {"number": number},
     ).fetchone()
-    return Account._make(row) if row else None
+    return Account(*row) if row else None

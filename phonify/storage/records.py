@@ -68,6 +68,14 @@ class Party(NamedTuple):
     carrier: str | None
 
 
+class ShownReceipt(NamedTuple):
+    """A provider's final report about a message."""
+
+    status: ReceiptResult
+    at: str
+    code: str | None  # the provider's own
+
+
 class Message(NamedTuple):
     """A row of `messages`, without its `seq` and its lease."""
 
@@ -94,7 +102,7 @@ class Message(NamedTuple):
     front: str | None = None
     key_id: int | None = None
     gateway: str | None = None
-    receipt: ReceiptResult | None = None
+    receipt_status: ReceiptResult | None = None
     receipt_at: str | None = None
     receipt_code: str | None = None
 
@@ -107,6 +115,13 @@ class Message(NamedTuple):
     def phone(self) -> Party:
         """The recipient."""
         return Party(self.to_number, self.to_country, self.to_carrier)
+
+    @property
+    def receipt(self) -> ShownReceipt | None:
+        """The delivery receipt, or None if there is none yet."""
+        if self.receipt_status is None or self.receipt_at is None:
+            return None
+        return ShownReceipt(self.receipt_status, self.receipt_at, self.receipt_code)
 
     @property
     def other_side(self) -> str:
@@ -245,22 +260,6 @@ class Delivery(NamedTuple):
     url: str | None
     sequence: str | None
     tries: tuple[WebhookAttempt, ...] = ()  # the attempts, oldest first; empty if they were not read
-
-
-class DueAccount(NamedTuple):
-    """An account with pending deliveries, and the time when the first delivery is due."""
-
-    account_id: int
-    due_at: str
-
-
-class Gauges(NamedTuple):
-    """The numbers of rows in all accounts."""
-
-    messages: dict[tuple[str, str], int]  # by state and direction
-    due: int  # messages that are due for the gateway
-    oldest_due_at: str | None
-    deliveries: dict[str, int]  # deliveries of webhooks, by state
 
 
 class FrontAccount(NamedTuple):

@@ -8,6 +8,7 @@ from typing import ClassVar
 import pytest
 
 from phonify.gateways.base import Doubt, Gateway, Later, Refused, Taken
+from phonify.gateways.events import Receipt
 from phonify.gateways.stub import StubGateway
 from tests.gateways.contract import GatewayContract, check, make_message, send
 
@@ -23,6 +24,7 @@ OUTCOMES = {  # by attempt
     "+15005550010": lambda attempt: Later() if attempt <= 2 else Taken(),
     "+15005550011": lambda attempt: Later(retry_after=5) if attempt == 1 else Taken(),
     "+15005550012": lambda _: Doubt(),
+    "+15005550013": lambda _: Taken(receipts=(Receipt("undelivered", error_type="unreachable_handset"),)),
 }
 
 

@@ -112,4 +112,5 @@ def test_the_method_destroy_is_mentioned(document: dict[str, Any]) -> None:
 
 
 def test_the_events_of_webhooks_are_described_with_an_example(app: Flask, document: dict[str, Any]) -> None:
-    assert set(document["webhooks"]) == {"message.received", "message.sent", "message.error"}
+    received_and_sent = {"message.received", "message.sent", "message.error"}
+    assert set(document["webhooks"]) == {*received_and_sent, "message.delivered", "message.undelivered"}

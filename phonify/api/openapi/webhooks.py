@@ -8,6 +8,8 @@ EVENTS = {
     "message.received": "A phone has sent a message to the account",
     "message.sent": "The gateway has taken a message",
     "message.error": "A message has failed",
+    "message.delivered": "A delivery receipt says that the phone has got a message",
+    "message.undelivered": "A delivery receipt says that the phone has not got a message",
 }
 
 
@@ -22,10 +24,13 @@ def _describe_event(event: str, text: str, message: Json) -> Json:
         "webhook-timestamp": "The time of the attempt, in Unix seconds.",
         "webhook-signature": "`v1,` and the HMAC-SHA256 of id, timestamp and body, as Standard Webhooks defines it.",
     }
+    receipt = {"at": MESSAGE["created_at"], "code": None}
     shown = {
         "message.received": {**MESSAGE, "direction": "inbound"},
         "message.sent": {**MESSAGE, "state": "sent"},
         "message.error": {**MESSAGE, "state": "error", "errors": [Fault("cannot_receive_sms").to_dict()]},
+        "message.delivered": {**MESSAGE, "state": "sent", "receipt": {"status": "delivered", **receipt}},
+        "message.undelivered": {**MESSAGE, "state": "sent", "receipt": {"status": "undelivered", **receipt}},
     }[event]
     payload = {
         "type": "object",

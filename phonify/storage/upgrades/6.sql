@@ -1,6 +1,6 @@
 -- From version 5 to 6: gateways and delivery receipts of messages.
 
 ALTER TABLE messages ADD COLUMN gateway TEXT;
-ALTER TABLE messages ADD COLUMN receipt TEXT CHECK (receipt IN ('delivered', 'undelivered'));
+ALTER TABLE messages ADD COLUMN receipt_status TEXT CHECK (receipt_status IN ('delivered', 'undelivered'));
 ALTER TABLE messages ADD COLUMN receipt_at TEXT;
 ALTER TABLE messages ADD COLUMN receipt_code TEXT;

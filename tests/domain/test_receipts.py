@@ -1,0 +1,306 @@
+"""Tests of delivery receipts: before and after the answer to the send, twice, out of order, for parts, in doubt."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from phonify.domain import accounts
+from phonify.domain.receipts import LOOK_UP_DOUBT
+from phonify.gateways.base import Doubt, OutboundMessage, Taken
+from phonify.gateways.events import Receipt
+from phonify.services import Services
+from tests.support.fake_gateway import FakeGateway, OnceGateway
+
+TWO_SMS = "x" * 155 + "€€€"  # 161 septets
+
+
+@pytest.fixture
+def gateway() -> OnceGateway:
+    return OnceGateway(lambda _: Taken(("ref-1",)))
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask], gateway: OnceGateway) -> Flask:
+    return make_app(gateway, TWILIO="on")
+
+
+@pytest.fixture
+def take(services: Services) -> Callable[..., None]:
+    """Return a function that lets the gateway report receipts."""
+
+    def take(*receipts: Receipt) -> None:
+        services.links["gateway"].hearing.take(receipts)
+
+    return take
+
+
+@pytest.fixture
+def show(client: FlaskClient) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def show(message: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = client.get(f"/v1/messages/{message['id']}").get_json()["message"]
+        return found
+
+    return show
+
+
+@pytest.fixture
+def events(client: FlaskClient, execute: Callable[..., Any]) -> Callable[[], list[str]]:
+    """Register a webhook. Return a function that lists the events that were stored for it."""
+    client.put("/v1/webhook", json={"url": "https://example.com/"})
+    return lambda: [event for (event,) in execute("SELECT event FROM webhook_deliveries ORDER BY seq")]
+
+
+def test_a_delivered_message_has_a_receipt_and_keeps_its_state(send, deliver, take, show, events) -> None:
+    message = send()
+    deliver()
+    assert "receipt" not in show(message)
+    take(Receipt("delivered", reference="ref-1", code="1"))
+    shown = show(message)
+    assert shown["state"] == "sent"
+    assert shown["receipt"] == {"status": "delivered", "at": "2026-01-31T09:30:00.000Z", "code": "1"}
+    assert events() == ["message.sent", "message.delivered"]
+
+
+def test_an_undelivered_message_that_was_sent_stays_sent(send, deliver, take, show, events) -> None:
+    message = send()
+    deliver()
+    take(Receipt("undelivered", message_id=message["id"], error_type="unknown_handset"))
+    assert (show(message)["state"], show(message)["receipt"]["status"]) == ("sent", "undelivered")
+    assert "errors" not in show(message)
+    assert events() == ["message.sent", "message.undelivered"]
+
+
+def test_the_provider_id_finds_a_message(send, deliver, client, stranger) -> None:
+    message = send()
+    deliver()
+    found = client.get("/v1/messages", query_string={"reference": "ref-1"}).get_json()["messages"]
+    assert [one["id"] for one in found] == [message["id"]]
+    assert stranger.get("/v1/messages", query_string={"reference": "ref-1"}).get_json()["messages"] == []
+    assert client.get("/v1/messages", query_string={"reference": "ref-2"}).get_json()["messages"] == []
+
+
+def test_a_receipt_that_comes_before_the_answer_to_the_send_waits_for_it(
+    send, deliver, take, show, gateway, events
+) -> None:
+    def act(_: OutboundMessage) -> Taken:
+        take(Receipt("delivered", reference="ref-1"))
+        return Taken(("ref-1",))
+
+    gateway.act = act
+    message = send()
+    deliver()
+    assert (show(message)["state"], show(message)["receipt"]["status"]) == ("sent", "delivered")
+    assert events() == ["message.sent", "message.delivered"]
+
+
+def test_a_receipt_with_our_id_that_comes_before_the_answer_settles_the_message_once(
+    send, deliver, take, show, gateway, events, client
+) -> None:
+    def act(outbound: OutboundMessage) -> Taken:
+        take(Receipt("delivered", message_id=outbound.id))
+        return Taken(("ref-1",))
+
+    gateway.act = act
+    message = send()
+    deliver()
+    assert show(message)["state"] == "sent"
+    assert events() == ["message.sent", "message.delivered"]
+    assert len(client.get("/v1/messages?reference=ref-1").get_json()["messages"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("delivered", "delivered"), ("delivered", "undelivered"), ("undelivered", "delivered"), ("delivered", "sent")],
+)
+def test_the_first_final_receipt_stays(send, deliver, take, show, events, first: str, second: str) -> None:
+    message = send()
+    deliver()
+    take(Receipt(first, reference="ref-1", event_id="1"))  # type: ignore[arg-type]
+    take(Receipt(second, reference="ref-1", event_id="2"))  # type: ignore[arg-type]
+    assert show(message)["receipt"]["status"] == first
+    assert events() == ["message.sent", f"message.{first}"]
+
+
+def test_a_repeated_receipt_is_stored_once(send, deliver, take, execute) -> None:
+    send()
+    deliver()
+    for _ in range(3):
+        take(Receipt("delivered", reference="ref-1", event_id="event-1"))
+        take(Receipt("sent", reference="ref-1"))
+    assert execute("SELECT count(*) FROM receipts") == [(2,)]
+
+
+def test_a_receipt_that_matches_nothing_is_kept_for_a_month(services, take, execute, clock) -> None:
+    take(Receipt("delivered", reference="unknown"), Receipt("delivered", message_id="unknown"))
+    clock.advance(29 * 86_400)
+    services.clean()
+    assert execute("SELECT count(*) FROM receipts") == [(2,)]
+    clock.advance(2 * 86_400)
+    services.clean()
+    assert execute("SELECT count(*) FROM receipts") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("reports", "receipt"),
+    [
+        (["a delivered"], None),
+        (["a delivered", "b delivered"], "delivered"),
+        (["b delivered", "a delivered"], "delivered"),
+        (["a delivered", "a delivered"], None),
+        (["a undelivered"], "undelivered"),
+        (["a delivered", "b undelivered"], "undelivered"),
+    ],
+)
+def test_a_message_of_several_parts_is_delivered_after_all_of_them(
+    send, deliver, take, show, gateway, reports: Sequence[str], receipt: str | None
+) -> None:
+    gateway.act = lambda _: Taken(("a", "b"))
+    message = send()
+    deliver()
+    for number, report in enumerate(reports):
+        reference, status = report.split()
+        take(Receipt(status, reference=reference, event_id=str(number)))  # type: ignore[arg-type]
+    assert (show(message).get("receipt") or {}).get("status") == receipt
+
+
+def test_reports_of_single_segments_count_until_all_have_come(send, deliver, take, show, gateway) -> None:
+    gateway.act = lambda _: Taken()
+    message = send(body=TWO_SMS)
+    deliver()
+    assert message["segments"] == 2
+    for event_id, expected in (("1", None), ("1", None), ("2", "delivered")):
+        take(Receipt("delivered", message_id=message["id"], event_id=event_id, partial=True))
+        assert (show(message).get("receipt") or {}).get("status") == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "told"),
+    [
+        ("sent", "sent", ["message.sent"]),
+        ("delivered", "sent", ["message.sent", "message.delivered"]),
+        ("undelivered", "error", ["message.error", "message.undelivered"]),
+    ],
+)
+def test_a_receipt_settles_a_message_in_doubt(
+    send, deliver, take, show, gateway, events, status: str, state: str, told: list[str]
+) -> None:
+    gateway.act = lambda _: Doubt()
+    message = send()
+    deliver()
+    assert show(message)["state"] == "unconfirmed"
+    take(Receipt(status, message_id=message["id"], error_type="unknown_handset"))  # type: ignore[arg-type]
+    shown = show(message)
+    assert (shown["state"], events()) == (state, told)
+    assert [fault["type"] for fault in shown.get("errors", [])] == (["unknown_handset"] if state == "error" else [])
+    deliver()
+    assert len(gateway.handed) == 1
+
+
+def test_an_unknown_error_type_of_a_receipt_is_delivery_failed(send, deliver, take, show, gateway) -> None:
+    gateway.act = lambda _: Doubt()
+    message = send()
+    deliver()
+    take(Receipt("undelivered", message_id=message["id"], error_type="no such type"))
+    assert [fault["type"] for fault in show(message)["errors"]] == ["delivery_failed"]
+
+
+def test_a_receipt_after_the_end_of_the_validity_does_not_change_the_state(
+    send, deliver, take, show, gateway, clock
+) -> None:
+    gateway.act = lambda _: Doubt()
+    message = send()
+    deliver()
+    clock.advance(86_401)
+    deliver()
+    take(Receipt("delivered", message_id=message["id"]))
+    assert (show(message)["state"], show(message)["receipt"]["status"]) == ("error", "delivered")
+
+
+def test_a_receipt_for_a_message_that_no_gateway_has_got_changes_nothing(send, take, show) -> None:
+    message = send(send_at="2030-01-01T00:00:00Z")
+    take(Receipt("delivered", message_id=message["id"]))
+    assert show(message)["state"] == "unconfirmed"
+    assert "receipt" not in show(message)
+
+
+def test_a_receipt_for_a_removed_or_received_message_changes_nothing(client, send, deliver, take, services) -> None:
+    message = send()
+    deliver()
+    services.retention.clear(accounts.find_account(services.database, "default"))
+    take(Receipt("delivered", message_id=message["id"]), Receipt("delivered", reference="ref-1"))
+    assert client.get("/v1/messages").get_json()["messages"] == []
+
+
+# Look-ups
+
+
+class Asked(FakeGateway):
+    """A gateway that is asked about messages."""
+
+    can_look_up = True
+    repeatable = False
+
+    def __init__(self, *answers: Sequence[Receipt]) -> None:
+        super().__init__()
+        self.answers = list(answers)
+        self.asked: list[tuple[str, Sequence[str]]] = []
+
+    def look_up(self, message: OutboundMessage, references: Sequence[str]) -> Sequence[Receipt]:
+        self.asked.append((message.id, list(references)))
+        return self.answers.pop(0) if self.answers else ()
+
+
+def test_a_message_in_doubt_is_looked_up_until_it_is_known(make_app, clock) -> None:
+    gateway = Asked([], [Receipt("sent", reference="ref-9")], [Receipt("delivered")])
+    gateway.act = lambda _: Doubt()
+    app = make_app(gateway)
+    client, services = app.test_client(), app.extensions["phonify"]
+    message = client.post("/v1/messages", json={"to": "+14560000000", "body": "Hello"}).get_json()["message"]
+    services.make_message_loop().deliver_due()
+    look_ups = services.links["gateway"].make_look_ups()
+    assert look_ups.step() == 0
+
+    states = []
+    for seconds in (LOOK_UP_DOUBT.total_seconds(), 30, 120, 600):
+        clock.advance(seconds)
+        look_ups.step()
+        shown = client.get(f"/v1/messages/{message['id']}").get_json()["message"]
+        states.append((shown["state"], shown.get("receipt", {}).get("status")))
+
+    assert states == [("unconfirmed", None), ("sent", None), ("sent", "delivered"), ("sent", "delivered")]
+    assert [id_ for id_, _ in gateway.asked] == [message["id"]] * 3
+
+
+def test_a_message_without_a_receipt_is_looked_up_by_the_id_of_the_provider(make_app, clock) -> None:
+    gateway = Asked([Receipt("delivered")])
+    gateway.act = lambda _: Taken(("ref-1",))
+    app = make_app(gateway)
+    client, services = app.test_client(), app.extensions["phonify"]
+    client.post("/v1/messages", json={"to": "+14560000000", "body": "Hello"})
+    services.make_message_loop().deliver_due()
+    clock.advance(601)
+    assert services.links["gateway"].make_look_ups().step() == 1
+    assert [references for _, references in gateway.asked] == [["ref-1"]]
+
+
+def test_a_look_up_that_fails_is_repeated_later(make_app, clock, caplog) -> None:
+    class Broken(Asked):
+        def look_up(self, message: OutboundMessage, references: Sequence[str]) -> Sequence[Receipt]:
+            super().look_up(message, references)
+            raise RuntimeError("broken")
+
+    gateway = Broken()
+    gateway.act = lambda _: Doubt()
+    app = make_app(gateway)
+    services = app.extensions["phonify"]
+    app.test_client().post("/v1/messages", json={"to": "+14560000000", "body": "Hello"})
+    services.make_message_loop().deliver_due()
+    look_ups = services.links["gateway"].make_look_ups()
+    for seconds in (16, 31):
+        clock.advance(seconds)
+        look_ups.step()
+    assert len(gateway.asked) == 2
+    assert "look-up failed unexpectedly" in caplog.text
