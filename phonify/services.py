@@ -226,7 +226,7 @@ def build_services(settings: Settings, clock: Clock, gateway: Gateway) -> Servic
     database = Database(settings.database)
     private_webhooks = gateway.sandbox if settings.webhook_private is None else settings.webhook_private
     webhooks = Webhooks(database, clock, private_allowed=private_webhooks)
-    fronts = Fronts(database, clock, private_allowed=private_webhooks)
+    fronts = Fronts(database, clock, private_allowed=private_webhooks, default_token=settings.twilio_auth_token)
     subscriptions = Subscriptions(database, clock)
     sending = Sending(
         database,

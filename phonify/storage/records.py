@@ -207,6 +207,11 @@ class WebhookAttempt(NamedTuple):
     answer: str | None
     error: str | None
 
+    @property
+    def result(self) -> str:
+        """The status of the answer and what is wrong with the answer, for people."""
+        return ", ".join(str(found) for found in (self.status, self.error) if found)
+
 
 class NewDelivery(NamedTuple):
     """A delivery that is not stored yet."""
