@@ -3,6 +3,7 @@
 The clients for tests add them to the error of a failed wait.
 """
 
+from operator import itemgetter
 from typing import NamedTuple
 
 from ..clock import Clock, parse_time
@@ -26,10 +27,10 @@ def list_problems(fronts: Fronts, webhooks: Webhooks, clock: Clock, account: Acc
     """Return the latest problems of an account, oldest first."""
     found = [
         (one.at, f"refused message to {one.to or 'no number'}: {one.code} {one.meaning}")
-        for one in fronts.list_refusals(account)
+        for one in reversed(fronts.list_refusals(account))
     ]
     webhook = webhooks.get(account)
-    for delivery in webhooks.list_deliveries(account, limit=_MOST_DELIVERIES):
+    for delivery in reversed(webhooks.list_deliveries(account, limit=_MOST_DELIVERIES)):
         if delivery.tries and not _is_fine(delivery.tries[-1]):
             url = delivery.url or (webhook.url if webhook is not None else "a removed URL")
             last = delivery.tries[-1]
@@ -37,7 +38,7 @@ def list_problems(fronts: Fronts, webhooks: Webhooks, clock: Clock, account: Acc
     now = clock.now()
     return [
         Problem(at, max((now - parse_time(at)).total_seconds(), 0.0), text)
-        for at, text in sorted(found)[-MOST_PROBLEMS:]
+        for at, text in sorted(found, key=itemgetter(0))[-MOST_PROBLEMS:]
     ]
 
 
