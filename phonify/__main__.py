@@ -40,8 +40,7 @@ def serve_api(demo: bool, open_inbox: bool, **options: str | None) -> None:
     command = "python -m phonify" if Path(sys.argv[0]).name == "__main__.py" else "phonify"
     given = {name.upper(): value for name, value in options.items() if value is not None}
     if not demo:
-        database = Path(given["DATABASE"]) if "DATABASE" in given else None
-        serve(partial(create_app, given), command=command, database=database, open_inbox=open_inbox)
+        serve(partial(create_app, given), command=command, open_inbox=open_inbox)
     elif "DATABASE" in given:
         raise click.UsageError("--demo can't be used with --database, because the demo has a database of its own")
     else:

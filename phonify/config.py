@@ -12,6 +12,7 @@ import click
 from .errors import HIGHEST_MAX_BODY, MAX_BODY
 from .gateways import GATEWAYS
 from .gateways.base import Gateway
+from .ids import is_auth_token
 from .outgoing.url_guard import BadUrl, parse_url
 from .sms.numbers import parse_msisdn, parse_originator
 
@@ -206,8 +207,8 @@ def _read_key(text: str) -> str:
 
 
 def _read_auth_token(text: str) -> str:
-    if not re.fullmatch("[0-9a-f]{32}", text):
-        raise ValueError("must be 32 lower-case hexadecimal digits")
+    if not is_auth_token(text):
+        raise ValueError("must be 1 to 64 printable ASCII characters without spaces")
     return text
 
 

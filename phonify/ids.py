@@ -1,4 +1,7 @@
-"""Message ids: UUIDv7 (RFC 9562 section 5.7). They can't be guessed, and their order is the order of creation."""
+"""Message ids: UUIDv7 (RFC 9562 section 5.7). They can't be guessed, and their order is the order of creation.
+
+Here is also the form of auth tokens, because settings, requests and tests all check it.
+"""
 
 import os
 import re
@@ -7,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 _FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+AUTH_TOKEN = "[!-~]{1,64}"  # noqa: S105 - a pattern; usually 32 hexadecimal digits, but a test may bring its own token
 _FRACTION_BITS = 12
 _RANDOM = struct.Struct("=16Q")  # 16 numbers in one call, because each call releases the interpreter lock
 
@@ -14,6 +18,11 @@ _RANDOM = struct.Struct("=16Q")  # 16 numbers in one call, because each call rel
 def is_message_id(text: str) -> bool:
     """Return whether a text has the form of a message id."""
     return _FORM.fullmatch(text) is not None
+
+
+def is_auth_token(text: str) -> bool:
+    """Return whether a text may be an auth token of the Twilio-compatible API."""
+    return re.fullmatch(AUTH_TOKEN, text) is not None
 
 
 def generate_ids(now: datetime, after: str | None = None) -> Iterator[str]:

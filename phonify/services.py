@@ -236,7 +236,7 @@ def build_services(
     database = Database(settings.database)
     private_webhooks = gateway.sandbox if settings.webhook_private is None else settings.webhook_private
     webhooks = Webhooks(database, clock, private_allowed=private_webhooks)
-    fronts = Fronts(database, clock, private_allowed=private_webhooks)
+    fronts = Fronts(database, clock, private_allowed=private_webhooks, default_token=settings.twilio_auth_token)
     subscriptions = Subscriptions(database, clock)
     only_to = frozenset(settings.only_to)
     main_only_to = frozenset[str]() if gateway.sandbox else only_to

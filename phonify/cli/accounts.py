@@ -1,5 +1,6 @@
 """The commands for accounts: `flask --app app accounts COMMAND`."""
 
+import shlex
 from typing import Any
 
 import click
@@ -33,7 +34,7 @@ def create_account(name: str, origin: str | None, as_json: bool) -> None:
     if as_json:
         print_json(_show(account))
     else:
-        click.echo(f"Account {name!r} created. Make a key for it with: keys create --account {name}")
+        click.echo(f"Account {name!r} created. Make a key for it with: keys create --account {shlex.quote(name)}")
 
 
 @accounts_cli.command("list", cls=Command)

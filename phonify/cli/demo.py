@@ -54,7 +54,7 @@ def serve_demo(create_app: Callable[..., Any], given: Mapping[str, Any], *, comm
         signal.signal(ending, lambda signum, _: sys.exit(128 + signum))
     with tempfile.TemporaryDirectory(prefix="phonify-demo-") as folder:
         path = Path(folder) / "phonify.db"
-        serve(lambda: create_demo(create_app, path, given), command=command, database=path, open_inbox=open_inbox)
+        serve(lambda: create_demo(create_app, path, given), command=command, open_inbox=open_inbox)
 
 
 def create_demo(create_app: Callable[..., Any], path: Path, given: Mapping[str, Any] = MappingProxyType({})) -> Any:

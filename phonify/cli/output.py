@@ -43,16 +43,19 @@ class Command(click.Command):
             raise Failed(f"the database can't be used: {error.__cause__}") from error
 
 
-def get_services(*, may_create: bool = False) -> Services:
+def get_services(*, may_create: bool = False, quiet: bool = False) -> Services:
     """Return the services of the app. In a command, the first call builds the app.
 
-    Raises ConfigError if the database does not exist, unless the command may create it.
+    Raises ConfigError if the database does not exist, unless the command may create it. Then standard error says
+    so, because the person may have meant an existing database; with `quiet`, it does not.
     """
     services: Services = click.get_current_context().obj.load_app().extensions["phonify"]
     if not services.prepared.is_set():
         if not may_create:
             raise ConfigError(f"no database at {services.database.path}; is PHONIFY_DATABASE set?")
         services.prepare()
+        if not quiet:
+            click.echo(f"Made a new database at {services.database.path.absolute()}.", err=True)
     return services
 
 

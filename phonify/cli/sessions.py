@@ -1,14 +1,18 @@
 """The commands for sessions of the inbox: `flask --app app open`, `flask --app app sessions COMMAND`."""
 
+import http.client
+import json
 import subprocess
 import sys
 from typing import Any
 
 import click
 
-from ..config import write_address
+from ..config import Settings, write_address
+from ..server.start import write_program
 from .output import Command, Failed, account_option, get_account, get_services, json_option, print_json, print_table
 
+_PATIENCE = 5.0  # seconds to wait for an answer of the server
 _WITHOUT_TERMINAL: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
 
 sessions_cli = click.Group("sessions", help="Manage the sessions of the inbox.")
@@ -18,14 +22,38 @@ sessions_cli = click.Group("sessions", help="Manage the sessions of the inbox.")
 @click.option("--url", help="The address of the server. Default: that of PHONIFY_HOST and PHONIFY_PORT.")
 @account_option
 def open_inbox(url: str | None, account_name: str) -> None:
-    """Open the inbox in a browser without a key, and print the link for this. It works once, for ten minutes."""
+    """Open the inbox in a browser without a key, and print the link for this. It works once, for ten minutes.
+
+    Without --url, a server must be running.
+    """
     services = get_services()
     account = get_account(services, account_name)
     address = url or write_address(services.settings.host, services.settings.port)
+    if url is None:
+        _check_server(services.settings, address)
     link = services.sessions.create_link(account, address)
     click.echo(link)
     # A process of its own, without this terminal: a browser for terminals would take it.
     subprocess.run([sys.executable, "-m", "webbrowser", link], check=False, **_WITHOUT_TERMINAL)  # noqa: S603
+
+
+def _check_server(settings: Settings, address: str) -> None:
+    """Raise Failed if no Phonify server answers at the address of the settings."""
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=_PATIENCE)
+    try:
+        connection.request("GET", "/healthz")
+        with connection.getresponse() as response:
+            is_phonify = response.status == 200 and json.loads(response.read()) == {"status": "ok"}
+    except ValueError:  # not JSON
+        is_phonify = False
+    except (OSError, http.client.HTTPException) as error:
+        start = write_program(settings, "python -m phonify serve")
+        hint = "If your server has another address, use --url."
+        raise Failed(f"no server answers at {address}; start one with: {start}\n{hint}") from error
+    finally:
+        connection.close()
+    if not is_phonify:
+        raise Failed(f"the server at {address} is not Phonify. Set PHONIFY_PORT, or use --url.")
 
 
 @sessions_cli.command("list", cls=Command)

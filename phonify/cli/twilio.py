@@ -2,11 +2,13 @@
 
 import click
 
+from ..domain.fronts import TokenIsSet
 from ..errors import InvalidRequest
 from ..schemas.twilio import write_account_sid
 from ..services import Services
-from ..storage.records import Account, FrontAccount
-from .output import Command, account_option, get_account, get_services, json_option, print_json, print_table
+from ..storage.front_records import FrontAccount
+from ..storage.records import Account
+from .output import Command, Failed, account_option, get_account, get_services, json_option, print_json, print_table
 
 _METHOD = click.Choice(["GET", "POST"], case_sensitive=False)
 
@@ -30,7 +32,11 @@ def rotate(account_name: str, as_json: bool) -> None:
     """Give the account a new auth token. Apps that use the old one are refused."""
     services = get_services()
     account = get_account(services, account_name)
-    _print(account, services.fronts.rotate_token(account), as_json=as_json)
+    try:
+        kept = services.fronts.rotate_token(account)
+    except TokenIsSet as error:
+        raise Failed("the token is set by PHONIFY_TWILIO_AUTH_TOKEN; change this variable instead") from error
+    _print(account, kept, as_json=as_json)
 
 
 @twilio_cli.command("set-inbound", cls=Command)

@@ -6,7 +6,7 @@ import click
 
 from ..errors import NotFound, PhonifyError
 from ..outgoing.url_guard import BadUrl, check_url
-from ..storage.records import Delivery, Webhook
+from ..storage.records import Webhook
 from .output import Command, Failed, account_option, get_account, get_services, json_option, print_json, print_table
 
 _INTERNAL = ("account_id", "retries")  # columns that are not shown
@@ -83,18 +83,34 @@ def send_test(account_name: str) -> None:
 @account_option
 @json_option
 def list_deliveries(limit: int, account_name: str, as_json: bool) -> None:
-    """List deliveries, newest last. With --json, each delivery has its attempts."""
+    """List deliveries, newest last, with their URLs and last answers. With --json, each delivery has its attempts."""
     services = get_services()
-    found = services.webhooks.list_deliveries(get_account(services, account_name), limit=limit, before=None)[::-1]
+    account = get_account(services, account_name)
+    webhook = services.webhooks.get(account)
+    own_url = webhook.url if webhook is not None else None
+    found = [
+        one._replace(url=one.url or own_url)
+        for one in reversed(services.webhooks.list_deliveries(account, limit=limit, before=None))
+    ]
     if as_json:
         for delivery in found:
             shown = {name: value for name, value in delivery._asdict().items() if name not in _INTERNAL}
             print_json({**shown, "tries": [attempt._asdict() for attempt in delivery.tries]})
     else:
         print_table(
-            ("CREATED", "ID", "EVENT", "STATE", "ATTEMPTS", "NEXT", "LAST ANSWER"),
+            ("CREATED", "ID", "EVENT", "STATE", "ATTEMPTS", "NEXT", "MESSAGE", "URL", "LAST ANSWER"),
             [
-                (one.created_at, one.id, one.event, one.state, one.attempts, one.due_at or "-", _last_answer(one))
+                (
+                    one.created_at,
+                    one.id,
+                    one.event,
+                    one.state,
+                    one.attempts,
+                    one.due_at or "-",
+                    one.message_id or "-",
+                    one.url or "-",
+                    one.tries[-1].result if one.tries else "-",
+                )
                 for one in found
             ],
         )
@@ -121,10 +137,3 @@ def _print_webhook(webhook: Webhook, *, as_json: bool) -> None:
         print_table(("URL", "SECRET"), [(webhook.url, webhook.secret)])
         if not webhook.enabled:
             click.echo(f"disabled at {webhook.disabled_at}, because the receiver answered 410; see: webhooks set")
-
-
-def _last_answer(delivery: Delivery) -> str:
-    if not delivery.tries:
-        return "-"
-    last = delivery.tries[-1]
-    return str(last.status) if last.error is None else last.error

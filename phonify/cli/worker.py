@@ -21,7 +21,7 @@ def worker() -> None:
     log_format = os.environ.get("PHONIFY_LOG_FORMAT", "text")
     configure_logs(log_format)
     try:
-        services = get_services(may_create=True)
+        services = get_services(may_create=True, quiet=log_format == "json")
     except ConfigError as error:
         if log_format != "json":
             raise

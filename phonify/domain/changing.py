@@ -8,6 +8,7 @@ from datetime import datetime
 from ..clock import Clock, format_time
 from ..errors import Fault, NotFound, Refused
 from ..schemas.fields import Recipient
+from ..storage import deliveries as delivery_store
 from ..storage import messages as store
 from ..storage import outbox as outbox_store
 from ..storage.database import Connection, Database
@@ -85,13 +86,14 @@ class Changing:
         return ended
 
     def redact(self, account: Account, message_id: str) -> Message:
-        """Empty the body of a message. Stored deliveries about the message keep the text.
+        """Empty the body of a message, also in the webhooks about the message.
 
         Raises NotFound as `change` does, and Refused if an outbound message is not in a final state.
         """
         with self._database.write() as connection:
             message = self._get_final(connection, account, message_id)
             store.update_body(connection, message_id=message_id, body="")
+            delivery_store.empty_bodies(connection, account_id=account.id, message_id=message_id)
         return message._replace(body="")
 
     def remove(self, account: Account, message_id: str) -> Message:

@@ -12,19 +12,31 @@ from ..storage import accounts as account_store
 from ..storage import fronts as store
 from ..storage import messages as message_store
 from ..storage.database import Connection, Database
-from ..storage.records import Account, FrontAccount, FrontMessage, Message, Refusal
+from ..storage.front_records import FrontAccount, FrontMessage, Refusal
+from ..storage.records import Account, Message
+from .accounts import DEFAULT_ACCOUNT
 
 MOST_REFUSALS = 200  # of one account
 _TOKEN_BYTES = 16
 
 
-class Fronts:
-    """The operations of fronts. Each is limited to one account."""
+class TokenIsSet(Exception):
+    """The auth token is set by PHONIFY_TWILIO_AUTH_TOKEN. The next start would restore it."""
 
-    def __init__(self, database: Database, clock: Clock, *, private_allowed: bool) -> None:
+
+class Fronts:
+    """The operations of fronts. Each is limited to one account.
+
+    `default_token` is the auth token of the account `default`, if a setting sets it.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, *, private_allowed: bool, default_token: str | None = None
+    ) -> None:
         self._database = database
         self._clock = clock
         self._private_allowed = private_allowed
+        self._default_token = default_token
 
     # Accounts
 
@@ -65,8 +77,17 @@ class Fronts:
         given = auth_token.encode("utf-8", "surrogatepass")
         return account if kept is not None and hmac.compare_digest(kept.auth_token.encode(), given) else None
 
+    def is_token_set(self, account: Account) -> bool:
+        """Return whether a setting sets the auth token of an account."""
+        return self._default_token is not None and account.name == DEFAULT_ACCOUNT
+
     def rotate_token(self, account: Account) -> FrontAccount:
-        """Set a new auth token for an account. The old token is then not valid."""
+        """Set a new auth token for an account. The old token is then not valid.
+
+        Raises TokenIsSet if a setting sets the token.
+        """
+        if self.is_token_set(account):
+            raise TokenIsSet
         return self.ensure_account(account, auth_token=make_token())
 
     def configure(self, account: Account, settings: Mapping[str, Any]) -> FrontAccount:

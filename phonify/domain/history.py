@@ -78,11 +78,17 @@ def _list_received(trace: Trace) -> list[Step]:
 
 def _list_sent(trace: Trace, attempts: list[MessageAttempt]) -> list[Step]:
     message = trace.message
-    refused = message.state == "error" and message.attempts == 0 and message.finished_at == message.created_at
+    cancelled = message.error_type == "canceled"
+    refused = (
+        message.state == "error"
+        and message.attempts == 0
+        and message.finished_at == message.created_at
+        and not cancelled
+    )
     passed = "A check refused it" if refused else "Passed the checks: number, gateway, opt-out, quota"
     checks = Part(message.created_at, passed)
     steps = [Step(message.created_at, "Accepted and stored", "done", (*_list_origins(trace), checks))]
-    if message.send_at is not None:
+    if message.send_at is not None and not cancelled:
         steps.append(Step(message.send_at, "Scheduled to be sent", "done" if message.attempts else "waiting"))
     for attempt in attempts:
         text = f"Attempt {attempt.attempt}: {_OUTCOMES[attempt.outcome]}"
@@ -91,6 +97,9 @@ def _list_sent(trace: Trace, attempts: list[MessageAttempt]) -> list[Step]:
         steps.append(
             Step(message.finished_at or "", f"Attempt {message.attempts}: sent, accepted by the gateway", "done")
         )
+    elif cancelled:
+        planned = Part(message.send_at or "", "It was scheduled to be sent at this time")
+        steps.append(Step(message.finished_at or "", "Cancelled", "failed", (planned,)))
     elif message.state == "error":
         steps.append(Step(message.finished_at or "", f"Failed: {_explain(message)}", "failed"))
     elif trace.lease_owner is not None:
@@ -120,9 +129,6 @@ def _list_origins(trace: Trace) -> tuple[Part, ...]:
 
 
 def _describe_delivery(delivery: Delivery) -> Step:
-    parts = []
-    for one in delivery.tries:
-        answer = ", ".join(str(found) for found in (one.status, one.error) if found)
-        parts.append(Part(one.at, f"attempt {one.attempt}: {answer} in {one.took_ms} ms"))
+    parts = tuple(Part(one.at, f"attempt {one.attempt}: {one.result} in {one.took_ms} ms") for one in delivery.tries)
     text = f"Webhook {delivery.event}: {delivery.state}"
-    return Step(delivery.created_at, text, _DELIVERY_STATES[delivery.state], tuple(parts))
+    return Step(delivery.created_at, text, _DELIVERY_STATES[delivery.state], parts)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from ..clock import Clock, format_time
 from ..errors import StoreUnavailable
 from ..ids import generate_ids
+from ..sms.numbers import is_same_number
 from ..storage import conversations as conversation_store
 from ..storage import deliveries as delivery_store
 from ..storage import forgetting as forgetting_store
@@ -107,7 +108,9 @@ class Retention:
                 forgetting_store.delete_deliveries(connection, seqs=seqs[start : start + self._messages_at_once])
         with self._database.write() as connection:
             forgetting_store.delete_answers(connection, account_id=account.id, phone=phone)
-            forgetting_store.delete_refusals(connection, account_id=account.id, phone=phone)
+            refused = forgetting_store.list_refused_numbers(connection, account_id=account.id)
+            seqs = [seq for seq, given in refused if is_same_number(given, phone)]
+            forgetting_store.delete_refusals(connection, seqs=seqs)
         return removed
 
     def remove_refusals(self) -> None:

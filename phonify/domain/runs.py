@@ -15,7 +15,8 @@ from ..storage import conversations as conversation_store
 from ..storage import fronts as front_store
 from ..storage import runs as store
 from ..storage.database import Database
-from ..storage.records import Account, FrontAccount, Run
+from ..storage.front_records import FrontAccount
+from ..storage.records import Account, Run
 from .accounts import generate_key, hash_key
 from .fronts import Fronts, make_token
 

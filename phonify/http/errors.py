@@ -61,7 +61,7 @@ def show_error(error: PhonifyError) -> Response:
     response = _show(error.faults, STATUSES[error.faults[0].kind], error)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
-    if response.status_code == 401:
+    if response.status_code == 401 and "WWW-Authenticate" not in response.headers:
         response.headers["WWW-Authenticate"] = auth.authenticate_header()
     if response.status_code >= 500:
         logger.warning("%s %s: %s (%s)", request.method, escape_controls(request.path), error, error.__cause__)

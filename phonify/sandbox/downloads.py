@@ -1,5 +1,9 @@
 """The downloads of the clients for tests, in Python and in JavaScript. They need no key."""
 
+import functools
+import hashlib
+import io
+import re
 from pathlib import Path
 
 from flask import Blueprint, Response, send_file
@@ -8,13 +12,24 @@ bp = Blueprint("downloads", __name__, url_prefix="/sandbox")
 
 _MAX_AGE = 60  # seconds
 _STATIC = Path(__file__).parent / "static"
-_PYTHON = Path(__file__).parent.parent / "testing" / "client.py"
+_PYTHON = Path(__file__).parent.parent / "testing"
+_IMPORT = re.compile(r"^from \.(\w+) import .*\n", re.MULTILINE)
 
 
 @bp.get("/phonify_client.py")
 def download_python_client() -> Response:
     """Send the client in Python."""
-    return _send(_PYTHON, "text/x-python")
+    content = _join_python_client()
+    # The digest of the text is its ETag. So a test that has the file gets it again only after a change.
+    digest = hashlib.sha256(content).hexdigest()
+    return _protect(send_file(io.BytesIO(content), mimetype="text/x-python", max_age=_MAX_AGE, etag=digest))
+
+
+@functools.cache
+def _join_python_client() -> bytes:
+    """Return the client as one file. Each module of its folder that it imports replaces the import."""
+    text = (_PYTHON / "client.py").read_text(encoding="utf-8")
+    return _IMPORT.sub(lambda found: (_PYTHON / f"{found[1]}.py").read_text(encoding="utf-8"), text).encode()
 
 
 @bp.get("/phonify.mjs")
@@ -30,6 +45,9 @@ def download_types() -> Response:
 
 
 def _send(path: Path, mimetype: str) -> Response:
-    response = send_file(path, mimetype=mimetype, max_age=_MAX_AGE)
+    return _protect(send_file(path, mimetype=mimetype, max_age=_MAX_AGE))
+
+
+def _protect(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

@@ -1,10 +1,10 @@
 """The schemas of requests that set what a front keeps about an account: its auth token and its URLs."""
 
-import re
 from typing import Any
 
 from marshmallow import post_load
 
+from ..ids import AUTH_TOKEN, is_auth_token
 from .fields import Argument, choice_field, name_field, whole_field
 from .requests import ArgumentsSchema
 
@@ -16,7 +16,7 @@ def _read_url(text: str) -> str | None:
 
 
 def _read_auth_token(text: str) -> str:
-    if not re.fullmatch("[!-~]{1,64}", text):
+    if not is_auth_token(text):
         raise ValueError("not an auth token")
     return text
 
@@ -40,7 +40,7 @@ class FrontSettingsSchema(ArgumentsSchema):
         invalid="invalid_auth_token",
         form={
             "type": "string",
-            "pattern": "^[!-~]{1,64}$",
+            "pattern": f"^{AUTH_TOKEN}$",
             "description": "The auth token that signs webhooks, such as the one that the app has already.",
         },
     )

@@ -12,7 +12,8 @@ from marshmallow.exceptions import SCHEMA
 
 from ..errors import MAX_BODY, Fault, InvalidRequest
 from ..sms.numbers import Number, parse_msisdn
-from ..storage.records import Criteria, FrontMessage
+from ..storage.front_records import FrontMessage
+from ..storage.records import Criteria
 from .fields import (
     IDEMPOTENCY_KEY,
     MAX_LIMIT,

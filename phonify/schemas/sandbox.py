@@ -1,12 +1,14 @@
 """The objects that only a sandbox shows: messages with codes and links, and test runs."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from marshmallow import Schema, fields, validate
 
 from ..sms.links import find_links
 from ..sms.one_time_codes import find_code
-from ..storage.records import FrontAccount, Message, Run
+from ..storage.front_records import FrontAccount
+from ..storage.records import Message, Run
 from .fields import RUN_ID
 from .objects import MOMENT, MessageSchema, RecordSchema, Shown
 from .twilio import write_account_sid
@@ -52,6 +54,23 @@ class RemovedAnswer(Schema):
     """The number of messages that were removed."""
 
     removed = fields.Integer(required=True, strict=True, metadata={"minimum": 0})
+
+
+class ProblemSchema(RecordSchema):
+    """A problem that no message shows."""
+
+    at = fields.String(required=True, metadata={**MOMENT, "description": "When it happened, in UTC."})
+    seconds_ago = fields.Float(
+        required=True,
+        metadata={"minimum": 0, "description": "The time since then, for a client whose clock may be wrong."},
+    )
+    text = fields.String(required=True, metadata={"description": "The problem in plain English."})
+
+
+class ProblemsAnswer(Schema):
+    """Several problems."""
+
+    problems = fields.List(fields.Nested(ProblemSchema), required=True)
 
 
 class RunSchema(RecordSchema):
@@ -111,6 +130,7 @@ class RunsAnswer(Schema):
 
 
 _MESSAGE = SandboxMessageSchema()
+_PROBLEM = ProblemSchema()
 _RUN = RunSchema()
 _TWILIO = TwilioSettingsSchema()
 
@@ -118,6 +138,12 @@ _TWILIO = TwilioSettingsSchema()
 def dump_sandbox_messages(messages: Iterable[Message]) -> list[Shown]:
     """Return messages with their one-time codes and their links."""
     shown: list[Shown] = _MESSAGE.dump(messages, many=True)
+    return shown
+
+
+def dump_problems(problems: Iterable[NamedTuple]) -> list[Shown]:
+    """Return problems as the API shows them."""
+    shown: list[Shown] = _PROBLEM.dump(problems, many=True)
     return shown
 
 

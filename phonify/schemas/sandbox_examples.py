@@ -1,4 +1,4 @@
-"""Examples of requests and answers under /sandbox/messages and /sandbox/runs. A test checks each example."""
+"""Examples of requests and answers under /sandbox, except those of `examples.py`. A test checks each example."""
 
 from .description import Example
 from .examples import MESSAGE
@@ -13,6 +13,13 @@ LIST = (
     ),
 )
 REMOVE = (Example("The messages to one phone", arguments={"phone": "+14560000000"}, answer={"removed": 1}),)
+
+_PROBLEM = {
+    "at": "2026-01-31T09:30:00.000Z",
+    "seconds_ago": 0.0,
+    "text": "refused message to 123: 21211 The 'To' number 123 is not a valid phone number.",
+}
+LIST_PROBLEMS = (Example("A refused request", answer={"problems": [_PROBLEM]}),)
 
 RUN_ID = "019c1353-98c0-7000-8000-5c0ffee00003"
 _RUN = {

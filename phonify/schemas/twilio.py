@@ -11,7 +11,8 @@ from marshmallow import Schema, fields
 
 from ..clock import parse_time
 from ..sms.segments import count_segments
-from ..storage.records import FrontMessage, Message
+from ..storage.front_records import FrontMessage
+from ..storage.records import Message
 
 API_VERSION = "2010-04-01"
 PRICE = 0.0083  # US dollars for each segment; an invented price, so that apps can add up prices

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -27,15 +28,16 @@ logger = logging.getLogger(__name__)
 def serve(
     create_app: Callable[[], Any],
     *,
-    command: str = "flask --app app",
-    database: Path | None = None,
+    command: str | None = None,
     open_inbox: bool = False,
 ) -> None:
     """Serve the Flask app that `create_app` returns until SIGTERM or SIGINT.
 
-    If it can't start, it prints why and exits with status 2. `command` and `database` are for the printed text, as in
-    `print_start`. On a terminal, the text has a sign-in link. `open_inbox` opens such a link in a browser.
+    If it can't start, it prints why and exits with status 2. `command` is for the printed text, as in `print_start`. By
+    default, it is the flask command for the script that is running. On a terminal, the text has a sign-in link.
+    `open_inbox` opens such a link in a browser.
     """
+    command = command or f"flask --app {shlex.quote(str(Path(sys.argv[0]).with_suffix('')))}"
     log_format = os.environ.get("PHONIFY_LOG_FORMAT", "text")
     configure_logs(log_format)
     try:
@@ -51,10 +53,10 @@ def serve(
             open_browser(services.create_link(address))
         processes.hold_signals()  # a signal may arrive as soon as the text is printed
         if log_format == "json":
-            log_start(services, port)
+            log_start(services, port, command)
         else:
             link = services.create_link(address) if on_terminal else None
-            print_start(services, port, command, database, link=link)
+            print_start(services, port, command, link=link)
     except ConfigError as error:
         _refuse(error, log_format)
     except StoreUnavailable as error:

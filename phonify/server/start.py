@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..config import PREFIX, ConfigError, write_address
+from ..config import PREFIX, ConfigError, Settings, write_address
 from ..services import Services
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def _bind(listener: socket.socket, address: Any) -> None:
         time.sleep(0.1)
 
 
-def log_start(services: Services, port: int) -> None:
+def log_start(services: Services, port: int, command: str) -> None:
     """Log the address of the server, as `print_start` prints it, but no key. Then standard output has only JSON."""
     settings = services.settings
     _warn_of_short_key(services)
@@ -59,7 +59,7 @@ def log_start(services: Services, port: int) -> None:
     text = "Phonify serves %s from %s (gateway: %s)"
     logger.info(text, address, settings.database, settings.gateway, extra={"address": address})
     if not services.has_key():
-        logger.warning("there is no API key yet; make one with: keys create")
+        logger.warning("there is no API key yet; make one with: %s keys create", write_program(settings, command))
 
 
 def _warn_of_short_key(services: Services) -> None:
@@ -68,13 +68,24 @@ def _warn_of_short_key(services: Services) -> None:
         logger.warning("PHONIFY_API_KEY is too short to be secure. Use it only for tests.")
 
 
-def print_start(
-    services: Services, port: int, command: str, database: Path | None = None, *, link: str | None = None
-) -> None:
+def write_program(settings: Settings, command: str) -> str:
+    """Return the beginning of a command that works in the current folder on the database of this server.
+
+    `command` is the program with its options, such as `flask --app app`.
+    """
+    program, _, options = command.partition(" ")
+    installed = Path(sys.executable).with_name(program)
+    program = shlex.quote(os.path.relpath(installed)) if installed.exists() else program
+    is_default = settings.database.absolute() == Settings().database.absolute()
+    setting = "" if is_default else f"{PREFIX}DATABASE={shlex.quote(str(settings.database))}"
+    return " ".join(filter(None, (setting, program, options)))
+
+
+def print_start(services: Services, port: int, command: str, *, link: str | None = None) -> None:
     """Print the address of the server, and how to send a message. At the first start, also print a new key.
 
-    The text also says how to make another key. `command` is the program for this, such as `flask --app app`. If
-    `database` is given, the text sets PHONIFY_DATABASE for this program. `link` is a sign-in link.
+    The text also says how to make another key. `command` is the program for this, as in `write_program`. `link` is a
+    sign-in link.
     """
     settings = services.settings
     _warn_of_short_key(services)
@@ -97,8 +108,4 @@ def print_start(
         print("Send a message:\n")
         shown = key or "$PHONIFY_API_KEY"
         print(f"    curl {address}/v1/messages -u {shown}: -d to=+14560000000 -d body='Hello from Phonify'\n")
-    program, _, arguments = command.partition(" ")
-    installed = Path(sys.executable).with_name(program)
-    program = os.path.relpath(installed) if installed.exists() else program
-    setting = f"{PREFIX}DATABASE={shlex.quote(str(database))}" if database is not None else ""
-    print("Make another key with:", *filter(None, (setting, program, arguments)), "keys create", flush=True)
+    print(f"Make another key with: {write_program(settings, command)} keys create", flush=True)

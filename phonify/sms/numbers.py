@@ -7,6 +7,7 @@ MSISDNs are in the E.164 international format with the plus sign. Country and ca
 import functools
 import re
 import tomllib
+import unicodedata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,6 +66,16 @@ def parse_msisdn(text: str) -> Number:
         country=None if country == _NON_GEOGRAPHIC else country,
         carrier=_find_carrier(parsed),
     )
+
+
+def is_same_number(text: str, number: str) -> bool:
+    """Return whether a text of any form, such as `0049 151 23456789`, can be read as an E.164 number."""
+    digits = "".join(str(unicodedata.decimal(character)) for character in text if character.isdecimal())
+    read = f"+{digits.removeprefix('00')}"
+    try:
+        return parse_msisdn(read).number == number
+    except ValueError:
+        return read == number
 
 
 def _parse(text: str) -> phonenumbers.PhoneNumber:

@@ -63,6 +63,16 @@ def list_deliveries_of_message(connection: sqlite3.Connection, *, account_id: in
     return [Delivery(*row) for row in rows]
 
 
+def empty_bodies(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> None:
+    """Empty the text of a message in the payloads of its deliveries. Each kind has its own place for the text."""
+    connection.execute(
+        "UPDATE webhook_deliveries"
+        " SET payload = json_replace(payload, '$.data.message.body', '', '$.parameters.Body', '')"
+        " WHERE message_id = :message_id AND account_id = :account_id",
+        {"account_id": account_id, "message_id": message_id},
+    )
+
+
 def get_delivery(connection: sqlite3.Connection, *, account_id: int, delivery_id: str) -> Delivery | None:
     """Return one delivery of an account, or None."""
     row = connection.execute(

@@ -29,9 +29,13 @@ def delete_answers(connection: sqlite3.Connection, *, account_id: int, phone: st
     )
 
 
-def delete_refusals(connection: sqlite3.Connection, *, account_id: int, phone: str) -> None:
-    """Remove an account's refused requests to send to a number."""
-    connection.execute(
-        "DELETE FROM front_refusals WHERE account_id = :account_id AND to_number = :phone",
-        {"account_id": account_id, "phone": phone},
-    )
+def list_refused_numbers(connection: sqlite3.Connection, *, account_id: int) -> list[tuple[int, str]]:
+    """Return the seqs and the recipients of an account's refused requests. A recipient is as in its request."""
+    return connection.execute(
+        "SELECT seq, to_number FROM front_refusals WHERE account_id = :account_id", {"account_id": account_id}
+    ).fetchall()
+
+
+def delete_refusals(connection: sqlite3.Connection, *, seqs: Sequence[int]) -> None:
+    """Remove refused requests."""
+    connection.executemany("DELETE FROM front_refusals WHERE seq = ?", [(seq,) for seq in seqs])

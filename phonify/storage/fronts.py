@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from .records import FrontAccount, FrontMessage, Refusal
+from .front_records import FrontAccount, FrontMessage, Refusal
 
 _ACCOUNT = ", ".join(FrontAccount._fields)
 _MESSAGE = ", ".join(FrontMessage._fields)

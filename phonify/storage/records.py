@@ -1,7 +1,5 @@
 """The records that the functions of `storage/` take and return. schema.sql explains the columns."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 State = Literal["unconfirmed", "sent", "error"]
@@ -228,6 +226,11 @@ class WebhookAttempt(NamedTuple):
     answer: str | None
     error: str | None
 
+    @property
+    def result(self) -> str:
+        """The status of the answer and what is wrong with the answer, for people."""
+        return ", ".join(str(found) for found in (self.status, self.error) if found)
+
 
 class NewDelivery(NamedTuple):
     """A delivery that is not stored yet."""
@@ -260,37 +263,3 @@ class Delivery(NamedTuple):
     url: str | None
     sequence: str | None
     tries: tuple[WebhookAttempt, ...] = ()  # the attempts, oldest first; empty if they were not read
-
-
-class FrontAccount(NamedTuple):
-    """The data of an account that only the Twilio-compatible front uses."""
-
-    account_id: int
-    auth_token: str
-    inbound_url: str | None = None
-    inbound_method: str = "POST"
-    fallback_url: str | None = None
-    fallback_method: str = "POST"
-
-
-class FrontMessage(NamedTuple):
-    """The data of a message that only its front uses."""
-
-    is_reply: bool = False
-    service_sid: str | None = None
-    status_callback: str | None = None
-    media: tuple[str, ...] = ()  # URLs
-    parameters: Mapping[str, str] = MappingProxyType({})  # the parameters that have no effect
-    feedback: str | None = None
-    feedback_at: str | None = None
-
-
-class Refusal(NamedTuple):
-    """A request to send that a front has refused."""
-
-    at: str
-    to: str
-    origin: str
-    body: str
-    code: int
-    meaning: str

@@ -1,7 +1,6 @@
 """A client for tests. It finds the messages that an app has sent to a Phonify server. It can also answer as the phone.
 
-You can copy this file, because it needs only the standard library. You can also download it from a server with the stub
-gateway, at `/sandbox/phonify_client.py`.
+It needs only the standard library. A server with the stub gateway sends it as one file: `/sandbox/phonify_client.py`.
 """
 
 import base64
@@ -11,6 +10,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, TypedDict, Unpack
 from urllib.parse import urlencode, urlsplit
+
+from .failure import explain_fault, write_failure
+from .run_settings import TwilioSettings, write_run_arguments
 
 State = Literal["unconfirmed", "sent", "error"]
 Direction = Literal["outbound", "inbound"]
@@ -106,6 +108,7 @@ class Phonify:
         self.url = url.rstrip("/")
         self.api_key = api_key
         self._returned: set[str] = set()
+        self._begun = self._now()
 
     @classmethod
     def connect(cls, url: str, key: str) -> Self:
@@ -169,10 +172,9 @@ class Phonify:
         """Set the URL that gets the account's events. Returns the secret that signs the events."""
         return str(self._call("PUT", "/v1/webhook", {"url": url})["webhook"]["secret"])
 
-    def run(self, name: str | None = None, ttl: int = 3600) -> "Run":
+    def run(self, name: str | None = None, ttl: int = 3600, **twilio: Unpack[TwilioSettings]) -> "Run":
         """Begin a run, which is an account for one test. The server ends it after `ttl` seconds."""
-        arguments = {"ttl": str(ttl)} | ({"name": name} if name is not None else {})
-        return Run(self, self._call("POST", "/sandbox/runs", arguments)["run"])
+        return Run(self, self._call("POST", "/sandbox/runs", write_run_arguments(name, ttl, twilio))["run"])
 
     def _wait_for(self, wanted: _Wanted, timeout: float) -> Message:
         __tracebackhide__ = True
@@ -216,10 +218,8 @@ class Phonify:
         return [_read(shown) for shown in answer["messages"]]
 
     def _report(self, wanted: _Wanted) -> str:
-        """Return a list of the messages that arrived, and the reason why each does not match."""
+        """Return a list of the messages that arrived, the reason why each does not match, and other problems."""
         came = self._list_page({}, limit=50)[::-1]
-        if not came:
-            return "No message arrived. Does the app use the `url` and the `api_key` of this test?"
         words = {"direction": "not", "origin": "not from", "to": "not to"}
         matching = {
             f"{words[name]} {value}": {message.id for message in self._list_page({name: value})}
@@ -230,11 +230,8 @@ class Phonify:
             [miss for miss in matching if message.id not in matching[miss]] + wanted.list_misses(message)
             for message in came
         ]
-        lines, fewest = ["These messages arrived:"], min(map(len, misses))
-        for message, missed in zip(came, misses, strict=True):
-            closest = "closest, but " if len(missed) == fewest else ""
-            lines.append(f"  {message!r} {closest}{', '.join(missed) or 'already returned'}")
-        return "\n".join(lines)
+        problems = self._call("GET", "/sandbox/problems", {}, also=404).get("problems", [])
+        return write_failure(came, misses, problems, seconds=self._now() - self._begun)
 
     def _call(self, method: str, path: str, arguments: dict[str, str], *, wait: float = 0, also: int = 0) -> Any:
         """Return the answer to a request. `also` is a status that is not an error."""
@@ -243,7 +240,7 @@ class Phonify:
             return answer
         if status == 401:
             raise PhonifyError(f"the API key is not valid at {self.url}")
-        texts = [_explain(fault, arguments) for fault in answer.get("errors", [])]
+        texts = [explain_fault(fault, arguments) for fault in answer.get("errors", [])]
         if status == 400:
             raise ValueError("; ".join(texts))
         if status == 404:
@@ -268,11 +265,15 @@ class Phonify:
 
 
 class Run(Phonify):
-    """An account for one test. The end of a `with` block ends the run."""
+    """An account for one test. The end of a `with` block ends the run.
 
-    def __init__(self, owner: Phonify, shown: dict[str, str]) -> None:
+    An app that uses Twilio needs `account_sid`, `auth_token`, and `url` as the base URL of its client.
+    """
+
+    def __init__(self, owner: Phonify, shown: dict[str, Any]) -> None:
         super().__init__(owner.url, shown["api_key"])
-        self.id, self.expires_at = shown["id"], shown["expires_at"]
+        self.id, self.expires_at = str(shown["id"]), str(shown["expires_at"])
+        self.account_sid, self.auth_token = str(shown["twilio"]["account_sid"]), str(shown["twilio"]["auth_token"])
         self._owner = owner
 
     def __enter__(self) -> Self:
@@ -291,10 +292,3 @@ def _read(shown: dict[str, Any]) -> Message:
     errors = [error["type"] for error in shown.get("errors", [])]
     code, links = shown.get("code"), shown.get("links", [])
     return Message(**same, origin=shown["origin"]["number"], errors=errors, code=code, links=links)
-
-
-def _explain(fault: dict[str, str], arguments: dict[str, str]) -> str:
-    param, text = fault.get("param"), fault["title"]
-    if param in arguments and fault["type"] in ("invalid_msisdn", "invalid_originator"):
-        text += f" {arguments[param]!r} is not a valid number."
-    return f"{param}: {text}" if param is not None else text

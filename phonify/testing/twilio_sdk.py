@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..ids import is_auth_token
 from .client import Phonify
 
 _CLIENTS = {
     "twilio.http.http_client": "TwilioHttpClient",
     "twilio.http.async_http_client": "AsyncTwilioHttpClient",
 }
-_TOKEN = re.compile("[!-~]{1,64}")
 
 
 class TwilioAccount:
@@ -54,7 +54,7 @@ def redirecting(account: TwilioAccount) -> Iterator[None]:
     The app's own TWILIO_AUTH_TOKEN signs webhooks, if there is one. Raises ImportError if the SDK is not installed.
     """
     own = os.environ.get("TWILIO_AUTH_TOKEN", "")
-    if _TOKEN.fullmatch(own):
+    if is_auth_token(own):
         account.use_auth_token(own)
     replaced = []
     for module, name in _CLIENTS.items():

@@ -16,6 +16,7 @@ _ERROR_STATUS = 400
 _TITLES = {
     "openapi": "OpenAPI",
     "test_messages": "Test messages",
+    "test_problems": "Problems in a test",
     "test_runs": "Test runs",
     "test_twilio": "Twilio in tests",
 }

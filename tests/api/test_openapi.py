@@ -22,6 +22,7 @@ from phonify.schemas.sandbox_examples import RUN_ID
 from phonify.services import Services
 from tests.support.app import ROOT, ApiClient
 from tests.support.described import get_description
+from tests.support.twilio import TwilioApi
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
 ID = re.compile(rf"{UUID}|(?:phk|whsec)_[\w+/-]{{32}}|AC[0-9a-f]{{32}}|\b[0-9a-f]{{32}}\b")
@@ -83,6 +84,9 @@ def prepared(client: FlaskClient, deliver: Callable[..., int], services: Service
             assert client.put("/v1/webhook", json={"url": "https://example.com/sms"}).status_code == 200
             return {}
         if operation.endswith("_twilio_settings"):
+            return {}
+        if operation == "list_test_problems":
+            TwilioApi(client.application).refuse(To="123")
             return {}
         if operation in ("create_run", "send_message", "simulate_inbound", "check", "get_phone", "unsubscribe"):
             return {}

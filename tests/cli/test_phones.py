@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tests.support.app import KEY
+
 PHONE, OTHER, OWN = "+14560000000", "+14560000001", "+15005550006"
 
 
@@ -60,6 +62,15 @@ def test_the_number_and_its_texts_are_in_no_row_any_more(operator, client, send,
     tables = [name for (name,) in execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
     rows = [str(row) for table in tables for row in execute(f"SELECT * FROM {table}")]
     assert [row for row in rows if f"'{PHONE}'" in row or f'"{PHONE}"' in row or "137731" in row] == []
+
+
+def test_refused_requests_are_forgotten_however_they_write_the_number(twilio, services, forget):
+    same = ["+49 151 23456789", "0049 151 23456789", "4915123456789", "+49 (0)151 23456789", "whatsapp:+4915123456789"]
+    for given in [*same, "0049 151 23456780", "nobody", ""]:
+        twilio.refuse(To=given)
+    forget("+4915123456789")
+    account = services.keys.find_account(KEY)
+    assert [one.to for one in services.fronts.list_refusals(account)] == ["", "nobody", "0049 151 23456780"]
 
 
 def test_texts_of_other_accounts_stay(stranger, forget):

@@ -2,16 +2,20 @@
 
 import json
 import re
+import threading
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.serving import make_server
 
 from tests.support.app import KEY, sign_in
+from tests.support.servers import find_free_port
 from tests.support.terminal import on_terminal
 
 SIGN_IN = "/inbox/sign-in"
@@ -55,6 +59,22 @@ def make_browser(app: Flask) -> Callable[[], FlaskClient]:
 @pytest.fixture
 def browser(make_browser: Callable[[], FlaskClient]) -> FlaskClient:
     return make_browser()
+
+
+@pytest.fixture
+def listen() -> Iterator[Callable[[Flask], int]]:
+    """Return a function that serves an app on a free port. It returns the port."""
+    with ExitStack() as stack:
+
+        def listen(app: Flask) -> int:
+            server = make_server("127.0.0.1", 0, app)
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            for end in (server.server_close, thread.join, server.shutdown):
+                stack.callback(end)
+            return int(server.port)
+
+        yield listen
 
 
 def follow(browser: FlaskClient, link: str, **headers: str):
@@ -129,11 +149,37 @@ def test_the_pages_of_a_session_without_a_key_work_and_show_no_key(browser, link
     assert browser.post("/docs/key", headers={"Sec-Fetch-Site": "same-origin"}).json == {"api_key": None}
 
 
-def test_open_prints_a_link_and_opens_it(run, browser, opened):
-    address = run("open").strip()
-    assert address.startswith("http://127.0.0.1:8000/inbox/sign-in?token=phl_")
-    assert follow(browser, address).status_code == 303
+def test_open_prints_a_link_and_opens_it(make_app, listen, opened):
+    app = make_app(PORT=str(listen(make_app())))
+    result = app.test_cli_runner().invoke(args=["open"])
+    assert result.exit_code == 0, result.output
+    address = result.output.strip()
+    assert address.startswith(f"http://127.0.0.1:{app.extensions['phonify'].settings.port}/inbox/sign-in?token=phl_")
+    assert follow(FlaskClient(app, app.response_class), address).status_code == 303
     assert opened.read_text().strip() == address
+
+
+def test_open_says_that_no_server_answers_and_makes_no_link(make_app, execute, opened, tmp_path):
+    port = find_free_port()
+    result = make_app(PORT=str(port)).test_cli_runner().invoke(args=["open"])
+    assert result.exit_code == 1
+    first, second = result.stderr.splitlines()
+    assert first.startswith(f"Error: no server answers at http://127.0.0.1:{port}; start one with: PHONIFY_DATABASE=")
+    assert first.endswith("python -m phonify serve")
+    assert second == "If your server has another address, use --url."
+    assert execute("SELECT count(*) FROM sign_in_links") == [(0,)]
+    assert not opened.exists()
+
+
+def test_open_does_not_give_a_link_to_another_program(make_app, listen, execute, opened):
+    port = listen(Flask("another"))
+    result = make_app(PORT=str(port)).test_cli_runner().invoke(args=["open"])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"Error: the server at http://127.0.0.1:{port} is not Phonify. Set PHONIFY_PORT, or use --url.\n"
+    )
+    assert execute("SELECT count(*) FROM sign_in_links") == [(0,)]
+    assert not opened.exists()
 
 
 def test_open_may_be_for_another_server_and_account(run, browser):

@@ -56,8 +56,16 @@ def test_a_command_that_needs_a_database_says_that_there_is_none(run, tmp_path: 
 
 @pytest.mark.parametrize("command", ["init-db", "accounts create shop", "keys create"])
 def test_a_command_that_begins_something_creates_the_database(run, tmp_path: Path, command: str) -> None:
-    assert run(*command.split()).exit_code == 0
+    result = run(*command.split())
+    assert result.exit_code == 0
+    assert f"Made a new database at {tmp_path / 'phonify.db'}.\n" in result.stderr
     assert "default" in run("accounts", "list").stdout
+
+
+@pytest.mark.parametrize("command", ["init-db", "accounts create shop", "keys create"])
+def test_a_command_that_finds_the_database_says_nothing_of_a_new_one(run, command: str) -> None:
+    run("init-db")
+    assert "Made a new database" not in run(*command.split()).stderr
 
 
 def test_the_first_request_creates_the_database(tmp_path: Path) -> None:

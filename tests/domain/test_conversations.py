@@ -426,6 +426,26 @@ def test_the_history_of_a_scheduled_message(send, message_loop, services, accoun
     ]
 
 
+def test_the_history_of_a_cancelled_message_ends_with_the_cancellation(send, services, account, clock):
+    id_ = send(send_at=TOMORROW)["id"]
+    clock.advance(60)
+    services.changing.call_off(account, id_)
+    steps = services.history.find(id_).steps
+    assert [(step.at[11:19], step.text, step.state) for step in steps] == [
+        ("09:30:00", "Accepted and stored", "done"),
+        ("09:31:00", "Cancelled", "failed"),
+    ]
+    (planned,) = steps[-1].parts
+    assert (planned.at, planned.text) == (f"{TOMORROW[:-1]}.000Z", "It was scheduled to be sent at this time")
+
+
+def test_a_message_that_is_cancelled_at_once_has_passed_its_checks(send, services, account):
+    id_ = send(send_at=TOMORROW)["id"]
+    services.changing.call_off(account, id_)
+    accepted, _ = services.history.find(id_).steps
+    assert accepted.parts[-1].text.startswith("Passed the checks")
+
+
 def test_the_history_of_a_received_message(receive, services, account):
     assert history(services, account, receive()["id"]) == [("Received and stored", "done")]
 

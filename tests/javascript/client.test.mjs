@@ -137,6 +137,31 @@ check("runs see nothing of each other, and a run that has ended has no key", asy
   assert.equal((await run.messages()).length, 1);
 });
 
+check("a run has what an app with Twilio's SDK needs, and takes its settings", async () => {
+  const run = await account.run({ ttl: 60, authToken: "token-of-the-app", inboundUrl: "http://127.0.0.1:9/sms" });
+  try {
+    const headers = { Authorization: `Basic ${btoa(`${run.accountSid}:${run.authToken}`)}` };
+    const response = await fetch(`${run.url}/2010-04-01/Accounts/${run.accountSid}.json`, { headers });
+    assert.deepEqual([response.status, run.authToken], [200, "token-of-the-app"]);
+    const settings = await fetch(`${run.url}/sandbox/twilio?api_key=${run.apiKey}`);
+    assert.equal((await settings.json()).twilio.inbound_url, "http://127.0.0.1:9/sms");
+  } finally {
+    await run.end();
+  }
+  await assert.rejects(account.run({ token: "x" }), { name: "TypeError", message: "token can't be set for a run" });
+});
+
+check("a failing wait lists refused requests and failed webhooks of this test", async (run) => {
+  const headers = { Authorization: `Basic ${btoa(`${run.accountSid}:${run.authToken}`)}` };
+  const body = new URLSearchParams({ To: "123", From: "+15005550006", Body: "Hello" });
+  await fetch(`${run.url}/2010-04-01/Accounts/${run.accountSid}/Messages.json`, { method: "POST", headers, body });
+  const [, ...lines] = await failureOf(run.waitFor({ timeout: 0 }));
+  assert.deepEqual(lines, [
+    "The server reports problems:",
+    "  refused message to 123: 21211 The 'To' number 123 is not a valid phone number.",
+  ]);
+});
+
 check("a wrong argument is refused", async (run) => {
   assert.match((await failureOf(run.waitFor({ to: "14560000001" })))[0], /400\. to: Not a valid E\.164 number\./);
   assert.match((await failureOf(run.messages({ state: "sending" })))[0], /state: The state must be/);

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from tests.support.receivers import status
+
 TO = "+14560000000"
 ID = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 
@@ -449,6 +451,19 @@ def test_deliveries_are_listed_and_redelivered(run, show, post_due, receiver):
         [ids[1], "webhook.test", "delivered", "1"],
         [ids[2], "webhook.test", "pending", "1"],
     ]
+
+
+def test_deliveries_are_listed_with_their_message_their_url_and_the_last_answer(run, show, deliver, post_due, receiver):
+    run("webhooks", "set", receiver.url)
+    receiver.act = status(500)
+    (message,) = show("send", TO, "Hello")
+    deliver()
+    post_due()
+    heading, line = run("webhooks", "deliveries").stdout.splitlines()
+    assert heading.split()[6:] == ["MESSAGE", "URL", "LAST", "ANSWER"]
+    assert line.split()[6:] == [message["id"], receiver.url, "500"]
+    (delivery,) = show("webhooks", "deliveries")
+    assert (delivery["message_id"], delivery["url"]) == (message["id"], receiver.url)
 
 
 def test_a_delivery_of_another_account_is_not_redelivered(run, receiver):

@@ -115,7 +115,7 @@ def test_a_server_writes_json_lines_where_asked_to(start):
 
 def test_a_first_start_with_json_makes_no_key_and_says_how_to_make_one(start):
     server = start(LOG_FORMAT="json", API_KEY=None)
-    server.wait_for("there is no API key yet; make one with: keys create")
+    server.wait_for(r"there is no API key yet; make one with: PHONIFY_DATABASE=\S+ \S*flask --app app keys create")
     assert "phk_" not in server.output
     assert [json.loads(line)["logger"] for line in server.output.splitlines()] == ["phonify.server.start"] * 2
 

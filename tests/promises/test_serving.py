@@ -108,9 +108,18 @@ def test_with_a_given_key_no_other_is_made_and_it_is_not_printed(start):
 def test_the_command_that_the_start_names_makes_a_key(start):
     server = start()
     command = server.wait_for(r"Make another key with: (.*)\n")[1]
-    environ = {**os.environ, "PHONIFY_DATABASE": str(server.log.parent / "phonify.db")}
-    root = ROOT
-    result = subprocess.run(command, shell=True, check=True, cwd=root, env=environ, capture_output=True, text=True)
+    result = subprocess.run(command, shell=True, check=True, cwd=ROOT, capture_output=True, text=True)
+    assert server.call("GET", "/v1/messages", result.stdout.strip())[0] == 200
+    assert "Made a new database" not in result.stderr
+
+
+def test_the_command_that_the_start_names_works_in_any_folder_and_with_the_default_database(start, tmp_path):
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    server = start(str(ROOT / "app.py"), cwd=folder, DATABASE=None)
+    command = server.wait_for(r"Make another key with: (.*)\n")[1]
+    assert "PHONIFY_DATABASE" not in command
+    result = subprocess.run(command, shell=True, check=True, cwd=folder, capture_output=True, text=True)
     assert server.call("GET", "/v1/messages", result.stdout.strip())[0] == 200
 
 

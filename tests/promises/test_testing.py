@@ -112,6 +112,60 @@ def test_a_number_may_be_written_as_the_api_takes_it(phonify, send) -> None:
     assert phonify.wait_for(to="+4407700900123").to == "+447700900123"
 
 
+def refuse(phonify: Phonify) -> None:
+    """Let the Twilio-compatible API refuse a message of the app."""
+    _, answer = call(phonify, "/sandbox/twilio")
+    sid, token = answer["twilio"]["account_sid"], answer["twilio"]["auth_token"]
+    form = urllib.parse.urlencode({"To": "123", "From": "+15005550006", "Body": "Hello"}).encode()
+    url = f"{phonify.url}/2010-04-01/Accounts/{sid}/Messages.json"
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(urllib.request.Request(url, form, {"Authorization": basic(sid, token)}))
+    caught.value.close()
+
+
+def test_a_failed_wait_lists_refused_requests_and_failed_webhooks(phonify, send, make_receiver) -> None:
+    receiver = make_receiver()
+    receiver.act = status(500)
+    phonify.set_webhook(receiver.url)
+    refuse(phonify)
+    send(ALICE, "Welcome")
+    receiver.wait_for(1)
+    while not (problems := call(phonify, "/sandbox/problems")[1]["problems"])[1:]:
+        pass  # the server has not recorded the answer yet
+    assert [one["text"] for one in problems] == [
+        "refused message to 123: 21211 The 'To' number 123 is not a valid phone number.",
+        f"webhook message.sent to {receiver.url}: 500",
+    ]
+    lines = failure_of(phonify.wait_for, to=BOB, timeout=0)
+    assert lines[0].endswith("These messages arrived:")
+    assert lines[2:] == ["The server reports problems:", *(f"  {one['text']}" for one in problems)]
+
+
+def test_a_failed_wait_lists_the_latest_problems_since_the_test_began(make_receiver) -> None:
+    old = [{"at": OTHER["created_at"], "seconds_ago": 3_600.0, "text": "old"}]
+    new = [{"at": OTHER["created_at"], "seconds_ago": 0.0, "text": f"new {number}"} for number in range(7)]
+    phonify = connect_to(make_receiver(status(200, body=json.dumps({"messages": [], "problems": old + new}))))
+    _, *lines = failure_of(phonify.wait_for, timeout=0)
+    assert lines == ["The server reports problems:", *(f"  new {number}" for number in range(2, 7))]
+
+
+def test_a_run_has_what_an_app_with_twilios_sdk_needs_and_takes_its_settings(phonify) -> None:
+    settings: Any = {"auth_token": "token-of-the-app", "inbound_url": "http://127.0.0.1:9/sms"}
+    with phonify.run("sign-up", 60, **settings) as run:
+        assert run.auth_token == "token-of-the-app"
+        _, answer = call(run, "/sandbox/twilio")
+        kept = answer["twilio"]
+        assert (kept["account_sid"], kept["inbound_url"]) == (run.account_sid, "http://127.0.0.1:9/sms")
+        request = urllib.request.Request(
+            f"{run.url}/2010-04-01/Accounts/{run.account_sid}.json",
+            headers={"Authorization": basic(run.account_sid, run.auth_token)},
+        )
+        with urllib.request.urlopen(request) as response:
+            assert json.load(response)["sid"] == run.account_sid
+    with pytest.raises(TypeError, match="token can't be set for a run"):
+        phonify.run(token="x")
+
+
 @pytest.mark.parametrize("number", ["14560000001", "Alice in Wonderland", ""])
 def test_a_number_that_is_none_is_not_waited_for(phonify, number) -> None:
     with pytest.raises(ValueError, match="is not a valid number"):

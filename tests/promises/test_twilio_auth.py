@@ -6,10 +6,14 @@ import pytest
 
 from tests.support.app import KEY, basic, faults_of, sign_in
 from tests.support.fake_gateway import OnceGateway
-from tests.support.twilio import AC, ACCOUNT, MESSAGES, PHONE, TOKEN, TwilioApi, read_error
+from tests.support.twilio import AC, ACCOUNT, MESSAGES, OWN, PHONE, TOKEN, TwilioApi, read_error
 
 SK = "SK00000000000000000000000000000001"  # of the first key
-REFUSED = (401, 20003, "Authenticate")
+MEANING = (
+    "Authenticate with an account SID of this server (AC and 32 digits) and its auth token or one of its API keys."
+    " The settings page and the command `phonify twilio show` have the SID and the token."
+)
+REFUSED = (401, 20003, MEANING)
 
 
 def test_the_account_sid_goes_with_the_auth_token_and_with_each_key_and_a_key_sid_with_its_key(app, twilio, operator):
@@ -141,6 +145,22 @@ def test_a_test_run_has_an_account_sid_until_it_ends(app, client, clock):
     assert TwilioApi(app).list()["messages"] == []
     clock.advance(60)
     assert read_error(inside.call("GET", inside.messages)) == REFUSED
+
+
+def test_a_request_that_is_under_way_at_the_end_of_a_run_is_refused_in_this_api_s_form(make_app):
+    class Ending(OnceGateway):
+        sandbox = True
+
+        def check(self, to):
+            client.delete(f"/sandbox/runs/{run['id']}")
+
+    app = make_app(Ending())
+    client = app.test_client()
+    run = client.post("/sandbox/runs").get_json()["run"]
+    inside = TwilioApi(app, run["twilio"]["account_sid"], run["api_key"])
+    response = inside.call("POST", inside.messages, {"To": PHONE, "From": OWN, "Body": "Hello"})
+    assert read_error(response) == REFUSED
+    assert response.headers["WWW-Authenticate"] == 'Basic realm="Twilio API"'
 
 
 # When it is there

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.support.twilio import AC, TOKEN, TwilioApi
+from tests.support.twilio import AC, MG, TOKEN, TwilioApi
 
 ACCOUNT = {
     "account_sid": AC,
@@ -81,13 +81,23 @@ def test_what_can_not_be_set_is_a_usage_error(run, show, arguments, hint):
     assert show("show") == ACCOUNT
 
 
-def test_rotate_makes_a_new_token_and_keeps_the_urls(run, show, app):
+def test_rotate_makes_a_new_token_and_keeps_the_urls(show, run, app, make_app):
     run("set-inbound", "https://example.com/")
-    rotated = show("rotate")
+    runner = make_app().test_cli_runner()  # without PHONIFY_TWILIO_AUTH_TOKEN
+    rotated = json.loads(runner.invoke(args=["twilio", "rotate", "--json"]).stdout)
     assert re.fullmatch("[0-9a-f]{32}", rotated["auth_token"])
     assert rotated == {**ACCOUNT, "inbound_url": "https://example.com/", "auth_token": rotated["auth_token"]}
     assert rotated["auth_token"] != TOKEN
     assert TwilioApi(app, AC, rotated["auth_token"]).fetch_token() == rotated["auth_token"]
+
+
+def test_a_token_that_a_setting_sets_is_not_rotated(run, show, runner):
+    expected = "Error: the token is set by PHONIFY_TWILIO_AUTH_TOKEN; change this variable instead\n"
+    assert run("rotate", status=1) == expected
+    assert show("show") == ACCOUNT
+    runner.invoke(args=["accounts", "create", "shop"])
+    first = show("show", "--account", "shop")["auth_token"]
+    assert show("rotate", "--account", "shop")["auth_token"] != first
 
 
 def test_another_account_gets_its_token_when_it_is_first_asked_for(run, show, runner):
@@ -114,10 +124,26 @@ def test_the_first_start_prints_the_credentials_and_the_token_is_in_no_log(start
 
 @pytest.mark.slow
 def test_a_token_that_was_set_is_used_and_a_bad_one_is_refused_without_being_shown(start):
-    bad = start(TWILIO_AUTH_TOKEN="not-a-token")
+    bad = start(TWILIO_AUTH_TOKEN="not a token")
     assert bad.popen.wait(20) == 2
-    assert "PHONIFY_TWILIO_AUTH_TOKEN: must be 32 lower-case hexadecimal digits" in bad.output
-    assert "not-a-token" not in bad.output
+    assert "PHONIFY_TWILIO_AUTH_TOKEN: must be 1 to 64 printable ASCII characters without spaces" in bad.output
+    assert "not a token" not in bad.output
+
+
+def test_the_setting_accepts_every_token_that_requests_accept(make_app):
+    token = "a-token-of-the-app"
+    shown = TwilioApi(make_app(TWILIO_AUTH_TOKEN=token), AC, token).fetch_token()
+    assert shown == token
+
+
+def test_explain_shows_when_a_message_was_cancelled(operator, twilio, clock):
+    scheduled = {"MessagingServiceSid": MG, "ScheduleType": "fixed", "SendAt": "2026-01-31T10:00:00Z"}
+    sent = twilio.create(**scheduled)
+    clock.advance(60)
+    twilio.call("POST", sent["uri"], {"Status": "canceled"})
+    *_, cancelled, planned = operator.run("explain", sent["sid"]).splitlines()
+    assert cancelled.split() == ["2026-01-31T09:31:00.000Z", "Cancelled"]
+    assert planned == "2026-01-31T10:00:00.000Z    It was scheduled to be sent at this time"
 
 
 def test_explain_takes_the_sid_of_a_message(operator, twilio):

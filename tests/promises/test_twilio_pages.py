@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.app import KEY, sign_in
 from tests.support.receivers import status
-from tests.support.twilio import AC, MG, OWN, PHONE, TwilioApi, read_error, read_form
+from tests.support.twilio import AC, MG, OWN, PHONE, TOKEN, TwilioApi, read_error, read_form
 
 HERE = {"Sec-Fetch-Site": "same-origin"}
 CHANGE = "/inbox/settings/fronts/twilio"
@@ -61,6 +61,18 @@ def test_the_token_is_rotated(section, change, app, twilio):
     assert before != after
     assert after in section()
     assert read_error(TwilioApi(app, AC, before).call("GET", twilio.messages))[0] == 401
+
+
+def test_the_page_does_not_rotate_a_token_that_a_setting_sets(make_app):
+    app = make_app(TWILIO_AUTH_TOKEN=TOKEN)
+    browser = app.test_client()
+    browser.key = None
+    sign_in(browser, KEY)
+    shown = browser.get("/inbox/settings").get_data(as_text=True)
+    assert "The auth token is set by <code>PHONIFY_TWILIO_AUTH_TOKEN</code>." in shown
+    assert "New auth token" not in shown
+    assert browser.post(CHANGE, data={"action": "rotate"}, headers=HERE).status_code == 303  # an older page
+    assert TwilioApi(app).fetch_token() == TOKEN
 
 
 def test_another_site_can_not_change_the_settings(page, twilio):

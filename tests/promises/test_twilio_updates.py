@@ -1,5 +1,7 @@
 """The Twilio-compatible API: updating and removing messages."""
 
+import json
+
 from tests.support.twilio import MG, OWN, PHONE, read_error
 
 SCHEDULED = {"MessagingServiceSid": MG, "ScheduleType": "fixed", "SendAt": "2026-01-31T10:00:00Z"}
@@ -44,6 +46,24 @@ def test_the_body_of_a_final_message_is_emptied(twilio, client, deliver):
     assert (answer.status_code, answer.get_json()) == (200, {**before, "body": ""})
     assert twilio.get(sent["uri"])["body"] == ""
     assert client.get("/v1/messages").get_json()["messages"][0]["body"] == ""
+
+
+def test_the_body_is_emptied_in_stored_webhooks_too(twilio, client, operator, deliver, execute, receiver):
+    operator.set_webhook(receiver.url)
+    operator.run("twilio", "set-inbound", receiver.url)
+    twilio.create(Body="Secret 1")
+    client.post("/sandbox/inbound", json={"from": PHONE, "to": OWN, "body": "Secret 2"})
+    deliver()
+    twilio.create(Body="Another")
+    messages = twilio.list()["messages"]
+    assert str(execute("SELECT payload FROM webhook_deliveries")).count("Secret") == 3
+    for message in messages[1:]:
+        twilio.call("POST", message["uri"], {"Body": ""})
+    deliver()
+    payloads = [json.loads(payload) for (payload,) in execute("SELECT payload FROM webhook_deliveries ORDER BY seq")]
+    assert "Secret" not in str(payloads)
+    bodies = [one["data"]["message"]["body"] if "data" in one else one["parameters"]["Body"] for one in payloads]
+    assert sorted(bodies) == ["", "", "", "Another"]
 
 
 def test_an_emptied_message_counts_as_one_segment(twilio, deliver):

@@ -38,6 +38,7 @@ TAGS = {
     "webhook": "Set the URL that the account's events are posted to, get its secret, and post a test event.",
     "sandbox": "These paths exist only with a gateway that sends nothing, such as the stub.",
     "test_messages": "Read and remove messages in a test. Only with a gateway that sends nothing.",
+    "test_problems": "Find out why no message arrived. Only with a gateway that sends nothing.",
     "test_runs": "Accounts that exist for one test run. Parallel runs do not see each other's messages.",
     "test_twilio": "Set up the Twilio-compatible API of the account. Only with a gateway that sends nothing.",
     "openapi": "Get this description of the API.",

@@ -13,7 +13,7 @@ from ...http.current import get_services
 from ...http.rate_limit import take_request
 from ...schemas.twilio import read_number_sid, write_account_sid
 from ...storage.records import Account
-from .errors import MissingResource, show_error
+from .errors import REALM, MissingResource, show_error
 
 
 def find_account(sid: str, secret: str) -> Account | None:
@@ -34,7 +34,7 @@ def refuse(status: int) -> Response:
     return show_error(status, None)
 
 
-auth = make_auth("Twilio API", find_account, refuse)
+auth = make_auth(REALM, find_account, refuse)
 
 
 def take_account_sid(_endpoint: str | None, values: dict[str, Any] | None) -> None:
@@ -52,9 +52,7 @@ def require_credentials() -> Response | None:
     if read_number_sid(sid) is None or not sid.startswith("AC"):
         raise MissingResource
     if sid != write_account_sid(account.id):
-        response = show_error(401, None)
-        response.headers["WWW-Authenticate"] = auth.authenticate_header()
-        return response
+        return show_error(401, None)
     take_request(account)
     return None
 

@@ -14,7 +14,8 @@ from ...schemas.fields import Recipient
 from ...schemas.requests import Draft
 from ...sms.numbers import parse_msisdn, parse_originator
 from ...storage.database import Connection
-from ...storage.records import Delivery, FrontMessage, Message, NewDelivery
+from ...storage.front_records import FrontMessage
+from ...storage.records import Delivery, Message, NewDelivery
 from .parameters import FRONT, MAX_BODY, MAX_MEDIA, is_media_url
 from .payloads import (
     RECEIVED,

@@ -4,11 +4,18 @@ from flask import Response, jsonify, request
 
 from ...errors import PhonifyError
 
+REALM = "Twilio API"
 MORE_INFO = "https://www.twilio.com/docs/errors"
 # Code and message of an error that another part of the server has found, by HTTP status.
 _BY_STATUS = {
     400: (20001, "The request can't be read."),
-    401: (20003, "Authenticate"),
+    401: (
+        20003,
+        (
+            "Authenticate with an account SID of this server (AC and 32 digits) and its auth token or one of its API"
+            " keys. The settings page and the command `phonify twilio show` have the SID and the token."
+        ),
+    ),
     404: (20404, "The requested resource {path} was not found"),
     405: (20004, "Method not allowed"),
     413: (20001, "The request is too large."),
@@ -33,6 +40,8 @@ class TwilioError(Exception):
             code=self.code, message=self.message, more_info=f"{MORE_INFO}/{self.code}", status=self.status
         )
         response.status_code = self.status
+        if self.status == 401:
+            response.headers["WWW-Authenticate"] = f'Basic realm="{REALM}"'
         if self.retry_after is not None:
             response.headers["Retry-After"] = str(self.retry_after)
         return response

@@ -10,7 +10,8 @@ from ...http.current import get_services
 from ...schemas.fields import MAX_OFFSET
 from ...schemas.twilio import dump_twilio_message, read_message_sid, write_message_sid
 from ...sms.numbers import parse_originator
-from ...storage.records import Criteria, FrontMessage, Message
+from ...storage.front_records import FrontMessage
+from ...storage.records import Criteria, Message
 from .auth import current_account
 from .errors import MissingResource, TwilioError
 from .paging import envelope, read_dates, read_page

@@ -1,10 +1,11 @@
 """What the Twilio-compatible front adds to the pages: facts about a message, and its settings."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...domain.fronts import Fronts
+from ...domain.fronts import Fronts, TokenIsSet
 from ...schemas.front_requests import FrontSettingsSchema
 from ...schemas.requests import load
 from ...schemas.twilio import choose_status, write_account_sid, write_message_sid
@@ -43,13 +44,15 @@ class TwilioPage:
         return {
             "twilio_sid": write_account_sid(account.id),
             "twilio": self._fronts.find(account),
+            "twilio_token_is_set": self._fronts.is_token_set(account),
             "twilio_sdks": list_sdk_lines(address),
         }
 
     def change_settings(self, account: Account, form: Mapping[str, str]) -> None:
         """Set the inbound URLs, or make a new auth token."""
         if form.get("action") == "rotate":
-            self._fronts.rotate_token(account)
+            with suppress(TokenIsSet):  # the page says so, and has no button for it
+                self._fronts.rotate_token(account)
             return
         given = {name: text.strip() for name, text in form.items()}
         self._fronts.configure(account, load(FrontSettingsSchema(), given))

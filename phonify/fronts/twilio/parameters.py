@@ -12,7 +12,7 @@ from ...schemas.fields import Recipient
 from ...schemas.requests import Draft
 from ...sms.numbers import Number, parse_msisdn, parse_originator
 from ...sms.segments import replace_look_alikes
-from ...storage.records import FrontMessage
+from ...storage.front_records import FrontMessage
 from .errors import TwilioError
 
 FRONT = "twilio"  # in the column `front`

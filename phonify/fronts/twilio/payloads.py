@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from ...domain.webhook_kinds import Event
 from ...schemas.twilio import API_VERSION, choose_status, write_account_sid, write_message_sid
 from ...sms.segments import count_segments
-from ...storage.records import Delivery, FrontMessage, Message, NewDelivery
+from ...storage.front_records import FrontMessage
+from ...storage.records import Delivery, Message, NewDelivery
 
 RECEIVED = "twilio.received"  # the name of an event; that of a status is `twilio.` and the status
 

@@ -10,7 +10,8 @@ from flask import Blueprint
 from ...errors import NotFound
 from ...http.current import get_services
 from ...schemas.twilio import API_VERSION, write_account_sid, write_date, write_message_sid
-from ...storage.records import FrontMessage, Message
+from ...storage.front_records import FrontMessage
+from ...storage.records import Message
 from .auth import current_account
 from .errors import MissingResource, TwilioError
 from .messages import find_message

@@ -67,13 +67,30 @@ export class Phonify {
   /** Set the URL that gets the account's events. Return the secret that signs the events. */
   setWebhook(url: string): Promise<string>;
   /** Begin a run, which is an account for one test. The server ends the run after `ttl` seconds (3600). */
-  run(options?: { name?: string | null; ttl?: number }): Promise<Run>;
+  run(options?: { name?: string | null; ttl?: number } & TwilioSettings): Promise<Run>;
 }
 
-/** An account for one test. */
+/** The settings of a run for an app that uses Twilio. The URLs are those of the app. */
+export interface TwilioSettings {
+  /** A token that the app knows already. */
+  authToken?: string | null;
+  /** Gets received messages. */
+  inboundUrl?: string | null;
+  inboundMethod?: "GET" | "POST" | null;
+  /** Is used if `inboundUrl` fails. */
+  fallbackUrl?: string | null;
+  fallbackMethod?: "GET" | "POST" | null;
+}
+
+/**
+ * An account for one test. An app that uses Twilio needs `accountSid`, `authToken`, and `url` as the base URL of its
+ * client.
+ */
 export interface Run extends Phonify {
   readonly id: string;
   readonly expiresAt: string;
+  readonly accountSid: string;
+  readonly authToken: string;
   /** End the run, and remove its messages and its key. Do nothing if the run has ended already. */
   end(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 // A client of a Phonify server for tests, without dependencies, for Node 18 and browsers. phonify.d.mts describes it.
 
 const LONGEST = 20_000; // milliseconds: the longest `wait` of one request; the answer may take this time in addition
+const TWILIO = ["authToken", "inboundUrl", "inboundMethod", "fallbackUrl", "fallbackMethod"];
 const PARTS = { code: "a one-time code", links: "a link" };
 const { setTimeout, performance } = globalThis; // stored here, because a test may stop the clock
 const now = performance.now.bind(performance);
@@ -11,6 +12,7 @@ export const connect = (url, key) => new Phonify(url, key);
 
 export class Phonify {
   #returned = new Set();
+  #begun = now();
 
   constructor(url, key) {
     this.url = new URL(url).href.replace(/\/+$/, "");
@@ -45,10 +47,16 @@ export class Phonify {
 
   setWebhook = async (url) => (await this.#call("PUT", "/v1/webhook", { url })).webhook.secret;
 
-  async run({ name, ttl = 3_600 } = {}) {
-    const { id, api_key, expires_at: expiresAt } = (await this.#call("POST", "/sandbox/runs", { name, ttl })).run;
+  async run({ name, ttl, ...twilio } = {}) {
+    const given = { name, ttl };
+    for (const key in twilio) {
+      if (!TWILIO.includes(key)) throw new TypeError(`${key} can't be set for a run`);
+      given[key.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`)] = twilio[key];
+    }
+    const { id, api_key, expires_at: expiresAt, twilio: kept } = (await this.#call("POST", "/sandbox/runs", given)).run;
     const end = async () => void (await this.#call("DELETE", `/sandbox/runs/${id}`, {}, { also: 404 }));
-    return Object.assign(new Phonify(this.url, api_key), { id, expiresAt, end });
+    const shown = { id, expiresAt, accountSid: kept.account_sid, authToken: kept.auth_token, end };
+    return Object.assign(new Phonify(this.url, api_key), shown);
   }
 
   async #waitFor(wanted, timeout = 5_000) {
@@ -85,8 +93,12 @@ export class Phonify {
   }
 
   async #report(wanted) {
+    const { problems = [] } = await this.#call("GET", "/sandbox/problems", {}, { also: 404 });
+    const recent = problems.filter((one) => one.seconds_ago * 1_000 <= now() - this.#begun).slice(-5);
+    const others = recent.length ? ["The server reports problems:", ...recent.map(({ text }) => `  ${text}`)] : [];
     const came = await this.#list({}, 50);
-    if (!came.length) return "No message arrived. Does the app use the `url` and the `apiKey` of this test?";
+    const hint = "No message arrived. Does the app use the `url` and the `apiKey` of this test?";
+    if (!came.length) return [hint, ...others].join("\n");
     const misses = came.map((message) => listMisses(wanted, message));
     for (const [key, words] of [["to", "not to"], ["origin", "not from"], ["direction", "not"]]) {
       const value = wanted.query[key];
@@ -96,7 +108,7 @@ export class Phonify {
     const fewest = Math.min(...misses.map((missed) => missed.length));
     const why = (own) => (own.length === fewest ? "closest, but " : "") + (own.join(", ") || "already returned");
     const lines = came.map((message, at) => `  ${show(message)} ${why(misses[at])}`);
-    return ["These messages arrived:", ...lines].join("\n");
+    return ["These messages arrived:", ...lines, ...others].join("\n");
   }
 
   async #call(method, path, given, { wait = 0, also = 0 } = {}) {

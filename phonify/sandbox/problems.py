@@ -1,0 +1,30 @@
+"""The resource /sandbox/problems: the problems of an account that no message shows."""
+
+from typing import Any
+
+from flask import Blueprint
+
+from ..domain.problems import list_problems
+from ..http.auth import current_account
+from ..http.current import get_services
+from ..schemas import sandbox_examples as examples
+from ..schemas.description import describe
+from ..schemas.sandbox import ProblemsAnswer, dump_problems
+
+bp = Blueprint("test_problems", __name__, url_prefix="/problems")
+
+
+@bp.get("")
+@describe(
+    answers={200: ProblemsAnswer},
+    examples=examples.LIST_PROBLEMS,
+    text=(
+        "The list has the latest 20 problems: requests that the Twilio-compatible API has refused, and webhooks whose"
+        " last attempt failed or got a wrong answer."
+    ),
+)
+def list_test_problems() -> dict[str, Any]:
+    """List the account's latest problems that no message shows, oldest first."""
+    services = get_services()
+    found = list_problems(services.fronts, services.webhooks, services.clock, current_account())
+    return {"problems": dump_problems(found)}

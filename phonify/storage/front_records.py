@@ -1,0 +1,39 @@
+"""The records of fronts: their accounts, their data of messages, refused requests. schema.sql explains the columns."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+
+class FrontAccount(NamedTuple):
+    """The data of an account that only the Twilio-compatible front uses."""
+
+    account_id: int
+    auth_token: str
+    inbound_url: str | None = None
+    inbound_method: str = "POST"
+    fallback_url: str | None = None
+    fallback_method: str = "POST"
+
+
+class FrontMessage(NamedTuple):
+    """The data of a message that only its front uses."""
+
+    is_reply: bool = False
+    service_sid: str | None = None
+    status_callback: str | None = None
+    media: tuple[str, ...] = ()  # URLs
+    parameters: Mapping[str, str] = MappingProxyType({})  # the parameters that have no effect
+    feedback: str | None = None
+    feedback_at: str | None = None
+
+
+class Refusal(NamedTuple):
+    """A request to send that a front has refused."""
+
+    at: str
+    to: str
+    origin: str
+    body: str
+    code: int
+    meaning: str

@@ -1,0 +1,31 @@
+"""The texts of failures. `client.py` needs this file, and the server sends both as one file."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_MOST_PROBLEMS = 5
+
+
+def write_failure(
+    came: Sequence[object], misses: Sequence[Sequence[str]], problems: Sequence[Mapping[str, Any]], *, seconds: float
+) -> str:
+    """Return a list of the messages that arrived, and of the server's problems in the last seconds.
+
+    `misses` has the reasons why each message does not match. If there are none, a wait has already returned it.
+    """
+    lines = ["No message arrived. Does the app use the `url` and the `api_key` of this test?"]
+    if came:
+        lines, fewest = ["These messages arrived:"], min(map(len, misses))
+        for message, missed in zip(came, misses, strict=True):
+            closest = "closest, but " if len(missed) == fewest else ""
+            lines.append(f"  {message!r} {closest}{', '.join(missed) or 'already returned'}")
+    texts = [problem["text"] for problem in problems if problem["seconds_ago"] <= seconds][-_MOST_PROBLEMS:]
+    return "\n".join([*lines, *(["The server reports problems:"] if texts else []), *(f"  {text}" for text in texts)])
+
+
+def explain_fault(fault: Mapping[str, str], arguments: Mapping[str, str]) -> str:
+    """Return a fault of the server as a sentence."""
+    param, text = fault.get("param"), fault["title"]
+    if param is not None and param in arguments and fault["type"] in ("invalid_msisdn", "invalid_originator"):
+        text += f" {arguments[param]!r} is not a valid number."
+    return f"{param}: {text}" if param is not None else text
