@@ -56,7 +56,7 @@ def show_webhook(account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def rotate_secret(account_name: str, as_json: bool) -> None:
-    """Give the account's webhook a new secret. It is used from the next attempt on."""
+    """Give the account's webhook a new secret. For a day, the former secret signs too."""
     services = get_services()
     _print_webhook(services.webhooks.rotate_secret(get_account(services, account_name)), as_json=as_json)
 
@@ -115,10 +115,16 @@ def redeliver(delivery_id: str, account_name: str) -> None:
 
 
 def _print_webhook(webhook: Webhook, *, as_json: bool) -> None:
+    shown = webhook._asdict()
+    del shown["former_secret"]
+    if webhook.former_until is None:
+        del shown["former_until"]
     if as_json:
-        print_json(webhook._asdict())
+        print_json(shown)
     else:
         print_table(("URL", "SECRET"), [(webhook.url, webhook.secret)])
+        if webhook.former_until is not None:
+            click.echo(f"The former secret signs too until {webhook.former_until}.")
         if not webhook.enabled:
             click.echo(f"disabled at {webhook.disabled_at}, because the receiver answered 410; see: webhooks set")
 
