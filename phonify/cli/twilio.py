@@ -6,11 +6,11 @@ from ..errors import InvalidRequest
 from ..schemas.twilio import write_account_sid
 from ..services import Services
 from ..storage.records import Account, FrontAccount
-from .output import Command, account_option, get_account, get_services, json_option, print_json, print_table
+from .output import Command, Group, account_option, get_account, get_services, json_option, print_json, print_table
 
 _METHOD = click.Choice(["GET", "POST"], case_sensitive=False)
 
-twilio_cli = click.Group("twilio", help="The credentials and URLs of accounts in the Twilio-compatible API.")
+twilio_cli = Group("twilio", help="The credentials and URLs of accounts in the Twilio-compatible API.")
 
 
 @twilio_cli.command("show", cls=Command)
