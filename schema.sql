@@ -295,7 +295,9 @@ CREATE TABLE IF NOT EXISTS webhooks (
     url        TEXT NOT NULL,
     secret     TEXT NOT NULL,           -- whsec_ and base64 (Standard Webhooks)
     created_at TEXT NOT NULL,
-    disabled_at TEXT                    -- the receiver has answered 410; NULL: enabled
+    disabled_at TEXT,                   -- the receiver has answered 410; NULL: enabled
+    former_secret TEXT,                 -- signs too, until former_until; NULL: none
+    former_until TEXT
 ) STRICT;
 
 -- Requests to an account's app. A delivery reports an event. The event and its

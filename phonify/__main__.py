@@ -11,11 +11,12 @@ from phonify import __version__, create_app
 from phonify.cli.commands import register_commands
 from phonify.cli.database import restore
 from phonify.cli.demo import serve_demo
+from phonify.cli.output import Command, Group
 from phonify.cli.serving import list_settings, setting_option
 from phonify.server import serve
 
 
-@click.group()
+@click.group(cls=Group)
 @click.version_option(__version__, message="Phonify %(version)s")
 def phonify() -> None:
     """Serve an SMS API on one SQLite file, and manage its accounts, keys and messages.
@@ -28,7 +29,7 @@ register_commands(phonify)
 phonify.add_command(restore)
 
 
-@phonify.command("serve", epilog=list_settings())
+@phonify.command("serve", cls=Command, epilog=list_settings())
 @setting_option("port", "The port. 0 takes any free port.", metavar="PORT")
 @setting_option("host", "The address to listen on.", metavar="HOST")
 @setting_option("database", "The SQLite file. It is created if it is missing.", metavar="FILE")

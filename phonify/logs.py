@@ -133,6 +133,7 @@ def configure_logs(log_format: str) -> None:
 
     With JSON, warnings of Python and exceptions that nobody handles are log lines too.
     """
+    logging.raiseExceptions = False  # a line that can't be written, for example on a full disk, is lost
     handler = logging.StreamHandler()
     handler.setFormatter(make_formatter(log_format))
     logging.basicConfig(handlers=[handler])

@@ -8,9 +8,9 @@ import click
 from ..domain import accounts
 from ..sms.numbers import parse_originator
 from ..storage.records import Account
-from .output import Command, Failed, get_services, json_option, print_json, print_table
+from .output import Command, Failed, Group, echo, get_services, json_option, print_json, print_table
 
-accounts_cli = click.Group("accounts", help="Manage the accounts of this server.")
+accounts_cli = Group("accounts", help="Manage the accounts of this server.")
 
 
 @accounts_cli.command("create", cls=Command)
@@ -34,7 +34,7 @@ def create_account(name: str, origin: str | None, as_json: bool) -> None:
     if as_json:
         print_json(_show(account))
     else:
-        click.echo(f"Account {name!r} created. Make a key for it with: keys create --account {shlex.quote(name)}")
+        echo(f"Account {name!r} created. Make a key for it with: keys create --account {shlex.quote(name)}")
 
 
 @accounts_cli.command("list", cls=Command)

@@ -13,13 +13,13 @@ from ..storage.backup import restore as restore_backup
 from ..storage.database import Database, SqliteError
 from ..storage.monitoring import find_faults, is_used
 from ..storage.upgrades import DatabaseUnusable
-from .output import Command, Failed, get_services
+from .output import Command, Failed, echo, get_services
 
 
 @click.command("init-db", cls=Command)
 def init_db() -> None:
     """Create the database, or upgrade it to the current version."""
-    click.echo(f"{get_services(may_create=True).settings.database} is ready.")
+    echo(f"{get_services(may_create=True).settings.database} is ready.")
 
 
 @click.command(cls=Command)
@@ -36,7 +36,7 @@ def backup(file: Path) -> None:
         raise Failed(f"{file} can't be written: {error.strerror}") from error
     except (DatabaseUnusable, SqliteError, StoreUnavailable) as error:
         raise Failed(f"{file} was not written: {error.__cause__ or error}") from error
-    click.echo(f"Backup written to {file}.")
+    echo(f"Backup written to {file}.")
 
 
 @click.command(cls=Command)
@@ -50,10 +50,10 @@ def check() -> None:
     except SqliteError as error:
         faults = [str(error)]
     for fault in faults:
-        click.echo(fault)
+        echo(fault)
     if faults:
         raise Failed(f"{database.path} is damaged. Restore a backup with: python -m phonify restore FILE")
-    click.echo(f"{database.path} is not damaged.")
+    echo(f"{database.path} is not damaged.")
 
 
 def _refuse_unused(database: Database) -> None:
@@ -81,6 +81,6 @@ def restore(file: Path) -> None:
         raise Failed(f"{path} is in use. Stop all servers and workers first.") from error
     except (OSError, SqliteError) as error:
         raise Failed(f"{path}: {error}") from error
-    click.echo(f"{path} is now a copy of {file}.")
+    echo(f"{path} is now a copy of {file}.")
     if former is not None:
-        click.echo(f"The former database is {former}.")
+        echo(f"The former database is {former}.")

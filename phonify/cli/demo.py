@@ -12,14 +12,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import click
-
 from ..clock import SystemClock
 from ..config import PREFIX
 from ..domain import accounts
 from ..schemas.keywords import read_keyword_settings
 from ..schemas.requests import InboundSchema, SendSchema, load
 from ..server import serve
+from ..server.start import say_at_start
 from ..services import Services
 from ..storage.records import Account
 from .demo_texts import APP, CONVERSATIONS, READ_UNTIL, REPLIES, Text
@@ -64,7 +63,7 @@ def create_demo(create_app: Callable[..., Any], path: Path, given: Mapping[str, 
     services: Services = app.extensions["phonify"]
     services.prepare()
     own = os.environ.get(f"{PREFIX}DATABASE")
-    say = logger.info if services.settings.log_format == "json" else click.echo
+    say = logger.info if services.settings.log_format == "json" else say_at_start
     if own is not None:
         say(f"{PREFIX}DATABASE is ignored, and {own} is not changed.")
     say("This is a demo with invented conversations. Its database is removed when the server stops.")

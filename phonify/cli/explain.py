@@ -4,7 +4,7 @@ import click
 
 from ..errors import NotFound
 from ..schemas.twilio import read_message_sid
-from .output import Command, Failed, get_services, json_option, print_json, print_table
+from .output import Command, Failed, echo, get_services, json_option, print_json, print_table
 
 
 @click.command(cls=Command)
@@ -25,7 +25,7 @@ def explain(message_id: str, as_json: bool) -> None:
         for step in steps:
             print_json({**step._asdict(), "parts": [part._asdict() for part in step.parts]})
         return
-    click.echo(
+    echo(
         f"{message.direction} message of the account {account.name!r}, {message.origin_number} > {message.to_number},"
         f" in state {message.state}\n"
     )

@@ -3,9 +3,20 @@
 import click
 
 from ..domain import accounts
-from .output import Command, Failed, account_option, get_account, get_services, json_option, print_json, print_table
+from .output import (
+    Command,
+    Failed,
+    Group,
+    account_option,
+    echo,
+    get_account,
+    get_services,
+    json_option,
+    print_json,
+    print_table,
+)
 
-keys_cli = click.Group("keys", help="Manage API keys.")
+keys_cli = Group("keys", help="Manage API keys.")
 
 
 @keys_cli.command("create", cls=Command)
@@ -22,8 +33,8 @@ def create_key(account_name: str, name: str, as_json: bool) -> None:
     if as_json:
         print_json({"id": key_id, "account": account.name, "name": name, "key": key})
     else:
-        click.echo(key)
-        click.echo(f"Key {key_id} of the account {account.name!r}. It is shown only once.", err=True)
+        echo(key)
+        echo(f"Key {key_id} of the account {account.name!r}. It is shown only once.", err=True)
 
 
 @keys_cli.command("list", cls=Command)
@@ -55,4 +66,4 @@ def revoke_key(key_id: int) -> None:
     services = get_services()
     if not accounts.revoke_key(services.database, services.clock, key_id):
         raise Failed(f"no valid key has the number {key_id}; see: keys list")
-    click.echo(f"Key {key_id} is no longer valid.")
+    echo(f"Key {key_id} is no longer valid.")

@@ -9,7 +9,17 @@ from ..schemas.objects import dump_message
 from ..schemas.requests import SendSchema, limit_body, load
 from ..services import Services
 from ..storage.records import Account, Criteria, Message
-from .output import Command, Failed, account_option, get_account, get_services, json_option, print_json, print_table
+from .output import (
+    Command,
+    Failed,
+    account_option,
+    echo,
+    get_account,
+    get_services,
+    json_option,
+    print_json,
+    print_table,
+)
 
 _NAMES = {"to": "TO", "body": "BODY", "origin": "--origin", "send_at": "--send-at"}
 
@@ -40,7 +50,7 @@ def send(
     sent = services.sending.send(account, draft)
     _print_messages(sent.messages, as_json=as_json)
     if not services.is_delivering() and len(sent.faults) < len(sent.messages):
-        click.echo("Nothing is delivered yet, because no server or worker is running on this database.", err=True)
+        echo("Nothing is delivered yet, because no server or worker is running on this database.", err=True)
     if sent.faults:
         raise Failed(_describe(sent.faults, to))
 

@@ -1,7 +1,11 @@
 """Functions that the commands share: options, failures, finding an account, printing."""
 
+import errno
 import json
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -32,8 +36,34 @@ class Failed(click.ClickException):
     """The command failed. Its exit status is 1."""
 
 
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Raise Failed if the output can't be written. If a pipe was closed, click ends the command without a message."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - at its end, Python would write the rest and fail again
+        raise Failed(f"the output can't be written: {error.strerror}") from error
+
+
+class Group(click.Group):
+    """A group of commands that fails with a message of one line if its help can't be written."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments. The option --help prints here."""
+        with _writing():
+            return super().parse_args(ctx, args)
+
+
 class Command(click.Command):
-    """A command that fails with a message of one line if the database can't be used."""
+    """A command that fails with a message of one line if the database or the output can't be used."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments. The option --help prints here."""
+        with _writing():
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -67,9 +97,15 @@ def get_account(services: Services, name: str) -> Account:
     return account
 
 
+def echo(text: str, *, err: bool = False) -> None:
+    """Print a line, with `err` to standard error. Raises Failed if that is not possible."""
+    with _writing():
+        click.echo(text, err=err)
+
+
 def print_json(shown: dict[str, Any]) -> None:
     """Print an object as one line of JSON."""
-    click.echo(json.dumps(shown))
+    echo(json.dumps(shown))
 
 
 def print_table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -79,4 +115,4 @@ def print_table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
         return
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]) - 1)]
     for row in table:
-        click.echo("  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)), row[-1]]))
+        echo("  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)), row[-1]]))

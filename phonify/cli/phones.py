@@ -1,10 +1,18 @@
 """The commands for phones: `flask --app app phones COMMAND`."""
 
-import click
+from .output import (
+    Command,
+    Group,
+    account_option,
+    echo,
+    get_account,
+    get_services,
+    json_option,
+    msisdn_argument,
+    print_json,
+)
 
-from .output import Command, account_option, get_account, get_services, json_option, msisdn_argument, print_json
-
-phones_cli = click.Group("phones", help="Manage what accounts have about phones.")
+phones_cli = Group("phones", help="Manage what accounts have about phones.")
 
 
 @phones_cli.command("forget", cls=Command)
@@ -24,4 +32,4 @@ def forget(msisdn: str, account_name: str, as_json: bool) -> None:
         print_json({"phone": msisdn, "removed": removed, "subscribed": subscribed})
     else:
         stays = "" if subscribed else " Its opt-out stays."
-        click.echo(f"{msisdn} is forgotten. Messages removed: {removed}.{stays}")
+        echo(f"{msisdn} is forgotten. Messages removed: {removed}.{stays}")

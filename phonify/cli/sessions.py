@@ -10,12 +10,23 @@ import click
 
 from ..config import Settings, write_address
 from ..server.start import write_program
-from .output import Command, Failed, account_option, get_account, get_services, json_option, print_json, print_table
+from .output import (
+    Command,
+    Failed,
+    Group,
+    account_option,
+    echo,
+    get_account,
+    get_services,
+    json_option,
+    print_json,
+    print_table,
+)
 
 _PATIENCE = 5.0  # seconds to wait for an answer of the server
 _WITHOUT_TERMINAL: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
 
-sessions_cli = click.Group("sessions", help="Manage the sessions of the inbox.")
+sessions_cli = Group("sessions", help="Manage the sessions of the inbox.")
 
 
 @click.command("open", cls=Command)
@@ -32,7 +43,7 @@ def open_inbox(url: str | None, account_name: str) -> None:
     if url is None:
         _check_server(services.settings, address)
     link = services.sessions.create_link(account, address)
-    click.echo(link)
+    echo(link)
     # A process of its own, without this terminal: a browser for terminals would take it.
     subprocess.run([sys.executable, "-m", "webbrowser", link], check=False, **_WITHOUT_TERMINAL)  # noqa: S603
 
@@ -82,4 +93,4 @@ def end_session(session_id: int) -> None:
     """End the session with the number SESSION_ID. Its browser has to sign in again."""
     if not get_services().sessions.end(session_id):
         raise Failed(f"no session has the number {session_id}; see: sessions list")
-    click.echo(f"Session {session_id} has ended.")
+    echo(f"Session {session_id} has ended.")

@@ -11,6 +11,7 @@ from ..sms.keywords import HELP_KEYWORDS, START_KEYWORDS, STOP_KEYWORDS
 from ..storage.records import KeywordReplies, SubscriptionRow
 from .output import (
     Command,
+    Group,
     account_option,
     get_account,
     get_services,
@@ -20,8 +21,8 @@ from .output import (
     print_table,
 )
 
-subscriptions_cli = click.Group("subscriptions", help="Manage the phones that accounts may write to.")
-keywords_cli = click.Group("keywords", help="Manage opt-out keywords and the replies to keywords.")
+subscriptions_cli = Group("subscriptions", help="Manage the phones that accounts may write to.")
+keywords_cli = Group("keywords", help="Manage opt-out keywords and the replies to keywords.")
 
 
 @subscriptions_cli.command("list", cls=Command)

@@ -10,10 +10,10 @@ from ..errors import InvalidRequest
 from ..schemas.requests import CheckSchema, limit_body, load
 from ..schemas.text_check import dump_check
 from ..sms.segments import TextCheck, check_text
-from .output import Failed, json_option, print_json, print_table
+from .output import Command, Failed, echo, json_option, print_json, print_table
 
 
-@click.command("check-text")
+@click.command("check-text", cls=Command)
 @click.argument("text")
 @click.option(
     "--max-segments",
@@ -59,7 +59,7 @@ def check_text_command(text: str, max_segments: int, allow_ucs2: bool, webotp: b
 def _print_check(check: TextCheck) -> None:
     encoding, units = ("GSM-7", "septets") if check.encoding == "gsm7" else ("UCS-2", "units of UTF-16")
     shown = dump_check(check)
-    click.echo(f"{encoding}: {check.units} {units} in {len(check.segments)} SMS (a single SMS has {check.single})")
+    echo(f"{encoding}: {check.units} {units} in {len(check.segments)} SMS (a single SMS has {check.single})")
     if len(check.segments) > 1:
         rows = [(f"{part['start']}-{part['end']}", part["units"], repr(part["text"])) for part in shown["segments"]]
         print_table(("CUT AT", "UNITS", "TEXT"), rows)
@@ -71,11 +71,11 @@ def _print_check(check: TextCheck) -> None:
         print_table(("AT", "CHARACTER", "NAME", "IN GSM-7"), found)
     if check.bound_code is not None:
         frame = f" with a frame of {check.bound_code.embedded_host}" if check.bound_code.embedded_host else ""
-        click.echo(f"WebOTP: the code {check.bound_code.code} for {check.bound_code.host}{frame}")
+        echo(f"WebOTP: the code {check.bound_code.code} for {check.bound_code.host}{frame}")
     elif check.bound_line is not None:
-        click.echo(f"WebOTP: the last line is not valid. It must be @host #code: {check.bound_line!r}")
+        echo(f"WebOTP: the last line is not valid. It must be @host #code: {check.bound_line!r}")
     else:
-        click.echo("WebOTP: the last line has no code for a web site")
+        echo("WebOTP: the last line has no code for a web site")
 
 
 def _name_substitute(substitute: str | None) -> str:

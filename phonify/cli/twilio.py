@@ -8,11 +8,21 @@ from ..schemas.twilio import write_account_sid
 from ..services import Services
 from ..storage.front_records import FrontAccount
 from ..storage.records import Account
-from .output import Command, Failed, account_option, get_account, get_services, json_option, print_json, print_table
+from .output import (
+    Command,
+    Failed,
+    Group,
+    account_option,
+    get_account,
+    get_services,
+    json_option,
+    print_json,
+    print_table,
+)
 
 _METHOD = click.Choice(["GET", "POST"], case_sensitive=False)
 
-twilio_cli = click.Group("twilio", help="The credentials and URLs of accounts in the Twilio-compatible API.")
+twilio_cli = Group("twilio", help="The credentials and URLs of accounts in the Twilio-compatible API.")
 
 
 @twilio_cli.command("show", cls=Command)

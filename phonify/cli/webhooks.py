@@ -7,11 +7,22 @@ import click
 from ..errors import NotFound, PhonifyError
 from ..outgoing.url_guard import BadUrl, check_url
 from ..storage.records import Webhook
-from .output import Command, Failed, account_option, get_account, get_services, json_option, print_json, print_table
+from .output import (
+    Command,
+    Failed,
+    Group,
+    account_option,
+    echo,
+    get_account,
+    get_services,
+    json_option,
+    print_json,
+    print_table,
+)
 
 _INTERNAL = ("account_id", "retries")  # columns that are not shown
 
-webhooks_cli = click.Group("webhooks", help="Manage webhooks and their deliveries.")
+webhooks_cli = Group("webhooks", help="Manage webhooks and their deliveries.")
 
 
 class WebhookCommand(Command):
@@ -56,7 +67,7 @@ def show_webhook(account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def rotate_secret(account_name: str, as_json: bool) -> None:
-    """Give the account's webhook a new secret. It is used from the next attempt on."""
+    """Give the account's webhook a new secret. For a day, the former secret signs too."""
     services = get_services()
     _print_webhook(services.webhooks.rotate_secret(get_account(services, account_name)), as_json=as_json)
 
@@ -67,7 +78,7 @@ def remove_webhook(account_name: str) -> None:
     """Remove the account's webhook. Events that are not delivered yet will not be delivered."""
     services = get_services()
     services.webhooks.remove(get_account(services, account_name))
-    click.echo(f"The account {account_name!r} has no webhook.")
+    echo(f"The account {account_name!r} has no webhook.")
 
 
 @webhooks_cli.command("test", cls=WebhookCommand)
@@ -75,7 +86,7 @@ def remove_webhook(account_name: str) -> None:
 def send_test(account_name: str) -> None:
     """Send the event webhook.test, and print the id of its delivery. A running server or worker posts the event."""
     services = get_services()
-    click.echo(services.webhooks.send_test(get_account(services, account_name)))
+    echo(services.webhooks.send_test(get_account(services, account_name)))
 
 
 @webhooks_cli.command("deliveries", cls=WebhookCommand)
@@ -127,13 +138,19 @@ def redeliver(delivery_id: str, account_name: str) -> None:
         services.webhooks.redeliver(account, delivery_id)
     except NotFound as error:
         raise Failed(f"account {account.name} has no delivery {delivery_id}; see: webhooks deliveries") from error
-    click.echo(f"Delivery {delivery_id} is posted again.")
+    echo(f"Delivery {delivery_id} is posted again.")
 
 
 def _print_webhook(webhook: Webhook, *, as_json: bool) -> None:
+    shown = webhook._asdict()
+    del shown["former_secret"]
+    if webhook.former_until is None:
+        del shown["former_until"]
     if as_json:
-        print_json(webhook._asdict())
+        print_json(shown)
     else:
         print_table(("URL", "SECRET"), [(webhook.url, webhook.secret)])
+        if webhook.former_until is not None:
+            echo(f"The former secret signs too until {webhook.former_until}.")
         if not webhook.enabled:
-            click.echo(f"disabled at {webhook.disabled_at}, because the receiver answered 410; see: webhooks set")
+            echo(f"disabled at {webhook.disabled_at}, because the receiver answered 410; see: webhooks set")

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 
 import click
 
@@ -37,7 +38,8 @@ def worker() -> None:
     if log_format == "json":
         logger.info("Delivering messages of %s (gateway: %s)", settings.database, settings.gateway)
     else:
-        click.echo(f"Delivering messages of {settings.database} (gateway: {settings.gateway})", err=True)
+        with suppress(OSError):  # a worker also works if nobody can read this
+            click.echo(f"Delivering messages of {settings.database} (gateway: {settings.gateway})", err=True)
     live_list = services.make_live_list(sys.stdout)
     if live_list is not None:
         threading.Thread(target=live_list.run, name="live list", daemon=True).start()

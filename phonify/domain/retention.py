@@ -15,6 +15,7 @@ from ..storage import idempotency as idempotency_store
 from ..storage import messages as message_store
 from ..storage import receipts as receipt_store
 from ..storage import received_texts as text_store
+from ..storage import webhooks as webhook_store
 from ..storage.database import Connection, Database
 from ..storage.records import Account, Criteria
 from .sending import IDEMPOTENCY_PERIOD
@@ -43,8 +44,9 @@ class Retention:
         self._messages_at_once = messages_at_once
 
     def clean(self) -> None:
-        """Remove expired answers, old deliveries, and messages that exceed the limits of age and number."""
+        """Remove expired answers and secrets, old deliveries, and messages that exceed the limits of age and number."""
         self.remove_answers()
+        self.remove_former_secrets()
         self.remove_messages()
         self.remove_refusals()
         self.remove_deliveries()
@@ -124,6 +126,11 @@ class Retention:
         """Remove answers to idempotency keys that have expired."""
         until = format_time(self._clock.now() - IDEMPOTENCY_PERIOD)
         self._repeat(lambda connection: idempotency_store.delete_answers(connection, until=until, limit=_ROWS))
+
+    def remove_former_secrets(self) -> None:
+        """Remove the former secrets of webhooks that sign no more."""
+        with self._database.write() as connection:
+            webhook_store.delete_former_secrets(connection, now=format_time(self._clock.now()))
 
     def remove_deliveries(self) -> None:
         """Remove deliveries that ended more than KEEP_DELIVERIES ago."""

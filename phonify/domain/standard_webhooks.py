@@ -30,7 +30,7 @@ _GONE = 410  # a receiver that answers with this status wants no more events
 
 
 def sign(secret: str, *, delivery_id: str, timestamp: int, payload: str) -> str:
-    """Return the header `webhook-signature` of an attempt. `timestamp` is in Unix seconds."""
+    """Return the signature of an attempt with one secret. `timestamp` is in Unix seconds."""
     key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
     digest = hmac.new(key, f"{delivery_id}.{timestamp}.{payload}".encode(), hashlib.sha256).digest()
     return f"v1,{base64.b64encode(digest).decode()}"
@@ -73,17 +73,23 @@ class StandardWebhooks(WebhookKind):
     def find_target(self, connection: Connection, delivery: Delivery) -> Target | None:
         """Return the account's webhook."""
         webhook = webhook_store.get_webhook(connection, account_id=delivery.account_id)
-        return Target(webhook.url, webhook.secret) if webhook is not None else None
+        if webhook is None:
+            return None
+        return Target(webhook.url, webhook.secret, webhook.former_secret, webhook.former_until)
 
     def build_request(self, delivery: Delivery, target: Target, at: datetime) -> Request:
-        """Return a signed POST."""
+        """Return a signed POST. After a change of the secret, both secrets sign for a time."""
         timestamp, payload = int(at.timestamp()), delivery.payload
+        secrets = [target.secret]
+        if target.former_secret is not None and format_time(at) < (target.former_until or ""):
+            secrets.append(target.former_secret)
+        signatures = [sign(one, delivery_id=delivery.id, timestamp=timestamp, payload=payload) for one in secrets]
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "Phonify",
             "webhook-id": delivery.id,
             "webhook-timestamp": str(timestamp),
-            "webhook-signature": sign(target.secret, delivery_id=delivery.id, timestamp=timestamp, payload=payload),
+            "webhook-signature": " ".join(signatures),
         }
         return Request("POST", target.url, payload.encode(), headers)
 

@@ -30,6 +30,8 @@ class Target(NamedTuple):
 
     url: str
     secret: str
+    former_secret: str | None = None  # signs too, until `former_until`
+    former_until: str | None = None
 
 
 class Verdict(NamedTuple):

@@ -7,7 +7,7 @@ import base64
 import logging
 import secrets
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ..clock import Clock, format_time
 from ..errors import Fault, InvalidRequest, NotFound, Refused
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _TEST = "webhook.test"
 _SECRET_BYTES = 24
+FORMER_PERIOD = timedelta(days=1)  # how long the former secret signs too
 
 
 def _make_secret() -> str:
@@ -66,10 +67,13 @@ class Webhooks:
             return webhook_store.put_webhook(connection, account_id=account.id, url=url, secret=secret, now=now)
 
     def rotate_secret(self, account: Account) -> Webhook:
-        """Set a new secret for the account's webhook. Raises Refused if the account has no webhook."""
-        secret = _make_secret()
+        """Set a new secret for the account's webhook. Raises Refused if the account has no webhook.
+
+        The former secret signs too for FORMER_PERIOD. An even earlier secret signs no more.
+        """
+        secret, until = _make_secret(), format_time(self._clock.now() + FORMER_PERIOD)
         with self._database.write() as connection:
-            webhook = webhook_store.update_secret(connection, account_id=account.id, secret=secret)
+            webhook = webhook_store.update_secret(connection, account_id=account.id, secret=secret, former_until=until)
         if webhook is None:
             raise Refused([Fault("no_webhook")])
         return webhook

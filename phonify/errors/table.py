@@ -52,6 +52,7 @@ _TABLE = (
         "The form or the query string is not valid. Use percent-encoded UTF-8, or multipart with a boundary.",
     ),
     ("missing_argument", Kind.INVALID, "This argument is missing. It is required."),
+    ("unknown_argument", Kind.INVALID, "This request has no argument with this name, so nothing was done."),
     ("repeated_argument", Kind.INVALID, "This argument was given more than once. Give it once."),
     (
         "invalid_msisdn",

@@ -9,13 +9,13 @@ from ..http.auth import current_account
 from ..http.current import get_services
 from ..schemas import sandbox_examples as examples
 from ..schemas.description import describe
-from ..schemas.requests import CriteriaSchema, ListSchema, load
+from ..schemas.requests import ListSchema, RemoveSchema, load
 from ..schemas.sandbox import RemovedAnswer, SandboxMessagesAnswer, dump_sandbox_messages
 
 bp = Blueprint("test_messages", __name__, url_prefix="/messages")
 
 _LIST = ListSchema()
-_REMOVE = CriteriaSchema()
+_REMOVE = RemoveSchema()
 
 
 @bp.get("")
@@ -34,8 +34,9 @@ def list_test_messages() -> dict[str, Any]:
 
 @bp.route("", methods=["DELETE", "DESTROY"])
 @describe(
-    arguments=CriteriaSchema,
+    arguments=RemoveSchema,
     answers={200: RemovedAnswer},
+    errors=("unknown_argument",),
     examples=examples.REMOVE,
     text=(
         "Without criteria, all messages are removed, also scheduled messages and messages that are being sent. No event"

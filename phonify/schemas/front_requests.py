@@ -6,7 +6,7 @@ from marshmallow import post_load
 
 from ..ids import AUTH_TOKEN, is_auth_token
 from .fields import Argument, choice_field, name_field, whole_field
-from .requests import ArgumentsSchema
+from .requests import ArgumentsSchema, StrictSchema
 
 _URL = {"type": "string", "format": "callback-url", "examples": ["http://127.0.0.1:5000/sms"]}
 
@@ -44,6 +44,10 @@ class FrontSettingsSchema(ArgumentsSchema):
             "description": "The auth token that signs webhooks, such as the one that the app has already.",
         },
     )
+
+
+class ChangeFrontSchema(StrictSchema, FrontSettingsSchema):
+    """Arguments of changing the settings of the Twilio-compatible API by REST."""
 
 
 class CreateRunSchema(FrontSettingsSchema):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load, pre_load, validate, validates_schema
 from marshmallow.exceptions import SCHEMA
 
 from ..errors import MAX_BODY, Fault, InvalidRequest
@@ -88,6 +88,23 @@ class ArgumentsSchema(Schema):
         """Options of marshmallow."""
 
         unknown = EXCLUDE
+
+
+class StrictSchema(ArgumentsSchema):
+    """The base of the schemas that refuse unknown arguments, because a mistake in a name would do harm."""
+
+    error_messages = {"unknown": "unknown_argument"}  # noqa: RUF012 - of marshmallow
+    ignored = frozenset({"api_key"})  # every request may have the key as an argument
+
+    class Meta:
+        """Options of marshmallow."""
+
+        unknown = RAISE
+
+    @pre_load
+    def leave_out(self, given: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+        """Leave out the arguments that have no effect."""
+        return {name: value for name, value in given.items() if name not in self.ignored}
 
 
 class BodySchema(ArgumentsSchema):
@@ -194,6 +211,12 @@ class CriteriaSchema(ArgumentsSchema):
             loaded[side] = loaded[side].number
         criteria = {name: loaded.pop(name) for name in Criteria._fields if name in loaded}
         return {"criteria": Criteria(**criteria), **loaded}
+
+
+class RemoveSchema(StrictSchema, CriteriaSchema):
+    """The arguments of removing messages. The other arguments of listing messages have no effect."""
+
+    ignored = StrictSchema.ignored | {"limit", "offset", "wait"}
 
 
 class ListSchema(PagingSchema, CriteriaSchema):

@@ -90,22 +90,36 @@ def print_start(services: Services, port: int, command: str, *, link: str | None
     settings = services.settings
     _warn_of_short_key(services)
     address = write_address(settings.host, port)
-    print(f"Phonify serves {address} from {settings.database} (gateway: {settings.gateway})")
+    lines = [f"Phonify serves {address} from {settings.database} (gateway: {settings.gateway})"]
     key = services.create_first_key()
     if key is not None:
-        print("This is the API key of the account 'default'. It is shown only once:\n")
-        print(f"    {key}\n")
-        for line in services.describe_fronts():
-            print(line)
+        lines += ["This is the API key of the account 'default'. It is shown only once:", "", f"    {key}", ""]
+        lines += services.describe_fronts()
     if link is not None:
-        print(f"This link opens the inbox and signs you in. It works once, for ten minutes:\n\n    {link}\n")
+        lines += [
+            "This link opens the inbox and signs you in. It works once, for ten minutes:",
+            "",
+            f"    {link}",
+            "",
+        ]
     elif key is not None:
-        print(f"This link opens the inbox and signs you in:\n\n    {address}/?api_key={key}\n")
+        lines += ["This link opens the inbox and signs you in:", "", f"    {address}/?api_key={key}", ""]
     else:
         known = "the" if settings.api_key is not None else "a"
-        print(f"The inbox is at {address}/. Sign in with {known} key.")
+        lines.append(f"The inbox is at {address}/. Sign in with {known} key.")
     if key is not None or settings.api_key is not None:
-        print("Send a message:\n")
         shown = key or "$PHONIFY_API_KEY"
-        print(f"    curl {address}/v1/messages -u {shown}: -d to=+14560000000 -d body='Hello from Phonify'\n")
-    print(f"Make another key with: {write_program(settings, command)} keys create", flush=True)
+        example = f"curl {address}/v1/messages -u {shown}: -d to=+14560000000 -d body='Hello from Phonify'"
+        lines += ["Send a message:", "", f"    {example}", ""]
+    lines.append(f"Make another key with: {write_program(settings, command)} keys create")
+    say_at_start("\n".join(lines))
+
+
+def say_at_start(text: str) -> None:
+    """Print a text for the person who starts a server. If that is not possible, the server starts all the same."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        logger.warning("the start can't be printed: %s", error.strerror)
+        # Without the text. Otherwise, each process would try to print it again at its end.
+        sys.stdout = open(sys.stdout.fileno(), "w", closefd=False)  # noqa: SIM115 - stays open

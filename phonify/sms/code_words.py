@@ -112,16 +112,19 @@ def load_patterns() -> Patterns:
     }
     kinds = {_key(form): kind for kind in reversed(KINDS) for word in lists[kind] for form in _list_forms(word)}
     capitals = {_key(word) for kind in KINDS for word in lists[kind] if word.isupper()}
+    naming = [word for kind in KINDS for word in lists[kind]]
+    first = {form.lstrip("*")[0] for word in naming for form in _list_forms(word)}
     is_ = _join(lists["is"])
     currencies = [*currency["codes"].split(), *currency["words"]]
     return Patterns(
-        re.compile(_join(word for kind in KINDS for word in lists[kind])),
+        # No word begins with most characters of a text, such as digits. The lookahead skips these quickly.
+        re.compile(f"(?=[{re.escape(''.join(sorted(first)))}]){_join(naming)}"),
         kinds,
         frozenset(capitals),
         re.compile(rf"[{''.join(_SCRIPTS)}]*(?:\ (?:{_join(currency['between'])}|{is_}))*[ \t.:#№°(-]{{0,4}}"),
         is_,
         re.compile(rf"{_join(currencies)}\.?(?=\s?[0-9])"),
-        re.compile(rf"(?<![a-z0-9])[0-9]+\s?(?:({_join(currencies)})|({_join(lists['unit'])}))(?![0-9])"),
+        re.compile(rf"(?<![a-z0-9])[0-9]++\s?(?:({_join(currencies)})|({_join(lists['unit'])}))(?![0-9])"),
         re.compile(rf"(?<![A-Za-z])(?:{'|'.join(currency['codes_in_capitals'].split())})(?![A-Za-z])"),
     )
 

@@ -209,6 +209,8 @@ class Webhook(NamedTuple):
     secret: str
     created_at: str
     disabled_at: str | None = None  # None: enabled
+    former_secret: str | None = None  # signs too, until `former_until`
+    former_until: str | None = None
 
     @property
     def enabled(self) -> bool:

@@ -26,13 +26,21 @@ def put_webhook(connection: sqlite3.Connection, *, account_id: int, url: str, se
     return Webhook._make(row)
 
 
-def update_secret(connection: sqlite3.Connection, *, account_id: int, secret: str) -> Webhook | None:
-    """Set a new secret for an account's webhook. Returns None if the account has no webhook."""
+def update_secret(connection: sqlite3.Connection, *, account_id: int, secret: str, former_until: str) -> Webhook | None:
+    """Set a new secret for an account's webhook, and keep the former secret. Returns None if there is no webhook."""
     row = connection.execute(
-        f"UPDATE webhooks SET secret = :secret WHERE account_id = :account_id RETURNING {_WEBHOOK}",
-        {"account_id": account_id, "secret": secret},
+        "UPDATE webhooks SET secret = :secret, former_secret = secret, former_until = :former_until"
+        f" WHERE account_id = :account_id RETURNING {_WEBHOOK}",
+        {"account_id": account_id, "secret": secret, "former_until": former_until},
     ).fetchone()
     return Webhook._make(row) if row else None
+
+
+def delete_former_secrets(connection: sqlite3.Connection, *, now: str) -> None:
+    """Remove the former secrets of all accounts that sign no more."""
+    connection.execute(
+        "UPDATE webhooks SET former_secret = NULL, former_until = NULL WHERE former_until <= :now", {"now": now}
+    )
 
 
 def delete_webhook(connection: sqlite3.Connection, *, account_id: int) -> Webhook | None:

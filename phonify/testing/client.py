@@ -3,12 +3,16 @@
 It needs only the standard library. A server with the stub gateway sends it as one file: `/sandbox/phonify_client.py`.
 """
 
+import asyncio
 import base64
+import contextlib
 import http.client
 import json
 import time
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, TypedDict, Unpack
+from typing import Any, Literal, ParamSpec, Self, TypedDict, TypeVar, Unpack
 from urllib.parse import urlencode, urlsplit
 
 from .failure import explain_fault, write_failure
@@ -16,10 +20,15 @@ from .run_settings import TwilioSettings, write_run_arguments
 
 State = Literal["unconfirmed", "sent", "error"]
 Direction = Literal["outbound", "inbound"]
+_Arguments = Mapping[str, str | None]  # None: not given
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
+__tracebackhide__ = True  # pytest then shows the line of the test
 _NAP = 0.02  # seconds
 _LONGEST = 20.0  # seconds: the longest `wait` of one request; the answer may take this time in addition
 _PAGE = 1_000
+_THREADS = ThreadPoolExecutor(64, "phonify")  # asyncio's own threads are few, and the app may need them
 _PARTS = {"code": "a one-time code", "links": "a link"}
 
 
@@ -66,31 +75,39 @@ class _Wanted:
     contains: str | None = None
     state: State | None = None
     direction: Direction | None = "outbound"
-    part: Literal["code", "links"] | None = None
+    part: Literal["", "code", "links"] = ""
 
     @property
-    def arguments(self) -> dict[str, str]:
+    def arguments(self) -> dict[str, str | None]:
         """The criteria that the server checks. Only the server knows whether two numbers are the same."""
-        given = {"direction": self.direction, "origin": self.origin, "to": self.to, "state": self.state}
-        return {name: value for name, value in given.items() if value is not None}
+        return {"direction": self.direction, "origin": self.origin, "to": self.to, "state": self.state}
 
     def list_misses(self, message: Message) -> list[str]:
         """Return the other criteria that a message does not match."""
-        misses = []
-        if self.contains is not None and self.contains.casefold() not in message.body.casefold():
-            misses.append(f"without {self.contains!r}")
-        if self.part is not None and not getattr(message, self.part):
-            misses.append(f"without {_PARTS[self.part]}")
-        if self.state not in (None, message.state):
-            misses.append(f"not {self.state}")
-        return misses
+        matching = {
+            f"without {self.contains!r}": (self.contains or "").casefold() in message.body.casefold(),
+            f"without {_PARTS.get(self.part)}": not self.part or bool(getattr(message, self.part)),
+            f"not {self.state}": self.state in (None, message.state),
+        }
+        return [miss for miss, matches in matching.items() if not matches]
 
     def __str__(self) -> str:
         words = [f"{self.direction} message" if self.direction else "message"]
         contents = repr(self.contains) if self.contains is not None else None
-        part = _PARTS[self.part] if self.part else None
+        part = _PARTS.get(self.part)
         places = (("from", self.origin), ("to", self.to), ("with", contents), ("with", part), ("in state", self.state))
         return " ".join(words + [f"{word} {value}" for word, value in places if value is not None])
+
+
+def _awaitable(wait: Callable[_P, _T]) -> Callable[_P, Coroutine[Any, Any, _T]]:
+    async def wait_in_thread(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Wait in a thread, so that the event loop is not blocked."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(_THREADS, lambda: wait(*args, **kwargs))
+        except AssertionError as error:
+            raise error.with_traceback(None)  # noqa: B904 - the error itself, without the lines of the thread
+
+    return wait_in_thread
 
 
 class Phonify:
@@ -105,9 +122,8 @@ class Phonify:
     def __init__(self, url: str, api_key: str) -> None:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise ValueError(f"{url!r} is not the URL of a server. Use for example http://127.0.0.1:8000")
-        self.url = url.rstrip("/")
-        self.api_key = api_key
-        self._returned: set[str] = set()
+        self.url, self.api_key = url.rstrip("/"), api_key
+        self._returned: dict[str, object] = {}  # the ids of messages, each with its wait
         self._begun = self._now()
 
     @classmethod
@@ -123,30 +139,26 @@ class Phonify:
     def wait_for(self, *, timeout: float = 5.0, **criteria: Unpack[Criteria]) -> Message:
         """Return the oldest message that matches. Waits for such a message up to `timeout` seconds.
 
-        Existing messages count too. Messages that `wait_for`, `code` or `link` has already returned do not count. The
-        returned message is mostly still `unconfirmed`. To wait for its outcome, pass a `state`. If no message matches
-        in time, AssertionError lists the other messages.
+        Existing messages count too, but not those that a wait has already returned. Most messages are `unconfirmed` at
+        first. To wait for an outcome, pass a `state`. If none matches in time, AssertionError lists the other messages.
         """
-        __tracebackhide__ = True
         return self._wait_for(_Wanted(**criteria), timeout)
 
     def code(self, *, to: str | None = None, contains: str | None = None, timeout: float = 5.0) -> str:
         """Return the one-time code of the oldest message that has a code. Waits as `wait_for` does."""
-        __tracebackhide__ = True
         return str(self._wait_for(_Wanted(to, contains=contains, part="code"), timeout).code)
 
     def link(self, *, to: str | None = None, contains: str | None = None, timeout: float = 5.0) -> str:
         """Return the first link of the oldest message that has a link. Waits as `wait_for` does."""
-        __tracebackhide__ = True
         return self._wait_for(_Wanted(to, contains=contains, part="links"), timeout).links[0]
 
     def assert_none(self, *, within: float = 0.5, **criteria: Unpack[Criteria]) -> None:
         """Raise AssertionError if a message matches now or within the given seconds. Returned messages don't count."""
-        __tracebackhide__ = True
-        wanted = _Wanted(**criteria)
-        found = self._find(wanted, within)
-        if found is not None:
+        if found := self._find(wanted := _Wanted(**criteria), within, claim=False):
             raise AssertionError(f"an unwanted {wanted} arrived:\n  {found!r}")
+
+    wait_for_async, code_async = _awaitable(wait_for), _awaitable(code)  # the event loop goes on
+    link_async, assert_none_async = _awaitable(link), _awaitable(assert_none)
 
     def reply(self, phone: Message | str, body: str, *, to: str | None = None) -> Message:
         """Send a message from a phone to the app. `phone` is a number, or a message that this phone got.
@@ -158,15 +170,13 @@ class Phonify:
             outbound = phone.direction == "outbound"
             phone, answered = (phone.to, phone.origin) if outbound else (phone.origin, phone.to)
             to = to or answered
-        arguments = {"from": phone, "body": body} | ({"to": to} if to else {})
-        return _read(self._call("POST", "/sandbox/inbound", arguments)["message"])
+        return _read(self._call("POST", "/sandbox/inbound", {"from": phone, "to": to, "body": body})["message"])
 
     def clear(self, **criteria: Unpack[Criteria]) -> int:
         """Remove the messages that match, by default in both directions. Returns how many messages were removed."""
         either: Criteria = {"direction": None}
         wanted = _Wanted(**(either | criteria))
-        q = {"q": wanted.contains} if wanted.contains is not None else {}
-        return int(self._call("DELETE", "/sandbox/messages", {**wanted.arguments, **q})["removed"])
+        return int(self._call("DELETE", "/sandbox/messages", {**wanted.arguments, "q": wanted.contains})["removed"])
 
     def set_webhook(self, url: str) -> str:
         """Set the URL that gets the account's events. Returns the secret that signs the events."""
@@ -177,22 +187,26 @@ class Phonify:
         return Run(self, self._call("POST", "/sandbox/runs", write_run_arguments(name, ttl, twilio))["run"])
 
     def _wait_for(self, wanted: _Wanted, timeout: float) -> Message:
-        __tracebackhide__ = True
-        found = self._find(wanted, timeout)
-        if found is None:
-            raise AssertionError(f"no {wanted} arrived within {timeout:g} s. {self._report(wanted)}")
-        self._returned.add(found.id)
-        return found
+        if found := self._find(wanted, timeout, claim=True):
+            return found
+        lines = [f"no {wanted} arrived within {timeout:g} s. {self._report(wanted)}"]
+        with contextlib.suppress(RuntimeError):  # this thread runs no event loop
+            asyncio.get_running_loop()
+            lines.append(
+                "This blocked the event loop. If the app runs in it, await the other form, such as code_async."
+            )
+        raise AssertionError("\n".join(lines))
 
-    def _find(self, wanted: _Wanted, seconds: float) -> Message | None:
-        begun = self._now()
+    def _find(self, wanted: _Wanted, seconds: float, *, claim: bool) -> Message | None:
+        """Return the first message that matches. With `claim`, no other wait returns it, also in another thread."""
+        begun, this = self._now(), object()
         while True:
             listed = self._list(wanted.arguments)
             for message in listed:
-                if message.id not in self._returned and not wanted.list_misses(message):
+                matches = message.id not in self._returned and not wanted.list_misses(message)
+                if matches and (not claim or self._returned.setdefault(message.id, this) is this):
                     return message
-            remaining = seconds - (self._now() - begun)
-            if remaining <= 0:
+            if (remaining := seconds - (self._now() - begun)) <= 0:
                 return None
             self._wait_for_change(wanted, listed, min(remaining, _LONGEST))
 
@@ -201,46 +215,40 @@ class Phonify:
         answer = {}
         # With `after`, the server would miss an older message that gets the wanted state.
         if wanted.state is None or not listed:
-            after = {"after": listed[-1].id} if listed else {}
-            arguments = {**wanted.arguments, **after, "limit": "1", "wait": f"{seconds:.3f}"}
-            answer = self._call("GET", "/sandbox/messages", arguments, wait=seconds, also=429)
+            after = {"after": listed[-1].id if listed else None, "limit": "1", "wait": f"{seconds:.3f}"}
+            answer = self._call("GET", "/sandbox/messages", wanted.arguments | after, wait=seconds, also=429)
         if "messages" not in answer:  # there was no request, or too many requests wait already
             self._sleep(min(_NAP, seconds))
 
-    def _list(self, arguments: dict[str, str]) -> list[Message]:
-        """Return all messages that match the criteria of the server, oldest first."""
-        page = self._list_page(arguments)
-        older = self._list({**arguments, "before": page[-1].id}) if len(page) == _PAGE else []
-        return older + page[::-1]
-
-    def _list_page(self, arguments: dict[str, str], limit: int = _PAGE) -> list[Message]:
-        answer = self._call("GET", "/sandbox/messages", {**arguments, "limit": str(limit)})
-        return [_read(shown) for shown in answer["messages"]]
+    def _list(self, arguments: _Arguments, most: int | None = None) -> list[Message]:
+        """Return the messages that match the criteria of the server, oldest first: all, or the newest `most`."""
+        answer = self._call("GET", "/sandbox/messages", {**arguments, "limit": str(most or _PAGE)})
+        page = [_read(shown) for shown in reversed(answer["messages"])]
+        older = self._list({**arguments, "before": page[0].id}) if most is None and len(page) == _PAGE else []
+        return older + page
 
     def _report(self, wanted: _Wanted) -> str:
         """Return a list of the messages that arrived, the reason why each does not match, and other problems."""
-        came = self._list_page({}, limit=50)[::-1]
+        came = self._list({}, most=50)
         words = {"direction": "not", "origin": "not from", "to": "not to"}
         matching = {
-            f"{words[name]} {value}": {message.id for message in self._list_page({name: value})}
+            f"{words[name]} {value}": {message.id for message in self._list({name: value}, most=_PAGE)}
             for name, value in wanted.arguments.items()
-            if name in words
+            if name in words and value is not None
         }
-        misses = [
-            [miss for miss in matching if message.id not in matching[miss]] + wanted.list_misses(message)
-            for message in came
-        ]
+        misses = [[miss for miss in matching if one.id not in matching[miss]] + wanted.list_misses(one) for one in came]
         problems = self._call("GET", "/sandbox/problems", {}, also=404).get("problems", [])
         return write_failure(came, misses, problems, seconds=self._now() - self._begun)
 
-    def _call(self, method: str, path: str, arguments: dict[str, str], *, wait: float = 0, also: int = 0) -> Any:
+    def _call(self, method: str, path: str, arguments: _Arguments, *, wait: float = 0, also: int = 0) -> Any:
         """Return the answer to a request. `also` is a status that is not an error."""
-        status, answer = self._request(method, path, urlencode(arguments), wait + _LONGEST)
+        given = {name: value for name, value in arguments.items() if value is not None}
+        status, answer = self._request(method, path, urlencode(given), wait + _LONGEST)
         if status in (200, 201, also):
             return answer
         if status == 401:
             raise PhonifyError(f"the API key is not valid at {self.url}")
-        texts = [explain_fault(fault, arguments) for fault in answer.get("errors", [])]
+        texts = [explain_fault(fault, given) for fault in answer.get("errors", [])]
         if status == 400:
             raise ValueError("; ".join(texts))
         if status == 404:
@@ -252,19 +260,17 @@ class Phonify:
         credentials = base64.b64encode(f"{self.api_key}:".encode()).decode()
         headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/x-www-form-urlencoded"}
         make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        connection = make(parts.hostname or "", parts.port, timeout=timeout)
-        try:
-            target = parts.path + path if in_body else f"{parts.path}{path}?{query}"
-            connection.request(method, target, query if in_body else None, headers)
-            response = connection.getresponse()
-            return response.status, json.loads(response.read())
-        except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: not JSON
-            raise PhonifyError(f"no valid answer from {self.url}: is Phonify running there? ({error})") from error
-        finally:
-            connection.close()
+        target = parts.path + path if in_body else f"{parts.path}{path}?{query}"
+        with contextlib.closing(make(parts.hostname or "", parts.port, timeout=timeout)) as connection:
+            try:
+                connection.request(method, target, query if in_body else None, headers)
+                response = connection.getresponse()
+                return response.status, json.loads(response.read())
+            except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: not JSON
+                raise PhonifyError(f"no valid answer from {self.url}: is Phonify running there? ({error})") from error
 
 
-class Run(Phonify):
+class Run(Phonify, contextlib.AbstractContextManager["Run"]):
     """An account for one test. The end of a `with` block ends the run.
 
     An app that uses Twilio needs `account_sid`, `auth_token`, and `url` as the base URL of its client.
@@ -272,12 +278,8 @@ class Run(Phonify):
 
     def __init__(self, owner: Phonify, shown: dict[str, Any]) -> None:
         super().__init__(owner.url, shown["api_key"])
-        self.id, self.expires_at = str(shown["id"]), str(shown["expires_at"])
-        self.account_sid, self.auth_token = str(shown["twilio"]["account_sid"]), str(shown["twilio"]["auth_token"])
-        self._owner = owner
-
-    def __enter__(self) -> Self:
-        return self
+        self._owner, self.id, self.expires_at = owner, shown["id"], shown["expires_at"]
+        self.account_sid, self.auth_token = shown["twilio"]["account_sid"], shown["twilio"]["auth_token"]
 
     def __exit__(self, *_: object) -> None:
         self.end()

@@ -187,6 +187,19 @@ def test_what_is_old_is_removed_at_the_start_and_then_each_minute(run, send, mes
     wait_until(lambda: count_old(execute) == [0, 0, 0])
 
 
+def test_the_former_secret_of_a_webhook_is_removed_after_a_day(services, upkeep, execute, clock):
+    account = accounts.ensure_default_account(services.database, services.clock)
+    services.webhooks.set_url(account, "https://example.com/")
+    rotated = services.webhooks.rotate_secret(account)
+    clock.advance(DAY - 0.001)
+    upkeep.step()
+    assert services.webhooks.get(account) == rotated
+    clock.advance(61)
+    upkeep.step()
+    secrets = execute("SELECT secret, former_secret, former_until FROM webhooks")
+    assert secrets == [(rotated.secret, None, None)]
+
+
 def test_a_clock_that_is_set_back_is_noticed_at_once(run, send, execute, clock, gateway, message_loop):
     put_answer(execute, "2026-01-29T09:30:00.000Z")
     gateway.open = False

@@ -72,7 +72,7 @@ def test_conversations_without_their_latest_message_are_found(services, send):
 
 def test_rows_that_refer_to_nothing_are_found(services):
     with sqlite3.connect(services.database.path) as other:
-        other.execute("INSERT INTO webhooks VALUES (99, 'u', 's', 't', NULL)")
+        other.execute("INSERT INTO webhooks (account_id, url, secret, created_at) VALUES (99, 'u', 's', 't')")
     other.close()
     with services.database.reading() as connection:
         assert list(find_faults(connection)) == ["row 99 of webhooks refers to a missing row of accounts"]

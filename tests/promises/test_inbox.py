@@ -659,7 +659,7 @@ def test_what_a_webhook_answered_is_shown_as_text(page, receive, operator, execu
 
 def test_the_address_of_a_webhook_is_shown_as_text(page, execute):
     url = "http://127.0.0.1/?a=<script>&b='\"onclick=alert(1)"
-    execute("INSERT INTO webhooks VALUES (1, ?, 'whsec_<script>', 't', NULL)", url)
+    execute("INSERT INTO webhooks (account_id, url, secret, created_at) VALUES (1, ?, 'whsec_<script>', 't')", url)
     check_escaped(page.get("/inbox/settings"), url)
 
 
@@ -1349,6 +1349,7 @@ def test_a_webhook_is_set_rotated_tested_and_removed(page, find_webhook):
     assert first["url"] == HOOK
     assert location(page.post("/inbox/settings/webhook/rotate")) == "/inbox/settings#webhook"
     assert find_webhook() != first
+    assert "The former secret signs too until" in page.get("/inbox/settings").text
     assert location(page.post("/inbox/settings/webhook/test")) == "/inbox/settings#deliveries"
     assert "webhook.test" in page.get("/inbox/settings").text
     assert location(page.post("/inbox/settings/webhook/remove")) == "/inbox/settings#webhook"

@@ -100,6 +100,28 @@ def test_a_failing_wait_shows_the_line_of_the_test_and_what_did_come(run_suite) 
 
 
 @pytest.mark.slow
+def test_a_failing_wait_in_an_async_test_shows_the_line_of_the_test(run_suite) -> None:
+    result = run_suite("""
+    import asyncio
+
+    def test_it(phonify):
+        async def sign_up():
+            await phonify.code_async(to=ALICE, timeout=0.02)
+
+        asyncio.run(sign_up())
+    """)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*await phonify.code_async(to=ALICE, timeout=0.02)",
+            "E       AssertionError: no outbound message to +14560000001 with a one-time code arrived within 0.02 s. *",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*phonify/testing*")
+    result.stdout.no_fnmatch_line("*asyncio/threads.py*")
+
+
+@pytest.mark.slow
 def test_the_app_under_test_may_log_and_be_logged_as_without_phonify(run_suite) -> None:
     result = run_suite("""
     def test_it(phonify, caplog, capfd):

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from phonify.gateways.base import Doubt, Later, Outcome, Refused, Taken
-from tests.support.app import ApiClient, FakeClock, Waiting, faults_of, sign_in
+from tests.support.app import KEY, ApiClient, FakeClock, Waiting, faults_of, sign_in
 from tests.support.fake_gateway import FakeGateway, OnceGateway, PowerCut, act_as
 from tests.support.operating import Operator
 from tests.support.receivers import Receiver
@@ -162,6 +163,33 @@ def test_an_argument_that_is_wrong_removes_nothing(client: FlaskClient, send: Se
     response = client.delete("/sandbox/messages?state=lost")
     assert (response.status_code, faults_of(response)) == (400, [("invalid_state", "state")])
     assert len(list_ids(client)) == 1
+
+
+@pytest.mark.parametrize("query", ["too=%2B14560000000", "state=sent&form=1", "to%5Bx%5D=1"])
+def test_an_unknown_argument_removes_nothing(client: FlaskClient, send: Send, query: str) -> None:
+    send()
+    response = client.delete(f"/sandbox/messages?{query}")
+    assert response.status_code == 400
+    (unknown,) = {name for name, _ in parse_qsl(query)} - {"state"}
+    assert faults_of(response) == [("unknown_argument", unknown)]
+    assert len(client.get("/v1/messages").get_json()["messages"]) == 1
+
+
+def test_the_key_is_no_unknown_argument(anonymous: FlaskClient, send: Send) -> None:
+    send()
+    assert anonymous.delete(f"/sandbox/messages?api_key={KEY}").get_json() == {"removed": 1}
+    assert anonymous.put("/sandbox/twilio", json={"api_key": KEY}).status_code == 200
+
+
+@pytest.mark.parametrize("known", [{}, {"inbound_method": "GET"}])
+def test_an_unknown_setting_of_the_twilio_compatible_api_changes_nothing(
+    client: FlaskClient, known: dict[str, str]
+) -> None:
+    before = client.get("/sandbox/twilio").get_json()
+    response = client.put("/sandbox/twilio", json={**known, "inbound": "http://127.0.0.1:5000/sms"})
+    assert response.status_code == 400
+    assert faults_of(response) == [("unknown_argument", "inbound")]
+    assert client.get("/sandbox/twilio").get_json() == before
 
 
 def test_more_than_one_transaction_removes_are_removed(client: FlaskClient) -> None:

@@ -15,6 +15,7 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
+from tests.support.app import ROOT
 from tests.support.fake_gateway import OnceGateway
 from tests.support.operating import Operator
 from tests.support.receivers import NO_CONTENT, Receiver, answer, status
@@ -206,16 +207,118 @@ def test_what_is_posted_is_verified_by_the_standard_webhooks_package(
             Verifier(hook.secret).verify(received.body, {**received.headers, "webhook-id": "other"})
 
 
-def test_a_new_secret_signs_from_the_next_attempt_on(send, hook, deliver, post_due, receiver, webhooks, account, clock):
+@pytest.fixture
+def sign_next(send, deliver, post_due, receiver, clock) -> Callable[..., list[bool]]:
+    """Return a function that posts an event, and tells of each secret whether its signature is there."""
+    clock.moment = datetime.now(UTC)
+
+    def verifies(secret: str) -> bool:
+        received = receiver.received[-1]
+        signed_at = received.headers["webhook-timestamp"]
+        for signature in received.headers["webhook-signature"].split(" "):
+            moment = datetime.fromtimestamp(int(signed_at), UTC)
+            if Verifier(secret).sign(received.headers["webhook-id"], moment, received.body.decode()) == signature:
+                return True
+        return False
+
+    def sign_next(*secrets: str) -> list[bool]:
+        send()
+        deliver()
+        post_due()
+        return [verifies(secret) for secret in secrets]
+
+    return sign_next
+
+
+def test_after_a_change_of_the_secret_both_secrets_verify_the_next_attempt(
+    send, hook, deliver, post_due, receiver, webhooks, account, clock
+):
     clock.moment = datetime.now(UTC)
     send()
     deliver()
     rotated = webhooks.rotate_secret(account)
     post_due()
     (received,) = receiver.received
-    assert Verifier(rotated.secret).verify(received.body, received.headers)["type"] == "message.sent"
-    with pytest.raises(WebhookVerificationError):
-        Verifier(hook.secret).verify(received.body, received.headers)
+    for secret in (rotated.secret, hook.secret):
+        assert Verifier(secret).verify(received.body, received.headers)["type"] == "message.sent"
+
+
+def test_a_retry_is_signed_with_both_secrets_too(send, hook, deliver, post_due, receiver, webhooks, account, clock):
+    clock.moment = datetime.now(UTC)
+    receiver.act = status(500)
+    send()
+    deliver()
+    post_due()
+    rotated = webhooks.rotate_secret(account)
+    clock.advance(6)
+    post_due()
+    first, second = receiver.received
+    assert " " not in first.headers["webhook-signature"]
+    for secret in (rotated.secret, hook.secret):
+        assert Verifier(secret).verify(second.body, second.headers)["type"] == "message.sent"
+
+
+def test_the_signature_of_the_new_secret_is_the_first(sign_next, hook, receiver, webhooks, account):
+    rotated = webhooks.rotate_secret(account)
+    sign_next()
+    headers = receiver.received[-1].headers
+    signatures = headers["webhook-signature"].split(" ")
+    moment = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
+    body = receiver.received[-1].body.decode()
+    expected = [Verifier(secret).sign(headers["webhook-id"], moment, body) for secret in (rotated.secret, hook.secret)]
+    assert signatures == expected
+
+
+def test_the_former_secret_signs_for_a_day_and_not_a_moment_longer(sign_next, hook, webhooks, account, clock):
+    rotated = webhooks.rotate_secret(account)
+    clock.advance(86_400 - 0.001)
+    assert sign_next(rotated.secret, hook.secret) == [True, True]
+    clock.advance(0.001)
+    assert sign_next(rotated.secret, hook.secret) == [True, False]
+
+
+def test_a_second_change_within_the_day_ends_the_secret_before_the_former_one(sign_next, hook, webhooks, account):
+    second, third = webhooks.rotate_secret(account), webhooks.rotate_secret(account)
+    assert sign_next(third.secret, second.secret, hook.secret) == [True, True, False]
+
+
+def test_after_a_webhook_is_removed_no_earlier_secret_signs(sign_next, hook, webhooks, account, receiver):
+    rotated = webhooks.rotate_secret(account)
+    webhooks.remove(account)
+    new = webhooks.set_url(account, receiver.url)
+    assert sign_next(new.secret, rotated.secret, hook.secret) == [True, False, False]
+
+
+def test_another_url_keeps_both_secrets(sign_next, hook, webhooks, account, receiver):
+    rotated = webhooks.rotate_secret(account)
+    webhooks.set_url(account, f"{receiver.url}/other")
+    assert sign_next(rotated.secret, hook.secret) == [True, True]
+
+
+def test_the_command_says_until_when_the_former_secret_signs_and_does_not_show_it(hook, webhooks, account, operator):
+    rotated = webhooks.rotate_secret(account)
+    assert rotated.former_until == "2026-02-01T09:30:00.000Z"
+    shown = operator.run("webhooks", "show")
+    assert shown.splitlines()[-1] == "The former secret signs too until 2026-02-01T09:30:00.000Z."
+    assert hook.secret not in shown + operator.run("webhooks", "show", "--json")
+
+
+def test_the_sample_without_a_package_accepts_two_signatures_and_refuses_a_third_party(
+    sign_next, hook, webhooks, account, receiver
+):
+    rotated = webhooks.rotate_secret(account)
+    sign_next()
+    guide = (ROOT / "phonify/docs/webhooks.md").read_text(encoding="utf-8")
+    (sample,) = re.findall("^```python\n(import base64.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(sample, names)
+    is_genuine, received = names["is_genuine"], receiver.received[-1]
+    other = "whsec_" + base64.b64encode(b"x" * 24).decode()
+    genuine = [is_genuine(secret, received.headers, received.body) for secret in (rotated.secret, hook.secret, other)]
+    assert genuine == [True, True, False]
+    assert not is_genuine(hook.secret, received.headers, received.body + b" ")
+    assert not is_genuine(hook.secret, {**received.headers, "webhook-timestamp": "1"}, received.body)
+    assert not is_genuine(hook.secret, {**received.headers, "webhook-signature": "v1,ü"}, received.body)
 
 
 def test_the_message_is_told_exactly_as_the_api_shows_it(send, hook, deliver, post_due, receiver, show):

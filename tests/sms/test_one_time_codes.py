@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phonify.sms.code_words import fold
+from phonify.sms.code_words import KINDS, fold, load_patterns, lower
 from phonify.sms.one_time_codes import Code, OriginBoundCode, find_code, find_origin_bound_code
 from tests.support.app import ROOT
 
@@ -440,6 +440,25 @@ PIECES = st.sampled_from(
 
 
 @pytest.mark.slow
+def test_each_word_of_the_file_is_found_with_and_without_its_accents() -> None:
+    patterns = load_patterns()
+    languages = tomllib.loads((ROOT / "phonify/sms/code_words.toml").read_text(encoding="utf-8"))
+    words = {
+        word
+        for name, lists in languages.items()
+        if name != "currency"
+        for kind in KINDS
+        for word in lists.get(kind, ())
+    }
+    missed = []
+    for word in words:
+        text = lower(fold(word.replace("*", "")).text)
+        around = word.startswith("*") * text[:1] + text + word.endswith("*") * text[-1:]
+        if not any(match.end() - match.start() >= len(text) for match in patterns.words.finditer(around)):
+            missed.append(word)
+    assert missed == []
+
+
 @given(st.one_of(st.text(), st.lists(PIECES, max_size=30).map("".join)))
 def test_whatever_the_text_what_is_found_stands_in_it(text: str) -> None:
     for found in (find_code(text), find_origin_bound_code(text)):

@@ -133,16 +133,16 @@ ROWS: Rows = {
         {"delivery_id": "event-1", "attempt": 1, "at": "t1", "took_ms": 5, "status": 204, "answer": ""},
         {"delivery_id": "event-3", "attempt": 1, "at": "t1", "took_ms": 9, "error": "no answer"},
     ],
-    "sign_in_links": [{"token_hash": "l1", "account_id": 1, "created_at": "t0", "expires_at": "t1"}],
+    "sign_in_links": [{"token_hash": "h3", "account_id": 1, "created_at": "t0", "expires_at": "t9"}],
     "sessions": [
-        {"account_id": 1, "token_hash": "s1", "key_id": 1, "created_at": "t0", "expires_at": "t9"},
-        {"account_id": 2, "token_hash": "s2", "created_at": "t0", "expires_at": "t9"},
+        {"account_id": 1, "token_hash": "h4", "key_id": 1, "created_at": "t0", "expires_at": "t9"},
+        {"account_id": 1, "token_hash": "h5", "created_at": "t0", "expires_at": "t9"},
     ],
-    "runs": [{"account_id": 3, "id": "run-1", "creator_id": 1, "name": "é", "created_at": "t1", "expires_at": "t9"}],
-    "front_accounts": [{"account_id": 1, "auth_token": "a1", "inbound_url": "https://example.com/in"}],
-    "front_messages": [{"message_id": "id-1", "status_callback": "https://example.com/", "media": '["m"]'}],
+    "runs": [{"account_id": 3, "id": "run-1", "creator_id": 1, "created_at": "t0", "expires_at": "t9"}],
+    "front_accounts": [{"account_id": 1, "auth_token": "token", "inbound_url": "https://example.com/"}],
+    "front_messages": [{"message_id": "id-1", "service_sid": "MG1", "parameters": '{"a": "ß"}'}],
     "front_refusals": [
-        {"account_id": 1, "at": "t1", "to_number": "x", "origin": OWN, "body": "Olá", "code": 21211, "meaning": "no"}
+        {"account_id": 1, "at": "t1", "to_number": "1", "origin": "2", "body": "ß", "code": 21211, "meaning": "wrong"}
     ],
 }
 
@@ -364,7 +364,8 @@ database.close()
 STATEMENTS = {
     "DROP TABLE message_counts": 4,
     "INSERT INTO conversations": 4,
-    "ALTER TABLE webhooks": 5,
+    "ADD COLUMN disabled_at": 5,
+    "ADD COLUMN former_secret": 6,
     "PRAGMA user_version = ": SCHEMA_VERSION,
 }
 

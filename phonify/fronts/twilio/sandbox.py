@@ -9,14 +9,14 @@ from ...http.auth import current_account, require_key
 from ...http.current import get_services
 from ...schemas import sandbox_examples as examples
 from ...schemas.description import describe
-from ...schemas.front_requests import FrontSettingsSchema
+from ...schemas.front_requests import ChangeFrontSchema
 from ...schemas.requests import load
 from ...schemas.sandbox import TwilioSettingsAnswer, dump_twilio_settings
 
 bp = Blueprint("test_twilio", __name__, url_prefix="/sandbox/twilio")
 bp.before_request(require_key)
 
-_SETTINGS = FrontSettingsSchema()
+_SETTINGS = ChangeFrontSchema()
 
 
 @bp.get("")
@@ -33,8 +33,9 @@ def get_twilio_settings() -> dict[str, Any]:
 
 @bp.put("")
 @describe(
-    arguments=FrontSettingsSchema,
+    arguments=ChangeFrontSchema,
     answers={200: TwilioSettingsAnswer},
+    errors=("unknown_argument",),
     examples=examples.CHANGE_TWILIO,
     text="Values that are not given stay the same. An account without an auth token gets one.",
 )
