@@ -4,7 +4,7 @@ import os
 import re
 import struct
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 _FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _FRACTION_BITS = 12
@@ -14,6 +14,11 @@ _RANDOM = struct.Struct("=16Q")  # 16 numbers in one call, because each call rel
 def is_message_id(text: str) -> bool:
     """Return whether a text has the form of a message id."""
     return _FORM.fullmatch(text) is not None
+
+
+def read_time(id_: str) -> datetime:
+    """Return when a message id was generated, in UTC, to the millisecond."""
+    return datetime.fromtimestamp(int(id_.replace("-", "")[:12], 16) / 1000, UTC)
 
 
 def generate_ids(now: datetime, after: str | None = None) -> Iterator[str]:

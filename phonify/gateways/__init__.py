@@ -2,7 +2,9 @@
 
 from .base import Gateway
 from .stub import StubGateway
+from .twilio import TwilioGateway
 
 GATEWAYS: dict[str, type[Gateway]] = {
     "stub": StubGateway,
+    "twilio": TwilioGateway,
 }
