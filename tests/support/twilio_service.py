@@ -11,8 +11,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from twilio.request_validator import RequestValidator
 
+from phonify.gateways.base import OutboundMessage
 from phonify.gateways.events import HookRequest
 from phonify.gateways.twilio import TwilioGateway
+from phonify.ids import generate_ids
 from tests.support.receivers import Received, Receiver, status
 
 SID = f"AC{'a' * 32}"
@@ -30,6 +32,11 @@ def make_gateway(url: str = "http://127.0.0.1:9", public_url: str | None = PUBLI
     values = {"ACCOUNT_SID": SID, "AUTH_TOKEN": TOKEN, "URL": url, **given}
     environ = {f"PHONIFY_TWILIO_GATEWAY_{name}": value for name, value in values.items() if value}
     return TwilioGateway.from_environ({**environ, **({"PHONIFY_PUBLIC_URL": public_url} if public_url else {})})
+
+
+def make_message_now(to: str, body: str = "Hello") -> OutboundMessage:
+    """Return a message with a new id."""
+    return OutboundMessage(next(generate_ids(datetime.now(UTC))), OWN, to, body, 1)
 
 
 # Requests to the service
