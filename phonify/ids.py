@@ -7,7 +7,7 @@ import os
 import re
 import struct
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 _FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 AUTH_TOKEN = "[!-~]{1,64}"  # noqa: S105 - a pattern; usually 32 hexadecimal digits, but a test may bring its own token
@@ -23,6 +23,11 @@ def is_message_id(text: str) -> bool:
 def is_auth_token(text: str) -> bool:
     """Return whether a text may be an auth token of the Twilio-compatible API."""
     return re.fullmatch(AUTH_TOKEN, text) is not None
+
+
+def read_time(id_: str) -> datetime:
+    """Return when a message id was generated, in UTC, to the millisecond."""
+    return datetime.fromtimestamp(int(id_.replace("-", "")[:12], 16) / 1000, UTC)
 
 
 def generate_ids(now: datetime, after: str | None = None) -> Iterator[str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phonify.ids import generate_ids, is_message_id
+from phonify.ids import generate_ids, is_message_id, read_time
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 MILLISECONDS = 1_769_851_800_000  # of NOW, since 1970
@@ -25,6 +25,10 @@ def test_an_id_is_a_uuid_of_version_7() -> None:
 
 def test_an_id_begins_with_the_milliseconds_since_1970() -> None:
     assert uuid.UUID(next(generate_ids(NOW))).int >> 80 == MILLISECONDS
+
+
+def test_the_time_of_an_id_can_be_read() -> None:
+    assert read_time(next(generate_ids(NOW + timedelta(microseconds=1_999)))) == NOW + timedelta(milliseconds=1)
 
 
 @pytest.mark.parametrize(("microseconds", "fraction"), [(0, 0), (250, 1_024), (500, 2_048), (999, 4_091)])

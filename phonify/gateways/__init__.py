@@ -2,5 +2,6 @@
 
 from .base import Gateway
 from .stub import StubGateway
+from .twilio import TwilioGateway
 
-GATEWAYS: dict[str, type[Gateway]] = {gateway.name: gateway for gateway in (StubGateway,)}
+GATEWAYS: dict[str, type[Gateway]] = {gateway.name: gateway for gateway in (StubGateway, TwilioGateway)}

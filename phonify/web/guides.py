@@ -18,6 +18,7 @@ GROUPS = {
     "Guides for users": (
         "api",
         "twilio",
+        "gateways-twilio",
         "testing",
         "test-api",
         "webhooks",

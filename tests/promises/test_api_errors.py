@@ -433,7 +433,7 @@ def test_one_refused_recipient_of_several_is_402_and_the_others_go_out(
 class PickyGateway(OnceGateway):
     """A gateway whose local check refuses some numbers, with a reason of its own."""
 
-    def check(self, to: str) -> Refused | None:
+    def check(self, to: str, origin: str, body: str) -> Refused | None:
         return Refused("country_not_permitted") if to.startswith("+44") else None
 
 

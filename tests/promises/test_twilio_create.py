@@ -236,7 +236,7 @@ def test_content_is_shown_by_a_text_with_its_variables(twilio):
 )
 def test_a_number_that_the_gateway_refuses_at_once_is_refused(make_app, error_type, code):
     class Refusing(FakeGateway):
-        def check(self, to: str) -> Refused | None:
+        def check(self, to: str, origin: str, body: str) -> Refused | None:
             return Refused(error_type)
 
     api = TwilioApi(make_app(Refusing(), TWILIO="on"))

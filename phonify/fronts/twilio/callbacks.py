@@ -26,7 +26,7 @@ from .payloads import (
     read_payload,
     tell_status,
 )
-from .signature import build_request, read_options
+from .requests import build_request, read_options
 from .twiml import MOST_TWIML, Document, Redirect, Reply, TwimlFault, read_answer
 
 MOST_REDIRECTS = 10

@@ -1,13 +1,11 @@
-"""Requests to an app in Twilio's form: parameters, signature, and the options in the fragment of a URL."""
+"""Signed requests to an app in Twilio's form, and the options in the fragment of a URL."""
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qs, urldefrag, urlencode, urlsplit
 
 from ...outgoing.http_client import Request, add_query
+from ...outgoing.twilio_signature import sign
 from ...outgoing.url_guard import parse_url
 
 TIMEOUT = 15.0  # seconds
@@ -44,12 +42,6 @@ def _read_number(text: str | None, lowest: int, highest: int, default: int) -> i
     return min(max(int(text), lowest), highest)
 
 
-def sign(auth_token: str, url: str, parameters: Mapping[str, str]) -> str:
-    """Return the header X-Twilio-Signature: an HMAC-SHA1 of the URL and the parameters of a form, sorted by name."""
-    signed = url + "".join(f"{name}{value}" for name, value in sorted(parameters.items()))
-    return base64.b64encode(hmac.new(auth_token.encode(), signed.encode(), hashlib.sha1).digest()).decode()
-
-
 def build_request(
     method: str, url: str, parameters: Mapping[str, str], *, auth_token: str, token: str, most_answer: int
 ) -> Request:
@@ -62,11 +54,11 @@ def build_request(
     body, query = None, ""
     if method == "GET":
         query = urlencode(parameters)
-        headers["X-Twilio-Signature"] = sign(auth_token, add_query(url, query), {})
+        headers["X-Twilio-Signature"] = sign(auth_token, add_query(url, query))
     else:
         body = urlencode(parameters).encode()
         headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8"
-        headers["X-Twilio-Signature"] = sign(auth_token, url, parameters)
+        headers["X-Twilio-Signature"] = sign(auth_token, url, parameters.items())
     return Request(
         method, url, body, headers, options.timeout, options.connect_timeout, options.read_timeout, most_answer, query
     )
