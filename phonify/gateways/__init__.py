@@ -5,6 +5,6 @@ from .base import Gateway
 from .stub import StubGateway
 
 GATEWAYS: dict[str, type[Gateway]] = {
-    "android": AndroidGateway,
     "stub": StubGateway,
+    "android": AndroidGateway,
 }

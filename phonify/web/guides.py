@@ -21,6 +21,7 @@ GROUPS = {
         "testing",
         "test-api",
         "webhooks",
+        "gateways-android",
         "settings",
         "command-line",
         "operations",
