@@ -94,6 +94,11 @@ def test_a_probe_names_the_app_and_the_device(server: AndroidServer) -> None:
     assert [seen.path for seen in server.seen] == ["/3rdparty/v1/health", "/3rdparty/v1/devices"]
 
 
+def test_a_probe_finds_the_device_in_an_old_version_of_the_app(server: AndroidServer) -> None:
+    server.devices_path = "device"
+    assert DEVICE in make(server).probe()
+
+
 def test_a_probe_fails_if_the_app_does_not_know_the_device(server: AndroidServer) -> None:
     with pytest.raises(GatewayFault, match=f"does not know the device .* its devices: {DEVICE}, {OTHER_DEVICE}"):
         make(server, PHONIFY_ANDROID_DEVICE="gone").probe()

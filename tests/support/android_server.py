@@ -49,6 +49,7 @@ class AndroidServer:
         self.webhooks: dict[str, dict[str, Any]] = {}
         self.callbacks: list[dict[str, Any]] = []  # the contents, each for the webhook with its `webhookId`
         self.seen: list[Seen] = []
+        self.devices_path = "devices"
         self.status: int | None = None  # every answer has this status
         self.answer_late = False  # take messages, but answer only when the test ends
         self.ended = threading.Event()
@@ -113,7 +114,7 @@ class AndroidServer:
                 if len(found) > 1:
                     return 400, {"message": "multiple messages found"}
                 return (200, found[0]) if found else (404, {"message": "message not found"})
-            case "GET", ["devices"]:
+            case "GET", [path] if path == self.devices_path:
                 return 200, [
                     {"id": id_, "name": name, "lastSeen": "2026-01-31T09:30:00Z"} for id_, name in self.devices.items()
                 ]
