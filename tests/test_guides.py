@@ -9,6 +9,7 @@ from flask import Flask
 
 from phonify.config import Settings
 from phonify.errors import ERROR_TYPES
+from phonify.gateways import GATEWAYS
 from phonify.http.errors import STATUSES
 
 ROOT = Path(__file__).parent.parent
@@ -89,3 +90,9 @@ def test_what_one_machine_carries_is_what_the_benchmark_printed() -> None:
     for figure in figures:
         number = re.escape(figure.removesuffix("/s").removesuffix(" ms").removesuffix(" MB"))
         assert re.search(rf"(?<![\d.,]){number}(?![\d.,]*\d)", printed), figure
+
+
+@pytest.mark.parametrize("name", [name for name, gateway in GATEWAYS.items() if gateway.variables])
+def test_the_guide_of_a_gateway_names_all_its_variables(name: str) -> None:
+    guide = read(f"gateways-{name}.md")
+    assert [variable for variable in GATEWAYS[name].variables if f"`{variable}`" not in guide] == []

@@ -78,6 +78,20 @@ def is_same_number(text: str, number: str) -> bool:
         return read == number
 
 
+def parse_shown_number(text: str, country: str | None) -> str:
+    """Return the E.164 form of a number as a phone in a country shows it, such as `070 000 00 01` in Sweden.
+
+    Texts that are not a number in use, such as short codes and alphanumeric senders, are returned unchanged.
+    """
+    try:
+        parsed = phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException:
+        return text
+    if re.search("[A-Za-z]", text) or not phonenumbers.is_valid_number(parsed):
+        return text
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
 def _parse(text: str) -> phonenumbers.PhoneNumber:
     """Return a number without misplaced national prefixes. Raises ValueError if it has other digits too many.
 

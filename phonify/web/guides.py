@@ -22,6 +22,7 @@ GROUPS = {
         "testing",
         "test-api",
         "webhooks",
+        "gateways-android",
         "settings",
         "command-line",
         "operations",

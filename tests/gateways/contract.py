@@ -49,6 +49,7 @@ class GatewayContract(ABC):
     name: str
     outcomes: Mapping[str, type[Outcome]]  # numbers for each possible outcome; Taken is the first outcome
     refused_at_once: str | None = None  # a number that `check` refuses
+    refused_sender: str | None = None  # a sender that `check` refuses
 
     @pytest.fixture
     @abstractmethod
@@ -95,11 +96,15 @@ class GatewayContract(ABC):
 
     def test_a_number_that_is_refused_at_once_is_refused_with_an_error_type_for_that(self, gateway: Gateway) -> None:
         if self.refused_at_once is None:
-            assert type(gateway).check is Gateway.check
+            assert type(gateway).check is Gateway.check or self.refused_sender is not None
         else:
             refusal = check(gateway, self.refused_at_once)
             assert isinstance(refusal, Refused)
             assert ERROR_TYPES[refusal.error_type].kind is Kind.REFUSED
+
+    def test_a_sender_that_is_refused_at_once_is_refused_with_the_error_type_for_that(self, gateway: Gateway) -> None:
+        if self.refused_sender is not None:
+            assert gateway.check(self.taken, self.refused_sender, "Hello") == Refused("sender_not_permitted")
 
     def test_a_check_gives_the_same_answer_each_time(self, gateway: Gateway) -> None:
         for to in [*self.outcomes, self.refused_at_once or self.taken]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from phonify.gateways.base import Doubt, Gateway, Limits, OutboundMessage, Outcome, Refused, Taken
+from phonify.gateways.base import Doubt, Gateway, GatewayFault, Limits, OutboundMessage, Outcome, Refused, Taken
 from tests.support.fake_gateway import OnceGateway
 
 
@@ -40,3 +40,8 @@ def test_a_gateway_for_tests_gives_the_outcome_that_a_test_wants() -> None:
     message = OutboundMessage("id", "+15005550006", "+14560000000", "Hello", 1)
     assert list(OnceGateway().send([message], 0)) == [("id", Taken())]
     assert list(OnceGateway(lambda _: Doubt()).send([message], 0)) == [("id", Doubt())]
+
+
+def test_a_gateway_that_says_nothing_else_needs_no_registration() -> None:
+    with pytest.raises(GatewayFault, match="needs no registration"):
+        Plain().register()

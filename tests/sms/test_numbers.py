@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from phonenumbers import carrier
 
-from phonify.sms.numbers import Number, mask_number, parse_msisdn, parse_originator
+from phonify.sms.numbers import Number, mask_number, parse_msisdn, parse_originator, parse_shown_number
 from tests.support.app import ROOT
 
 # MSISDNs
@@ -310,3 +310,27 @@ def test_once_all_regions_are_loaded_no_number_reads_from_the_disk() -> None:
     """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("read US\n", "")
+
+
+@pytest.mark.parametrize(
+    ("shown", "country", "number"),
+    [
+        ("070-123 45 67", "SE", "+46701234567"),
+        ("(202) 555-0143", "US", "+12025550143"),
+        ("0046701234567", "SE", "+46701234567"),
+        ("46701234567", "SE", "+46701234567"),
+        ("+46 70 123 45 67", None, "+46701234567"),
+    ],
+)
+def test_a_number_as_a_phone_shows_it_gets_its_e164_form(shown: str, country: str | None, number: str) -> None:
+    assert parse_shown_number(shown, country) == number
+    assert parse_msisdn(number).number == number
+
+
+@pytest.mark.parametrize("shown", ["71000", "112", "Bank", "1-800-FLOWERS", "+", "", "+99999", "0701234567;ext=5"])
+def test_what_is_not_a_number_in_use_stays_as_the_phone_shows_it(shown: str) -> None:
+    assert parse_shown_number(shown, "SE") == shown
+
+
+def test_a_national_number_stays_as_it_is_if_the_country_is_unknown() -> None:
+    assert parse_shown_number("0701234567", None) == "0701234567"

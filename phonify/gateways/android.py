@@ -1,0 +1,251 @@
+"""The gateway `android`: the app SMS Gateway for Android on a phone, reached directly, by its server or by its cloud.
+
+The app is described at https://docs.sms-gate.app. It keeps each message under Phonify's id, and it answers 409 if it
+has the id already. So a message that may have been taken is sent again. The server keeps the ids of each device
+separately, and it chooses any device if none is named. So the device is always named, except to the phone itself.
+"""
+
+import base64
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+from ..outgoing.http_client import Answer, Request
+from ..sms.numbers import parse_msisdn
+from .android_callbacks import EVENTS, Place, read_callback, read_state, shorten, verify
+from .base import GatewayFault, Later, Limits, OutboundMessage, Outcome, Refused, Taken
+from .events import Heard, HookRequest, Receipt
+from .over_http import HttpGateway
+from .variables import Secret, Variables
+
+Found = TypeVar("Found")
+
+SHORTEST_TTL = 5  # seconds
+MOST_ANSWER = 256_000  # bytes; lists of devices and webhooks may be long
+CALLBACK_PATH = "/gateways/android/callback"
+
+# Statuses that concern all messages.
+_PAUSES = {
+    401: "the app refuses PHONIFY_ANDROID_USERNAME or PHONIFY_ANDROID_PASSWORD",
+    403: "the user of PHONIFY_ANDROID_USERNAME may not do this",
+    404: "the app is not at PHONIFY_ANDROID_URL",
+    405: "the app is not at PHONIFY_ANDROID_URL",
+    429: "the app takes no more requests for some time",
+    502: "a proxy does not reach the app",
+    503: "the queue of the device is full, or the device is offline",
+    504: "a proxy does not reach the app",
+}
+
+
+class AndroidGateway(HttpGateway):
+    """Sends through the SIM of an Android phone."""
+
+    repeatable = True
+    can_look_up = True
+    name = "android"
+    limits = Limits(calls=10)
+    variables = (
+        "PHONIFY_ANDROID_URL",
+        "PHONIFY_ANDROID_USERNAME",
+        "PHONIFY_ANDROID_PASSWORD",
+        "PHONIFY_ANDROID_PASSWORD_FILE",
+        "PHONIFY_ANDROID_DEVICE",
+        "PHONIFY_ANDROID_SIM",
+        "PHONIFY_ANDROID_NUMBER",
+        "PHONIFY_ANDROID_SIGNING_KEY",
+        "PHONIFY_ANDROID_SIGNING_KEY_FILE",
+    )
+
+    def __init__(
+        self,
+        url: str,
+        username: str,
+        password: Secret,
+        *,
+        device: str = "",
+        sim: int = 0,
+        number: str | None = None,
+        signing_key: Secret | None = None,
+        public_url: str = "",
+    ) -> None:
+        self.number = number
+        self._url = url
+        self._username = username
+        self._password = password
+        self._signing_key = signing_key or Secret("")
+        self._public_url = public_url
+        country = parse_msisdn(number).country if number and number.startswith("+") else None
+        self._place = Place(device, sim, country)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Make the gateway from its variables. Raises ValueError with one line for each fault."""
+        variables = Variables(environ, "PHONIFY_ANDROID_")
+        url, username = variables.read_url("URL"), variables.read("USERNAME")
+        if ":" in username:
+            variables.complain("USERNAME", "it must not have a colon")
+        device = variables.read("DEVICE", "")
+        if url and not device and urlsplit(url).path:
+            # With only a host and a port, the URL is that of a phone.
+            variables.complain("DEVICE", "is missing; without it, the server sends each message through any device")
+        password = variables.read_secret("PASSWORD")
+        sim = variables.read_whole("SIM", 0, lowest=0, highest=3)
+        number = variables.read_number("NUMBER")
+        signing_key = variables.read_secret("SIGNING_KEY", required=False)
+        variables.finish()
+        return cls(
+            url,
+            username,
+            password,
+            device=device,
+            sim=sim,
+            number=number,
+            signing_key=signing_key,
+            public_url=environ.get("PHONIFY_PUBLIC_URL", "").rstrip("/"),
+        )
+
+    def check(self, to: str, origin: str, body: str) -> Refused | None:  # noqa: ARG002 - only the sender can be wrong
+        """Return Refused for a sender that is not the phone's number. An app on a phone can't choose its sender."""
+        possible = origin == self.number if self.number else origin.startswith("+")
+        return None if possible else Refused("sender_not_permitted")
+
+    def build_request(self, message: OutboundMessage) -> Request:
+        """Return the request that sends a message."""
+        content: dict[str, Any] = {
+            "id": message.id,
+            "phoneNumbers": [message.to],
+            "textMessage": {"text": message.body},
+            "ttl": max(int(message.validity), SHORTEST_TTL),
+            "withDeliveryReport": True,
+        }
+        if self._place.device:
+            content["deviceId"] = self._place.device
+        if self._place.sim:
+            content["simNumber"] = self._place.sim
+        # Phonify has checked the number. The check of the app refuses numbers that are not of the type mobile.
+        return self._request("POST", "/messages", content)._replace(query="skipPhoneValidation=true")
+
+    def judge(self, message: OutboundMessage, answer: Answer) -> Outcome:
+        """Return the outcome that an answer means."""
+        if answer.status == 409:
+            return Taken()  # at an earlier attempt
+        if 200 <= answer.status < 300:
+            if _read_object(answer).get("id") == message.id:
+                return Taken()
+            return Later(pause=True, reason="the answer is not that of the app; check PHONIFY_ANDROID_URL")
+        if answer.status == 400:
+            return _judge_refusal(_read_message(answer))
+        if answer.status in _PAUSES or 300 <= answer.status < 400:
+            reason = _PAUSES.get(answer.status, "the answer is a redirect; check PHONIFY_ANDROID_URL")
+            return Later(retry_after=answer.retry_after, pause=True, reason=reason)
+        # It is unknown whether the app has the message. At the next attempt, it will recognise the id.
+        return Later(retry_after=answer.retry_after, reason=f"the app answered with the status {answer.status}")
+
+    def hear(self, request: HookRequest) -> Heard:
+        """Read a callback."""
+        verify(request, self._signing_key)
+        return Heard(read_callback(request.body, self._place))
+
+    def look_up(self, message: OutboundMessage, references: Sequence[str]) -> Sequence[Receipt]:  # noqa: ARG002 - the app knows Phonify's id
+        """Ask the app for the state of a message."""
+        answer = self.ask(self._request("GET", f"/messages/{message.id}"))
+        if answer.status == 404:
+            return ()
+        found = _expect(answer, dict)
+        if found.get("id") != message.id:
+            raise GatewayFault("the app answered with another message")
+        return read_state(message.id, found)
+
+    def probe(self) -> str:
+        """Ask the app for its health and its devices."""
+        health = _read_object(self.ask(self._request("GET", "/health")))
+        answer = self.ask(self._request("GET", "/devices"))
+        if answer.status == 404:
+            answer = self.ask(self._request("GET", "/device"))  # old versions of the app on a phone
+        devices = {
+            str(device.get("id")): device
+            for device in _expect(answer, list)
+            if isinstance(device, dict) and not device.get("deletedAt")
+        }
+        known = ", ".join(sorted(devices)) or "none"
+        if not self._place.device and len(devices) > 1:
+            raise GatewayFault(f"PHONIFY_ANDROID_DEVICE must name one of the devices: {known}")
+        if not devices or self._place.device not in ("", *devices):
+            raise GatewayFault(f"the app does not know the device of PHONIFY_ANDROID_DEVICE; its devices: {known}")
+        device_id = self._place.device or next(iter(devices))
+        name, seen = devices[device_id].get("name"), devices[device_id].get("lastSeen")
+        version, status = health.get("version", "of unknown version"), health.get("status", "unknown")
+        return f"app {version}, health {status}; device {device_id} ({name}), last seen {seen}"
+
+    def register(self) -> Sequence[str]:
+        """Register the callbacks in the app. Webhooks of others stay as they are."""
+        missing = {"PHONIFY_PUBLIC_URL": self._public_url, "PHONIFY_ANDROID_SIGNING_KEY": self._signing_key}
+        if faults := [f"{name} is missing" for name, value in missing.items() if not value]:
+            raise GatewayFault("; ".join(faults))
+        url = self._public_url + CALLBACK_PATH
+        lines = []
+        if not url.startswith(("https://", "http://127.0.0.1:", "http://127.0.0.1/")):
+            lines.append("PHONIFY_PUBLIC_URL begins with http://, but the app posts only to https:// and 127.0.0.1")
+        webhooks = _expect(self.ask(self._request("GET", "/webhooks")), list)
+        known = {str(one.get("id")): one for one in webhooks if isinstance(one, dict)}
+        for event in EVENTS:
+            # The same id each time, so that the app replaces the webhook. Another server of Phonify has other ids.
+            id_ = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{url} {self._place.device} {event}"))
+            webhook = {"id": id_, "url": url, "event": event}
+            if self._place.device:
+                webhook["deviceId"] = self._place.device
+            same = webhook.items() <= known.pop(id_, {}).items()
+            if not same:
+                _expect(self.ask(self._request("POST", "/webhooks", webhook)), object)
+            lines.append(f"{event}: {'was registered already' if same else 'registered'} for {url}")
+        if known:
+            lines.append(f"webhooks of others, left unchanged: {len(known)}")
+        return lines
+
+    def _request(self, method: str, path: str, content: object = None) -> Request:
+        credentials = f"{self._username}:{self._password.reveal()}".encode()
+        headers = {"Authorization": f"Basic {base64.b64encode(credentials).decode()}", "Accept": "application/json"}
+        body = None
+        if content is not None:
+            body, headers["Content-Type"] = json.dumps(content).encode(), "application/json"
+        return Request(method, self._url + path, body, headers, most_answer=MOST_ANSWER)
+
+
+def _judge_refusal(text: str) -> Outcome:
+    """Return the outcome of an answer with the status 400."""
+    lower = text.lower()
+    if "device" in lower:
+        return Later(pause=True, reason="the app does not know the device of PHONIFY_ANDROID_DEVICE")
+    words = {"expired": "validity_expired", "phone": "invalid_number"}
+    return Refused(next((words[word] for word in words if word in lower), "delivery_failed"), code=shorten(text))
+
+
+def _read_object(answer: Answer) -> dict[str, Any]:
+    """Return the JSON object of an answer, or an empty one."""
+    try:
+        found = json.loads(answer.text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _read_message(answer: Answer) -> str:
+    """Return the app's explanation of an error."""
+    message = _read_object(answer).get("message")
+    return message if isinstance(message, str) else ""
+
+
+def _expect(answer: Answer, kind: type[Found]) -> Found:
+    """Return the JSON of an answer. Raises GatewayFault if the app has refused the request."""
+    if not 200 <= answer.status < 300:
+        known = _PAUSES.get(answer.status, f"the app answered with the status {answer.status}")
+        raise GatewayFault(": ".join(filter(None, (known, shorten(_read_message(answer))))))
+    try:
+        found = json.loads(answer.text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, kind):
+        raise GatewayFault("the answer is not that of the app; check PHONIFY_ANDROID_URL")
+    return found
