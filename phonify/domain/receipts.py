@@ -76,8 +76,10 @@ class Receipts:
                 error_type = row.error_type or "delivery_failed"
                 if outbox_store.mark_error(connection, message=message, error_type=error_type, now=at):
                     self._tell(connection, "message.error", message.id, now)
-            elif row.status != "undelivered" and outbox_store.mark_sent(connection, message=message, now=at):
-                self._tell(connection, "message.sent", message.id, now)
+            elif row.status == "sent" or result == "delivered":
+                # A report about one of several parts says nothing about the others.
+                if outbox_store.mark_sent(connection, message=message, now=at):
+                    self._tell(connection, "message.sent", message.id, now)
         if result is not None and store.set_receipt(
             connection, message_id=message.id, receipt=result, at=row.at, code=row.code or None
         ):

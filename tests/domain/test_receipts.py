@@ -199,6 +199,17 @@ def test_a_receipt_settles_a_message_in_doubt(
     assert len(gateway.handed) == 1
 
 
+def test_a_report_about_one_segment_does_not_settle_a_message_in_doubt(send, deliver, take, show, gateway) -> None:
+    gateway.act = lambda _: Doubt()
+    message = send(body=TWO_SMS)
+    deliver()
+    states = []
+    for event_id in ("1", "2"):
+        take(Receipt("delivered", message_id=message["id"], event_id=event_id, partial=True))
+        states.append(show(message)["state"])
+    assert states == ["unconfirmed", "sent"]
+
+
 def test_an_unknown_error_type_of_a_receipt_is_delivery_failed(send, deliver, take, show, gateway) -> None:
     gateway.act = lambda _: Doubt()
     message = send()
