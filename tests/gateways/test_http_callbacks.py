@@ -152,8 +152,6 @@ def test_a_receipt_may_be_json_and_name_the_message_by_the_reference() -> None:
         ("other", "type=1"),
         ("", "type=1"),
         ("inbound", "text=a"),
-        ("inbound", "from=1&text=%00%01&charset=rot13"),
-        ("inbound", "from=1&text=%00%01&charset=2"),
         ("inbound", "&".join("from=1" for _ in range(300))),
     ],
 )
@@ -192,6 +190,13 @@ def test_a_text_from_kannel() -> None:
 )
 def test_a_text_may_have_each_charset_of_kannel(text: str, charset: str, body: str) -> None:
     assert read_text(f"from=12345&text={text}&charset={charset}&id=1", PRESET="kannel").body == body
+
+
+@pytest.mark.parametrize("charset", ["rot13", "2", "binary", "iso-8859-99", "idna"])
+def test_a_binary_message_is_acknowledged_and_logged(charset: str, caplog: pytest.LogCaptureFixture) -> None:
+    heard = hear(f"{CALLBACK_SECRET}/inbound", f"from=%2B46700000001&text=%00%01&charset={charset}")
+    assert (heard.events, heard.answer.status) == ([], 200)
+    assert "a message from +467******01 is ignored" in caplog.text
 
 
 @pytest.mark.parametrize(

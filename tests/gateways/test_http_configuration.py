@@ -1,5 +1,7 @@
 """Tests of the variables of the gateway `http`: what they mean, and which faults are reported."""
 
+import re
+import shlex
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -9,10 +11,12 @@ import pytest
 from phonify.gateways.http import TemplateGateway
 from phonify.gateways.http.answers import Finder, compile_pattern, parse_rules
 from phonify.gateways.http.presets import PRESETS
-from phonify.gateways.http.template import Form, Headers, Json
+from phonify.gateways.http.template import PLACEHOLDERS, Form, Headers, Json
 from phonify.outgoing.http_client import Answer
 from tests.gateways.contract import make_message
-from tests.support.http_providers import PASSWORD, TAKEN, make_variables
+from tests.support.app import ROOT
+from tests.support.guides import read_block
+from tests.support.http_providers import CALLBACK_SECRET, PASSWORD, TAKEN, make_variables
 
 URL = "http://127.0.0.1:9/send"
 FORM = {"BODY": "to={to}&text={text}", "TAKEN": "200"}
@@ -55,6 +59,31 @@ def test_secrets_may_be_in_files(tmp_path: Path) -> None:
     file.write_text(f"{PASSWORD}\n")
     gateway = TemplateGateway.from_environ(make_variables(URL, PRESET="kannel", PASSWORD="", PASSWORD_FILE=str(file)))
     assert "password=pass%26word%2B%2541&" in gateway.build_request(make_message(TAKEN)).query
+
+
+# The guide
+
+
+@pytest.mark.parametrize("mark", ["kannel variables", "jasmin variables", "custom variables"])
+def test_the_variables_in_the_guide_make_a_gateway(mark: str, tmp_path: Path) -> None:
+    block = read_block("gateways-http", mark).replace("/etc/phonify", str(tmp_path))
+    block = block.replace("CALLBACK-SECRET", CALLBACK_SECRET)
+    for name in "provider.key", "callback.secret":
+        tmp_path.joinpath(name).write_text(CALLBACK_SECRET)
+    words = [word for line in block.splitlines() if line.startswith("export") for word in shlex.split(line)[1:]]
+    environ = {name: value for name, _, value in (word.partition("=") for word in words)}
+    gateway = TemplateGateway.from_environ(environ)
+    assert set(environ) <= {*gateway.variables, "PHONIFY_GATEWAY", "PHONIFY_PUBLIC_URL"}
+    assert gateway.build_request(make_message(TAKEN)).url == environ["PHONIFY_HTTP_URL"]
+
+
+def test_the_guide_lists_all_variables_and_placeholders() -> None:
+    text = ROOT.joinpath("phonify/docs/gateways-http.md").read_text(encoding="utf-8")
+    rows = [row.split("|")[1] for row in text.splitlines() if row.startswith("| `")]
+    variables = [name for row in rows for name in re.findall("`(PHONIFY_HTTP_[A-Z_]+)`", row)]
+    variables += [re.findall("`(PHONIFY[A-Z_]+)`", row)[0] + "_FILE" for row in rows if "`_FILE`" in row]
+    assert sorted(variables) == sorted(TemplateGateway.variables)
+    assert sorted(name for row in rows for name in re.findall(r"`\{(\w+)\}`", row)) == sorted(PLACEHOLDERS)
 
 
 # Faults

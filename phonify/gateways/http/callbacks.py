@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import logging
 import re
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import get_args
 
 from ...clock import parse_time
 from ...ids import is_message_id
-from ...sms.numbers import parse_msisdn
+from ...sms.numbers import mask_number, parse_msisdn
 from ..events import (
     Event,
     Forged,
@@ -26,6 +27,8 @@ from ..events import (
 from ..variables import Secret
 from .answers import REFUSALS, is_identifier
 from .parameters import Parameters, decode_text, read_parameters
+
+logger = logging.getLogger(__name__)
 
 _IN_RECEIPTS = ("status", "code", "reference", "at")
 _IN_TEXTS = ("from", "to", "text", "text_hex", "charset", "event", "at", "part_reference", "part_number", "part_total")
@@ -127,7 +130,8 @@ class Callbacks:
             partial=parts is not None and parts != "1",
         )
 
-    def _read_text(self, parameters: Parameters) -> Received:
+    def _read_text(self, parameters: Parameters) -> Received | None:
+        """Return a text from a phone, or None if it is not a text."""
         get = _make_getter(parameters, self._inbound)
         sender, to, at, event = get("from").strip(), get("to").strip(), get("at"), get("event")
         if not sender:
@@ -138,11 +142,16 @@ class Callbacks:
                 octets = bytes.fromhex(hexadecimal)
             except ValueError as error:
                 raise Unreadable("its text is not hexadecimal") from error
+        body = decode_text(octets, get("charset"))
+        if body is None:
+            # The provider would repeat what is refused.
+            logger.warning("a message from %s is ignored: it is binary, or its charset is unknown", mask_number(sender))
+            return None
         content = (sender.encode(), to.encode(), at.encode(), octets, get("part_reference").encode())
         part = _read_part(get)
         return Received(
             _read_number(sender),
-            decode_text(octets, get("charset")),
+            body,
             event or hashlib.sha256(b"\0".join([*content, str(part).encode()])).hexdigest(),
             to=_read_number(to) or None,
             at=_read_time(at),

@@ -35,18 +35,21 @@ def read_parameters(request: HookRequest) -> Parameters:
     return dict(reversed(pairs))
 
 
-def decode_text(octets: bytes, charset: str) -> str:
-    """Return a text. The charset is a name, such as UTF-16BE, or a data coding of SMPP, such as 8."""
+def decode_text(octets: bytes, charset: str) -> str | None:
+    """Return a text, or None if the octets are binary.
+
+    The charset is a name, such as UTF-16BE, or a data coding of SMPP, such as 8.
+    """
     charset = charset.strip().lower()
     if charset in _GSM7:
         return decode_gsm7(octets)
     name = _DATA_CODINGS.get(charset, charset)
     if not (_CHARSETS.fullmatch(name) or charset in _DATA_CODINGS):
-        raise Unreadable("its text is binary, or its charset is not known")
+        return None
     try:
         return octets.decode(name, errors="replace").removeprefix("\ufeff")
-    except LookupError as error:
-        raise Unreadable("its charset is not known") from error
+    except LookupError:
+        return None
 
 
 def _parse_form(text: str) -> list[tuple[str, bytes]]:
