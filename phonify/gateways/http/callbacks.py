@@ -11,6 +11,7 @@ from typing import get_args
 
 from ...clock import parse_time
 from ...ids import is_message_id
+from ...logs import escape_controls
 from ...sms.numbers import mask_number, parse_msisdn
 from ..events import (
     Event,
@@ -38,20 +39,20 @@ _RECEIPT = re.compile(r"receipt(?:/([^/]+)(?:/([1-9][0-9]{0,2})/([1-9][0-9]{0,2}
 _BARE_NUMBER = re.compile(r"(?:00)?([1-9][0-9]{8,14})")
 _LONGEST_CODE = 64
 
-Mapping = dict[str, str]
+Names = dict[str, str]  # the parameter of each name
 
 
-def parse_receipt(text: str) -> Mapping:
+def parse_receipt(text: str) -> Names:
     """Read which parameter of a receipt has what: `status=type code=answer`."""
     return _parse_mapping(text, _IN_RECEIPTS, ("status",))
 
 
-def parse_inbound(text: str) -> Mapping:
+def parse_inbound(text: str) -> Names:
     """Read which parameter of a received text has what: `from=sender text=message`."""
     return _parse_mapping(text, _IN_TEXTS, ("from", "text|text_hex"))
 
 
-def _parse_mapping(text: str, allowed: Collection[str], required: Collection[str]) -> Mapping:
+def _parse_mapping(text: str, allowed: Collection[str], required: Collection[str]) -> Names:
     mapping = {}
     for word in text.split():
         name, equals, parameter = word.partition("=")
@@ -79,7 +80,7 @@ class Callbacks:
     """Reads the requests of a provider to `<secret>/receipt/<our id>` and `<secret>/inbound`."""
 
     def __init__(
-        self, *, secret: Secret, receipt: Mapping, statuses: list[tuple[str, str]], inbound: Mapping, answer: str
+        self, *, secret: Secret, receipt: Names, statuses: list[tuple[str, str]], inbound: Names, answer: str
     ) -> None:
         self._secret = secret
         self._receipt = receipt
@@ -145,21 +146,22 @@ class Callbacks:
         body = decode_text(octets, get("charset"))
         if body is None:
             # The provider would repeat what is refused.
-            logger.warning("a message from %s is ignored: it is binary, or its charset is unknown", mask_number(sender))
+            masked = escape_controls(mask_number(sender))
+            logger.warning("a message from %s is ignored: it is binary, or its charset is unknown", masked)
             return None
         content = (sender.encode(), to.encode(), at.encode(), octets, get("part_reference").encode())
         part = _read_part(get)
         return Received(
             _read_number(sender),
             body,
-            event or hashlib.sha256(b"\0".join([*content, str(part).encode()])).hexdigest(),
+            event if is_identifier(event) else hashlib.sha256(b"\0".join([*content, str(part).encode()])).hexdigest(),
             to=_read_number(to) or None,
             at=_read_time(at),
             part=part,
         )
 
 
-def _make_getter(parameters: Parameters, mapping: Mapping) -> Callable[[str], str]:
+def _make_getter(parameters: Parameters, mapping: Names) -> Callable[[str], str]:
     """Return a function that returns the value of a mapped name. The value is empty if it is missing."""
     return lambda name: parameters.get(mapping.get(name, ""), b"").decode(errors="replace")
 
