@@ -7,6 +7,7 @@ import pytest
 
 from phonify import create_app
 from phonify.config import ConfigError, Settings, read_settings, unknown_settings
+from phonify.gateways import GATEWAYS
 
 
 def test_without_any_variable_each_setting_has_its_default():
@@ -103,8 +104,8 @@ HOST = "must be a host name or an address, such as 127.0.0.1, 0.0.0.0 or ::1"
         ("MAX_BODY", "159", f"{WHOLE} 160 to 1600"),
         ("MAX_BODY", "1601", f"{WHOLE} 160 to 1600"),
         ("MAX_BODY", "long", f"{WHOLE} 160 to 1600"),
-        ("GATEWAY", "pigeon", "must be stub"),
-        ("GATEWAY", "Stub", "must be stub"),
+        ("GATEWAY", "pigeon", f"must be {' or '.join(GATEWAYS)}"),
+        ("GATEWAY", "Stub", f"must be {' or '.join(GATEWAYS)}"),
         ("WORKERS", "0", f"{WHOLE} 1 to 64"),
         ("WORKERS", "65", f"{WHOLE} 1 to 64"),
         ("THREADS", "0", f"{WHOLE} 1 to 256"),
