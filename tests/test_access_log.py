@@ -71,6 +71,18 @@ def test_a_key_in_an_authorization_header_is_masked(text: str, masked: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("/gateways/http/0123456789abcdef/inbound", "/gateways/http/***"),
+        ('"GET /gateways/http/s3cret/inbound?text=Hello HTTP/1.1" 200', '"GET /gateways/http/*** HTTP/1.1" 200'),
+        ('"GET /gateways/http/s3cret/inbound?text=Hello" 200', '"GET /gateways/http/***" 200'),
+    ],
+)
+def test_a_callback_with_a_secret_in_its_path_is_masked(text: str, masked: str) -> None:
+    assert mask_keys(text) == masked
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "/v1/messages", "/v1/messages?to=%2B14560000000&q=api_key", "GET / HTTP/1.1", "/v1/keyboards/x?limit=5"],
 )

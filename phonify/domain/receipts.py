@@ -70,22 +70,29 @@ class Receipts:
         message = self._get_message(connection, row)
         if message is None:
             return
-        result, at = self._conclude(connection, message, row), format_time(now)
+        result = self._conclude(connection, message, row)
         if message.state == "unconfirmed":
-            if result == "undelivered":
-                error_type = row.error_type or "delivery_failed"
-                if outbox_store.mark_error(connection, message=message, error_type=error_type, now=at):
-                    self._tell(connection, "message.error", message.id, now)
-            elif row.status == "sent" or result == "delivered":
-                # A report about one of several parts says nothing about the others.
-                if outbox_store.mark_sent(connection, message=message, now=at):
-                    self._tell(connection, "message.sent", message.id, now)
+            self._settle(connection, message, row, result, now)
         if result is not None and store.set_receipt(
             connection, message_id=message.id, receipt=result, at=row.at, code=row.code or None
         ):
             store.delete_look_up(connection, message_id=message.id)
             self._tell(connection, f"message.{result}", message.id, now)
             logger.debug("Message %s: %s", message.id, result, extra={"message_id": message.id})
+
+    def _settle(
+        self, connection: Connection, message: Message, row: ReceiptRow, result: ReceiptResult | None, now: datetime
+    ) -> None:
+        """End a message whose outcome was unknown. A report about one part says nothing about the others."""
+        at = format_time(now)
+        if result == "undelivered":
+            error_type = row.error_type or "delivery_failed"
+            ended = outbox_store.mark_error(connection, message=message, error_type=error_type, now=at)
+        else:
+            known = row.status == "sent" or result == "delivered"
+            ended = known and outbox_store.mark_sent(connection, message=message, now=at)
+        if ended:
+            self._tell(connection, "message.error" if result == "undelivered" else "message.sent", message.id, now)
 
     def _get_message(self, connection: Connection, row: ReceiptRow) -> Message | None:
         """Return the message of a receipt. Returns None if it does not exist, or if no gateway has got it."""

@@ -1,8 +1,10 @@
-"""The gateways, by their names in PHONIFY_GATEWAY. Each gateway has its own file and one line in this module."""
+"""The gateways, by their names in PHONIFY_GATEWAY. Each one has its own file and one name below."""
 
 from .android import AndroidGateway
 from .base import Gateway
+from .http import TemplateGateway
 from .stub import StubGateway
 from .twilio import TwilioGateway
 
-GATEWAYS: dict[str, type[Gateway]] = {gateway.name: gateway for gateway in (StubGateway, AndroidGateway, TwilioGateway)}
+_CLASSES: tuple[type[Gateway], ...] = (StubGateway, AndroidGateway, TemplateGateway, TwilioGateway)
+GATEWAYS = {gateway.name: gateway for gateway in _CLASSES}

@@ -31,8 +31,11 @@ class HttpGateway(Gateway):
             yield message.id, self._send(message, seconds) if seconds > 0 else Later(reason="no time left")
 
     def _send(self, message: OutboundMessage, seconds: float) -> Outcome:
+        return self._exchange(message, self.build_request(message), seconds)
+
+    def _exchange(self, message: OutboundMessage, request: Request, seconds: float) -> Outcome:
         try:
-            answer = send(self.build_request(message)._replace(timeout=seconds), private_allowed=True)
+            answer = send(request._replace(timeout=seconds), private_allowed=True)
         except NotAnswered as failure:
             if failure.connected and not self.repeatable:
                 return Doubt(str(failure))

@@ -27,6 +27,7 @@ GROUPS = {
         "command-line",
         "operations",
         "deployment",
+        "gateways-http",
         "changes",
     ),
     "Guides for developers": ("how-it-works", "gateways", "decisions", "benchmarks"),

@@ -1,0 +1,145 @@
+"""Rules for the answers of a provider: which answer means which outcome, and where the provider's id is.
+
+A rule is a status, optionally a pattern between slashes, and optionally a word: `400 /receiver/ invalid_number`.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ...errors import ERROR_TYPES, Kind
+from ...outgoing.http_client import Answer
+from ..base import Doubt, Later, Outcome, Refused, Taken
+
+MOST_ANSWER = 16_384  # bytes that are read of an answer
+_MOST_SEARCHED = 2_048  # characters in which patterns search
+_LONGEST = 200  # characters of a provider's id
+_RULE = re.compile(
+    r"""\s* ([1-5](?:[0-9]{2}|xx))            # a status: 202, or 2xx for each that begins with 2
+        (?: \s+ / ((?:\\.|[^/\\])+) / )?  # a pattern
+        (?: \s+ ([a-z_]+) )?         # a word
+        \s* (?:,|$)""",
+    re.VERBOSE,
+)
+
+
+class Rule(NamedTuple):
+    """A rule. An answer matches if it has the status and the pattern."""
+
+    status: str
+    pattern: re.Pattern[str] | None
+    word: str
+
+    def matches(self, answer: Answer) -> bool:
+        """Return whether an answer matches."""
+        if not str(answer.status).startswith(self.status.rstrip("x")):
+            return False
+        return self.pattern is None or self.pattern.search(answer.text[:_MOST_SEARCHED]) is not None
+
+
+def parse_rules(text: str, *words: str) -> list[Rule]:
+    """Read rules with commas between them. Raises ValueError if a rule can't be read, or has none of the words."""
+    rules, position = [], 0
+    while position < len(text):
+        found = _RULE.match(text, position)
+        if found is None:
+            raise ValueError(
+                f"{text[position:].strip()!r} can't be read: use STATUS /PATTERN/ WORD, with commas between"
+            )
+        status, pattern, word = found.groups(default="")
+        if word and word not in words:
+            raise ValueError(f"{word!r} must be {' or '.join(words)}" if words else f"{word!r} has no meaning here")
+        rules.append(Rule(status, compile_pattern(pattern.replace(r"\/", "/")) if pattern else None, word))
+        position = found.end()
+    return rules
+
+
+REFUSALS = tuple(name for name, error in ERROR_TYPES.items() if error.kind is Kind.REFUSED)
+
+
+def compile_pattern(text: str) -> re.Pattern[str]:
+    """Return a regular expression. Raises ValueError if it is not valid, or if it may take very long.
+
+    The time of a repeated group can grow exponentially with the length of the answer, so it is not allowed.
+    """
+    if re.search(r"\)[*+{]", re.sub(r"\\.|\[[^\]]*\]", "", text)):
+        raise ValueError(f"the pattern {text!r} repeats a group, which may take very long")
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ValueError(f"the pattern {text!r} is not a regular expression: {error}") from error
+
+
+class Finder:
+    """Finds values in an answer: `json:` with a path such as data.0.id, or `regex:` with one group."""
+
+    def __init__(self, text: str) -> None:
+        kind, _, place = text.partition(":")
+        self._path = place.split(".") if kind == "json" and place else []
+        self._pattern = compile_pattern(place) if kind == "regex" else None
+        if (self._pattern.groups != 1 if self._pattern else not self._path) and text:
+            raise ValueError(f"{text!r} must be json:PATH, or regex:PATTERN with one group")
+
+    def find(self, text: str) -> tuple[str, ...]:
+        """Return the values, each once. A path finds several if it has an asterisk in place of a number."""
+        if self._pattern is not None:
+            found = self._pattern.search(text[:_MOST_SEARCHED])
+            values = [found[1]] if found is not None and found[1] else []
+        else:
+            try:
+                values = list(_follow(json.loads(text), self._path)) if self._path else []
+            except (ValueError, RecursionError):
+                values = []
+        return tuple(dict.fromkeys(value for value in values if is_identifier(value)))
+
+
+def is_identifier(text: str) -> bool:
+    """Return whether a text can be an id or a code of a provider."""
+    return 0 < len(text) <= _LONGEST and text.isprintable()
+
+
+def _follow(document: Any, path: list[str]) -> Iterator[str]:
+    if not path:
+        if isinstance(document, str | int) and not isinstance(document, bool):
+            yield str(document)
+        return
+    step, *rest = path
+    if isinstance(document, dict) and step in document:
+        yield from _follow(document[step], rest)
+    elif isinstance(document, list) and step == "*":
+        for item in document:
+            yield from _follow(item, rest)
+    elif isinstance(document, list) and step.isdecimal() and len(step) < 4 and int(step) < len(document):
+        yield from _follow(document[int(step)], rest)
+
+
+class Answers:
+    """Judges answers. An answer that no rule matches leaves the message in doubt."""
+
+    def __init__(
+        self, *, later: list[Rule], refused: list[Rule], taken: list[Rule], reference: Finder, code: Finder
+    ) -> None:
+        self._later = later
+        self._refused = refused
+        self._taken = taken
+        self._reference = reference
+        self._code = code
+
+    def judge(self, answer: Answer) -> Outcome:
+        """Return the outcome of the first rule that matches: first of `later`, then `refused`, then `taken`."""
+        for rule in self._later:
+            if rule.matches(answer):
+                return Later(answer.retry_after, pause=rule.word == "pause", reason=_describe(answer))
+        for rule in self._refused:
+            if rule.matches(answer):
+                codes = self._code.find(answer.text)
+                return Refused(rule.word or "delivery_failed", codes[0] if codes else str(answer.status))
+        if any(rule.matches(answer) for rule in self._taken):
+            return Taken(self._reference.find(answer.text))
+        return Doubt(f"{_describe(answer)}, which no rule explains")
+
+
+def _describe(answer: Answer) -> str:
+    """Return a reason. It does not show the answer, because some providers repeat the text or the password in it."""
+    return f"the provider answered with status {answer.status}"

@@ -1,0 +1,203 @@
+"""Callbacks of a provider: which parameter has what, in delivery receipts and in received texts."""
+
+import hashlib
+import hmac
+import logging
+import re
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import get_args
+
+from ...clock import parse_time
+from ...ids import is_message_id
+from ...logs import escape_controls
+from ...sms.numbers import mask_number, parse_msisdn
+from ..events import (
+    Event,
+    Forged,
+    Heard,
+    HookAnswer,
+    HookRequest,
+    Part,
+    Receipt,
+    ReceiptStatus,
+    Received,
+    Unreadable,
+)
+from ..variables import Secret
+from .answers import REFUSALS, is_identifier
+from .parameters import Parameters, decode_text, read_parameters
+
+logger = logging.getLogger(__name__)
+
+_IN_RECEIPTS = ("status", "code", "reference", "at")
+_IN_TEXTS = ("from", "to", "text", "text_hex", "charset", "event", "at", "part_reference", "part_number", "part_total")
+_STATUSES = (*get_args(ReceiptStatus), *REFUSALS)
+
+_RECEIPT = re.compile(r"receipt(?:/([^/]+)(?:/([1-9][0-9]{0,2})/([1-9][0-9]{0,2}))?)?")
+_BARE_NUMBER = re.compile(r"(?:00)?([1-9][0-9]{8,14})")
+_LONGEST_CODE = 64
+
+Names = dict[str, str]  # the parameter of each name
+
+
+def parse_receipt(text: str) -> Names:
+    """Read which parameter of a receipt has what: `status=type code=answer`."""
+    return _parse_mapping(text, _IN_RECEIPTS, ("status",))
+
+
+def parse_inbound(text: str) -> Names:
+    """Read which parameter of a received text has what: `from=sender text=message`."""
+    return _parse_mapping(text, _IN_TEXTS, ("from", "text|text_hex"))
+
+
+def _parse_mapping(text: str, allowed: Collection[str], required: Collection[str]) -> Names:
+    mapping = {}
+    for word in text.split():
+        name, equals, parameter = word.partition("=")
+        if not equals or not parameter or name in mapping or name not in allowed:
+            raise ValueError(f"{word!r} can't be read: use NAME=PARAMETER, with one NAME of {', '.join(allowed)}")
+        mapping[name] = parameter
+    for names in required if mapping else ():
+        if not mapping.keys() & set(names.split("|")):
+            raise ValueError(f"{names.replace('|', '=PARAMETER or ')}=PARAMETER is missing")
+    return mapping
+
+
+def parse_statuses(text: str) -> list[tuple[str, str]]:
+    """Read `delivered=1 undelivered=2,16`. Returns each value of the provider with what it means, in this order."""
+    values = []
+    for word in text.split():
+        meaning, _, given = word.partition("=")
+        if meaning not in _STATUSES or not given:
+            raise ValueError(f"{word!r} can't be read: use STATUS=VALUE,VALUE; STATUS is {', '.join(_STATUSES)}")
+        values += [(value, meaning) for value in given.split(",")]
+    return values
+
+
+class Callbacks:
+    """Reads the requests of a provider to `<secret>/receipt/<our id>` and `<secret>/inbound`."""
+
+    def __init__(
+        self, *, secret: Secret, receipt: Names, statuses: list[tuple[str, str]], inbound: Names, answer: str
+    ) -> None:
+        self._secret = secret
+        self._receipt = receipt
+        self._statuses = statuses
+        self._inbound = inbound
+        self._answer = HookAnswer(200, answer)
+
+    def hear(self, request: HookRequest) -> Heard:
+        """Read a request. Raises Forged if its path lacks the secret."""
+        secret, _, place = request.path.partition("/")
+        expected = self._secret.reveal().encode()
+        if not expected or not hmac.compare_digest(secret.encode(errors="replace"), expected):
+            raise Forged
+        found = _RECEIPT.fullmatch(place)
+        event: Event | None
+        if found and self._receipt:
+            event = self._read_receipt(read_parameters(request), found)
+        elif place == "inbound" and self._inbound:
+            event = self._read_text(read_parameters(request))
+        else:
+            raise Unreadable("there is no such callback")
+        return Heard([event] if event is not None else [], self._answer)
+
+    def _read_receipt(self, parameters: Parameters, found: re.Match[str]) -> Receipt | None:
+        """Return a receipt, or None if its status means nothing."""
+        get = _make_getter(parameters, self._receipt)
+        status, reference = get("status"), get("reference")
+        message_id, part, parts = found.groups()
+        if message_id is not None and not is_message_id(message_id):
+            raise Unreadable("the path has no id of a message")
+        if not is_identifier(reference):
+            reference = ""
+        if message_id is None and not reference:
+            raise Unreadable("it names no message")
+        meaning = next((word for value, word in self._statuses if fnmatchcase(status, value)), None)
+        # The segments of a text are sent one after another. So only the last one shows that all were taken.
+        if meaning is None or (meaning == "sent" and part != parts):
+            return None
+        undelivered = meaning in REFUSALS
+        return Receipt(
+            "undelivered" if undelivered else meaning,  # type: ignore[arg-type] # parse_statuses has checked it
+            message_id=message_id,
+            reference=reference or None,
+            error_type=meaning if undelivered else None,
+            code=_shorten(get("code")) or _shorten(status),
+            at=_read_time(get("at")),
+            event_id=f"{message_id or reference}/{part or ''}/{status[:_LONGEST_CODE]}",
+            partial=parts is not None and parts != "1",
+        )
+
+    def _read_text(self, parameters: Parameters) -> Received | None:
+        """Return a text from a phone, or None if it is not a text."""
+        get = _make_getter(parameters, self._inbound)
+        sender, to, at, event = get("from").strip(), get("to").strip(), get("at"), get("event")
+        if not sender:
+            raise Unreadable("it has no sender")
+        octets = parameters.get(self._inbound.get("text", ""), b"")
+        if hexadecimal := get("text_hex"):
+            try:
+                octets = bytes.fromhex(hexadecimal)
+            except ValueError as error:
+                raise Unreadable("its text is not hexadecimal") from error
+        body = decode_text(octets, get("charset"))
+        if body is None:
+            # The provider would repeat what is refused.
+            masked = escape_controls(mask_number(sender))
+            logger.warning("a message from %s is ignored: it is binary, or its charset is unknown", masked)
+            return None
+        content = (sender.encode(), to.encode(), at.encode(), octets, get("part_reference").encode())
+        part = _read_part(get)
+        return Received(
+            _read_number(sender),
+            body,
+            event if is_identifier(event) else hashlib.sha256(b"\0".join([*content, str(part).encode()])).hexdigest(),
+            to=_read_number(to) or None,
+            at=_read_time(at),
+            part=part,
+        )
+
+
+def _make_getter(parameters: Parameters, mapping: Names) -> Callable[[str], str]:
+    """Return a function that returns the value of a mapped name. The value is empty if it is missing."""
+    return lambda name: parameters.get(mapping.get(name, ""), b"").decode(errors="replace")
+
+
+def _read_number(text: str) -> str:
+    """Return a number in E.164 form if it is international. Other numbers and names stay as they are."""
+    if found := _BARE_NUMBER.fullmatch(text):
+        try:
+            return parse_msisdn(f"+{found[1]}").number
+        except ValueError:
+            return text
+    return text
+
+
+def _read_part(get: Callable[[str], str]) -> Part | None:
+    number, total = get("part_number"), get("part_total")
+    if not re.fullmatch("[0-9]{1,3}", number) or not re.fullmatch("[0-9]{1,3}", total) or int(total) < 2:
+        return None
+    return Part(get("part_reference"), int(total), int(number))
+
+
+def _read_time(text: str) -> datetime | None:
+    """Read a time of ISO 8601, or seconds or milliseconds since 1970. Returns None if it is none of them."""
+    try:
+        if re.fullmatch("[0-9]{9,10}", text):
+            return datetime.fromtimestamp(int(text), UTC)
+        if re.fullmatch("[0-9]{12,13}", text):
+            return datetime.fromtimestamp(int(text) / 1_000, UTC)
+        return parse_time(text)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _shorten(code: str) -> str:
+    """Return a code without a text: of an SMSC's receipt, which begins the text that was sent, only state and error."""
+    state, error = re.search(r"\bstat:(\w+)", code), re.search(r"\berr:(\w+)", code)
+    if state or error:
+        code = " ".join(found[1] for found in (state, error) if found)
+    return "".join(filter(str.isprintable, code)).strip()[:_LONGEST_CODE]

@@ -1,0 +1,146 @@
+"""Reads the variables of the gateway `http`. All faults are reported together."""
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+from ..variables import Secret, Variables
+from .answers import REFUSALS, Answers, Finder, Rule, parse_rules
+from .callbacks import Callbacks, parse_inbound, parse_receipt, parse_statuses
+from .presets import PRESETS, Preset
+from .template import CREDENTIALS, Form, Headers, Template, parse_body
+
+PREFIX = "PHONIFY_HTTP_"
+FIELDS = tuple(field.name for field in fields(Preset))
+VARIABLES = tuple(
+    PREFIX + name
+    for name in (
+        *("PRESET", "URL", *map(str.upper, FIELDS), "USERNAME", "PASSWORD", "PASSWORD_FILE", "NUMBER"),
+        *("CALLBACK_SECRET", "CALLBACK_SECRET_FILE"),
+    )
+)
+_SHORTEST_SECRET = 16  # characters
+
+Read = TypeVar("Read")
+
+
+@dataclass(frozen=True, repr=False)  # a template may have a secret
+class Configuration:
+    """What the variables say."""
+
+    method: str
+    url: str
+    query: Form
+    headers: Headers
+    body: Template | None
+    username: str
+    password: Secret
+    codings: tuple[str, str]  # of GSM-7 and UCS-2
+    answers: Answers
+    callbacks: Callbacks
+    receipts_at: str | None  # the beginning of the URL of each receipt
+    number: str | None
+    probe: str
+    probe_query: Form
+    ready: list[Rule]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The placeholders in the templates of a message."""
+        return frozenset({*self.query.names, *self.headers.names, *(self.body.names if self.body else ())})
+
+
+def read_configuration(environ: Mapping[str, str]) -> Configuration:
+    """Read the variables. Raises ValueError with one line for each fault."""
+    variables = Variables(environ, PREFIX)
+    preset = PRESETS.get(variables.read_choice("PRESET", *PRESETS), Preset())
+    texts = {name: variables.read(name.upper(), getattr(preset, name)) for name in FIELDS}
+
+    def parse(name: str, read: Callable[[str], Read]) -> Read:
+        try:
+            return read(texts[name])
+        except ValueError as error:
+            variables.complain(name.upper(), str(error))
+            return read("")
+
+    texts["url"] = url = variables.read_url("URL")
+    query, headers = parse("query", Form), parse("headers", Headers)
+    body = parse("body", parse_body) if texts["body"] else None
+    probe, _, texts["probe"] = texts["probe"].partition("?")
+    probe_query = parse("probe", lambda text: Form(text, CREDENTIALS))
+    username = variables.read("USERNAME", "")
+    password = variables.read_secret("PASSWORD", required=False)
+    names = {*query.names, *headers.names, *(body.names if body else ())}
+    _check_templates(variables, texts, names)
+    _check_credentials(variables, names | probe_query.names, username, password)
+    if headers.names and not re.fullmatch("[ -~]*", username + password.reveal()):
+        variables.complain("PASSWORD", "in a header, it and the user name must have printable ASCII characters only")
+    if not texts["taken"]:
+        variables.complain("TAKEN", "is missing; without it, no answer would mean that a message was taken")
+    answers = Answers(
+        later=parse("later", lambda text: parse_rules(text, "pause")),
+        refused=parse("refused", lambda text: parse_rules(text, *REFUSALS)),
+        taken=parse("taken", parse_rules),
+        reference=parse("reference", Finder),
+        code=parse("code", Finder),
+    )
+    receipt, inbound = parse("receipt", parse_receipt), parse("inbound", parse_inbound)
+    statuses = parse("status", parse_statuses)
+    if bool(texts["receipt"]) != bool(texts["status"]):
+        variables.complain("STATUS" if texts["receipt"] else "RECEIPT", "is missing; receipts need both")
+    public_url = environ.get("PHONIFY_PUBLIC_URL", "").rstrip("/")
+    secret = _read_callback_secret(variables, required=bool(public_url and (receipt or inbound)))
+    configuration = Configuration(
+        method=texts["method"],
+        url=url,
+        query=query,
+        headers=headers,
+        body=body,
+        username=username,
+        password=password,
+        codings=parse("coding", _parse_codings),
+        answers=answers,
+        callbacks=Callbacks(secret=secret, receipt=receipt, statuses=statuses, inbound=inbound, answer=texts["answer"]),
+        receipts_at=f"{public_url}/gateways/http/{secret.reveal()}/receipt" if public_url and receipt else None,
+        number=variables.read_number("NUMBER"),
+        probe=probe,
+        probe_query=probe_query,
+        ready=parse("ready", parse_rules),
+    )
+    variables.finish()
+    return configuration
+
+
+def _check_templates(variables: Variables, texts: Mapping[str, str], names: Collection[str]) -> None:
+    if texts["method"] not in ("POST", "GET", "PUT"):
+        variables.complain("METHOD", "must be POST or GET or PUT")
+    if texts["method"] == "GET" and texts["body"]:
+        variables.complain("BODY", "must be empty, because the method is GET")
+    if "{" in texts["url"]:
+        variables.complain("URL", "can't have placeholders; they belong in PHONIFY_HTTP_QUERY")
+    template = "BODY" if texts["body"] else "QUERY"
+    for one, other in ("to", "to_digits"), ("text", "text_hex"):
+        if not {one, other} & set(names):
+            variables.complain(template, f"lacks {{{one}}} or {{{other}}}")
+
+
+def _check_credentials(variables: Variables, names: Collection[str], username: str, password: Secret) -> None:
+    if {"username", "basic"} & set(names) and not username:
+        variables.complain("USERNAME", "is missing; a template needs it")
+    if {"password", "basic"} & set(names) and not password:
+        variables.complain("PASSWORD", "is missing; a template needs it, or PHONIFY_HTTP_PASSWORD_FILE")
+
+
+def _parse_codings(text: str) -> tuple[str, str]:
+    words = text.split()
+    if text and len(words) != 2:
+        raise ValueError(f"{text!r} must be two words: {{coding}} for GSM-7, and {{coding}} for UCS-2")
+    return (words[0], words[1]) if words else ("", "")
+
+
+def _read_callback_secret(variables: Variables, *, required: bool) -> Secret:
+    secret = variables.read_secret("CALLBACK_SECRET", required=required)
+    if secret and not re.fullmatch(rf"[A-Za-z0-9_-]{{{_SHORTEST_SECRET},}}", secret.reveal()):
+        variables.complain("CALLBACK_SECRET", f"must have {_SHORTEST_SECRET} or more of the characters A-Z a-z 0-9 _ -")
+    return secret

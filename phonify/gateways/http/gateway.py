@@ -1,0 +1,159 @@
+"""The gateway `http`: for providers that take a message as one HTTP request. Variables describe the requests."""
+
+import base64
+import itertools
+import random
+from collections.abc import Mapping
+from typing import NamedTuple, Self
+from urllib.parse import urljoin, urlsplit
+
+from ...clock import monotonic
+from ...outgoing.http_client import Answer, Request
+from ...sms.alphabet import encode_gsm7
+from ...sms.segments import Encoding, split_segments
+from ..base import Doubt, GatewayFault, Limits, OutboundMessage, Outcome, Taken
+from ..events import Heard, HookRequest
+from ..over_http import HttpGateway
+from .answers import MOST_ANSWER
+from .configuration import VARIABLES, Configuration, read_configuration
+
+_HEADER_OF_PARTS = bytes([5, 0, 3])  # of a user data header: its length, and an element with an 8-bit reference
+
+
+class _Piece(NamedTuple):
+    """What one request sends: a whole text, or a segment of it."""
+
+    text: str
+    encoding: Encoding
+    segments: int  # of the whole text
+    number: int = 0  # of the segment, from 1; 0: the whole text
+    header: bytes = b""  # the user data header (3GPP TS 23.040 section 9.2.3.24.1)
+
+
+class TemplateGateway(HttpGateway):
+    """Sends each message as the variables PHONIFY_HTTP_... say.
+
+    If a template has a place for a user data header, a long text is sent as one request for each segment.
+    """
+
+    name = "http"
+    variables = VARIABLES
+    limits = Limits(calls=10)
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._cuts = bool({"udh", "udh_hex"} & configuration.names)
+        # Phones join segments by this reference. Random ones would be equal for two texts in a row now and then.
+        self._references = itertools.count(random.randrange(256))  # noqa: S311 - not a secret
+        self.number = configuration.number
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Make the gateway. Raises ValueError with one line for each fault."""
+        return cls(read_configuration(environ))
+
+    def build_request(self, message: OutboundMessage) -> Request:
+        """Return the request that sends a message as a whole."""
+        encoding, segments = split_segments(message.body)
+        return self._build_request(message, _Piece(message.body, encoding, len(segments)))
+
+    def judge(self, message: OutboundMessage, answer: Answer) -> Outcome:  # noqa: ARG002 - the answer says all
+        """Return the outcome that the rules give an answer."""
+        return self._configuration.answers.judge(answer)
+
+    def _send(self, message: OutboundMessage, seconds: float) -> Outcome:
+        """Send the pieces one after another, until one is not taken.
+
+        If the first is not taken, its outcome is the message's. If a later one is not taken, the message is in doubt:
+        the phone may get a part of it, and a repetition would send that part twice.
+        """
+        end = monotonic() + seconds
+        references: list[str] = []
+        for sent, piece in enumerate(self._cut(message)):
+            left = end - monotonic()
+            if sent and left <= 0:
+                return Doubt(f"{sent} of {piece.segments} segments were taken, and no time was left for the others")
+            outcome = self._exchange(message, self._build_request(message, piece), left)
+            if not isinstance(outcome, Taken):
+                if not sent:
+                    return outcome
+                reason = getattr(outcome, "reason", "") or "the provider refused the next"
+                return Doubt(f"{sent} of {piece.segments} segments were taken: {reason}")
+            references += outcome.references
+        return Taken(tuple(references))
+
+    def _cut(self, message: OutboundMessage) -> list[_Piece]:
+        encoding, segments = split_segments(message.body)
+        total = len(segments)
+        if total == 1 or not self._cuts:
+            return [_Piece(message.body, encoding, total)]
+        reference = next(self._references) % 256
+        return [
+            _Piece(segment, encoding, total, number, _HEADER_OF_PARTS + bytes([reference, total, number]))
+            for number, segment in enumerate(segments, start=1)
+        ]
+
+    def _build_request(self, message: OutboundMessage, piece: _Piece) -> Request:
+        configuration, values = self._configuration, self._list_values(message, piece)
+        headers = configuration.headers.render(values)
+        body = None
+        if configuration.body is not None:
+            headers = {"Content-Type": configuration.body.content_type, **headers}
+            body = configuration.body.render(values).encode()
+        return Request(
+            configuration.method,
+            configuration.url,
+            body,
+            headers,
+            most_answer=MOST_ANSWER,
+            query=configuration.query.render(values),
+        )
+
+    def _list_values(self, message: OutboundMessage, piece: _Piece) -> dict[str, str | bytes]:
+        """Return the values of all placeholders."""
+        octets = encode_gsm7(piece.text) if piece.encoding == "gsm7" else piece.text.encode("utf-16-be")
+        at = self._configuration.receipts_at
+        place = f"/{piece.number}/{piece.segments}" if piece.number else ""
+        return {
+            **self._list_credentials(),
+            "to": message.to,
+            "to_digits": message.to.lstrip("+"),
+            "from": message.origin,
+            "from_digits": message.origin.lstrip("+"),
+            "text": piece.text,
+            "text_hex": octets.hex(),
+            "coding": self._configuration.codings[piece.encoding == "ucs2"],
+            "udh": piece.header,
+            "udh_hex": piece.header.hex(),
+            "id": message.id,
+            "receipt_url": f"{at}/{message.id}{place}" if at else "",
+            "part": str(piece.number or 1),
+            "parts": str(piece.segments),
+            "validity_seconds": str(max(1, int(message.validity))),
+            "validity_minutes": str(max(1, int(message.validity / 60))),
+        }
+
+    def _list_credentials(self) -> dict[str, str | bytes]:
+        username, password = self._configuration.username, self._configuration.password.reveal()
+        basic = base64.b64encode(f"{username}:{password}".encode()).decode()
+        return {"username": username, "password": password, "basic": basic}
+
+    def hear(self, request: HookRequest) -> Heard:
+        """Read a receipt or a received text."""
+        return self._configuration.callbacks.hear(request)
+
+    def probe(self) -> str:
+        """Ask what the variables say. It sends no message."""
+        configuration = self._configuration
+        if not configuration.probe and not configuration.probe_query.names:
+            return "nothing to ask: PHONIFY_HTTP_PROBE is not set"
+        values = {"id": "", **self._list_credentials()}
+        url = urljoin(configuration.url, configuration.probe)
+        headers = configuration.headers.render(values)
+        request = Request("GET", url, None, headers, query=configuration.probe_query.render(values))
+        answer = self.ask(request)
+        if any(rule.matches(answer) for rule in configuration.ready):
+            return f"{urlsplit(url).netloc} is ready"
+        raise GatewayFault(
+            f"{urlsplit(url).netloc} answered with status {answer.status}, which does not mean that it is ready"
+        )
