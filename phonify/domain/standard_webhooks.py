@@ -80,7 +80,6 @@ class StandardWebhooks(WebhookKind):
         timestamp, payload = int(at.timestamp()), delivery.payload
         headers = {
             "Content-Type": "application/json",
-            "User-Agent": "Phonify",
             "webhook-id": delivery.id,
             "webhook-timestamp": str(timestamp),
             "webhook-signature": sign(target.secret, delivery_id=delivery.id, timestamp=timestamp, payload=payload),
