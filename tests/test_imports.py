@@ -45,6 +45,7 @@ HOMES = {
     "marshmallow": {"schemas", "api"},
     "apispec": {"api"},
     "phonenumbers": {"sms"},
+    "urllib3": {"outgoing"},
     "markdown_it": {"web"},
     "gunicorn": {"server"},
     "click": {"cli", "config", "__main__"},

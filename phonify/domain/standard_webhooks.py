@@ -86,7 +86,6 @@ class StandardWebhooks(WebhookKind):
         signatures = [sign(one, delivery_id=delivery.id, timestamp=timestamp, payload=payload) for one in secrets]
         headers = {
             "Content-Type": "application/json",
-            "User-Agent": "Phonify",
             "webhook-id": delivery.id,
             "webhook-timestamp": str(timestamp),
             "webhook-signature": " ".join(signatures),

@@ -2,31 +2,40 @@
 
 A host name is resolved only once for each post. The address that was checked is also the address of the connection.
 Otherwise, a name could resolve to an allowed address for the check and to a private address for the connection.
-Redirects are not followed.
+Redirects are not followed, and no proxy is used.
 """
 
 import http.client
+import logging
 import re
 import socket
 import ssl
+import struct
+import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from functools import cache
-from io import BufferedReader, RawIOBase
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import HTTPError
 
 from ..clock import monotonic
 from .url_guard import DEFAULT_PORTS, BadUrl, Resolve, Target, is_allowed, parse_url, resolve
 
+# urllib3 warns of faulty headers in an answer. The warning shows the URL, which may contain a password.
+logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
+
 TIMEOUT = 10.0  # seconds for one post
 MOST_ANSWER = 2_048  # bytes; the rest of an answer is not read
-_WORDS: dict[type[Exception], str] = {  # the first matching class is used
+_WORDS: dict[type[BaseException], str] = {  # the first matching class is used
     ConnectionRefusedError: "the connection was refused",
     ConnectionError: "the connection was closed without an answer",
     ssl.SSLError: "no TLS connection could be made",
     http.client.HTTPException: "the answer is not HTTP",
+    HTTPError: "the answer is not HTTP",
     ValueError: "the answer is not HTTP",
 }
 
@@ -36,7 +45,7 @@ class NotAnswered(Exception):
 
     def __init__(self, reason: str, *, connected: bool = False) -> None:
         super().__init__(reason)
-        self.connected = connected  # whether a connection was made before
+        self.connected = connected  # False: surely nothing was sent; True: the receiver may have got the request
 
 
 class Request(NamedTuple):
@@ -47,8 +56,8 @@ class Request(NamedTuple):
     body: bytes | None
     headers: Mapping[str, str]
     timeout: float = TIMEOUT  # in all
-    connect_timeout: float = TIMEOUT
-    read_timeout: float = TIMEOUT  # from the sent request to the end of the answer
+    connect_timeout: float = TIMEOUT  # for all addresses together, and TLS
+    read_timeout: float = TIMEOUT  # of silence
     most_answer: int = MOST_ANSWER
     query: str = ""  # encoded parameters that are added to the URL, which may become longer than MAX_URL
 
@@ -63,99 +72,35 @@ class Answer(NamedTuple):
     retry_after: float | None = None  # seconds, if the answer names them
 
 
-class _Deadline:
-    """The time at which a post must end."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = monotonic() + seconds
-        self.seconds = seconds  # the limit that ends the post
-
-    def remaining(self) -> float:
-        """Return the remaining seconds. Raises TimeoutError if there are none."""
-        left = self._end - monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
-
-    def shorten(self, seconds: float) -> None:
-        """Move the end, if the given seconds from now are earlier."""
-        if (end := monotonic() + seconds) < self._end:
-            self._end, self.seconds = end, seconds
-
-
-class _TimedReader(RawIOBase):
-    """Reads from a socket until the deadline."""
-
-    def __init__(self, sock: socket.socket, deadline: _Deadline) -> None:
-        super().__init__()
-        self._sock = sock
-        self._deadline = deadline
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Receive bytes. Waits if none are available."""
-        self._sock.settimeout(self._deadline.remaining())
-        return self._sock.recv_into(buffer)
-
-
-class _TimedSocket:
-    """A socket for http.client. Its calls raise TimeoutError at the deadline."""
-
-    def __init__(self, sock: socket.socket, deadline: _Deadline) -> None:
-        self._sock = sock
-        self._deadline = deadline
-
-    def sendall(self, data: bytes) -> None:
-        """Send bytes."""
-        view = memoryview(data)
-        while view:
-            self._sock.settimeout(self._deadline.remaining())
-            view = view[self._sock.send(view) :]
-
-    def makefile(self, _mode: str) -> BufferedReader:
-        """Return a file object for reading."""
-        return BufferedReader(_TimedReader(self._sock, self._deadline))
-
-    def close(self) -> None:
-        """Do nothing. `send` closes the socket."""
-
-
 def send(request: Request, *, private_allowed: bool, resolve: Resolve = resolve) -> Answer:
     """Send a request and return the answer, with any HTTP status. Raises NotAnswered if there is no answer in time.
 
     The timeout, in seconds, is for everything: connecting, TLS, sending and receiving. If the body of the answer is
     late, malformed or too long, only its first part is returned.
     """
-    deadline = _Deadline(request.timeout)
+    end = monotonic() + request.timeout
     connected = False
     try:
         target = parse_url(request.url)
-        with _connect(target, request, deadline, private_allowed=private_allowed, resolve=resolve) as sock:
-            connected = True
-            if not target.tls:
-                return _exchange(sock, target, request, deadline)
-            sock.settimeout(deadline.remaining())
-            with _tls_context().wrap_socket(sock, server_hostname=target.host.rstrip(".")) as secured:
-                return _exchange(secured, target, request, deadline)
+        addresses = _find_addresses(target, private_allowed=private_allowed, resolve=resolve)
+        until = min(end, monotonic() + request.connect_timeout)
+        with closing(_connect(target, addresses, until)) as connection:
+            if target.tls:
+                _secure(connection, target, until)
+            with _cutting_off(connection.sock, end):
+                connected = True
+                return _exchange(connection, target, request, end)
     except BadUrl as error:
         raise NotAnswered(f"the URL can't be used: {error}") from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        seconds = deadline.seconds if connected else min(request.connect_timeout, request.timeout)
-        raise NotAnswered(_explain(error, request.url, seconds), connected=connected) from error
+    except (OSError, http.client.HTTPException, HTTPError, ValueError, RuntimeError) as error:
+        cause, seconds = error.__cause__ or error, request.read_timeout if connected else request.connect_timeout
+        if monotonic() >= end:
+            cause, seconds = TimeoutError(), request.timeout
+        raise NotAnswered(_explain(cause, request.url, seconds), connected=connected) from error
 
 
-@cache
-def _tls_context() -> ssl.SSLContext:
-    return ssl.create_default_context()
-
-
-def _connect(
-    target: Target, request: Request, deadline: _Deadline, *, private_allowed: bool, resolve: Resolve
-) -> socket.socket:
-    """Connect to the first allowed address that answers."""
+def _find_addresses(target: Target, *, private_allowed: bool, resolve: Resolve) -> Sequence[str]:
+    """Return the allowed addresses of a host. Raises NotAnswered if there are none."""
     try:
         addresses = resolve(target.host, target.port)
     except (OSError, UnicodeError) as error:
@@ -163,42 +108,89 @@ def _connect(
     allowed = [address for address in addresses if is_allowed(address, private_allowed=private_allowed)]
     if not allowed:
         raise NotAnswered(f"addresses like {addresses[0]} are not allowed" if addresses else "the name has no address")
-    until = _Deadline(min(request.connect_timeout, deadline.remaining()))
-    for left, address in zip(range(len(allowed), 0, -1), allowed, strict=True):
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
+    return allowed
+
+
+def _connect(target: Target, addresses: Sequence[str], until: float) -> HTTPConnection:
+    """Connect to the first address that answers."""
+    *others, last = addresses
+    for left, address in zip(range(len(addresses), 1, -1), others, strict=True):
+        with suppress(HTTPError):
             # An address that does not answer must not use up the time of the other addresses.
-            sock.settimeout(until.remaining() / left)
-            sock.connect((address, target.port))
-        except OSError:
-            sock.close()
-            if left == 1:
-                raise
-        else:
-            return sock
-    raise AssertionError("unreachable")
+            return _connect_to(address, target.port, _remaining(until) / left)
+    return _connect_to(last, target.port, _remaining(until))
 
 
-def _exchange(sock: socket.socket, target: Target, request: Request, deadline: _Deadline) -> Answer:
+def _connect_to(address: str, port: int, seconds: float) -> HTTPConnection:
+    connection = HTTPConnection(address, port, timeout=seconds)
+    connection.connect()
+    return connection
+
+
+@cache
+def _tls_context() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+def _secure(connection: HTTPConnection, target: Target, until: float) -> None:
+    """Begin TLS. HTTPSConnection can't do this: its time limit for TLS is the time limit of one address."""
+    connection.sock.settimeout(_remaining(until))
+    connection.sock = _tls_context().wrap_socket(connection.sock, server_hostname=target.host.rstrip("."))
+
+
+def _remaining(end: float) -> float:
+    """Return the remaining seconds. Raises TimeoutError if there are none."""
+    left = end - monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+@contextmanager
+def _cutting_off(sock: socket.socket, end: float) -> Iterator[None]:
+    """End a connection at the given time, even if the receiver sends a byte now and then.
+
+    Raises RuntimeError if no thread can be started.
+    """
+
+    def cut_off() -> None:
+        with suppress(OSError):  # the receiver may have ended the connection
+            # Without a reset, a receiver that is sending would wait for minutes.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            # SSLSocket.shutdown would also end TLS, and the other thread would read encrypted bytes as the answer.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    timer = threading.Timer(_remaining(end), cut_off)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def _exchange(connection: HTTPConnection, target: Target, request: Request, end: float) -> Answer:
     host = f"[{target.host}]" if ":" in target.host else target.host
     if target.port != DEFAULT_PORTS["https" if target.tls else "http"]:
         host += f":{target.port}"
-    connection = http.client.HTTPConnection(target.host, target.port)
-    connection.auto_open = 0  # it must not connect to an address that was not checked
-    connection.sock = _TimedSocket(sock, deadline)
-    headers = {"Host": host, "Connection": "close", **request.headers}
-    connection.request(request.method, add_query(target.path, request.query), request.body, headers)
-    deadline.shorten(request.read_timeout)
-    response = connection.getresponse()
-    text, complete = b"", False
-    with suppress(OSError, http.client.HTTPException, ValueError):
-        while len(text) < request.most_answer and (piece := response.read1(request.most_answer - len(text))):
-            text += piece
-        complete = not response.length  # the bytes that are still to come; None if their number is not known
-    shown = text.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
-    retry_after = _read_retry_after(response.headers.get("Retry-After", ""))
-    return Answer(response.status, shown, response.headers.get("Content-Type", ""), complete, retry_after)
+    headers = {"Host": host, "Connection": "close", "User-Agent": "Phonify", **request.headers}
+    path = add_query(target.path, request.query)
+    connection.timeout = _remaining(end)
+    with suppress(ConnectionError):  # a receiver may answer and close before it has read everything
+        connection.request(request.method, path, request.body, headers, preload_content=False, decode_content=False)
+    connection.timeout = min(request.read_timeout, _remaining(end))
+    with connection.getresponse() as response:
+        _remaining(end)  # headers that were cut off look complete
+        text, complete = b"", False
+        with suppress(HTTPError):
+            while len(text) < request.most_answer and (piece := response.read1(request.most_answer - len(text))):
+                text += piece
+            # The number of bytes that are still to come is None if it is not known.
+            complete = not response.length_remaining and monotonic() < end
+        shown = text.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+        retry_after = _read_retry_after(response.headers.get("Retry-After", ""))
+        return Answer(response.status, shown, response.headers.get("Content-Type", ""), complete, retry_after)
 
 
 def _read_retry_after(text: str) -> float | None:
@@ -216,7 +208,7 @@ def add_query(url: str, query: str) -> str:
     return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
 
 
-def _explain(error: Exception, url: str, seconds: float) -> str:
+def _explain(error: BaseException, url: str, seconds: float) -> str:
     """Return the reason why there is no answer, as a text for people. `seconds` is the time limit that applied."""
     if isinstance(error, TimeoutError):
         return f"no answer within {seconds:g} seconds"

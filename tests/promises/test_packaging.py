@@ -187,6 +187,6 @@ def test_a_suite_without_the_fixture_imports_no_flask(tested: Path, tmp_path: Pa
         "import sys\n\n"
         "def test_it():\n"
         "    assert 'phonify.testing.pytest_plugin' in sys.modules\n"
-        "    assert not {'flask', 'marshmallow'} & set(sys.modules)\n"
+        "    assert not {'flask', 'marshmallow', 'urllib3'} & set(sys.modules)\n"
     )
     assert "1 passed" in run(tested / "python", "-m", "pytest", cwd=tmp_path)

@@ -154,7 +154,7 @@ def test_a_suite_that_does_not_use_the_fixture_imports_no_flask(pytester, monkey
 
     def test_it():
         assert "phonify.testing.pytest_plugin" in sys.modules
-        assert not {"flask", "marshmallow"} & set(sys.modules)
+        assert not {"flask", "marshmallow", "phonify.outgoing"} & set(sys.modules)
     """)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     pytester.runpytest_subprocess("-p", "phonify.testing.pytest_plugin").assert_outcomes(passed=1)
@@ -191,7 +191,7 @@ def test_with_a_server_elsewhere_each_test_gets_a_run_of_its_own_that_is_ended(r
         shared = phonify_server.create_account("app")
         send(shared, "Your code is 4821")
         assert shared.code() == "4821"
-        assert not {"flask", "werkzeug", "marshmallow", "phonify.factory"} & set(sys.modules)
+        assert not {"flask", "werkzeug", "marshmallow", "phonify.outgoing", "phonify.factory"} & set(sys.modules)
     """)
     result.assert_outcomes(passed=3)
     assert elsewhere.call("GET", "/sandbox/runs") == (200, {"runs": []})
