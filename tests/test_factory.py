@@ -88,7 +88,7 @@ def test_without_its_variables_a_gateway_is_made_or_says_what_is_missing(
     if not gateway.variables:
         assert type(make_app(GATEWAY=name).extensions["phonify"].gateway) is gateway
     else:
-        with pytest.raises(ConfigError, match=f"the gateway {name} can't be used"):
+        with pytest.raises(ConfigError, match=f"these settings can't be used:\n  PHONIFY_{name.upper()}_"):
             make_app(GATEWAY=name)
 
 

@@ -101,9 +101,12 @@ class GatewayCalls:
                         self._end(self._conclude(message, retry), finish)
 
     def _end(self, outcome: MessageOutcome, finish: Callable[[MessageOutcome], None]) -> None:
-        with self._lock:
-            self._in_flight -= 1
+        self._release(1)
         finish(outcome)
+
+    def _release(self, places: int) -> None:
+        with self._lock:
+            self._in_flight -= places
 
     def _send(self, batch: Sequence[Message], deadline: float, finish: Callable[[MessageOutcome], None]) -> None:
         """Call the gateway with one batch. A message without an outcome is in doubt."""
@@ -123,6 +126,9 @@ class GatewayCalls:
             failure = error
             if not waiting:
                 logger.exception("The gateway failed after its last outcome")
+        except BaseException:  # the thread ends, so these messages get no outcome here
+            self._release(len(waiting))
+            raise
         for message in waiting.values():
             text = "Message %s: the gateway gave no outcome, attempt %d"
             logger.error(text, message.id, message.attempts, exc_info=failure, extra=_trace(message))

@@ -24,6 +24,7 @@ _TITLES = {
 _SHOWN_OBJECTS = (
     "Message",
     "Number",
+    "Receipt",
     "Error",
     "Phone",
     "Subscription",

@@ -151,7 +151,7 @@ def test_a_request_that_is_under_way_at_the_end_of_a_run_is_refused_in_this_api_
     class Ending(OnceGateway):
         sandbox = True
 
-        def check(self, to):
+        def check(self, to, origin, body):
             client.delete(f"/sandbox/runs/{run['id']}")
 
     app = make_app(Ending())
