@@ -22,7 +22,9 @@ _ARGUMENT = re.compile(rf"((?:{_NAMES})[^=&?/\s]{{0,20}}?(?:=|%3d))(?:[^&\s]*[^&
 _CREDENTIALS = re.compile(r"(basic(?:\s|\+|%20)+)[A-Za-z0-9+/=_~.%-]+", re.IGNORECASE)
 _USERINFO = re.compile(r"(//)[^/@\s]*@")
 _OURS = re.compile(r"ph[kls]_[A-Za-z0-9_-]+")  # a key or a token that Phonify has made, anywhere in a text
-_SUSPECT = re.compile(r"[=@%\s]|ph[kls]_")  # a text without a match contains no key
+# After the name of the gateway come secrets, numbers and texts. A line of a traceback names a file and is no address.
+_CALLBACK = re.compile(r"(/gateways/[^/?\s\"]+[/?])(?![\w/]+\.py\")[^\s\"]+")
+_SUSPECT = re.compile(r"[=@%\s]|ph[kls]_|/gateways/")  # a text without a match contains no key
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 # Loggers of WSGI servers that write addresses or headers.
@@ -35,12 +37,16 @@ _REFUSED = "Invalid request from"
 
 
 def mask_keys(text: str) -> str:
-    """Return a text with the API keys in addresses and Authorization headers replaced by `***`."""
+    """Return a text with the API keys in addresses and Authorization headers replaced by `***`.
+
+    Addresses of callbacks are cut after the name of the gateway.
+    """
     if not _SUSPECT.search(text):
         return text
     text = _ARGUMENT.sub(r"\1***", text)
     text = _CREDENTIALS.sub(r"\1***", text)
     text = _OURS.sub("***", text)
+    text = _CALLBACK.sub(r"\1***", text)
     return _USERINFO.sub(r"\1***@", text)
 
 
