@@ -9,7 +9,17 @@ from ..schemas.objects import dump_message
 from ..schemas.requests import SendSchema, limit_body, load
 from ..services import Services
 from ..storage.records import Account, Criteria, Message
-from .output import Command, Failed, account_option, get_account, get_services, json_option, print_json, print_table
+from .output import (
+    Command,
+    Failed,
+    account_option,
+    escape_body,
+    get_account,
+    get_services,
+    json_option,
+    print_json,
+    print_table,
+)
 
 _NAMES = {"to": "TO", "body": "BODY", "origin": "--origin", "send_at": "--send-at"}
 
@@ -108,7 +118,7 @@ def _print_messages(found: Sequence[Message], *, as_json: bool, heading: bool = 
             message.id,
             message.state,
             f"{message.origin_number} > {message.to_number}",
-            message.body.encode("unicode_escape").decode() if not message.body.isprintable() else message.body,
+            escape_body(message.body),
         )
         for message in found
     ]
