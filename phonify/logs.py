@@ -22,7 +22,8 @@ _ARGUMENT = re.compile(rf"((?:{_NAMES})[^=&?/\s]{{0,20}}?(?:=|%3d))(?:[^&\s]*[^&
 _CREDENTIALS = re.compile(r"(basic(?:\s|\+|%20)+)[A-Za-z0-9+/=_~.%-]+", re.IGNORECASE)
 _USERINFO = re.compile(r"(//)[^/@\s]*@")
 _OURS = re.compile(r"ph[kls]_[A-Za-z0-9_-]+")  # a key or a token that Phonify has made, anywhere in a text
-_CALLBACK = re.compile(r"(/gateways/http/)[^\s\"]+")  # a secret, and in the query often a number and a text
+# After the name of the gateway come secrets, numbers and texts. A line of a traceback names a file and is no address.
+_CALLBACK = re.compile(r"(/gateways/[^/?\s\"]+[/?])(?![\w/]+\.py\")[^\s\"]+")
 _SUSPECT = re.compile(r"[=@%\s]|ph[kls]_|/gateways/")  # a text without a match contains no key
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -38,7 +39,7 @@ _REFUSED = "Invalid request from"
 def mask_keys(text: str) -> str:
     """Return a text with the API keys in addresses and Authorization headers replaced by `***`.
 
-    The addresses of callbacks that have a secret are masked too.
+    Addresses of callbacks are cut after the name of the gateway.
     """
     if not _SUSPECT.search(text):
         return text

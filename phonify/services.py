@@ -86,7 +86,7 @@ class Services:
     webhooks: Webhooks
     fronts: Fronts
     front_pages: list[FrontPage]
-    observers: dict[Literal["gateway", "webhook"], Observe]  # called after each attempt
+    observers: dict[Literal["webhook"], Observe]  # called after each attempt; those of messages are in the links
     prepared: threading.Event  # set after `prepare`
 
     @property
@@ -137,7 +137,7 @@ class Services:
         The loop checks at least every `longest_nap` seconds for messages that other servers have stored.
         """
         link = link or self.links[self.gateway.name]
-        delivery = link.make_delivery(lease=self.settings.lease, observe=self.observers["gateway"])
+        delivery = link.make_delivery(lease=self.settings.lease, observe=link.observe)
         return Loop(self.database, self.message_wakeup, delivery, longest_nap=longest_nap, grace=self.settings.grace)
 
     def make_webhook_loop(
@@ -293,7 +293,7 @@ def build_services(
         webhooks=webhooks,
         fronts=fronts,
         front_pages=[],
-        observers=dict.fromkeys(("gateway", "webhook"), lambda _outcome, _seconds: None),
+        observers={"webhook": lambda _outcome, _seconds: None},
         prepared=threading.Event(),
     )
     database.committed = services.wake

@@ -73,13 +73,26 @@ def test_a_key_in_an_authorization_header_is_masked(text: str, masked: str) -> N
 @pytest.mark.parametrize(
     ("text", "masked"),
     [
-        ("/gateways/http/0123456789abcdef/inbound", "/gateways/http/***"),
+        ("/gateways/http/s3cret/inbound", "/gateways/http/***"),
+        ("/gateways/http/s3cret", "/gateways/http/***"),
+        ("/gateways/http?from=%2B4670", "/gateways/http?***"),
+        ("/sms/gateways/twilio/status?x=1&y=2", "/sms/gateways/twilio/***"),
         ('"GET /gateways/http/s3cret/inbound?text=Hello HTTP/1.1" 200', '"GET /gateways/http/*** HTTP/1.1" 200'),
-        ('"GET /gateways/http/s3cret/inbound?text=Hello" 200', '"GET /gateways/http/***" 200'),
+        ('"POST /gateways/http/s3cret" 200', '"POST /gateways/http/***" 200'),
+        ("POST /gateways/http/s3cret failed", "POST /gateways/http/*** failed"),
     ],
 )
-def test_a_callback_with_a_secret_in_its_path_is_masked(text: str, masked: str) -> None:
+def test_the_address_of_a_callback_is_cut_after_the_name_of_the_gateway(text: str, masked: str) -> None:
     assert mask_keys(text) == masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["/gateways/http", "/gateways/", "/docs/gateways", 'File "phonify/gateways/base.py", line 7', "/gatewaysx/y/z"]
+    + ['File "/x/phonify/gateways/http/callbacks.py", line 7'],
+)
+def test_an_address_that_is_no_callback_of_a_gateway_is_not_cut(text: str) -> None:
+    assert mask_keys(text) == text
 
 
 @pytest.mark.parametrize(

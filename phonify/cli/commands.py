@@ -5,8 +5,10 @@ import click
 from .accounts import accounts_cli
 from .database import backup, check, init_db
 from .explain import explain
+from .gateway import gateway_cli
 from .keys import keys_cli
 from .messages import messages, send
+from .numbers import numbers_cli
 from .phones import phones_cli
 from .sessions import open_inbox, sessions_cli
 from .subscriptions import keywords_cli, subscriptions_cli
@@ -31,6 +33,8 @@ def register_commands(group: click.Group) -> None:
         subscriptions_cli,
         keywords_cli,
         phones_cli,
+        gateway_cli,
+        numbers_cli,
         sessions_cli,
     )
     for command in (*groups, open_inbox, send, messages, explain, worker, init_db, backup, check, check_text_command):

@@ -14,6 +14,7 @@ from .output import (
     Failed,
     account_option,
     echo,
+    escape_body,
     get_account,
     get_services,
     json_option,
@@ -118,7 +119,7 @@ def _print_messages(found: Sequence[Message], *, as_json: bool, heading: bool = 
             message.id,
             message.state,
             f"{message.origin_number} > {message.to_number}",
-            message.body.encode("unicode_escape").decode() if not message.body.isprintable() else message.body,
+            escape_body(message.body),
         )
         for message in found
     ]

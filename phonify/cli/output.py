@@ -73,13 +73,19 @@ class Command(click.Command):
             raise Failed(f"the database can't be used: {error.__cause__}") from error
 
 
+def load_services() -> Services:
+    """Return the services of the app, whose database may not exist yet. In a command, the first call builds the app."""
+    services: Services = click.get_current_context().obj.load_app().extensions["phonify"]
+    return services
+
+
 def get_services(*, may_create: bool = False, quiet: bool = False) -> Services:
-    """Return the services of the app. In a command, the first call builds the app.
+    """Return the services of the app and prepare its database.
 
     Raises ConfigError if the database does not exist, unless the command may create it. Then standard error says
     so, because the person may have meant an existing database; with `quiet`, it does not.
     """
-    services: Services = click.get_current_context().obj.load_app().extensions["phonify"]
+    services = load_services()
     if not services.prepared.is_set():
         if not may_create:
             raise ConfigError(f"no database at {services.database.path}; is PHONIFY_DATABASE set?")
@@ -106,6 +112,11 @@ def echo(text: str, *, err: bool = False) -> None:
 def print_json(shown: dict[str, Any]) -> None:
     """Print an object as one line of JSON."""
     echo(json.dumps(shown))
+
+
+def escape_body(body: str) -> str:
+    """Return a text on one line, without control characters."""
+    return body if body.isprintable() else body.encode("unicode_escape").decode()
 
 
 def print_table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

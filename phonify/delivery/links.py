@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from ..clock import Clock
+from ..domain.gateway_health import GatewayHealth, GatewayStatus
 from ..domain.hearing import Hearing
 from ..domain.inbound import Inbound
 from ..domain.pacing import Pacing
@@ -39,8 +40,15 @@ class Link:
         self.gateway = gateway
         self.only_to = only_to  # the numbers that get messages; empty: all numbers
         self.column = column  # of its messages
+        self.observe: Observe = lambda _outcome, _seconds: None  # called after each attempt to send a message
         self.pacing = Pacing(database, clock, gateway.name, rates, sandbox=gateway.sandbox)
+        self.health = GatewayHealth(clock, self.pacing, gateway.name, column=column, sandbox=gateway.sandbox)
         self.hearing = Hearing(database, clock, gateway.name, receipts, inbound, number=gateway.number)
+
+    def get_status(self) -> GatewayStatus:
+        """Return the status of the gateway."""
+        with self._database.reading() as connection:
+            return self.health.read_status(connection)
 
     def make_delivery(self, *, lease: timedelta, observe: Observe) -> MessageDelivery:
         """Return the work of a delivery loop."""

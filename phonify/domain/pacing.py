@@ -8,6 +8,7 @@ import logging
 import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from ..clock import Clock, format_time, parse_time
 from ..gateways.base import Later, Outcome, Refused, Taken
@@ -24,8 +25,20 @@ LAST_PAUSE = 60.0
 LONGEST_PAUSE = 3_600.0  # if the provider asks for it
 
 
+class Usage(NamedTuple):
+    """A limit of a gateway, and how much of it is used."""
+
+    seconds: int  # the period, which ends now
+    most: int  # segments
+    used: int
+
+
 class Pacing:
-    """Decides when one gateway gets messages. The connection is in a transaction, except in `seconds_to_open`."""
+    """Decides when one gateway gets messages.
+
+    The connection is in a transaction, except in `seconds_to_open` and
+    `list_usage`.
+    """
 
     def __init__(
         self, database: Database, clock: Clock, gateway: str, rates: Mapping[int, int], *, sandbox: bool
@@ -59,6 +72,15 @@ class Pacing:
             wait = (parse_time(first) - since).total_seconds() if first is not None and used >= most else 0.0
             found.append((most - used, max(wait, 0.0)))
         return found
+
+    def list_usage(self, connection: Connection, now: datetime) -> list[Usage]:
+        """Return the limits of the gateway, and how much of each is used at a time."""
+        used = []
+        for seconds, most in self._rates.items():
+            since = format_time(now - timedelta(seconds=seconds))
+            count, _ = store.count_sends(connection, gateway=self._gateway, since=since, now=format_time(now))
+            used.append(Usage(seconds, most, count))
+        return used
 
     def admit(self, connection: Connection, messages: Sequence[Message]) -> list[Message]:
         """Return the first messages that the gateway may get now, and count them."""
@@ -122,7 +144,7 @@ class Pacing:
         with self._database.write() as connection:
             state = store.get_state(connection, name=self._gateway)._replace(held=held)
             if not held:
-                state = state._replace(paused_until=None)
+                state = state._replace(paused_until=format_time(self._clock.now()))
             store.put_state(connection, state=state)
 
     def get_state(self) -> GatewayState:

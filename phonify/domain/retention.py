@@ -99,8 +99,8 @@ class Retention:
     def forget(self, account: Account, phone: str) -> int:
         """Remove everything that an account has exchanged with a phone, in any state; return how many messages.
 
-        Also removes what webhooks, idempotency keys and refused requests have about the phone. The subscription stays.
-        Raises StoreUnavailable as `remove` does.
+        Also removes what webhooks, idempotency keys and refused requests have about the phone, and texts of the phone
+        that belong to no account. The subscription stays. Raises StoreUnavailable as `remove` does.
         """
         removed = self.remove(account, Criteria(phone=phone))
         with self._database.reading() as connection:
@@ -113,6 +113,7 @@ class Retention:
             refused = forgetting_store.list_refused_numbers(connection, account_id=account.id)
             seqs = [seq for seq, given in refused if is_same_number(given, phone)]
             forgetting_store.delete_refusals(connection, seqs=seqs)
+            text_store.delete_texts_of(connection, sender=phone)
         return removed
 
     def remove_refusals(self) -> None:

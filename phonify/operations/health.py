@@ -5,14 +5,12 @@ from typing import Any
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
-from ..clock import parse_time
+from ..domain.gateway_health import GatewayHealth
 from ..errors import StoreUnavailable
 from ..http.current import get_services
 from ..services import Services
 from ..storage import monitoring as monitoring_store
-from ..storage import outbox as outbox_store
-
-BEHIND = 60.0  # seconds; if a message is due for longer, the server is not ready
+from ..storage.database import Connection
 
 bp = Blueprint("monitoring", __name__)
 
@@ -25,28 +23,42 @@ def show_health() -> dict[str, Any]:
 
 @bp.get("/readyz")
 def show_readiness() -> ResponseReturnValue:
-    """Answer whether messages can be stored and are delivered. If not, the answer is 503 with the faults."""
+    """Answer whether messages can be stored and are delivered. If not, the answer is 503 with the faults.
+
+    A gateway that takes no messages is only a warning, because messages can still be stored.
+    """
     services = get_services()
-    faults = [fault for fault in (_try_to_write(services), _look_at_delivery(services)) if fault is not None]
-    if not faults:
-        return {"status": "ok"}
-    return jsonify(status="unavailable", faults=faults), 503
+    faults, warnings = _try_to_write(services), []
+    try:
+        with services.database.reading() as connection:
+            for link in services.links.values():
+                more_faults, more_warnings = _look_at_gateway(link.health, connection)
+                faults += more_faults
+                warnings += more_warnings
+    except StoreUnavailable as error:
+        faults.append(f"the database can't be read: {error.__cause__}")
+    shown: dict[str, Any] = {"status": "unavailable", "faults": faults} if faults else {"status": "ok"}
+    if warnings:
+        shown["warnings"] = warnings
+    return jsonify(shown), 503 if faults else 200
 
 
-def _try_to_write(services: Services) -> str | None:
+def _try_to_write(services: Services) -> list[str]:
     try:
         with services.database.write() as connection:
             monitoring_store.try_to_write(connection)
     except StoreUnavailable as error:
-        return f"the database can't be written: {error.__cause__}"
-    return None
+        return [f"the database can't be written: {error.__cause__}"]
+    return []
 
 
-def _look_at_delivery(services: Services) -> str | None:
-    try:
-        with services.database.reading() as connection:
-            oldest = outbox_store.next_due_at(connection)
-    except StoreUnavailable as error:
-        return f"the database can't be read: {error.__cause__}"
-    waited = (services.clock.now() - parse_time(oldest)).total_seconds() if oldest is not None else 0
-    return f"delivery is behind: a message has been due for {waited:.0f} seconds" if waited > BEHIND else None
+def _look_at_gateway(health: GatewayHealth, connection: Connection) -> tuple[list[str], list[str]]:
+    """Return the faults and the warnings about a gateway and the delivery of its messages."""
+    status, delay = health.read_status(connection), health.find_delay(connection)
+    warnings = [] if status.is_open else [f"the gateway {status.name}: {status.summary}"]
+    if delay is None:
+        return [], warnings
+    late = f"a message has been due for {delay.seconds:.0f} seconds"
+    if delay.reason is None:
+        return [f"delivery is behind: {late}"], warnings
+    return [], [*warnings, f"the gateway {status.name}: {late}, because {delay.reason}"]

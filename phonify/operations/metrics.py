@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
@@ -38,6 +38,7 @@ from prometheus_client.multiprocess import MultiProcessCollector  # noqa: E402
 from prometheus_client.registry import Collector  # noqa: E402
 
 from ..clock import format_time, parse_time  # noqa: E402
+from ..domain.gateway_health import GatewayStatus  # noqa: E402
 from ..http.current import get_services  # noqa: E402
 from ..services import Services  # noqa: E402
 from ..storage import monitoring as monitoring_store  # noqa: E402
@@ -69,6 +70,7 @@ class _DatabaseCollector(Collector):
             connection.execute("BEGIN")  # all values must be from the same state of the database
             try:
                 gauges = monitoring_store.read_gauges(connection, now=format_time(now))
+                statuses = [link.health.read_status(connection) for link in services.links.values()]
             finally:
                 connection.execute("ROLLBACK")
         messages = GaugeMetricFamily("phonify_messages", "Stored messages.", labels=("state", "direction"))
@@ -82,11 +84,32 @@ class _DatabaseCollector(Collector):
         for state, count in sorted(gauges.deliveries.items()):
             deliveries.add_metric((state,), count)
         yield deliveries
+        yield from _describe_gateways(statuses)
+        yield GaugeMetricFamily(
+            "phonify_texts_without_account", "Received texts that belong to no account.", gauges.open_texts
+        )
         size = GaugeMetricFamily("phonify_database_bytes", "Size of the database's files.", labels=("file",))
         for name, suffix in (("database", ""), ("wal", "-wal")):
             path = services.database.path.with_name(services.database.path.name + suffix)
             size.add_metric((name,), path.stat().st_size if path.exists() else 0)
         yield size
+
+
+def _describe_gateways(statuses: Sequence[GatewayStatus]) -> Iterator[Metric]:
+    """Yield the gauges of gateways."""
+    paused = GaugeMetricFamily("phonify_gateway_paused", "1 if it takes no messages, else 0.", labels=("gateway",))
+    success = GaugeMetricFamily(
+        "phonify_gateway_last_success_timestamp_seconds", "When it last took a message.", labels=("gateway",)
+    )
+    in_doubt = GaugeMetricFamily("phonify_gateway_messages_in_doubt", "Messages in doubt.", labels=("gateway",))
+    look_ups = GaugeMetricFamily("phonify_gateway_look_ups_due", "Look-ups that are due.", labels=("gateway",))
+    for status in statuses:
+        paused.add_metric((status.name,), 0 if status.is_open else 1)
+        if status.state.taken_at is not None:
+            success.add_metric((status.name,), parse_time(status.state.taken_at).timestamp())
+        in_doubt.add_metric((status.name,), status.queue.in_doubt)
+        look_ups.add_metric((status.name,), status.queue.look_ups)
+    yield from (paused, success, in_doubt, look_ups)
 
 
 @bp.get("/metrics")
@@ -104,7 +127,8 @@ def measure(app: Flask) -> None:
     app.before_request(_begin)
     app.after_request(_count)
     services: Services = app.extensions["phonify"]
-    services.observers["gateway"] = partial(_count_attempt, services.settings.gateway)
+    for name, link in services.links.items():
+        link.observe = partial(_count_attempt, name)
     services.observers["webhook"] = _count_post
 
 

@@ -46,6 +46,14 @@ class MessagePart(NamedTuple):
     status: ReceiptResult | None = None
 
 
+class GatewayQueue(NamedTuple):
+    """The numbers of messages of a gateway, in all accounts."""
+
+    due: int
+    in_doubt: int
+    look_ups: int  # messages about which the gateway is due to be asked
+
+
 class GatewayState(NamedTuple):
     """The state of a gateway that all processes share."""
 

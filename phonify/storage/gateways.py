@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from .gateway_records import GatewayState
+from .gateway_records import GatewayQueue, GatewayState
 
 _COLUMNS = ", ".join(GatewayState._fields)
 
@@ -42,3 +42,20 @@ def delete_sends(connection: sqlite3.Connection, *, gateway: str, since: str) ->
     connection.execute(
         "DELETE FROM gateway_sends WHERE gateway = :gateway AND at <= :since", {"gateway": gateway, "since": since}
     )
+
+
+def count_queue(connection: sqlite3.Connection, *, gateway: str | None, now: str) -> GatewayQueue:
+    """Return the numbers of messages of a gateway. `gateway` is the value in the column of messages."""
+    values = {"gateway": gateway, "now": now}
+    due, in_doubt = connection.execute(
+        "SELECT count(*) FILTER (WHERE due_at <= :now),"
+        " count(*) FILTER (WHERE due_at = expires_at AND submitted_at IS NOT NULL AND lease_owner IS NULL)"
+        " FROM messages WHERE due_at IS NOT NULL AND gateway IS :gateway",
+        values,
+    ).fetchone()
+    (look_ups,) = connection.execute(
+        "SELECT count(*) FROM look_ups AS l JOIN messages AS m ON m.id = l.message_id"
+        " WHERE l.due_at <= :now AND m.gateway IS :gateway",
+        values,
+    ).fetchone()
+    return GatewayQueue(due, in_doubt, look_ups)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .outbox import next_due_at
+from .received_texts import count_open_texts
 
 
 class Gauges(NamedTuple):
@@ -14,6 +15,7 @@ class Gauges(NamedTuple):
     due: int  # messages that are due for the gateway
     oldest_due_at: str | None
     deliveries: dict[str, int]  # deliveries of webhooks, by state
+    open_texts: int  # texts that belong to no account
 
 
 def try_to_write(connection: sqlite3.Connection) -> None:
@@ -46,7 +48,7 @@ def read_gauges(connection: sqlite3.Connection, *, now: str) -> Gauges:
     counts["sent", "outbound"] = total - inbound - others["outbound"]
     (due,) = connection.execute("SELECT count(*) FROM messages WHERE due_at <= :now", {"now": now}).fetchone()
     deliveries = dict(connection.execute("SELECT state, count(*) FROM webhook_deliveries GROUP BY 1").fetchall())
-    return Gauges(counts, due, next_due_at(connection), deliveries)
+    return Gauges(counts, due, next_due_at(connection), deliveries, count_open_texts(connection))
 
 
 def is_used(connection: sqlite3.Connection) -> bool:

@@ -85,8 +85,16 @@ def delete_texts(connection: sqlite3.Connection, *, until: str, limit: int) -> i
 
 
 def delete_texts_of(connection: sqlite3.Connection, *, sender: str) -> None:
-    """Remove the texts of a phone that are in no message."""
+    """Remove the texts of a phone that are in no message. Removes its number from texts whose message was removed.
+
+    Their event ids stay, so that a repetition of such a text is recognised.
+    """
     connection.execute("DELETE FROM received_texts WHERE sender = :sender AND message_id IS NULL", {"sender": sender})
+    connection.execute(
+        "UPDATE received_texts SET sender = '' WHERE sender = :sender"
+        " AND NOT EXISTS (SELECT 1 FROM messages WHERE id = message_id)",
+        {"sender": sender},
+    )
 
 
 # Numbers

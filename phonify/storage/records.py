@@ -122,6 +122,11 @@ class Message(NamedTuple):
         return ShownReceipt(self.receipt_status, self.receipt_at, self.receipt_code)
 
     @property
+    def in_doubt(self) -> bool:
+        """Whether it is unknown if the gateway has taken the message."""
+        return self.state == "unconfirmed" and self.submitted_at is not None and self.due_at == self.expires_at
+
+    @property
     def other_side(self) -> str:
         """The number of the phone: the recipient of an outbound message, the sender of an inbound message."""
         return self.to_number if self.direction == "outbound" else self.origin_number

@@ -13,6 +13,7 @@ from ..sms.keywords import START_KEYWORDS, STOP_KEYWORDS
 from ..sms.numbers import parse_originator
 from ..storage.records import KeywordReplies
 from . import display
+from .gateway import describe_gateways
 from .reading import normalize_lines, read_address, read_number
 from .rendering import answer_fragment
 from .session import current_account, current_key, guard, redirect_to
@@ -202,6 +203,7 @@ def _show(**context: Any) -> str:
         "faults": [],
         "new_key": None,
         **_read_deliveries(),
+        **describe_gateways(services, account),
     }
     for front in services.front_pages:
         page |= front.describe_settings(account, read_address())

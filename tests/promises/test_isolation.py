@@ -21,6 +21,7 @@ THEIRS_TOO = "+14560000002"  # a phone that the account has written to
 NOBODYS = "+14560009999"
 SECRET = "what only the account knows"
 THEIR_OWN = "+14560000003"  # the sender
+THEIR_NUMBER = "+442071838750"  # for texts from a gateway
 
 
 class World:
@@ -40,6 +41,7 @@ class World:
         client.post("/v1/messages", json={"to": "+15005550004", "body": SECRET})
         client.post("/v1/messages", json={"to": THEIRS_TOO, "body": SECRET}, headers={"Idempotency-Key": "theirs"})
         client.post("/sandbox/inbound", json={"from": THEIRS, "to": THEIR_OWN, "body": "STOP"})
+        operator.run("numbers", "add", THEIR_NUMBER, "--account", "default")
         operator.set_webhook("http://127.0.0.1:1/")
         self.delivery_id = operator.send_test()
         deliver()
@@ -217,6 +219,7 @@ def test_on_every_route_what_another_account_has_looks_like_what_nobody_has(app,
             answers.append(answer_of(client, names, method, address, asked_for, **option))
         assert answers[0] == answers[1], f"{method} {requests}"
         assert SECRET not in answers[0][2], f"{method} {requests}"
+        assert THEIR_NUMBER not in answers[0][2], f"{method} {requests}"
         count += 1
     assert count > 500
     assert world.dump() == before

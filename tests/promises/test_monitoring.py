@@ -8,6 +8,8 @@ import urllib.request
 
 import pytest
 
+from tests.support.app import ROOT
+
 # /healthz and /readyz
 
 
@@ -186,6 +188,24 @@ def test_the_queue_is_seen_in_the_metrics(start):
     metrics = read_metrics(server)
     assert metrics['phonify_messages{direction="outbound",state="unconfirmed"}'] == "1.0"
     assert metrics['phonify_gateway_attempts_total{gateway="stub",outcome="unconfirmed"}'] == "1.0"
+
+
+def test_the_health_of_a_gateway_and_texts_without_account_are_seen_in_the_metrics(start):
+    server = start(str(ROOT / "tests" / "support" / "hearing_app.py"), METRICS="on", WORKERS="1")
+    assert server.call("POST", "/v1/messages", to="+14560000000", body="Hello")[0] == 201
+    settle(server)
+    text = {"sender": "+14560000000", "to": "+442071838750", "body": "Hi", "event_id": "1"}
+    url = f"http://127.0.0.1:{server.port}/gateways/peer/a-secret-path"
+    with urllib.request.urlopen(url, data=json.dumps([text]).encode()) as response:
+        assert response.status == 202
+    metrics = read_metrics(server)
+    assert metrics['phonify_gateway_attempts_total{gateway="peer",outcome="sent"}'] == "1.0"
+    assert metrics['phonify_gateway_paused{gateway="peer"}'] == "0.0"
+    assert metrics['phonify_gateway_messages_in_doubt{gateway="peer"}'] == "0.0"
+    assert metrics['phonify_gateway_look_ups_due{gateway="peer"}'] == "0.0"
+    assert metrics["phonify_texts_without_account"] == "1.0"
+    last = float(metrics['phonify_gateway_last_success_timestamp_seconds{gateway="peer"}'])
+    assert abs(time.time() - last) < 120
 
 
 # The check of a whole file

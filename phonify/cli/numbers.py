@@ -1,0 +1,69 @@
+"""The commands for the numbers of accounts: `flask --app app numbers COMMAND`."""
+
+import click
+
+from ..sms.numbers import parse_originator
+from .output import Command, Failed, Group, echo, get_account, get_services, json_option, print_json, print_table
+
+numbers_cli = Group("numbers", help="Manage the numbers at which accounts receive texts.")
+
+
+def _read_own_number(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    try:
+        number = parse_originator(value).number
+    except ValueError:
+        number = ""
+    if not number.lstrip("+").isdecimal():
+        raise click.BadParameter(f"{value!r} must be an E.164 number with the plus sign, or a short code")
+    return number
+
+
+number_argument = click.argument("number", callback=_read_own_number)
+
+
+@numbers_cli.command("list", cls=Command)
+@click.option("--account", "account_name", help="List only the numbers of this account.")
+@json_option
+def list_numbers(account_name: str | None, as_json: bool) -> None:
+    """List the numbers and their accounts."""
+    services = get_services()
+    account = get_account(services, account_name) if account_name is not None else None
+    numbers = services.inbound.list_numbers(account)
+    if as_json:
+        for number, owner in numbers:
+            print_json({"number": number, "account": owner})
+    else:
+        print_table(("NUMBER", "ACCOUNT"), numbers)
+
+
+@numbers_cli.command("add", cls=Command)
+@number_argument
+@click.option("--account", "account_name", required=True, help="The account that gets the texts to this number.")
+@json_option
+def add_number(number: str, account_name: str, as_json: bool) -> None:
+    """Give NUMBER to an account. It also gets the texts that have waited for this number.
+
+    If another account has the number, that account loses it. The texts that it has received stay.
+    """
+    services = get_services()
+    account = get_account(services, account_name)
+    former = dict(services.inbound.list_numbers()).get(number)
+    texts = services.inbound.give_number(account, number)
+    if as_json:
+        print_json({"number": number, "account": account.name, "former_account": former, "texts": texts})
+        return
+    before = f", and no longer to {former!r}" if former not in (None, account.name) else ""
+    echo(f"{number} belongs to the account {account.name!r}{before}. Texts that waited for it: {texts}.")
+
+
+@numbers_cli.command("remove", cls=Command)
+@number_argument
+def remove_number(number: str) -> None:
+    """Take NUMBER away from its account.
+
+    Texts to it then belong to no account, and they wait. If it is the default sender of an account, the account
+    continues to get them.
+    """
+    if not get_services().inbound.take_number(number):
+        raise Failed(f"no account has the number {number}; see: numbers list")
+    echo(f"{number} is no number of an account any more.")

@@ -1,0 +1,123 @@
+"""The health of a gateway for its operator: whether it works, what waits for it, and why messages are late."""
+
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
+
+from ..clock import Clock, format_time, parse_time
+from ..sms.segments import count_segments
+from ..storage import gateways as store
+from ..storage import outbox as outbox_store
+from ..storage.database import Connection
+from ..storage.gateway_records import GatewayQueue, GatewayState
+from ..storage.records import Message
+from .pacing import Pacing, Usage
+
+PATIENCE = timedelta(minutes=1)  # a message that has been due for longer is late
+
+# held: the operator has paused it. paused: a fault has paused it. failing: the pause is over, and the next message
+# shows whether the fault has ended. simulating: it sends nothing to phones. untried: it has taken no message yet.
+Condition = Literal["held", "paused", "failing", "simulating", "works", "untried"]
+
+
+class GatewayStatus(NamedTuple):
+    """What an operator wants to know about a gateway."""
+
+    name: str
+    condition: Condition
+    summary: str  # the condition in words
+    state: GatewayState
+    queue: GatewayQueue
+    limits: list[Usage]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages are given to it: nobody has paused it, and its last call has met no fault."""
+        return self.condition not in ("held", "paused", "failing")
+
+
+class Delay(NamedTuple):
+    """The oldest message that is late."""
+
+    seconds: float  # since it became due
+    reason: str | None  # None: nothing explains the delay
+
+
+class GatewayHealth:
+    """Reads the health of one gateway."""
+
+    def __init__(self, clock: Clock, pacing: Pacing, name: str, *, column: str | None, sandbox: bool) -> None:
+        self._clock = clock
+        self._pacing = pacing
+        self._name = name
+        self._column = column  # of its messages
+        self._sandbox = sandbox
+
+    def read_status(self, connection: Connection) -> GatewayStatus:
+        """Return the status of the gateway."""
+        now = self._clock.now()
+        state = store.get_state(connection, name=self._name)
+        condition = self._judge(state, format_time(now))
+        return GatewayStatus(
+            name=self._name,
+            condition=condition,
+            summary=_describe(condition, state),
+            state=state,
+            queue=store.count_queue(connection, gateway=self._column, now=format_time(now)),
+            limits=self._pacing.list_usage(connection, now),
+        )
+
+    def _judge(self, state: GatewayState, now: str) -> Condition:
+        if state.held:
+            return "held"
+        if state.paused_until is not None and state.paused_until > now:
+            return "paused"
+        if state.faults:
+            return "failing"
+        if self._sandbox:
+            return "simulating"
+        return "works" if state.taken_at is not None else "untried"
+
+    def find_delay(self, connection: Connection) -> Delay | None:
+        """Return the delay of the oldest message of the gateway, or None if no message is late."""
+        now = self._clock.now()
+        before = format_time(now - PATIENCE)
+        late = outbox_store.list_due_messages(connection, gateway=self._column, now=before, limit=1)
+        if not late or late[0].due_at is None:
+            return None
+        seconds = (now - parse_time(late[0].due_at)).total_seconds()
+        return Delay(seconds, self._explain(connection, late[0], now))
+
+    def _explain(self, connection: Connection, message: Message, now: datetime) -> str | None:
+        """Return what has held messages back within the last minute, or None if the delivery itself must be broken."""
+        state = store.get_state(connection, name=self._name)
+        before, after = format_time(now - PATIENCE), format_time(now + PATIENCE)
+        if state.held:
+            return "the operator has paused the gateway"
+        if state.paused_until is not None and state.paused_until > format_time(now):
+            return "a fault has paused the gateway"
+        if state.paused_until is not None and state.paused_until > before:
+            return f"the gateway was paused until {state.paused_until}"
+        parts = count_segments(message.body)[0]
+        for moment in (now, now - PATIENCE):
+            for limit in self._pacing.list_usage(connection, moment):
+                if limit.used and limit.used + parts > limit.most:
+                    return f"the limit of {limit.most} SMS in {limit.seconds} seconds is used up"
+        if state.taken_at is not None and before < state.taken_at < after:
+            return "many messages wait, and the gateway takes them one after another"
+        return None
+
+
+def _describe(condition: Condition, state: GatewayState) -> str:
+    match condition:
+        case "held":
+            return "paused by the operator"
+        case "paused":
+            return f"paused until {state.paused_until} after a fault: {state.fault}"
+        case "failing":
+            return f"failed the last time, and the next message tries it again: {state.fault}"
+        case "simulating":
+            return "works, but sends nothing to phones"
+        case "works":
+            return "works"
+        case "untried":
+            return "has sent no message yet"

@@ -1,0 +1,31 @@
+"""The part of the settings page about gateways and the numbers of the account."""
+
+from typing import Any
+
+from ..domain.accounts import DEFAULT_ACCOUNT
+from ..domain.gateway_health import GatewayStatus
+from ..services import Services
+from ..storage.records import Account
+
+
+def describe_gateways(services: Services, account: Account) -> dict[str, Any]:
+    """Return the values for the template `gateway.html`.
+
+    What other accounts send and receive can be seen only by the account `default`, which is the operator's.
+    """
+    statuses = [link.get_status() for link in services.links.values() if not link.gateway.sandbox]
+    is_operator = account.name == DEFAULT_ACCOUNT
+    return {
+        "gateways": [_describe(status, whole=is_operator) for status in statuses],
+        "numbers": [number for number, _ in services.inbound.list_numbers(account)],
+        "open_texts": services.inbound.count_open() if statuses and is_operator else 0,
+    }
+
+
+def _describe(status: GatewayStatus, *, whole: bool) -> dict[str, Any]:
+    shown = {
+        "name": status.name,
+        "is_open": status.is_open,
+        "summary": status.summary if whole or not status.is_open else "works",
+    }
+    return {**shown, "state": status.state, "queue": status.queue} if whole else shown
