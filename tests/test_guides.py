@@ -10,6 +10,7 @@ from flask import Flask
 from phonify.config import Settings
 from phonify.errors import ERROR_TYPES
 from phonify.http.errors import STATUSES
+from phonify.schemas.twilio import FAILURES
 
 ROOT = Path(__file__).parent.parent
 GUIDES = ROOT / "phonify" / "docs"
@@ -89,3 +90,9 @@ def test_what_one_machine_carries_is_what_the_benchmark_printed() -> None:
     for figure in figures:
         number = re.escape(figure.removesuffix("/s").removesuffix(" ms").removesuffix(" MB"))
         assert re.search(rf"(?<![\d.,]){number}(?![\d.,]*\d)", printed), figure
+
+
+def test_the_codes_of_the_twilio_compatible_api_are_those_of_the_code() -> None:
+    rows = [f"| `{type_}` | `{status}` | {code or 'none'} |" for type_, (status, code) in FAILURES.items()]
+    shown = read("twilio.md").split("| error type | status | code |\n| --- | --- | --- |\n", 1)[1]
+    assert shown.split("\n| any other", 1)[0].splitlines() == rows
