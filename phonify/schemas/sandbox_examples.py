@@ -1,7 +1,7 @@
 """Examples of requests and answers under /sandbox/messages and /sandbox/runs. A test checks each example."""
 
 from .description import Example
-from .examples import MESSAGE
+from .examples import MESSAGE, MESSAGE_ID
 
 _WITH_CODE = {**MESSAGE, "state": "sent", "code": "482193", "links": []}
 
@@ -13,6 +13,9 @@ LIST = (
     ),
 )
 REMOVE = (Example("The messages to one phone", arguments={"phone": "+14560000000"}, answer={"removed": 1}),)
+
+_RELEASED = {**MESSAGE, "id": "019c1353-98c0-7000-8000-5c0ffee00004"}
+RELEASE = (Example("A caught message", status=201, path={"message_id": MESSAGE_ID}, answer={"message": _RELEASED}),)
 
 RUN_ID = "019c1353-98c0-7000-8000-5c0ffee00003"
 _RUN = {
