@@ -269,7 +269,7 @@ def build_services(
         changing=Changing(database, clock, webhooks, subscriptions, sending),
         receiving=receiving,
         conversations=Conversations(database),
-        history=Histories(database, webhooks),
+        history=Histories(database, clock, webhooks, gateway=gateway.name),
         releasing=Releasing(database, clock, webhooks, releasing),
         retention=Retention(
             database,

@@ -86,6 +86,11 @@ def test_what_an_app_sends_never_reaches_the_release_gateway(caught, deliver_rel
     assert gateway.handed == []
 
 
+def test_the_history_of_a_released_message_names_the_gateway(client, caught, runner) -> None:
+    released = release(client, caught()).get_json()["message"]
+    assert "Released to the gateway gateway\n" in runner.invoke(args=["explain", released["id"]]).output
+
+
 def test_a_receipt_is_shown_on_the_released_message(client, caught, deliver_released, services) -> None:
     released = release(client, caught()).get_json()["message"]
     deliver_released()
