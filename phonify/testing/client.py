@@ -1,7 +1,6 @@
 """A client for tests. It finds the messages that an app has sent to a Phonify server. It can also answer as the phone.
 
-You can copy this file, because it needs only the standard library. You can also download it from a server with the stub
-gateway, at `/sandbox/phonify_client.py`.
+You can copy this file. It needs only the standard library. The stub's server has it at `/sandbox/phonify_client.py`.
 """
 
 import base64
@@ -49,6 +48,7 @@ class Message:
     created_at: str
     code: str | None = None  # the one-time code in the body
     links: list[str] = field(default_factory=list)  # the URLs in the body
+    receipt: Literal["delivered", "undelivered"] | None = None  # the delivery receipt
 
     def __repr__(self) -> str:
         state = " ".join([self.state, *self.errors])
@@ -289,8 +289,8 @@ class Run(Phonify):
 def _read(shown: dict[str, Any]) -> Message:
     same = {name: shown[name] for name in ("id", "direction", "to", "body", "state", "created_at")}
     errors = [error["type"] for error in shown.get("errors", [])]
-    code, links = shown.get("code"), shown.get("links", [])
-    return Message(**same, origin=shown["origin"]["number"], errors=errors, code=code, links=links)
+    code, links, receipt = shown.get("code"), shown.get("links", []), shown.get("receipt", {}).get("status")
+    return Message(**same, origin=shown["origin"]["number"], errors=errors, code=code, links=links, receipt=receipt)
 
 
 def _explain(fault: dict[str, str], arguments: dict[str, str]) -> str:
