@@ -171,7 +171,7 @@ CREATE TABLE IF NOT EXISTS message_attempts (
 -- own id, the message has several rows.
 CREATE TABLE IF NOT EXISTS message_parts (
     message_id TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
-    part       INTEGER NOT NULL,        -- 1 for the first
+    part       INTEGER NOT NULL,        -- 1 for the first; 0 or less: only a receipt has named the id
     gateway    TEXT NOT NULL,           -- the gateway's name
     reference  TEXT NOT NULL,           -- the provider's id
     status     TEXT CHECK (status IN ('delivered', 'undelivered')),-- NULL: no receipt yet

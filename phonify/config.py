@@ -75,7 +75,7 @@ def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | Non
     values, faults = {}, []
     for field in fields(Settings):
         value = given.get(field.name.upper())
-        if value is None:
+        if value in (None, ()):
             continue
         text = _write(value)
         try:
@@ -231,7 +231,8 @@ def _read_origins(text: str) -> tuple[str, ...]:
 
 def _read_numbers(text: str) -> tuple[str, ...]:
     try:
-        return tuple(parse_msisdn(number).number for number in text.replace(",", " ").split())
+        # An empty text is a fault too, because it would permit all numbers.
+        return tuple(parse_msisdn(number).number for number in text.replace(",", " ").split() or [""])
     except ValueError as error:
         raise ValueError("must be E.164 numbers with the plus sign, with commas between them") from error
 

@@ -2,10 +2,9 @@
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal, Protocol, TextIO
+from typing import Literal, TextIO
 
 from .clock import Clock, monotonic
 from .config import ConfigError, Settings
@@ -19,11 +18,13 @@ from .domain import accounts
 from .domain.accounts import KeyRing
 from .domain.changing import Changing
 from .domain.conversations import Conversations
+from .domain.front_pages import FrontPage
 from .domain.fronts import Fronts
 from .domain.history import Histories
 from .domain.inbound import Inbound
 from .domain.receipts import Receipts
 from .domain.receiving import Receiving
+from .domain.releasing import Releasing
 from .domain.retention import Retention
 from .domain.runs import Runs
 from .domain.sending import Sending
@@ -35,30 +36,11 @@ from .gateways.base import Gateway
 from .outgoing.url_guard import Resolve, resolve
 from .storage.database import Database
 from .storage.process_lock import has_owner
-from .storage.records import Account, Message
+from .storage.records import Message
 from .storage.upgrades import DatabaseUnusable, check_place, prepare
 from .storage.wakeup import Wakeup
 
 logger = logging.getLogger(__name__)
-
-
-class FrontPage(Protocol):
-    """The additions of a front to the pages and to the text that the start prints."""
-
-    name: str
-    template: str  # the front's part of the settings page
-
-    def describe_message(self, message: Message) -> Sequence[str]:
-        """Return facts about a message. They use the terms of the front's API."""
-
-    def describe_settings(self, account: Account, address: str) -> Mapping[str, Any]:
-        """Return the values for the template. `address` is the address of this server."""
-
-    def change_settings(self, account: Account, form: Mapping[str, str]) -> None:
-        """Change the account's settings. Raises InvalidRequest with all faults."""
-
-    def describe_start(self, account: Account) -> Sequence[str]:
-        """Return the lines that the first start prints."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +60,7 @@ class Services:
     receiving: Receiving
     conversations: Conversations
     history: Histories
+    releasing: Releasing
     retention: Retention
     runs: Runs
     sessions: Sessions
@@ -161,6 +144,7 @@ class Services:
     def clean(self) -> None:
         """Remove old rows and the rows of ended test runs and sessions."""
         self.inbound.hand_over_due()
+        self.releasing.end_abandoned()
         self.runs.remove_ended()
         self.sessions.remove_ended()
         self.retention.clean()
@@ -240,17 +224,22 @@ def build_services(
     subscriptions = Subscriptions(database, clock)
     only_to = frozenset(settings.only_to)
     main_only_to = frozenset[str]() if gateway.sandbox else only_to
-    sending = Sending(
-        database,
-        gateway,
-        clock,
-        webhooks,
-        subscriptions,
-        origin=settings.origin,
-        validity=settings.validity,
-        most_waiting=settings.waiting,
-        only_to=main_only_to,
-    )
+
+    def make_sending(one: Gateway, only_to: frozenset[str], column: str | None) -> Sending:
+        return Sending(
+            database,
+            one,
+            clock,
+            webhooks,
+            subscriptions,
+            origin=settings.origin,
+            validity=settings.validity,
+            most_waiting=settings.waiting,
+            only_to=only_to,
+            column=column,
+        )
+
+    sending = make_sending(gateway, main_only_to, None)
     receiving = Receiving(database, clock, webhooks, subscriptions, sending)
     receipts = Receipts(webhooks)
     inbound = Inbound(database, clock, receiving, origin=settings.origin)
@@ -262,8 +251,9 @@ def build_services(
             one.limits = one.limits._replace(calls=max(settings.gateway_window // one.limits.batch, 1))
         return Link(database, one, clock, webhooks, receipts, inbound, rates=rates, only_to=only_to, column=column)
 
-    links = {gateway.name: link(gateway, main_only_to, None)}
+    links, releasing = {gateway.name: link(gateway, main_only_to, None)}, None
     if release_gateway is not None:
+        releasing = make_sending(release_gateway, only_to, release_gateway.name)
         links[release_gateway.name] = link(release_gateway, only_to, release_gateway.name)
     keys = KeyRing(database, clock)
     services = Services(
@@ -279,7 +269,8 @@ def build_services(
         changing=Changing(database, clock, webhooks, subscriptions, sending),
         receiving=receiving,
         conversations=Conversations(database),
-        history=Histories(database, webhooks),
+        history=Histories(database, clock, webhooks, gateway=gateway.name),
+        releasing=Releasing(database, clock, webhooks, releasing),
         retention=Retention(
             database,
             clock,

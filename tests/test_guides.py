@@ -11,6 +11,7 @@ from phonify.config import Settings
 from phonify.errors import ERROR_TYPES
 from phonify.gateways import GATEWAYS
 from phonify.http.errors import STATUSES
+from phonify.schemas.twilio import FAILURES
 
 ROOT = Path(__file__).parent.parent
 GUIDES = ROOT / "phonify" / "docs"
@@ -96,3 +97,9 @@ def test_what_one_machine_carries_is_what_the_benchmark_printed() -> None:
 def test_the_guide_of_a_gateway_names_all_its_variables(name: str) -> None:
     guide = read(f"gateways-{name}.md")
     assert [variable for variable in GATEWAYS[name].variables if f"`{variable}`" not in guide] == []
+
+
+def test_the_codes_of_the_twilio_compatible_api_are_those_of_the_code() -> None:
+    rows = [f"| `{type_}` | `{status}` | {code or 'none'} |" for type_, (status, code) in FAILURES.items()]
+    shown = read("twilio.md").split("| error type | status | code |\n| --- | --- | --- |\n", 1)[1]
+    assert shown.split("\n| any other", 1)[0].splitlines() == rows

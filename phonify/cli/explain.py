@@ -15,7 +15,7 @@ def explain(message_id: str, as_json: bool) -> None:
 
     It may be a message of any account, or its SID in the Twilio-compatible API.
 
-    The steps are the request, the checks, the attempts and the webhooks.
+    The steps are the request, the checks, the attempts, the receipts of the provider and the webhooks.
     """
     try:
         message, account, steps = get_services().history.find(read_message_sid(message_id) or message_id)

@@ -146,6 +146,10 @@ class MessageDelivery:
         for message, outcome, *_ in outcomes:
             if isinstance(outcome, Taken):
                 self._note_taken(connection, message, outcome, clock_now)
+        if self._gateway.sandbox:
+            reported = {one.id for one, outcome, *_ in outcomes if isinstance(outcome, Taken) and outcome.receipts}
+            simulated = [message for message in sent if message.id not in reported]
+            self._webhooks.enqueue(connection, "message.simulated", simulated, clock_now)
 
     def _note_taken(self, connection: Connection, message: Message, outcome: Taken, now: datetime) -> None:
         """Store the references of a message, also if a receipt has settled it before its outcome was recorded."""

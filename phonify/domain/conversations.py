@@ -69,7 +69,7 @@ class Conversations:
         below: int = END,
         limit: int = 50,
     ) -> Found:
-        """Return messages that contain a text in their body or a number, latest first.
+        """Return messages with a text in their body or a number, latest first. A provider's id must match whole.
 
         Searches a limited number of messages, because a search through all of them would take too long. `next` is the
         `below` of the following call.

@@ -2,9 +2,13 @@
 
 from typing import Literal, NamedTuple
 
+from ..clock import Clock, format_time
 from ..errors import Fault, NotFound
 from ..storage import conversations as conversation_store
+from ..storage import gateways as gateway_store
+from ..storage import receipts as receipt_store
 from ..storage.database import Database
+from ..storage.gateway_records import GatewayState, MessagePart, ReceiptRow
 from ..storage.records import Account, Delivery, Message, MessageAttempt, Trace
 from .webhooks import Webhooks
 
@@ -45,9 +49,11 @@ class History(NamedTuple):
 class Histories:
     """Reads the histories of messages."""
 
-    def __init__(self, database: Database, webhooks: Webhooks) -> None:
+    def __init__(self, database: Database, clock: Clock, webhooks: Webhooks, *, gateway: str) -> None:
         self._database = database
+        self._clock = clock
         self._webhooks = webhooks
+        self._gateway = gateway  # the name of the main gateway
 
     def find(self, message_id: str) -> History:
         """Return the history of a message of any account. Raises NotFound if there is no such message."""
@@ -56,14 +62,22 @@ class Histories:
             if trace is None:
                 raise NotFound
             attempts = conversation_store.list_attempts(connection, message_id=message_id)
+            parts = receipt_store.list_parts(connection, message_id=message_id)
+            receipts = receipt_store.list_receipts(connection, message_id=message_id)
+            state = gateway_store.get_state(connection, name=trace.message.gateway or self._gateway)
         deliveries = self._webhooks.list_for_message(trace.account, message_id)
-        steps = [*list_steps(trace, attempts), *map(_describe_delivery, reversed(deliveries))]
+        steps = [
+            *list_steps(trace, attempts, parts),
+            *_list_pauses(trace, state, format_time(self._clock.now())),
+            *map(_describe_receipt, receipts),
+            *map(_describe_delivery, reversed(deliveries)),
+        ]
         return History(trace.message, trace.account, sorted(steps, key=lambda step: step.at))
 
 
-def list_steps(trace: Trace, attempts: list[MessageAttempt]) -> list[Step]:
-    """Return the history of a message without its webhooks."""
-    return _list_received(trace) if trace.message.direction == "inbound" else _list_sent(trace, attempts)
+def list_steps(trace: Trace, attempts: list[MessageAttempt], parts: list[MessagePart]) -> list[Step]:
+    """Return the history of a message without its receipts and its webhooks. `parts` are the provider's ids."""
+    return _list_received(trace) if trace.message.direction == "inbound" else _list_sent(trace, attempts, parts)
 
 
 def _list_received(trace: Trace) -> list[Step]:
@@ -76,7 +90,7 @@ def _list_received(trace: Trace) -> list[Step]:
     return steps
 
 
-def _list_sent(trace: Trace, attempts: list[MessageAttempt]) -> list[Step]:
+def _list_sent(trace: Trace, attempts: list[MessageAttempt], parts: list[MessagePart]) -> list[Step]:
     message = trace.message
     cancelled = message.error_type == "canceled"
     refused = (
@@ -93,15 +107,17 @@ def _list_sent(trace: Trace, attempts: list[MessageAttempt]) -> list[Step]:
     for attempt in attempts:
         text = f"Attempt {attempt.attempt}: {_OUTCOMES[attempt.outcome]}"
         steps.append(Step(attempt.at, text, "failed" if attempt.outcome == "rejected" else "waiting"))
+    ended_at = message.finished_at or ""
+    references = tuple(Part(ended_at, f"Provider's id {one.reference}, gateway {one.gateway}") for one in parts)
     if message.state == "sent":
-        steps.append(
-            Step(message.finished_at or "", f"Attempt {message.attempts}: sent, accepted by the gateway", "done")
-        )
+        was_in_doubt = any(one.attempt == message.attempts and one.outcome == "unconfirmed" for one in attempts)
+        taken = "a receipt says that the gateway took it" if was_in_doubt else "sent, accepted by the gateway"
+        steps.append(Step(ended_at, f"Attempt {message.attempts}: {taken}", "done", references))
     elif cancelled:
         planned = Part(message.send_at or "", "It was scheduled to be sent at this time")
-        steps.append(Step(message.finished_at or "", "Cancelled", "failed", (planned,)))
+        steps.append(Step(ended_at, "Cancelled", "failed", (planned,)))
     elif message.state == "error":
-        steps.append(Step(message.finished_at or "", f"Failed: {_explain(message)}", "failed"))
+        steps.append(Step(ended_at, f"Failed: {_explain(message)}", "failed", references))
     elif trace.lease_owner is not None:
         lease = Part(message.submitted_at or "", f"Process {trace.lease_owner} has the lease until {message.due_at}")
         steps.append(Step(message.submitted_at or "", f"Attempt {message.attempts} has begun", "waiting", (lease,)))
@@ -125,7 +141,38 @@ def _list_origins(trace: Trace) -> tuple[Part, ...]:
         parts.append(f"Key {message.key_id}" + (f", {trace.key}" if trace.key else ""))
     if message.front is not None:
         parts.append(f"Front {message.front}")
+    if message.gateway is not None:
+        parts.append(f"Released to the gateway {message.gateway}")
     return tuple(Part(message.created_at, text) for text in parts)
+
+
+def _list_pauses(trace: Trace, state: GatewayState, now: str) -> list[Step]:
+    """Return why a message waits, if it waits only because its gateway gets no messages now."""
+    due_at = trace.message.due_at
+    if trace.message.direction == "inbound" or due_at is None or due_at > now or trace.lease_owner is not None:
+        return []
+    if state.held:
+        return [Step(due_at, f"Waiting, because an operator has paused the gateway {state.name}", "waiting")]
+    if state.paused_until is not None and state.paused_until > now:
+        text = f"Waiting, because the gateway {state.name} is paused until {state.paused_until}"
+        return [Step(due_at, text, "waiting")]
+    return []
+
+
+def _describe_receipt(receipt: ReceiptRow) -> Step:
+    texts = [f"Gateway {receipt.gateway}"]
+    if receipt.reference is not None:
+        texts.append(f"Provider's id {receipt.reference}")
+    if receipt.code:
+        texts.append(f"Provider's code {receipt.code}")
+    if receipt.error_type is not None:
+        texts.append(Fault(receipt.error_type).title)
+    if receipt.at != receipt.received_at:
+        texts.append(f"Provider's time {receipt.at}")
+    kind = "Receipt for one segment" if receipt.partial else "Receipt"
+    state: State = "failed" if receipt.status == "undelivered" else "done"
+    parts = tuple(Part(receipt.received_at, text) for text in texts)
+    return Step(receipt.received_at, f"{kind}: {receipt.status}", state, parts)
 
 
 def _describe_delivery(delivery: Delivery) -> Step:

@@ -34,12 +34,28 @@ class Receipts:
     def take(self, connection: Connection, gateway: str, receipts: Sequence[Receipt], now: datetime) -> None:
         """Store receipts of a gateway, and apply those whose message is known."""
         for receipt in receipts:
-            row = _make_row(gateway, receipt, now)
-            if row.message_id is None and row.reference is not None:
-                found = store.find_message_id(connection, gateway=gateway, reference=row.reference)
-                row = row._replace(message_id=found)
-            if store.insert_receipt(connection, receipt=row):
+            row = self._match(connection, _make_row(gateway, receipt, now))
+            if row is not None and store.insert_receipt(connection, receipt=row):
                 self._apply(connection, row, now)
+
+    def _match(self, connection: Connection, row: ReceiptRow) -> ReceiptRow | None:
+        """Return a receipt with the id of its message, if that is known. Returns None if it contradicts itself."""
+        if row.reference is None:
+            return row
+        owner = store.find_message_id(connection, gateway=row.gateway, reference=row.reference)
+        if row.message_id is None:
+            return row._replace(message_id=owner)
+        if owner is None:
+            if self._get_message(connection, row) is not None:
+                store.insert_reported_part(
+                    connection, message_id=row.message_id, gateway=row.gateway, reference=row.reference
+                )
+        elif owner != row.message_id:
+            logger.warning(
+                "Message %s: a receipt is ignored, because it has the reference of %s", row.message_id, owner
+            )
+            return None
+        return row
 
     def note_taken(
         self,
@@ -106,14 +122,18 @@ class Receipts:
         if row.partial:
             count = store.count_partial(connection, message_id=message.id)
             return row.status if row.status == "undelivered" or count >= count_segments(message.body)[0] else None
-        if row.reference is not None:
-            store.update_part(
-                connection, message_id=message.id, gateway=row.gateway, reference=row.reference, status=row.status
-            )
-        statuses = {part.status for part in store.list_parts(connection, message_id=message.id)} or {row.status}
-        if row.status == "undelivered" or "undelivered" in statuses:
+        parts = store.list_parts(connection, message_id=message.id)
+        # A reference that came with a receipt says nothing about the number of parts.
+        statuses = {part.reference: part.status for part in parts if part.part > 0 and part.gateway == row.gateway}
+        if row.reference not in statuses:
+            return row.status  # it is about the whole message
+        store.update_part(
+            connection, message_id=message.id, gateway=row.gateway, reference=row.reference, status=row.status
+        )
+        statuses[row.reference] = statuses[row.reference] or row.status
+        if row.status == "undelivered" or "undelivered" in statuses.values():
             return "undelivered"
-        return row.status if row.reference is None or statuses == {"delivered"} else None
+        return "delivered" if set(statuses.values()) == {"delivered"} else None
 
     def _tell(self, connection: Connection, event: str, message_id: str, now: datetime) -> None:
         message = store.get_message(connection, message_id=message_id)

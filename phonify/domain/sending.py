@@ -47,6 +47,7 @@ class Sending:
         validity: timedelta,
         most_waiting: int,
         only_to: frozenset[str] = frozenset(),
+        column: str | None = None,
     ) -> None:
         self._database = database
         self._gateway = gateway
@@ -56,7 +57,13 @@ class Sending:
         self._origin = origin
         self._validity = validity
         self._only_to = only_to  # if it is not empty, only these numbers get messages
+        self._column = column  # `gateway` of new messages
         self.waiting = Waiting(database, places=most_waiting)
+
+    @property
+    def gateway_name(self) -> str:
+        """The name of the gateway that sends the messages."""
+        return self._gateway.name
 
     def send(self, account: Account, draft: Draft, *, keep_refused: bool = True) -> Sent:
         """Store one message for each recipient. The messages are on disk when this returns.
@@ -72,7 +79,7 @@ class Sending:
         """Store messages as `send` does, in the caller's transaction."""
         return self._store(connection, account, draft, self._check(account, draft))
 
-    def send_once(self, account: Account, draft: Draft, key: str) -> tuple[Answer, bool]:
+    def send_once(self, account: Account, draft: Draft, key: str, *, keep_refused: bool = True) -> tuple[Answer, bool]:
         """Store messages as `send` does, but only once in 24 hours for each idempotency key of the account.
 
         Returns the answer to the first request with the key, and whether this request was the first. Raises Conflict
@@ -85,7 +92,7 @@ class Sending:
             since = format_time(now - IDEMPOTENCY_PERIOD)
             first = idempotency_store.get_answer(connection, account_id=account.id, key=key, since=since)
             if first is None:
-                shown = dump_sent(*self._store(connection, account, draft, refusals))
+                shown = dump_sent(*self._store(connection, account, draft, refusals, keep_refused=keep_refused))
                 answer = Answer(request_hash, choose_status(shown), json.dumps(shown))
                 idempotency_store.put_answer(
                     connection, account_id=account.id, key=key, answer=answer, now=format_time(now)
@@ -206,6 +213,7 @@ class Sending:
             finished_at=created_at if refusal else None,
             request_id=current_request_id(),
             key_id=current_key_id(),
+            gateway=self._column,
         )
 
     def plan(self, now: datetime, send_at: datetime | None, validity: timedelta | None = None) -> tuple[str, str]:

@@ -13,10 +13,12 @@ from ..outgoing.http_client import Answer, NotAnswered, Request
 from ..storage.database import Connection
 from ..storage.records import Delivery, Message, NewDelivery
 
-# What may happen to a message. `message.accepted` and `message.in_doubt` matter only to fronts.
+# What may happen to a message. `message.accepted`, `message.in_doubt` and `message.simulated` matter only to fronts.
+# `message.simulated` means that a sandbox has taken a message and gives no receipt, so the message counts as delivered.
 Event = Literal[
     "message.accepted",
     "message.in_doubt",
+    "message.simulated",
     "message.received",
     "message.sent",
     "message.error",

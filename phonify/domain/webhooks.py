@@ -127,6 +127,13 @@ class Webhooks:
         """Store deliveries of a kind."""
         delivery_store.insert_deliveries(connection, kind=kind.name, deliveries=deliveries, now=format_time(now))
 
+    def list_events(self, connection: Connection, kind: WebhookKind, message: Message) -> list[str]:
+        """Return the events about a message that a kind of webhook has stored, newest first."""
+        found = delivery_store.list_deliveries_of_message(
+            connection, account_id=message.account_id, message_id=message.id
+        )
+        return [delivery.event for delivery in found if delivery.kind == kind.name]
+
     def send_test(self, account: Account) -> str:
         """Store a test event. Returns the id of its delivery. Raises Refused if the account has no webhook."""
         now = self._clock.now()

@@ -157,6 +157,17 @@ _TABLE = (
     ("validity_expired", Kind.REFUSED, "The validity period ended before the message was confirmed as sent."),
     ("webhook_failed", Kind.REFUSED, "The account's webhook did not accept this message within a day."),
     ("no_webhook", Kind.REFUSED, "The account has no webhook. Set its URL first."),
+    (
+        "no_release_gateway",
+        Kind.REFUSED,
+        "This server can't release messages, because PHONIFY_RELEASE_GATEWAY is not set.",
+    ),
+    (
+        "message_not_releasable",
+        Kind.REFUSED,
+        "Only a message that the sandbox has caught can be released: an outbound message in state sent with a text.",
+    ),
+    ("run_cannot_release", Kind.REFUSED, "A test run can't release messages. Use the key of an account."),
     ("run_cannot_create_runs", Kind.REFUSED, "A test run can't create test runs. Use the key of its creator."),
     # Errors with the same meaning as their HTTP status.
     ("not_found", Kind.NOT_FOUND, "There is nothing at this address."),

@@ -76,5 +76,5 @@ def _choose_outcome(message: OutboundMessage) -> Outcome:
     if message.to == NEVER_CONFIRMED:
         return Doubt()
     if message.to == UNDELIVERED:
-        return Taken(receipts=(Receipt("undelivered", error_type="unreachable_handset"),))
+        return Taken(receipts=(Receipt("undelivered", error_type="unreachable_handset", code="30003"),))
     return Taken()

@@ -1,21 +1,25 @@
-"""The resource /sandbox/messages: list messages with their codes and links, and remove messages."""
+"""The resource /sandbox/messages: list messages with their codes and links, remove and release messages."""
 
+import json
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, Response, jsonify, request
 
 from ..http.arguments import read_arguments
 from ..http.auth import current_account
 from ..http.current import get_services
 from ..schemas import sandbox_examples as examples
+from ..schemas.answers import MessageAnswer
 from ..schemas.description import describe
-from ..schemas.requests import ListSchema, RemoveSchema, load
+from ..schemas.objects import dump_message
+from ..schemas.requests import ListSchema, ReleaseSchema, RemoveSchema, load
 from ..schemas.sandbox import RemovedAnswer, SandboxMessagesAnswer, dump_sandbox_messages
 
 bp = Blueprint("test_messages", __name__, url_prefix="/messages")
 
 _LIST = ListSchema()
 _REMOVE = RemoveSchema()
+_RELEASE = ReleaseSchema()
 
 
 @bp.get("")
@@ -47,3 +51,42 @@ def remove_messages() -> dict[str, Any]:
     """Remove the account's messages that match. They may have any state."""
     removed = get_services().retention.remove(current_account(), **load(_REMOVE, read_arguments()))
     return {"removed": removed}
+
+
+@bp.post("/<message_id>/release")
+@describe(
+    arguments=ReleaseSchema,
+    answers={201: MessageAnswer},
+    errors=(
+        "no_release_gateway",
+        "message_not_releasable",
+        "run_cannot_release",
+        "recipient_not_permitted",
+        "invalid_number",
+        "unroutable_number",
+        "country_not_permitted",
+        "sender_not_permitted",
+        "opted_out",
+        "quota_used_up",
+    ),
+    examples=examples.RELEASE,
+    links={"get_message": {"message_id": "$response.body#/message/id"}},
+    text=(
+        "The gateway in `PHONIFY_RELEASE_GATEWAY` sends a copy of the message, with the same sender. The copy is a new"
+        " message. It goes only to a number in `PHONIFY_ONLY_TO`. Opt-outs and the quota count. If the recipient is"
+        " refused, nothing is stored."
+    ),
+)
+def release_message(message_id: str) -> Response:
+    """Send a caught message to its phone."""
+    releasing = get_services().releasing
+    key = load(_RELEASE, {"Idempotency-Key": request.headers.get("Idempotency-Key")})["idempotency_key"]
+    if key is None:
+        response = jsonify({"message": dump_message(releasing.release(current_account(), message_id))})
+    else:
+        first, is_new = releasing.release_once(current_account(), message_id, key)
+        response = jsonify({"message": json.loads(first.answer)["message"]})
+        if not is_new:
+            response.headers["Idempotent-Replayed"] = "true"
+    response.status_code = 201
+    return response

@@ -52,7 +52,7 @@ _URL = {
     "examples": ["https://example.com/sms"],
 }
 _TIME = {"type": "string", "format": "date-time", "examples": ["2026-01-31T18:00:00Z"]}
-IDEMPOTENCY_KEY = {
+_IDEMPOTENCY_KEY = {
     "type": "string",
     "minLength": 1,
     "maxLength": 255,
@@ -63,10 +63,10 @@ IDEMPOTENCY_KEY = {
 
 
 class Recipient(NamedTuple):
-    """The recipient of a message, and the name of the argument with its number, such as `to[3]`."""
+    """The recipient of a message, and the name of the argument with its number, such as `to[3]`, if there is one."""
 
     number: Number
-    param: str
+    param: str | None
 
 
 _CLEAN = r"[^\0\ud800-\udfff]*\Z"  # no NUL and no unpaired surrogate
@@ -105,8 +105,7 @@ def _read_message_id(text: str) -> str:
     return text
 
 
-def read_idempotency_key(text: str) -> str:
-    """Return an idempotency key. Raises ValueError if it is not valid."""
+def _read_idempotency_key(text: str) -> str:
     if not re.fullmatch(r"[ -~]{1,255}", text):
         raise ValueError("not an idempotency key")
     return text
@@ -259,6 +258,17 @@ def message_id_field(description: str) -> Argument:
     """Return a field for a message id."""
     form = {**MESSAGE_ID, "description": description}
     return Argument(_read_message_id, invalid="invalid_message_id", form=form)
+
+
+def idempotency_field() -> Argument:
+    """Return a field for the header Idempotency-Key. Its value is None if the header is missing."""
+    return Argument(
+        _read_idempotency_key,
+        invalid="invalid_idempotency_key",
+        form=_IDEMPOTENCY_KEY,
+        data_key="Idempotency-Key",
+        allow_none=True,
+    )
 
 
 def choice_field(*choices: str, invalid: str, description: str) -> Argument:

@@ -15,7 +15,6 @@ from ..sms.numbers import Number, parse_msisdn
 from ..storage.front_records import FrontMessage
 from ..storage.records import Criteria
 from .fields import (
-    IDEMPOTENCY_KEY,
     MAX_LIMIT,
     MAX_OFFSET,
     MAX_RECIPIENTS,
@@ -27,9 +26,9 @@ from .fields import (
     Recipient,
     RecipientsArgument,
     choice_field,
+    idempotency_field,
     message_id_field,
     originator_field,
-    read_idempotency_key,
     read_own_number,
     read_seconds,
     search_field,
@@ -68,6 +67,7 @@ class Draft(NamedTuple):
     validity: timedelta | None = None  # None: the default of the server
     front: FrontMessage | None = None  # the data that the sending front stores with the message
     front_name: str | None = None
+    released_id: str | None = None  # the id of the caught message, if this releases one
 
     def hash(self) -> str:
         """Return a hash of the request without its idempotency key. Equal requests have equal hashes."""
@@ -78,6 +78,8 @@ class Draft(NamedTuple):
         given.append(["recipients", [recipient.number.number for recipient in self.to]])
         if self.send_at is not None:
             given.append(["send_at", self.send_at.isoformat()])
+        if self.released_id is not None:
+            given.append(["released", self.released_id])
         return hashlib.sha256(json.dumps(given).encode()).hexdigest()
 
 
@@ -141,18 +143,18 @@ class SendSchema(BodySchema):
         " 7-bit alphabet with at least one letter. The default is the account's sender."
     )
     send_at = time_field("The time of sending, in ISO 8601 with a time zone. A time in the past means now.")
-    idempotency_key = Argument(
-        read_idempotency_key,
-        invalid="invalid_idempotency_key",
-        form=IDEMPOTENCY_KEY,
-        data_key="Idempotency-Key",
-        allow_none=True,
-    )
+    idempotency_key = idempotency_field()
 
     @post_load
     def make_draft(self, loaded: dict[str, Any], **_: Any) -> Draft:
         """Return the arguments as one object."""
         return Draft(**loaded)
+
+
+class ReleaseSchema(ArgumentsSchema):
+    """The only argument of releasing a message."""
+
+    idempotency_key = idempotency_field()
 
 
 class ChangeSchema(BodySchema):

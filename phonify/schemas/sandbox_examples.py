@@ -1,7 +1,7 @@
 """Examples of requests and answers under /sandbox, except those of `examples.py`. A test checks each example."""
 
 from .description import Example
-from .examples import MESSAGE
+from .examples import MESSAGE, MESSAGE_ID
 
 _WITH_CODE = {**MESSAGE, "state": "sent", "code": "482193", "links": []}
 
@@ -20,6 +20,8 @@ _PROBLEM = {
     "text": "refused message to 123: 21211 The 'To' number 123 is not a valid phone number.",
 }
 LIST_PROBLEMS = (Example("A refused request", answer={"problems": [_PROBLEM]}),)
+_RELEASED = {**MESSAGE, "id": "019c1353-98c0-7000-8000-5c0ffee00004"}
+RELEASE = (Example("A caught message", status=201, path={"message_id": MESSAGE_ID}, answer={"message": _RELEASED}),)
 
 RUN_ID = "019c1353-98c0-7000-8000-5c0ffee00003"
 _RUN = {

@@ -18,6 +18,7 @@ API_VERSION = "2010-04-01"
 PRICE = 0.0083  # US dollars for each segment; an invented price, so that apps can add up prices
 _MESSAGE_SID = re.compile(r"(?:SM|MM)([0-9a-f]{32})")
 _RANGE = 1 << 128  # the account of a test run has a negative number; its SID is a two's complement
+_UNKNOWN_CODE = 30008
 _NUMBER_SID = re.compile(r"(?:AC|SK)([0-9a-f]{32})")
 
 # The status and the code of a message in state `error`, by its error type.
@@ -26,6 +27,7 @@ FAILURES: dict[str, tuple[str, int | None]] = {
     "opted_out": ("failed", 21610),
     "country_not_permitted": ("failed", 21408),
     "sender_not_permitted": ("failed", 21606),
+    "recipient_not_permitted": ("failed", 21612),
     "quota_used_up": ("failed", 30001),
     "queue_overflow": ("failed", 30001),
     "account_suspended": ("failed", 30002),
@@ -37,12 +39,13 @@ FAILURES: dict[str, tuple[str, int | None]] = {
     "unknown_handset": ("undelivered", 30005),
     "cannot_receive_sms": ("undelivered", 30006),
     "filtered_by_carrier": ("undelivered", 30007),
-    "delivery_failed": ("undelivered", 30008),
+    "delivery_failed": ("undelivered", _UNKNOWN_CODE),
 }
 MEANINGS = {
     21408: "Permission to send an SMS has not been enabled for the region",
     21606: "The From phone number is not a valid, SMS-capable number",
     21610: "Attempt to send to unsubscribed recipient",
+    21612: "The To phone number is not currently reachable",
     30001: "Queue overflow",
     30002: "Account suspended",
     30003: "Unreachable destination handset",
@@ -99,19 +102,27 @@ class Status(NamedTuple):
         return MEANINGS[self.code] if self.code is not None else None
 
 
-def choose_status(message: Message) -> Status:
-    """Return the status of a message."""
+def choose_status(message: Message, *, simulated: bool = False) -> Status:
+    """Return the status of a message. A message that a sandbox has taken is `simulated`: it needs no receipt."""
     if message.direction == "inbound":
         return Status("received")
-    if message.state == "sent":
-        return Status("delivered")
     if message.error_type is not None:
-        return Status(*FAILURES.get(message.error_type, ("undelivered", 30008)))
+        return Status(*FAILURES.get(message.error_type, ("undelivered", _UNKNOWN_CODE)))
+    if message.state == "sent":
+        return _judge_receipt(message) or Status("delivered" if simulated else "sent")
     if message.submitted_at is not None and message.due_at == message.expires_at:
         return Status("sent")  # in doubt: nobody knows whether it was delivered
     if message.send_at is not None and message.attempts == 0 and message.due_at == message.send_at:
         return Status("scheduled")
     return Status("queued")
+
+
+def _judge_receipt(message: Message) -> Status | None:
+    """Return the status by the receipt of a message. Its code counts if it is one of Twilio's."""
+    if message.receipt_status != "undelivered":
+        return Status("delivered") if message.receipt_status is not None else None
+    codes = {str(code): code for code in MEANINGS}
+    return Status("undelivered", codes.get(message.receipt_code or "", _UNKNOWN_CODE))
 
 
 class TwilioMessageSchema(Schema):
@@ -146,17 +157,19 @@ def _find_sent_at(message: Message, status: str) -> str | None:
     """Return when a message was received, or was sent or failed; None if it is still to be sent."""
     if message.direction == "inbound":
         return message.created_at
-    if status == "sent":
+    if status == "sent" and message.state == "unconfirmed":
         return message.submitted_at
     return None if status == "canceled" else message.finished_at
 
 
-def dump_twilio_message(message: Message, kept: FrontMessage, *, accepted: bool = False) -> dict[str, Any]:
-    """Return a message as Twilio's API shows it.
+def dump_twilio_message(
+    message: Message, kept: FrontMessage, *, simulated: bool, accepted: bool = False
+) -> dict[str, Any]:
+    """Return a message as Twilio's API shows it. `choose_status` explains `simulated`.
 
     Set `accepted` in the answer to a request that names a messaging service. Its sender is not chosen yet.
     """
-    status = choose_status(message)
+    status = choose_status(message, simulated=simulated)
     sid, account_sid = write_message_sid(message, kept), write_account_sid(message.account_id)
     uri = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{sid}"
     segments = 0 if accepted else count_segments(message.body)[0]
@@ -173,7 +186,7 @@ def dump_twilio_message(message: Message, kept: FrontMessage, *, accepted: bool 
             "status": "accepted" if accepted and status.status == "queued" else status.status,
             "direction": "inbound" if not outbound else "outbound-reply" if kept.is_reply else "outbound-api",
             "date_created": write_date(message.created_at),
-            "date_updated": write_date(message.finished_at or message.created_at),
+            "date_updated": write_date(max(message.finished_at or message.created_at, message.receipt_at or "")),
             "date_sent": write_date(_find_sent_at(message, status.status)),
             "num_segments": str(segments),
             "num_media": str(len(kept.media)),

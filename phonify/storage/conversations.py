@@ -100,7 +100,7 @@ def search_messages(
     limit: int,
     most: int,
 ) -> tuple[list[Entry], int | None]:
-    """Return messages that contain a text in their body or a number, latest first.
+    """Return messages with a text in their body or a number, latest first. A provider's id must match whole.
 
     The second result is the `below` of the next page, or None if there is no next page. Searches at most `most`
     messages, because a search through all of them would take too long.
@@ -120,9 +120,10 @@ def search_messages(
             conditions.append(f"m.{name} = :{name}")
             values[name] = value
     if text is not None:
-        values["text"] = f"%{escape_like(text)}%"
-        columns = ("body", "to_number", "origin_number")
-        conditions.append("({})".format(" OR ".join(f"m.{column} LIKE :text ESCAPE '\\'" for column in columns)))
+        values |= {"text": f"%{escape_like(text)}%", "reference": text}
+        matches = [f"m.{column} LIKE :text ESCAPE '\\'" for column in ("body", "to_number", "origin_number")]
+        matches.append("m.id IN (SELECT message_id FROM message_parts WHERE reference = :reference)")
+        conditions.append(f"({' OR '.join(matches)})")
     found = _entries(
         connection.execute(
             f"SELECT m.seq, {_COLUMNS} FROM messages AS m WHERE {' AND '.join(conditions)}"

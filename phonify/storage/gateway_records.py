@@ -40,7 +40,7 @@ class TextRow(NamedTuple):
 class MessagePart(NamedTuple):
     """The provider's id of a message or of one of its parts."""
 
-    part: int
+    part: int  # 1 for the first; 0 or less if only a receipt has named the id
     gateway: str
     reference: str
     status: ReceiptResult | None = None

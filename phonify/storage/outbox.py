@@ -50,6 +50,18 @@ def list_expired_messages(
     return [Message._make(row) for row in rows]
 
 
+def list_abandoned_messages(
+    connection: sqlite3.Connection, *, gateway: str | None, now: str, limit: int
+) -> list[Message]:
+    """Return released messages whose validity period has ended, except those of a gateway. Leases are excluded."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM messages WHERE gateway IS NOT NULL AND gateway IS NOT :gateway AND due_at IS NOT NULL"
+        " AND expires_at <= :now AND lease_owner IS NULL LIMIT :limit",
+        {"gateway": gateway, "now": now, "limit": limit},
+    )
+    return [Message._make(row) for row in rows]
+
+
 def lease_messages(
     connection: sqlite3.Connection, *, messages: Iterable[Message], owner: str, now: str, until: str
 ) -> list[Message]:

@@ -25,6 +25,16 @@ def insert_parts(connection: sqlite3.Connection, *, message_id: str, gateway: st
     )
 
 
+def insert_reported_part(connection: sqlite3.Connection, *, message_id: str, gateway: str, reference: str) -> None:
+    """Store the provider's id that a receipt names for a message. Its number is 0 or less."""
+    connection.execute(
+        "INSERT OR IGNORE INTO message_parts (message_id, part, gateway, reference)"
+        " SELECT :id, min(coalesce(min(part), 1), 1) - 1, :gateway, :reference FROM message_parts"
+        " WHERE message_id = :id",
+        {"id": message_id, "gateway": gateway, "reference": reference},
+    )
+
+
 def list_parts(connection: sqlite3.Connection, *, message_id: str) -> list[MessagePart]:
     """Return the provider's ids of a message."""
     rows = connection.execute(

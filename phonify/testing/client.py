@@ -60,6 +60,7 @@ class Message:
     created_at: str
     code: str | None = None  # the one-time code in the body
     links: list[str] = field(default_factory=list)  # the URLs in the body
+    receipt: Literal["delivered", "undelivered"] | None = None  # the delivery receipt
 
     def __repr__(self) -> str:
         state = " ".join([self.state, *self.errors])
@@ -292,5 +293,5 @@ class Run(Phonify, contextlib.AbstractContextManager["Run"]):
 def _read(shown: dict[str, Any]) -> Message:
     same = {name: shown[name] for name in ("id", "direction", "to", "body", "state", "created_at")}
     errors = [error["type"] for error in shown.get("errors", [])]
-    code, links = shown.get("code"), shown.get("links", [])
-    return Message(**same, origin=shown["origin"]["number"], errors=errors, code=code, links=links)
+    code, links, receipt = shown.get("code"), shown.get("links", []), shown.get("receipt", {}).get("status")
+    return Message(**same, origin=shown["origin"]["number"], errors=errors, code=code, links=links, receipt=receipt)

@@ -98,6 +98,18 @@ def cancel_message(message_id: str) -> Any:
     return redirect_to(there)
 
 
+@bp.post("/inbox/messages/<message_id>/release")
+def release_message(message_id: str) -> Any:
+    """Send a caught message to its phone, and show the new message."""
+    try:
+        message = get_services().releasing.release(current_account(), message_id)
+    except Refused as error:
+        return show_detail(message_id, faults=error.faults), 400
+    if "HX-Request" in request.headers:
+        return show_detail(message.id)
+    return redirect_to(url_for("inbox.show_message", message_id=message.id))
+
+
 @bp.post("/inbox/check")
 def check() -> str:
     """Show the check of a text while a person writes it."""

@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from phonify.api.openapi.document import list_operations
 from phonify.errors import ERROR_TYPES
+from phonify.gateways import GATEWAYS
 from phonify.http.errors import STATUSES
 from phonify.schemas.description import DESCRIPTIONS, Description, Example
 from phonify.schemas.examples import MESSAGE_ID
@@ -22,11 +23,19 @@ from phonify.schemas.sandbox_examples import RUN_ID
 from phonify.services import Services
 from tests.support.app import ROOT, ApiClient
 from tests.support.described import get_description
+from tests.support.fake_gateway import FakeGateway
 from tests.support.twilio import TwilioApi
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
 ID = re.compile(rf"{UUID}|(?:phk|whsec)_[\w+/-]{{32}}|AC[0-9a-f]{{32}}|\b[0-9a-f]{{32}}\b")
 SEND = {"to": "+14560000000", "body": "Your Acme code is 482193"}
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch) -> Flask:
+    """An app that can release messages."""
+    monkeypatch.setitem(GATEWAYS, "gateway", FakeGateway)
+    return make_app(RELEASE_GATEWAY="gateway", ONLY_TO=SEND["to"])
 
 
 @pytest.fixture

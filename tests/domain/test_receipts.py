@@ -8,11 +8,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from phonify.domain import accounts
-from phonify.domain.receipts import LOOK_UP_DOUBT
 from phonify.gateways.base import Doubt, OutboundMessage, Taken
 from phonify.gateways.events import Receipt
 from phonify.services import Services
-from tests.support.fake_gateway import FakeGateway, OnceGateway
+from tests.support.fake_gateway import OnceGateway
 
 TWO_SMS = "x" * 155 + "€€€"  # 161 septets
 
@@ -245,73 +244,63 @@ def test_a_receipt_for_a_removed_or_received_message_changes_nothing(client, sen
     assert client.get("/v1/messages").get_json()["messages"] == []
 
 
-# Look-ups
+def test_a_receipt_with_our_id_and_the_reference_of_another_message_is_ignored(
+    send, deliver, take, show, gateway, execute, caplog
+) -> None:
+    references = iter(("ref-1", "ref-2"))
+    gateway.act = lambda _: Taken((next(references),))
+    messages = [send(), send()]
+    deliver()
+    deliver()
+    take(Receipt("delivered", message_id=messages[0]["id"], reference="ref-2"))
+    assert ["receipt" in show(message) for message in messages] == [False, False]
+    assert execute("SELECT count(*) FROM receipts") == [(0,)]
+    assert f"has the reference of {messages[1]['id']}" in caplog.text
 
 
-class Asked(FakeGateway):
-    """A gateway that is asked about messages."""
-
-    can_look_up = True
-    repeatable = False
-
-    def __init__(self, *answers: Sequence[Receipt]) -> None:
-        super().__init__()
-        self.answers = list(answers)
-        self.asked: list[tuple[str, Sequence[str]]] = []
-
-    def look_up(self, message: OutboundMessage, references: Sequence[str]) -> Sequence[Receipt]:
-        self.asked.append((message.id, list(references)))
-        return self.answers.pop(0) if self.answers else ()
-
-
-def test_a_message_in_doubt_is_looked_up_until_it_is_known(make_app, clock) -> None:
-    gateway = Asked([], [Receipt("sent", reference="ref-9")], [Receipt("delivered")])
+def test_a_receipt_with_our_id_tells_the_reference_for_later_receipts(
+    send, deliver, take, show, gateway, events, client
+) -> None:
     gateway.act = lambda _: Doubt()
-    app = make_app(gateway)
-    client, services = app.test_client(), app.extensions["phonify"]
-    message = client.post("/v1/messages", json={"to": "+14560000000", "body": "Hello"}).get_json()["message"]
-    services.make_message_loop().deliver_due()
-    look_ups = services.links["gateway"].make_look_ups()
-    assert look_ups.step() == 0
-
-    states = []
-    for seconds in (LOOK_UP_DOUBT.total_seconds(), 30, 120, 600):
-        clock.advance(seconds)
-        look_ups.step()
-        shown = client.get(f"/v1/messages/{message['id']}").get_json()["message"]
-        states.append((shown["state"], shown.get("receipt", {}).get("status")))
-
-    assert states == [("unconfirmed", None), ("sent", None), ("sent", "delivered"), ("sent", "delivered")]
-    assert [id_ for id_, _ in gateway.asked] == [message["id"]] * 3
+    message = send()
+    deliver()
+    take(Receipt("sent", message_id=message["id"], reference="ref-9"))
+    take(Receipt("delivered", reference="ref-9"))
+    assert show(message)["receipt"]["status"] == "delivered"
+    assert events() == ["message.sent", "message.delivered"]
+    assert len(client.get("/v1/messages?reference=ref-9").get_json()["messages"]) == 1
 
 
-def test_a_message_without_a_receipt_is_looked_up_by_the_id_of_the_provider(make_app, clock) -> None:
-    gateway = Asked([Receipt("delivered")])
-    gateway.act = lambda _: Taken(("ref-1",))
-    app = make_app(gateway)
-    client, services = app.test_client(), app.extensions["phonify"]
-    client.post("/v1/messages", json={"to": "+14560000000", "body": "Hello"})
-    services.make_message_loop().deliver_due()
-    clock.advance(601)
-    assert services.links["gateway"].make_look_ups().step() == 1
-    assert [references for _, references in gateway.asked] == [["ref-1"]]
+def test_a_receipt_with_our_id_and_an_unknown_reference_is_about_the_whole_message(
+    send, deliver, take, show, gateway, execute
+) -> None:
+    gateway.act = lambda _: Taken(("a", "b"))
+    message = send()
+    deliver()
+    for reference in ("x", "y"):
+        take(Receipt("sent", message_id=message["id"], reference=reference))
+    assert "receipt" not in show(message)
+    take(Receipt("delivered", message_id=message["id"], reference="y"))
+    assert show(message)["receipt"]["status"] == "delivered"
+    parts = execute("SELECT part, reference FROM message_parts ORDER BY part")
+    assert parts == [(-1, "y"), (0, "x"), (1, "a"), (2, "b")]
 
 
-def test_a_look_up_that_fails_is_repeated_later(make_app, clock, caplog) -> None:
-    class Broken(Asked):
-        def look_up(self, message: OutboundMessage, references: Sequence[str]) -> Sequence[Receipt]:
-            super().look_up(message, references)
-            raise RuntimeError("broken")
+def test_the_answer_to_the_send_may_have_the_reference_of_an_earlier_receipt(
+    send, deliver, take, show, gateway, execute
+) -> None:
+    def act(outbound: OutboundMessage) -> Taken:
+        take(Receipt("sent", message_id=outbound.id, reference="ref-1"))
+        return Taken(("ref-1",))
 
-    gateway = Broken()
-    gateway.act = lambda _: Doubt()
-    app = make_app(gateway)
-    services = app.extensions["phonify"]
-    app.test_client().post("/v1/messages", json={"to": "+14560000000", "body": "Hello"})
-    services.make_message_loop().deliver_due()
-    look_ups = services.links["gateway"].make_look_ups()
-    for seconds in (16, 31):
-        clock.advance(seconds)
-        look_ups.step()
-    assert len(gateway.asked) == 2
-    assert "look-up failed unexpectedly" in caplog.text
+    gateway.act = act
+    message = send()
+    deliver()
+    assert execute("SELECT part, reference FROM message_parts") == [(1, "ref-1")]
+    take(Receipt("delivered", reference="ref-1"))
+    assert show(message)["receipt"]["status"] == "delivered"
+
+
+def test_a_reference_of_a_message_that_does_not_exist_is_not_stored(take, execute) -> None:
+    take(Receipt("sent", message_id="unknown", reference="ref-1"))
+    assert execute("SELECT count(*) FROM message_parts") == [(0,)]

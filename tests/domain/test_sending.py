@@ -111,7 +111,8 @@ def test_each_argument_of_a_request_counts_for_its_hash_except_the_key():
         "body": "Other",
         "origin": parse_originator("SHOP"),
         "send_at": datetime(2026, 1, 31, 9, 30, tzinfo=UTC),
+        "released_id": "019c1353-98c0-7000-8000-5c0ffee00001",
     }
     of_fronts = {"validity", "front", "front_name"}  # fronts use no idempotency keys
     assert {*others, "idempotency_key"} == set(Draft._fields) - of_fronts
-    assert len({DRAFT.hash(), *(DRAFT._replace(**{name: value}).hash() for name, value in others.items())}) == 5
+    assert len({DRAFT.hash(), *(DRAFT._replace(**{name: value}).hash() for name, value in others.items())}) == 6

@@ -24,7 +24,7 @@ OUTCOMES = {  # by attempt
     "+15005550010": lambda attempt: Later() if attempt <= 2 else Taken(),
     "+15005550011": lambda attempt: Later(retry_after=5) if attempt == 1 else Taken(),
     "+15005550012": lambda _: Doubt(),
-    "+15005550013": lambda _: Taken(receipts=(Receipt("undelivered", error_type="unreachable_handset"),)),
+    "+15005550013": lambda _: Taken(receipts=(Receipt("undelivered", error_type="unreachable_handset", code="30003"),)),
 }
 
 

@@ -65,6 +65,9 @@ check("a wait with a state sees the outcome of a message", async (run) => {
   await send(run, BOB, "Hello");
   assert.equal((await run.waitFor({ state: "sent" })).to, BOB);
   assert.deepEqual((await run.waitFor({ state: "error" })).errors, ["blocked_by_recipient"]);
+  await send(run, "+15005550013", "Hello");
+  const receipts = [(await run.waitFor({ to: "+15005550013", state: "sent" })).receipt];
+  assert.deepEqual([...receipts, (await run.messages({ to: BOB }))[0].receipt], ["undelivered", null]);
 });
 
 check("all messages are listed, however many", async (run) => {

@@ -19,19 +19,20 @@ COMMANDS = {
     "python": [sys.executable, "-W", "error", "-c"],
     "javascript": ["node", "--input-type=module", "-e"],
 }
+RELEASE_APP = str(ROOT / "tests" / "support" / "release_app.py")
 SAMPLES = re.findall(r"^```(sh|python|javascript)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     with starting(tmp_path_factory.mktemp("server")) as start:
-        server = start(WORKERS="1")
+        server = start(RELEASE_APP, WORKERS="1", RELEASE_GATEWAY="gateway", ONLY_TO="+14560000000")
         assert server.port
         yield server
 
 
-def test_each_of_the_four_parts_has_a_sample_in_each_language() -> None:
-    assert [language for language, _ in SAMPLES] == ["sh", "python", "javascript"] * 4
+def test_each_of_the_five_parts_has_a_sample_in_each_language() -> None:
+    assert [language for language, _ in SAMPLES] == ["sh", "python", "javascript"] * 5
 
 
 @pytest.mark.parametrize(("language", "sample"), SAMPLES, ids=lambda part: part[:20])
@@ -40,11 +41,13 @@ def test_a_sample_does_what_it_says(server: Process, tmp_path: Path, language: s
         pytest.skip("the language is not installed")
     server.call("POST", "/v1/messages", to="+14560000000", body="Your code is 482193: https://acme.example/")
     _, created = server.call("POST", "/sandbox/runs")
+    _, caught = server.call("GET", "/v1/messages", state="sent", wait="10")
+    ids = {"RUN_ID": created["run"]["id"], "MESSAGE_ID": caught["messages"][-1]["id"]}
     before = {run["id"] for run in server.call("GET", "/sandbox/runs")[1]["runs"]}
     result = subprocess.run(
         [*COMMANDS[language], sample.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")],
         cwd=tmp_path,
-        env={**os.environ, "PHONIFY_KEY": KEY, "RUN_ID": created["run"]["id"]},
+        env={**os.environ, "PHONIFY_KEY": KEY, **ids},
         capture_output=True,
         text=True,
         timeout=60,
@@ -56,6 +59,9 @@ def test_a_sample_does_what_it_says(server: Process, tmp_path: Path, language: s
         left = {run["id"] for run in server.call("GET", "/sandbox/runs")[1]["runs"]}
         assert before - left == ({ended} if ended else set())
         assert len(left - before) == (1 if ended else 0)
+    elif "release" in sample:
+        latest = server.call("GET", "/v1/messages", limit="1")[1]["messages"][0]
+        assert latest["id"] in result.stdout
     elif "twilio" in sample:
         assert "AC00000000000000000000000000000001" in result.stdout
         assert server.call("GET", "/sandbox/twilio")[1]["twilio"]["inbound_url"] == "http://127.0.0.1:5000/sms"

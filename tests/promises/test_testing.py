@@ -216,6 +216,13 @@ def test_messages_are_delivered(phonify, send) -> None:
     assert phonify.wait_for(state="sent").to == ALICE
 
 
+def test_a_message_has_its_receipt(phonify, send) -> None:
+    send("+15005550013")
+    assert phonify.wait_for(state="sent").receipt == "undelivered"
+    send()
+    assert phonify.wait_for(to=ALICE, state="sent").receipt is None
+
+
 def test_messages_are_listed_oldest_first_returned_before_or_not(phonify, send) -> None:
     for to, body in ((ALICE, "1"), (BOB, "2"), (ALICE, "3")):
         send(to, body)

@@ -33,6 +33,7 @@ def told(receiver, deliver, post_due, clock):
         ({"MessagingServiceSid": MG}, 0, ["queued", "sent", "delivered"]),
         ({"To": "+15005550010"}, 10, ["sent", "delivered"]),
         ({"To": "+15005550011"}, 10, ["sent", "delivered"]),
+        ({"To": "+15005550013"}, 10, ["sent", "undelivered"]),
         ({"To": "+15005550012", "ValidityPeriod": "5"}, 2, ["sent"]),
         ({"To": "+15005550012", "ValidityPeriod": "5"}, 10, ["sent", "failed"]),
         ({"To": "+15005550021"}, 0, ["failed"]),

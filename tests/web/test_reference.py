@@ -28,8 +28,10 @@ from phonify.web.reference_content import (
     write_json,
     write_python,
 )
-from tests.support.app import KEY
+from tests.support.app import KEY, ROOT
 from tests.support.servers import Process, starting
+
+RELEASE_APP = str(ROOT / "tests" / "support" / "release_app.py")
 
 
 @pytest.fixture
@@ -83,7 +85,7 @@ def operations(tmp_path_factory: pytest.TempPathFactory) -> list[Operation]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     with starting(tmp_path_factory.mktemp("server")) as start:
-        server = start(WORKERS="1")
+        server = start(RELEASE_APP, WORKERS="1", RELEASE_GATEWAY="gateway", ONLY_TO="+14560000000")
         assert server.port
         yield server
 
@@ -95,7 +97,11 @@ def test_every_sample_does_what_the_page_says(
 ) -> None:
     later = {"to": "+14560000000", "body": "Your Acme code is 482193", "send_at": "2030-01-01T09:00:00Z"}
     for operation in operations:
-        _, answer = server.call("POST", "/v1/messages", **later)
+        if operation.id == "release_message":
+            server.call("POST", "/v1/messages", **{**later, "body": "caught", "send_at": "2026-01-01T09:00:00Z"})
+            _, answer = server.call("GET", "/v1/messages", q="caught", state="sent", wait="10")
+        else:
+            _, answer = server.call("POST", "/v1/messages", **later)
         sample = write(f"http://127.0.0.1:{server.port}", operation)
         _, created = server.call("POST", "/sandbox/runs")
         server.call("PUT", "/v1/webhook", url="http://127.0.0.1:9/")

@@ -124,7 +124,9 @@ class _Builder:
             "parameters": self._list_parameters(rule, method, description),
             "responses": self._list_responses(rule, description),
         }
-        if method in _WITH_BODY and description.arguments is not None:
+        if method in _WITH_BODY and any(
+            not _is_header(one) for _, one, _ in self._list_arguments(description.arguments)
+        ):
             operation["requestBody"] = self._describe_body(description)
             # Without an optional parameter, openapi-python-client makes a module that can't be imported.
             operation["parameters"].append(REQUEST_ID_PARAMETER)

@@ -23,6 +23,7 @@ from .payloads import (
     compose_delivery,
     list_inbound_parameters,
     list_statuses,
+    list_untold,
     read_payload,
     tell_status,
 )
@@ -59,8 +60,10 @@ class TwilioCallbacks(WebhookKind):
         for message in messages:
             if message.front == FRONT:
                 kept = self._fronts.get_message(connection, message)
-                for status in list_statuses(event, message, kept):
-                    found += tell_status(message, kept, status, ids, now)
+                if kept.status_callback is not None:
+                    told = self._webhooks.list_events(connection, self, message)
+                    for status in list_untold(list_statuses(event, message, kept), told):
+                        found += tell_status(message, kept, status, ids, now)
                 if kept.parameters.get("ContentRetention") == "discard" and message.state != "unconfirmed":
                     self._fronts.empty_body(connection, message)
         return found

@@ -34,4 +34,4 @@ def add_front(app: Flask, services: Services) -> None:
     services.webhooks.add_kind(
         TwilioCallbacks(services.fronts, services.webhooks, services.subscriptions, services.sending)
     )
-    services.front_pages.append(TwilioPage(services.fronts))
+    services.front_pages.append(TwilioPage(services.fronts, sandbox=services.gateway.sandbox))

@@ -45,7 +45,7 @@ def create_message() -> tuple[dict[str, Any], int]:
         )
         raise
     kept = draft.front or FrontMessage()
-    return dump_twilio_message(message, kept, accepted=kept.service_sid is not None and draft.send_at is None), 201
+    return _dump(message, kept, accepted=kept.service_sid is not None and draft.send_at is None), 201
 
 
 def _explain(given: Parameters, error_type: str, now: datetime) -> TwilioError:
@@ -76,7 +76,7 @@ def list_messages() -> dict[str, Any]:
     messages = found[-page.size :] if page.after is not None else found[: page.size]
     kept = services.fronts.find_messages(messages)
     sids = [write_message_sid(*both) for both in zip(messages, kept, strict=True)]
-    shown = [dump_twilio_message(*both) for both in zip(messages, kept, strict=True)]
+    shown = [_dump(*both) for both in zip(messages, kept, strict=True)]
     return {"messages": shown, **envelope(page, sids, has_next=has_next)}
 
 
@@ -139,5 +139,8 @@ def find_message(sid: str) -> Message:
     raise MissingResource
 
 
-def _dump(message: Message) -> dict[str, Any]:
-    return dump_twilio_message(message, get_services().fronts.find_message(message))
+def _dump(message: Message, kept: FrontMessage | None = None, *, accepted: bool = False) -> dict[str, Any]:
+    services = get_services()
+    kept = kept or services.fronts.find_message(message)
+    simulated = services.gateway.sandbox and message.gateway is None
+    return dump_twilio_message(message, kept, simulated=simulated, accepted=accepted)

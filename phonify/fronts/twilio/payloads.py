@@ -1,16 +1,18 @@
 """What is posted to apps: the statuses of a message, and the parameters of a received message."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from ...clock import parse_time
 from ...domain.webhook_kinds import Event
 from ...schemas.twilio import API_VERSION, choose_status, write_account_sid, write_message_sid
 from ...sms.segments import count_segments
 from ...storage.front_records import FrontMessage
 from ...storage.records import Delivery, Message, NewDelivery
 
+FINAL = ("delivered", "undelivered", "failed", "canceled")  # statuses after which there is no other
 RECEIVED = "twilio.received"  # the name of an event; that of a status is `twilio.` and the status
 
 
@@ -43,22 +45,29 @@ def read_payload(delivery: Delivery) -> Payload:
 
 
 def list_statuses(event: Event, message: Message, kept: FrontMessage) -> list[str]:
-    """Return the statuses that an event stands for, in their order. The initial status is not told."""
+    """Return the statuses up to an event, in their order, also those of earlier events. The initial one is not told."""
     if event == "message.accepted":
         return ["queued"] if kept.service_sid is not None and message.send_at is None else []
     first = ["queued"] if message.send_at is not None else []
     match event:
-        case "message.in_doubt":
+        case "message.in_doubt" | "message.sent":
             return [*first, "sent"]
-        case "message.sent":
+        case "message.simulated":
             return [*first, "sent", "delivered"]
+        case "message.delivered" | "message.undelivered" if message.state == "error":
+            return []  # the error was final
         case _:
             final = choose_status(message).status
-            if final == "undelivered":
+            if final in ("delivered", "undelivered"):
                 return [*first, "sent", final]
-            # At the end of its validity, a message that was in doubt has told what it began with.
-            was_told = final == "canceled" or (message.error_type == "validity_expired" and message.attempts > 0)
-            return [final] if was_told else [*first, final]
+            return [final] if final == "canceled" else [*first, final]
+
+
+def list_untold(statuses: Sequence[str], events: Sequence[str]) -> list[str]:
+    """Return the statuses that were not told yet. `events` are those that were stored about the message."""
+    if any(f"twilio.{status}" in events for status in FINAL):
+        return []
+    return [status for status in statuses if f"twilio.{status}" not in events]
 
 
 def tell_status(
@@ -80,7 +89,8 @@ def tell_status(
     if status in ("failed", "undelivered") and failure.code is not None:
         parameters |= {"ErrorCode": str(failure.code), "ErrorMessage": failure.meaning or ""}
     if status in ("delivered", "undelivered"):
-        parameters["RawDlrDoneDate"] = now.strftime("%y%m%d%H%M")
+        done = parse_time(message.receipt_at) if message.receipt_at is not None else now
+        parameters["RawDlrDoneDate"] = done.strftime("%y%m%d%H%M")
     if kept.service_sid is not None:
         parameters["MessagingServiceSid"] = kept.service_sid
     return [

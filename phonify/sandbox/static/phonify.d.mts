@@ -29,6 +29,8 @@ export interface Message {
   code: string | null;
   /** The URLs in the body. */
   links: string[];
+  /** The delivery receipt, or null if there is none yet. */
+  receipt: "delivered" | "undelivered" | null;
 }
 
 /** The server gives no valid answer, it refuses the request, or no message arrives in time. */

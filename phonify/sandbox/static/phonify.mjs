@@ -150,9 +150,11 @@ function name({ query: { direction, origin, to, state }, contains, part }) {
   return [...words, ...contents, state && ` in state ${state}`].filter(Boolean).join("");
 }
 
-function read({ id, direction, origin, to, body, state, errors = [], created_at: createdAt, code = null, links = [] }) {
+function read({ origin, errors = [], created_at: createdAt, code = null, links = [], receipt, ...shown }) {
+  const { id, direction, to, body, state } = shown;
   const [number, types] = [origin.number, errors.map(({ type }) => type)];
-  return { id, direction, origin: number, to, body, state, errors: types, createdAt, code, links };
+  const result = receipt?.status ?? null;
+  return { id, direction, origin: number, to, body, state, errors: types, createdAt, code, links, receipt: result };
 }
 
 function show({ createdAt, origin, to, state, errors, body }) {

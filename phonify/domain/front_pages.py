@@ -1,0 +1,25 @@
+"""The interface of what a front adds to the pages and to the text that the start prints."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from ..storage.records import Account, Message
+
+
+class FrontPage(Protocol):
+    """The additions of a front to the pages and to the text that the start prints."""
+
+    name: str
+    template: str  # the front's part of the settings page
+
+    def describe_message(self, message: Message) -> Sequence[str]:
+        """Return facts about a message. They use the terms of the front's API."""
+
+    def describe_settings(self, account: Account, address: str) -> Mapping[str, Any]:
+        """Return the values for the template. `address` is the address of this server."""
+
+    def change_settings(self, account: Account, form: Mapping[str, str]) -> None:
+        """Change the account's settings. Raises InvalidRequest with all faults."""
+
+    def describe_start(self, account: Account) -> Sequence[str]:
+        """Return the lines that the first start prints."""
