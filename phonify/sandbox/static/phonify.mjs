@@ -3,6 +3,7 @@
 const LONGEST = 20_000; // milliseconds: the longest `wait` of one request; the answer may take this time in addition
 const TWILIO = ["authToken", "inboundUrl", "inboundMethod", "fallbackUrl", "fallbackMethod"];
 const PARTS = { code: "a one-time code", links: "a link" };
+const NO_MESSAGE = "No message arrived. Does the app use the `url` and the `apiKey` of this test?";
 const { setTimeout, performance } = globalThis; // stored here, because a test may stop the clock
 const now = performance.now.bind(performance);
 
@@ -61,9 +62,8 @@ export class Phonify {
 
   async #waitFor(wanted, timeout = 5_000) {
     const one = await this.#find(wanted, timeout);
-    if (!one) throw new PhonifyError(`no ${name(wanted)} arrived within ${timeout} ms. ${await this.#report(wanted)}`);
-    this.#returned.add(one.id);
-    return one;
+    if (one) return this.#returned.add(one.id) && one;
+    throw new PhonifyError(`no ${name(wanted)} arrived within ${timeout} ms. ${await this.#report(wanted)}`);
   }
 
   async #find(wanted, milliseconds) {
@@ -97,8 +97,7 @@ export class Phonify {
     const recent = problems.filter((one) => one.seconds_ago * 1_000 <= now() - this.#begun).slice(-5);
     const others = recent.length ? ["The server reports problems:", ...recent.map(({ text }) => `  ${text}`)] : [];
     const came = await this.#list({}, 50);
-    const hint = "No message arrived. Does the app use the `url` and the `apiKey` of this test?";
-    if (!came.length) return [hint, ...others].join("\n");
+    if (!came.length) return [NO_MESSAGE, ...others].join("\n");
     const misses = came.map((message) => listMisses(wanted, message));
     for (const [key, words] of [["to", "not to"], ["origin", "not from"], ["direction", "not"]]) {
       const value = wanted.query[key];
@@ -152,9 +151,8 @@ function name({ query: { direction, origin, to, state }, contains, part }) {
 
 function read({ origin, errors = [], created_at: createdAt, code = null, links = [], receipt, ...shown }) {
   const { id, direction, to, body, state } = shown;
-  const [number, types] = [origin.number, errors.map(({ type }) => type)];
-  const result = receipt?.status ?? null;
-  return { id, direction, origin: number, to, body, state, errors: types, createdAt, code, links, receipt: result };
+  const facts = { errors: errors.map(({ type }) => type), createdAt, code, links, receipt: receipt?.status ?? null };
+  return { id, direction, origin: origin.number, to, body, state, ...facts };
 }
 
 function show({ createdAt, origin, to, state, errors, body }) {
