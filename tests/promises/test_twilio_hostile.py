@@ -98,7 +98,7 @@ def _read_id(sid: str) -> str:
 
 def test_an_unexpected_error_is_answered_in_twilio_s_form_and_says_nothing(make_app):
     class Broken(FakeGateway):
-        def check(self, to: str) -> None:
+        def check(self, to: str, origin: str, body: str) -> None:
             raise RuntimeError("secret")
 
     app: Flask = make_app(Broken(), TWILIO="on")
