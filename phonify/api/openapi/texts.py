@@ -74,8 +74,11 @@ REQUEST_ID_PARAMETER: Json = {
     "in": "header",
     "name": REQUEST_ID,
     "required": False,
-    "description": "An id for the request. The answer, the log and the messages of the request have it.",
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$"},
+    "description": (
+        "An id for the request: 1 to 64 ASCII letters, digits, `.`, `_`, `:` and `-`. The answer and the log have it. "
+        "Another value is replaced by a new id."
+    ),
+    "schema": {"type": "string"},
 }
 RATE_HEADERS = ("RateLimit", "RateLimit-Policy")
 HEADERS_BY_STATUS = {
