@@ -44,7 +44,8 @@ def list_test_messages() -> dict[str, Any]:
     examples=examples.REMOVE,
     text=(
         "Without criteria, all messages are removed, also scheduled messages and messages that are being sent. No event"
-        " about a removed message is posted. Opt-outs stay. The method `DESTROY` does the same."
+        " about a removed message is posted. Opt-outs stay. An unknown argument is refused, and nothing is removed."
+        " The method `DESTROY` does the same."
     ),
 )
 def remove_messages() -> dict[str, Any]:

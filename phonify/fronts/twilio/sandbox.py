@@ -37,7 +37,10 @@ def get_twilio_settings() -> dict[str, Any]:
     answers={200: TwilioSettingsAnswer},
     errors=("unknown_argument",),
     examples=examples.CHANGE_TWILIO,
-    text="Values that are not given stay the same. An account without an auth token gets one.",
+    text=(
+        "Values that are not given stay the same. An account without an auth token gets one. An unknown argument is"
+        " refused."
+    ),
 )
 def change_twilio_settings() -> dict[str, Any]:
     """Change the auth token and the URLs of the account in the Twilio-compatible API."""
