@@ -1,10 +1,11 @@
 """The rules of releasing: a message that a sandbox has caught is sent to its phone, as a new message."""
 
 from ..clock import Clock, format_time
-from ..errors import Fault, Refused
+from ..errors import Fault, NotFound, Refused
 from ..schemas.fields import Recipient
 from ..schemas.requests import Draft
 from ..sms.numbers import parse_msisdn, parse_originator
+from ..storage import messages as message_store
 from ..storage import outbox as store
 from ..storage.database import Database
 from ..storage.records import Account, Answer, Message
@@ -42,11 +43,14 @@ class Releasing:
         return sending.send_once(account, draft, key, keep_refused=False)
 
     def _draft(self, account: Account, message_id: str) -> tuple[Sending, Draft]:
+        with self._database.reading() as connection:
+            message = message_store.get_message(connection, account_id=account.id, message_id=message_id)
+        if message is None:
+            raise NotFound
         if account.creator_id is not None:
             raise Refused([Fault("run_cannot_release")])
         if self._sending is None:
             raise Refused([Fault("no_release_gateway")])
-        message = self._sending.find(account, message_id)
         if not _is_caught(message):
             raise Refused([Fault("message_not_releasable")])
         to, origin = parse_msisdn(message.to_number), parse_originator(message.origin_number)

@@ -137,6 +137,7 @@ def test_without_a_release_gateway_nothing_is_released(make_app, clock) -> None:
     app.extensions["phonify"].make_message_loop().deliver_due()
     response = release(client, message["id"])
     assert (response.status_code, faults_of(response)) == (402, [("no_release_gateway", None)])
+    assert release(client, "nothing").status_code == 404
 
 
 def test_a_test_run_releases_nothing(app, client, deliver) -> None:
