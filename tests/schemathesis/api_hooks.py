@@ -33,7 +33,12 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     so.
     """
     given = {name for name, value in case.body.items() if value is not None} if isinstance(case.body, dict) else set()
-    if case.operation.label.startswith("PUT /v1/messages/") and case.body and not given & {"to", "body", "send_at"}:
+    if (
+        case.operation.label.startswith("PUT /v1/messages/")
+        and isinstance(case.body, dict)
+        and case.body
+        and not given & {"to", "body", "send_at"}
+    ):
         case.body["body"] = "Hello"
     if case.operation.label == "PUT /sandbox/twilio":
         for name in given - _TWILIO_SETTINGS:

@@ -19,7 +19,7 @@ from ...request_id import HEADER as REQUEST_ID
 from ...schemas.description import DESCRIPTIONS, Description, View
 from ...schemas.fields import NumericArgument, WholeArgument, list_error_types
 from ...schemas.objects import ErrorSchema, MessageSchema
-from ...schemas.requests import BodySchema, StrictSchema
+from ...schemas.requests import BodySchema
 from ...services import Services
 from .texts import (
     ALWAYS,
@@ -79,7 +79,6 @@ class _Builder:
         converter.map_to_openapi_type(NumericArgument, Float)
         converter.map_to_openapi_type(WholeArgument, Integer)
         self._converter = converter
-        self._strict: set[str] = set()  # the names of request bodies that refuse unknown arguments
 
     def build(self) -> Json:
         """Return the document."""
@@ -105,9 +104,8 @@ class _Builder:
                 self._spec.tag({"name": tag, "description": text})
         document: Json = self._spec.to_dict()
         document["webhooks"] = describe_webhooks(self._converter.resolve_nested_schema(MessageSchema))
-        for name, schema in document["components"]["schemas"].items():
-            if name not in self._strict:
-                schema.pop("additionalProperties", None)  # later versions may add attributes
+        for schema in document["components"]["schemas"].values():
+            schema.pop("additionalProperties", None)  # later versions may add attributes
             for field in schema.get("properties", {}).values():
                 field.pop("readOnly", None)  # a webhook is a request with such attributes
         plain: Json = json.loads(json.dumps(document))
@@ -194,9 +192,6 @@ class _Builder:
             # With "anyOf", generated clients would have one class for each argument.
             form["minProperties"] = loose["minProperties"] = 1
         name = _name_schema(arguments)
-        if arguments is not None and issubclass(arguments, StrictSchema):
-            form["additionalProperties"] = loose["additionalProperties"] = False
-            self._strict |= {name, f"{name}Json"}
         self._spec.components.schema(name, form)
         self._spec.components.schema(f"{name}Json", loose)
         examples = {
