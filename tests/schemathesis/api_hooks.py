@@ -32,17 +32,13 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     And let a change change something, and let no setting be unknown: the description has plain objects, which can't say
     so.
     """
-    given = {name for name, value in case.body.items() if value is not None} if isinstance(case.body, dict) else set()
-    if (
-        case.operation.label.startswith("PUT /v1/messages/")
-        and isinstance(case.body, dict)
-        and case.body
-        and not given & {"to", "body", "send_at"}
-    ):
-        case.body["body"] = "Hello"
+    body = case.body if isinstance(case.body, dict) else {}
+    given = {name for name, value in body.items() if value is not None}
+    if case.operation.label.startswith("PUT /v1/messages/") and body and not given & {"to", "body", "send_at"}:
+        body["body"] = "Hello"
     if case.operation.label == "PUT /sandbox/twilio":
         for name in given - _TWILIO_SETTINGS:
-            del case.body[name]
+            del body[name]
     if isinstance(case.body, dict) and str(case.body.get("url")).startswith("https://example.com"):
         case.body["url"] = "http://127.0.0.1:1/sms"
     try:
