@@ -95,16 +95,33 @@ class Webhooks:
     def enqueue(self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime) -> None:
         """Store one event of these messages. Call it in the transaction that changes the messages.
 
-        If a kind of webhook fails unexpectedly, the messages are changed all the same.
+        If a kind of webhook fails unexpectedly, the messages are changed all the same. Only the events of the messages
+        with which it fails are lost.
         """
         if not messages:
             return
         for kind in self.kinds.values():
             try:
-                with isolating(connection):
-                    self.add(connection, kind, kind.compose(connection, event, messages, now), now)
+                self._store_events(connection, kind, event, messages, now)
+            except PartFailed:
+                self._store_one_by_one(connection, kind, event, messages, now)
+
+    def _store_events(
+        self, connection: Connection, kind: WebhookKind, event: Event, messages: Sequence[Message], now: datetime
+    ) -> None:
+        with isolating(connection):
+            self.add(connection, kind, kind.compose(connection, event, messages, now), now)
+
+    def _store_one_by_one(
+        self, connection: Connection, kind: WebhookKind, event: Event, messages: Sequence[Message], now: datetime
+    ) -> None:
+        for message in messages:
+            try:
+                self._store_events(connection, kind, event, [message], now)
             except PartFailed as error:
-                logger.exception("the events of %s can't be stored", kind.name, exc_info=error.__cause__)
+                logger.exception(
+                    "message %s: the events of %s can't be stored", message.id, kind.name, exc_info=error.__cause__
+                )
 
     def add(self, connection: Connection, kind: WebhookKind, deliveries: Iterable[NewDelivery], now: datetime) -> None:
         """Store deliveries of a kind."""

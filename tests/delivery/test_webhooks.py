@@ -15,7 +15,7 @@ from flask import Flask
 
 from phonify.delivery.loop import Loop
 from phonify.domain import accounts
-from phonify.domain.standard_webhooks import RETRIES, sign
+from phonify.domain.standard_webhooks import RETRIES, StandardWebhooks, sign
 from phonify.domain.webhooks import Webhooks
 from phonify.errors import InvalidRequest, NotFound, Refused, StoreUnavailable
 from phonify.services import Services
@@ -339,6 +339,33 @@ def test_outcomes_that_could_not_be_recorded_are_recorded_later_and_not_posted_t
     clock.advance(61)  # even after the lease: the process with the outcome records it first
     assert poster.deliver_due() == 0
     assert (only().state, len(receiver.received)) == ("delivered", 1)
+
+
+class Fastidious(StandardWebhooks):
+    """A kind of webhook that fails with one text."""
+
+    name = "fastidious"
+
+    def compose(self, connection, event, messages, now):
+        if any(message.body == "bad" for message in messages):
+            raise ZeroDivisionError
+        return super().compose(connection, event, messages, now)
+
+
+def test_if_a_kind_fails_with_one_message_of_a_batch_only_the_events_of_this_message_are_lost(
+    send, deliver, webhooks, hook, listed, show, caplog
+):
+    webhooks.add_kind(Fastidious())
+    sent = {body: send(body=body)["id"] for body in ("first", "bad", "last")}
+    assert deliver() == 3
+    assert {show(message_id)["state"] for message_id in sent.values()} == {"sent"}
+    stored = Counter((delivery.kind, delivery.message_id) for delivery in listed())
+    assert stored == {
+        **{("standard", message_id): 1 for message_id in sent.values()},
+        **{("fastidious", sent[body]): 1 for body in ("first", "last")},
+    }
+    (line,) = [record.getMessage() for record in caplog.records if "can't be stored" in record.getMessage()]
+    assert line == f"message {sent['bad']}: the events of fastidious can't be stored"
 
 
 def test_an_unexpected_error_is_an_attempt_that_failed(services, webhooks, account, hook, only, caplog):

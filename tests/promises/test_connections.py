@@ -2,6 +2,7 @@
 
 import json
 import resource
+import select
 import socket
 import time
 from contextlib import closing, suppress
@@ -109,3 +110,24 @@ def test_the_end_of_an_answer_is_not_lost_where_more_was_sent_than_is_read(start
             with suppress(OSError):
                 client.sendall(HEAD + b"Content-Length: 300000\r\n\r\n" + b"x" * 150_000)
             assert read_answer(client)[0] == 413
+
+
+def ask(client: socket.socket) -> int:
+    client.sendall(REQUEST)
+    return read_answer(client)[0]
+
+
+def test_an_idle_connection_is_closed_after_the_time_of_the_setting(start) -> None:
+    server = start(KEEPALIVE="1")
+    with closing(connect(server.port)) as client:
+        assert ask(client) == 201
+        assert client.recv(1) == b""  # waits until the server closes the connection
+
+
+def test_an_idle_connection_is_kept_for_the_time_of_the_setting(start) -> None:
+    server = start(KEEPALIVE="30")
+    with closing(connect(server.port)) as client:
+        assert ask(client) == 201
+        readable, _, _ = select.select([client], [], [], 5)  # a closed connection would be readable
+        assert readable == []
+        assert ask(client) == 201

@@ -21,7 +21,17 @@ from ...schemas.fields import NumericArgument, WholeArgument, list_error_types
 from ...schemas.objects import ErrorSchema, MessageSchema
 from ...schemas.requests import BodySchema
 from ...services import Services
-from .texts import ALWAYS, HEADERS, HEADERS_BY_STATUS, PARTS, RATE_HEADERS, TAGS, TEXT, Json
+from .texts import (
+    ALWAYS,
+    HEADERS,
+    HEADERS_BY_STATUS,
+    PARTS,
+    RATE_HEADERS,
+    REQUEST_ID_PARAMETER,
+    TAGS,
+    TEXT,
+    Json,
+)
 from .webhooks import describe_webhooks
 
 _METHODS = {"GET", "POST", "PUT", "DELETE"}
@@ -61,7 +71,7 @@ class _Builder:
             version=app.config["VERSION"],
             openapi_version="3.1.1",
             plugins=[plugin],
-            info={"description": TEXT},
+            info={"description": TEXT, "license": {"name": "MIT", "identifier": "MIT"}},
             servers=[{"url": "/", "description": "This server."}],
             security=[{"basic": []}, {"api_key": []}],
         )
@@ -96,6 +106,8 @@ class _Builder:
         document["webhooks"] = describe_webhooks(self._converter.resolve_nested_schema(MessageSchema))
         for schema in document["components"]["schemas"].values():
             schema.pop("additionalProperties", None)  # later versions may add attributes
+            for field in schema.get("properties", {}).values():
+                field.pop("readOnly", None)  # a webhook is a request with such attributes
         plain: Json = json.loads(json.dumps(document))
         return plain
 
@@ -112,6 +124,8 @@ class _Builder:
         }
         if method in _WITH_BODY and description.arguments is not None:
             operation["requestBody"] = self._describe_body(description)
+            # Without an optional parameter, openapi-python-client makes a module that can't be imported.
+            operation["parameters"].append(REQUEST_ID_PARAMETER)
         if description.public:
             operation["security"] = []
         return {name: value for name, value in operation.items() if value not in ("", []) or name == "security"}
@@ -255,7 +269,9 @@ def _list_error_types(rule: Rule, description: Description) -> dict[int, list[st
 
 
 def _describe_errors(types: list[str]) -> Json:
-    error = {"allOf": [{"$ref": "#/components/schemas/Error"}, {"properties": {"type": {"enum": types}}}]}
+    error = {
+        "allOf": [{"$ref": "#/components/schemas/Error"}, {"properties": {"type": {"type": "string", "enum": types}}}]
+    }
     return {
         "type": "object",
         "required": ["errors"],

@@ -71,6 +71,13 @@ HEADERS: Json = {
         "schema": {"type": "string"},
     },
 }
+REQUEST_ID_PARAMETER: Json = {
+    "in": "header",
+    "name": REQUEST_ID,
+    "required": False,
+    "description": "An id for the request. The answer, the log and the messages of the request have it.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$"},
+}
 RATE_HEADERS = ("RateLimit", "RateLimit-Policy")
 HEADERS_BY_STATUS = {
     201: ("Location", "Idempotent-Replayed"),
