@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from phonenumbers import carrier
 
-from phonify.sms.numbers import Number, mask_number, parse_msisdn, parse_originator
+from phonify.sms.numbers import Number, group_number, mask_number, parse_msisdn, parse_originator
 from tests.support.app import ROOT
 
 # MSISDNs
@@ -246,6 +246,27 @@ def test_a_masked_number_shows_its_ends_only(number: str, masked: str) -> None:
     assert mask_number(number) == masked
 
 
+@pytest.mark.parametrize(
+    ("number", "grouped"),
+    [
+        ("+4915112345678", "+49 1511 2345678"),
+        ("+14560000000", "+1 456 000 0000"),
+        ("+442071838750", "+44 20 7183 8750"),
+        ("+819012345678", "+81 90 1234 5678"),
+        ("+80012345678", "+800 1234 5678"),
+    ],
+)
+def test_a_number_for_people_has_its_digits_in_groups(number: str, grouped: str) -> None:
+    assert group_number(number) == grouped
+
+
+@pytest.mark.parametrize(
+    "number", ["+999123456", "+4915005550006123", "+1", "+", "12345", "SHOP", "7x7 ACME", "", "+ä"]
+)
+def test_a_sender_that_is_no_known_number_is_not_grouped(number: str) -> None:
+    assert group_number(number) == number
+
+
 CODES = sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
 
 
@@ -310,3 +331,8 @@ def test_once_all_regions_are_loaded_no_number_reads_from_the_disk() -> None:
     """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("read US\n", "")
+
+
+@given(st.from_regex(r"\+[1-9][0-9]{1,14}", fullmatch=True))
+def test_grouping_changes_no_digit(number: str) -> None:
+    assert group_number(number).replace(" ", "") == number
