@@ -42,6 +42,16 @@ class Conversations:
         with suppress(StoreUnavailable), self._database.write(patience=_PATIENCE) as connection:
             conversation_store.mark_read(connection, account_id=account_id, phone=phone, message_id=message_id)
 
+    def count_unread(self, account: Account, *, besides: str | None = None) -> int:
+        """Return the number of conversations with unread messages, without the conversation of the phone `besides`."""
+        with self._database.reading() as connection:
+            return conversation_store.count_unread(connection, account_id=account.id, besides=besides)
+
+    def mark_all_read(self, account: Account, *, up_to: int = END) -> None:
+        """Mark all conversations as read, up to the message with this seq."""
+        with self._database.write() as connection:
+            conversation_store.mark_all_read(connection, account_id=account.id, up_to=up_to)
+
     def find_thread(
         self, account: Account, phone: str, *, below: int = END, since: int = 0, limit: int = 50
     ) -> list[Entry]:

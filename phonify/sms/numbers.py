@@ -184,6 +184,22 @@ def _is_alphanumeric(text: str) -> bool:
     )
 
 
+def group_number(number: str) -> str:
+    """Return a number for people: the digits of an E.164 number in groups, separated by spaces (ITU-T E.123).
+
+    Any other sender stays as it is. So does a number that the library doesn't know, or would write with other digits.
+    """
+    if not _E164.fullmatch(number):
+        return number
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return number
+    grouped = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    groups = re.findall(r"[0-9]+", grouped)
+    return "+" + " ".join(groups) if "+" + "".join(groups) == number else number
+
+
 def mask_number(number: str) -> str:
     """Return a number for a log. Only the first four and the last two characters are visible."""
     return number[:4] + "*" * max(len(number) - 6, 0) + number[-2:] if len(number) > 6 else "*" * len(number)

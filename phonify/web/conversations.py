@@ -46,6 +46,17 @@ def list_conversations() -> Any:
     return answer_fragment("inbox/sidebar.html", read_conversations(shown=shown, current=current))
 
 
+@bp.post("/inbox/read")
+def mark_all_read() -> Any:
+    """Mark all conversations as read, up to the latest message that the page shows."""
+    current = request.form.get("phone")
+    get_services().conversations.mark_all_read(current_account(), up_to=read_number(request.form.get("up_to"), END))
+    if "HX-Request" in request.headers:
+        shown = read_number(request.form.get("shown"))
+        return answer_fragment("inbox/sidebar.html", read_conversations(shown=shown, current=current))
+    return redirect_to(url_for("inbox.show_thread", phone=current) if current else url_for("inbox.show_inbox"))
+
+
 @bp.get("/inbox/phones/<path:phone>")
 def show_thread(phone: str) -> str:
     """Show the thread of a phone."""

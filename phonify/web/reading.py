@@ -29,6 +29,7 @@ def read_conversations(*, below: int = END, shown: int = 0, current: str | None 
     conversations = [one._replace(unread=0) if one.phone == current else one for one in found[:limit]]
     return {
         "conversations": conversations,
+        "unread": get_services().conversations.count_unread(current_account(), besides=current),
         "next_conversation": conversations[-1].last.seq if len(found) > limit else None,
         "phone": current,
     }
@@ -41,11 +42,8 @@ def read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, An
     find_thread = services.conversations.find_thread
     entries = find_thread(account, phone, below=below, since=since, limit=limit)
     earlier = entries and find_thread(account, phone, below=entries[-1].seq, limit=1)
-    country, carrier = display.describe_phone(phone)
     return {
         "phone": phone,
-        "country": country,
-        "carrier": carrier,
         "subscription": services.subscriptions.get(account, phone) if phone.startswith("+") else None,
         "entries": entries,
         "older": entries[-1].seq if earlier else None,
@@ -73,7 +71,6 @@ def read_detail(message_id: str) -> dict[str, Any]:
         "curl": display.write_curl(read_address(), key or "KEY", message),
         "curl_shown": display.write_curl(read_address(), "KEY", message),
         "fronts": [(front.name, front.describe_message(message)) for front in services.front_pages],
-        "waits": message.state == "unconfirmed" and message.attempts == 0 and message.send_at is not None,
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from flask import Response, g, render_template, request
 
 from ..http.current import get_services
+from ..sms.numbers import group_number
 from ..sms.one_time_codes import find_code
 from . import display
 
@@ -18,13 +19,17 @@ def template_context() -> dict[str, Any]:
         "sandbox": gateway.sandbox,
         "special_numbers": gateway.special_numbers,
         "max_body": settings.max_body,
-        "flag": display.flag,
         "describe_phone": display.describe_phone,
+        "group_number": group_number,
+        "list_groups": display.list_groups,
         "cut_text": display.cut_text,
         "cut_wide": display.cut_wide,
         "find_code": find_code,
         "explain": display.explain,
+        "is_scheduled": display.is_scheduled,
+        "name_state": display.name_state,
         "other_side": display.other_side,
+        "own_side": display.own_side,
     }
 
 

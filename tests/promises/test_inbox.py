@@ -544,7 +544,8 @@ def test_a_live_look_at_what_is_anothers_shows_nothing_of_it(page, theirs):
             page, path.replace(message_id, "nothing").replace(OTHER, nobody).replace(quote(OTHER), quote(nobody))
         )
         assert "their secret" not in live.text
-        assert live.text.replace(OTHER, nobody).replace(quote(OTHER), quote(nobody)) == none.text
+        grouped = live.text.replace("<span>0001</span>", "<span>0009</span>").replace("000 0001", "000 0009")
+        assert grouped.replace(OTHER, nobody).replace(quote(OTHER), quote(nobody)) == none.text
     assert "This message was removed" in live.text
 
 
@@ -714,7 +715,7 @@ def test_further_down_the_list_each_conversation_is_shown_once(page, client):
     for number in range(95):
         client.post("/v1/messages", json={"to": f"+1456000{number:04d}", "body": "Hello"})
     texts = follow(page, "/", r'hx-get="(/inbox/conversations\?[^"]+)"')
-    phones = re.findall(r'class="number">([^<]+)<', "".join(texts))
+    phones = [re.sub("<.*?>", "", shown) for shown in re.findall(r'class="number">(.+)</span>', "".join(texts))]
     assert phones == [f"+1456000{number:04d}" for number in range(94, -1, -1)]
     assert len(texts) == 3
 
@@ -745,6 +746,80 @@ def test_looking_at_a_thread_makes_it_read(page, receive):
     assert "unread" in page.get("/").text
     assert 'class="badge"' not in page.get(f"/inbox/phones/{PHONE}").text
     assert 'class="badge"' not in page.get("/").text
+
+
+def title(response: TestResponse) -> str:
+    return html.unescape(re.search(r"<title>(.*)</title>", response.text)[1])
+
+
+def test_the_title_begins_with_the_number_of_unread_conversations(page, receive):
+    assert title(page.get("/")) == "Inbox – Phonify"
+    for sender in (PHONE, PHONE, OTHER):
+        receive(sender)
+    assert title(page.get("/")) == "(2) Inbox – Phonify"
+    assert title(page.get(f"/inbox/phones/{PHONE}")) == "(1) +1 456 000 0000 – Phonify"
+
+
+@pytest.mark.parametrize(("data", "there"), [({}, "/"), ({"phone": PHONE}, f"/inbox/phones/{PHONE}")])
+def test_without_scripts_marking_all_as_read_leads_back_to_the_page(page, receive, data, there):
+    receive()
+    receive(OTHER)
+    assert location(page.post("/inbox/read", data=data)).replace("%2B", "+") == there
+    assert 'class="badge"' not in page.get("/").text
+
+
+def test_marking_all_as_read_with_scripts_answers_with_the_list(page, receive):
+    receive()
+    response = page.post("/inbox/read", headers=HTMX)
+    assert parse(response).tags[0] == "div"
+    assert ("div", "data-unread", "0") in parse(response).attributes
+    assert 'class="badge"' not in response.text
+
+
+def test_marking_all_as_read_leaves_what_the_page_did_not_show_yet(page, receive):
+    receive()
+    shown = re.search(r'name="up_to" value="(\d+)"', page.get("/").text)[1]
+    receive(OTHER)
+    response = page.post("/inbox/read", data={"up_to": shown}, headers=HTMX)
+    assert response.text.count('class="badge"') == 1
+
+
+def test_marking_all_as_read_leaves_another_accounts_conversations(page, receive, visitor, make_key):
+    receive()
+    sign_in(visitor, make_key("other", name="theirs"))
+    visitor.post("/inbox/read")
+    assert 'class="badge"' in page.get("/").text
+
+
+def test_the_button_to_mark_all_as_read_is_there_only_if_something_is_unread(page, receive):
+    receive()
+    assert "Mark all as read" in page.get("/").text
+    assert "Mark all as read" not in page.get(f"/inbox/phones/{PHONE}").text
+
+
+def test_the_bar_has_the_name_of_the_account(page):
+    assert "Account: </span>default" in page.get("/").text
+
+
+def test_one_word_names_the_state_of_a_message_in_list_thread_and_details(page, client, receive, later, execute):
+    client.post("/v1/messages", json={"to": [OTHER, "+15005550001"], "body": "Hello"})  # the second is refused
+    change = "UPDATE messages SET state = 'sent', finished_at = created_at, due_at = NULL, expires_at = NULL"
+    execute(f"{change} WHERE to_number = ?", OTHER)
+    client.post("/v1/messages", json={"to": "+14560000003", "body": "Hello"})
+    receive("+14560000004")
+    for number, word in (
+        (PHONE, "scheduled"),
+        (OTHER, "sent"),
+        ("+15005550001", "error"),
+        ("+14560000003", "unconfirmed"),
+        ("+14560000004", "received"),
+    ):
+        thread = page.get(f"/inbox/phones/{number}").text
+        row = thread.partition('aria-current="page"')[2].partition("</li>")[0]
+        assert re.search(rf'<span class="(hidden|state [a-z]+)">{word}<', row), row
+        assert re.search(rf'<span class="state">{word}', thread)
+        detail = page.get(re.search(r'href="(/inbox/messages/[^"]+)"', thread)[1], headers=HTMX).text
+        assert re.search(rf'<span class="pill [a-z]+">{word}</span>', detail)
 
 
 def test_a_message_has_a_page_and_a_part(page, receive):
@@ -918,7 +993,7 @@ def test_a_piece_of_a_page_that_was_written_into_is_the_empty_form_and_brings_th
     assert "<html" not in response.text
     assert re.search(r"<textarea[^>]*></textarea>", response.text)
     assert re.search(r'value="handset" checked', response.text)
-    assert re.findall(r'id="(\w+)"[^>]* hx-swap-oob="morph"', response.text) == ["exchange", "conversations"]
+    assert re.findall(r'id="(\w+)"[^>]* hx-swap-oob="morph"', response.text) == ["exchange", "sidebar"]
     assert re.findall(r'<p class="text">([^<]+)</p>', response.text) == ["Hello", "my words"]
     assert "my words" in response.text.partition('id="conversations"')[2]
     assert execute("SELECT direction FROM messages WHERE body = 'my words'") == [("inbound",)]
@@ -1263,7 +1338,7 @@ def test_a_page_that_was_written_into_keeps_what_it_shows(page, client, execute)
     given = {"body": "mine", "since": first, "shown": 50}
     response = page.post(f"/inbox/phones/{PHONE}/messages", data=given, headers=HTMX)
     assert texts(response) == ["Hello"] * 70 + ["mine"]
-    assert response.text.count('class="number"') == 50
+    assert response.text.count('<li id="c-') == 50
 
 
 def test_a_page_that_shows_more_deliveries_is_told_of_as_many(page, operator):
@@ -1399,7 +1474,8 @@ def test_something_is_delivered_again(page, operator, post_due, receiver):
 def test_times_are_in_utc_for_machines_and_readers(page, receive):
     receive()
     text = page.get(f"/inbox/phones/{PHONE}").text
-    assert '<time datetime="2026-01-31T09:30:00.000Z">2026-01-31 09:30</time>' in text
+    assert 'data-day="2026-01-31"' in text
+    assert '<time datetime="2026-01-31T09:30:00.000Z">09:30</time>' in text
 
 
 def test_a_scheduled_message_says_when(page, later):
