@@ -30,11 +30,12 @@ def cut_text(body: str, code: Code | None) -> list[Piece]:
     return _cut(body, marks)
 
 
-def cut_matches(body: str, text: str | None) -> list[Piece]:
+def cut_matches(body: str, *texts: str | None) -> list[Piece]:
     """Split a text into pieces: matches of a search, and other text."""
-    if not text:
+    searched = sorted((text for text in texts if text), key=len, reverse=True)
+    if not searched:
         return [Piece("text", body)]
-    found = re.finditer(re.escape(text), body, re.IGNORECASE)
+    found = re.finditer("|".join(map(re.escape, searched)), body, re.IGNORECASE)
     return _cut(body, [(match.start(), match.end(), "match") for match in found])
 
 
@@ -84,6 +85,14 @@ def other_side(message: Message) -> str:
 def own_side(message: Message) -> str:
     """Return the app's number: the sender or the recipient of a message."""
     return message.origin_number if message.direction == "outbound" else message.to_number
+
+
+def name_state(message: Message) -> str:
+    """Return the state of a message for people: the API's name, or `scheduled` or `received`."""
+    if message.direction == "inbound":
+        return "received"
+    waits = message.state == "unconfirmed" and message.send_at is not None and message.attempts == 0
+    return "scheduled" if waits else message.state
 
 
 def explain(message: Message) -> str | None:
