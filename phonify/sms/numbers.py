@@ -128,6 +128,42 @@ def _find_carrier(parsed: phonenumbers.PhoneNumber) -> str | None:
     return (carrier.name_for_valid_number(parsed, "en") and carrier.name_for_number(parsed, "en")) or None
 
 
+def read_typed_number(text: str) -> str:
+    """Return a number that a person has typed or pasted, without separators. Returns any other text unchanged.
+
+    Spaces, hyphens, parentheses, dots, slashes, invisible characters and `tel:` are removed. 00 becomes a plus sign if
+    the number is longer than a short code.
+    """
+    number = _read_digits(text)
+    if number is None:
+        return text
+    return f"+{number[2:]}" if number.startswith("00") and len(number) > _LONGEST_SHORT_CODE else number
+
+
+def list_searched_numbers(text: str) -> list[str]:
+    """Return the forms in which a number may contain the digits that a person searches for.
+
+    The list is empty if the text has anything else than digits and separators.
+    """
+    number = _read_digits(text)
+    if number is None:
+        return []
+    forms = [number]
+    if number.startswith("00"):
+        forms.append(f"+{number[2:]}")
+    elif number.startswith("0") and len(number) > 2:  # a national prefix
+        forms.append(number[1:])
+    with suppress(ValueError):
+        forms.append(parse_msisdn(forms[-1]).number)
+    return list(dict.fromkeys(forms))
+
+
+def _read_digits(text: str) -> str | None:
+    visible = "".join(character for character in text if unicodedata.category(character) != "Cf").strip()
+    number = _SEPARATORS.sub("", visible[4:] if visible[:4].lower() == "tel:" else visible)
+    return number if _DIGITS.fullmatch(number) else None
+
+
 class Kind(NamedTuple):
     """Facts about a number from the numbering plan."""
 
@@ -170,42 +206,6 @@ def _is_alphanumeric(text: str) -> bool:
         and any(map(str.isalpha, text))
         and text == text.strip()
     )
-
-
-def read_typed_number(text: str) -> str:
-    """Return a number that a person has typed or pasted, without separators. Returns any other text unchanged.
-
-    Spaces, hyphens, parentheses, dots, slashes, invisible characters and `tel:` are removed. 00 becomes a plus sign if
-    the number is longer than a short code.
-    """
-    number = _read_digits(text)
-    if number is None:
-        return text
-    return f"+{number[2:]}" if number.startswith("00") and len(number) > _LONGEST_SHORT_CODE else number
-
-
-def list_searched_numbers(text: str) -> list[str]:
-    """Return the forms in which a number may contain the digits that a person searches for.
-
-    The list is empty if the text has anything else than digits and separators.
-    """
-    number = _read_digits(text)
-    if number is None:
-        return []
-    forms = [number]
-    if number.startswith("00"):
-        forms.append(f"+{number[2:]}")
-    elif number.startswith("0") and len(number) > 2:  # a national prefix
-        forms.append(number[1:])
-    with suppress(ValueError):
-        forms.append(parse_msisdn(forms[-1]).number)
-    return list(dict.fromkeys(forms))
-
-
-def _read_digits(text: str) -> str | None:
-    visible = "".join(character for character in text if unicodedata.category(character) != "Cf").strip()
-    number = _SEPARATORS.sub("", visible[4:] if visible[:4].lower() == "tel:" else visible)
-    return number if _DIGITS.fullmatch(number) else None
 
 
 def mask_number(number: str) -> str:

@@ -87,12 +87,19 @@ def own_side(message: Message) -> str:
     return message.origin_number if message.direction == "outbound" else message.to_number
 
 
+def is_scheduled(message: Message) -> bool:
+    """Return whether a message waits for its time."""
+    return message.state == "unconfirmed" and message.attempts == 0 and message.send_at is not None
+
+
 def name_state(message: Message) -> str:
-    """Return the state of a message for people: the API's name, or `scheduled` or `received`."""
+    """Return the state of a message, as the pages name it.
+
+    A message from a phone is received. If its webhook has not accepted it, its state is the state of the webhook.
+    """
     if message.direction == "inbound":
-        return "received"
-    waits = message.state == "unconfirmed" and message.send_at is not None and message.attempts == 0
-    return "scheduled" if waits else message.state
+        return "received" if message.state == "sent" else f"received, webhook {message.state}"
+    return "scheduled" if is_scheduled(message) else message.state
 
 
 def explain(message: Message) -> str | None:

@@ -73,7 +73,7 @@ def read_detail(message_id: str) -> dict[str, Any]:
         "curl": display.write_curl(read_address(), key or "KEY", message),
         "curl_shown": display.write_curl(read_address(), "KEY", message),
         "fronts": [(front.name, front.describe_message(message)) for front in services.front_pages],
-        "waits": display.name_state(message) == "scheduled",
+        "waits": message.state == "unconfirmed" and message.attempts == 0 and message.send_at is not None,
     }
 
 
