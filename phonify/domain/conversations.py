@@ -1,5 +1,6 @@
 """The messages of the inbox: conversations, threads, search."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -74,12 +75,17 @@ class Conversations:
         account: Account,
         *,
         text: str | None,
+        numbers: Sequence[str] = (),
         state: State | None,
         direction: Direction | None,
+        scheduled: bool = False,
         below: int = END,
         limit: int = 50,
     ) -> Found:
         """Return messages that contain a text in their body or a number, latest first.
+
+        `numbers` are other forms of the text. A number may contain any of them. `scheduled` messages wait for the time
+        of their sending.
 
         Searches a limited number of messages, because a search through all of them would take too long. `next` is the
         `below` of the following call.
@@ -90,8 +96,10 @@ class Conversations:
                     connection,
                     account_id=account.id,
                     text=text,
+                    numbers=numbers,
                     state=state,
                     direction=direction,
+                    scheduled=scheduled,
                     below=below,
                     limit=limit,
                     most=self._search_at_once,

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, render_template, request, url_for
 from ..domain.conversations import END
 from ..errors import NotFound
 from ..http.current import get_services
+from ..sms.numbers import is_msisdn
 from . import display
 from .reading import look_at_thread, read_address, read_conversations, read_detail, read_number, read_thread
 from .rendering import answer_fragment
@@ -64,9 +65,9 @@ def show_thread(phone: str) -> str:
 
 
 def show_thread_page(phone: str, **form: Any) -> str:
-    """Show a thread and its form. Raises NotFound if the thread has no messages."""
+    """Show a thread and its form. The thread of a valid number may be empty. Raises NotFound for any other text."""
     thread = look_at_thread(phone)
-    if not thread["entries"]:
+    if not thread["entries"] and not is_msisdn(phone):
         raise NotFound
     return render_template("inbox/thread.html", **{**read_conversations(current=phone), **thread, **form})
 
@@ -88,7 +89,7 @@ def list_older(phone: str) -> str:
 def change_subscription(phone: str) -> Any:
     """Opt a phone out, or in again."""
     account, services = current_account(), get_services()
-    if not phone.startswith("+") or not services.conversations.find_thread(account, phone, limit=1):
+    if not is_msisdn(phone):
         raise NotFound
     services.subscriptions.change(account, phone, subscribed=request.form.get("subscribed") == "yes", reason="inbox")
     return redirect_to(url_for("inbox.show_thread", phone=phone))

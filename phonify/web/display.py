@@ -30,11 +30,12 @@ def cut_text(body: str, code: Code | None) -> list[Piece]:
     return _cut(body, marks)
 
 
-def cut_matches(body: str, text: str | None) -> list[Piece]:
+def cut_matches(body: str, *texts: str | None) -> list[Piece]:
     """Split a text into pieces: matches of a search, and other text."""
-    if not text:
+    searched = sorted((text for text in texts if text), key=len, reverse=True)
+    if not searched:
         return [Piece("text", body)]
-    found = re.finditer(re.escape(text), body, re.IGNORECASE)
+    found = re.finditer("|".join(map(re.escape, searched)), body, re.IGNORECASE)
     return _cut(body, [(match.start(), match.end(), "match") for match in found])
 
 

@@ -1,10 +1,12 @@
 """The values for all templates, and the answers with fragments. A fragment is a part of a page."""
 
 import hashlib
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from flask import Response, g, render_template, request
 
+from ..errors import Fault
 from ..http.current import get_services
 from ..sms.numbers import group_number
 from ..sms.one_time_codes import find_code
@@ -31,6 +33,13 @@ def template_context() -> dict[str, Any]:
         "other_side": display.other_side,
         "own_side": display.own_side,
     }
+
+
+def place_faults(faults: Collection[Fault], fields: Sequence[str]) -> dict[str, Any]:
+    """Return faults for a form: `wrong` has the fault of each wrong field, in the order of the fields."""
+    first = {fault.param: fault for fault in reversed([*faults])}
+    wrong = {name: first[name] for name in fields if name in first}
+    return {"wrong": wrong, "faults": [fault for fault in faults if fault.param not in wrong]}
 
 
 def answer_fragment(template: str, shown: dict[str, Any]) -> Response:

@@ -16,6 +16,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from phonify.sms.segments import check_text
 from tests.support.operating import Operator, operating
 from tests.support.receivers import status
 from tests.support.servers import Process, starting
@@ -224,7 +225,7 @@ def test_after_signing_out_the_way_back_shows_no_page_of_before(open_page, send)
 
 def test_revoking_a_key_elsewhere_signs_its_open_page_out(open_page, complaints):
     settings = open_page("/inbox/settings")
-    settings.get_by_label("Name of the new key").fill("laptop")
+    settings.get_by_label("Key name").fill("laptop")
     settings.get_by_role("button", name="Create a key").click()
     page = open_page(key=settings.locator(".new-key pre").inner_text())
     expect(page.get_by_role("heading", name="No messages yet")).to_be_visible()
@@ -470,9 +471,9 @@ def test_what_a_text_becomes_is_told_while_it_is_typed(open_page, send):
     send()
     page = open_page(f"/inbox/phones/{PHONE}")
     page.get_by_label("Text", exact=True).press_sequentially("Price: 5 €")
-    expect(page.locator("#check")).to_have_text("10 of 160 characters · 11 of 160 septets (GSM-7) · 1 SMS")
+    expect(page.locator("#check")).to_have_text("1 SMS, 11 of 160 septets, GSM-7")
     page.get_by_label("Text", exact=True).press_sequentially(" – ok")
-    expect(page.locator("#check")).to_contain_text("15 of 70 units (UCS-2)")
+    expect(page.locator("#check")).to_contain_text("1 SMS, 15 of 70 units, UCS-2")
     expect(page.locator("#check mark")).to_have_attribute("title", "EN DASH")
 
 
@@ -496,7 +497,7 @@ def test_a_number_that_is_refused_at_once_says_so_in_the_form_and_in_the_thread(
 
 def test_a_new_message_goes_to_a_number_that_behaves_in_a_certain_way(open_page, server):
     page = open_page("/inbox/compose")
-    page.get_by_label("… or a special number").select_option("+15005550009")
+    page.get_by_label("Test number").select_option("+15005550009")
     page.get_by_label("Text", exact=True).fill("To a landline")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("heading", name="+15005550009")).to_be_visible()
@@ -505,8 +506,8 @@ def test_a_new_message_goes_to_a_number_that_behaves_in_a_certain_way(open_page,
 
 def test_a_phone_can_write_first(open_page, server):
     page = open_page("/inbox/compose")
-    page.get_by_text("a phone, to the app").click()
-    page.get_by_label("Phone", exact=True).fill("+442071838750")
+    page.get_by_text("Phone, to the app").click()
+    page.get_by_role("textbox", name="From phone").fill("+442071838750")
     page.get_by_label("Text", exact=True).fill("Hello, app")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("heading", name="+442071838750")).to_be_visible()
@@ -516,12 +517,15 @@ def test_a_phone_can_write_first(open_page, server):
 
 def test_a_new_message_with_a_fault_keeps_what_was_written(open_page, server, complaints):
     page = open_page("/inbox/compose")
-    page.get_by_label("Phone", exact=True).fill("12")
+    page.get_by_role("textbox", name="To", exact=True).fill("12")
     page.get_by_label("Text", exact=True).fill("Not lost")
     page.get_by_role("button", name="Send").click()
-    expect(page.get_by_role("alert")).to_contain_text("Not a valid E.164 number")
+    field = page.get_by_role("textbox", name="To", exact=True)
+    expect(field).to_be_focused()
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_have_accessible_description(re.compile("^Not a valid E.164 number"))
     expect(page.get_by_label("Text", exact=True)).to_have_value("Not lost")
-    expect(page.get_by_label("Phone", exact=True)).to_have_value("12")
+    expect(page.get_by_role("textbox", name="To", exact=True)).to_have_value("12")
     assert messages_of(server) == []
     assert "400" in complaints.pop()
 
@@ -536,9 +540,9 @@ def test_a_new_message_with_a_fault_keeps_what_was_written(open_page, server, co
 )
 def test_a_time_is_typed_in_the_zone_of_the_browser_and_stored_in_utc(open_page, server, zone, typed, stored):
     page = open_page("/inbox/compose", timezone_id=zone)
-    page.get_by_label("Phone", exact=True).fill(PHONE)
+    page.get_by_role("textbox", name="To", exact=True).fill(PHONE)
     page.get_by_label("Text", exact=True).fill("Later")
-    page.get_by_label("Send later, at").fill(typed)
+    page.get_by_label("Schedule").fill(typed)
     expect(page.get_by_text(f"({zone.replace('Kolkata', 'Calcutta')})")).to_be_visible()
     page.get_by_role("button", name="Send").click()
     expect(bubble(page, "Later").locator(".state")).to_contain_text("scheduled for")
@@ -635,7 +639,7 @@ def test_details_tell_the_history(open_page, server, send):
 
 def test_details_tell_what_became_of_the_webhook(open_page, server, receiver, receive):
     page = open_page("/inbox/settings")
-    page.get_by_label("Address", exact=True).fill(receiver.url)
+    page.get_by_label("Webhook URL").fill(receiver.url)
     page.locator("#webhook").get_by_role("button", name="Save").click()
     expect(page.get_by_role("button", name="Send a test")).to_be_visible()
     receive("Tell the app")
@@ -730,11 +734,12 @@ def test_a_scheduled_message_is_cancelled_in_its_details(open_page, server, send
     assert [message["body"] for message in messages_of(server)] == ["Stays"]
 
 
-def test_cancelling_the_only_message_of_a_thread_leads_to_the_inbox(open_page, server, send):
+def test_cancelling_the_only_message_of_a_thread_leaves_the_thread_empty(open_page, server, send):
     send("Goes", send_at="2035-01-15T14:30:00Z")
     page = open_page(f"/inbox/phones/{PHONE}")
     show_details(page, "Goes").get_by_role("button", name="Cancel the message").click()
-    expect(page.get_by_role("heading", name="No messages yet")).to_be_visible()
+    expect(page.get_by_role("heading", name=PHONE)).to_be_visible()
+    expect(page.locator("#thread .bubble")).to_have_count(0)
     assert messages_of(server) == []
 
 
@@ -969,19 +974,18 @@ def test_a_search_finds_by_a_part_of_the_text_and_marks_it(open_page, send):
     expect(bubble(page, "The parcel has arrived")).to_be_visible()
 
 
-def test_a_search_is_narrowed_by_state_and_direction(open_page, server, send, receive):
+def test_a_search_is_narrowed_by_a_filter(open_page, server, send, receive):
     wait_until_sent(server, send("Match one", to="+15005550004"))
     wait_until_sent(server, send("Match two"))
     receive("Match three")
     page = open_page("/inbox/search?q=match")
     expect(page.locator(".result .last")).to_have_text(["Match three", "Match two", "Match one"])
-    page.get_by_role("combobox", name="State").select_option("error")
-    page.locator(".filters").get_by_role("button", name="Search").click()
+    expect(page.get_by_role("status").first).to_have_text("3 results")
+    page.get_by_role("link", name="Errors", exact=True).click()
     expect(page.locator(".result .last")).to_have_text(["Match one"])
-    page.get_by_role("combobox", name="State").select_option("")
-    page.get_by_label("Direction").select_option("inbound")
-    page.locator(".filters").get_by_role("button", name="Search").click()
+    page.get_by_role("link", name="Received", exact=True).click()
     expect(page.locator(".result .last")).to_have_text(["Match three"])
+    expect(page.get_by_role("searchbox")).to_have_value("match")
 
 
 def test_a_search_without_a_match_says_so(open_page, send):
@@ -1100,7 +1104,7 @@ def test_keys_mean_themselves_in_a_field(open_page, send):
 
 def test_a_new_key_is_shown_once(open_page, server):
     page = open_page("/inbox/settings", permissions=CLIPBOARD)
-    page.get_by_label("Name of the new key").fill("staging")
+    page.get_by_label("Key name").fill("staging")
     page.get_by_role("button", name="Create a key").click()
     page.get_by_role("button", name="Copy the new key").click()
     expect(page.locator("#said")).to_have_text("Copied")
@@ -1113,7 +1117,7 @@ def test_a_new_key_is_shown_once(open_page, server):
 
 def test_a_revoked_key_is_refused_from_then_on(open_page, server):
     page = open_page("/inbox/settings")
-    page.get_by_label("Name of the new key").fill("leaked")
+    page.get_by_label("Key name").fill("leaked")
     page.get_by_role("button", name="Create a key").click()
     key = page.locator(".new-key pre").inner_text()
     assert server.call("GET", "/v1/messages", key)[0] == 200
@@ -1147,7 +1151,7 @@ def test_the_default_sender_is_changed(open_page, send, complaints):
 
 
 def set_webhook(page: Page, url: str) -> None:
-    page.get_by_label("Address", exact=True).fill(url)
+    page.get_by_label("Webhook URL").fill(url)
     page.locator("#webhook").get_by_role("button", name="Save").click()
     expect(page.get_by_role("button", name="Send a test")).to_be_visible()
 
@@ -1164,7 +1168,7 @@ def test_a_webhook_is_set_and_tested(open_page, receiver):
     assert json.loads(request.body)["type"] == "webhook.test"
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Remove").click()
-    expect(page.get_by_label("Address", exact=True)).to_have_value("")
+    expect(page.get_by_label("Webhook URL")).to_have_value("")
 
 
 def test_a_failing_delivery_shows_the_answer_and_goes_through_with_a_click_once_the_app_works(
@@ -1280,22 +1284,22 @@ def test_no_script_in_what_one_types_runs(open_page, send):
     page = open_page(f"/inbox/phones/{PHONE}")
     for text in INJECTIONS:
         page.get_by_label("Text", exact=True).fill(text)
-        expect(page.locator("#check")).to_contain_text(f"{len(text)} of 160")
+        expect(page.locator("#check")).to_contain_text(f"1 SMS, {check_text(text).units} of 160 septets")
     page.goto("/inbox/compose?to=%22%3E%3Cimg%20src=x%20onerror=window.ran=1%3E")
-    expect(page.get_by_label("Phone", exact=True)).to_have_value('"><img src=x onerror=window.ran=1>')
+    expect(page.get_by_role("textbox", name="To", exact=True)).to_have_value('"><img src=x onerror=window.ran=1>')
     assert_nothing_ran(page)
 
 
 def test_no_script_in_a_form_that_comes_back_with_a_fault_runs(open_page, complaints):
     page = open_page("/inbox/compose")
     for text in INJECTIONS:
-        page.get_by_label("Phone", exact=True).fill(text)
-        page.get_by_label("The app's number").fill(text)
+        page.get_by_role("textbox", name="To", exact=True).fill(text)
+        page.get_by_role("textbox", name="Sender").fill(text)
         page.get_by_label("Text", exact=True).fill(text)
         page.get_by_role("button", name="Send").click()
-        expect(page.get_by_role("alert")).to_be_visible()
+        expect(page.get_by_role("alert").first).to_be_visible()
         expect(page.get_by_label("Text", exact=True)).to_have_value(text)
-        expect(page.get_by_label("Phone", exact=True)).to_have_value(text)
+        expect(page.get_by_role("textbox", name="To", exact=True)).to_have_value(text)
         assert_nothing_ran(page)
     assert {"400" in complaint for complaint in complaints} == {True}
     complaints.clear()
@@ -1304,7 +1308,7 @@ def test_no_script_in_a_form_that_comes_back_with_a_fault_runs(open_page, compla
 def test_no_script_in_the_name_of_a_key_runs(open_page):
     page = open_page("/inbox/settings")
     for number, text in enumerate(INJECTIONS, 2):
-        page.get_by_label("Name of the new key").fill(text)
+        page.get_by_label("Key name").fill(text)
         page.get_by_role("button", name="Create a key").click()
         expect(page.locator("#keys tbody tr")).to_have_count(number)
         expect(page.locator("#keys td:first-child", has_text=text)).to_have_text(text)
@@ -1321,7 +1325,7 @@ def test_no_script_in_the_address_of_a_webhook_runs(open_page, receiver):
     for text in INJECTIONS:
         url = f"{receiver.url}?{text.replace(' ', '+')}"
         set_webhook(page, url)
-        expect(page.get_by_label("Address", exact=True)).to_have_value(url)
+        expect(page.get_by_label("Webhook URL")).to_have_value(url)
         assert_nothing_ran(page)
 
 
@@ -1341,10 +1345,10 @@ def test_no_script_in_the_answers_of_a_webhook_runs(open_page, receiver):
 @pytest.mark.parametrize("url", ["javascript:window.ran=1", "data:text/html,<script>window.ran=1</script>"])
 def test_a_webhook_is_no_place_for_a_script(open_page, complaints, url):
     page = open_page("/inbox/settings")
-    page.get_by_label("Address", exact=True).fill(url)
+    page.get_by_label("Webhook URL").fill(url)
     page.locator("#webhook").get_by_role("button", name="Save").click()
     expect(page.get_by_role("alert")).to_contain_text("Not a valid webhook URL")
-    expect(page.get_by_label("Address", exact=True)).to_have_value(url)
+    expect(page.get_by_label("Webhook URL")).to_have_value(url)
     assert_nothing_ran(page)
     assert "400" in complaints.pop()
 
@@ -1365,7 +1369,38 @@ def test_a_sender_in_letters_is_only_text(open_page, send):
 # Accessibility, and all sizes of screens
 
 LOOKS = [(width, scheme) for width in (390, 1000, 1440) for scheme in ("dark", "light")]
-PAGES = ["sign-in", "empty", "list", "thread", "details", "scheduled", "compose", "search", "settings", "error"]
+PAGES = [
+    *("sign-in", "empty", "list", "thread", "no-messages", "details", "scheduled", "messages", "search", "nothing"),
+    *("compose", "as-phone", "wrong", "settings", "wrong-settings", "error"),
+]
+
+
+def write_wide(page: Page) -> None:
+    page.get_by_label("Text", exact=True).fill("Olá – 😀")
+    expect(page.locator("#check mark")).to_have_count(3)
+
+
+def send_wrong(page: Page) -> None:
+    page.get_by_role("textbox", name="To", exact=True).fill("12")
+    page.get_by_role("textbox", name="Sender").fill("no sender at all, and a long one")
+    page.get_by_label("Text", exact=True).fill("Hello")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("alert")).to_have_count(2)
+
+
+def save_wrong(page: Page) -> None:
+    page.get_by_label("Reply to HELP").fill("help")
+    page.locator("#keywords").get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_be_in_viewport()
+
+
+# What a person does on a page before it is looked at.
+FILLED: dict[str, Callable[[Page], None]] = {
+    "compose": write_wide,
+    "as-phone": lambda page: page.get_by_text("Phone, to the app").click(),
+    "wrong": send_wrong,
+    "wrong-settings": save_wrong,
+}
 
 
 @pytest.fixture
@@ -1393,7 +1428,7 @@ def go(open_page: Open, server: Server, send, receive, receiver, complaints) -> 
             receiver.act = status(500, body="Traceback (most recent call last): " + "x" * 150)
             set_webhook(page, receiver.url + "/" + "long" * 30)
             fill()
-            page.get_by_label("Name of the new key").fill("A-name-as-long-as-names-of-keys-are")
+            page.get_by_label("Key name").fill("A-name-as-long-as-names-of-keys-are")
             page.get_by_role("button", name="Create a key").click()
             expect(page.locator(".answer").first).to_be_visible()
             return page
@@ -1403,16 +1438,21 @@ def go(open_page: Open, server: Server, send, receive, receiver, complaints) -> 
             "thread": f"/inbox/phones/{PHONE}",
             "details": f"/inbox/messages/{ids['details']}",
             "scheduled": f"/inbox/messages/{ids['scheduled']}",
+            "no-messages": "/inbox/phones/+442071838799",
+            "messages": "/inbox/search",
+            "nothing": "/inbox/search?q=not+there&state=error",
             "compose": "/inbox/compose",
+            "as-phone": "/inbox/compose",
+            "wrong": "/inbox/compose",
+            "wrong-settings": "/inbox/settings",
             "search": "/inbox/search?q=o",
-            "error": "/inbox/phones/+19999999999",
+            "error": "/inbox/nothing",
         }
         page = open_page(paths[name], width=width)
-        if name == "compose":
-            page.get_by_label("Text", exact=True).fill("Olá – 😀")
-            expect(page.locator("#check mark").first).to_be_visible()
-        if name == "error":
-            assert "404" in complaints.pop()
+        if name in FILLED:
+            FILLED[name](page)
+        if name in ("wrong", "wrong-settings", "error"):
+            assert complaints.pop().endswith(("(BAD REQUEST)", "(NOT FOUND)"))
         return page
 
     return go
@@ -1517,6 +1557,79 @@ def test_the_way_from_the_inbox_to_the_settings_needs_no_mouse(open_page, server
             break
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Settings")).to_be_visible()
+
+
+@pytest.mark.parametrize("name", PAGES[1:])
+def test_on_a_phone_every_page_shows_the_way_to_all_others(go, name):
+    page = go(name, 390)
+    for link in ("Conversations", "All messages", "New message", "Settings", "API"):
+        expect(
+            page.get_by_role("banner").or_(page.get_by_role("navigation")).get_by_role("link", name=link).first
+        ).to_be_in_viewport()
+    search = page.get_by_role("searchbox")
+    assert search.evaluate("(field) => field.clientWidth >= 200")  # so that the whole placeholder is visible
+
+
+def test_a_message_is_sent_by_the_keyboard_alone(open_page, server):
+    page = open_page("/inbox/compose")
+    fields = ("app", "to", "special", "origin", "send_at", "body")
+    page.locator("#main").focus()
+    seen: list[str] = []
+    while seen[-1:] != ["body"]:
+        page.keyboard.press("Tab")
+        focused = page.evaluate("document.activeElement.id || document.activeElement.value")
+        if seen[-1:] != [focused]:  # a time has several parts
+            seen.append(focused)
+        if focused == "to":
+            page.keyboard.type("+44 20 7183 8750")
+    assert tuple(seen) == fields
+    page.keyboard.type("By the keyboard")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="+442071838750")).to_be_visible()
+    expect(bubble(page, "By the keyboard")).to_be_visible()
+
+
+def test_a_setting_is_changed_by_the_keyboard_alone(open_page):
+    page = open_page("/inbox/settings")
+    page.get_by_role("navigation", name="Settings").get_by_role("link", name="Sender").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Sender")).to_be_in_viewport()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("textbox", name="Default sender")).to_be_focused()
+    page.keyboard.type("ACME")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("textbox", name="Default sender")).to_have_value("ACME")
+
+
+def test_the_first_message_takes_the_place_of_the_empty_state(open_page, send):
+    page = open_page(width=1440)
+    expect(page.locator(".sidebar")).to_be_hidden()
+    send("The very first")
+    expect(conversation(page)).to_be_visible(timeout=SOON)
+    expect(page.get_by_role("heading", name="No messages yet")).to_be_hidden()
+    expect(page.get_by_role("heading", name="Inbox")).to_be_visible()
+
+
+def test_a_phone_without_messages_shows_the_first_one_at_once(open_page, server):
+    page = open_page("/inbox/phones/+442071838750")
+    expect(page.get_by_label("Text", exact=True)).to_be_focused()
+    page.keyboard.type("The first one")
+    page.keyboard.press("Enter")
+    expect(bubble(page, "The first one")).to_be_visible()
+    assert [message["to"] for message in messages_of(server)] == ["+442071838750"]
+
+
+def test_the_fields_of_a_new_message_follow_who_sends_it(open_page):
+    page = open_page("/inbox/compose")
+    for name in ("To", "Sender", "Text"):
+        expect(page.get_by_role("textbox", name=name, exact=True)).to_be_visible()
+    expect(page.get_by_label("Schedule")).to_be_visible()
+    page.get_by_text("Phone, to the app").click()
+    for name in ("From phone", "To the app's number", "Text"):
+        expect(page.get_by_role("textbox", name=name, exact=True)).to_be_visible()
+    expect(page.get_by_label("Schedule")).to_be_hidden()
+    expect(page.get_by_label("Test number")).to_be_hidden()
 
 
 def test_sending_works_without_scripts(open_page, server, send):

@@ -438,7 +438,7 @@ def test_every_answer_has_the_headers_of_a_page(app, page, visitor, receive):
         ("GET", "/inbox/clear", 404),
         ("PUT", "/inbox/settings", 404),
         ("DELETE", "/inbox/messages/x", 404),
-        ("GET", f"/inbox/phones/{OTHER}", 404),
+        ("GET", "/inbox/phones/nonsense", 404),
         ("GET", "/inbox/messages/nothing", 404),
         ("GET", "/inbox/phones/", 404),
         ("POST", "/inbox/settings/keys/99/revoke", 404),
@@ -521,9 +521,9 @@ def test_what_is_anothers_is_answered_like_what_does_not_exist(app, page, theirs
             mine = page.open(path, method=method, headers=headers, data={} if method == "POST" else None)
             none = page.open(other_path, method=method, headers=headers, data={} if method == "POST" else None)
             assert mine.status_code == none.status_code, path
-            assert mine.text.replace(theirs["phone"], nothing["phone"]) == none.text
-            if "older" not in path:
-                assert mine.status_code == 404, path
+            assert mine.text.replace(theirs["phone"][1:], nothing["phone"][1:]) == none.text
+            # Any valid number has a thread, which may be empty.
+            assert mine.status_code == (200 if "/phones/" in path else 404), path
             assert "their secret" not in mine.text
             compared += 1
     assert compared >= 14
@@ -737,8 +737,25 @@ def test_further_back_a_search_shows_each_message_once(page, client):
     assert found == [str(number) for number in range(119, 0, -2)]
 
 
-def test_a_thread_of_no_messages_is_not_there(page):
-    assert page.get(f"/inbox/phones/{PHONE}").status_code == 404
+def test_a_phone_without_messages_has_an_empty_thread_and_a_form(page):
+    response = page.get(f"/inbox/phones/{PHONE}")
+    assert response.status_code == 200
+    elements = parse(response)
+    assert texts(response) == []
+    assert ("textarea", "name", "body") in elements.attributes
+    assert "Opt out" in elements.text
+
+
+@pytest.mark.parametrize(
+    "phone", ["nonsense", "12345", "SHOP", "+1456", "4915112345678", "+49 15112345678", "+4901511234567"]
+)
+def test_only_a_valid_number_has_an_empty_thread(page, phone):
+    assert page.get(f"/inbox/phones/{quote(phone)}").status_code == 404
+
+
+def test_the_first_message_to_a_phone_is_written_in_its_empty_thread(page, bodies):
+    assert location(page.post(f"/inbox/phones/{PHONE}/messages", data={"body": "Hello"})) == f"/inbox/phones/{PHONE}"
+    assert bodies() == ["Hello"]
 
 
 def test_looking_at_a_thread_makes_it_read(page, receive):
@@ -868,10 +885,89 @@ def test_a_search_may_be_for_a_state_and_a_direction(page, send, receive, query,
     send(body="sent")
     receive(body="received")
     send("+15005550001", "refused")
-    found = re.findall(
-        r'<span class="last">([^<]*)</span>\s*</a>\s*</li>', page.get(f"/inbox/search?{query}", headers=HTMX).text
-    )
+    found = re.findall(r'<span class="last">([^<]*)</span>', page.get(f"/inbox/search?{query}", headers=HTMX).text)
     assert found == expected
+
+
+def read_count(page: FlaskClient, query: str = "") -> str:
+    found = re.search(r'class="count"[^>]*>([^<]*)<', page.get(f"/inbox/search{query}").text)
+    assert found is not None
+    return found[1]
+
+
+def test_the_page_of_all_messages_is_a_link_on_every_page_and_has_the_only_box_for_a_search(page, receive):
+    message_id = receive()
+    for path in ("/", f"/inbox/phones/{PHONE}", f"/inbox/messages/{message_id}", *SINGLE_PAGES):
+        response = page.get(path)
+        attributes = parse(response).attributes
+        assert ("a", "href", "/inbox/search") in attributes, path
+        assert [value for tag, name, value in attributes if (tag, name) == ("input", "name")].count("q") == 1, path
+
+
+SINGLE_PAGES = ["/inbox/search", "/inbox/compose", "/inbox/settings", "/inbox/nothing"]
+
+
+@pytest.mark.parametrize("path", ["/", *SINGLE_PAGES])
+def test_every_page_leads_to_inbox_messages_new_message_settings_and_api(page, path):
+    links = {value for tag, name, value in parse(page.get(path)).attributes if (tag, name) == ("a", "href")}
+    assert {"/", "/inbox/search", "/inbox/compose", "/inbox/settings", "/docs"} <= links
+
+
+def test_the_filters_are_links_that_keep_the_text(page, send, receive, deliver):
+    send("+15005550001", "a refused one")
+    send(body="a scheduled one", send_at=TOMORROW)
+    send("+15005550012", "one that stays unconfirmed")
+    receive(body="a received one")
+    deliver()
+    nav = page.get("/inbox/search?q=one").text.partition('aria-label="Filter"')[2].partition("</nav>")[0]
+    links = re.findall(r'<a href="([^"]+)" (aria-current="true")?>(\w+)</a>', nav)
+    assert [name for _, current, name in links if current] == ["All"]
+    shown = {}
+    for link, _, name in links:
+        text = page.get(html.unescape(link)).text
+        assert re.findall(r'aria-current="true">(\w+)<', text) == [name]
+        assert 'name="q" value="one"' in text
+        results = text.partition('class="results"')[2]
+        states = re.findall(r'<span class="pill \w*">(\w+)</span>', results)
+        bodies = re.findall(r'<span class="last">(.*?)</span>', results)
+        plain = [re.sub("</?mark>", "", body).split()[1] for body in bodies]
+        shown[name] = list(zip(plain, states, strict=True))
+    received, refused, scheduled = ("received", "received"), ("refused", "error"), ("scheduled", "scheduled")
+    assert shown == {
+        "All": [received, ("that", "unconfirmed"), scheduled, refused],
+        "Errors": [refused],
+        "Scheduled": [scheduled],
+        "Received": [received],
+    }
+
+
+def test_the_number_of_results_is_said(page, client, receive):
+    assert read_count(page) == "0 messages"
+    receive(body="needle")
+    assert read_count(page) == "1 message"
+    assert read_count(page, "?q=needle") == "1 result"
+    receive(body="needle and hay")
+    assert read_count(page, "?q=needle") == "2 results"
+    assert read_count(page, "?q=nothing") == "0 results"
+    client.post("/v1/messages", json={"to": [PHONE] * 48, "body": "needle"})
+    assert read_count(page, "?q=needle") == "50 results"
+    receive(body="needle")
+    assert read_count(page, "?q=needle") == "More than 50 results"
+    below = re.search(r'href="(/inbox/search\?[^"]*below=\d+)"', page.get("/inbox/search?q=needle").text)
+    assert below is not None
+    assert read_count(page, html.unescape(below[1]).removeprefix("/inbox/search")) == "1 older result"
+
+
+@pytest.mark.parametrize(
+    "query", ["+49 1511 2345678", "0049 1511-234", "0049...", "1511 234", "(01511) 234", "\u202a+49\u00a01511"]
+)
+def test_a_number_is_found_and_marked_as_people_write_it(page, send, query):
+    send("+4915112345678", "to Germany")
+    send(OTHER, "elsewhere")
+    text = page.get(f"/inbox/search?q={quote(query)}").text
+    assert "1 result<" in text
+    assert "to Germany" in text
+    assert re.search(r"<mark>\+?\d+</mark>", text)
 
 
 @pytest.mark.parametrize("number", ["-1", "x", "1e3", "9" * 30, "", "٣", "0", "99999999999999999999"])
@@ -1035,8 +1131,9 @@ def test_writing_to_what_is_no_phone_is_not_found(page):
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        ("Hello", ["5 of 160 characters", "5 of 160 septets (GSM-7)", "1 SMS"]),
-        ("жж", ["2 of 160 characters", "2 of 70 units (UCS-2)", "CYRILLIC SMALL LETTER ZHE"]),
+        ("Hello", ["1 SMS, 5 of 160 septets, GSM-7"]),
+        ("жж", ["1 SMS, 2 of 70 units, UCS-2", "CYRILLIC SMALL LETTER ZHE"]),
+        ("ж" * 97, ["2 SMS, 97 units, UCS-2"]),
         ("", []),
     ],
 )
@@ -1044,6 +1141,73 @@ def test_a_text_is_checked_while_it_is_written(page, body, expected):
     response = page.post("/inbox/check", data={"body": body}, headers=HTMX)
     assert response.status_code == 200
     assert response.text.strip() == "" if not expected else all(part in response.text for part in expected)
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"), [("x" * 143, ""), ("x" * 144, "144 of 160 characters"), ("x" * 161, "161 of 160 characters")]
+)
+def test_the_check_says_the_number_of_characters_near_their_limit(page, body, shown):
+    text = page.post("/inbox/check", data={"body": body}).text
+    assert re.findall(r"\d+ of \d+ characters", text) == ([shown] if shown else [])
+
+
+@pytest.mark.parametrize("typed", ["+49 1511 2345678", "\u202a+49\u00a01511-2345678\u202c ", "tel:+49(1511)234.56/78"])
+def test_a_new_message_goes_to_a_number_as_people_write_it(page, execute, typed):
+    there = location(page.post("/inbox/compose", data={"to": typed, "body": "Hello", "origin": "+1 (500) 555-0006"}))
+    assert there == "/inbox/phones/+4915112345678"
+    assert execute("SELECT to_number, origin_number FROM messages") == [("+4915112345678", OWN)]
+
+
+def test_the_api_takes_no_number_as_people_write_it(client):
+    response = client.post("/v1/messages", json={"to": "+49 1511 2345678", "body": "Hello"})
+    assert response.get_json()["errors"][0]["type"] == "invalid_msisdn"
+
+
+def find_wrong(response: TestResponse) -> list[tuple[str, str]]:
+    """Return the names of the fields that are marked as wrong, each with the text that explains it."""
+    fields = re.findall(r"<(?:input|textarea|select)[^>]*aria-invalid[^>]*>", response.text)
+    found = []
+    for field in fields:
+        name, described = re.search(r' name="(\w+)"', field), re.search(r'aria-describedby="([\w-]+)', field)
+        assert name is not None
+        assert described is not None
+        text = re.search(rf'<p id="{described[1]}"[^>]*>([^<]+)</p>', response.text)
+        assert text is not None
+        found.append((name[1], html.unescape(text[1])))
+    assert [" autofocus" in field for field in fields] == [True, False, False][: len(fields)]
+    return found
+
+
+def test_each_wrong_field_of_a_new_message_says_what_is_wrong_and_the_first_one_has_the_focus(page):
+    response = page.post("/inbox/compose", data={"to": "12", "origin": "+", "body": "x" * 161})
+    assert response.status_code == 400
+    (to, to_text), (origin, origin_text), (body, body_text) = find_wrong(response)
+    assert (to, origin, body) == ("to", "origin", "body")
+    assert to_text.startswith("Not a valid E.164 number.")
+    assert origin_text.startswith("Not a valid sender.")
+    assert "too long" in body_text
+    assert 'class="faults"' not in response.text
+
+
+def test_a_wrong_field_of_a_phone_that_writes_is_its_own_number_or_the_apps(page):
+    given = {"as": "handset", "to": "nô", "origin": "12", "body": "Hi"}
+    assert [name for name, _ in find_wrong(page.post("/inbox/compose", data=given))] == ["to", "origin"]
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "name"),
+    [
+        ("keys", {"name": "a\0b"}, "name"),
+        ("origin", {"origin": "no sender at all"}, "origin"),
+        ("webhook", {"url": "nonsense"}, "url"),
+        ("keywords", {"help_reply": "help"}, "help_reply"),
+        ("fronts/twilio", {"fallback_url": "nonsense"}, "fallback_url"),
+    ],
+)
+def test_a_wrong_field_of_the_settings_has_the_focus_and_says_what_is_wrong(page, path, given, name):
+    response = page.post(f"/inbox/settings/{path}", data=given)
+    assert response.status_code == 400
+    assert [wrong for wrong, _ in find_wrong(response)] == [name]
 
 
 # Changing
@@ -1096,13 +1260,15 @@ def test_a_cancelled_message_leads_back_to_its_thread(page, receive, later, bodi
     assert bodies() == ["kept"]
 
 
-def test_a_cancelled_message_that_was_the_only_one_leads_to_the_inbox(page, later):
-    assert location(page.post(f"/inbox/messages/{later}/cancel")) == "/"
+def test_a_cancelled_message_that_was_the_only_one_leaves_its_thread_empty(page, later):
+    there = location(page.post(f"/inbox/messages/{later}/cancel"))
+    assert there == f"/inbox/phones/{PHONE}"
+    assert page.get(there).status_code == 200
 
 
 def test_a_piece_of_a_page_that_cancels_has_the_whole_page_go(page, later):
     response = page.post(f"/inbox/messages/{later}/cancel", headers=HTMX)
-    assert (response.status_code, response.headers["HX-Redirect"]) == (200, "/")
+    assert (response.status_code, response.headers["HX-Redirect"]) == (200, f"/inbox/phones/{PHONE}")
 
 
 def test_a_waiting_message_is_offered_for_change_and_a_sent_one_is_not(page, later, receive):
@@ -1392,7 +1558,7 @@ def test_a_key_is_revoked(page, anonymous, operator):
     key_id = operator.find_key_id(key)
     assert location(page.post(f"/inbox/settings/keys/{key_id}/revoke")) == "/inbox/settings#keys"
     assert anonymous.get("/v1/messages", headers={"Authorization": basic(key)}).status_code == 401
-    assert "old" not in parse(page.get("/inbox/settings")).text.split("Name of the new key")[0].split("API keys")[1]
+    assert "old" not in parse(page.get("/inbox/settings")).text.split("Key name")[0].split("API keys")[1]
     assert page.post(f"/inbox/settings/keys/{key_id}/revoke").status_code == 404
 
 

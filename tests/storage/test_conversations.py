@@ -229,6 +229,25 @@ def test_a_search_finds_a_text_in_body_and_numbers_and_means_it_literally(connec
     assert search(connection, text=text) == (expected, None)
 
 
+def test_a_search_finds_other_forms_of_a_number_in_numbers_alone(connection):
+    insert(connection, to("+4915112345678"), to(PHONE, body="pay 1511234 now"), to(PHONE, body="1511 234"))
+    assert search(connection, text="1511 234", numbers=["1511234", "+1511%"]) == ([3, 1], None)
+
+
+def test_a_search_for_scheduled_messages_finds_those_that_wait_for_their_time(connection):
+    insert(
+        connection, SENT, WAITING._replace(send_at="2026-02-01T09:30:00.000Z"), WAITING._replace(send_at=None), INBOUND
+    )
+    insert(connection, WAITING._replace(send_at="2026-02-01T09:30:00.000Z", attempts=1))
+    assert search(connection, scheduled=True) == ([2], None)
+
+
+def test_a_page_of_results_says_that_there_are_more_only_if_there_are(connection):
+    insert(connection, SENT, SENT, SENT)
+    assert search(connection, limit=3) == ([3, 2, 1], None)
+    assert search(connection, limit=2) == ([3, 2], 2)
+
+
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
