@@ -9,7 +9,15 @@ from ..errors import NotFound
 from ..http.current import get_services
 from ..sms.numbers import is_msisdn
 from . import display
-from .reading import look_at_thread, read_address, read_conversations, read_detail, read_number, read_thread
+from .reading import (
+    count_unread,
+    look_at_thread,
+    read_address,
+    read_conversations,
+    read_detail,
+    read_number,
+    read_thread,
+)
 from .rendering import answer_fragment
 from .session import current_account, current_key, guard, redirect_to
 
@@ -45,6 +53,12 @@ def list_conversations() -> Any:
         return render_template("inbox/conversations.html", **found)
     shown, current = read_number(request.args.get("shown")), request.args.get("phone")
     return answer_fragment("inbox/sidebar.html", read_conversations(shown=shown, current=current))
+
+
+@bp.get("/inbox/unread")
+def show_unread() -> Response:
+    """Show the number of unread conversations, for the pages without the list."""
+    return answer_fragment("inbox/unread.html", {"unread": count_unread()})
 
 
 @bp.post("/inbox/read")

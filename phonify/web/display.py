@@ -64,8 +64,24 @@ def cut_wide(segment: str, check: TextCheck) -> list[tuple[bool, str]]:
 
 
 def list_groups(number: str) -> list[str]:
-    """Return the groups of digits of a number. An alphanumeric sender is one group."""
-    return group_number(number).split(" ") if number.startswith("+") else [number]
+    """Return the groups of digits of a number. Any other text is one group."""
+    grouped = group_number(number)
+    return grouped.split(" ") if grouped != number else [number]
+
+
+def cut_number(number: str, *searched: str | None) -> list[list[Piece]]:
+    """Split each group of digits of a number into pieces. A match may begin in one group and end in another group."""
+    groups, pieces = [], cut_matches(number, *searched)
+    for group in list_groups(number):
+        cut, left = [], len(group)
+        while left:
+            kind, text = pieces.pop(0)
+            cut.append(Piece(kind, text[:left]))
+            if len(text) > left:
+                pieces.insert(0, Piece(kind, text[left:]))
+            left -= len(cut[-1].text)
+        groups.append(cut)
+    return groups
 
 
 def describe_phone(number: str) -> tuple[str | None, str | None]:

@@ -29,10 +29,15 @@ def read_conversations(*, below: int = END, shown: int = 0, current: str | None 
     conversations = [one._replace(unread=0) if one.phone == current else one for one in found[:limit]]
     return {
         "conversations": conversations,
-        "unread": get_services().conversations.count_unread(current_account(), besides=current),
+        "unread": count_unread(current),
         "next_conversation": conversations[-1].last.seq if len(found) > limit else None,
         "phone": current,
     }
+
+
+def count_unread(current: str | None = None) -> int:
+    """Return the number of unread conversations. The open conversation counts as read."""
+    return get_services().conversations.count_unread(current_account(), besides=current)
 
 
 def read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, Any]:

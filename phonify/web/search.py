@@ -10,8 +10,7 @@ from ..errors import HIGHEST_MAX_BODY
 from ..http.current import get_services
 from ..sms.numbers import list_searched_numbers
 from ..storage.records import Direction, State
-from . import display
-from .reading import read_conversations, read_number
+from .reading import count_unread, read_number
 from .session import current_account, guard
 
 SEARCH_TIME = 0.2  # seconds
@@ -43,12 +42,11 @@ def search() -> str:
             current_account(), text=given["q"], numbers=numbers, below=found.next, limit=RESULTS, **_read_filter(given)
         )
     page: dict[str, Any] = {"found": found, "given": given, "numbers": numbers}
-    page |= {"cut_matches": display.cut_matches, "name_state": display.name_state}
     if "HX-Request" in request.headers:
         return render_template("inbox/results.html", **page)
     chosen = {name: value for name, value in given.items() if value and name != "q"}
     page |= {"filters": FILTERS, "chosen": chosen, "count": _count(found, given["q"], "below" in request.args)}
-    return render_template("inbox/search.html", **read_conversations(), **page)
+    return render_template("inbox/search.html", unread=count_unread(), **page)
 
 
 def _read_filter(given: dict[str, str | None]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ..sms.keywords import START_KEYWORDS, STOP_KEYWORDS
 from ..sms.numbers import parse_originator, read_typed_number
 from ..storage.records import KeywordReplies
 from . import display
-from .reading import normalize_lines, read_address, read_number
+from .reading import count_unread, normalize_lines, read_address, read_number
 from .rendering import answer_fragment, place_faults
 from .session import current_account, current_key, guard, redirect_to
 
@@ -213,6 +213,7 @@ def _show(faults: Collection[Fault] = (), **context: Any) -> str:
         "fronts": services.front_pages,
         "refusals": services.fronts.list_refusals(account),
         "new_key": None,
+        "unread": count_unread(),
         **_read_deliveries(),
         **place_faults(faults, FIELDS),
     }

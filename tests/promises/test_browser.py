@@ -1570,6 +1570,55 @@ def test_on_a_phone_every_page_shows_the_way_to_all_others(go, name):
     assert search.evaluate("(field) => field.clientWidth >= 200")  # so that the whole placeholder is visible
 
 
+@pytest.mark.parametrize("path", ["/inbox/search", "/inbox/compose", "/inbox/settings", "/inbox/nothing"])
+def test_escape_goes_from_every_page_to_the_conversations(open_page, send, complaints, path):
+    send()
+    page = open_page(path)
+    if path == "/inbox/nothing":
+        assert complaints.pop().endswith("(NOT FOUND)")
+    page.keyboard.press("Escape")  # leaves the field, if one has the focus
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="Conversations")).to_have_attribute("aria-current", "page")
+
+
+def test_escape_leaves_no_page_on_which_something_is_typed(open_page, send):
+    send()
+    page = open_page("/inbox/compose")
+    expect(page.get_by_role("textbox", name="To", exact=True)).to_be_focused()
+    page.keyboard.type("+4420")
+    mark(page)
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("textbox", name="To", exact=True)).to_have_value("+4420")
+    assert is_same(page)
+
+
+@pytest.mark.parametrize("path", ["/inbox/search", "/inbox/compose", "/inbox/settings"])
+def test_the_title_counts_unread_conversations_on_the_pages_beside_the_threads(open_page, receive, path):
+    page = open_page(path)
+    title = page.title()
+    receive("One", "+442071838751")
+    receive("Two", "+442071838752")
+    expect(page).to_have_title(f"(2) {title}", timeout=SOON)
+
+
+def test_after_marking_all_as_read_the_focus_is_on_the_list(open_page, receive):
+    receive("One", "+442071838751")
+    page = open_page()
+    page.get_by_role("button", name="Mark all as read").focus()
+    page.keyboard.press("Enter")
+    expect(conversation(page, "+442071838751")).to_be_focused()
+
+
+def test_a_search_marks_a_number_through_its_groups_and_the_number_is_copied_without_spaces(open_page, receive):
+    receive("One", "+442071838751")
+    page = open_page("/inbox/search?q=207183")
+    expect(page.locator(".result .number mark")).to_have_text(["20", "7183"])
+    assert page.locator(".result .number").inner_text() == "+442071838751"
+    expect(page.locator(".result .country")).to_have_text("GB")
+
+
 def test_a_message_is_sent_by_the_keyboard_alone(open_page, server):
     page = open_page("/inbox/compose")
     fields = ("app", "to", "special", "origin", "send_at", "body")

@@ -51,7 +51,7 @@ function nameCountries() {
 
 // The title of the tab begins with the number of unread conversations.
 function countUnread() {
-  const unread = Number(document.getElementById("sidebar")?.dataset.unread);
+  const unread = Number(document.querySelector("[data-unread]")?.dataset.unread);
   document.title = (unread ? `(${unread}) ` : "") + document.title.replace(/^\(\d+\) /, "");
 }
 
@@ -140,7 +140,9 @@ function finishSwap(event) {
   if (followed) toBottom();
   const { classList } = document.body;
   classList.toggle("empty", classList.contains("in-list") && !document.querySelector("#conversations > li"));
-  if (!event.detail.requestConfig?.elt.matches(".open")) return;
+  const asked = event.detail.requestConfig?.elt;
+  if (asked?.matches(".list-head")) document.querySelector("#conversations a").focus({ preventScroll: true });
+  if (!asked?.matches(".open")) return;
   findOpened()?.scrollIntoView({ block: "nearest" }); // the thread may have become narrower
   document.querySelector("#detail .close").focus({ preventScroll: true });
 }
@@ -222,6 +224,8 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "j" || event.key === "k") { move(event.key === "j" ? 1 : -1); return; }
   const target = all(`[data-key="${CSS.escape(event.key)}"]`).at(-1);
   if (!target) return;
+  // Escape leaves no page on which something is typed.
+  if (event.key === "Escape" && target.dataset.close === undefined && isEdited(document)) return;
   event.preventDefault();
   if (target.matches("input, textarea")) target.focus(); else target.click();
 });
