@@ -1,5 +1,6 @@
 """The messages of the inbox: conversations, threads, search."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -42,6 +43,16 @@ class Conversations:
         with suppress(StoreUnavailable), self._database.write(patience=_PATIENCE) as connection:
             conversation_store.mark_read(connection, account_id=account_id, phone=phone, message_id=message_id)
 
+    def count_unread(self, account: Account, *, besides: str | None = None) -> int:
+        """Return the number of conversations with unread messages, without the conversation of the phone `besides`."""
+        with self._database.reading() as connection:
+            return conversation_store.count_unread(connection, account_id=account.id, besides=besides)
+
+    def mark_all_read(self, account: Account, *, up_to: int = END) -> None:
+        """Mark all conversations as read, up to the message with this seq."""
+        with self._database.write() as connection:
+            conversation_store.mark_all_read(connection, account_id=account.id, up_to=up_to)
+
     def find_thread(
         self, account: Account, phone: str, *, below: int = END, since: int = 0, limit: int = 50
     ) -> list[Entry]:
@@ -64,12 +75,17 @@ class Conversations:
         account: Account,
         *,
         text: str | None,
+        numbers: Sequence[str] = (),
         state: State | None,
         direction: Direction | None,
+        scheduled: bool = False,
         below: int = END,
         limit: int = 50,
     ) -> Found:
         """Return messages with a text in their body or a number, latest first. A provider's id must match whole.
+
+        `numbers` are other forms of the text. A number may contain any of them. `scheduled` messages wait for the time
+        of their sending.
 
         Searches a limited number of messages, because a search through all of them would take too long. `next` is the
         `below` of the following call.
@@ -80,8 +96,10 @@ class Conversations:
                     connection,
                     account_id=account.id,
                     text=text,
+                    numbers=numbers,
                     state=state,
                     direction=direction,
+                    scheduled=scheduled,
                     below=below,
                     limit=limit,
                     most=self._search_at_once,

@@ -8,6 +8,7 @@ import functools
 import re
 import tomllib
 import unicodedata
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,9 @@ _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _SHORT_CODE = re.compile(r"[0-9]{3,8}")
 MAX_SEPTETS = 11  # of an alphanumeric sender
 SENDER_CHARACTERS = GSM7 - frozenset("\n\r\f")
+_DIGITS = re.compile(r"\+?[0-9]+")
+_SEPARATORS = re.compile(r"[\s()./·\u2010-\u2015\u2212-]+")
+_LONGEST_SHORT_CODE = 8
 _MACHINE_NUMBERS = Path(__file__).with_name("machine_numbers.toml")
 _NON_GEOGRAPHIC = "001"  # the region that phonenumbers gives to +800, +882 and others
 
@@ -92,6 +96,14 @@ def parse_shown_number(text: str, country: str | None) -> str:
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
+def is_msisdn(text: str) -> bool:
+    """Return whether a text is a number as `parse_msisdn` returns it."""
+    try:
+        return parse_msisdn(text).number == text
+    except ValueError:
+        return False
+
+
 def _parse(text: str) -> phonenumbers.PhoneNumber:
     """Return a number without misplaced national prefixes. Raises ValueError if it has other digits too many.
 
@@ -140,6 +152,42 @@ def _find_carrier(parsed: phonenumbers.PhoneNumber) -> str | None:
     return (carrier.name_for_valid_number(parsed, "en") and carrier.name_for_number(parsed, "en")) or None
 
 
+def read_typed_number(text: str) -> str:
+    """Return a number that a person has typed or pasted, without separators. Returns any other text unchanged.
+
+    Spaces, hyphens, parentheses, dots, slashes, invisible characters and `tel:` are removed. 00 becomes a plus sign if
+    the number is longer than a short code.
+    """
+    number = _read_digits(text)
+    if number is None:
+        return text
+    return f"+{number[2:]}" if number.startswith("00") and len(number) > _LONGEST_SHORT_CODE else number
+
+
+def list_searched_numbers(text: str) -> list[str]:
+    """Return the forms in which a number may contain the digits that a person searches for.
+
+    The list is empty if the text has anything else than digits and separators.
+    """
+    number = _read_digits(text)
+    if number is None:
+        return []
+    forms = [number]
+    if number.startswith("00"):
+        forms.append(f"+{number[2:]}")
+    elif number.startswith("0") and len(number) > 2:  # a national prefix
+        forms.append(number[1:])
+    with suppress(ValueError):
+        forms.append(parse_msisdn(forms[-1]).number)
+    return list(dict.fromkeys(forms))
+
+
+def _read_digits(text: str) -> str | None:
+    visible = "".join(character for character in text if unicodedata.category(character) != "Cf").strip()
+    number = _SEPARATORS.sub("", visible[4:] if visible[:4].lower() == "tel:" else visible)
+    return number if _DIGITS.fullmatch(number) else None
+
+
 class Kind(NamedTuple):
     """Facts about a number from the numbering plan."""
 
@@ -182,6 +230,22 @@ def _is_alphanumeric(text: str) -> bool:
         and any(map(str.isalpha, text))
         and text == text.strip()
     )
+
+
+def group_number(number: str) -> str:
+    """Return a number for people: the digits of an E.164 number in groups, separated by spaces (ITU-T E.123).
+
+    Any other sender stays as it is. So does a number that the library doesn't know, or would write with other digits.
+    """
+    if not _E164.fullmatch(number):
+        return number
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return number
+    grouped = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    groups = re.findall(r"[0-9]+", grouped)
+    return "+" + " ".join(groups) if "+" + "".join(groups) == number else number
 
 
 def mask_number(number: str) -> str:

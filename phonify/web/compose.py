@@ -1,6 +1,7 @@
 """The forms of the inbox: new messages, answers in a thread, changes to scheduled messages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request, url_for
@@ -9,12 +10,16 @@ from ..errors import Fault, InvalidRequest, PhonifyError, Refused
 from ..http.arguments import read_arguments
 from ..http.current import get_services
 from ..schemas.requests import ChangeSchema, InboundSchema, SendSchema, limit_body, load
+from ..sms.numbers import read_typed_number
 from ..sms.segments import check_text
 from ..storage.records import Message
 from . import display
 from .conversations import show_detail, show_thread_page
 from .reading import look_at_thread, normalize_lines, read_conversations, read_number
+from .rendering import place_faults
 from .session import current_account, guard, redirect_to
+
+FIELDS = ("to", "origin", "send_at", "body")  # of the form for a new message, from top to bottom
 
 bp = Blueprint("compose", __name__, template_folder="templates")
 guard(bp)
@@ -31,9 +36,10 @@ def compose() -> Any:
     """Send a new message as the app or, in a sandbox, as a phone."""
     given = _read_form()
     given.setdefault("to", given.get("special", ""))
+    typed = {name: read_typed_number(value) if name in ("to", "origin") else value for name, value in given.items()}
     try:
         # In this form, the field `to` has the number of the phone, even if the phone is the sender.
-        message, faults = _write(given["to"], given)
+        message, faults = _write(typed["to"], typed)
     except PhonifyError as error:
         return _show_compose(given, error.faults), 400
     if faults:
@@ -90,9 +96,7 @@ def cancel_message(message_id: str) -> Any:
         message = get_services().changing.cancel(current_account(), message_id)
     except Refused as error:
         return show_detail(message_id, faults=error.faults), 400
-    phone = display.other_side(message)
-    left = get_services().conversations.find_thread(current_account(), phone, limit=1)
-    there = url_for("inbox.show_thread", phone=phone) if left else url_for("inbox.show_inbox")
+    there = url_for("inbox.show_thread", phone=display.other_side(message))
     if "HX-Request" in request.headers:
         return Response(headers={"HX-Redirect": there})
     return redirect_to(there)
@@ -118,10 +122,17 @@ def check() -> str:
     return render_template("inbox/check.html", check=check_text(body) if body else None, body=body)
 
 
-def _show_compose(given: Mapping[str, Any], faults: list[Fault] | None = None) -> str:
-    default_origin = get_services().sending.default_origin(current_account())
+def _show_compose(given: Mapping[str, Any], faults: Iterable[Fault] = ()) -> str:
+    services = get_services()
+    if _is_phone(given):  # the phone is the sender, and the app's number is the recipient
+        fields = {"from": "to", "to": "origin"}
+        faults = [replace(fault, param=fields.get(fault.param or "", fault.param)) for fault in faults]
     return render_template(
-        "inbox/compose.html", **read_conversations(), given=given, faults=faults, default_origin=default_origin
+        "inbox/compose.html",
+        **read_conversations(),
+        **place_faults(list(faults), FIELDS),
+        given=given,
+        default_origin=services.sending.default_origin(current_account()),
     )
 
 
@@ -148,10 +159,15 @@ def _read_change() -> dict[str, Any]:
     }
 
 
+def _is_phone(given: Mapping[str, Any]) -> bool:
+    """Return whether the phone writes to the app. Only a sandbox allows this."""
+    return given.get("as") == "handset" and get_services().gateway.sandbox
+
+
 def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
     """Send a message to a phone or, in a sandbox, from the phone to the app. Returns the message and its faults."""
     services = get_services()
-    if given.get("as") == "handset" and services.gateway.sandbox:
+    if _is_phone(given):
         return _receive(phone, given), []
     named = {**given, "to": phone}
     arguments: dict[str, Any] = {name: named[name] for name in ("to", "body", "origin", "send_at") if name in named}

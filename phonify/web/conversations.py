@@ -7,8 +7,17 @@ from flask import Blueprint, Response, render_template, request, url_for
 from ..domain.conversations import END
 from ..errors import NotFound
 from ..http.current import get_services
+from ..sms.numbers import is_msisdn
 from . import display
-from .reading import look_at_thread, read_address, read_conversations, read_detail, read_number, read_thread
+from .reading import (
+    count_unread,
+    look_at_thread,
+    read_address,
+    read_conversations,
+    read_detail,
+    read_number,
+    read_thread,
+)
 from .rendering import answer_fragment
 from .session import current_account, current_key, guard, redirect_to
 
@@ -46,6 +55,23 @@ def list_conversations() -> Any:
     return answer_fragment("inbox/sidebar.html", read_conversations(shown=shown, current=current))
 
 
+@bp.get("/inbox/unread")
+def show_unread() -> Response:
+    """Show the number of unread conversations, for the pages without the list."""
+    return answer_fragment("inbox/unread.html", {"unread": count_unread()})
+
+
+@bp.post("/inbox/read")
+def mark_all_read() -> Any:
+    """Mark all conversations as read, up to the latest message that the page shows."""
+    current = request.form.get("phone")
+    get_services().conversations.mark_all_read(current_account(), up_to=read_number(request.form.get("up_to"), END))
+    if "HX-Request" in request.headers:
+        shown = read_number(request.form.get("shown"))
+        return answer_fragment("inbox/sidebar.html", read_conversations(shown=shown, current=current))
+    return redirect_to(url_for("inbox.show_thread", phone=current) if current else url_for("inbox.show_inbox"))
+
+
 @bp.get("/inbox/phones/<path:phone>")
 def show_thread(phone: str) -> str:
     """Show the thread of a phone."""
@@ -53,9 +79,9 @@ def show_thread(phone: str) -> str:
 
 
 def show_thread_page(phone: str, **form: Any) -> str:
-    """Show a thread and its form. Raises NotFound if the thread has no messages."""
+    """Show a thread and its form. The thread of a valid number may be empty. Raises NotFound for any other text."""
     thread = look_at_thread(phone)
-    if not thread["entries"]:
+    if not thread["entries"] and not is_msisdn(phone):
         raise NotFound
     return render_template("inbox/thread.html", **{**read_conversations(current=phone), **thread, **form})
 
@@ -77,7 +103,7 @@ def list_older(phone: str) -> str:
 def change_subscription(phone: str) -> Any:
     """Opt a phone out, or in again."""
     account, services = current_account(), get_services()
-    if not phone.startswith("+") or not services.conversations.find_thread(account, phone, limit=1):
+    if not is_msisdn(phone):
         raise NotFound
     services.subscriptions.change(account, phone, subscribed=request.form.get("subscribed") == "yes", reason="inbox")
     return redirect_to(url_for("inbox.show_thread", phone=phone))

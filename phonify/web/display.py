@@ -1,4 +1,4 @@
-"""Functions for the templates: parts of texts, flags, errors, code samples."""
+"""Functions for the templates: parts of texts, numbers, states, errors, code samples."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from ..errors import Fault
 from ..sms.links import find_links
-from ..sms.numbers import parse_originator
+from ..sms.numbers import group_number, parse_originator
 from ..sms.one_time_codes import Code
 from ..sms.segments import TextCheck
 from ..storage.records import Message
@@ -30,11 +30,12 @@ def cut_text(body: str, code: Code | None) -> list[Piece]:
     return _cut(body, marks)
 
 
-def cut_matches(body: str, text: str | None) -> list[Piece]:
+def cut_matches(body: str, *texts: str | None) -> list[Piece]:
     """Split a text into pieces: matches of a search, and other text."""
-    if not text:
+    searched = sorted((text for text in texts if text), key=len, reverse=True)
+    if not searched:
         return [Piece("text", body)]
-    found = re.finditer(re.escape(text), body, re.IGNORECASE)
+    found = re.finditer("|".join(map(re.escape, searched)), body, re.IGNORECASE)
     return _cut(body, [(match.start(), match.end(), "match") for match in found])
 
 
@@ -62,9 +63,25 @@ def cut_wide(segment: str, check: TextCheck) -> list[tuple[bool, str]]:
     return runs
 
 
-def flag(country: str | None) -> str:
-    """Return the flag of a country as an emoji."""
-    return "".join(chr(0x1F1E6 + ord(letter) - ord("A")) for letter in country) if country else ""
+def list_groups(number: str) -> list[str]:
+    """Return the groups of digits of a number. Any other text is one group."""
+    grouped = group_number(number)
+    return grouped.split(" ") if grouped != number else [number]
+
+
+def cut_number(number: str, *searched: str | None) -> list[list[Piece]]:
+    """Split each group of digits of a number into pieces. A match may begin in one group and end in another group."""
+    groups, pieces = [], cut_matches(number, *searched)
+    for group in list_groups(number):
+        cut, left = [], len(group)
+        while left:
+            kind, text = pieces.pop(0)
+            cut.append(Piece(kind, text[:left]))
+            if len(text) > left:
+                pieces.insert(0, Piece(kind, text[left:]))
+            left -= len(cut[-1].text)
+        groups.append(cut)
+    return groups
 
 
 def describe_phone(number: str) -> tuple[str | None, str | None]:
@@ -84,6 +101,21 @@ def other_side(message: Message) -> str:
 def own_side(message: Message) -> str:
     """Return the app's number: the sender or the recipient of a message."""
     return message.origin_number if message.direction == "outbound" else message.to_number
+
+
+def is_scheduled(message: Message) -> bool:
+    """Return whether a message waits for its time."""
+    return message.state == "unconfirmed" and message.attempts == 0 and message.send_at is not None
+
+
+def name_state(message: Message) -> str:
+    """Return the state of a message, as the pages name it.
+
+    A message from a phone is received. If its webhook has not accepted it, its state is the state of the webhook.
+    """
+    if message.direction == "inbound":
+        return "received" if message.state == "sent" else f"received, webhook {message.state}"
+    return "scheduled" if is_scheduled(message) else message.state
 
 
 def explain(message: Message) -> str | None:

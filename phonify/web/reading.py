@@ -29,9 +29,15 @@ def read_conversations(*, below: int = END, shown: int = 0, current: str | None 
     conversations = [one._replace(unread=0) if one.phone == current else one for one in found[:limit]]
     return {
         "conversations": conversations,
+        "unread": count_unread(current),
         "next_conversation": conversations[-1].last.seq if len(found) > limit else None,
         "phone": current,
     }
+
+
+def count_unread(current: str | None = None) -> int:
+    """Return the number of unread conversations. The open conversation counts as read."""
+    return get_services().conversations.count_unread(current_account(), besides=current)
 
 
 def read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, Any]:
@@ -41,11 +47,8 @@ def read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, An
     find_thread = services.conversations.find_thread
     entries = find_thread(account, phone, below=below, since=since, limit=limit)
     earlier = entries and find_thread(account, phone, below=entries[-1].seq, limit=1)
-    country, carrier = display.describe_phone(phone)
     return {
         "phone": phone,
-        "country": country,
-        "carrier": carrier,
         "subscription": services.subscriptions.get(account, phone) if phone.startswith("+") else None,
         "entries": entries,
         "older": entries[-1].seq if earlier else None,
@@ -74,7 +77,6 @@ def read_detail(message_id: str) -> dict[str, Any]:
         "curl_shown": display.write_curl(read_address(), "KEY", message),
         "fronts": [(front.name, front.describe_message(message)) for front in services.front_pages],
         "can_release": services.releasing.can_release(account, message),
-        "waits": message.state == "unconfirmed" and message.attempts == 0 and message.send_at is not None,
     }
 
 

@@ -1,11 +1,14 @@
 """The values for all templates, and the answers with fragments. A fragment is a part of a page."""
 
 import hashlib
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from flask import Response, g, render_template, request
 
+from ..errors import Fault
 from ..http.current import get_services
+from ..sms.numbers import group_number
 from ..sms.one_time_codes import find_code
 from . import display
 
@@ -18,14 +21,26 @@ def template_context() -> dict[str, Any]:
         "sandbox": gateway.sandbox,
         "special_numbers": gateway.special_numbers,
         "max_body": settings.max_body,
-        "flag": display.flag,
         "describe_phone": display.describe_phone,
+        "group_number": group_number,
+        "cut_number": display.cut_number,
+        "cut_matches": display.cut_matches,
         "cut_text": display.cut_text,
         "cut_wide": display.cut_wide,
         "find_code": find_code,
         "explain": display.explain,
+        "is_scheduled": display.is_scheduled,
+        "name_state": display.name_state,
         "other_side": display.other_side,
+        "own_side": display.own_side,
     }
+
+
+def place_faults(faults: Collection[Fault], fields: Sequence[str]) -> dict[str, Any]:
+    """Return faults for a form: `wrong` has the fault of each wrong field, in the order of the fields."""
+    first = {fault.param: fault for fault in reversed([*faults])}
+    wrong = {name: first[name] for name in fields if name in first}
+    return {"wrong": wrong, "faults": [fault for fault in faults if fault.param not in wrong]}
 
 
 def answer_fragment(template: str, shown: dict[str, Any]) -> Response:

@@ -1,6 +1,6 @@
-"""The search page. It finds messages by text or number, state and direction."""
+"""The page of all messages. It finds messages by text or number, and shows some of them with a filter."""
 
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from flask import Blueprint, render_template, request
 
@@ -8,12 +8,20 @@ from ..clock import monotonic
 from ..domain.conversations import END, Found
 from ..errors import HIGHEST_MAX_BODY
 from ..http.current import get_services
+from ..sms.numbers import list_searched_numbers
 from ..storage.records import Direction, State
-from . import display
-from .reading import read_conversations, read_number
+from .reading import count_unread, read_number
 from .session import current_account, guard
 
 SEARCH_TIME = 0.2  # seconds
+RESULTS = 50  # of one page
+# The filters: their names, and what their links ask for.
+FILTERS: list[tuple[str, dict[str, str]]] = [
+    ("All", {}),
+    ("Errors", {"state": "error"}),
+    ("Scheduled", {"state": "scheduled"}),
+    ("Received", {"direction": "inbound"}),
+]
 
 bp = Blueprint("search", __name__, template_folder="templates")
 guard(bp)
@@ -21,20 +29,38 @@ guard(bp)
 
 @bp.get("/inbox/search")
 def search() -> str:
-    """Show the messages that match the search."""
+    """Show the messages that match the search. Without a text, show all messages."""
     given = {name: request.args.get(name, "").strip() or None for name in ("q", "state", "direction")}
-    state = cast("State", given["state"]) if given["state"] in get_args(State) else None
-    direction = cast("Direction", given["direction"]) if given["direction"] in get_args(Direction) else None
     below: int | None = read_number(request.args.get("below"), END)
+    numbers = list_searched_numbers(given["q"] or "")
     if given["q"] and (len(given["q"]) > HIGHEST_MAX_BODY or "\0" in given["q"]):
         below = None  # find nothing
     found, begun = Found([], below), monotonic()
     # One call searches a limited number of messages. If it finds nothing, search older messages for a short time.
     while not found.entries and found.next is not None and monotonic() - begun < SEARCH_TIME:
         found = get_services().conversations.search(
-            current_account(), text=given["q"], state=state, direction=direction, below=found.next
+            current_account(), text=given["q"], numbers=numbers, below=found.next, limit=RESULTS, **_read_filter(given)
         )
-    page = {"found": found, "given": given, "cut_matches": display.cut_matches}
+    page: dict[str, Any] = {"found": found, "given": given, "numbers": numbers}
     if "HX-Request" in request.headers:
         return render_template("inbox/results.html", **page)
-    return render_template("inbox/search.html", **read_conversations(), **page)
+    chosen = {name: value for name, value in given.items() if value and name != "q"}
+    page |= {"filters": FILTERS, "chosen": chosen, "count": _count(found, given["q"], "below" in request.args)}
+    return render_template("inbox/search.html", unread=count_unread(), **page)
+
+
+def _read_filter(given: dict[str, str | None]) -> dict[str, Any]:
+    state, direction = given["state"], given["direction"]
+    return {
+        "state": cast("State", state) if state in get_args(State) else None,
+        "direction": cast("Direction", direction) if direction in get_args(Direction) else None,
+        "scheduled": state == "scheduled",
+    }
+
+
+def _count(found: Found, text: str | None, older: bool) -> str:
+    """Return the number of results in words. Nobody counts what is not on this page."""
+    number, name = len(found.entries), f"{'older ' if older else ''}{'result' if text else 'message'}"
+    if found.next is not None and number == RESULTS:
+        return f"More than {number} {name}s"
+    return f"{number} {name}{'' if number == 1 else 's'}{'' if found.next is None else ' so far'}"

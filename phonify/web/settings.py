@@ -1,5 +1,6 @@
-"""The settings page: keys, default sender, keywords, limits, the webhook and its deliveries, test runs, clearing."""
+"""The settings page: keys, the webhook and its deliveries, sender, messages, opt-outs, limits, test runs."""
 
+from collections.abc import Collection
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request, url_for
@@ -10,16 +11,21 @@ from ..errors import Fault, InvalidRequest, NotFound, PhonifyError
 from ..http.current import get_services
 from ..schemas.keywords import read_keyword_settings
 from ..sms.keywords import START_KEYWORDS, STOP_KEYWORDS
-from ..sms.numbers import parse_originator
+from ..sms.numbers import parse_originator, read_typed_number
 from ..storage.records import KeywordReplies
 from . import display
 from .gateway import describe_gateways
-from .reading import normalize_lines, read_address, read_number
-from .rendering import answer_fragment
+from .reading import count_unread, normalize_lines, read_address, read_number
+from .rendering import answer_fragment, place_faults
 from .session import current_account, current_key, guard, redirect_to
 
 DELIVERIES = 20
 MOST_DELIVERIES = 200  # the page keeps at most this number of deliveries up to date
+# The fields whose faults are shown beside them, from top to bottom.
+FIELDS = (
+    *("name", "url", "inbound_url", "fallback_url"),
+    *("origin", "stop_keywords", "stop_reply", "start_reply", "help_reply"),
+)
 
 bp = Blueprint("settings", __name__, url_prefix="/inbox/settings")
 guard(bp)
@@ -36,7 +42,7 @@ def change_origin() -> Any:
     """Change the account's default sender. If it is empty, the default sender of the server is used."""
     services, given = get_services(), request.form.get("origin", "").strip()
     try:
-        origin = parse_originator(given).number if given else None
+        origin = parse_originator(read_typed_number(given)).number if given else None
     except ValueError:
         return _show(faults=[Fault("invalid_originator", "origin")], origin=given), 400
     accounts.set_origin(services.database, current_account(), origin)
@@ -115,7 +121,7 @@ def change_front(name: str) -> Any:
             try:
                 page.change_settings(current_account(), request.form)
             except InvalidRequest as error:
-                return _show(faults=error.faults), 400
+                return _show(faults=error.faults, front_form=request.form), 400
             return _back(name)
     raise NotFound
 
@@ -158,9 +164,17 @@ def _back(section: str) -> Response:
 
 def _read_deliveries(*, before: int | None = None, shown: int = 0) -> dict[str, Any]:
     limit = min(max(shown, DELIVERIES), MOST_DELIVERIES)
-    found = get_services().webhooks.list_deliveries(current_account(), limit=limit + 1, before=before)
+    services, account = get_services(), current_account()
+    found, webhook = (
+        services.webhooks.list_deliveries(account, limit=limit + 1, before=before),
+        services.webhooks.get(account),
+    )
     deliveries = found[:limit]
-    return {"deliveries": deliveries, "next_delivery": deliveries[-1].seq if len(found) > limit else None}
+    return {
+        "deliveries": deliveries,
+        "next_delivery": deliveries[-1].seq if len(found) > limit else None,
+        "webhook": webhook,
+    }
 
 
 def _read_runs() -> list[dict[str, Any]]:
@@ -182,7 +196,7 @@ def _show_keywords(replies: KeywordReplies) -> dict[str, str]:
     return {**shown, "stop_keywords": ", ".join(replies.stop_keywords)}
 
 
-def _show(**context: Any) -> str:
+def _show(faults: Collection[Fault] = (), **context: Any) -> str:
     services, account = get_services(), current_account()
     keys = [key for key in accounts.list_keys(services.database, account=account.name) if key.revoked_at is None]
     page = {
@@ -194,16 +208,16 @@ def _show(**context: Any) -> str:
         "stop_keywords": STOP_KEYWORDS,
         "start_keywords": START_KEYWORDS,
         "quota_used": accounts.count_quota_used(services.database, services.clock, account),
-        "webhook": services.webhooks.get(account),
         "messages": services.conversations.count(account),
         "runs": _read_runs(),
         "settings": services.settings,
-        "front_templates": [front.template for front in services.front_pages],
+        "fronts": services.front_pages,
         "refusals": services.fronts.list_refusals(account),
-        "faults": [],
         "new_key": None,
+        "unread": count_unread(),
         **_read_deliveries(),
         **describe_gateways(services, account),
+        **place_faults(faults, FIELDS),
     }
     for front in services.front_pages:
         page |= front.describe_settings(account, read_address())

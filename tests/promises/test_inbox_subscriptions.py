@@ -92,9 +92,17 @@ def test_who_is_not_signed_in_changes_nothing(anonymous, send, is_subscribed):
     assert is_subscribed()
 
 
-def test_a_phone_without_a_thread_is_404(browser, is_subscribed):
-    assert browser.post(f"{THREAD}/subscription", data={"subscribed": "no"}, headers=HERE).status_code == 404
-    assert is_subscribed()
+def test_a_phone_without_messages_can_be_opted_out(browser, is_subscribed):
+    assert read_head(browser) == "Opt out"
+    assert browser.post(f"{THREAD}/subscription", data={"subscribed": "no"}, headers=HERE).status_code == 303
+    assert not is_subscribed()
+    assert "in the inbox" in read_head(browser)
+
+
+def test_what_is_no_number_can_not_be_opted_out(browser):
+    for phone in ("nonsense", "+1456", "+4901511234567"):
+        response = browser.post(f"/inbox/phones/{phone}/subscription", data={"subscribed": "no"}, headers=HERE)
+        assert response.status_code == 404
 
 
 def test_a_short_code_can_not_be_opted_out(browser, client):
@@ -149,7 +157,11 @@ def test_what_is_wrong_is_said_and_what_was_written_stays_in_the_form(browser, f
     response = browser.post("/inbox/settings/keywords", data=data, headers=HERE)
     page = response.get_data(as_text=True)
     assert response.status_code == 400
-    assert re.findall(r"<li><strong>([^<]*)</strong>", page) == ["stop keywords", "stop reply", "help reply"]
+    assert re.findall(r'<input[^>]* name="(\w+)"[^>]* aria-invalid="true"', page) == [
+        "stop_keywords",
+        "stop_reply",
+        "help_reply",
+    ]
     assert f'value="{"x" * 161}"' in page
     assert 'value="Hi"' in page
     assert find_keywords() == NO_KEYWORDS

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 from werkzeug.routing import Rule
 
+from phonify.sms.numbers import group_number
 from tests.support.app import ApiClient, sign_in
 
 THEIRS = "+14560000001"  # a phone that the account has written to and that has opted out
@@ -100,8 +101,9 @@ def answer_of(client, names, method, address, asked_for, **options) -> tuple[int
 
     def mask(text: str) -> str:
         for value, name in [*((value, "ASKED") for value in asked_for), *names]:
-            text = text.replace(value, name)
-            text = text.replace(value.replace("+", "%2B"), name)
+            grouped = group_number(value)
+            for written in (value, value.replace("+", "%2B"), grouped, grouped.replace(" ", "</span><span>")):
+                text = text.replace(written, name)
         text = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", "ID", text)
         text = re.sub(r"\bphk_[\w-]{32}", "KEY", text)
         text = re.sub(r"\b(AC)?[0-9a-f]{32}\b", "CREDENTIAL", text)

@@ -172,8 +172,8 @@ def test_the_fields_of_the_pages_name_the_limit(
     replies = re.findall(r'<input [^>]*name="\w+_reply"[^>]*>', page.get("/inbox/settings").text)
     assert len(replies) == 3
     assert all(f'maxlength="{limit}"' in reply for reply in replies)
-    shown = page.post("/inbox/check", data={"body": "Hello"}, headers=HERE).text
-    assert f"5 of {limit} characters" in shown
+    shown = page.post("/inbox/check", data={"body": "x" * (limit - 1)}, headers=HERE).text
+    assert f"{limit - 1} of {limit} characters" in shown
 
 
 def test_the_description_names_the_limit_of_this_server(app: Flask, page: FlaskClient, limit: int) -> None:

@@ -1,5 +1,7 @@
 """The Twilio-compatible API: errors in Twilio's form, limits, and what it shares with /v1."""
 
+import re
+
 import pytest
 
 from tests.support.app import KEY, sign_in
@@ -153,7 +155,7 @@ def test_a_refused_request_is_shown_in_the_settings_with_code_and_meaning(twilio
     assert read_refusals(page) == ""
     twilio.refuse(To="+15005550004", Body="<b>Hello</b>")
     twilio.refuse(To="", Body="second")
-    shown = read_refusals(page)
+    shown = re.sub("</?span[^>]*>", "", read_refusals(page))  # as it is copied: the groups of numbers are only styled
     assert shown.index("21604") < shown.index("21610")  # the latest first
     for part in ("Attempt to send to unsubscribed recipient", "&lt;b&gt;Hello", f"{OWN} → +15005550004"):
         assert part in shown

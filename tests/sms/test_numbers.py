@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from phonenumbers import carrier
 
-from phonify.sms.numbers import Number, mask_number, parse_msisdn, parse_originator, parse_shown_number
+from phonify.sms.numbers import (
+    Number,
+    group_number,
+    mask_number,
+    parse_msisdn,
+    parse_originator,
+    parse_shown_number,
+)
 from tests.support.app import ROOT
 
 # MSISDNs
@@ -246,6 +253,27 @@ def test_a_masked_number_shows_its_ends_only(number: str, masked: str) -> None:
     assert mask_number(number) == masked
 
 
+@pytest.mark.parametrize(
+    ("number", "grouped"),
+    [
+        ("+4915112345678", "+49 1511 2345678"),
+        ("+14560000000", "+1 456 000 0000"),
+        ("+442071838750", "+44 20 7183 8750"),
+        ("+819012345678", "+81 90 1234 5678"),
+        ("+80012345678", "+800 1234 5678"),
+    ],
+)
+def test_a_number_for_people_has_its_digits_in_groups(number: str, grouped: str) -> None:
+    assert group_number(number) == grouped
+
+
+@pytest.mark.parametrize(
+    "number", ["+999123456", "+4915005550006123", "+1", "+", "12345", "SHOP", "7x7 ACME", "", "+ä"]
+)
+def test_a_sender_that_is_no_known_number_is_not_grouped(number: str) -> None:
+    assert group_number(number) == number
+
+
 CODES = sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
 
 
@@ -334,3 +362,8 @@ def test_what_is_not_a_number_in_use_stays_as_the_phone_shows_it(shown: str) -> 
 
 def test_a_national_number_stays_as_it_is_if_the_country_is_unknown() -> None:
     assert parse_shown_number("0701234567", None) == "0701234567"
+
+
+@given(st.from_regex(r"\+[1-9][0-9]{1,14}", fullmatch=True))
+def test_grouping_changes_no_digit(number: str) -> None:
+    assert group_number(number).replace(" ", "") == number

@@ -57,6 +57,31 @@ def test_the_list_has_each_phone_once_by_its_latest_message_and_of_one_account(c
     assert listed(connection, account=2) == [(OTHER, 2, 1)]
 
 
+def test_conversations_with_unread_messages_are_counted_by_account(connection):
+    def count(besides: str | None = None, account: int = 1) -> int:
+        return conversations.count_unread(connection, account_id=account, besides=besides)
+
+    insert(connection, to(PHONE), to(PHONE), received(OTHER), to(OTHER, account_id=2))
+    assert (count(), count(PHONE), count("+1"), count(account=2)) == (2, 1, 2, 1)
+    read(connection, 1)
+    assert (count(), count(PHONE)) == (2, 1)
+    read(connection, 2)
+    assert (count(), count(PHONE), count(OTHER), count(account=2)) == (1, 1, 0, 1)
+
+
+def test_all_conversations_of_one_account_are_read_up_to_a_message(connection):
+    insert(connection, to(PHONE), to(OTHER, account_id=2), received(OTHER), received(PHONE), to(PHONE))
+    conversations.mark_all_read(connection, account_id=1, up_to=4)
+    assert listed(connection) == [(PHONE, 5, 1), (OTHER, 3, 0)]
+    conversations.mark_all_read(connection, account_id=1, up_to=2)
+    assert listed(connection) == [(PHONE, 5, 1), (OTHER, 3, 0)]
+    conversations.mark_all_read(connection, account_id=1, up_to=END)
+    assert listed(connection) == [(PHONE, 5, 0), (OTHER, 3, 0)]
+    assert listed(connection, account=2) == [(OTHER, 2, 1)]
+    insert(connection, to(OTHER))
+    assert [unread for _, _, unread in listed(connection)] == [1, 0]
+
+
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 20])
 def test_paging_visits_each_conversation_exactly_once(connection, limit):
     insert(connection, *(to(f"+1456000{number % 20:04d}", account_id=1 + (number % 3 == 0)) for number in range(60)))
@@ -204,6 +229,25 @@ def test_a_search_finds_a_text_in_body_and_numbers_and_means_it_literally(connec
     assert search(connection, text=text) == (expected, None)
 
 
+def test_a_search_finds_other_forms_of_a_number_in_numbers_alone(connection):
+    insert(connection, to("+4915112345678"), to(PHONE, body="pay 1511234 now"), to(PHONE, body="1511 234"))
+    assert search(connection, text="1511 234", numbers=["1511234", "+1511%"]) == ([3, 1], None)
+
+
+def test_a_search_for_scheduled_messages_finds_those_that_wait_for_their_time(connection):
+    insert(
+        connection, SENT, WAITING._replace(send_at="2026-02-01T09:30:00.000Z"), WAITING._replace(send_at=None), INBOUND
+    )
+    insert(connection, WAITING._replace(send_at="2026-02-01T09:30:00.000Z", attempts=1))
+    assert search(connection, scheduled=True) == ([2], None)
+
+
+def test_a_page_of_results_says_that_there_are_more_only_if_there_are(connection):
+    insert(connection, SENT, SENT, SENT)
+    assert search(connection, limit=3) == ([3, 2, 1], None)
+    assert search(connection, limit=2) == ([3, 2], 2)
+
+
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
@@ -292,11 +336,13 @@ def test_the_list_of_conversations_comes_from_its_index_in_order(filled):
     [
         (lambda c: conversations.mark_read(c, account_id=1, phone=PHONE, message_id="x"), "PRIMARY KEY (account_id=?"),
         (lambda c: conversations.has_unread(c, account_id=1, phone=PHONE, message_id="x"), "PRIMARY KEY (account_id=?"),
+        (lambda c: conversations.mark_all_read(c, account_id=1, up_to=1), "PRIMARY KEY (account_id=?"),
+        (lambda c: conversations.count_unread(c, account_id=1, besides=None), "PRIMARY KEY (account_id=?"),
         (lambda c: conversations.get_entry(c, account_id=1, message_id="x"), "sqlite_autoindex_messages_1 (id=?)"),
         (lambda c: conversations.list_attempts(c, message_id="x"), "PRIMARY KEY (message_id=?)"),
         (lambda c: conversations.count_messages(c, account_id=1), "COVERING INDEX messages_by_account (account_id=?)"),
     ],
-    ids=["mark_read", "has_unread", "get_entry", "list_attempts", "count_messages"],
+    ids=["mark_read", "has_unread", "mark_all_read", "count_unread", "get_entry", "list_attempts", "count_messages"],
 )
 def test_an_index_serves_what_concerns_one_conversation_or_message(filled, call, index):
     steps = explain(filled, call)

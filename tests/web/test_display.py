@@ -14,7 +14,7 @@ import pytest
 from phonify.sms.one_time_codes import find_code
 from phonify.sms.segments import check_text
 from phonify.web import display
-from phonify.web.display import Piece, cut_matches, cut_text, cut_wide, flag
+from phonify.web.display import Piece, cut_matches, cut_number, cut_text, cut_wide, list_groups, name_state
 from tests.storage.test_messages import INBOUND, SENT
 from tests.support.app import KEY
 from tests.support.servers import Process, starting
@@ -157,12 +157,68 @@ def test_the_runs_of_all_segments_together_are_the_text():
     assert "".join(run for segment in check.segments for _, run in cut_wide(segment, check)) == text
 
 
-# Flags and numbers
+# States
 
 
-@pytest.mark.parametrize(("country", "expected"), [("US", "🇺🇸"), ("DE", "🇩🇪"), (None, ""), ("", "")])
-def test_a_country_has_its_flag(country, expected):
-    assert flag(country) == expected
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"state": "sent"}, "sent"),
+        ({"state": "error"}, "error"),
+        ({"state": "unconfirmed"}, "unconfirmed"),
+        ({"state": "unconfirmed", "send_at": "2026-02-01T09:30:00.000Z"}, "scheduled"),
+        ({"state": "unconfirmed", "send_at": "2026-02-01T09:30:00.000Z", "attempts": 1}, "unconfirmed"),
+        ({"state": "sent", "send_at": "2026-02-01T09:30:00.000Z", "attempts": 1}, "sent"),
+    ],
+)
+def test_a_message_from_the_app_has_the_state_of_the_api_or_is_scheduled(changes, name):
+    assert name_state(SENT._replace(attempts=0)._replace(**changes)) == name
+
+
+@pytest.mark.parametrize(
+    ("state", "name"),
+    [
+        ("sent", "received"),
+        ("unconfirmed", "received, webhook unconfirmed"),
+        ("error", "received, webhook error"),
+    ],
+)
+def test_a_message_from_a_phone_is_received_and_names_a_webhook_that_has_not_accepted_it(state, name):
+    assert name_state(INBOUND._replace(state=state)) == name
+
+
+# Numbers
+
+
+@pytest.mark.parametrize(
+    ("number", "groups"),
+    [
+        ("+4915112345678", ["+49", "1511", "2345678"]),
+        ("12345", ["12345"]),
+        ("7x7 ACME", ["7x7 ACME"]),
+        ("+49 is no number", ["+49 is no number"]),
+        ("", [""]),
+    ],
+)
+def test_a_number_is_cut_into_groups_and_a_name_is_not(number, groups):
+    assert list_groups(number) == groups
+
+
+@pytest.mark.parametrize(
+    ("number", "searched", "shown"),
+    [
+        ("+4915112345678", ["151"], "+49 [151]1 2345678"),
+        ("+4915112345678", ["112"], "+49 15[11] [2]345678"),
+        ("+4915112345678", ["no", None], "+49 1511 2345678"),
+        ("+4915112345678", ["+4915112345678"], "[+49] [1511] [2345678]"),
+        ("7x7 ACME", ["acme"], "7x7 [ACME]"),
+        ("", ["a"], ""),
+    ],
+)
+def test_a_match_is_marked_in_each_group_of_a_number(number, searched, shown):
+    groups = cut_number(number, *searched)
+    texts = ["".join(f"[{text}]" if kind == "match" else text for kind, text in group) for group in groups]
+    assert " ".join(texts) == shown
 
 
 @pytest.mark.parametrize(

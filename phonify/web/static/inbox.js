@@ -6,20 +6,70 @@ const LOOK_EVERY = 1000; // milliseconds
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const say = (text) => { document.getElementById("said").textContent = text; };
 
+// Return the day of a moment. The year is left out if it is this year.
+function writeDay(moment, options) {
+  const year = moment.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
+  return moment.toLocaleDateString(undefined, { day: "numeric", year, ...options });
+}
+
 // The times in a page are in UTC. Show them in the time zone of the person.
 function showTimes(within) {
   for (const time of all("time[datetime]", within)) {
     const moment = new Date(time.dateTime);
     if (Number.isNaN(moment.valueOf()) || time.dataset.shown === time.dateTime) continue;
-    const today = moment.toDateString() === new Date().toDateString();
-    const options = today ? { hour: "2-digit", minute: "2-digit" }
-      : { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" };
-    if (moment.getFullYear() !== new Date().getFullYear()) options.year = "numeric";
-    if (time.closest(".steps, .deliveries")) options.second = "2-digit";
-    time.textContent = moment.toLocaleString(undefined, options);
+    const timeStyle = time.closest(".steps, .deliveries") ? "medium" : "short";
+    const clock = moment.toLocaleTimeString(undefined, { timeStyle });
+    const day = writeDay(moment, { month: "short" });
+    const isToday = moment.toDateString() === new Date().toDateString();
+    if (isToday || time.matches(".open > time")) time.textContent = clock; // in a thread, the day is above
+    else time.textContent = time.closest("#conversations") ? day : `${day}, ${clock}`;
     time.title = moment.toLocaleString();
     time.dataset.shown = time.dateTime;
   }
+}
+
+// Show the day above the first message of each day in the time zone of the person.
+function showDays() {
+  let above;
+  for (const bubble of all("#thread > .bubble")) {
+    const moment = new Date(bubble.querySelector(".open time").dateTime);
+    if (moment.toDateString() === above) delete bubble.dataset.day;
+    else bubble.dataset.day = writeDay(moment, { weekday: "long", month: "long" });
+    above = moment.toDateString();
+  }
+}
+
+// The name of a country is for screen readers, and for a mouse over its code.
+const countries = new Intl.DisplayNames(undefined, { type: "region" });
+function nameCountries() {
+  for (const chip of all(".country")) {
+    if (chip.title) continue;
+    chip.title = countries.of(chip.textContent);
+    chip.setAttribute("aria-label", chip.title);
+  }
+}
+
+// The title of the tab begins with the number of unread conversations.
+function countUnread() {
+  const unread = Number(document.querySelector("[data-unread]")?.dataset.unread);
+  document.title = (unread ? `(${unread}) ` : "") + document.title.replace(/^\(\d+\) /, "");
+}
+
+const findOpened = () => document.getElementById(`m-${document.querySelector("#detail [data-message]")?.dataset.message}`);
+
+function markOpened() {
+  for (const link of all("#thread .open[aria-current]")) link.removeAttribute("aria-current");
+  findOpened()?.querySelector(".open").setAttribute("aria-current", "true");
+  document.body.classList.toggle("with-detail", document.querySelector("#detail > *") !== null);
+}
+
+function show() {
+  showTimes(document);
+  showDays();
+  nameCountries();
+  prepareTimes(document);
+  countUnread();
+  markOpened();
 }
 
 // A time field shows the time zone of the person. The form sends the time in UTC.
@@ -85,13 +135,16 @@ function prepareSwap(event) {
   followed = thread !== null && thread.scrollHeight - thread.scrollTop - thread.clientHeight < 80;
 }
 
-function finishSwap() {
-  showTimes(document);
-  prepareTimes(document);
+function finishSwap(event) {
+  show();
   if (followed) toBottom();
   const { classList } = document.body;
   classList.toggle("empty", classList.contains("in-list") && !document.querySelector("#conversations > li"));
-  classList.toggle("with-detail", document.querySelector("#detail > *") !== null);
+  const asked = event.detail.requestConfig?.elt;
+  if (asked?.matches(".list-head")) document.querySelector("#conversations a").focus({ preventScroll: true });
+  if (!asked?.matches(".open")) return;
+  findOpened()?.scrollIntoView({ block: "nearest" }); // the thread may have become narrower
+  document.querySelector("#detail .close").focus({ preventScroll: true });
 }
 
 function toBottom() {
@@ -127,6 +180,8 @@ async function copy(button) {
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button, a");
+  // A click on a text shows its details, unless the person has selected a part of the text.
+  if (!button && String(getSelection()) === "") event.target.closest(".bubble .text")?.parentElement.querySelector(".open").click();
   if (!button) return;
   if (button.dataset.copy !== undefined) { event.preventDefault(); copy(button); }
   if (button.dataset.reveal !== undefined) {
@@ -136,8 +191,10 @@ document.addEventListener("click", (event) => {
   }
   if (button.dataset.close !== undefined && document.getElementById("thread")) {
     event.preventDefault();
+    const opened = findOpened();
     document.getElementById("detail").replaceChildren();
-    document.body.classList.remove("with-detail");
+    markOpened();
+    (opened?.querySelector(".open") ?? document.getElementById("thread")).focus();
   }
 });
 
@@ -167,15 +224,18 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "j" || event.key === "k") { move(event.key === "j" ? 1 : -1); return; }
   const target = all(`[data-key="${CSS.escape(event.key)}"]`).at(-1);
   if (!target) return;
+  // Escape leaves no page on which something is typed.
+  if (event.key === "Escape" && target.dataset.close === undefined && isEdited(document)) return;
   event.preventDefault();
   if (target.matches("input, textarea")) target.focus(); else target.click();
 });
 
 document.addEventListener("DOMContentLoaded", () => {
-  showTimes(document);
-  prepareTimes(document);
+  show();
   toBottom();
-  const opened = document.querySelector("#detail [data-message]")?.dataset.message;
-  if (opened) document.getElementById(`m-${opened}`)?.scrollIntoView({ block: "center" });
-  document.querySelector("textarea[data-submit]")?.focus({ preventScroll: true });
+  findOpened()?.scrollIntoView({ block: "center" });
+  document.querySelector("#conversations [aria-current]")?.scrollIntoView({ block: "nearest" });
+  // On a touch screen, the focus would open the keyboard over the thread.
+  const writes = window.matchMedia("(pointer: fine) and (min-width: 761px)").matches;
+  if (writes) document.querySelector("textarea[data-submit]")?.focus({ preventScroll: true });
 });
