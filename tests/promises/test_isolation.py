@@ -10,6 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from urllib.parse import quote_plus
 
 import pytest
 from werkzeug.routing import Rule
@@ -100,7 +101,7 @@ def answer_of(client, names, method, address, asked_for, **options) -> tuple[int
     def mask(text: str) -> str:
         for value, name in [*((value, "ASKED") for value in asked_for), *names]:
             grouped = group_number(value)
-            for written in (value, value.replace("+", "%2B"), grouped, grouped.replace(" ", "</span><span>")):
+            for written in (value, quote_plus(value), grouped, grouped.replace(" ", "</span><span>")):
                 text = text.replace(written, name)
         text = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", "ID", text)
         text = re.sub(r"\bphk_[\w-]{32}", "KEY", text)
