@@ -1528,6 +1528,7 @@ def test_the_way_from_the_inbox_to_the_settings_needs_no_mouse(open_page, server
     for key in ("j", "j", "k", "Enter"):
         page.keyboard.press(key)
     expect(page.get_by_role("heading", name=PHONE)).to_be_visible()
+    expect(page.get_by_label("Text", exact=True)).to_be_focused()
     page.keyboard.press("Escape")  # leave the field
     page.keyboard.press("r")
     page.keyboard.type("Until six")

@@ -117,7 +117,7 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (first) parameters.since = first.dataset.seq;
 });
 
-const isEdited = (within) => all("input, textarea", within).some((field) => field.value !== field.defaultValue);
+const isEdited = (within) => all("input:not([type=radio]), textarea", within).some((field) => field.value !== field.defaultValue);
 
 // Ignore an answer for a live element that was closed or replaced since the request. Also ignore it if a person edits a
 // form in the element, but not if the message was removed.
