@@ -347,7 +347,7 @@ class Fastidious(StandardWebhooks):
     name = "fastidious"
 
     def compose(self, connection, event, messages, now):
-        if any(message.body == "bad" for message in messages):
+        if event == "message.sent" and any(message.body == "bad" for message in messages):
             raise ZeroDivisionError
         return super().compose(connection, event, messages, now)
 
