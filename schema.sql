@@ -132,6 +132,7 @@ CREATE TABLE IF NOT EXISTS messages (
     expires_at     TEXT,                -- end of the validity period
     attempts       INTEGER NOT NULL DEFAULT 0,
     submitted_at   TEXT,                -- when the gateway got it; NULL if the outcome is known
+    submitted_to   TEXT,                -- the gateway that has last got it; NULL: none, or before version 6
     finished_at    TEXT,                -- when the state became final
     request_id     TEXT,                -- the id of the request that stored it, for logs
     key_id         INTEGER,             -- the id of that request's key; NULL: none

@@ -70,6 +70,11 @@ class GatewayCalls:
         self._lock = threading.Lock()  # guards _in_flight
         self._in_flight = 0
 
+    def is_calling(self) -> bool:
+        """Return whether the gateway has messages without an outcome."""
+        with self._lock:
+            return self._in_flight > 0
+
     def count_places(self) -> int:
         """Return how many more messages the gateway may get before it has given outcomes."""
         with self._lock:

@@ -15,6 +15,7 @@ from ..storage import runs as run_store
 from ..storage import subscriptions as subscription_store
 from ..storage.database import Connection, Database
 from ..storage.records import AttemptOutcome, Message, MessageAttempt
+from ..storage.savepoint import PartFailed, isolating
 from .calls import GatewayCalls, MessageOutcome
 from .loop import Observe
 
@@ -62,13 +63,15 @@ class MessageDelivery:
             due_at = outbox_store.next_due_at(connection, gateway=self._column)
             if due_at is None:
                 return float("inf")
+            if self._calls.is_calling() and self._pacing.is_trying(connection):
+                return float("inf")  # until its outcome shows whether the fault has ended
             now, opens_in = self._clock.now(), self._pacing.seconds_to_open(connection)
             seconds = (parse_time(due_at) - now).total_seconds()
             if opens_in <= 0:
                 return seconds
             expires_at = outbox_store.next_expiry(connection, gateway=self._column)
         expires_in = (parse_time(expires_at) - now).total_seconds() if expires_at is not None else float("inf")
-        return min(max(seconds, opens_in), max(seconds, expires_in))
+        return min(max(seconds, opens_in), expires_in)
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
         """Return the owners of leased messages."""
@@ -91,7 +94,7 @@ class MessageDelivery:
                 message_store.delete_message(connection, message=message)
             elif message.expires_at is not None and message.expires_at <= now:
                 failed += self._fail(connection, message, "validity_expired", now)
-            elif message.submitted_at is not None and not self._gateway.repeatable:
+            elif message.submitted_at is not None and not self._may_repeat(message):
                 # The gateway may have this message already: the outcome of an earlier attempt is unknown.
                 self._doubt(connection, message, now)
             elif self._is_opted_out(connection, message):
@@ -103,13 +106,22 @@ class MessageDelivery:
         self._webhooks.enqueue(connection, "message.error", failed, clock_now)
         until = format_time(clock_now + self._lease)
         leased = self._pacing.admit(connection, leased)
-        return outbox_store.lease_messages(connection, messages=leased, owner=owner, now=now, until=until)
+        return outbox_store.lease_messages(
+            connection, messages=leased, gateway=self._gateway.name, owner=owner, now=now, until=until
+        )
+
+    def _may_repeat(self, message: Message) -> bool:
+        """Return whether a message may be sent again. Another gateway would not recognise the repetition."""
+        return self._gateway.repeatable and message.submitted_to in (None, self._gateway.name)
 
     def _list_messages(self, connection: Connection, now: str) -> list[Message]:
-        if self._pacing.seconds_to_open(connection) > 0:
-            return outbox_store.list_expired_messages(connection, gateway=self._column, now=now, limit=EXPIRED)
-        places = self._calls.count_places()
-        return outbox_store.list_due_messages(connection, gateway=self._column, now=now, limit=places)
+        """Return due messages. If the gateway gets none now, return only those that end or are in doubt."""
+        if self._pacing.seconds_to_open(connection) <= 0:
+            places = self._calls.count_places()
+            return outbox_store.list_due_messages(connection, gateway=self._column, now=now, limit=places)
+        ended = outbox_store.list_expired_messages(connection, gateway=self._column, now=now, limit=EXPIRED)
+        interrupted = outbox_store.list_interrupted_messages(connection, gateway=self._column, now=now, limit=EXPIRED)
+        return ended + [message for message in interrupted if not self._may_repeat(message)]
 
     def _is_opted_out(self, connection: Connection, message: Message) -> bool:
         """Return whether the recipient has opted out after the message was accepted.
@@ -122,7 +134,23 @@ class MessageDelivery:
     # Recording
 
     def record(self, connection: Connection, outcomes: Sequence[MessageOutcome]) -> None:
-        """Record outcomes. Stores webhook events for final outcomes and for doubt."""
+        """Record outcomes. Stores webhook events for final outcomes and for doubt.
+
+        If outcomes can't be recorded because of an unexpected error, each one is recorded alone. So one wrong outcome
+        does not stop the others. Its own message is in doubt.
+        """
+        try:
+            with isolating(connection):
+                self._record(connection, outcomes)
+        except PartFailed as error:
+            logger.exception("The outcomes of %d messages can't be recorded", len(outcomes), exc_info=error.__cause__)
+            if len(outcomes) == 1:
+                self._doubt(connection, outcomes[0].message, self._now())
+                return
+            for outcome in outcomes:
+                self.record(connection, [outcome])
+
+    def _record(self, connection: Connection, outcomes: Sequence[MessageOutcome]) -> None:
         clock_now = self._clock.now()
         now = format_time(clock_now)
         sent, failed = [], []

@@ -21,7 +21,8 @@ PATIENCE = timedelta(minutes=10)  # for missing parts
 GAP = "\N{HORIZONTAL ELLIPSIS}"  # in place of missing parts
 _MOST_PARTS = 255
 _LONGEST_NUMBER = 32  # characters of a sender that is not a valid number
-_ROWS = 10_000  # the most texts that a new number brings at once
+_ROWS = 100_000  # the most texts that a new number brings
+_AT_ONCE = 50  # of them in one transaction
 
 
 class Inbound:
@@ -93,13 +94,20 @@ class Inbound:
 
     def give_number(self, account: Account, number: str) -> int:
         """Give a number to an account, and hand over the texts that have waited for it. Returns how many waited."""
-        now = format_time(self._clock.now())
+        now, count = format_time(self._clock.now()), 0
         with self._database.write() as connection:
             store.put_number(connection, number=number, account_id=account.id, now=now)
-            texts = _group(connection, store.list_open_texts(connection, number=number, limit=_ROWS))
-            for text in texts:
-                self._hand_over(connection, text)
-        return len(texts)
+        with self._database.reading() as connection:
+            waiting = _group(store.list_open_texts(connection, number=number, limit=_ROWS))
+        for start in range(0, len(waiting), _AT_ONCE):
+            with self._database.write() as connection:
+                # Another process may have stored some of them since.
+                open_ids = {one.event_id for one in store.list_open_texts(connection, number=number, limit=_ROWS)}
+                for texts in waiting[start : start + _AT_ONCE]:
+                    if {text.event_id for text in texts} <= open_ids:
+                        self._hand_over(connection, texts)
+                        count += 1
+        return count
 
     def take_number(self, number: str) -> bool:
         """Take a number away from its account. Returns False if no account has it."""
@@ -166,10 +174,18 @@ def _write_body(texts: Sequence[TextRow]) -> str:
     return body
 
 
-def _group(connection: Connection, texts: Sequence[TextRow]) -> list[list[TextRow]]:
-    """Return the texts, each with all its parts."""
-    groups: dict[tuple[object, ...], list[TextRow]] = {}
+def _group(texts: Sequence[TextRow]) -> list[list[TextRow]]:
+    """Return texts in the order in which they came, each with all its parts.
+
+    A sender may use the reference of a former text again. So a part that is there already begins another text.
+    """
+    groups: list[list[TextRow]] = []
+    begun: dict[tuple[object, ...], list[TextRow]] = {}
     for text in texts:
-        parts = [text] if text.part_total is None else store.list_siblings(connection, text=text)
-        groups.setdefault(tuple(part.event_id for part in parts), parts)
-    return list(groups.values())
+        key = (text.gateway, text.sender, text.part_reference, text.part_total)
+        group = begun.get(key)
+        if text.part_total is None or group is None or any(one.part_number == text.part_number for one in group):
+            group = begun[key] = []
+            groups.append(group)
+        group.append(text)
+    return groups

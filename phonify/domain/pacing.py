@@ -56,7 +56,7 @@ class Pacing:
         if state.held:
             return float("inf")
         waits = [0.0, self._full_until - self._clock.monotonic()]
-        if state.paused_until is not None:
+        if state.paused_until is not None and not _is_from_future(state, now):
             waits.append((parse_time(state.paused_until) - now).total_seconds())
         waits += [wait for _, wait in self._list_room(connection, now)]
         return max(waits)
@@ -72,6 +72,10 @@ class Pacing:
             wait = (parse_time(first) - since).total_seconds() if first is not None and used >= most else 0.0
             found.append((most - used, max(wait, 0.0)))
         return found
+
+    def is_trying(self, connection: Connection) -> bool:
+        """Return whether one message must show first whether a fault has ended."""
+        return store.get_state(connection, name=self._gateway).faults > 0
 
     def list_usage(self, connection: Connection, now: datetime) -> list[Usage]:
         """Return the limits of the gateway, and how much of each is used at a time."""
@@ -89,14 +93,16 @@ class Pacing:
         if not self._rates or not messages:
             return list(messages)
         now = self._clock.now()
-        room = min(left for left, _ in self._list_room(connection, now))
+        rooms = [left for left, _ in self._list_room(connection, now)]
+        room = min(rooms)
         admitted: list[Message] = []
         used = 0
         for message in messages:
             parts = count_segments(message.body)[0]
             # A text with more segments than a limit is sent alone, when nothing else was sent in the period.
             if used + parts > room and (admitted or room < min(self._rates.values())):
-                self._full_until = self._clock.monotonic() + min(self._rates) / 20
+                period = list(self._rates)[rooms.index(room)]
+                self._full_until = self._clock.monotonic() + period / 20
                 break
             admitted.append(message)
             used += parts
@@ -120,7 +126,7 @@ class Pacing:
         """Pause the gateway. Faults at the same time count once."""
         state, now = store.get_state(connection, name=self._gateway), self._clock.now()
         at = format_time(now)
-        if state.paused_until is not None and state.paused_until > at:
+        if _is_paused(state, now):
             return
         pause = min(FIRST_PAUSE * 2.0 ** min(state.faults, 30), LAST_PAUSE) * random.uniform(0.75, 1.0)  # noqa: S311
         until = format_time(now + timedelta(seconds=max(pause, min(retry_after, LONGEST_PAUSE))))
@@ -129,8 +135,13 @@ class Pacing:
         logger.warning("The gateway %s is paused until %s: %s", self._gateway, until, reason)
 
     def _note_working(self, connection: Connection) -> None:
-        """Record that the provider takes messages. Ends the pause after a fault."""
-        state, at = store.get_state(connection, name=self._gateway), format_time(self._clock.now())
+        """Record that the provider takes messages. After the pause, this ends the fault."""
+        state, now = store.get_state(connection, name=self._gateway), self._clock.now()
+        at = format_time(now)
+        if _is_paused(state, now):
+            # This message was sent before the fault, so it does not show that the fault has ended.
+            store.put_state(connection, state=state._replace(taken_at=at))
+            return
         if state.faults:
             logger.warning("The gateway %s works again", self._gateway)
         elif state.taken_at is not None and state.taken_at[:-5] == at[:-5]:
@@ -151,3 +162,13 @@ class Pacing:
         """Return the state of the gateway."""
         with self._database.reading() as connection:
             return store.get_state(connection, name=self._gateway)
+
+
+def _is_from_future(state: GatewayState, now: datetime) -> bool:
+    """Return whether the last fault is in the future. Then the clock was set back, and the pause does not count."""
+    return state.fault_at is not None and state.fault_at > format_time(now)
+
+
+def _is_paused(state: GatewayState, now: datetime) -> bool:
+    paused = state.paused_until is not None and state.paused_until > format_time(now)
+    return paused and not _is_from_future(state, now)

@@ -113,7 +113,7 @@ class Retention:
             refused = forgetting_store.list_refused_numbers(connection, account_id=account.id)
             seqs = [seq for seq, given in refused if is_same_number(given, phone)]
             forgetting_store.delete_refusals(connection, seqs=seqs)
-            text_store.delete_texts_of(connection, sender=phone)
+            text_store.delete_texts_of(connection, account_id=account.id, sender=phone)
         return removed
 
     def remove_refusals(self) -> None:

@@ -17,13 +17,18 @@ def next_due_at(connection: sqlite3.Connection, *, gateway: str | None = None) -
 
 
 def next_expiry(connection: sqlite3.Connection, *, gateway: str | None = None) -> str | None:
-    """Return the first end of validity of the messages of a gateway that wait, or None."""
-    row = connection.execute(
-        "SELECT expires_at FROM messages WHERE gateway IS :gateway AND due_at IS NOT NULL AND expires_at IS NOT NULL"
-        " ORDER BY expires_at LIMIT 1",
+    """Return when the next message of a gateway that waits must end, or None.
+
+    This is the end of its validity. If its lease ends later, it is the end of the lease.
+    """
+    (at,) = connection.execute(
+        "SELECT min(at) FROM (SELECT * FROM (SELECT expires_at AS at FROM messages"
+        " WHERE gateway IS :gateway AND due_at IS NOT NULL AND due_at <= expires_at ORDER BY expires_at LIMIT 1)"
+        " UNION ALL SELECT due_at FROM messages"
+        " WHERE gateway IS :gateway AND lease_owner IS NOT NULL AND due_at > expires_at)",
         {"gateway": gateway},
     ).fetchone()
-    return row[0] if row else None
+    return str(at) if at is not None else None
 
 
 def list_due_messages(
@@ -33,6 +38,18 @@ def list_due_messages(
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway IS :gateway AND due_at <= :now"
         " ORDER BY due_at, seq LIMIT :limit",
+        {"gateway": gateway, "now": now, "limit": limit},
+    )
+    return [Message._make(row) for row in rows]
+
+
+def list_interrupted_messages(
+    connection: sqlite3.Connection, *, gateway: str | None = None, now: str, limit: int
+) -> list[Message]:
+    """Return messages of a gateway whose last attempt was interrupted, so that its outcome is unknown."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM messages WHERE gateway IS :gateway AND due_at <= :now"
+        " AND submitted_at IS NOT NULL AND expires_at > :now LIMIT :limit",
         {"gateway": gateway, "now": now, "limit": limit},
     )
     return [Message._make(row) for row in rows]
@@ -63,16 +80,26 @@ def list_abandoned_messages(
 
 
 def lease_messages(
-    connection: sqlite3.Connection, *, messages: Iterable[Message], owner: str, now: str, until: str
+    connection: sqlite3.Connection,
+    *,
+    messages: Iterable[Message],
+    gateway: str,
+    owner: str,
+    now: str,
+    until: str,
 ) -> list[Message]:
     """Lease messages that will be handed to the gateway. Returns the updated messages.
 
     Other loops don't deliver these messages until the lease ends or the owner's process ends.
     """
-    leased = [message._replace(attempts=message.attempts + 1, submitted_at=now, due_at=until) for message in messages]
+    leased = [
+        message._replace(attempts=message.attempts + 1, submitted_at=now, submitted_to=gateway, due_at=until)
+        for message in messages
+    ]
     connection.executemany(
-        "UPDATE messages SET attempts = ?, submitted_at = ?, due_at = ?, lease_owner = ? WHERE id = ?",
-        [(message.attempts, now, until, owner, message.id) for message in leased],
+        "UPDATE messages SET attempts = ?, submitted_at = ?, submitted_to = ?, due_at = ?, lease_owner = ?"
+        " WHERE id = ?",
+        [(message.attempts, now, gateway, until, owner, message.id) for message in leased],
     )
     return leased
 
@@ -149,7 +176,11 @@ def reschedule(connection: sqlite3.Connection, *, message: Message, due_at: str)
 
 def give_back(connection: sqlite3.Connection, *, message: Message) -> bool:
     """Undo the lease of a message that the gateway did not get. The attempt does not count."""
-    return _update(connection, f"due_at = {_FORMER_DUE}, submitted_at = NULL, attempts = attempts - 1", message)
+    return _update(
+        connection,
+        f"due_at = {_FORMER_DUE}, submitted_at = NULL, submitted_to = NULL, attempts = attempts - 1",
+        message,
+    )
 
 
 def await_validity(connection: sqlite3.Connection, *, message: Message) -> bool:

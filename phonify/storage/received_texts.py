@@ -21,11 +21,11 @@ def insert_text(connection: sqlite3.Connection, *, text: TextRow) -> bool:
 
 
 def list_siblings(connection: sqlite3.Connection, *, text: TextRow) -> list[TextRow]:
-    """Return the stored parts that belong to the same text as this part, the part itself included."""
+    """Return the parts that wait for the missing parts of the same text as this part, the part itself included."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM received_texts WHERE gateway = :gateway AND sender = :sender"
         " AND to_number IS :to_number AND part_reference = :part_reference AND part_total = :part_total"
-        " AND message_id IS NULL ORDER BY seq",
+        " AND message_id IS NULL AND due_at IS NOT NULL ORDER BY seq",
         text._asdict(),
     )
     return [TextRow._make(row) for row in rows]
@@ -84,14 +84,18 @@ def delete_texts(connection: sqlite3.Connection, *, until: str, limit: int) -> i
     ).rowcount
 
 
-def delete_texts_of(connection: sqlite3.Connection, *, sender: str) -> None:
+def delete_texts_of(connection: sqlite3.Connection, *, account_id: int, sender: str) -> None:
     """Remove the texts of a phone that are in no message. Removes its number from texts whose message was removed.
 
-    Their event ids stay, so that a repetition of such a text is recognised.
+    Texts to a number of another account stay. Their event ids stay, so that a repetition of such a text is recognised.
     """
-    connection.execute("DELETE FROM received_texts WHERE sender = :sender AND message_id IS NULL", {"sender": sender})
     connection.execute(
-        "UPDATE received_texts SET sender = '' WHERE sender = :sender"
+        "DELETE FROM received_texts WHERE sender = :sender AND message_id IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM numbers WHERE number = to_number AND account_id <> :account_id)",
+        {"account_id": account_id, "sender": sender},
+    )
+    connection.execute(
+        "UPDATE received_texts SET sender = '' WHERE sender = :sender AND message_id IS NOT NULL"
         " AND NOT EXISTS (SELECT 1 FROM messages WHERE id = message_id)",
         {"sender": sender},
     )
@@ -124,13 +128,10 @@ def list_numbers(connection: sqlite3.Connection, *, account_id: int | None = Non
 
 
 def find_owner(connection: sqlite3.Connection, *, number: str) -> Account | None:
-    """Return the account that has a number, or whose default sender it is."""
+    """Return the account that has a number. Only the operator gives numbers to accounts."""
     row = connection.execute(
-        "SELECT a.id, a.name, a.origin, a.created_at, a.quota, a.rate_limit FROM accounts AS a"
-        " LEFT JOIN numbers AS n ON n.account_id = a.id AND n.number = :number"
-        " WHERE n.number IS NOT NULL OR (a.origin = :number AND a.id > 0"
-        " AND NOT EXISTS (SELECT 1 FROM numbers WHERE number = :number))"
-        " ORDER BY a.id LIMIT 1",
+        "SELECT a.id, a.name, a.origin, a.created_at, a.quota, a.rate_limit FROM numbers AS n"
+        " JOIN accounts AS a ON a.id = n.account_id WHERE n.number = :number",
         {"number": number},
     ).fetchone()
     return Account(*row) if row else None

@@ -99,6 +99,7 @@ class Message(NamedTuple):
     request_id: str | None = None
     front: str | None = None
     key_id: int | None = None
+    submitted_to: str | None = None
     gateway: str | None = None
     receipt_status: ReceiptResult | None = None
     receipt_at: str | None = None

@@ -112,7 +112,9 @@ def test_it_is_delivered_in_the_order_in_which_it_was_due_before_newer_messages(
     with services.database.write() as connection:
         due = outbox_store.list_due_messages(connection, now=format_time(clock.now()), limit=3)
         until = format_time(clock.now())
-        outbox_store.lease_messages(connection, messages=due, owner=owner.id, now=until, until="2026-02-01")
+        outbox_store.lease_messages(
+            connection, messages=due, gateway=gateway.name, owner=owner.id, now=until, until="2026-02-01"
+        )
     clock.advance(1)
     ids += send()
     owner.close()

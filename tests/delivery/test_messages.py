@@ -633,6 +633,31 @@ def test_a_loop_that_is_stopping_takes_nothing_new(send, message_loop, gateway, 
     assert gateway.handed == []
 
 
+def test_an_outcome_that_can_not_be_recorded_stops_no_other_outcome(send, message_loop, gateway, rows, caplog):
+    gateway.limits = Limits(batch=3)
+    gateway.act = lambda message: Taken(("\ud800",)) if message.to == "+14560000001" else Taken()
+    send(3)
+    message_loop.deliver_due()
+    assert [row["state"] for row in rows()] == ["sent", "unconfirmed", "sent"]
+    assert "can't be recorded" in caplog.text
+
+
+def test_another_gateway_does_not_repeat_a_message_that_a_killed_process_had_in_hand(
+    make_app, send, services, clock, gateway, rows
+):
+    class Other(FakeGateway):
+        name = "other"
+
+    (id_,) = send()
+    delivery = services.links[gateway.name].make_delivery(lease=timedelta(seconds=30), observe=lambda *_: None)
+    with services.database.write() as connection:
+        assert [message.id for message in delivery.claim(connection, "a process that was killed")] == [id_]
+    clock.advance(31)
+    other = Other()
+    make_app(other).extensions["phonify"].make_message_loop().deliver_due()
+    assert (other.handed, [row["state"] for row in rows()]) == ([], ["unconfirmed"])
+
+
 # A database that can't be used
 
 

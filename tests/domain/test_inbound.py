@@ -217,3 +217,29 @@ def test_nothing_of_a_batch_is_stored_if_a_part_of_it_fails(take, services, bodi
     with pytest.raises(Exception, match="event_id"):
         take(text("a"), broken)
     assert bodies() == []
+
+
+# Other accounts
+
+
+def test_the_default_sender_of_an_account_is_no_claim_to_a_number(take, bodies, stranger, services) -> None:
+    other = accounts.find_account(services.database, "other")
+    accounts.set_origin(services.database, other, OWN)
+    take(text("Secret"))
+    assert (bodies(), stranger.get("/v1/messages").get_json()["messages"]) == (["Secret"], [])
+
+
+def test_texts_with_the_same_reference_to_an_unknown_number_stay_apart(take, bodies, services) -> None:
+    sent = [part(body, number, 2, event_id=f"{body}{number}") for body in ("a", "b") for number in (1, 2)]
+    take(*(one._replace(to=OTHER) for one in sent))
+    assert services.inbound.give_number(accounts.find_account(services.database, "default"), OTHER) == 2
+    assert bodies() == ["aa", "bb"]
+
+
+def test_forgetting_a_phone_leaves_the_parts_for_another_account(take, stranger, services) -> None:
+    account, other = (accounts.find_account(services.database, name) for name in ("default", "other"))
+    services.inbound.give_number(other, OTHER)
+    take(part("STO", 1, 2)._replace(to=OTHER))
+    services.retention.forget(account, SENDER)
+    take(part("P!", 2, 2)._replace(to=OTHER))
+    assert [message["body"] for message in stranger.get("/v1/messages").get_json()["messages"]] == ["STOP!"]

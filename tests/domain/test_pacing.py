@@ -268,3 +268,60 @@ def test_several_calls_run_at_the_same_time_but_no_more_than_allowed(make_app, g
         app.test_client().post("/v1/messages", json={"to": f"+1456{number:07}", "body": "Hello"})
     assert deliver(app.extensions["phonify"]) == 6
     assert most == [3] * 6
+
+
+# At the same time
+
+
+def test_a_message_that_was_taken_before_a_fault_does_not_end_the_pause(start, clock, gateway) -> None:
+    outcomes = iter([Later(pause=True, retry_after=60), Taken()])
+    gateway.act = lambda _: next(outcomes)
+    gateway.limits = Limits(batch=2)
+    services = start(2)
+    deliver(services)
+    clock.advance(59)
+    assert deliver(services) == 0
+    assert services.links["gateway"].pacing.get_state().faults == 1
+
+
+def test_a_pause_ends_if_the_clock_was_set_back(start, clock, gateway) -> None:
+    gateway.act = lambda _: Later(pause=True)
+    services = start()
+    deliver(services)
+    gateway.act = lambda _: Taken()
+    clock.advance(-7_200)
+    services.make_upkeep().follow_clock()
+    assert deliver(services) == 1
+
+
+def test_a_leased_message_whose_validity_ends_does_not_keep_the_loop_busy(start, clock, gateway) -> None:
+    services = start(2, VALIDITY="10", GATEWAY_PER_HOUR="1")
+    delivery = services.links["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
+    with services.database.write() as connection:
+        assert len(delivery.claim(connection, "another process")) == 1
+    clock.advance(11)
+    with services.database.write() as connection:
+        delivery.claim(connection, "this process")
+    assert delivery.seconds_to_next() == 19  # the end of the lease
+
+
+def test_an_interrupted_message_is_in_doubt_also_while_the_gateway_is_held(start, clock, gateway, execute) -> None:
+    services = start()
+    delivery = services.links["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
+    with services.database.write() as connection:
+        assert len(delivery.claim(connection, "another process")) == 1
+    services.links["gateway"].pacing.hold(held=True)
+    clock.advance(31)
+    with services.database.write() as connection:
+        assert delivery.claim(connection, "this process") == []
+    assert execute("SELECT outcome FROM message_attempts") == [("unconfirmed",)]
+
+
+def test_with_a_tight_limit_the_next_try_waits_for_this_limit(start, clock, gateway) -> None:
+    services = start(2, "x" * 155 + "€€€", GATEWAY_PER_SECOND="5", GATEWAY_PER_HOUR="3")
+    deliver(services)
+    delivery = services.links["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
+    clock.advance(1)
+    with services.database.write() as connection:
+        assert delivery.claim(connection, "this process") == []
+    assert delivery.seconds_to_next() >= 100

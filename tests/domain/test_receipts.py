@@ -209,6 +209,17 @@ def test_a_report_about_one_segment_does_not_settle_a_message_in_doubt(send, del
     assert states == ["unconfirmed", "sent"]
 
 
+def test_the_segments_of_a_redacted_text_are_not_guessed(send, deliver, take, show, gateway, services) -> None:
+    gateway.act = lambda _: Taken()
+    message = send(body=TWO_SMS)
+    deliver()
+    services.changing.redact(accounts.find_account(services.database, "default"), message["id"])
+    take(Receipt("delivered", message_id=message["id"], event_id="1", partial=True))
+    assert "receipt" not in show(message)
+    take(Receipt("undelivered", message_id=message["id"], event_id="2", partial=True))
+    assert show(message)["receipt"]["status"] == "undelivered"
+
+
 def test_an_unknown_error_type_of_a_receipt_is_delivery_failed(send, deliver, take, show, gateway) -> None:
     gateway.act = lambda _: Doubt()
     message = send()

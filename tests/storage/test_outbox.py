@@ -13,7 +13,7 @@ from phonify.storage.records import Message, MessageAttempt
 from tests.storage.rows import LATER, NOW, SENT, WAITING, explain, insert, opening, serves
 
 EARLIER = "2026-01-30T09:30:00.000Z"
-LEASED = WAITING._replace(attempts=1, submitted_at=NOW, due_at="2026-01-31T09:30:30.000Z")
+LEASED = WAITING._replace(attempts=1, submitted_at=NOW, submitted_to="stub", due_at="2026-01-31T09:30:30.000Z")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def list_due(connection: sqlite3.Connection, now: str = NOW, limit: int = 100) -
 
 def lease(connection: sqlite3.Connection, id_: str, owner: str = "owner") -> Message:
     (message,) = outbox_store.lease_messages(
-        connection, messages=[get(connection, id_)], owner=owner, now=NOW, until=LEASED.due_at or ""
+        connection, messages=[get(connection, id_)], gateway="stub", owner=owner, now=NOW, until=LEASED.due_at or ""
     )
     return message
 
@@ -174,7 +174,9 @@ def test_the_attempts_of_a_message_go_with_it(connection):
         (lambda c, one: outbox_store.end_leases(c, owner="owner", now=NOW), "messages_leased (lease_owner=?)"),
         (lambda c, one: outbox_store.has_messages_from_future(c, now=NOW), "messages_due (due_at>?)"),
         (
-            lambda c, one: outbox_store.lease_messages(c, messages=[one], owner="owner", now=NOW, until=LATER),
+            lambda c, one: outbox_store.lease_messages(
+                c, messages=[one], gateway="stub", owner="owner", now=NOW, until=LATER
+            ),
             "sqlite_autoindex_messages_1 (id=?)",
         ),
         *((report, "sqlite_autoindex_messages_1 (id=?)") for report in REPORTS.values()),
