@@ -26,8 +26,9 @@ class HttpGateway(Gateway):
 
     def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:
         """Send the messages one after another. A message that the deadline leaves no time for is sent later."""
+        end = deadline - min(0.5, (deadline - monotonic()) / 10)  # the rest is for storing the last outcome
         for message in batch:
-            seconds = min(deadline - monotonic() - 0.5, LONGEST)
+            seconds = min(end - monotonic(), LONGEST)
             yield message.id, self._send(message, seconds) if seconds > 0 else Later(reason="no time left")
 
     def _send(self, message: OutboundMessage, seconds: float) -> Outcome:
