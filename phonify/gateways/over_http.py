@@ -1,7 +1,9 @@
 """The base class of gateways that send each message with one HTTP request."""
 
+import json
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ..clock import monotonic
 from ..outgoing.http_client import Answer, NotAnswered, Request, send
@@ -50,3 +52,12 @@ class HttpGateway(Gateway):
             return send(request, private_allowed=True)
         except NotAnswered as failure:
             raise GatewayFault(str(failure)) from failure
+
+
+def read_object(answer: Answer) -> dict[str, Any]:
+    """Return the JSON object of an answer, or an empty one."""
+    try:
+        content = json.loads(answer.text)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
