@@ -6,7 +6,7 @@ It sends with `POST /2010-04-01/Accounts/{AccountSid}/Messages.json`. `twilio_ho
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, Self
 from urllib.parse import quote, urlencode
@@ -234,12 +234,12 @@ def _read_receipt(message_id: str, resource: Mapping[str, Any]) -> Receipt | Non
 
 
 def _read_date(value: object) -> datetime | None:
-    """Return a time in the form of RFC 2822, or None if it has no time zone or another form."""
+    """Return a time in the form of RFC 2822, in UTC. Returns None if it has no time zone or another form."""
     try:
         moment = parsedate_to_datetime(value) if isinstance(value, str) else None
+        return moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None
-    return moment if moment is not None and moment.tzinfo is not None else None
 
 
 def _describe(answer: Answer, code: int | None) -> str:
