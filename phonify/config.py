@@ -115,7 +115,9 @@ def _find_gateway_faults(settings: Settings, given: Mapping[str, Any]) -> list[s
 
 def make_gateway(name: str, given: Mapping[str, Any]) -> Gateway:
     """Return a new gateway from its variables, which may have no prefix. Raises ValueError with all faults."""
-    environ = {f"{PREFIX}{key.removeprefix(PREFIX)}": _write(value) for key, value in given.items()}
+    environ = {
+        f"{PREFIX}{key.removeprefix(PREFIX)}": _write(value) for key, value in given.items() if value is not None
+    }
     return GATEWAYS[name].from_environ(environ)
 
 

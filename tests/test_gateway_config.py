@@ -78,6 +78,11 @@ def test_a_gateway_reports_the_faults_of_its_own_variables(given: dict[str, str]
     assert list_faults(**given, REAL_URL="http://127.0.0.1:1") == [NO_PASSWORD]
 
 
+def test_a_variable_of_a_gateway_that_is_none_is_missing() -> None:
+    with pytest.raises(ConfigError, match=NO_URL):
+        read_settings({}, {"GATEWAY": "real", "REAL_URL": None, "REAL_PASSWORD": "secret"})
+
+
 def test_all_faults_of_gateways_and_of_other_settings_are_reported_together() -> None:
     faults = list_faults(PORT="no", RELEASE_GATEWAY="real", GATEWAY="real", RETAIN_DAYS="0")
     assert [fault.split(":")[0] for fault in faults] == [

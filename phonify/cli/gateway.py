@@ -66,7 +66,7 @@ def _print_status(status: GatewayStatus, open_texts: int, *, as_json: bool) -> N
             {
                 "gateway": status.name,
                 "condition": status.condition,
-                "summary": status.summary,
+                "summary": status.full_summary,
                 "paused_until": state.paused_until,
                 "last_success_at": state.taken_at,
                 "last_fault_at": state.fault_at,
@@ -79,7 +79,7 @@ def _print_status(status: GatewayStatus, open_texts: int, *, as_json: bool) -> N
         return
     rows = [
         ("Gateway", status.name),
-        ("State", status.summary),
+        ("State", status.full_summary),
         ("Last success", state.taken_at or "-"),
         ("Last fault", f"{state.fault_at}: {state.fault}" if state.fault is not None else "-"),
         ("Messages due", status.queue.due),
@@ -236,4 +236,4 @@ def _describe_outcome(services: Services, message: Message) -> str:
     if message.in_doubt:
         return f"{begin}in doubt. Nobody knows whether the gateway has taken it, and it is not sent again."
     status = services.links[services.gateway.name].get_status()
-    return f"{begin}not sent yet. The gateway {status.name}: {status.summary}"
+    return f"{begin}not sent yet. The gateway {status.name}: {status.full_summary}"

@@ -24,7 +24,7 @@ class GatewayStatus(NamedTuple):
 
     name: str
     condition: Condition
-    summary: str  # the condition in words
+    summary: str  # the condition in words, for everybody
     state: GatewayState
     queue: GatewayQueue
     limits: list[Usage]
@@ -33,6 +33,11 @@ class GatewayStatus(NamedTuple):
     def is_open(self) -> bool:
         """Whether messages are given to it: nobody has paused it, and its last call has met no fault."""
         return self.condition not in ("held", "paused", "failing")
+
+    @property
+    def full_summary(self) -> str:
+        """The summary with the text of the fault, which only the operator may see."""
+        return f"{self.summary}: {self.state.fault}" if self.condition in ("paused", "failing") else self.summary
 
 
 class Delay(NamedTuple):
@@ -112,9 +117,9 @@ def _describe(condition: Condition, state: GatewayState) -> str:
         case "held":
             return "paused by the operator"
         case "paused":
-            return f"paused until {state.paused_until} after a fault: {state.fault}"
+            return f"paused until {state.paused_until} after a fault"
         case "failing":
-            return f"failed the last time, and the next message tries it again: {state.fault}"
+            return "failed the last time, and the next message tries it again"
         case "simulating":
             return "works, but sends nothing to phones"
         case "works":

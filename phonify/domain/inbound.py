@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from ..clock import Clock, format_time
 from ..gateways.events import Received
@@ -140,7 +140,7 @@ def _make_row(gateway: str, received: Received, now: datetime) -> TextRow:
         sender=_read_number(received.sender).number,
         to_number=_read_number(received.to).number if received.to else None,
         body=_clean(received.body),
-        at=format_time(received.at or now),
+        at=format_time((received.at or now).astimezone(UTC)),
         received_at=format_time(now),
         part_reference=part.reference if part else None,
         part_total=part.total if part else None,

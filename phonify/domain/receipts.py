@@ -6,7 +6,7 @@ receipt is stored as it came. The first final receipt of a message stays.
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from ..clock import format_time
 from ..errors import ERROR_TYPES
@@ -156,6 +156,6 @@ def _make_row(gateway: str, receipt: Receipt, now: datetime) -> ReceiptRow:
         error_type=receipt.error_type if known else None,
         code=receipt.code,
         partial=receipt.partial,
-        at=format_time(receipt.at or now),
+        at=format_time((receipt.at or now).astimezone(UTC)),
         received_at=format_time(now),
     )

@@ -17,7 +17,7 @@ from ..sms.numbers import parse_msisdn
 from .android_callbacks import EVENTS, Place, read_callback, read_state, shorten, verify
 from .base import GatewayFault, Later, Limits, OutboundMessage, Outcome, Refused, Taken
 from .events import Heard, HookRequest, Receipt
-from .over_http import HttpGateway
+from .over_http import HttpGateway, read_object
 from .variables import Secret, Variables
 
 Found = TypeVar("Found")
@@ -132,7 +132,7 @@ class AndroidGateway(HttpGateway):
         if answer.status == 409:
             return Taken()  # at an earlier attempt
         if 200 <= answer.status < 300:
-            if _read_object(answer).get("id") == message.id:
+            if read_object(answer).get("id") == message.id:
                 return Taken()
             return Later(pause=True, reason="the answer is not that of the app; check PHONIFY_ANDROID_URL")
         if answer.status == 400:
@@ -160,7 +160,7 @@ class AndroidGateway(HttpGateway):
 
     def probe(self) -> str:
         """Ask the app for its health and its devices."""
-        health = _read_object(self.ask(self._request("GET", "/health")))
+        health = read_object(self.ask(self._request("GET", "/health")))
         answer = self.ask(self._request("GET", "/devices"))
         if answer.status == 404:
             answer = self.ask(self._request("GET", "/device"))  # old versions of the app on a phone
@@ -222,18 +222,9 @@ def _judge_refusal(text: str) -> Outcome:
     return Refused(next((words[word] for word in words if word in lower), "delivery_failed"), code=shorten(text))
 
 
-def _read_object(answer: Answer) -> dict[str, Any]:
-    """Return the JSON object of an answer, or an empty one."""
-    try:
-        found = json.loads(answer.text)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _read_message(answer: Answer) -> str:
     """Return the app's explanation of an error."""
-    message = _read_object(answer).get("message")
+    message = read_object(answer).get("message")
     return message if isinstance(message, str) else ""
 
 

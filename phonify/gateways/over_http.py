@@ -1,7 +1,9 @@
 """The base class of gateways that send each message with one HTTP request."""
 
+import json
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ..clock import monotonic
 from ..outgoing.http_client import Answer, NotAnswered, Request, send
@@ -26,8 +28,9 @@ class HttpGateway(Gateway):
 
     def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:
         """Send the messages one after another. A message that the deadline leaves no time for is sent later."""
+        end = deadline - min(0.5, (deadline - monotonic()) / 10)  # the rest is for storing the last outcome
         for message in batch:
-            seconds = min(deadline - monotonic() - 0.5, LONGEST)
+            seconds = min(end - monotonic(), LONGEST)
             yield message.id, self._send(message, seconds) if seconds > 0 else Later(reason="no time left")
 
     def _send(self, message: OutboundMessage, seconds: float) -> Outcome:
@@ -49,3 +52,12 @@ class HttpGateway(Gateway):
             return send(request, private_allowed=True)
         except NotAnswered as failure:
             raise GatewayFault(str(failure)) from failure
+
+
+def read_object(answer: Answer) -> dict[str, Any]:
+    """Return the JSON object of an answer, or an empty one."""
+    try:
+        content = json.loads(answer.text)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -4,10 +4,9 @@ It sends with `POST /2010-04-01/Accounts/{AccountSid}/Messages.json`. `twilio_ho
 """
 
 import base64
-import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, Self
 from urllib.parse import quote, urlencode
@@ -16,7 +15,7 @@ from ..ids import read_time
 from ..outgoing.http_client import Answer, Request
 from .base import Doubt, GatewayFault, Later, Limits, OutboundMessage, Outcome, Refused, Taken
 from .events import Heard, HookRequest, Receipt
-from .over_http import HttpGateway
+from .over_http import HttpGateway, read_object
 from .twilio_codes import (
     ERROR_TYPES,
     OTHER_ERROR_TYPE,
@@ -131,7 +130,7 @@ class TwilioGateway(HttpGateway):
 
     def judge(self, message: OutboundMessage, answer: Answer) -> Outcome:  # noqa: ARG002 - the answer says it all
         """Return the outcome that an answer means: by its code, or else by its HTTP status."""
-        content = _read_object(answer)
+        content = read_object(answer)
         if 200 <= answer.status < 300:
             return _judge_message(content)
         code = read_code(content.get("code"))
@@ -181,7 +180,7 @@ class TwilioGateway(HttpGateway):
         """Return an object of the service, or an empty one if it is missing and may be."""
         request = self._build("GET", path, as_account=as_account)
         answer = self.ask(request._replace(query=query, most_answer=MOST_ANSWER * (MOST_LISTED if query else 1)))
-        content = _read_object(answer)
+        content = read_object(answer)
         if answer.status == 200 and content:
             return content
         code = read_code(content.get("code"))
@@ -235,21 +234,12 @@ def _read_receipt(message_id: str, resource: Mapping[str, Any]) -> Receipt | Non
 
 
 def _read_date(value: object) -> datetime | None:
-    """Return a time in the form of RFC 2822, or None if it has no time zone or another form."""
+    """Return a time in the form of RFC 2822, in UTC. Returns None if it has no time zone or another form."""
     try:
         moment = parsedate_to_datetime(value) if isinstance(value, str) else None
+        return moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None
-    return moment if moment is not None and moment.tzinfo is not None else None
-
-
-def _read_object(answer: Answer) -> dict[str, Any]:
-    """Return the JSON object of an answer, or an empty one."""
-    try:
-        content = json.loads(answer.text)
-    except (ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _describe(answer: Answer, code: int | None) -> str:

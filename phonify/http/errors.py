@@ -7,7 +7,7 @@ from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from ..errors import Fault, Kind, PhonifyError, fault_for_status
-from ..logs import escape_controls
+from ..logs import escape_controls, mask_keys
 from .auth import auth
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,9 @@ def show_error(error: PhonifyError) -> Response:
     if response.status_code == 401 and "WWW-Authenticate" not in response.headers:
         response.headers["WWW-Authenticate"] = auth.authenticate_header()
     if response.status_code >= 500:
-        logger.warning("%s %s: %s (%s)", request.method, escape_controls(request.path), error, error.__cause__)
+        logger.warning(
+            "%s %s: %s (%s)", request.method, mask_keys(escape_controls(request.path)), error, error.__cause__
+        )
     return response
 
 
@@ -80,5 +82,5 @@ def show_http_exception(error: HTTPException) -> Response:
 
 def show_unexpected_error(error: Exception) -> Response:
     """Answer an unexpected error. Only the log has the traceback."""
-    logger.error("%s %s failed", request.method, escape_controls(request.path), exc_info=error)
+    logger.error("%s %s failed", request.method, mask_keys(escape_controls(request.path)), exc_info=error)
     return _show([Fault("internal_error")], 500)

@@ -1,5 +1,6 @@
 """The forms of the inbox: new messages, answers in a thread, changes to scheduled messages."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -104,14 +105,15 @@ def cancel_message(message_id: str) -> Any:
 
 @bp.post("/inbox/messages/<message_id>/release")
 def release_message(message_id: str) -> Any:
-    """Send a caught message to its phone, and show the new message."""
+    """Send a caught message to its phone, and show the new message. A second click shows the same new message."""
     try:
-        message = get_services().releasing.release(current_account(), message_id)
+        first, _ = get_services().releasing.release_once(current_account(), message_id, key=message_id)
     except Refused as error:
         return show_detail(message_id, faults=error.faults), 400
+    released_id = json.loads(first.answer)["message"]["id"]
     if "HX-Request" in request.headers:
-        return show_detail(message.id)
-    return redirect_to(url_for("inbox.show_message", message_id=message.id))
+        return show_detail(released_id)
+    return redirect_to(url_for("inbox.show_message", message_id=released_id))
 
 
 @bp.post("/inbox/check")

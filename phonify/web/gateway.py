@@ -11,7 +11,8 @@ from ..storage.records import Account
 def describe_gateways(services: Services, account: Account) -> dict[str, Any]:
     """Return the values for the template `gateway.html`.
 
-    What other accounts send and receive can be seen only by the account `default`, which is the operator's.
+    What other accounts send and receive can be seen only by the account `default`, which is the operator's. The same
+    holds for the text of a fault.
     """
     statuses = [link.get_status() for link in services.links.values() if not link.gateway.sandbox]
     is_operator = account.name == DEFAULT_ACCOUNT
@@ -23,9 +24,7 @@ def describe_gateways(services: Services, account: Account) -> dict[str, Any]:
 
 
 def _describe(status: GatewayStatus, *, whole: bool) -> dict[str, Any]:
-    shown = {
-        "name": status.name,
-        "is_open": status.is_open,
-        "summary": status.summary if whole or not status.is_open else "works",
-    }
-    return {**shown, "state": status.state, "queue": status.queue} if whole else shown
+    shown = {"name": status.name, "is_open": status.is_open}
+    if whole:
+        return {**shown, "summary": status.full_summary, "state": status.state, "queue": status.queue}
+    return {**shown, "summary": "works" if status.is_open else status.summary}

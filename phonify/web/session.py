@@ -16,7 +16,7 @@ from ..domain.sessions import SESSION_AGE
 from ..errors import Fault, InvalidRequest, PhonifyError, Refused, fault_for_status
 from ..http.current import get_services
 from ..http.errors import STATUSES
-from ..logs import escape_controls
+from ..logs import escape_controls, mask_keys
 from ..storage.records import Account
 from .rendering import template_context
 
@@ -228,7 +228,9 @@ def show_error(error: PhonifyError) -> Response:
     """Show an error of the domain as a page."""
     status = 400 if isinstance(error, InvalidRequest | Refused) else STATUSES[error.faults[0].kind]
     if status >= 500:
-        logger.warning("%s %s: %s (%s)", request.method, escape_controls(request.path), error, error.__cause__)
+        logger.warning(
+            "%s %s: %s (%s)", request.method, mask_keys(escape_controls(request.path)), error, error.__cause__
+        )
     return _show_error_page(str(status), error.faults[0].title, status)
 
 
@@ -240,7 +242,7 @@ def show_http_exception(error: HTTPException) -> Response:
 
 def show_unexpected_error(error: Exception) -> Response:
     """Show an unexpected error as a page. Only the log has the traceback."""
-    logger.error("%s %s failed", request.method, escape_controls(request.path), exc_info=error)
+    logger.error("%s %s failed", request.method, mask_keys(escape_controls(request.path)), exc_info=error)
     return _show_error_page("500", Fault("internal_error").title, 500)
 
 

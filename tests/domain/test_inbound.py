@@ -1,6 +1,7 @@
 """Tests of texts that a gateway receives: the account that gets them, their parts, repetitions, and odd content."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from itertools import permutations
 from typing import Any
 
@@ -131,6 +132,12 @@ def test_any_text_is_stored(take, bodies, body: str) -> None:
 def test_a_text_from_any_sender_is_stored(take, bodies, client, sender: str) -> None:
     take(text("Hello", sender=sender))
     assert bodies() == ["Hello"]
+
+
+def test_the_time_of_a_text_may_have_any_time_zone(take, execute) -> None:
+    at = datetime(2026, 1, 31, 11, 29, tzinfo=timezone(timedelta(hours=2)))
+    take(text("Hello")._replace(at=at))
+    assert execute("SELECT at FROM received_texts") == [("2026-01-31T09:29:00.000Z",)]
 
 
 # Parts

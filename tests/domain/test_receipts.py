@@ -1,6 +1,7 @@
 """Tests of delivery receipts: before and after the answer to the send, twice, out of order, for parts, in doubt."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -61,6 +62,13 @@ def test_a_delivered_message_has_a_receipt_and_keeps_its_state(send, deliver, ta
     assert shown["state"] == "sent"
     assert shown["receipt"] == {"status": "delivered", "at": "2026-01-31T09:30:00.000Z", "code": "1"}
     assert events() == ["message.sent", "message.delivered"]
+
+
+def test_the_time_of_a_receipt_may_have_any_time_zone(send, deliver, take, show) -> None:
+    message = send()
+    deliver()
+    take(Receipt("delivered", reference="ref-1", at=datetime(2026, 1, 31, 11, 29, tzinfo=timezone(timedelta(hours=2)))))
+    assert show(message)["receipt"]["at"] == "2026-01-31T09:29:00.000Z"
 
 
 def test_an_undelivered_message_that_was_sent_stays_sent(send, deliver, take, show, events) -> None:

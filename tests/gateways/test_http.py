@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pytest
 
+from phonify.clock import monotonic
 from phonify.gateways.base import Doubt, Gateway, GatewayFault, Later, OutboundMessage, Refused, Taken
 from phonify.gateways.http import TemplateGateway
 from tests.gateways.contract import GatewayContract, make_message, send
@@ -205,6 +206,16 @@ def test_a_provider_that_can_not_be_reached_has_not_taken_the_message() -> None:
     outcome = outcome_of(gateway)
     assert isinstance(outcome, Later)
     assert outcome.pause
+
+
+def test_a_short_time_until_the_deadline_is_enough_to_send() -> None:
+    # PHONIFY_LEASE=1 leaves a third of a second.
+    gateway = TemplateGateway.from_environ(make_variables("http://127.0.0.1:9/send", PRESET="kannel"))
+    at_once, too_late = (
+        [outcome for _, outcome in gateway.send([make_message(TAKEN)], monotonic() + seconds)] for seconds in (1 / 3, 0)
+    )
+    assert at_once != [Later(reason="no time left")]
+    assert too_late == [Later(reason="no time left")]
 
 
 def test_a_message_without_an_answer_is_in_doubt(receiver: Receiver) -> None:

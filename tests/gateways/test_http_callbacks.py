@@ -28,14 +28,20 @@ CUSTOM = {
 
 
 def hear(
-    path: str, query: str = "", body: bytes = b"", content_type: str = "", *, gateway: TemplateGateway | None = None
+    path: str,
+    query: str = "",
+    body: bytes = b"",
+    content_type: str = "",
+    *,
+    gateway: TemplateGateway | None = None,
+    at: datetime | None = None,
 ) -> Heard:
     """Return what the gateway hears in a request."""
     gateway = gateway or TemplateGateway.from_environ(make_variables(URL, PRESET="kannel"))
     url = f"{PUBLIC_URL}/gateways/http/{path}" + (f"?{query}" if query else "")
     headers = {"Content-Type": content_type} if content_type else {}
     method = "POST" if body else "GET"
-    return gateway.hear(HookRequest(method, path, url, parse_qsl(query), headers, body, datetime.now(UTC)))
+    return gateway.hear(HookRequest(method, path, url, parse_qsl(query), headers, body, at or datetime.now(UTC)))
 
 
 def hear_events(path: str, query: str = "", **variables: str) -> Sequence[Event]:
@@ -242,6 +248,21 @@ def test_without_an_id_the_content_is_the_id() -> None:
     part = "from=1&text=a&at=1&ref=1&part=1&parts=2"
     others = [read_text(query) for query in ("from=2&text=a&at=1", "from=1&text=b&at=1", "from=1&text=a&at=2", part)]
     assert len({first.event_id, *(other.event_id for other in others)}) == 5
+
+
+def test_without_an_id_and_a_time_the_same_text_is_another_one_after_a_minute() -> None:
+    gateway = TemplateGateway.from_environ(make_variables(URL, **CUSTOM))
+
+    def hear_at(at: datetime, query: str = "from=1&text=STOP") -> str:
+        (event,) = hear(f"{CALLBACK_SECRET}/inbound", query, gateway=gateway, at=at).events
+        assert isinstance(event, Received)
+        return event.event_id
+
+    at = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+    assert hear_at(at) == hear_at(at.replace(second=59))
+    assert hear_at(at) != hear_at(at.replace(hour=10))
+    timed = "from=1&text=STOP&at=1"
+    assert hear_at(at, timed) == hear_at(at.replace(hour=10), timed)
 
 
 # Anything

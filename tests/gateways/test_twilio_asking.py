@@ -69,7 +69,11 @@ def test_a_message_is_asked_for_by_its_sid(service: Receiver, resource: dict[str
 
 
 @pytest.mark.parametrize(
-    "date", [None, "", "yesterday", "Thu, 24 Aug 2023 05:01:45", "Thu, 24 Aug 9999999 05:01:45 +0000", 7]
+    "date",
+    [
+        *(None, "", "yesterday", "Thu, 24 Aug 2023 05:01:45", "Thu, 24 Aug 9999999 05:01:45 +0000", 7),
+        "Fri, 31 Dec 9999 23:59:59 -1200",
+    ],
 )
 def test_a_date_that_is_not_valid_is_now(service: Receiver, date: object) -> None:
     service.act = write_answer(200, make_resource(date_updated=date))

@@ -3,9 +3,10 @@
 import re
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
-from phonify.errors import ERROR_TYPES
+from phonify.errors import ERROR_TYPES, StoreUnavailable
 from phonify.services import Services
 from tests.support.app import faults_of
 
@@ -41,3 +42,24 @@ def test_sending_while_the_disk_is_full_is_503_and_nothing_is_stored(client: Fla
     assert faults_of(response) == [("store_unavailable", None)]
     assert int(response.headers["Retry-After"]) >= 1
     assert client.get("/v1/messages").get_json() == {"messages": []}
+
+
+# The log
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable(), RuntimeError("broken")])
+def test_the_log_of_an_error_does_not_have_the_secret_of_a_callback(
+    app: Flask,
+    anonymous: FlaskClient,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    def fail(**_: str) -> None:
+        raise error
+
+    monkeypatch.setitem(app.view_functions, "gateways.hear", fail)
+    response = anonymous.post("/gateways/http/s3cret/inbound")
+    assert response.status_code in (500, 503)
+    assert [record.getMessage() for record in caplog.records if "/gateways/http/***" in record.getMessage()]
+    assert "s3cret" not in caplog.text

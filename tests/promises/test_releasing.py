@@ -248,6 +248,21 @@ def test_the_button_shows_the_new_message_in_place(page, caught, execute) -> Non
     assert f'id="details-{new[0]}"' in response.text
 
 
+def test_a_second_click_sends_nothing_and_shows_the_message_of_the_first(page, caught, count, execute) -> None:
+    message_id = caught()
+    other_id = caught()
+    page.post(f"/inbox/messages/{message_id}/release", headers=HTMX)
+    (new,) = execute("SELECT id FROM messages WHERE gateway = 'gateway'")
+    assert count() == 3
+    again = page.post(f"/inbox/messages/{message_id}/release", headers=HTMX)
+    assert f'id="details-{new[0]}"' in again.text
+    from_another_tab = page.post(f"/inbox/messages/{message_id}/release", headers=HERE)
+    assert from_another_tab.headers["Location"] == f"/inbox/messages/{new[0]}"
+    assert count() == 3
+    page.post(f"/inbox/messages/{other_id}/release", headers=HTMX)
+    assert count() == 4
+
+
 def test_the_button_shows_why_a_message_is_not_released(page, caught) -> None:
     response = page.post(f"/inbox/messages/{caught(OTHER)}/release", headers=HTMX)
     assert response.status_code == 400

@@ -64,7 +64,17 @@ def test_another_account_sees_whether_the_gateway_works(stranger, gateway, send,
     gateway.act = lambda _: Later(pause=True, retry_after=60, reason="wrong password")
     send()
     deliver()
-    assert ": paused until 2026-01-31T09:31:00.000Z after a fault: wrong password." in read_page(stranger)
+    assert ": paused until 2026-01-31T09:31:00.000Z after a fault." in read_page(stranger)
+
+
+def test_another_account_does_not_see_the_text_of_a_fault(client, stranger, gateway, send, deliver, clock) -> None:
+    gateway.act = lambda _: Later(pause=True, retry_after=60, reason="wrong password")
+    send()
+    deliver()
+    for seconds in (0, 61):
+        clock.advance(seconds)
+        assert "wrong password" in read_page(client)
+        assert "wrong password" not in read_page(stranger)
 
 
 def test_an_account_sees_its_own_numbers_and_no_others(client, stranger, services) -> None:

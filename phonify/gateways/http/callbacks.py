@@ -99,7 +99,7 @@ class Callbacks:
         if found and self._receipt:
             event = self._read_receipt(read_parameters(request), found)
         elif place == "inbound" and self._inbound:
-            event = self._read_text(read_parameters(request))
+            event = self._read_text(read_parameters(request), request.at)
         else:
             raise Unreadable("there is no such callback")
         return Heard([event] if event is not None else [], self._answer)
@@ -131,7 +131,7 @@ class Callbacks:
             partial=parts is not None and parts != "1",
         )
 
-    def _read_text(self, parameters: Parameters) -> Received | None:
+    def _read_text(self, parameters: Parameters, arrival: datetime) -> Received | None:
         """Return a text from a phone, or None if it is not a text."""
         get = _make_getter(parameters, self._inbound)
         sender, to, at, event = get("from").strip(), get("to").strip(), get("at"), get("event")
@@ -149,8 +149,10 @@ class Callbacks:
             masked = escape_controls(mask_number(sender))
             logger.warning("a message from %s is ignored: it is binary, or its charset is unknown", masked)
             return None
-        content = (sender.encode(), to.encode(), at.encode(), octets, get("part_reference").encode())
         part = _read_part(get)
+        # People send the same text again, such as STOP. Without a time, only a text of the same minute is a repetition.
+        time = at or f"{arrival:%Y-%m-%dT%H:%M}"
+        content = (sender.encode(), to.encode(), time.encode(), octets, get("part_reference").encode())
         return Received(
             _read_number(sender),
             body,
