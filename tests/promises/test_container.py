@@ -70,7 +70,9 @@ def test_what_the_image_installs_serves_and_its_health_check_tells_whether_it_do
     environ = {name: value.replace(volume, str(data)) for name, value in settings.items()}
     environ |= {"PHONIFY_PORT": free, "PYTHONPATH": str(site), "PYTHONUNBUFFERED": "1"}
     program, *arguments = json.loads(find_all("CMD")[0])
-    key = json.loads(run(site / "bin" / program, "keys", "create", "--json", cwd=data, **environ))["key"]
+    key = json.loads(run(site / "bin" / program, "keys", "create", "--json", cwd=data, **environ).splitlines()[-1])[
+        "key"
+    ]
 
     server = Process(
         [str(site / "bin" / program), *arguments], log=tmp_path / "output", cwd=data, environ=os.environ | environ

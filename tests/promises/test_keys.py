@@ -92,11 +92,11 @@ class Caller:
 @pytest.mark.slow
 def test_a_key_is_rotated_under_load_without_a_single_refusal_and_the_old_one_ends_at_once(start):
     server = start(WORKERS="2", THREADS="8")
-    old = json.loads(run_command(start, "keys", "create", "--json").splitlines()[0])
+    old = json.loads(run_command(start, "keys", "create", "--json").splitlines()[-1])
     callers = [Caller(server.port, old["key"]) for _ in range(8)]
     kept = Caller(server.port, old["key"])
     time.sleep(0.5)
-    new = json.loads(run_command(start, "keys", "create", "--json").splitlines()[0])
+    new = json.loads(run_command(start, "keys", "create", "--json").splitlines()[-1])
     for caller in callers:
         caller.key = new["key"]
     time.sleep(0.5)

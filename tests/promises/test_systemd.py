@@ -86,7 +86,7 @@ def test_the_units_command_serves_reloads_and_ends_as_the_unit_expects(start, tm
 def test_the_first_key_is_made_before_the_first_start_which_then_prints_none(start):
     made: Process = start("-m", "phonify", "keys", "create", "--json", API_KEY=None)
     assert made.popen.wait(20) == 0
-    key = json.loads(made.output)["key"]
+    key = json.loads(made.output.splitlines()[-1])["key"]  # after the line about the new database
     server: Process = start(API_KEY=None)
     assert server.call("GET", "/v1/messages", key)[0] == 200
     assert "shown only once" not in server.output

@@ -155,7 +155,7 @@ def test_a_process_that_stands_still_keeps_what_it_has_in_hand_until_the_lease_e
     (database.parent / "pause").touch()
     server, other = start(APP, LEASE="4", ACCESS_LOG="off"), None
     (message_id,) = send_many(server, 0, 1)
-    wait_until(lambda: list_in_hand(database))
+    wait_until(lambda: list_in_hand(database) and read_handed(database.parent).get(message_id))
     leased = time.monotonic()
     delivery = find_processes(server).delivery
     os.kill(delivery, signal.SIGSTOP)
