@@ -89,6 +89,7 @@ def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | Non
     settings = Settings(**values)
     faults += _find_gateway_faults(settings, given)
     if faults:
+        faults += [f"{name}: is not a setting, and is ignored" for name in unknown_settings(environ)]
         raise ConfigError("\n".join(["these settings can't be used:", *(f"  {fault}" for fault in faults)]))
     return settings
 
@@ -289,6 +290,6 @@ _READERS: dict[str, Callable[[str], Any]] = {
 def unknown_settings(environ: Mapping[str, str]) -> list[str]:
     """Return the PHONIFY_* variables that are not settings. They are probably spelled wrong."""
     known = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
-    known.add(f"{PREFIX}URL")  # for the plugin for pytest
+    known |= {f"{PREFIX}URL", f"{PREFIX}KEY"}  # for the plugin for pytest, and for the commands of the guides
     known.update(name for gateway in GATEWAYS.values() for name in gateway.variables)
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)

@@ -200,8 +200,15 @@ def test_mistyped_variables_are_found():
     assert unknown_settings(environ) == ["PHONIFY_", "PHONIFY_PROT"]
 
 
-def test_the_url_for_tests_is_no_setting_and_not_warned_of():
-    assert unknown_settings({"PHONIFY_URL": "http://127.0.0.1:8000"}) == []
+def test_a_fault_is_told_together_with_mistyped_variables():
+    with pytest.raises(ConfigError) as caught:
+        read_settings({"PHONIFY_GATEWAY": "twilio", "PHONIFY_TWILIO_GATEWAY_TOKEN": "x"})
+    assert "PHONIFY_TWILIO_GATEWAY_AUTH_TOKEN: is missing" in str(caught.value)
+    assert "PHONIFY_TWILIO_GATEWAY_TOKEN: is not a setting, and is ignored" in str(caught.value)
+
+
+def test_the_url_for_tests_and_the_key_of_the_guides_are_no_settings_and_not_warned_of():
+    assert unknown_settings({"PHONIFY_URL": "http://127.0.0.1:8000", "PHONIFY_KEY": "phk_x"}) == []
     assert read_settings({"PHONIFY_URL": "nonsense"}) == Settings()
 
 
