@@ -154,7 +154,7 @@ def resume(name: str | None) -> None:
 @gateway_cli.command("callbacks", cls=Command)
 @gateway_option
 def register_callbacks(name: str | None) -> None:
-    """Tell the provider where it reaches Phonify, if it needs that. May be repeated. No database is needed."""
+    """Tell the provider the address of Phonify, if it needs that. May be repeated. No database is needed."""
     services = load_services()
     name = _choose_gateway(services, name)
     try:

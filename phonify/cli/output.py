@@ -52,7 +52,7 @@ class Group(click.Group):
     """A group of commands that fails with a message of one line if its help can't be written."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments. The option --help prints here."""
+        """Read the arguments. If one of them is --help, this prints the help."""
         with _writing():
             return super().parse_args(ctx, args)
 
@@ -61,7 +61,7 @@ class Command(click.Command):
     """A command that fails with a message of one line if the database or the output can't be used."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments. The option --help prints here."""
+        """Read the arguments. If one of them is --help, this prints the help."""
         with _writing():
             return super().parse_args(ctx, args)
 

@@ -103,7 +103,7 @@ class Sending:
         return first, False
 
     def _check(self, account: Account, draft: Draft) -> dict[int, str]:
-        """Return the error types of recipients that the gateway refuses, by index."""
+        """Return the index and the error type of each recipient that the gateway refuses."""
         origin = draft.origin or parse_originator(self.default_origin(account))
         found = {
             index: self.find_refusal(recipient.number.number, origin=origin.number, body=draft.body)

@@ -22,7 +22,7 @@ class Subscriptions:
         return store.get_opt_out_time(connection, account_id=account.id, phone=phone) is not None
 
     def apply_keyword(self, connection: Connection, account: Account, phone: str, text: str, *, now: str) -> str | None:
-        """Opt a phone out or in if its text is a keyword. Call this in the transaction that stores the text.
+        """If a text from a phone is a keyword, opt the phone out or in. Call it in the transaction that stores it.
 
         Returns the account's reply to the keyword, or None. Short codes and alphanumeric senders can't opt out.
         """

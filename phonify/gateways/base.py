@@ -160,14 +160,14 @@ class Gateway(ABC):
         return "nothing to check"
 
     def register(self) -> Sequence[str]:
-        """Tell the provider where it reaches Phonify. Returns lines for the operator. May be repeated without harm.
+        """Tell the provider the address of Phonify. Returns lines for the operator. May be repeated without harm.
 
         Raises GatewayFault if that is not possible or not needed.
         """
         raise GatewayFault("this gateway needs no registration")
 
     def start(self, sink: Sink) -> None:  # noqa: B027 - only for gateways that keep a connection
-        """Open what must stay open. Returns at once. The process that delivers calls this."""
+        """Open what must stay open. Returns at once. The delivery process calls this method."""
 
     def stop(self, deadline: float) -> None:  # noqa: B027 - only for gateways that keep a connection
         """Close what `start` has opened, before `deadline`, a time of `clock.monotonic()`."""

@@ -5,7 +5,7 @@ import sys
 
 
 def open_browser(address: str) -> None:
-    """Open an address in the browser of the desktop, if there is one. Returns immediately."""
+    """Open an address in the default browser, if the machine has a desktop. Returns immediately."""
     # A process of its own: a browser in the terminal would take the terminal, and a slow one would delay the server.
     subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-m", "webbrowser", address],

@@ -222,7 +222,7 @@ class Phonify:
             self._sleep(min(_NAP, seconds))
 
     def _list(self, arguments: _Arguments, most: int | None = None) -> list[Message]:
-        """Return the messages that match the criteria of the server, oldest first: all, or the newest `most`."""
+        """Return the messages that match, oldest first. With `most`, return only this number of the newest ones."""
         answer = self._call("GET", "/sandbox/messages", {**arguments, "limit": str(most or _PAGE)})
         page = [_read(shown) for shown in reversed(answer["messages"])]
         older = self._list({**arguments, "before": page[0].id}) if most is None and len(page) == _PAGE else []

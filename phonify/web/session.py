@@ -109,8 +109,8 @@ def _take_link() -> Response:
         return add_headers(redirect_to(url_for("inbox.show_inbox")))
     token = get_services().sessions.open_by_link(request.args.get("token", ""))
     if token is None:
-        text = "This link was used already, is too old, or was made for another database. The command open makes a new link."
-        return show_sign_in(text, 401)
+        reason = "This link was used already, is too old, or was made for another database."
+        return show_sign_in(f"{reason} The command open makes a new link.", 401)
     return _begin_session(token, "")
 
 

@@ -102,6 +102,7 @@ def test_what_another_loop_has_in_hand_is_left_to_it_for_a_new_lease(
         outbox_store.lease_messages(
             connection,
             messages=outbox_store.list_due_messages(connection, now="~", limit=1),
+            gateway="stub",
             owner=owner.id,
             now=format_time(clock.now()),
             until=format_time(clock.now()),

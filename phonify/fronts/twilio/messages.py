@@ -81,7 +81,7 @@ def list_messages() -> dict[str, Any]:
 
 
 def _read_number(given: Parameters, name: str) -> str | None:
-    """Return a number to filter by, in the form that messages have."""
+    """Return the phone number to filter by, in the form in which messages are stored."""
     text = given.get_number(name)
     try:
         return parse_originator(text).number if text else None
