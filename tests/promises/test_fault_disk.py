@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -103,7 +103,8 @@ def test_a_small_disk_that_is_full_is_503_with_nothing_half_stored_and_passes_by
         filler = Path(f"/proc/{server.popen.pid}/root{disk}/filler")
         with filler.open("wb", buffering=0) as file:
             while room_on(file.fileno()):
-                file.write(b"x" * 4096)
+                with suppress(OSError):  # the server may take the last page
+                    file.write(b"x" * 4096)
         wait_until(lambda: load.statuses[503] >= 20)
         assert server.call("POST", "/v1/messages", to=MANY, body="Many")[0] == 503
         filler.unlink()

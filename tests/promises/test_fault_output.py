@@ -47,7 +47,7 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         pytest.param(f"{PHONIFY} webhooks set https://example.com/", marks=pytest.mark.slow),
         pytest.param(f"{PHONIFY} check", marks=pytest.mark.slow),
         pytest.param(f"{PHONIFY} check-text Hello", marks=pytest.mark.slow),
-        pytest.param(f"{PHONIFY} open", marks=pytest.mark.slow),
+        pytest.param(f"{PHONIFY} open --url http://127.0.0.1:8000", marks=pytest.mark.slow),
         f"{PHONIFY} --help",
         pytest.param(f"{PHONIFY} --version", marks=pytest.mark.slow),
         pytest.param(f"{PHONIFY} serve --help", marks=pytest.mark.slow),
