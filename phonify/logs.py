@@ -22,7 +22,7 @@ _ARGUMENT = re.compile(rf"((?:{_NAMES})[^=&?/\s]{{0,20}}?(?:=|%3d))(?:[^&\s]*[^&
 _CREDENTIALS = re.compile(r"(basic(?:\s|\+|%20)+)[A-Za-z0-9+/=_~.%-]+", re.IGNORECASE)
 _USERINFO = re.compile(r"(//)[^/@\s]*@")
 _OURS = re.compile(r"ph[kls]_[A-Za-z0-9_-]+")  # a key or a token that Phonify has made, anywhere in a text
-# After the name of the gateway come secrets, numbers and texts. A line of a traceback names a file and is no address.
+# Secrets, numbers and texts follow the name of the gateway. The path of a file in a traceback is kept.
 _CALLBACK = re.compile(r"(/gateways/[^/?\s\"]+[/?])(?![\w/]+\.py\")[^\s\"]+")
 _SUSPECT = re.compile(r"[=@%\s]|ph[kls]_|/gateways/")  # a text without a match contains no key
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")

@@ -17,12 +17,14 @@ from ..storage import receipts as store
 from ..storage.database import Connection
 from ..storage.gateway_records import ReceiptRow
 from ..storage.records import Message, ReceiptResult
+from .webhook_kinds import Event
 from .webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
 
 LOOK_UP_DOUBT = timedelta(seconds=15)  # until the first look-up of a message in doubt
 LOOK_UP_TAKEN = timedelta(minutes=10)  # until the first look-up of a message without a receipt
+_EVENTS: dict[ReceiptResult, Event] = {"delivered": "message.delivered", "undelivered": "message.undelivered"}
 
 
 class Receipts:
@@ -93,7 +95,7 @@ class Receipts:
             connection, message_id=message.id, receipt=result, at=row.at, code=row.code or None
         ):
             store.delete_look_up(connection, message_id=message.id)
-            self._tell(connection, f"message.{result}", message.id, now)
+            self._tell(connection, _EVENTS[result], message.id, now)
             logger.debug("Message %s: %s", message.id, result, extra={"message_id": message.id})
 
     def _settle(
@@ -137,10 +139,10 @@ class Receipts:
             return "undelivered"
         return "delivered" if set(statuses.values()) == {"delivered"} else None
 
-    def _tell(self, connection: Connection, event: str, message_id: str, now: datetime) -> None:
+    def _tell(self, connection: Connection, event: Event, message_id: str, now: datetime) -> None:
         message = store.get_message(connection, message_id=message_id)
         if message is not None:
-            self._webhooks.enqueue(connection, event, [message], now)  # type: ignore[arg-type]
+            self._webhooks.enqueue(connection, event, [message], now)
 
 
 def _make_row(gateway: str, receipt: Receipt, now: datetime) -> ReceiptRow:

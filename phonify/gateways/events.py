@@ -10,7 +10,7 @@ ReceiptStatus = Literal["sent", "delivered", "undelivered"]
 class Receipt(NamedTuple):
     """A provider's report about a message. It names the message by Phonify's id or by the provider's id."""
 
-    status: ReceiptStatus  # sent: the provider has the message, so it is no longer in doubt
+    status: ReceiptStatus  # sent: the provider has taken the message
     message_id: str | None = None
     reference: str | None = None  # the provider's id
     error_type: str | None = None  # of `errors/table.py`, only if the status is undelivered

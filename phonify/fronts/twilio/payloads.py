@@ -12,7 +12,7 @@ from ...sms.segments import count_segments
 from ...storage.front_records import FrontMessage
 from ...storage.records import Delivery, Message, NewDelivery
 
-FINAL = ("delivered", "undelivered", "failed", "canceled")  # statuses after which there is no other
+FINAL = ("delivered", "undelivered", "failed", "canceled")  # no status follows these
 RECEIVED = "twilio.received"  # the name of an event; that of a status is `twilio.` and the status
 
 
