@@ -61,7 +61,7 @@ class Kannel:
 
     def start_smsc(self, *arguments: str) -> Process:
         """Start the fake SMSC, by default without texts from phones."""
-        wait_until(lambda: is_open(self.ports[10000]))
+        wait_until(lambda: is_listening(self.ports[10000]))
         arguments = arguments or ("-m", "0", "1 2 text none")
         command = [FAKE_SMSC, "-v", "0", "-H", "127.0.0.1", "-r", str(self.ports[10000]), *arguments]
         return self._run("fakesmsc", command)
@@ -108,6 +108,15 @@ def is_open(port: int) -> bool:
     """Return whether a port of this machine accepts connections."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def is_listening(port: int) -> bool:
+    """Return whether a process of this machine listens at a port, without a connection to it.
+
+    Kannel hands messages to each connection at the port of the fake SMSC.
+    """
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(address.endswith(f":{port:04X}") and state == "0A" for _, address, _, state, *_ in rows)
 
 
 def _read_sms(line: str) -> Sms:

@@ -66,11 +66,15 @@ class Load:
 
     def wait_for(self, more: int, timeout: float = 20) -> None:
         """Wait until the given number of additional messages was acknowledged."""
-        wait_until(lambda goal=len(self.acknowledged) + more: len(self.acknowledged) >= goal, timeout)
+        wait_until(lambda goal=len(self.acknowledged) + more: len(self.acknowledged) >= goal, timeout, self._describe)
 
     def wait_for_status(self, status: int, more: int, timeout: float = 20) -> None:
         """Wait until the given number of additional answers had a status."""
-        wait_until(lambda goal=self.statuses[status] + more: self.statuses[status] >= goal, timeout)
+        wait_until(lambda goal=self.statuses[status] + more: self.statuses[status] >= goal, timeout, self._describe)
+
+    def _describe(self) -> str:
+        last = max(self.seconds[-20:], default=0)
+        return f"{self.statuses}, {last:.1f} s for one of the last answers, cut off: {self.cut_off[-3:]}"
 
     def _send_on(self, thread: int) -> None:
         if self._tls is None:
@@ -113,10 +117,10 @@ class Load:
         connection.close()
 
 
-def wait_until(condition: Callable[[], object], timeout: float = 20) -> None:
+def wait_until(condition: Callable[[], object], timeout: float = 20, describe: Callable[[], str] = str) -> None:
     end = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < end, "it did not come to that"
+        assert time.monotonic() < end, f"it did not come to that. {describe()}"
         time.sleep(0.02)
 
 
