@@ -59,6 +59,7 @@ class Database:
         self._shared_commit = SharedCommit(self._begin, self._end)
         self._idle: deque[sqlite3.Connection] = deque()
         self._writer: sqlite3.Connection | None = None
+        self._writer_failed = False  # whether a statement failed for a reason that may lie in the connection
         self._file, self._wal, self._shm = str(self.path), f"{self.path}-wal", f"{self.path}-shm"
         self._inodes: dict[str, tuple[int, int]] = {}  # device and inode of each opened file
         self._open: set[sqlite3.Connection] = set()
@@ -147,7 +148,11 @@ class Database:
         """
         try:
             with self._shared_commit.block(self.busy_timeout if patience is None else patience) as connection:
-                yield connection
+                try:
+                    yield connection
+                except sqlite3.OperationalError:
+                    self._writer_failed = True
+                    raise
         except (sqlite3.DatabaseError, MemoryError) as error:
             raise translate(error) from error
 
@@ -177,13 +182,15 @@ class Database:
             raise
 
     def _end(self, error: Exception | None) -> None:
-        if error is not None:
+        if error is not None or self._writer_failed:
             self._discard_writer()
         else:
             self.committed()
 
     def _discard_writer(self) -> None:
-        # The next transaction opens a new connection. A connection that was opened on a read-only file stays read-only.
+        # The next transaction opens a new connection. A connection that was opened on a read-only file stays read-only:
+        # it begins transactions, but it can't change anything.
+        self._writer_failed = False
         if self._writer is not None:
             self._disconnect(self._writer)
             self._writer = None

@@ -72,7 +72,8 @@ def room_on(descriptor: int) -> int:
 
 # Needs permission to mount a file system. The limit above works everywhere.
 MOUNTING = ["unshare", "-m" if os.geteuid() == 0 else "-rm", "sh", "-c"]
-SMALL_DISKS = [4] if works([*MOUNTING, "mount -t tmpfs none /mnt"]) else []
+# It has room for the largest -wal file.
+SMALL_DISKS = [24] if works([*MOUNTING, "mount -t tmpfs none /mnt"]) else []
 
 
 def wait_for_refusal(load: Load) -> int:

@@ -188,6 +188,19 @@ def test_a_file_that_was_removed_is_not_silently_made_anew(database, path):
     assert not path.exists()
 
 
+def insert_as_if_read_only(connection: sqlite3.Connection) -> None:
+    # A connection that was opened on a read-only file begins transactions too, but it can't change anything.
+    connection.execute("PRAGMA query_only = ON")
+    insert(connection, "not stored")
+
+
+def test_a_connection_that_can_only_read_is_replaced_after_its_first_failure(database, path):
+    with pytest.raises(StoreUnavailable), database.write() as connection:
+        insert_as_if_read_only(connection)
+    note(database, "stored")
+    assert read_notes(path) == ["stored"]
+
+
 def test_to_a_file_that_has_taken_the_place_of_the_one_that_is_open_nothing_is_written(database, path):
     note(database, "one")
     path.rename(path.with_name("former"))
