@@ -4,7 +4,6 @@ import importlib
 import logging
 import os
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from flask import Flask
@@ -21,6 +20,7 @@ from .fronts.twilio import front as twilio
 from .gateways.base import Gateway
 from .http.arguments import MAX_CONTENT_LENGTH, MAX_FIELDS
 from .http.cors import add_cors_headers
+from .http.current import get_services
 from .http.errors import register_error_handlers
 from .http.request_ids import add_request_id, begin_request
 from .logs import install_key_filter
@@ -46,6 +46,13 @@ def create_app(
     environment. If the database does not exist, the first request creates it. Raises ConfigError if the app can't
     start. A server may fork afterwards, because no file is open and no thread is running.
     """
+    return build_app(make_services(config, clock=clock, gateway=gateway))
+
+
+def make_services(
+    config: Mapping[str, Any] | None = None, *, clock: Clock | None = None, gateway: Gateway | None = None
+) -> Services:
+    """Read the settings, and prepare the database if it exists. See `create_app`."""
     settings = read_settings(os.environ, config)
     logging.getLogger("phonify").setLevel(settings.log_level)
     install_key_filter()
@@ -62,7 +69,13 @@ def create_app(
         services.prepare_existing()
     finally:
         services.database.close()
+    if services.has_twilio:
+        twilio.add_to_services(services)
+    return services
 
+
+def build_app(services: Services) -> Flask:
+    """Build the app with its views. It finds the services in `app.extensions`."""
     app = Flask("phonify", static_folder=None)
     # Otherwise Flask would redirect some paths with slashes, and its redirect is HTML.
     app.url_map.strict_slashes = False
@@ -76,18 +89,18 @@ def create_app(
     )
     app.extensions["phonify"] = services
     app.before_request(begin_request)
-    app.before_request(partial(_prepare_at_first_request, services))
-    if settings.metrics:
+    app.before_request(_prepare_at_first_request)
+    if services.settings.metrics:
         _measure(app)
     app.after_request(add_request_id)
     app.after_request(add_cors_headers)
     for blueprint in (monitoring.bp, v1.bp, openapi.bp, callbacks.bp):
         app.register_blueprint(blueprint)
-    if gateway.sandbox:
+    if services.gateway.sandbox:
         app.register_blueprint(sandbox.bp)
         app.register_blueprint(downloads.bp)
     if services.has_twilio:
-        twilio.add_front(app, services)
+        twilio.add_views(app, sandbox=services.gateway.sandbox)
     for blueprint in (session.bp, inbox_conversations.bp, compose.bp, search.bp, inbox_settings.bp):
         app.register_blueprint(blueprint)
     app.register_blueprint(docs_pages.bp)
@@ -108,9 +121,9 @@ def _measure(app: Flask) -> None:
     metrics.measure(app)
 
 
-def _prepare_at_first_request(services: Services) -> None:
+def _prepare_at_first_request() -> None:
     """Create the database if it was missing when the app was built. Only servers get requests."""
     try:
-        services.prepare()
+        get_services().prepare()
     except ConfigError as error:
         raise StoreUnavailable from error

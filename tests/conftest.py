@@ -2,7 +2,9 @@
 
 import os
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,8 @@ from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 from hypothesis import HealthCheck, settings
 
-from phonify import create_app
 from phonify.delivery.loop import Loop
+from phonify.factory import build_app, make_services
 from phonify.services import Services
 from tests.support.app import KEY, ApiClient, FakeClock, Waiting
 from tests.support.operating import Operator
@@ -37,22 +39,36 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+@pytest.fixture(scope="session")
+def idle_apps() -> defaultdict[object, list[Flask]]:
+    """Apps that no test uses now, by what decides their views. The addresses take most of the time of a new app."""
+    return defaultdict(list)
+
+
 @pytest.fixture
-def make_app(tmp_path: Path, clock: FakeClock) -> Iterator[Callable[..., Flask]]:
-    """Return a function that builds apps. The apps share a database and a clock."""
-    made = []
+def make_app(
+    tmp_path: Path, clock: FakeClock, idle_apps: defaultdict[object, list[Flask]]
+) -> Iterator[Callable[..., Flask]]:
+    """Return a function that makes apps with new services. The apps share a database and a clock."""
+    made: list[tuple[Flask, dict[str, Any], list[Flask]]] = []
 
     def make(gateway: Any = None, **settings: Any) -> Flask:
         config = {"DATABASE": tmp_path / "phonify.db", "API_KEY": KEY, **settings}
-        app = create_app(config, clock=clock, gateway=gateway)
+        services = make_services(config, clock=clock, gateway=gateway)
+        idle = idle_apps[services.gateway.sandbox, replace(services.settings, database=Path())]
+        # With metrics, the services are changed while an app is built.
+        app = idle.pop() if idle and not services.settings.metrics else build_app(services)
+        app.extensions["phonify"] = services
         app.test_client_class = ApiClient
-        app.extensions["phonify"].prepare()
-        made.append(app)
+        services.prepare()
+        made.append((app, dict(app.config), idle))
         return app
 
     yield make
-    for app in made:
+    for app, config, idle in made:
         app.extensions["phonify"].close()
+        if app.config == config:
+            idle.append(app)
 
 
 @pytest.fixture

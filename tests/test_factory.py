@@ -1,7 +1,8 @@
 """Tests that the app is a plain Flask app, as Flask's documentation describes it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,16 @@ from flask.testing import FlaskClient
 
 from phonify.config import ConfigError
 from phonify.gateways import GATEWAYS
-from tests.support.app import faults_of
+from tests.support.app import KEY, ApiClient, building, faults_of
 from tests.support.fake_gateway import OnceGateway
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Flask]:
+    """An app that no other test uses, because tests add views to it."""
+    with building({"DATABASE": tmp_path / "phonify.db", "API_KEY": KEY}) as app:
+        app.test_client_class = ApiClient
+        yield app
 
 
 def test_a_host_that_is_not_among_the_trusted_ones_is_refused_in_json(app: Flask, client: FlaskClient) -> None:

@@ -7,7 +7,8 @@ from flask import Blueprint, Flask
 from ...http.errors import ErrorForm
 from ...schemas.twilio import API_VERSION
 from ...services import Services
-from . import messages, resources, sandbox
+from . import messages, resources
+from . import sandbox as sandbox_views
 from .auth import require_credentials, take_account_sid
 from .callbacks import TwilioCallbacks
 from .errors import TwilioError, show_error
@@ -26,11 +27,15 @@ bp.register_blueprint(messages.bp)
 bp.register_blueprint(resources.bp)
 
 
-def add_front(app: Flask, services: Services) -> None:
-    """Add the front's views, its callbacks and its part of the pages."""
+def add_views(app: Flask, *, sandbox: bool) -> None:
+    """Add the front's views to an app."""
     app.register_blueprint(bp)
-    if services.gateway.sandbox:
-        app.register_blueprint(sandbox.bp)
+    if sandbox:
+        app.register_blueprint(sandbox_views.bp)
+
+
+def add_to_services(services: Services) -> None:
+    """Add the front's callbacks, and its part of the pages."""
     services.webhooks.add_kind(
         TwilioCallbacks(services.fronts, services.webhooks, services.subscriptions, services.sending)
     )
