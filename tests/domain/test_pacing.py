@@ -103,6 +103,22 @@ def test_the_loop_waits_exactly_until_the_limit_leaves_room(start, clock) -> Non
     assert delivery.seconds_to_next() == 1
 
 
+def test_a_text_of_two_segments_waits_exactly_until_the_limit_leaves_room_for_both(start, clock, gateway) -> None:
+    long = "x" * 155 + "€€€"
+    for texts in (["Hello"], ["Hello", "Hello"], [long]):
+        for body in texts:
+            services = start(1, body, GATEWAY_PER_MINUTE="3")
+        deliver(services)
+        clock.advance(10)
+    assert len(gateway.handed) == 3
+    delivery = services.links["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
+    assert delivery.seconds_to_next() == 40
+    clock.advance(39.999)
+    assert deliver(services) == 0
+    clock.advance(0.001)
+    assert deliver(services) == 1
+
+
 def test_a_clock_that_is_set_back_does_not_block_the_gateway(start, clock, gateway) -> None:
     services = start(1, GATEWAY_PER_HOUR="1")
     deliver(services)
