@@ -93,8 +93,7 @@ def target(site: Site, make_app: Callable[..., Flask], receiver: Receiver, tmp_p
         status(code, body=body)(client, received)
 
     receiver.act = answer
-    url = f"{site.name.upper()}{'_GATEWAY' if site.name == 'twilio' else ''}_URL"
-    settings = {**site.settings, url: f"http://127.0.0.1:{receiver.port}"}
+    settings = {**site.settings, site.url_setting: f"http://127.0.0.1:{receiver.port}"}
     app = make_app(GATEWAY=site.name, PUBLIC_URL=PUBLIC_URL, ORIGIN=OWN, **settings)
     caplog.set_level(logging.ERROR)
     target = Target(site, app, tmp_path / "phonify.db")

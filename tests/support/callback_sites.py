@@ -242,6 +242,10 @@ class Twilio(Site):
         "another gateway": go_to_another_gateway,
     }
 
+    @property
+    def url_setting(self) -> str:
+        return "TWILIO_GATEWAY_URL"
+
     def answer(self, url: str, body: bytes) -> tuple[int, str]:
         id_ = dict(parse_qsl(body.decode()))["StatusCallback"].partition("/status/")[2][:36]
         return 201, json.dumps({"sid": f"SM{id_.replace('-', '')}", "status": "queued"})

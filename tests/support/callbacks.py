@@ -63,6 +63,11 @@ class Site(ABC):
     forgeries: ClassVar[Mapping[str, Forge]]
     expires: ClassVar[bool] = False  # a callback that comes again after a day is forged
 
+    @property
+    def url_setting(self) -> str:
+        """The name of the setting with the provider's address."""
+        return f"{self.name.upper()}_URL"
+
     @abstractmethod
     def answer(self, url: str, body: bytes) -> tuple[int, str]:
         """Return the provider's answer to a message: it is taken."""
