@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from phonify.gateways import GATEWAYS
-from phonify.gateways.base import Doubt, Later, Limits, Outcome, Refused, Taken
+from phonify.gateways.base import Doubt, Later, Limits, OutboundMessage, Outcome, Refused, Taken
 from phonify.services import Services
 from tests.support.fake_gateway import OnceGateway
 
@@ -194,6 +194,18 @@ def test_after_a_fault_has_ended_all_messages_leave(start, clock, gateway, outco
     assert (state.faults, state.paused_until) == (0, None)
 
 
+def test_after_a_pause_the_messages_leave_in_the_order_in_which_they_were_sent(start, clock, gateway) -> None:
+    gateway.limits = Limits()
+    outcomes = iter([Taken(), Later(pause=True), Later(pause=True), *[Taken()] * 4])
+    gateway.act = lambda _: next(outcomes)
+    services = start(5)
+    for _ in range(3):
+        deliver(services)
+        clock.advance(3)
+    numbers = [int(message.to[-1]) for message in gateway.handed]
+    assert numbers == [0, 1, 1, 1, 2, 3, 4]
+
+
 def test_doubt_does_not_end_a_fault(start, clock, gateway) -> None:
     gateway.act = lambda _: Later(pause=True)
     services = start(2)
@@ -287,6 +299,17 @@ def test_several_calls_run_at_the_same_time_but_no_more_than_allowed(make_app, g
 
 
 # At the same time
+
+
+def test_a_call_without_an_outcome_leaves_its_place_to_the_next_message(start, gateway, execute) -> None:
+    def fail(message: OutboundMessage) -> None:
+        if message.to[-1] in "012":
+            raise RuntimeError
+
+    gateway.act, gateway.limits = fail, Limits(calls=2)
+    assert deliver(start(8)) == 8
+    counted = "SELECT state, count(*) FROM messages GROUP BY state ORDER BY state"
+    assert execute(counted) == [("sent", 5), ("unconfirmed", 3)]
 
 
 def test_a_message_that_was_taken_before_a_fault_does_not_end_the_pause(start, clock, gateway) -> None:

@@ -81,4 +81,4 @@ def test_2000_queued_segments_leave_at_the_rate_that_was_set(
     )
     assert len(log.texts) == count
     assert measured == pytest.approx(rate, rel=0.05)
-    assert most <= rate * PERIOD * 1.1  # requests may be on their way for different times
+    assert most <= rate * PERIOD * 1.2  # requests may be on their way for different times
