@@ -65,13 +65,19 @@ class MessageDelivery:
                 return float("inf")
             if self._calls.is_calling() and self._pacing.is_trying(connection):
                 return float("inf")  # until its outcome shows whether the fault has ended
-            now, opens_in = self._clock.now(), self._pacing.seconds_to_open(connection)
+            now, opens_in = self._clock.now(), self._seconds_to_open(connection)
             seconds = (parse_time(due_at) - now).total_seconds()
             if opens_in <= 0:
                 return seconds
             expires_at = outbox_store.next_expiry(connection, gateway=self._column)
         expires_in = (parse_time(expires_at) - now).total_seconds() if expires_at is not None else float("inf")
         return min(max(seconds, opens_in), expires_in)
+
+    def _seconds_to_open(self, connection: Connection) -> float:
+        """Return the seconds until the gateway may get the first of the due messages."""
+        now = format_time(self._clock.now())
+        due = outbox_store.list_due_messages(connection, gateway=self._column, now=now, limit=1)
+        return self._pacing.seconds_to_open(connection, due[0].body if due else "")
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
         """Return the owners of leased messages."""
@@ -116,7 +122,7 @@ class MessageDelivery:
 
     def _list_messages(self, connection: Connection, now: str) -> list[Message]:
         """Return due messages. If the gateway gets none now, return only those that end or are in doubt."""
-        if self._pacing.seconds_to_open(connection) <= 0:
+        if self._seconds_to_open(connection) <= 0:
             places = self._calls.count_places()
             return outbox_store.list_due_messages(connection, gateway=self._column, now=now, limit=places)
         ended = outbox_store.list_expired_messages(connection, gateway=self._column, now=now, limit=EXPIRED)

@@ -48,30 +48,28 @@ class Pacing:
         self._gateway = gateway
         self._rates = rates  # the most segments in a period, by its seconds
         self._sandbox = sandbox  # it always works
-        self._full_until = 0.0  # on the monotonic clock: until then, the next message does not fit
 
-    def seconds_to_open(self, connection: Connection) -> float:
-        """Return the seconds until the gateway may get a message. Returns 0 if it may get one now."""
+    def seconds_to_open(self, connection: Connection, body: str = "") -> float:
+        """Return the seconds until the gateway may get a text. Returns 0 if it may get the text now."""
         state, now = store.get_state(connection, name=self._gateway), self._clock.now()
         if state.held:
             return float("inf")
-        waits = [0.0, self._full_until - self._clock.monotonic()]
+        waits = [0.0]
         if state.paused_until is not None and not _is_from_future(state, now):
             waits.append((parse_time(state.paused_until) - now).total_seconds())
-        waits += [wait for _, wait in self._list_room(connection, now)]
+        parts = count_segments(body)[0]
+        waits += [self._seconds_to_fit(connection, usage, parts, now) for usage in self.list_usage(connection, now)]
         return max(waits)
 
-    def _list_room(self, connection: Connection, now: datetime) -> list[tuple[int, float]]:
-        """Return for each limit how many segments it leaves, and the seconds until it leaves at least one."""
-        found = []
-        for seconds, most in self._rates.items():
-            since = now - timedelta(seconds=seconds)
-            used, first = store.count_sends(
-                connection, gateway=self._gateway, since=format_time(since), now=format_time(now)
-            )
-            wait = (parse_time(first) - since).total_seconds() if first is not None and used >= most else 0.0
-            found.append((most - used, max(wait, 0.0)))
-        return found
+    def _seconds_to_fit(self, connection: Connection, usage: Usage, parts: int, now: datetime) -> float:
+        """Return the seconds until a limit leaves room for the segments of a text."""
+        excess = usage.used + min(parts, usage.most) - usage.most
+        since = now - timedelta(seconds=usage.seconds)
+        first, last = format_time(since), format_time(now)
+        at = excess > 0 and store.find_send_time(
+            connection, gateway=self._gateway, since=first, now=last, number=excess
+        )
+        return (parse_time(at) - since).total_seconds() if at else 0.0
 
     def is_trying(self, connection: Connection) -> bool:
         """Return whether one message must show first whether a fault has ended."""
@@ -82,7 +80,7 @@ class Pacing:
         used = []
         for seconds, most in self._rates.items():
             since = format_time(now - timedelta(seconds=seconds))
-            count, _ = store.count_sends(connection, gateway=self._gateway, since=since, now=format_time(now))
+            count = store.count_sends(connection, gateway=self._gateway, since=since, now=format_time(now))
             used.append(Usage(seconds, most, count))
         return used
 
@@ -93,16 +91,13 @@ class Pacing:
         if not self._rates or not messages:
             return list(messages)
         now = self._clock.now()
-        rooms = [left for left, _ in self._list_room(connection, now)]
-        room = min(rooms)
+        usages = self.list_usage(connection, now)
         admitted: list[Message] = []
         used = 0
         for message in messages:
             parts = count_segments(message.body)[0]
             # A text with more segments than a limit is sent alone, when nothing else was sent in the period.
-            if used + parts > room and (admitted or room < min(self._rates.values())):
-                period = list(self._rates)[rooms.index(room)]
-                self._full_until = self._clock.monotonic() + period / 20
+            if any(usage.used + used + min(parts, usage.most) > usage.most for usage in usages):
                 break
             admitted.append(message)
             used += parts

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 
 from ..errors import NotFound
 from ..gateways.events import Forged, HookRequest, Unreadable
+from ..http.arguments import read_data
 from ..http.current import get_services
 
 logger = logging.getLogger(__name__)
@@ -40,14 +41,17 @@ def hear(name: str, path: str) -> Response:
 def _read_request(path: str) -> HookRequest:
     services = get_services()
     public_url = services.settings.public_url or request.url_root.rstrip("/")
-    query = request.query_string.decode(errors="replace")
+    try:
+        query = request.query_string.decode()
+    except UnicodeDecodeError as error:
+        raise Unreadable("its query is not UTF-8") from error
     return HookRequest(
         method=request.method,
         path=path,
         url=f"{public_url}{request.path}" + (f"?{query}" if query else ""),
         query=list(request.args.items(multi=True)),
         headers=cast("Mapping[str, str]", request.headers),
-        body=request.get_data(),
+        body=read_data(),
         at=services.clock.now(),
     )
 

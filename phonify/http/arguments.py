@@ -42,7 +42,7 @@ def read_fields() -> list[tuple[str, str]]:
     A body of another type has no fields. Raises the same errors as `read_arguments`.
     """
     fields = _parse(request.query_string)
-    data = _read_data()
+    data = read_data()
     if request.mimetype == "application/x-www-form-urlencoded":
         fields += _parse(data)
     elif request.mimetype == "multipart/form-data":
@@ -51,7 +51,7 @@ def read_fields() -> list[tuple[str, str]]:
 
 
 def _read_body() -> Arguments:
-    data = _read_data()
+    data = read_data()
     if not data:
         return {}
     if request.content_encoding not in (None, "identity"):
@@ -67,7 +67,7 @@ def _read_body() -> Arguments:
     raise UnsupportedMediaType
 
 
-def _read_data() -> bytes:
+def read_data() -> bytes:
     """Return the body. Raises InvalidRequest if it is incomplete."""
     try:
         data = request.get_data()

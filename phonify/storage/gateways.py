@@ -27,14 +27,23 @@ def insert_sends(connection: sqlite3.Connection, *, gateway: str, at: str, parts
     )
 
 
-def count_sends(connection: sqlite3.Connection, *, gateway: str, since: str, now: str) -> tuple[int, str | None]:
-    """Return how many segments a gateway was given since a time, and when the first of them was given."""
-    row: tuple[int, str | None] = connection.execute(
-        "SELECT coalesce(sum(parts), 0), min(at) FROM gateway_sends"
-        " WHERE gateway = :gateway AND at > :since AND at <= :now",
+def count_sends(connection: sqlite3.Connection, *, gateway: str, since: str, now: str) -> int:
+    """Return how many segments a gateway was given since a time."""
+    (count,) = connection.execute(
+        "SELECT coalesce(sum(parts), 0) FROM gateway_sends WHERE gateway = :gateway AND at > :since AND at <= :now",
         {"gateway": gateway, "since": since, "now": now},
     ).fetchone()
-    return row
+    return int(count)
+
+
+def find_send_time(connection: sqlite3.Connection, *, gateway: str, since: str, now: str, number: int) -> str | None:
+    """Return when a gateway was given the segment with a number. The first one since a time has the number 1."""
+    (at,) = connection.execute(
+        "SELECT min(at) FROM (SELECT at, sum(parts) OVER (ORDER BY at, rowid) AS last FROM gateway_sends"
+        " WHERE gateway = :gateway AND at > :since AND at <= :now) WHERE last >= :number",
+        {"gateway": gateway, "since": since, "now": now, "number": number},
+    ).fetchone()
+    return str(at) if at is not None else None
 
 
 def delete_sends(connection: sqlite3.Connection, *, gateway: str, since: str) -> None:

@@ -7,6 +7,7 @@ into a frame. Only scripts of this server run.
 
 import logging
 import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, g, render_template, request, url_for
@@ -77,17 +78,21 @@ def comes_from_here() -> bool:
 
 def require_session() -> Response | None:
     """Require a session. A key in the address signs in."""
-    try:
-        arguments = request.args
-    except UnicodeDecodeError:
-        raise BadRequest from None
-    if "api_key" in arguments and request.method in _SAFE:
+    if "api_key" in _read_query() and request.method in _SAFE:
         return _take_key_from_address()
     account = find_session()
     if account is not None:
         g.account = account
         return None
     return _ask_for_key()
+
+
+def _read_query() -> Mapping[str, str]:
+    """Return the arguments in the address. Raises BadRequest if they are not UTF-8."""
+    try:
+        return request.args
+    except UnicodeDecodeError:
+        raise BadRequest from None
 
 
 def _take_key_from_address() -> Response:
@@ -155,9 +160,10 @@ def show_sign_in(fault: str | None = None, status: int = 200) -> Response:
 @bp.get("/sign-in")
 def show_sign_in_page() -> Response:
     """Show the page that asks for a key. A key or the token of a link in the address signs in."""
-    if "api_key" in request.args:
+    arguments = _read_query()
+    if "api_key" in arguments:
         return _take_key_from_address()
-    return _take_link() if "token" in request.args else show_sign_in()
+    return _take_link() if "token" in arguments else show_sign_in()
 
 
 @bp.post("/sign-in")

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from phonify.gateways import GATEWAYS
-from phonify.gateways.base import Doubt, Later, Limits, Outcome, Refused, Taken
+from phonify.gateways.base import Doubt, Later, Limits, OutboundMessage, Outcome, Refused, Taken
 from phonify.services import Services
 from tests.support.fake_gateway import OnceGateway
 
@@ -103,6 +103,22 @@ def test_the_loop_waits_exactly_until_the_limit_leaves_room(start, clock) -> Non
     assert delivery.seconds_to_next() == 1
 
 
+def test_a_text_of_two_segments_waits_exactly_until_the_limit_leaves_room_for_both(start, clock, gateway) -> None:
+    long = "x" * 155 + "€€€"
+    for texts in (["Hello"], ["Hello", "Hello"], [long]):
+        for body in texts:
+            services = start(1, body, GATEWAY_PER_MINUTE="3")
+        deliver(services)
+        clock.advance(10)
+    assert len(gateway.handed) == 3
+    delivery = services.links["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
+    assert delivery.seconds_to_next() == 40
+    clock.advance(39.999)
+    assert deliver(services) == 0
+    clock.advance(0.001)
+    assert deliver(services) == 1
+
+
 def test_a_clock_that_is_set_back_does_not_block_the_gateway(start, clock, gateway) -> None:
     services = start(1, GATEWAY_PER_HOUR="1")
     deliver(services)
@@ -176,6 +192,18 @@ def test_after_a_fault_has_ended_all_messages_leave(start, clock, gateway, outco
     assert deliver(services) == 5
     state = services.links["gateway"].pacing.get_state()
     assert (state.faults, state.paused_until) == (0, None)
+
+
+def test_after_a_pause_the_messages_leave_in_the_order_in_which_they_were_sent(start, clock, gateway) -> None:
+    gateway.limits = Limits()
+    outcomes = iter([Taken(), Later(pause=True), Later(pause=True), *[Taken()] * 4])
+    gateway.act = lambda _: next(outcomes)
+    services = start(5)
+    for _ in range(3):
+        deliver(services)
+        clock.advance(3)
+    numbers = [int(message.to[-1]) for message in gateway.handed]
+    assert numbers == [0, 1, 1, 1, 2, 3, 4]
 
 
 def test_doubt_does_not_end_a_fault(start, clock, gateway) -> None:
@@ -271,6 +299,17 @@ def test_several_calls_run_at_the_same_time_but_no_more_than_allowed(make_app, g
 
 
 # At the same time
+
+
+def test_a_call_without_an_outcome_leaves_its_place_to_the_next_message(start, gateway, execute) -> None:
+    def fail(message: OutboundMessage) -> None:
+        if message.to[-1] in "012":
+            raise RuntimeError
+
+    gateway.act, gateway.limits = fail, Limits(calls=2)
+    assert deliver(start(8)) == 8
+    counted = "SELECT state, count(*) FROM messages GROUP BY state ORDER BY state"
+    assert execute(counted) == [("sent", 5), ("unconfirmed", 3)]
 
 
 def test_a_message_that_was_taken_before_a_fault_does_not_end_the_pause(start, clock, gateway) -> None:

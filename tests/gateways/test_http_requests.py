@@ -80,6 +80,11 @@ def test_a_long_text_leaves_as_one_request_for_each_segment(receiver: Receiver) 
     assert [query["dlr-url"].partition("?")[0][-5:] for query in queries] == ["0/1/3", "0/2/3", "0/3/3"]
 
 
+def test_each_segment_has_the_validity_and_asks_for_a_receipt(receiver: Receiver) -> None:
+    queries = send_to_kannel(receiver, "x" * 400, validity=3_600.0)
+    assert [(query["validity"], query["dlr-mask"]) for query in queries] == [("60", "31")] * 3
+
+
 def test_the_segments_of_a_text_have_the_same_reference_and_the_next_text_another(receiver: Receiver) -> None:
     receiver.act = status(202, body="0: Accepted for delivery")
     gateway = make_gateway(receiver, PRESET="kannel")
