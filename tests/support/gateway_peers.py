@@ -1,16 +1,22 @@
 """The peers of gateways, as processes that a test can kill and stop. The log of each tells what it has got."""
 
+import json
 import os
 import re
 import signal
 import sys
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlencode
 
-from tests.support.android_hooks import DEVICE, PASSWORD, SIGNING_KEY, USERNAME
+from twilio.request_validator import RequestValidator
+
+from tests.support.android_hooks import DEVICE, PASSWORD, SIGNING_KEY, USERNAME, make_callback, sign
 from tests.support.android_peer import CALLS, read_lines
 from tests.support.android_server import PREFIX
 from tests.support.app import ROOT
@@ -18,9 +24,19 @@ from tests.support.gateway_way import Refusal
 from tests.support.kannel import Kannel, is_open
 from tests.support.load import query, wait_until
 from tests.support.servers import Process, find_free_port, starting
-from tests.support.twilio import AC, TOKEN
+from tests.support.twilio import AC, OWN, TOKEN
 
+AT = "2026-01-31T09:30:00Z"  # of texts
 SECRET = "0123456789abcdef0123"  # in the path of Kannel's callbacks
+
+
+class Callback(NamedTuple):
+    """A request of a peer to Phonify."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
 
 
 class Peer(ABC):
@@ -55,6 +71,14 @@ class Peer(ABC):
     def count_sent(self) -> Counter[str]:
         """Return how many messages the phone of each recipient gets."""
         return self.count_taken()
+
+    @abstractmethod
+    def write_receipt(self, message_id: str) -> Callback:
+        """Return a receipt `sent` for a message, as the peer would post it."""
+
+    @abstractmethod
+    def write_text(self, sender: str) -> Callback:
+        """Return a text from a phone to OWN, as the peer would post it. Each sender sends one text."""
 
     def kill(self) -> None:
         """End the peer with SIGKILL."""
@@ -108,6 +132,17 @@ class AndroidPeer(Peer):
     def count_sent(self) -> Counter[str]:
         return Counter(to for _, to, _, status in read_lines(self.folder / CALLS) if status == "202")
 
+    def write_receipt(self, message_id: str) -> Callback:
+        return self._write("sms:sent", {"messageId": message_id}, message_id)
+
+    def write_text(self, sender: str) -> Callback:
+        text = {"messageId": "c3", "sender": sender, "recipient": OWN, "message": "Hello", "receivedAt": AT}
+        return self._write("sms:received", text, sender)
+
+    def _write(self, event: str, payload: Mapping[str, str], id_: str) -> Callback:
+        body = json.dumps(make_callback(event, payload, id=id_)).encode()
+        return Callback("POST", "/gateways/android/callback", sign(body, datetime.now(UTC)), body)
+
 
 class KannelPeer(Peer):
     """Kannel. Its access log has what it was given, and its fake SMSC what it has sent."""
@@ -147,6 +182,13 @@ class KannelPeer(Peer):
         logs = [file.read_text(errors="replace") for file in self.folder.glob("fakesmsc-*.log")]
         return Counter(to for log in logs for to in re.findall(r"Got message \d+: <\S+ (\+\d+) ", log))
 
+    def write_receipt(self, message_id: str) -> Callback:
+        return Callback("GET", f"/gateways/http/{SECRET}/receipt/{message_id}?type=8&answer=&reference=")
+
+    def write_text(self, sender: str) -> Callback:
+        text = urlencode({"from": sender, "to": OWN, "text": "Hello", "charset": "UTF-8", "id": sender, "at": AT})
+        return Callback("GET", f"/gateways/http/{SECRET}/inbound?{text}")
+
     def close(self) -> None:
         self._kannel.close()
 
@@ -181,6 +223,19 @@ class TwilioPeer(Peer):
     def count_taken(self) -> Counter[str]:
         numbers = query(self.folder / "phonify.db", "SELECT to_number FROM messages WHERE direction = 'outbound'")
         return Counter(to for (to,) in numbers)
+
+    def write_receipt(self, message_id: str) -> Callback:
+        form = {"MessageSid": f"SM{message_id.replace('-', '')}", "MessageStatus": "sent"}
+        return self._write(f"/gateways/twilio/status/{message_id}", form)
+
+    def write_text(self, sender: str) -> Callback:
+        form = {"MessageSid": f"SM{sender.lstrip('+'):0>32}", "From": sender, "To": OWN, "Body": "Hello"}
+        return self._write("/gateways/twilio/received", form)
+
+    def _write(self, path: str, form: Mapping[str, str]) -> Callback:
+        signature = RequestValidator(TOKEN).compute_signature(f"http://127.0.0.1:{self.callbacks}{path}", form)
+        headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
+        return Callback("POST", path, headers, urlencode(form).encode())
 
     def close(self) -> None:
         self._stack.close()
