@@ -78,12 +78,12 @@ class Bench:
         self.way = Way(self.peer.port)
         return self.way
 
-    def start(self, **settings: str) -> None:
-        """Start Phonify. After a lease of 3 seconds, each call of the gateway ends within one second."""
+    def start(self, *arguments: str, **settings: str) -> None:
+        """Start Phonify, by default with its command. With this lease, each call of the gateway ends in a second."""
         given = {"GATEWAY": self.peer.name, "PUBLIC_URL": f"http://127.0.0.1:{self.port}", "PORT": str(self.port)}
         given |= {"LEASE": "3", "VALIDITY": "12", "ACCESS_LOG": "off", **settings}
         given |= self.peer.list_settings(self.way.port if self.way is not None else self.peer.port)
-        self.server = self._start("-m", "phonify", "serve", **given)
+        self.server = self._start(*(arguments or ("-m", "phonify", "serve")), **given)
         assert self.server.port == self.port
 
     def load(self, threads: int = 4, pause: float = 0.03) -> Load:
