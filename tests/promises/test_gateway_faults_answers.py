@@ -3,22 +3,13 @@
 import itertools
 import random
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.gateway_bench import GATEWAYS, WINDOW, Bench, benching
+from tests.support.gateway_bench import WINDOW, Bench
 from tests.support.load import wait_until
-from tests.support.servers import Process
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(params=GATEWAYS)
-def bench(request: pytest.FixtureRequest, tmp_path: Path, start: Callable[..., Process]) -> Iterator[Bench]:
-    with benching(request.param, tmp_path, start) as bench:
-        yield bench
 
 
 def test_a_peer_that_hangs_leaves_few_messages_in_doubt(bench: Bench) -> None:

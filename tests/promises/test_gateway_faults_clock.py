@@ -1,25 +1,17 @@
 """The clock of Phonify's machine goes forward and back by hours, while a gateway sends, pauses and hears receipts."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.app import ROOT
-from tests.support.gateway_bench import GATEWAYS, Bench, benching
+from tests.support.gateway_bench import Bench
 from tests.support.load import query, wait_until
-from tests.support.servers import Process
 
 pytestmark = pytest.mark.slow
 APP = str(ROOT / "tests" / "support" / "clock_app.py")
 HOUR = 3_600
 LIBRARY = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
-
-
-@pytest.fixture(params=GATEWAYS)
-def bench(request: pytest.FixtureRequest, tmp_path: Path, start: Callable[..., Process]) -> Iterator[Bench]:
-    with benching(request.param, tmp_path, start) as bench:
-        yield bench
 
 
 def test_the_clock_goes_forward_and_back_by_hours_and_every_receipt_counts(bench: Bench) -> None:

@@ -1,27 +1,18 @@
 """Receipts and texts of a gateway's peer: a flood of them, and kill -9 before and after the commit of one."""
 
 import time
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 
 import pytest
 
 from phonify.ids import generate_ids
 from tests.support.callback_flood import Flood
-from tests.support.gateway_bench import GATEWAYS, Bench, benching
+from tests.support.gateway_bench import Bench
 from tests.support.gateway_peers import Callback
 from tests.support.load import query, wait_until
-from tests.support.servers import Process
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(params=GATEWAYS)
-def bench(request: pytest.FixtureRequest, tmp_path: Path, start: Callable[..., Process]) -> Iterator[Bench]:
-    with benching(request.param, tmp_path, start) as bench:
-        yield bench
 
 
 def write_callbacks(bench: Bench, receipts: int, texts: int) -> dict[str, Callback]:
@@ -79,6 +70,7 @@ def test_a_flood_of_receipts_does_not_delay_messages(bench: Bench) -> None:
         with Flood(bench.port, callbacks) as flood:
             wait_until(flood.is_done, 60)
         seconds = time.monotonic() - begun
+    bench.wait_until_settled()
     delays = sorted(
         delay
         for (delay,) in query(

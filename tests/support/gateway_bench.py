@@ -1,8 +1,7 @@
 """A server with a gateway that sends, its peer, load by several clients, and the counts after a fault."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -44,6 +43,7 @@ class Counts(NamedTuple):
 
     acknowledged: int  # with 201
     handed: int  # to the peer, by its own log
+    phones: int  # that the peer has sent to
     lost: int  # without a row, or `sent` but unknown to the peer, or in `error` for a reason that no one gave
     doubled: int  # given to a peer that can't recognise it, or sent to the phone twice by a peer that can
     stuck: int  # still `unconfirmed`
@@ -55,7 +55,7 @@ class Counts(NamedTuple):
         """Print the counts as one line."""
         print(
             f"\n{gateway:<8}{fault:<46}{self.acknowledged:>5} acknowledged {self.handed:>5} handed over"
-            f" {self.lost:>2} lost {self.doubled:>2} doubled {self.stuck:>2} stuck"
+            f" {self.phones:>5} phones {self.lost:>2} lost {self.doubled:>2} doubled {self.stuck:>2} stuck"
             f" {self.doubts:>3} in doubt ({self.settled} settled), {self.expired} expired {seconds:6.1f} s"
         )
 
@@ -78,9 +78,13 @@ class Bench:
         self.way = Way(self.peer.port)
         return self.way
 
-    def start(self, *arguments: str, **settings: str) -> None:
+    def start(self, *arguments: str, **settings: str | None) -> None:
         """Start Phonify, by default with its command. With this lease, each call of the gateway ends in a second."""
-        given = {"GATEWAY": self.peer.name, "PUBLIC_URL": f"http://127.0.0.1:{self.port}", "PORT": str(self.port)}
+        given: dict[str, str | None] = {
+            "GATEWAY": self.peer.name,
+            "PUBLIC_URL": f"http://127.0.0.1:{self.port}",
+            "PORT": str(self.port),
+        }
         given |= {"LEASE": "3", "VALIDITY": "12", "ACCESS_LOG": "off", **settings}
         given |= self.peer.list_settings(self.way.port if self.way is not None else self.peer.port)
         self.server = self._start(*(arguments or ("-m", "phonify", "serve")), **given)
@@ -125,6 +129,7 @@ class Bench:
         return Counts(
             acknowledged=len(acknowledged),
             handed=len(taken),
+            phones=len(phones),
             lost=len(lost),
             doubled=sum(times - 1 for times in doubled.values()),
             stuck=sum(row.state == "unconfirmed" for row in rows),
@@ -138,14 +143,3 @@ class Bench:
         self.peer.close()
         if self.way is not None:
             self.way.close()
-
-
-@contextmanager
-def benching(gateway: str, folder: Path, start: Callable[..., Process]) -> Iterator[Bench]:
-    """Yield a bench whose peer is running."""
-    bench = Bench(gateway, folder, start)
-    try:
-        bench.peer.start()
-        yield bench
-    finally:
-        bench.close()
