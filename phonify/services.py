@@ -139,7 +139,9 @@ class Services:
 
     def make_upkeep(self) -> Upkeep:
         """Return a new loop that does the upkeep once a minute."""
-        return Upkeep(self.database, self.clock, lease=self.settings.lease, clean=self.clean)
+        return Upkeep(
+            self.database, self.clock, lease=self.settings.lease, validity=self.settings.validity, clean=self.clean
+        )
 
     def clean(self) -> None:
         """Remove old rows and the rows of ended test runs and sessions."""

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from ..clock import Clock, format_time, parse_time
-from ..gateways.base import Later, Outcome, Refused, Taken
+from ..gateways.base import Doubt, Later, Outcome, Refused, Taken
 from ..sms.segments import count_segments
 from ..storage import gateways as store
 from ..storage.database import Connection, Database
@@ -112,8 +112,9 @@ class Pacing:
     def note(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
         """Note what outcomes say about the gateway: whether it works, or that all messages must wait."""
         for outcome in outcomes:
-            if isinstance(outcome, Later) and outcome.pause:
-                self._pause(connection, outcome.reason or "it takes no messages", outcome.retry_after or 0.0)
+            if isinstance(outcome, Later | Doubt) and outcome.pause:
+                retry_after = outcome.retry_after if isinstance(outcome, Later) else None
+                self._pause(connection, outcome.reason or "it takes no messages", retry_after or 0.0)
         if not self._sandbox and any(isinstance(outcome, Taken | Refused) for outcome in outcomes):
             self._note_working(connection)
 

@@ -59,9 +59,14 @@ class Later:
 
 @dataclass(frozen=True)
 class Doubt:
-    """It is unknown whether the provider has taken the message. It is not sent again."""
+    """It is unknown whether the provider has taken the message. It is not sent again.
+
+    With `pause`, the reason concerns all messages, such as a provider that does not answer. Then nothing is sent for
+    some time. Otherwise, all messages that wait would be in doubt soon.
+    """
 
     reason: str = ""  # for the operator
+    pause: bool = False
 
 
 Outcome = Taken | Refused | Later | Doubt

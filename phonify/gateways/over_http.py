@@ -41,7 +41,7 @@ class HttpGateway(Gateway):
             answer = send(request._replace(timeout=seconds), private_allowed=True)
         except NotAnswered as failure:
             if failure.connected and not self.repeatable:
-                return Doubt(str(failure))
+                return Doubt(str(failure), pause=True)
             # The provider did not get the message, or it recognises a repetition.
             return Later(pause=not failure.connected, reason=str(failure))
         return self.judge(message, answer)

@@ -216,7 +216,7 @@ def _judge_code(code: int | None, retry_after: float | None) -> Outcome | None:
 def _judge_status(answer: Answer, code: int | None) -> Outcome:
     reason = _describe(answer, code)
     if answer.status >= 500 or answer.status == 408 or code in UNCLEAR:
-        return Doubt(reason)
+        return Doubt(reason, pause=code not in UNCLEAR)
     if answer.status < 400 or answer.status in _CONCERN_ALL or (answer.status == 403 and code is not None):
         return Later(answer.retry_after, pause=True, reason=reason)
     if code is None:  # a proxy has answered, so the message did not reach the service

@@ -130,9 +130,10 @@ class TestCustom(GatewayContract):
             "Authorization failed for sendsms",
             Later(pause=True, reason="the provider answered with status 403"),
         ),
+        (429, "Too Many Requests", Later(pause=True, reason="the provider answered with status 429")),
         (503, "Temporal failure, try again later.", Later(pause=True, reason="the provider answered with status 503")),
         (200, "<html>Welcome</html>", Doubt("the provider answered with status 200, which no rule explains")),
-        (502, "Bad Gateway", Doubt("the provider answered with status 502, which no rule explains")),
+        (502, "Bad Gateway", Doubt("the provider answered with status 502, which no rule explains", pause=True)),
     ],
 )
 def test_each_answer_of_kannel_has_its_outcome(receiver: Receiver, code: int, text: str, outcome: object) -> None:
@@ -171,6 +172,7 @@ def test_each_answer_of_kannel_has_its_outcome(receiver: Receiver, code: int, te
             'Error "Authentication failure for username:x"',
             Later(pause=True, reason="the provider answered with status 403"),
         ),
+        (429, "Too Many Requests", Later(pause=True, reason="the provider answered with status 429")),
         (412, 'Error "No route found"', Refused("unroutable_number", "412")),
         (
             412,
@@ -182,7 +184,11 @@ def test_each_answer_of_kannel_has_its_outcome(receiver: Receiver, code: int, te
             'Error "Cannot send submit_sm, check SMPPClientManagerPB log file for details"',
             Later(pause=True, reason="the provider answered with status 500"),
         ),
-        (500, 'Error "Unknown error: x"', Doubt("the provider answered with status 500, which no rule explains")),
+        (
+            500,
+            'Error "Unknown error: x"',
+            Doubt("the provider answered with status 500, which no rule explains", pause=True),
+        ),
     ],
 )
 def test_each_answer_of_jasmin_has_its_outcome(receiver: Receiver, code: int, text: str, outcome: object) -> None:

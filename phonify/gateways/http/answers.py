@@ -137,7 +137,7 @@ class Answers:
                 return Refused(rule.word or "delivery_failed", codes[0] if codes else str(answer.status))
         if any(rule.matches(answer) for rule in self._taken):
             return Taken(self._reference.find(answer.text))
-        return Doubt(f"{_describe(answer)}, which no rule explains")
+        return Doubt(f"{_describe(answer)}, which no rule explains", pause=answer.status >= 500)
 
 
 def _describe(answer: Answer) -> str:

@@ -11,7 +11,7 @@ from ...clock import monotonic
 from ...outgoing.http_client import Answer, Request
 from ...sms.alphabet import encode_gsm7
 from ...sms.segments import Encoding, split_segments
-from ..base import Doubt, GatewayFault, Limits, OutboundMessage, Outcome, Taken
+from ..base import Doubt, GatewayFault, Later, Limits, OutboundMessage, Outcome, Taken
 from ..events import Heard, HookRequest
 from ..over_http import HttpGateway
 from .answers import MOST_ANSWER
@@ -78,7 +78,8 @@ class TemplateGateway(HttpGateway):
                 if not sent:
                     return outcome
                 reason = getattr(outcome, "reason", "") or "the provider refused the next"
-                return Doubt(f"{sent} of {piece.segments} segments were taken: {reason}")
+                pause = isinstance(outcome, Later | Doubt) and outcome.pause
+                return Doubt(f"{sent} of {piece.segments} segments were taken: {reason}", pause=pause)
             references += outcome.references
         return Taken(tuple(references))
 
