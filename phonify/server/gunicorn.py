@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import socket
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,28 +16,14 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import ThreadWorker
 
-from ..clock import monotonic
 from ..errors import fault_for_status
 from ..services import Services
 from . import processes
 from .loggers import JsonLogger, ServerLogger
 
-_LINGER = 2.0  # seconds
-_MOST_UNREAD = 65_536  # bytes
-
 
 class Worker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's worker with threads. Its errors are JSON."""
-
-    def handle(self, conn: Any) -> Any:
-        """Handle a request. If the connection ends with it, also wait until the client has closed its side.
-
-        gunicorn waits too, but in the one thread that serves all connections. A client that hangs would stop them.
-        """
-        result = super().handle(conn)
-        if not result:
-            _end_connection(conn.sock)
-        return result
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer a request that is not valid HTTP. gunicorn logs it and chooses the status. The answer is JSON."""
@@ -55,21 +40,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             client.sendall(status_line + head.encode() + body)
         except OSError:
             self.log.debug("the client closed the connection before the answer")
-
-
-def _end_connection(client: socket.socket) -> None:
-    """Read until the client closes its side. If a request is not read completely, the answer could be cut off."""
-    end, unread = monotonic() + _LINGER, 0
-    with suppress(OSError):
-        client.shutdown(socket.SHUT_WR)
-        while unread < _MOST_UNREAD and (left := end - monotonic()) > 0:
-            client.settimeout(left)
-            data = client.recv(4_096)
-            if not data:
-                break
-            unread += len(data)
-    with suppress(OSError):
-        client.shutdown(socket.SHUT_RDWR)  # so that gunicorn does not wait again
 
 
 class WebServer(BaseApplication):  # type: ignore[misc]

@@ -5,7 +5,7 @@ import resource
 import select
 import socket
 import time
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, suppress
 
 import pytest
 
@@ -47,22 +47,6 @@ def test_a_request_that_comes_byte_by_byte_is_answered(start) -> None:
         for position in range(len(REQUEST)):
             client.sendall(REQUEST[position : position + 1])
         assert read_answer(client)[0] == 201
-
-
-def test_clients_that_do_not_close_their_connections_delay_nobody(start) -> None:
-    server = start(WORKERS="1")
-    assert server.port
-    ended = REQUEST.replace(b"Host: x", b"Host: x\r\nConnection: close")
-    begun = time.monotonic()
-    with ExitStack() as hanging:
-        for _ in range(5):
-            client = hanging.enter_context(closing(connect(server.port)))
-            client.sendall(ended)
-            assert read_answer(client)[0] == 201
-        with closing(connect(server.port)) as client:
-            client.sendall(REQUEST)
-            assert read_answer(client)[0] == 201
-        assert time.monotonic() - begun < 5  # one after another, they would take 10 seconds
 
 
 def test_a_connection_is_used_for_several_requests_however_they_are_cut(start) -> None:
