@@ -18,6 +18,8 @@ PATIENCE = timedelta(minutes=1)  # a message that has been due for longer is lat
 # shows whether the fault has ended. simulating: it sends nothing to phones. untried: it has taken no message yet.
 Condition = Literal["held", "paused", "failing", "simulating", "works", "untried"]
 
+CLOSED = ("held", "paused", "failing")  # the conditions in which messages wait
+
 
 class GatewayStatus(NamedTuple):
     """What an operator wants to know about a gateway."""
@@ -32,12 +34,21 @@ class GatewayStatus(NamedTuple):
     @property
     def is_open(self) -> bool:
         """Whether messages are given to it: nobody has paused it, and its last call has met no fault."""
-        return self.condition not in ("held", "paused", "failing")
+        return self.condition not in CLOSED
 
     @property
     def full_summary(self) -> str:
         """The summary with the text of the fault, which only the operator may see."""
         return f"{self.summary}: {self.state.fault}" if self.condition in ("paused", "failing") else self.summary
+
+
+class Trouble(NamedTuple):
+    """A reason why a gateway takes no messages now, for the people who wait for them."""
+
+    name: str
+    condition: Condition  # held, paused or failing
+    until: str | None  # the end of the pause; only if paused
+    fault: str | None  # only the operator may see it; None if held
 
 
 class Delay(NamedTuple):
@@ -70,6 +81,15 @@ class GatewayHealth:
             queue=store.count_queue(connection, gateway=self._column, now=format_time(now)),
             limits=self._pacing.list_usage(connection, now),
         )
+
+    def find_trouble(self, connection: Connection) -> Trouble | None:
+        """Return why the gateway takes no messages now, or None if it takes them."""
+        state, now = store.get_state(connection, name=self._name), format_time(self._clock.now())
+        condition = self._judge(state, now)
+        if condition not in CLOSED:
+            return None
+        until = state.paused_until if condition == "paused" else None
+        return Trouble(self._name, condition, until, state.fault if condition != "held" else None)
 
     def _judge(self, state: GatewayState, now: str) -> Condition:
         if state.held:

@@ -141,6 +141,8 @@ def _list_origins(trace: Trace) -> tuple[Part, ...]:
         parts.append(f"Key {message.key_id}" + (f", {trace.key}" if trace.key else ""))
     if message.front is not None:
         parts.append(f"Front {message.front}")
+    if message.released_from is not None:
+        parts.append(f"Released from the message {message.released_from}")
     if message.gateway is not None:
         parts.append(f"Released to the gateway {message.gateway}")
     return tuple(Part(message.created_at, text) for text in parts)

@@ -104,6 +104,7 @@ class Message(NamedTuple):
     receipt_status: ReceiptResult | None = None
     receipt_at: str | None = None
     receipt_code: str | None = None
+    released_from: str | None = None  # the id of the caught message of which this is a copy
 
     @property
     def origin(self) -> Party:

@@ -118,9 +118,16 @@ def name_state(message: Message) -> str:
     return "scheduled" if is_scheduled(message) else message.state
 
 
+def is_undelivered(message: Message) -> bool:
+    """Return whether the gateway took a message, but a receipt says that the phone did not get it."""
+    return message.state == "sent" and message.receipt_status == "undelivered"
+
+
 def explain(message: Message) -> str | None:
-    """Return the reason why a message failed, as a text for people. Returns None if it did not fail."""
-    return Fault(message.error_type).title if message.error_type else None
+    """Return why a message failed or did not reach its phone, as a text for people. Returns None if it did neither."""
+    if message.error_type:
+        return Fault(message.error_type).title
+    return "A receipt says that the phone did not get the message." if is_undelivered(message) else None
 
 
 def show_duration(seconds: float) -> str:

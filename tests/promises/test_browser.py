@@ -705,9 +705,7 @@ def test_what_nobody_is_changing_follows_what_is_changed_elsewhere(open_page, se
 def test_a_change_that_is_wrong_is_explained_until_it_is_corrected(open_page, send, complaints):
     message = send("First", send_at="2035-01-15T14:30:00Z")
     page = open_page(f"/inbox/messages/{message['id']}")
-    page.locator("#detail textarea").evaluate(
-        "(field) => { field.removeAttribute('maxlength'); field.value = 'x'.repeat(161); }"
-    )
+    page.locator("#detail textarea").fill("x" * 161)
     page.get_by_role("button", name="Change").click()
     expect(page.locator("#detail").get_by_role("alert")).to_contain_text("too long")
     page.wait_for_timeout(1_500)
@@ -728,8 +726,15 @@ def test_a_scheduled_message_is_cancelled_in_its_details(open_page, server, send
     send("Stays")
     send("Goes", send_at="2035-01-15T14:30:00Z")
     page = open_page(f"/inbox/phones/{PHONE}")
+    page.once("dialog", lambda dialog: dialog.dismiss())
     show_details(page, "Goes").get_by_role("button", name="Cancel the message").click()
+    expect(bubble(page, "Goes")).to_have_count(1)
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Cancel the message").click()
     expect(bubble(page, "Goes")).to_have_count(0)
+    expect(page.locator(".notice")).to_contain_text("was cancelled")
+    page.reload()
+    expect(page.locator(".notice")).to_have_count(0)
     expect(bubble(page, "Stays")).to_be_visible()
     assert [message["body"] for message in messages_of(server)] == ["Stays"]
 
@@ -737,6 +742,7 @@ def test_a_scheduled_message_is_cancelled_in_its_details(open_page, server, send
 def test_cancelling_the_only_message_of_a_thread_leaves_the_thread_empty(open_page, server, send):
     send("Goes", send_at="2035-01-15T14:30:00Z")
     page = open_page(f"/inbox/phones/{PHONE}")
+    page.once("dialog", lambda dialog: dialog.accept())
     show_details(page, "Goes").get_by_role("button", name="Cancel the message").click()
     expect(page.get_by_role("heading", name=PHONE)).to_be_visible()
     expect(page.locator("#thread .bubble")).to_have_count(0)
