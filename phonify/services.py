@@ -61,6 +61,7 @@ class Services:
     conversations: Conversations
     history: Histories
     releasing: Releasing
+    senders: dict[str, Sending]  # one for each of the links
     retention: Retention
     runs: Runs
     sessions: Sessions
@@ -251,9 +252,9 @@ def build_services(
             one.limits = one.limits._replace(calls=max(settings.gateway_window // one.limits.batch, 1))
         return Link(database, one, clock, webhooks, receipts, inbound, rates=rates, only_to=only_to, column=column)
 
-    links, releasing = {gateway.name: link(gateway, main_only_to, None)}, None
+    links, senders, releasing = {gateway.name: link(gateway, main_only_to, None)}, {gateway.name: sending}, None
     if release_gateway is not None:
-        releasing = make_sending(release_gateway, only_to, release_gateway.name)
+        senders[release_gateway.name] = releasing = make_sending(release_gateway, only_to, release_gateway.name)
         links[release_gateway.name] = link(release_gateway, only_to, release_gateway.name)
     keys = KeyRing(database, clock)
     services = Services(
@@ -271,6 +272,7 @@ def build_services(
         conversations=Conversations(database),
         history=Histories(database, clock, webhooks, gateway=gateway.name),
         releasing=Releasing(database, clock, webhooks, releasing),
+        senders=senders,
         retention=Retention(
             database,
             clock,

@@ -1,5 +1,6 @@
 """The health of a gateway for its operator: whether it works, what waits for it, and why messages are late."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -7,7 +8,7 @@ from ..clock import Clock, format_time, parse_time
 from ..sms.segments import count_segments
 from ..storage import gateways as store
 from ..storage import outbox as outbox_store
-from ..storage.database import Connection
+from ..storage.database import Connection, Database
 from ..storage.gateway_records import GatewayQueue, GatewayState
 from ..storage.records import Message
 from .pacing import Pacing, Usage
@@ -130,6 +131,13 @@ class GatewayHealth:
         if state.taken_at is not None and before < state.taken_at < after:
             return "many messages wait, and the gateway takes them one after another"
         return None
+
+
+def find_other_gateway(database: Database, known: Collection[str]) -> GatewayState | None:
+    """Return the state of the gateway with which the database was used last, or None if its name is known."""
+    with database.reading() as connection:
+        states = store.list_used_states(connection)
+    return states[0] if states and states[0].name not in known else None
 
 
 def _describe(condition: Condition, state: GatewayState) -> str:

@@ -144,7 +144,8 @@ def _list_origins(trace: Trace) -> tuple[Part, ...]:
     if message.released_from is not None:
         parts.append(f"Released from the message {message.released_from}")
     if message.gateway is not None:
-        parts.append(f"Released to the gateway {message.gateway}")
+        what = "Released to" if message.released_from is not None else "For"
+        parts.append(f"{what} the gateway {message.gateway}")
     return tuple(Part(message.created_at, text) for text in parts)
 
 

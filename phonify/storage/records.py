@@ -124,6 +124,11 @@ class Message(NamedTuple):
         return ShownReceipt(self.receipt_status, self.receipt_at, self.receipt_code)
 
     @property
+    def is_scheduled(self) -> bool:
+        """Whether the message waits for its time."""
+        return self.state == "unconfirmed" and self.attempts == 0 and self.send_at is not None
+
+    @property
     def in_doubt(self) -> bool:
         """Whether it is unknown if the gateway has taken the message."""
         return self.state == "unconfirmed" and self.submitted_at is not None and self.due_at == self.expires_at

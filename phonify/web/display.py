@@ -103,11 +103,6 @@ def own_side(message: Message) -> str:
     return message.origin_number if message.direction == "outbound" else message.to_number
 
 
-def is_scheduled(message: Message) -> bool:
-    """Return whether a message waits for its time."""
-    return message.state == "unconfirmed" and message.attempts == 0 and message.send_at is not None
-
-
 def name_state(message: Message) -> str:
     """Return the state of a message, as the pages name it.
 
@@ -115,7 +110,7 @@ def name_state(message: Message) -> str:
     """
     if message.direction == "inbound":
         return "received" if message.state == "sent" else f"received, webhook {message.state}"
-    return "scheduled" if is_scheduled(message) else message.state
+    return "scheduled" if message.is_scheduled else message.state
 
 
 def is_undelivered(message: Message) -> bool:

@@ -30,7 +30,6 @@ def template_context() -> dict[str, Any]:
         "cut_wide": display.cut_wide,
         "find_code": find_code,
         "explain": display.explain,
-        "is_scheduled": display.is_scheduled,
         "is_undelivered": display.is_undelivered,
         "list_troubles": lambda: list_troubles(get_services(), g.account),
         "name_state": display.name_state,
