@@ -41,7 +41,7 @@ class Link:
         self.only_to = only_to  # the numbers that get messages; empty: all numbers
         self.column = column  # of its messages
         self.observe: Observe = lambda _outcome, _seconds: None  # called after each attempt to send a message
-        self.pacing = Pacing(database, clock, gateway.name, rates, sandbox=gateway.sandbox)
+        self.pacing = Pacing(database, clock, gateway.name, rates, sandbox=gateway.sandbox, peer=gateway.peer)
         self.health = GatewayHealth(clock, self.pacing, gateway.name, column=column, sandbox=gateway.sandbox)
         self.hearing = Hearing(database, clock, gateway.name, receipts, inbound, number=gateway.number)
 
