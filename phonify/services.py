@@ -256,6 +256,7 @@ def build_services(
     if release_gateway is not None:
         senders[release_gateway.name] = releasing = make_sending(release_gateway, only_to, release_gateway.name)
         links[release_gateway.name] = link(release_gateway, only_to, release_gateway.name)
+    healths = {name: link.health for name, link in links.items()}
     keys = KeyRing(database, clock)
     services = Services(
         settings=settings,
@@ -270,7 +271,7 @@ def build_services(
         changing=Changing(database, clock, webhooks, subscriptions, sending),
         receiving=receiving,
         conversations=Conversations(database),
-        history=Histories(database, clock, webhooks, gateway=gateway.name),
+        history=Histories(database, clock, webhooks, gateway=gateway.name, healths=healths),
         releasing=Releasing(database, clock, webhooks, releasing),
         senders=senders,
         retention=Retention(

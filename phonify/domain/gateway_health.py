@@ -92,6 +92,18 @@ class GatewayHealth:
         until = state.paused_until if condition == "paused" else None
         return Trouble(self._name, condition, until, state.fault if condition != "held" else None)
 
+    def find_full_limit(self, connection: Connection, message: Message) -> str | None:
+        """Return the limit that leaves no room for a message now, as a part of a sentence, or None."""
+        return self._find_full_limit(connection, message, self._clock.now())
+
+    def _find_full_limit(self, connection: Connection, message: Message, moment: datetime) -> str | None:
+        parts = count_segments(message.body)[0]
+        for limit in self._pacing.list_usage(connection, moment):
+            if limit.used and limit.used + parts > limit.most:
+                period = "1 second" if limit.seconds == 1 else f"{limit.seconds} seconds"
+                return f"the limit of {limit.most} SMS in {period} is used up"
+        return None
+
     def _judge(self, state: GatewayState, now: str) -> Condition:
         if state.held:
             return "held"
@@ -123,11 +135,9 @@ class GatewayHealth:
             return "a fault has paused the gateway"
         if state.paused_until is not None and state.paused_until > before:
             return f"the gateway was paused until {state.paused_until}"
-        parts = count_segments(message.body)[0]
         for moment in (now, now - PATIENCE):
-            for limit in self._pacing.list_usage(connection, moment):
-                if limit.used and limit.used + parts > limit.most:
-                    return f"the limit of {limit.most} SMS in {limit.seconds} seconds is used up"
+            if limit := self._find_full_limit(connection, message, moment):
+                return limit
         if state.taken_at is not None and before < state.taken_at < after:
             return "many messages wait, and the gateway takes them one after another"
         return None

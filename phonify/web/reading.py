@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import request
 
+from ..domain.accounts import DEFAULT_ACCOUNT
 from ..domain.conversations import END
 from ..http.current import get_services
 from ..schemas.objects import dump_message
@@ -78,7 +79,7 @@ def read_detail(message_id: str) -> dict[str, Any]:
     message = entry.message
     return {
         "entry": entry,
-        "steps": services.history.find(message_id).steps,
+        "steps": services.history.find(message_id, whole=account.name == DEFAULT_ACCOUNT).steps,
         "check": check_text(message.body),
         "json_text": json.dumps(dump_message(message), indent=2, ensure_ascii=False),
         "curl": display.write_curl(read_address(), key or "KEY", message),
