@@ -118,6 +118,8 @@ def check_gateway(gateway_name: str | None) -> None:
     """Ask the provider whether it would take messages. Nothing is sent. No database is needed."""
     services = load_services()
     name = choose_gateway(services, gateway_name)
+    if services.prepared.is_set():
+        warn_of_other_gateway(services)
     try:
         answer = services.links[name].gateway.probe()
     except GatewayFault as fault:

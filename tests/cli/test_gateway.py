@@ -144,7 +144,7 @@ def test_a_shell_without_the_variables_of_the_server_is_told_which_gateway_the_s
         "The variables of this shell name the gateway stub. A server on this database used the gateway gateway last:"
         " its last success was at 2026-01-31T09:30:00.000Z. Run the command with the variables of the server.\n"
     )
-    for command in ("status", "pause", "resume"):
+    for command in ("status", "check", "pause", "resume"):
         assert runner.invoke(args=["gateway", command]).stderr == hint
     assert json.loads(runner.invoke(args=["gateway", "status", "--json"]).stdout)["gateway"] == "stub"
 

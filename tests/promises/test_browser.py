@@ -17,11 +17,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from phonify.sms.segments import check_text
+from tests.support.app import KEY, ROOT
 from tests.support.operating import Operator, operating
 from tests.support.receivers import status
 from tests.support.servers import Process, starting
 
 CHROMIUM = Path("/usr/bin/chromium")
+RELEASE_APP = str(ROOT / "tests" / "support" / "release_app.py")
 PHONE = "+14560000000"
 APP = "+15005550006"
 SOON = 10_000  # milliseconds in which a page must show a change; pages ask every second
@@ -747,6 +749,25 @@ def test_cancelling_the_only_message_of_a_thread_leaves_the_thread_empty(open_pa
     expect(page.get_by_role("heading", name=PHONE)).to_be_visible()
     expect(page.locator("#thread .bubble")).to_have_count(0)
     assert messages_of(server) == []
+
+
+@pytest.mark.parametrize("path", ["/", "/inbox/search", f"/inbox/phones/{PHONE}"])
+def test_an_open_page_shows_that_a_gateway_is_paused_and_that_it_goes_on(browser, tmp_path, path: str):
+    with starting(tmp_path) as start:
+        server = start(RELEASE_APP, WORKERS="1", RELEASE_GATEWAY="gateway", ONLY_TO=PHONE)
+        assert server.port
+        server.call("POST", "/v1/messages", to=PHONE, body="Hello")
+        context = browser.new_context(base_url=f"http://127.0.0.1:{server.port}")
+        form = {"api_key": KEY}
+        context.request.post("/inbox/sign-in", form=form, headers={"Sec-Fetch-Site": "same-origin"})
+        page = context.new_page()
+        page.goto(path)
+        for held in (1, 0):
+            with closing(sqlite3.connect(tmp_path / "phonify.db")) as connection, connection:
+                connection.execute("INSERT OR REPLACE INTO gateways (name, held) VALUES ('gateway', ?)", (held,))
+            expect(page.locator("#troubles p")).to_have_count(held, timeout=SOON)
+        expect(page.locator("#conversations > li, .result").first).to_be_visible()
+        context.close()
 
 
 def test_details_say_so_when_their_message_is_gone(open_page, server, send):
