@@ -36,8 +36,8 @@ def explain(message_id: str, as_json: bool) -> None:
     )
     rows, now = [], services.clock.now()
     for step in steps:
-        rows.append((step.at, step.text + _write_distance(step.at, now)))
-        rows += [(part.at, f"  {part.text}{_write_distance(part.at, now)}") for part in step.parts]
+        for at, text in [(step.at, step.text), *((part.at, f"  {part.text}") for part in step.parts)]:
+            rows.append((at, text + (_write_distance(at, now) if step.state == "waiting" else "")))
     print_table(("TIME (UTC)", "STEP"), rows)
 
 

@@ -16,6 +16,7 @@ from .output import (
     get_services,
     json_option,
     load_services,
+    note_done,
     print_json,
     print_table,
     report,
@@ -38,7 +39,10 @@ def choose_gateway(services: Services, name: str | None) -> str:
         chosen = sending[0] if sending else services.gateway.name
         if len(services.links) > 1:
             names = " and ".join(services.links)
-            echo(f"This server has the gateways {names}. This is {chosen}. --gateway chooses the other.", err=True)
+            echo(
+                f"This server has the gateways {names}. The command means {chosen}. --gateway chooses the other.",
+                err=True,
+            )
         return chosen
     if name not in services.links:
         known = ", ".join(services.links)
@@ -56,7 +60,11 @@ def warn_of_other_gateway(services: Services) -> None:
         return
     names = " and ".join(services.links)
     used = [f"its last success was at {other.taken_at}"] if other.taken_at is not None else []
-    used += [f"its last fault was at {other.fault_at}: {other.fault}"] if other.fault_at is not None else []
+    used += (
+        [f"its last fault was at {other.fault_at}: {escape_controls(other.fault or '')}"]
+        if other.fault_at is not None
+        else []
+    )
     echo(
         f"The variables of this shell name the gateway {names}. A server on this database used the gateway {other.name}"
         f" last: {'; '.join(used)}. Run the command with the variables of the server.",
@@ -191,4 +199,6 @@ def register_callbacks(gateway_name: str | None) -> None:
         lines = services.links[name].gateway.register()
     except GatewayFault as fault:
         raise Failed(f"the gateway {name}: {escape_controls(str(fault))}") from fault
-    report("\n".join(map(escape_controls, lines)))
+    note_done("The provider was told the address of this server.")
+    for line in lines:
+        echo(escape_controls(line))
