@@ -61,6 +61,7 @@ class Services:
     conversations: Conversations
     history: Histories
     releasing: Releasing
+    senders: dict[str, Sending]  # one for each of the links
     retention: Retention
     runs: Runs
     sessions: Sessions
@@ -253,10 +254,11 @@ def build_services(
             one.limits = one.limits._replace(calls=max(settings.gateway_window // one.limits.batch, 1))
         return Link(database, one, clock, webhooks, receipts, inbound, rates=rates, only_to=only_to, column=column)
 
-    links, releasing = {gateway.name: link(gateway, main_only_to, None)}, None
+    links, senders, releasing = {gateway.name: link(gateway, main_only_to, None)}, {gateway.name: sending}, None
     if release_gateway is not None:
-        releasing = make_sending(release_gateway, only_to, release_gateway.name)
+        senders[release_gateway.name] = releasing = make_sending(release_gateway, only_to, release_gateway.name)
         links[release_gateway.name] = link(release_gateway, only_to, release_gateway.name)
+    healths = {name: link.health for name, link in links.items()}
     keys = KeyRing(database, clock)
     services = Services(
         settings=settings,
@@ -271,8 +273,9 @@ def build_services(
         changing=Changing(database, clock, webhooks, subscriptions, sending),
         receiving=receiving,
         conversations=Conversations(database),
-        history=Histories(database, clock, webhooks, gateway=gateway.name),
+        history=Histories(database, clock, webhooks, gateway=gateway.name, healths=healths),
         releasing=Releasing(database, clock, webhooks, releasing),
+        senders=senders,
         retention=Retention(
             database,
             clock,

@@ -41,13 +41,21 @@ class Pacing:
     """
 
     def __init__(
-        self, database: Database, clock: Clock, gateway: str, rates: Mapping[int, int], *, sandbox: bool
+        self,
+        database: Database,
+        clock: Clock,
+        gateway: str,
+        rates: Mapping[int, int],
+        *,
+        sandbox: bool,
+        peer: str = "",
     ) -> None:
         self._database = database
         self._clock = clock
         self._gateway = gateway
         self._rates = rates  # the most segments in a period, by its seconds
         self._sandbox = sandbox  # it always works
+        self._shown = f"{gateway} ({peer})" if peer else gateway  # in logs: with the address of the provider
 
     def seconds_to_open(self, connection: Connection, body: str = "") -> float:
         """Return the seconds until the gateway may get a text. Returns 0 if it may get the text now."""
@@ -128,7 +136,7 @@ class Pacing:
         until = format_time(now + timedelta(seconds=max(pause, min(retry_after, LONGEST_PAUSE))))
         state = state._replace(paused_until=until, faults=state.faults + 1, fault=reason, fault_at=at)
         store.put_state(connection, state=state)
-        logger.warning("The gateway %s is paused until %s: %s", self._gateway, until, reason)
+        logger.warning("The gateway %s is paused until %s: %s", self._shown, until, reason)
 
     def _note_working(self, connection: Connection) -> None:
         """Record that the provider takes messages. After the pause, this ends the fault."""
@@ -139,7 +147,7 @@ class Pacing:
             store.put_state(connection, state=state._replace(taken_at=at))
             return
         if state.faults:
-            logger.warning("The gateway %s works again", self._gateway)
+            logger.warning("The gateway %s works again", self._shown)
         elif state.taken_at is not None and state.taken_at[:-5] == at[:-5]:
             return  # recorded in this second already
         store.put_state(connection, state=state._replace(paused_until=None, faults=0, taken_at=at))

@@ -167,6 +167,8 @@ class Sending:
         ]
         if draft.front is not None:
             messages = [message._replace(front=draft.front_name) for message in messages]
+        if draft.released_id is not None:
+            messages = [message._replace(released_from=draft.released_id) for message in messages]
         store.insert_messages(connection, messages=messages)
         accepted = [message for message in messages if message.state == "unconfirmed"]
         if draft.front is not None:

@@ -119,6 +119,9 @@ class Gateway(ABC):
     # The gateway's own variables in the environment, such as PHONIFY_EXAMPLE_URL.
     variables: tuple[str, ...] = ()
 
+    # The provider's address for the log: host and port, without a path or a secret. Empty: there is none.
+    peer = ""
+
     # The gateway's own number, if it has only one. It is the recipient of a received text that names no recipient.
     number: str | None = None
 

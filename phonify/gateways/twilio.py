@@ -15,7 +15,7 @@ from ..ids import read_time
 from ..outgoing.http_client import Answer, Request
 from .base import Doubt, GatewayFault, Later, Limits, OutboundMessage, Outcome, Refused, Taken
 from .events import Heard, HookRequest, Receipt
-from .over_http import HttpGateway, read_object
+from .over_http import HttpGateway, name_peer, read_object
 from .twilio_codes import (
     ERROR_TYPES,
     OTHER_ERROR_TYPE,
@@ -77,6 +77,7 @@ class TwilioGateway(HttpGateway):
         self._account = account
         self._hooks = hooks
         self.number = number
+        self.peer = name_peer(account.url)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:

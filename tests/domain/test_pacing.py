@@ -143,6 +143,13 @@ def test_a_fault_of_the_whole_gateway_pauses_it_instead_of_trying_each_message(s
     assert (state.faults, state.fault) == (1, "wrong password")
 
 
+def test_the_log_of_a_pause_names_the_provider_s_address(start, gateway, caplog) -> None:
+    gateway.act = lambda _: Later(pause=True, reason="wrong password")
+    gateway.peer = "sms.example:8443"
+    deliver(start(1))
+    assert "The gateway gateway (sms.example:8443) is paused until" in caplog.text
+
+
 def test_a_message_that_was_not_tried_for_a_fault_keeps_its_attempts(start, clock, gateway, execute) -> None:
     gateway.act = lambda _: Later(pause=True)
     services = start()

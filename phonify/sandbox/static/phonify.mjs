@@ -8,7 +8,6 @@ const { setTimeout, performance } = globalThis; // stored here, because a test m
 const now = performance.now.bind(performance);
 
 export class PhonifyError extends Error { name = "PhonifyError"; }
-
 export const connect = (url, key) => new Phonify(url, key);
 
 export class Phonify {
@@ -51,7 +50,7 @@ export class Phonify {
   async run({ name, ttl, ...twilio } = {}) {
     const given = { name, ttl };
     for (const key in twilio) {
-      if (!TWILIO.includes(key)) throw new TypeError(`${key} can't be set for a run`);
+      if (!TWILIO.includes(key)) refuse(key, "can't be set for a run", '{ name: "sign-up" }');
       given[key.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`)] = twilio[key];
     }
     const { id, api_key, expires_at: expiresAt, twilio: kept } = (await this.#call("POST", "/sandbox/runs", given)).run;
@@ -87,8 +86,7 @@ export class Phonify {
   }
 
   async #list(query, limit = 1_000) {
-    const { messages } = await this.#call("GET", "/sandbox/messages", { ...query, limit });
-    const page = messages.map(read).reverse();
+    const page = (await this.#call("GET", "/sandbox/messages", { ...query, limit })).messages.map(read).reverse();
     return page.length < 1_000 ? page : [...(await this.#list({ ...query, before: page[0].id })), ...page];
   }
 
@@ -130,8 +128,11 @@ export class Phonify {
   }
 }
 
+function refuse(key, why, example) { // a text in place of an object has the keys 0, 1, ...
+  throw new TypeError(key === "0" ? `the argument must be an object, such as ${example}` : `${key} ${why}`);
+}
 function want({ to, origin, contains, state, direction = "outbound", ...unknown }, part) {
-  for (const wrong in unknown) throw new TypeError(`${wrong} is not a criterion`);
+  for (const wrong in unknown) refuse(wrong, "is not a criterion", '{ to: "+14560000000" }');
   return { query: { to, origin, state, direction }, contains, part };
 }
 
@@ -149,10 +150,9 @@ function name({ query: { direction, origin, to, state }, contains, part }) {
   return [...words, ...contents, state && ` in state ${state}`].filter(Boolean).join("");
 }
 
-function read({ origin, errors = [], created_at: createdAt, code = null, links = [], receipt, ...shown }) {
-  const { id, direction, to, body, state } = shown;
-  const facts = { errors: errors.map(({ type }) => type), createdAt, code, links, receipt: receipt?.status ?? null };
-  return { id, direction, origin: origin.number, to, body, state, ...facts };
+function read({ id, direction, to, body, state, errors = [], code = null, links = [], ...shown }) {
+  const facts = { code, links, receipt: shown.receipt?.status ?? null, errors: errors.map(({ type }) => type) };
+  return { id, direction, origin: shown.origin.number, to, body, state, createdAt: shown.created_at, ...facts };
 }
 
 function show({ createdAt, origin, to, state, errors, body }) {
