@@ -7,6 +7,7 @@ from .database import backup, check, init_db
 from .explain import explain
 from .gateway import gateway_cli
 from .keys import keys_cli
+from .lab import lab
 from .messages import messages, send
 from .numbers import numbers_cli
 from .phones import phones_cli
@@ -37,7 +38,19 @@ def register_commands(group: click.Group) -> None:
         numbers_cli,
         sessions_cli,
     )
-    for command in (*groups, open_inbox, send, messages, explain, worker, init_db, backup, check, check_text_command):
+    for command in (
+        *groups,
+        open_inbox,
+        send,
+        messages,
+        explain,
+        lab,
+        worker,
+        init_db,
+        backup,
+        check,
+        check_text_command,
+    ):
         group.add_command(command)
     _describe_app()
 

@@ -11,6 +11,7 @@ from . import messages, resources, sandbox
 from .auth import require_credentials, take_account_sid
 from .callbacks import TwilioCallbacks
 from .errors import TwilioError, show_error
+from .lab_form import TwilioForm
 from .pages import TwilioPage
 
 # Paths whose errors are in Twilio's form, also those without a view.
@@ -34,4 +35,5 @@ def add_front(app: Flask, services: Services) -> None:
     services.webhooks.add_kind(
         TwilioCallbacks(services.fronts, services.webhooks, services.subscriptions, services.sending)
     )
+    services.labs.add_form(TwilioForm())
     services.front_pages.append(TwilioPage(services.fronts, sandbox=services.gateway.sandbox))

@@ -1,0 +1,1 @@
+-- From version 6 to 7: the latest webhook lab of each account. Its table is new, so schema.sql creates it.
