@@ -31,6 +31,7 @@ from .services import Services, build_services
 from .sms.numbers import load_regions
 from .web import compose, search, session
 from .web import conversations as inbox_conversations
+from .web import lab as inbox_lab
 from .web import reference as docs_pages
 from .web import settings as inbox_settings
 
@@ -86,6 +87,7 @@ def create_app(
     if gateway.sandbox:
         app.register_blueprint(sandbox.bp)
         app.register_blueprint(downloads.bp)
+        app.register_blueprint(inbox_lab.bp)
     if services.has_twilio:
         twilio.add_front(app, services)
     for blueprint in (session.bp, inbox_conversations.bp, compose.bp, search.bp, inbox_settings.bp):

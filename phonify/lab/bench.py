@@ -15,6 +15,7 @@ from .forms import Form, LabEvent, Reading, Target, What
 
 # The statuses with which an app may say that it does not know the message of an event, or not yet.
 NOT_KNOWN = (404, 409, 422, 425, 503)
+MOST_DETAIL = 300  # characters
 
 
 class Exchange(NamedTuple):
@@ -160,8 +161,8 @@ class Bench:
     # Judging
 
     def find(self, verdict: str, detail: str) -> None:
-        """Note a verdict."""
-        self.findings.append(Finding(verdict, detail))
+        """Note a verdict. An app may have put a long text into the detail."""
+        self.findings.append(Finding(verdict, detail[:MOST_DETAIL]))
 
     def read(self, event: LabEvent, exchange: Exchange) -> Reading:
         """Return what the provider reads from an answer."""
@@ -191,7 +192,7 @@ class Bench:
         reading = self.read(event, exchange)
         if not reading.accepted:
             self.find("bad_twiml", f"{what}: {reading.fault}")
-        elif exchange.seconds > self.limit / 2:
+        elif event == self.first and exchange.seconds > self.limit / 2:
             self.find("slow", f"{exchange} after {seconds}; the provider waits {self.limit:g} s")
         return reading.accepted
 

@@ -72,11 +72,16 @@ def is_done(watch: Watch, seen: Seen, words: tuple[str | None, str | None]) -> b
     return seen.handled >= watch.least
 
 
-def judge(bench: Bench, seen: Mapping[str, Seen], words: tuple[str | None, str | None]) -> None:
-    """Add to a trial what the probe says about its messages."""
+def uses_events(watches: Iterable[Watch], seen: Mapping[str, Seen]) -> bool:
+    """Return whether the app has handled any event that it may be expected to handle."""
+    return any(seen[watch.message_id].handled for watch in watches if watch.least)
+
+
+def judge(bench: Bench, seen: Mapping[str, Seen], words: tuple[str | None, str | None], *, uses: bool) -> None:
+    """Add to a trial what the probe says about its messages. `uses` is what `uses_events` returns."""
     for watch in bench.watches:
         found = seen[watch.message_id]
-        if found.handled < watch.least:
+        if uses and found.handled < watch.least:
             bench.find("lost_event", f"the app accepted an event, and the probe says that it handled {found.handled}")
         elif found.handled > watch.most:
             bench.find(watch.too_often, _count(found.handled, watch.most))

@@ -70,14 +70,16 @@ class Lab:
                 bench.skipped = stopped
             ran.append((trial, bench, monotonic() - since))
         since, self._current = monotonic(), PROBE[0]
-        faults = faults or self._judge_probe([bench for _, bench, _ in ran])
+        if not faults and stopped is None:
+            faults = self._judge_probe([bench for _, bench, _ in ran])
         results = [
             Result(trial.name, trial.title, tuple(bench.findings), seconds, bench.skipped)
             for trial, bench, seconds in ran
         ]
-        results.append(Result(*PROBE, tuple(faults), monotonic() - since, None if asks else NO_PROBE))
+        results.append(Result(*PROBE, tuple(faults), monotonic() - since, stopped if asks else NO_PROBE))
+        probed = asks and not any(fault.verdict == "probe_unusable" for fault in faults)
         url = self._target.url or self._target.status_url or ""
-        return Report(self._form.name, url, started_at, monotonic() - begun, asks and not faults, tuple(results))
+        return Report(self._form.name, url, started_at, monotonic() - begun, probed, tuple(results))
 
     def _make_bench(self) -> Bench:
         return Bench(self._form, self._target, self._now, self._limit, self._first, self._known)
@@ -150,9 +152,12 @@ class Lab:
         except probe.ProbeUnusable as error:
             return [Finding("probe_unusable", str(error))]
         words = probe.find_words(watches, seen)
+        uses = probe.uses_events(watches, seen)
         for bench in benches:
-            probe.judge(bench, seen, words)
-        return []
+            probe.judge(bench, seen, words, uses=uses)
+        if uses or not any(watch.least for watch in watches):
+            return []
+        return [Finding("handled_nothing", "the probe says that the app handled no received message")]
 
     def _look_until(self, end: float, ids: Sequence[str]) -> Iterator[dict[str, probe.Seen]]:
         """Yield what the probe says, again and again."""

@@ -152,7 +152,15 @@ _TABLE = (
         "lost_event",
         "accepted an event and did not handle it",
         "The provider was told that all is well, so it never posts the event again. The event is lost.",
-        "Store the event before the answer. If it is handled later, --patience must be longer than that takes.",
+        "Store the event before the answer. If the app handles it later, give the command lab a longer --patience.",
+    ),
+    Verdict(
+        "handled_nothing",
+        "handled no event",
+        "If the app should use these events, it has lost them all: the provider never posts an accepted event again.",
+        "Nothing, if the app does not use received messages. Otherwise store the event before the answer. If the app"
+        " handles it later, give the command lab a longer --patience.",
+        "warning",
     ),
     Verdict(
         "took_older_state",
@@ -200,13 +208,13 @@ _TABLE = (
     ),
     Verdict(
         "probe_unusable",
-        "the probe can't be used",
+        "has a probe that can't be used",
         "The lab can't check what the app does with an event.",
         'Answer GET with JSON such as {"handled": 1, "state": "delivered"}. See the guide of the lab.',
     ),
     Verdict(
         "not_finished",
-        "the lab had no time left",
+        "was too slow for the lab",
         "The answers of the app are so slow that the lab has ended before all trials.",
         "Answer at once, and do the work afterwards.",
     ),

@@ -52,6 +52,7 @@ class App:
         self.states: dict[str, str] = {}
         self.sent: set[str] = set()  # the messages that the app has sent
         self.under_way: set[str] = set()
+        self.received = 0
         self.dead = False
 
     def receive(self, method: str, url: str, query: str, headers: dict[str, str], body: bytes) -> Reply:
@@ -134,7 +135,9 @@ class App:
         if self.fault == "redirect":
             return Reply(302)
         if event.status not in ("received", "test") and event.status not in RANKS:
-            return Reply(500 if self.fault == "unknown_event" else 404 if self.fault == "refuses_unknown_event" else 200)
+            return Reply(
+                500 if self.fault == "unknown_event" else 404 if self.fault == "refuses_unknown_event" else 200
+            )
         if self.fault in ("ignores_unknown", "refuses_unknown") and event.status in RANKS:
             if event.message_id not in self.sent:
                 return Reply(404 if self.fault == "refuses_unknown" else 200)
@@ -176,8 +179,10 @@ class App:
         return first
 
     def _work(self, event: Event) -> None:
-        if event.status == "received" and self.fault == "forgets":
-            return
+        if event.status == "received":
+            self.received += 1
+            if self.fault == "ignores_received" or (self.fault == "forgets" and self.received % 2 == 0):
+                return
         self.handled[event.message_id] = self.handled.get(event.message_id, 0) + 1
         before = self.states.get(event.message_id)
         if self.fault == "older" or RANKS.get(event.status, 0) >= RANKS.get(before or "", 0):

@@ -1,0 +1,27 @@
+"""The tables of the guide to the webhook lab, as the code has them."""
+
+import re
+
+from phonify.lab.trials import TRIALS
+from phonify.lab.verdicts import VERDICTS
+
+
+def write_trials() -> str:
+    """Return the table of trials: the name, and what the lab does."""
+    rows = [f"| `{trial.name}` | {(trial.run.__doc__ or '').partition(chr(10))[0]} |" for trial in TRIALS]
+    return "\n".join(["| trial | what the lab does |", "| --- | --- |", *rows])
+
+
+def mark_code(text: str) -> str:
+    """Return a text with backquotes around XML, JSON and options, which Markdown would read otherwise."""
+    return re.sub(r"<\w+>|\{[^}]*\}|--\w+", lambda found: f"`{found[0]}`", text)
+
+
+def write_verdicts() -> str:
+    """Return the table of verdicts."""
+    rows = [
+        f"| `{one.name}` | {one.severity} | The app {one.title}. | {mark_code(one.why)} | {mark_code(one.fix)} |" for one in VERDICTS.values()
+    ]
+    return "\n".join(
+        ["| verdict | severity | meaning | in production | what to do |", "| --- | --- | --- | --- | --- |", *rows]
+    )
