@@ -210,6 +210,7 @@ class Services:
         """Close the database and the wakeups."""
         for link in self.links.values():
             link.gateway.stop(monotonic() + self.settings.grace)
+        self.labs.close()
         self.database.close()
         self.message_wakeup.close()
         self.webhook_wakeup.close()
@@ -285,7 +286,7 @@ def build_services(
         webhook_wakeup=Wakeup(),
         webhooks=webhooks,
         fronts=fronts,
-        labs=Labs(database, webhooks, fronts),
+        labs=Labs(database, clock, webhooks, fronts),
         front_pages=[],
         observers={"webhook": lambda _outcome, _seconds: None},
         prepared=threading.Event(),

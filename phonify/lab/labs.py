@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
 
-from ..clock import SystemClock, format_time, monotonic, parse_time
+from ..clock import Clock, SystemClock, format_time, monotonic, parse_time
 from ..domain.fronts import Fronts
 from ..domain.webhooks import Webhooks
 from ..errors import Fault, InvalidRequest, LabRunning, PhonifyError, Refused, StoreUnavailable, TooManyWaiting
@@ -33,18 +33,20 @@ PULSE = 5.0  # seconds after which a lab says again that it is running
 
 
 class _Ended(Exception):
-    """The lab was replaced, or its account was removed."""
+    """The lab was replaced, its account was removed, or the server is stopping."""
 
 
 class Labs:
     """The operations on labs. Each is limited to one account."""
 
-    def __init__(self, database: Database, webhooks: Webhooks, fronts: Fronts) -> None:
+    def __init__(self, database: Database, clock: Clock, webhooks: Webhooks, fronts: Fronts) -> None:
         self._database = database
+        self._clock = clock
         self._webhooks = webhooks
         self._fronts = fronts
         # An app compares the time of a signature with the time of its machine, so a lab needs the real time.
         self._now: Callable[[], datetime] = SystemClock().now
+        self._threads: list[threading.Thread] = []
         self.forms: dict[str, Form] = {}
         self.add_form(StandardForm())
 
@@ -85,19 +87,21 @@ class Labs:
         the account has a lab that is running.
         """
         chosen, target = self._read(account, form, status_url, probe_url)
-        now = self._now()
-        lab = LabRun(account.id, next(generate_ids(now)), form, format_time(now), format_time(now + LEASE))
+        now, shown = self._now(), self._clock.now()
+        lab = LabRun(account.id, next(generate_ids(shown)), form, format_time(shown), format_time(now + LEASE))
         with self._database.write() as connection:
             latest = store.get_lab(connection, account_id=account.id)
             if latest is not None and self.is_running(latest):
                 left = (parse_time(latest.until) - now).total_seconds()
                 raise LabRunning(max(1, ceil(min(left, PULSE))))
             store.put_lab(connection, lab=lab)
+        thread = threading.Thread(target=self._run, args=(lab, chosen, target), name="lab", daemon=True)
         try:
-            threading.Thread(target=self._run, args=(lab, chosen, target), name="lab", daemon=True).start()
+            thread.start()
         except RuntimeError as error:
             self._finish(lab, None)
             raise TooManyWaiting from error
+        self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
         return lab
 
     def _read(self, account: Account, name: str, status_url: str | None, probe_url: str | None) -> tuple[Form, Target]:
@@ -127,6 +131,11 @@ class Labs:
 
     # Running
 
+    def close(self) -> None:
+        """Wait briefly for the labs of this process. They end after `database.stopping` is set."""
+        for thread in self._threads:
+            thread.join(timeout=2)
+
     def make_lab(
         self,
         form: Form,
@@ -143,7 +152,8 @@ class Labs:
     def _run(self, lab: LabRun, form: Form, target: Target) -> None:
         report = None
         try:
-            found = self.make_lab(form, target, tell=_Pulse(partial(self._extend, lab)).beat).run()
+            pulse = _Pulse(self._database, partial(self._extend, lab))
+            found = self.make_lab(form, target, tell=pulse.beat).run()
             report = json.dumps(found.to_dict())
         except _Ended:
             logger.info("lab %s was ended", lab.id)
@@ -162,18 +172,21 @@ class Labs:
 
     def _finish(self, lab: LabRun, report: str | None) -> None:
         with self._database.write() as connection:
-            store.finish_lab(connection, lab=lab, report=report, now=format_time(self._now()))
+            store.finish_lab(connection, lab=lab, report=report, now=format_time(self._clock.now()))
 
 
 class _Pulse:
     """Tells that a lab is running: at the beginning of each trial, and once in PULSE seconds."""
 
-    def __init__(self, extend: Callable[[str], None]) -> None:
+    def __init__(self, database: Database, extend: Callable[[str], None]) -> None:
+        self._database = database
         self._extend = extend
         self._last = ("", 0.0)
 
     def beat(self, trial: str) -> None:
-        """Tell it, if it is time."""
+        """Tell it, if it is time. Raises _Ended if the server is stopping."""
+        if self._database.stopping:
+            raise _Ended
         name, at = self._last
         if trial != name or monotonic() - at > PULSE:
             with suppress(StoreUnavailable):  # the next beat tells it

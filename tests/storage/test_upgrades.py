@@ -93,6 +93,16 @@ def compose_delivery(seq: int, **state: Any) -> dict[str, Any]:
     return {"seq": seq, **delivery, "created_at": "t0", **state}
 
 
+def compose_receipt(seq: int, **more: Any) -> dict[str, Any]:
+    receipt = {"gateway": "twilio", "event_id": f"receipt-{seq}", "status": "delivered", "code": "0", "partial": 0}
+    return {"seq": seq, **receipt, "at": "t1", "received_at": "t2", **more}
+
+
+def compose_text(seq: int, **more: Any) -> dict[str, Any]:
+    text = {"gateway": "twilio", "event_id": f"text-{seq}", "sender": PHONE, "body": "ß"}
+    return {"seq": seq, **text, "at": "t1", "received_at": "t2", **more}
+
+
 ROWS: Rows = {
     "accounts": [
         {"id": 1, "name": "default", "created_at": "t0"},
@@ -144,6 +154,13 @@ ROWS: Rows = {
     "front_refusals": [
         {"account_id": 1, "at": "t1", "to_number": "1", "origin": "2", "body": "ß", "code": 21211, "meaning": "wrong"}
     ],
+    "message_parts": [{"message_id": "id-1", "part": 1, "gateway": "twilio", "reference": "r1", "status": "delivered"}],
+    "receipts": [compose_receipt(1, message_id="id-1", reference="r1"), compose_receipt(2)],
+    "look_ups": [{"message_id": "id-10", "due_at": "t2", "tries": 1}],
+    "numbers": [{"number": OWN, "account_id": 1, "created_at": "t0"}],
+    "received_texts": [compose_text(1, to_number=OWN), compose_text(2, part_total=2, part_number=1, due_at="t9")],
+    "gateways": [{"name": "twilio", "held": 1, "faults": 2, "fault": "ß", "fault_at": "t1"}],
+    "gateway_sends": [{"gateway": "twilio", "at": "t1", "parts": 2}],
 }
 
 

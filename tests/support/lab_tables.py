@@ -20,7 +20,8 @@ def mark_code(text: str) -> str:
 def write_verdicts() -> str:
     """Return the table of verdicts."""
     rows = [
-        f"| `{one.name}` | {one.severity} | The app {one.title}. | {mark_code(one.why)} | {mark_code(one.fix)} |" for one in VERDICTS.values()
+        f"| `{one.name}` | {one.severity} | The app {one.title}. | {mark_code(one.why)} | {mark_code(one.fix)} |"
+        for one in VERDICTS.values()
     ]
     return "\n".join(
         ["| verdict | severity | meaning | in production | what to do |", "| --- | --- | --- | --- | --- |", *rows]

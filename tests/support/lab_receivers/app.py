@@ -138,9 +138,8 @@ class App:
             return Reply(
                 500 if self.fault == "unknown_event" else 404 if self.fault == "refuses_unknown_event" else 200
             )
-        if self.fault in ("ignores_unknown", "refuses_unknown") and event.status in RANKS:
-            if event.message_id not in self.sent:
-                return Reply(404 if self.fault == "refuses_unknown" else 200)
+        if event.status in RANKS and event.message_id not in self.sent and self.fault.endswith("_unknown"):
+            return Reply(404 if self.fault == "refuses_unknown" else 200)
         if self.fault == "busy" and event.id in self.under_way and event.id not in self.seen:
             return Reply(409)
         first = self._handle(event)

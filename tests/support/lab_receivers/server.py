@@ -19,9 +19,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """Passes requests to the app."""
 
     app: App
-    first_piece = False  # whether only the first piece of a body is read
+
+    def do_GET(self) -> None:
+        self._serve()
 
     def do_POST(self) -> None:
+        self._serve()
+
+    def _serve(self) -> None:
         length = int(self.headers.get("Content-Length", 0))
         body = self.rfile.read1(length) if self.app.fault == "first_piece" else self.rfile.read(length)
         target = urlsplit(self.path)
@@ -33,8 +38,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.socket.close()
             return
         self._write(reply)
-
-    do_GET = do_POST
 
     def _write(self, reply: Reply) -> None:
         self.send_response(reply.status)
