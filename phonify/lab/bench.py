@@ -86,6 +86,7 @@ class Bench:
     form: Form
     target: Target
     now: Callable[[], datetime]
+    sleep: Callable[[float], object]
     limit: float  # seconds that the provider waits
     first: LabEvent  # the event of the first trial
     known: set[str] = field(default_factory=set)  # the ids of messages that the app knows, as the probe says

@@ -1,9 +1,9 @@
 """Trials with requests that are damaged, huge or slow."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from ..clock import sleep
 from .bench import Bench, Exchange, Steps, Watch
+from .forgeries import expect_refused
 
 HUGE = 2 * 1024 * 1024  # bytes
 PIECES = 5  # of a slow request
@@ -29,8 +29,7 @@ def try_huge(bench: Bench) -> Steps:
         return
     (answer,) = yield bench.try_out(bench.build_forged(event))
     _note_error(bench, answer, "a huge body")
-    if answer.is_accepted:
-        bench.find("accepted_forgery", f"a huge body with a wrong signature got {answer}")
+    expect_refused(bench, event, answer.is_accepted, f"a huge body with a wrong signature got {answer}")
     yield from _check_alive(bench, "a huge body")
 
 
@@ -58,7 +57,7 @@ def try_slow(bench: Bench) -> Steps:
         bench.skipped = NO_BODY
         return
     headers = {**request.headers, "Content-Length": str(len(request.body))}
-    pieces = _dribble(request.body, bench.limit / 5)
+    pieces = _dribble(request.body, bench.limit / 5, bench.sleep)
     (answer,) = yield bench.send(request._replace(body=pieces, headers=headers))
     bench.expect_accepted(event, answer, "refused_slow", what="an event that came in pieces")
 
@@ -70,7 +69,7 @@ def try_alive(bench: Bench) -> Steps:
     bench.expect_accepted(event, answer)
 
 
-def _dribble(body: bytes, seconds: float) -> Iterator[bytes]:
+def _dribble(body: bytes, seconds: float, sleep: Callable[[float], object]) -> Iterator[bytes]:
     """Yield a body in pieces. All pauses together take the given time."""
     size = len(body) // PIECES + 1
     for start in range(0, len(body), size):

@@ -10,7 +10,7 @@ def try_forged(bench: Bench) -> Steps:
     for what in bench.subjects:
         event = yield from bench.begin(what)
         (answer,) = yield bench.try_out(bench.build_forged(event))
-        _expect_refused(bench, event, answer.is_accepted, f"a signature of another secret got {answer}")
+        expect_refused(bench, event, answer.is_accepted, f"a signature of another secret got {answer}")
 
 
 def try_missing(bench: Bench) -> Steps:
@@ -20,7 +20,7 @@ def try_missing(bench: Bench) -> Steps:
         request = bench.build(event)
         headers = {name: value for name, value in request.headers.items() if name != bench.form.signature}
         (answer,) = yield bench.try_out(request._replace(headers=headers))
-        _expect_refused(bench, event, answer.is_accepted, f"a request without {bench.form.signature} got {answer}")
+        expect_refused(bench, event, answer.is_accepted, f"a request without {bench.form.signature} got {answer}")
 
 
 def try_other_bytes(bench: Bench) -> Steps:
@@ -30,7 +30,7 @@ def try_other_bytes(bench: Bench) -> Steps:
         signed = bench.build(bench.make_event(what)._replace(id=event.id))
         changed = bench.build(event)
         (answer,) = yield bench.try_out(signed._replace(body=changed.body, query=changed.query))
-        _expect_refused(bench, event, answer.is_accepted, f"a signature of another body got {answer}")
+        expect_refused(bench, event, answer.is_accepted, f"a signature of another body got {answer}")
 
 
 def try_stale(bench: Bench) -> Steps:
@@ -42,12 +42,13 @@ def try_stale(bench: Bench) -> Steps:
         event = yield from bench.begin(what, age=DAY)
         (answer,) = yield bench.try_out(bench.build(event, age=DAY))
         detail = f"a signature of yesterday got {answer}"
-        _expect_refused(bench, event, answer.is_accepted, detail, verdict="accepted_replay")
+        expect_refused(bench, event, answer.is_accepted, detail, verdict="accepted_replay")
 
 
-def _expect_refused(
+def expect_refused(
     bench: Bench, event: LabEvent, accepted: bool, detail: str, *, verdict: str = "accepted_forgery"
 ) -> None:
+    """Note it if the app has accepted an event that it must refuse, or if the probe says that it has handled it."""
     if accepted:
         bench.find(verdict, detail)
     harmless = "answered_forgery" if accepted else None

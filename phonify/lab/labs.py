@@ -8,7 +8,7 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from math import ceil
 
@@ -45,7 +45,7 @@ class Labs:
         self._webhooks = webhooks
         self._fronts = fronts
         # An app compares the time of a signature with the time of its machine, so a lab needs the real time.
-        self._now: Callable[[], datetime] = SystemClock().now
+        self._real_clock = SystemClock()
         self._threads: list[threading.Thread] = []
         self.forms: dict[str, Form] = {}
         self.add_form(StandardForm())
@@ -61,7 +61,7 @@ class Labs:
 
     def is_running(self, lab: LabRun) -> bool:
         """Return whether a lab is running."""
-        return lab.finished_at is None and lab.until > format_time(self._now())
+        return lab.finished_at is None and lab.until > format_time(self._real_clock.now())
 
     def find_target(self, account: Account, form: Form) -> Target | None:
         """Return the account's registered URL and its secret. None if the account has no secret of this form."""
@@ -87,7 +87,7 @@ class Labs:
         the account has a lab that is running.
         """
         chosen, target = self._read(account, form, status_url, probe_url)
-        now, shown = self._now(), self._clock.now()
+        now, shown = self._real_clock.now(), self._clock.now()
         lab = LabRun(account.id, next(generate_ids(shown)), form, format_time(shown), format_time(now + LEASE))
         with self._database.write() as connection:
             latest = store.get_lab(connection, account_id=account.id)
@@ -147,7 +147,7 @@ class Labs:
     ) -> Lab:
         """Return a new lab. It posts only to the addresses that webhooks may have."""
         post = partial(send, private_allowed=self._webhooks.private_allowed)
-        return Lab(form, target, send=post, now=self._now, limit=limit, patience=patience, tell=tell)
+        return Lab(form, target, send=post, clock=self._real_clock, limit=limit, patience=patience, tell=tell)
 
     def _run(self, lab: LabRun, form: Form, target: Target) -> None:
         report = None
@@ -165,7 +165,7 @@ class Labs:
             logger.exception("the report of lab %s can't be stored", lab.id)
 
     def _extend(self, lab: LabRun, trial: str) -> None:
-        until = format_time(self._now() + LEASE)
+        until = format_time(self._real_clock.now() + LEASE)
         with self._database.write() as connection:
             if not store.extend_lab(connection, lab=lab, trial=trial, until=until):
                 raise _Ended

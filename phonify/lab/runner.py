@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 
-from ..clock import format_time, monotonic, sleep
+from ..clock import Clock, format_time
+from ..clock import sleep as sleep_really
 from ..ids import generate_ids
 from ..outgoing.http_client import Answer, NotAnswered, Request
 from . import probe
@@ -34,7 +34,8 @@ class Lab:
         target: Target,
         *,
         send: Send,
-        now: Callable[[], datetime],
+        clock: Clock,
+        sleep: Callable[[float], object] = sleep_really,
         limit: float | None = None,
         patience: float = PATIENCE,
         most_seconds: float = MOST_SECONDS,
@@ -43,46 +44,47 @@ class Lab:
         self._form = form
         self._target = target
         self._send = send
-        self._now = now
+        self._clock = clock
+        self._sleep = sleep
         self._limit = limit or form.limit
         self._patience = patience
         self._tell = tell
         self._current = PROBE[0]
-        self._end = monotonic() + most_seconds
+        self._end = clock.monotonic() + most_seconds
         self._known: set[str] = set()
-        self._first = make_event(now(), "received" if target.url is not None else "delivered")
+        self._first = make_event(clock.now(), "received" if target.url is not None else "delivered")
 
     def run(self, trials: Iterable[Trial] = TRIALS) -> Report:
         """Run the trials and return their results."""
-        begun, started_at = monotonic(), format_time(self._now())
+        begun, started_at = self._clock.monotonic(), format_time(self._clock.now())
         asks, faults = self._target.probe_url is not None, self._check_probe()
         if faults:
             self._target = self._target._replace(probe_url=None)
         ran: list[tuple[Trial, Bench, float]] = []
         stopped = None
         for trial in trials:
-            since, bench = monotonic(), self._make_bench()
+            since, bench = self._clock.monotonic(), self._make_bench()
             if stopped is None:
                 self._current = trial.name
                 self._run_trial(trial, bench)
                 stopped = bench.stopped
             else:
                 bench.skipped = stopped
-            ran.append((trial, bench, monotonic() - since))
-        since, self._current = monotonic(), PROBE[0]
+            ran.append((trial, bench, self._clock.monotonic() - since))
+        since, self._current = self._clock.monotonic(), PROBE[0]
         if not faults and stopped is None:
             faults = self._judge_probe([bench for _, bench, _ in ran])
         results = [
             Result(trial.name, trial.title, tuple(bench.findings), seconds, bench.skipped)
             for trial, bench, seconds in ran
         ]
-        results.append(Result(*PROBE, tuple(faults), monotonic() - since, stopped if asks else NO_PROBE))
+        results.append(Result(*PROBE, tuple(faults), self._clock.monotonic() - since, stopped if asks else NO_PROBE))
         probed = asks and not any(fault.verdict == "probe_unusable" for fault in faults)
         url = self._target.url or self._target.status_url or ""
-        return Report(self._form.name, url, started_at, monotonic() - begun, probed, tuple(results))
+        return Report(self._form.name, url, started_at, self._clock.monotonic() - begun, probed, tuple(results))
 
     def _make_bench(self) -> Bench:
-        return Bench(self._form, self._target, self._now, self._limit, self._first, self._known)
+        return Bench(self._form, self._target, self._clock.now, self._sleep, self._limit, self._first, self._known)
 
     # Trials
 
@@ -90,7 +92,7 @@ class Lab:
         steps = trial.run(bench)
         try:
             step = next(steps)
-            while monotonic() < self._end:
+            while self._clock.monotonic() < self._end:
                 step = steps.send(self._take(step))
             bench.find("not_finished", f"during the trial {trial.name}")
             bench.stopped = "the lab had no time left"
@@ -102,7 +104,7 @@ class Lab:
     def _take(self, step: Step) -> list[Exchange]:
         """Send the requests of a step at once, and return what came of them."""
         self._tell(self._current)
-        sleep(step.wait)
+        self._sleep(step.wait)
         if len(step.requests) == 1:
             return [self._exchange(step.requests[0], step.patience)]
         with ThreadPoolExecutor(len(step.requests)) as pool:
@@ -110,12 +112,12 @@ class Lab:
 
     def _exchange(self, request: Request, patience: float) -> Exchange:
         request = request._replace(timeout=patience, connect_timeout=patience, read_timeout=patience)
-        begun = monotonic()
+        begun = self._clock.monotonic()
         try:
             answer, failure = self._send(request), None
         except NotAnswered as error:
             answer, failure = None, str(error)
-        return Exchange(answer, failure, monotonic() - begun)
+        return Exchange(answer, failure, self._clock.monotonic() - begun)
 
     # The probe
 
@@ -129,7 +131,7 @@ class Lab:
         if self._target.probe_url is None:
             return []
         try:
-            seen = probe.read_answer(self._ask(next(generate_ids(self._now()))))
+            seen = probe.read_answer(self._ask(next(generate_ids(self._clock.now()))))
         except probe.ProbeUnusable as error:
             return [Finding("probe_unusable", str(error))]
         if seen.handled:
@@ -143,11 +145,11 @@ class Lab:
         watches = [watch for bench in benches for watch in bench.watches]
         ids = list(dict.fromkeys(watch.message_id for watch in watches))
         try:
-            for seen in self._look_until(monotonic() + self._patience, ids):
+            for seen in self._look_until(self._clock.monotonic() + self._patience, ids):
                 words = probe.find_words(watches, seen)
                 if all(probe.is_done(watch, seen[watch.message_id], words) for watch in watches):
                     break
-            sleep(self._patience * CALM)
+            self._sleep(self._patience * CALM)
             seen = probe.look(ids, self._ask)
         except probe.ProbeUnusable as error:
             return [Finding("probe_unusable", str(error))]
@@ -162,6 +164,6 @@ class Lab:
     def _look_until(self, end: float, ids: Sequence[str]) -> Iterator[dict[str, probe.Seen]]:
         """Yield what the probe says, again and again."""
         yield probe.look(ids, self._ask)
-        while monotonic() < end:
-            sleep(probe.NAP)
+        while self._clock.monotonic() < end:
+            self._sleep(probe.NAP)
             yield probe.look(ids, self._ask)
