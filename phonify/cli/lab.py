@@ -110,7 +110,7 @@ def _find_target(
         raise click.UsageError(f"the account {account_name!r} has no URL for received messages; give URL")
     if given is not None:
         kept = kept._replace(url=url, status_url=url if form.name == "standard" else status_url, method="POST")
-    return kept if secret is None else kept._replace(secret=secret)
+    return kept if secret is None else kept._replace(secret=secret, former_secret=None)
 
 
 def _check(services: Services, form: Form, target: Target) -> None:

@@ -116,7 +116,7 @@ class Bench:
 
     def build(self, event: LabEvent, *, age: float = 0, secret: str | None = None) -> Request:
         """Return the request for an event, signed `age` seconds ago."""
-        target = self.target if secret is None else self.target._replace(secret=secret)
+        target = self.target if secret is None else self.target._replace(secret=secret, former_secret=None)
         return self.form.build_request(event, target, self.now() - timedelta(seconds=age))
 
     def build_forged(self, event: LabEvent) -> Request:
@@ -201,4 +201,4 @@ class Bench:
 def _explain(status: int) -> str:
     if status == 410:
         return "; after this answer, the provider disables the webhook"
-    return "; providers do not follow redirects" if 300 <= status < 400 else ""
+    return "; Phonify does not follow redirects" if 300 <= status < 400 else ""

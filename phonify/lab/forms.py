@@ -12,7 +12,7 @@ from ..outgoing.http_client import Answer, Request
 from ..storage.records import Message
 
 What = Literal["received", "sent", "delivered", "undelivered", "error", "unknown", "test"]
-PHONE, APP = "+14560000000", "+15005550006"
+PHONE, APP = "+14155550123", "+15005550006"  # the phone is invented, and valid for apps that check numbers
 
 
 class Target(NamedTuple):
@@ -24,6 +24,8 @@ class Target(NamedTuple):
     method: str = "POST"  # of received messages
     probe_url: str | None = None
     account_id: int = 1
+    former_secret: str | None = None  # signs too, until `former_until`
+    former_until: str | None = None
 
 
 class LabEvent(NamedTuple):

@@ -67,7 +67,10 @@ class Labs:
         """Return the account's registered URL and its secret. None if the account has no secret of this form."""
         if form.name == StandardForm.name:
             webhook = self._webhooks.get(account)
-            return Target(webhook.url, webhook.url, webhook.secret, account_id=account.id) if webhook else None
+            if webhook is None:
+                return None
+            target = Target(webhook.url, webhook.url, webhook.secret, account_id=account.id)
+            return target._replace(former_secret=webhook.former_secret, former_until=webhook.former_until)
         kept = self._fronts.find(account)
         if kept is None:
             return None

@@ -94,7 +94,9 @@ def try_early_status(bench: Bench) -> Steps:
     (answer,) = yield bench.send(bench.build(event))
     if answer.answer is not None and answer.answer.status in NOT_KNOWN:
         if not bench.form.repeats_refused:
-            bench.find("lost_early_status", f"got {answer}, and {bench.form.title} does not repeat a refused status")
+            bench.find(
+                "lost_early_status", f"the status got {answer}, and {bench.form.title} does not repeat a refused status"
+            )
             return
         known = yield from bench.prepare(event.message_id)
         if not known:

@@ -16,6 +16,7 @@ from .trials import TRIALS
 MOST_SECONDS = 300.0  # for all trials
 PATIENCE = 10.0  # seconds that an app may take for its work after its answer
 CALM = 0.1  # part of the patience in which nothing more may happen
+BUSY, BUSY_TRIES = 429, 3  # the status of an app that limits its requests, and how often the lab waits for it
 PROBE = "probe", "What the app did"  # the name and the title of the result
 NO_PROBE = "no probe was given"
 Send = Callable[[Request], Answer]  # raises NotAnswered
@@ -111,7 +112,18 @@ class Lab:
             return list(pool.map(lambda request: self._exchange(request, step.patience), step.requests))
 
     def _exchange(self, request: Request, patience: float) -> Exchange:
+        """Send a request. If the app has had too many requests, wait and send it again."""
         request = request._replace(timeout=patience, connect_timeout=patience, read_timeout=patience)
+        exchange = self._try(request)
+        for _ in range(BUSY_TRIES):
+            answer = exchange.answer
+            if answer is None or answer.status != BUSY or not isinstance(request.body, bytes | None):
+                break
+            self._sleep(min(answer.retry_after or 1.0, self._limit))
+            exchange = self._try(request)
+        return exchange
+
+    def _try(self, request: Request) -> Exchange:
         begun = self._clock.monotonic()
         try:
             answer, failure = self._send(request), None

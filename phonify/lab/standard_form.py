@@ -60,7 +60,8 @@ class StandardForm(Form):
             url,
             None,
         )
-        return self._kind.build_request(delivery, SignedTarget(url, target.secret), at)
+        signed = SignedTarget(url, target.secret, target.former_secret, target.former_until)
+        return self._kind.build_request(delivery, signed, at)
 
     def add_signature(self, request: Request, other: Request) -> Request:
         """Return a request with two signatures. Its own is the second."""

@@ -22,14 +22,16 @@ _TABLE = (
     Verdict(
         "refused_genuine",
         "refused a genuine event",
-        "The app loses events. The provider repeats them for a while and then gives up, and some disable the webhook.",
-        "Answer every event with a right signature with a status 2xx. Check that the app uses the right secret, and"
-        " that it checks the signature of the bytes and of the URL that it has received.",
+        "The app loses events. The provider repeats them for a while and then gives up. Some providers disable the"
+        " webhook.",
+        "Answer every event that has a right signature with a status 2xx. Check that the app uses the right secret,"
+        " that it uses the body and the URL exactly as it has received them, and that the clock of its machine is"
+        " right.",
     ),
     Verdict(
         "answered_late",
         "answered too late",
-        "The provider has given up before the answer comes. It counts the event as failed and posts it again, so the"
+        "The provider has given up before the answer comes. It counts the event as failed and posts it again. So the"
         " work is done again, and a busy app becomes even slower.",
         "Store the event, answer at once, and do the work afterwards.",
     ),
@@ -62,8 +64,8 @@ _TABLE = (
     Verdict(
         "answered_forgery",
         "answered a forgery with 2xx, but did nothing",
-        "Nothing happens now. But nobody sees that somebody tries, and a wrong secret is not noticed: the provider is"
-        " told that all is well, while the app throws its events away.",
+        "The app hides attacks. It also hides a wrong secret: the provider thinks that its events are handled, but"
+        " the app ignores them.",
         "Refuse a missing or wrong signature with 401 or 403.",
         "warning",
     ),
@@ -83,21 +85,21 @@ _TABLE = (
     Verdict(
         "refused_respelled",
         "refused a genuine event that is written another way",
-        "JSON and forms can be written in several ways. The app has checked a signature of its own way, so the events"
-        " of another version of the provider, or with another text, will be refused.",
-        "Check the signature of the bytes of the body as they came (of the decoded parameters with Twilio), not of"
-        " what the app has made of them.",
+        "The same JSON or form can be written in several ways. The app computes the signature of its own version of"
+        " it. So it will refuse genuine events, for example those with an emoji.",
+        "Compute the signature of the body exactly as it came, before you parse it. With Twilio, compute it of all"
+        " decoded parameters.",
     ),
     Verdict(
         "refused_unknown_field",
         "refused an event with a field that it does not know",
-        "Providers add fields without a notice. On that day, the app refuses all events.",
+        "Providers add fields without notice. From that day on, the app refuses all events.",
         "Ignore fields that the app does not know. With Twilio, check the signature of all parameters that came.",
     ),
     Verdict(
         "failed_on_unknown_event",
         "failed on an event that it does not know",
-        "Providers add events without a notice. Each of them will be an error of the app, and the provider repeats it.",
+        "Providers add events without notice. The app will fail on each of them, and the provider repeats it.",
         "Answer an event that the app does not know with 2xx and ignore it.",
     ),
     Verdict(
@@ -145,7 +147,7 @@ _TABLE = (
     Verdict(
         "handled_twice",
         "handled an event twice",
-        "Providers deliver an event at least once, so sometimes twice. The person gets two replies, or pays twice.",
+        "Providers deliver an event at least once, so sometimes twice. A person then gets two replies, or pays twice.",
         "Store the id of each event with a unique index, in the transaction that does the work, and skip known ids.",
     ),
     Verdict(
@@ -177,21 +179,21 @@ _TABLE = (
     Verdict(
         "lost_early_status",
         "lost a status that came before the answer to the send",
-        "A status can overtake the answer to the request that sent the message. The app shows this message as waiting"
-        " for ever.",
-        "Store the status with the id, even if the message is not known yet, and use it as soon as the message is.",
+        "A status can overtake the answer to the request that sent the message. The app shows this message as"
+        " waiting for ever.",
+        "Store the status with the id, even if the message is not known yet. Use it as soon as the message is known.",
     ),
     Verdict(
         "server_error",
         "answered with a server error",
-        "Everyone can fill the log of the app with errors, and hide a real one among them.",
+        "Anybody can fill the log of the app with errors. A real error is then hard to find.",
         "Refuse a request that can't be read with a status 4xx.",
         "warning",
     ),
     Verdict(
         "accepted_cut",
         "accepted a request that was cut off",
-        "The app has handled half of an event.",
+        "The app may handle half of an event.",
         "Check that the body is as long as Content-Length says, and check its signature.",
     ),
     Verdict(

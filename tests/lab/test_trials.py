@@ -3,11 +3,13 @@
 import pytest
 
 from phonify.lab.report import Report
+from phonify.lab.runner import Lab
 from phonify.outgoing.http_client import Answer, NotAnswered, Request
+from tests.support.app import FakeClock
+from tests.support.lab_receivers.app import STANDARD_SECRET, App
 from tests.support.lab_receivers.faults import CORRECT, WRONG
-from tests.support.lab_receivers.in_memory import ADDRESS, try_app, verdicts_of
+from tests.support.lab_receivers.in_memory import ADDRESS, FORMS, connect, make_target, try_app, verdicts_of
 
-FORMS = ("standard", "twilio")
 PAIRS = [(form, fault, verdict) for form, faults in WRONG.items() for fault, verdict in faults.items()]
 
 
@@ -15,7 +17,7 @@ def skipped_in(report: Report) -> dict[str, str | None]:
     return {result.name: result.skipped for result in report.results if result.outcome == "skipped"}
 
 
-@pytest.mark.parametrize(("form", "fault"), [(form, fault) for form in FORMS for fault in CORRECT[form]])
+@pytest.mark.parametrize(("form", "fault"), [(form, fault) for form in CORRECT for fault in CORRECT[form]])
 def test_a_correct_app_fails_no_trial(form: str, fault: str) -> None:
     report = try_app(form, fault)
     assert verdicts_of(report) == CORRECT[form][fault]
@@ -140,3 +142,27 @@ def test_a_forged_get_is_found() -> None:
 
 def test_a_signature_of_twilio_has_no_time_and_no_second_one() -> None:
     assert set(skipped_in(try_app("twilio"))) == {"stale", "two_signatures"}
+
+
+def test_an_app_that_limits_its_requests_is_tried_again_later() -> None:
+    clock = FakeClock()
+    inner = connect(App("standard", now=clock.monotonic), clock)
+    allowed = [5.0]  # requests, of which each second allows five more
+
+    def send(request: Request) -> Answer:
+        allowed[0] -= 1
+        return inner(request) if allowed[0] >= 0 else Answer(429, "", retry_after=2.0)
+
+    def sleep(seconds: float) -> None:
+        clock.advance(seconds)
+        allowed[0] = max(allowed[0], 0) + 5 * seconds
+
+    report = Lab(FORMS["standard"], make_target("standard"), send=send, clock=clock, sleep=sleep).run()
+    assert verdicts_of(report) == set()
+
+
+def test_after_a_change_of_the_secret_an_app_with_the_former_secret_is_correct() -> None:
+    until = {"former_secret": STANDARD_SECRET, "former_until": "2026-02-01T09:30:00.000Z"}
+    assert verdicts_of(try_app("standard", secret="whsec_bmV3IHNlY3JldA==", **until)) == set()
+    later = {**until, "former_until": "2026-01-30T09:30:00.000Z"}
+    assert verdicts_of(try_app("standard", secret="whsec_bmV3IHNlY3JldA==", **later)) == {"refused_genuine"}

@@ -1,4 +1,4 @@
-"""The tables of the guide to the webhook lab, as the code has them."""
+"""The table of trials and the list of verdicts in the guide to the webhook lab, as the code has them."""
 
 import re
 
@@ -18,11 +18,9 @@ def mark_code(text: str) -> str:
 
 
 def write_verdicts() -> str:
-    """Return the table of verdicts."""
-    rows = [
-        f"| `{one.name}` | {one.severity} | The app {one.title}. | {mark_code(one.why)} | {mark_code(one.fix)} |"
-        for one in VERDICTS.values()
-    ]
+    """Return the list of verdicts."""
     return "\n".join(
-        ["| verdict | severity | meaning | in production | what to do |", "| --- | --- | --- | --- | --- |", *rows]
+        f"- **`{one.name}`** ({one.severity}): The app {one.title}. *In production:* {mark_code(one.why)}"
+        f" *What to do:* {mark_code(one.fix)}"
+        for one in VERDICTS.values()
     )
