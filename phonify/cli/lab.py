@@ -1,6 +1,7 @@
 """The command `lab`: it tries an app's webhook."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -128,8 +129,6 @@ def _check(services: Services, form: Form, target: Target) -> None:
 
 def _check_place(file: str) -> None:
     """Raise a usage error if a report can't be written, before the lab takes its time."""
-    try:
-        with Path(file).open("a", encoding="utf-8"):
-            pass
-    except OSError as error:
-        raise click.BadParameter(f"{file} can't be written: {error.strerror}", param_hint="--junit") from error
+    folder = Path(file).absolute().parent
+    if not os.access(folder, os.W_OK):
+        raise click.BadParameter(f"the folder {folder} can't be written to", param_hint="--junit")

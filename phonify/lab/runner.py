@@ -120,6 +120,7 @@ class Lab:
             if answer is None or answer.status != BUSY or not isinstance(request.body, bytes | None):
                 break
             self._sleep(min(answer.retry_after or 1.0, self._limit))
+            self._tell(self._current)
             exchange = self._try(request)
         return exchange
 
