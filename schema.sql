@@ -348,6 +348,19 @@ CREATE TABLE IF NOT EXISTS webhook_attempts (
     PRIMARY KEY (delivery_id, attempt)
 ) STRICT, WITHOUT ROWID;
 
+-- The latest webhook lab of each account. A lab that is not finished keeps moving
+-- `until`. If it does not, its process has ended, and another lab may begin.
+CREATE TABLE IF NOT EXISTS labs (
+    account_id  INTEGER PRIMARY KEY REFERENCES accounts (id),
+    id          TEXT NOT NULL,
+    form        TEXT NOT NULL,          -- standard, or the name of a front
+    started_at  TEXT NOT NULL,
+    until       TEXT NOT NULL,
+    trial       TEXT,                   -- the trial that is running
+    finished_at TEXT,
+    report      TEXT                    -- JSON; NULL: it is running or was interrupted
+) STRICT;
+
 -- The data of an account for the Twilio-compatible front. The auth token is stored
 -- as plain text, because it signs the front's webhooks. It is valid only for this
 -- front.

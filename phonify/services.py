@@ -33,6 +33,7 @@ from .domain.subscriptions import Subscriptions
 from .domain.webhooks import Webhooks
 from .errors import StoreUnavailable
 from .gateways.base import Gateway
+from .lab.labs import Labs
 from .outgoing.url_guard import Resolve, resolve
 from .storage.database import Database
 from .storage.process_lock import has_owner
@@ -69,6 +70,7 @@ class Services:
     webhook_wakeup: Wakeup
     webhooks: Webhooks
     fronts: Fronts
+    labs: Labs
     front_pages: list[FrontPage]
     observers: dict[Literal["webhook"], Observe]  # called after each attempt; those of messages are in the links
     prepared: threading.Event  # set after `prepare`
@@ -211,6 +213,7 @@ class Services:
         """Close the database and the wakeups."""
         for link in self.links.values():
             link.gateway.stop(monotonic() + self.settings.grace)
+        self.labs.close()
         self.database.close()
         self.message_wakeup.close()
         self.webhook_wakeup.close()
@@ -288,6 +291,7 @@ def build_services(
         webhook_wakeup=Wakeup(),
         webhooks=webhooks,
         fronts=fronts,
+        labs=Labs(database, clock, webhooks, fronts),
         front_pages=[],
         observers={"webhook": lambda _outcome, _seconds: None},
         prepared=threading.Event(),

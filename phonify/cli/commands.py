@@ -8,6 +8,7 @@ from .explain import explain
 from .gateway import gateway_cli
 from .gateway_send import send_one
 from .keys import keys_cli
+from .lab import lab
 from .messages import messages, send
 from .numbers import numbers_cli
 from .phones import phones_cli
@@ -38,7 +39,19 @@ def register_commands(group: click.Group) -> None:
         numbers_cli,
         sessions_cli,
     )
-    for command in (*groups, open_inbox, send, messages, explain, worker, init_db, backup, check, check_text_command):
+    for command in (
+        *groups,
+        open_inbox,
+        send,
+        messages,
+        explain,
+        lab,
+        worker,
+        init_db,
+        backup,
+        check,
+        check_text_command,
+    ):
         group.add_command(command)
     gateway_cli.add_command(send_one)
     _describe_app()

@@ -230,6 +230,19 @@ class Webhook(NamedTuple):
         return self.disabled_at is None
 
 
+class LabRun(NamedTuple):
+    """The latest webhook lab of an account."""
+
+    account_id: int
+    id: str
+    form: str
+    started_at: str
+    until: str  # a lab that is not finished then was interrupted: its process has ended
+    trial: str | None = None  # the trial that is running
+    finished_at: str | None = None
+    report: str | None = None  # JSON; None: the lab is running or was interrupted
+
+
 class WebhookAttempt(NamedTuple):
     """One attempt to deliver an event, and its result."""
 

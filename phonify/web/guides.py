@@ -22,6 +22,7 @@ GROUPS = {
         "testing",
         "test-api",
         "webhooks",
+        "lab",
         "gateways-android",
         "settings",
         "command-line",

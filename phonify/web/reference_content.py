@@ -18,6 +18,7 @@ _TITLES = {
     "test_messages": "Test messages",
     "test_problems": "Problems in a test",
     "test_runs": "Test runs",
+    "test_lab": "Webhook lab",
     "test_twilio": "Twilio in tests",
 }
 # The objects on the page, in this order. Other schemas of the document are answers that contain these objects.
@@ -30,11 +31,10 @@ _SHOWN_OBJECTS = (
     "Subscription",
     "SandboxMessage",
     "NewRun",
+    *("Lab", "Report", "Trial", "Finding"),
     "TwilioSettings",
     "TextCheck",
-    "Segment",
-    "WideCharacter",
-    "WebOtp",
+    *("Segment", "WideCharacter", "WebOtp"),
 )
 
 

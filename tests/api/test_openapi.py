@@ -19,8 +19,10 @@ from phonify.gateways import GATEWAYS
 from phonify.http.errors import STATUSES
 from phonify.schemas.description import DESCRIPTIONS, Description, Example
 from phonify.schemas.examples import MESSAGE_ID
-from phonify.schemas.sandbox_examples import RUN_ID
+from phonify.schemas.sandbox_examples import GET_LAB, RUN_ID
 from phonify.services import Services
+from phonify.storage import labs as lab_store
+from phonify.storage.records import LabRun
 from tests.support.app import ROOT, ApiClient
 from tests.support.described import get_description
 from tests.support.fake_gateway import FakeGateway
@@ -91,6 +93,18 @@ def prepared(client: FlaskClient, deliver: Callable[..., int], services: Service
             return {RUN_ID: run["id"]}
         if operation.endswith("_webhook") or operation == "send_test_event":
             assert client.put("/v1/webhook", json={"url": "https://example.com/sms"}).status_code == 200
+            return {}
+        if operation == "start_lab":
+            # Nothing listens there, so the lab ends at once.
+            assert client.put("/v1/webhook", json={"url": "http://127.0.0.1:9/sms"}).status_code == 200
+            return {}
+        if operation == "get_lab":
+            (example,) = GET_LAB
+            shown = example.answer["lab"]
+            lab = LabRun(1, shown["id"], shown["form"], shown["started_at"], shown["started_at"])
+            lab = lab._replace(finished_at=shown["finished_at"], report=json.dumps(shown["report"]))
+            with services.database.write() as connection:
+                lab_store.put_lab(connection, lab=lab)
             return {}
         if operation.endswith("_twilio_settings"):
             return {}

@@ -1398,7 +1398,7 @@ def test_a_sender_in_letters_is_only_text(open_page, send):
 LOOKS = [(width, scheme) for width in (390, 1000, 1440) for scheme in ("dark", "light")]
 PAGES = [
     *("sign-in", "empty", "list", "thread", "no-messages", "details", "scheduled", "messages", "search", "nothing"),
-    *("compose", "as-phone", "wrong", "settings", "wrong-settings", "error"),
+    *("compose", "as-phone", "wrong", "settings", "wrong-settings", "error", "lab"),
 ]
 
 
@@ -1458,6 +1458,14 @@ def go(open_page: Open, server: Server, send, receive, receiver, complaints) -> 
             page.get_by_label("Key name").fill("A-name-as-long-as-names-of-keys-are")
             page.get_by_role("button", name="Create a key").click()
             expect(page.locator(".answer").first).to_be_visible()
+            return page
+        if name == "lab":
+            page = open_page("/inbox/settings", width=width)
+            receiver.act = status(401)
+            set_webhook(page, receiver.url + "/" + "long" * 30)
+            page.get_by_role("link", name="Try it in the lab.").click()
+            page.get_by_role("button", name="Start the lab").click()
+            expect(page.locator(".finding")).to_be_visible(timeout=SOON)
             return page
         ids = fill()
         paths = {
@@ -1715,3 +1723,24 @@ def test_sending_works_without_scripts(open_page, server, send):
     page.get_by_label("Text", exact=True).fill("Without a script")
     page.get_by_role("button", name="Send").click()
     expect(bubble(page, "Without a script")).to_be_visible()
+
+
+def test_the_lab_asks_for_the_url_of_statuses_only_for_an_app_that_uses_twilio(open_page):
+    page = open_page("/inbox/lab")
+    expect(page.get_by_text("No webhook is set.")).to_be_visible()
+    expect(page.get_by_label("URL for statuses")).to_be_hidden()
+    page.get_by_text("Twilio", exact=True).click()
+    expect(page.get_by_label("URL for statuses")).to_be_visible()
+    expect(page.get_by_text("No inbound URL is set.")).to_be_visible()
+
+
+def test_the_report_of_a_lab_comes_without_a_reload(open_page, receiver):
+    page = open_page("/inbox/settings")
+    receiver.act = status(401)
+    set_webhook(page, receiver.url)
+    page.get_by_role("link", name="Try it in the lab.").click()
+    page.get_by_role("button", name="Start the lab").click()
+    mark(page)
+    expect(page.locator(".verdict")).to_have_text("Your app refused a genuine event", timeout=SOON)
+    expect(page.locator("#report")).to_contain_text("0 passed, 1 failed, 21 not run")
+    assert is_same(page)
