@@ -38,10 +38,10 @@ gateway_option = click.option("--gateway", "name", help="The gateway. Default: t
 def _choose_gateway(services: Services, name: str | None) -> str:
     """Return the name of a gateway of this server. Without a name, it is the one that sends to phones."""
     if name is None:
-        sending = [name for name, link in services.links.items() if not link.gateway.sandbox]
+        sending = [name for name, running in services.gateways.items() if not running.gateway.sandbox]
         return sending[0] if sending else services.gateway.name
-    if name not in services.links:
-        known = ", ".join(services.links)
+    if name not in services.gateways:
+        known = ", ".join(services.gateways)
         raise click.BadParameter(f"this server has no gateway {name!r}, only: {known}", param_hint="--gateway")
     return name
 
@@ -55,8 +55,15 @@ def show_status(as_json: bool) -> None:
     """Show whether the gateway works, and what waits for it."""
     services = get_services()
     open_texts = services.inbound.count_open()
-    for link in services.links.values():
-        _print_status(link.get_status(), open_texts, as_json=as_json)
+    for running in services.gateways.values():
+        _print_status(running.get_status(), open_texts, as_json=as_json)
+    for left in services.moving.list_left():
+        if as_json:
+            print_json(
+                {"gateway": left.gateway, "condition": "missing", "summary": left.summary, "messages": left.messages}
+            )
+        else:
+            echo(f"{left.summary}. See: gateway move-messages")
 
 
 def _print_status(status: GatewayStatus, open_texts: int, *, as_json: bool) -> None:
@@ -73,7 +80,9 @@ def _print_status(status: GatewayStatus, open_texts: int, *, as_json: bool) -> N
                 "last_fault": state.fault,
                 **status.queue._asdict(),
                 "texts_without_account": open_texts,
-                "limits": [limit._asdict() for limit in status.limits],
+                "limits": [
+                    {"seconds": limit.seconds, "most": limit.most, "used": limit.used} for limit in status.limits
+                ],
             }
         )
         return
@@ -98,7 +107,7 @@ def check_gateway(name: str | None) -> None:
     services = load_services()
     name = _choose_gateway(services, name)
     try:
-        answer = services.links[name].gateway.probe()
+        answer = services.gateways[name].gateway.probe()
     except GatewayFault as fault:
         raise Failed(f"the gateway {name} can't send: {escape_controls(str(fault))}") from fault
     echo(f"The gateway {name}: {escape_controls(answer)}")
@@ -136,7 +145,7 @@ def pause(name: str | None) -> None:
     """Give the gateway no messages until `gateway resume`. Messages are still accepted, and they wait."""
     services = get_services()
     name = _choose_gateway(services, name)
-    services.links[name].pacing.hold(held=True)
+    services.gateways[name].pacing.hold(held=True)
     echo(f"The gateway {name} gets no messages until: gateway resume")
 
 
@@ -146,9 +155,35 @@ def resume(name: str | None) -> None:
     """Give the gateway messages again. This also ends a pause after a fault."""
     services = get_services()
     name = _choose_gateway(services, name)
-    services.links[name].pacing.hold(held=False)
-    due = services.links[name].get_status().queue.due
+    services.gateways[name].pacing.hold(held=False)
+    due = services.gateways[name].get_status().queue.due
     echo(f"The gateway {name} gets messages again. Messages due: {due}.")
+
+
+@gateway_cli.command("move-messages", cls=Command)
+@click.argument("former", metavar="NAME")
+@gateway_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def move_messages(former: str, name: str | None, yes: bool) -> None:
+    """Move the messages that wait for the gateway NAME, which this server does not have.
+
+    The other gateway checks them first, and those that it refuses fail. Messages that NAME may have got are not moved.
+    """
+    services = get_services()
+    name = _choose_gateway(services, name)
+    if former in services.gateways:
+        raise click.BadParameter(f"this server has the gateway {former!r}, which gets its messages", param_hint="NAME")
+    left = next((left for left in services.moving.list_left() if left.gateway == former), None)
+    if left is None:
+        echo(f"No messages wait for the gateway {escape_controls(former)}.")
+        return
+    if not yes:
+        where = "sends nothing to phones" if services.gateways[name].gateway.sandbox else "sends to phones"
+        click.confirm(f"{left.summary}. Move them to the gateway {name}, which {where}?", abort=True, err=True)
+    moved = services.moving.move(former, name)
+    echo(f"Moved to the gateway {name}: {moved.moved}. Refused by it: {moved.refused}. Left: {moved.left}.")
+    if moved.left:
+        echo(f"The gateway {former} may have got the messages that are left. They wait for the end of their validity.")
 
 
 @gateway_cli.command("callbacks", cls=Command)
@@ -158,7 +193,7 @@ def register_callbacks(name: str | None) -> None:
     services = load_services()
     name = _choose_gateway(services, name)
     try:
-        lines = services.links[name].gateway.register()
+        lines = services.gateways[name].gateway.register()
     except GatewayFault as fault:
         raise Failed(f"the gateway {name}: {escape_controls(str(fault))}") from fault
     for line in lines:
@@ -235,5 +270,5 @@ def _describe_outcome(services: Services, message: Message) -> str:
         return f"{begin}failed, {message.error_type}"
     if message.in_doubt:
         return f"{begin}in doubt. Nobody knows whether the gateway has taken it, and it is not sent again."
-    status = services.links[services.gateway.name].get_status()
+    status = services.gateways[services.gateway.name].get_status()
     return f"{begin}not sent yet. The gateway {status.name}: {status.full_summary}"

@@ -1,14 +1,16 @@
 """The upkeep. Once a minute, it removes old rows, and corrects due times if the clock was set back."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 from ..clock import Clock, format_time, sleep
+from ..domain.inbound import PATIENCE
+from ..domain.receipts import LOOK_UP_TAKEN
 from ..errors import StoreUnavailable
-from ..storage import deliveries as delivery_store
-from ..storage import outbox as outbox_store
+from ..storage import deliveries, outbox, receipts, received_texts
 from ..storage.database import Database
+from .look_ups import DELAYS
 
 logger = logging.getLogger(__name__)
 
@@ -19,9 +21,18 @@ _NAP = 0.25  # seconds between two checks of the clock
 class Upkeep:
     """The loop of the upkeep. Only one thread may call its methods."""
 
-    def __init__(self, database: Database, clock: Clock, *, lease: timedelta, clean: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        gateways: Collection[str],
+        lease: timedelta,
+        clean: Callable[[], None],
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._gateways = gateways  # the names of those whose messages are looked after
         self._lease = lease
         self._clean = clean
         self._done_at: float | None = None  # when the work was last done, on the monotonic clock
@@ -56,13 +67,29 @@ class Upkeep:
         """Make rows due if they wait only because the clock was set back."""
         clock_now = self._clock.now()
         now, until = format_time(clock_now), format_time(clock_now + self._lease)
+        look_ups = {
+            "first": format_time(clock_now + LOOK_UP_TAKEN),
+            "later": format_time(clock_now + timedelta(seconds=DELAYS[-1])),
+        }
+        texts = format_time(clock_now + PATIENCE)
         with self._database.reading() as connection:
-            behind = outbox_store.has_messages_from_future(
-                connection, now=until
-            ) or delivery_store.has_deliveries_from_future(connection, now=until)
+            behind = (
+                any(outbox.has_messages_from_future(connection, gateway=name, now=until) for name in self._gateways)
+                or deliveries.has_deliveries_from_future(connection, now=until)
+                or receipts.has_look_ups_from_future(connection, **look_ups)
+                or received_texts.has_texts_from_future(connection, latest=texts)
+            )
         if not behind:
             return
         with self._database.write() as connection:
-            messages = outbox_store.reschedule_messages_from_future(connection, now=now, until=until)
-            deliveries = delivery_store.reschedule_deliveries_from_future(connection, now=now, until=until)
-        logger.warning("the clock was set back: %d messages and webhooks are due now", messages + deliveries)
+            corrected = [
+                *(
+                    outbox.reschedule_messages_from_future(connection, gateway=name, now=now, until=until)
+                    for name in self._gateways
+                ),
+                deliveries.reschedule_deliveries_from_future(connection, now=now, until=until),
+                receipts.reschedule_look_ups_from_future(connection, **look_ups),
+                received_texts.reschedule_texts_from_future(connection, latest=texts),
+            ]
+        text = "the clock was set back: %d messages, webhooks, look-ups and parts of texts are due earlier"
+        logger.warning(text, sum(corrected))

@@ -1,5 +1,6 @@
 """The history of a message: what happened to it, and when. The inbox and the command `explain` show it."""
 
+from collections.abc import Collection
 from typing import Literal, NamedTuple
 
 from ..clock import Clock, format_time
@@ -19,6 +20,7 @@ _OUTCOMES = {
     "unavailable": "the gateway could not take it at that time",
     "unconfirmed": "it is unknown whether the gateway took it, so it is not sent again",
 }
+_REPEATED = "it is unknown whether the gateway took it. The gateway recognises a repetition, so it is sent again"
 _DELIVERY_STATES: dict[str, State] = {"pending": "waiting", "delivered": "done", "failed": "failed"}
 
 
@@ -49,11 +51,20 @@ class History(NamedTuple):
 class Histories:
     """Reads the histories of messages."""
 
-    def __init__(self, database: Database, clock: Clock, webhooks: Webhooks, *, gateway: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        webhooks: Webhooks,
+        *,
+        gateways: Collection[str],
+        release_gateway: str | None,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._webhooks = webhooks
-        self._gateway = gateway  # the name of the main gateway
+        self._gateways = gateways  # the names of the gateways of this server
+        self._release_gateway = release_gateway
 
     def find(self, message_id: str) -> History:
         """Return the history of a message of any account. Raises NotFound if there is no such message."""
@@ -64,20 +75,40 @@ class Histories:
             attempts = conversation_store.list_attempts(connection, message_id=message_id)
             parts = receipt_store.list_parts(connection, message_id=message_id)
             receipts = receipt_store.list_receipts(connection, message_id=message_id)
-            state = gateway_store.get_state(connection, name=trace.message.gateway or self._gateway)
+            state = gateway_store.get_state(connection, name=trace.message.gateway or "")
         deliveries = self._webhooks.list_for_message(trace.account, message_id)
         steps = [
-            *list_steps(trace, attempts, parts),
-            *_list_pauses(trace, state, format_time(self._clock.now())),
+            *list_steps(trace, attempts, parts, released=trace.message.gateway == self._release_gateway),
+            *self._list_delays(trace, state, format_time(self._clock.now())),
             *map(_describe_receipt, receipts),
             *map(_describe_delivery, reversed(deliveries)),
         ]
         return History(trace.message, trace.account, sorted(steps, key=lambda step: step.at))
 
+    def _list_delays(self, trace: Trace, state: GatewayState, now: str) -> list[Step]:
+        """Return why a message waits, if its gateway does not exist, or if the gateway gets no messages now."""
+        message = trace.message
+        due_at = message.due_at
+        if message.direction == "inbound" or due_at is None or trace.lease_owner is not None:
+            return []
+        if message.gateway not in self._gateways and message.gateway is not None:
+            text = f"Waiting for the gateway {message.gateway}, which this server does not have"
+            return [Step(due_at, text, "waiting")]
+        if due_at > now:
+            return []
+        if state.held:
+            return [Step(due_at, f"Waiting, because an operator has paused the gateway {state.name}", "waiting")]
+        if state.paused_until is not None and state.paused_until > now:
+            text = f"Waiting, because the gateway {state.name} is paused until {state.paused_until}"
+            return [Step(due_at, text, "waiting")]
+        return []
 
-def list_steps(trace: Trace, attempts: list[MessageAttempt], parts: list[MessagePart]) -> list[Step]:
+
+def list_steps(trace: Trace, attempts: list[MessageAttempt], parts: list[MessagePart], *, released: bool) -> list[Step]:
     """Return the history of a message without its receipts and its webhooks. `parts` are the provider's ids."""
-    return _list_received(trace) if trace.message.direction == "inbound" else _list_sent(trace, attempts, parts)
+    if trace.message.direction == "inbound":
+        return _list_received(trace)
+    return _list_sent(trace, attempts, parts, released=released)
 
 
 def _list_received(trace: Trace) -> list[Step]:
@@ -90,7 +121,7 @@ def _list_received(trace: Trace) -> list[Step]:
     return steps
 
 
-def _list_sent(trace: Trace, attempts: list[MessageAttempt], parts: list[MessagePart]) -> list[Step]:
+def _list_sent(trace: Trace, attempts: list[MessageAttempt], parts: list[MessagePart], *, released: bool) -> list[Step]:
     message = trace.message
     cancelled = message.error_type == "canceled"
     refused = (
@@ -100,12 +131,13 @@ def _list_sent(trace: Trace, attempts: list[MessageAttempt], parts: list[Message
         and not cancelled
     )
     passed = "A check refused it" if refused else "Passed the checks: number, gateway, opt-out, quota"
-    checks = Part(message.created_at, passed)
-    steps = [Step(message.created_at, "Accepted and stored", "done", (*_list_origins(trace), checks))]
+    details = [*_list_origins(trace, released=released), Part(message.created_at, passed)]
+    steps = [Step(message.created_at, "Accepted and stored", "done", tuple(details))]
     if message.send_at is not None and not cancelled:
         steps.append(Step(message.send_at, "Scheduled to be sent", "done" if message.attempts else "waiting"))
     for attempt in attempts:
-        text = f"Attempt {attempt.attempt}: {_OUTCOMES[attempt.outcome]}"
+        again = attempt.outcome == "unconfirmed" and attempt.due_at is not None
+        text = f"Attempt {attempt.attempt}: {_REPEATED if again else _OUTCOMES[attempt.outcome]}"
         steps.append(Step(attempt.at, text, "failed" if attempt.outcome == "rejected" else "waiting"))
     ended_at = message.finished_at or ""
     references = tuple(Part(ended_at, f"Provider's id {one.reference}, gateway {one.gateway}") for one in parts)
@@ -132,8 +164,11 @@ def _explain(message: Message) -> str:
     return Fault(message.error_type).title if message.error_type else ""
 
 
-def _list_origins(trace: Trace) -> tuple[Part, ...]:
-    """Return the request of a message and its key. A command makes no request, and a page may have no key."""
+def _list_origins(trace: Trace, *, released: bool = False) -> tuple[Part, ...]:
+    """Return the request of a message, its key and its gateway.
+
+    A command makes no request, and a page may have no key.
+    """
     message, parts = trace.message, []
     if message.request_id is not None:
         parts.append(f"Request {message.request_id}")
@@ -142,21 +177,8 @@ def _list_origins(trace: Trace) -> tuple[Part, ...]:
     if message.front is not None:
         parts.append(f"Front {message.front}")
     if message.gateway is not None:
-        parts.append(f"Released to the gateway {message.gateway}")
+        parts.append(f"{'Released to' if released else 'For'} the gateway {message.gateway}")
     return tuple(Part(message.created_at, text) for text in parts)
-
-
-def _list_pauses(trace: Trace, state: GatewayState, now: str) -> list[Step]:
-    """Return why a message waits, if it waits only because its gateway gets no messages now."""
-    due_at = trace.message.due_at
-    if trace.message.direction == "inbound" or due_at is None or due_at > now or trace.lease_owner is not None:
-        return []
-    if state.held:
-        return [Step(due_at, f"Waiting, because an operator has paused the gateway {state.name}", "waiting")]
-    if state.paused_until is not None and state.paused_until > now:
-        text = f"Waiting, because the gateway {state.name} is paused until {state.paused_until}"
-        return [Step(due_at, text, "waiting")]
-    return []
 
 
 def _describe_receipt(receipt: ReceiptRow) -> Step:

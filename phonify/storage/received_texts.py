@@ -40,6 +40,21 @@ def list_due_texts(connection: sqlite3.Connection, *, now: str, limit: int) -> l
     return [TextRow._make(row) for row in rows]
 
 
+def has_texts_from_future(connection: sqlite3.Connection, *, latest: str) -> bool:
+    """Return whether a text waits for missing parts until after a time, because the clock was set back."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM received_texts WHERE due_at > :latest)", {"latest": latest}
+    ).fetchone()
+    return bool(row[0])
+
+
+def reschedule_texts_from_future(connection: sqlite3.Connection, *, latest: str) -> int:
+    """Let texts wait for missing parts at most until a time. Returns how many would have waited for longer."""
+    return connection.execute(
+        "UPDATE received_texts SET due_at = :latest WHERE due_at > :latest", {"latest": latest}
+    ).rowcount
+
+
 def list_open_texts(connection: sqlite3.Connection, *, number: str | None, limit: int) -> list[TextRow]:
     """Return texts to a number, or to any number, that no account has got, oldest first."""
     rows = connection.execute(

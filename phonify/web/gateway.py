@@ -14,12 +14,13 @@ def describe_gateways(services: Services, account: Account) -> dict[str, Any]:
     What other accounts send and receive can be seen only by the account `default`, which is the operator's. The same
     holds for the text of a fault.
     """
-    statuses = [link.get_status() for link in services.links.values() if not link.gateway.sandbox]
+    statuses = [running.get_status() for running in services.gateways.values() if not running.gateway.sandbox]
     is_operator = account.name == DEFAULT_ACCOUNT
     return {
         "gateways": [_describe(status, whole=is_operator) for status in statuses],
         "numbers": [number for number, _ in services.inbound.list_numbers(account)],
         "open_texts": services.inbound.count_open() if statuses and is_operator else 0,
+        "left": services.moving.list_left() if is_operator else [],
     }
 
 

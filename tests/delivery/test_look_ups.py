@@ -31,7 +31,7 @@ def test_a_message_in_doubt_is_looked_up_until_it_is_known(make_app, clock) -> N
     client, services = app.test_client(), app.extensions["phonify"]
     message = client.post("/v1/messages", json={"to": "+14560000000", "body": "Hello"}).get_json()["message"]
     services.make_message_loop().deliver_due()
-    look_ups = services.links["gateway"].make_look_ups()
+    look_ups = services.gateways["gateway"].make_look_ups()
     assert look_ups.step() == 0
 
     states = []
@@ -53,7 +53,7 @@ def test_a_message_without_a_receipt_is_looked_up_by_the_id_of_the_provider(make
     client.post("/v1/messages", json={"to": "+14560000000", "body": "Hello"})
     services.make_message_loop().deliver_due()
     clock.advance(601)
-    assert services.links["gateway"].make_look_ups().step() == 1
+    assert services.gateways["gateway"].make_look_ups().step() == 1
     assert [references for _, references in gateway.asked] == [["ref-1"]]
 
 
@@ -69,7 +69,7 @@ def test_a_look_up_that_fails_is_repeated_later(make_app, clock, caplog) -> None
     services = app.extensions["phonify"]
     app.test_client().post("/v1/messages", json={"to": "+14560000000", "body": "Hello"})
     services.make_message_loop().deliver_due()
-    look_ups = services.links["gateway"].make_look_ups()
+    look_ups = services.gateways["gateway"].make_look_ups()
     for seconds in (16, 31):
         clock.advance(seconds)
         look_ups.step()

@@ -101,8 +101,8 @@ def test_what_another_loop_has_in_hand_is_left_to_it_for_a_new_lease(
     with services.database.write() as connection:
         outbox_store.lease_messages(
             connection,
-            messages=outbox_store.list_due_messages(connection, now="~", limit=1),
-            gateway="stub",
+            messages=outbox_store.list_due_messages(connection, gateway="gateway", now="~", limit=1),
+            place="gateway",
             owner=owner.id,
             now=format_time(clock.now()),
             until=format_time(clock.now()),

@@ -30,7 +30,7 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 @pytest.fixture
 def take(services: Services) -> Callable[..., None]:
     """Return a function that lets the gateway receive texts."""
-    return lambda *texts: services.links["gateway"].hearing.take(texts)
+    return lambda *texts: services.gateways["gateway"].hearing.take(texts)
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_a_repetition_is_recognised_for_a_month(take, bodies, services, clock) -
 @pytest.mark.parametrize("body", ["", "a\0b", "\ud83d", "x" * 2_000, "🙂" * 300])
 def test_any_text_is_stored(take, bodies, body: str) -> None:
     take(text(body))
-    assert bodies() == [body.replace("\0", "\ufffd").encode(errors="replace").decode()]
+    assert bodies() == [body.replace("\0", "\ufffd").replace("\ud83d", "\ufffd")]
 
 
 @pytest.mark.parametrize("sender", ["BANK", "12345", "T-Mobile & Söhne GmbH", "", "0151 2345", "+0", "x" * 100])

@@ -32,7 +32,7 @@ def take(services: Services) -> Callable[..., None]:
     """Return a function that lets the gateway report receipts."""
 
     def take(*receipts: Receipt) -> None:
-        services.links["gateway"].hearing.take(receipts)
+        services.gateways["gateway"].hearing.take(receipts)
 
     return take
 

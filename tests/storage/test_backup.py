@@ -141,9 +141,12 @@ def write_another(path: Path) -> None:
     read(path, "CREATE TABLE bookmarks (address TEXT)")
 
 
+NEWER = SCHEMA_VERSION + 1
+
+
 def write_a_newer_one(path: Path) -> None:
     read(path, f"PRAGMA application_id = {APPLICATION_ID}")
-    read(path, "PRAGMA user_version = 7")
+    read(path, f"PRAGMA user_version = {NEWER}")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +156,7 @@ def write_a_newer_one(path: Path) -> None:
         (write_another, "it is not a Phonify database"),
         (
             write_a_newer_one,
-            f"it was written by a newer Phonify (file version 7; this one reads up to {SCHEMA_VERSION})",
+            f"it was written by a newer Phonify (file version {NEWER}; this one reads up to {SCHEMA_VERSION})",
         ),
     ],
 )
