@@ -62,7 +62,7 @@ class Moving:
                 return
         with self._database.write() as connection:
             count = store.adopt_messages(connection, gateway=self._main)
-        text = "%d messages of an earlier version wait and name no gateway. The gateway %s gets them."
+        text = "Messages of an earlier version that name no gateway: %d. The gateway %s gets them."
         logger.warning(text, count, self._main)
 
     def warn(self) -> None:

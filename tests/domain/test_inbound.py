@@ -152,6 +152,18 @@ def test_parts_are_joined_in_any_order(take, bodies, order: tuple[int, ...]) -> 
     assert bodies() == ["Once upon a time"]
 
 
+def test_parts_wait_ten_minutes_also_after_the_clock_was_set_back(take, bodies, services, clock) -> None:
+    take(part("a", 1), part("c", 3))
+    clock.advance(-86_400)
+    services.make_upkeep().follow_clock()
+    clock.advance(599)
+    services.clean()
+    assert bodies() == []
+    clock.advance(2)
+    services.clean()
+    assert bodies() == [f"a{GAP}c"]
+
+
 def test_a_repeated_part_is_ignored(take, bodies) -> None:
     take(part("a", 1), part("a", 1), part("a", 1, event_id="again"), part("b", 2))
     assert bodies() == []
