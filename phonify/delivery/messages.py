@@ -211,7 +211,7 @@ class MessageDelivery:
     def _doubt(self, connection: Connection, message: Message, at: str) -> None:
         """Record that a message is in doubt. It is not sent again."""
         self._note_attempt(connection, message, "unconfirmed", at)
-        if outbox_store.await_validity(connection, message=message):
+        if outbox_store.await_validity(connection, message=message, now=at):
             now = self._clock.now()
             self._webhooks.enqueue(connection, "message.in_doubt", [message], now)
             self._receipts.note_doubt(connection, message, now, can_look_up=self._gateway.can_look_up)

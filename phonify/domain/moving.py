@@ -105,8 +105,9 @@ class Moving:
                 taken = [message for message in same if checks[message] is None]
                 store.update_gateway(connection, messages=taken, gateway=to)
                 self._end(connection, {one: error for one in same if (error := checks[one]) is not None})
+            for message in taken:
+                logger.info("Message %s: moved from the gateway %s to %s", message.id, gateway, to)
             moved, refused = moved + len(taken), refused + len(same) - len(taken)
-        logger.info("%d messages were moved from the gateway %s to %s, and %d refused", moved, gateway, to, refused)
         with self._database.reading() as connection:
             left = gateway_store.count_waiting(connection).get(gateway, 0)
         return Moved(moved, refused, left)

@@ -218,9 +218,9 @@ def give_back(connection: sqlite3.Connection, *, message: Message) -> bool:
     )
 
 
-def await_validity(connection: sqlite3.Connection, *, message: Message) -> bool:
+def await_validity(connection: sqlite3.Connection, *, message: Message, now: str) -> bool:
     """Record that a message is in doubt. It waits for the end of its validity period, without a lease."""
-    return _update(connection, "due_at = expires_at", message)
+    return _update(connection, "due_at = expires_at, submitted_at = coalesce(submitted_at, :now)", message, now)
 
 
 def _update(

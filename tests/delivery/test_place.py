@@ -30,7 +30,7 @@ class Phone(FakeGateway):
     ],
 )
 def test_another_phone_gets_only_what_the_former_one_surely_has_not_taken(
-    make_app, clock, deliver, runner, outcome: Later, state: str, handed: int
+    make_app, clock, deliver, outcome: Later, state: str, handed: int
 ) -> None:
     app = make_app(Phone("first", outcome))
     app.test_client().post("/v1/messages", json={"to": "+14560000000", "body": "Hello"})
@@ -43,6 +43,8 @@ def test_another_phone_gets_only_what_the_former_one_surely_has_not_taken(
     (message,) = changed.test_client().get("/v1/messages").get_json()["messages"]
     explained = changed.test_cli_runner().invoke(args=["explain", message["id"]]).output
     assert (message["state"] == "sent") is (state == "sent")
+    status = changed.extensions["phonify"].gateways["gateway"].get_status()
+    assert status.queue.in_doubt == (state == "in doubt")
     assert ("it is not sent again" in explained) is (state == "in doubt")
 
 

@@ -90,7 +90,7 @@ REPORTS: dict[str, Report] = {
     "mark_error": lambda c, one: outbox_store.mark_error(c, message=one, error_type="cannot_receive_sms", now=NOW),
     "reschedule": lambda c, one: outbox_store.reschedule(c, message=one, due_at=LATER),
     "give_back": lambda c, one: outbox_store.give_back(c, message=one),
-    "await_validity": lambda c, one: outbox_store.await_validity(c, message=one),
+    "await_validity": lambda c, one: outbox_store.await_validity(c, message=one, now=LATER),
 }
 AFTER = {
     "mark_sent": LEASED._replace(state="sent", finished_at=NOW, due_at=None, submitted_at=None),
