@@ -80,9 +80,7 @@ def _print_status(status: GatewayStatus, open_texts: int, *, as_json: bool) -> N
                 "last_fault": state.fault,
                 **status.queue._asdict(),
                 "texts_without_account": open_texts,
-                "limits": [
-                    {"seconds": limit.seconds, "most": limit.most, "used": limit.used} for limit in status.limits
-                ],
+                "limits": [limit._asdict() for limit in status.limits],
             }
         )
         return

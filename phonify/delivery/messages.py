@@ -74,7 +74,7 @@ class MessageDelivery:
     def _seconds_to_open(self, connection: Connection) -> float:
         """Return the seconds until the gateway may get the first of the due messages."""
         now = format_time(self._clock.now())
-        due = outbox_store.list_due_messages(connection, gateway=self._column, now=now, limit=1)
+        due = outbox_store.list_due_messages(connection, gateway=self._gateway.name, now=now, limit=1)
         return self._pacing.seconds_to_open(connection, due[0].body if due else "")
 
     def list_owners(self, connection: Connection) -> Sequence[str]:

@@ -111,7 +111,7 @@ def test_a_text_of_two_segments_waits_exactly_until_the_limit_leaves_room_for_bo
         deliver(services)
         clock.advance(10)
     assert len(gateway.handed) == 3
-    delivery = services.links["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
+    delivery = services.gateways["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
     assert delivery.seconds_to_next() == 40
     clock.advance(39.999)
     assert deliver(services) == 0
