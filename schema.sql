@@ -112,6 +112,9 @@ CREATE INDEX IF NOT EXISTS runs_by_end ON runs (expires_at);
 -- first, this is the time of sending. During a lease, this is the end of the
 -- lease. After a temporary failure, this is the time of the next attempt. In a
 -- final state, due_at is NULL.
+--
+-- Only the gateway in the column gateway gets the message. If the server does not
+-- have it, the message waits.
 CREATE TABLE IF NOT EXISTS messages (
     seq            INTEGER PRIMARY KEY, -- in the order of arrival
     id             TEXT NOT NULL UNIQUE,-- UUIDv7, shown by the API; in the same order
@@ -132,13 +135,13 @@ CREATE TABLE IF NOT EXISTS messages (
     expires_at     TEXT,                -- end of the validity period
     attempts       INTEGER NOT NULL DEFAULT 0,
     submitted_at   TEXT,                -- when the gateway got it; NULL if the outcome is known
-    submitted_to   TEXT,                -- the gateway that has last got it; NULL: none, or before version 6
+    submitted_to   TEXT,                -- the place of the gateway that has last got it (Gateway.place); NULL: none
     finished_at    TEXT,                -- when the state became final
     request_id     TEXT,                -- the id of the request that stored it, for logs
     key_id         INTEGER,             -- the id of that request's key; NULL: none
     lease_owner    TEXT,                -- the process that delivers it now (process_lock.py)
     front          TEXT,                -- the front that stored it, such as twilio; NULL: no front
-    gateway        TEXT,                -- the gateway that sends it; NULL: the server's main gateway
+    gateway        TEXT,                -- the gateway that it was accepted for, by name; NULL: inbound, or not known
     receipt_status TEXT CHECK (receipt_status IN ('delivered', 'undelivered')),-- NULL: no delivery receipt yet
     receipt_at     TEXT,
     receipt_code   TEXT,                -- the provider's own code; NULL: none
@@ -155,8 +158,8 @@ CREATE INDEX IF NOT EXISTS messages_by_to ON messages (account_id, to_number);
 CREATE INDEX IF NOT EXISTS messages_by_origin ON messages (account_id, origin_number);
 CREATE INDEX IF NOT EXISTS messages_unsettled ON messages (account_id, state) WHERE state <> 'sent';
 CREATE INDEX IF NOT EXISTS messages_inbound ON messages (account_id) WHERE direction = 'inbound';
-CREATE INDEX IF NOT EXISTS messages_due ON messages (due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS messages_expiring ON messages (expires_at) WHERE due_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS messages_due ON messages (gateway, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS messages_expiring ON messages (gateway, expires_at) WHERE due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_leased ON messages (lease_owner) WHERE lease_owner IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_released ON messages (account_id, released_from) WHERE released_from IS NOT NULL;
 
@@ -208,10 +211,11 @@ CREATE INDEX IF NOT EXISTS receipts_by_age ON receipts (received_at);
 CREATE TABLE IF NOT EXISTS look_ups (
     message_id TEXT PRIMARY KEY REFERENCES messages (id) ON DELETE CASCADE,
     due_at     TEXT NOT NULL,
-    tries      INTEGER NOT NULL DEFAULT 0
+    tries      INTEGER NOT NULL DEFAULT 0,
+    gateway    TEXT                     -- the message's
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX IF NOT EXISTS look_ups_due ON look_ups (due_at);
+CREATE INDEX IF NOT EXISTS look_ups_due ON look_ups (gateway, due_at);
 
 -- The numbers at which accounts receive texts through a gateway.
 CREATE TABLE IF NOT EXISTS numbers (

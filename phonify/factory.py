@@ -11,6 +11,7 @@ from flask import Flask
 from . import __version__
 from .api import v1
 from .api.openapi import views as openapi
+from .building import build_services
 from .cli.commands import register_commands
 from .clock import Clock, SystemClock
 from .config import ConfigError, make_gateway, merge, read_settings, unknown_settings
@@ -27,7 +28,7 @@ from .logs import install_key_filter
 from .operations import health as monitoring
 from .sandbox import downloads
 from .sandbox import views as sandbox
-from .services import Services, build_services
+from .services import Services
 from .sms.numbers import load_regions
 from .web import compose, search, session
 from .web import conversations as inbox_conversations

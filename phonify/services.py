@@ -3,15 +3,14 @@
 import logging
 import threading
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Literal, TextIO
 
 from .clock import Clock, monotonic
 from .config import ConfigError, Settings
 from .delivery.calls import MessageOutcome
-from .delivery.links import Link
 from .delivery.live_list import LiveList
 from .delivery.loop import Loop, Observe
+from .delivery.running_gateway import RunningGateway
 from .delivery.upkeep import Upkeep
 from .delivery.webhooks import WebhookDelivery, WebhookJob, WebhookOutcome
 from .domain import accounts
@@ -22,7 +21,7 @@ from .domain.front_pages import FrontPage
 from .domain.fronts import Fronts
 from .domain.history import Histories
 from .domain.inbound import Inbound
-from .domain.receipts import Receipts
+from .domain.moving import Moving
 from .domain.receiving import Receiving
 from .domain.releasing import Releasing
 from .domain.retention import Retention
@@ -53,7 +52,7 @@ class Services:
     database: Database
     message_wakeup: Wakeup
     gateway: Gateway  # the main one
-    links: dict[str, Link]  # of the main gateway and of the one that sends released messages, by name
+    gateways: dict[str, RunningGateway]  # the main one and the one that sends released messages, by name
     inbound: Inbound
     keys: KeyRing
     sending: Sending
@@ -62,7 +61,8 @@ class Services:
     conversations: Conversations
     history: Histories
     releasing: Releasing
-    senders: dict[str, Sending]  # one for each of the links
+    senders: dict[str, Sending]  # one for each of the gateways
+    moving: Moving
     retention: Retention
     runs: Runs
     sessions: Sessions
@@ -72,7 +72,7 @@ class Services:
     fronts: Fronts
     labs: Labs
     front_pages: list[FrontPage]
-    observers: dict[Literal["webhook"], Observe]  # called after each attempt; those of messages are in the links
+    observers: dict[Literal["webhook"], Observe]  # called after each attempt; those of messages are in `gateways`
     prepared: threading.Event  # set after `prepare`
 
     @property
@@ -116,14 +116,14 @@ class Services:
         return has_owner(self.database.path)
 
     def make_message_loop(
-        self, *, longest_nap: float = 0.25, link: Link | None = None
+        self, *, longest_nap: float = 0.25, running: RunningGateway | None = None
     ) -> Loop[Message, MessageOutcome]:
         """Return a new loop that delivers the messages of one gateway, by default the main one. Call its `run`.
 
         The loop checks at least every `longest_nap` seconds for messages that other servers have stored.
         """
-        link = link or self.links[self.gateway.name]
-        delivery = link.make_delivery(lease=self.settings.lease, observe=link.observe)
+        running = running or self.gateways[self.gateway.name]
+        delivery = running.make_delivery(lease=self.settings.lease, observe=running.observe)
         return Loop(self.database, self.message_wakeup, delivery, longest_nap=longest_nap, grace=self.settings.grace)
 
     def make_webhook_loop(
@@ -142,14 +142,16 @@ class Services:
 
     def make_upkeep(self) -> Upkeep:
         """Return a new loop that does the upkeep once a minute."""
+        lease, validity = self.settings.lease, self.settings.validity
         return Upkeep(
-            self.database, self.clock, lease=self.settings.lease, validity=self.settings.validity, clean=self.clean
+            self.database, self.clock, gateways=self.gateways, lease=lease, validity=validity, clean=self.clean
         )
 
     def clean(self) -> None:
-        """Remove old rows and the rows of ended test runs and sessions."""
+        """Remove old rows and the rows of ended test runs and sessions. Looks after messages without a gateway."""
         self.inbound.hand_over_due()
-        self.releasing.end_abandoned()
+        self.moving.adopt()
+        self.moving.end_expired()
         self.runs.remove_ended()
         self.sessions.remove_ended()
         self.retention.clean()
@@ -157,15 +159,16 @@ class Services:
     def start_delivery(self, *, longest_nap: float = 0.25) -> list[threading.Thread]:
         """Start each loop in its own thread. Returns the threads. They end after `stop`."""
         self.share_wakeups()
+        self.moving.warn()
         runs = {
             "webhooks": self.make_webhook_loop(longest_nap=longest_nap).run,
             "upkeep": self.make_upkeep().run,
         }
-        for name, link in self.links.items():
-            link.gateway.start(link.hearing)
-            runs[f"messages {name}"] = self.make_message_loop(longest_nap=longest_nap, link=link).run
-            if link.gateway.can_look_up:
-                runs[f"look-ups {name}"] = link.make_look_ups().run
+        for name, running in self.gateways.items():
+            running.gateway.start(running.hearing)
+            runs[f"messages {name}"] = self.make_message_loop(longest_nap=longest_nap, running=running).run
+            if running.gateway.can_look_up:
+                runs[f"look-ups {name}"] = running.make_look_ups().run
         threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in runs.items()]
         for thread in threads:
             thread.start()
@@ -211,90 +214,9 @@ class Services:
 
     def close(self) -> None:
         """Close the database and the wakeups."""
-        for link in self.links.values():
-            link.gateway.stop(monotonic() + self.settings.grace)
+        for running in self.gateways.values():
+            running.gateway.stop(monotonic() + self.settings.grace)
         self.labs.close()
         self.database.close()
         self.message_wakeup.close()
         self.webhook_wakeup.close()
-
-
-def build_services(
-    settings: Settings, clock: Clock, gateway: Gateway, release_gateway: Gateway | None = None
-) -> Services:
-    """Create all parts. Opens no file."""
-    database = Database(settings.database)
-    private_webhooks = gateway.sandbox if settings.webhook_private is None else settings.webhook_private
-    webhooks = Webhooks(database, clock, private_allowed=private_webhooks)
-    fronts = Fronts(database, clock, private_allowed=private_webhooks, default_token=settings.twilio_auth_token)
-    subscriptions = Subscriptions(database, clock)
-    only_to = frozenset(settings.only_to)
-    main_only_to = frozenset[str]() if gateway.sandbox else only_to
-
-    def make_sending(one: Gateway, only_to: frozenset[str], column: str | None) -> Sending:
-        return Sending(
-            database,
-            one,
-            clock,
-            webhooks,
-            subscriptions,
-            origin=settings.origin,
-            validity=settings.validity,
-            most_waiting=settings.waiting,
-            only_to=only_to,
-            column=column,
-        )
-
-    sending = make_sending(gateway, main_only_to, None)
-    receiving = Receiving(database, clock, webhooks, subscriptions, sending)
-    receipts = Receipts(webhooks)
-    inbound = Inbound(database, clock, receiving, origin=settings.origin)
-    limits = {1: settings.gateway_per_second, 60: settings.gateway_per_minute, 3600: settings.gateway_per_hour}
-    rates = {seconds: most for seconds, most in limits.items() if most is not None}
-
-    def link(one: Gateway, only_to: frozenset[str], column: str | None) -> Link:
-        if settings.gateway_window is not None:
-            one.limits = one.limits._replace(calls=max(settings.gateway_window // one.limits.batch, 1))
-        return Link(database, one, clock, webhooks, receipts, inbound, rates=rates, only_to=only_to, column=column)
-
-    links, senders, releasing = {gateway.name: link(gateway, main_only_to, None)}, {gateway.name: sending}, None
-    if release_gateway is not None:
-        senders[release_gateway.name] = releasing = make_sending(release_gateway, only_to, release_gateway.name)
-        links[release_gateway.name] = link(release_gateway, only_to, release_gateway.name)
-    healths = {name: link.health for name, link in links.items()}
-    keys = KeyRing(database, clock)
-    services = Services(
-        settings=settings,
-        clock=clock,
-        database=database,
-        message_wakeup=Wakeup(),
-        gateway=gateway,
-        links=links,
-        inbound=inbound,
-        keys=keys,
-        sending=sending,
-        changing=Changing(database, clock, webhooks, subscriptions, sending),
-        receiving=receiving,
-        conversations=Conversations(database),
-        history=Histories(database, clock, webhooks, gateway=gateway.name, healths=healths),
-        releasing=Releasing(database, clock, webhooks, releasing),
-        senders=senders,
-        retention=Retention(
-            database,
-            clock,
-            most_messages=settings.retain_messages,
-            longest=timedelta(days=settings.retain_days) if settings.retain_days is not None else None,
-        ),
-        runs=Runs(database, clock, fronts),
-        sessions=Sessions(database, clock, keys),
-        subscriptions=subscriptions,
-        webhook_wakeup=Wakeup(),
-        webhooks=webhooks,
-        fronts=fronts,
-        labs=Labs(database, clock, webhooks, fronts),
-        front_pages=[],
-        observers={"webhook": lambda _outcome, _seconds: None},
-        prepared=threading.Event(),
-    )
-    database.committed = services.wake
-    return services

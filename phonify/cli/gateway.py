@@ -35,17 +35,17 @@ def choose_gateway(services: Services, name: str | None) -> str:
     If there are two, standard error says which of them was chosen.
     """
     if name is None:
-        sending = [name for name, link in services.links.items() if not link.gateway.sandbox]
+        sending = [name for name, link in services.gateways.items() if not link.gateway.sandbox]
         chosen = sending[0] if sending else services.gateway.name
-        if len(services.links) > 1:
-            names = " and ".join(services.links)
+        if len(services.gateways) > 1:
+            names = " and ".join(services.gateways)
             echo(
                 f"This server has the gateways {names}. The command means {chosen}. --gateway chooses the other.",
                 err=True,
             )
         return chosen
-    if name not in services.links:
-        known = ", ".join(services.links)
+    if name not in services.gateways:
+        known = ", ".join(services.gateways)
         raise click.BadParameter(f"this server has no gateway {name!r}, only: {known}", param_hint="--gateway")
     return name
 
@@ -55,10 +55,10 @@ def warn_of_other_gateway(services: Services) -> None:
 
     Without the variables of the server, a command takes the stub for the gateway.
     """
-    other = find_other_gateway(services.database, services.links)
+    other = find_other_gateway(services.database, services.gateways)
     if other is None:
         return
-    names = " and ".join(services.links)
+    names = " and ".join(services.gateways)
     used = [f"its last success was at {other.taken_at}"] if other.taken_at is not None else []
     used += (
         [f"its last fault was at {other.fault_at}: {escape_controls(other.fault or '')}"]
@@ -82,10 +82,17 @@ def show_status(gateway_name: str | None, as_json: bool) -> None:
     """Show whether the gateway works, and what waits for it."""
     services = get_services()
     warn_of_other_gateway(services)
-    names = [choose_gateway(services, gateway_name)] if gateway_name is not None else list(services.links)
+    names = [choose_gateway(services, gateway_name)] if gateway_name is not None else list(services.gateways)
     open_texts = services.inbound.count_open()
     for name in names:
-        _print_status(services.links[name].get_status(), open_texts, as_json=as_json)
+        _print_status(services.gateways[name].get_status(), open_texts, as_json=as_json)
+    if gateway_name is None:
+        for left in services.moving.list_left():
+            if as_json:
+                status = {"gateway": left.gateway, "condition": "missing", "summary": left.summary}
+                print_json({**status, "messages": left.messages})
+            else:
+                echo(f"{left.summary}. See: gateway move-messages")
 
 
 def _print_status(status: GatewayStatus, open_texts: int, *, as_json: bool) -> None:
@@ -129,7 +136,7 @@ def check_gateway(gateway_name: str | None) -> None:
     if services.prepared.is_set():
         warn_of_other_gateway(services)
     try:
-        answer = services.links[name].gateway.probe()
+        answer = services.gateways[name].gateway.probe()
     except GatewayFault as fault:
         raise Failed(f"the gateway {name} can't send: {escape_controls(str(fault))}") from fault
     echo(f"The gateway {name}: {escape_controls(answer)}")
@@ -168,7 +175,7 @@ def pause(gateway_name: str | None) -> None:
     services = get_services()
     name = choose_gateway(services, gateway_name)
     warn_of_other_gateway(services)
-    services.links[name].pacing.hold(held=True)
+    services.gateways[name].pacing.hold(held=True)
     report(f"The gateway {name} gets no messages until: gateway resume{_write_option(gateway_name)}")
 
 
@@ -184,9 +191,36 @@ def resume(gateway_name: str | None) -> None:
     services = get_services()
     name = choose_gateway(services, gateway_name)
     warn_of_other_gateway(services)
-    services.links[name].pacing.hold(held=False)
-    due = services.links[name].get_status().queue.due
+    services.gateways[name].pacing.hold(held=False)
+    due = services.gateways[name].get_status().queue.due
     report(f"The gateway {name} gets messages again. Messages due: {due}.")
+
+
+@gateway_cli.command("move-messages", cls=Command)
+@click.argument("former", metavar="NAME")
+@gateway_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def move_messages(former: str, gateway_name: str | None, yes: bool) -> None:
+    """Move the messages that wait for the gateway NAME, which this server does not have.
+
+    The other gateway checks them first, and those that it refuses fail. Messages that NAME may have got are not moved.
+    """
+    services = get_services()
+    name = choose_gateway(services, gateway_name)
+    if former in services.gateways:
+        raise click.BadParameter(f"this server has the gateway {former!r}, which gets its messages", param_hint="NAME")
+    left = next((left for left in services.moving.list_left() if left.gateway == former), None)
+    if left is None:
+        echo(f"No messages wait for the gateway {escape_controls(former)}.")
+        return
+    if not yes:
+        where = "sends nothing to phones" if services.gateways[name].gateway.sandbox else "sends to phones"
+        click.confirm(f"{left.summary}. Move them to the gateway {name}, which {where}?", abort=True, err=True)
+    moved = services.moving.move(former, name)
+    note_done(f"Messages were moved to the gateway {name}.")
+    echo(f"Moved to the gateway {name}: {moved.moved}. Refused by it: {moved.refused}. Left: {moved.left}.")
+    if moved.left:
+        echo(f"The gateway {former} may have got the messages that are left. They wait for the end of their validity.")
 
 
 @gateway_cli.command("callbacks", cls=Command)
@@ -196,7 +230,7 @@ def register_callbacks(gateway_name: str | None) -> None:
     services = load_services()
     name = choose_gateway(services, gateway_name)
     try:
-        lines = services.links[name].gateway.register()
+        lines = services.gateways[name].gateway.register()
     except GatewayFault as fault:
         raise Failed(f"the gateway {name}: {escape_controls(str(fault))}") from fault
     note_done("The provider was told the address of this server.")

@@ -84,11 +84,11 @@ def _wait_for_outcome(services: Services, account: Account, message: Message, se
 def _describe_outcome(services: Services, message: Message, name: str) -> str:
     begin = f"Message {message.id}: "
     if message.state == "sent":
-        simulated = " The gateway sends nothing to phones." if services.links[name].gateway.sandbox else ""
+        simulated = " The gateway sends nothing to phones." if services.gateways[name].gateway.sandbox else ""
         return f"{begin}sent.{simulated} What happens next: explain {message.id}"
     if message.state == "error":
         return f"{begin}failed, {message.error_type}"
     if message.in_doubt:
         return f"{begin}in doubt. Nobody knows whether the gateway has taken it, and it is not sent again."
-    status = services.links[name].get_status()
+    status = services.gateways[name].get_status()
     return f"{begin}not sent yet. The gateway {status.name}: {status.full_summary}"

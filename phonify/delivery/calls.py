@@ -152,7 +152,7 @@ class GatewayCalls:
             case Refused(error_type):
                 number = mask_number(message.to_number)
                 logger.info("Message %s to %s: refused, %s", message.id, number, error_type, extra=trace)
-            case Later(_, True):
+            case Later(pause=True, unsure=False):
                 logger.info("Message %s: not sent, because the gateway takes no messages", message.id, extra=trace)
             case Later(retry_after):
                 due_at = self._retry_time(message, retry_after)

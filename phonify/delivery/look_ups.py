@@ -65,11 +65,12 @@ class LookUps:
         clock_now = self._clock.now()
         now = format_time(clock_now)
         with self._database.reading() as connection:
-            if not store.list_due_look_ups(connection, now=now, limit=1):
+            if not store.list_due_look_ups(connection, gateway=self._gateway.name, now=now, limit=1):
                 return []
         claimed: list[tuple[Message, Sequence[str]]] = []
         with self._database.write() as connection:
-            for message, tries in store.list_due_look_ups(connection, now=now, limit=AT_ONCE):
+            due = store.list_due_look_ups(connection, gateway=self._gateway.name, now=now, limit=AT_ONCE)
+            for message, tries in due:
                 if message.receipt_status is not None or message.state == "error" or tries >= MOST:
                     store.delete_look_up(connection, message_id=message.id)
                     continue

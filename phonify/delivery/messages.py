@@ -39,7 +39,6 @@ class MessageDelivery:
         pacing: Pacing,
         *,
         lease: timedelta,
-        column: str | None = None,
         only_to: frozenset[str] = frozenset(),
         observe: Observe = lambda _outcome, _seconds: None,
     ) -> None:
@@ -50,7 +49,6 @@ class MessageDelivery:
         self._receipts = receipts
         self._pacing = pacing
         self._lease = lease
-        self._column = column  # the messages with this value in the column `gateway` are sent
         self._only_to = only_to  # if it is not empty, only these numbers get messages
         self._calls = GatewayCalls(database, gateway, clock, lease=lease, observe=observe)
         self.deliver = self._calls.deliver
@@ -60,7 +58,7 @@ class MessageDelivery:
         if not self._calls.count_places():
             return float("inf")  # the end of a call wakes the loop
         with self._database.reading() as connection:
-            due_at = outbox_store.next_due_at(connection, gateway=self._column)
+            due_at = outbox_store.next_due_at(connection, gateway=self._gateway.name)
             if due_at is None:
                 return float("inf")
             if self._calls.is_calling() and self._pacing.is_trying(connection):
@@ -69,14 +67,14 @@ class MessageDelivery:
             seconds = (parse_time(due_at) - now).total_seconds()
             if opens_in <= 0:
                 return seconds
-            expires_at = outbox_store.next_expiry(connection, gateway=self._column)
+            expires_at = outbox_store.next_expiry(connection, gateway=self._gateway.name)
         expires_in = (parse_time(expires_at) - now).total_seconds() if expires_at is not None else float("inf")
         return min(max(seconds, opens_in), expires_in)
 
     def _seconds_to_open(self, connection: Connection) -> float:
         """Return the seconds until the gateway may get the first of the due messages."""
         now = format_time(self._clock.now())
-        due = outbox_store.list_due_messages(connection, gateway=self._column, now=now, limit=1)
+        due = outbox_store.list_due_messages(connection, gateway=self._gateway.name, now=now, limit=1)
         return self._pacing.seconds_to_open(connection, due[0].body if due else "")
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
@@ -100,8 +98,7 @@ class MessageDelivery:
                 message_store.delete_message(connection, message=message)
             elif message.expires_at is not None and message.expires_at <= now:
                 failed += self._fail(connection, message, "validity_expired", now)
-            elif message.submitted_at is not None and not self._may_repeat(message):
-                # The gateway may have this message already: the outcome of an earlier attempt is unknown.
+            elif self._is_doubtful(connection, message):
                 self._doubt(connection, message, now)
             elif self._is_opted_out(connection, message):
                 failed += self._fail(connection, message, "opted_out", now)
@@ -113,21 +110,25 @@ class MessageDelivery:
         until = format_time(clock_now + self._lease)
         leased = self._pacing.admit(connection, leased)
         return outbox_store.lease_messages(
-            connection, messages=leased, gateway=self._gateway.name, owner=owner, now=now, until=until
+            connection, messages=leased, place=self._gateway.place, owner=owner, now=now, until=until
         )
 
-    def _may_repeat(self, message: Message) -> bool:
-        """Return whether a message may be sent again. Another gateway would not recognise the repetition."""
-        return self._gateway.repeatable and message.submitted_to in (None, self._gateway.name)
+    def _is_doubtful(self, connection: Connection, message: Message) -> bool:
+        """Return whether the gateway may have a message already, and would not recognise its repetition."""
+        if not message.attempts or (self._gateway.repeatable and message.submitted_to in (None, self._gateway.place)):
+            return False
+        return outbox_store.may_have_been_taken(connection, message=message)
 
     def _list_messages(self, connection: Connection, now: str) -> list[Message]:
         """Return due messages. If the gateway gets none now, return only those that end or are in doubt."""
         if self._seconds_to_open(connection) <= 0:
             places = self._calls.count_places()
-            return outbox_store.list_due_messages(connection, gateway=self._column, now=now, limit=places)
-        ended = outbox_store.list_expired_messages(connection, gateway=self._column, now=now, limit=EXPIRED)
-        interrupted = outbox_store.list_interrupted_messages(connection, gateway=self._column, now=now, limit=EXPIRED)
-        return ended + [message for message in interrupted if not self._may_repeat(message)]
+            return outbox_store.list_due_messages(connection, gateway=self._gateway.name, now=now, limit=places)
+        ended = outbox_store.list_expired_messages(connection, gateway=self._gateway.name, now=now, limit=EXPIRED)
+        interrupted = outbox_store.list_interrupted_messages(
+            connection, gateway=self._gateway.name, now=now, limit=EXPIRED
+        )
+        return ended + [message for message in interrupted if self._is_doubtful(connection, message)]
 
     def _is_opted_out(self, connection: Connection, message: Message) -> bool:
         """Return whether the recipient has opted out after the message was accepted.
@@ -162,15 +163,17 @@ class MessageDelivery:
         sent, failed = [], []
         for message, outcome, at, due_at in outcomes:
             match outcome:
-                case None | Later(pause=True):
+                case None | Later(pause=True, unsure=False):
                     outbox_store.give_back(connection, message=message, now=now)
                 case Taken():
                     sent += self._end(connection, message, now)
                 case Refused(error_type):
                     self._note_attempt(connection, message, "rejected", at)
                     failed += self._fail(connection, message, error_type, now)
-                case Later():
-                    self._note_attempt(connection, message, "unavailable", at, due_at)
+                case Later(unsure=unsure):
+                    self._note_attempt(
+                        connection, message, "unconfirmed" if unsure else "unavailable", at, due_at or at
+                    )
                     outbox_store.reschedule(connection, message=message, due_at=due_at or at)
                 case Doubt():
                     self._doubt(connection, message, at)
@@ -208,11 +211,10 @@ class MessageDelivery:
     def _doubt(self, connection: Connection, message: Message, at: str) -> None:
         """Record that a message is in doubt. It is not sent again."""
         self._note_attempt(connection, message, "unconfirmed", at)
-        if outbox_store.await_validity(connection, message=message):
+        if outbox_store.await_validity(connection, message=message, now=at):
             now = self._clock.now()
             self._webhooks.enqueue(connection, "message.in_doubt", [message], now)
-            if self._gateway.can_look_up:
-                self._receipts.note_doubt(connection, message, now)
+            self._receipts.note_doubt(connection, message, now, can_look_up=self._gateway.can_look_up)
 
     def _note_attempt(
         self, connection: Connection, message: Message, outcome: AttemptOutcome, at: str, due_at: str | None = None

@@ -1,7 +1,7 @@
 """The upkeep. Once a minute, it removes old rows, and corrects due times if the clock was set back."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 from ..clock import Clock, format_time, sleep
@@ -24,10 +24,18 @@ class Upkeep:
     """The loop of the upkeep. Only one thread may call its methods."""
 
     def __init__(
-        self, database: Database, clock: Clock, *, lease: timedelta, validity: timedelta, clean: Callable[[], None]
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        gateways: Collection[str],
+        lease: timedelta,
+        validity: timedelta,
+        clean: Callable[[], None],
     ) -> None:
         self._database = database
         self._clock = clock
+        self._gateways = gateways  # the names of those whose messages are looked after
         self._lease = lease
         self._validity = validity
         self._clean = clean
@@ -67,7 +75,10 @@ class Upkeep:
         looked_up_until, joined_until = format_time(clock_now + LONGEST_DELAY), format_time(clock_now + PATIENCE)
         with self._database.reading() as connection:
             behind = (
-                outbox_store.has_messages_from_future(connection, now=until)
+                any(
+                    outbox_store.has_messages_from_future(connection, gateway=name, now=until)
+                    for name in self._gateways
+                )
                 or outbox_store.has_messages_valid_too_long(connection, now=now, latest=valid_until)
                 or delivery_store.has_deliveries_from_future(connection, now=until)
                 or receipt_store.has_look_ups_after(connection, latest=looked_up_until)
@@ -76,7 +87,10 @@ class Upkeep:
         if not behind:
             return
         with self._database.write() as connection:
-            due = outbox_store.reschedule_messages_from_future(connection, now=now, until=until)
+            due = sum(
+                outbox_store.reschedule_messages_from_future(connection, gateway=name, now=now, until=until)
+                for name in self._gateways
+            )
             due += delivery_store.reschedule_deliveries_from_future(connection, now=now, until=until)
             due += receipt_store.hasten_look_ups(connection, now=now, latest=looked_up_until)
             due += text_store.shorten_waits(connection, latest=joined_until)

@@ -62,11 +62,10 @@ class Delay(NamedTuple):
 class GatewayHealth:
     """Reads the health of one gateway."""
 
-    def __init__(self, clock: Clock, pacing: Pacing, name: str, *, column: str | None, sandbox: bool) -> None:
+    def __init__(self, clock: Clock, pacing: Pacing, name: str, *, sandbox: bool) -> None:
         self._clock = clock
         self._pacing = pacing
         self._name = name
-        self._column = column  # of its messages
         self._sandbox = sandbox
 
     def read_status(self, connection: Connection) -> GatewayStatus:
@@ -79,7 +78,7 @@ class GatewayHealth:
             condition=condition,
             summary=_describe(condition, state),
             state=state,
-            queue=store.count_queue(connection, gateway=self._column, now=format_time(now)),
+            queue=store.count_queue(connection, gateway=self._name, now=format_time(now)),
             limits=self._pacing.list_usage(connection, now),
         )
 
@@ -119,7 +118,7 @@ class GatewayHealth:
         """Return the delay of the oldest message of the gateway, or None if no message is late."""
         now = self._clock.now()
         before = format_time(now - PATIENCE)
-        late = outbox_store.list_due_messages(connection, gateway=self._column, now=before, limit=1)
+        late = outbox_store.list_due_messages(connection, gateway=self._name, now=before, limit=1)
         if not late or late[0].due_at is None:
             return None
         seconds = (now - parse_time(late[0].due_at)).total_seconds()

@@ -21,6 +21,7 @@ _OUTCOMES = {
     "unavailable": "the gateway could not take it at that time",
     "unconfirmed": "it is unknown whether the gateway took it, so it is not sent again",
 }
+_REPEATED = "it is unknown whether the gateway took it. The gateway recognises a repetition, so it is sent again"
 _DELIVERY_STATES: dict[str, State] = {"pending": "waiting", "delivered": "done", "failed": "failed"}
 
 
@@ -57,13 +58,11 @@ class Histories:
         clock: Clock,
         webhooks: Webhooks,
         *,
-        gateway: str,
         healths: Mapping[str, GatewayHealth],
     ) -> None:
         self._database = database
         self._clock = clock
         self._webhooks = webhooks
-        self._gateway = gateway  # the name of the main gateway
         self._healths = healths  # of the gateways of this server, by name
 
     def find(self, message_id: str, *, whole: bool = False) -> History:
@@ -78,9 +77,9 @@ class Histories:
             attempts = conversation_store.list_attempts(connection, message_id=message_id)
             parts = receipt_store.list_parts(connection, message_id=message_id)
             receipts = receipt_store.list_receipts(connection, message_id=message_id)
-            name, now = trace.message.gateway or self._gateway, format_time(self._clock.now())
+            name, now = trace.message.gateway or "", format_time(self._clock.now())
             health, state = self._healths.get(name), gateway_store.get_state(connection, name=name)
-            wait = _find_wait(connection, trace, health, now, whole=whole) if health is not None else None
+            wait = _find_wait(connection, trace, health, now, whole=whole)
         if wait is None and (fault := _find_former_wait(trace.message, attempts, state, now)) is not None:
             wait = Step(
                 fault.at, f"The gateway {name} met a fault, and messages waited", "done", (fault,) if whole else ()
@@ -97,7 +96,9 @@ class Histories:
 
 def list_steps(trace: Trace, attempts: list[MessageAttempt], parts: list[MessagePart]) -> list[Step]:
     """Return the history of a message without its receipts and its webhooks. `parts` are the provider's ids."""
-    return _list_received(trace) if trace.message.direction == "inbound" else _list_sent(trace, attempts, parts)
+    if trace.message.direction == "inbound":
+        return _list_received(trace)
+    return _list_sent(trace, attempts, parts)
 
 
 def _list_received(trace: Trace) -> list[Step]:
@@ -120,12 +121,13 @@ def _list_sent(trace: Trace, attempts: list[MessageAttempt], parts: list[Message
         and not cancelled
     )
     passed = "A check refused it" if refused else "Passed the checks: number, gateway, opt-out, quota"
-    checks = Part(message.created_at, passed)
-    steps = [Step(message.created_at, "Accepted and stored", "done", (*_list_origins(trace), checks))]
+    details = [*_list_origins(trace), Part(message.created_at, passed)]
+    steps = [Step(message.created_at, "Accepted and stored", "done", tuple(details))]
     if message.send_at is not None and not cancelled:
         steps.append(Step(message.send_at, "Scheduled to be sent", "done" if message.attempts else "waiting"))
     for attempt in attempts:
-        text = f"Attempt {attempt.attempt}: {_OUTCOMES[attempt.outcome]}"
+        again = attempt.outcome == "unconfirmed" and attempt.due_at is not None
+        text = f"Attempt {attempt.attempt}: {_REPEATED if again else _OUTCOMES[attempt.outcome]}"
         steps.append(Step(attempt.at, text, "failed" if attempt.outcome == "rejected" else "waiting"))
     ended_at = message.finished_at or ""
     references = tuple(Part(ended_at, f"Provider's id {one.reference}, gateway {one.gateway}") for one in parts)
@@ -153,7 +155,10 @@ def _explain(message: Message) -> str:
 
 
 def _list_origins(trace: Trace) -> tuple[Part, ...]:
-    """Return the request of a message and its key. A command makes no request, and a page may have no key."""
+    """Return the request of a message, its key and its gateway.
+
+    A command makes no request, and a page may have no key.
+    """
     message, parts = trace.message, []
     if message.request_id is not None:
         parts.append(f"Request {message.request_id}")
@@ -169,11 +174,21 @@ def _list_origins(trace: Trace) -> tuple[Part, ...]:
     return tuple(Part(message.created_at, text) for text in parts)
 
 
-def _find_wait(connection: Connection, trace: Trace, health: GatewayHealth, now: str, *, whole: bool) -> Step | None:
-    """Return why a due message waits for its gateway, or None if it does not. Only with `whole`, it has the fault."""
+def _find_wait(
+    connection: Connection, trace: Trace, health: GatewayHealth | None, now: str, *, whole: bool
+) -> Step | None:
+    """Return why a message waits for its gateway, or None if it does not. Only with `whole`, it has the fault.
+
+    `health` is None if the server does not have the gateway.
+    """
     message = trace.message
     due_at = message.due_at
-    if message.direction == "inbound" or due_at is None or due_at > now or trace.lease_owner is not None:
+    if message.direction == "inbound" or due_at is None or trace.lease_owner is not None:
+        return None
+    if health is None:
+        text = f"Waiting for the gateway {message.gateway}, which this server does not have"
+        return Step(due_at, text, "waiting") if message.gateway is not None else None
+    if due_at > now:
         return None
     trouble = health.find_trouble(connection)
     if trouble is None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from ..clock import Clock, format_time
-from ..gateways.events import Received
+from ..gateways.events import Received, clean
 from ..sms.numbers import Number, mask_number, parse_originator
 from ..storage import accounts as account_store
 from ..storage import received_texts as store
@@ -146,7 +146,7 @@ def _make_row(gateway: str, received: Received, now: datetime) -> TextRow:
         event_id=received.event_id,
         sender=_read_number(received.sender).number,
         to_number=_read_number(received.to).number if received.to else None,
-        body=_clean(received.body),
+        body=clean(received.body),
         at=format_time((received.at or now).astimezone(UTC)),
         received_at=format_time(now),
         part_reference=part.reference if part else None,
@@ -158,16 +158,11 @@ def _make_row(gateway: str, received: Received, now: datetime) -> TextRow:
 
 def _read_number(text: str) -> Number:
     """Read a number or a name from a provider. What is not valid is kept, because a text must not be lost."""
-    text = _clean(text).strip()
+    text = clean(text).strip()
     try:
         return parse_originator(text)
     except ValueError:
         return Number(text[:_LONGEST_NUMBER] or "unknown", None, None)
-
-
-def _clean(text: str) -> str:
-    """Return a text without NUL characters and unpaired surrogates, which the database can't store."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 def _write_body(texts: Sequence[TextRow]) -> str:

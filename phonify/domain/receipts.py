@@ -41,7 +41,12 @@ class Receipts:
                 self._apply(connection, row, now)
 
     def _match(self, connection: Connection, row: ReceiptRow) -> ReceiptRow | None:
-        """Return a receipt with the id of its message, if that is known. Returns None if it contradicts itself."""
+        """Return a receipt with the id of its message, if that is known. Returns None if it can't be true."""
+        message = store.get_message(connection, message_id=row.message_id) if row.message_id is not None else None
+        if message is not None and message.gateway != row.gateway:
+            text = "Message %s: a receipt of the gateway %s is ignored, because the message belongs to %s"
+            logger.warning(text, row.message_id, row.gateway, message.gateway)
+            return None
         if row.reference is None:
             return row
         owner = store.find_message_id(connection, gateway=row.gateway, reference=row.reference)
@@ -70,19 +75,24 @@ class Receipts:
         can_look_up: bool,
     ) -> None:
         """Store the provider's ids of a message, and apply the receipts that came before them."""
-        if references:
-            store.insert_parts(connection, message_id=message.id, gateway=gateway, references=references)
-            waiting = store.claim_waiting_receipts(
-                connection, message_id=message.id, gateway=gateway, references=references
-            )
-            for row in waiting:
-                self._apply(connection, row._replace(message_id=message.id), now)
-        if can_look_up and not store.list_receipts(connection, message_id=message.id):
+        store.insert_parts(connection, message_id=message.id, gateway=gateway, references=references)
+        store.claim_waiting_receipts(connection, message_id=message.id, gateway=gateway, references=references)
+        came_before = self._apply_again(connection, message, now)
+        if can_look_up and not came_before:
             store.put_look_up(connection, message_id=message.id, due_at=format_time(now + LOOK_UP_TAKEN))
 
-    def note_doubt(self, connection: Connection, message: Message, now: datetime) -> None:
-        """Plan a look-up of a message in doubt."""
-        store.put_look_up(connection, message_id=message.id, due_at=format_time(now + LOOK_UP_DOUBT))
+    def note_doubt(self, connection: Connection, message: Message, now: datetime, *, can_look_up: bool) -> None:
+        """Plan a look-up of a message in doubt, and apply the receipts that came during the attempt."""
+        if can_look_up:
+            store.put_look_up(connection, message_id=message.id, due_at=format_time(now + LOOK_UP_DOUBT))
+        self._apply_again(connection, message, now)
+
+    def _apply_again(self, connection: Connection, message: Message, now: datetime) -> bool:
+        """Apply the receipts of a message again, because more is known now. Returns whether there are any."""
+        rows = store.list_receipts(connection, message_id=message.id)
+        for row in rows:
+            self._apply(connection, row, now)
+        return bool(rows)
 
     def _apply(self, connection: Connection, row: ReceiptRow, now: datetime) -> None:
         message = self._get_message(connection, row)
@@ -130,7 +140,11 @@ class Receipts:
         # A reference that came with a receipt says nothing about the number of parts.
         statuses = {part.reference: part.status for part in parts if part.part > 0 and part.gateway == row.gateway}
         if row.reference not in statuses:
-            return row.status  # it is about the whole message
+            # While a long text is being sent, its references are not known. So this may be about one part.
+            may_be_partial = (
+                row.status == "delivered" and row.reference is not None and _is_long_and_being_sent(message)
+            )
+            return None if may_be_partial else row.status
         store.update_part(
             connection, message_id=message.id, gateway=row.gateway, reference=row.reference, status=row.status
         )
@@ -143,6 +157,11 @@ class Receipts:
         message = store.get_message(connection, message_id=message_id)
         if message is not None:
             self._webhooks.enqueue(connection, event, [message], now)
+
+
+def _is_long_and_being_sent(message: Message) -> bool:
+    is_being_sent = message.state == "unconfirmed" and message.submitted_at is not None and not message.in_doubt
+    return is_being_sent and count_segments(message.body)[0] > 1
 
 
 def _make_row(gateway: str, receipt: Receipt, now: datetime) -> ReceiptRow:

@@ -2,34 +2,28 @@
 
 from collections.abc import Sequence
 
-from ..clock import Clock, format_time
 from ..errors import Fault, NotFound, Refused
 from ..schemas.fields import Recipient
 from ..schemas.requests import Draft
 from ..sms.numbers import parse_msisdn, parse_originator
 from ..storage import conversations as conversation_store
 from ..storage import messages as message_store
-from ..storage import outbox as store
 from ..storage.database import Database
 from ..storage.records import Account, Answer, Message
 from .sending import Sending
-from .webhooks import Webhooks
-
-_ROWS = 100  # the most messages that end in one transaction
 
 
 class Releasing:
     """Releases messages through the release gateway."""
 
-    def __init__(self, database: Database, clock: Clock, webhooks: Webhooks, sending: Sending | None) -> None:
+    def __init__(self, database: Database, sandbox: str, sending: Sending | None) -> None:
         self._database = database
-        self._clock = clock
-        self._webhooks = webhooks
+        self._sandbox = sandbox  # the gateway that catches messages
         self._sending = sending  # sends through the release gateway; None: there is none
 
     def can_release(self, account: Account, message: Message) -> bool:
         """Return whether this server can release a message of the account. `find_refusal` checks its recipient."""
-        return self._sending is not None and account.creator_id is None and _is_caught(message)
+        return self._sending is not None and account.creator_id is None and self._is_caught(message)
 
     def find_refusal(self, message: Message) -> Fault | None:
         """Return the fault if the release gateway refuses the message before sending, else None."""
@@ -74,30 +68,11 @@ class Releasing:
             raise Refused([Fault("run_cannot_release")])
         if self._sending is None:
             raise Refused([Fault("no_release_gateway")])
-        if not _is_caught(message):
+        if not self._is_caught(message):
             raise Refused([Fault("message_not_releasable")])
         to, origin = parse_msisdn(message.to_number), parse_originator(message.origin_number)
         return self._sending, Draft(to=[Recipient(to, None)], body=message.body, origin=origin, released_id=message.id)
 
-    def end_abandoned(self) -> None:
-        """End released messages whose gateway is not configured any more, after their validity period."""
-        gateway, now = self._sending.gateway_name if self._sending is not None else None, self._clock.now()
-        at, ended = format_time(now), True
-        while ended and not self._database.stopping:
-            with self._database.reading() as connection:
-                ended = bool(store.list_abandoned_messages(connection, gateway=gateway, now=at, limit=1))
-            if ended:
-                with self._database.write() as connection:
-                    found = store.list_abandoned_messages(connection, gateway=gateway, now=at, limit=_ROWS)
-                    for message in found:
-                        store.mark_error(connection, message=message, error_type="validity_expired", now=at)
-                    failed = [
-                        one._replace(state="error", error_type="validity_expired", finished_at=at, due_at=None)
-                        for one in found
-                    ]
-                    self._webhooks.enqueue(connection, "message.error", failed, now)
-
-
-def _is_caught(message: Message) -> bool:
-    is_from_sandbox = message.direction == "outbound" and message.gateway is None
-    return is_from_sandbox and message.state == "sent" and message.body != ""
+    def _is_caught(self, message: Message) -> bool:
+        is_from_sandbox = message.direction == "outbound" and message.gateway == self._sandbox
+        return is_from_sandbox and message.state == "sent" and message.body != ""

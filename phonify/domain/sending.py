@@ -47,7 +47,6 @@ class Sending:
         validity: timedelta,
         most_waiting: int,
         only_to: frozenset[str] = frozenset(),
-        column: str | None = None,
     ) -> None:
         self._database = database
         self._gateway = gateway
@@ -57,7 +56,6 @@ class Sending:
         self._origin = origin
         self._validity = validity
         self._only_to = only_to  # if it is not empty, only these numbers get messages
-        self._column = column  # `gateway` of new messages
         self.waiting = Waiting(database, places=most_waiting)
 
     @property
@@ -215,7 +213,7 @@ class Sending:
             finished_at=created_at if refusal else None,
             request_id=current_request_id(),
             key_id=current_key_id(),
-            gateway=self._column,
+            gateway=self.gateway_name,
         )
 
     def plan(self, now: datetime, send_at: datetime | None, validity: timedelta | None = None) -> tuple[str, str]:

@@ -21,11 +21,11 @@ bp = Blueprint("gateways", __name__, url_prefix="/gateways")
 def hear(name: str, path: str) -> Response:
     """Let a gateway read the request, store its events, and answer as the provider expects."""
     services = get_services()
-    link = services.links.get(name)
-    if link is None:
+    running = services.gateways.get(name)
+    if running is None:
         raise NotFound
     try:
-        heard = link.gateway.hear(_read_request(path))
+        heard = running.gateway.hear(_read_request(path))
     except NotImplementedError:
         raise NotFound from None
     except Forged:
@@ -34,7 +34,7 @@ def hear(name: str, path: str) -> Response:
     except Unreadable as error:
         logger.warning("a callback of the gateway %s can't be read: %s", name, error)
         return _answer(400, f"This request can't be read: {error}")
-    link.hearing.take(heard.events)
+    running.hearing.take(heard.events)
     return Response(heard.answer.body, heard.answer.status, content_type=heard.answer.content_type)
 
 

@@ -80,6 +80,11 @@ class AndroidGateway(HttpGateway):
         country = parse_msisdn(number).country if number and number.startswith("+") else None
         self._place = Place(device, sim, country)
 
+    @property
+    def place(self) -> str:
+        """The device and the app that keep the ids of messages."""
+        return " ".join(filter(None, (self.name, self._url, self._place.device)))
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
         """Make the gateway from its variables. Raises ValueError with one line for each fault."""
@@ -140,9 +145,11 @@ class AndroidGateway(HttpGateway):
             return _judge_refusal(_read_message(answer))
         if answer.status in _PAUSES or 300 <= answer.status < 400:
             reason = _PAUSES.get(answer.status, "the answer is a redirect; check PHONIFY_ANDROID_URL")
-            return Later(retry_after=answer.retry_after, pause=True, reason=reason)
+            unsure = answer.status in (502, 504)
+            return Later(retry_after=answer.retry_after, pause=True, reason=reason, unsure=unsure)
         # It is unknown whether the app has the message. At the next attempt, it will recognise the id.
-        return Later(retry_after=answer.retry_after, reason=f"the app answered with the status {answer.status}")
+        reason = f"the app answered with the status {answer.status}"
+        return Later(retry_after=answer.retry_after, reason=reason, unsure=True)
 
     def hear(self, request: HookRequest) -> Heard:
         """Read a callback."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..clock import parse_time
 from ..ids import is_message_id
 from ..sms.numbers import parse_shown_number
-from .events import Event, Forged, HookRequest, Receipt, ReceiptStatus, Received, Unreadable
+from .events import Event, Forged, HookRequest, Receipt, ReceiptStatus, Received, Unreadable, clean
 from .variables import Secret
 
 log = logging.getLogger(__name__)
@@ -173,11 +173,6 @@ def read_reason(reason: Any) -> tuple[str, str]:
 def shorten(text: str) -> str:
     """Return the beginning of a text from the app, without phone numbers and control characters."""
     return re.sub(r"\+?[0-9]{5,}", "*", "".join(filter(str.isprintable, clean(text))))[:LONGEST_CODE]
-
-
-def clean(text: str) -> str:
-    """Return a text without NUL characters and unpaired surrogates, which can't be stored."""
-    return re.sub("[\0\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
 
 
 def _read_text(values: dict[str, Any], name: str) -> str:

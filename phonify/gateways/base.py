@@ -49,12 +49,13 @@ class Later:
     """The provider could not take the message, but only temporarily. The message is sent again later.
 
     With `pause`, the reason concerns all messages, such as wrong credentials or too many requests. Then nothing is sent
-    for some time.
+    for some time. Only a repeatable gateway may set `unsure`: the provider may have taken the message after all.
     """
 
     retry_after: float | None = None  # seconds, if the provider names them
     pause: bool = False
     reason: str = ""  # for the operator, without a secret, a number or a text
+    unsure: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,14 @@ class Gateway(ABC):
 
     # The gateway's own number, if it has only one. It is the recipient of a received text that names no recipient.
     number: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Where a repeatable gateway recognises a repetition, such as its name and the device.
+
+        If this has changed since an attempt whose outcome is unknown, the message is not sent again.
+        """
+        return self.name
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:  # noqa: ARG003 - for gateways that have variables

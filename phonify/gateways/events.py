@@ -1,5 +1,6 @@
 """What a gateway hears from its provider: delivery receipts and received texts. Also the requests that carry them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -67,6 +68,11 @@ class Heard(NamedTuple):
 
     events: Sequence[Event]
     answer: HookAnswer = HookAnswer()
+
+
+def clean(text: str) -> str:
+    """Return a text from a provider without NUL characters and unpaired surrogates, which can't be stored."""
+    return re.sub("[\0\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
 
 
 class Forged(Exception):

@@ -44,7 +44,7 @@ class HttpGateway(Gateway):
             if failure.connected and not self.repeatable:
                 return Doubt(str(failure), pause=True)
             # The provider did not get the message, or it recognises a repetition.
-            return Later(pause=not failure.connected, reason=str(failure))
+            return Later(pause=not failure.connected, reason=str(failure), unsure=failure.connected)
         return self.judge(message, answer)
 
     def ask(self, request: Request) -> Answer:

@@ -31,10 +31,11 @@ def show_readiness() -> ResponseReturnValue:
     faults, warnings = _try_to_write(services), []
     try:
         with services.database.reading() as connection:
-            for link in services.links.values():
-                more_faults, more_warnings = _look_at_gateway(link.health, connection)
+            for running in services.gateways.values():
+                more_faults, more_warnings = _look_at_gateway(running.health, connection)
                 faults += more_faults
                 warnings += more_warnings
+            warnings += [left.summary for left in services.moving.read_left(connection)]
     except StoreUnavailable as error:
         faults.append(f"the database can't be read: {error.__cause__}")
     shown: dict[str, Any] = {"status": "unavailable", "faults": faults} if faults else {"status": "ok"}

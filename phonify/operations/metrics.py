@@ -69,8 +69,9 @@ class _DatabaseCollector(Collector):
         with services.database.reading() as connection:
             connection.execute("BEGIN")  # all values must be from the same state of the database
             try:
-                gauges = monitoring_store.read_gauges(connection, now=format_time(now))
-                statuses = [link.health.read_status(connection) for link in services.links.values()]
+                gauges = monitoring_store.read_gauges(connection, gateways=services.gateways, now=format_time(now))
+                left = services.moving.read_left(connection)
+                statuses = [running.health.read_status(connection) for running in services.gateways.values()]
             finally:
                 connection.execute("ROLLBACK")
         messages = GaugeMetricFamily("phonify_messages", "Stored messages.", labels=("state", "direction"))
@@ -85,6 +86,14 @@ class _DatabaseCollector(Collector):
             deliveries.add_metric((state,), count)
         yield deliveries
         yield from _describe_gateways(statuses)
+        missing = GaugeMetricFamily(
+            "phonify_messages_without_gateway",
+            "Messages that wait for a gateway that this server does not have.",
+            labels=("gateway",),
+        )
+        for one in left:
+            missing.add_metric((one.gateway,), one.messages)
+        yield missing
         yield GaugeMetricFamily(
             "phonify_texts_without_account", "Received texts that belong to no account.", gauges.open_texts
         )
@@ -127,8 +136,8 @@ def measure(app: Flask) -> None:
     app.before_request(_begin)
     app.after_request(_count)
     services: Services = app.extensions["phonify"]
-    for name, link in services.links.items():
-        link.observe = partial(_count_attempt, name)
+    for name, running in services.gateways.items():
+        running.observe = partial(_count_attempt, name)
     services.observers["webhook"] = _count_post
 
 

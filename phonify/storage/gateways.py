@@ -62,18 +62,24 @@ def delete_sends(connection: sqlite3.Connection, *, gateway: str, since: str) ->
     )
 
 
-def count_queue(connection: sqlite3.Connection, *, gateway: str | None, now: str) -> GatewayQueue:
-    """Return the numbers of messages of a gateway. `gateway` is the value in the column of messages."""
+def count_waiting(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return how many messages wait for each gateway, by its name."""
+    rows = connection.execute(
+        "SELECT gateway, count(*) FROM messages WHERE due_at IS NOT NULL AND gateway IS NOT NULL GROUP BY gateway"
+    )
+    return dict(rows.fetchall())
+
+
+def count_queue(connection: sqlite3.Connection, *, gateway: str, now: str) -> GatewayQueue:
+    """Return the numbers of messages of a gateway."""
     values = {"gateway": gateway, "now": now}
     due, in_doubt = connection.execute(
         "SELECT count(*) FILTER (WHERE due_at <= :now),"
         " count(*) FILTER (WHERE due_at = expires_at AND submitted_at IS NOT NULL AND lease_owner IS NULL)"
-        " FROM messages WHERE due_at IS NOT NULL AND gateway IS :gateway",
+        " FROM messages WHERE due_at IS NOT NULL AND gateway = :gateway",
         values,
     ).fetchone()
     (look_ups,) = connection.execute(
-        "SELECT count(*) FROM look_ups AS l JOIN messages AS m ON m.id = l.message_id"
-        " WHERE l.due_at <= :now AND m.gateway IS :gateway",
-        values,
+        "SELECT count(*) FROM look_ups WHERE gateway = :gateway AND due_at <= :now", values
     ).fetchone()
     return GatewayQueue(due, in_doubt, look_ups)

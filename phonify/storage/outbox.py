@@ -7,99 +7,127 @@ from .messages import COLUMNS
 from .records import Message, MessageAttempt
 
 
-def next_due_at(connection: sqlite3.Connection, *, gateway: str | None = None) -> str | None:
+def next_due_at(connection: sqlite3.Connection, *, gateway: str) -> str | None:
     """Return when the next message of a gateway is due, or None if no message waits."""
     row = connection.execute(
-        "SELECT due_at FROM messages WHERE gateway IS :gateway AND due_at IS NOT NULL ORDER BY due_at LIMIT 1",
+        "SELECT due_at FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL ORDER BY due_at LIMIT 1",
         {"gateway": gateway},
     ).fetchone()
     return row[0] if row else None
 
 
-def next_expiry(connection: sqlite3.Connection, *, gateway: str | None = None) -> str | None:
+def next_expiry(connection: sqlite3.Connection, *, gateway: str) -> str | None:
     """Return when the next message of a gateway that waits must end, or None.
 
     This is the end of its validity. If its lease ends later, it is the end of the lease.
     """
     (at,) = connection.execute(
         "SELECT min(at) FROM (SELECT * FROM (SELECT expires_at AS at FROM messages"
-        " WHERE gateway IS :gateway AND due_at IS NOT NULL AND due_at <= expires_at ORDER BY expires_at LIMIT 1)"
+        " WHERE gateway = :gateway AND due_at IS NOT NULL AND due_at <= expires_at ORDER BY expires_at LIMIT 1)"
         " UNION ALL SELECT due_at FROM messages"
-        " WHERE gateway IS :gateway AND lease_owner IS NOT NULL AND due_at > expires_at)",
+        " WHERE gateway = :gateway AND lease_owner IS NOT NULL AND due_at > expires_at)",
         {"gateway": gateway},
     ).fetchone()
     return str(at) if at is not None else None
 
 
-def list_due_messages(
-    connection: sqlite3.Connection, *, gateway: str | None = None, now: str, limit: int
-) -> list[Message]:
+def list_due_messages(connection: sqlite3.Connection, *, gateway: str, now: str, limit: int) -> list[Message]:
     """Return due messages of a gateway, in the order in which they became due."""
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM messages WHERE gateway IS :gateway AND due_at <= :now"
-        " ORDER BY due_at, seq LIMIT :limit",
+        f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= :now ORDER BY due_at, seq LIMIT :limit",
         {"gateway": gateway, "now": now, "limit": limit},
     )
     return [Message._make(row) for row in rows]
 
 
-def list_interrupted_messages(
-    connection: sqlite3.Connection, *, gateway: str | None = None, now: str, limit: int
-) -> list[Message]:
+def list_interrupted_messages(connection: sqlite3.Connection, *, gateway: str, now: str, limit: int) -> list[Message]:
     """Return messages of a gateway whose last attempt was interrupted, so that its outcome is unknown."""
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM messages WHERE gateway IS :gateway AND due_at <= :now"
+        f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= :now"
         " AND submitted_at IS NOT NULL AND expires_at > :now LIMIT :limit",
         {"gateway": gateway, "now": now, "limit": limit},
     )
     return [Message._make(row) for row in rows]
 
 
-def list_expired_messages(
-    connection: sqlite3.Connection, *, gateway: str | None = None, now: str, limit: int
-) -> list[Message]:
+def list_expired_messages(connection: sqlite3.Connection, *, gateway: str, now: str, limit: int) -> list[Message]:
     """Return messages of a gateway that wait and whose validity period has ended. Leased messages are excluded."""
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM messages WHERE gateway IS :gateway AND due_at IS NOT NULL AND expires_at <= :now"
+        f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND expires_at <= :now"
         " AND due_at <= :now ORDER BY expires_at LIMIT :limit",
         {"gateway": gateway, "now": now, "limit": limit},
     )
     return [Message._make(row) for row in rows]
 
 
-def list_abandoned_messages(
-    connection: sqlite3.Connection, *, gateway: str | None, now: str, limit: int
-) -> list[Message]:
-    """Return released messages whose validity period has ended, except those of a gateway. Leases are excluded."""
+# Whether the gateway surely has not taken a message at any attempt: each attempt has ended, with a certain outcome.
+_NOT_TAKEN = (
+    "(submitted_at IS NULL AND attempts = (SELECT count(*) FROM message_attempts"
+    " WHERE message_id = messages.id AND outcome = 'unavailable'))"
+)
+
+
+def list_movable_messages(connection: sqlite3.Connection, *, gateway: str, limit: int) -> list[Message]:
+    """Return messages that wait for a gateway and that it surely has not taken. Leased messages are excluded."""
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM messages WHERE gateway IS NOT NULL AND gateway IS NOT :gateway AND due_at IS NOT NULL"
-        " AND expires_at <= :now AND lease_owner IS NULL LIMIT :limit",
-        {"gateway": gateway, "now": now, "limit": limit},
+        f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND {_NOT_TAKEN}"
+        " ORDER BY due_at, seq LIMIT :limit",
+        {"gateway": gateway, "limit": limit},
     )
     return [Message._make(row) for row in rows]
+
+
+def update_gateway(connection: sqlite3.Connection, *, messages: Iterable[Message], gateway: str) -> None:
+    """Give messages to another gateway."""
+    connection.executemany(
+        "UPDATE messages SET gateway = :gateway WHERE id = :id",
+        [{"gateway": gateway, "id": message.id} for message in messages],
+    )
+
+
+def has_messages_without_gateway(connection: sqlite3.Connection) -> bool:
+    """Return whether a message waits and names no gateway."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM messages WHERE gateway IS NULL AND due_at IS NOT NULL)"
+    ).fetchone()
+    return bool(row[0])
+
+
+def adopt_messages(connection: sqlite3.Connection, *, gateway: str) -> int:
+    """Give a gateway all messages that wait and name no gateway. Returns how many."""
+    return connection.execute(
+        "UPDATE messages SET gateway = :gateway WHERE gateway IS NULL AND due_at IS NOT NULL", {"gateway": gateway}
+    ).rowcount
+
+
+def may_have_been_taken(connection: sqlite3.Connection, *, message: Message) -> bool:
+    """Return whether the gateway may have taken a message that waits."""
+    row = connection.execute(f"SELECT NOT {_NOT_TAKEN} FROM messages WHERE id = :id", {"id": message.id}).fetchone()
+    return bool(row[0])
 
 
 def lease_messages(
     connection: sqlite3.Connection,
     *,
     messages: Iterable[Message],
-    gateway: str,
+    place: str,
     owner: str,
     now: str,
     until: str,
 ) -> list[Message]:
     """Lease messages that will be handed to the gateway. Returns the updated messages.
 
-    Other loops don't deliver these messages until the lease ends or the owner's process ends.
+    `place` is where the gateway would recognise a repetition. Other loops don't deliver these messages until the lease
+    ends or the owner's process ends.
     """
     leased = [
-        message._replace(attempts=message.attempts + 1, submitted_at=now, submitted_to=gateway, due_at=until)
+        message._replace(attempts=message.attempts + 1, submitted_at=now, submitted_to=place, due_at=until)
         for message in messages
     ]
     connection.executemany(
         "UPDATE messages SET attempts = ?, submitted_at = ?, submitted_to = ?, due_at = ?, lease_owner = ?"
         " WHERE id = ?",
-        [(message.attempts, now, gateway, until, owner, message.id) for message in leased],
+        [(message.attempts, now, place, until, owner, message.id) for message in leased],
     )
     return leased
 
@@ -128,23 +156,29 @@ def end_leases(connection: sqlite3.Connection, *, owner: str, now: str) -> None:
 # Messages that wait only because the clock was set back. Their last attempt is in the future. If there was no attempt,
 # their creation is in the future. Scheduled messages and messages in doubt are excluded.
 _FROM_FUTURE = (
-    " WHERE due_at > :now AND due_at IS NOT expires_at AND (attempts > 0 OR send_at IS NULL OR send_at < due_at)"
+    " WHERE gateway = :gateway AND due_at > :now AND due_at IS NOT expires_at"
+    " AND (attempts > 0 OR send_at IS NULL OR send_at < due_at)"
     " AND coalesce(submitted_at, (SELECT max(at) FROM message_attempts WHERE message_id = messages.id),"
     " created_at) > :now"
 )
 
 
-def has_messages_from_future(connection: sqlite3.Connection, *, now: str) -> bool:
-    """Return whether a message waits only because the clock was set back."""
-    row = connection.execute("SELECT EXISTS (SELECT 1 FROM messages" + _FROM_FUTURE + ")", {"now": now}).fetchone()
+def has_messages_from_future(connection: sqlite3.Connection, *, gateway: str, now: str) -> bool:
+    """Return whether a message of a gateway waits only because the clock was set back."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM messages" + _FROM_FUTURE + ")", {"gateway": gateway, "now": now}
+    ).fetchone()
     return bool(row[0])
 
 
-def reschedule_messages_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
-    """Make messages due if they wait only because the clock was set back. Leased messages get a new lease instead."""
+def reschedule_messages_from_future(connection: sqlite3.Connection, *, gateway: str, now: str, until: str) -> int:
+    """Make messages of a gateway due if they wait only because the clock was set back.
+
+    Leased messages get a new lease instead.
+    """
     return connection.execute(
         "UPDATE messages SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,
-        {"now": now, "until": until},
+        {"gateway": gateway, "now": now, "until": until},
     ).rowcount
 
 
@@ -200,15 +234,16 @@ def give_back(connection: sqlite3.Connection, *, message: Message, now: str) -> 
     """Undo the lease of a message that the gateway did not get. The attempt does not count."""
     return _update(
         connection,
-        f"due_at = min({_FORMER_DUE}, :now), submitted_at = NULL, submitted_to = NULL, attempts = attempts - 1",
+        f"due_at = min({_FORMER_DUE}, :now), submitted_at = NULL, submitted_to = iif(attempts = 1, NULL, submitted_to),"
+        " attempts = attempts - 1",
         message,
         now,
     )
 
 
-def await_validity(connection: sqlite3.Connection, *, message: Message) -> bool:
+def await_validity(connection: sqlite3.Connection, *, message: Message, now: str) -> bool:
     """Record that a message is in doubt. It waits for the end of its validity period, without a lease."""
-    return _update(connection, "due_at = expires_at", message)
+    return _update(connection, "due_at = expires_at, submitted_at = coalesce(submitted_at, :now)", message, now)
 
 
 def _update(

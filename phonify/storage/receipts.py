@@ -80,17 +80,13 @@ def insert_receipt(connection: sqlite3.Connection, *, receipt: ReceiptRow) -> bo
 
 def claim_waiting_receipts(
     connection: sqlite3.Connection, *, message_id: str, gateway: str, references: Sequence[str]
-) -> list[ReceiptRow]:
-    """Return the receipts that came before a message's references were known, in the order in which they came."""
-    found = []
-    for reference in references:
-        found += connection.execute(
-            "UPDATE receipts SET message_id = :message_id"
-            " WHERE reference = :reference AND gateway = :gateway AND message_id IS NULL"
-            f" RETURNING seq, {_RECEIPT}",
-            {"message_id": message_id, "gateway": gateway, "reference": reference},
-        ).fetchall()
-    return [ReceiptRow._make(row[1:]) for row in sorted(found)]
+) -> None:
+    """Give a message the receipts that came before its references were known."""
+    connection.executemany(
+        "UPDATE receipts SET message_id = :message_id"
+        " WHERE reference = :reference AND gateway = :gateway AND message_id IS NULL",
+        [{"message_id": message_id, "gateway": gateway, "reference": reference} for reference in references],
+    )
 
 
 def list_receipts(connection: sqlite3.Connection, *, message_id: str) -> list[ReceiptRow]:
@@ -146,19 +142,21 @@ def set_receipt(
 def put_look_up(connection: sqlite3.Connection, *, message_id: str, due_at: str) -> None:
     """Plan the first look-up of a message, unless one is planned already."""
     connection.execute(
-        "INSERT INTO look_ups (message_id, due_at) SELECT id, :due_at FROM messages WHERE id = :id"
+        "INSERT INTO look_ups (message_id, due_at, gateway) SELECT id, :due_at, gateway FROM messages WHERE id = :id"
         " ON CONFLICT DO NOTHING",
         {"id": message_id, "due_at": due_at},
     )
 
 
-def list_due_look_ups(connection: sqlite3.Connection, *, now: str, limit: int) -> list[tuple[Message, int]]:
-    """Return messages that are due for a look-up, each with the number of its look-ups so far."""
+def list_due_look_ups(
+    connection: sqlite3.Connection, *, gateway: str, now: str, limit: int
+) -> list[tuple[Message, int]]:
+    """Return messages of a gateway that are due for a look-up, each with the number of its look-ups so far."""
     columns = ", ".join(f"m.{name}" for name in Message._fields)
     rows = connection.execute(
         f"SELECT l.tries, {columns} FROM look_ups AS l JOIN messages AS m ON m.id = l.message_id"
-        " WHERE l.due_at <= :now ORDER BY l.due_at LIMIT :limit",
-        {"now": now, "limit": limit},
+        " WHERE l.gateway = :gateway AND l.due_at <= :now ORDER BY l.due_at LIMIT :limit",
+        {"gateway": gateway, "now": now, "limit": limit},
     )
     return [(Message._make(row[1:]), row[0]) for row in rows]
 

@@ -14,18 +14,19 @@ def describe_gateways(services: Services, account: Account) -> dict[str, Any]:
     What other accounts send and receive can be seen only by the account `default`, which is the operator's. The same
     holds for the text of a fault.
     """
-    statuses = [link.get_status() for link in services.links.values() if not link.gateway.sandbox]
+    statuses = [running.get_status() for running in services.gateways.values() if not running.gateway.sandbox]
     is_operator = account.name == DEFAULT_ACCOUNT
     return {
         "gateways": [_describe(status, whole=is_operator) for status in statuses],
         "numbers": [number for number, _ in services.inbound.list_numbers(account)],
         "open_texts": services.inbound.count_open() if statuses and is_operator else 0,
+        "left": services.moving.list_left() if is_operator else [],
     }
 
 
 def list_troubles(services: Services, account: Account) -> list[Trouble]:
     """Return why gateways take no messages now. Only the operator's account sees the text of a fault."""
-    links = [link for link in services.links.values() if not link.gateway.sandbox]
+    links = [link for link in services.gateways.values() if not link.gateway.sandbox]
     found = [trouble for link in links if (trouble := link.find_trouble()) is not None]
     return found if account.name == DEFAULT_ACCOUNT else [trouble._replace(fault=None) for trouble in found]
 

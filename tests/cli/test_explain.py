@@ -36,6 +36,7 @@ def test_a_message_is_explained_from_its_request_to_its_webhook(client, operator
         "Accepted and stored",
         "Request order-7",
         "Key 1, PHONIFY_API_KEY",
+        "For the gateway stub",
         "Passed the checks: number, gateway, opt-out, quota",
         "Attempt 1: sent, accepted by the gateway",
         "Webhook message.sent: delivered",
@@ -77,8 +78,9 @@ def test_a_message_in_hand_shows_its_lease(make_app, app, client, explain):
             seen.append(explain(message.id))
             return super().act(message)
 
-    client.post("/v1/messages", json={"to": TO, "body": "Hello"})
-    services = make_app(gateway=Looking()).extensions["phonify"]
+    looking = make_app(gateway=Looking())
+    looking.test_client().post("/v1/messages", json={"to": TO, "body": "Hello"})
+    services = looking.extensions["phonify"]
     services.make_message_loop().deliver_due()
     assert re.search(r"Attempt 1 has begun\n.* Process [0-9a-f]{16} has the lease until 2026-01-31T09:30:30", seen[0])
 

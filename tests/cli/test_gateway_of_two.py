@@ -25,7 +25,7 @@ def app(make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch) -> Flas
 
 @pytest.fixture
 def gateway(services: Services) -> OnceGateway:
-    gateway = services.links["gateway"].gateway
+    gateway = services.gateways["gateway"].gateway
     assert isinstance(gateway, OnceGateway)
     return gateway
 

@@ -33,7 +33,7 @@ def test_a_hundred_thousand_waiting_messages_at_the_start_are_all_delivered_besi
     now, until = format_time(clock.now()), format_time(clock.now() + timedelta(days=1))
     waiting = [
         Message(next(ids), account.id, "outbound", "Hello", "+15005550006", "US", None, TO, "US", None,
-                      "unconfirmed", now, due_at=now, expires_at=until)
+                      "unconfirmed", now, due_at=now, expires_at=until, gateway="stub")
         for _ in range(100_000)
     ]  # fmt: skip
     with services.database.write() as connection:

@@ -69,8 +69,8 @@ def owner(services: Services) -> Iterator[Owner]:
 @pytest.fixture
 def delivery(services: Services, gateway: FakeGateway, clock: Any) -> MessageDelivery:
     """The message delivery of another process."""
-    link = services.links[gateway.name]
-    return link.make_delivery(lease=services.settings.lease, observe=lambda _outcome, _seconds: None)
+    running = services.gateways[gateway.name]
+    return running.make_delivery(lease=services.settings.lease, observe=lambda _outcome, _seconds: None)
 
 
 @pytest.fixture
@@ -110,10 +110,10 @@ def test_it_is_delivered_in_the_order_in_which_it_was_due_before_newer_messages(
     ids = send(5)
     clock.advance(5)
     with services.database.write() as connection:
-        due = outbox_store.list_due_messages(connection, now=format_time(clock.now()), limit=3)
+        due = outbox_store.list_due_messages(connection, gateway=gateway.name, now=format_time(clock.now()), limit=3)
         until = format_time(clock.now())
         outbox_store.lease_messages(
-            connection, messages=due, gateway=gateway.name, owner=owner.id, now=until, until="2026-02-01"
+            connection, messages=due, place=gateway.place, owner=owner.id, now=until, until="2026-02-01"
         )
     clock.advance(1)
     ids += send()
@@ -379,7 +379,7 @@ def test_a_running_loop_is_woken_by_a_message_that_is_changed_to_go_now(send, cl
 
 def test_a_running_loop_looks_for_messages_that_another_server_accepts(make_app, services, run, states):
     run(services.make_message_loop(longest_nap=0.05))
-    make_app().test_client().post("/v1/messages", data={"to": TO, "body": "Hello"})
+    make_app(FakeGateway()).test_client().post("/v1/messages", data={"to": TO, "body": "Hello"})
     wait_until(lambda: states() == ["sent"])
 
 

@@ -102,8 +102,8 @@ def test_what_another_loop_has_in_hand_is_left_to_it_for_a_new_lease(
     with services.database.write() as connection:
         outbox_store.lease_messages(
             connection,
-            messages=outbox_store.list_due_messages(connection, now="~", limit=1),
-            gateway="stub",
+            messages=outbox_store.list_due_messages(connection, gateway="gateway", now="~", limit=1),
+            place="gateway",
             owner=owner.id,
             now=format_time(clock.now()),
             until=format_time(clock.now()),
@@ -202,10 +202,10 @@ def test_look_ups_and_parts_of_texts_from_the_future_wait_no_longer_than_usual(m
     app.test_client().post("/v1/messages", json={"to": "+14560000000", "body": "Hello"})
     services.make_message_loop().deliver_due()
     part = Received("+4915112345678", "world", "event", part=Part("7", 2, 2))
-    services.links["gateway"].hearing.take([part])
+    services.gateways["gateway"].hearing.take([part])
     clock.advance(-DAY)
     services.make_upkeep().follow_clock()
-    assert services.links["gateway"].make_look_ups().step() == 1
+    assert services.gateways["gateway"].make_look_ups().step() == 1
     services.inbound.hand_over_due()
     assert execute("SELECT count(*) FROM messages WHERE direction = 'inbound'") == [(0,)]
     clock.advance(600)

@@ -155,7 +155,7 @@ def test_the_late_report_of_a_lost_lease_is_not_told(make_app, account, receiver
     services = make_app(gateway=FakeGateway(act), WEBHOOK_PRIVATE=True).extensions["phonify"]
     services.webhooks.set_url(account, receiver.url)
     first, second = services.make_message_loop(), services.make_message_loop()
-    client = make_app().test_client()
+    client = make_app(gateway=FakeGateway()).test_client()
     message_id = client.post("/v1/messages", json={"to": "+14560000000", "body": "Hello"}).get_json()["message"]["id"]
     first.deliver_due()
     poster.deliver_due()

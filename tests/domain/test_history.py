@@ -33,7 +33,7 @@ def take(services: Services) -> Callable[..., None]:
     """Return a function that lets the gateway report receipts."""
 
     def take(*receipts: Receipt) -> None:
-        services.links["gateway"].hearing.take(receipts)
+        services.gateways["gateway"].hearing.take(receipts)
 
     return take
 
@@ -114,12 +114,12 @@ def test_a_failed_message_shows_the_ids_of_the_provider_too(send, deliver, take,
 
 
 def test_a_message_that_waits_for_the_operator_says_so(send, deliver, tell, services) -> None:
-    services.links["gateway"].pacing.hold(held=True)
+    services.gateways["gateway"].pacing.hold(held=True)
     message = send()
     deliver()
     waiting = ("Waiting, because an operator has paused the gateway gateway", "waiting", [])
     assert waiting in tell(message)
-    services.links["gateway"].pacing.hold(held=False)
+    services.gateways["gateway"].pacing.hold(held=False)
     assert waiting not in tell(message)
 
 
@@ -189,7 +189,7 @@ def test_only_the_operator_s_account_sees_the_reason_of_a_pause_in_the_inbox(
 def test_a_message_that_waits_for_another_reason_does_not_mention_the_pause(send, deliver, tell, services) -> None:
     in_hand = send()
     deliver()
-    services.links["gateway"].pacing.hold(held=True)
+    services.gateways["gateway"].pacing.hold(held=True)
     scheduled = send(send_at="2026-02-01T00:00:00Z")
     assert not [text for message in (in_hand, scheduled) for text, *_ in tell(message) if "paused" in text]
 

@@ -97,7 +97,7 @@ def test_two_processes_share_a_limit(start, clock, gateway) -> None:
 def test_the_loop_waits_exactly_until_the_limit_leaves_room(start, clock) -> None:
     services = start(2, GATEWAY_PER_MINUTE="1")
     deliver(services)
-    delivery = services.links["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
+    delivery = services.gateways["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
     assert delivery.seconds_to_next() == 60
     clock.advance(59)
     assert delivery.seconds_to_next() == 1
@@ -111,7 +111,7 @@ def test_a_text_of_two_segments_waits_exactly_until_the_limit_leaves_room_for_bo
         deliver(services)
         clock.advance(10)
     assert len(gateway.handed) == 3
-    delivery = services.links["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
+    delivery = services.gateways["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
     assert delivery.seconds_to_next() == 40
     clock.advance(39.999)
     assert deliver(services) == 0
@@ -139,7 +139,7 @@ def test_a_fault_of_the_whole_gateway_pauses_it_instead_of_trying_each_message(s
     assert len(gateway.handed) == 1
     assert "The gateway gateway is paused until" in caplog.text
     assert "wrong password" in caplog.text
-    state = services.links["gateway"].pacing.get_state()
+    state = services.gateways["gateway"].pacing.get_state()
     assert (state.faults, state.fault) == (1, "wrong password")
 
 
@@ -197,7 +197,7 @@ def test_after_a_fault_has_ended_all_messages_leave(start, clock, gateway, outco
     clock.advance(2)
     gateway.handed.clear()
     assert deliver(services) == 5
-    state = services.links["gateway"].pacing.get_state()
+    state = services.gateways["gateway"].pacing.get_state()
     assert (state.faults, state.paused_until) == (0, None)
 
 
@@ -220,7 +220,7 @@ def test_doubt_does_not_end_a_fault(start, clock, gateway) -> None:
     gateway.act = lambda _: Doubt()
     clock.advance(2)
     deliver(services)
-    assert services.links["gateway"].pacing.get_state().faults == 1
+    assert services.gateways["gateway"].pacing.get_state().faults == 1
 
 
 def test_a_doubt_about_the_whole_gateway_pauses_it_so_that_few_messages_are_in_doubt(
@@ -233,7 +233,7 @@ def test_a_doubt_about_the_whole_gateway_pauses_it_so_that_few_messages_are_in_d
         clock.advance(1)
     in_doubt = "SELECT count(*) FROM message_attempts WHERE outcome = 'unconfirmed'"
     assert 10 < execute(in_doubt)[0][0] < 20  # one batch, and one message after each pause
-    assert services.links["gateway"].pacing.get_state().fault == "no answer within 10 seconds"
+    assert services.gateways["gateway"].pacing.get_state().fault == "no answer within 10 seconds"
     gateway.act = lambda _: Taken()
     clock.advance(60)
     deliver(services)
@@ -261,7 +261,7 @@ def test_the_validity_of_messages_ends_during_a_pause(start, clock, gateway, exe
 
 def test_a_held_gateway_gets_nothing_until_it_is_resumed(start, clock, gateway) -> None:
     services = start(3)
-    pacing = services.links["gateway"].pacing
+    pacing = services.gateways["gateway"].pacing
     pacing.hold(held=True)
     deliver(services)
     clock.advance(3_600)
@@ -276,7 +276,7 @@ def test_resuming_ends_a_pause_after_a_fault(start, gateway) -> None:
     services = start()
     deliver(services)
     gateway.act = lambda _: Taken()
-    services.links["gateway"].pacing.hold(held=False)
+    services.gateways["gateway"].pacing.hold(held=False)
     assert deliver(services) == 1
 
 
@@ -350,7 +350,7 @@ def test_a_message_that_was_taken_before_a_fault_does_not_end_the_pause(start, c
     deliver(services)
     clock.advance(59)
     assert deliver(services) == 0
-    assert services.links["gateway"].pacing.get_state().faults == 1
+    assert services.gateways["gateway"].pacing.get_state().faults == 1
 
 
 def test_a_pause_ends_if_the_clock_was_set_back(start, clock, gateway) -> None:
@@ -365,7 +365,7 @@ def test_a_pause_ends_if_the_clock_was_set_back(start, clock, gateway) -> None:
 
 def test_a_leased_message_whose_validity_ends_does_not_keep_the_loop_busy(start, clock, gateway) -> None:
     services = start(2, VALIDITY="10", GATEWAY_PER_HOUR="1")
-    delivery = services.links["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
+    delivery = services.gateways["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
     with services.database.write() as connection:
         assert len(delivery.claim(connection, "another process")) == 1
     clock.advance(11)
@@ -376,10 +376,10 @@ def test_a_leased_message_whose_validity_ends_does_not_keep_the_loop_busy(start,
 
 def test_an_interrupted_message_is_in_doubt_also_while_the_gateway_is_held(start, clock, gateway, execute) -> None:
     services = start()
-    delivery = services.links["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
+    delivery = services.gateways["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
     with services.database.write() as connection:
         assert len(delivery.claim(connection, "another process")) == 1
-    services.links["gateway"].pacing.hold(held=True)
+    services.gateways["gateway"].pacing.hold(held=True)
     clock.advance(31)
     with services.database.write() as connection:
         assert delivery.claim(connection, "this process") == []
@@ -389,7 +389,7 @@ def test_an_interrupted_message_is_in_doubt_also_while_the_gateway_is_held(start
 def test_with_a_tight_limit_the_next_try_waits_for_this_limit(start, clock, gateway) -> None:
     services = start(2, "x" * 155 + "€€€", GATEWAY_PER_SECOND="5", GATEWAY_PER_HOUR="3")
     deliver(services)
-    delivery = services.links["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
+    delivery = services.gateways["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
     clock.advance(1)
     with services.database.write() as connection:
         assert delivery.claim(connection, "this process") == []

@@ -32,7 +32,7 @@ def take(services: Services) -> Callable[..., None]:
     """Return a function that lets the gateway report receipts."""
 
     def take(*receipts: Receipt) -> None:
-        services.links["gateway"].hearing.take(receipts)
+        services.gateways["gateway"].hearing.take(receipts)
 
     return take
 
@@ -323,3 +323,61 @@ def test_the_answer_to_the_send_may_have_the_reference_of_an_earlier_receipt(
 def test_a_reference_of_a_message_that_does_not_exist_is_not_stored(take, execute) -> None:
     take(Receipt("sent", message_id="unknown", reference="ref-1"))
     assert execute("SELECT count(*) FROM message_parts") == [(0,)]
+
+
+# Gateways
+
+
+def test_a_receipt_of_another_gateway_does_not_settle_a_message(
+    send, deliver, show, gateway, services, make_app, caplog
+) -> None:
+    class Other(OnceGateway):
+        name = "other"
+
+    gateway.act = lambda _: Doubt()
+    message = send()
+    deliver()
+    other = make_app(Other()).extensions["phonify"]
+    other.gateways["other"].hearing.take([Receipt("delivered", message_id=message["id"])])
+    assert show(message)["state"] == "unconfirmed"
+    assert f"Message {message['id']}: a receipt of the gateway other is ignored" in caplog.text
+    services.gateways["gateway"].hearing.take([Receipt("delivered", message_id=message["id"])])
+    assert (show(message)["state"], show(message)["receipt"]["status"]) == ("sent", "delivered")
+
+
+# Long texts whose references are not known yet
+
+
+def test_a_receipt_for_one_part_that_comes_before_the_references_does_not_settle_a_long_text(
+    send, deliver, take, show, gateway, events
+) -> None:
+    states = []
+
+    def act(outbound: OutboundMessage) -> Taken:
+        take(Receipt("delivered", message_id=outbound.id, reference="part-1"))
+        states.append(show({"id": outbound.id})["state"])
+        return Taken(("part-1", "part-2"))
+
+    gateway.act = act
+    message = send(body=TWO_SMS, origin="Acme")
+    deliver()
+    assert states == ["unconfirmed"]
+    assert "receipt" not in show(message)
+    take(Receipt("delivered", message_id=message["id"], reference="part-2"))
+    assert show(message)["receipt"]["status"] == "delivered"
+    assert events() == ["message.sent", "message.delivered"]
+
+
+@pytest.mark.parametrize("outcome", [Taken(), Doubt()])
+def test_a_receipt_for_a_whole_long_text_that_comes_during_the_attempt_is_applied_after_it(
+    send, deliver, take, show, gateway, events, outcome
+) -> None:
+    def act(outbound: OutboundMessage) -> object:
+        take(Receipt("delivered", message_id=outbound.id, reference="ref-9"))
+        return outcome
+
+    gateway.act = act
+    message = send(body=TWO_SMS)
+    deliver()
+    assert (show(message)["state"], show(message)["receipt"]["status"]) == ("sent", "delivered")
+    assert events() == ["message.sent", "message.delivered"]

@@ -35,7 +35,7 @@ def ask(app: Flask) -> Callable[..., tuple[int, list[str], list[str]]]:
 
 
 def hold(services: Services, *, held: bool = True) -> None:
-    services.links["gateway"].pacing.hold(held=held)
+    services.gateways["gateway"].pacing.hold(held=held)
 
 
 def test_a_gateway_that_works_is_no_warning(ask, send, deliver) -> None:

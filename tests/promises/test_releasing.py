@@ -30,7 +30,7 @@ def app(make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch) -> Flas
 
 @pytest.fixture
 def gateway(services: Services) -> OnceGateway:
-    gateway = services.links["gateway"].gateway
+    gateway = services.gateways["gateway"].gateway
     assert isinstance(gateway, OnceGateway)
     return gateway
 
@@ -38,7 +38,7 @@ def gateway(services: Services) -> OnceGateway:
 @pytest.fixture
 def deliver_released(services: Services) -> Callable[[], int]:
     """Return a function that delivers the due messages of the release gateway."""
-    return services.make_message_loop(link=services.links["gateway"]).deliver_due
+    return services.make_message_loop(running=services.gateways["gateway"]).deliver_due
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_the_history_of_a_released_message_names_the_gateway(client, caught, run
 def test_a_receipt_is_shown_on_the_released_message(client, caught, deliver_released, services) -> None:
     released = release(client, caught()).get_json()["message"]
     deliver_released()
-    services.links["gateway"].hearing.take([Receipt("delivered", message_id=released["id"])])
+    services.gateways["gateway"].hearing.take([Receipt("delivered", message_id=released["id"])])
     shown = client.get(f"/v1/messages/{released['id']}").get_json()["message"]
     assert shown["receipt"]["status"] == "delivered"
 

@@ -39,7 +39,7 @@ SENT = Message(
     submitted_at=None,
     finished_at=NOW,
 )
-WAITING = SENT._replace(state="unconfirmed", due_at=NOW, attempts=0, finished_at=None)
+WAITING = SENT._replace(gateway="stub", state="unconfirmed", due_at=NOW, attempts=0, finished_at=None)
 FAILED = SENT._replace(state="error", error_type="cannot_receive_sms")
 INBOUND = SENT._replace(direction="inbound", origin_number=PHONE, to_number=OWN)
 

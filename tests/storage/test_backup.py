@@ -144,6 +144,9 @@ def write_another(path: Path) -> None:
     read(path, "CREATE TABLE bookmarks (address TEXT)")
 
 
+NEWER = SCHEMA_VERSION + 1
+
+
 def write_a_newer_one(path: Path) -> None:
     read(path, f"PRAGMA application_id = {APPLICATION_ID}")
     read(path, f"PRAGMA user_version = {NEWER}")

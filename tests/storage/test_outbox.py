@@ -29,12 +29,12 @@ def get(connection: sqlite3.Connection, id_: str) -> Message:
 
 
 def list_due(connection: sqlite3.Connection, now: str = NOW, limit: int = 100) -> list[str]:
-    return [message.id for message in outbox_store.list_due_messages(connection, now=now, limit=limit)]
+    return [message.id for message in outbox_store.list_due_messages(connection, gateway="stub", now=now, limit=limit)]
 
 
 def lease(connection: sqlite3.Connection, id_: str, owner: str = "owner") -> Message:
     (message,) = outbox_store.lease_messages(
-        connection, messages=[get(connection, id_)], gateway="stub", owner=owner, now=NOW, until=LEASED.due_at or ""
+        connection, messages=[get(connection, id_)], place="stub", owner=owner, now=NOW, until=LEASED.due_at or ""
     )
     return message
 
@@ -43,12 +43,12 @@ def lease(connection: sqlite3.Connection, id_: str, owner: str = "owner") -> Mes
 
 
 def test_what_is_due_is_listed_longest_waiting_first_up_to_the_limit(connection):
-    assert outbox_store.next_due_at(connection) is None
+    assert outbox_store.next_due_at(connection, gateway="stub") is None
     times = ["2026-01-31T09:29:59.999Z", "2026-01-31T09:30:00.001Z", NOW, EARLIER, EARLIER]
     ids = insert(connection, SENT, *(WAITING._replace(due_at=due_at) for due_at in times))
     assert list_due(connection, limit=3) == [ids[4], ids[5], ids[1]]
     assert len(list_due(connection)) == 4
-    assert outbox_store.next_due_at(connection) == EARLIER
+    assert outbox_store.next_due_at(connection, gateway="stub") == EARLIER
 
 
 # Leases
@@ -90,7 +90,7 @@ REPORTS: dict[str, Report] = {
     "mark_error": lambda c, one: outbox_store.mark_error(c, message=one, error_type="cannot_receive_sms", now=NOW),
     "reschedule": lambda c, one: outbox_store.reschedule(c, message=one, due_at=LATER),
     "give_back": lambda c, one: outbox_store.give_back(c, message=one, now=NOW),
-    "await_validity": lambda c, one: outbox_store.await_validity(c, message=one),
+    "await_validity": lambda c, one: outbox_store.await_validity(c, message=one, now=LATER),
 }
 AFTER = {
     "mark_sent": LEASED._replace(state="sent", finished_at=NOW, due_at=None, submitted_at=None),
@@ -168,14 +168,29 @@ def test_the_attempts_of_a_message_go_with_it(connection):
 @pytest.mark.parametrize(
     ("call", "index"),
     [
-        (lambda c, one: outbox_store.next_due_at(c), "messages_due (due_at>?)"),
-        (lambda c, one: outbox_store.list_due_messages(c, now=NOW, limit=100), "messages_due (due_at<?)"),
+        (lambda c, one: outbox_store.next_due_at(c, gateway="stub"), "messages_due (gateway=? AND due_at>?)"),
+        (
+            lambda c, one: outbox_store.list_due_messages(c, gateway="stub", now=NOW, limit=100),
+            "messages_due (gateway=? AND due_at<?)",
+        ),
+        (
+            lambda c, one: outbox_store.list_expired_messages(c, gateway="stub", now=NOW, limit=100),
+            "messages_expiring (gateway=? AND expires_at<?)",
+        ),
+        (
+            lambda c, one: outbox_store.list_movable_messages(c, gateway="stub", limit=100),
+            "messages_due (gateway=? AND due_at>?)",
+        ),
+        (lambda c, one: outbox_store.has_messages_without_gateway(c), "messages_due (gateway=? AND due_at>?)"),
         (lambda c, one: outbox_store.list_lease_owners(c), "messages_leased (lease_owner>?)"),
         (lambda c, one: outbox_store.end_leases(c, owner="owner", now=NOW), "messages_leased (lease_owner=?)"),
-        (lambda c, one: outbox_store.has_messages_from_future(c, now=NOW), "messages_due (due_at>?)"),
+        (
+            lambda c, one: outbox_store.has_messages_from_future(c, gateway="stub", now=NOW),
+            "messages_due (gateway=? AND due_at>?)",
+        ),
         (
             lambda c, one: outbox_store.lease_messages(
-                c, messages=[one], gateway="stub", owner="owner", now=NOW, until=LATER
+                c, messages=[one], place="stub", owner="owner", now=NOW, until=LATER
             ),
             "sqlite_autoindex_messages_1 (id=?)",
         ),

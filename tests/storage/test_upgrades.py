@@ -144,35 +144,18 @@ ROWS: Rows = {
     "front_refusals": [
         {"account_id": 1, "at": "t1", "to_number": "1", "origin": "2", "body": "ß", "code": 21211, "meaning": "wrong"}
     ],
-    "message_parts": [{"message_id": "id-1", "part": 1, "gateway": "http", "reference": "r1", "status": "delivered"}],
+    "message_parts": [{"message_id": "id-1", "part": 1, "gateway": "peer", "reference": "ref-1"}],
     "receipts": [
-        {
-            "gateway": "http",
-            "event_id": "e1",
-            "message_id": "id-1",
-            "reference": "r1",
-            "status": "delivered",
-            "code": "0",
-            "partial": 0,
-            "at": "t1",
-            "received_at": "t2",
-        }
+        {"gateway": "peer", "event_id": "event-1", "status": "sent", "code": "", "partial": 0, "at": "t1"}
+        | {"message_id": "id-1", "received_at": "t1"}
     ],
-    "look_ups": [{"message_id": "id-10", "due_at": "t3", "tries": 1}],
-    "numbers": [{"number": OWN, "account_id": 2, "created_at": "t0"}],
+    "look_ups": [{"message_id": "id-1", "due_at": "t9", "tries": 1}],
+    "numbers": [{"number": OWN, "account_id": 1, "created_at": "t0"}],
     "received_texts": [
-        {
-            "gateway": "http",
-            "event_id": "e2",
-            "sender": PHONE,
-            "to_number": OTHER,
-            "body": "ß",
-            "at": "t1",
-            "received_at": "t2",
-        }
+        {"gateway": "peer", "event_id": "event-2", "sender": PHONE, "body": "ß", "at": "t1", "received_at": "t1"}
     ],
-    "gateways": [{"name": "http", "held": 1, "faults": 2, "fault": "wrong password", "fault_at": "t1"}],
-    "gateway_sends": [{"gateway": "http", "at": "t1", "parts": 2}],
+    "gateways": [{"name": "peer", "held": 1, "faults": 0}],
+    "gateway_sends": [{"gateway": "peer", "at": "t1", "parts": 2}],
 }
 
 
@@ -247,6 +230,27 @@ def test_the_rows_of_an_earlier_version_are_all_there_unchanged(path, version):
     with closing(sqlite3.connect(path)) as connection:
         assert list(find_faults(connection)) == []
         assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+
+
+def test_each_message_of_version_6_gets_the_name_of_its_gateway(path):
+    create_earlier(path, 6)
+    given = {1: ("stub", None), 3: ("peer", None), 10: ("peer", None), 200_000: ("phone", "phone")}
+    for seq, (submitted_to, gateway) in given.items():
+        values = ", ".join("NULL" if value is None else f"'{value}'" for value in (submitted_to, gateway))
+        execute(path, f"UPDATE messages SET (submitted_to, gateway) = ({values}) WHERE seq = {seq}")
+    execute(path, "INSERT INTO look_ups VALUES ('id-10', 't9', 0)")
+    start(path)
+    assert dict(execute(path, "SELECT seq, gateway FROM messages WHERE gateway IS NOT NULL")) == {
+        1: "stub",
+        3: "peer",
+        10: "peer",
+        200_000: "phone",
+        # No gateway has got the following ones. The server's gateway was `peer`, which got the last message.
+        4: "peer",
+        6: "peer",
+        9: "peer",
+    }
+    assert execute(path, "SELECT message_id, gateway FROM look_ups ORDER BY 1") == [("id-1", "stub"), ("id-10", "peer")]
 
 
 def read_layout(path: Path) -> dict[str, Any]:

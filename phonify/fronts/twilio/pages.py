@@ -19,14 +19,14 @@ class TwilioPage:
     name = "twilio"
     template = "twilio/settings.html"
 
-    def __init__(self, fronts: Fronts, *, sandbox: bool) -> None:
+    def __init__(self, fronts: Fronts, *, sandbox: str | None) -> None:
         self._fronts = fronts
-        self._sandbox = sandbox
+        self._sandbox = sandbox  # the name of the gateway if it is a sandbox
 
     def describe_message(self, message: Message) -> Sequence[str]:
         """Return the SID, the status with the code of an error, and the URLs that get statuses."""
         kept = self._fronts.find_message(message)
-        status = choose_status(message, simulated=self._sandbox and message.gateway is None)
+        status = choose_status(message, simulated=self._sandbox is not None and message.gateway == self._sandbox)
         facts = [write_message_sid(message, kept), status.status]
         if status.code is not None:
             facts.append(f"error {status.code}: {status.meaning}")

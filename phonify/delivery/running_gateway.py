@@ -1,4 +1,4 @@
-"""A gateway with what serves it: its state, its sink, its loops."""
+"""A gateway with everything that runs it: its state, its sink, its loops."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -17,7 +17,7 @@ from .loop import Observe
 from .messages import MessageDelivery
 
 
-class Link:
+class RunningGateway:
     """One gateway of this server."""
 
     def __init__(
@@ -31,7 +31,6 @@ class Link:
         *,
         rates: Mapping[int, int],
         only_to: frozenset[str],
-        column: str | None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -39,10 +38,9 @@ class Link:
         self._receipts = receipts
         self.gateway = gateway
         self.only_to = only_to  # the numbers that get messages; empty: all numbers
-        self.column = column  # of its messages
         self.observe: Observe = lambda _outcome, _seconds: None  # called after each attempt to send a message
         self.pacing = Pacing(database, clock, gateway.name, rates, sandbox=gateway.sandbox, peer=gateway.peer)
-        self.health = GatewayHealth(clock, self.pacing, gateway.name, column=column, sandbox=gateway.sandbox)
+        self.health = GatewayHealth(clock, self.pacing, gateway.name, sandbox=gateway.sandbox)
         self.hearing = Hearing(database, clock, gateway.name, receipts, inbound, number=gateway.number)
 
     def get_status(self) -> GatewayStatus:
@@ -65,7 +63,6 @@ class Link:
             self._receipts,
             self.pacing,
             lease=lease,
-            column=self.column,
             only_to=self.only_to,
             observe=observe,
         )

@@ -1,0 +1,140 @@
+"""The rules of messages that wait for a gateway which this server does not have, for example after a change of it.
+
+A message belongs to the gateway that it was accepted for. No other gateway gets it, unless the operator moves it.
+"""
+
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import NamedTuple
+
+from ..clock import Clock, format_time
+from ..errors import StoreUnavailable
+from ..storage import gateways as gateway_store
+from ..storage import outbox as store
+from ..storage.database import Connection, Database
+from ..storage.records import Message
+from .sending import Sending
+from .webhooks import Webhooks
+
+logger = logging.getLogger(__name__)
+
+_ROWS = 100  # the most messages that move or end in one transaction
+
+
+class Left(NamedTuple):
+    """The messages that wait for a gateway which this server does not have."""
+
+    gateway: str
+    messages: int
+
+    @property
+    def summary(self) -> str:
+        """The sentence for the operator."""
+        messages = "1 message waits" if self.messages == 1 else f"{self.messages} messages wait"
+        return f"{messages} for the gateway {self.gateway}, which this server does not have"
+
+
+class Moved(NamedTuple):
+    """What became of messages that were to move to another gateway."""
+
+    moved: int
+    refused: int  # they are in state `error` now
+    left: int  # their gateway may have got them
+
+
+class Moving:
+    """Finds, moves and ends messages whose gateway this server does not have."""
+
+    def __init__(
+        self, database: Database, clock: Clock, webhooks: Webhooks, sending: Mapping[str, Sending], *, main: str
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._webhooks = webhooks
+        self._sending = sending  # of each gateway of this server, by its name
+        self._main = main  # the name of the main gateway
+
+    def adopt(self) -> None:
+        """Give the main gateway the messages of an earlier version that name no gateway."""
+        with self._database.reading() as connection:
+            if not store.has_messages_without_gateway(connection):
+                return
+        with self._database.write() as connection:
+            count = store.adopt_messages(connection, gateway=self._main)
+        text = "Messages of an earlier version that name no gateway: %d. The gateway %s gets them."
+        logger.warning(text, count, self._main)
+
+    def warn(self) -> None:
+        """Log what waits for gateways that this server does not have."""
+        with suppress(StoreUnavailable):  # the loops tell that
+            for left in self.list_left():
+                logger.warning("%s. See: gateway move-messages", left.summary)
+
+    def list_left(self) -> list[Left]:
+        """Return what waits for gateways that this server does not have."""
+        with self._database.reading() as connection:
+            return self.read_left(connection)
+
+    def read_left(self, connection: Connection) -> list[Left]:
+        """Do the same as `list_left`, with a connection of the caller."""
+        found = gateway_store.count_waiting(connection)
+        return [Left(name, found[name]) for name in sorted(found.keys() - self._sending.keys())]
+
+    def move(self, gateway: str, to: str) -> Moved:
+        """Move the messages that wait for a gateway to a gateway of this server.
+
+        The new gateway checks them first, as it checks new messages. Messages that it refuses end in state `error`.
+        Messages that the former gateway may have got are left to it.
+        """
+        moved = refused = 0
+        while found := self._list_movable(gateway):
+            checks = {
+                message: self._sending[to].find_refusal(
+                    message.to_number, origin=message.origin_number, body=message.body
+                )
+                for message in found
+            }
+            with self._database.write() as connection:
+                # Somebody may have changed or cancelled some of them since. The next round has those that were changed.
+                same = [
+                    message
+                    for message in store.list_movable_messages(connection, gateway=gateway, limit=_ROWS)
+                    if message in checks
+                ]
+                taken = [message for message in same if checks[message] is None]
+                store.update_gateway(connection, messages=taken, gateway=to)
+                self._end(connection, {one: error for one in same if (error := checks[one]) is not None})
+            for message in taken:
+                logger.info("Message %s: moved from the gateway %s to %s", message.id, gateway, to)
+            moved, refused = moved + len(taken), refused + len(same) - len(taken)
+        with self._database.reading() as connection:
+            left = gateway_store.count_waiting(connection).get(gateway, 0)
+        return Moved(moved, refused, left)
+
+    def _list_movable(self, gateway: str) -> list[Message]:
+        with self._database.reading() as connection:
+            return store.list_movable_messages(connection, gateway=gateway, limit=_ROWS)
+
+    def end_expired(self) -> None:
+        """End messages whose gateway this server does not have, after their validity period."""
+        now = format_time(self._clock.now())
+        for left in self.list_left():
+            ended = True
+            while ended and not self._database.stopping:
+                with self._database.reading() as connection:
+                    ended = bool(store.list_expired_messages(connection, gateway=left.gateway, now=now, limit=1))
+                if ended:
+                    with self._database.write() as connection:
+                        found = store.list_expired_messages(connection, gateway=left.gateway, now=now, limit=_ROWS)
+                        self._end(connection, dict.fromkeys(found, "validity_expired"))
+
+    def _end(self, connection: Connection, errors: Mapping[Message, str]) -> None:
+        """Set messages to `error`, each with its error type."""
+        now = self._clock.now()
+        at, failed = format_time(now), []
+        for message, error_type in errors.items():
+            if store.mark_error(connection, message=message, error_type=error_type, now=at):
+                ended = message._replace(state="error", error_type=error_type, finished_at=at)
+                failed.append(ended._replace(due_at=None, submitted_at=None))
+        self._webhooks.enqueue(connection, "message.error", failed, now)
