@@ -120,7 +120,9 @@ class Labs:
             raise InvalidRequest(faults)
         target = self.find_target(account, form)
         if target is not None:
-            target = target._replace(status_url=status_url or target.status_url, probe_url=probe_url)
+            # The account's own webhook has one URL for all events.
+            status_url = target.status_url if name == StandardForm.name else status_url
+            target = target._replace(status_url=status_url, probe_url=probe_url)
         if target is None or (target.url is None and target.status_url is None):
             raise Refused([Fault("no_webhook")])
         return form, target

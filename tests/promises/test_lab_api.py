@@ -45,6 +45,16 @@ def test_a_lab_tries_the_webhook_of_the_account(client: FlaskClient, make_receiv
     assert lab["finished_at"] is not None
 
 
+def test_the_webhook_of_the_account_has_one_url_for_all_events(
+    client: FlaskClient, make_receiver: Callable[..., Receiver]
+) -> None:
+    app, other = make_receiver(status(401)), make_receiver(status(401))
+    set_webhook(client, app.url)
+    assert client.post("/sandbox/lab", json={"status_url": other.url}).status_code == 202
+    finish(client)
+    assert (len(app.received), len(other.received)) == (1, 0)
+
+
 @pytest.mark.slow
 def test_a_lab_tries_an_app_that_uses_twilio_and_its_probe(client: FlaskClient) -> None:
     with serving_python("twilio", "twice") as address:

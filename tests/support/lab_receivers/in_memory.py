@@ -1,14 +1,16 @@
 """The lab against an app without a network: the app gets the requests as they would be on the wire."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from phonify.fronts.twilio.lab_form import TwilioForm
+from phonify.lab.bench import Trial
 from phonify.lab.forms import Form, Target
 from phonify.lab.report import Report
 from phonify.lab.runner import Lab
 from phonify.lab.standard_form import StandardForm
+from phonify.lab.trials import TRIALS
 from phonify.outgoing.http_client import Answer, NotAnswered, Request
 from tests.support.app import FakeClock
 
@@ -48,12 +50,20 @@ def make_target(form: str, **changes: Any) -> Target:
     return target._replace(**changes)
 
 
-def try_app(form: str, fault: str = "", *, late: float = 0.0, send: Send | None = None, **changes: Any) -> Report:
+def try_app(
+    form: str,
+    fault: str = "",
+    *,
+    late: float = 0.0,
+    send: Send | None = None,
+    trials: Sequence[Trial] = TRIALS,
+    **changes: Any,
+) -> Report:
     """Return the report of a lab."""
     clock = FakeClock()
     app = App(form, fault, late=late, now=clock.monotonic, pause=clock.advance)
     target = make_target(form, **changes)
-    return Lab(FORMS[form], target, send=send or connect(app, clock), clock=clock, sleep=clock.advance).run()
+    return Lab(FORMS[form], target, send=send or connect(app, clock), clock=clock, sleep=clock.advance).run(trials)
 
 
 def verdicts_of(report: Report, trials: Iterable[str] = ()) -> set[str]:
