@@ -63,7 +63,7 @@ def test_a_callback_whose_answer_a_kill_cuts_off_is_stored_once(bench: Bench) ->
 
 def test_a_flood_of_receipts_does_not_delay_messages(bench: Bench) -> None:
     callbacks = write_callbacks(bench, 4_000, 0)
-    bench.start()
+    bench.start(VALIDITY="60")
     with bench.load(3, pause=0.1) as load:
         load.wait_for(10)
         begun = time.monotonic()
