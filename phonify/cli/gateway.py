@@ -35,7 +35,7 @@ def choose_gateway(services: Services, name: str | None) -> str:
     If there are two, standard error says which of them was chosen.
     """
     if name is None:
-        sending = [name for name, link in services.gateways.items() if not link.gateway.sandbox]
+        sending = [name for name, running in services.gateways.items() if not running.gateway.sandbox]
         chosen = sending[0] if sending else services.gateway.name
         if len(services.gateways) > 1:
             names = " and ".join(services.gateways)
@@ -207,6 +207,7 @@ def move_messages(former: str, gateway_name: str | None, yes: bool) -> None:
     """
     services = get_services()
     name = choose_gateway(services, gateway_name)
+    warn_of_other_gateway(services)
     if former in services.gateways:
         raise click.BadParameter(f"this server has the gateway {former!r}, which gets its messages", param_hint="NAME")
     left = next((left for left in services.moving.list_left() if left.gateway == former), None)

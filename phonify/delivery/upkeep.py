@@ -77,9 +77,9 @@ class Upkeep:
             behind = (
                 any(
                     outbox_store.has_messages_from_future(connection, gateway=name, now=until)
+                    or outbox_store.has_messages_valid_too_long(connection, gateway=name, now=now, latest=valid_until)
                     for name in self._gateways
                 )
-                or outbox_store.has_messages_valid_too_long(connection, now=now, latest=valid_until)
                 or delivery_store.has_deliveries_from_future(connection, now=until)
                 or receipt_store.has_look_ups_after(connection, latest=looked_up_until)
                 or text_store.has_texts_due_after(connection, latest=joined_until)
@@ -87,14 +87,13 @@ class Upkeep:
         if not behind:
             return
         with self._database.write() as connection:
-            due = sum(
-                outbox_store.reschedule_messages_from_future(connection, gateway=name, now=now, until=until)
-                for name in self._gateways
-            )
+            due = shortened = 0
+            for name in self._gateways:
+                due += outbox_store.reschedule_messages_from_future(connection, gateway=name, now=now, until=until)
+                shortened += outbox_store.shorten_validity(connection, gateway=name, now=now, latest=valid_until)
             due += delivery_store.reschedule_deliveries_from_future(connection, now=now, until=until)
             due += receipt_store.hasten_look_ups(connection, now=now, latest=looked_up_until)
             due += text_store.shorten_waits(connection, latest=joined_until)
-            shortened = outbox_store.shorten_validity(connection, now=now, latest=valid_until)
         logger.warning(
             "the clock was set back: %d messages, webhooks, look-ups and parts of texts are due earlier,"
             " and the validity of %d messages ends earlier",

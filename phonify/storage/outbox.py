@@ -184,23 +184,27 @@ def reschedule_messages_from_future(connection: sqlite3.Connection, *, gateway: 
 
 # Waiting messages, in doubt or not, whose validity ends too late because they were created while the clock was ahead.
 # Scheduled messages are excluded.
-_VALID_TOO_LONG = " WHERE due_at IS NOT NULL AND created_at > :now AND send_at IS NULL AND expires_at > :latest"
+_VALID_TOO_LONG = (
+    " WHERE gateway = :gateway AND due_at IS NOT NULL AND expires_at > :latest"
+    " AND created_at > :now AND send_at IS NULL"
+)
 
 
-def has_messages_valid_too_long(connection: sqlite3.Connection, *, now: str, latest: str) -> bool:
-    """Return whether the validity of a message ends too late because the clock was set back."""
+def has_messages_valid_too_long(connection: sqlite3.Connection, *, gateway: str, now: str, latest: str) -> bool:
+    """Return whether the validity of a message of a gateway ends too late because the clock was set back."""
     row = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM messages" + _VALID_TOO_LONG + ")", {"now": now, "latest": latest}
+        "SELECT EXISTS (SELECT 1 FROM messages" + _VALID_TOO_LONG + ")",
+        {"gateway": gateway, "now": now, "latest": latest},
     ).fetchone()
     return bool(row[0])
 
 
-def shorten_validity(connection: sqlite3.Connection, *, now: str, latest: str) -> int:
-    """Let the validity of messages end at `latest` if it ends too late because the clock was set back."""
+def shorten_validity(connection: sqlite3.Connection, *, gateway: str, now: str, latest: str) -> int:
+    """Let the validity of messages of a gateway end at `latest` if it ends too late because the clock was set back."""
     return connection.execute(
         "UPDATE messages SET expires_at = :latest, due_at = iif(due_at = expires_at, :latest, due_at)"
         + _VALID_TOO_LONG,
-        {"now": now, "latest": latest},
+        {"gateway": gateway, "now": now, "latest": latest},
     ).rowcount
 
 

@@ -187,6 +187,18 @@ def test_moving_asks_first_and_names_both_gateways(waiting, change, deliver, pee
     assert WAIT in run(changed, "status").output
 
 
+def test_a_shell_without_the_variables_of_the_server_is_told_before_it_moves_messages(
+    change, make_app, deliver
+) -> None:
+    real = change()
+    real.test_client().post("/v1/messages", json={"to": PHONE, "body": "Hello"})
+    deliver(real)
+    real.test_client().post("/v1/messages", json={"to": PHONE, "body": "Hello"})
+    asked = run(make_app(), "move-messages", "http", answer="n\n", exit_code=1).output
+    assert "Run the command with the variables of the server" in asked
+    assert "Move them to the gateway stub, which sends nothing to phones?" in asked
+
+
 def test_the_messages_of_a_gateway_that_the_server_has_are_not_moved(app, waiting) -> None:
     assert "this server has the gateway 'stub'" in run(app, "move-messages", "stub", "--yes", exit_code=2).output
 
@@ -231,7 +243,7 @@ def test_only_what_the_former_gateway_surely_has_not_taken_is_moved(
     assert deliver(app) == 1
     changed = change()
     clock.advance(3_600)
-    output = run(changed, "move-messages", "former", "--yes").output
+    output = run(changed, "move-messages", "former", "--yes").stdout
     assert output.startswith(f"Moved to the gateway http: {int(moves)}. Refused by it: 0. Left: {int(not moves)}.\n")
     assert ("may have got the messages that are left" in output) is not moves
     deliver(changed)

@@ -185,6 +185,10 @@ def test_the_attempts_of_a_message_go_with_it(connection):
         (lambda c, one: outbox_store.list_lease_owners(c), "messages_leased (lease_owner>?)"),
         (lambda c, one: outbox_store.end_leases(c, owner="owner", now=NOW), "messages_leased (lease_owner=?)"),
         (
+            lambda c, one: outbox_store.has_messages_valid_too_long(c, gateway="stub", now=NOW, latest=LATER),
+            "messages_expiring (gateway=? AND expires_at>?)",
+        ),
+        (
             lambda c, one: outbox_store.has_messages_from_future(c, gateway="stub", now=NOW),
             "messages_due (gateway=? AND due_at>?)",
         ),
