@@ -389,6 +389,14 @@ CREATE TABLE IF NOT EXISTS front_messages (
     feedback_at     TEXT
 ) STRICT, WITHOUT ROWID;
 
+-- The clock of the server, if a developer has changed it in a sandbox. Without a
+-- row, it is the machine's clock.
+CREATE TABLE IF NOT EXISTS server_clock (
+    id        INTEGER PRIMARY KEY CHECK (id = 1),-- there is one clock
+    ahead_ms  INTEGER NOT NULL,         -- milliseconds ahead of the machine's clock; less than 0: behind
+    frozen_at TEXT                      -- the time at which the clock stands; NULL: it runs
+) STRICT;
+
 -- The latest requests of each account that a front has refused. The inbox shows
 -- them.
 CREATE TABLE IF NOT EXISTS front_refusals (

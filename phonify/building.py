@@ -19,6 +19,7 @@ from .domain.releasing import Releasing
 from .domain.retention import Retention
 from .domain.runs import Runs
 from .domain.sending import Sending
+from .domain.server_clock import ServerClock
 from .domain.sessions import Sessions
 from .domain.subscriptions import Subscriptions
 from .domain.webhooks import Webhooks
@@ -30,10 +31,11 @@ from .storage.wakeup import Wakeup
 
 
 def build_services(
-    settings: Settings, clock: Clock, gateway: Gateway, release_gateway: Gateway | None = None
+    settings: Settings, machine_clock: Clock, gateway: Gateway, release_gateway: Gateway | None = None
 ) -> Services:
     """Create all parts. Opens no file."""
     database = Database(settings.database)
+    clock = ServerClock(database, machine_clock, can_change=gateway.sandbox and release_gateway is None)
     private_webhooks = gateway.sandbox if settings.webhook_private is None else settings.webhook_private
     webhooks = Webhooks(database, clock, private_allowed=private_webhooks)
     fronts = Fronts(database, clock, private_allowed=private_webhooks, default_token=settings.twilio_auth_token)

@@ -1,4 +1,8 @@
-"""The clock of the server. Tests replace it with their own clock."""
+"""The clock of the server. Tests replace it with their own clock.
+
+A sandbox has a clock that a developer can stop and advance (`domain/server_clock.py`). So a clock tells two times: its
+own, and the machine's.
+"""
 
 import re
 import time
@@ -26,6 +30,12 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """Return the current date and time in UTC, as a datetime with a time zone."""
 
+    def machine_now(self) -> datetime:
+        """Return the machine's time of day in UTC.
+
+        For leases, signatures, sessions, keys and test runs. A developer does not move their time.
+        """
+
     def monotonic(self) -> float:
         """Return seconds from a clock that is never set back. Use it to measure durations."""
 
@@ -37,6 +47,10 @@ class SystemClock:
         """Return the machine's time of day in UTC."""
         return datetime.now(UTC)
 
+    def machine_now(self) -> datetime:
+        """Return the same as `now`."""
+        return self.now()
+
     def monotonic(self) -> float:
         """Return the machine's monotonic clock in seconds."""
         return monotonic()
@@ -45,6 +59,11 @@ class SystemClock:
 def format_time(moment: datetime) -> str:
     """Return a UTC time as text, as the database and the API show it: `2026-01-31T09:30:00.000Z`."""
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def seconds_until(text: str | None, now: datetime) -> float:
+    """Return the seconds from `now` to a time in the form of `format_time`. For None, return infinity."""
+    return (parse_time(text) - now).total_seconds() if text is not None else float("inf")
 
 
 def parse_time(text: str) -> datetime:

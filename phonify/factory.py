@@ -26,10 +26,12 @@ from .http.errors import register_error_handlers
 from .http.request_ids import add_request_id, begin_request
 from .logs import install_key_filter
 from .operations import health as monitoring
+from .sandbox import clock as sandbox_clock
 from .sandbox import downloads
 from .sandbox import views as sandbox
 from .services import Services
 from .sms.numbers import load_regions
+from .web import clock as inbox_clock
 from .web import compose, search, session
 from .web import conversations as inbox_conversations
 from .web import lab as inbox_lab
@@ -100,11 +102,12 @@ def build_app(services: Services) -> Flask:
         app.register_blueprint(blueprint)
     if services.gateway.sandbox:
         app.register_blueprint(sandbox.bp)
+        app.register_blueprint(sandbox_clock.bp)
         app.register_blueprint(downloads.bp)
         app.register_blueprint(inbox_lab.bp)
     if services.has_twilio:
         twilio.add_views(app, sandbox=services.gateway.sandbox)
-    for blueprint in (session.bp, inbox_conversations.bp, compose.bp, search.bp, inbox_settings.bp):
+    for blueprint in (session.bp, inbox_conversations.bp, compose.bp, search.bp, inbox_settings.bp, inbox_clock.bp):
         app.register_blueprint(blueprint)
     app.register_blueprint(docs_pages.bp)
     register_error_handlers(app, twilio.ERROR_FORMS if services.has_twilio else {})

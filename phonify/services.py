@@ -5,8 +5,9 @@ import threading
 from dataclasses import dataclass
 from typing import Literal, TextIO
 
-from .clock import Clock, monotonic
+from .clock import monotonic
 from .config import ConfigError, Settings
+from .delivery.advancing import Advancing, Worker
 from .delivery.calls import MessageOutcome
 from .delivery.live_list import LiveList
 from .delivery.loop import Loop, Observe
@@ -27,6 +28,7 @@ from .domain.releasing import Releasing
 from .domain.retention import Retention
 from .domain.runs import Runs
 from .domain.sending import Sending
+from .domain.server_clock import ServerClock
 from .domain.sessions import Sessions
 from .domain.subscriptions import Subscriptions
 from .domain.webhooks import Webhooks
@@ -48,7 +50,7 @@ class Services:
     """The parts of a running Phonify."""
 
     settings: Settings
-    clock: Clock
+    clock: ServerClock
     database: Database
     message_wakeup: Wakeup
     gateway: Gateway  # the main one
@@ -87,6 +89,7 @@ class Services:
         settings, database, clock = self.settings, self.database, self.clock
         try:
             prepare(database)
+            clock.check_start()
             account = accounts.ensure_default_account(database, clock)
             if settings.api_key is not None:
                 admitted = accounts.admit_key(database, clock, account, name="PHONIFY_API_KEY", key=settings.api_key)
@@ -130,13 +133,9 @@ class Services:
         self, *, longest_nap: float = 0.25, resolve: Resolve = resolve
     ) -> Loop[WebhookJob, WebhookOutcome]:
         """Return a new loop that posts webhook events. Call its `run` in a thread."""
+        lease, observe = self.settings.lease, self.observers["webhook"]
         delivery = WebhookDelivery(
-            self.database,
-            self.clock,
-            self.webhooks,
-            lease=self.settings.lease,
-            resolve=resolve,
-            observe=self.observers["webhook"],
+            self.database, self.clock, self.webhooks, lease=lease, resolve=resolve, observe=observe
         )
         return Loop(self.database, self.webhook_wakeup, delivery, longest_nap=longest_nap, grace=self.settings.grace)
 
@@ -146,6 +145,14 @@ class Services:
         return Upkeep(
             self.database, self.clock, gateways=self.gateways, lease=lease, validity=validity, clean=self.clean
         )
+
+    def make_advancing(self) -> Advancing:
+        """Return a new advance of the sandbox's clock."""
+        running = self.gateways[self.gateway.name]
+        workers: list[Worker] = [self.make_message_loop(), self.make_webhook_loop()]
+        if running.gateway.can_look_up:
+            workers.append(running.make_look_ups())
+        return Advancing(self.database, self.clock, workers, self.clean)
 
     def clean(self) -> None:
         """Remove old rows and the rows of ended test runs and sessions. Looks after messages without a gateway."""

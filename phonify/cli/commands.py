@@ -3,6 +3,7 @@
 import click
 
 from .accounts import accounts_cli
+from .clock import clock_cli
 from .database import backup, check, init_db
 from .explain import explain
 from .gateway import gateway_cli
@@ -38,6 +39,7 @@ def register_commands(group: click.Group) -> None:
         gateway_cli,
         numbers_cli,
         sessions_cli,
+        clock_cli,
     )
     for command in (
         *groups,

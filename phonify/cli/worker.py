@@ -40,6 +40,9 @@ def worker() -> None:
     else:
         with suppress(OSError):  # a worker also works if nobody can read this
             click.echo(f"Delivering messages of {settings.database} (gateway: {settings.gateway})", err=True)
+    change = services.clock.describe_change()
+    if change is not None:
+        logger.warning("%s", change)
     live_list = services.make_live_list(sys.stdout)
     if live_list is not None:
         threading.Thread(target=live_list.run, name="live list", daemon=True).start()

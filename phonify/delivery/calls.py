@@ -117,7 +117,8 @@ class GatewayCalls:
         """Call the gateway with one batch. A message without an outcome is in doubt."""
         begun = self._clock.monotonic()
         waiting = {message.id: message for message in batch}
-        outbound = [write_outbound(message, self._clock.now()) for message in batch]
+        now = self._clock.now()
+        outbound = [write_outbound(message, now) for message in batch]
         failure: Exception | None = None
         try:
             for message_id, outcome in self._gateway.send(outbound, deadline):

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from datetime import timedelta
 
-from ..clock import Clock, format_time, sleep
+from ..clock import Clock, format_time, monotonic, seconds_until, sleep
 from ..domain.hearing import Hearing
 from ..errors import StoreUnavailable
 from ..gateways.base import Gateway, GatewayFault
@@ -42,6 +42,19 @@ class LookUps:
             except Exception:
                 logger.exception("look-ups pause after an unexpected error")
             sleep(INTERVAL)
+
+    def seconds_to_due(self) -> float:
+        """Return the seconds until the next look-up is due."""
+        with self._database.reading() as connection:
+            due_at = store.next_look_up_at(connection, gateway=self._gateway.name)
+        return seconds_until(due_at, self._clock.now())
+
+    def deliver_due(self, *, deadline: float) -> int:
+        """Look up all messages that are due. Begins no look-up after `deadline`, a time of `clock.monotonic()`."""
+        count = 0
+        while monotonic() < deadline and (found := self.step()):
+            count += found
+        return count
 
     def step(self) -> int:
         """Look up messages that are due now. Returns how many."""

@@ -37,7 +37,10 @@ class Delivery(Protocol[Job, Outcome]):
     name: str
 
     def seconds_to_next(self) -> float:
-        """Return the seconds until the next row is due. The result is 0 or less if a row is due now."""
+        """Return the seconds until the next row is due or a lease ends. The result is 0 or less if that is now."""
+
+    def seconds_to_due(self) -> float:
+        """Return the seconds until the next row is due. The ends of leases do not count."""
 
     def claim(self, connection: Connection, owner: str) -> Sequence[Job]:
         """Lease due rows to the owner. Returns the rows."""
@@ -102,22 +105,29 @@ class Loop(Generic[Job, Outcome]):
                 self._pause()
         self._end()
 
-    def deliver_due(self) -> int:
-        """Deliver all due rows and record the outcomes. Returns the number of attempts."""
+    def deliver_due(self, *, deadline: float = float("inf")) -> int:
+        """Deliver all due rows and record the outcomes. Returns the number of attempts.
+
+        After `deadline`, a time of `clock.monotonic()`, no more rows are claimed.
+        """
         before = self.claimed
-        while self.step() or self._in_hand:
+        while self.step(claiming=monotonic() < deadline) or self._in_hand:
             if self._in_hand and not self._finished:
                 sleep(0.005)
         self._close_owner()
         return self.claimed - before
 
-    def step(self) -> bool:
+    def seconds_to_due(self) -> float:
+        """Return the seconds until the next row is due. The result is 0 or less if a row is due now."""
+        return self._delivery.seconds_to_due()
+
+    def step(self, *, claiming: bool = True) -> bool:
         """Record outcomes and claim due rows, in one transaction. Returns False if there was nothing to do."""
         while self._finished:
             self._unrecorded.append(self._finished.popleft())
         owner = self._get_owner()
         ended = self._list_ended_owners(owner)
-        stopping = self._database.stopping
+        stopping = self._database.stopping or not claiming
         if not (self._unrecorded or ended) and (stopping or self._delivery.seconds_to_next() > 0):
             return False
         with self._database.write() as connection:

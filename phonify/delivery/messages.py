@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from ..clock import Clock, format_time, parse_time
+from ..clock import Clock, format_time, seconds_until
 from ..domain.pacing import Pacing
 from ..domain.receipts import Receipts
 from ..domain.webhooks import Webhooks
@@ -54,6 +54,12 @@ class MessageDelivery:
         self.deliver = self._calls.deliver
 
     def seconds_to_next(self) -> float:
+        """Return the seconds until a message is due, as `seconds_to_due` does, or until a lease ends."""
+        with self._database.reading() as connection:
+            lease_ends_at = outbox_store.next_lease_end(connection, gateway=self._gateway.name)
+        return min(self.seconds_to_due(), seconds_until(lease_ends_at, self._clock.machine_now()))
+
+    def seconds_to_due(self) -> float:
         """Return the seconds until a message is due and the gateway may get it, or until a validity period ends."""
         if not self._calls.count_places():
             return float("inf")  # the end of a call wakes the loop
@@ -64,12 +70,11 @@ class MessageDelivery:
             if self._calls.is_calling() and self._pacing.is_trying(connection):
                 return float("inf")  # until its outcome shows whether the fault has ended
             now, opens_in = self._clock.now(), self._seconds_to_open(connection)
-            seconds = (parse_time(due_at) - now).total_seconds()
+            seconds = seconds_until(due_at, now)
             if opens_in <= 0:
                 return seconds
             expires_at = outbox_store.next_expiry(connection, gateway=self._gateway.name)
-        expires_in = (parse_time(expires_at) - now).total_seconds() if expires_at is not None else float("inf")
-        return min(max(seconds, opens_in), expires_in)
+        return min(max(seconds, opens_in), seconds_until(expires_at, now))
 
     def _seconds_to_open(self, connection: Connection) -> float:
         """Return the seconds until the gateway may get the first of the due messages."""
@@ -89,10 +94,11 @@ class MessageDelivery:
 
     def claim(self, connection: Connection, owner: str) -> list[Message]:
         """Lease due messages. Ends the messages that must not be sent any more."""
-        clock_now = self._clock.now()
+        clock_now, machine_now = self._clock.now(), self._clock.machine_now()
         now = format_time(clock_now)
         leased, failed = [], []
-        ended = run_store.list_ended_accounts(connection, now=now)
+        outbox_store.end_expired_leases(connection, now=now, machine_now=format_time(machine_now))
+        ended = run_store.list_ended_accounts(connection, now=format_time(machine_now))
         for message in self._list_messages(connection, now):
             if message.account_id in ended:
                 message_store.delete_message(connection, message=message)
@@ -107,7 +113,7 @@ class MessageDelivery:
             else:
                 leased.append(message)
         self._webhooks.enqueue(connection, "message.error", failed, clock_now)
-        until = format_time(clock_now + self._lease)
+        until = format_time(machine_now + self._lease)
         leased = self._pacing.admit(connection, leased)
         return outbox_store.lease_messages(
             connection, messages=leased, place=self._gateway.place, owner=owner, now=now, until=until

@@ -70,17 +70,18 @@ class Upkeep:
     def follow_clock(self) -> None:
         """Make rows due if they wait only because the clock was set back. Ends validity periods that end too late."""
         clock_now = self._clock.now()
-        now, until = format_time(clock_now), format_time(clock_now + self._lease)
+        now, latest = format_time(clock_now), format_time(clock_now + self._lease)
+        until = format_time(self._clock.machine_now() + self._lease)
         valid_until = format_time(clock_now + self._validity)
         looked_up_until, joined_until = format_time(clock_now + LONGEST_DELAY), format_time(clock_now + PATIENCE)
         with self._database.reading() as connection:
             behind = (
                 any(
-                    outbox_store.has_messages_from_future(connection, gateway=name, now=until)
+                    outbox_store.has_messages_from_future(connection, gateway=name, now=latest)
                     or outbox_store.has_messages_valid_too_long(connection, gateway=name, now=now, latest=valid_until)
                     for name in self._gateways
                 )
-                or delivery_store.has_deliveries_from_future(connection, now=until)
+                or delivery_store.has_deliveries_from_future(connection, now=latest)
                 or receipt_store.has_look_ups_after(connection, latest=looked_up_until)
                 or text_store.has_texts_due_after(connection, latest=joined_until)
             )

@@ -7,10 +7,10 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
-from ..clock import Clock, format_time, parse_time
+from ..clock import Clock, format_time, seconds_until
 from ..domain.webhook_kinds import Result, Target, Verdict
 from ..domain.webhooks import Webhooks
 from ..logs import escape_controls
@@ -80,12 +80,17 @@ class WebhookDelivery:
         self._quick: set[int] = set()  # accounts whose receiver answered quickly the last time
 
     def seconds_to_next(self) -> float:
-        """Return the seconds until a delivery is due and may be posted."""
-        now = self._clock.now()
+        """Return the seconds until a delivery is due and may be posted, or until a lease ends."""
         with self._database.reading() as connection:
-            accounts = delivery_store.list_due_accounts(connection, now=format_time(now))
+            lease_ends_at = delivery_store.next_lease_end(connection)
+        return min(self.seconds_to_due(), seconds_until(lease_ends_at, self._clock.machine_now()))
+
+    def seconds_to_due(self) -> float:
+        """Return the seconds until a delivery is due and may be posted."""
+        with self._database.reading() as connection:
+            accounts = delivery_store.list_due_accounts(connection, machine_now=self._machine_now())
         waiting = [due.due_at for due in accounts if self._count_free_places(due.account_id)]
-        return (parse_time(waiting[0]) - now).total_seconds() if waiting else float("inf")
+        return seconds_until(waiting[0] if waiting else None, self._clock.now())
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
         """Return the owners of leased deliveries."""
@@ -104,10 +109,11 @@ class WebhookDelivery:
 
     def claim(self, connection: Connection, owner: str) -> list[WebhookJob]:
         """Lease due deliveries. The limits of parallel posts apply."""
-        clock_now = self._clock.now()
-        now, until = format_time(clock_now), format_time(clock_now + self._lease)
+        now, machine_now = format_time(self._clock.now()), self._machine_now()
+        until = format_time(self._clock.machine_now() + self._lease)
+        delivery_store.end_expired_leases(connection, machine_now=machine_now)
         claimed: list[WebhookJob] = []
-        for account_id, due_at in delivery_store.list_due_accounts(connection, now=now):
+        for account_id, due_at in delivery_store.list_due_accounts(connection, machine_now=machine_now):
             free = self._count_free_places(account_id, len(claimed))
             if due_at <= now and free > 0:
                 deliveries = delivery_store.lease_deliveries(
@@ -115,6 +121,9 @@ class WebhookDelivery:
                 )
                 claimed += [WebhookJob(one, self._find_target(connection, one)) for one in deliveries]
         return claimed
+
+    def _machine_now(self) -> str:
+        return format_time(self._clock.machine_now())
 
     def _find_target(self, connection: Connection, delivery: Delivery) -> Target | None:
         kind = self._webhooks.kinds.get(delivery.kind)
@@ -183,7 +192,7 @@ class WebhookDelivery:
         at, begun = self._clock.now(), self._clock.monotonic()
         answer, failure = None, None
         try:
-            answer = self._send(delivery, job.target, at)
+            answer = self._send(delivery, job.target)
             verdict = self._webhooks.kinds[delivery.kind].judge(delivery, answer)
         except NotAnswered as reason:
             failure, verdict = reason, Verdict(accepted=False, error=str(reason))
@@ -198,11 +207,11 @@ class WebhookDelivery:
         self._observe(str(status) if status is not None else "no answer", seconds)
         self._end(WebhookOutcome(Result(delivery, job.target, answer, failure, verdict), attempt), finish)
 
-    def _send(self, delivery: Delivery, target: Target | None, at: datetime) -> Answer:
+    def _send(self, delivery: Delivery, target: Target | None) -> Answer:
         """Return the answer. Raises NotAnswered if there is no answer."""
         if target is None:
             raise NotAnswered("the URL of this webhook was removed")
-        request = self._webhooks.kinds[delivery.kind].build_request(delivery, target, at)
+        request = self._webhooks.kinds[delivery.kind].build_request(delivery, target, self._clock.machine_now())
         return send(request, private_allowed=self._webhooks.private_allowed, resolve=self._resolve)
 
     def _end(self, outcome: WebhookOutcome, finish: Callable[[WebhookOutcome], None]) -> None:

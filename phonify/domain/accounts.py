@@ -37,7 +37,7 @@ def generate_key() -> str:
 
 def create_account(database: Database, clock: Clock, *, name: str, origin: str | None = None) -> Account:
     """Add an account. Raises NameTaken if the name is taken."""
-    now = format_time(clock.now())
+    now = format_time(clock.machine_now())
     with database.write() as connection:
         if account_store.get_account(connection, name=name) is not None:
             raise NameTaken(name)
@@ -61,7 +61,7 @@ def ensure_default_account(database: Database, clock: Clock) -> Account:
     account = find_account(database, DEFAULT_ACCOUNT)
     if account is not None:
         return account
-    now = format_time(clock.now())
+    now = format_time(clock.machine_now())
     with database.write() as connection:
         account = account_store.get_account(connection, name=DEFAULT_ACCOUNT)
         return account or account_store.insert_account(connection, name=DEFAULT_ACCOUNT, origin=None, now=now)
@@ -70,7 +70,7 @@ def ensure_default_account(database: Database, clock: Clock) -> Account:
 def create_key(database: Database, clock: Clock, account: Account, *, name: str) -> tuple[int, str]:
     """Make a key. Returns the id of the key, and the key. Only the hash of the key is stored."""
     key = generate_key()
-    now = format_time(clock.now())
+    now = format_time(clock.machine_now())
     with database.write() as connection:
         key_id = account_store.insert_key(connection, account_id=account.id, name=name, key_hash=hash_key(key), now=now)
     return key_id, key
@@ -79,7 +79,7 @@ def create_key(database: Database, clock: Clock, account: Account, *, name: str)
 def create_first_key(database: Database, clock: Clock, account: Account) -> str | None:
     """Make a key if the database has no key, else return None. Of several processes, only one makes a key."""
     key = generate_key()
-    now = format_time(clock.now())
+    now = format_time(clock.machine_now())
     with database.write() as connection:
         if account_store.list_keys(connection):
             return None
@@ -92,7 +92,7 @@ def admit_key(database: Database, clock: Clock, account: Account, *, name: str, 
 
     Raises KeyTaken if the key belongs to another account.
     """
-    key_hash, now = hash_key(key), format_time(clock.now())
+    key_hash, now = hash_key(key), format_time(clock.machine_now())
     with database.reading() as connection:
         known = account_store.get_key_by_hash(connection, key_hash=key_hash)
     if known is None:
@@ -126,7 +126,7 @@ def revoke_key(database: Database, clock: Clock, key_id: int, *, account: Accoun
 
     If `account` is given, only its keys can be revoked. Returns False if no valid key has this id.
     """
-    now, account_id = format_time(clock.now()), account.id if account is not None else None
+    now, account_id = format_time(clock.machine_now()), account.id if account is not None else None
     with database.write() as connection:
         return account_store.revoke_key(connection, key_id=key_id, account_id=account_id, now=now)
 
@@ -166,7 +166,9 @@ class KeyRing:
 
     def admit(self, owner: KeyOwner | None) -> Account | None:
         """Return the account of a key or session, or None if its test run has ended. Records that the key is used."""
-        if owner is None or (owner.expires_at is not None and owner.expires_at <= format_time(self._clock.now())):
+        if owner is None or (
+            owner.expires_at is not None and owner.expires_at <= format_time(self._clock.machine_now())
+        ):
             return None
         if owner.key_id is not None:
             set_key_id(owner.key_id)
@@ -183,7 +185,7 @@ class KeyRing:
 
     def _note_use(self, key_id: int, used_at: str) -> None:
         """Record the use of a key, at most once a minute. After a failure, the next try is a minute later."""
-        now, moment = self._clock.monotonic(), self._clock.now()
+        now, moment = self._clock.monotonic(), self._clock.machine_now()
         recently = format_time(moment - timedelta(seconds=_NOTE_USE))
         if used_at > recently or (self._failed_at is not None and now - self._failed_at < _NOTE_USE):
             return

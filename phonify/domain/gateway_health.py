@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from ..clock import Clock, format_time, parse_time
+from ..clock import Clock, format_time, seconds_until
 from ..sms.segments import count_segments
 from ..storage import gateways as store
 from ..storage import outbox as outbox_store
@@ -117,12 +117,15 @@ class GatewayHealth:
     def find_delay(self, connection: Connection) -> Delay | None:
         """Return the delay of the oldest message of the gateway, or None if no message is late."""
         now = self._clock.now()
-        before = format_time(now - PATIENCE)
-        late = outbox_store.list_due_messages(connection, gateway=self._name, now=before, limit=1)
-        if not late or late[0].due_at is None:
+        late = outbox_store.find_late_message(
+            connection,
+            gateway=self._name,
+            before=format_time(now - PATIENCE),
+            machine_before=format_time(self._clock.machine_now() - PATIENCE),
+        )
+        if late is None:
             return None
-        seconds = (now - parse_time(late[0].due_at)).total_seconds()
-        return Delay(seconds, self._explain(connection, late[0], now))
+        return Delay(-seconds_until(late.due_at, now), self._explain(connection, late, now))
 
     def _explain(self, connection: Connection, message: Message, now: datetime) -> str | None:
         """Return what has held messages back within the last minute, or None if the delivery itself must be broken."""

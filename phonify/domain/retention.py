@@ -131,7 +131,7 @@ class Retention:
     def remove_former_secrets(self) -> None:
         """Remove the former secrets of webhooks that sign no more."""
         with self._database.write() as connection:
-            webhook_store.delete_former_secrets(connection, now=format_time(self._clock.now()))
+            webhook_store.delete_former_secrets(connection, now=format_time(self._clock.machine_now()))
 
     def remove_deliveries(self) -> None:
         """Remove deliveries that ended more than KEEP_DELIVERIES ago."""

@@ -54,7 +54,7 @@ class Runs:
         self._fronts.check(settings)
         key = generate_key()
         with self._database.write() as connection:
-            moment = self._clock.now()
+            moment = self._clock.machine_now()
             now = format_time(moment)
             live = store.list_live_runs(connection, creator_id=account.id, now=now)
             if len(live) >= MOST_RUNS:
@@ -78,7 +78,7 @@ class Runs:
     def find_all(self, account: Account) -> list[Run]:
         """Return the runs of an account that have not ended, newest first."""
         with self._database.reading() as connection:
-            return store.list_live_runs(connection, creator_id=account.id, now=format_time(self._clock.now()))
+            return store.list_live_runs(connection, creator_id=account.id, now=format_time(self._clock.machine_now()))
 
     def find(self, account: Account, run_id: str) -> Run:
         """Return a run that has not ended.
@@ -86,7 +86,7 @@ class Runs:
         Raises NotFound if the run does not exist, or if the account has not created the run and is not the run.
         """
         with self._database.reading() as connection:
-            run = store.get_live_run(connection, run_id=run_id, now=format_time(self._clock.now()))
+            run = store.get_live_run(connection, run_id=run_id, now=format_time(self._clock.machine_now()))
         return _check(account, run)
 
     def count_messages(self, run: Run) -> int:
@@ -97,7 +97,7 @@ class Runs:
     def end(self, account: Account, run_id: str) -> Run:
         """End a run now and remove all its rows. Raises NotFound as `find` does."""
         with self._database.write() as connection:
-            now = format_time(self._clock.now())
+            now = format_time(self._clock.machine_now())
             run = _check(account, store.get_live_run(connection, run_id=run_id, now=now))
             run = run._replace(expires_at=now)
             store.end_run(connection, run=run)
@@ -108,7 +108,7 @@ class Runs:
     def remove_ended(self) -> None:
         """Remove all rows of runs that have ended."""
         with self._database.reading() as connection:
-            account_ids = store.list_ended_accounts(connection, now=format_time(self._clock.now()))
+            account_ids = store.list_ended_accounts(connection, now=format_time(self._clock.machine_now()))
         for account_id in account_ids:
             self._remove(account_id)
 

@@ -27,7 +27,7 @@ class Sessions:
 
     def create_link(self, account: Account, address: str) -> str:
         """Return a new link to the server at an address. It works once, for ten minutes."""
-        token, now = f"phl_{secrets.token_urlsafe(_TOKEN_BYTES)}", self._clock.now()
+        token, now = f"phl_{secrets.token_urlsafe(_TOKEN_BYTES)}", self._clock.machine_now()
         with self._database.write() as connection:
             store.insert_link(
                 connection,
@@ -41,7 +41,9 @@ class Sessions:
     def open_by_link(self, link: str) -> str | None:
         """Use up a link and begin a session. Returns the session's token, or None if the link is not valid."""
         with self._database.write() as connection:
-            account_id = store.take_link(connection, token_hash=hash_key(link), now=format_time(self._clock.now()))
+            account_id = store.take_link(
+                connection, token_hash=hash_key(link), now=format_time(self._clock.machine_now())
+            )
             return self._open(connection, account_id, None) if account_id is not None else None
 
     def open_by_key(self, key: str) -> str | None:
@@ -53,7 +55,7 @@ class Sessions:
             return self._open(connection, owner.account.id, owner.key_id) if owner is not None else None
 
     def _open(self, connection: Connection, account_id: int, key_id: int | None) -> str:
-        token, now = f"phs_{secrets.token_urlsafe(_TOKEN_BYTES)}", self._clock.now()
+        token, now = f"phs_{secrets.token_urlsafe(_TOKEN_BYTES)}", self._clock.machine_now()
         store.insert_session(
             connection,
             token_hash=hash_key(token),
@@ -66,14 +68,14 @@ class Sessions:
 
     def find_account(self, token: str) -> Account | None:
         """Return the account of a session, or None if it has ended."""
-        now = format_time(self._clock.now())
+        now = format_time(self._clock.machine_now())
         with self._database.reading() as connection:
             owner = store.find_account_by_session(connection, token_hash=hash_key(token), now=now)
         return self._keys.admit(owner)
 
     def find_all(self, account: Account | None = None) -> list[Session]:
         """Return the sessions of one account or of all accounts, oldest first."""
-        name, now = account.name if account is not None else None, format_time(self._clock.now())
+        name, now = account.name if account is not None else None, format_time(self._clock.machine_now())
         with self._database.reading() as connection:
             return store.list_sessions(connection, account=name, now=now)
 
@@ -92,4 +94,4 @@ class Sessions:
         removed = 1
         while removed and not self._database.stopping:
             with self._database.write() as connection:
-                removed = store.delete_ended(connection, now=format_time(self._clock.now()), limit=_ROWS)
+                removed = store.delete_ended(connection, now=format_time(self._clock.machine_now()), limit=_ROWS)

@@ -71,7 +71,7 @@ class WebhookKind(ABC):
 
     @abstractmethod
     def build_request(self, delivery: Delivery, target: Target, at: datetime) -> Request:
-        """Return the signed request for an attempt at the given time."""
+        """Return the signed request for an attempt. `at` is the machine's time, also if a sandbox has another time."""
 
     @abstractmethod
     def choose_delay(self, result: Result) -> float | None:

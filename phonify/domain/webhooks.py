@@ -71,7 +71,7 @@ class Webhooks:
 
         The former secret signs too for FORMER_PERIOD. An even earlier secret signs no more.
         """
-        secret, until = _make_secret(), format_time(self._clock.now() + FORMER_PERIOD)
+        secret, until = _make_secret(), format_time(self._clock.machine_now() + FORMER_PERIOD)
         with self._database.write() as connection:
             webhook = webhook_store.update_secret(connection, account_id=account.id, secret=secret, former_until=until)
         if webhook is None:

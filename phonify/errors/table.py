@@ -123,6 +123,12 @@ _TABLE = (
         "Not a valid auth token. Use 1 to 64 printable ASCII characters without spaces.",
     ),
     ("invalid_ttl", Kind.INVALID, "The ttl must be a whole number of seconds from 10 to 86400."),
+    (
+        "invalid_duration",
+        Kind.INVALID,
+        "Not a valid duration. Use numbers with the units d, h, m and s, for example 24h, 1d12h or 90s.",
+    ),
+    ("by_or_to", Kind.INVALID, "Give either by, a duration, or to, a time."),
     # Authentication.
     (
         "unauthorized",
@@ -174,6 +180,18 @@ _TABLE = (
     ),
     ("run_cannot_release", Kind.REFUSED, "A test run can't release messages. Use the key of an account."),
     ("run_cannot_create_runs", Kind.REFUSED, "A test run can't create test runs. Use the key of its creator."),
+    ("clock_not_permitted", Kind.REFUSED, "Only a key of the account default can change the clock of the server."),
+    (
+        "clock_not_changeable",
+        Kind.REFUSED,
+        "This server sends messages to phones, so its clock can't be changed. Use the stub without a release gateway.",
+    ),
+    (
+        "clock_only_forward",
+        Kind.REFUSED,
+        "The clock already shows a later time. It only goes forward. A reset sets it to the real time.",
+    ),
+    ("clock_too_far", Kind.REFUSED, "The clock can be at most 100 years ahead of the real time."),
     # Errors with the same meaning as their HTTP status.
     ("not_found", Kind.NOT_FOUND, "There is nothing at this address."),
     ("method_not_allowed", Kind.METHOD_NOT_ALLOWED, "This address does not support this method. See the Allow header."),
@@ -201,6 +219,11 @@ _TABLE = (
         "idempotency_key_reused",
         Kind.CONFLICT,
         "This Idempotency-Key was already used with other arguments. Use a new key for a new request.",
+    ),
+    (
+        "clock_is_advancing",
+        Kind.CONFLICT,
+        "Another request or command advances the clock at the moment. Try again after its end.",
     ),
     (
         "too_many_waiting",

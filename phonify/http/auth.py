@@ -61,6 +61,11 @@ auth = make_auth("Phonify", find_account, refuse_key)
 
 
 @auth.login_required  # type: ignore[untyped-decorator]
+def require_key_only() -> None:
+    """Require a valid key. This is a `before_request` function."""
+
+
+@auth.login_required  # type: ignore[untyped-decorator]
 def require_key() -> None:
     """Require a valid key, and count the request for the rate limit. This is a `before_request` function."""
     account = auth.current_user()

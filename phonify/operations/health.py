@@ -30,6 +30,8 @@ def show_readiness() -> ResponseReturnValue:
     services = get_services()
     faults, warnings = _try_to_write(services), []
     try:
+        change = services.clock.describe_change()
+        warnings += [change] if change is not None else []
         with services.database.reading() as connection:
             for running in services.gateways.values():
                 more_faults, more_warnings = _look_at_gateway(running.health, connection)

@@ -106,3 +106,28 @@ GET_LAB = (
         answer={"lab": {**_LAB, "state": "finished", "finished_at": "2026-01-31T09:30:03.200Z", "report": _REPORT}},
     ),
 )
+_MOMENT = "2026-01-31T09:30:00.000Z"
+_CLOCK = {"now": _MOMENT, "machine_now": _MOMENT, "frozen": False, "changed": False}
+_LATER = "2026-02-01T09:30:00.000Z"
+_ENDED = ("sent", "expired", "failed", "received", "webhooks", "failed_webhooks", "removed")
+GET_CLOCK = (Example("The real time", answer={"clock": _CLOCK}),)
+FREEZE_CLOCK = (Example("Freeze", answer={"clock": {**_CLOCK, "frozen": True, "changed": True}}),)
+RUN_CLOCK = (Example("Run on", answer={"clock": {**_CLOCK, "changed": True}}),)
+ADVANCE_CLOCK = (
+    Example(
+        "A day",
+        arguments={"by": "24h"},
+        answer={
+            "clock": {"now": _LATER, "machine_now": _MOMENT, "frozen": False, "changed": True},
+            "advance": {
+                "begun_at": _MOMENT,
+                "ended_at": _LATER,
+                "target": _LATER,
+                "finished": True,
+                "ended": dict.fromkeys(_ENDED, 0),
+                "summary": "24 h: nothing was due",
+            },
+        },
+    ),
+)
+RESET_CLOCK = (Example("Reset", answer={"clock": _CLOCK}),)

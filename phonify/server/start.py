@@ -58,6 +58,9 @@ def log_start(services: Services, port: int, command: str) -> None:
     address = write_address(settings.host, port)
     text = "Phonify serves %s from %s (gateway: %s)"
     logger.info(text, address, settings.database, settings.gateway, extra={"address": address})
+    change = services.clock.describe_change()
+    if change is not None:
+        logger.warning("%s. To set it to the real time: %s clock reset", change, write_program(settings, command))
     if not services.has_key():
         logger.warning("there is no API key yet; make one with: %s keys create", write_program(settings, command))
 
@@ -111,7 +114,11 @@ def print_start(services: Services, port: int, command: str, *, link: str | None
         shown = key or "$PHONIFY_API_KEY"
         example = f"curl {address}/v1/messages -u {shown}: -d to=+14560000000 -d body='Hello from Phonify'"
         lines += ["Send a message:", "", f"    {example}", ""]
-    lines.append(f"Make another key with: {write_program(settings, command)} keys create")
+    program = write_program(settings, command)
+    change = services.clock.describe_change()
+    if change is not None:
+        lines += [f"{change[0].upper()}{change[1:]}. Set it to the real time with: {program} clock reset"]
+    lines.append(f"Make another key with: {program} keys create")
     say_at_start("\n".join(lines))
 
 

@@ -134,17 +134,19 @@ def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int)
 # Posting deliveries
 
 
-def list_due_accounts(connection: sqlite3.Connection, *, now: str) -> list[DueAccount]:
-    """Return the accounts that have pending deliveries. The account that waits longest comes first.
+def list_due_accounts(connection: sqlite3.Connection, *, machine_now: str) -> list[DueAccount]:
+    """Return the accounts that have pending deliveries without a lease. The account that waits longest comes first.
 
     The list has one row for each account, even if the account has many deliveries. It leaves out ended test runs.
     """
     rows = connection.execute(
         "SELECT id, (SELECT due_at FROM webhook_deliveries AS d"
-        "  WHERE d.account_id = accounts.id AND due_at IS NOT NULL ORDER BY due_at LIMIT 1) AS first"
+        "  WHERE d.account_id = accounts.id AND due_at IS NOT NULL AND lease_owner IS NULL"
+        "  ORDER BY due_at LIMIT 1) AS first"
         " FROM accounts WHERE first IS NOT NULL"
-        "  AND NOT EXISTS (SELECT 1 FROM runs WHERE account_id = accounts.id AND expires_at <= :now) ORDER BY first",
-        {"now": now},
+        "  AND NOT EXISTS (SELECT 1 FROM runs WHERE account_id = accounts.id AND expires_at <= :machine_now)"
+        " ORDER BY first",
+        {"machine_now": machine_now},
     )
     return [DueAccount._make(row) for row in rows]
 
@@ -152,11 +154,11 @@ def list_due_accounts(connection: sqlite3.Connection, *, now: str) -> list[DueAc
 def lease_deliveries(
     connection: sqlite3.Connection, *, account_id: int, owner: str, now: str, until: str, limit: int
 ) -> Sequence[Delivery]:
-    """Lease an account's due deliveries to an owner, until the time `until`."""
+    """Lease an account's due deliveries to an owner, until the time `until` of the machine's clock."""
     rows = connection.execute(
         "UPDATE webhook_deliveries SET attempts = attempts + 1, due_at = :until, lease_owner = :owner WHERE seq IN"
         " (SELECT seq FROM webhook_deliveries WHERE account_id = :account_id AND due_at <= :now"
-        f"  ORDER BY due_at, seq LIMIT :limit) RETURNING {_ROW}",
+        f"  AND lease_owner IS NULL ORDER BY due_at, seq LIMIT :limit) RETURNING {_ROW}",
         {"account_id": account_id, "owner": owner, "now": now, "until": until, "limit": limit},
     )
     return sorted(Delivery(*row) for row in rows)
@@ -173,6 +175,21 @@ def end_leases(connection: sqlite3.Connection, *, owner: str) -> None:
     connection.execute(
         "UPDATE webhook_deliveries SET due_at = created_at, lease_owner = NULL WHERE lease_owner = :owner",
         {"owner": owner},
+    )
+
+
+def next_lease_end(connection: sqlite3.Connection) -> str | None:
+    """Return when the next lease ends, by the machine's clock, or None if there is none."""
+    row = connection.execute("SELECT min(due_at) FROM webhook_deliveries WHERE lease_owner IS NOT NULL").fetchone()
+    return None if row[0] is None else str(row[0])
+
+
+def end_expired_leases(connection: sqlite3.Connection, *, machine_now: str) -> None:
+    """End the leases whose time is over by the machine's clock, as `end_leases` does."""
+    connection.execute(
+        "UPDATE webhook_deliveries SET due_at = created_at, lease_owner = NULL"
+        " WHERE lease_owner IS NOT NULL AND due_at <= :machine_now",
+        {"machine_now": machine_now},
     )
 
 

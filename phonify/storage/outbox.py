@@ -8,42 +8,62 @@ from .records import Message, MessageAttempt
 
 
 def next_due_at(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return when the next message of a gateway is due, or None if no message waits."""
+    """Return when the next message of a gateway is due, or None if no message waits. Leased messages are excluded."""
     row = connection.execute(
-        "SELECT due_at FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL ORDER BY due_at LIMIT 1",
+        "SELECT due_at FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND lease_owner IS NULL"
+        " ORDER BY due_at LIMIT 1",
         {"gateway": gateway},
     ).fetchone()
     return row[0] if row else None
 
 
-def next_expiry(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return when the next message of a gateway that waits must end, or None.
+def next_lease_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
+    """Return when the next lease of a gateway's messages ends, by the machine's clock, or None if there is none."""
+    row = connection.execute(
+        "SELECT min(due_at) FROM messages WHERE lease_owner IS NOT NULL AND gateway = :gateway", {"gateway": gateway}
+    ).fetchone()
+    return None if row[0] is None else str(row[0])
 
-    This is the end of its validity. If its lease ends later, it is the end of the lease.
-    """
-    (at,) = connection.execute(
-        "SELECT min(at) FROM (SELECT * FROM (SELECT expires_at AS at FROM messages"
-        " WHERE gateway = :gateway AND due_at IS NOT NULL AND due_at <= expires_at ORDER BY expires_at LIMIT 1)"
-        " UNION ALL SELECT due_at FROM messages"
-        " WHERE gateway = :gateway AND lease_owner IS NOT NULL AND due_at > expires_at)",
+
+def next_expiry(connection: sqlite3.Connection, *, gateway: str) -> str | None:
+    """Return when the validity of the next message of a gateway that waits ends, or None. Leases are excluded."""
+    row = connection.execute(
+        "SELECT expires_at FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND lease_owner IS NULL"
+        " ORDER BY expires_at LIMIT 1",
         {"gateway": gateway},
     ).fetchone()
-    return str(at) if at is not None else None
+    return row[0] if row else None
 
 
 def list_due_messages(connection: sqlite3.Connection, *, gateway: str, now: str, limit: int) -> list[Message]:
     """Return due messages of a gateway, in the order in which they became due."""
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= :now ORDER BY due_at, seq LIMIT :limit",
+        f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= :now AND lease_owner IS NULL"
+        " ORDER BY due_at, seq LIMIT :limit",
         {"gateway": gateway, "now": now, "limit": limit},
     )
     return [Message._make(row) for row in rows]
 
 
+def find_late_message(
+    connection: sqlite3.Connection, *, gateway: str, before: str, machine_before: str
+) -> Message | None:
+    """Return the message of a gateway that has been due the longest, if it was due before a time, or None.
+
+    A leased message is due again when its lease ends, by the machine's clock.
+    """
+    row = connection.execute(
+        f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= max(:before, :machine_before)"
+        " AND due_at <= iif(lease_owner IS NULL, :before, :machine_before) ORDER BY due_at, seq LIMIT 1",
+        {"gateway": gateway, "before": before, "machine_before": machine_before},
+    ).fetchone()
+    return Message._make(row) if row else None
+
+
 def list_interrupted_messages(connection: sqlite3.Connection, *, gateway: str, now: str, limit: int) -> list[Message]:
     """Return messages of a gateway whose last attempt was interrupted, so that its outcome is unknown."""
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= :now"
+        f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= :now AND lease_owner IS NULL"
         " AND submitted_at IS NOT NULL AND expires_at > :now LIMIT :limit",
         {"gateway": gateway, "now": now, "limit": limit},
     )
@@ -54,7 +74,7 @@ def list_expired_messages(connection: sqlite3.Connection, *, gateway: str, now: 
     """Return messages of a gateway that wait and whose validity period has ended. Leased messages are excluded."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND expires_at <= :now"
-        " AND due_at <= :now ORDER BY expires_at LIMIT :limit",
+        " AND due_at <= :now AND lease_owner IS NULL ORDER BY expires_at LIMIT :limit",
         {"gateway": gateway, "now": now, "limit": limit},
     )
     return [Message._make(row) for row in rows]
@@ -118,7 +138,8 @@ def lease_messages(
     """Lease messages that will be handed to the gateway. Returns the updated messages.
 
     `place` is where the gateway would recognise a repetition. Other loops don't deliver these messages until the lease
-    ends or the owner's process ends.
+    ends or the owner's process ends. `until` is a time of the machine's clock. So a lease has its duration even if a
+    developer stops or advances the clock of a sandbox.
     """
     leased = [
         message._replace(attempts=message.attempts + 1, submitted_at=now, submitted_to=place, due_at=until)
@@ -150,6 +171,15 @@ def end_leases(connection: sqlite3.Connection, *, owner: str, now: str) -> None:
     connection.execute(
         f"UPDATE messages SET due_at = min({_FORMER_DUE}, :now), lease_owner = NULL WHERE lease_owner = :owner",
         {"owner": owner, "now": now},
+    )
+
+
+def end_expired_leases(connection: sqlite3.Connection, *, now: str, machine_now: str) -> None:
+    """End the leases whose time is over by the machine's clock."""
+    connection.execute(
+        f"UPDATE messages SET due_at = min({_FORMER_DUE}, :now), lease_owner = NULL"
+        " WHERE lease_owner IS NOT NULL AND due_at <= :machine_now",
+        {"now": now, "machine_now": machine_now},
     )
 
 

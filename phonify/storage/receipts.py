@@ -148,6 +148,14 @@ def put_look_up(connection: sqlite3.Connection, *, message_id: str, due_at: str)
     )
 
 
+def next_look_up_at(connection: sqlite3.Connection, *, gateway: str) -> str | None:
+    """Return when the next look-up of a gateway's messages is due, or None."""
+    (due_at,) = connection.execute(
+        "SELECT min(due_at) FROM look_ups WHERE gateway = :gateway", {"gateway": gateway}
+    ).fetchone()
+    return None if due_at is None else str(due_at)
+
+
 def list_due_look_ups(
     connection: sqlite3.Connection, *, gateway: str, now: str, limit: int
 ) -> list[tuple[Message, int]]:

@@ -31,6 +31,12 @@ def list_siblings(connection: sqlite3.Connection, *, text: TextRow) -> list[Text
     return [TextRow._make(row) for row in rows]
 
 
+def next_due_at(connection: sqlite3.Connection) -> str | None:
+    """Return when the next text is stored without its missing parts, or None if no part is missing."""
+    (due_at,) = connection.execute("SELECT min(due_at) FROM received_texts").fetchone()
+    return None if due_at is None else str(due_at)
+
+
 def list_due_texts(connection: sqlite3.Connection, *, now: str, limit: int) -> list[TextRow]:
     """Return texts that have waited long enough for their missing parts."""
     rows = connection.execute(

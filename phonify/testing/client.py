@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, ParamSpec, Self, TypedDict, TypeVar, Unpack
 from urllib.parse import urlencode, urlsplit
 
+from .clock import Clock
 from .failure import explain_fault, refuse_unknown, write_failure
 from .run_settings import TwilioSettings, write_run_arguments
 
@@ -25,9 +26,8 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 __tracebackhide__ = True  # pytest then shows the line of the test
-_NAP = 0.02  # seconds
 _LONGEST = 20.0  # seconds: the longest `wait` of one request; the answer may take this time in addition
-_PAGE = 1_000
+_NAP, _PAGE = 0.02, 1_000  # seconds, and messages
 _THREADS = ThreadPoolExecutor(64, "phonify")  # asyncio's own threads are few, and the app may need them
 _BLOCKED = "This blocked the event loop. If the app runs in it, await the other form, such as code_async."
 _PARTS = {"code": "a one-time code", "links": "a link"}
@@ -130,7 +130,7 @@ class Phonify:
             raise ValueError(f"{url!r} is not the URL of a server. Use for example http://127.0.0.1:8000")
         self.url, self.api_key = url.rstrip("/"), api_key
         self._returned: dict[str, object] = {}  # the ids of messages, each with its wait
-        self._begun = self._now()
+        self._begun, self.clock = self._now(), Clock(self._call)
 
     @classmethod
     def connect(cls, url: str, key: str) -> Self:
@@ -242,7 +242,7 @@ class Phonify:
         }
         misses = [[miss for miss in matching if one.id not in matching[miss]] + wanted.list_misses(one) for one in came]
         problems = self._call("GET", "/sandbox/problems", {}, also=404).get("problems", [])
-        return write_failure(came, misses, problems, seconds=self._now() - self._begun)
+        return write_failure(came, misses, problems, seconds=self._now() - self._begun + self.clock.moved)
 
     def _call(self, method: str, path: str, arguments: _Arguments, *, wait: float = 0, also: int = 0) -> Any:
         """Return the answer to a request. `also` is a status that is not an error."""
@@ -282,7 +282,7 @@ class Run(Phonify, contextlib.AbstractContextManager["Run"]):
 
     def __init__(self, owner: Phonify, shown: dict[str, Any]) -> None:
         super().__init__(owner.url, shown["api_key"])
-        self._owner, self.id, self.expires_at = owner, shown["id"], shown["expires_at"]
+        self._owner, self.id, self.expires_at, self.clock = owner, shown["id"], shown["expires_at"], owner.clock
         self.account_sid, self.auth_token = shown["twilio"]["account_sid"], shown["twilio"]["auth_token"]
 
     def __exit__(self, *_: object) -> None:

@@ -12,6 +12,7 @@ class Elsewhere:
         self._owner = Phonify.connect(url, key)
         self._runs: list[Run] = []
         self.url = self._owner.url
+        self.clock = self._owner.clock
 
     def create_account(self, name: str) -> Run:
         """Create a run. It ends when `end` is called here or on the run, or after a day."""
@@ -20,6 +21,8 @@ class Elsewhere:
         return run
 
     def end(self) -> None:
-        """End all runs."""
+        """End all runs. If a test has changed the clock, reset it."""
+        if self.clock.changed:
+            self.clock.reset()
         for run in self._runs:
             run.end()

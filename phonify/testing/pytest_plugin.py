@@ -46,12 +46,18 @@ def phonify_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Server
 
 @pytest.fixture
 def phonify(phonify_server: "Server | Elsewhere", request: pytest.FixtureRequest) -> Iterator["Phonify"]:
-    """Give each test its own account. The account shows the messages of the app, and can answer as the phone."""
+    """Give each test its own account. The account shows the messages of the app, and can answer as the phone.
+
+    After a test that has changed the clock, the clock shows the real time again.
+    """
     from .client import Run  # noqa: PLC0415 - see above
 
     with _failing_clearly():
         account = phonify_server.create_account(request.node.nodeid)
     yield account
+    if account.clock.changed:
+        with _failing_clearly():
+            account.clock.reset()
     if isinstance(account, Run):
         with _failing_clearly():
             account.end()

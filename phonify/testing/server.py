@@ -12,6 +12,7 @@ from ..config import Settings
 from ..domain import accounts
 from ..factory import create_app
 from ..services import Services
+from ..storage.records import Account
 from .client import Phonify
 
 
@@ -43,6 +44,8 @@ class Server:
         self._threads: list[threading.Thread] = []
         self._numbers = itertools.count(1)
         self.url = f"http://127.0.0.1:{self._http.port}"
+        default = accounts.ensure_default_account(self._services.database, self._services.clock)
+        self.clock = self._connect(default).clock  # no other account may change it
 
     def __enter__(self) -> Self:
         serving = threading.Thread(target=self._http.serve_forever, args=(0.05,), name="phonify", daemon=True)
@@ -60,6 +63,10 @@ class Server:
     def create_account(self, name: str) -> Phonify:
         """Return a new account with its own key. Several accounts may have the same name."""
         database, clock = self._services.database, self._services.clock
-        account = accounts.create_account(database, clock, name=f"{next(self._numbers)} {name}")
-        _, key = accounts.create_key(database, clock, account, name="test")
+        client = self._connect(accounts.create_account(database, clock, name=f"{next(self._numbers)} {name}"))
+        client.clock = self.clock
+        return client
+
+    def _connect(self, account: Account) -> Phonify:
+        _, key = accounts.create_key(self._services.database, self._services.clock, account, name="test")
         return Phonify(self.url, key)

@@ -22,6 +22,7 @@ def template_context() -> dict[str, Any]:
         "sandbox": gateway.sandbox,
         "special_numbers": gateway.special_numbers,
         "max_body": settings.max_body,
+        "clock": describe_clock(),
         "describe_phone": display.describe_phone,
         "group_number": group_number,
         "cut_number": display.cut_number,
@@ -36,6 +37,13 @@ def template_context() -> dict[str, Any]:
         "other_side": display.other_side,
         "own_side": display.own_side,
     }
+
+
+def describe_clock() -> dict[str, Any] | None:
+    """Return what the sign about the clock shows, or None if the clock shows the real time."""
+    status = get_services().clock.get_status()
+    # Without seconds, so that the sign of a running clock changes only once a minute.
+    return {"time": f"{status.now[:16]}:00.000Z", "frozen": status.frozen} if status.changed else None
 
 
 def place_faults(faults: Collection[Fault], fields: Sequence[str]) -> dict[str, Any]:

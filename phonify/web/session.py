@@ -39,6 +39,7 @@ _HEADERS = {
 }
 
 bp = Blueprint("session", __name__, url_prefix="/inbox", static_folder="static", template_folder="templates")
+bp.context_processor(template_context)
 
 
 def guard(blueprint: Blueprint) -> None:

@@ -24,7 +24,7 @@ MOST_DELIVERIES = 200  # the page keeps at most this number of deliveries up to 
 # The fields whose faults are shown beside them, from top to bottom.
 FIELDS = (
     *("name", "url", "inbound_url", "fallback_url"),
-    *("origin", "stop_keywords", "stop_reply", "start_reply", "help_reply"),
+    *("origin", "advance", "stop_keywords", "stop_reply", "start_reply", "help_reply"),
 )
 
 bp = Blueprint("settings", __name__, url_prefix="/inbox/settings")
@@ -34,7 +34,7 @@ guard(bp)
 @bp.get("")
 def show_settings() -> str:
     """Show the settings of the account."""
-    return _show()
+    return show_page()
 
 
 @bp.post("/origin")
@@ -44,7 +44,7 @@ def change_origin() -> Any:
     try:
         origin = parse_originator(read_typed_number(given)).number if given else None
     except ValueError:
-        return _show(faults=[Fault("invalid_originator", "origin")], origin=given), 400
+        return show_page(faults=[Fault("invalid_originator", "origin")], origin=given), 400
     accounts.set_origin(services.database, current_account(), origin)
     return _back("origin")
 
@@ -57,7 +57,7 @@ def change_keywords() -> Any:
         own, most = given.get("stop_keywords", "").split(","), services.settings.max_body
         replies = read_keyword_settings(own, given, max_body=most)
     except InvalidRequest as error:
-        return _show(faults=error.faults, keywords=given), 400
+        return show_page(faults=error.faults, keywords=given), 400
     services.subscriptions.set_replies(current_account(), replies)
     return _back("keywords")
 
@@ -67,9 +67,9 @@ def create_key() -> Any:
     """Make another key. Only this answer shows it."""
     services, name = get_services(), request.form.get("name", "").strip()
     if not name.isprintable() or len(name) > 100:
-        return _show(faults=[Fault("invalid_text", "name")], name=name), 400
+        return show_page(faults=[Fault("invalid_text", "name")], name=name), 400
     _, key = accounts.create_key(services.database, services.clock, current_account(), name=name)
-    return _show(new_key=key)
+    return show_page(new_key=key)
 
 
 @bp.post("/keys/<int:key_id>/revoke")
@@ -88,7 +88,7 @@ def set_webhook() -> Any:
     try:
         get_services().webhooks.set_url(current_account(), url)
     except PhonifyError as error:
-        return _show(faults=error.faults, url=url), 400
+        return show_page(faults=error.faults, url=url), 400
     return _back("webhook")
 
 
@@ -121,7 +121,7 @@ def change_front(name: str) -> Any:
             try:
                 page.change_settings(current_account(), request.form)
             except InvalidRequest as error:
-                return _show(faults=error.faults, front_form=request.form), 400
+                return show_page(faults=error.faults, front_form=request.form), 400
             return _back(name)
     raise NotFound
 
@@ -179,7 +179,7 @@ def _read_deliveries(*, before: int | None = None, shown: int = 0) -> dict[str, 
 
 def _read_runs() -> list[dict[str, Any]]:
     """Return the account's test runs, each with its number of messages and the time that is left."""
-    services, now = get_services(), get_services().clock.now()
+    services, now = get_services(), get_services().clock.machine_now()
     return [
         {
             "id": run.id,
@@ -196,7 +196,8 @@ def _show_keywords(replies: KeywordReplies) -> dict[str, str]:
     return {**shown, "stop_keywords": ", ".join(replies.stop_keywords)}
 
 
-def _show(faults: Collection[Fault] = (), **context: Any) -> str:
+def show_page(faults: Collection[Fault] = (), **context: Any) -> str:
+    """Return the page. `context` replaces values."""
     services, account = get_services(), current_account()
     keys = [key for key in accounts.list_keys(services.database, account=account.name) if key.revoked_at is None]
     page = {
@@ -210,6 +211,8 @@ def _show(faults: Collection[Fault] = (), **context: Any) -> str:
         "quota_used": accounts.count_quota_used(services.database, services.clock, account),
         "messages": services.conversations.count(account),
         "runs": _read_runs(),
+        "clock_status": services.clock.get_status(),
+        "may_change_clock": services.clock.may_change(account),
         "settings": services.settings,
         "fronts": services.front_pages,
         "refusals": services.fronts.list_refusals(account),

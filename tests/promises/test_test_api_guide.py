@@ -31,12 +31,25 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
         yield server
 
 
-def test_each_of_the_five_parts_has_a_sample_in_each_language() -> None:
-    assert [language for language, _ in SAMPLES] == ["sh", "python", "javascript"] * 5
+@pytest.fixture(scope="module")
+def clock_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A server whose clock can be changed, because it can't release messages."""
+    with starting(tmp_path_factory.mktemp("clock")) as start:
+        server = start(WORKERS="1")
+        assert server.port
+        yield server
+
+
+def test_each_of_the_six_parts_has_a_sample_in_each_language() -> None:
+    assert [language for language, _ in SAMPLES] == ["sh", "python", "javascript"] * 6
 
 
 @pytest.mark.parametrize(("language", "sample"), SAMPLES, ids=lambda part: part[:20])
-def test_a_sample_does_what_it_says(server: Process, tmp_path: Path, language: str, sample: str) -> None:
+def test_a_sample_does_what_it_says(
+    server: Process, tmp_path: Path, language: str, sample: str, request: pytest.FixtureRequest
+) -> None:
+    if "/clock" in sample:
+        server = request.getfixturevalue("clock_server")
     if shutil.which(COMMANDS[language][0]) is None or (language == "sh" and shutil.which("curl") is None):
         pytest.skip("the language is not installed")
     server.call("POST", "/v1/messages", to="+14560000000", body="Your code is 482193: https://acme.example/")
@@ -62,6 +75,9 @@ def test_a_sample_does_what_it_says(server: Process, tmp_path: Path, language: s
     elif "release" in sample:
         latest = server.call("GET", "/v1/messages", limit="1")[1]["messages"][0]
         assert latest["id"] in result.stdout
+    elif "/clock" in sample:
+        assert "24 h: " in result.stdout
+        assert server.call("GET", "/sandbox/clock")[1]["clock"]["changed"]
     elif "twilio" in sample:
         assert "AC00000000000000000000000000000001" in result.stdout
         assert server.call("GET", "/sandbox/twilio")[1]["twilio"]["inbound_url"] == "http://127.0.0.1:5000/sms"

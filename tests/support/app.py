@@ -28,6 +28,9 @@ class FakeClock:
     def now(self) -> datetime:
         return self.moment
 
+    def machine_now(self) -> datetime:
+        return self.moment
+
     def monotonic(self) -> float:
         return self.moment.timestamp()
 

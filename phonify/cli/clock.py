@@ -1,0 +1,108 @@
+"""The commands for the clock of a sandbox: `flask --app app clock COMMAND`."""
+
+from datetime import datetime, timedelta
+
+import click
+
+from ..clock import parse_time
+from ..errors import Fault, PhonifyError
+from ..schemas.clock import dump_advance, dump_clock, read_duration, write_summary
+from ..services import Services
+from .output import Command, Failed, Group, echo, get_services, json_option, print_json
+
+
+class ClockCommand(Command):
+    """A command that fails with a message of one line if the clock can't be changed."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except PhonifyError as error:
+            raise Failed(error.faults[0].title) from error
+
+
+clock_cli = Group("clock", help="Stop and advance the clock of a sandbox.")
+
+
+@clock_cli.command("show", cls=ClockCommand)
+@json_option
+def show_clock(as_json: bool) -> None:
+    """Show the clock of the server."""
+    _print_clock(get_services(), as_json=as_json)
+
+
+@clock_cli.command("freeze", cls=ClockCommand)
+@json_option
+def freeze_clock(as_json: bool) -> None:
+    """Stop the clock. It stands still for all accounts."""
+    services = get_services()
+    services.clock.freeze()
+    _print_clock(services, as_json=as_json)
+
+
+@clock_cli.command("run", cls=ClockCommand)
+@json_option
+def run_clock(as_json: bool) -> None:
+    """Let the clock run on from the time that it shows."""
+    services = get_services()
+    services.clock.run_on()
+    _print_clock(services, as_json=as_json)
+
+
+@clock_cli.command("reset", cls=ClockCommand)
+@json_option
+def reset_clock(as_json: bool) -> None:
+    """Set the clock to the real time."""
+    services = get_services()
+    services.clock.reset()
+    _print_clock(services, as_json=as_json)
+
+
+def _read_duration(_context: click.Context, _parameter: click.Parameter, value: str | None) -> timedelta | None:
+    try:
+        return read_duration(value) if value is not None else None
+    except ValueError as error:
+        raise click.BadParameter(Fault("invalid_duration").title) from error
+
+
+def _read_time(_context: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | None:
+    try:
+        return parse_time(value) if value is not None else None
+    except ValueError as error:
+        raise click.BadParameter(Fault("invalid_time").title) from error
+
+
+@clock_cli.command("advance", cls=ClockCommand)
+@click.argument("duration", required=False, callback=_read_duration)
+@click.option("--to", "target", callback=_read_time, help="A time, such as 2026-01-31T18:00:00Z, instead of DURATION.")
+@json_option
+def advance_clock(duration: timedelta | None, target: datetime | None, as_json: bool) -> None:
+    """Advance the clock by DURATION, such as 24h or 1d12h.
+
+    Everything that falls due on the way is done, in the order of its times. No server or worker needs to run.
+    """
+    services = get_services()
+    if (duration is None) == (target is None):
+        raise click.UsageError("Give either DURATION or --to.")
+    advancing = services.make_advancing()
+    if duration is not None:
+        advance = advancing.advance_by(duration, most_seconds=float("inf"))
+    elif target is not None:
+        advance = advancing.advance_to(target, most_seconds=float("inf"))
+    if as_json:
+        print_json({**dump_clock(services.clock.get_status()), "advance": dump_advance(advance)})
+        return
+    echo(write_summary(advance))
+    _print_clock(services, as_json=False)
+
+
+def _print_clock(services: Services, *, as_json: bool) -> None:
+    status = services.clock.get_status()
+    if as_json:
+        print_json(dump_clock(status))
+    elif not status.changed:
+        echo(f"The clock shows the real time, {status.now}.")
+    else:
+        stands = "stands still at" if status.frozen else "runs, and shows"
+        echo(f"The clock {stands} {status.now}. The real time is {status.machine_now}.")

@@ -1,0 +1,118 @@
+"""Advances the clock of a sandbox, and does what falls due in between, in the order of real life.
+
+The clock goes from one due time to the next one. It stands still at each of these steps until nothing is left to do.
+The process that got the request delivers, beside the processes that always deliver. So the app can answer events, and
+its answers count too. If the process is killed, the clock stands at the last step, and nothing is lost.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Protocol
+
+from ..clock import format_time, monotonic, seconds_until, sleep
+from ..domain.server_clock import MOST_AHEAD, ServerClock
+from ..errors import Fault, Refused
+from ..storage import received_texts as text_store
+from ..storage import server_clock as store
+from ..storage.database import Database
+from ..storage.server_clock import Advance, Ended
+
+MOST_SECONDS = 10.0  # of the machine; then the answer says how far the clock has come
+_NAP = 0.005  # seconds between two checks of what other processes have in hand
+
+
+class Worker(Protocol):
+    """Does one kind of work, such as a delivery loop."""
+
+    def seconds_to_due(self) -> float:
+        """Return the seconds of the clock until there is work. The result is 0 or less if there is work now."""
+
+    def deliver_due(self, *, deadline: float) -> int:
+        """Do the work that is due. Begin nothing after `deadline`, a time of `clock.monotonic()`."""
+
+
+class Advancing:
+    """Advances the clock. Make a new object for each advance."""
+
+    def __init__(
+        self, database: Database, clock: ServerClock, workers: Sequence[Worker], clean: Callable[[], None]
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._workers = workers
+        self._clean = clean
+        self._totals = Ended()
+
+    def advance_by(self, duration: timedelta, *, most_seconds: float = MOST_SECONDS) -> Advance:
+        """Advance the clock by a duration, as `advance_to` does."""
+        return self._advance(lambda now: now + min(duration, 2 * MOST_AHEAD), most_seconds)
+
+    def advance_to(self, target: datetime, *, most_seconds: float = MOST_SECONDS) -> Advance:
+        """Advance the clock to a time. If this takes longer than `most_seconds`, the clock stops on the way.
+
+        A clock that runs goes on running afterwards. Raises Refused if the clock can't be changed, shows a later time
+        already, or would be more than MOST_AHEAD ahead. Raises Conflict if another request advances it.
+        """
+        return self._advance(lambda _: target, most_seconds)
+
+    def _advance(self, choose_target: Callable[[datetime], datetime], most_seconds: float) -> Advance:
+        clock = self._clock
+        with clock.changing():
+            frozen, begun = clock.get_status().frozen, clock.now()
+            target = choose_target(begun)
+            if target < begun:
+                raise Refused([Fault("clock_only_forward")])
+            if target > clock.machine_now() + MOST_AHEAD:
+                raise Refused([Fault("clock_too_far")])
+            clock.stand_at(begun)
+            try:
+                finished = self._go_to(target, monotonic() + most_seconds)
+            finally:
+                reached = clock.now()
+                if not frozen:
+                    clock.run_from(reached)
+        return Advance(format_time(begun), format_time(reached), format_time(target), finished, self._totals)
+
+    def _go_to(self, target: datetime, deadline: float) -> bool:
+        """Go to a time in steps. Returns False if the clock has not come so far."""
+        now, finished = self._clock.now(), self._work(deadline)
+        while finished and now < target:
+            now = min(self._find_next(now), target)
+            finished = self._work(deadline, now)
+        return finished
+
+    def _find_next(self, now: datetime) -> datetime:
+        """Return the next time at which something falls due. It is at least a millisecond later."""
+        with self._database.reading() as connection:
+            text_due_at = text_store.next_due_at(connection)
+        seconds = min(seconds_until(text_due_at, now), *(worker.seconds_to_due() for worker in self._workers))
+        return now + timedelta(milliseconds=max(ceil(min(seconds * 1000, MOST_AHEAD / timedelta(milliseconds=1))), 1))
+
+    def _work(self, deadline: float, now: datetime | None = None) -> bool:
+        """Set the clock to a time, do what is due then, and count it. Returns False if something is left to do."""
+        with self._database.reading() as connection:
+            pending = store.list_pending(connection, until=format_time(now or self._clock.now()))
+            count = store.count_messages(connection, upto=pending.last_message)
+        if now is not None:
+            self._clock.stand_at(now)
+        self._clean()
+        with self._database.reading() as connection:
+            removed = count - store.count_messages(connection, upto=pending.last_message)
+        done = self._work_until_idle(deadline)
+        with self._database.reading() as connection:
+            ended = store.count_ended(connection, pending=pending)._replace(removed=removed)
+        self._totals = Ended(*(before + more for before, more in zip(self._totals, ended, strict=True)))
+        return done
+
+    def _work_until_idle(self, deadline: float) -> bool:
+        while True:
+            for worker in self._workers:
+                worker.deliver_due(deadline=deadline)
+            with self._database.reading() as connection:
+                in_hand = store.has_leases(connection)
+            if not in_hand and all(worker.seconds_to_due() > 0 for worker in self._workers):
+                return True
+            if self._database.stopping or monotonic() >= deadline:
+                return False
+            sleep(_NAP)

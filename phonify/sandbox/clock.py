@@ -1,0 +1,97 @@
+"""The resource /sandbox/clock: stop, advance and reset the clock of the server.
+
+The rate limit does not count these requests. Otherwise, nobody could advance a frozen clock after the limit is reached.
+"""
+
+from typing import Any
+
+from flask import Blueprint
+
+from ..http.arguments import read_arguments
+from ..http.auth import current_account, require_key_only
+from ..http.current import get_services
+from ..schemas import sandbox_examples as examples
+from ..schemas.clock import AdvanceAnswer, AdvanceSchema, ClockAnswer, dump_advance, dump_clock
+from ..schemas.description import describe
+from ..schemas.requests import load
+
+bp = Blueprint("test_clock", __name__, url_prefix="/sandbox/clock")
+bp.before_request(require_key_only)
+
+_ADVANCE = AdvanceSchema()
+_ERRORS = ("clock_not_permitted", "clock_not_changeable", "clock_is_advancing")
+
+
+@bp.get("")
+@describe(answers={200: ClockAnswer}, examples=examples.GET_CLOCK, text="Any key may read the clock.")
+def get_clock() -> dict[str, Any]:
+    """Show the clock of the server."""
+    return {"clock": dump_clock(get_services().clock.get_status())}
+
+
+@bp.post("/freeze")
+@describe(
+    answers={200: ClockAnswer},
+    errors=_ERRORS,
+    examples=examples.FREEZE_CLOCK,
+    text="The clock stands still for all accounts, until it is advanced, runs on or is reset.",
+)
+def freeze_clock() -> dict[str, Any]:
+    """Stop the clock of the server."""
+    clock = get_services().clock
+    clock.check_change(current_account())
+    clock.freeze()
+    return get_clock()
+
+
+@bp.post("/run")
+@describe(
+    answers={200: ClockAnswer},
+    errors=_ERRORS,
+    examples=examples.RUN_CLOCK,
+    text="The clock runs on from the time that it shows.",
+)
+def run_clock() -> dict[str, Any]:
+    """Let the clock of the server run on."""
+    clock = get_services().clock
+    clock.check_change(current_account())
+    clock.run_on()
+    return get_clock()
+
+
+@bp.post("/advance")
+@describe(
+    arguments=AdvanceSchema,
+    at_least_one=True,
+    answers={200: AdvanceAnswer},
+    errors=(*_ERRORS, "by_or_to", "clock_only_forward", "clock_too_far"),
+    examples=examples.ADVANCE_CLOCK,
+    text=(
+        "The clock goes forward by a duration or to a time. On the way, everything that falls due is done, in the order"
+        " of its times: scheduled messages, retries, events of webhooks, ends of validity periods, removal of old data."
+        " The answer comes when nothing is left to do. If this takes longer than 10 seconds, the clock stops on the"
+        " way, and `finished` is false. Then advance it again."
+    ),
+)
+def advance_clock() -> dict[str, Any]:
+    """Advance the clock of the server."""
+    services, given = get_services(), load(_ADVANCE, read_arguments())
+    services.clock.check_change(current_account())
+    advancing = services.make_advancing()
+    advance = advancing.advance_to(given["to"]) if "to" in given else advancing.advance_by(given["by"])
+    return {**get_clock(), "advance": dump_advance(advance)}
+
+
+@bp.route("", methods=["DELETE", "DESTROY"])
+@describe(
+    answers={200: ClockAnswer},
+    errors=_ERRORS,
+    examples=examples.RESET_CLOCK,
+    text="The clock shows the real time again. The method `DESTROY` does the same.",
+)
+def reset_clock() -> dict[str, Any]:
+    """Reset the clock of the server to the real time."""
+    clock = get_services().clock
+    clock.check_change(current_account())
+    clock.reset()
+    return get_clock()

@@ -1,0 +1,151 @@
+"""The clock of the server: the arguments of an advance, and what the API, the commands and the pages show of it."""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validates_schema
+
+from ..clock import parse_time
+from ..storage.server_clock import Advance, ClockStatus
+from .fields import Argument, time_field
+from .objects import MOMENT, RecordSchema, Shown
+from .requests import ArgumentsSchema
+
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+_DURATION = "".join(f"([0-9]{{1,6}}{unit})?" for unit in _UNITS)
+_WORDS = {  # the names of counts, as a summary shows them
+    "sent": "sent",
+    "failed": "failed",
+    "received": "received",
+    "webhooks": "webhooks",
+    "failed_webhooks": "failed webhooks",
+    "expired": "expired",
+    "removed": "removed",
+}
+
+
+def read_duration(text: str) -> timedelta:
+    """Read a duration such as `24h` or `1d12h`. Raises ValueError for any other text."""
+    match = re.fullmatch(_DURATION, text, re.ASCII)
+    if not text or match is None:
+        raise ValueError("not a duration")
+    return timedelta(**{_UNITS[part[-1]]: int(part[:-1]) for part in match.groups() if part is not None})
+
+
+def write_duration(duration: timedelta) -> str:
+    """Return a duration in words, such as `24 h` or `365 d 2 h`. Parts of a second are left out."""
+    minutes, seconds = divmod(int(duration.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24) if hours > 48 else (0, hours)
+    parts = {"d": days, "h": hours, "min": minutes, "s": seconds}
+    return " ".join(f"{count} {unit}" for unit, count in parts.items() if count) or "0 s"
+
+
+def write_summary(advance: Advance) -> str:
+    """Return what an advance has done as one line, such as `24 h: 3 sent, 2 webhooks, 1 expired`."""
+    duration = write_duration(parse_time(advance.ended_at) - parse_time(advance.begun_at))
+    counts = advance.ended._asdict()
+    done = ", ".join(f"{counts[name]} {word}" for name, word in _WORDS.items() if counts[name])
+    return f"{duration}: {done or 'nothing was due'}{'' if advance.finished else '; more is due, so advance again'}"
+
+
+class AdvanceSchema(ArgumentsSchema):
+    """The arguments of advancing the clock."""
+
+    by = Argument(
+        read_duration,
+        invalid="invalid_duration",
+        form={
+            "type": "string",
+            "pattern": f"^(?=.){_DURATION}$",
+            "description": "A duration: numbers with the units `d`, `h`, `m` and `s`.",
+            "examples": ["24h"],
+        },
+    )
+    to = time_field("A time, in ISO 8601 with a time zone. Not together with `by`.")
+
+    @validates_schema(pass_original=True, skip_on_field_errors=True)
+    def require_one(self, _loaded: dict[str, Any], given: Mapping[str, Any], **_: Any) -> None:
+        """Refuse a request with both arguments, or without an argument."""
+        if ("by" in given) == ("to" in given):
+            raise ValidationError("by_or_to")
+
+
+class ClockSchema(RecordSchema):
+    """The clock of the server."""
+
+    now = fields.String(required=True, metadata={**MOMENT, "description": "The time of the clock, in UTC."})
+    machine_now = fields.String(required=True, metadata={**MOMENT, "description": "The real time, in UTC."})
+    frozen = fields.Boolean(required=True, metadata={"description": "Whether the clock stands still."})
+    changed = fields.Boolean(
+        required=True, metadata={"description": "Whether somebody has changed the clock since its last reset."}
+    )
+
+
+class EndedSchema(RecordSchema):
+    """How many messages and webhook events have ended."""
+
+    sent, expired, failed, received, webhooks, failed_webhooks, removed = (
+        fields.Integer(required=True, strict=True, metadata={"minimum": 0, "description": text})
+        for text in (
+            "Messages that became `sent`.",
+            "Messages that became `error`, because their validity period ended.",
+            "Messages that became `error` for another reason.",
+            "Messages from phones.",
+            "Events that a webhook has accepted.",
+            "Events that were given up.",
+            "Old messages that were removed.",
+        )
+    )
+
+
+class AdvancedSchema(RecordSchema):
+    """What an advance of the clock has done."""
+
+    begun_at = fields.String(required=True, metadata={**MOMENT, "description": "The time of the clock before, in UTC."})
+    ended_at = fields.String(required=True, metadata={**MOMENT, "description": "The time of the clock after, in UTC."})
+    target = fields.String(required=True, metadata={**MOMENT, "description": "The time to which it was advanced."})
+    finished = fields.Boolean(
+        required=True,
+        metadata={"description": "False if the clock has stopped on the way. Then advance it again, to `target`."},
+    )
+    ended = fields.Nested(EndedSchema, required=True)
+    summary = fields.Function(
+        write_summary,
+        required=True,
+        metadata={
+            "type": "string",
+            "description": "The same for people.",
+            "examples": ["24 h: 3 sent, 2 webhooks, 1 expired"],
+        },
+    )
+
+
+class ClockAnswer(Schema):
+    """The clock of the server."""
+
+    clock = fields.Nested(ClockSchema, required=True)
+
+
+class AdvanceAnswer(ClockAnswer):
+    """The clock of the server after an advance, and what the advance has done."""
+
+    advance = fields.Nested(AdvancedSchema, required=True)
+
+
+_CLOCK = ClockSchema()
+_ADVANCED = AdvancedSchema()
+
+
+def dump_clock(status: ClockStatus) -> Shown:
+    """Return the clock as the API shows it."""
+    shown: Shown = _CLOCK.dump(status)
+    return shown
+
+
+def dump_advance(advance: Advance) -> Shown:
+    """Return an advance as the API shows it."""
+    shown: Shown = _ADVANCED.dump(advance)
+    return shown

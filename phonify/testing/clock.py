@@ -1,0 +1,70 @@
+"""The clock of a server in a test. `client.py` needs this file, and the server sends both as one file."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Advance:
+    """What an advance of the clock has done. Each number is a number of messages or events."""
+
+    sent: int = 0
+    expired: int = 0  # errors, because the validity period ended
+    failed: int = 0  # other errors
+    received: int = 0
+    webhooks: int = 0  # events that a webhook has accepted
+    failed_webhooks: int = 0  # events that were given up
+    removed: int = 0  # old messages
+
+
+class Clock:
+    """The clock of a server. It is the same for all accounts, and only a key of the account `default` may change it.
+
+    The methods raise PhonifyError if the key may not change the clock, or if another request advances it.
+    """
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+        self.moved = 0.0  # seconds that this object has advanced the clock
+        self.changed = False  # whether this object has changed the clock since its last reset
+
+    def now(self) -> datetime:
+        """Return the time of the clock."""
+        return _read_time(self._call("GET", "/sandbox/clock", {})["clock"]["now"])
+
+    def freeze(self) -> None:
+        """Stop the clock."""
+        self._call("POST", "/sandbox/clock/freeze", {})
+        self.changed = True
+
+    def run_on(self) -> None:
+        """Let the clock run on from the time that it shows."""
+        self._call("POST", "/sandbox/clock/run", {})
+        self.changed = True
+
+    def reset(self) -> None:
+        """Set the clock to the real time."""
+        self._call("DELETE", "/sandbox/clock", {})
+        self.changed = False
+
+    def advance(self, by: str | timedelta | None = None, *, to: str | datetime | None = None) -> Advance:
+        """Advance the clock by a duration such as `24h`, or to a time. Everything that falls due on the way is done."""
+        given = {
+            "by": f"{by // timedelta(seconds=1)}s" if isinstance(by, timedelta) else by,
+            "to": to.isoformat() if isinstance(to, datetime) else to,
+        }
+        counts: dict[str, int] = {}
+        while True:
+            done = self._call("POST", "/sandbox/clock/advance", given, wait=20)["advance"]
+            self.changed = True
+            self.moved += (_read_time(done["ended_at"]) - _read_time(done["begun_at"])).total_seconds()
+            counts = {name: counts.get(name, 0) + done["ended"][name] for name in Advance.__dataclass_fields__}
+            if done["finished"]:
+                return Advance(**counts)
+            given = {"to": done["target"]}
+
+
+def _read_time(shown: str) -> datetime:
+    return datetime.fromisoformat(shown.replace("Z", "+00:00"))
