@@ -67,9 +67,14 @@ def lease(services: Services, owner: Owner, until: datetime) -> None:
     """Let another process take all due messages in hand."""
     now = format_time(services.clock.now())
     with services.database.write() as connection:
-        messages = outbox_store.list_due_messages(connection, now=now, limit=100)
+        messages = outbox_store.list_due_messages(connection, gateway="stub", now=now, limit=100)
         outbox_store.lease_messages(
-            connection, messages=messages, gateway="stub", owner=owner.id, now=now, until=format_time(until)
+            connection,
+            messages=messages,
+            place=services.gateway.place,
+            owner=owner.id,
+            now=now,
+            until=format_time(until),
         )
 
 
@@ -90,7 +95,7 @@ def test_the_parts_of_a_text_are_joined_when_the_missing_part_does_not_come(serv
 
 
 def test_a_gateway_that_is_paused_gets_nothing_and_its_messages_expire(services: Services, send: Any) -> None:
-    services.links["stub"].pacing.hold(held=True)
+    services.gateways["stub"].pacing.hold(held=True)
     send()
     assert services.make_advancing().advance_by(DAY).ended == Ended(expired=1)
 
