@@ -18,6 +18,7 @@ from .errors import StoreUnavailable
 from .fronts import callbacks
 from .fronts.twilio import front as twilio
 from .gateways.base import Gateway
+from .gateways.stub import StubGateway
 from .http.arguments import MAX_CONTENT_LENGTH, MAX_FIELDS
 from .http.cors import add_cors_headers
 from .http.current import get_services
@@ -65,8 +66,10 @@ def make_services(
     gateway = gateway or make_gateway(settings.gateway, given)
     release = make_gateway(settings.release_gateway, given) if settings.release_gateway is not None else None
     services = build_services(settings, clock, gateway, release)
+    if isinstance(gateway, StubGateway):
+        gateway.follow(services.rules.choose)
     try:
-        services.prepare_existing()
+        services.prepare(only_existing=True)
     finally:
         services.database.close()
     if services.has_twilio:

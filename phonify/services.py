@@ -12,6 +12,7 @@ from .delivery.calls import MessageOutcome
 from .delivery.links import Link
 from .delivery.live_list import LiveList
 from .delivery.loop import Loop, Observe
+from .delivery.rule_effects import RuleEffects
 from .delivery.upkeep import Upkeep
 from .delivery.webhooks import WebhookDelivery, WebhookJob, WebhookOutcome
 from .domain import accounts
@@ -26,6 +27,7 @@ from .domain.receipts import Receipts
 from .domain.receiving import Receiving
 from .domain.releasing import Releasing
 from .domain.retention import Retention
+from .domain.rules import Rules
 from .domain.runs import Runs
 from .domain.sending import Sending
 from .domain.sessions import Sessions
@@ -37,6 +39,7 @@ from .outgoing.url_guard import Resolve, resolve
 from .storage.database import Database
 from .storage.process_lock import has_owner
 from .storage.records import Message
+from .storage.rule_records import MetRule
 from .storage.upgrades import DatabaseUnusable, check_place, prepare
 from .storage.wakeup import Wakeup
 
@@ -62,6 +65,8 @@ class Services:
     history: Histories
     releasing: Releasing
     retention: Retention
+    rules: Rules
+    rule_effects: RuleEffects
     runs: Runs
     sessions: Sessions
     subscriptions: Subscriptions
@@ -77,12 +82,17 @@ class Services:
         """Whether the Twilio-compatible front is on."""
         return self.gateway.sandbox if self.settings.twilio is None else self.settings.twilio
 
-    def prepare(self) -> None:
-        """Create or upgrade the database, unless this was done already. Raises ConfigError if that is not possible."""
+    def prepare(self, *, only_existing: bool = False) -> None:
+        """Create or upgrade the database, unless this was done already. Raises ConfigError if that is not possible.
+
+        With `only_existing`, a missing file is not created. It is only checked that this is possible.
+        """
         if self.prepared.is_set():
             return
         settings, database, clock = self.settings, self.database, self.clock
         try:
+            if only_existing and not check_place(database):
+                return
             prepare(database)
             account = accounts.ensure_default_account(database, clock)
             if settings.api_key is not None:
@@ -98,15 +108,6 @@ class Services:
         except accounts.KeyTaken as error:
             raise ConfigError("PHONIFY_API_KEY: the key belongs to another account, not to default") from error
         self.prepared.set()
-
-    def prepare_existing(self) -> None:
-        """Do the same as `prepare` if the file exists. If it does not exist, only check that it can be created."""
-        try:
-            exists = check_place(self.database)
-        except DatabaseUnusable as error:
-            raise ConfigError(f"the database can't be used: {error}") from error
-        if exists:
-            self.prepare()
 
     def is_delivering(self) -> bool:
         """Return whether a server or a worker is running that delivers from this database."""
@@ -127,15 +128,16 @@ class Services:
         self, *, longest_nap: float = 0.25, resolve: Resolve = resolve
     ) -> Loop[WebhookJob, WebhookOutcome]:
         """Return a new loop that posts webhook events. Call its `run` in a thread."""
+        lease, observe = self.settings.lease, self.observers["webhook"]
         delivery = WebhookDelivery(
-            self.database,
-            self.clock,
-            self.webhooks,
-            lease=self.settings.lease,
-            resolve=resolve,
-            observe=self.observers["webhook"],
+            self.database, self.clock, self.webhooks, lease=lease, resolve=resolve, observe=observe
         )
         return Loop(self.database, self.webhook_wakeup, delivery, longest_nap=longest_nap, grace=self.settings.grace)
+
+    def make_rule_loop(self, *, longest_nap: float = 0.25) -> Loop[MetRule, MetRule]:
+        """Return a new loop that stores the receipts and replies of rules. Call its `run` in a thread."""
+        wakeup, effects, grace = self.webhook_wakeup, self.rule_effects, self.settings.grace
+        return Loop(self.database, wakeup, effects, longest_nap=longest_nap, grace=grace)
 
     def make_upkeep(self) -> Upkeep:
         """Return a new loop that does the upkeep once a minute."""
@@ -152,10 +154,9 @@ class Services:
     def start_delivery(self, *, longest_nap: float = 0.25) -> list[threading.Thread]:
         """Start each loop in its own thread. Returns the threads. They end after `stop`."""
         self.share_wakeups()
-        runs = {
-            "webhooks": self.make_webhook_loop(longest_nap=longest_nap).run,
-            "upkeep": self.make_upkeep().run,
-        }
+        runs = {"webhooks": self.make_webhook_loop(longest_nap=longest_nap).run, "upkeep": self.make_upkeep().run}
+        if self.rules.enabled:
+            runs["rules"] = self.make_rule_loop(longest_nap=longest_nap).run
         for name, link in self.links.items():
             link.gateway.start(link.hearing)
             runs[f"messages {name}"] = self.make_message_loop(longest_nap=longest_nap, link=link).run
@@ -222,16 +223,18 @@ def build_services(
     webhooks = Webhooks(database, clock, private_allowed=private_webhooks)
     fronts = Fronts(database, clock, private_allowed=private_webhooks, default_token=settings.twilio_auth_token)
     subscriptions = Subscriptions(database, clock)
+    rules = Rules(database, clock, enabled=gateway.sandbox)
     only_to = frozenset(settings.only_to)
     main_only_to = frozenset[str]() if gateway.sandbox else only_to
 
-    def make_sending(one: Gateway, only_to: frozenset[str], column: str | None) -> Sending:
+    def make_sending(one: Gateway, only_to: frozenset[str], column: str | None, rules: Rules | None) -> Sending:
         return Sending(
             database,
             one,
             clock,
             webhooks,
             subscriptions,
+            rules,
             origin=settings.origin,
             validity=settings.validity,
             most_waiting=settings.waiting,
@@ -239,8 +242,8 @@ def build_services(
             column=column,
         )
 
-    sending = make_sending(gateway, main_only_to, None)
-    receiving = Receiving(database, clock, webhooks, subscriptions, sending)
+    sending = make_sending(gateway, main_only_to, None, rules)
+    receiving = Receiving(database, clock, webhooks, subscriptions, sending, rules)
     receipts = Receipts(webhooks)
     inbound = Inbound(database, clock, receiving, origin=settings.origin)
     limits = {1: settings.gateway_per_second, 60: settings.gateway_per_minute, 3600: settings.gateway_per_hour}
@@ -249,11 +252,13 @@ def build_services(
     def link(one: Gateway, only_to: frozenset[str], column: str | None) -> Link:
         if settings.gateway_window is not None:
             one.limits = one.limits._replace(calls=max(settings.gateway_window // one.limits.batch, 1))
-        return Link(database, one, clock, webhooks, receipts, inbound, rates=rates, only_to=only_to, column=column)
+        return Link(
+            database, one, clock, webhooks, receipts, inbound, rules, rates=rates, only_to=only_to, column=column
+        )
 
     links, releasing = {gateway.name: link(gateway, main_only_to, None)}, None
     if release_gateway is not None:
-        releasing = make_sending(release_gateway, only_to, release_gateway.name)
+        releasing = make_sending(release_gateway, only_to, release_gateway.name, None)
         links[release_gateway.name] = link(release_gateway, only_to, release_gateway.name)
     keys = KeyRing(database, clock)
     services = Services(
@@ -266,7 +271,7 @@ def build_services(
         inbound=inbound,
         keys=keys,
         sending=sending,
-        changing=Changing(database, clock, webhooks, subscriptions, sending),
+        changing=Changing(database, clock, webhooks, subscriptions, sending, rules),
         receiving=receiving,
         conversations=Conversations(database),
         history=Histories(database, clock, webhooks, gateway=gateway.name),
@@ -277,6 +282,8 @@ def build_services(
             most_messages=settings.retain_messages,
             longest=timedelta(days=settings.retain_days) if settings.retain_days is not None else None,
         ),
+        rules=rules,
+        rule_effects=RuleEffects(database, clock, receipts, receiving),
         runs=Runs(database, clock, fronts),
         sessions=Sessions(database, clock, keys),
         subscriptions=subscriptions,

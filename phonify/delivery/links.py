@@ -9,6 +9,7 @@ from ..domain.hearing import Hearing
 from ..domain.inbound import Inbound
 from ..domain.pacing import Pacing
 from ..domain.receipts import Receipts
+from ..domain.rules import Rules
 from ..domain.webhooks import Webhooks
 from ..gateways.base import Gateway
 from ..storage.database import Database
@@ -28,6 +29,7 @@ class Link:
         webhooks: Webhooks,
         receipts: Receipts,
         inbound: Inbound,
+        rules: Rules,
         *,
         rates: Mapping[int, int],
         only_to: frozenset[str],
@@ -37,6 +39,7 @@ class Link:
         self._clock = clock
         self._webhooks = webhooks
         self._receipts = receipts
+        self._rules = rules
         self.gateway = gateway
         self.only_to = only_to  # the numbers that get messages; empty: all numbers
         self.column = column  # of its messages
@@ -59,6 +62,7 @@ class Link:
             self._webhooks,
             self._receipts,
             self.pacing,
+            self._rules,
             lease=lease,
             column=self.column,
             only_to=self.only_to,

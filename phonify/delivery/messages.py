@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from ..clock import Clock, format_time, parse_time
 from ..domain.pacing import Pacing
 from ..domain.receipts import Receipts
+from ..domain.rules import Rules
 from ..domain.webhooks import Webhooks
 from ..gateways.base import Doubt, Gateway, Later, Refused, Taken
 from ..storage import messages as message_store
@@ -37,6 +38,7 @@ class MessageDelivery:
         webhooks: Webhooks,
         receipts: Receipts,
         pacing: Pacing,
+        rules: Rules,
         *,
         lease: timedelta,
         column: str | None = None,
@@ -49,6 +51,7 @@ class MessageDelivery:
         self._webhooks = webhooks
         self._receipts = receipts
         self._pacing = pacing
+        self._rules = rules
         self._lease = lease
         self._column = column  # the messages with this value in the column `gateway` are sent
         self._only_to = only_to  # if it is not empty, only these numbers get messages
@@ -182,6 +185,7 @@ class MessageDelivery:
                 self._note_taken(connection, message, outcome, clock_now)
         if self._gateway.sandbox:
             reported = {one.id for one, outcome, *_ in outcomes if isinstance(outcome, Taken) and outcome.receipts}
+            reported |= self._rules.plan_effects(connection, sent, clock_now)
             simulated = [message for message in sent if message.id not in reported]
             self._webhooks.enqueue(connection, "message.simulated", simulated, clock_now)
 

@@ -183,6 +183,16 @@ def give_back(connection: sqlite3.Connection, *, message: Message) -> bool:
     )
 
 
+def make_due(connection: sqlite3.Connection, *, message: Message, now: str) -> bool:
+    """Make a message due now that waits or is in doubt. Returns False if it is being sent, or is in a final state."""
+    changed = connection.execute(
+        "UPDATE messages SET due_at = :now, submitted_at = NULL WHERE id = :id AND direction = 'outbound'"
+        " AND state = 'unconfirmed' AND lease_owner IS NULL",
+        {"id": message.id, "now": now},
+    ).rowcount
+    return changed == 1
+
+
 def await_validity(connection: sqlite3.Connection, *, message: Message) -> bool:
     """Record that a message is in doubt. It waits for the end of its validity period, without a lease."""
     return _update(connection, "due_at = expires_at", message)

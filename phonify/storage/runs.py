@@ -12,6 +12,7 @@ TABLES = {
     "webhooks": "account_id",
     "front_accounts": "account_id",
     "numbers": "number",
+    "rules": "id",
     "front_refusals": "seq",
     "sign_in_links": "token_hash",
     "sessions": "id",

@@ -143,7 +143,7 @@ def write_another(path: Path) -> None:
 
 def write_a_newer_one(path: Path) -> None:
     read(path, f"PRAGMA application_id = {APPLICATION_ID}")
-    read(path, "PRAGMA user_version = 7")
+    read(path, "PRAGMA user_version = 8")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def write_a_newer_one(path: Path) -> None:
         (write_another, "it is not a Phonify database"),
         (
             write_a_newer_one,
-            f"it was written by a newer Phonify (file version 7; this one reads up to {SCHEMA_VERSION})",
+            f"it was written by a newer Phonify (file version 8; this one reads up to {SCHEMA_VERSION})",
         ),
     ],
 )

@@ -16,7 +16,7 @@ from ..database import Database
 logger = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x50484F4E  # "PHON", in the header of the file
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 _STEPS = Path(__file__).parent
 _PATIENCE = 600.0  # seconds to wait for another process that upgrades the file
 _OLDEST_SQLITE = (3, 37, 0)  # STRICT tables

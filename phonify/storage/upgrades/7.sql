@@ -1,0 +1,1 @@
+-- From version 6 to 7: the rules of the sandbox. schema.sql creates their tables.
