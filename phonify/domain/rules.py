@@ -189,10 +189,16 @@ class Rules:
 
     # Requests
 
-    def meet_request(self, account: Account, texts: Sequence[Text]) -> Rule | None:
-        """Return the rule that a request meets, and count it. `texts` are the messages that the request would send."""
-        if not self.enabled or not any(rule.is_about_requests for rule in self.find_all(account)):
-            return None
+    def has_request_rules(self, account: Account) -> bool:
+        """Return whether an account has rules for requests."""
+        return self.enabled and any(rule.is_about_requests for rule in self.find_all(account))
+
+    def meet_request(self, account: Account, given: Sequence[tuple[str, str, str]]) -> Rule | None:
+        """Return the rule that a request meets, and count it.
+
+        `given` has the recipient, the sender and the body of each message that the request would send.
+        """
+        texts = [Text("outbound", *one) for one in given]
 
         def is_met(rule: Rule) -> bool:
             return any(matches(rule, text) for text in texts) if has_criteria(rule) else True

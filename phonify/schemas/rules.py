@@ -116,7 +116,7 @@ class OutcomeSchema(StrictSchema):
         return RuleDraft(Rule(**{_PLACES.get(name, name): value for name, value in loaded.items()}), **rest)
 
 
-class RuleSchema(OutcomeSchema):
+class CreateRuleSchema(OutcomeSchema):
     """The arguments of a rule. They are loaded as a `RuleDraft`."""
 
     outcomes = OUTCOMES
@@ -147,6 +147,10 @@ class RuleSchema(OutcomeSchema):
     position = _count_field("The place in the list. 1 is the first. The default is the end of the list.")
 
 
+class ChangeRuleSchema(CreateRuleSchema):
+    """The arguments of replacing a rule. They are loaded as a `RuleDraft`."""
+
+
 class MoveSchema(StrictSchema):
     """The argument of moving a rule."""
 
@@ -164,7 +168,7 @@ class ScenarioSchema(StrictSchema):
     )
 
 
-_RULE = RuleSchema()
+_RULE = CreateRuleSchema()
 
 
 def read_scenario(text: str) -> list[RuleDraft]:
@@ -201,7 +205,7 @@ class MetRuleSchema(RecordSchema):
     outcome = fields.String(required=True, validate=validate.OneOf(get_args(RuleOutcome)))
 
 
-class ShownRuleSchema(RecordSchema):
+class RuleSchema(RecordSchema):
     """A rule as the API shows it. What it does not ask for is left out."""
 
     id = fields.String(required=True, metadata={"description": "Later rules have greater ids."})
@@ -243,16 +247,16 @@ class ShownRuleSchema(RecordSchema):
 class RuleAnswer(Schema):
     """One rule."""
 
-    rule = fields.Nested(ShownRuleSchema, required=True)
+    rule = fields.Nested(RuleSchema, required=True)
 
 
 class RulesAnswer(Schema):
     """Several rules."""
 
-    rules = fields.List(fields.Nested(ShownRuleSchema), required=True)
+    rules = fields.List(fields.Nested(RuleSchema), required=True)
 
 
-_SHOWN = ShownRuleSchema()
+_SHOWN = RuleSchema()
 _MET = MetRuleSchema()
 
 
