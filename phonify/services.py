@@ -99,6 +99,7 @@ class Services:
                 admitted = accounts.admit_key(database, clock, account, name="PHONIFY_API_KEY", key=settings.api_key)
                 if not admitted:
                     logger.warning("the key in PHONIFY_API_KEY was revoked and stays revoked; see: keys list")
+            self.rules.warn_if_useless(self.gateway.name)
             if self.has_twilio:
                 self.fronts.ensure_account(account, auth_token=settings.twilio_auth_token)
         except DatabaseUnusable as error:

@@ -52,7 +52,7 @@ def match_pattern(pattern: str, text: str) -> bool:
     `*` stands for any number of characters, `?` for one character. Upper and lower case are the same. The time grows
     with the length of the text, not with the number of ways in which the pattern may match.
     """
-    pieces = pattern.lower().split("*")
+    pieces = pattern.split("*")
     # Bit i of a number stands for the place after the first i characters of the pattern, not counting each `*`.
     places: dict[str, int] = defaultdict(int)
     anything, repeating, length = 0, 0, 0
@@ -63,7 +63,7 @@ def match_pattern(pattern: str, text: str) -> bool:
             if character == "?":
                 anything |= 1 << length
             else:
-                places[character] |= 1 << length
+                places[character.lower()] |= 1 << length
             length += 1
     reached = 1
     for character in text:

@@ -5,6 +5,7 @@ its rule before anything is stored. The counts of the rules are in the database.
 and the same requests in the same order have the same outcomes.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import cast
@@ -22,6 +23,8 @@ from ..storage.database import Connection, Database
 from ..storage.records import Account, Message
 from ..storage.rule_records import MetRule, Rule, RuleOutcome
 from .rule_matching import Text, has_criteria, is_drawn, matches
+
+logger = logging.getLogger(__name__)
 
 MOST_RULES = 100  # of one account
 _BUILT_IN = {
@@ -45,6 +48,15 @@ class Rules:
         self._database = database
         self._clock = clock
         self.enabled = enabled  # only with a gateway that sends nothing
+
+    def warn_if_useless(self, gateway: str) -> None:
+        """Log a warning if there are rules, but the gateway sends messages to phones."""
+        if self.enabled:
+            return
+        with self._database.reading() as connection:
+            count = store.count_rules(connection)
+        if count:
+            logger.warning("%d rules of the sandbox have no effect, because the gateway is %s", count, gateway)
 
     # The list
 
