@@ -99,7 +99,7 @@ class Services:
                 admitted = accounts.admit_key(database, clock, account, name="PHONIFY_API_KEY", key=settings.api_key)
                 if not admitted:
                     logger.warning("the key in PHONIFY_API_KEY was revoked and stays revoked; see: keys list")
-            self.rules.warn_if_useless(self.gateway.name)
+            self.rules.warn_if_useless()
             if self.has_twilio:
                 self.fronts.ensure_account(account, auth_token=settings.twilio_auth_token)
         except DatabaseUnusable as error:
@@ -224,7 +224,7 @@ def build_services(
     webhooks = Webhooks(database, clock, private_allowed=private_webhooks)
     fronts = Fronts(database, clock, private_allowed=private_webhooks, default_token=settings.twilio_auth_token)
     subscriptions = Subscriptions(database, clock)
-    rules = Rules(database, clock, enabled=gateway.sandbox)
+    rules = Rules(database, clock, gateway)
     only_to = frozenset(settings.only_to)
     main_only_to = frozenset[str]() if gateway.sandbox else only_to
 

@@ -10,6 +10,7 @@ from .keys import keys_cli
 from .messages import messages, send
 from .numbers import numbers_cli
 from .phones import phones_cli
+from .rules import rules_cli
 from .sessions import open_inbox, sessions_cli
 from .subscriptions import keywords_cli, subscriptions_cli
 from .text import check_text_command
@@ -35,6 +36,7 @@ def register_commands(group: click.Group) -> None:
         phones_cli,
         gateway_cli,
         numbers_cli,
+        rules_cli,
         sessions_cli,
     )
     for command in (*groups, open_inbox, send, messages, explain, worker, init_db, backup, check, check_text_command):

@@ -12,7 +12,7 @@ from typing import cast
 
 from ..clock import Clock, format_time
 from ..errors import Fault, NotFound, Refused
-from ..gateways.base import OutboundMessage
+from ..gateways.base import Gateway, OutboundMessage
 from ..gateways.stub import BEHAVIOURS, SPECIAL_NUMBERS, Behaviour
 from ..ids import generate_ids
 from ..schemas.rules import RuleDraft
@@ -44,19 +44,22 @@ _BUILT_IN = {
 class Rules:
     """The operations on rules. Each is limited to one account."""
 
-    def __init__(self, database: Database, clock: Clock, *, enabled: bool) -> None:
+    def __init__(self, database: Database, clock: Clock, gateway: Gateway) -> None:
         self._database = database
         self._clock = clock
-        self.enabled = enabled  # only with a gateway that sends nothing
+        self._gateway = gateway
+        self.enabled = gateway.sandbox
 
-    def warn_if_useless(self, gateway: str) -> None:
+    def warn_if_useless(self) -> None:
         """Log a warning if there are rules, but the gateway sends messages to phones."""
         if self.enabled:
             return
         with self._database.reading() as connection:
             count = store.count_rules(connection)
         if count:
-            logger.warning("%d rules of the sandbox have no effect, because the gateway is %s", count, gateway)
+            logger.warning(
+                "%d rules of the sandbox have no effect, because the gateway is %s", count, self._gateway.name
+            )
 
     # The list
 
@@ -169,21 +172,31 @@ class Rules:
         with self._database.reading() as connection:
             return store.find_met_rules(connection, message_ids=[message.id for message in messages])
 
-    def force(self, account: Account, message_id: str, draft: RuleDraft) -> Message:
-        """Give one waiting message an outcome. The message is due at once, even if it is scheduled.
+    def is_delivery_simulated(self, message: Message) -> bool:
+        """Return whether a sent message counts as delivered: the sandbox has it, and no receipt will come."""
+        if not self.enabled or message.gateway not in (None, self._gateway.name):
+            return False
+        met = self.find_met([message]).get(message.id)
+        return met is None or met.due_at is None or met.outcome == "reply"
 
-        Raises NotFound if the account has no message with this id, and Refused if the message is being sent or is in a
-        final state.
+    def force(self, account: Account, message_id: str, draft: RuleDraft) -> Message:
+        """Give one message an outcome. The message is due at once, even if it is scheduled.
+
+        Raises NotFound if the account has no message with this id. Raises Refused if the message is inbound, in a final
+        state, or released to phones.
         """
         with self._database.write() as connection:
             now = format_time(self._clock.now())
             message = message_store.get_message(connection, account_id=account.id, message_id=message_id)
             if message is None or not self.enabled:
                 raise NotFound
-            if not outbox_store.make_due(connection, message=message, now=now):
+            is_own = message.gateway in (None, self._gateway.name)
+            attempts = outbox_store.make_due(connection, message=message, now=now) if is_own else None
+            if attempts is None:
                 raise Refused([Fault("message_not_open")])
+            message = message._replace(due_at=now, submitted_at=None, attempts=attempts)
             self.note(connection, [message], [draft.rule])
-        return message._replace(due_at=now, submitted_at=None)
+        return message
 
     # What comes after a message
 

@@ -226,7 +226,7 @@ _TABLE = (
     (
         "message_not_open",
         Kind.REFUSED,
-        "Only an outbound message in state unconfirmed can get an outcome, and only while it is not being sent.",
+        "Only an outbound message in state unconfirmed can get an outcome, and only if it is not released to a phone.",
     ),
     # Errors with the same meaning as their HTTP status.
     ("not_found", Kind.NOT_FOUND, "There is nothing at this address."),

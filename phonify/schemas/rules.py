@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, get_args
 
 from marshmallow import Schema, ValidationError, fields, post_dump, post_load, validate, validates_schema
@@ -10,7 +10,7 @@ from marshmallow import Schema, ValidationError, fields, post_dump, post_load, v
 from ..errors import MESSAGE_ERRORS, OUTCOMES, SIMULATED_FAULTS, Fault, InvalidRequest
 from ..sms.numbers import parse_originator
 from ..storage.rule_records import MetRule, Rule, RuleOutcome
-from .fields import Argument, NumericArgument, choice_field, name_field, search_field, whole_field
+from .fields import Argument, NumericArgument, choice_field, name_field, read_own_number, search_field, whole_field
 from .objects import MOMENT, RecordSchema, Shown
 from .requests import StrictSchema, load
 
@@ -43,16 +43,19 @@ class RuleDraft(NamedTuple):
     position: int | None = None  # None: the end of the list, or the same position
 
 
-def _read_number(text: str) -> str:
-    """Read a number or a sender, or the beginning of one and `*`."""
-    if re.fullmatch(r"\+?[A-Za-z0-9 ]{1,15}\*", text):
-        return text
-    return parse_originator(text).number
+def _read_recipient(text: str) -> str:
+    """Read a number, or the beginning of one and `*`."""
+    return text if re.fullmatch(r"\+?[0-9]{1,15}\*", text) else read_own_number(text).number
 
 
-def _number_field(whose: str) -> Argument:
+def _read_sender(text: str) -> str:
+    """Read a number or a name, or the beginning of one and `*`."""
+    return text if re.fullmatch(r"\+?[A-Za-z0-9 ]{1,15}\*", text) else parse_originator(text).number
+
+
+def _number_field(read: Callable[[str], str], whose: str) -> Argument:
     form = {**_NUMBER, "description": f"Only messages {whose}. With `*` at the end, it is the beginning of a number."}
-    return Argument(_read_number, invalid="invalid_match", form={**form, "examples": ["+49*"]})
+    return Argument(read, invalid="invalid_match", form={**form, "examples": ["+49*"]})
 
 
 def _count_field(description: str) -> Argument:
@@ -122,8 +125,8 @@ class CreateRuleSchema(OutcomeSchema):
     outcomes = OUTCOMES
 
     name = name_field("A name for people.")
-    to = _number_field("to this number")
-    origin = _number_field("from this number or sender")
+    to = _number_field(_read_recipient, "to this number")
+    origin = _number_field(_read_sender, "from this number or sender")
     contains = search_field("Only messages with this text in the body. Upper and lower case are the same.")
     pattern = search_field(
         "Only messages whose whole body has this form. `*` stands for any text, `?` for one character. Upper and lower"

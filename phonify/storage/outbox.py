@@ -183,14 +183,18 @@ def give_back(connection: sqlite3.Connection, *, message: Message) -> bool:
     )
 
 
-def make_due(connection: sqlite3.Connection, *, message: Message, now: str) -> bool:
-    """Make a message due now that waits or is in doubt. Returns False if it is being sent, or is in a final state."""
-    changed = connection.execute(
-        "UPDATE messages SET due_at = :now, submitted_at = NULL WHERE id = :id AND direction = 'outbound'"
-        " AND state = 'unconfirmed' AND lease_owner IS NULL",
+def make_due(connection: sqlite3.Connection, *, message: Message, now: str) -> int | None:
+    """Make an outbound message due now. Returns its attempts so far, or None if it is in a final state.
+
+    If the message is being sent, its lease ends, and the outcome of this attempt will be ignored. So only a gateway
+    that sends nothing may have it.
+    """
+    row = connection.execute(
+        "UPDATE messages SET due_at = :now, submitted_at = NULL, attempts = attempts + (lease_owner IS NOT NULL),"
+        " lease_owner = NULL WHERE id = :id AND direction = 'outbound' AND state = 'unconfirmed' RETURNING attempts",
         {"id": message.id, "now": now},
-    ).rowcount
-    return changed == 1
+    ).fetchone()
+    return int(row[0]) if row else None
 
 
 def await_validity(connection: sqlite3.Connection, *, message: Message) -> bool:

@@ -314,6 +314,25 @@ def test_a_message_that_a_rule_refuses_uses_no_quota(
     assert [send()["state"] for _ in range(3)] == ["error", "unconfirmed", "error"]
 
 
+def test_a_rule_counts_the_requests_of_twilio_that_it_refuses(twilio: TwilioApi, rule: Rule) -> None:
+    rule("refused", error="cannot_receive_sms", uses=1)
+    assert twilio.refuse(To=PHONE, From=OWN, Body="Hello")[0] == 400
+    assert twilio.create(To=PHONE, From=OWN, Body="Hello")["status"] == "queued"
+
+
+def test_a_later_receipt_is_the_status_in_twilio_too(
+    twilio: TwilioApi, rule: Rule, deliver: Work, apply_due: Work, clock: FakeClock
+) -> None:
+    rule("undelivered", seconds=60, error="unknown_handset")
+    message = twilio.create(To=PHONE, From=OWN, Body="Hello")
+    path = f"{twilio.messages.removesuffix('.json')}/{message['sid']}.json"
+    deliver()
+    assert twilio.get(path)["status"] == "sent"
+    clock.advance(60)
+    apply_due()
+    assert (twilio.get(path)["status"], twilio.get(path)["error_code"]) == ("undelivered", 30005)
+
+
 def test_the_rules_of_another_account_do_not_apply(rule: Rule, stranger: FlaskClient, client: FlaskClient) -> None:
     mine = rule("failed", error="unreachable_handset")
     message = stranger.post("/v1/messages", json={"to": PHONE, "body": "Hello"}).get_json()["message"]
@@ -436,14 +455,6 @@ def test_an_answer_can_be_slow(client: FlaskClient, rule: Rule) -> None:
     begun = time.monotonic()
     assert client.get("/v1/messages").status_code == 200
     assert time.monotonic() - begun >= 0.3
-
-
-def test_a_slow_answer_ends_if_the_server_stops_and_counts_as_a_waiting_request(
-    app: Flask, client: FlaskClient, rule: Rule, make_app: Callable[..., Flask]
-) -> None:
-    rule("api_slow", seconds=30)
-    app.extensions["phonify"].database.stopping = True
-    assert client.get("/v1/messages").status_code == 200
 
 
 # One message

@@ -39,4 +39,4 @@ def add_to_services(services: Services) -> None:
     services.webhooks.add_kind(
         TwilioCallbacks(services.fronts, services.webhooks, services.subscriptions, services.sending)
     )
-    services.front_pages.append(TwilioPage(services.fronts, sandbox=services.gateway.sandbox))
+    services.front_pages.append(TwilioPage(services.fronts, services.rules))
