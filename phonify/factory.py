@@ -33,6 +33,7 @@ from .sms.numbers import load_regions
 from .web import compose, search, session
 from .web import conversations as inbox_conversations
 from .web import reference as docs_pages
+from .web import rules as inbox_rules
 from .web import settings as inbox_settings
 
 logger = logging.getLogger(__name__)
@@ -102,6 +103,7 @@ def build_app(services: Services) -> Flask:
     if services.gateway.sandbox:
         app.register_blueprint(sandbox.bp)
         app.register_blueprint(downloads.bp)
+        app.register_blueprint(inbox_rules.bp)
     if services.has_twilio:
         twilio.add_views(app, sandbox=services.gateway.sandbox)
     for blueprint in (session.bp, inbox_conversations.bp, compose.bp, search.bp, inbox_settings.bp):

@@ -21,6 +21,7 @@ GROUPS = {
         "gateways-twilio",
         "testing",
         "test-api",
+        "rules",
         "webhooks",
         "gateways-android",
         "settings",

@@ -6,8 +6,10 @@ from typing import Any
 from flask import request
 
 from ..domain.conversations import END
+from ..errors import ERROR_TYPES, MESSAGE_ERRORS
 from ..http.current import get_services
 from ..schemas.objects import dump_message
+from ..schemas.rule_words import describe_met_rule
 from ..sms.segments import check_text
 from . import display
 from .session import current_account, current_key
@@ -68,6 +70,8 @@ def read_detail(message_id: str) -> dict[str, Any]:
     services, account, key = get_services(), current_account(), current_key()
     entry = services.conversations.find_entry(account, message_id)
     message = entry.message
+    met = services.rules.find_met([message]).get(message_id)
+    is_own = services.gateway.sandbox and message.gateway in (None, services.gateway.name)
     return {
         "entry": entry,
         "steps": services.history.find(message_id).steps,
@@ -77,6 +81,9 @@ def read_detail(message_id: str) -> dict[str, Any]:
         "curl_shown": display.write_curl(read_address(), "KEY", message),
         "fronts": [(front.name, front.describe_message(message)) for front in services.front_pages],
         "can_release": services.releasing.can_release(account, message),
+        "can_force": is_own and message.direction == "outbound" and message.state == "unconfirmed",
+        "message_errors": {name: ERROR_TYPES[name].title for name in MESSAGE_ERRORS},
+        "rule": describe_met_rule(met) if met is not None else None,
     }
 
 
