@@ -17,6 +17,7 @@ _TITLES = {
     "openapi": "OpenAPI",
     "test_messages": "Test messages",
     "test_problems": "Problems in a test",
+    "test_rules": "Rules",
     "test_runs": "Test runs",
     "test_twilio": "Twilio in tests",
 }
@@ -29,6 +30,7 @@ _SHOWN_OBJECTS = (
     "Phone",
     "Subscription",
     "SandboxMessage",
+    *("Rule", "MetRule"),
     "NewRun",
     "TwilioSettings",
     "TextCheck",
