@@ -9,7 +9,6 @@ from ..domain.conversations import END
 from ..errors import ERROR_TYPES, MESSAGE_ERRORS
 from ..http.current import get_services
 from ..schemas.objects import dump_message
-from ..schemas.rule_words import describe_met_rule
 from ..sms.segments import check_text
 from . import display
 from .session import current_account, current_key
@@ -70,7 +69,6 @@ def read_detail(message_id: str) -> dict[str, Any]:
     services, account, key = get_services(), current_account(), current_key()
     entry = services.conversations.find_entry(account, message_id)
     message = entry.message
-    met = services.rules.find_met([message]).get(message_id)
     is_own = services.gateway.sandbox and message.gateway in (None, services.gateway.name)
     return {
         "entry": entry,
@@ -83,7 +81,6 @@ def read_detail(message_id: str) -> dict[str, Any]:
         "can_release": services.releasing.can_release(account, message),
         "can_force": is_own and message.direction == "outbound" and message.state == "unconfirmed",
         "message_errors": {name: ERROR_TYPES[name].title for name in MESSAGE_ERRORS},
-        "rule": describe_met_rule(met) if met is not None else None,
     }
 
 

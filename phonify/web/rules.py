@@ -136,7 +136,7 @@ def _show(faults: Collection[Fault] = (), *, given: Mapping[str, Any] | None = N
     return render_template(
         "inbox/rules.html",
         rows=rows,
-        given=given or {},
+        given={"outcome": "failed"} if given is None else given,
         message_errors={name: ERROR_TYPES[name].title for name in MESSAGE_ERRORS},
         unread=count_unread(),
         **place_faults(faults, FIELDS),
