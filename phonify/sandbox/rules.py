@@ -11,6 +11,7 @@ from ..schemas import rule_examples as examples
 from ..schemas.description import describe
 from ..schemas.requests import load
 from ..schemas.rules import (
+    RULE_ERRORS,
     ChangeRuleSchema,
     CreateRuleSchema,
     MoveSchema,
@@ -61,7 +62,7 @@ def create_rule() -> tuple[dict[str, Any], int]:
 @describe(
     arguments=ScenarioSchema,
     answers={200: RulesAnswer},
-    errors=(*_FAULTS, "too_many_rules"),
+    errors=(*_FAULTS, *RULE_ERRORS, "too_many_rules"),
     examples=examples.LOAD_RULES,
     text="The rules of the scenario replace all rules of the account, and all counts begin at 0.",
 )

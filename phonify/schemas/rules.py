@@ -10,7 +10,16 @@ from marshmallow import Schema, ValidationError, fields, post_dump, post_load, v
 from ..errors import MESSAGE_ERRORS, OUTCOMES, SIMULATED_FAULTS, Fault, InvalidRequest
 from ..sms.numbers import parse_originator
 from ..storage.rule_records import MetRule, Rule, RuleOutcome
-from .fields import Argument, NumericArgument, choice_field, name_field, read_own_number, search_field, whole_field
+from .fields import (
+    Argument,
+    NumericArgument,
+    choice_field,
+    list_error_types,
+    name_field,
+    read_own_number,
+    search_field,
+    whole_field,
+)
 from .objects import MOMENT, RecordSchema, Shown
 from .requests import StrictSchema, load
 
@@ -172,6 +181,7 @@ class ScenarioSchema(StrictSchema):
 
 
 _RULE = CreateRuleSchema()
+RULE_ERRORS = tuple(sorted({type_ for field in _RULE.fields.values() for type_ in list_error_types(field)}))
 
 
 def read_scenario(text: str) -> list[RuleDraft]:
