@@ -142,6 +142,7 @@ CREATE TABLE IF NOT EXISTS messages (
     receipt_status TEXT CHECK (receipt_status IN ('delivered', 'undelivered')),-- NULL: no delivery receipt yet
     receipt_at     TEXT,
     receipt_code   TEXT,                -- the provider's own code; NULL: none
+    released_from  TEXT,                -- the id of the caught message; NULL: this is not a released copy
     CHECK ((state = 'error') = (error_type IS NOT NULL)),
     CHECK ((state = 'unconfirmed') = (finished_at IS NULL)),
     CHECK (due_at IS NULL OR state = 'unconfirmed')
@@ -157,6 +158,7 @@ CREATE INDEX IF NOT EXISTS messages_inbound ON messages (account_id) WHERE direc
 CREATE INDEX IF NOT EXISTS messages_due ON messages (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_expiring ON messages (expires_at) WHERE due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_leased ON messages (lease_owner) WHERE lease_owner IS NOT NULL;
+CREATE INDEX IF NOT EXISTS messages_released ON messages (account_id, released_from) WHERE released_from IS NOT NULL;
 
 -- Attempts to send a message that failed or are in doubt.
 CREATE TABLE IF NOT EXISTS message_attempts (
@@ -345,6 +347,19 @@ CREATE TABLE IF NOT EXISTS webhook_attempts (
     error       TEXT,                   -- why there is no answer, or why it does not count
     PRIMARY KEY (delivery_id, attempt)
 ) STRICT, WITHOUT ROWID;
+
+-- The latest webhook lab of each account. A lab that is not finished keeps moving
+-- `until`. If it does not, its process has ended, and another lab may begin.
+CREATE TABLE IF NOT EXISTS labs (
+    account_id  INTEGER PRIMARY KEY REFERENCES accounts (id),
+    id          TEXT NOT NULL,
+    form        TEXT NOT NULL,          -- standard, or the name of a front
+    started_at  TEXT NOT NULL,
+    until       TEXT NOT NULL,
+    trial       TEXT,                   -- the trial that is running
+    finished_at TEXT,
+    report      TEXT                    -- JSON; NULL: it is running or was interrupted
+) STRICT;
 
 -- The data of an account for the Twilio-compatible front. The auth token is stored
 -- as plain text, because it signs the front's webhooks. It is valid only for this

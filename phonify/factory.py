@@ -32,6 +32,7 @@ from .services import Services, build_services
 from .sms.numbers import load_regions
 from .web import compose, search, session
 from .web import conversations as inbox_conversations
+from .web import lab as inbox_lab
 from .web import reference as docs_pages
 from .web import rules as inbox_rules
 from .web import settings as inbox_settings
@@ -103,6 +104,7 @@ def build_app(services: Services) -> Flask:
     if services.gateway.sandbox:
         app.register_blueprint(sandbox.bp)
         app.register_blueprint(downloads.bp)
+        app.register_blueprint(inbox_lab.bp)
         app.register_blueprint(inbox_rules.bp)
     if services.has_twilio:
         twilio.add_views(app, sandbox=services.gateway.sandbox)

@@ -35,6 +35,7 @@ from .domain.subscriptions import Subscriptions
 from .domain.webhooks import Webhooks
 from .errors import StoreUnavailable
 from .gateways.base import Gateway
+from .lab.labs import Labs
 from .outgoing.url_guard import Resolve, resolve
 from .storage.database import Database
 from .storage.process_lock import has_owner
@@ -64,6 +65,7 @@ class Services:
     conversations: Conversations
     history: Histories
     releasing: Releasing
+    senders: dict[str, Sending]  # one for each of the links
     retention: Retention
     rules: Rules
     rule_effects: RuleEffects
@@ -73,6 +75,7 @@ class Services:
     webhook_wakeup: Wakeup
     webhooks: Webhooks
     fronts: Fronts
+    labs: Labs
     front_pages: list[FrontPage]
     observers: dict[Literal["webhook"], Observe]  # called after each attempt; those of messages are in the links
     prepared: threading.Event  # set after `prepare`
@@ -83,10 +86,7 @@ class Services:
         return self.gateway.sandbox if self.settings.twilio is None else self.settings.twilio
 
     def prepare(self, *, only_existing: bool = False) -> None:
-        """Create or upgrade the database, unless this was done already. Raises ConfigError if that is not possible.
-
-        With `only_existing`, a missing file is not created. It is only checked that this is possible.
-        """
+        """Create or upgrade the database once, with `only_existing` only if it exists. Raises ConfigError."""
         if self.prepared.is_set():
             return
         settings, database, clock = self.settings, self.database, self.clock
@@ -142,7 +142,8 @@ class Services:
 
     def make_upkeep(self) -> Upkeep:
         """Return a new loop that does the upkeep once a minute."""
-        return Upkeep(self.database, self.clock, lease=self.settings.lease, clean=self.clean)
+        lease, validity = self.settings.lease, self.settings.validity
+        return Upkeep(self.database, self.clock, lease=lease, validity=validity, clean=self.clean)
 
     def clean(self) -> None:
         """Remove old rows and the rows of ended test runs and sessions."""
@@ -210,6 +211,7 @@ class Services:
         """Close the database and the wakeups."""
         for link in self.links.values():
             link.gateway.stop(monotonic() + self.settings.grace)
+        self.labs.close()
         self.database.close()
         self.message_wakeup.close()
         self.webhook_wakeup.close()
@@ -257,10 +259,12 @@ def build_services(
             database, one, clock, webhooks, receipts, inbound, rules, rates=rates, only_to=only_to, column=column
         )
 
-    links, releasing = {gateway.name: link(gateway, main_only_to, None)}, None
+    links, senders, releasing = {gateway.name: link(gateway, main_only_to, None)}, {gateway.name: sending}, None
     if release_gateway is not None:
-        releasing = make_sending(release_gateway, only_to, release_gateway.name, None)
+        senders[release_gateway.name] = releasing = make_sending(release_gateway, only_to, release_gateway.name, None)
         links[release_gateway.name] = link(release_gateway, only_to, release_gateway.name)
+    healths = {name: link.health for name, link in links.items()}
+    longest = timedelta(days=settings.retain_days) if settings.retain_days is not None else None
     keys = KeyRing(database, clock)
     services = Services(
         settings=settings,
@@ -275,14 +279,10 @@ def build_services(
         changing=Changing(database, clock, webhooks, subscriptions, sending, rules),
         receiving=receiving,
         conversations=Conversations(database),
-        history=Histories(database, clock, webhooks, gateway=gateway.name),
+        history=Histories(database, clock, webhooks, gateway=gateway.name, healths=healths),
         releasing=Releasing(database, clock, webhooks, releasing),
-        retention=Retention(
-            database,
-            clock,
-            most_messages=settings.retain_messages,
-            longest=timedelta(days=settings.retain_days) if settings.retain_days is not None else None,
-        ),
+        senders=senders,
+        retention=Retention(database, clock, most_messages=settings.retain_messages, longest=longest),
         rules=rules,
         rule_effects=RuleEffects(database, clock, receipts, receiving),
         runs=Runs(database, clock, fronts),
@@ -291,6 +291,7 @@ def build_services(
         webhook_wakeup=Wakeup(),
         webhooks=webhooks,
         fronts=fronts,
+        labs=Labs(database, clock, webhooks, fronts),
         front_pages=[],
         observers={"webhook": lambda _outcome, _seconds: None},
         prepared=threading.Event(),

@@ -1,6 +1,7 @@
 """Tests that the README and the guides match the errors, settings, commands and files of the code."""
 
 import re
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from phonify.errors import ERROR_TYPES
 from phonify.gateways import GATEWAYS
 from phonify.http.errors import STATUSES
 from phonify.schemas.twilio import FAILURES
+from tests.support.lab_tables import write_trials, write_verdicts
 
 ROOT = Path(__file__).parent.parent
 GUIDES = ROOT / "phonify" / "docs"
@@ -103,3 +105,9 @@ def test_the_codes_of_the_twilio_compatible_api_are_those_of_the_code() -> None:
     rows = [f"| `{type_}` | `{status}` | {code or 'none'} |" for type_, (status, code) in FAILURES.items()]
     shown = read("twilio.md").split("| error type | status | code |\n| --- | --- | --- |\n", 1)[1]
     assert shown.split("\n| any other", 1)[0].splitlines() == rows
+
+
+@pytest.mark.parametrize(("name", "write"), [("trials", write_trials), ("verdicts", write_verdicts)])
+def test_the_trials_and_the_verdicts_of_the_lab_are_those_of_the_code(name: str, write: Callable[[], str]) -> None:
+    shown = read("lab.md").split(f"<!-- {name} -->\n", 1)[1].split(f"\n<!-- /{name} -->", 1)[0]
+    assert shown == write()

@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from ..domain import accounts
-from ..sms.numbers import parse_originator
+from ..sms.numbers import parse_originator, read_typed_number
 from ..storage.records import Account
-from .output import Command, Failed, Group, echo, get_services, json_option, print_json, print_table
+from .output import Command, Failed, Group, echo, get_services, json_option, note_done, print_json, print_table
 
 accounts_cli = Group("accounts", help="Manage the accounts of this server.")
 
@@ -24,17 +24,19 @@ def create_account(name: str, origin: str | None, as_json: bool) -> None:
         raise click.BadParameter("must be printable and not empty", param_hint="NAME")
     if origin is not None:
         try:
-            origin = parse_originator(origin).number
+            origin = parse_originator(read_typed_number(origin)).number
         except ValueError as error:
             raise click.BadParameter(f"{origin!r} is not a valid sender: {error}", param_hint="--origin") from error
     try:
         account = accounts.create_account(services.database, services.clock, name=name, origin=origin)
     except accounts.NameTaken as error:
         raise Failed(f"an account {name!r} exists already") from error
+    done = f"Account {name!r} created. Make a key for it with: keys create --account {shlex.quote(name)}"
+    note_done(done)
     if as_json:
         print_json(_show(account))
     else:
-        echo(f"Account {name!r} created. Make a key for it with: keys create --account {shlex.quote(name)}")
+        echo(done)
 
 
 @accounts_cli.command("list", cls=Command)
@@ -101,6 +103,7 @@ def limit_account(name: str, quota: int | None, rate: int | None, as_json: bool)
         if rate is not None:
             account = account._replace(rate_limit=None if rate == _NO_LIMIT else rate)
         accounts.set_limits(services.database, account, quota=account.quota, rate_limit=account.rate_limit)
+        note_done(f"The limits of the account {name!r} were set. To see them: accounts limit {shlex.quote(name)}")
     used = accounts.count_quota_used(services.database, services.clock, account)
     if as_json:
         print_json({**_show(account), "quota_used": used})

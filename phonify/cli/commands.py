@@ -6,7 +6,9 @@ from .accounts import accounts_cli
 from .database import backup, check, init_db
 from .explain import explain
 from .gateway import gateway_cli
+from .gateway_send import send_one
 from .keys import keys_cli
+from .lab import lab
 from .messages import messages, send
 from .numbers import numbers_cli
 from .phones import phones_cli
@@ -39,8 +41,21 @@ def register_commands(group: click.Group) -> None:
         rules_cli,
         sessions_cli,
     )
-    for command in (*groups, open_inbox, send, messages, explain, worker, init_db, backup, check, check_text_command):
+    for command in (
+        *groups,
+        open_inbox,
+        send,
+        messages,
+        explain,
+        lab,
+        worker,
+        init_db,
+        backup,
+        check,
+        check_text_command,
+    ):
         group.add_command(command)
+    gateway_cli.add_command(send_one)
     _describe_app()
 
 

@@ -13,13 +13,13 @@ from ..storage.backup import restore as restore_backup
 from ..storage.database import Database, SqliteError
 from ..storage.monitoring import find_faults, is_used
 from ..storage.upgrades import DatabaseUnusable
-from .output import Command, Failed, echo, get_services
+from .output import Command, Failed, echo, get_services, report
 
 
 @click.command("init-db", cls=Command)
 def init_db() -> None:
     """Create the database, or upgrade it to the current version."""
-    echo(f"{get_services(may_create=True).settings.database} is ready.")
+    report(f"{get_services(may_create=True).settings.database} is ready.")
 
 
 @click.command(cls=Command)
@@ -36,7 +36,7 @@ def backup(file: Path) -> None:
         raise Failed(f"{file} can't be written: {error.strerror}") from error
     except (DatabaseUnusable, SqliteError, StoreUnavailable) as error:
         raise Failed(f"{file} was not written: {error.__cause__ or error}") from error
-    echo(f"Backup written to {file}.")
+    report(f"Backup written to {file}.")
 
 
 @click.command(cls=Command)
@@ -81,6 +81,7 @@ def restore(file: Path) -> None:
         raise Failed(f"{path} is in use. Stop all servers and workers first.") from error
     except (OSError, SqliteError) as error:
         raise Failed(f"{path}: {error}") from error
-    echo(f"{path} is now a copy of {file}.")
+    lines = [f"{path} is now a copy of {file}."]
     if former is not None:
-        echo(f"The former database is {former}.")
+        lines.append(f"The former database is {former}.")
+    report("\n".join(lines))

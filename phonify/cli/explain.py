@@ -1,7 +1,11 @@
 """The command `explain`."""
 
+from datetime import datetime
+from math import ceil
+
 import click
 
+from ..clock import parse_time
 from ..errors import NotFound
 from ..schemas.twilio import read_message_sid
 from .output import Command, Failed, echo, get_services, json_option, print_json, print_table
@@ -17,8 +21,9 @@ def explain(message_id: str, as_json: bool) -> None:
 
     The steps are the request, the checks, the attempts, the receipts of the provider and the webhooks.
     """
+    services = get_services()
     try:
-        message, account, steps = get_services().history.find(read_message_sid(message_id) or message_id)
+        message, account, steps = services.history.find(read_message_sid(message_id) or message_id, whole=True)
     except NotFound as error:
         raise Failed(f"there is no message {message_id}; see: messages") from error
     if as_json:
@@ -29,8 +34,19 @@ def explain(message_id: str, as_json: bool) -> None:
         f"{message.direction} message of the account {account.name!r}, {message.origin_number} > {message.to_number},"
         f" in state {message.state}\n"
     )
-    rows = []
+    rows, now = [], services.clock.now()
     for step in steps:
-        rows.append((step.at, step.text))
-        rows += [(part.at, f"  {part.text}") for part in step.parts]
-    print_table(("TIME", "STEP"), rows)
+        for at, text in [(step.at, step.text), *((part.at, f"  {part.text}") for part in step.parts)]:
+            rows.append((at, text + (_write_distance(at, now) if step.state == "waiting" else "")))
+    print_table(("TIME (UTC)", "STEP"), rows)
+
+
+def _write_distance(at: str, now: datetime) -> str:
+    """Return how far a future time is from now. The text is empty for any other time."""
+    seconds = ceil((parse_time(at) - now).total_seconds()) if at else 0
+    if seconds <= 0:
+        return ""
+    minutes, hours = ceil(seconds / 60), seconds // 3_600
+    if hours:
+        return f" (in {hours} h {minutes - hours * 60} min)"
+    return f" (in {minutes} min)" if seconds > 120 else f" (in {seconds} s)"

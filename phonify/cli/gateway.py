@@ -2,61 +2,90 @@
 
 import click
 
-from ..clock import monotonic
-from ..domain.accounts import DEFAULT_ACCOUNT
-from ..domain.gateway_health import GatewayStatus
-from ..errors import InvalidRequest, Refused
+from ..domain.gateway_health import GatewayStatus, find_other_gateway
 from ..gateways.base import GatewayFault
 from ..logs import escape_controls
-from ..schemas.objects import dump_message
-from ..schemas.requests import Draft, SendSchema, limit_body, load
 from ..services import Services
-from ..sms.segments import count_segments
 from ..storage.gateway_records import TextRow
-from ..storage.records import Account, Message
 from .output import (
     Command,
     Failed,
     Group,
     echo,
     escape_body,
-    get_account,
     get_services,
     json_option,
     load_services,
+    note_done,
     print_json,
     print_table,
+    report,
 )
 
 PERIODS = {1: "a second", 60: "a minute", 3_600: "an hour"}
 
 gateway_cli = Group("gateway", help="Watch, try and pause the gateway that sends to phones.")
 
-gateway_option = click.option("--gateway", "name", help="The gateway. Default: the one that sends to phones.")
+gateway_option = click.option("--gateway", "gateway_name", help="The gateway. Default: the one that sends to phones.")
 
 
-def _choose_gateway(services: Services, name: str | None) -> str:
-    """Return the name of a gateway of this server. Without a name, it is the one that sends to phones."""
+def choose_gateway(services: Services, name: str | None) -> str:
+    """Return the name of a gateway of this server. Without a name, it is the one that sends to phones.
+
+    If there are two, standard error says which of them was chosen.
+    """
     if name is None:
         sending = [name for name, link in services.links.items() if not link.gateway.sandbox]
-        return sending[0] if sending else services.gateway.name
+        chosen = sending[0] if sending else services.gateway.name
+        if len(services.links) > 1:
+            names = " and ".join(services.links)
+            echo(
+                f"This server has the gateways {names}. The command means {chosen}. --gateway chooses the other.",
+                err=True,
+            )
+        return chosen
     if name not in services.links:
         known = ", ".join(services.links)
         raise click.BadParameter(f"this server has no gateway {name!r}, only: {known}", param_hint="--gateway")
     return name
 
 
+def warn_of_other_gateway(services: Services) -> None:
+    """Say on standard error if the database was used last with a gateway that the variables of this shell do not name.
+
+    Without the variables of the server, a command takes the stub for the gateway.
+    """
+    other = find_other_gateway(services.database, services.links)
+    if other is None:
+        return
+    names = " and ".join(services.links)
+    used = [f"its last success was at {other.taken_at}"] if other.taken_at is not None else []
+    used += (
+        [f"its last fault was at {other.fault_at}: {escape_controls(other.fault or '')}"]
+        if other.fault_at is not None
+        else []
+    )
+    echo(
+        f"The variables of this shell name the gateway {names}. A server on this database used the gateway {other.name}"
+        f" last: {'; '.join(used)}. Run the command with the variables of the server.",
+        err=True,
+    )
+
+
 # Watching
 
 
 @gateway_cli.command("status", cls=Command)
+@click.option("--gateway", "gateway_name", help="Only this gateway. Default: all gateways of this server.")
 @json_option
-def show_status(as_json: bool) -> None:
+def show_status(gateway_name: str | None, as_json: bool) -> None:
     """Show whether the gateway works, and what waits for it."""
     services = get_services()
+    warn_of_other_gateway(services)
+    names = [choose_gateway(services, gateway_name)] if gateway_name is not None else list(services.links)
     open_texts = services.inbound.count_open()
-    for link in services.links.values():
-        _print_status(link.get_status(), open_texts, as_json=as_json)
+    for name in names:
+        _print_status(services.links[name].get_status(), open_texts, as_json=as_json)
 
 
 def _print_status(status: GatewayStatus, open_texts: int, *, as_json: bool) -> None:
@@ -93,10 +122,12 @@ def _print_status(status: GatewayStatus, open_texts: int, *, as_json: bool) -> N
 
 @gateway_cli.command("check", cls=Command)
 @gateway_option
-def check_gateway(name: str | None) -> None:
+def check_gateway(gateway_name: str | None) -> None:
     """Ask the provider whether it would take messages. Nothing is sent. No database is needed."""
     services = load_services()
-    name = _choose_gateway(services, name)
+    name = choose_gateway(services, gateway_name)
+    if services.prepared.is_set():
+        warn_of_other_gateway(services)
     try:
         answer = services.links[name].gateway.probe()
     except GatewayFault as fault:
@@ -132,108 +163,42 @@ def _write_text(text: TextRow) -> str:
 
 @gateway_cli.command("pause", cls=Command)
 @gateway_option
-def pause(name: str | None) -> None:
+def pause(gateway_name: str | None) -> None:
     """Give the gateway no messages until `gateway resume`. Messages are still accepted, and they wait."""
     services = get_services()
-    name = _choose_gateway(services, name)
+    name = choose_gateway(services, gateway_name)
+    warn_of_other_gateway(services)
     services.links[name].pacing.hold(held=True)
-    echo(f"The gateway {name} gets no messages until: gateway resume")
+    report(f"The gateway {name} gets no messages until: gateway resume{_write_option(gateway_name)}")
+
+
+def _write_option(name: str | None) -> str:
+    """Return the option that a command needs to mean the same gateway."""
+    return f" --gateway {name}" if name is not None else ""
 
 
 @gateway_cli.command("resume", cls=Command)
 @gateway_option
-def resume(name: str | None) -> None:
+def resume(gateway_name: str | None) -> None:
     """Give the gateway messages again. This also ends a pause after a fault."""
     services = get_services()
-    name = _choose_gateway(services, name)
+    name = choose_gateway(services, gateway_name)
+    warn_of_other_gateway(services)
     services.links[name].pacing.hold(held=False)
     due = services.links[name].get_status().queue.due
-    echo(f"The gateway {name} gets messages again. Messages due: {due}.")
+    report(f"The gateway {name} gets messages again. Messages due: {due}.")
 
 
 @gateway_cli.command("callbacks", cls=Command)
 @gateway_option
-def register_callbacks(name: str | None) -> None:
+def register_callbacks(gateway_name: str | None) -> None:
     """Tell the provider the address of Phonify, if it needs that. May be repeated. No database is needed."""
     services = load_services()
-    name = _choose_gateway(services, name)
+    name = choose_gateway(services, gateway_name)
     try:
         lines = services.links[name].gateway.register()
     except GatewayFault as fault:
         raise Failed(f"the gateway {name}: {escape_controls(str(fault))}") from fault
+    note_done("The provider was told the address of this server.")
     for line in lines:
         echo(escape_controls(line))
-
-
-# Sending
-
-
-@gateway_cli.command("send", cls=Command)
-@click.argument("to")
-@click.argument("text")
-@click.option("--from", "origin", help="The sender. Default: the default sender of the account default.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option(
-    "--wait", type=click.FloatRange(0, 600), default=20, show_default=True, help="Seconds to wait for the outcome."
-)
-@json_option
-def send_one(to: str, text: str, origin: str | None, yes: bool, wait: float, as_json: bool) -> None:
-    """Send TEXT to the number TO, as a message of the account default, and show what became of it.
-
-    A running server or worker must deliver it. The exit status is 0 only if the gateway has taken the message.
-    """
-    services = get_services()
-    account = get_account(services, DEFAULT_ACCOUNT)
-    draft = _read_draft(services, to, text, origin)
-    if not services.is_delivering():
-        raise Failed("nothing was sent, because no server or worker is running on this database")
-    if not yes:
-        name, number = services.gateway.name, draft.to[0].number.number
-        click.confirm(
-            f"Send {count_segments(text)[0]} SMS to {number} through the gateway {name}?", abort=True, err=True
-        )
-    try:
-        (message,) = services.sending.send(account, draft, keep_refused=False).messages
-    except Refused as refusal:
-        raise Failed(f"nothing was sent: {refusal.faults[0].title}") from refusal
-    message = _wait_for_outcome(services, account, message, wait)
-    if as_json:
-        print_json(dump_message(message))
-    outcome = _describe_outcome(services, message)
-    if message.state != "sent":
-        raise Failed(outcome)
-    if not as_json:
-        echo(outcome)
-
-
-def _read_draft(services: Services, to: str, text: str, origin: str | None) -> Draft:
-    given = {"to": to, "body": text} if origin is None else {"to": to, "body": text, "origin": origin}
-    try:
-        draft: Draft = load(limit_body(SendSchema, services.settings.max_body), given)
-    except InvalidRequest as error:
-        names = {"to": "TO", "body": "TEXT", "origin": "--from"}
-        lines = [f"{names[(fault.param or 'to').partition('[')[0]]}: {fault.title}" for fault in error.faults]
-        raise click.UsageError("\n".join(lines)) from error
-    return draft
-
-
-def _wait_for_outcome(services: Services, account: Account, message: Message, seconds: float) -> Message:
-    """Return the message when its outcome is known or in doubt, or after the given time."""
-    watcher, end = services.database.watch(), monotonic() + seconds
-    while message.state == "unconfirmed" and not message.in_doubt and (left := end - monotonic()) > 0:
-        watcher.wait(min(left, 1.0))
-        message = services.sending.find(account, message.id)
-    return message
-
-
-def _describe_outcome(services: Services, message: Message) -> str:
-    begin = f"Message {message.id}: "
-    if message.state == "sent":
-        simulated = " The gateway sends nothing to phones." if services.gateway.sandbox else ""
-        return f"{begin}sent.{simulated} What happens next: explain {message.id}"
-    if message.state == "error":
-        return f"{begin}failed, {message.error_type}"
-    if message.in_doubt:
-        return f"{begin}in doubt. Nobody knows whether the gateway has taken it, and it is not sent again."
-    status = services.links[services.gateway.name].get_status()
-    return f"{begin}not sent yet. The gateway {status.name}: {status.full_summary}"

@@ -12,8 +12,10 @@ from .output import (
     get_account,
     get_services,
     json_option,
+    note_done,
     print_json,
     print_table,
+    report,
 )
 
 keys_cli = Group("keys", help="Manage API keys.")
@@ -30,6 +32,9 @@ def create_key(account_name: str, name: str, as_json: bool) -> None:
         raise click.BadParameter("must be printable", param_hint="--name")
     account = get_account(services, account_name)
     key_id, key = accounts.create_key(services.database, services.clock, account, name=name)
+    note_done(
+        f"Key {key_id} of the account {account.name!r} was made, but not shown. To revoke it: keys revoke {key_id}"
+    )
     if as_json:
         print_json({"id": key_id, "account": account.name, "name": name, "key": key})
     else:
@@ -66,4 +71,4 @@ def revoke_key(key_id: int) -> None:
     services = get_services()
     if not accounts.revoke_key(services.database, services.clock, key_id):
         raise Failed(f"no valid key has the number {key_id}; see: keys list")
-    echo(f"Key {key_id} is no longer valid.")
+    report(f"Key {key_id} is no longer valid.")

@@ -8,6 +8,7 @@ from ..errors import Fault, InvalidRequest
 from ..schemas.objects import dump_message
 from ..schemas.requests import SendSchema, limit_body, load
 from ..services import Services
+from ..sms.numbers import read_typed_number
 from ..storage.records import Account, Criteria, Message
 from .output import (
     Command,
@@ -18,6 +19,7 @@ from .output import (
     get_account,
     get_services,
     json_option,
+    note_done,
     print_json,
     print_table,
 )
@@ -42,13 +44,16 @@ def send(
     """
     services = get_services()
     account = get_account(services, account_name)
-    given = {"to": list(to), "body": body, "origin": origin, "send_at": send_at}
+    numbers = [read_typed_number(number) for number in to]
+    sender = read_typed_number(origin) if origin is not None else None
+    given = {"to": numbers, "body": body, "origin": sender, "send_at": send_at}
     schema = limit_body(SendSchema, services.settings.max_body)
     try:
         draft = load(schema, {name: value for name, value in given.items() if value is not None})
     except InvalidRequest as error:
         raise click.UsageError(_describe(error.faults, to)) from error
     sent = services.sending.send(account, draft)
+    note_done(f"Messages stored: {' '.join(message.id for message in sent.messages)}")
     _print_messages(sent.messages, as_json=as_json)
     if not services.is_delivering() and len(sent.faults) < len(sent.messages):
         echo("Nothing is delivered yet, because no server or worker is running on this database.", err=True)
@@ -108,6 +113,15 @@ def _find_since(services: Services, account: Account, criteria: Criteria, after:
         found += page
 
 
+def _describe_state(message: Message) -> str:
+    """Return what the state does not tell: the receipt, the error, or the time of sending."""
+    if message.error_type is not None:
+        return message.error_type
+    if message.receipt_status is not None:
+        return message.receipt_status
+    return f"scheduled for {message.send_at}" if message.is_scheduled else "-"
+
+
 def _print_messages(found: Sequence[Message], *, as_json: bool, heading: bool = True) -> None:
     if as_json:
         for message in found:
@@ -118,10 +132,11 @@ def _print_messages(found: Sequence[Message], *, as_json: bool, heading: bool = 
             message.created_at,
             message.id,
             message.state,
+            _describe_state(message),
             f"{message.origin_number} > {message.to_number}",
             escape_body(message.body),
         )
         for message in found
     ]
     if heading or rows:
-        print_table(("CREATED", "ID", "STATE", "FROM > TO", "BODY") if heading else (), rows)
+        print_table(("CREATED", "ID", "STATE", "DETAIL", "FROM > TO", "BODY") if heading else (), rows)

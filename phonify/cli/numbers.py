@@ -2,15 +2,28 @@
 
 import click
 
-from ..sms.numbers import parse_originator
-from .output import Command, Failed, Group, echo, get_account, get_services, json_option, print_json, print_table
+from ..domain.accounts import DEFAULT_ACCOUNT
+from ..sms.numbers import parse_originator, read_typed_number
+from .output import (
+    Command,
+    Failed,
+    Group,
+    echo,
+    get_account,
+    get_services,
+    json_option,
+    note_done,
+    print_json,
+    print_table,
+    report,
+)
 
 numbers_cli = Group("numbers", help="Manage the numbers at which accounts receive texts.")
 
 
 def _read_own_number(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
     try:
-        number = parse_originator(value).number
+        number = parse_originator(read_typed_number(value)).number
     except ValueError:
         number = ""
     if not number.lstrip("+").isdecimal():
@@ -34,6 +47,10 @@ def list_numbers(account_name: str | None, as_json: bool) -> None:
             print_json({"number": number, "account": owner})
     else:
         print_table(("NUMBER", "ACCOUNT"), numbers)
+    default = services.inbound.find_default_number()
+    if default is not None and account_name in (None, DEFAULT_ACCOUNT):
+        text = f"Texts to {default} also belong to the account {DEFAULT_ACCOUNT!r}, because it is PHONIFY_ORIGIN."
+        echo(text, err=True)
 
 
 @numbers_cli.command("add", cls=Command)
@@ -49,11 +66,13 @@ def add_number(number: str, account_name: str, as_json: bool) -> None:
     account = get_account(services, account_name)
     former = dict(services.inbound.list_numbers()).get(number)
     texts = services.inbound.give_number(account, number)
+    before = f", and no longer to {former!r}" if former not in (None, account.name) else ""
+    done = f"{number} belongs to the account {account.name!r}{before}. Texts that waited for it: {texts}."
+    note_done(done)
     if as_json:
         print_json({"number": number, "account": account.name, "former_account": former, "texts": texts})
-        return
-    before = f", and no longer to {former!r}" if former not in (None, account.name) else ""
-    echo(f"{number} belongs to the account {account.name!r}{before}. Texts that waited for it: {texts}.")
+    else:
+        echo(done)
 
 
 @numbers_cli.command("remove", cls=Command)
@@ -66,4 +85,4 @@ def remove_number(number: str) -> None:
     """
     if not get_services().inbound.take_number(number):
         raise Failed(f"no account has the number {number}; see: numbers list")
-    echo(f"{number} is no number of an account any more.")
+    report(f"{number} is no number of an account any more.")

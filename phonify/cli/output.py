@@ -15,16 +15,17 @@ from ..domain import accounts
 from ..errors import StoreUnavailable
 from ..logs import escape_controls
 from ..services import Services
-from ..sms.numbers import parse_msisdn
+from ..sms.numbers import parse_msisdn, read_typed_number
 from ..storage.records import Account
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object in each line.")
+_DONE = f"{__name__}.done"  # in the context of the command: what it has changed
 account_option = click.option("--account", "account_name", default=accounts.DEFAULT_ACCOUNT, show_default=True)
 
 
 def _read_msisdn(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
     try:
-        return parse_msisdn(value).number
+        return parse_msisdn(read_typed_number(value)).number
     except ValueError as error:
         raise click.BadParameter(f"{value!r} is not a valid E.164 number: {error}") from error
 
@@ -36,16 +37,26 @@ class Failed(click.ClickException):
     """The command failed. Its exit status is 1."""
 
 
+def note_done(text: str) -> None:
+    """Note what the command has changed. If its output then can't be written, the failure ends with this text."""
+    click.get_current_context().meta[_DONE] = text
+
+
 @contextmanager
 def _writing() -> Iterator[None]:
-    """Raise Failed if the output can't be written. If a pipe was closed, click ends the command without a message."""
+    """Raise Failed if the output can't be written.
+
+    If a pipe was closed and the command has changed nothing, click ends it without a message.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno == errno.EPIPE:
+        context = click.get_current_context(silent=True)
+        done = context.meta.get(_DONE) if context is not None else None
+        if error.errno == errno.EPIPE and done is None:
             raise
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - at its end, Python would write the rest and fail again
-        raise Failed(f"the output can't be written: {error.strerror}") from error
+        raise Failed("\n".join(filter(None, [f"the output can't be written: {error.strerror}", done]))) from error
 
 
 class Group(click.Group):
@@ -107,6 +118,12 @@ def echo(text: str, *, err: bool = False) -> None:
     """Print a line, with `err` to standard error. Raises Failed if that is not possible."""
     with _writing():
         click.echo(text, err=err)
+
+
+def report(text: str) -> None:
+    """Print what the command has done. Raises Failed with this text if that is not possible."""
+    note_done(text)
+    echo(text)
 
 
 def print_json(shown: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from .output import (
     get_services,
     json_option,
     msisdn_argument,
+    note_done,
     print_json,
 )
 
@@ -28,8 +29,10 @@ def forget(msisdn: str, account_name: str, as_json: bool) -> None:
     account = get_account(services, account_name)
     removed = services.retention.forget(account, msisdn)
     subscribed = services.subscriptions.get(account, msisdn).subscribed
+    stays = "" if subscribed else " Its opt-out stays."
+    done = f"{msisdn} is forgotten. Messages removed: {removed}.{stays}"
+    note_done(done)
     if as_json:
         print_json({"phone": msisdn, "removed": removed, "subscribed": subscribed})
     else:
-        stays = "" if subscribed else " Its opt-out stays."
-        echo(f"{msisdn} is forgotten. Messages removed: {removed}.{stays}")
+        echo(done)

@@ -19,8 +19,10 @@ from .output import (
     get_account,
     get_services,
     json_option,
+    note_done,
     print_json,
     print_table,
+    report,
 )
 
 _PATIENCE = 5.0  # seconds to wait for an answer of the server
@@ -43,6 +45,7 @@ def open_inbox(url: str | None, account_name: str) -> None:
     if url is None:
         _check_server(services.settings, address)
     link = services.sessions.create_link(account, address)
+    note_done("A link was made, but not shown. It ends after ten minutes.")
     echo(link)
     # A process of its own, without this terminal: a browser for terminals would take it.
     subprocess.run([sys.executable, "-m", "webbrowser", link], check=False, **_WITHOUT_TERMINAL)  # noqa: S603
@@ -93,4 +96,4 @@ def end_session(session_id: int) -> None:
     """End the session with the number SESSION_ID. Its browser has to sign in again."""
     if not get_services().sessions.end(session_id):
         raise Failed(f"no session has the number {session_id}; see: sessions list")
-    echo(f"Session {session_id} has ended.")
+    report(f"Session {session_id} has ended.")

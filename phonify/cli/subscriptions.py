@@ -17,6 +17,7 @@ from .output import (
     get_services,
     json_option,
     msisdn_argument,
+    note_done,
     print_json,
     print_table,
 )
@@ -68,6 +69,7 @@ def _change(msisdn: str, account_name: str, *, subscribed: bool, as_json: bool) 
     services = get_services()
     account = get_account(services, account_name)
     services.subscriptions.change(account, msisdn, subscribed=subscribed, reason="command")
+    note_done(f"{msisdn} was opted {'in' if subscribed else 'out'}. To see it: subscriptions show {msisdn}")
     _show(msisdn, account_name, as_json=as_json)
 
 
@@ -125,6 +127,7 @@ def set_keywords(stop_keywords: Sequence[str], account_name: str, as_json: bool,
         lines = [f"{options[fault.param or '']}: {fault.title}" for fault in error.faults]
         raise click.UsageError("\n".join(lines)) from error
     services.subscriptions.set_replies(account, after)
+    note_done("The keywords and replies were changed. To see them: keywords show")
     _print_replies(after, as_json=as_json)
 
 

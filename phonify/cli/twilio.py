@@ -16,6 +16,7 @@ from .output import (
     get_account,
     get_services,
     json_option,
+    note_done,
     print_json,
     print_table,
 )
@@ -46,6 +47,7 @@ def rotate(account_name: str, as_json: bool) -> None:
         kept = services.fronts.rotate_token(account)
     except TokenIsSet as error:
         raise Failed("the token is set by PHONIFY_TWILIO_AUTH_TOKEN; change this variable instead") from error
+    note_done(f"The account {account.name!r} has a new auth token. To see it: twilio show")
     _print(account, kept, as_json=as_json)
 
 
@@ -96,6 +98,7 @@ def _set(
         (fault, *_) = error.faults
         hint = "URL" if fault.param == "inbound_url" else "--fallback-url"
         raise click.BadParameter(fault.title, param_hint=hint) from error
+    note_done(f"The URLs of the account {account.name!r} were changed. To see them: twilio show")
     _print(account, kept, as_json=as_json)
 
 

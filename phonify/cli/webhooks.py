@@ -16,8 +16,10 @@ from .output import (
     get_account,
     get_services,
     json_option,
+    note_done,
     print_json,
     print_table,
+    report,
 )
 
 _INTERNAL = ("account_id", "retries")  # columns that are not shown
@@ -48,7 +50,9 @@ def set_webhook(url: str, account_name: str, as_json: bool) -> None:
         check_url(url, private_allowed=services.webhooks.private_allowed)
     except BadUrl as error:
         raise click.BadParameter(f"{url!r} can't be posted to: {error}", param_hint="URL") from error
-    _print_webhook(services.webhooks.set_url(account, url), as_json=as_json)
+    webhook = services.webhooks.set_url(account, url)
+    note_done(f"The webhook of the account {account.name!r} was set. To see its secret: webhooks show")
+    _print_webhook(webhook, as_json=as_json)
 
 
 @webhooks_cli.command("show", cls=WebhookCommand)
@@ -69,7 +73,9 @@ def show_webhook(account_name: str, as_json: bool) -> None:
 def rotate_secret(account_name: str, as_json: bool) -> None:
     """Give the account's webhook a new secret. For a day, the former secret signs too."""
     services = get_services()
-    _print_webhook(services.webhooks.rotate_secret(get_account(services, account_name)), as_json=as_json)
+    webhook = services.webhooks.rotate_secret(get_account(services, account_name))
+    note_done(f"The webhook of the account {account_name!r} has a new secret. To see it: webhooks show")
+    _print_webhook(webhook, as_json=as_json)
 
 
 @webhooks_cli.command("remove", cls=WebhookCommand)
@@ -77,8 +83,11 @@ def rotate_secret(account_name: str, as_json: bool) -> None:
 def remove_webhook(account_name: str) -> None:
     """Remove the account's webhook. Events that are not delivered yet will not be delivered."""
     services = get_services()
-    services.webhooks.remove(get_account(services, account_name))
-    echo(f"The account {account_name!r} has no webhook.")
+    removed = services.webhooks.remove(get_account(services, account_name))
+    if removed is None:
+        report(f"The account {account_name!r} had no webhook. Nothing was removed.")
+    else:
+        report(f"The webhook of the account {account_name!r} was removed: {removed.url}")
 
 
 @webhooks_cli.command("test", cls=WebhookCommand)
@@ -86,7 +95,9 @@ def remove_webhook(account_name: str) -> None:
 def send_test(account_name: str) -> None:
     """Send the event webhook.test, and print the id of its delivery. A running server or worker posts the event."""
     services = get_services()
-    echo(services.webhooks.send_test(get_account(services, account_name)))
+    delivery_id = services.webhooks.send_test(get_account(services, account_name))
+    note_done(f"The event webhook.test was stored, and its delivery is {delivery_id}.")
+    echo(delivery_id)
 
 
 @webhooks_cli.command("deliveries", cls=WebhookCommand)
@@ -138,7 +149,7 @@ def redeliver(delivery_id: str, account_name: str) -> None:
         services.webhooks.redeliver(account, delivery_id)
     except NotFound as error:
         raise Failed(f"account {account.name} has no delivery {delivery_id}; see: webhooks deliveries") from error
-    echo(f"Delivery {delivery_id} is posted again.")
+    report(f"Delivery {delivery_id} is posted again.")
 
 
 def _print_webhook(webhook: Webhook, *, as_json: bool) -> None:

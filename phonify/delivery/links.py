@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from ..clock import Clock
-from ..domain.gateway_health import GatewayHealth, GatewayStatus
+from ..domain.gateway_health import GatewayHealth, GatewayStatus, Trouble
 from ..domain.hearing import Hearing
 from ..domain.inbound import Inbound
 from ..domain.pacing import Pacing
@@ -44,7 +44,7 @@ class Link:
         self.only_to = only_to  # the numbers that get messages; empty: all numbers
         self.column = column  # of its messages
         self.observe: Observe = lambda _outcome, _seconds: None  # called after each attempt to send a message
-        self.pacing = Pacing(database, clock, gateway.name, rates, sandbox=gateway.sandbox)
+        self.pacing = Pacing(database, clock, gateway.name, rates, sandbox=gateway.sandbox, peer=gateway.peer)
         self.health = GatewayHealth(clock, self.pacing, gateway.name, column=column, sandbox=gateway.sandbox)
         self.hearing = Hearing(database, clock, gateway.name, receipts, inbound, number=gateway.number)
 
@@ -52,6 +52,11 @@ class Link:
         """Return the status of the gateway."""
         with self._database.reading() as connection:
             return self.health.read_status(connection)
+
+    def find_trouble(self) -> Trouble | None:
+        """Return why the gateway takes no messages now, or None if it takes them."""
+        with self._database.reading() as connection:
+            return self.health.find_trouble(connection)
 
     def make_delivery(self, *, lease: timedelta, observe: Observe) -> MessageDelivery:
         """Return the work of a delivery loop."""

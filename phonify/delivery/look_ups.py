@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 AT_ONCE = 10  # messages
 INTERVAL = 1.0  # seconds
 DELAYS = (30, 120, 600, 3_600, 6 * 3_600)  # seconds until the next look-up
+LONGEST_DELAY = timedelta(seconds=max(DELAYS))
 MOST = 12  # look-ups of one message
 
 

@@ -166,7 +166,7 @@ class MessageDelivery:
         for message, outcome, at, due_at in outcomes:
             match outcome:
                 case None | Later(pause=True):
-                    outbox_store.give_back(connection, message=message)
+                    outbox_store.give_back(connection, message=message, now=now)
                 case Taken():
                     sent += self._end(connection, message, now)
                 case Refused(error_type):

@@ -5,10 +5,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from ..clock import Clock, format_time, sleep
+from ..domain.inbound import PATIENCE
 from ..errors import StoreUnavailable
 from ..storage import deliveries as delivery_store
 from ..storage import outbox as outbox_store
+from ..storage import receipts as receipt_store
+from ..storage import received_texts as text_store
 from ..storage.database import Database
+from .look_ups import LONGEST_DELAY
 
 logger = logging.getLogger(__name__)
 
@@ -19,10 +23,13 @@ _NAP = 0.25  # seconds between two checks of the clock
 class Upkeep:
     """The loop of the upkeep. Only one thread may call its methods."""
 
-    def __init__(self, database: Database, clock: Clock, *, lease: timedelta, clean: Callable[[], None]) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, *, lease: timedelta, validity: timedelta, clean: Callable[[], None]
+    ) -> None:
         self._database = database
         self._clock = clock
         self._lease = lease
+        self._validity = validity
         self._clean = clean
         self._done_at: float | None = None  # when the work was last done, on the monotonic clock
         self._latest = clock.now()  # the time of day at the last step
@@ -53,16 +60,30 @@ class Upkeep:
             logger.exception("upkeep pauses for a minute after an unexpected error")
 
     def follow_clock(self) -> None:
-        """Make rows due if they wait only because the clock was set back."""
+        """Make rows due if they wait only because the clock was set back. Ends validity periods that end too late."""
         clock_now = self._clock.now()
         now, until = format_time(clock_now), format_time(clock_now + self._lease)
+        valid_until = format_time(clock_now + self._validity)
+        looked_up_until, joined_until = format_time(clock_now + LONGEST_DELAY), format_time(clock_now + PATIENCE)
         with self._database.reading() as connection:
-            behind = outbox_store.has_messages_from_future(
-                connection, now=until
-            ) or delivery_store.has_deliveries_from_future(connection, now=until)
+            behind = (
+                outbox_store.has_messages_from_future(connection, now=until)
+                or outbox_store.has_messages_valid_too_long(connection, now=now, latest=valid_until)
+                or delivery_store.has_deliveries_from_future(connection, now=until)
+                or receipt_store.has_look_ups_after(connection, latest=looked_up_until)
+                or text_store.has_texts_due_after(connection, latest=joined_until)
+            )
         if not behind:
             return
         with self._database.write() as connection:
-            messages = outbox_store.reschedule_messages_from_future(connection, now=now, until=until)
-            deliveries = delivery_store.reschedule_deliveries_from_future(connection, now=now, until=until)
-        logger.warning("the clock was set back: %d messages and webhooks are due now", messages + deliveries)
+            due = outbox_store.reschedule_messages_from_future(connection, now=now, until=until)
+            due += delivery_store.reschedule_deliveries_from_future(connection, now=now, until=until)
+            due += receipt_store.hasten_look_ups(connection, now=now, latest=looked_up_until)
+            due += text_store.shorten_waits(connection, latest=joined_until)
+            shortened = outbox_store.shorten_validity(connection, now=now, latest=valid_until)
+        logger.warning(
+            "the clock was set back: %d messages, webhooks, look-ups and parts of texts are due earlier,"
+            " and the validity of %d messages ends earlier",
+            due,
+            shortened,
+        )

@@ -79,13 +79,14 @@ class Conversations:
         state: State | None,
         direction: Direction | None,
         scheduled: bool = False,
+        failed: bool = False,
         below: int = END,
         limit: int = 50,
     ) -> Found:
         """Return messages with a text in their body or a number, latest first. A provider's id must match whole.
 
         `numbers` are other forms of the text. A number may contain any of them. `scheduled` messages wait for the time
-        of their sending.
+        of their sending. `failed` messages are in state `error`, or a receipt says that the phone did not get them.
 
         Searches a limited number of messages, because a search through all of them would take too long. `next` is the
         `below` of the following call.
@@ -100,6 +101,7 @@ class Conversations:
                     state=state,
                     direction=direction,
                     scheduled=scheduled,
+                    failed=failed,
                     below=below,
                     limit=limit,
                     most=self._search_at_once,

@@ -1,5 +1,6 @@
 """The health of a gateway for its operator: whether it works, what waits for it, and why messages are late."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -7,7 +8,7 @@ from ..clock import Clock, format_time, parse_time
 from ..sms.segments import count_segments
 from ..storage import gateways as store
 from ..storage import outbox as outbox_store
-from ..storage.database import Connection
+from ..storage.database import Connection, Database
 from ..storage.gateway_records import GatewayQueue, GatewayState
 from ..storage.records import Message
 from .pacing import Pacing, Usage
@@ -17,6 +18,8 @@ PATIENCE = timedelta(minutes=1)  # a message that has been due for longer is lat
 # held: the operator has paused it. paused: a fault has paused it. failing: the pause is over, and the next message
 # shows whether the fault has ended. simulating: it sends nothing to phones. untried: it has taken no message yet.
 Condition = Literal["held", "paused", "failing", "simulating", "works", "untried"]
+
+CLOSED = ("held", "paused", "failing")  # the conditions in which messages wait
 
 
 class GatewayStatus(NamedTuple):
@@ -32,12 +35,21 @@ class GatewayStatus(NamedTuple):
     @property
     def is_open(self) -> bool:
         """Whether messages are given to it: nobody has paused it, and its last call has met no fault."""
-        return self.condition not in ("held", "paused", "failing")
+        return self.condition not in CLOSED
 
     @property
     def full_summary(self) -> str:
         """The summary with the text of the fault, which only the operator may see."""
         return f"{self.summary}: {self.state.fault}" if self.condition in ("paused", "failing") else self.summary
+
+
+class Trouble(NamedTuple):
+    """A reason why a gateway takes no messages now, for the people who wait for them."""
+
+    name: str
+    condition: Condition  # held, paused or failing
+    until: str | None  # the end of the pause; only if paused
+    fault: str | None  # only the operator may see it; None if held
 
 
 class Delay(NamedTuple):
@@ -71,6 +83,27 @@ class GatewayHealth:
             limits=self._pacing.list_usage(connection, now),
         )
 
+    def find_trouble(self, connection: Connection) -> Trouble | None:
+        """Return why the gateway takes no messages now, or None if it takes them."""
+        state, now = store.get_state(connection, name=self._name), format_time(self._clock.now())
+        condition = self._judge(state, now)
+        if condition not in CLOSED:
+            return None
+        until = state.paused_until if condition == "paused" else None
+        return Trouble(self._name, condition, until, state.fault if condition != "held" else None)
+
+    def find_full_limit(self, connection: Connection, message: Message) -> str | None:
+        """Return the limit that leaves no room for a message now, as a part of a sentence, or None."""
+        return self._find_full_limit(connection, message, self._clock.now())
+
+    def _find_full_limit(self, connection: Connection, message: Message, moment: datetime) -> str | None:
+        parts = count_segments(message.body)[0]
+        for limit in self._pacing.list_usage(connection, moment):
+            if limit.used and limit.used + parts > limit.most:
+                period = "1 second" if limit.seconds == 1 else f"{limit.seconds} seconds"
+                return f"the limit of {limit.most} SMS in {period} is used up"
+        return None
+
     def _judge(self, state: GatewayState, now: str) -> Condition:
         if state.held:
             return "held"
@@ -102,14 +135,19 @@ class GatewayHealth:
             return "a fault has paused the gateway"
         if state.paused_until is not None and state.paused_until > before:
             return f"the gateway was paused until {state.paused_until}"
-        parts = count_segments(message.body)[0]
         for moment in (now, now - PATIENCE):
-            for limit in self._pacing.list_usage(connection, moment):
-                if limit.used and limit.used + parts > limit.most:
-                    return f"the limit of {limit.most} SMS in {limit.seconds} seconds is used up"
+            if limit := self._find_full_limit(connection, message, moment):
+                return limit
         if state.taken_at is not None and before < state.taken_at < after:
             return "many messages wait, and the gateway takes them one after another"
         return None
+
+
+def find_other_gateway(database: Database, known: Collection[str]) -> GatewayState | None:
+    """Return the state of the gateway with which the database was used last, or None if its name is known."""
+    with database.reading() as connection:
+        states = store.list_used_states(connection)
+    return states[0] if states and states[0].name not in known else None
 
 
 def _describe(condition: Condition, state: GatewayState) -> str:

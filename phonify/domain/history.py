@@ -1,5 +1,6 @@
 """The history of a message: what happened to it, and when. The inbox and the command `explain` show it."""
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from ..clock import Clock, format_time
@@ -9,10 +10,11 @@ from ..storage import conversations as conversation_store
 from ..storage import gateways as gateway_store
 from ..storage import receipts as receipt_store
 from ..storage import rules as rule_store
-from ..storage.database import Database
+from ..storage.database import Connection, Database
 from ..storage.gateway_records import GatewayState, MessagePart, ReceiptRow
 from ..storage.records import Account, Delivery, Message, MessageAttempt, Trace
 from ..storage.rule_records import MetRule
+from .gateway_health import GatewayHealth
 from .webhooks import Webhooks
 
 State = Literal["done", "waiting", "failed"]
@@ -52,14 +54,26 @@ class History(NamedTuple):
 class Histories:
     """Reads the histories of messages."""
 
-    def __init__(self, database: Database, clock: Clock, webhooks: Webhooks, *, gateway: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        webhooks: Webhooks,
+        *,
+        gateway: str,
+        healths: Mapping[str, GatewayHealth],
+    ) -> None:
         self._database = database
         self._clock = clock
         self._webhooks = webhooks
         self._gateway = gateway  # the name of the main gateway
+        self._healths = healths  # of the gateways of this server, by name
 
-    def find(self, message_id: str) -> History:
-        """Return the history of a message of any account. Raises NotFound if there is no such message."""
+    def find(self, message_id: str, *, whole: bool = False) -> History:
+        """Return the history of a message of any account. Raises NotFound if there is no such message.
+
+        With `whole`, it has the texts of a gateway's faults, which only the operator may see.
+        """
         with self._database.reading() as connection:
             trace = conversation_store.get_trace(connection, message_id=message_id)
             if trace is None:
@@ -67,12 +81,18 @@ class Histories:
             attempts = conversation_store.list_attempts(connection, message_id=message_id)
             parts = receipt_store.list_parts(connection, message_id=message_id)
             receipts = receipt_store.list_receipts(connection, message_id=message_id)
-            state = gateway_store.get_state(connection, name=trace.message.gateway or self._gateway)
             met = rule_store.find_met_rules(connection, message_ids=[message_id]).get(message_id)
+            name, now = trace.message.gateway or self._gateway, format_time(self._clock.now())
+            health, state = self._healths.get(name), gateway_store.get_state(connection, name=name)
+            wait = _find_wait(connection, trace, health, now, whole=whole) if health is not None else None
+        if wait is None and (fault := _find_former_wait(trace.message, attempts, state, now)) is not None:
+            wait = Step(
+                fault.at, f"The gateway {name} met a fault, and messages waited", "done", (fault,) if whole else ()
+            )
         deliveries = self._webhooks.list_for_message(trace.account, message_id)
         steps = [
             *list_steps(trace, attempts, parts, met),
-            *_list_pauses(trace, state, format_time(self._clock.now())),
+            *([wait] if wait is not None else []),
             *map(_describe_receipt, receipts),
             *map(_describe_delivery, reversed(deliveries)),
         ]
@@ -160,22 +180,43 @@ def _list_origins(trace: Trace) -> tuple[Part, ...]:
         parts.append(f"Key {message.key_id}" + (f", {trace.key}" if trace.key else ""))
     if message.front is not None:
         parts.append(f"Front {message.front}")
+    if message.released_from is not None:
+        parts.append(f"Released from the message {message.released_from}")
     if message.gateway is not None:
-        parts.append(f"Released to the gateway {message.gateway}")
+        what = "Released to" if message.released_from is not None else "For"
+        parts.append(f"{what} the gateway {message.gateway}")
     return tuple(Part(message.created_at, text) for text in parts)
 
 
-def _list_pauses(trace: Trace, state: GatewayState, now: str) -> list[Step]:
-    """Return why a message waits, if it waits only because its gateway gets no messages now."""
-    due_at = trace.message.due_at
-    if trace.message.direction == "inbound" or due_at is None or due_at > now or trace.lease_owner is not None:
-        return []
-    if state.held:
-        return [Step(due_at, f"Waiting, because an operator has paused the gateway {state.name}", "waiting")]
-    if state.paused_until is not None and state.paused_until > now:
-        text = f"Waiting, because the gateway {state.name} is paused until {state.paused_until}"
-        return [Step(due_at, text, "waiting")]
-    return []
+def _find_wait(connection: Connection, trace: Trace, health: GatewayHealth, now: str, *, whole: bool) -> Step | None:
+    """Return why a due message waits for its gateway, or None if it does not. Only with `whole`, it has the fault."""
+    message = trace.message
+    due_at = message.due_at
+    if message.direction == "inbound" or due_at is None or due_at > now or trace.lease_owner is not None:
+        return None
+    trouble = health.find_trouble(connection)
+    if trouble is None:
+        limit = health.find_full_limit(connection, message)
+        return Step(due_at, f"Waiting, because {limit}", "waiting") if limit else None
+    parts = [Part(due_at, f"Reason: {trouble.fault}")] if whole and trouble.fault else []
+    if trouble.condition == "held":
+        text = f"Waiting, because an operator has paused the gateway {trouble.name}"
+    elif trouble.until is not None:
+        text = f"Waiting, because the gateway {trouble.name} is paused"
+        parts.append(Part(trouble.until, "End of the pause"))
+    else:
+        text = f"Waiting, because the gateway {trouble.name} has failed. The next message tries it again"
+    return Step(due_at, text, "waiting", tuple(parts))
+
+
+def _find_former_wait(message: Message, attempts: list[MessageAttempt], state: GatewayState, now: str) -> Part | None:
+    """Return the last fault of the gateway, if the message waited for the gateway at that time."""
+    doubts = [one.at for one in attempts if one.outcome == "unconfirmed"]
+    end = min(filter(None, [message.finished_at, *doubts, now]))
+    begin = max(message.created_at, message.send_at or "")
+    if message.direction == "inbound" or state.fault_at is None or not begin <= state.fault_at < end:
+        return None
+    return Part(state.fault_at, f"Reason: {state.fault}")
 
 
 def _describe_receipt(receipt: ReceiptRow) -> Step:

@@ -119,6 +119,13 @@ class Inbound:
         with self._database.reading() as connection:
             return store.list_numbers(connection, account_id=account.id if account is not None else None)
 
+    def find_default_number(self) -> str | None:
+        """Return PHONIFY_ORIGIN if the account `default` gets its texts without having been given it, else None."""
+        if not self._origin.lstrip("+").isdecimal():
+            return None  # phones can't write to an alphanumeric sender
+        with self._database.reading() as connection:
+            return self._origin if store.find_owner(connection, number=self._origin) is None else None
+
     def list_open(self, *, limit: int) -> list[TextRow]:
         """Return texts that no account has got, oldest first."""
         with self._database.reading() as connection:

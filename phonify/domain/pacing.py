@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from ..clock import Clock, format_time, parse_time
-from ..gateways.base import Later, Outcome, Refused, Taken
+from ..gateways.base import Doubt, Later, Outcome, Refused, Taken
 from ..sms.segments import count_segments
 from ..storage import gateways as store
 from ..storage.database import Connection, Database
@@ -41,13 +41,21 @@ class Pacing:
     """
 
     def __init__(
-        self, database: Database, clock: Clock, gateway: str, rates: Mapping[int, int], *, sandbox: bool
+        self,
+        database: Database,
+        clock: Clock,
+        gateway: str,
+        rates: Mapping[int, int],
+        *,
+        sandbox: bool,
+        peer: str = "",
     ) -> None:
         self._database = database
         self._clock = clock
         self._gateway = gateway
         self._rates = rates  # the most segments in a period, by its seconds
         self._sandbox = sandbox  # it always works
+        self._shown = f"{gateway} ({peer})" if peer else gateway  # in logs: with the address of the provider
 
     def seconds_to_open(self, connection: Connection, body: str = "") -> float:
         """Return the seconds until the gateway may get a text. Returns 0 if it may get the text now."""
@@ -112,8 +120,9 @@ class Pacing:
     def note(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
         """Note what outcomes say about the gateway: whether it works, or that all messages must wait."""
         for outcome in outcomes:
-            if isinstance(outcome, Later) and outcome.pause:
-                self._pause(connection, outcome.reason or "it takes no messages", outcome.retry_after or 0.0)
+            if isinstance(outcome, Later | Doubt) and outcome.pause:
+                retry_after = outcome.retry_after if isinstance(outcome, Later) else None
+                self._pause(connection, outcome.reason or "it takes no messages", retry_after or 0.0)
         if not self._sandbox and any(isinstance(outcome, Taken | Refused) for outcome in outcomes):
             self._note_working(connection)
 
@@ -127,7 +136,7 @@ class Pacing:
         until = format_time(now + timedelta(seconds=max(pause, min(retry_after, LONGEST_PAUSE))))
         state = state._replace(paused_until=until, faults=state.faults + 1, fault=reason, fault_at=at)
         store.put_state(connection, state=state)
-        logger.warning("The gateway %s is paused until %s: %s", self._gateway, until, reason)
+        logger.warning("The gateway %s is paused until %s: %s", self._shown, until, reason)
 
     def _note_working(self, connection: Connection) -> None:
         """Record that the provider takes messages. After the pause, this ends the fault."""
@@ -138,7 +147,7 @@ class Pacing:
             store.put_state(connection, state=state._replace(taken_at=at))
             return
         if state.faults:
-            logger.warning("The gateway %s works again", self._gateway)
+            logger.warning("The gateway %s works again", self._shown)
         elif state.taken_at is not None and state.taken_at[:-5] == at[:-5]:
             return  # recorded in this second already
         store.put_state(connection, state=state._replace(paused_until=None, faults=0, taken_at=at))

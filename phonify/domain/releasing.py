@@ -1,10 +1,13 @@
 """The rules of releasing: a message that a sandbox has caught is sent to its phone, as a new message."""
 
+from collections.abc import Sequence
+
 from ..clock import Clock, format_time
 from ..errors import Fault, NotFound, Refused
 from ..schemas.fields import Recipient
 from ..schemas.requests import Draft
 from ..sms.numbers import parse_msisdn, parse_originator
+from ..storage import conversations as conversation_store
 from ..storage import messages as message_store
 from ..storage import outbox as store
 from ..storage.database import Database
@@ -25,8 +28,28 @@ class Releasing:
         self._sending = sending  # sends through the release gateway; None: there is none
 
     def can_release(self, account: Account, message: Message) -> bool:
-        """Return whether a message of the account can be released."""
+        """Return whether this server can release a message of the account. `find_refusal` checks its recipient."""
         return self._sending is not None and account.creator_id is None and _is_caught(message)
+
+    def find_refusal(self, message: Message) -> Fault | None:
+        """Return the fault if the release gateway refuses the message before sending, else None."""
+        if self._sending is None:
+            return Fault("no_release_gateway")
+        refusal = self._sending.find_refusal(message.to_number, origin=message.origin_number, body=message.body)
+        return Fault(refusal) if refusal is not None else None
+
+    def find_copies(self, account: Account, messages: Sequence[Message]) -> dict[str, Message]:
+        """Return the latest copy of each message that was released, by the id of the caught message.
+
+        The messages are ordered by their ids, latest first.
+        """
+        if not messages:
+            return {}
+        with self._database.reading() as connection:
+            copies = conversation_store.list_copies(
+                connection, account_id=account.id, first=messages[-1].id, last=messages[0].id
+            )
+        return {copy.released_from: copy for copy in copies if copy.released_from is not None}
 
     def release(self, account: Account, message_id: str) -> Message:
         """Send a copy of a caught message through the release gateway. Returns the new message.

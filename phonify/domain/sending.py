@@ -179,6 +179,8 @@ class Sending:
         ]
         if draft.front is not None:
             messages = [message._replace(front=draft.front_name) for message in messages]
+        if draft.released_id is not None:
+            messages = [message._replace(released_from=draft.released_id) for message in messages]
         store.insert_messages(connection, messages=messages)
         if self._rules is not None:
             self._rules.note(connection, messages, met)

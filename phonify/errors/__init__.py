@@ -19,6 +19,7 @@ __all__ = [
     "Fault",
     "InvalidRequest",
     "Kind",
+    "LabRunning",
     "NotFound",
     "PhonifyError",
     "RateLimited",
@@ -126,6 +127,14 @@ class TooManyRuns(PhonifyError):
 
     def __init__(self, retry_after: int) -> None:
         super().__init__([Fault("too_many_runs")])
+        self.retry_after = retry_after
+
+
+class LabRunning(PhonifyError):
+    """The account has a webhook lab that is running."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__([Fault("lab_running")])
         self.retry_after = retry_after
 
 

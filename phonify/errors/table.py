@@ -112,6 +112,11 @@ _TABLE = (
         Kind.INVALID,
         "Not a valid webhook URL. Use https:// or http:// and an allowed host. Leave out the user name and password.",
     ),
+    (
+        "invalid_form",
+        Kind.INVALID,
+        "The form must be standard, or twilio if this server has the Twilio-compatible API.",
+    ),
     ("invalid_method", Kind.INVALID, "The method must be GET or POST."),
     (
         "invalid_keyword",
@@ -262,6 +267,7 @@ _TABLE = (
         "Too many requests are waiting already. Try again later, or leave out the argument wait.",
     ),
     ("rate_limited", Kind.TOO_MANY, "Too many requests in this minute. See the Retry-After header."),
+    ("lab_running", Kind.TOO_MANY, "The account has a webhook lab that is running. Wait until it has ended."),
     ("too_many_runs", Kind.TOO_MANY, "The account has 100 test runs already. End one, or wait until one ends."),
     ("internal_error", Kind.INTERNAL, "An unexpected error happened on the server. It has been logged."),
     ("store_unavailable", Kind.UNAVAILABLE, "The database can't be used at the moment. Nothing was stored. Try again."),

@@ -59,9 +59,14 @@ class Later:
 
 @dataclass(frozen=True)
 class Doubt:
-    """It is unknown whether the provider has taken the message. It is not sent again."""
+    """It is unknown whether the provider has taken the message. It is not sent again.
+
+    With `pause`, the reason concerns all messages, such as a provider that does not answer. Then nothing is sent for
+    some time. Otherwise, all messages that wait would be in doubt soon.
+    """
 
     reason: str = ""  # for the operator
+    pause: bool = False
 
 
 Outcome = Taken | Refused | Later | Doubt
@@ -113,6 +118,9 @@ class Gateway(ABC):
 
     # The gateway's own variables in the environment, such as PHONIFY_EXAMPLE_URL.
     variables: tuple[str, ...] = ()
+
+    # The provider's address for the log: host and port, without a path or a secret. Empty: there is none.
+    peer = ""
 
     # The gateway's own number, if it has only one. It is the recipient of a received text that names no recipient.
     number: str | None = None

@@ -4,6 +4,7 @@ import json
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..clock import monotonic
 from ..outgoing.http_client import Answer, NotAnswered, Request, send
@@ -41,7 +42,7 @@ class HttpGateway(Gateway):
             answer = send(request._replace(timeout=seconds), private_allowed=True)
         except NotAnswered as failure:
             if failure.connected and not self.repeatable:
-                return Doubt(str(failure))
+                return Doubt(str(failure), pause=True)
             # The provider did not get the message, or it recognises a repetition.
             return Later(pause=not failure.connected, reason=str(failure))
         return self.judge(message, answer)
@@ -52,6 +53,11 @@ class HttpGateway(Gateway):
             return send(request, private_allowed=True)
         except NotAnswered as failure:
             raise GatewayFault(str(failure)) from failure
+
+
+def name_peer(url: str) -> str:
+    """Return the host and the port of a URL, if it names a port."""
+    return urlsplit(url).netloc
 
 
 def read_object(answer: Answer) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ..ids import read_time
 from ..outgoing.http_client import Answer, Request
 from .base import Doubt, GatewayFault, Later, Limits, OutboundMessage, Outcome, Refused, Taken
 from .events import Heard, HookRequest, Receipt
-from .over_http import HttpGateway, read_object
+from .over_http import HttpGateway, name_peer, read_object
 from .twilio_codes import (
     ERROR_TYPES,
     OTHER_ERROR_TYPE,
@@ -77,6 +77,7 @@ class TwilioGateway(HttpGateway):
         self._account = account
         self._hooks = hooks
         self.number = number
+        self.peer = name_peer(account.url)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -216,7 +217,7 @@ def _judge_code(code: int | None, retry_after: float | None) -> Outcome | None:
 def _judge_status(answer: Answer, code: int | None) -> Outcome:
     reason = _describe(answer, code)
     if answer.status >= 500 or answer.status == 408 or code in UNCLEAR:
-        return Doubt(reason)
+        return Doubt(reason, pause=code not in UNCLEAR)
     if answer.status < 400 or answer.status in _CONCERN_ALL or (answer.status == 403 and code is not None):
         return Later(answer.retry_after, pause=True, reason=reason)
     if code is None:  # a proxy has answered, so the message did not reach the service

@@ -100,6 +100,12 @@ class Variables:
         """Add a fault of a variable."""
         self._faults.append(f"{self._prefix}{name}: {fault}")
 
+    def has_fault(self, name: str) -> bool:
+        """Return whether a variable has a fault, or the file that it names."""
+        return any(
+            fault.startswith((f"{self._prefix}{name}:", f"{self._prefix}{name}_FILE:")) for fault in self._faults
+        )
+
     def finish(self) -> None:
         """Raise ValueError with one line for each fault, if there are any."""
         if self._faults:

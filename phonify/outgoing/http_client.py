@@ -13,7 +13,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -53,7 +53,7 @@ class Request(NamedTuple):
 
     method: str
     url: str
-    body: bytes | None
+    body: bytes | Iterable[bytes] | None  # pieces are sent one by one, and need a header Content-Length
     headers: Mapping[str, str]
     timeout: float = TIMEOUT  # in all
     connect_timeout: float = TIMEOUT  # for all addresses together, and TLS

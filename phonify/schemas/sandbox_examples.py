@@ -58,3 +58,51 @@ CHANGE_TWILIO = (
         answer={"twilio": {**_TWILIO, "inbound_url": "http://127.0.0.1:5000/sms"}},
     ),
 )
+
+_LAB = {
+    "id": "019c1353-98c0-7000-8000-5c0ffee00005",
+    "form": "standard",
+    "state": "running",
+    "started_at": "2026-01-31T09:30:00.000Z",
+    "finished_at": None,
+    "trial": None,
+    "report": None,
+}
+_FORGED = {
+    "verdict": "accepted_forgery",
+    "severity": "failure",
+    "title": "accepted a forgery",
+    "detail": "a request without webhook-signature got 200",
+    "why": "Everyone who knows the URL can tell the app that a text was delivered.",
+    "fix": "Check the signature of each request before anything else.",
+}
+_REPORT = {
+    "form": "standard",
+    "url": "http://127.0.0.1:3000/sms",
+    "started_at": "2026-01-31T09:30:00.000Z",
+    "seconds": 3.2,
+    "probed": False,
+    "passed": 20,
+    "warnings": 0,
+    "failed": 1,
+    "skipped": 1,
+    "trials": [
+        {
+            "name": "missing",
+            "title": "No signature",
+            "outcome": "failed",
+            "seconds": 0.1,
+            "reason": None,
+            "findings": [_FORGED],
+        }
+    ],
+}
+START_LAB = (
+    Example("With a probe", status=202, arguments={"probe_url": "http://127.0.0.1:3000/probe"}, answer={"lab": _LAB}),
+)
+GET_LAB = (
+    Example(
+        "A lab that has ended",
+        answer={"lab": {**_LAB, "state": "finished", "finished_at": "2026-01-31T09:30:03.200Z", "report": _REPORT}},
+    ),
+)

@@ -111,6 +111,16 @@ def get_entry(connection: sqlite3.Connection, *, account_id: int, message_id: st
     return next(iter(_entries(rows)), None)
 
 
+def list_copies(connection: sqlite3.Connection, *, account_id: int, first: str, last: str) -> list[Message]:
+    """Return the released copies of an account's caught messages, oldest first. `first` and `last` are caught ids."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM messages AS m WHERE m.account_id = :account_id AND m.released_from IS NOT NULL"
+        " AND m.released_from BETWEEN :first AND :last ORDER BY m.seq",
+        {"account_id": account_id, "first": first, "last": last},
+    )
+    return [Message._make(row) for row in rows]
+
+
 # A message that waits for its time, as a condition.
 _SCHEDULED = "m.state = 'unconfirmed' AND m.direction = 'outbound' AND m.send_at IS NOT NULL AND m.attempts = 0"
 
@@ -124,6 +134,7 @@ def search_messages(
     state: State | None,
     direction: Direction | None,
     scheduled: bool = False,
+    failed: bool = False,
     below: int,
     limit: int,
     most: int,
@@ -150,6 +161,8 @@ def search_messages(
             values[name] = value
     if scheduled:
         conditions.append(_SCHEDULED)
+    if failed:
+        conditions.append("(m.state = 'error' OR m.receipt_status = 'undelivered')")
     if text is not None:
         values["text"] = f"%{escape_like(text)}%"
         values |= {f"number{index}": f"%{escape_like(number)}%" for index, number in enumerate(numbers)}

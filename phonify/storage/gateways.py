@@ -13,6 +13,15 @@ def get_state(connection: sqlite3.Connection, *, name: str) -> GatewayState:
     return GatewayState(row[0], bool(row[1]), *row[2:]) if row else GatewayState(name)
 
 
+def list_used_states(connection: sqlite3.Connection) -> list[GatewayState]:
+    """Return the states of gateways that have taken a message or have met a fault, the last used one first."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM gateways WHERE coalesce(taken_at, fault_at) IS NOT NULL"
+        " ORDER BY max(coalesce(taken_at, ''), coalesce(fault_at, '')) DESC"
+    )
+    return [GatewayState(row[0], bool(row[1]), *row[2:]) for row in rows]
+
+
 def put_state(connection: sqlite3.Connection, *, state: GatewayState) -> None:
     """Store the state of a gateway."""
     names = ", ".join(f":{name}" for name in GatewayState._fields)

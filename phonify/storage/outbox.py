@@ -148,6 +148,28 @@ def reschedule_messages_from_future(connection: sqlite3.Connection, *, now: str,
     ).rowcount
 
 
+# Waiting messages, in doubt or not, whose validity ends too late because they were created while the clock was ahead.
+# Scheduled messages are excluded.
+_VALID_TOO_LONG = " WHERE due_at IS NOT NULL AND created_at > :now AND send_at IS NULL AND expires_at > :latest"
+
+
+def has_messages_valid_too_long(connection: sqlite3.Connection, *, now: str, latest: str) -> bool:
+    """Return whether the validity of a message ends too late because the clock was set back."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM messages" + _VALID_TOO_LONG + ")", {"now": now, "latest": latest}
+    ).fetchone()
+    return bool(row[0])
+
+
+def shorten_validity(connection: sqlite3.Connection, *, now: str, latest: str) -> int:
+    """Let the validity of messages end at `latest` if it ends too late because the clock was set back."""
+    return connection.execute(
+        "UPDATE messages SET expires_at = :latest, due_at = iif(due_at = expires_at, :latest, due_at)"
+        + _VALID_TOO_LONG,
+        {"now": now, "latest": latest},
+    ).rowcount
+
+
 # Outcomes. `attempts` is the fencing token: it changes if another process leases the message. Then the function changes
 # nothing and returns False.
 _FENCE = ", lease_owner = NULL WHERE id = :id AND attempts = :attempts AND state = 'unconfirmed'"
@@ -174,12 +196,13 @@ def reschedule(connection: sqlite3.Connection, *, message: Message, due_at: str)
     return _update(connection, "due_at = :value, submitted_at = NULL", message, value=due_at)
 
 
-def give_back(connection: sqlite3.Connection, *, message: Message) -> bool:
+def give_back(connection: sqlite3.Connection, *, message: Message, now: str) -> bool:
     """Undo the lease of a message that the gateway did not get. The attempt does not count."""
     return _update(
         connection,
-        f"due_at = {_FORMER_DUE}, submitted_at = NULL, submitted_to = NULL, attempts = attempts - 1",
+        f"due_at = min({_FORMER_DUE}, :now), submitted_at = NULL, submitted_to = NULL, attempts = attempts - 1",
         message,
+        now,
     )
 
 

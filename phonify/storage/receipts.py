@@ -163,6 +163,18 @@ def list_due_look_ups(connection: sqlite3.Connection, *, now: str, limit: int) -
     return [(Message._make(row[1:]), row[0]) for row in rows]
 
 
+def has_look_ups_after(connection: sqlite3.Connection, *, latest: str) -> bool:
+    """Return whether a look-up is due after a time."""
+    row = connection.execute("SELECT EXISTS (SELECT 1 FROM look_ups WHERE due_at > :latest)", {"latest": latest})
+    return bool(row.fetchone()[0])
+
+
+def hasten_look_ups(connection: sqlite3.Connection, *, now: str, latest: str) -> int:
+    """Make look-ups due now if they are due after `latest`. Returns how many."""
+    values = {"now": now, "latest": latest}
+    return connection.execute("UPDATE look_ups SET due_at = :now WHERE due_at > :latest", values).rowcount
+
+
 def postpone_look_up(connection: sqlite3.Connection, *, message_id: str, due_at: str) -> None:
     """Plan the next look-up of a message."""
     connection.execute(

@@ -40,6 +40,19 @@ def list_due_texts(connection: sqlite3.Connection, *, now: str, limit: int) -> l
     return [TextRow._make(row) for row in rows]
 
 
+def has_texts_due_after(connection: sqlite3.Connection, *, latest: str) -> bool:
+    """Return whether a part of a text waits for its missing parts until after a time."""
+    row = connection.execute("SELECT EXISTS (SELECT 1 FROM received_texts WHERE due_at > :latest)", {"latest": latest})
+    return bool(row.fetchone()[0])
+
+
+def shorten_waits(connection: sqlite3.Connection, *, latest: str) -> int:
+    """Let parts of texts wait for their missing parts until `latest` at most. Returns how many waited longer."""
+    return connection.execute(
+        "UPDATE received_texts SET due_at = :latest WHERE due_at > :latest", {"latest": latest}
+    ).rowcount
+
+
 def list_open_texts(connection: sqlite3.Connection, *, number: str | None, limit: int) -> list[TextRow]:
     """Return texts to a number, or to any number, that no account has got, oldest first."""
     rows = connection.execute(

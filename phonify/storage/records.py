@@ -104,6 +104,7 @@ class Message(NamedTuple):
     receipt_status: ReceiptResult | None = None
     receipt_at: str | None = None
     receipt_code: str | None = None
+    released_from: str | None = None  # the id of the caught message of which this is a copy
 
     @property
     def origin(self) -> Party:
@@ -121,6 +122,11 @@ class Message(NamedTuple):
         if self.receipt_status is None or self.receipt_at is None:
             return None
         return ShownReceipt(self.receipt_status, self.receipt_at, self.receipt_code)
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether the message waits for its time."""
+        return self.state == "unconfirmed" and self.attempts == 0 and self.send_at is not None
 
     @property
     def in_doubt(self) -> bool:
@@ -222,6 +228,19 @@ class Webhook(NamedTuple):
     def enabled(self) -> bool:
         """Whether events are posted to the URL."""
         return self.disabled_at is None
+
+
+class LabRun(NamedTuple):
+    """The latest webhook lab of an account."""
+
+    account_id: int
+    id: str
+    form: str
+    started_at: str
+    until: str  # a lab that is not finished then was interrupted: its process has ended
+    trial: str | None = None  # the trial that is running
+    finished_at: str | None = None
+    report: str | None = None  # JSON; None: the lab is running or was interrupted
 
 
 class WebhookAttempt(NamedTuple):

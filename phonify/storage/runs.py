@@ -10,6 +10,7 @@ _COLUMNS = ", ".join(Run._fields)
 # messages, so that no conversation lacks its latest message.
 TABLES = {
     "webhooks": "account_id",
+    "labs": "account_id",
     "front_accounts": "account_id",
     "numbers": "number",
     "rules": "id",

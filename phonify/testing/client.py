@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, ParamSpec, Self, TypedDict, TypeVar, Unpack
 from urllib.parse import urlencode, urlsplit
 
-from .failure import explain_fault, write_failure
+from .failure import explain_fault, refuse_unknown, write_failure
 from .message import Direction, Message, State, read_message
 from .rules import RuleCalls
 from .run_settings import TwilioSettings, write_run_arguments
@@ -29,6 +29,7 @@ _NAP = 0.02  # seconds
 _LONGEST = 20.0  # seconds: the longest `wait` of one request; the answer may take this time in addition
 _PAGE = 1_000
 _THREADS = ThreadPoolExecutor(64, "phonify")  # asyncio's own threads are few, and the app may need them
+_BLOCKED = "This blocked the event loop. If the app runs in it, await the other form, such as code_async."
 _PARTS = {"code": "a one-time code", "links": "a link"}
 
 
@@ -57,6 +58,12 @@ class _Wanted:
     direction: Direction | None = "outbound"
     part: Literal["", "code", "links"] = ""
 
+    @classmethod
+    def read(cls, function: str, criteria: Criteria, *options: str) -> Self:
+        """Return the criteria of a function, which may have other arguments too. They are named in its errors."""
+        refuse_unknown(function, criteria, [*Criteria.__annotations__, *options])
+        return cls(**criteria)
+
     @property
     def arguments(self) -> dict[str, str | None]:
         """The criteria that the server checks. Only the server knows whether two numbers are the same."""
@@ -73,15 +80,13 @@ class _Wanted:
 
     def __str__(self) -> str:
         words = [f"{self.direction} message" if self.direction else "message"]
-        contents = repr(self.contains) if self.contains is not None else None
-        part = _PARTS.get(self.part)
+        contents, part = repr(self.contains) if self.contains is not None else None, _PARTS.get(self.part)
         places = (("from", self.origin), ("to", self.to), ("with", contents), ("with", part), ("in state", self.state))
         return " ".join(words + [f"{word} {value}" for word, value in places if value is not None])
 
 
 def _awaitable(wait: Callable[_P, _T]) -> Callable[_P, Coroutine[Any, Any, _T]]:
-    async def wait_in_thread(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Wait in a thread, so that the event loop is not blocked."""
+    async def wait_in_thread(*args: _P.args, **kwargs: _P.kwargs) -> _T:  # so that the event loop is not blocked
         try:
             return await asyncio.get_running_loop().run_in_executor(_THREADS, lambda: wait(*args, **kwargs))
         except AssertionError as error:
@@ -113,7 +118,7 @@ class Phonify(RuleCalls):
 
     def messages(self, **criteria: Unpack[Criteria]) -> list[Message]:
         """Return all messages that match, oldest first, without waiting."""
-        wanted = _Wanted(**criteria)
+        wanted = _Wanted.read("messages", criteria)
         return [message for message in self._list(wanted.arguments) if not wanted.list_misses(message)]
 
     def wait_for(self, *, timeout: float = 5.0, **criteria: Unpack[Criteria]) -> Message:
@@ -122,7 +127,7 @@ class Phonify(RuleCalls):
         Existing messages count too, but not those that a wait has already returned. Most messages are `unconfirmed` at
         first. To wait for an outcome, pass a `state`. If none matches in time, AssertionError lists the other messages.
         """
-        return self._wait_for(_Wanted(**criteria), timeout)
+        return self._wait_for(_Wanted.read("wait_for", criteria, "timeout"), timeout)
 
     def code(self, *, to: str | None = None, contains: str | None = None, timeout: float = 5.0) -> str:
         """Return the one-time code of the oldest message that has a code. Waits as `wait_for` does."""
@@ -134,7 +139,8 @@ class Phonify(RuleCalls):
 
     def assert_none(self, *, within: float = 0.5, **criteria: Unpack[Criteria]) -> None:
         """Raise AssertionError if a message matches now or within the given seconds. Returned messages don't count."""
-        if found := self._find(wanted := _Wanted(**criteria), within, claim=False):
+        wanted = _Wanted.read("assert_none", criteria, "within")
+        if found := self._find(wanted, within, claim=False):
             raise AssertionError(f"an unwanted {wanted} arrived:\n  {found!r}")
 
     wait_for_async, code_async = _awaitable(wait_for), _awaitable(code)  # the event loop goes on
@@ -154,8 +160,7 @@ class Phonify(RuleCalls):
 
     def clear(self, **criteria: Unpack[Criteria]) -> int:
         """Remove the messages that match, by default in both directions. Returns how many messages were removed."""
-        either: Criteria = {"direction": None}
-        wanted = _Wanted(**(either | criteria))
+        wanted = _Wanted.read("clear", {"direction": None, **criteria})
         return int(self._call("DELETE", "/sandbox/messages", {**wanted.arguments, "q": wanted.contains})["removed"])
 
     def set_webhook(self, url: str) -> str:
@@ -172,9 +177,7 @@ class Phonify(RuleCalls):
         lines = [f"no {wanted} arrived within {timeout:g} s. {self._report(wanted)}"]
         with contextlib.suppress(RuntimeError):  # this thread runs no event loop
             asyncio.get_running_loop()
-            lines.append(
-                "This blocked the event loop. If the app runs in it, await the other form, such as code_async."
-            )
+            lines.append(_BLOCKED)
         raise AssertionError("\n".join(lines))
 
     def _find(self, wanted: _Wanted, seconds: float, *, claim: bool) -> Message | None:

@@ -1,6 +1,6 @@
 """The texts of failures. `client.py` needs this file, and the server sends both as one file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _MOST_PROBLEMS = 5
@@ -21,6 +21,12 @@ def write_failure(
             lines.append(f"  {message!r} {closest}{', '.join(missed) or 'already returned'}")
     texts = [problem["text"] for problem in problems if problem["seconds_ago"] <= seconds][-_MOST_PROBLEMS:]
     return "\n".join([*lines, *(["The server reports problems:"] if texts else []), *(f"  {text}" for text in texts)])
+
+
+def refuse_unknown(function: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise TypeError if a function gets an argument that it does not have."""
+    if unknown := [name for name in given if name not in known]:
+        raise TypeError(f"{function}() has no argument {', '.join(map(repr, unknown))}. Use {', '.join(known)}.")
 
 
 def explain_fault(fault: Mapping[str, str], arguments: Mapping[str, str]) -> str:

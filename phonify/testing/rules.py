@@ -107,7 +107,5 @@ class RuleCalls:
 
 
 def _write(outcome: str, settings: Mapping[str, Any]) -> dict[str, str]:
-    if unknown := settings.keys() - RuleSettings.__optional_keys__:
-        raise TypeError(f"{', '.join(sorted(unknown))} can't be set for an outcome")
     given = {"outcome": outcome, **settings}
     return {name: str(value) for name, value in given.items() if value is not None}

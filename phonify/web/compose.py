@@ -97,7 +97,7 @@ def cancel_message(message_id: str) -> Any:
         message = get_services().changing.cancel(current_account(), message_id)
     except Refused as error:
         return show_detail(message_id, faults=error.faults), 400
-    there = url_for("inbox.show_thread", phone=display.other_side(message))
+    there = url_for("inbox.show_thread", phone=display.other_side(message), notice="cancelled")
     if "HX-Request" in request.headers:
         return Response(headers={"HX-Redirect": there})
     return redirect_to(there)
@@ -105,9 +105,15 @@ def cancel_message(message_id: str) -> Any:
 
 @bp.post("/inbox/messages/<message_id>/release")
 def release_message(message_id: str) -> Any:
-    """Send a caught message to its phone, and show the new message. A second click shows the same new message."""
+    """Send a caught message to its phone, and show the new message.
+
+    A second click shows the same new message, unless it has failed.
+    """
+    services, account = get_services(), current_account()
+    copy = services.releasing.find_copies(account, [services.sending.find(account, message_id)]).get(message_id)
+    key = f"{message_id} {copy.id}" if copy is not None and copy.state == "error" else message_id
     try:
-        first, _ = get_services().releasing.release_once(current_account(), message_id, key=message_id)
+        first, _ = services.releasing.release_once(account, message_id, key)
     except Refused as error:
         return show_detail(message_id, faults=error.faults), 400
     released_id = json.loads(first.answer)["message"]["id"]

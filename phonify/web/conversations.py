@@ -18,8 +18,10 @@ from .reading import (
     read_number,
     read_thread,
 )
-from .rendering import answer_fragment
+from .rendering import answer_fragment, answer_look
 from .session import current_account, current_key, guard, redirect_to
+
+_NOTICES = {"cancelled": "The scheduled message was cancelled. It was removed, and it will not be sent."}
 
 bp = Blueprint("inbox", __name__, template_folder="templates")
 guard(bp)
@@ -52,13 +54,13 @@ def list_conversations() -> Any:
         found = read_conversations(below=read_number(request.args["below"], END))
         return render_template("inbox/conversations.html", **found)
     shown, current = read_number(request.args.get("shown")), request.args.get("phone")
-    return answer_fragment("inbox/sidebar.html", read_conversations(shown=shown, current=current))
+    return answer_look("inbox/sidebar.html", read_conversations(shown=shown, current=current))
 
 
 @bp.get("/inbox/unread")
 def show_unread() -> Response:
     """Show the number of unread conversations, for the pages without the list."""
-    return answer_fragment("inbox/unread.html", {"unread": count_unread()})
+    return answer_look("inbox/unread.html", {"unread": count_unread()})
 
 
 @bp.post("/inbox/read")
@@ -74,8 +76,8 @@ def mark_all_read() -> Any:
 
 @bp.get("/inbox/phones/<path:phone>")
 def show_thread(phone: str) -> str:
-    """Show the thread of a phone."""
-    return show_thread_page(phone)
+    """Show the thread of a phone. `notice` names what the person has just done."""
+    return show_thread_page(phone, notice=_NOTICES.get(request.args.get("notice", "")))
 
 
 def show_thread_page(phone: str, **form: Any) -> str:

@@ -103,11 +103,6 @@ def own_side(message: Message) -> str:
     return message.origin_number if message.direction == "outbound" else message.to_number
 
 
-def is_scheduled(message: Message) -> bool:
-    """Return whether a message waits for its time."""
-    return message.state == "unconfirmed" and message.attempts == 0 and message.send_at is not None
-
-
 def name_state(message: Message) -> str:
     """Return the state of a message, as the pages name it.
 
@@ -115,12 +110,19 @@ def name_state(message: Message) -> str:
     """
     if message.direction == "inbound":
         return "received" if message.state == "sent" else f"received, webhook {message.state}"
-    return "scheduled" if is_scheduled(message) else message.state
+    return "scheduled" if message.is_scheduled else message.state
+
+
+def is_undelivered(message: Message) -> bool:
+    """Return whether the gateway took a message, but a receipt says that the phone did not get it."""
+    return message.state == "sent" and message.receipt_status == "undelivered"
 
 
 def explain(message: Message) -> str | None:
-    """Return the reason why a message failed, as a text for people. Returns None if it did not fail."""
-    return Fault(message.error_type).title if message.error_type else None
+    """Return why a message failed or did not reach its phone, as a text for people. Returns None if it did neither."""
+    if message.error_type:
+        return Fault(message.error_type).title
+    return "A receipt says that the phone did not get the message." if is_undelivered(message) else None
 
 
 def show_duration(seconds: float) -> str:

@@ -1,9 +1,9 @@
-"""The part of the settings page about gateways and the numbers of the account."""
+"""What the pages show about gateways: a line if one takes no messages, and a part of the settings page."""
 
 from typing import Any
 
 from ..domain.accounts import DEFAULT_ACCOUNT
-from ..domain.gateway_health import GatewayStatus
+from ..domain.gateway_health import GatewayStatus, Trouble
 from ..services import Services
 from ..storage.records import Account
 
@@ -21,6 +21,13 @@ def describe_gateways(services: Services, account: Account) -> dict[str, Any]:
         "numbers": [number for number, _ in services.inbound.list_numbers(account)],
         "open_texts": services.inbound.count_open() if statuses and is_operator else 0,
     }
+
+
+def list_troubles(services: Services, account: Account) -> list[Trouble]:
+    """Return why gateways take no messages now. Only the operator's account sees the text of a fault."""
+    links = [link for link in services.links.values() if not link.gateway.sandbox]
+    found = [trouble for link in links if (trouble := link.find_trouble()) is not None]
+    return found if account.name == DEFAULT_ACCOUNT else [trouble._replace(fault=None) for trouble in found]
 
 
 def _describe(status: GatewayStatus, *, whole: bool) -> dict[str, Any]:

@@ -23,6 +23,7 @@ GROUPS = {
         "test-api",
         "rules",
         "webhooks",
+        "lab",
         "gateways-android",
         "settings",
         "command-line",

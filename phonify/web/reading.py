@@ -1,15 +1,18 @@
 """Reads the data for the pages: the list of conversations, a thread, a message."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from flask import request
 
+from ..domain.accounts import DEFAULT_ACCOUNT
 from ..domain.conversations import END
 from ..errors import ERROR_TYPES, MESSAGE_ERRORS
 from ..http.current import get_services
 from ..schemas.objects import dump_message
 from ..sms.segments import check_text
+from ..storage.records import Entry, Message
 from . import display
 from .session import current_account, current_key
 
@@ -54,7 +57,13 @@ def read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, An
         "entries": entries,
         "older": entries[-1].seq if earlier else None,
         "own_number": display.own_side(entries[0].message) if entries else "",
+        "copies": find_copies(entries),
     }
+
+
+def find_copies(entries: Sequence[Entry]) -> dict[str, Message]:
+    """Return the released copies of messages, by the id of the caught message. The entries are latest first."""
+    return get_services().releasing.find_copies(current_account(), [entry.message for entry in entries])
 
 
 def look_at_thread(phone: str, *, since: int = 0) -> dict[str, Any]:
@@ -72,7 +81,7 @@ def read_detail(message_id: str) -> dict[str, Any]:
     is_own = services.gateway.sandbox and message.gateway in (None, services.gateway.name)
     return {
         "entry": entry,
-        "steps": services.history.find(message_id).steps,
+        "steps": services.history.find(message_id, whole=account.name == DEFAULT_ACCOUNT).steps,
         "check": check_text(message.body),
         "json_text": json.dumps(dump_message(message), indent=2, ensure_ascii=False),
         "curl": display.write_curl(read_address(), key or "KEY", message),
@@ -81,6 +90,8 @@ def read_detail(message_id: str) -> dict[str, Any]:
         "can_release": services.releasing.can_release(account, message),
         "can_force": is_own and message.direction == "outbound" and message.state == "unconfirmed",
         "message_errors": {name: ERROR_TYPES[name].title for name in MESSAGE_ERRORS},
+        "release_refusal": services.releasing.find_refusal(message),
+        "copy": find_copies([entry]).get(message_id),
     }
 
 

@@ -19,6 +19,7 @@ _TITLES = {
     "test_problems": "Problems in a test",
     "test_rules": "Rules",
     "test_runs": "Test runs",
+    "test_lab": "Webhook lab",
     "test_twilio": "Twilio in tests",
 }
 # The objects on the page, in this order. Other schemas of the document are answers that contain these objects.
@@ -32,11 +33,10 @@ _SHOWN_OBJECTS = (
     "SandboxMessage",
     *("Rule", "MetRule"),
     "NewRun",
+    *("Lab", "Report", "Trial", "Finding"),
     "TwilioSettings",
     "TextCheck",
-    "Segment",
-    "WideCharacter",
-    "WebOtp",
+    *("Segment", "WideCharacter", "WebOtp"),
 )
 
 

@@ -11,6 +11,7 @@ from ..http.current import get_services
 from ..sms.numbers import group_number
 from ..sms.one_time_codes import find_code
 from . import display
+from .gateway import list_troubles
 
 
 def template_context() -> dict[str, Any]:
@@ -29,7 +30,8 @@ def template_context() -> dict[str, Any]:
         "cut_wide": display.cut_wide,
         "find_code": find_code,
         "explain": display.explain,
-        "is_scheduled": display.is_scheduled,
+        "is_undelivered": display.is_undelivered,
+        "list_troubles": lambda: list_troubles(get_services(), g.account),
         "name_state": display.name_state,
         "other_side": display.other_side,
         "own_side": display.own_side,
@@ -41,6 +43,13 @@ def place_faults(faults: Collection[Fault], fields: Sequence[str]) -> dict[str, 
     first = {fault.param: fault for fault in reversed([*faults])}
     wrong = {name: first[name] for name in fields if name in first}
     return {"wrong": wrong, "faults": [fault for fault in faults if fault.param not in wrong]}
+
+
+def answer_look(part: str, shown: dict[str, Any]) -> Response:
+    """Answer with a live element that every page has, and with the line about gateways. See `answer_fragment`."""
+    return answer_fragment(
+        "inbox/look.html", {"part": part, "troubles": list_troubles(get_services(), g.account), **shown}
+    )
 
 
 def answer_fragment(template: str, shown: dict[str, Any]) -> Response:

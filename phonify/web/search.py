@@ -10,7 +10,7 @@ from ..errors import HIGHEST_MAX_BODY
 from ..http.current import get_services
 from ..sms.numbers import list_searched_numbers
 from ..storage.records import Direction, State
-from .reading import count_unread, read_number
+from .reading import count_unread, find_copies, read_number
 from .session import current_account, guard
 
 SEARCH_TIME = 0.2  # seconds
@@ -41,7 +41,7 @@ def search() -> str:
         found = get_services().conversations.search(
             current_account(), text=given["q"], numbers=numbers, below=found.next, limit=RESULTS, **_read_filter(given)
         )
-    page: dict[str, Any] = {"found": found, "given": given, "numbers": numbers}
+    page: dict[str, Any] = {"found": found, "given": given, "numbers": numbers, "copies": find_copies(found.entries)}
     if "HX-Request" in request.headers:
         return render_template("inbox/results.html", **page)
     chosen = {name: value for name, value in given.items() if value and name != "q"}
@@ -52,7 +52,8 @@ def search() -> str:
 def _read_filter(given: dict[str, str | None]) -> dict[str, Any]:
     state, direction = given["state"], given["direction"]
     return {
-        "state": cast("State", state) if state in get_args(State) else None,
+        "state": cast("State", state) if state in get_args(State) and state != "error" else None,
+        "failed": state == "error",  # also undelivered messages, whose state is `sent`
         "direction": cast("Direction", direction) if direction in get_args(Direction) else None,
         "scheduled": state == "scheduled",
     }

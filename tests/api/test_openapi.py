@@ -21,8 +21,10 @@ from phonify.schemas import rule_examples
 from phonify.schemas.description import DESCRIPTIONS, Description, Example
 from phonify.schemas.examples import MESSAGE_ID
 from phonify.schemas.rule_examples import RULE_ID
-from phonify.schemas.sandbox_examples import RUN_ID
+from phonify.schemas.sandbox_examples import GET_LAB, RUN_ID
 from phonify.services import Services
+from phonify.storage import labs as lab_store
+from phonify.storage.records import LabRun
 from tests.support.app import ROOT, ApiClient
 from tests.support.described import get_description
 from tests.support.fake_gateway import FakeGateway
@@ -94,17 +96,37 @@ def prepared(client: FlaskClient, deliver: Callable[..., int], services: Service
         if operation.endswith("_webhook") or operation == "send_test_event":
             assert client.put("/v1/webhook", json={"url": "https://example.com/sms"}).status_code == 200
             return {}
+        if operation == "start_lab":
+            # Nothing listens there, so the lab ends at once.
+            assert client.put("/v1/webhook", json={"url": "http://127.0.0.1:9/sms"}).status_code == 200
+            return {}
+        if operation == "get_lab":
+            (example,) = GET_LAB
+            shown = example.answer["lab"]
+            lab = LabRun(1, shown["id"], shown["form"], shown["started_at"], shown["started_at"])
+            lab = lab._replace(finished_at=shown["finished_at"], report=json.dumps(shown["report"]))
+            with services.database.write() as connection:
+                lab_store.put_lab(connection, lab=lab)
+            return {}
         if operation.endswith("_twilio_settings"):
             return {}
         if operation == "list_test_problems":
             TwilioApi(client.application).refuse(To="123")
             return {}
-        if operation in ("create_rule", "load_scenario", "delete_rules"):
-            return {}
-        if operation.endswith(("_rule", "_rules")):
+        if operation in ("list_rules", "get_rule", "change_rule", "move_rule", "delete_rule"):
             (example,) = rule_examples.CREATE_RULE
             return {RULE_ID: client.post("/sandbox/rules", json=example.arguments).get_json()["rule"]["id"]}
-        if operation in ("create_run", "send_message", "simulate_inbound", "check", "get_phone", "unsubscribe"):
+        if operation in (
+            "create_run",
+            "create_rule",
+            "load_scenario",
+            "delete_rules",
+            "send_message",
+            "simulate_inbound",
+            "check",
+            "get_phone",
+            "unsubscribe",
+        ):
             return {}
         waits = operation in ("change_message", "cancel_message", "force_outcome")
         later = {"send_at": "2030-01-01T09:00:00Z"} if waits else {}

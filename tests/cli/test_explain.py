@@ -6,6 +6,7 @@ from contextvars import Context
 
 import pytest
 
+from phonify.gateways.base import Later
 from tests.support.fake_gateway import OnceGateway
 
 TO = "+14560000000"
@@ -80,6 +81,21 @@ def test_a_message_in_hand_shows_its_lease(make_app, app, client, explain):
     services = make_app(gateway=Looking()).extensions["phonify"]
     services.make_message_loop().deliver_due()
     assert re.search(r"Attempt 1 has begun\n.* Process [0-9a-f]{16} has the lease until 2026-01-31T09:30:30", seen[0])
+
+
+def test_a_future_time_has_its_distance_from_now(make_app, explain):
+    app = make_app(OnceGateway(lambda _: Later(pause=True, retry_after=90, reason="wrong password")))
+    app.extensions["phonify"].prepare()
+    message = app.test_client().post("/v1/messages", json={"to": TO, "body": "Hello"}).json["message"]
+    app.extensions["phonify"].make_message_loop().deliver_due()
+    shown = app.test_cli_runner().invoke(args=["explain", message["id"]]).output
+    assert [re.split(" {2,}", line, maxsplit=1)[1] for line in shown.splitlines()[-5:]] == [
+        "Passed the checks: number, gateway, opt-out, quota",
+        "Waiting, because the gateway gateway is paused",
+        "Reason: wrong password",
+        "End of the pause (in 90 s)",
+        "End of the validity period (in 24 h 0 min)",
+    ]
 
 
 def test_a_message_of_any_account_is_explained(stranger, explain):

@@ -134,6 +134,27 @@ def test_the_stub_works_but_says_that_it_sends_nothing(make_app) -> None:
     assert "works, but sends nothing to phones" in result.stdout
 
 
+def test_a_shell_without_the_variables_of_the_server_is_told_which_gateway_the_server_used(
+    show, send, deliver, make_app
+) -> None:
+    send()
+    deliver()
+    runner = make_app().test_cli_runner()
+    hint = (
+        "The variables of this shell name the gateway stub. A server on this database used the gateway gateway last:"
+        " its last success was at 2026-01-31T09:30:00.000Z. Run the command with the variables of the server.\n"
+    )
+    for command in ("status", "check", "pause", "resume"):
+        assert runner.invoke(args=["gateway", command]).stderr == hint
+    assert json.loads(runner.invoke(args=["gateway", "status", "--json"]).stdout)["gateway"] == "stub"
+
+
+def test_a_shell_with_the_variables_of_the_server_is_told_nothing(run, send, deliver) -> None:
+    send()
+    deliver()
+    assert run("status").stderr == ""
+
+
 # check and callbacks
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from phonify.clock import format_time
 from phonify.domain import accounts
-from phonify.gateways.base import Later, Taken
+from phonify.gateways.base import Doubt, Later, Taken
+from phonify.gateways.events import Part, Received
 from phonify.storage import outbox as outbox_store
 from phonify.storage.process_lock import Owner
 from tests.support.fake_gateway import OnceGateway
@@ -149,6 +150,67 @@ def test_a_step_of_hours_during_retries_loses_and_doubles_nothing(
     assert sorted(gateway.taken) == sorted(acknowledged)
     assert len(set(acknowledged)) == 40
     count_and_tell(f"injected clock by {hours:+} h during retries", tmp_path / "phonify.db", acknowledged, begun)
+
+
+def test_the_validity_of_what_is_in_doubt_ends_in_time_after_the_clock_was_set_back(
+    send, message_loop, upkeep, clock, gateway, execute
+):
+    gateway.act = lambda _: Doubt()
+    send()
+    message_loop.deliver_due()
+    scheduled = send(send_at="2026-02-28T09:30:00Z")["id"]
+    clock.advance(-30 * DAY)
+    for _ in range(3):  # it ends at the same time, however often the clock is followed
+        upkeep.follow_clock()
+        clock.advance(60)
+    clock.advance(DAY - 181)
+    message_loop.deliver_due()
+    assert execute("SELECT state FROM messages") == [("unconfirmed",), ("unconfirmed",)]
+    clock.advance(1)
+    message_loop.deliver_due()
+    assert execute("SELECT id, state FROM messages ORDER BY seq")[1:] == [(scheduled, "unconfirmed")]
+    assert execute("SELECT error_type FROM messages ORDER BY seq")[0] == ("validity_expired",)
+    assert execute("SELECT expires_at FROM messages ORDER BY seq")[1] == ("2026-03-01T09:30:00.000Z",)
+
+
+def test_a_message_that_the_gateway_did_not_get_is_still_due_after_the_clock_was_set_back(
+    make_app, clock, deliver, execute
+):
+    gateway = Gated()
+    gateway.act = lambda _: Later(pause=True)
+    app = make_app(gateway=gateway)
+    app.test_client().post("/v1/messages", json={"to": "+14560000000", "body": "Hello"})
+    clock.advance(-DAY)
+    app.extensions["phonify"].make_upkeep().follow_clock()
+    deliver(app)
+    gateway.act = lambda _: Taken()
+    clock.advance(2)
+    deliver(app)
+    assert execute("SELECT state FROM messages") == [("sent",)]
+
+
+def test_look_ups_and_parts_of_texts_from_the_future_wait_no_longer_than_usual(make_app, clock, execute):
+    class Looking(Gated):
+        can_look_up = True
+        sandbox = False
+        number = "+15005550006"
+
+    gateway = Looking()
+    gateway.act = lambda _: Doubt()
+    app = make_app(gateway=gateway)
+    services = app.extensions["phonify"]
+    app.test_client().post("/v1/messages", json={"to": "+14560000000", "body": "Hello"})
+    services.make_message_loop().deliver_due()
+    part = Received("+4915112345678", "world", "event", part=Part("7", 2, 2))
+    services.links["gateway"].hearing.take([part])
+    clock.advance(-DAY)
+    services.make_upkeep().follow_clock()
+    assert services.links["gateway"].make_look_ups().step() == 1
+    services.inbound.hand_over_due()
+    assert execute("SELECT count(*) FROM messages WHERE direction = 'inbound'") == [(0,)]
+    clock.advance(600)
+    services.inbound.hand_over_due()
+    assert execute("SELECT body FROM messages WHERE direction = 'inbound'") == [("…world",)]
 
 
 # The loop

@@ -123,14 +123,67 @@ def test_a_message_that_waits_for_the_operator_says_so(send, deliver, tell, serv
     assert waiting not in tell(message)
 
 
-def test_a_message_that_waits_for_the_end_of_a_pause_says_so(send, deliver, tell, gateway, clock) -> None:
+def test_a_message_that_waits_for_the_end_of_a_pause_says_so(send, deliver, tell, gateway, clock, services) -> None:
     gateway.act = lambda _: Later(retry_after=30, pause=True, reason="wrong credentials")
     message = send()
     deliver()
-    text = "Waiting, because the gateway gateway is paused until 2026-01-31T09:30:30.000Z"
-    assert (text, "waiting", []) in tell(message)
+    text = "Waiting, because the gateway gateway is paused"
+    assert (text, "waiting", ["End of the pause"]) in tell(message)
+    (step,) = [step for step in services.history.find(message["id"], whole=True).steps if step.text == text]
+    assert [(part.at, part.text) for part in step.parts] == [
+        (NOW, "Reason: wrong credentials"),
+        ("2026-01-31T09:30:30.000Z", "End of the pause"),
+    ]
     clock.advance(30)
     assert not [one for one, *_ in tell(message) if "paused" in one]
+    text = "Waiting, because the gateway gateway has failed. The next message tries it again"
+    assert (text, "waiting", []) in tell(message)
+
+
+def test_a_message_that_was_sent_after_a_fault_still_tells_of_it(send, deliver, services, tell, gateway, clock) -> None:
+    before = send()
+    deliver()
+    clock.advance(1)
+    gateway.act = lambda _: Later(retry_after=30, pause=True, reason="wrong credentials")
+    message = send()
+    deliver()
+    clock.advance(31)
+    gateway.act = lambda _: Taken()
+    deliver()
+    after = send()
+    text = "The gateway gateway met a fault, and messages waited"
+    assert (text, "done", []) in tell(message)
+    assert not [one for other in (before, after) for one, *_ in tell(other) if "fault" in one]
+    (step,) = [step for step in services.history.find(message["id"], whole=True).steps if step.text == text]
+    assert [(part.at, part.text) for part in step.parts] == [("2026-01-31T09:30:01.000Z", "Reason: wrong credentials")]
+
+
+def test_a_message_that_waits_for_a_limit_says_so(make_app, gateway, deliver) -> None:
+    app = make_app(gateway, GATEWAY_PER_HOUR="1")
+    client = app.test_client()
+    ids = [
+        client.post("/v1/messages", json={"to": "+14560000000", "body": "Hello"}).json["message"]["id"] for _ in "12"
+    ]
+    deliver(app)
+    history = app.extensions["phonify"].history
+    text = "Waiting, because the limit of 1 SMS in 3600 seconds is used up"
+    assert [[step.text for step in history.find(one).steps].count(text) for one in ids] == [0, 1]
+
+
+def test_only_the_operator_s_account_sees_the_reason_of_a_pause_in_the_inbox(
+    send, deliver, page, stranger, gateway, app
+) -> None:
+    gateway.act = lambda _: Later(retry_after=30, pause=True, reason="wrong credentials")
+    messages = [send(), stranger.post("/v1/messages", json={"to": "+14560000000", "body": "Hello"}).json["message"]]
+    deliver()
+    other = FlaskClient(app, app.response_class)
+    sign_in(other, stranger.key)
+    shown = [
+        browser.get(f"/inbox/messages/{message['id']}", headers={**HERE, "HX-Request": "true"}).text
+        for browser, message in zip((page, other), messages, strict=True)
+    ]
+    assert ["is paused" in text for text in shown] == [True, True]
+    assert ["wrong credentials" in text for text in shown] == [True, False]
 
 
 def test_a_message_that_waits_for_another_reason_does_not_mention_the_pause(send, deliver, tell, services) -> None:

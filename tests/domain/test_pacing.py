@@ -143,6 +143,13 @@ def test_a_fault_of_the_whole_gateway_pauses_it_instead_of_trying_each_message(s
     assert (state.faults, state.fault) == (1, "wrong password")
 
 
+def test_the_log_of_a_pause_names_the_provider_s_address(start, gateway, caplog) -> None:
+    gateway.act = lambda _: Later(pause=True, reason="wrong password")
+    gateway.peer = "sms.example:8443"
+    deliver(start(1))
+    assert "The gateway gateway (sms.example:8443) is paused until" in caplog.text
+
+
 def test_a_message_that_was_not_tried_for_a_fault_keeps_its_attempts(start, clock, gateway, execute) -> None:
     gateway.act = lambda _: Later(pause=True)
     services = start()
@@ -214,6 +221,29 @@ def test_doubt_does_not_end_a_fault(start, clock, gateway) -> None:
     clock.advance(2)
     deliver(services)
     assert services.links["gateway"].pacing.get_state().faults == 1
+
+
+def test_a_doubt_about_the_whole_gateway_pauses_it_so_that_few_messages_are_in_doubt(
+    start, clock, gateway, execute
+) -> None:
+    gateway.act = lambda _: Doubt("no answer within 10 seconds", pause=True)
+    services = start(40)
+    for _ in range(60):
+        deliver(services)
+        clock.advance(1)
+    in_doubt = "SELECT count(*) FROM message_attempts WHERE outcome = 'unconfirmed'"
+    assert 10 < execute(in_doubt)[0][0] < 20  # one batch, and one message after each pause
+    assert services.links["gateway"].pacing.get_state().fault == "no answer within 10 seconds"
+    gateway.act = lambda _: Taken()
+    clock.advance(60)
+    deliver(services)
+    (count,) = execute("SELECT count(*) FROM messages WHERE state = 'sent'")[0]
+    assert count == 40 - execute(in_doubt)[0][0]
+
+
+def test_a_doubt_about_one_message_does_not_delay_the_others(start, gateway) -> None:
+    gateway.act = lambda _: Doubt()
+    assert deliver(start(25)) == 25
 
 
 def test_the_validity_of_messages_ends_during_a_pause(start, clock, gateway, execute) -> None:

@@ -109,6 +109,8 @@ class TestCustom(GatewayContract):
 
 # Answers
 
+CREDENTIALS = "; check the credentials: PHONIFY_HTTP_USERNAME and PHONIFY_HTTP_PASSWORD"
+
 
 @pytest.mark.parametrize(
     ("code", "text", "outcome"),
@@ -128,11 +130,12 @@ class TestCustom(GatewayContract):
         (
             403,
             "Authorization failed for sendsms",
-            Later(pause=True, reason="the provider answered with status 403"),
+            Later(pause=True, reason=f"the provider answered with status 403{CREDENTIALS}"),
         ),
+        (429, "Too Many Requests", Later(pause=True, reason="the provider answered with status 429")),
         (503, "Temporal failure, try again later.", Later(pause=True, reason="the provider answered with status 503")),
         (200, "<html>Welcome</html>", Doubt("the provider answered with status 200, which no rule explains")),
-        (502, "Bad Gateway", Doubt("the provider answered with status 502, which no rule explains")),
+        (502, "Bad Gateway", Doubt("the provider answered with status 502, which no rule explains", pause=True)),
     ],
 )
 def test_each_answer_of_kannel_has_its_outcome(receiver: Receiver, code: int, text: str, outcome: object) -> None:
@@ -169,8 +172,9 @@ def test_each_answer_of_kannel_has_its_outcome(receiver: Receiver, code: int, te
         (
             403,
             'Error "Authentication failure for username:x"',
-            Later(pause=True, reason="the provider answered with status 403"),
+            Later(pause=True, reason=f"the provider answered with status 403{CREDENTIALS}"),
         ),
+        (429, "Too Many Requests", Later(pause=True, reason="the provider answered with status 429")),
         (412, 'Error "No route found"', Refused("unroutable_number", "412")),
         (
             412,
@@ -182,7 +186,11 @@ def test_each_answer_of_kannel_has_its_outcome(receiver: Receiver, code: int, te
             'Error "Cannot send submit_sm, check SMPPClientManagerPB log file for details"',
             Later(pause=True, reason="the provider answered with status 500"),
         ),
-        (500, 'Error "Unknown error: x"', Doubt("the provider answered with status 500, which no rule explains")),
+        (
+            500,
+            'Error "Unknown error: x"',
+            Doubt("the provider answered with status 500, which no rule explains", pause=True),
+        ),
     ],
 )
 def test_each_answer_of_jasmin_has_its_outcome(receiver: Receiver, code: int, text: str, outcome: object) -> None:
@@ -250,6 +258,11 @@ def test_a_probe_tells_what_is_wrong_without_a_secret(receiver: Receiver, preset
     with pytest.raises(GatewayFault, match=f"answered with status {code}") as caught:
         make_gateway(receiver, PRESET=preset).probe()
     assert PASSWORD not in str(caught.value)
+    assert str(caught.value).endswith(CREDENTIALS) == (code == 403)
+
+
+def test_a_gateway_names_the_host_and_the_port_of_its_provider_and_nothing_else(receiver: Receiver) -> None:
+    assert make_gateway(receiver, PRESET="kannel").peer == f"127.0.0.1:{receiver.port}"
 
 
 def test_a_template_without_a_probe_says_so(receiver: Receiver) -> None:

@@ -90,12 +90,30 @@ def test_the_guide_lists_all_variables_and_placeholders() -> None:
 
 
 def test_nothing_works_without_an_address_a_template_and_a_rule() -> None:
-    assert list_faults(url="") == [
+    assert list_faults(url="", PRESET="custom") == [
         "URL: is missing",
         "QUERY: lacks {to} or {to_digits}",
         "QUERY: lacks {text} or {text_hex}",
         "TAKEN: is missing; without it, no answer would mean that a message was taken",
     ]
+
+
+def test_without_a_preset_and_a_template_the_fault_names_the_choices_and_what_each_needs() -> None:
+    fault, *others = list_faults(url="")
+    assert fault.startswith("PRESET: is missing; choose ")
+    assert set(re.findall("[a-z]+", fault)) > set(PRESETS)
+    for name in ("URL", "USERNAME", "PASSWORD", "TAKEN", "QUERY", "BODY"):
+        assert f"PHONIFY_HTTP_{name}" in fault
+    assert others == ["URL: is missing"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff"])
+def test_a_file_with_a_password_that_can_not_be_used_is_one_fault(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    (fault,) = list_faults(PRESET="kannel", PASSWORD="", PASSWORD_FILE=str(file))
+    assert fault.startswith("PASSWORD_FILE: ")
 
 
 def test_all_faults_are_told_together() -> None:

@@ -126,10 +126,13 @@ ACCEPTED, DENIED, BUSY = (202, "0: Accepted"), (400, "Missing receiver number"),
         ([ACCEPTED, ACCEPTED, ACCEPTED], Taken()),
         ([DENIED], Refused("invalid_number", "400")),
         ([BUSY], Later(pause=True, reason="the provider answered with status 503")),
-        ([None], Doubt("the connection was closed without an answer")),
+        ([None], Doubt("the connection was closed without an answer", pause=True)),
         ([ACCEPTED, DENIED], Doubt("1 of 3 segments were taken: the provider refused the next")),
-        ([ACCEPTED, BUSY], Doubt("1 of 3 segments were taken: the provider answered with status 503")),
-        ([ACCEPTED, ACCEPTED, None], Doubt("2 of 3 segments were taken: the connection was closed without an answer")),
+        ([ACCEPTED, BUSY], Doubt("1 of 3 segments were taken: the provider answered with status 503", pause=True)),
+        (
+            [ACCEPTED, ACCEPTED, None],
+            Doubt("2 of 3 segments were taken: the connection was closed without an answer", pause=True),
+        ),
     ],
 )
 def test_a_text_is_taken_if_all_segments_are_and_in_doubt_if_only_some_are(

@@ -166,7 +166,7 @@ def test_a_code_for_an_unknown_end_is_a_doubt(service: Receiver, code: int) -> N
 @pytest.mark.parametrize("code", [500, 502, 503, 504, 408])
 def test_a_fault_of_the_service_is_a_doubt(service: Receiver, code: int) -> None:
     service.act = status(code, body="<html>")
-    assert attempt(make_gateway(get_base(service))) == Doubt(f"HTTP status {code}")
+    assert attempt(make_gateway(get_base(service))) == Doubt(f"HTTP status {code}", pause=True)
 
 
 @pytest.mark.parametrize("code", [302, 401, 404, 407, 429])

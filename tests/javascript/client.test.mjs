@@ -170,6 +170,12 @@ check("a wrong argument is refused", async (run) => {
   assert.match((await failureOf(run.messages({ state: "sending" })))[0], /state: The state must be/);
   await assert.rejects(run.waitFor({ number: ALICE }), { name: "TypeError", message: "number is not a criterion" });
   assert.throws(() => connect("127.0.0.1", "key"), TypeError);
+  const wrong = 'the argument must be an object, such as { to: "+14560000000" }';
+  for (const call of [run.waitFor, run.code, (text) => run.messages(text), (text) => run.clear(text)]) {
+    await assert.rejects(call("hello"), { name: "TypeError", message: wrong });
+  }
+  const message = 'the argument must be an object, such as { name: "sign-up" }';
+  await assert.rejects(account.run("hello"), { name: "TypeError", message });
 });
 
 test("the error names the URL where no server is, or another one", async () => {

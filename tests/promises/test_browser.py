@@ -17,11 +17,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from phonify.sms.segments import check_text
+from tests.support.app import KEY, ROOT
 from tests.support.operating import Operator, operating
 from tests.support.receivers import status
 from tests.support.servers import Process, starting
 
 CHROMIUM = Path("/usr/bin/chromium")
+RELEASE_APP = str(ROOT / "tests" / "support" / "release_app.py")
 PHONE = "+14560000000"
 APP = "+15005550006"
 SOON = 10_000  # milliseconds in which a page must show a change; pages ask every second
@@ -705,9 +707,7 @@ def test_what_nobody_is_changing_follows_what_is_changed_elsewhere(open_page, se
 def test_a_change_that_is_wrong_is_explained_until_it_is_corrected(open_page, send, complaints):
     message = send("First", send_at="2035-01-15T14:30:00Z")
     page = open_page(f"/inbox/messages/{message['id']}")
-    page.locator("#detail textarea").evaluate(
-        "(field) => { field.removeAttribute('maxlength'); field.value = 'x'.repeat(161); }"
-    )
+    page.locator("#detail textarea").fill("x" * 161)
     page.get_by_role("button", name="Change").click()
     expect(page.locator("#detail").get_by_role("alert")).to_contain_text("too long")
     page.wait_for_timeout(1_500)
@@ -728,8 +728,15 @@ def test_a_scheduled_message_is_cancelled_in_its_details(open_page, server, send
     send("Stays")
     send("Goes", send_at="2035-01-15T14:30:00Z")
     page = open_page(f"/inbox/phones/{PHONE}")
+    page.once("dialog", lambda dialog: dialog.dismiss())
     show_details(page, "Goes").get_by_role("button", name="Cancel the message").click()
+    expect(bubble(page, "Goes")).to_have_count(1)
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Cancel the message").click()
     expect(bubble(page, "Goes")).to_have_count(0)
+    expect(page.locator(".notice")).to_contain_text("was cancelled")
+    page.reload()
+    expect(page.locator(".notice")).to_have_count(0)
     expect(bubble(page, "Stays")).to_be_visible()
     assert [message["body"] for message in messages_of(server)] == ["Stays"]
 
@@ -737,10 +744,30 @@ def test_a_scheduled_message_is_cancelled_in_its_details(open_page, server, send
 def test_cancelling_the_only_message_of_a_thread_leaves_the_thread_empty(open_page, server, send):
     send("Goes", send_at="2035-01-15T14:30:00Z")
     page = open_page(f"/inbox/phones/{PHONE}")
+    page.once("dialog", lambda dialog: dialog.accept())
     show_details(page, "Goes").get_by_role("button", name="Cancel the message").click()
     expect(page.get_by_role("heading", name=PHONE)).to_be_visible()
     expect(page.locator("#thread .bubble")).to_have_count(0)
     assert messages_of(server) == []
+
+
+@pytest.mark.parametrize("path", ["/", "/inbox/search", f"/inbox/phones/{PHONE}"])
+def test_an_open_page_shows_that_a_gateway_is_paused_and_that_it_goes_on(browser, tmp_path, path: str):
+    with starting(tmp_path) as start:
+        server = start(RELEASE_APP, WORKERS="1", RELEASE_GATEWAY="gateway", ONLY_TO=PHONE)
+        assert server.port
+        server.call("POST", "/v1/messages", to=PHONE, body="Hello")
+        context = browser.new_context(base_url=f"http://127.0.0.1:{server.port}")
+        form = {"api_key": KEY}
+        context.request.post("/inbox/sign-in", form=form, headers={"Sec-Fetch-Site": "same-origin"})
+        page = context.new_page()
+        page.goto(path)
+        for held in (1, 0):
+            with closing(sqlite3.connect(tmp_path / "phonify.db")) as connection, connection:
+                connection.execute("INSERT OR REPLACE INTO gateways (name, held) VALUES ('gateway', ?)", (held,))
+            expect(page.locator("#troubles p")).to_have_count(held, timeout=SOON)
+        expect(page.locator("#conversations > li, .result").first).to_be_visible()
+        context.close()
 
 
 def test_details_say_so_when_their_message_is_gone(open_page, server, send):
@@ -1371,7 +1398,7 @@ def test_a_sender_in_letters_is_only_text(open_page, send):
 LOOKS = [(width, scheme) for width in (390, 1000, 1440) for scheme in ("dark", "light")]
 PAGES = [
     *("sign-in", "empty", "list", "thread", "no-messages", "details", "scheduled", "messages", "search", "nothing"),
-    *("compose", "as-phone", "wrong", "settings", "wrong-settings", "rules", "wrong-rule", "error"),
+    *("compose", "as-phone", "wrong", "settings", "wrong-settings", "rules", "wrong-rule", "error", "lab"),
 ]
 
 
@@ -1439,6 +1466,14 @@ def go(open_page: Open, server: Server, send, receive, receiver, complaints) -> 
             page.get_by_label("Key name").fill("A-name-as-long-as-names-of-keys-are")
             page.get_by_role("button", name="Create a key").click()
             expect(page.locator(".answer").first).to_be_visible()
+            return page
+        if name == "lab":
+            page = open_page("/inbox/settings", width=width)
+            receiver.act = status(401)
+            set_webhook(page, receiver.url + "/" + "long" * 30)
+            page.get_by_role("link", name="Try it in the lab.").click()
+            page.get_by_role("button", name="Start the lab").click()
+            expect(page.locator(".finding")).to_be_visible(timeout=SOON)
             return page
         ids = fill()
         paths = {
@@ -1756,3 +1791,24 @@ def test_a_button_gives_a_message_that_waits_an_outcome(open_page: Open, send) -
     expect(page.locator(".why.big")).to_contain_text("blocked_by_recipient", timeout=SOON)
     expect(page.get_by_role("button", name="Set the outcome")).to_have_count(0)
     expect(page.locator(".steps").get_by_text("The outcome was chosen for this message: failed")).to_be_visible()
+
+
+def test_the_lab_asks_for_the_url_of_statuses_only_for_an_app_that_uses_twilio(open_page):
+    page = open_page("/inbox/lab")
+    expect(page.get_by_text("No webhook is set.")).to_be_visible()
+    expect(page.get_by_label("URL for statuses")).to_be_hidden()
+    page.get_by_text("Twilio", exact=True).click()
+    expect(page.get_by_label("URL for statuses")).to_be_visible()
+    expect(page.get_by_text("No inbound URL is set.")).to_be_visible()
+
+
+def test_the_report_of_a_lab_comes_without_a_reload(open_page, receiver):
+    page = open_page("/inbox/settings")
+    receiver.act = status(401)
+    set_webhook(page, receiver.url)
+    page.get_by_role("link", name="Try it in the lab.").click()
+    page.get_by_role("button", name="Start the lab").click()
+    mark(page)
+    expect(page.locator(".verdict")).to_have_text("Your app refused a genuine event", timeout=SOON)
+    expect(page.locator("#report")).to_contain_text("0 passed, 1 failed, 21 not run")
+    assert is_same(page)

@@ -183,9 +183,9 @@ def test_an_account_that_is_not_there_is_a_wrong_argument(run, command):
 
 def test_a_sent_message_is_shown_in_columns(run):
     lines = run("send", TO, "Hello").stdout.splitlines()
-    assert lines[0].split() == ["CREATED", "ID", "STATE", "FROM", ">", "TO", "BODY"]
+    assert lines[0].split() == ["CREATED", "ID", "STATE", "DETAIL", "FROM", ">", "TO", "BODY"]
     assert re.fullmatch(
-        rf"2026-01-31T09:30:00\.000Z  {ID}  unconfirmed  \+15005550006 > \+14560000000  Hello", lines[1]
+        rf"2026-01-31T09:30:00\.000Z  {ID}  unconfirmed  -       \+15005550006 > \+14560000000  Hello", lines[1]
     )
     assert len(lines) == 2
 
@@ -241,11 +241,42 @@ def test_wrong_arguments_are_all_named_and_nothing_is_stored(run, show, argument
     assert show("messages") == []
 
 
+@pytest.mark.parametrize("typed", ["+1 456 000-0000", "001 456 000 0000", "tel:+1(456)000.0000"])
+def test_numbers_are_taken_as_a_person_types_them(run, show, typed):
+    (message,) = show("send", typed, "Hello", "--origin", "+49 1511 2345678")
+    assert (message["to"], message["origin"]["number"]) == (TO, "+4915112345678")
+    assert TO in show("subscriptions", "show", typed)[0].values()
+    assert show("phones", "forget", typed)[0] == {"phone": TO, "removed": 1, "subscribed": True}
+    assert show("numbers", "add", typed, "--account", "default")[0]["number"] == TO
+    assert run("numbers", "remove", typed).stdout.startswith(TO)
+    assert show("accounts", "create", "shop", "--origin", typed)[0]["origin"] == TO
+
+
+def test_the_api_takes_only_e164(client):
+    response = client.post("/v1/messages", json={"to": "+1 456 000-0000", "body": "Hello"})
+    assert (response.status_code, response.json["errors"][0]["type"]) == (400, "invalid_msisdn")
+
+
 # messages
 
 
+def test_the_list_shows_receipts_errors_and_times_of_sending_beside_the_state(run, deliver):
+    assert "  unconfirmed  scheduled for 2026-02-01T08:00:00.000Z  " in (
+        run("send", TO, "Later", "--send-at", "2026-02-01T08:00:00Z").stdout
+    )
+    for number in (TO, "+15005550013", "+15005550004"):
+        run("send", number, "Hello")
+    deliver()
+    assert [re.split(" {2,}", line)[2:4] for line in run("messages").stdout.splitlines()[1:]] == [
+        ["unconfirmed", "scheduled for 2026-02-01T08:00:00.000Z"],
+        ["sent", "-"],
+        ["sent", "undelivered"],
+        ["error", "blocked_by_recipient"],
+    ]
+
+
 def test_without_messages_only_the_heading_is_shown(run, show):
-    assert run("messages").stdout.split() == ["CREATED", "ID", "STATE", "FROM", ">", "TO", "BODY"]
+    assert run("messages").stdout.split() == ["CREATED", "ID", "STATE", "DETAIL", "FROM", ">", "TO", "BODY"]
     assert show("messages") == []
 
 
@@ -427,7 +458,10 @@ def test_a_secret_is_rotated_and_a_webhook_removed(run, show):
     (first,) = show("webhooks", "set", "https://example.com/hook")
     (second,) = show("webhooks", "rotate")
     assert (first["url"], first["secret"] != second["secret"]) == (second["url"], True)
-    assert run("webhooks", "remove").stdout == "The account 'default' has no webhook.\n"
+    assert run("webhooks", "remove").stdout == (
+        "The webhook of the account 'default' was removed: https://example.com/hook\n"
+    )
+    assert run("webhooks", "remove").stdout == "The account 'default' had no webhook. Nothing was removed.\n"
     assert "has no webhook" in run("webhooks", "show", status=1).stderr
 
 

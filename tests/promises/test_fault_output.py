@@ -1,6 +1,7 @@
 """Tests of output that can't be written: commands into a full disk or a closed pipe, and servers with such a log."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -41,13 +42,8 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         f"{PHONIFY} messages",
         pytest.param(f"{PHONIFY} messages --json", marks=pytest.mark.slow),
         pytest.param(f"{PHONIFY} accounts list", marks=pytest.mark.slow),
-        pytest.param(f"{PHONIFY} accounts create shop", marks=pytest.mark.slow),
-        pytest.param(f"{PHONIFY} keys create", marks=pytest.mark.slow),
-        pytest.param(f"{PHONIFY} send {TO} Hello", marks=pytest.mark.slow),
-        pytest.param(f"{PHONIFY} webhooks set https://example.com/", marks=pytest.mark.slow),
         pytest.param(f"{PHONIFY} check", marks=pytest.mark.slow),
         pytest.param(f"{PHONIFY} check-text Hello", marks=pytest.mark.slow),
-        pytest.param(f"{PHONIFY} open --url http://127.0.0.1:8000", marks=pytest.mark.slow),
         f"{PHONIFY} --help",
         pytest.param(f"{PHONIFY} --version", marks=pytest.mark.slow),
         pytest.param(f"{PHONIFY} serve --help", marks=pytest.mark.slow),
@@ -60,6 +56,49 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 def test_a_command_that_can_not_print_fails_with_one_line(run, command: str) -> None:
     failed = run(command, f"> {FULL}")
     assert (failed.returncode, failed.stderr) == (1, FAILURE)
+
+
+@pytest.mark.parametrize(
+    ("command", "done"),
+    [
+        ("keys create", "Key 1 of the account 'default' was made, but not shown. To revoke it: keys revoke 1"),
+        pytest.param(
+            "keys create --json",
+            "Key 1 of the account 'default' was made, but not shown. To revoke it: keys revoke 1",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "accounts create shop",
+            "Account 'shop' created. Make a key for it with: keys create --account shop",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(f"send {TO} Hello", "Messages stored: [0-9a-f-]{36}", marks=pytest.mark.slow),
+        pytest.param(
+            "webhooks set https://example.com/",
+            "The webhook of the account 'default' was set. To see its secret: webhooks show",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "open --url http://127.0.0.1:8000",
+            "A link was made, but not shown. It ends after ten minutes.",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "gateway pause", "The gateway stub gets no messages until: gateway resume", marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_a_command_that_can_not_print_says_what_it_has_changed(run, command: str, done: str) -> None:
+    failed = run(f"{PHONIFY} {command}", f"> {FULL}")
+    assert failed.returncode == 1
+    assert re.fullmatch(re.escape(FAILURE) + done + "\n", failed.stderr)
+
+
+@pytest.mark.slow
+def test_a_command_whose_reader_has_gone_says_what_it_has_changed(run) -> None:
+    failed = run(f"{PHONIFY} keys create", "| true; exit ${PIPESTATUS[0]}")
+    if failed.returncode:  # otherwise, the pipe took the key before its reader ended
+        assert failed.stderr.endswith("was made, but not shown. To revoke it: keys revoke 1\n")
 
 
 @pytest.mark.slow

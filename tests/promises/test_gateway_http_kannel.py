@@ -214,7 +214,7 @@ def test_a_wrong_password_pauses_the_gateway(site: Site, kannel: Kannel) -> None
     outcome = outcome_of(gateway, make_message("Hello"))
     assert isinstance(outcome, Later)
     assert outcome.pause
-    with pytest.raises(GatewayFault, match="answered with status 403"):
+    with pytest.raises(GatewayFault, match=r"answered with status 403.*; check the credentials: PHONIFY_HTTP_USERNAME"):
         gateway.probe()
 
 

@@ -1270,19 +1270,31 @@ def test_a_message_that_was_sent_can_not_be_changed_any_more(page, later, clock,
 
 def test_a_cancelled_message_leads_back_to_its_thread(page, receive, later, bodies):
     receive(body="kept")
-    assert location(page.post(f"/inbox/messages/{later}/cancel")) == f"/inbox/phones/{PHONE}"
+    there = location(page.post(f"/inbox/messages/{later}/cancel"))
+    assert there == f"/inbox/phones/{PHONE}?notice=cancelled"
+    assert "The scheduled message was cancelled. It was removed, and it will not be sent." in page.get(there).text
     assert bodies() == ["kept"]
 
 
 def test_a_cancelled_message_that_was_the_only_one_leaves_its_thread_empty(page, later):
     there = location(page.post(f"/inbox/messages/{later}/cancel"))
-    assert there == f"/inbox/phones/{PHONE}"
+    assert there == f"/inbox/phones/{PHONE}?notice=cancelled"
     assert page.get(there).status_code == 200
 
 
 def test_a_piece_of_a_page_that_cancels_has_the_whole_page_go(page, later):
     response = page.post(f"/inbox/messages/{later}/cancel", headers=HTMX)
-    assert (response.status_code, response.headers["HX-Redirect"]) == (200, f"/inbox/phones/{PHONE}")
+    assert (response.status_code, response.headers["HX-Redirect"]) == (200, f"/inbox/phones/{PHONE}?notice=cancelled")
+
+
+def test_a_notice_that_does_not_exist_is_not_shown(page, receive):
+    receive()
+    assert 'class="notice"' not in page.get(f"/inbox/phones/{PHONE}?notice=<b>").text
+
+
+def test_a_scheduled_message_is_cancelled_after_a_question(page, later):
+    shown = page.get(f"/inbox/messages/{later}").text
+    assert 'data-confirm="Cancel the message to +1 456 000 0000? It is removed, and it will not be sent."' in shown
 
 
 def test_a_waiting_message_is_offered_for_change_and_a_sent_one_is_not(page, later, receive):

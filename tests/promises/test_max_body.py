@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from phonify.sms.segments import check_text
 from tests.support.app import KEY, basic, faults_of, sign_in
 from tests.support.operating import Operator
 
@@ -160,7 +161,7 @@ def test_the_form_that_changes_a_message_has_the_same_limit(
     assert client.get(f"/v1/messages/{message_id}").get_json()["message"]["body"] == "x" * limit
 
 
-def test_the_fields_of_the_pages_name_the_limit(
+def test_the_fields_of_the_pages_cut_nothing_and_the_check_names_the_limit(
     page: FlaskClient, send: Callable[..., dict[str, Any]], limit: int
 ) -> None:
     message_id = send(send_at="2030-01-01T00:00:00Z")["id"]
@@ -168,12 +169,15 @@ def test_the_fields_of_the_pages_name_the_limit(
     for address, count in counts.items():
         areas = re.findall(r'<textarea [^>]*name="body"[^>]*>', page.get(address).text)
         assert len(areas) == count
-        assert all(f'maxlength="{limit}"' in area for area in areas), address
+        assert not any("maxlength" in area for area in areas), address
     replies = re.findall(r'<input [^>]*name="\w+_reply"[^>]*>', page.get("/inbox/settings").text)
     assert len(replies) == 3
-    assert all(f'maxlength="{limit}"' in reply for reply in replies)
+    assert not any("maxlength" in reply for reply in replies)
     shown = page.post("/inbox/check", data={"body": "x" * (limit - 1)}, headers=HERE).text
     assert f"{limit - 1} of {limit} characters" in shown
+    shown = page.post("/inbox/check", data={"body": "x" * (limit + 1)}, headers=HERE).text
+    assert f"too long: {limit + 1} of {limit} characters" in shown
+    assert f"{len(check_text('x' * (limit + 1)).segments)} SMS" in shown
 
 
 def test_the_description_names_the_limit_of_this_server(app: Flask, page: FlaskClient, limit: int) -> None:

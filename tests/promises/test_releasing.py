@@ -1,5 +1,7 @@
 """Tests of releasing: a message that the stub has caught is sent to its phone by the release gateway."""
 
+import html
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from phonify.gateways import GATEWAYS
-from phonify.gateways.base import Doubt
+from phonify.gateways.base import Doubt, Refused
 from phonify.gateways.events import Receipt
 from phonify.services import Services
 from tests.support.app import faults_of, sign_in
@@ -267,6 +269,50 @@ def test_the_button_shows_why_a_message_is_not_released(page, caught) -> None:
     response = page.post(f"/inbox/messages/{caught(OTHER)}/release", headers=HTMX)
     assert response.status_code == 400
     assert "This server sends only to the numbers in PHONIFY_ONLY_TO." in response.text
+
+
+def test_the_copy_and_the_caught_message_name_each_other(page, client, caught, runner) -> None:
+    caught_id = caught()
+    assert "released" not in page.get(f"/inbox/phones/{PHONE}").text
+    copy_id = release(client, caught_id).get_json()["message"]["id"]
+    thread = page.get(f"/inbox/phones/{PHONE}").text
+    assert re.findall(r'class="released" href="/inbox/messages/(\S+)" [^>]*>(.*?)</a>', thread) == [
+        (copy_id, "released"),
+        (caught_id, "released from the caught message"),
+    ]
+    listed = page.get("/inbox/search").text
+    assert listed.count('<span class="pill">released copy</span>') == 1
+    assert listed.count('<span class="pill">released</span>') == 1
+    detail = page.get(f"/inbox/messages/{caught_id}", headers=HTMX).text
+    assert f'href="/inbox/messages/{copy_id}"' in detail
+    assert "Release to the phone" not in detail
+    assert f'href="/inbox/messages/{caught_id}"' in page.get(f"/inbox/messages/{copy_id}", headers=HTMX).text
+    assert f"Released from the message {caught_id}\n" in runner.invoke(args=["explain", copy_id]).output
+
+
+def test_an_open_thread_shows_that_a_message_was_released(page, client, caught) -> None:
+    message_id = caught()
+    address = f"/inbox/phones/{PHONE}/messages?since=1"
+    etag = page.get(address, headers=HTMX).headers["ETag"]
+    release(client, message_id)
+    changed = page.get(address, headers={**HTMX, "If-None-Match": etag})
+    assert (changed.status_code, ">released</a>" in changed.text) == (200, True)
+
+
+def test_a_copy_that_has_failed_may_be_released_again(page, caught, deliver_released, gateway, count) -> None:
+    gateway.act = lambda _: Refused("cannot_receive_sms")
+    message_id = caught()
+    page.post(f"/inbox/messages/{message_id}/release", headers=HTMX)
+    deliver_released()
+    assert "Release to the phone again" in page.get(f"/inbox/messages/{message_id}", headers=HTMX).text
+    page.post(f"/inbox/messages/{message_id}/release", headers=HTMX)
+    assert count() == 3
+
+
+def test_a_message_to_a_number_that_gets_none_has_no_button_but_the_reason(page, caught) -> None:
+    detail = html.unescape(page.get(f"/inbox/messages/{caught(OTHER)}", headers=HTMX).text)
+    assert "Release to the phone" not in detail
+    assert "It can't be released. This server sends only to the numbers in PHONIFY_ONLY_TO." in detail
 
 
 def test_without_a_release_gateway_there_is_no_button(make_app) -> None:

@@ -192,6 +192,14 @@ def test_a_criterion_that_does_not_exist_is_refused(phonify) -> None:
             method(number=ALICE)
 
 
+def test_a_wrong_name_of_a_criterion_is_told_with_the_function_and_its_right_names(phonify) -> None:
+    right = "Use to, origin, contains, state, direction"
+    for name, rest in (("messages", "."), ("wait_for", ", timeout."), ("assert_none", ", within."), ("clear", ".")):
+        with pytest.raises(TypeError) as caught:
+            getattr(phonify, name)(too=ALICE)
+        assert str(caught.value) == f"{name}() has no argument 'too'. {right}{rest}"
+
+
 def test_an_outcome_is_waited_for_where_other_messages_have_it_already(phonify, send) -> None:
     send(ALICE)
     first = phonify.wait_for(to=ALICE, state="sent")
@@ -588,7 +596,7 @@ def test_the_phone_replies_by_itself(phonify: Phonify) -> None:
 
 
 def test_a_setting_that_does_not_exist_or_is_wrong_is_told(phonify: Phonify) -> None:
-    with pytest.raises(TypeError, match="eror can't be set for an outcome"):
+    with pytest.raises(ValueError, match="eror: This request has no argument with this name"):
         phonify.add_rule("failed", eror="unreachable_handset")  # type: ignore[call-arg]
     with pytest.raises(ValueError, match="error: This argument is missing"):
         phonify.add_rule("failed")

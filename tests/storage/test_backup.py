@@ -133,6 +133,9 @@ def test_a_backup_into_a_folder_that_is_missing_fails(database, tmp_path):
 # Checking a copy
 
 
+NEWER = SCHEMA_VERSION + 1
+
+
 def write_no_database(path: Path) -> None:
     path.write_bytes(b"Dear diary, " * 1_000)
 
@@ -143,7 +146,7 @@ def write_another(path: Path) -> None:
 
 def write_a_newer_one(path: Path) -> None:
     read(path, f"PRAGMA application_id = {APPLICATION_ID}")
-    read(path, "PRAGMA user_version = 8")
+    read(path, f"PRAGMA user_version = {NEWER}")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +156,7 @@ def write_a_newer_one(path: Path) -> None:
         (write_another, "it is not a Phonify database"),
         (
             write_a_newer_one,
-            f"it was written by a newer Phonify (file version 8; this one reads up to {SCHEMA_VERSION})",
+            f"it was written by a newer Phonify (file version {NEWER}; this one reads up to {SCHEMA_VERSION})",
         ),
     ],
 )

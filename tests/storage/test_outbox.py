@@ -89,7 +89,7 @@ REPORTS: dict[str, Report] = {
     "mark_sent": lambda c, one: outbox_store.mark_sent(c, message=one, now=NOW),
     "mark_error": lambda c, one: outbox_store.mark_error(c, message=one, error_type="cannot_receive_sms", now=NOW),
     "reschedule": lambda c, one: outbox_store.reschedule(c, message=one, due_at=LATER),
-    "give_back": lambda c, one: outbox_store.give_back(c, message=one),
+    "give_back": lambda c, one: outbox_store.give_back(c, message=one, now=NOW),
     "await_validity": lambda c, one: outbox_store.await_validity(c, message=one),
 }
 AFTER = {

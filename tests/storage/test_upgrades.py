@@ -141,23 +141,38 @@ ROWS: Rows = {
     "runs": [{"account_id": 3, "id": "run-1", "creator_id": 1, "created_at": "t0", "expires_at": "t9"}],
     "front_accounts": [{"account_id": 1, "auth_token": "token", "inbound_url": "https://example.com/"}],
     "front_messages": [{"message_id": "id-1", "service_sid": "MG1", "parameters": '{"a": "ß"}'}],
-    "message_parts": [
-        {"message_id": "id-1", "part": 1, "gateway": "twilio", "reference": "SM1", "status": "delivered"}
-    ],
-    "receipts": [
-        {"gateway": "twilio", "event_id": "e1", "message_id": "id-1", "status": "delivered", "code": "", "partial": 0}
-        | {"at": "t1", "received_at": "t1"}
-    ],
-    "look_ups": [{"message_id": "id-10", "due_at": "t3", "tries": 2}],
-    "numbers": [{"number": OWN, "account_id": 2, "created_at": "t1"}],
-    "received_texts": [
-        {"gateway": "twilio", "event_id": "e2", "sender": PHONE, "body": "ß", "at": "t1", "received_at": "t1"}
-    ],
-    "gateways": [{"name": "twilio", "faults": 2, "fault": "no answer"}],
-    "gateway_sends": [{"gateway": "twilio", "at": "t1", "parts": 3}],
     "front_refusals": [
         {"account_id": 1, "at": "t1", "to_number": "1", "origin": "2", "body": "ß", "code": 21211, "meaning": "wrong"}
     ],
+    "message_parts": [{"message_id": "id-1", "part": 1, "gateway": "http", "reference": "r1", "status": "delivered"}],
+    "receipts": [
+        {
+            "gateway": "http",
+            "event_id": "e1",
+            "message_id": "id-1",
+            "reference": "r1",
+            "status": "delivered",
+            "code": "0",
+            "partial": 0,
+            "at": "t1",
+            "received_at": "t2",
+        }
+    ],
+    "look_ups": [{"message_id": "id-10", "due_at": "t3", "tries": 1}],
+    "numbers": [{"number": OWN, "account_id": 2, "created_at": "t0"}],
+    "received_texts": [
+        {
+            "gateway": "http",
+            "event_id": "e2",
+            "sender": PHONE,
+            "to_number": OTHER,
+            "body": "ß",
+            "at": "t1",
+            "received_at": "t2",
+        }
+    ],
+    "gateways": [{"name": "http", "held": 1, "faults": 2, "fault": "wrong password", "fault_at": "t1"}],
+    "gateway_sends": [{"gateway": "http", "at": "t1", "parts": 2}],
 }
 
 
@@ -380,6 +395,7 @@ STATEMENTS = {
     "INSERT INTO conversations": 4,
     "ADD COLUMN disabled_at": 5,
     "ADD COLUMN former_secret": 6,
+    "ADD COLUMN released_from": 7,
     "PRAGMA user_version = ": SCHEMA_VERSION,
 }
 

@@ -43,7 +43,7 @@ class Seen(NamedTuple):
 class AndroidServer:
     """The server. `devices` are the phones of the account."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.devices = {DEVICE: "Phone in the office", OTHER_DEVICE: "Phone at home"}
         self.messages: dict[tuple[str, str], dict[str, Any]] = {}  # by id and device
         self.webhooks: dict[str, dict[str, Any]] = {}
@@ -55,7 +55,7 @@ class AndroidServer:
         self.ended = threading.Event()
         self._lock = threading.Lock()
         self._numbers = count()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._make_handler())
+        self._http = ThreadingHTTPServer(("127.0.0.1", port), self._make_handler())
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,))
         self._thread.start()
 

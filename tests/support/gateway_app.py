@@ -8,17 +8,14 @@ import os
 import random
 import time
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
-from pathlib import Path
 
 from phonify import create_app
-from phonify.clock import SystemClock
 from phonify.gateways.base import Gateway, Later, OutboundMessage, Outcome, Taken
 from phonify.server import serve
+from tests.support.clock_app import FOLDER, ShiftedClock
 
 HOW = os.environ.get("GATEWAY", "once")
 SECONDS = float(os.environ.get("GATEWAY_SECONDS", "0"))  # seconds of each call
-FOLDER = Path(os.environ["PHONIFY_DATABASE"]).parent
 
 
 def note(message: OutboundMessage) -> None:
@@ -48,14 +45,6 @@ class RecordingGateway(Gateway):
             if (FOLDER / "pause").exists():  # between sending and recording
                 time.sleep(30)
             yield message.id, Taken()
-
-
-class ShiftedClock(SystemClock):
-    """A clock that all processes move by the seconds in the file `shift`, if this file exists."""
-
-    def now(self) -> datetime:
-        file = FOLDER / "shift"
-        return super().now() + timedelta(seconds=float(file.read_text()) if file.exists() else 0)
 
 
 def build():

@@ -54,6 +54,12 @@ class Kannel:
         """The address for messages."""
         return f"http://127.0.0.1:{self.ports[13013]}/cgi-bin/sendsms"
 
+    def configure(self, old: str, new: str) -> None:
+        """Replace a text in the configuration. Call it before the start."""
+        text = self._file.read_text()
+        assert old in text
+        self._file.write_text(text.replace(old, new))
+
     def start(self) -> None:
         """Start both programs of Kannel, and wait until they answer."""
         self._run("bearerbox", ["bearerbox", "-v", "1", str(self._file)], port=self.ports[13001])

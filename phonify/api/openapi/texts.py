@@ -42,6 +42,7 @@ TAGS = {
     "test_problems": "Find out why no message arrived. Only with a gateway that sends nothing.",
     "test_rules": "Decide what happens to messages and requests. Only with a gateway that sends nothing.",
     "test_runs": "Accounts that exist for one test run. Parallel runs do not see each other's messages.",
+    "test_lab": "Try the account's webhook with repeated, forged and damaged requests. Only in a sandbox.",
     "test_twilio": "Set up the Twilio-compatible API of the account. Only with a gateway that sends nothing.",
     "openapi": "Get this description of the API.",
 }

@@ -12,6 +12,7 @@ from . import sandbox as sandbox_views
 from .auth import require_credentials, take_account_sid
 from .callbacks import TwilioCallbacks
 from .errors import TwilioError, show_error
+from .lab_form import TwilioForm
 from .pages import TwilioPage
 
 # Paths whose errors are in Twilio's form, also those without a view.
@@ -39,4 +40,5 @@ def add_to_services(services: Services) -> None:
     services.webhooks.add_kind(
         TwilioCallbacks(services.fronts, services.webhooks, services.subscriptions, services.sending)
     )
+    services.labs.add_form(TwilioForm())
     services.front_pages.append(TwilioPage(services.fronts, services.rules))

@@ -130,14 +130,22 @@ class Answers:
         """Return the outcome of the first rule that matches: first of `later`, then `refused`, then `taken`."""
         for rule in self._later:
             if rule.matches(answer):
-                return Later(answer.retry_after, pause=rule.word == "pause", reason=_describe(answer))
+                reason = _describe(answer) + suggest_cause(answer)
+                return Later(answer.retry_after, pause=rule.word == "pause", reason=reason)
         for rule in self._refused:
             if rule.matches(answer):
                 codes = self._code.find(answer.text)
                 return Refused(rule.word or "delivery_failed", codes[0] if codes else str(answer.status))
         if any(rule.matches(answer) for rule in self._taken):
             return Taken(self._reference.find(answer.text))
-        return Doubt(f"{_describe(answer)}, which no rule explains")
+        return Doubt(f"{_describe(answer)}, which no rule explains", pause=answer.status >= 500)
+
+
+def suggest_cause(answer: Answer) -> str:
+    """Return the likely cause of a refusal of the credentials, as the end of a sentence. Else it is empty."""
+    if answer.status not in (401, 403):
+        return ""
+    return "; check the credentials: PHONIFY_HTTP_USERNAME and PHONIFY_HTTP_PASSWORD"
 
 
 def _describe(answer: Answer) -> str:

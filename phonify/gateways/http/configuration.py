@@ -21,6 +21,11 @@ VARIABLES = tuple(
     )
 )
 _SHORTEST_SECRET = 16  # characters
+_NO_PRESET = (
+    "is missing; choose kannel or jasmin, which need PHONIFY_HTTP_URL, PHONIFY_HTTP_USERNAME and PHONIFY_HTTP_PASSWORD,"
+    " or custom, which needs PHONIFY_HTTP_URL, PHONIFY_HTTP_TAKEN, and PHONIFY_HTTP_QUERY or PHONIFY_HTTP_BODY with"
+    " {to} and {text}"
+)
 
 Read = TypeVar("Read")
 
@@ -54,6 +59,9 @@ class Configuration:
 def read_configuration(environ: Mapping[str, str]) -> Configuration:
     """Read the variables. Raises ValueError with one line for each fault."""
     variables = Variables(environ, PREFIX)
+    is_empty = not any(variables.read(name, "") for name in ("PRESET", "QUERY", "BODY", "TAKEN"))
+    if is_empty:
+        variables.complain("PRESET", _NO_PRESET)
     preset = PRESETS.get(variables.read_choice("PRESET", *PRESETS), Preset())
     texts = {name: variables.read(name.upper(), getattr(preset, name)) for name in FIELDS}
 
@@ -72,11 +80,12 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
     username = variables.read("USERNAME", "")
     password = variables.read_secret("PASSWORD", required=False)
     names = {*query.names, *headers.names, *(body.names if body else ())}
-    _check_templates(variables, texts, names)
+    if not is_empty:
+        _check_templates(variables, texts, names)
     _check_credentials(variables, names | probe_query.names, username, password)
     if headers.names and not re.fullmatch("[ -~]*", username + password.reveal()):
         variables.complain("PASSWORD", "in a header, it and the user name must have printable ASCII characters only")
-    if not texts["taken"]:
+    if not texts["taken"] and not is_empty:
         variables.complain("TAKEN", "is missing; without it, no answer would mean that a message was taken")
     answers = Answers(
         later=parse("later", lambda text: parse_rules(text, "pause")),
@@ -128,7 +137,7 @@ def _check_templates(variables: Variables, texts: Mapping[str, str], names: Coll
 def _check_credentials(variables: Variables, names: Collection[str], username: str, password: Secret) -> None:
     if {"username", "basic"} & set(names) and not username:
         variables.complain("USERNAME", "is missing; a template needs it")
-    if {"password", "basic"} & set(names) and not password:
+    if {"password", "basic"} & set(names) and not password and not variables.has_fault("PASSWORD"):
         variables.complain("PASSWORD", "is missing; a template needs it, or PHONIFY_HTTP_PASSWORD_FILE")
 
 

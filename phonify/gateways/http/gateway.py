@@ -5,16 +5,16 @@ import itertools
 import random
 from collections.abc import Mapping
 from typing import NamedTuple, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from ...clock import monotonic
 from ...outgoing.http_client import Answer, Request
 from ...sms.alphabet import encode_gsm7
 from ...sms.segments import Encoding, split_segments
-from ..base import Doubt, GatewayFault, Limits, OutboundMessage, Outcome, Taken
+from ..base import Doubt, GatewayFault, Later, Limits, OutboundMessage, Outcome, Taken
 from ..events import Heard, HookRequest
-from ..over_http import HttpGateway
-from .answers import MOST_ANSWER
+from ..over_http import HttpGateway, name_peer
+from .answers import MOST_ANSWER, suggest_cause
 from .configuration import VARIABLES, Configuration, read_configuration
 
 _HEADER_OF_PARTS = bytes([5, 0, 3])  # of a user data header: its length, and an element with an 8-bit reference
@@ -46,6 +46,7 @@ class TemplateGateway(HttpGateway):
         # Phones join segments by this reference. Random ones would be equal for two texts in a row now and then.
         self._references = itertools.count(random.randrange(256))  # noqa: S311 - not a secret
         self.number = configuration.number
+        self.peer = name_peer(configuration.url)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -78,7 +79,8 @@ class TemplateGateway(HttpGateway):
                 if not sent:
                     return outcome
                 reason = getattr(outcome, "reason", "") or "the provider refused the next"
-                return Doubt(f"{sent} of {piece.segments} segments were taken: {reason}")
+                pause = isinstance(outcome, Later | Doubt) and outcome.pause
+                return Doubt(f"{sent} of {piece.segments} segments were taken: {reason}", pause=pause)
             references += outcome.references
         return Taken(tuple(references))
 
@@ -153,7 +155,8 @@ class TemplateGateway(HttpGateway):
         request = Request("GET", url, None, headers, query=configuration.probe_query.render(values))
         answer = self.ask(request)
         if any(rule.matches(answer) for rule in configuration.ready):
-            return f"{urlsplit(url).netloc} is ready"
+            return f"{name_peer(url)} is ready"
         raise GatewayFault(
-            f"{urlsplit(url).netloc} answered with status {answer.status}, which does not mean that it is ready"
+            f"{name_peer(url)} answered with status {answer.status}, which does not mean that it is ready"
+            f"{suggest_cause(answer)}"
         )

@@ -38,7 +38,7 @@ KANNEL = Preset(
         "403 /Not routable/ unroutable_number, 400 /receiver/ invalid_number, 400 /black-lists/ unroutable_number,"
         " 400 /Sender/ sender_not_permitted, 400"
     ),
-    later="403 /Authorization/ pause, 404 pause, 503 /Temporal/ pause",
+    later="403 /Authorization/ pause, 404 pause, 429 pause, 503 /Temporal/ pause",
     receipt="status=type code=answer reference=reference at=at",
     status="delivered=1 undelivered=2,16 sent=4,8,32",
     inbound="from=from to=to text=text charset=charset event=id at=at",
@@ -58,7 +58,7 @@ JASMIN = Preset(
         r" 400 /\[to\]/ invalid_number, 400"
     ),
     later=(
-        "403 pause, 404 pause, 400 /Authorization failed.*(Cannot|Setting)/ pause, 412 /bound/ pause,"
+        "403 pause, 404 pause, 429 pause, 400 /Authorization failed.*(Cannot|Setting)/ pause, 412 /bound/ pause,"
         " 500 /Cannot send submit_sm/ pause, 503 /Interceptor/ pause"
     ),
     reference='regex:^Success "([^"]+)"',

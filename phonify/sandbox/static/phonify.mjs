@@ -40,20 +40,17 @@ export class Phonify {
     const { query, contains } = want({ direction: null, ...criteria });
     return (await this.#call("DELETE", "/sandbox/messages", { ...query, q: contains })).removed;
   }
-
   setWebhook = async (url) => (await this.#call("PUT", "/v1/webhook", { url })).webhook.secret;
-
   rules = async () => (await this.#call("GET", "/sandbox/rules", {})).rules;
   addRule = async (outcome, settings) => (await this.#call("POST", "/sandbox/rules", { outcome, ...settings })).rule;
   deleteRule = async ({ id }) => void (await this.#call("DELETE", `/sandbox/rules/${id}`, {}));
   loadScenario = async (scenario) => (await this.#call("PUT", "/sandbox/rules", { scenario })).rules;
-  force = async ({ id }, outcome, settings) =>
-    void (await this.#call("POST", `/sandbox/messages/${id}/outcome`, { outcome, ...settings }));
+  force = async ({ id }, outcome, more) => this.#call("POST", `/sandbox/messages/${id}/outcome`, { outcome, ...more });
 
   async run({ name, ttl, ...twilio } = {}) {
     const given = { name, ttl };
     for (const key in twilio) {
-      if (!TWILIO.includes(key)) throw new TypeError(`${key} can't be set for a run`);
+      if (!TWILIO.includes(key)) refuse(key, "can't be set for a run", '{ name: "sign-up" }');
       given[key.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`)] = twilio[key];
     }
     const { id, api_key, expires_at: expiresAt, twilio: kept } = (await this.#call("POST", "/sandbox/runs", given)).run;
@@ -131,8 +128,11 @@ export class Phonify {
   }
 }
 
+function refuse(key, why, example) { // a text in place of an object has the keys 0, 1, ...
+  throw new TypeError(key === "0" ? `the argument must be an object, such as ${example}` : `${key} ${why}`);
+}
 function want({ to, origin, contains, state, direction = "outbound", ...unknown }, part) {
-  for (const wrong in unknown) throw new TypeError(`${wrong} is not a criterion`);
+  for (const wrong in unknown) refuse(wrong, "is not a criterion", '{ to: "+14560000000" }');
   return { query: { to, origin, state, direction }, contains, part };
 }
 
@@ -150,10 +150,10 @@ function name({ query: { direction, origin, to, state }, contains, part }) {
   return [...words, ...contents, state && ` in state ${state}`].filter(Boolean).join("");
 }
 
-function read({ origin, errors = [], created_at: createdAt, code = null, links = [], receipt, rule, ...shown }) {
-  const { id, direction, to, body, state } = shown;
-  const facts = { errors: errors.map(({ type }) => type), createdAt, code, links, receipt: receipt?.status ?? null };
-  return { id, direction, origin: origin.number, to, body, state, ...facts, rule: rule?.name ?? rule?.id ?? null };
+function read({ id, direction, to, body, state, errors = [], code = null, links = [], rule = {}, ...shown }) {
+  const facts = { code, links, receipt: shown.receipt?.status ?? null, errors: errors.map(({ type }) => type) };
+  const met = { rule: rule.name ?? rule.id ?? null };
+  return { id, direction, origin: shown.origin.number, to, body, state, createdAt: shown.created_at, ...facts, ...met };
 }
 
 const show = ({ createdAt, origin, to, state, errors, body }) =>

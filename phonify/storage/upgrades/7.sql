@@ -1,1 +1,4 @@
--- From version 6 to 7: the rules of the sandbox. schema.sql creates their tables.
+-- From version 6 to 7: a released copy names the message that was caught. The tables of the sandbox are new, so schema.sql
+-- creates them.
+
+ALTER TABLE messages ADD COLUMN released_from TEXT;

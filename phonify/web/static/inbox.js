@@ -231,6 +231,8 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("DOMContentLoaded", () => {
+  // A notice is about the last click. A reload does not show it again.
+  if (document.querySelector(".notice")) history.replaceState(null, "", location.pathname);
   show();
   toBottom();
   findOpened()?.scrollIntoView({ block: "center" });

@@ -1,0 +1,134 @@
+"""The command `lab`: it tries an app's webhook."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from ..lab.forms import Form, Target
+from ..lab.labs import Labs
+from ..lab.report import list_lines, write_junit
+from ..lab.runner import PATIENCE
+from ..outgoing.url_guard import BadUrl, check_url
+from ..services import Services
+from .output import Command, Failed, account_option, echo, get_account, get_services, load_services
+
+_FORMS = click.Choice(["standard", "twilio"])
+
+
+def _url_option(name: str, text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option(name, metavar="URL", help=text)
+
+
+@click.command("lab", cls=Command)
+@click.argument("url", required=False)
+@click.option(
+    "--form", "form_name", type=_FORMS, default="standard", show_default=True, help="How requests are signed."
+)
+@click.option(
+    "--secret",
+    envvar="LAB_SECRET",
+    show_envvar=True,
+    help="The secret or auth token with which the app checks signatures. Default: that of the account.",
+)
+@_url_option("--status-url", "With the form twilio: the URL of the app that gets statuses.")
+@_url_option("--probe", "A URL of the app that says what the app did.")
+@click.option("--limit", type=click.FloatRange(0.1, 60), help="Seconds that the provider waits for an answer.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(0, 600),
+    default=PATIENCE,
+    show_default=True,
+    help="Seconds that the app may take for its work after its answer.",
+)
+@click.option(
+    "--junit", "junit_file", metavar="FILE", type=click.Path(dir_okay=False), help="Write a report as JUnit XML."
+)
+@account_option
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+def lab(
+    url: str | None,
+    form_name: str,
+    secret: str | None,
+    status_url: str | None,
+    probe: str | None,
+    limit: float | None,
+    patience: float,
+    junit_file: str | None,
+    account_name: str,
+    as_json: bool,
+) -> None:
+    """Try the webhook of an app at URL, by default the one that the account has registered.
+
+    The lab posts genuine events, and also repeated, late, forged and damaged ones. Use it with a test instance of the
+    app, because the app handles the events. The exit status is 1 if the app has failed a trial.
+    """
+    services = load_services()
+    form = _choose_form(services.labs, form_name)
+    target = _find_target(services, form, account_name, url=url, status_url=status_url, secret=secret)
+    target = target._replace(probe_url=probe)
+    _check(services, form, target)
+    if junit_file is not None:
+        _check_place(junit_file)
+    report = services.labs.make_lab(form, target, limit=limit, patience=patience).run()
+    if as_json:
+        echo(json.dumps(report.to_dict()))
+    else:
+        for line in list_lines(report):
+            echo(line)
+    if junit_file is not None:
+        try:
+            Path(junit_file).write_text(write_junit(report), encoding="utf-8")
+        except OSError as error:
+            raise Failed(f"{junit_file} can't be written: {error.strerror}") from error
+    if report.count("failed"):
+        click.get_current_context().exit(1)
+
+
+def _choose_form(labs: Labs, name: str) -> Form:
+    if name not in labs.forms:
+        raise click.BadParameter(f"this server has no form {name!r}, see PHONIFY_TWILIO", param_hint="--form")
+    return labs.forms[name]
+
+
+def _find_target(
+    services: Services, form: Form, account_name: str, *, url: str | None, status_url: str | None, secret: str | None
+) -> Target:
+    """Return the app to try. Values that are not given are those of the account, which need the database."""
+    if form.name == "standard" and status_url is not None:
+        raise click.UsageError("--status-url is only for the form twilio")
+    given = url or status_url
+    if given is not None and secret is not None:
+        return Target(url, url if form.name == "standard" else status_url, secret)
+    services = get_services()
+    kept = services.labs.find_target(get_account(services, account_name), form)
+    if kept is None:
+        missing = "--secret" if given is not None else "URL"
+        raise click.UsageError(f"the account {account_name!r} has no webhook; give {missing}")
+    if given is None and kept.url is None:
+        raise click.UsageError(f"the account {account_name!r} has no URL for received messages; give URL")
+    if given is not None:
+        kept = kept._replace(url=url, status_url=url if form.name == "standard" else status_url, method="POST")
+    return kept if secret is None else kept._replace(secret=secret, former_secret=None)
+
+
+def _check(services: Services, form: Form, target: Target) -> None:
+    """Raise a usage error if the lab can't post to a URL or can't sign."""
+    for hint, url in (("URL", target.url), ("--status-url", target.status_url), ("--probe", target.probe_url)):
+        if url is not None:
+            try:
+                check_url(url, private_allowed=services.webhooks.private_allowed)
+            except BadUrl as error:
+                raise click.BadParameter(f"{url!r} can't be posted to: {error}", param_hint=hint) from error
+    if not form.check_secret(target.secret):
+        wanted = "whsec_ and base64" if form.name == "standard" else "1 to 64 printable ASCII characters"
+        raise click.BadParameter(f"not a valid secret, it must be {wanted}", param_hint="--secret")
+
+
+def _check_place(file: str) -> None:
+    """Raise a usage error if a report can't be written, before the lab takes its time."""
+    folder = Path(file).absolute().parent
+    if not os.access(folder, os.W_OK):
+        raise click.BadParameter(f"the folder {folder} can't be written to", param_hint="--junit")

@@ -1,0 +1,89 @@
+"""Twilio's form for the webhook lab: received messages, whose answer may be TwiML, and statuses of sent messages."""
+
+import hashlib
+import json
+import re
+from datetime import datetime
+from urllib.parse import parse_qsl, quote, urlencode
+
+from ...ids import is_auth_token
+from ...lab.forms import Form, LabEvent, Reading, Target, make_message
+from ...outgoing.http_client import Answer, Request
+from ...storage.front_records import FrontMessage
+from .payloads import list_inbound_parameters, tell_status
+from .requests import TIMEOUT, build_request
+from .twiml import MOST_TWIML, Redirect, TwimlFault, read_answer
+
+_STATUSES = {"error": "failed", "unknown": "lab_unknown"}
+
+
+class TwilioForm(Form):
+    """Builds requests with the code that posts the real callbacks."""
+
+    name = "twilio"
+    title = "Twilio"
+    limit = TIMEOUT
+    signature = "X-Twilio-Signature"
+    has_time = False
+    repeats_refused = False
+    statuses = ("error", "undelivered")
+
+    def check_secret(self, secret: str) -> bool:
+        """Return whether a text may be an auth token."""
+        return is_auth_token(secret)
+
+    def make_wrong_secret(self, secret: str) -> str:
+        """Return another auth token."""
+        return hashlib.sha256(secret.encode()).hexdigest()[:32]
+
+    def write_message_id(self, message_id: str) -> str:
+        """Return the SID of a message."""
+        return f"SM{message_id.replace('-', '')}"
+
+    def build_request(self, event: LabEvent, target: Target, at: datetime) -> Request:  # noqa: ARG002 - no time is sent
+        """Return a signed request: a form, or a query string if received messages come with GET."""
+        received = event.what == "received"
+        url, method = (target.url, target.method) if received else (target.status_url, "POST")
+        request = build_request(
+            method,
+            url or "",
+            _list_parameters(event, target),
+            auth_token=target.secret,
+            token=event.id,
+            most_answer=MOST_TWIML + 1,
+        )
+        if event.respelled and isinstance(request.body, bytes):
+            return request._replace(body=_respell(request.body))
+        return request
+
+    def read_answer(self, event: LabEvent, target: Target, answer: Answer) -> Reading:
+        """Read TwiML from the answer to a received message."""
+        if event.what != "received":
+            return super().read_answer(event, target, answer)
+        try:
+            document = read_answer(answer, target.url or "")
+        except TwimlFault as fault:
+            return Reading(accepted=False, fault=str(fault))
+        replies = [f"<Redirect>{one.url}" if isinstance(one, Redirect) else one.body for one in document.actions]
+        return Reading(accepted=True, replies=tuple(replies))
+
+
+def _list_parameters(event: LabEvent, target: Target) -> dict[str, str]:
+    message = make_message(event, target.account_id)
+    if event.what == "received":
+        parameters = list_inbound_parameters(message)
+    else:
+        kept, status = FrontMessage(status_callback=target.status_url), _STATUSES.get(event.what, event.what)
+        (told,) = tell_status(message, kept, status, iter([event.id]), event.at)
+        parameters = json.loads(told.payload)["parameters"]
+    return {**parameters, "LabParameter": "x" * event.extra} if event.extra else parameters
+
+
+def _respell(body: bytes) -> bytes:
+    """Write a form another way: in another order, spaces as %20, hexadecimal digits in lower case.
+
+    The signature is of the decoded parameters, so it stays right.
+    """
+    pairs = reversed(parse_qsl(body.decode(), keep_blank_values=True))
+    encoded = urlencode(list(pairs), quote_via=quote, safe="")
+    return re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), encoded).encode()

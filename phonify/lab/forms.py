@@ -1,0 +1,110 @@
+"""The interface of a form: how a provider writes, signs and repeats its requests to an app.
+
+`standard_form.py` is the form of Standard Webhooks. A front may add the form of its provider.
+"""
+
+from abc import ABC, abstractmethod
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from ..clock import format_time
+from ..outgoing.http_client import Answer, Request
+from ..storage.records import Message
+
+What = Literal["received", "sent", "delivered", "undelivered", "error", "unknown", "test"]
+PHONE, APP = "+14155550123", "+15005550006"  # the phone is invented, and valid for apps that check numbers
+
+
+class Target(NamedTuple):
+    """The app that is tried. The URLs of a form with one URL are the same."""
+
+    url: str | None  # gets received messages; None: not tried
+    status_url: str | None  # gets the statuses of sent messages; None: not tried
+    secret: str
+    method: str = "POST"  # of received messages
+    probe_url: str | None = None
+    account_id: int = 1
+    former_secret: str | None = None  # signs too, until `former_until`
+    former_until: str | None = None
+
+
+class LabEvent(NamedTuple):
+    """An event that the lab tells the app."""
+
+    id: str  # the same at each attempt
+    message_id: str
+    what: What
+    at: datetime  # when it happened
+    extra: int = 0  # characters of an additional field that the app does not know; 0: no such field
+    respelled: bool = False  # written another way with the same meaning
+
+
+class Reading(NamedTuple):
+    """What a provider reads from an answer."""
+
+    accepted: bool
+    fault: str | None = None  # what is wrong with the content of an answer 2xx
+    replies: tuple[str, ...] = ()  # the texts that the answer asks the provider to send
+
+
+class Form(ABC):
+    """The base class of forms."""
+
+    name: str
+    title: str
+    limit: float  # seconds that the provider waits for an answer
+    signature: str  # the header with the signature
+    has_time: bool  # whether the signature covers the time of the attempt
+    repeats_refused: bool  # whether the provider posts an event again after an answer such as 404
+    statuses: tuple[What, ...]  # that no other trial needs
+
+    @abstractmethod
+    def check_secret(self, secret: str) -> bool:
+        """Return whether a text may be a secret of this form."""
+
+    @abstractmethod
+    def build_request(self, event: LabEvent, target: Target, at: datetime) -> Request:
+        """Return the signed request for an attempt at the given time."""
+
+    @abstractmethod
+    def make_wrong_secret(self, secret: str) -> str:
+        """Return a secret that is not the right one."""
+
+    def add_signature(self, request: Request, other: Request) -> Request | None:
+        """Return a request with the signature of another one before its own, or None if the form does not allow it."""
+        del request, other
+        return None
+
+    def write_message_id(self, message_id: str) -> str:
+        """Return the id of a message as the requests show it."""
+        return message_id
+
+    def read_answer(self, event: LabEvent, target: Target, answer: Answer) -> Reading:
+        """Return what the provider reads from an answer."""
+        del event, target
+        return Reading(accepted=200 <= answer.status < 300)
+
+
+def make_message(event: LabEvent, account_id: int) -> Message:
+    """Return the message that an event is about, as it is after the event."""
+    from_phone = event.what == "received"
+    at = format_time(event.at)
+    return Message(
+        id=event.message_id,
+        account_id=account_id,
+        direction="inbound" if from_phone else "outbound",
+        body="Hello from the lab",
+        origin_number=PHONE if from_phone else APP,
+        origin_country="US",
+        origin_carrier=None,
+        to_number=APP if from_phone else PHONE,
+        to_country="US",
+        to_carrier=None,
+        state="unconfirmed" if from_phone else "error" if event.what == "error" else "sent",
+        created_at=at,
+        error_type="unreachable_handset" if event.what == "error" else None,
+        submitted_at=None if from_phone else at,
+        finished_at=None if from_phone else at,
+        receipt_status=event.what if event.what in ("delivered", "undelivered") else None,
+        receipt_at=at if event.what in ("delivered", "undelivered") else None,
+    )

@@ -1,0 +1,103 @@
+"""The webhook lab in requests and answers."""
+
+import json
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from ..storage.records import LabRun
+from .fields import Argument, choice_field
+from .objects import MOMENT, Shown
+from .requests import StrictSchema
+
+_URL = {"type": "string", "format": "callback-url", "examples": ["http://127.0.0.1:3000/probe"]}
+
+
+def _url_field(description: str) -> Argument:
+    return Argument(lambda text: text or None, invalid="invalid_webhook_url", form={**_URL, "description": description})
+
+
+class StartLabSchema(StrictSchema):
+    """The arguments of starting a lab."""
+
+    form = choice_field(
+        "standard",
+        "twilio",
+        invalid="invalid_form",
+        description="`standard` tries the account's webhook. `twilio` tries its URL for received messages.",
+    )
+    status_url = _url_field("With `twilio`: the URL of the app that gets statuses. Without it, none is posted.")
+    probe_url = _url_field("A URL of the app that says what the app did.")
+
+
+class FindingSchema(Schema):
+    """A verdict and the facts behind it."""
+
+    verdict = fields.String(required=True, metadata={"description": "The guide of the lab lists all verdicts."})
+    severity = fields.String(required=True, validate=validate.OneOf(["failure", "warning"]))
+    title = fields.String(required=True)
+    detail = fields.String(required=True, metadata={"description": "The facts."})
+    why = fields.String(required=True, metadata={"description": "What goes wrong in production."})
+    fix = fields.String(required=True, metadata={"description": "What to do."})
+
+
+class TrialSchema(Schema):
+    """The result of a trial."""
+
+    name = fields.String(required=True)
+    title = fields.String(required=True)
+    outcome = fields.String(required=True, validate=validate.OneOf(["passed", "warning", "failed", "skipped"]))
+    seconds = fields.Float(required=True, metadata={"minimum": 0})
+    reason = fields.String(required=True, allow_none=True, metadata={"description": "Why it was not run."})
+    findings = fields.List(fields.Nested(FindingSchema), required=True)
+
+
+class ReportSchema(Schema):
+    """The report of a lab."""
+
+    form = fields.String(required=True)
+    url = fields.String(required=True)
+    started_at = fields.String(required=True, metadata=MOMENT)
+    seconds = fields.Float(required=True, metadata={"minimum": 0})
+    probed = fields.Boolean(required=True, metadata={"description": "Whether the probe was used."})
+    passed = fields.Integer(required=True, strict=True, metadata={"minimum": 0})
+    warnings = fields.Integer(required=True, strict=True, metadata={"minimum": 0})
+    failed = fields.Integer(required=True, strict=True, metadata={"minimum": 0})
+    skipped = fields.Integer(required=True, strict=True, metadata={"minimum": 0})
+    trials = fields.List(fields.Nested(TrialSchema), required=True)
+
+
+class LabSchema(Schema):
+    """A lab."""
+
+    id = fields.String(required=True, metadata={"examples": ["019c1353-98c0-7000-8000-5c0ffee00005"]})
+    form = fields.String(required=True)
+    state = fields.String(
+        required=True,
+        validate=validate.OneOf(["running", "finished", "interrupted"]),
+        metadata={"description": "`interrupted`: the process of the lab has ended."},
+    )
+    started_at = fields.String(required=True, metadata={**MOMENT, "description": "In UTC."})
+    finished_at = fields.String(required=True, allow_none=True, metadata={**MOMENT, "description": "In UTC."})
+    trial = fields.String(required=True, allow_none=True, metadata={"description": "The trial that is running."})
+    report = fields.Nested(ReportSchema, required=True, allow_none=True)
+
+
+class LabAnswer(Schema):
+    """One lab."""
+
+    lab = fields.Nested(LabSchema, required=True)
+
+
+_LAB = LabSchema()
+
+
+def dump_lab(lab: LabRun, *, is_running: bool) -> Shown:
+    """Return a lab as the API shows it."""
+    report = json.loads(lab.report) if lab.report is not None else None
+    state = "running" if is_running else "finished" if report is not None else "interrupted"
+    shown: dict[str, Any] = {**lab._asdict(), "state": state, "report": report}
+    if not is_running:
+        shown["trial"] = None
+    dumped: Shown = _LAB.dump(shown)
+    return dumped

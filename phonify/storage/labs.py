@@ -1,0 +1,42 @@
+"""The SQL of webhook labs. Each account keeps its latest lab."""
+
+import sqlite3
+
+from .records import LabRun
+
+_COLUMNS = ", ".join(LabRun._fields)
+
+
+def get_lab(connection: sqlite3.Connection, *, account_id: int) -> LabRun | None:
+    """Return the latest lab of an account, or None."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM labs WHERE account_id = :account_id", {"account_id": account_id}
+    ).fetchone()
+    return LabRun._make(row) if row else None
+
+
+def put_lab(connection: sqlite3.Connection, *, lab: LabRun) -> None:
+    """Add a lab. It replaces the account's latest lab."""
+    names = ", ".join(f":{name}" for name in LabRun._fields)
+    connection.execute(f"INSERT OR REPLACE INTO labs ({_COLUMNS}) VALUES ({names})", lab._asdict())
+
+
+def extend_lab(connection: sqlite3.Connection, *, lab: LabRun, trial: str, until: str) -> bool:
+    """Note the trial of a lab, and that the lab is running until the given time. Returns False if it was replaced."""
+    return (
+        connection.execute(
+            "UPDATE labs SET trial = :trial, until = :until"
+            " WHERE account_id = :account_id AND id = :id AND finished_at IS NULL",
+            {**lab._asdict(), "trial": trial, "until": until},
+        ).rowcount
+        == 1
+    )
+
+
+def finish_lab(connection: sqlite3.Connection, *, lab: LabRun, report: str | None, now: str) -> None:
+    """Store the report of a lab, unless the lab was replaced. None: it was interrupted."""
+    connection.execute(
+        "UPDATE labs SET trial = NULL, finished_at = :now, report = :report"
+        " WHERE account_id = :account_id AND id = :id AND finished_at IS NULL",
+        {**lab._asdict(), "report": report, "now": now},
+    )

@@ -1,0 +1,14 @@
+"""The lab against apps in Node: correct ones, and wrong ones, each wrong in one way."""
+
+import pytest
+from flask.testing import FlaskCliRunner
+
+from tests.support.lab_receivers.server import NODE, serving_node
+from tests.support.lab_receivers.trying import CASES, expect, try_app
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(NODE is None, reason="there is no node on this machine")]
+
+
+@pytest.mark.parametrize(("form", "fault"), CASES)
+def test_each_app_gets_its_verdict_and_no_other(runner: FlaskCliRunner, form: str, fault: str) -> None:
+    assert try_app(runner, serving_node, form, fault) == expect(form, fault)
