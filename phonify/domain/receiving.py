@@ -90,9 +90,11 @@ class Receiving:
             answer = self._sending.compose(account, sender, body=reply, origin=to, id_=next(ids), now=now)
             # The opt-out stops earlier messages, so the reply is later. The reply does not count for the quota.
             replies = [answer._replace(created_at=format_time(now + timedelta(milliseconds=1)))]
-        store.insert_messages(connection, messages=[message, *replies])
         texts = [read_text(message) if meets_rules else None, *map(read_text, replies)]
-        self._rules.note(connection, [message, *replies], self._rules.meet(connection, account, texts))
+        met = zip([message, *replies], self._rules.meet(connection, account, texts), strict=True)
+        kept = [(one, rule) for one, rule in met if rule is None or rule.outcome != "refused"]
+        store.insert_messages(connection, messages=[one for one, _ in kept])
+        self._rules.note(connection, kept)
         self._rules.plan_effects(connection, [message], now)
         self._webhooks.enqueue(connection, "message.received", [message], now)
         return message

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..storage.records import Direction
@@ -17,14 +18,59 @@ class Text(NamedTuple):
     body: str
 
 
-def matches(rule: Rule, text: Text) -> bool:
-    """Return whether a text has all that a rule asks for, apart from `nth` and `share`."""
+class Counting:
+    """Finds the rules that apply to the messages of a request, or to the request, and counts.
+
+    A body is matched only once, because a request may send one body to many recipients.
+    """
+
+    def __init__(self, rules: Sequence[Rule], now: str) -> None:
+        self._rules = {rule.id: rule for rule in rules}
+        self._now = now
+        self._counted: set[str] = set()
+        self._fits: dict[tuple[str, str], bool] = {}  # by the rule's id and the body
+
+    def find(self, texts: Sequence[Text]) -> Rule | None:
+        """Return the first rule that applies to one of the texts, and count."""
+        for rule in self._rules.values():
+            if rule.has_ended(self._now) or not self._is_met(rule, texts):
+                continue
+            seen = rule._replace(seen=rule.seen + 1)
+            applies = is_drawn(seen)
+            self._rules[rule.id] = seen._replace(used=seen.used + applies)
+            self._counted.add(rule.id)
+            if applies:
+                return self._rules[rule.id]
+        return None
+
+    def list_counted(self) -> list[Rule]:
+        """Return the rules whose counts have changed."""
+        return [self._rules[rule_id] for rule_id in self._counted]
+
+    def _is_met(self, rule: Rule, texts: Sequence[Text]) -> bool:
+        if rule.is_about_requests and not has_criteria(rule):
+            return True
+        return any(matches_sides(rule, text) and self._fits_body(rule, text.body) for text in texts)
+
+    def _fits_body(self, rule: Rule, body: str) -> bool:
+        if (rule.id, body) not in self._fits:
+            self._fits[rule.id, body] = matches_body(rule, body)
+        return self._fits[rule.id, body]
+
+
+def matches_sides(rule: Rule, text: Text) -> bool:
+    """Return whether a text has the direction, the recipient and the sender that a rule asks for."""
     return (
         rule.direction == text.direction
         and (rule.to_number is None or _has_number(rule.to_number, text.to))
         and (rule.origin_number is None or _has_number(rule.origin_number, text.origin))
-        and (rule.contains is None or rule.contains.casefold() in text.body.casefold())
-        and (rule.pattern is None or match_pattern(rule.pattern, text.body))
+    )
+
+
+def matches_body(rule: Rule, body: str) -> bool:
+    """Return whether a body has what a rule asks for."""
+    return (rule.contains is None or rule.contains.casefold() in body.casefold()) and (
+        rule.pattern is None or match_pattern(rule.pattern, body)
     )
 
 

@@ -22,7 +22,7 @@ from ..storage import rules as store
 from ..storage.database import Connection, Database
 from ..storage.records import Account, Message
 from ..storage.rule_records import MetRule, Rule, RuleOutcome
-from .rule_matching import Text, has_criteria, is_drawn, matches
+from .rule_matching import Counting, Text
 
 logger = logging.getLogger(__name__)
 
@@ -141,24 +141,28 @@ class Rules:
         if not self.enabled:
             return [None] * len(texts)
         rules = [rule for rule in store.list_rules(connection, account_id=account.id) if not rule.is_about_requests]
-        counting = _Counting(rules, format_time(self._clock.now()))
-        met = [None if text is None else counting.find(lambda rule, text=text: matches(rule, text)) for text in texts]  # type: ignore[misc]
+        counting = Counting(rules, format_time(self._clock.now()))
+        met = [counting.find([text]) if text is not None else None for text in texts]
         store.update_counts(connection, rules=counting.list_counted())
         return [
             rule or (_BUILT_IN.get(text.to) if text is not None and text.direction == "outbound" else None)
             for rule, text in zip(met, texts, strict=True)
         ]
 
-    def note(self, connection: Connection, messages: Sequence[Message], met: Sequence[Rule | None]) -> None:
+    def note(self, connection: Connection, met: Iterable[tuple[Message, Rule | None]]) -> None:
         """Store the rule that each message has met."""
-        pairs = [(message, rule) for message, rule in zip(messages, met, strict=True) if rule is not None]
-        store.put_met_rules(connection, met=[_write_met(message, rule) for message, rule in pairs])
+        store.put_met_rules(connection, met=[_write_met(message, rule) for message, rule in met if rule is not None])
+
+    def find_built_in_refusal(self, number: str) -> str | None:
+        """Return the error type with which a special number refuses messages at once, or None."""
+        rule = _BUILT_IN.get(number)
+        return rule.error_type if rule is not None and rule.outcome == "refused" else None
 
     def meet_again(self, connection: Connection, account: Account, message: Message) -> Rule | None:
         """Return and store the rule that a changed message meets. Its former rule is forgotten."""
         (met,) = self.meet(connection, account, [read_text(message)])
         store.delete_met_rule(connection, message_id=message.id)
-        self.note(connection, [message], [met])
+        self.note(connection, [(message, met)])
         return met
 
     def choose(self, message: OutboundMessage) -> Behaviour | None:
@@ -195,7 +199,7 @@ class Rules:
             if attempts is None:
                 raise Refused([Fault("message_not_open")])
             message = message._replace(due_at=now, submitted_at=None, attempts=attempts)
-            self.note(connection, [message], [draft.rule])
+            self.note(connection, [(message, draft.rule)])
         return message
 
     # What comes after a message
@@ -223,41 +227,12 @@ class Rules:
 
         `given` has the recipient, the sender and the body of each message that the request would send.
         """
-        texts = [Text("outbound", *one) for one in given]
-
-        def is_met(rule: Rule) -> bool:
-            return any(matches(rule, text) for text in texts) if has_criteria(rule) else True
-
         with self._database.write() as connection:
             rules = [rule for rule in store.list_rules(connection, account_id=account.id) if rule.is_about_requests]
-            counting = _Counting(rules, format_time(self._clock.now()))
-            met = counting.find(is_met)
+            counting = Counting(rules, format_time(self._clock.now()))
+            met = counting.find([Text("outbound", *one) for one in given])
             store.update_counts(connection, rules=counting.list_counted())
         return met
-
-
-class _Counting:
-    """Finds the first rule that applies, and counts."""
-
-    def __init__(self, rules: Sequence[Rule], now: str) -> None:
-        self._rules = {rule.id: rule for rule in rules}
-        self._now = now
-        self._counted: set[str] = set()
-
-    def find(self, is_met: Callable[[Rule], bool]) -> Rule | None:
-        for rule in self._rules.values():
-            if rule.has_ended(self._now) or not is_met(rule):
-                continue
-            seen = rule._replace(seen=rule.seen + 1)
-            applies = is_drawn(seen)
-            self._rules[rule.id] = seen._replace(used=seen.used + applies)
-            self._counted.add(rule.id)
-            if applies:
-                return self._rules[rule.id]
-        return None
-
-    def list_counted(self) -> list[Rule]:
-        return [self._rules[rule_id] for rule_id in self._counted]
 
 
 def read_text(message: Message) -> Text:

@@ -145,7 +145,8 @@ class Sending:
         refusals = dict(refusals)
         for index, recipient in enumerate(draft.to):
             if self._subscriptions.is_opted_out(connection, account, recipient.number.number):
-                refusals.setdefault(index, "opted_out")
+                built_in = self._rules.find_built_in_refusal(recipient.number.number) if self._rules else None
+                refusals.setdefault(index, built_in or "opted_out")
         met = self._meet_rules(connection, account, draft, origin, refusals)
         if self._rules is not None and refusals and not keep_refused:
             return Sent([], _list_faults(draft, refusals))  # `send` raises Refused; the rules have counted the message
@@ -158,7 +159,9 @@ class Sending:
                 quota=account.quota,
                 wanted=len(wanted),
             )
-            refusals |= dict.fromkeys(wanted[taken:], "quota_used_up")
+            exceeding = dict.fromkeys(wanted[taken:], "quota_used_up")
+            refusals |= exceeding
+            met = [None if index in exceeding else rule for index, rule in enumerate(met)]
         faults = _list_faults(draft, refusals)
         if faults and not keep_refused:
             raise Refused(faults)
@@ -183,7 +186,7 @@ class Sending:
             messages = [message._replace(released_from=draft.released_id) for message in messages]
         store.insert_messages(connection, messages=messages)
         if self._rules is not None:
-            self._rules.note(connection, messages, met)
+            self._rules.note(connection, zip(messages, met, strict=True))
         accepted = [message for message in messages if message.state == "unconfirmed"]
         if draft.front is not None:
             front_store.insert_front_messages(

@@ -67,7 +67,7 @@ def remove_messages() -> dict[str, Any]:
     errors=("unknown_argument", "argument_without_effect", "message_not_open"),
     examples=rule_examples.FORCE,
     text=(
-        "The message may be scheduled, wait for another attempt, or be in doubt. It is sent at once, with this outcome."
+        "The message may be scheduled, wait for another attempt, or be in doubt. The outcome applies at once."
         " The answer shows the message before it is sent."
     ),
 )

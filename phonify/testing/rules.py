@@ -101,7 +101,7 @@ class RuleCalls:
         return [Rule.read(shown) for shown in self._call("PUT", "/sandbox/rules", {"scenario": text})["rules"]]
 
     def force(self, message: Any, outcome: Outcome, **settings: Unpack[OutcomeSettings]) -> None:
-        """Give one message that waits an outcome. `message` is a Message or its id. It is sent at once."""
+        """Give one message that waits an outcome. `message` is a Message or its id."""
         message_id = message if isinstance(message, str) else message.id
         self._call("POST", f"/sandbox/messages/{message_id}/outcome", _write(outcome, settings))
 

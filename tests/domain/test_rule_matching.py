@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phonify.domain.rule_matching import Text, is_drawn, match_pattern, matches
+from phonify.domain.rule_matching import Counting, Text, is_drawn, match_pattern
 from phonify.storage.rule_records import Rule
 
 TEXT = Text("outbound", "+4915112345678", "SHOP", "Your code is 482193")
@@ -34,7 +34,7 @@ TEXT = Text("outbound", "+4915112345678", "SHOP", "Your code is 482193")
     ],
 )
 def test_a_rule_matches_if_the_message_has_all_that_it_asks_for(criteria: dict[str, str], expected: bool) -> None:
-    assert matches(Rule("sent", **criteria), TEXT) is expected  # type: ignore[arg-type]
+    assert (Counting([Rule("sent", id="1", **criteria)], "").find([TEXT]) is not None) is expected  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -90,3 +90,11 @@ def test_a_share_is_about_the_given_percentage(share: float) -> None:
 
 def test_with_a_greater_share_and_the_same_seed_no_message_is_left_out_that_a_smaller_share_has() -> None:
     assert set(draw(7, 10)) < set(draw(7, 20))
+
+
+def test_many_recipients_and_rules_take_no_time_for_each_pair() -> None:
+    rules = [Rule("sent", id=str(number), pattern="*a" * 800) for number in range(100)]
+    texts = [Text("outbound", f"+1456{number:07}", "SHOP", "a" * 160) for number in range(1_000)]
+    counting, begun = Counting(rules, ""), time.process_time()
+    assert [counting.find([text]) for text in texts] == [None] * 1_000
+    assert time.process_time() - begun < 5

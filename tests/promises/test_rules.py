@@ -314,6 +314,13 @@ def test_a_message_that_a_rule_refuses_uses_no_quota(
     assert [send()["state"] for _ in range(3)] == ["error", "unconfirmed", "error"]
 
 
+def test_a_message_that_the_quota_refuses_names_no_rule(operator: Operator, rule: Rule, send: Send, now: Now) -> None:
+    operator.run("accounts", "limit", "default", "--quota", "0")
+    rule("failed", error="unreachable_handset")
+    message = send()
+    assert (message["errors"][0]["type"], "rule" in now(message)) == ("quota_used_up", False)
+
+
 def test_a_rule_counts_the_requests_of_twilio_that_it_refuses(twilio: TwilioApi, rule: Rule) -> None:
     rule("refused", error="cannot_receive_sms", uses=1)
     assert twilio.refuse(To=PHONE, From=OWN, Body="Hello")[0] == 400

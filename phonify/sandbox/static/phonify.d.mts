@@ -123,7 +123,7 @@ export class Phonify {
   deleteRule(rule: Rule): Promise<void>;
   /** Replace all rules by those of a scenario: the text of a TOML file. An empty text deletes all rules. */
   loadScenario(text: string): Promise<Rule[]>;
-  /** Give one message that waits an outcome. It is sent at once. */
+  /** Give one message that waits an outcome. */
   force(message: Message, outcome: Outcome, settings?: OutcomeSettings): Promise<void>;
   /** Begin a run, which is an account for one test. The server ends the run after `ttl` seconds (3600). */
   run(options?: { name?: string | null; ttl?: number } & TwilioSettings): Promise<Run>;
