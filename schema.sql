@@ -411,3 +411,50 @@ CREATE TABLE IF NOT EXISTS front_refusals (
 ) STRICT;
 
 CREATE INDEX IF NOT EXISTS front_refusals_by_account ON front_refusals (account_id);
+
+-- The rules of the sandbox: what happens to the messages and requests of an
+-- account. The first rule that matches applies. schemas/rules.py explains each
+-- value.
+CREATE TABLE IF NOT EXISTS rules (
+    id            TEXT PRIMARY KEY,     -- UUIDv7
+    account_id    INTEGER NOT NULL REFERENCES accounts (id),
+    position      INTEGER NOT NULL,     -- 1 for the first
+    name          TEXT,                 -- a name for people
+    to_number     TEXT,                 -- a number, or its beginning and *; NULL: any number
+    origin_number TEXT,
+    contains      TEXT,                 -- a part of the body
+    pattern       TEXT,                 -- of the whole body, with * and ?
+    direction     TEXT NOT NULL CHECK (direction IN ('outbound', 'inbound')),
+    nth           INTEGER,              -- only the n-th that matches; NULL: each
+    share         REAL,                 -- percent of those that match; NULL: all
+    seed          INTEGER NOT NULL,     -- decides which ones belong to the share
+    outcome       TEXT NOT NULL,
+    error_type    TEXT,
+    seconds       REAL NOT NULL,
+    times         INTEGER NOT NULL,
+    reply         TEXT,                 -- the text that the phone sends
+    status        INTEGER,              -- of the answer to a request
+    uses          INTEGER,              -- the rule ends after this number of uses; NULL: it does not
+    expires_at    TEXT,                 -- the rule ends at this time; NULL: it does not
+    seen          INTEGER NOT NULL DEFAULT 0,-- how many have matched, apart from nth and share
+    used          INTEGER NOT NULL DEFAULT 0 -- how often the rule was applied
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS rules_by_account ON rules (account_id, position);
+
+-- The rule that a message has met, with its outcome as it was at that time. So the
+-- outcome does not change if the rule is changed or removed.
+CREATE TABLE IF NOT EXISTS met_rules (
+    message_id TEXT PRIMARY KEY REFERENCES messages (id) ON DELETE CASCADE,
+    rule_id    TEXT,                    -- the special number of a built-in rule; NULL: a person has chosen the outcome
+    name       TEXT,
+    outcome    TEXT NOT NULL,
+    error_type TEXT,
+    seconds    REAL NOT NULL,
+    times      INTEGER NOT NULL,
+    reply      TEXT,
+    since      INTEGER NOT NULL DEFAULT 0,-- the attempts before the outcome applied
+    due_at     TEXT                     -- when the receipt or the reply comes; NULL: nothing comes
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS met_rules_due ON met_rules (due_at) WHERE due_at IS NOT NULL;

@@ -3,6 +3,7 @@
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 from flask.cli import ScriptInfo
@@ -12,7 +13,7 @@ from phonify.cli.commands import register_commands
 from phonify.cli.database import restore
 from phonify.cli.demo import serve_demo
 from phonify.cli.output import Command, Group
-from phonify.cli.serving import list_settings, setting_option
+from phonify.cli.serving import list_settings, load_scenario, setting_option
 from phonify.server import serve
 
 
@@ -35,17 +36,27 @@ phonify.add_command(restore)
 @setting_option("database", "The SQLite file. It is created if it is missing.", metavar="FILE")
 @setting_option("workers", "The number of processes that serve requests.", metavar="N")
 @click.option("--open", "open_inbox", is_flag=True, help="Open the inbox in a browser.")
+@click.option(
+    "--scenario",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Replace the rules of the sandbox of the account default by those of this TOML file.",
+)
 @click.option("--demo", is_flag=True, help="Serve a temporary database with invented conversations.")
-def serve_api(demo: bool, open_inbox: bool, **options: str | None) -> None:
+def serve_api(demo: bool, open_inbox: bool, scenario: Path | None, **options: str | None) -> None:
     """Serve the API and the inbox until SIGTERM or Ctrl-C."""
     command = "python -m phonify" if Path(sys.argv[0]).name == "__main__.py" else "phonify"
     given = {name.upper(): value for name, value in options.items() if value is not None}
+
+    def make_app(*settings: Any, **parts: Any) -> Any:
+        app = create_app(*settings, **parts)
+        return app if scenario is None else load_scenario(app, scenario)
+
     if not demo:
-        serve(partial(create_app, given), command=command, open_inbox=open_inbox)
+        serve(partial(make_app, given), command=command, open_inbox=open_inbox)
     elif "DATABASE" in given:
         raise click.UsageError("--demo can't be used with --database, because the demo has a database of its own")
     else:
-        serve_demo(create_app, given, command=command, open_inbox=open_inbox)
+        serve_demo(make_app, given, command=command, open_inbox=open_inbox)
 
 
 def main() -> None:

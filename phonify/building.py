@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from .clock import Clock
 from .config import Settings
+from .delivery.rule_effects import RuleEffects
 from .delivery.running_gateway import RunningGateway
 from .domain.accounts import KeyRing
 from .domain.changing import Changing
@@ -17,6 +18,7 @@ from .domain.receipts import Receipts
 from .domain.receiving import Receiving
 from .domain.releasing import Releasing
 from .domain.retention import Retention
+from .domain.rules import Rules
 from .domain.runs import Runs
 from .domain.sending import Sending
 from .domain.server_clock import ServerClock
@@ -40,24 +42,26 @@ def build_services(
     webhooks = Webhooks(database, clock, private_allowed=private_webhooks)
     fronts = Fronts(database, clock, private_allowed=private_webhooks, default_token=settings.twilio_auth_token)
     subscriptions = Subscriptions(database, clock)
+    rules = Rules(database, clock, gateway)
     only_to = frozenset(settings.only_to)
     main_only_to = frozenset[str]() if gateway.sandbox else only_to
 
-    def make_sending(one: Gateway, only_to: frozenset[str]) -> Sending:
+    def make_sending(one: Gateway, only_to: frozenset[str], rules: Rules | None) -> Sending:
         return Sending(
             database,
             one,
             clock,
             webhooks,
             subscriptions,
+            rules,
             origin=settings.origin,
             validity=settings.validity,
             most_waiting=settings.waiting,
             only_to=only_to,
         )
 
-    sending = make_sending(gateway, main_only_to)
-    receiving = Receiving(database, clock, webhooks, subscriptions, sending)
+    sending = make_sending(gateway, main_only_to, rules)
+    receiving = Receiving(database, clock, webhooks, subscriptions, sending, rules)
     receipts = Receipts(webhooks)
     inbound = Inbound(database, clock, receiving, origin=settings.origin)
     limits = {1: settings.gateway_per_second, 60: settings.gateway_per_minute, 3600: settings.gateway_per_hour}
@@ -66,11 +70,11 @@ def build_services(
     def run(one: Gateway, only_to: frozenset[str]) -> RunningGateway:
         if settings.gateway_window is not None:
             one.limits = one.limits._replace(calls=max(settings.gateway_window // one.limits.batch, 1))
-        return RunningGateway(database, one, clock, webhooks, receipts, inbound, rates=rates, only_to=only_to)
+        return RunningGateway(database, one, clock, webhooks, receipts, inbound, rules, rates=rates, only_to=only_to)
 
     gateways, senders, releasing = {gateway.name: run(gateway, main_only_to)}, {gateway.name: sending}, None
     if release_gateway is not None:
-        senders[release_gateway.name] = releasing = make_sending(release_gateway, only_to)
+        senders[release_gateway.name] = releasing = make_sending(release_gateway, only_to, None)
         gateways[release_gateway.name] = run(release_gateway, only_to)
     healths = {name: running.health for name, running in gateways.items()}
     keys = KeyRing(database, clock)
@@ -84,7 +88,7 @@ def build_services(
         inbound=inbound,
         keys=keys,
         sending=sending,
-        changing=Changing(database, clock, webhooks, subscriptions, sending),
+        changing=Changing(database, clock, webhooks, subscriptions, sending, rules),
         receiving=receiving,
         conversations=Conversations(database),
         history=Histories(database, clock, webhooks, healths=healths),
@@ -97,6 +101,8 @@ def build_services(
             most_messages=settings.retain_messages,
             longest=timedelta(days=settings.retain_days) if settings.retain_days is not None else None,
         ),
+        rules=rules,
+        rule_effects=RuleEffects(database, clock, receipts, receiving),
         runs=Runs(database, clock, fronts),
         sessions=Sessions(database, clock, keys),
         subscriptions=subscriptions,

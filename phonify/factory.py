@@ -19,6 +19,7 @@ from .errors import StoreUnavailable
 from .fronts import callbacks
 from .fronts.twilio import front as twilio
 from .gateways.base import Gateway
+from .gateways.stub import StubGateway
 from .http.arguments import MAX_CONTENT_LENGTH, MAX_FIELDS
 from .http.cors import add_cors_headers
 from .http.current import get_services
@@ -36,6 +37,7 @@ from .web import compose, search, session
 from .web import conversations as inbox_conversations
 from .web import lab as inbox_lab
 from .web import reference as docs_pages
+from .web import rules as inbox_rules
 from .web import settings as inbox_settings
 
 logger = logging.getLogger(__name__)
@@ -69,8 +71,10 @@ def make_services(
     gateway = gateway or make_gateway(settings.gateway, given)
     release = make_gateway(settings.release_gateway, given) if settings.release_gateway is not None else None
     services = build_services(settings, clock, gateway, release)
+    if isinstance(gateway, StubGateway):
+        gateway.follow(services.rules.choose)
     try:
-        services.prepare_existing()
+        services.prepare(only_existing=True)
     finally:
         services.database.close()
     if services.has_twilio:
@@ -105,6 +109,7 @@ def build_app(services: Services) -> Flask:
         app.register_blueprint(sandbox_clock.bp)
         app.register_blueprint(downloads.bp)
         app.register_blueprint(inbox_lab.bp)
+        app.register_blueprint(inbox_rules.bp)
     if services.has_twilio:
         twilio.add_views(app, sandbox=services.gateway.sandbox)
     for blueprint in (session.bp, inbox_conversations.bp, compose.bp, search.bp, inbox_settings.bp, inbox_clock.bp):

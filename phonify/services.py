@@ -11,6 +11,7 @@ from .delivery.advancing import Advancing, Worker
 from .delivery.calls import MessageOutcome
 from .delivery.live_list import LiveList
 from .delivery.loop import Loop, Observe
+from .delivery.rule_effects import RuleEffects
 from .delivery.running_gateway import RunningGateway
 from .delivery.upkeep import Upkeep
 from .delivery.webhooks import WebhookDelivery, WebhookJob, WebhookOutcome
@@ -26,6 +27,7 @@ from .domain.moving import Moving
 from .domain.receiving import Receiving
 from .domain.releasing import Releasing
 from .domain.retention import Retention
+from .domain.rules import Rules
 from .domain.runs import Runs
 from .domain.sending import Sending
 from .domain.server_clock import ServerClock
@@ -39,6 +41,7 @@ from .outgoing.url_guard import Resolve, resolve
 from .storage.database import Database
 from .storage.process_lock import has_owner
 from .storage.records import Message
+from .storage.rule_records import MetRule
 from .storage.upgrades import DatabaseUnusable, check_place, prepare
 from .storage.wakeup import Wakeup
 
@@ -66,6 +69,8 @@ class Services:
     senders: dict[str, Sending]  # one for each of the gateways
     moving: Moving
     retention: Retention
+    rules: Rules
+    rule_effects: RuleEffects
     runs: Runs
     sessions: Sessions
     subscriptions: Subscriptions
@@ -82,12 +87,14 @@ class Services:
         """Whether the Twilio-compatible front is on."""
         return self.gateway.sandbox if self.settings.twilio is None else self.settings.twilio
 
-    def prepare(self) -> None:
-        """Create or upgrade the database, unless this was done already. Raises ConfigError if that is not possible."""
+    def prepare(self, *, only_existing: bool = False) -> None:
+        """Create or upgrade the database once, with `only_existing` only if it exists. Raises ConfigError."""
         if self.prepared.is_set():
             return
         settings, database, clock = self.settings, self.database, self.clock
         try:
+            if only_existing and not check_place(database):
+                return
             prepare(database)
             clock.check_start()
             account = accounts.ensure_default_account(database, clock)
@@ -95,6 +102,7 @@ class Services:
                 admitted = accounts.admit_key(database, clock, account, name="PHONIFY_API_KEY", key=settings.api_key)
                 if not admitted:
                     logger.warning("the key in PHONIFY_API_KEY was revoked and stays revoked; see: keys list")
+            self.rules.warn_if_useless()
             if self.has_twilio:
                 self.fronts.ensure_account(account, auth_token=settings.twilio_auth_token)
         except DatabaseUnusable as error:
@@ -104,15 +112,6 @@ class Services:
         except accounts.KeyTaken as error:
             raise ConfigError("PHONIFY_API_KEY: the key belongs to another account, not to default") from error
         self.prepared.set()
-
-    def prepare_existing(self) -> None:
-        """Do the same as `prepare` if the file exists. If it does not exist, only check that it can be created."""
-        try:
-            exists = check_place(self.database)
-        except DatabaseUnusable as error:
-            raise ConfigError(f"the database can't be used: {error}") from error
-        if exists:
-            self.prepare()
 
     def is_delivering(self) -> bool:
         """Return whether a server or a worker is running that delivers from this database."""
@@ -139,6 +138,11 @@ class Services:
         )
         return Loop(self.database, self.webhook_wakeup, delivery, longest_nap=longest_nap, grace=self.settings.grace)
 
+    def make_rule_loop(self, *, longest_nap: float = 0.25) -> Loop[MetRule, MetRule]:
+        """Return a new loop that stores the receipts and replies of rules. Call its `run` in a thread."""
+        wakeup, effects, grace = self.webhook_wakeup, self.rule_effects, self.settings.grace
+        return Loop(self.database, wakeup, effects, longest_nap=longest_nap, grace=grace)
+
     def make_upkeep(self) -> Upkeep:
         """Return a new loop that does the upkeep once a minute."""
         lease, validity = self.settings.lease, self.settings.validity
@@ -149,7 +153,7 @@ class Services:
     def make_advancing(self) -> Advancing:
         """Return a new advance of the sandbox's clock."""
         running = self.gateways[self.gateway.name]
-        workers: list[Worker] = [self.make_message_loop(), self.make_webhook_loop()]
+        workers: list[Worker] = [self.make_message_loop(), self.make_rule_loop(), self.make_webhook_loop()]
         if running.gateway.can_look_up:
             workers.append(running.make_look_ups())
         return Advancing(self.database, self.clock, workers, self.clean)
@@ -171,6 +175,8 @@ class Services:
             "webhooks": self.make_webhook_loop(longest_nap=longest_nap).run,
             "upkeep": self.make_upkeep().run,
         }
+        if self.rules.enabled:
+            runs["rules"] = self.make_rule_loop(longest_nap=longest_nap).run
         for name, running in self.gateways.items():
             running.gateway.start(running.hearing)
             runs[f"messages {name}"] = self.make_message_loop(longest_nap=longest_nap, running=running).run

@@ -159,6 +159,12 @@ def post_due(request: pytest.FixtureRequest) -> Callable[..., int]:
     return _step(request, lambda services: services.make_webhook_loop())
 
 
+@pytest.fixture
+def apply_due(request: pytest.FixtureRequest) -> Callable[..., int]:
+    """Return a function that stores the receipts and replies of rules that are due, like `deliver`."""
+    return _step(request, lambda services: services.make_rule_loop())
+
+
 def _step(request: pytest.FixtureRequest, make: Callable[[Services], Any]) -> Callable[..., int]:
     loops: dict[Flask, Any] = {}
 

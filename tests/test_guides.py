@@ -1,6 +1,7 @@
 """Tests that the README and the guides match the errors, settings, commands and files of the code."""
 
 import re
+import typing
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -9,10 +10,13 @@ import pytest
 from flask import Flask
 
 from phonify.config import Settings
-from phonify.errors import ERROR_TYPES
+from phonify.errors import ERROR_TYPES, MESSAGE_ERRORS, OUTCOMES
 from phonify.gateways import GATEWAYS
 from phonify.http.errors import STATUSES
+from phonify.schemas.rules import ARGUMENTS
 from phonify.schemas.twilio import FAILURES
+from phonify.storage.rule_records import RuleOutcome
+from phonify.testing.rules import Outcome
 from tests.support.lab_tables import write_trials, write_verdicts
 
 ROOT = Path(__file__).parent.parent
@@ -111,3 +115,16 @@ def test_the_codes_of_the_twilio_compatible_api_are_those_of_the_code() -> None:
 def test_the_trials_and_the_verdicts_of_the_lab_are_those_of_the_code(name: str, write: Callable[[], str]) -> None:
     shown = read("lab.md").split(f"<!-- {name} -->\n", 1)[1].split(f"\n<!-- /{name} -->", 1)[0]
     assert shown == write()
+
+
+def test_the_outcomes_and_errors_of_rules_are_the_same_in_the_code_and_in_the_guide() -> None:
+    guide = read("rules.md")
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", guide.split("## Outcomes")[1].split("\n## ")[0], re.MULTILINE)
+    assert [name for name, _ in rows] == list(OUTCOMES) == list(ARGUMENTS)
+    assert [re.findall(r"`(\w+)`(?! ?\))", arguments) for _, arguments in rows] == [
+        [*one] for one in ARGUMENTS.values()
+    ]
+    assert typing.get_args(RuleOutcome) == typing.get_args(Outcome) == OUTCOMES
+    shown = guide.split("<!-- errors -->\n", 1)[1].split("\n<!-- /errors -->", 1)[0]
+    assert tuple(re.findall(r"`(\w+)`", shown)) == MESSAGE_ERRORS
+    assert set(MESSAGE_ERRORS) == set(FAILURES)

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
+from ..errors import MESSAGE_ERRORS
 from ..http.arguments import read_arguments
 from ..http.auth import current_account
 from ..http.current import get_services
@@ -18,20 +19,13 @@ bp = Blueprint("messages", __name__, url_prefix="/messages")
 
 _LIST = ListSchema()
 _MESSAGE_ID = {"message_id": "$response.body#/messages/0/id"}
-_GATEWAY_REFUSES = (
-    "invalid_number",
-    "unroutable_number",
-    "country_not_permitted",
-    "sender_not_permitted",
-    "recipient_not_permitted",
-)
 
 
 @bp.post("")
 @describe(
     arguments=SendSchema,
     answers={201: SentAnswer, 402: RefusedAnswer},
-    errors=(*_GATEWAY_REFUSES, "opted_out", "quota_used_up"),
+    errors=MESSAGE_ERRORS,
     examples=examples.SEND,
     links={"get_message": _MESSAGE_ID, "change_message": _MESSAGE_ID, "cancel_message": _MESSAGE_ID},
     text=(
@@ -84,7 +78,7 @@ def get_message(message_id: str) -> dict[str, Any]:
     arguments=ChangeSchema,
     at_least_one=True,
     answers={200: MessageAnswer},
-    errors=("nothing_to_change", "message_not_waiting", *_GATEWAY_REFUSES, "opted_out"),
+    errors=("nothing_to_change", "message_not_waiting", *MESSAGE_ERRORS),
     examples=examples.CHANGE,
     text="Give at least one argument. The other values stay the same.",
 )

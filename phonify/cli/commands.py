@@ -13,6 +13,7 @@ from .lab import lab
 from .messages import messages, send
 from .numbers import numbers_cli
 from .phones import phones_cli
+from .rules import rules_cli
 from .sessions import open_inbox, sessions_cli
 from .subscriptions import keywords_cli, subscriptions_cli
 from .text import check_text_command
@@ -38,6 +39,7 @@ def register_commands(group: click.Group) -> None:
         phones_cli,
         gateway_cli,
         numbers_cli,
+        rules_cli,
         sessions_cli,
         clock_cli,
     )

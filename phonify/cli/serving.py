@@ -1,11 +1,16 @@
 """The options of `phonify serve`. Each stands for a setting, and the help names all settings."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
-from ..config import PREFIX, check_setting, list_defaults
+from ..config import PREFIX, ConfigError, check_setting, list_defaults
+from ..domain import accounts
+from ..errors import Refused
+from ..services import Services
+from .rules import read_scenario_file
 
 
 def _check(_context: click.Context, option: click.Parameter, value: str | None) -> str | None:
@@ -21,6 +26,25 @@ def setting_option(name: str, text: str, *, metavar: str) -> Callable[[Any], Any
     """Return an option for a setting. It wins over the variable of the setting."""
     text = f"{text} It wins over {PREFIX}{name.upper()}."
     return click.option(f"--{name}", callback=_check, metavar=metavar, help=text)
+
+
+def load_scenario(app: Any, file: Path) -> Any:
+    """Replace the rules of the account `default` by those of a scenario file. Returns the app.
+
+    Raises ConfigError if that is not possible.
+    """
+    services: Services = app.extensions["phonify"]
+    if not services.rules.enabled:
+        raise ConfigError(f"--scenario needs the gateway stub, but PHONIFY_GATEWAY is {services.gateway.name}")
+    try:
+        drafts = read_scenario_file(file)
+        services.prepare()
+        services.rules.load(accounts.ensure_default_account(services.database, services.clock), drafts)
+    except ValueError as error:
+        raise ConfigError(f"the scenario can't be used:\n{error}") from error
+    except Refused as error:
+        raise ConfigError(f"the scenario can't be used: {error.faults[0].title}") from error
+    return app
 
 
 def list_settings() -> str:

@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from ..clock import Clock, format_time, seconds_until
 from ..domain.pacing import Pacing
 from ..domain.receipts import Receipts
+from ..domain.rules import Rules
 from ..domain.webhooks import Webhooks
 from ..gateways.base import Doubt, Gateway, Later, Refused, Taken
 from ..storage import messages as message_store
+from ..storage import moving as moving_store
 from ..storage import outbox as outbox_store
 from ..storage import runs as run_store
 from ..storage import subscriptions as subscription_store
@@ -37,6 +39,7 @@ class MessageDelivery:
         webhooks: Webhooks,
         receipts: Receipts,
         pacing: Pacing,
+        rules: Rules,
         *,
         lease: timedelta,
         only_to: frozenset[str] = frozenset(),
@@ -48,6 +51,7 @@ class MessageDelivery:
         self._webhooks = webhooks
         self._receipts = receipts
         self._pacing = pacing
+        self._rules = rules
         self._lease = lease
         self._only_to = only_to  # if it is not empty, only these numbers get messages
         self._calls = GatewayCalls(database, gateway, clock, lease=lease, observe=observe)
@@ -123,7 +127,7 @@ class MessageDelivery:
         """Return whether the gateway may have a message already, and would not recognise its repetition."""
         if not message.attempts or (self._gateway.repeatable and message.submitted_to in (None, self._gateway.place)):
             return False
-        return outbox_store.may_have_been_taken(connection, message=message)
+        return moving_store.may_have_been_taken(connection, message=message)
 
     def _list_messages(self, connection: Connection, now: str) -> list[Message]:
         """Return due messages. If the gateway gets none now, return only those that end or are in doubt."""
@@ -191,6 +195,7 @@ class MessageDelivery:
                 self._note_taken(connection, message, outcome, clock_now)
         if self._gateway.sandbox:
             reported = {one.id for one, outcome, *_ in outcomes if isinstance(outcome, Taken) and outcome.receipts}
+            reported |= self._rules.plan_effects(connection, sent, clock_now)
             simulated = [message for message in sent if message.id not in reported]
             self._webhooks.enqueue(connection, "message.simulated", simulated, clock_now)
 

@@ -9,6 +9,7 @@ from ..domain.hearing import Hearing
 from ..domain.inbound import Inbound
 from ..domain.pacing import Pacing
 from ..domain.receipts import Receipts
+from ..domain.rules import Rules
 from ..domain.webhooks import Webhooks
 from ..gateways.base import Gateway
 from ..storage.database import Database
@@ -28,6 +29,7 @@ class RunningGateway:
         webhooks: Webhooks,
         receipts: Receipts,
         inbound: Inbound,
+        rules: Rules,
         *,
         rates: Mapping[int, int],
         only_to: frozenset[str],
@@ -36,6 +38,7 @@ class RunningGateway:
         self._clock = clock
         self._webhooks = webhooks
         self._receipts = receipts
+        self._rules = rules
         self.gateway = gateway
         self.only_to = only_to  # the numbers that get messages; empty: all numbers
         self.observe: Observe = lambda _outcome, _seconds: None  # called after each attempt to send a message
@@ -62,6 +65,7 @@ class RunningGateway:
             self._webhooks,
             self._receipts,
             self.pacing,
+            self._rules,
             lease=lease,
             only_to=self.only_to,
             observe=observe,

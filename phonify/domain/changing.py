@@ -13,6 +13,7 @@ from ..storage import messages as store
 from ..storage import outbox as outbox_store
 from ..storage.database import Connection, Database
 from ..storage.records import Account, Message
+from .rules import Rules
 from .sending import Sending
 from .subscriptions import Subscriptions
 from .webhooks import Webhooks
@@ -22,13 +23,20 @@ class Changing:
     """The operations that change messages. Each is limited to one account."""
 
     def __init__(
-        self, database: Database, clock: Clock, webhooks: Webhooks, subscriptions: Subscriptions, sending: Sending
+        self,
+        database: Database,
+        clock: Clock,
+        webhooks: Webhooks,
+        subscriptions: Subscriptions,
+        sending: Sending,
+        rules: Rules,
     ) -> None:
         self._database = database
         self._clock = clock
         self._webhooks = webhooks
         self._subscriptions = subscriptions
         self._sending = sending
+        self._rules = rules
 
     def change(
         self,
@@ -42,7 +50,7 @@ class Changing:
         """Change a scheduled message. If the new time is in the past, the message is sent now.
 
         Raises NotFound if the account has no message with this id. Raises Refused if the sending has begun, the gateway
-        refuses the new number, or the new number has opted out.
+        or a rule of the sandbox refuses the new message, or the new number has opted out.
         """
         found = self._sending.find(account, message_id)
         if to is not None:
@@ -66,6 +74,10 @@ class Changing:
                 due, expires_at = self._sending.plan(now, send_at)
                 message = message._replace(send_at=format_time(send_at), due_at=due, expires_at=expires_at)
             store.update_waiting_message(connection, message=message)
+            if to is not None or body is not None:
+                rule = self._rules.meet_again(connection, account, message)
+                if rule is not None and rule.outcome == "refused":
+                    raise Refused([Fault(rule.error_type or "delivery_failed", to.param if to is not None else None)])
         return message
 
     def cancel(self, account: Account, message_id: str) -> Message:

@@ -5,12 +5,15 @@ from typing import Literal, NamedTuple
 
 from ..clock import Clock, format_time
 from ..errors import Fault, NotFound
+from ..schemas.rule_words import describe_met_rule
 from ..storage import conversations as conversation_store
 from ..storage import gateways as gateway_store
 from ..storage import receipts as receipt_store
+from ..storage import rules as rule_store
 from ..storage.database import Connection, Database
 from ..storage.gateway_records import GatewayState, MessagePart, ReceiptRow
 from ..storage.records import Account, Delivery, Message, MessageAttempt, Trace
+from ..storage.rule_records import MetRule
 from .gateway_health import GatewayHealth
 from .webhooks import Webhooks
 
@@ -77,6 +80,7 @@ class Histories:
             attempts = conversation_store.list_attempts(connection, message_id=message_id)
             parts = receipt_store.list_parts(connection, message_id=message_id)
             receipts = receipt_store.list_receipts(connection, message_id=message_id)
+            met = rule_store.find_met_rules(connection, message_ids=[message_id]).get(message_id)
             name, now = trace.message.gateway or "", format_time(self._clock.now())
             health, state = self._healths.get(name), gateway_store.get_state(connection, name=name)
             wait = _find_wait(connection, trace, health, now, whole=whole)
@@ -86,7 +90,7 @@ class Histories:
             )
         deliveries = self._webhooks.list_for_message(trace.account, message_id)
         steps = [
-            *list_steps(trace, attempts, parts),
+            *list_steps(trace, attempts, parts, met),
             *([wait] if wait is not None else []),
             *map(_describe_receipt, receipts),
             *map(_describe_delivery, reversed(deliveries)),
@@ -94,16 +98,27 @@ class Histories:
         return History(trace.message, trace.account, sorted(steps, key=lambda step: step.at))
 
 
-def list_steps(trace: Trace, attempts: list[MessageAttempt], parts: list[MessagePart]) -> list[Step]:
+def list_steps(
+    trace: Trace, attempts: list[MessageAttempt], parts: list[MessagePart], met: MetRule | None = None
+) -> list[Step]:
     """Return the history of a message without its receipts and its webhooks. `parts` are the provider's ids."""
+    rule = (Part(trace.message.created_at, describe_met_rule(met)),) if met is not None else ()
     if trace.message.direction == "inbound":
-        return _list_received(trace)
-    return _list_sent(trace, attempts, parts)
+        return [*_list_received(trace, rule), *_list_reply(met)]
+    return [*_list_sent(trace, attempts, parts, rule), *_list_reply(met)]
 
 
-def _list_received(trace: Trace) -> list[Step]:
+def _list_reply(met: MetRule | None) -> list[Step]:
+    """Return what a rule lets come later."""
+    if met is None or met.due_at is None:
+        return []
+    what = "The phone replies" if met.outcome == "reply" else f"Receipt: {met.outcome}"
+    return [Step(met.due_at, f"{what}, because of the rule", "waiting")]
+
+
+def _list_received(trace: Trace, rule: tuple[Part, ...]) -> list[Step]:
     message = trace.message
-    steps = [Step(message.created_at, "Received and stored", "done", _list_origins(trace))]
+    steps = [Step(message.created_at, "Received and stored", "done", (*_list_origins(trace), *rule))]
     if message.state == "unconfirmed":
         steps.append(Step(message.created_at, "Waiting for delivery to the webhook", "waiting"))
     elif message.state == "error":
@@ -111,7 +126,9 @@ def _list_received(trace: Trace) -> list[Step]:
     return steps
 
 
-def _list_sent(trace: Trace, attempts: list[MessageAttempt], parts: list[MessagePart]) -> list[Step]:
+def _list_sent(
+    trace: Trace, attempts: list[MessageAttempt], parts: list[MessagePart], rule: tuple[Part, ...]
+) -> list[Step]:
     message = trace.message
     cancelled = message.error_type == "canceled"
     refused = (
@@ -121,8 +138,8 @@ def _list_sent(trace: Trace, attempts: list[MessageAttempt], parts: list[Message
         and not cancelled
     )
     passed = "A check refused it" if refused else "Passed the checks: number, gateway, opt-out, quota"
-    details = [*_list_origins(trace), Part(message.created_at, passed)]
-    steps = [Step(message.created_at, "Accepted and stored", "done", tuple(details))]
+    checks = Part(message.created_at, passed)
+    steps = [Step(message.created_at, "Accepted and stored", "done", (*_list_origins(trace), checks, *rule))]
     if message.send_at is not None and not cancelled:
         steps.append(Step(message.send_at, "Scheduled to be sent", "done" if message.attempts else "waiting"))
     for attempt in attempts:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from ..clock import Clock, format_time
 from ..errors import StoreUnavailable
 from ..storage import gateways as gateway_store
-from ..storage import outbox as store
+from ..storage import moving as store
+from ..storage import outbox as outbox_store
 from ..storage.database import Connection, Database
 from ..storage.records import Message
 from .sending import Sending
@@ -123,10 +124,12 @@ class Moving:
             ended = True
             while ended and not self._database.stopping:
                 with self._database.reading() as connection:
-                    ended = bool(store.list_expired_messages(connection, gateway=left.gateway, now=now, limit=1))
+                    ended = bool(outbox_store.list_expired_messages(connection, gateway=left.gateway, now=now, limit=1))
                 if ended:
                     with self._database.write() as connection:
-                        found = store.list_expired_messages(connection, gateway=left.gateway, now=now, limit=_ROWS)
+                        found = outbox_store.list_expired_messages(
+                            connection, gateway=left.gateway, now=now, limit=_ROWS
+                        )
                         self._end(connection, dict.fromkeys(found, "validity_expired"))
 
     def _end(self, connection: Connection, errors: Mapping[Message, str]) -> None:
@@ -134,7 +137,7 @@ class Moving:
         now = self._clock.now()
         at, failed = format_time(now), []
         for message, error_type in errors.items():
-            if store.mark_error(connection, message=message, error_type=error_type, now=at):
+            if outbox_store.mark_error(connection, message=message, error_type=error_type, now=at):
                 ended = message._replace(state="error", error_type=error_type, finished_at=at)
                 failed.append(ended._replace(due_at=None, submitted_at=None))
         self._webhooks.enqueue(connection, "message.error", failed, now)

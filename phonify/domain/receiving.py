@@ -7,11 +7,12 @@ from ..errors import Fault, InvalidRequest
 from ..ids import generate_ids
 from ..request_id import current_key_id, current_request_id
 from ..schemas.fields import read_own_number
-from ..sms.numbers import Number
+from ..sms.numbers import Number, parse_originator
 from ..storage import messages as store
 from ..storage import webhooks as webhook_store
 from ..storage.database import Connection, Database
 from ..storage.records import Account, Criteria, Message
+from .rules import Rules, read_text
 from .sending import Sending
 from .subscriptions import Subscriptions
 from .webhooks import Webhooks
@@ -27,12 +28,14 @@ class Receiving:
         webhooks: Webhooks,
         subscriptions: Subscriptions,
         sending: Sending,
+        rules: Rules,
     ) -> None:
         self._database = database
         self._clock = clock
         self._webhooks = webhooks
         self._subscriptions = subscriptions
         self._sending = sending
+        self._rules = rules
 
     def receive(self, account: Account, *, sender: Number, body: str, to: Number | None = None) -> Message:
         """Store a message from a phone.
@@ -47,9 +50,19 @@ class Receiving:
             return self.receive_within(connection, account, sender=sender, body=body, to=to)
 
     def receive_within(
-        self, connection: Connection, account: Account, *, sender: Number, body: str, to: Number
+        self,
+        connection: Connection,
+        account: Account,
+        *,
+        sender: Number,
+        body: str,
+        to: Number,
+        meets_rules: bool = True,
     ) -> Message:
-        """Store a message from a phone as `receive` does, in the caller's transaction."""
+        """Store a message from a phone as `receive` does, in the caller's transaction.
+
+        With `meets_rules`, a rule of the sandbox may let the phone send another text later.
+        """
         now = self._clock.now()
         ids = generate_ids(now, after=store.get_last_message_id(connection))
         webhook = webhook_store.get_webhook(connection, account_id=account.id)
@@ -77,9 +90,27 @@ class Receiving:
             answer = self._sending.compose(account, sender, body=reply, origin=to, id_=next(ids), now=now)
             # The opt-out stops earlier messages, so the reply is later. The reply does not count for the quota.
             replies = [answer._replace(created_at=format_time(now + timedelta(milliseconds=1)))]
-        store.insert_messages(connection, messages=[message, *replies])
+        texts = [read_text(message) if meets_rules else None, *map(read_text, replies)]
+        met = zip([message, *replies], self._rules.meet(connection, account, texts), strict=True)
+        kept = [(one, rule) for one, rule in met if rule is None or rule.outcome != "refused"]
+        store.insert_messages(connection, messages=[one for one, _ in kept])
+        self._rules.note(connection, kept)
+        self._rules.plan_effects(connection, [message], now)
         self._webhooks.enqueue(connection, "message.received", [message], now)
         return message
+
+    def reply_within(self, connection: Connection, account: Account, message: Message, body: str) -> None:
+        """Store the next text of the phone that has got or sent a message. It meets no rule.
+
+        If the app's side of the message is not a number, nothing happens, because a phone can't write to it.
+        """
+        own = message.origin_number if message.direction == "outbound" else message.to_number
+        try:
+            to = read_own_number(own)
+        except ValueError:
+            return
+        phone = parse_originator(message.other_side)
+        self.receive_within(connection, account, sender=phone, body=body, to=to, meets_rules=False)
 
     def _may_reply(self, sender: Number, to: Number, reply: str) -> bool:
         """Return whether a reply is possible. An account never replies to its own number."""

@@ -1,6 +1,7 @@
 """The rules of sending and finding messages. The transactions begin and end here."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -18,6 +19,9 @@ from ..storage import idempotency as idempotency_store
 from ..storage import messages as store
 from ..storage.database import Connection, Database
 from ..storage.records import Account, Answer, Criteria, Message
+from ..storage.rule_records import Rule
+from .rule_matching import Text
+from .rules import Rules
 from .subscriptions import Subscriptions
 from .waiting import Waiting
 from .webhooks import Webhooks
@@ -42,6 +46,7 @@ class Sending:
         clock: Clock,
         webhooks: Webhooks,
         subscriptions: Subscriptions,
+        rules: Rules | None = None,
         *,
         origin: str,
         validity: timedelta,
@@ -53,6 +58,7 @@ class Sending:
         self._clock = clock
         self._webhooks = webhooks
         self._subscriptions = subscriptions
+        self._rules = rules  # None: this gateway has no rules
         self._origin = origin
         self._validity = validity
         self._only_to = only_to  # if it is not empty, only these numbers get messages
@@ -71,7 +77,10 @@ class Sending:
         """
         refusals = self._check(account, draft)
         with self._database.write() as connection:
-            return self._store(connection, account, draft, refusals, keep_refused=keep_refused)
+            sent = self._store(connection, account, draft, refusals, keep_refused=keep_refused)
+        if sent.faults and not keep_refused:
+            raise Refused(sent.faults)
+        return sent
 
     def send_within(self, connection: Connection, account: Account, draft: Draft) -> Sent:
         """Store messages as `send` does, in the caller's transaction."""
@@ -134,7 +143,11 @@ class Sending:
         refusals = dict(refusals)
         for index, recipient in enumerate(draft.to):
             if self._subscriptions.is_opted_out(connection, account, recipient.number.number):
-                refusals.setdefault(index, "opted_out")
+                built_in = self._rules.find_built_in_refusal(recipient.number.number) if self._rules else None
+                refusals.setdefault(index, built_in or "opted_out")
+        met = self._meet_rules(connection, account, draft, origin, refusals)
+        if self._rules is not None and refusals and not keep_refused:
+            return Sent([], _list_faults(draft, refusals))  # `send` raises Refused; the rules have counted the message
         if account.quota is not None:
             wanted = [index for index in range(len(draft.to)) if index not in refusals]
             taken = account_store.take_quota(
@@ -144,8 +157,10 @@ class Sending:
                 quota=account.quota,
                 wanted=len(wanted),
             )
-            refusals |= dict.fromkeys(wanted[taken:], "quota_used_up")
-        faults = [Fault(type_, draft.to[index].param) for index, type_ in sorted(refusals.items())]
+            exceeding = dict.fromkeys(wanted[taken:], "quota_used_up")
+            refusals |= exceeding
+            met = [None if index in exceeding else rule for index, rule in enumerate(met)]
+        faults = _list_faults(draft, refusals)
         if faults and not keep_refused:
             raise Refused(faults)
         ids = generate_ids(now, after=store.get_last_message_id(connection))
@@ -168,6 +183,8 @@ class Sending:
         if draft.released_id is not None:
             messages = [message._replace(released_from=draft.released_id) for message in messages]
         store.insert_messages(connection, messages=messages)
+        if self._rules is not None:
+            self._rules.note(connection, zip(messages, met, strict=True))
         accepted = [message for message in messages if message.state == "unconfirmed"]
         if draft.front is not None:
             front_store.insert_front_messages(
@@ -176,6 +193,22 @@ class Sending:
             self._webhooks.enqueue(connection, "message.accepted", accepted, now)
         self._webhooks.enqueue(connection, "message.error", [one for one in messages if one.state == "error"], now)
         return Sent(messages, faults)
+
+    def _meet_rules(
+        self, connection: Connection, account: Account, draft: Draft, origin: Number, refusals: dict[int, str]
+    ) -> list[Rule | None]:
+        """Return the rule that each message meets. Adds the refusals of the rules to `refusals`."""
+        if self._rules is None:
+            return [None] * len(draft.to)
+        texts = [
+            None if index in refusals else Text("outbound", recipient.number.number, origin.number, draft.body)
+            for index, recipient in enumerate(draft.to)
+        ]
+        met = self._rules.meet(connection, account, texts)
+        for index, rule in enumerate(met):
+            if rule is not None and rule.outcome == "refused":
+                refusals[index] = rule.error_type or "delivery_failed"
+        return met
 
     def compose(
         self,
@@ -253,3 +286,7 @@ class Sending:
                 )
 
         return self.waiting.search(search, wait) if wait > 0 else search()
+
+
+def _list_faults(draft: Draft, refusals: Mapping[int, str]) -> list[Fault]:
+    return [Fault(type_, draft.to[index].param) for index, type_ in sorted(refusals.items())]

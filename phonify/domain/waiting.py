@@ -49,6 +49,17 @@ class Waiting:
                 self.count -= 1
         return found
 
+    def pause(self, seconds: float) -> None:
+        """Wait, but not after the server stops. Raises TooManyWaiting as `search` does."""
+        end = monotonic() + seconds
+        self._take_place()
+        try:
+            while (left := end - monotonic()) > 0 and not self._database.stopping:
+                sleep(min(_LATER, left))
+        finally:
+            with self._lock:
+                self.count -= 1
+
     def _take_place(self) -> None:
         with self._lock:
             if self.count >= self._places:

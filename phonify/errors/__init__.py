@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .table import ERROR_TYPES, HIGHEST_MAX_BODY, MAX_BODY, ErrorType, Kind
+from .table import ERROR_TYPES, HIGHEST_MAX_BODY, MAX_BODY, MESSAGE_ERRORS, OUTCOMES, ErrorType, Kind
 
 __all__ = [
     "ERROR_TYPES",
     "HIGHEST_MAX_BODY",
     "MAX_BODY",
+    "MESSAGE_ERRORS",
+    "OUTCOMES",
     "AccountRemoved",
     "Conflict",
     "EncodedBody",
@@ -22,6 +24,7 @@ __all__ = [
     "PhonifyError",
     "RateLimited",
     "Refused",
+    "SimulatedFault",
     "StoreUnavailable",
     "TooManyRuns",
     "TooManyWaiting",
@@ -157,3 +160,16 @@ class StoreUnavailable(PhonifyError):
 
     def __init__(self) -> None:
         super().__init__([Fault("store_unavailable")])
+
+
+class SimulatedFault(PhonifyError):
+    """A rule of the sandbox makes this request fail. Nothing was stored."""
+
+    def __init__(self, status: int, rule: str) -> None:
+        super().__init__([Fault(SIMULATED_FAULTS[status])])
+        self.__cause__ = Exception(f"the rule {rule} of the sandbox")  # for the log
+        self.retry_after = 2 if status != 500 else None
+
+
+# The error types of faults that a rule can simulate, by HTTP status.
+SIMULATED_FAULTS = {429: "rate_limited", 500: "internal_error", 503: "store_unavailable"}

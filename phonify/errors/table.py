@@ -9,6 +9,21 @@ from dataclasses import dataclass
 MAX_BODY = 160  # characters (Unicode code points) of a body, unless PHONIFY_MAX_BODY allows more
 HIGHEST_MAX_BODY = 1_600  # characters
 
+# The outcomes of a rule of the sandbox, and of one message.
+OUTCOMES = (
+    "sent",
+    "refused",
+    "failed",
+    "delayed",
+    "unavailable",
+    "unconfirmed",
+    "delivered",
+    "undelivered",
+    "reply",
+    "api_error",
+    "api_slow",
+)
+
 
 class Kind(enum.Enum):
     """The kind of an error."""
@@ -129,6 +144,44 @@ _TABLE = (
         "Not a valid duration. Use numbers with the units d, h, m and s, for example 24h, 1d12h or 90s.",
     ),
     ("by_or_to", Kind.INVALID, "Give either by, a duration, or to, a time."),
+    # Rules of the sandbox.
+    (
+        "invalid_match",
+        Kind.INVALID,
+        "Not a number, a sender or the beginning of one. Use for example +14560000000, SHOP or +49*.",
+    ),
+    (
+        "invalid_outcome",
+        Kind.INVALID,
+        (
+            f"The outcome must be {', '.join(OUTCOMES[:-1])} or {OUTCOMES[-1]}. A rule for received messages must have"
+            " the outcome reply. An outcome for one message can't be refused, api_error or api_slow."
+        ),
+    ),
+    (
+        "argument_without_effect",
+        Kind.INVALID,
+        "This argument has no effect with this outcome, so nothing was done. Leave it out.",
+    ),
+    (
+        "invalid_error_type",
+        Kind.INVALID,
+        "Not an error type that a message can have. Use for example unreachable_handset.",
+    ),
+    ("invalid_status", Kind.INVALID, "The status must be 429, 500 or 503."),
+    ("invalid_count", Kind.INVALID, "Not a valid number. Use a whole number from 1 to 1000000."),
+    ("invalid_share", Kind.INVALID, "The share must be a percentage greater than 0 and up to 100."),
+    ("invalid_seed", Kind.INVALID, "The seed must be a whole number from 0 to 2147483647."),
+    (
+        "invalid_seconds",
+        Kind.INVALID,
+        "Not a valid number of seconds. Use 0 to 1000000, or 0 to 30 with the outcome api_slow.",
+    ),
+    (
+        "invalid_scenario",
+        Kind.INVALID,
+        "Not a valid scenario. Use TOML with a table [[rules]] for each rule, and nothing else.",
+    ),
     # Authentication.
     (
         "unauthorized",
@@ -192,6 +245,12 @@ _TABLE = (
         "The clock already shows a later time. It only goes forward. A reset sets it to the real time.",
     ),
     ("clock_too_far", Kind.REFUSED, "The clock can be at most 100 years ahead of the real time."),
+    ("too_many_rules", Kind.REFUSED, "The account would have more than 100 rules. Delete a rule first."),
+    (
+        "message_not_open",
+        Kind.REFUSED,
+        "Only an outbound message in state unconfirmed can get an outcome, and only if it is not released to a phone.",
+    ),
     # Errors with the same meaning as their HTTP status.
     ("not_found", Kind.NOT_FOUND, "There is nothing at this address."),
     ("method_not_allowed", Kind.METHOD_NOT_ALLOWED, "This address does not support this method. See the Allow header."),
@@ -238,3 +297,24 @@ _TABLE = (
 )
 
 ERROR_TYPES: dict[str, ErrorType] = {type_: ErrorType(type_, kind, title) for type_, kind, title in _TABLE}
+
+# The errors that a message can have. `schemas/twilio.py` has their codes.
+MESSAGE_ERRORS = (
+    "invalid_number",
+    "unroutable_number",
+    "country_not_permitted",
+    "sender_not_permitted",
+    "recipient_not_permitted",
+    "canceled",
+    "queue_overflow",
+    "account_suspended",
+    "unreachable_handset",
+    "unknown_handset",
+    "filtered_by_carrier",
+    "delivery_failed",
+    "blocked_by_recipient",
+    "cannot_receive_sms",
+    "opted_out",
+    "quota_used_up",
+    "validity_expired",
+)

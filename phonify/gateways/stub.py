@@ -1,41 +1,56 @@
-"""The stub gateway, for testing apps. It sends nothing, and the number alone decides the outcome."""
+"""The stub gateway, for testing apps. It sends nothing.
 
-from collections.abc import Iterator, Sequence
+`BEHAVIOURS` are the built-in rules: what happens to messages to the special numbers. The rules of an account come first
+(`domain/rules.py`). They choose a `Behaviour` too.
+"""
 
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from ..errors import StoreUnavailable
 from .base import Doubt, Gateway, Later, Limits, OutboundMessage, Outcome, Refused, Taken
 from .events import Receipt
 
-REFUSED_AT_ONCE = {
-    "+15005550001": "invalid_number",
-    "+15005550002": "unroutable_number",
-    "+15005550003": "country_not_permitted",
+
+class Behaviour(NamedTuple):
+    """What happens to a message. `docs/rules.md` explains the outcomes."""
+
+    outcome: str = "sent"
+    error_type: str | None = None
+    seconds: float = 0.0
+    times: int = 1
+    since: int = 0  # the attempts before the outcome applied
+
+
+BEHAVIOURS = {
+    "+15005550001": Behaviour("refused", "invalid_number"),
+    "+15005550002": Behaviour("refused", "unroutable_number"),
+    "+15005550003": Behaviour("refused", "country_not_permitted"),
+    "+15005550004": Behaviour("failed", "blocked_by_recipient"),
+    "+15005550009": Behaviour("failed", "cannot_receive_sms"),
+    "+15005550010": Behaviour("unavailable", times=2),
+    "+15005550011": Behaviour("delayed", seconds=5.0),
+    "+15005550012": Behaviour("unconfirmed"),
+    "+15005550013": Behaviour("undelivered", "unreachable_handset"),
+    "+15005550021": Behaviour("failed", "queue_overflow"),
+    "+15005550022": Behaviour("failed", "account_suspended"),
+    "+15005550023": Behaviour("failed", "unreachable_handset"),
+    "+15005550024": Behaviour("failed", "blocked_by_recipient"),
+    "+15005550025": Behaviour("failed", "unknown_handset"),
+    "+15005550026": Behaviour("failed", "cannot_receive_sms"),
+    "+15005550027": Behaviour("failed", "filtered_by_carrier"),
+    "+15005550028": Behaviour("failed", "delivery_failed"),
 }
-REFUSED_LATER = {
-    "+15005550004": "blocked_by_recipient",
-    "+15005550009": "cannot_receive_sms",
-    "+15005550021": "queue_overflow",
-    "+15005550022": "account_suspended",
-    "+15005550023": "unreachable_handset",
-    "+15005550024": "blocked_by_recipient",
-    "+15005550025": "unknown_handset",
-    "+15005550026": "cannot_receive_sms",
-    "+15005550027": "filtered_by_carrier",
-    "+15005550028": "delivery_failed",
-}
-FAILS_TWICE = "+15005550010"
-TAKES_FIVE_SECONDS = "+15005550011"
-NEVER_CONFIRMED = "+15005550012"
-UNDELIVERED = "+15005550013"
 SPECIAL_NUMBERS = {
     "+15005550001": "refused immediately: invalid number",
     "+15005550002": "refused immediately: no route",
     "+15005550003": "refused immediately: country not permitted",
     "+15005550004": "fails later: blocked by the recipient",
     "+15005550009": "fails later: can't receive SMS",
-    FAILS_TWICE: "fails twice for a temporary reason, then sent",
-    TAKES_FIVE_SECONDS: "sent after 5 seconds",
-    NEVER_CONFIRMED: "never confirmed: fails at the end of its validity period",
-    UNDELIVERED: "sent, then a receipt: undelivered",
+    "+15005550010": "fails twice for a temporary reason, then sent",
+    "+15005550011": "sent after 5 seconds",
+    "+15005550012": "never confirmed: fails at the end of its validity period",
+    "+15005550013": "sent, then a receipt: undelivered",
     "+15005550021": "fails later: the queue is full",
     "+15005550022": "fails later: the account is suspended",
     "+15005550023": "fails later: the phone can't be reached",
@@ -45,10 +60,23 @@ SPECIAL_NUMBERS = {
     "+15005550027": "fails later: filtered by a carrier",
     "+15005550028": "fails later: unknown reason",
 }
+# The codes in receipts, as Twilio has them.
+_CODES = {
+    "queue_overflow": "30001",
+    "account_suspended": "30002",
+    "unreachable_handset": "30003",
+    "blocked_by_recipient": "30004",
+    "unknown_handset": "30005",
+    "cannot_receive_sms": "30006",
+    "filtered_by_carrier": "30007",
+    "delivery_failed": "30008",
+}
+
+Choose = Callable[[OutboundMessage], Behaviour | None]  # None: no rule says what happens
 
 
 class StubGateway(Gateway):
-    """Takes every message immediately, except messages to the special numbers."""
+    """Takes every message immediately, except if a rule says otherwise."""
 
     name = "stub"
     repeatable = True
@@ -56,25 +84,51 @@ class StubGateway(Gateway):
     limits = Limits(batch=300)
     special_numbers = SPECIAL_NUMBERS
 
+    def __init__(self) -> None:
+        self._choose: Choose | None = None
+
+    def follow(self, choose: Choose) -> None:
+        """Let a function choose the behaviours. It decides before `check` is called which messages are refused."""
+        self._choose = choose
+
     def check(self, to: str, origin: str, body: str) -> Refused | None:  # noqa: ARG002 - the number decides
-        """Return Refused for the numbers of REFUSED_AT_ONCE."""
-        return Refused(REFUSED_AT_ONCE[to]) if to in REFUSED_AT_ONCE else None
+        """Return Refused for the special numbers that are refused immediately."""
+        behaviour = BEHAVIOURS.get(to)
+        if self._choose is not None or behaviour is None or behaviour.outcome != "refused":
+            return None
+        return Refused(behaviour.error_type or "")
 
     def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:  # noqa: ARG002 - it never takes long
-        """Yield the outcome that belongs to each message's number."""
+        """Yield the outcome of each message."""
         for message in batch:
-            yield message.id, _choose_outcome(message)
+            try:
+                behaviour = self._choose(message) if self._choose is not None else None
+            except StoreUnavailable:
+                yield message.id, Later()
+            else:
+                yield message.id, simulate(behaviour or BEHAVIOURS.get(message.to, Behaviour()), message.attempt)
 
 
-def _choose_outcome(message: OutboundMessage) -> Outcome:
-    if message.to in REFUSED_LATER:
-        return Refused(REFUSED_LATER[message.to])
-    if message.to == FAILS_TWICE and message.attempt <= 2:
-        return Later()
-    if message.to == TAKES_FIVE_SECONDS and message.attempt == 1:
-        return Later(retry_after=5)
-    if message.to == NEVER_CONFIRMED:
-        return Doubt()
-    if message.to == UNDELIVERED:
-        return Taken(receipts=(Receipt("undelivered", error_type="unreachable_handset", code="30003"),))
+def simulate(behaviour: Behaviour, attempt: int) -> Outcome:
+    """Return the outcome of an attempt to send a message with this behaviour. A refused message is never sent."""
+    attempt -= behaviour.since
+    match behaviour.outcome:
+        case "failed":
+            return Refused(behaviour.error_type or "delivery_failed")
+        case "unavailable" if attempt <= behaviour.times:
+            return Later()
+        case "delayed" if attempt == 1:
+            return Later(retry_after=behaviour.seconds)
+        case "unconfirmed":
+            return Doubt()
+        case "delivered" | "undelivered" if not behaviour.seconds:
+            return Taken(receipts=(write_receipt(behaviour),))
     return Taken()
+
+
+def write_receipt(behaviour: Behaviour) -> Receipt:
+    """Return the receipt of a message that is delivered or undelivered."""
+    if behaviour.outcome == "delivered":
+        return Receipt("delivered")
+    error_type = behaviour.error_type or "unreachable_handset"
+    return Receipt("undelivered", error_type=error_type, code=_CODES.get(error_type, ""))

@@ -11,6 +11,7 @@ from ..errors import Fault
 from ..storage.records import Account
 from .arguments import read_arguments
 from .current import get_services
+from .faults import meet_rule
 from .rate_limit import take_request
 
 _BASIC = re.compile(r"basic +[A-Za-z0-9+/]+={0,2}", re.IGNORECASE)
@@ -67,10 +68,14 @@ def require_key_only() -> None:
 
 @auth.login_required  # type: ignore[untyped-decorator]
 def require_key() -> None:
-    """Require a valid key, and count the request for the rate limit. This is a `before_request` function."""
+    """Require a valid key, count the request for the rate limit, and let it meet the rules of the sandbox.
+
+    This is a `before_request` function.
+    """
     account = auth.current_user()
     if account is not None:  # Flask-HTTPAuth accepts OPTIONS without a key, so there is no account
         take_request(account)
+        meet_rule(account)
 
 
 def current_account() -> Account:

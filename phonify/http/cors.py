@@ -11,7 +11,9 @@ _PATHS = ("/v1", "/sandbox")
 _DESCRIPTION = "/v1/openapi.json"
 _METHODS = "GET, POST, PUT, DELETE"
 _REQUEST_HEADERS = "Authorization, Content-Type, Idempotency-Key, X-Request-Id"
-_ANSWER_HEADERS = "Location, Retry-After, Idempotent-Replayed, RateLimit, RateLimit-Policy, X-Request-Id"
+_ANSWER_HEADERS = (
+    "Location, Retry-After, Idempotent-Replayed, RateLimit, RateLimit-Policy, X-Request-Id, X-Phonify-Rule"
+)
 _MAX_AGE = 600  # seconds for which a browser remembers what is allowed
 
 

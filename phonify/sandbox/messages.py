@@ -8,11 +8,13 @@ from flask import Blueprint, Response, jsonify, request
 from ..http.arguments import read_arguments
 from ..http.auth import current_account
 from ..http.current import get_services
+from ..schemas import rule_examples
 from ..schemas import sandbox_examples as examples
 from ..schemas.answers import MessageAnswer
 from ..schemas.description import describe
 from ..schemas.objects import dump_message
 from ..schemas.requests import ListSchema, ReleaseSchema, RemoveSchema, load
+from ..schemas.rules import OutcomeSchema
 from ..schemas.sandbox import RemovedAnswer, SandboxMessagesAnswer, dump_sandbox_messages
 
 bp = Blueprint("test_messages", __name__, url_prefix="/messages")
@@ -20,6 +22,7 @@ bp = Blueprint("test_messages", __name__, url_prefix="/messages")
 _LIST = ListSchema()
 _REMOVE = RemoveSchema()
 _RELEASE = ReleaseSchema()
+_OUTCOME = OutcomeSchema()
 
 
 @bp.get("")
@@ -28,12 +31,15 @@ _RELEASE = ReleaseSchema()
     answers={200: SandboxMessagesAnswer},
     errors=("too_many_waiting",),
     examples=examples.LIST,
-    text="Does the same as `GET /v1/messages`. Each message also has `code` and `links`.",
+    text=(
+        "Does the same as `GET /v1/messages`. Each message also has `code` and `links`. A message that has met a rule"
+        " has `rule`."
+    ),
 )
 def list_test_messages() -> dict[str, Any]:
     """List the account's messages that match, with one-time codes and links, newest first."""
     found = get_services().sending.find_all(current_account(), **load(_LIST, read_arguments()))
-    return {"messages": dump_sandbox_messages(found)}
+    return {"messages": dump_sandbox_messages(found, get_services().rules.find_met(found))}
 
 
 @bp.route("", methods=["DELETE", "DESTROY"])
@@ -52,6 +58,23 @@ def remove_messages() -> dict[str, Any]:
     """Remove the account's messages that match. They may have any state."""
     removed = get_services().retention.remove(current_account(), **load(_REMOVE, read_arguments()))
     return {"removed": removed}
+
+
+@bp.post("/<message_id>/outcome")
+@describe(
+    arguments=OutcomeSchema,
+    answers={200: MessageAnswer},
+    errors=("unknown_argument", "argument_without_effect", "message_not_open"),
+    examples=rule_examples.FORCE,
+    text=(
+        "The message may be scheduled, wait for another attempt, or be in doubt. The outcome applies at once."
+        " The answer shows the message before it is sent."
+    ),
+)
+def force_outcome(message_id: str) -> dict[str, Any]:
+    """Give one message that waits an outcome."""
+    draft = load(_OUTCOME, read_arguments())
+    return {"message": dump_message(get_services().rules.force(current_account(), message_id, draft))}
 
 
 @bp.post("/<message_id>/release")

@@ -14,11 +14,11 @@ from ..schemas.objects import dump_message
 from ..schemas.requests import CheckSchema, InboundSchema, limit_body, load
 from ..schemas.text_check import dump_check
 from ..sms.segments import check_text
-from . import lab, messages, problems, runs
+from . import lab, messages, problems, rules, runs
 
 bp = Blueprint("sandbox", __name__, url_prefix="/sandbox")
 bp.before_request(require_key)
-for resource in (messages, problems, runs, lab):
+for resource in (messages, problems, rules, runs, lab):
     bp.register_blueprint(resource.bp)
 
 

@@ -271,10 +271,10 @@ def idempotency_field() -> Argument:
     )
 
 
-def choice_field(*choices: str, invalid: str, description: str) -> Argument:
+def choice_field(*choices: str, invalid: str, description: str, **options: Any) -> Argument:
     """Return a field with a fixed set of values."""
     form = {"type": "string", "description": description}
-    return Argument(str, invalid=invalid, form=form, validate=validate.OneOf(choices, error=invalid))
+    return Argument(str, invalid=invalid, form=form, validate=validate.OneOf(choices, error=invalid), **options)
 
 
 def whole_field(lowest: int, highest: int, *, invalid: str, description: str, **options: Any) -> WholeArgument:

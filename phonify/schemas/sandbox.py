@@ -1,6 +1,6 @@
 """The objects that only a sandbox shows: messages with codes and links, and test runs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from marshmallow import Schema, fields, validate
@@ -9,8 +9,10 @@ from ..sms.links import find_links
 from ..sms.one_time_codes import find_code
 from ..storage.front_records import FrontAccount
 from ..storage.records import Message, Run
+from ..storage.rule_records import MetRule
 from .fields import RUN_ID
 from .objects import MOMENT, MessageSchema, RecordSchema, Shown
+from .rules import MetRuleSchema, dump_met_rule
 from .twilio import write_account_sid
 
 _SID = {"type": "string", "pattern": "^AC[0-9a-f]{32}$", "description": "The account SID."}
@@ -41,6 +43,9 @@ class SandboxMessageSchema(MessageSchema):
             "items": {"type": "string"},
             "description": "The addresses in the text that begin with `http://` or `https://`, in text order.",
         },
+    )
+    rule = fields.Nested(
+        MetRuleSchema, metadata={"description": "The rule that the message has met. Other messages do not have it."}
     )
 
 
@@ -135,9 +140,12 @@ _RUN = RunSchema()
 _TWILIO = TwilioSettingsSchema()
 
 
-def dump_sandbox_messages(messages: Iterable[Message]) -> list[Shown]:
-    """Return messages with their one-time codes and their links."""
+def dump_sandbox_messages(messages: Iterable[Message], met: Mapping[str, MetRule]) -> list[Shown]:
+    """Return messages with their one-time codes, their links and their rules. `met` has the rules by message id."""
     shown: list[Shown] = _MESSAGE.dump(messages, many=True)
+    for message in shown:
+        if message["id"] in met:
+            message["rule"] = dump_met_rule(met[message["id"]])
     return shown
 
 

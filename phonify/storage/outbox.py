@@ -80,52 +80,6 @@ def list_expired_messages(connection: sqlite3.Connection, *, gateway: str, now: 
     return [Message._make(row) for row in rows]
 
 
-# Whether the gateway surely has not taken a message at any attempt: each attempt has ended, with a certain outcome.
-_NOT_TAKEN = (
-    "(submitted_at IS NULL AND attempts = (SELECT count(*) FROM message_attempts"
-    " WHERE message_id = messages.id AND outcome = 'unavailable'))"
-)
-
-
-def list_movable_messages(connection: sqlite3.Connection, *, gateway: str, limit: int) -> list[Message]:
-    """Return messages that wait for a gateway and that it surely has not taken. Leased messages are excluded."""
-    rows = connection.execute(
-        f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND {_NOT_TAKEN}"
-        " ORDER BY due_at, seq LIMIT :limit",
-        {"gateway": gateway, "limit": limit},
-    )
-    return [Message._make(row) for row in rows]
-
-
-def update_gateway(connection: sqlite3.Connection, *, messages: Iterable[Message], gateway: str) -> None:
-    """Give messages to another gateway."""
-    connection.executemany(
-        "UPDATE messages SET gateway = :gateway WHERE id = :id",
-        [{"gateway": gateway, "id": message.id} for message in messages],
-    )
-
-
-def has_messages_without_gateway(connection: sqlite3.Connection) -> bool:
-    """Return whether a message waits and names no gateway."""
-    row = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM messages WHERE gateway IS NULL AND due_at IS NOT NULL)"
-    ).fetchone()
-    return bool(row[0])
-
-
-def adopt_messages(connection: sqlite3.Connection, *, gateway: str) -> int:
-    """Give a gateway all messages that wait and name no gateway. Returns how many."""
-    return connection.execute(
-        "UPDATE messages SET gateway = :gateway WHERE gateway IS NULL AND due_at IS NOT NULL", {"gateway": gateway}
-    ).rowcount
-
-
-def may_have_been_taken(connection: sqlite3.Connection, *, message: Message) -> bool:
-    """Return whether the gateway may have taken a message that waits."""
-    row = connection.execute(f"SELECT NOT {_NOT_TAKEN} FROM messages WHERE id = :id", {"id": message.id}).fetchone()
-    return bool(row[0])
-
-
 def lease_messages(
     connection: sqlite3.Connection,
     *,
@@ -273,6 +227,20 @@ def give_back(connection: sqlite3.Connection, *, message: Message, now: str) -> 
         message,
         now,
     )
+
+
+def make_due(connection: sqlite3.Connection, *, message: Message, now: str) -> int | None:
+    """Make an outbound message due now. Returns its attempts so far, or None if it is in a final state.
+
+    If the message is being sent, its lease ends, and the outcome of this attempt will be ignored. So only a gateway
+    that sends nothing may have it.
+    """
+    row = connection.execute(
+        "UPDATE messages SET due_at = :now, submitted_at = NULL, attempts = attempts + (lease_owner IS NOT NULL),"
+        " lease_owner = NULL WHERE id = :id AND direction = 'outbound' AND state = 'unconfirmed' RETURNING attempts",
+        {"id": message.id, "now": now},
+    ).fetchone()
+    return int(row[0]) if row else None
 
 
 def await_validity(connection: sqlite3.Connection, *, message: Message, now: str) -> bool:

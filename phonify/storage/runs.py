@@ -13,6 +13,7 @@ TABLES = {
     "labs": "account_id",
     "front_accounts": "account_id",
     "numbers": "number",
+    "rules": "id",
     "front_refusals": "seq",
     "sign_in_links": "token_hash",
     "sessions": "id",

@@ -11,16 +11,16 @@ import json
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, ParamSpec, Self, TypedDict, TypeVar, Unpack
 from urllib.parse import urlencode, urlsplit
 
 from .clock import Clock
 from .failure import explain_fault, refuse_unknown, write_failure
+from .message import Direction, Message, State, read_message
+from .rules import RuleCalls
 from .run_settings import TwilioSettings, write_run_arguments
 
-State = Literal["unconfirmed", "sent", "error"]
-Direction = Literal["outbound", "inbound"]
 _Arguments = Mapping[str, str | None]  # None: not given
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -45,27 +45,6 @@ class Criteria(TypedDict, total=False):
     contains: str | None  # a part of the body; upper and lower case are the same
     state: State | None
     direction: Direction | None
-
-
-@dataclass(frozen=True, repr=False)
-class Message:
-    """A message as it was at the time of the request. Later changes are not shown."""
-
-    id: str
-    direction: Direction
-    origin: str
-    to: str
-    body: str
-    state: State
-    errors: list[str]  # error types, such as `blocked_by_recipient`; empty unless the state is `error`
-    created_at: str
-    code: str | None = None  # the one-time code in the body
-    links: list[str] = field(default_factory=list)  # the URLs in the body
-    receipt: Literal["delivered", "undelivered"] | None = None  # the delivery receipt
-
-    def __repr__(self) -> str:
-        state = " ".join([self.state, *self.errors])
-        return f"<Message {self.created_at[11:]} {self.origin} > {self.to} {state} {self.body!r}>"
 
 
 @dataclass(frozen=True)
@@ -116,7 +95,7 @@ def _awaitable(wait: Callable[_P, _T]) -> Callable[_P, Coroutine[Any, Any, _T]]:
     return wait_in_thread
 
 
-class Phonify:
+class Phonify(RuleCalls):
     """An account on a server. It finds the messages of the app under test, and can answer as the phone.
 
     By default only messages from the app match. With `direction=None`, messages from phones match too. All methods
@@ -177,7 +156,7 @@ class Phonify:
             outbound = phone.direction == "outbound"
             phone, answered = (phone.to, phone.origin) if outbound else (phone.origin, phone.to)
             to = to or answered
-        return _read(self._call("POST", "/sandbox/inbound", {"from": phone, "to": to, "body": body})["message"])
+        return read_message(self._call("POST", "/sandbox/inbound", {"from": phone, "to": to, "body": body})["message"])
 
     def clear(self, **criteria: Unpack[Criteria]) -> int:
         """Remove the messages that match, by default in both directions. Returns how many messages were removed."""
@@ -227,7 +206,7 @@ class Phonify:
     def _list(self, arguments: _Arguments, most: int | None = None) -> list[Message]:
         """Return the messages that match, oldest first. With `most`, return only this number of the newest ones."""
         answer = self._call("GET", "/sandbox/messages", {**arguments, "limit": str(most or _PAGE)})
-        page = [_read(shown) for shown in reversed(answer["messages"])]
+        page = [read_message(shown) for shown in reversed(answer["messages"])]
         older = self._list({**arguments, "before": page[0].id}) if most is None and len(page) == _PAGE else []
         return older + page
 
@@ -291,10 +270,3 @@ class Run(Phonify, contextlib.AbstractContextManager["Run"]):
     def end(self) -> None:
         """End the run, and remove its messages and its key. Does nothing if the run has ended already."""
         self._owner._call("DELETE", f"/sandbox/runs/{self.id}", {}, also=404)  # noqa: SLF001 - our own class
-
-
-def _read(shown: dict[str, Any]) -> Message:
-    same = {name: shown[name] for name in ("id", "direction", "to", "body", "state", "created_at")}
-    errors = [error["type"] for error in shown.get("errors", [])]
-    code, links, receipt = shown.get("code"), shown.get("links", []), shown.get("receipt", {}).get("status")
-    return Message(**same, origin=shown["origin"]["number"], errors=errors, code=code, links=links, receipt=receipt)

@@ -21,6 +21,7 @@ GROUPS = {
         "gateways-twilio",
         "testing",
         "test-api",
+        "rules",
         "webhooks",
         "lab",
         "gateways-android",

@@ -8,6 +8,7 @@ from flask import request
 
 from ..domain.accounts import DEFAULT_ACCOUNT
 from ..domain.conversations import END
+from ..errors import ERROR_TYPES, MESSAGE_ERRORS
 from ..http.current import get_services
 from ..schemas.objects import dump_message
 from ..sms.segments import check_text
@@ -77,6 +78,7 @@ def read_detail(message_id: str) -> dict[str, Any]:
     services, account, key = get_services(), current_account(), current_key()
     entry = services.conversations.find_entry(account, message_id)
     message = entry.message
+    is_own = services.gateway.sandbox and message.gateway in (None, services.gateway.name)
     return {
         "entry": entry,
         "steps": services.history.find(message_id, whole=account.name == DEFAULT_ACCOUNT).steps,
@@ -86,6 +88,8 @@ def read_detail(message_id: str) -> dict[str, Any]:
         "curl_shown": display.write_curl(read_address(), "KEY", message),
         "fronts": [(front.name, front.describe_message(message)) for front in services.front_pages],
         "can_release": services.releasing.can_release(account, message),
+        "can_force": is_own and message.direction == "outbound" and message.state == "unconfirmed",
+        "message_errors": {name: ERROR_TYPES[name].title for name in MESSAGE_ERRORS},
         "release_refusal": services.releasing.find_refusal(message),
         "copy": find_copies([entry]).get(message_id),
     }

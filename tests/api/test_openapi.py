@@ -17,8 +17,10 @@ from phonify.api.openapi.document import list_operations
 from phonify.errors import ERROR_TYPES
 from phonify.gateways import GATEWAYS
 from phonify.http.errors import STATUSES
+from phonify.schemas import rule_examples
 from phonify.schemas.description import DESCRIPTIONS, Description, Example
 from phonify.schemas.examples import MESSAGE_ID
+from phonify.schemas.rule_examples import RULE_ID
 from phonify.schemas.sandbox_examples import GET_LAB, RUN_ID
 from phonify.services import Services
 from phonify.storage import labs as lab_store
@@ -113,9 +115,22 @@ def prepared(client: FlaskClient, deliver: Callable[..., int], services: Service
         if operation == "list_test_problems":
             TwilioApi(client.application).refuse(To="123")
             return {}
-        if operation in ("create_run", "send_message", "simulate_inbound", "check", "get_phone", "unsubscribe"):
+        if operation in ("list_rules", "get_rule", "change_rule", "move_rule", "delete_rule"):
+            (example,) = rule_examples.CREATE_RULE
+            return {RULE_ID: client.post("/sandbox/rules", json=example.arguments).get_json()["rule"]["id"]}
+        if operation in (
+            "create_run",
+            "create_rule",
+            "load_scenario",
+            "delete_rules",
+            "send_message",
+            "simulate_inbound",
+            "check",
+            "get_phone",
+            "unsubscribe",
+        ):
             return {}
-        waits = operation in ("change_message", "cancel_message")
+        waits = operation in ("change_message", "cancel_message", "force_outcome")
         later = {"send_at": "2030-01-01T09:00:00Z"} if waits else {}
         message = client.post("/v1/messages", json={**SEND, **later}).get_json()["message"]
         deliver()

@@ -225,3 +225,28 @@ check("a webhook is set, and hears of a reply with a signature", async (run) => 
   }
   assert.match((await failureOf(run.setWebhook("ftp://127.0.0.1/")))[0], /400\. url: Not a valid webhook URL\./);
 });
+
+check("a rule decides what happens, and the message names it", async (run) => {
+  const rule = await run.addRule("failed", { to: "+1456*", error: "unreachable_handset", name: "off" });
+  await send(run, ALICE, "Hello");
+  const message = await run.waitFor({ state: "error" });
+  assert.deepEqual([message.errors, message.rule], [["unreachable_handset"], "off"]);
+  assert.deepEqual((await run.rules()).map(({ id, used }) => [id, used]), [[rule.id, 1]]);
+  await run.deleteRule(rule);
+  assert.deepEqual(await run.rules(), []);
+});
+
+check("a scenario replaces the rules, and a message that waits gets an outcome", async (run) => {
+  await run.addRule("sent");
+  const [rule] = await run.loadScenario('[[rules]]\noutcome = "delayed"\nseconds = 3600\n');
+  assert.equal(rule.seconds, 3600);
+  await send(run, ALICE, "Hello");
+  await run.force(await run.waitFor(), "undelivered", { error: "unknown_handset" });
+  await run.waitFor({ state: "sent", timeout: 5_000 }).catch(() => {});
+  assert.equal((await run.messages({ state: "sent" }))[0].receipt, "undelivered");
+});
+
+check("a wrong setting of a rule is told", async (run) => {
+  const [line] = await failureOf(run.addRule("failed", { eror: "unreachable_handset" }));
+  assert.match(line, /eror: This request has no argument with this name/);
+});

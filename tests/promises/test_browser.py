@@ -1398,7 +1398,7 @@ def test_a_sender_in_letters_is_only_text(open_page, send):
 LOOKS = [(width, scheme) for width in (390, 1000, 1440) for scheme in ("dark", "light")]
 PAGES = [
     *("sign-in", "empty", "list", "thread", "no-messages", "details", "scheduled", "messages", "search", "nothing"),
-    *("compose", "as-phone", "wrong", "settings", "wrong-settings", "error", "lab"),
+    *("compose", "as-phone", "wrong", "settings", "wrong-settings", "rules", "wrong-rule", "error", "lab"),
 ]
 
 
@@ -1421,12 +1421,20 @@ def save_wrong(page: Page) -> None:
     expect(page.get_by_role("alert")).to_be_in_viewport()
 
 
+def create_wrong(page: Page) -> None:
+    page.get_by_label("To", exact=True).fill("nobody!")
+    page.get_by_label("Outcome").select_option("delayed")
+    page.get_by_role("button", name="Create the rule").click()
+    expect(page.get_by_role("alert")).to_have_count(2)
+
+
 # What a person does on a page before it is looked at.
 FILLED: dict[str, Callable[[Page], None]] = {
     "compose": write_wide,
     "as-phone": lambda page: page.get_by_text("Phone, to the app").click(),
     "wrong": send_wrong,
     "wrong-settings": save_wrong,
+    "wrong-rule": create_wrong,
 }
 
 
@@ -1481,12 +1489,17 @@ def go(open_page: Open, server: Server, send, receive, receiver, complaints) -> 
             "wrong": "/inbox/compose",
             "wrong-settings": "/inbox/settings",
             "search": "/inbox/search?q=o",
+            "rules": "/inbox/rules",
+            "wrong-rule": "/inbox/rules",
             "error": "/inbox/nothing",
         }
+        if "rule" in name:
+            rule = {"name": "a-name-as-long-" + "x" * 80, "contains": "y" * 200, "outcome": "reply", "reply": "z" * 200}
+            assert server.call("POST", "/sandbox/rules", **rule)[0] == 201
         page = open_page(paths[name], width=width)
         if name in FILLED:
             FILLED[name](page)
-        if name in ("wrong", "wrong-settings", "error"):
+        if name in ("wrong", "wrong-settings", "wrong-rule", "error"):
             assert complaints.pop().endswith(("(BAD REQUEST)", "(NOT FOUND)"))
         return page
 
@@ -1723,6 +1736,61 @@ def test_sending_works_without_scripts(open_page, server, send):
     page.get_by_label("Text", exact=True).fill("Without a script")
     page.get_by_role("button", name="Send").click()
     expect(bubble(page, "Without a script")).to_be_visible()
+
+
+# Rules
+
+
+def list_rules(page: Page) -> list[str]:
+    return page.locator(".rule-list .head strong").all_inner_texts()
+
+
+def test_rules_are_created_moved_changed_and_deleted(open_page: Open, server: Server, send) -> None:
+    page = open_page("/inbox/rules")
+    for name, outcome in (("first", "unconfirmed"), ("second", "failed")):
+        page.get_by_label("Name").fill(name)
+        page.get_by_label("To", exact=True).fill("+1456*")
+        page.get_by_label("Outcome").select_option(outcome)
+        if outcome == "failed":
+            page.get_by_label("Error").select_option("unreachable_handset")
+        else:
+            expect(page.get_by_label("Error")).to_be_hidden()
+        page.get_by_role("button", name="Create the rule").click()
+    assert list_rules(page) == ["first", "second"]
+
+    page.locator(".rule-list li").nth(1).get_by_role("button", name="Up").click()
+    expect(page.locator(".rule-list .head strong").first).to_have_text("second")
+    assert list_rules(page) == ["second", "first"]
+
+    page.get_by_role("link", name="Change rule 1").click()
+    expect(page.get_by_label("Name")).to_have_value("second")
+    page.get_by_label("Error").select_option("filtered_by_carrier")
+    page.get_by_role("button", name="Change", exact=True).click()
+    expect(page.get_by_text("filtered_by_carrier.")).to_be_visible()
+    send()
+    page.reload()
+    expect(page.locator(".rule-list .count").first).to_have_text("matched 1, used 1")
+
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Delete rule 1").click()
+    expect(page.locator(".rule-list .head strong")).to_have_text(["first"])
+
+
+def test_a_scenario_replaces_the_rules(open_page: Open) -> None:
+    page = open_page("/inbox/rules")
+    page.get_by_label("Text of the file").fill('[[rules]]\nname = "of the file"\noutcome = "sent"\n')
+    page.get_by_role("button", name="Replace all rules").click()
+    expect(page.locator(".rule-list .head strong")).to_have_text(["of the file"])
+
+
+def test_a_button_gives_a_message_that_waits_an_outcome(open_page: Open, send) -> None:
+    message = send(to="+15005550012")
+    page = open_page(f"/inbox/messages/{message['id']}")
+    page.get_by_label("Outcome of this message").select_option("failed blocked_by_recipient")
+    page.get_by_role("button", name="Set the outcome").click()
+    expect(page.locator(".why.big")).to_contain_text("blocked_by_recipient", timeout=SOON)
+    expect(page.get_by_role("button", name="Set the outcome")).to_have_count(0)
+    expect(page.locator(".steps").get_by_text("The outcome was chosen for this message: failed")).to_be_visible()
 
 
 def test_the_lab_asks_for_the_url_of_statuses_only_for_an_app_that_uses_twilio(open_page):

@@ -283,7 +283,7 @@ def inbox_rules(app: Flask) -> list[Rule]:
 
 def calls(app: Flask, *, guarded: bool = True, values: dict[str, Any] | None = None) -> list[tuple[str, str]]:
     """Return the method and the path of each request that the inbox accepts."""
-    nothing = dict.fromkeys(("message_id", "delivery_id", "run_id", "_path"), "nothing")
+    nothing = dict.fromkeys(("message_id", "delivery_id", "run_id", "rule_id", "_path"), "nothing")
     values = {"phone": PHONE, "key_id": 1, "name": "twilio", **nothing, **(values or {})}
     with app.test_request_context():
         adapter = app.url_map.bind("localhost")
@@ -506,6 +506,9 @@ def theirs(stranger: FlaskClient, operator: Operator) -> dict[str, Any]:
         "message_id": sent["message"]["id"],
         "key_id": operator.find_key_id(stranger.key),
         "delivery_id": operator.send_test("other"),
+        "rule_id": stranger.post("/sandbox/rules", json={"outcome": "sent", "name": "their secret"}).get_json()["rule"][
+            "id"
+        ],
         "run_id": stranger.post("/sandbox/runs", json={"name": "their secret"}).get_json()["run"]["id"],
     }
 
@@ -521,6 +524,7 @@ def hide_phone(text: str, phone: str) -> str:
 def test_what_is_anothers_is_answered_like_what_does_not_exist(app, page, theirs, operator, execute):
     page.get("/")
     before = execute("SELECT * FROM messages"), execute("SELECT * FROM webhook_deliveries")
+    rules = execute("SELECT * FROM rules")
     nothing = {"phone": "+14560000009", "message_id": "nothing", "key_id": 99, "delivery_id": "nothing"}
     compared = 0
     for (method, path), (_, other_path) in zip(calls(app, values=theirs), calls(app, values=nothing), strict=True):
@@ -538,6 +542,7 @@ def test_what_is_anothers_is_answered_like_what_does_not_exist(app, page, theirs
     assert compared >= 14
     assert before == (execute("SELECT * FROM messages"), execute("SELECT * FROM webhook_deliveries"))
     assert len(execute("SELECT * FROM runs")) == 1
+    assert execute("SELECT * FROM rules") == rules != []
     assert [key["revoked_at"] for key in operator.show("keys", "list", "--account", "other")] == [None]
 
 

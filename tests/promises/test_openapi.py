@@ -103,6 +103,7 @@ def test_the_guide_names_every_operation(document: dict[str, Any]) -> None:
     guide = ROOT.joinpath("phonify/docs/api.md").read_text(encoding="utf-8")
     for path, method, _ in operations_of(document):
         shown = path.replace("{message_id}", "<id>").replace("{msisdn}", "<msisdn>").replace("{run_id}", "<id>")
+        shown = shown.replace("{rule_id}", "<id>")
         assert f"`{method.upper()} {shown}`" in guide
 
 

@@ -544,3 +544,59 @@ def test_nothing_is_left_when_the_server_ends(tmp_path: Path) -> None:
     with pytest.raises(urllib.error.URLError):
         call(phonify, "/v1/messages")
     gc.collect()  # an open connection would now be a ResourceWarning and fail the test
+
+
+# Rules
+
+
+def test_a_rule_decides_what_happens_and_the_message_names_it(phonify: Phonify) -> None:
+    rule = phonify.add_rule("failed", to="+1456*", error="unreachable_handset", name="off")
+    call(phonify, "/v1/messages", to=ALICE, body="Hello")
+    message = phonify.wait_for(state="error")
+    assert (message.errors, message.rule) == (["unreachable_handset"], "off")
+    assert [(one.id, one.seen, one.used) for one in phonify.rules()] == [(rule.id, 1, 1)]
+    phonify.delete_rule(rule)
+    assert phonify.rules() == []
+
+
+def test_a_rule_can_be_changed_moved_and_all_can_be_deleted(phonify: Phonify) -> None:
+    first, second = phonify.add_rule("sent"), phonify.add_rule("unconfirmed")
+    assert phonify.move_rule(second, 1).position == 1
+    changed = phonify.change_rule(first, "api_error", status=503, name="down")
+    assert (changed.id, changed.outcome, changed.name) == (first.id, "api_error", "down")
+    assert [rule.id for rule in phonify.rules()] == [second.id, first.id]
+    assert call(phonify, "/v1/messages")[0] == 503
+    phonify.clear_rules()
+    assert phonify.rules() == []
+
+
+def test_a_scenario_file_replaces_the_rules(phonify: Phonify, tmp_path: Path) -> None:
+    phonify.add_rule("sent")
+    file = tmp_path / "scenario.toml"
+    file.write_text('[[rules]]\nname = "late"\noutcome = "delayed"\nseconds = 3600\n')
+    assert [rule.name for rule in phonify.load_scenario(file)] == ["late"]
+    assert [rule.outcome for rule in phonify.rules()] == ["delayed"]
+
+
+def test_a_message_that_waits_gets_an_outcome(phonify: Phonify) -> None:
+    phonify.add_rule("delayed", seconds=3_600)
+    call(phonify, "/v1/messages", to=ALICE, body="Hello")
+    phonify.force(phonify.wait_for(), "failed", error="filtered_by_carrier")
+    assert phonify.messages(state="sent") == []
+    deadline = time.monotonic() + 5
+    while not (found := phonify.messages(state="error")) and time.monotonic() < deadline:
+        pass
+    assert found[0].errors == ["filtered_by_carrier"]
+
+
+def test_the_phone_replies_by_itself(phonify: Phonify) -> None:
+    phonify.add_rule("reply", reply="YES", seconds=0.1)
+    call(phonify, "/v1/messages", to=ALICE, body="Do you come?")
+    assert phonify.wait_for(direction="inbound").body == "YES"
+
+
+def test_a_setting_that_does_not_exist_or_is_wrong_is_told(phonify: Phonify) -> None:
+    with pytest.raises(ValueError, match="eror: This request has no argument with this name"):
+        phonify.add_rule("failed", eror="unreachable_handset")  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match="error: This argument is missing"):
+        phonify.add_rule("failed")

@@ -8,6 +8,7 @@ import pytest
 
 from phonify.storage import conversations as conversation_store
 from phonify.storage import messages as store
+from phonify.storage import moving as moving_store
 from phonify.storage import outbox as outbox_store
 from phonify.storage.records import Message, MessageAttempt
 from tests.storage.rows import LATER, NOW, SENT, WAITING, explain, insert, opening, serves
@@ -178,10 +179,10 @@ def test_the_attempts_of_a_message_go_with_it(connection):
             "messages_expiring (gateway=? AND expires_at<?)",
         ),
         (
-            lambda c, one: outbox_store.list_movable_messages(c, gateway="stub", limit=100),
+            lambda c, one: moving_store.list_movable_messages(c, gateway="stub", limit=100),
             "messages_due (gateway=? AND due_at>?)",
         ),
-        (lambda c, one: outbox_store.has_messages_without_gateway(c), "messages_due (gateway=? AND due_at>?)"),
+        (lambda c, one: moving_store.has_messages_without_gateway(c), "messages_due (gateway=? AND due_at>?)"),
         (lambda c, one: outbox_store.list_lease_owners(c), "messages_leased (lease_owner>?)"),
         (lambda c, one: outbox_store.end_leases(c, owner="owner", now=NOW), "messages_leased (lease_owner=?)"),
         (

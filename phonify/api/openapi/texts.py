@@ -26,6 +26,7 @@ ALWAYS = (
 PARTS: dict[str, tuple[Json, tuple[str, ...]]] = {
     "message_id": ({"description": "The message's `id`.", "schema": MESSAGE_ID}, ("not_found",)),
     "run_id": ({"description": "The run's `id`.", "schema": RUN_ID}, ("not_found",)),
+    "rule_id": ({"description": "The rule's `id`.", "schema": RUN_ID}, ("not_found",)),
     "msisdn": (
         {"description": "A number in E.164 with the plus sign.", "schema": MSISDN},
         ("invalid_msisdn", "not_found"),
@@ -39,6 +40,7 @@ TAGS = {
     "sandbox": "These paths exist only with a gateway that sends nothing, such as the stub.",
     "test_messages": "Read and remove messages in a test. Only with a gateway that sends nothing.",
     "test_problems": "Find out why no message arrived. Only with a gateway that sends nothing.",
+    "test_rules": "Decide what happens to messages and requests. Only with a gateway that sends nothing.",
     "test_runs": "Accounts that exist for one test run. Parallel runs do not see each other's messages.",
     "test_lab": "Try the account's webhook with repeated, forged and damaged requests. Only in a sandbox.",
     "test_clock": "Stop and advance the clock of the server in a test. Only with a gateway that sends nothing.",

@@ -10,6 +10,7 @@ from flask import Response, g, request
 from ...domain import accounts
 from ...http.auth import is_basic, make_auth
 from ...http.current import get_services
+from ...http.faults import meet_rule
 from ...http.rate_limit import take_request
 from ...schemas.twilio import read_number_sid, write_account_sid
 from ...storage.records import Account
@@ -44,7 +45,10 @@ def take_account_sid(_endpoint: str | None, values: dict[str, Any] | None) -> No
 
 @auth.login_required  # type: ignore[untyped-decorator]
 def require_credentials() -> Response | None:
-    """Require valid credentials of the account in the path, and count the request: a `before_request` function."""
+    """Require valid credentials of the account in the path, and count the request: a `before_request` function.
+
+    The request then meets the rules of the sandbox.
+    """
     account = auth.current_user()
     if account is None:  # OPTIONS has no account: Flask-HTTPAuth lets it pass
         return None
@@ -54,6 +58,7 @@ def require_credentials() -> Response | None:
     if sid != write_account_sid(account.id):
         return show_error(401, None)
     take_request(account)
+    meet_rule(account)
     return None
 
 

@@ -41,6 +41,4 @@ def add_to_services(services: Services) -> None:
         TwilioCallbacks(services.fronts, services.webhooks, services.subscriptions, services.sending)
     )
     services.labs.add_form(TwilioForm())
-    services.front_pages.append(
-        TwilioPage(services.fronts, sandbox=services.gateway.name if services.gateway.sandbox else None)
-    )
+    services.front_pages.append(TwilioPage(services.fronts, services.rules))

@@ -142,5 +142,5 @@ def find_message(sid: str) -> Message:
 def _dump(message: Message, kept: FrontMessage | None = None, *, accepted: bool = False) -> dict[str, Any]:
     services = get_services()
     kept = kept or services.fronts.find_message(message)
-    simulated = services.gateway.sandbox and message.gateway == services.gateway.name
+    simulated = services.rules.is_delivery_simulated(message)
     return dump_twilio_message(message, kept, simulated=simulated, accepted=accepted)

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...domain.fronts import Fronts, TokenIsSet
+from ...domain.rules import Rules
 from ...schemas.front_requests import FrontSettingsSchema
 from ...schemas.requests import load
 from ...schemas.twilio import choose_status, write_account_sid, write_message_sid
@@ -19,14 +20,14 @@ class TwilioPage:
     name = "twilio"
     template = "twilio/settings.html"
 
-    def __init__(self, fronts: Fronts, *, sandbox: str | None) -> None:
+    def __init__(self, fronts: Fronts, rules: Rules) -> None:
         self._fronts = fronts
-        self._sandbox = sandbox  # the name of the gateway if it is a sandbox
+        self._rules = rules
 
     def describe_message(self, message: Message) -> Sequence[str]:
         """Return the SID, the status with the code of an error, and the URLs that get statuses."""
         kept = self._fronts.find_message(message)
-        status = choose_status(message, simulated=self._sandbox is not None and message.gateway == self._sandbox)
+        status = choose_status(message, simulated=self._rules.is_delivery_simulated(message))
         facts = [write_message_sid(message, kept), status.status]
         if status.code is not None:
             facts.append(f"error {status.code}: {status.meaning}")

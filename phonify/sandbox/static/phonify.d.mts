@@ -31,6 +31,53 @@ export interface Message {
   links: string[];
   /** The delivery receipt, or null if there is none yet. */
   receipt: "delivered" | "undelivered" | null;
+  /** The name of the rule that the message has met, or else its id. Null if it has met none. */
+  rule: string | null;
+}
+
+export type Outcome =
+  | "sent" | "refused" | "failed" | "delayed" | "unavailable" | "unconfirmed" | "delivered" | "undelivered" | "reply"
+  | "api_error" | "api_slow";
+
+/** The settings of an outcome. `seconds` and `ttl` are in seconds. */
+export interface OutcomeSettings {
+  /** An error type, such as "unreachable_handset". */
+  error?: string | null;
+  seconds?: number | null;
+  times?: number | null;
+  reply?: string | null;
+  status?: 429 | 500 | 503 | null;
+}
+
+/** What a rule asks for, and when it ends. */
+export interface RuleSettings extends OutcomeSettings {
+  name?: string | null;
+  /** A number, or its beginning and "*". */
+  to?: string | null;
+  origin?: string | null;
+  contains?: string | null;
+  /** The form of the whole text, with "*" and "?". */
+  pattern?: string | null;
+  direction?: Direction | null;
+  nth?: number | null;
+  /** A percentage. */
+  share?: number | null;
+  seed?: number | null;
+  uses?: number | null;
+  ttl?: number | null;
+  /** 1 is the first. */
+  position?: number | null;
+}
+
+/** A rule as it was at the time of the request. It has no property for a setting that was not given. */
+export interface Rule extends RuleSettings {
+  id: string;
+  position: number;
+  outcome: Outcome;
+  /** How many have matched, apart from `nth` and `share`. */
+  seen: number;
+  /** How often the rule was applied. */
+  used: number;
 }
 
 /** The server gives no valid answer, it refuses the request, or no message arrives in time. */
@@ -68,6 +115,16 @@ export class Phonify {
   clear(criteria?: Criteria): Promise<number>;
   /** Set the URL that gets the account's events. Return the secret that signs the events. */
   setWebhook(url: string): Promise<string>;
+  /** Return the rules of the account in their order. */
+  rules(): Promise<Rule[]>;
+  /** Add a rule, by default at the end. The first rule that matches applies. */
+  addRule(outcome: Outcome, settings?: RuleSettings): Promise<Rule>;
+  /** Delete a rule. Messages that have met the rule keep its outcome. */
+  deleteRule(rule: Rule): Promise<void>;
+  /** Replace all rules by those of a scenario: the text of a TOML file. An empty text deletes all rules. */
+  loadScenario(text: string): Promise<Rule[]>;
+  /** Give one message that waits an outcome. */
+  force(message: Message, outcome: Outcome, settings?: OutcomeSettings): Promise<void>;
   /** Begin a run, which is an account for one test. The server ends the run after `ttl` seconds (3600). */
   run(options?: { name?: string | null; ttl?: number } & TwilioSettings): Promise<Run>;
 }

@@ -1,9 +1,8 @@
 // A client of a Phonify server for tests, without dependencies, for Node 18 and browsers. phonify.d.mts describes it.
-
 const LONGEST = 20_000; // milliseconds: the longest `wait` of one request; the answer may take this time in addition
 const TWILIO = ["authToken", "inboundUrl", "inboundMethod", "fallbackUrl", "fallbackMethod"];
 const PARTS = { code: "a one-time code", links: "a link" };
-const NO_MESSAGE = "No message arrived. Does the app use the `url` and the `apiKey` of this test?";
+const NONE = "No message arrived. Does the app use the `url` and the `apiKey` of this test?";
 const { setTimeout, performance } = globalThis; // stored here, because a test may stop the clock
 const now = performance.now.bind(performance);
 
@@ -13,10 +12,8 @@ export const connect = (url, key) => new Phonify(url, key);
 export class Phonify {
   #returned = new Set();
   #begun = now();
-
   constructor(url, key) {
-    this.url = new URL(url).href.replace(/\/+$/, "");
-    this.apiKey = key;
+    Object.assign(this, { url: new URL(url).href.replace(/\/+$/, ""), apiKey: key });
   }
 
   async messages(criteria = {}) {
@@ -29,8 +26,7 @@ export class Phonify {
   link = async ({ timeout, ...criteria } = {}) => (await this.#waitFor(want(criteria, "links"), timeout)).links[0];
 
   async assertNone({ within = 500, ...criteria } = {}) {
-    const wanted = want(criteria);
-    const found = await this.#find(wanted, within);
+    const wanted = want(criteria), found = await this.#find(wanted, within);
     if (found) throw new PhonifyError(`an unwanted ${name(wanted)} arrived:\n  ${show(found)}`);
   }
 
@@ -44,8 +40,12 @@ export class Phonify {
     const { query, contains } = want({ direction: null, ...criteria });
     return (await this.#call("DELETE", "/sandbox/messages", { ...query, q: contains })).removed;
   }
-
   setWebhook = async (url) => (await this.#call("PUT", "/v1/webhook", { url })).webhook.secret;
+  rules = async () => (await this.#call("GET", "/sandbox/rules", {})).rules;
+  addRule = async (outcome, settings) => (await this.#call("POST", "/sandbox/rules", { outcome, ...settings })).rule;
+  deleteRule = async ({ id }) => void (await this.#call("DELETE", `/sandbox/rules/${id}`, {}));
+  loadScenario = async (scenario) => (await this.#call("PUT", "/sandbox/rules", { scenario })).rules;
+  force = async ({ id }, outcome, more) => this.#call("POST", `/sandbox/messages/${id}/outcome`, { outcome, ...more });
 
   async run({ name, ttl, ...twilio } = {}) {
     const given = { name, ttl };
@@ -95,7 +95,7 @@ export class Phonify {
     const recent = problems.filter((one) => one.seconds_ago * 1_000 <= now() - this.#begun).slice(-5);
     const others = recent.length ? ["The server reports problems:", ...recent.map(({ text }) => `  ${text}`)] : [];
     const came = await this.#list({}, 50);
-    if (!came.length) return [NO_MESSAGE, ...others].join("\n");
+    if (!came.length) return [NONE, ...others].join("\n");
     const misses = came.map((message) => listMisses(wanted, message));
     for (const [key, words] of [["to", "not to"], ["origin", "not from"], ["direction", "not"]]) {
       const value = wanted.query[key];
@@ -104,7 +104,7 @@ export class Phonify {
     }
     const fewest = Math.min(...misses.map((missed) => missed.length));
     const why = (own) => (own.length === fewest ? "closest, but " : "") + (own.join(", ") || "already returned");
-    const lines = came.map((message, at) => `  ${show(message)} ${why(misses[at])}`);
+    const lines = came.map((one, at) => `  ${show(one)} ${why(misses[at])}`);
     return ["These messages arrived:", ...lines, ...others].join("\n");
   }
 
@@ -150,11 +150,11 @@ function name({ query: { direction, origin, to, state }, contains, part }) {
   return [...words, ...contents, state && ` in state ${state}`].filter(Boolean).join("");
 }
 
-function read({ id, direction, to, body, state, errors = [], code = null, links = [], ...shown }) {
+function read({ id, direction, to, body, state, errors = [], code = null, links = [], rule = {}, ...shown }) {
   const facts = { code, links, receipt: shown.receipt?.status ?? null, errors: errors.map(({ type }) => type) };
-  return { id, direction, origin: shown.origin.number, to, body, state, createdAt: shown.created_at, ...facts };
+  const met = { rule: rule.name ?? rule.id ?? null };
+  return { id, direction, origin: shown.origin.number, to, body, state, createdAt: shown.created_at, ...facts, ...met };
 }
 
-function show({ createdAt, origin, to, state, errors, body }) {
-  return `<Message ${createdAt.slice(11)} ${origin} > ${to} ${[state, ...errors].join(" ")} '${body}'>`;
-}
+const show = ({ createdAt, origin, to, state, errors, body }) =>
+  `<Message ${createdAt.slice(11)} ${origin} > ${to} ${[state, ...errors].join(" ")} '${body}'>`;

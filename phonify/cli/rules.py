@@ -1,0 +1,191 @@
+"""The commands for rules of the sandbox: `flask --app app rules COMMAND`."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..domain.rules import Rules
+from ..errors import OUTCOMES, Fault, InvalidRequest, NotFound, Refused
+from ..schemas.requests import load
+from ..schemas.rule_words import describe_match, describe_outcome
+from ..schemas.rules import CreateRuleSchema, RuleDraft, dump_rule, read_scenario
+from ..storage.records import Account
+from ..storage.rule_records import Rule
+from .output import (
+    Command,
+    Failed,
+    Group,
+    account_option,
+    echo,
+    get_account,
+    get_services,
+    json_option,
+    print_json,
+    print_table,
+)
+
+rules_cli = Group("rules", help="Decide what happens to messages in the sandbox: outcomes, delays, faults of the API.")
+
+_RULE = CreateRuleSchema()
+_OPTIONS = (
+    click.option("--to", help="Only messages to this number. +49* means all numbers that begin with +49."),
+    click.option("--origin", help="Only messages from this sender."),
+    click.option("--contains", help="Only messages with this text."),
+    click.option("--pattern", help="Only messages whose whole text has this form, with * and ?."),
+    click.option("--direction", type=click.Choice(("outbound", "inbound")), help="Default: outbound."),
+    click.option("--nth", metavar="N", help="Only the N-th message that matches."),
+    click.option("--share", metavar="PERCENT", help="Only this percentage of the messages that match."),
+    click.option("--seed", metavar="N", help="Decides which messages belong to the share. Default: 0."),
+    click.option("--error", metavar="TYPE", help="The error of a message, such as unreachable_handset."),
+    click.option("--seconds", metavar="N", help="The delay, or the time until a receipt or a reply."),
+    click.option("--times", metavar="N", help="How often a message fails temporarily. Default: 1."),
+    click.option("--reply", metavar="TEXT", help="The text that the phone sends."),
+    click.option("--status", type=click.Choice(("429", "500", "503")), help="The status of the answer."),
+    click.option("--name", help="A name for the rule."),
+    click.option("--uses", metavar="N", help="The rule ends after N uses."),
+    click.option("--ttl", metavar="SECONDS", help="The rule ends after this time."),
+    click.option("--position", metavar="N", help="The place in the list. 1 is the first."),
+)
+
+
+def _rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a rule to a command."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@rules_cli.command("list", cls=Command)
+@account_option
+@json_option
+def list_rules(account_name: str, as_json: bool) -> None:
+    """List the rules in their order. The first rule that matches applies."""
+    rules, account = _get_rules(account_name)
+    _print_rules(rules.find_all(account), as_json=as_json)
+
+
+@rules_cli.command("add", cls=Command)
+@click.argument("outcome", type=click.Choice(OUTCOMES), metavar="OUTCOME")
+@_rule_options
+@account_option
+@json_option
+def add_rule(outcome: str, account_name: str, as_json: bool, **options: str | None) -> None:
+    """Add a rule with an OUTCOME. Without --position, it is the last rule.
+
+    OUTCOME is sent, refused, failed, delayed, unavailable, unconfirmed, delivered, undelivered, reply, api_error or
+    api_slow.
+    """
+    rules, account = _get_rules(account_name)
+    try:
+        created = rules.create(account, _read_rule(outcome, options))
+    except Refused as error:
+        raise Failed(error.faults[0].title) from error
+    _print_rules([created], as_json=as_json)
+
+
+@rules_cli.command("change", cls=Command)
+@click.argument("rule")
+@click.argument("outcome", type=click.Choice(OUTCOMES), metavar="OUTCOME")
+@_rule_options
+@account_option
+@json_option
+def change_rule(rule: str, outcome: str, account_name: str, as_json: bool, **options: str | None) -> None:
+    """Replace the whole RULE, which is a position or an id. Its counts begin again at 0."""
+    rules, account = _get_rules(account_name)
+    changed = rules.change(account, _find_id(rules, account, rule), _read_rule(outcome, options))
+    _print_rules([changed], as_json=as_json)
+
+
+@rules_cli.command("move", cls=Command)
+@click.argument("rule")
+@click.argument("position", type=click.IntRange(1))
+@account_option
+@json_option
+def move_rule(rule: str, position: int, account_name: str, as_json: bool) -> None:
+    """Move the RULE, which is a position or an id, to another POSITION. Prints the new list."""
+    rules, account = _get_rules(account_name)
+    rules.move(account, _find_id(rules, account, rule), position)
+    _print_rules(rules.find_all(account), as_json=as_json)
+
+
+@rules_cli.command("delete", cls=Command)
+@click.argument("rule")
+@account_option
+def delete_rule(rule: str, account_name: str) -> None:
+    """Delete the RULE, which is a position or an id. `all` deletes all rules."""
+    rules, account = _get_rules(account_name)
+    if rule == "all":
+        rules.load(account, [])
+        echo(f"The account {account.name!r} has no rules.")
+        return
+    removed = rules.delete(account, _find_id(rules, account, rule))
+    echo(f"Deleted: {removed.name or removed.id}")
+
+
+@rules_cli.command("load", cls=Command)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@account_option
+@json_option
+def load_rules(file: Path, account_name: str, as_json: bool) -> None:
+    """Replace all rules by those of a scenario FILE."""
+    rules, account = _get_rules(account_name)
+    try:
+        loaded = rules.load(account, read_scenario_file(file))
+    except (ValueError, Refused) as error:
+        raise Failed(str(error) if isinstance(error, ValueError) else error.faults[0].title) from error
+    _print_rules(loaded, as_json=as_json)
+
+
+def read_scenario_file(file: Path) -> list[RuleDraft]:
+    """Read a scenario file. Raises ValueError with one line for each fault."""
+    try:
+        return read_scenario(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: is not UTF-8") from error
+    except InvalidRequest as error:
+        raise ValueError("\n".join(f"{file}: {line}" for line in _list_faults(error.faults))) from error
+
+
+def _list_faults(faults: Sequence[Fault]) -> list[str]:
+    return [f"{fault.param}: {fault.title}" if fault.param else fault.title for fault in faults]
+
+
+def _get_rules(account_name: str) -> tuple[Rules, Account]:
+    services = get_services()
+    if not services.rules.enabled:
+        raise Failed(f"rules need the gateway stub, but PHONIFY_GATEWAY is {services.gateway.name}")
+    return services.rules, get_account(services, account_name)
+
+
+def _find_id(rules: Rules, account: Account, given: str) -> str:
+    """Return the id of a rule that is given by its position or its id."""
+    for rule in rules.find_all(account):
+        if given in (rule.id, str(rule.position)):
+            return rule.id
+    raise Failed(f"there is no rule {given}; see: rules list") from NotFound()
+
+
+def _read_rule(outcome: str, options: dict[str, str | None]) -> RuleDraft:
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        draft: RuleDraft = load(_RULE, {"outcome": outcome, **given})
+    except InvalidRequest as error:
+        lines = [f"--{line}" if not line.startswith("outcome") else line for line in _list_faults(error.faults)]
+        raise click.UsageError("\n".join(lines)) from error
+    return draft
+
+
+def _print_rules(found: Sequence[Rule], *, as_json: bool) -> None:
+    if as_json:
+        for rule in found:
+            print_json(dump_rule(rule))
+        return
+    rows = [
+        (rule.position, rule.name or rule.id, describe_match(rule), describe_outcome(dump_rule(rule)), rule.used)
+        for rule in found
+    ]
+    print_table(("POSITION", "RULE", "MATCHES", "OUTCOME", "USED"), rows)

@@ -1,0 +1,51 @@
+"""Rules of the sandbox as texts for people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..storage.rule_records import MetRule, Rule
+from .rules import ARGUMENTS
+
+
+def describe_met_rule(met: MetRule) -> str:
+    """Return the rule that a message has met, as a text for people."""
+    does = describe_outcome(met._asdict())
+    if met.rule_id is None:
+        return f"The outcome was chosen for this message: {does}"
+    if met.rule_id.startswith("+"):
+        return f"Rule of the special number {met.rule_id}: {does}"
+    name = f"“{met.name}”" if met.name is not None else met.rule_id
+    return f"Rule {name}: {does}"
+
+
+def describe_outcome(shown: Mapping[str, Any]) -> str:
+    """Return an outcome with its arguments, such as `failed, unreachable_handset`."""
+    known = ARGUMENTS[shown["outcome"]]
+    parts = [shown["outcome"]]
+    error, seconds = shown.get("error", shown.get("error_type")), shown.get("seconds")
+    if "error" in known and error:
+        parts.append(error)
+    if "status" in known:
+        parts.append(str(shown["status"]))
+    if "times" in known:
+        parts.append("once" if shown["times"] == 1 else f"{shown['times']} times")
+    if "reply" in known:
+        parts.append(f"“{shown['reply']}”")
+    if "seconds" in known and seconds:
+        parts.append(f"after {seconds:g} s")
+    return ", ".join(parts)
+
+
+def describe_match(rule: Rule) -> str:
+    """Return what a rule asks for, as a text for people."""
+    what = "requests" if rule.is_about_requests else "received messages" if rule.direction == "inbound" else "messages"
+    parts = [
+        f"to {rule.to_number}" if rule.to_number else "",
+        f"from {rule.origin_number}" if rule.origin_number else "",
+        f"with “{rule.contains}”" if rule.contains else "",
+        f"like “{rule.pattern}”" if rule.pattern else "",
+    ]
+    found = " ".join([what, *filter(None, parts)])
+    if rule.share is not None:
+        found = f"{rule.share:g} % of {found}, seed {rule.seed}"
+    return f"{found}, only number {rule.nth}" if rule.nth is not None else f"all {found}" if found == what else found

@@ -1,0 +1,291 @@
+"""The schemas of the rules of the sandbox: requests in, objects out. Also the reader of scenario files."""
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, get_args
+
+from marshmallow import Schema, ValidationError, fields, post_dump, post_load, validate, validates_schema
+
+from ..errors import MESSAGE_ERRORS, OUTCOMES, SIMULATED_FAULTS, Fault, InvalidRequest
+from ..sms.numbers import parse_originator
+from ..storage.rule_records import MetRule, Rule, RuleOutcome
+from .fields import (
+    Argument,
+    NumericArgument,
+    choice_field,
+    list_error_types,
+    name_field,
+    read_own_number,
+    search_field,
+    whole_field,
+)
+from .objects import MOMENT, RecordSchema, Shown
+from .requests import StrictSchema, load
+
+MOST = 1_000_000  # of seconds and of counts
+LONGEST_ANSWER = 30  # seconds until a slow answer
+# The arguments that an outcome can have, and whether each is required.
+ARGUMENTS: dict[RuleOutcome, dict[str, bool]] = {
+    "sent": {},
+    "refused": {"error": True},
+    "failed": {"error": True},
+    "delayed": {"seconds": True},
+    "unavailable": {"times": False},
+    "unconfirmed": {},
+    "delivered": {"seconds": False},
+    "undelivered": {"seconds": False, "error": False},
+    "reply": {"reply": True, "seconds": False},
+    "api_error": {"status": True},
+    "api_slow": {"seconds": True},
+}
+FOR_ONE_MESSAGE = tuple(one for one in OUTCOMES if one not in ("refused", "api_error", "api_slow"))
+_NUMBER = {"type": "string", "minLength": 1, "maxLength": 17}
+_PLACES = {"to": "to_number", "origin": "origin_number", "error": "error_type"}  # of the arguments in the record
+
+
+class RuleDraft(NamedTuple):
+    """A checked rule of a request, without its id."""
+
+    rule: Rule
+    ttl: int | None = None  # seconds until it ends
+    position: int | None = None  # None: the end of the list, or the same position
+
+
+def _read_recipient(text: str) -> str:
+    """Read a number, or the beginning of one and `*`."""
+    return text if re.fullmatch(r"\+?[0-9]{1,15}\*", text) else read_own_number(text).number
+
+
+def _read_sender(text: str) -> str:
+    """Read a number or a name, or the beginning of one and `*`."""
+    return text if re.fullmatch(r"\+?[A-Za-z0-9 ]{1,15}\*", text) else parse_originator(text).number
+
+
+def _number_field(read: Callable[[str], str], whose: str) -> Argument:
+    form = {**_NUMBER, "description": f"Only messages {whose}. With `*` at the end, it is the beginning of a number."}
+    return Argument(read, invalid="invalid_match", form={**form, "examples": ["+49*"]})
+
+
+def _count_field(description: str) -> Argument:
+    return whole_field(1, MOST, invalid="invalid_count", description=description)
+
+
+def _read_decimal(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,9})?", text):
+        raise ValueError("not a number")
+    return float(text)
+
+
+class OutcomeSchema(StrictSchema):
+    """The arguments of an outcome for one message. They are loaded as a `RuleDraft`."""
+
+    outcomes = FOR_ONE_MESSAGE
+
+    outcome = choice_field(*OUTCOMES, invalid="invalid_outcome", description="What happens.", required=True)
+    error = choice_field(
+        *MESSAGE_ERRORS, invalid="invalid_error_type", description="The error type of `refused` and `failed`."
+    )
+    seconds = NumericArgument(
+        _read_decimal,
+        invalid="invalid_seconds",
+        form={"description": "The delay, or the time until the receipt, the reply or the slow answer."},
+        validate=validate.Range(0, MOST, error="invalid_seconds"),
+    )
+    times = _count_field("How often `unavailable` fails before the message is sent. The default is 1.")
+    reply = search_field("The text that the phone sends.")
+    status = whole_field(
+        min(SIMULATED_FAULTS), max(SIMULATED_FAULTS), invalid="invalid_status", description="429, 500 or 503."
+    )
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def check_outcome(self, loaded: dict[str, Any], given: Mapping[str, Any], **_: Any) -> None:
+        """Refuse arguments that have no effect, and a lack of arguments that are required."""
+        outcome = loaded.get("outcome")
+        if outcome not in ARGUMENTS:
+            return
+        known, faults = ARGUMENTS[outcome], {}
+        if outcome not in self.outcomes or (loaded.get("direction") == "inbound" and outcome != "reply"):
+            faults["outcome"] = ["invalid_outcome"]
+        for name in ("error", "seconds", "times", "reply", "status"):
+            if name in given and name not in known:
+                faults[name] = ["argument_without_effect"]
+            elif known.get(name) and name not in given:
+                faults[name] = ["missing_argument"]
+        if loaded.get("status", 500) not in SIMULATED_FAULTS:
+            faults["status"] = ["invalid_status"]
+        if outcome == "api_slow" and loaded.get("seconds", 0) > LONGEST_ANSWER:
+            faults["seconds"] = ["invalid_seconds"]
+        if faults:
+            raise ValidationError(faults)
+
+    @post_load
+    def make_draft(self, loaded: dict[str, Any], **_: Any) -> RuleDraft:
+        """Return the arguments as one object."""
+        rest = {name: loaded.pop(name) for name in ("ttl", "position") if name in loaded}
+        if loaded["outcome"] == "reply":
+            loaded.setdefault("seconds", 1.0)
+        return RuleDraft(Rule(**{_PLACES.get(name, name): value for name, value in loaded.items()}), **rest)
+
+
+class CreateRuleSchema(OutcomeSchema):
+    """The arguments of a rule. They are loaded as a `RuleDraft`."""
+
+    outcomes = OUTCOMES
+
+    name = name_field("A name for people.")
+    to = _number_field(_read_recipient, "to this number")
+    origin = _number_field(_read_sender, "from this number or sender")
+    contains = search_field("Only messages with this text in the body. Upper and lower case are the same.")
+    pattern = search_field(
+        "Only messages whose whole body has this form. `*` stands for any text, `?` for one character. Upper and lower"
+        " case are the same."
+    )
+    direction = choice_field(
+        "outbound", "inbound", invalid="invalid_direction", description="`outbound` is the default."
+    )
+    nth = _count_field("Only the n-th that matches.")
+    share = NumericArgument(
+        _read_decimal,
+        invalid="invalid_share",
+        form={"description": "The percentage of those that match. `seed` decides which ones."},
+        validate=validate.Range(0, 100, min_inclusive=False, error="invalid_share"),
+    )
+    seed = whole_field(
+        0, 2**31 - 1, invalid="invalid_seed", description="The same seed gives the same run. The default is 0."
+    )
+    uses = _count_field("The rule ends after this number of uses.")
+    ttl = _count_field("The rule ends after this number of seconds.")
+    position = _count_field("The place in the list. 1 is the first. The default is the end of the list.")
+
+
+class ChangeRuleSchema(CreateRuleSchema):
+    """The arguments of replacing a rule. They are loaded as a `RuleDraft`."""
+
+
+class MoveSchema(StrictSchema):
+    """The argument of moving a rule."""
+
+    position = whole_field(1, MOST, invalid="invalid_count", description="1 is the first place.", required=True)
+
+
+class ScenarioSchema(StrictSchema):
+    """The argument of replacing all rules."""
+
+    scenario = Argument(
+        str,
+        invalid="invalid_scenario",
+        form={"type": "string", "description": "The rules in TOML, each in a table `[[rules]]`."},
+        required=True,
+    )
+
+
+_RULE = CreateRuleSchema()
+RULE_ERRORS = tuple(sorted({type_ for field in _RULE.fields.values() for type_ in list_error_types(field)}))
+
+
+def read_scenario(text: str) -> list[RuleDraft]:
+    """Read the text of a scenario file. Raises InvalidRequest with all faults, such as one of `rules[2].to`."""
+    try:
+        given = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest([Fault("invalid_scenario", "scenario")]) from error
+    tables = given.get("rules", [])
+    if given.keys() - {"rules"} or not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+        raise InvalidRequest([Fault("invalid_scenario", "scenario")])
+    drafts: list[RuleDraft] = []
+    faults: list[Fault] = []
+    for index, table in enumerate(tables):
+        try:
+            drafts.append(load(_RULE, table))
+        except InvalidRequest as error:
+            faults += [Fault(fault.type, f"rules[{index}].{fault.param or ''}".rstrip(".")) for fault in error.faults]
+    if faults:
+        raise InvalidRequest(faults)
+    return drafts
+
+
+class MetRuleSchema(RecordSchema):
+    """The rule that a message has met."""
+
+    id = fields.String(
+        required=True,
+        attribute="rule_id",
+        allow_none=True,
+        metadata={"description": "The rule's id or special number. Null if a person has chosen the outcome."},
+    )
+    name = fields.String(required=True, allow_none=True, metadata={"description": "Null if the rule has no name."})
+    outcome = fields.String(required=True, validate=validate.OneOf(get_args(RuleOutcome)))
+
+
+class RuleSchema(RecordSchema):
+    """A rule as the API shows it. What it does not ask for is left out."""
+
+    id = fields.String(required=True, metadata={"description": "Later rules have greater ids."})
+    position = fields.Integer(required=True, metadata={"description": "1 is the first place in the list."})
+    name = fields.String()
+    to = fields.String(attribute="to_number")
+    origin = fields.String(attribute="origin_number")
+    contains = fields.String()
+    pattern = fields.String()
+    direction = fields.String(required=True, validate=validate.OneOf(["outbound", "inbound"]))
+    nth = fields.Integer()
+    share = fields.Float()
+    seed = fields.Integer()
+    outcome = fields.String(required=True, validate=validate.OneOf(get_args(RuleOutcome)))
+    error = fields.String(attribute="error_type")
+    seconds = fields.Float()
+    times = fields.Integer()
+    reply = fields.String()
+    status = fields.Integer()
+    uses = fields.Integer()
+    expires_at = fields.String(metadata={**MOMENT, "description": "When the rule ends, in UTC."})
+    seen = fields.Integer(
+        required=True, metadata={"description": "How many have matched, apart from `nth` and `share`."}
+    )
+    used = fields.Integer(required=True, metadata={"description": "How often the rule was applied."})
+
+    @post_dump
+    def drop_what_it_lacks(self, shown: Shown, **_: Any) -> Shown:
+        """Remove what the rule does not ask for, and what has no effect with its outcome."""
+        known = ARGUMENTS[shown["outcome"]]
+        for name in ("error", "seconds", "times", "reply", "status"):
+            if name not in known:
+                shown[name] = None
+        if shown["share"] is None:
+            shown["seed"] = None
+        return {name: value for name, value in shown.items() if value is not None}
+
+
+class RuleAnswer(Schema):
+    """One rule."""
+
+    rule = fields.Nested(RuleSchema, required=True)
+
+
+class RulesAnswer(Schema):
+    """Several rules."""
+
+    rules = fields.List(fields.Nested(RuleSchema), required=True)
+
+
+_SHOWN = RuleSchema()
+_MET = MetRuleSchema()
+
+
+def dump_rule(rule: Rule) -> Shown:
+    """Return a rule as the API shows it."""
+    shown: Shown = _SHOWN.dump(rule)
+    return shown
+
+
+def dump_rules(rules: Iterable[Rule]) -> list[Shown]:
+    """Return rules as the API shows them."""
+    shown: list[Shown] = _SHOWN.dump(rules, many=True)
+    return shown
+
+
+def dump_met_rule(met: MetRule) -> Shown:
+    """Return the rule that a message has met."""
+    shown: Shown = _MET.dump(met)
+    return shown

@@ -1,0 +1,52 @@
+"""SQL of messages that move to another gateway."""
+
+import sqlite3
+from collections.abc import Iterable
+
+from .messages import COLUMNS
+from .records import Message
+
+# Whether the gateway surely has not taken a message at any attempt: each attempt has ended, with a certain outcome.
+_NOT_TAKEN = (
+    "(submitted_at IS NULL AND attempts = (SELECT count(*) FROM message_attempts"
+    " WHERE message_id = messages.id AND outcome = 'unavailable'))"
+)
+
+
+def list_movable_messages(connection: sqlite3.Connection, *, gateway: str, limit: int) -> list[Message]:
+    """Return messages that wait for a gateway and that it surely has not taken. Leased messages are excluded."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND {_NOT_TAKEN}"
+        " ORDER BY due_at, seq LIMIT :limit",
+        {"gateway": gateway, "limit": limit},
+    )
+    return [Message._make(row) for row in rows]
+
+
+def update_gateway(connection: sqlite3.Connection, *, messages: Iterable[Message], gateway: str) -> None:
+    """Give messages to another gateway."""
+    connection.executemany(
+        "UPDATE messages SET gateway = :gateway WHERE id = :id",
+        [{"gateway": gateway, "id": message.id} for message in messages],
+    )
+
+
+def has_messages_without_gateway(connection: sqlite3.Connection) -> bool:
+    """Return whether a message waits and names no gateway."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM messages WHERE gateway IS NULL AND due_at IS NOT NULL)"
+    ).fetchone()
+    return bool(row[0])
+
+
+def adopt_messages(connection: sqlite3.Connection, *, gateway: str) -> int:
+    """Give a gateway all messages that wait and name no gateway. Returns how many."""
+    return connection.execute(
+        "UPDATE messages SET gateway = :gateway WHERE gateway IS NULL AND due_at IS NOT NULL", {"gateway": gateway}
+    ).rowcount
+
+
+def may_have_been_taken(connection: sqlite3.Connection, *, message: Message) -> bool:
+    """Return whether the gateway may have taken a message that waits."""
+    row = connection.execute(f"SELECT NOT {_NOT_TAKEN} FROM messages WHERE id = :id", {"id": message.id}).fetchone()
+    return bool(row[0])

@@ -1,0 +1,71 @@
+"""The records of the rules of the sandbox. schema.sql explains the columns."""
+
+from typing import Literal, NamedTuple
+
+from .records import Direction
+
+RuleOutcome = Literal[
+    "sent",
+    "refused",
+    "failed",
+    "delayed",
+    "unavailable",
+    "unconfirmed",
+    "delivered",
+    "undelivered",
+    "reply",
+    "api_error",
+    "api_slow",
+]
+
+
+class Rule(NamedTuple):
+    """A rule of the sandbox."""
+
+    outcome: RuleOutcome
+    id: str = ""  # of a built-in rule: its special number
+    account_id: int = 0
+    position: int = 0
+    name: str | None = None
+    to_number: str | None = None
+    origin_number: str | None = None
+    contains: str | None = None
+    pattern: str | None = None
+    direction: Direction = "outbound"
+    nth: int | None = None
+    share: float | None = None
+    seed: int = 0
+    error_type: str | None = None
+    seconds: float = 0.0
+    times: int = 1
+    reply: str | None = None
+    status: int | None = None
+    uses: int | None = None
+    expires_at: str | None = None
+    seen: int = 0
+    used: int = 0
+
+    @property
+    def is_about_requests(self) -> bool:
+        """Whether the rule applies to requests, not to messages."""
+        return self.outcome in ("api_error", "api_slow")
+
+    def has_ended(self, now: str) -> bool:
+        """Return whether the rule applies no more."""
+        used_up = self.uses is not None and self.used >= self.uses
+        return used_up or (self.expires_at is not None and self.expires_at <= now)
+
+
+class MetRule(NamedTuple):
+    """The rule that a message has met, with its outcome as it was at that time."""
+
+    message_id: str
+    rule_id: str | None  # None: a person has chosen the outcome
+    name: str | None
+    outcome: RuleOutcome
+    error_type: str | None = None
+    seconds: float = 0.0
+    times: int = 1
+    reply: str | None = None
+    since: int = 0  # the attempts before the outcome applied
+    due_at: str | None = None  # when the receipt or the reply comes

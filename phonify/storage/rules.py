@@ -1,0 +1,94 @@
+"""The SQL of the rules of the sandbox, and of the rules that messages have met. No function commits."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from .rule_records import MetRule, Rule
+
+_COLUMNS = ", ".join(Rule._fields)
+_INSERT = f"INSERT INTO rules ({_COLUMNS}) VALUES ({', '.join(f':{name}' for name in Rule._fields)})"
+_MET_COLUMNS = ", ".join(MetRule._fields)
+_MET_INSERT = (
+    f"INSERT OR REPLACE INTO met_rules ({_MET_COLUMNS}) VALUES ({', '.join(f':{name}' for name in MetRule._fields)})"
+)
+
+
+def list_rules(connection: sqlite3.Connection, *, account_id: int) -> list[Rule]:
+    """Return the rules of an account in their order."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM rules WHERE account_id = :account_id ORDER BY position", {"account_id": account_id}
+    )
+    return [Rule._make(row) for row in rows]
+
+
+def put_rules(connection: sqlite3.Connection, *, account_id: int, rules: Iterable[Rule]) -> None:
+    """Replace all rules of an account. The positions are those of the given order."""
+    connection.execute("DELETE FROM rules WHERE account_id = :account_id", {"account_id": account_id})
+    numbered = [rule._replace(position=number)._asdict() for number, rule in enumerate(rules, start=1)]
+    connection.executemany(_INSERT, numbered)
+
+
+def get_last_rule_id(connection: sqlite3.Connection) -> str | None:
+    """Return the greatest id of all rules. The next id must be greater."""
+    (last,) = connection.execute("SELECT max(id) FROM rules").fetchone()
+    return last if last is None else str(last)
+
+
+def update_counts(connection: sqlite3.Connection, *, rules: Iterable[Rule]) -> None:
+    """Store how many have matched the rules, and how often the rules were applied."""
+    connection.executemany(
+        "UPDATE rules SET seen = :seen, used = :used WHERE id = :id", [rule._asdict() for rule in rules]
+    )
+
+
+def count_rules(connection: sqlite3.Connection) -> int:
+    """Return how many rules all accounts have."""
+    (count,) = connection.execute("SELECT count(*) FROM rules").fetchone()
+    return int(count)
+
+
+def put_met_rules(connection: sqlite3.Connection, *, met: Iterable[MetRule]) -> None:
+    """Store the rules that messages have met. They replace the rules that these messages have met before."""
+    connection.executemany(_MET_INSERT, [one._asdict() for one in met])
+
+
+def delete_met_rule(connection: sqlite3.Connection, *, message_id: str) -> None:
+    """Forget the rule that a message has met."""
+    connection.execute("DELETE FROM met_rules WHERE message_id = :id", {"id": message_id})
+
+
+def find_met_rules(connection: sqlite3.Connection, *, message_ids: Sequence[str]) -> dict[str, MetRule]:
+    """Return the rules that messages have met, by the ids of the messages."""
+    found = {}
+    for message_id in message_ids:
+        row = connection.execute(
+            f"SELECT {_MET_COLUMNS} FROM met_rules WHERE message_id = :id", {"id": message_id}
+        ).fetchone()
+        if row:
+            found[message_id] = MetRule._make(row)
+    return found
+
+
+# What comes after a message: a receipt, or a reply of the phone.
+
+
+def set_effect_time(connection: sqlite3.Connection, *, message_id: str, due_at: str | None) -> None:
+    """Set when the receipt or the reply of a message comes. None means that nothing comes any more."""
+    connection.execute(
+        "UPDATE met_rules SET due_at = :due_at WHERE message_id = :id", {"id": message_id, "due_at": due_at}
+    )
+
+
+def next_effect_time(connection: sqlite3.Connection) -> str | None:
+    """Return when the next receipt or reply comes, or None."""
+    (at,) = connection.execute("SELECT min(due_at) FROM met_rules WHERE due_at IS NOT NULL").fetchone()
+    return at if at is None else str(at)
+
+
+def list_due_effects(connection: sqlite3.Connection, *, now: str, limit: int) -> list[MetRule]:
+    """Return the rules whose receipt or reply is due, in the order of time."""
+    rows = connection.execute(
+        f"SELECT {_MET_COLUMNS} FROM met_rules WHERE due_at <= :now ORDER BY due_at, message_id LIMIT :limit",
+        {"now": now, "limit": limit},
+    )
+    return [MetRule._make(row) for row in rows]

@@ -1,0 +1,111 @@
+"""The rules of the sandbox. `client.py` needs this file, and the server sends both as one file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, TypedDict, Unpack
+
+Outcome = Literal[
+    "sent",
+    "refused",
+    "failed",
+    "delayed",
+    "unavailable",
+    "unconfirmed",
+    "delivered",
+    "undelivered",
+    "reply",
+    "api_error",
+    "api_slow",
+]
+
+
+class OutcomeSettings(TypedDict, total=False):
+    """The settings of an outcome. A setting that is None is not given."""
+
+    error: str | None  # an error type, such as `unreachable_handset`
+    seconds: float | None
+    times: int | None
+    reply: str | None
+    status: Literal[429, 500, 503] | None
+
+
+class RuleSettings(OutcomeSettings, total=False):
+    """What a rule asks for, and when it ends."""
+
+    name: str | None
+    to: str | None  # a number, or its beginning and `*`
+    origin: str | None
+    contains: str | None
+    pattern: str | None  # of the whole body, with `*` and `?`
+    direction: Literal["outbound", "inbound"] | None
+    nth: int | None
+    share: float | None  # percent
+    seed: int | None
+    uses: int | None
+    ttl: int | None  # seconds
+    position: int | None  # 1 is the first
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule as it was at the time of the request."""
+
+    id: str
+    position: int
+    name: str | None
+    outcome: Outcome
+    seen: int  # how many have matched, apart from `nth` and `share`
+    used: int  # how often the rule was applied
+
+    @classmethod
+    def read(cls, shown: Mapping[str, Any]) -> Self:
+        """Return a rule that the server shows."""
+        same = {name: shown[name] for name in ("id", "position", "outcome", "seen", "used")}
+        return cls(**same, name=shown.get("name"))
+
+
+class RuleCalls:
+    """The methods of an account that decide what happens to its messages and requests."""
+
+    def _call(self, method: str, path: str, arguments: Any) -> Any:
+        raise NotImplementedError
+
+    def rules(self) -> list[Rule]:
+        """Return the rules of the account in their order."""
+        return [Rule.read(shown) for shown in self._call("GET", "/sandbox/rules", {})["rules"]]
+
+    def add_rule(self, outcome: Outcome, **settings: Unpack[RuleSettings]) -> Rule:
+        """Add a rule, by default at the end. The first rule that matches applies."""
+        return Rule.read(self._call("POST", "/sandbox/rules", _write(outcome, settings))["rule"])
+
+    def change_rule(self, rule: Rule, outcome: Outcome, **settings: Unpack[RuleSettings]) -> Rule:
+        """Replace a rule. Its counts begin again at 0."""
+        return Rule.read(self._call("PUT", f"/sandbox/rules/{rule.id}", _write(outcome, settings))["rule"])
+
+    def move_rule(self, rule: Rule, position: int) -> Rule:
+        """Move a rule to another position in the list. 1 is the first."""
+        return Rule.read(self._call("POST", f"/sandbox/rules/{rule.id}/move", {"position": str(position)})["rule"])
+
+    def delete_rule(self, rule: Rule) -> None:
+        """Delete a rule. Messages that have met the rule keep its outcome."""
+        self._call("DELETE", f"/sandbox/rules/{rule.id}", {})
+
+    def clear_rules(self) -> None:
+        """Delete all rules of the account."""
+        self._call("DELETE", "/sandbox/rules", {})
+
+    def load_scenario(self, file: str | Path) -> list[Rule]:
+        """Replace all rules by those of a scenario file. All counts begin at 0."""
+        text = Path(file).read_text(encoding="utf-8")
+        return [Rule.read(shown) for shown in self._call("PUT", "/sandbox/rules", {"scenario": text})["rules"]]
+
+    def force(self, message: Any, outcome: Outcome, **settings: Unpack[OutcomeSettings]) -> None:
+        """Give one message that waits an outcome. `message` is a Message or its id."""
+        message_id = message if isinstance(message, str) else message.id
+        self._call("POST", f"/sandbox/messages/{message_id}/outcome", _write(outcome, settings))
+
+
+def _write(outcome: str, settings: Mapping[str, Any]) -> dict[str, str]:
+    given = {"outcome": outcome, **settings}
+    return {name: str(value) for name, value in given.items() if value is not None}
