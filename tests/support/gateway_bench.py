@@ -23,7 +23,7 @@ GATEWAYS = [
 WINDOW = 10  # calls of each of these gateways at the same time
 STATES = (
     "SELECT id, to_number, state, error_type, receipt_status, EXISTS (SELECT 1 FROM message_attempts"
-    " WHERE message_id = id AND outcome = 'unconfirmed') FROM messages WHERE direction = 'outbound'"
+    " WHERE message_id = id AND outcome = 'unconfirmed' AND due_at IS NULL) FROM messages WHERE direction = 'outbound'"
 )
 
 
@@ -35,7 +35,7 @@ class Row(NamedTuple):
     state: str
     error_type: str | None
     receipt: str | None
-    was_in_doubt: int
+    was_in_doubt: int  # 1: after an attempt with an unknown outcome, it was not sent again
 
 
 class Counts(NamedTuple):
@@ -47,7 +47,7 @@ class Counts(NamedTuple):
     lost: int  # without a row, or `sent` but unknown to the peer, or in `error` for a reason that no one gave
     doubled: int  # given to a peer that can't recognise it, or sent to the phone twice by a peer that can
     stuck: int  # still `unconfirmed`
-    doubts: int  # messages whose outcome was unknown for some time
+    doubts: int  # messages that were in doubt for some time
     settled: int  # of the doubts: by a receipt or a look-up
     expired: int  # messages that the end of their validity has ended, in doubt or unsent
 
