@@ -58,7 +58,7 @@ class MessageDelivery:
         self.deliver = self._calls.deliver
 
     def seconds_to_next(self) -> float:
-        """Return the seconds until a message is due, as `seconds_to_due` does, or until a lease ends."""
+        """Return the seconds until a message is due or a lease ends."""
         with self._database.reading() as connection:
             lease_ends_at = outbox_store.next_lease_end(connection, gateway=self._gateway.name)
         return min(self.seconds_to_due(), seconds_until(lease_ends_at, self._clock.machine_now()))

@@ -26,7 +26,7 @@ _AT_ONCE = 50  # of them in one transaction
 
 
 class Inbound:
-    """Stores the texts of gateways as messages of accounts."""
+    """Stores the texts that gateways receive as messages of accounts."""
 
     def __init__(self, database: Database, clock: Clock, receiving: Receiving, *, origin: str) -> None:
         self._database = database

@@ -129,7 +129,7 @@ class Retention:
         self._repeat(lambda connection: idempotency_store.delete_answers(connection, until=until, limit=_ROWS))
 
     def remove_former_secrets(self) -> None:
-        """Remove the former secrets of webhooks that sign no more."""
+        """Remove the former secrets of webhooks whose time to sign has ended."""
         with self._database.write() as connection:
             webhook_store.delete_former_secrets(connection, now=format_time(self._clock.machine_now()))
 

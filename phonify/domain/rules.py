@@ -172,7 +172,7 @@ class Rules:
         return write_behaviour(met) if met is not None else None
 
     def find_met(self, messages: Iterable[Message]) -> dict[str, MetRule]:
-        """Return the rules that messages have met, by the ids of the messages."""
+        """Return the rule that each message has met. The keys are the ids of the messages."""
         with self._database.reading() as connection:
             return store.find_met_rules(connection, message_ids=[message.id for message in messages])
 

@@ -121,7 +121,7 @@ _TABLE = (
     (
         "invalid_match",
         Kind.INVALID,
-        "Not a number, a sender or the beginning of one. Use for example +14560000000, SHOP or +49*.",
+        "Use a number, a sender, or the beginning of one of them and a *, for example +14560000000, SHOP or +49*.",
     ),
     (
         "invalid_outcome",

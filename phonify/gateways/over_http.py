@@ -56,7 +56,7 @@ class HttpGateway(Gateway):
 
 
 def name_peer(url: str) -> str:
-    """Return the host and the port of a URL, if it names a port."""
+    """Return the host of a URL, and its port if the URL names one."""
     return urlsplit(url).netloc
 
 

@@ -176,7 +176,8 @@ class Bench:
     ) -> bool:
         """Note what is wrong with the answer to a genuine event. Returns whether the app has accepted the event.
 
-        It is not wrong to refuse a status of a message that the app does not know. One trial is about this.
+        It is not wrong to refuse a status of a message that the app does not know. The trial `early_status` reports this
+        refusal.
         """
         seconds = f"{exchange.seconds:.1f} s" if exchange.seconds >= 1 else f"{exchange.seconds * 1000:.0f} ms"
         if exchange.seconds > self.limit:

@@ -27,7 +27,10 @@ def download_python_client() -> Response:
 
 @functools.cache
 def _join_python_client() -> bytes:
-    """Return the client as one file. Each module of its folder that it imports replaces the import."""
+    """Return the client as one file.
+
+    If the client imports a module of its folder, the text of the module replaces the import.
+    """
     text = (_PYTHON / "client.py").read_text(encoding="utf-8")
     return _IMPORT.sub(lambda found: (_PYTHON / f"{found[1]}.py").read_text(encoding="utf-8"), text).encode()
 

@@ -110,7 +110,7 @@ class StrictSchema(ArgumentsSchema):
 
 
 class BodySchema(ArgumentsSchema):
-    """Base of the schemas of requests with a body, which has at most `max_body` characters."""
+    """Base of the schemas of requests with a body. The body has at most `max_body` characters."""
 
     def __init__(self, *, max_body: int = MAX_BODY, **options: Any) -> None:
         self.max_body = max_body

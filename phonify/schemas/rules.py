@@ -78,7 +78,7 @@ def _read_decimal(text: str) -> float:
 
 
 class OutcomeSchema(StrictSchema):
-    """The arguments of an outcome for one message. They are loaded as a `RuleDraft`."""
+    """The arguments of a request that gives one message an outcome. They are loaded as a `RuleDraft`."""
 
     outcomes = FOR_ONE_MESSAGE
 
@@ -219,7 +219,10 @@ class MetRuleSchema(RecordSchema):
 
 
 class RuleSchema(RecordSchema):
-    """A rule as the API shows it. What it does not ask for is left out."""
+    """A rule as the API shows it.
+
+    A field without a value is left out. A field that has no effect with the outcome is left out too.
+    """
 
     id = fields.String(required=True, metadata={"description": "Later rules have greater ids."})
     position = fields.Integer(required=True, metadata={"description": "1 is the first place in the list."})
@@ -247,7 +250,7 @@ class RuleSchema(RecordSchema):
 
     @post_dump
     def drop_what_it_lacks(self, shown: Shown, **_: Any) -> Shown:
-        """Remove what the rule does not ask for, and what has no effect with its outcome."""
+        """Remove fields without a value, and fields that have no effect with the outcome."""
         known = ARGUMENTS[shown["outcome"]]
         for name in ("error", "seconds", "times", "reply", "status"):
             if name not in known:

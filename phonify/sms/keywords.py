@@ -21,7 +21,7 @@ _INVISIBLE = frozenset(
 
 
 def normalize_keyword(text: str) -> str:
-    """Return a text in the form in which keywords are compared. Equal results are the same keyword.
+    """Return a text in the form in which keywords are compared. Two texts with the same result are the same keyword.
 
     The form is NFKC in lower case, without invisible characters, without symbols such as emoji, and without the
     punctuation and spaces around the text. A hyphen is the same as a space, and several spaces are the same as one.

@@ -33,7 +33,7 @@ def try_to_write(connection: sqlite3.Connection) -> None:
 def read_gauges(connection: sqlite3.Connection, *, gateways: Iterable[str], now: str) -> Gauges:
     """Return the numbers of rows. For a million messages, this takes about 10 milliseconds.
 
-    Messages are due only if they wait for one of the gateways.
+    A message counts as due only if it waits for one of `gateways`.
     """
     (total,) = connection.execute("SELECT count(*) FROM messages").fetchone()
     counts = {

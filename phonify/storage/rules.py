@@ -58,7 +58,7 @@ def delete_met_rule(connection: sqlite3.Connection, *, message_id: str) -> None:
 
 
 def find_met_rules(connection: sqlite3.Connection, *, message_ids: Sequence[str]) -> dict[str, MetRule]:
-    """Return the rules that messages have met, by the ids of the messages."""
+    """Return the rule that each message has met. The keys are the ids of the messages."""
     found = {}
     for message_id in message_ids:
         row = connection.execute(

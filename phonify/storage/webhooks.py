@@ -37,7 +37,7 @@ def update_secret(connection: sqlite3.Connection, *, account_id: int, secret: st
 
 
 def delete_former_secrets(connection: sqlite3.Connection, *, now: str) -> None:
-    """Remove the former secrets of all accounts that sign no more."""
+    """Remove the former secrets of all accounts whose time to sign has ended."""
     connection.execute(
         "UPDATE webhooks SET former_secret = NULL, former_until = NULL WHERE former_until <= :now", {"now": now}
     )

@@ -49,7 +49,7 @@ class TwilioAccount:
 
 @contextmanager
 def redirecting(account: TwilioAccount) -> Iterator[None]:
-    """Send the requests of every client of the SDK to the account, whatever its credentials are.
+    """Send the requests of every client of the SDK to the account. The credentials of the client do not matter.
 
     The app's own TWILIO_AUTH_TOKEN signs webhooks, if there is one. Raises ImportError if the SDK is not installed.
     """

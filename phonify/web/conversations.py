@@ -90,7 +90,7 @@ def show_thread_page(phone: str, **form: Any) -> str:
 
 @bp.get("/inbox/phones/<path:phone>/messages")
 def list_messages(phone: str) -> Response:
-    """Show the head of a thread, the message `since`, and all newer messages of the thread."""
+    """Show the head of a thread, and its messages from the one with the number `since`."""
     return answer_fragment("inbox/exchange.html", look_at_thread(phone, since=read_number(request.args.get("since"))))
 
 

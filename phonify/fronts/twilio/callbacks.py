@@ -80,7 +80,7 @@ class TwilioCallbacks(WebhookKind):
         return [compose_delivery(next(ids), message.account_id, message.id, RECEIVED, account.inbound_url, payload)]
 
     def find_target(self, connection: Connection, delivery: Delivery) -> Target | None:
-        """Return the URL of the delivery, and the account's auth token, which signs."""
+        """Return the URL of the delivery and the account's auth token. The token signs the request."""
         account = self._fronts.get_account(connection, delivery.account_id)
         return Target(delivery.url, account.auth_token) if account is not None and delivery.url else None
 

@@ -65,8 +65,8 @@ class TemplateGateway(HttpGateway):
     def _send(self, message: OutboundMessage, seconds: float) -> Outcome:
         """Send the pieces one after another, until one is not taken.
 
-        If the first is not taken, its outcome is the message's. If a later one is not taken, the message is in doubt:
-        the phone may get a part of it, and a repetition would send that part twice.
+        If the first piece is not taken, the message gets the outcome of this piece. If a later one is not taken, the
+        message is in doubt: the phone may get a part of it, and a repetition would send that part twice.
         """
         end = monotonic() + seconds
         references: list[str] = []
