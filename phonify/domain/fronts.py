@@ -41,7 +41,7 @@ class Fronts:
     # Accounts
 
     def ensure_account(self, account: Account, *, auth_token: str | None = None) -> FrontAccount:
-        """Return the front's data of an account. Sets the given auth token. Creates a token if the account has none."""
+        """Return an account's data for the front. Sets the given auth token, or makes one if there is none."""
         found = self.find(account)
         if found is not None and auth_token in (None, found.auth_token):
             return found
@@ -55,12 +55,12 @@ class Fronts:
         return found
 
     def find(self, account: Account) -> FrontAccount | None:
-        """Return the front's data of an account, or None if the account has no auth token."""
+        """Return an account's data for the front, or None if the account has no auth token."""
         with self._database.reading() as connection:
             return self.get_account(connection, account.id)
 
     def get_account(self, connection: Connection, account_id: int) -> FrontAccount | None:
-        """Return the front's data of an account, in the caller's transaction."""
+        """Return an account's data for the front, in the caller's transaction."""
         return store.get_front_account(connection, account_id=account_id)
 
     def get_owner(self, connection: Connection, account_id: int) -> Account | None:

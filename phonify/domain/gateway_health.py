@@ -92,7 +92,7 @@ class GatewayHealth:
         return Trouble(self._name, condition, until, state.fault if condition != "held" else None)
 
     def find_full_limit(self, connection: Connection, message: Message) -> str | None:
-        """Return the limit that leaves no room for a message now, as a part of a sentence, or None."""
+        """Return the limit that a message would exceed now, or None. The text follows the word "because"."""
         return self._find_full_limit(connection, message, self._clock.now())
 
     def _find_full_limit(self, connection: Connection, message: Message, moment: datetime) -> str | None:

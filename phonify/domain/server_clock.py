@@ -1,8 +1,8 @@
 """The clock of the server. In a sandbox, a developer stops it, advances it and lets it run.
 
 The difference to the machine's clock is a row of the database. So it is the same for all processes. The clock of a
-sandbox reads this row each time. That takes about ten microseconds, so nothing is cached. Leases, signatures of
-webhooks, keys, sessions and test runs follow the machine's clock.
+sandbox reads this row whenever it is asked for the time. That takes about ten microseconds, so nothing is cached.
+Leases, signatures of webhooks, keys, sessions and test runs follow the machine's clock.
 """
 
 from collections.abc import Iterator
@@ -124,7 +124,7 @@ class ServerClock(Clock):
             self.run_from(self.now())
 
     def reset(self) -> None:
-        """Make the clock the machine's clock again."""
+        """Let the clock show the machine's time again."""
         with self.changing(), self._database.write() as connection:
             store.delete_clock(connection)
 

@@ -152,7 +152,8 @@ class Gateway(ABC):
 
         Yield an outcome as soon as it is known. `send` must end before `deadline`, a time of `clock.monotonic()`.
 
-        A message without an outcome counts as Doubt, also after an exception. So yield Later if a message was not sent.
+        A message without an outcome counts as Doubt, also after an exception. So yield the outcome Later for a message
+        that was not sent.
         """
 
     def hear(self, request: HookRequest) -> Heard:

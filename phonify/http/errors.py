@@ -57,7 +57,7 @@ def show_faults(faults: Sequence[Fault], status: int) -> Response:
 
 
 def show_error(error: PhonifyError) -> Response:
-    """Answer an error of the domain."""
+    """Return the answer for an error of the domain."""
     response = _show(error.faults, STATUSES[error.faults[0].kind], error)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)

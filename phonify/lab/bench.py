@@ -111,7 +111,7 @@ class Bench:
         return [*subjects, "delivered"] if self.target.status_url is not None else subjects
 
     def make_event(self, what: What | None = None, *, age: float = 0, message_id: str | None = None) -> LabEvent:
-        """Return a new event that happened `age` seconds ago, by default about a new message."""
+        """Return a new event that happened `age` seconds ago. Without `message_id`, it is about a new message."""
         return make_event(self.now(), what or self.main, age=age, message_id=message_id)
 
     def build(self, event: LabEvent, *, age: float = 0, secret: str | None = None) -> Request:
@@ -126,7 +126,7 @@ class Bench:
     # Steps
 
     def send(self, *requests: Request, wait: float = 0.0) -> Step:
-        """Return a step with genuine requests. It waits longer than the provider would."""
+        """Return a step that posts genuine requests. It waits longer for the answers than the provider would."""
         return Step(requests, 2 * self.limit, wait)
 
     def try_out(self, *requests: Request) -> Step:
@@ -176,8 +176,7 @@ class Bench:
     ) -> bool:
         """Note what is wrong with the answer to a genuine event. Returns whether the app has accepted the event.
 
-        It is not wrong to refuse a status of a message that the app does not know. The trial `early_status` reports this
-        refusal.
+        It is not wrong to refuse a status of a message that the app does not know. The trial `early_status` reports it.
         """
         seconds = f"{exchange.seconds:.1f} s" if exchange.seconds >= 1 else f"{exchange.seconds * 1000:.0f} ms"
         if exchange.seconds > self.limit:

@@ -51,7 +51,7 @@ class Labs:
         self.add_form(StandardForm())
 
     def add_form(self, form: Form) -> None:
-        """Add the form of a provider."""
+        """Add a form: how a provider writes, signs and repeats its requests."""
         self.forms[form.name] = form
 
     def find(self, account: Account) -> LabRun | None:

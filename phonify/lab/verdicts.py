@@ -64,8 +64,8 @@ _TABLE = (
     Verdict(
         "answered_forgery",
         "answered a forgery with 2xx, but did nothing",
-        "The app hides attacks. It also hides a wrong secret: the provider thinks that its events are handled, but"
-        " the app ignores them.",
+        "Nobody notices an attack, because the answer looks like a success. Nobody notices a wrong secret either: the"
+        " provider thinks that its events are handled, but the app ignores them.",
         "Refuse a missing or wrong signature with 401 or 403.",
         "warning",
     ),

@@ -63,7 +63,7 @@ _IDEMPOTENCY_KEY = {
 
 
 class Recipient(NamedTuple):
-    """The recipient of a message, and the name of the argument with its number, such as `to[3]`, if there is one."""
+    """The recipient of a message. `param` is the argument with the number: `to`, or `to[3]` in a list, or None."""
 
     number: Number
     param: str | None

@@ -97,7 +97,7 @@ def _fold_character(character: str) -> str:
 
 
 def lower(text: str) -> str:
-    """Return a text of the same length in lower case. The dotless i and the final sigma have their usual forms."""
+    """Return a text of the same length in lower case. A dotless i becomes i, and a final sigma a usual one."""
     small = "".join(low if len(low := character.lower()) == 1 else character for character in text)
     return small.replace("\u0130", "i").replace("\u0131", "i").replace("\u03c2", "\u03c3")
 

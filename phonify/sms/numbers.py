@@ -165,7 +165,7 @@ def read_typed_number(text: str) -> str:
 
 
 def list_searched_numbers(text: str) -> list[str]:
-    """Return the forms in which a number may contain the digits that a person searches for.
+    """Return the digits of a search in each form that a stored number may contain: `0041` is also `+41`.
 
     The list is empty if the text has anything else than digits and separators.
     """

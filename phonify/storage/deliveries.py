@@ -64,7 +64,7 @@ def list_deliveries_of_message(connection: sqlite3.Connection, *, account_id: in
 
 
 def empty_bodies(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> None:
-    """Empty the text of a message in the payloads of its deliveries. Each kind has its own place for the text."""
+    """Make the text of a message empty in the payloads of its deliveries. Each kind has its own place for the text."""
     connection.execute(
         "UPDATE webhook_deliveries"
         " SET payload = json_replace(payload, '$.data.message.body', '', '$.parameters.Body', '')"

@@ -11,7 +11,7 @@ _MESSAGE = ", ".join(FrontMessage._fields)
 
 
 def get_front_account(connection: sqlite3.Connection, *, account_id: int) -> FrontAccount | None:
-    """Return the front's data of an account, or None."""
+    """Return an account's data for the front, or None."""
     row = connection.execute(
         f"SELECT {_ACCOUNT} FROM front_accounts WHERE account_id = :account_id", {"account_id": account_id}
     ).fetchone()

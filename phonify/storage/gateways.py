@@ -1,4 +1,7 @@
-"""The SQL of the state of gateways, and of what they were given lately. As in `accounts.py`, no function commits."""
+"""The SQL of gateways: their states, their queues and the segments that were sent.
+
+As in `accounts.py`, no function commits.
+"""
 
 import sqlite3
 

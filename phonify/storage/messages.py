@@ -76,7 +76,8 @@ def list_messages(
 ) -> list[Message]:
     """Return an account's messages that match, newest first.
 
-    With `after` and without `before`, `offset` and `limit` count from the message nearest to `after`.
+    `offset` and `limit` count from the newest match. If `after` is given and `before` is not, they count from the
+    oldest match.
     """
     given = {name: value for name, value in criteria._asdict().items() if value is not None}
     conditions = ["account_id = :account_id", *(_CONDITIONS[name] for name in given if name in _CONDITIONS)]

@@ -35,7 +35,7 @@ def put_clock(connection: sqlite3.Connection, *, row: ClockRow) -> None:
 
 
 def delete_clock(connection: sqlite3.Connection) -> None:
-    """Make the clock the machine's clock again."""
+    """Let the clock show the machine's time again."""
     connection.execute("DELETE FROM server_clock")
 
 

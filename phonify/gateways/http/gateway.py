@@ -59,7 +59,7 @@ class TemplateGateway(HttpGateway):
         return self._build_request(message, _Piece(message.body, encoding, len(segments)))
 
     def judge(self, message: OutboundMessage, answer: Answer) -> Outcome:  # noqa: ARG002 - the answer says all
-        """Return the outcome that the rules give an answer."""
+        """Return the outcome that an answer means by the configured rules."""
         return self._configuration.answers.judge(answer)
 
     def _send(self, message: OutboundMessage, seconds: float) -> Outcome:
