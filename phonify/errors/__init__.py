@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .table import ERROR_TYPES, HIGHEST_MAX_BODY, MAX_BODY, MESSAGE_ERRORS, OUTCOMES, ErrorType, Kind
+from .kinds import ErrorType, Kind
+from .table import ERROR_TYPES, HIGHEST_MAX_BODY, MAX_BODY, MESSAGE_ERRORS, OUTCOMES
 
 __all__ = [
     "ERROR_TYPES",

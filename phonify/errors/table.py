@@ -3,8 +3,7 @@
 Error types are defined only in the table below. `http/errors.py` gives each kind its HTTP status.
 """
 
-import enum
-from dataclasses import dataclass
+from .kinds import ErrorType, Kind
 
 MAX_BODY = 160  # characters (Unicode code points) of a body, unless PHONIFY_MAX_BODY allows more
 HIGHEST_MAX_BODY = 1_600  # characters
@@ -23,32 +22,6 @@ OUTCOMES = (
     "api_error",
     "api_slow",
 )
-
-
-class Kind(enum.Enum):
-    """The kind of an error."""
-
-    INVALID = "invalid"
-    UNAUTHORIZED = "unauthorized"
-    REFUSED = "refused"
-    NOT_FOUND = "not found"
-    METHOD_NOT_ALLOWED = "method not allowed"
-    CONFLICT = "conflict"
-    TOO_LARGE = "too large"
-    UNSUPPORTED_MEDIA_TYPE = "unsupported media type"
-    HEADERS_TOO_LARGE = "headers too large"
-    TOO_MANY = "too many"
-    INTERNAL = "internal"
-    UNAVAILABLE = "unavailable"
-
-
-@dataclass(frozen=True)
-class ErrorType:
-    """One row of the table. `type` never changes. `title` is for people."""
-
-    type: str
-    kind: Kind
-    title: str
 
 
 _TABLE = (

@@ -20,7 +20,7 @@ def test_a_message_that_is_being_sent_gets_the_chosen_outcome(
     client: FlaskClient, send: Send, services: Services, deliver: Work
 ) -> None:
     message, account = send(), ensure_default_account(services.database, services.clock)
-    link = services.links["stub"]
+    link = services.gateways["stub"]
     finish = link.make_delivery(lease=timedelta(seconds=30), observe=link.observe)
     with services.database.write() as connection:
         jobs = finish.claim(connection, "another")
