@@ -143,7 +143,7 @@ _TABLE = (
     ),
     ("invalid_status", Kind.INVALID, "The status must be 429, 500 or 503."),
     ("invalid_count", Kind.INVALID, "Not a valid number. Use a whole number from 1 to 1000000."),
-    ("invalid_share", Kind.INVALID, "The share must be a percentage greater than 0 and up to 100."),
+    ("invalid_share", Kind.INVALID, "The share must be a percentage from 0.001 to 100."),
     ("invalid_seed", Kind.INVALID, "The seed must be a whole number from 0 to 2147483647."),
     (
         "invalid_seconds",

@@ -13,6 +13,7 @@ from ..storage.rule_records import MetRule, Rule, RuleOutcome
 from .fields import (
     Argument,
     NumericArgument,
+    WholeArgument,
     choice_field,
     list_error_types,
     name_field,
@@ -62,9 +63,13 @@ def _read_sender(text: str) -> str:
     return text if re.fullmatch(r"\+?[A-Za-z0-9 ]{1,15}\*", text) else parse_originator(text).number
 
 
-def _number_field(read: Callable[[str], str], whose: str) -> Argument:
-    form = {**_NUMBER, "description": f"Only messages {whose}. With `*` at the end, it is the beginning of a number."}
-    return Argument(read, invalid="invalid_match", form={**form, "examples": ["+49*"]})
+def _number_field(read: Callable[[str], str], form: str, whose: str) -> Argument:
+    shown = {
+        **_NUMBER,
+        "format": form,
+        "description": f"Only messages {whose}. With `*` at the end, it is the beginning of a number.",
+    }
+    return Argument(read, invalid="invalid_match", form={**shown, "examples": ["+49*"]})
 
 
 def _count_field(description: str) -> Argument:
@@ -94,8 +99,11 @@ class OutcomeSchema(StrictSchema):
     )
     times = _count_field("How often `unavailable` fails before the message is sent. The default is 1.")
     reply = search_field("The text that the phone sends.")
-    status = whole_field(
-        min(SIMULATED_FAULTS), max(SIMULATED_FAULTS), invalid="invalid_status", description="429, 500 or 503."
+    status = WholeArgument(
+        int,
+        invalid="invalid_status",
+        form={"description": "The status of `api_error`."},
+        validate=validate.OneOf([*SIMULATED_FAULTS], error="invalid_status"),
     )
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
@@ -112,8 +120,6 @@ class OutcomeSchema(StrictSchema):
                 faults[name] = ["argument_without_effect"]
             elif known.get(name) and name not in given:
                 faults[name] = ["missing_argument"]
-        if loaded.get("status", 500) not in SIMULATED_FAULTS:
-            faults["status"] = ["invalid_status"]
         if outcome == "api_slow" and loaded.get("seconds", 0) > LONGEST_ANSWER:
             faults["seconds"] = ["invalid_seconds"]
         if faults:
@@ -134,8 +140,8 @@ class CreateRuleSchema(OutcomeSchema):
     outcomes = OUTCOMES
 
     name = name_field("A name for people.")
-    to = _number_field(_read_recipient, "to this number")
-    origin = _number_field(_read_sender, "from this number or sender")
+    to = _number_field(_read_recipient, "recipient-or-beginning", "to this number")
+    origin = _number_field(_read_sender, "sender-or-beginning", "from this number or sender")
     contains = search_field("Only messages with this text in the body. Upper and lower case are the same.")
     pattern = search_field(
         "Only messages whose whole body has this form. `*` stands for any text, `?` for one character. Upper and lower"
@@ -149,7 +155,7 @@ class CreateRuleSchema(OutcomeSchema):
         _read_decimal,
         invalid="invalid_share",
         form={"description": "The percentage of those that match. `seed` decides which ones."},
-        validate=validate.Range(0, 100, min_inclusive=False, error="invalid_share"),
+        validate=validate.Range(0.001, 100, error="invalid_share"),
     )
     seed = whole_field(
         0, 2**31 - 1, invalid="invalid_seed", description="The same seed gives the same run. The default is 0."

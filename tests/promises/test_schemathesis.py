@@ -36,7 +36,7 @@ def test_schemathesis_finds_nothing(start: Callable[..., Process], stranger: Api
             f"http://127.0.0.1:{server.port}/v1/openapi.json",
         ],
         cwd=tmp_path,
-        env={**os.environ, "PHONIFY_TEST_ACCOUNTS": str(accounts), "PYTHONPATH": str(FOLDER)},
+        env={**os.environ, "PHONIFY_TEST_ACCOUNTS": str(accounts), "PYTHONPATH": f"{FOLDER}{os.pathsep}{ROOT}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
