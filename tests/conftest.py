@@ -1,5 +1,6 @@
 """The fixtures for most tests: an app with its own database, a stopped clock, clients with a key."""
 
+import logging
 import os
 import sqlite3
 from collections import defaultdict
@@ -32,6 +33,11 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("PHONIFY_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_log_level_of_an_earlier_app() -> None:
+    logging.getLogger("phonify").setLevel(logging.NOTSET)
 
 
 @pytest.fixture
