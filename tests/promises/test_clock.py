@@ -238,6 +238,25 @@ def test_a_receipt_of_the_stub_comes(client: FlaskClient, advance: Advance, send
     }
 
 
+def test_the_receipts_replies_and_delays_of_rules_come_by_the_clock(
+    client: FlaskClient, advance: Advance, send: Callable[..., Any]
+) -> None:
+    for arguments in (
+        {"to": PHONE, "outcome": "delivered", "seconds": 3_600},
+        {"to": OTHER, "outcome": "reply", "reply": "Yes", "seconds": 7_200},
+        {"to": FAILS_TWICE, "outcome": "delayed", "seconds": 10_800},
+    ):
+        assert client.post("/sandbox/rules", json=arguments).status_code == 201
+    messages = [send(to) for to in (PHONE, OTHER, FAILS_TWICE)]
+    assert advance("59m") == {"sent": 2}
+    assert "receipt" not in get(client, messages[0])
+    assert advance("1m") == {}
+    assert get(client, messages[0])["receipt"]["at"] == "2026-01-31T10:30:00.000Z"
+    assert advance("3h") == {"received": 1, "sent": 1}
+    latest = client.get("/v1/messages").get_json()["messages"][0]
+    assert (latest["body"], latest["created_at"]) == ("Yes", "2026-01-31T11:30:00.000Z")
+
+
 def test_an_event_is_repeated_for_a_day_and_then_given_up(
     client: FlaskClient, advance: Advance, operator: Operator, receiver: Receiver, send: Callable[..., Any]
 ) -> None:
