@@ -69,7 +69,7 @@ def run_clock() -> dict[str, Any]:
     text=(
         "The clock goes forward by a duration or to a time. On the way, everything that falls due is done, in the order"
         " of its times: scheduled messages, retries, events of webhooks, ends of validity periods, removal of old data."
-        " The answer comes when nothing is left to do. If this takes longer than 10 seconds, the clock stops on the"
+        " The answer comes when nothing is left to do. If this takes longer than 20 seconds, the clock stops on the"
         " way, and `finished` is false. Then advance it again."
     ),
 )

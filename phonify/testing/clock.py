@@ -57,7 +57,7 @@ class Clock:
         }
         counts: dict[str, int] = {}
         while True:
-            done = self._call("POST", "/sandbox/clock/advance", given, wait=20)["advance"]
+            done = self._call("POST", "/sandbox/clock/advance", given, wait=30)["advance"]
             self.changed = True
             self.moved += (_read_time(done["ended_at"]) - _read_time(done["begun_at"])).total_seconds()
             counts = {name: counts.get(name, 0) + done["ended"][name] for name in Advance.__dataclass_fields__}

@@ -53,16 +53,16 @@ def test_a_year_in_one_call_with_several_workers(start: Start, receiver: Receive
     server = start(WORKERS="3", RETAIN_DAYS="300", ACCESS_LOG="off")
     server.call("PUT", "/v1/webhook", url=receiver.url)
     server.call("POST", "/sandbox/clock/freeze")
-    times = list_days(server, 100)
+    times = list_days(server, 40)
     schedule(server, *times)
     server.call("POST", "/v1/messages", to="+15005550012", body="Nobody knows")
     begun = time.monotonic()
     status_, shown = server.call("POST", "/sandbox/clock/advance", by="365d")
-    print(f"a year with 100 scheduled messages: {shown['advance']['summary']}, in {time.monotonic() - begun:.1f} s")
+    print(f"a year with 40 scheduled messages: {shown['advance']['summary']}, in {time.monotonic() - begun:.1f} s")
     assert status_ == 200
     ended = shown["advance"]["ended"]
     assert shown["advance"]["finished"]
-    assert (ended["sent"], ended["expired"], ended["webhooks"]) == (100, 1, 101)
+    assert (ended["sent"], ended["expired"], ended["webhooks"]) == (40, 1, 41)
     assert ended["removed"] > 10
     posted = [json.loads(one.body) for one in receiver.received]
     sent_at = [one["timestamp"] for one in posted if one["type"] == "message.sent"]
@@ -149,7 +149,7 @@ def test_a_hanging_app_delays_the_answer_only_for_some_time(start: Start, receiv
     schedule(server, *list_days(server, 3))
     begun = time.monotonic()
     _, shown = server.call("POST", "/sandbox/clock/advance", by="365d")
-    assert time.monotonic() - begun < 35  # 10 seconds, and the longest time of a post
+    assert time.monotonic() - begun < 40  # 20 seconds, and the longest time of a post
     assert not shown["advance"]["finished"]
     assert shown["clock"]["now"] < shown["advance"]["target"]
 
