@@ -6,8 +6,9 @@ Requests under /sandbox meet no rule. So a test can always change its rules.
 from typing import Any
 
 from flask import Response, after_this_request, request
+from werkzeug.exceptions import HTTPException
 
-from ..errors import SimulatedFault
+from ..errors import PhonifyError, SimulatedFault
 from ..storage.records import Account
 from ..storage.rule_records import Rule
 from .arguments import read_arguments
@@ -42,10 +43,17 @@ def _name_rule(rule: Rule) -> None:
 
 
 def _list_texts(account: Account) -> list[tuple[str, str, str]]:
-    """Return recipient, sender and body of each message that the request would send, exactly as given."""
+    """Return recipient, sender and body of each message that the request would send, exactly as given.
+
+    A request that can't be read sends no message. The view tells what is wrong, if no rule answers first.
+    """
     if request.method != "POST" or not request.path.rstrip("/").endswith(_SENDING):
         return []
-    given: dict[str, Any] = {name.lower(): value for name, value in read_arguments().items()}
+    try:
+        arguments = read_arguments()
+    except (PhonifyError, HTTPException):
+        return []
+    given: dict[str, Any] = {name.lower(): value for name, value in arguments.items()}
     recipients = given.get("to")
     origin = given.get("origin") or given.get("from") or get_services().sending.default_origin(account)
     return [
