@@ -102,7 +102,6 @@ class Services:
                 admitted = accounts.admit_key(database, clock, account, name="PHONIFY_API_KEY", key=settings.api_key)
                 if not admitted:
                     logger.warning("the key in PHONIFY_API_KEY was revoked and stays revoked; see: keys list")
-            self.rules.warn_if_useless()
             if self.has_twilio:
                 self.fronts.ensure_account(account, auth_token=settings.twilio_auth_token)
         except DatabaseUnusable as error:
@@ -171,6 +170,7 @@ class Services:
         """Start each loop in its own thread. Returns the threads. They end after `stop`."""
         self.share_wakeups()
         self.moving.warn()
+        self.rules.warn_if_useless()
         runs = {
             "webhooks": self.make_webhook_loop(longest_nap=longest_nap).run,
             "upkeep": self.make_upkeep().run,

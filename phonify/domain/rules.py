@@ -7,11 +7,12 @@ and the same requests in the same order have the same outcomes.
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import cast
 
 from ..clock import Clock, format_time
-from ..errors import Fault, NotFound, Refused
+from ..errors import Fault, NotFound, Refused, StoreUnavailable
 from ..gateways.base import Gateway, OutboundMessage
 from ..gateways.stub import BEHAVIOURS, SPECIAL_NUMBERS, Behaviour
 from ..ids import generate_ids
@@ -54,12 +55,10 @@ class Rules:
         """Log a warning if there are rules, but the gateway sends messages to phones."""
         if self.enabled:
             return
-        with self._database.reading() as connection:
-            count = store.count_rules(connection)
-        if count:
-            logger.warning(
-                "%d rules of the sandbox have no effect, because the gateway is %s", count, self._gateway.name
-            )
+        with suppress(StoreUnavailable), self._database.reading() as connection:  # the loops tell that
+            if count := store.count_rules(connection):
+                rules = "1 rule of the sandbox has" if count == 1 else f"{count} rules of the sandbox have"
+                logger.warning("%s no effect, because the gateway is %s", rules, self._gateway.name)
 
     # The list
 
@@ -99,9 +98,14 @@ class Rules:
 
     def delete(self, account: Account, rule_id: str) -> Rule:
         """Remove a rule and return it. Raises NotFound as `find` does."""
-        removed = self.find(account, rule_id)
-        self._edit(account, [], lambda rules, _: [rule for rule in rules if rule is not _pick(rules, rule_id)])
-        return removed
+        removed: list[Rule] = []
+
+        def remove(rules: list[Rule], _made: list[Rule]) -> list[Rule]:
+            removed.append(_pick(rules, rule_id))
+            return [rule for rule in rules if rule.id != rule_id]
+
+        self._edit(account, [], remove)
+        return removed[0]
 
     def load(self, account: Account, drafts: Sequence[RuleDraft]) -> list[Rule]:
         """Replace all rules of an account. Raises Refused if there are more than MOST_RULES."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from phonify.domain.accounts import ensure_default_account
+from phonify.domain.rule_matching import Text
 from phonify.errors import TooManyWaiting
 from phonify.services import Services
+from tests.support.fake_gateway import FakeGateway
 
 Send = Callable[..., dict[str, Any]]
 Work = Callable[..., int]
@@ -45,3 +48,34 @@ def test_slow_answers_count_as_waiting_requests(make_app: Callable[..., Flask]) 
     waiting.count = 1
     with pytest.raises(TooManyWaiting):
         waiting.pause(30)
+
+
+@pytest.mark.parametrize(("count", "text"), [(1, "1 rule of the sandbox has"), (2, "2 rules of the sandbox have")])
+def test_the_delivery_warns_of_rules_that_have_no_effect_and_a_command_does_not(
+    client: FlaskClient, make_app: Callable[..., Flask], caplog: pytest.LogCaptureFixture, count: int, text: str
+) -> None:
+    for _ in range(count):
+        client.post("/sandbox/rules", json={"outcome": "sent"})
+    app = make_app(FakeGateway())
+    assert app.test_cli_runner().invoke(args=["gateway", "status"]).exit_code == 0
+    assert "no effect" not in caplog.text
+    services = app.extensions["phonify"]
+    threads = services.start_delivery()
+    services.stop()
+    for thread in threads:
+        thread.join()
+    assert f"{text} no effect, because the gateway is gateway" in caplog.text
+
+
+def test_a_deleted_rule_has_the_counts_of_the_moment_when_it_was_deleted(
+    client: FlaskClient, services: Services
+) -> None:
+    rule = client.post("/sandbox/rules", json={"outcome": "sent"}).get_json()["rule"]
+    account, removed = ensure_default_account(services.database, services.clock), []
+    deleting = Thread(target=lambda: removed.append(services.rules.delete(account, rule["id"])))
+    with services.database.write() as connection:
+        deleting.start()
+        deleting.join(0.2)  # it waits for the end of this transaction
+        services.rules.meet(connection, account, [Text("outbound", "+14560000000", "+15005550006", "Hello")])
+    deleting.join()
+    assert [one.seen for one in removed] == [1]
