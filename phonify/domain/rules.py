@@ -160,7 +160,7 @@ class Rules:
     def find_built_in_refusal(self, number: str) -> str | None:
         """Return the error type with which a special number refuses messages at once, or None."""
         rule = _BUILT_IN.get(number)
-        return rule.error_type if rule is not None and rule.outcome == "refused" else None
+        return rule.refusal if rule is not None else None
 
     def meet_again(self, connection: Connection, account: Account, message: Message) -> Rule | None:
         """Return and store the rule that a changed message meets. Its former rule is forgotten."""

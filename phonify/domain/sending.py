@@ -90,7 +90,7 @@ class Sending:
         """Store messages as `send` does, but only once in 24 hours for each idempotency key of the account.
 
         Returns the answer to the first request with the key, and whether this request was the first. Raises Conflict
-        if the first request was different.
+        if the first request was different. A request that raises Refused does not count as the first.
         """
         refusals = self._check(account, draft)
         request_hash = draft.hash()
@@ -99,12 +99,16 @@ class Sending:
             since = format_time(now - IDEMPOTENCY_PERIOD)
             first = idempotency_store.get_answer(connection, account_id=account.id, key=key, since=since)
             if first is None:
-                shown = dump_sent(*self._store(connection, account, draft, refusals, keep_refused=keep_refused))
-                answer = Answer(request_hash, choose_status(shown), json.dumps(shown))
-                idempotency_store.put_answer(
-                    connection, account_id=account.id, key=key, answer=answer, now=format_time(now)
-                )
-                return answer, True
+                sent = self._store(connection, account, draft, refusals, keep_refused=keep_refused)
+                if keep_refused or not sent.faults:
+                    shown = dump_sent(*sent)
+                    answer = Answer(request_hash, choose_status(shown), json.dumps(shown))
+                    idempotency_store.put_answer(
+                        connection, account_id=account.id, key=key, answer=answer, now=format_time(now)
+                    )
+                    return answer, True
+        if first is None:
+            raise Refused(sent.faults)
         if first.request_hash != request_hash:
             raise Conflict([Fault("idempotency_key_reused")])
         return first, False
@@ -136,7 +140,9 @@ class Sending:
     ) -> Sent:
         """Store the messages of a request, and the webhook events of refused messages.
 
-        `refusals` has the refusals of the gateway. Opt-outs and the quota are checked here.
+        `refusals` has the refusals of the gateway. Opt-outs and the quota are checked here. If there is a fault and
+        `keep_refused` is false, only the counts of the rules are stored. The caller raises Refused after the
+        transaction.
         """
         origin = draft.origin or parse_originator(self.default_origin(account))
         now = self._clock.now()
@@ -146,9 +152,7 @@ class Sending:
                 built_in = self._rules.find_built_in_refusal(recipient.number.number) if self._rules else None
                 refusals.setdefault(index, built_in or "opted_out")
         met = self._meet_rules(connection, account, draft, origin, refusals)
-        if self._rules is not None and refusals and not keep_refused:
-            return Sent([], _list_faults(draft, refusals))  # `send` raises Refused; the rules have counted the message
-        if account.quota is not None:
+        if account.quota is not None and (keep_refused or not refusals):
             wanted = [index for index in range(len(draft.to)) if index not in refusals]
             taken = account_store.take_quota(
                 connection,
@@ -156,13 +160,14 @@ class Sending:
                 day=format_time(now)[:10],
                 quota=account.quota,
                 wanted=len(wanted),
+                partly=keep_refused,
             )
             exceeding = dict.fromkeys(wanted[taken:], "quota_used_up")
             refusals |= exceeding
             met = [None if index in exceeding else rule for index, rule in enumerate(met)]
         faults = _list_faults(draft, refusals)
         if faults and not keep_refused:
-            raise Refused(faults)
+            return Sent([], faults)
         ids = generate_ids(now, after=store.get_last_message_id(connection))
         messages = [
             self.compose(
@@ -206,8 +211,8 @@ class Sending:
         ]
         met = self._rules.meet(connection, account, texts)
         for index, rule in enumerate(met):
-            if rule is not None and rule.outcome == "refused":
-                refusals[index] = rule.error_type or "delivery_failed"
+            if rule is not None and rule.refusal is not None:
+                refusals[index] = rule.refusal
         return met
 
     def compose(

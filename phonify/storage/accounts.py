@@ -121,10 +121,15 @@ def set_account_limits(
     )
 
 
-def take_quota(connection: sqlite3.Connection, *, account_id: int, day: str, quota: int, wanted: int) -> int:
-    """Use at most `wanted` messages of an account's quota for a day. Returns the number that was still available."""
+def take_quota(
+    connection: sqlite3.Connection, *, account_id: int, day: str, quota: int, wanted: int, partly: bool = True
+) -> int:
+    """Use at most `wanted` messages of an account's quota for a day. Returns the number that was still available.
+
+    If `partly` is false and fewer than `wanted` are available, none is used.
+    """
     taken = max(0, min(wanted, quota - get_quota_used(connection, account_id=account_id, day=day)))
-    if taken:
+    if taken and (partly or taken == wanted):
         (used,) = connection.execute(
             "INSERT INTO quota_days VALUES (:account_id, :day, :taken)"
             " ON CONFLICT DO UPDATE SET messages = messages + :taken RETURNING messages",

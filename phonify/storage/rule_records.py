@@ -50,6 +50,11 @@ class Rule(NamedTuple):
         """Whether the rule applies to requests, not to messages."""
         return self.outcome in ("api_error", "api_slow")
 
+    @property
+    def refusal(self) -> str | None:
+        """The error type with which the rule refuses messages at once, or None."""
+        return self.error_type or "delivery_failed" if self.outcome == "refused" else None
+
     def has_ended(self, now: str) -> bool:
         """Return whether the rule applies no more."""
         used_up = self.uses is not None and self.used >= self.uses

@@ -4,11 +4,12 @@ import hashlib
 import json
 import sqlite3
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
 from phonify.domain import accounts
-from phonify.errors import Conflict
+from phonify.errors import Conflict, Refused
 from phonify.schemas.answers import dump_sent
 from phonify.schemas.fields import Recipient
 from phonify.schemas.requests import Draft
@@ -116,3 +117,31 @@ def test_each_argument_of_a_request_counts_for_its_hash_except_the_key():
     of_fronts = {"validity", "front", "front_name"}  # fronts use no idempotency keys
     assert {*others, "idempotency_key"} == set(Draft._fields) - of_fronts
     assert len({DRAFT.hash(), *(DRAFT._replace(**{name: value}).hash() for name, value in others.items())}) == 6
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_a_request_that_must_not_be_refused_stores_nothing_if_the_quota_is_too_small(
+    sending, account, services, clock, execute, once
+):
+    accounts.set_limits(services.database, account, quota=2, rate_limit=None)
+    account = accounts.find_account(services.database, account.name)
+    send = partial(sending.send_once, key="key") if once else sending.send
+    with pytest.raises(Refused) as raised:
+        send(account, DRAFT, keep_refused=False)
+    assert [(fault.type, fault.param) for fault in raised.value.faults] == [("quota_used_up", "to[2]")]
+    assert accounts.count_quota_used(services.database, clock, account) == 0
+    for table in ("messages", "idempotency_keys"):
+        assert execute(f"SELECT count(*) FROM {table}") == [(0,)]
+
+
+def test_a_request_that_a_rule_refuses_leaves_its_idempotency_key_free(make_app, clock, execute):
+    app = make_app()
+    services = app.extensions["phonify"]
+    account = accounts.ensure_default_account(services.database, clock)
+    rule = {"outcome": "refused", "error": "invalid_number", "to": "+14560000001", "uses": 1}
+    assert app.test_client().post("/sandbox/rules", json=rule).status_code == 201
+    with pytest.raises(Refused):
+        services.sending.send_once(account, DRAFT, "key", keep_refused=False)
+    assert execute("SELECT count(*) FROM messages") == execute("SELECT count(*) FROM idempotency_keys") == [(0,)]
+    answer, is_first = services.sending.send_once(account, DRAFT, "key", keep_refused=False)
+    assert (answer.status, is_first) == (201, True)

@@ -327,6 +327,16 @@ def test_a_rule_counts_the_requests_of_twilio_that_it_refuses(twilio: TwilioApi,
     assert twilio.create(To=PHONE, From=OWN, Body="Hello")["status"] == "queued"
 
 
+def test_a_message_that_the_quota_refuses_counts_in_twilio_too(
+    operator: Operator, twilio: TwilioApi, rule: Rule, client: FlaskClient, send: Send
+) -> None:
+    operator.run("accounts", "limit", "default", "--quota", "0")
+    rule("failed", error="unreachable_handset")
+    assert twilio.refuse(To=PHONE, From=OWN, Body="Hello")[0] == 429
+    send()
+    assert list_rules(client)[0]["seen"] == 2
+
+
 def test_a_later_receipt_is_the_status_in_twilio_too(
     twilio: TwilioApi, rule: Rule, deliver: Work, apply_due: Work, clock: FakeClock
 ) -> None:
