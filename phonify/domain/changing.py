@@ -3,6 +3,7 @@
 A scheduled message can be changed or cancelled. A message in a final state can be redacted or removed.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from ..clock import Clock, format_time
@@ -28,15 +29,18 @@ class Changing:
         clock: Clock,
         webhooks: Webhooks,
         subscriptions: Subscriptions,
-        sending: Sending,
+        sending: Mapping[str, Sending],
         rules: Rules,
+        *,
+        main: str,
     ) -> None:
         self._database = database
         self._clock = clock
         self._webhooks = webhooks
         self._subscriptions = subscriptions
-        self._sending = sending
+        self._sending = sending  # of each gateway of this server, by its name
         self._rules = rules
+        self._main = main  # the name of the main gateway
 
     def change(
         self,
@@ -52,10 +56,12 @@ class Changing:
         Raises NotFound if the account has no message with this id. Raises Refused if the sending has begun, the gateway
         or a rule of the sandbox refuses the new message, or the new number has opted out.
         """
-        found = self._sending.find(account, message_id)
-        if to is not None:
+        main = self._sending[self._main]
+        found = main.find(account, message_id)
+        sending = self._sending.get(found.gateway or self._main)
+        if to is not None and sending is not None:  # a gateway that this server does not have can't be asked
             number = to.number.number
-            refusal = self._sending.find_refusal(number, origin=found.origin_number, body=body or found.body)
+            refusal = sending.find_refusal(number, origin=found.origin_number, body=body or found.body)
             if refusal is not None:
                 raise Refused([Fault(refusal, to.param)])
         with self._database.write() as connection:
@@ -71,13 +77,17 @@ class Changing:
             if body is not None:
                 message = message._replace(body=body)
             if send_at is not None:
-                due, expires_at = self._sending.plan(now, send_at)
+                due, expires_at = main.plan(now, send_at)
                 message = message._replace(send_at=format_time(send_at), due_at=due, expires_at=expires_at)
-            store.update_waiting_message(connection, message=message)
-            if to is not None or body is not None:
-                rule = self._rules.meet_again(connection, account, message)
-                if rule is not None and rule.outcome == "refused":
-                    raise Refused([Fault(rule.error_type or "delivery_failed", to.param if to is not None else None)])
+            meets_again = to is not None or body is not None
+            rule = self._rules.meet_again(connection, message) if meets_again else None
+            refusal = rule.refusal if rule is not None else None
+            if refusal is None:
+                store.update_waiting_message(connection, message=message)
+                if meets_again:
+                    self._rules.note_again(connection, message, rule)
+        if refusal is not None:  # raised after the transaction, because the rule has counted the message
+            raise Refused([Fault(refusal, to.param if to is not None else None)])
         return message
 
     def cancel(self, account: Account, message_id: str) -> Message:

@@ -15,6 +15,7 @@ from ..storage import moving as store
 from ..storage import outbox as outbox_store
 from ..storage.database import Connection, Database
 from ..storage.records import Message
+from .rules import Rules
 from .sending import Sending
 from .webhooks import Webhooks
 
@@ -48,12 +49,20 @@ class Moving:
     """Finds, moves and ends messages whose gateway this server does not have."""
 
     def __init__(
-        self, database: Database, clock: Clock, webhooks: Webhooks, sending: Mapping[str, Sending], *, main: str
+        self,
+        database: Database,
+        clock: Clock,
+        webhooks: Webhooks,
+        sending: Mapping[str, Sending],
+        rules: Rules,
+        *,
+        main: str,
     ) -> None:
         self._database = database
         self._clock = clock
         self._webhooks = webhooks
         self._sending = sending  # of each gateway of this server, by its name
+        self._rules = rules
         self._main = main  # the name of the main gateway
 
     def adopt(self) -> None:
@@ -85,7 +94,8 @@ class Moving:
     def move(self, gateway: str, to: str) -> Moved:
         """Move the messages that wait for a gateway to a gateway of this server.
 
-        The new gateway checks them first, as it checks new messages. Messages that it refuses end in state `error`.
+        The new gateway checks them first, as it checks new messages. In the sandbox, they meet its rules too. Messages
+        that are refused end in state `error`.
         Messages that the former gateway may have got are left to it.
         """
         moved = refused = 0
@@ -103,15 +113,23 @@ class Moving:
                     for message in store.list_movable_messages(connection, gateway=gateway, limit=_ROWS)
                     if message in checks
                 ]
-                taken = [message for message in same if checks[message] is None]
+                refusals = {message: checks[message] or self._meet_rules(connection, message, to) for message in same}
+                taken = [message for message in same if refusals[message] is None]
                 store.update_gateway(connection, messages=taken, gateway=to)
-                self._end(connection, {one: error for one in same if (error := checks[one]) is not None})
+                self._end(connection, {one: error for one in same if (error := refusals[one]) is not None})
             for message in taken:
                 logger.info("Message %s: moved from the gateway %s to %s", message.id, gateway, to)
             moved, refused = moved + len(taken), refused + len(same) - len(taken)
         with self._database.reading() as connection:
             left = gateway_store.count_waiting(connection).get(gateway, 0)
         return Moved(moved, refused, left)
+
+    def _meet_rules(self, connection: Connection, message: Message, to: str) -> str | None:
+        """Store the rule that a message meets at its new gateway. Returns the error type if the rule refuses it."""
+        moved = message._replace(gateway=to)
+        rule = self._rules.meet_again(connection, moved)
+        self._rules.note_again(connection, moved, rule)
+        return rule.refusal if rule is not None else None
 
     def _list_movable(self, gateway: str) -> list[Message]:
         with self._database.reading() as connection:

@@ -91,7 +91,7 @@ class Receiving:
             # The opt-out stops earlier messages, so the reply is later. The reply does not count for the quota.
             replies = [answer._replace(created_at=format_time(now + timedelta(milliseconds=1)))]
         texts = [read_text(message) if meets_rules else None, *map(read_text, replies)]
-        met = zip([message, *replies], self._rules.meet(connection, account, texts), strict=True)
+        met = zip([message, *replies], self._rules.meet(connection, account.id, texts), strict=True)
         kept = [(one, rule) for one, rule in met if rule is None or rule.outcome != "refused"]
         store.insert_messages(connection, messages=[one for one, _ in kept])
         self._rules.note(connection, kept)

@@ -137,14 +137,14 @@ class Rules:
 
     # Messages
 
-    def meet(self, connection: Connection, account: Account, texts: Sequence[Text | None]) -> list[Rule | None]:
-        """Return the rule that each text meets, and count it. A text that is None meets no rule.
+    def meet(self, connection: Connection, account_id: int, texts: Sequence[Text | None]) -> list[Rule | None]:
+        """Return the rule of an account that each text meets, and count it. A text that is None meets no rule.
 
         Call it in the transaction that stores the messages.
         """
         if not self.enabled:
             return [None] * len(texts)
-        rules = [rule for rule in store.list_rules(connection, account_id=account.id) if not rule.is_about_requests]
+        rules = [rule for rule in store.list_rules(connection, account_id=account_id) if not rule.is_about_requests]
         counting = Counting(rules, format_time(self._clock.now()))
         met = [counting.find([text]) if text is not None else None for text in texts]
         store.update_counts(connection, rules=counting.list_counted())
@@ -162,12 +162,17 @@ class Rules:
         rule = _BUILT_IN.get(number)
         return rule.refusal if rule is not None else None
 
-    def meet_again(self, connection: Connection, account: Account, message: Message) -> Rule | None:
-        """Return and store the rule that a changed message meets. Its former rule is forgotten."""
-        (met,) = self.meet(connection, account, [read_text(message)])
+    def meet_again(self, connection: Connection, message: Message) -> Rule | None:
+        """Return the rule that a changed or moved message meets, and count it. `note_again` stores it.
+
+        A message of another gateway than the sandbox meets no rule.
+        """
+        return self.meet(connection, message.account_id, [read_text(message)])[0] if self._has(message) else None
+
+    def note_again(self, connection: Connection, message: Message, rule: Rule | None) -> None:
+        """Store the rule that a changed or moved message has met. Its former rule is forgotten."""
         store.delete_met_rule(connection, message_id=message.id)
-        self.note(connection, [(message, met)])
-        return met
+        self.note(connection, [(message, rule)])
 
     def choose(self, message: OutboundMessage) -> Behaviour | None:
         """Return what happens to a message, or None if it has met no rule. The stub gateway asks this."""
@@ -182,7 +187,7 @@ class Rules:
 
     def is_delivery_simulated(self, message: Message) -> bool:
         """Return whether a sent message counts as delivered: the sandbox has it, and no receipt will come."""
-        if not self.enabled or message.gateway not in (None, self._gateway.name):
+        if not self._has(message):
             return False
         met = self.find_met([message]).get(message.id)
         return met is None or met.due_at is None or met.outcome == "reply"
@@ -198,13 +203,16 @@ class Rules:
             message = message_store.get_message(connection, account_id=account.id, message_id=message_id)
             if message is None or not self.enabled:
                 raise NotFound
-            is_own = message.gateway in (None, self._gateway.name)
-            attempts = outbox_store.make_due(connection, message=message, now=now) if is_own else None
+            attempts = outbox_store.make_due(connection, message=message, now=now) if self._has(message) else None
             if attempts is None:
                 raise Refused([Fault("message_not_open")])
             message = message._replace(due_at=now, submitted_at=None, attempts=attempts)
             self.note(connection, [(message, draft.rule)])
         return message
+
+    def _has(self, message: Message) -> bool:
+        """Return whether the sandbox has a message, not another gateway."""
+        return self.enabled and message.gateway in (None, self._gateway.name)
 
     # What comes after a message
 

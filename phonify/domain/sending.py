@@ -209,7 +209,7 @@ class Sending:
             None if index in refusals else Text("outbound", recipient.number.number, origin.number, draft.body)
             for index, recipient in enumerate(draft.to)
         ]
-        met = self._rules.meet(connection, account, texts)
+        met = self._rules.meet(connection, account.id, texts)
         for index, rule in enumerate(met):
             if rule is not None and rule.refusal is not None:
                 refusals[index] = rule.refusal

@@ -76,6 +76,6 @@ def test_a_deleted_rule_has_the_counts_of_the_moment_when_it_was_deleted(
     with services.database.write() as connection:
         deleting.start()
         deleting.join(0.2)  # it waits for the end of this transaction
-        services.rules.meet(connection, account, [Text("outbound", "+14560000000", "+15005550006", "Hello")])
+        services.rules.meet(connection, account.id, [Text("outbound", "+14560000000", "+15005550006", "Hello")])
     deleting.join()
     assert [one.seen for one in removed] == [1]

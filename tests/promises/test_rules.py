@@ -390,6 +390,20 @@ def test_a_changed_message_meets_the_rules_again(client: FlaskClient, rule: Rule
     assert "rule" not in now(message)
 
 
+def test_a_rule_that_refuses_a_change_counts_it_and_the_message_keeps_its_rule(
+    client: FlaskClient, rule: Rule, send: Send, now: Now
+) -> None:
+    rule("failed", error="unreachable_handset", to=PHONE, nth=1)
+    message = send(PHONE, send_at="2030-01-01T09:00:00Z")
+    rule("refused", error="invalid_number", nth=1)
+    refused = client.put(f"/v1/messages/{message['id']}", json={"body": "Bye"})
+    assert (refused.status_code, faults_of(refused)) == (402, [("invalid_number", None)])
+    assert (now(message)["body"], now(message)["rule"]["outcome"]) == ("Hello", "failed")
+    assert client.put(f"/v1/messages/{message['id']}", json={"body": "Bye"}).status_code == 200
+    assert (now(message)["body"], "rule" in now(message)) == ("Bye", False)
+    assert [one["seen"] for one in list_rules(client)] == [3, 2]
+
+
 def test_a_message_keeps_its_outcome_after_its_rule_was_removed(
     client: FlaskClient, rule: Rule, send: Send, deliver: Work, now: Now
 ) -> None:
