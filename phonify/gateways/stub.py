@@ -88,7 +88,7 @@ class StubGateway(Gateway):
         self._choose: Choose | None = None
 
     def follow(self, choose: Choose) -> None:
-        """Let a function choose the behaviours. It decides before `check` is called which messages are refused."""
+        """Let a function choose the behaviours. `check` then refuses nothing, because the rules refuse messages."""
         self._choose = choose
 
     def check(self, to: str, origin: str, body: str) -> Refused | None:  # noqa: ARG002 - the number decides
