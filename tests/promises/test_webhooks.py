@@ -319,6 +319,12 @@ def test_the_sample_without_a_package_accepts_two_signatures_and_refuses_a_third
     assert not is_genuine(hook.secret, received.headers, received.body + b" ")
     assert not is_genuine(hook.secret, {**received.headers, "webhook-timestamp": "1"}, received.body)
     assert not is_genuine(hook.secret, {**received.headers, "webhook-signature": "v1,ü"}, received.body)
+    assert not is_genuine(hook.secret, {**received.headers, "webhook-timestamp": "soon"}, received.body)
+    for missing in ("webhook-id", "webhook-timestamp", "webhook-signature"):
+        others = {name: value for name, value in received.headers.items() if name != missing}
+        assert len(others) == len(received.headers) - 1
+        assert not is_genuine(hook.secret, others, received.body)
+    assert not is_genuine(hook.secret, {}, b"")
 
 
 def test_the_message_is_told_exactly_as_the_api_shows_it(send, hook, deliver, post_due, receiver, show):
