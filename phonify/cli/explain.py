@@ -46,7 +46,7 @@ def _write_distance(at: str, now: datetime) -> str:
     seconds = ceil((parse_time(at) - now).total_seconds()) if at else 0
     if seconds <= 0:
         return ""
-    minutes, hours = ceil(seconds / 60), seconds // 3_600
-    if hours:
-        return f" (in {hours} h {minutes - hours * 60} min)"
+    minutes = ceil(seconds / 60)
+    if minutes >= 60:
+        return f" (in {minutes // 60} h {minutes % 60} min)"
     return f" (in {minutes} min)" if seconds > 120 else f" (in {seconds} s)"

@@ -100,6 +100,19 @@ def test_a_future_time_has_its_distance_from_now(make_app, explain):
     ]
 
 
+@pytest.mark.parametrize(
+    ("send_at", "distance"),
+    [
+        ("2026-02-01T09:29:30Z", "24 h 0 min"),
+        ("2026-01-31T11:29:01Z", "2 h 0 min"),
+        ("2026-01-31T10:29:30Z", "1 h 0 min"),
+        ("2026-01-31T10:28:30Z", "59 min"),
+    ],
+)
+def test_a_distance_that_is_rounded_up_to_a_full_hour_is_written_as_hours(send, explain, send_at, distance):
+    assert f" (in {distance})\n" in explain(send(send_at=send_at)["id"])
+
+
 def test_a_message_of_any_account_is_explained(stranger, explain):
     answer = stranger.post("/v1/messages", json={"to": TO, "body": "Hello"})
     assert "message of the account 'other'" in explain(answer.json["message"]["id"])
