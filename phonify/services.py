@@ -171,6 +171,7 @@ class Services:
         self.share_wakeups()
         self.moving.warn()
         self.rules.warn_if_useless()
+        self.webhooks.warn()
         runs = {
             "webhooks": self.make_webhook_loop(longest_nap=longest_nap).run,
             "upkeep": self.make_upkeep().run,

@@ -7,12 +7,13 @@ import base64
 import logging
 import secrets
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from ..clock import Clock, format_time
-from ..errors import Fault, InvalidRequest, NotFound, Refused
+from ..errors import Fault, InvalidRequest, NotFound, Refused, StoreUnavailable
 from ..ids import generate_ids
-from ..outgoing.url_guard import BadUrl, check_url
+from ..outgoing.url_guard import BadUrl, check_url, names_private_host
 from ..storage import deliveries as delivery_store
 from ..storage import webhooks as webhook_store
 from ..storage.database import Connection, Database
@@ -52,6 +53,26 @@ class Webhooks:
         """Return the account's webhook, or None."""
         with self._database.reading() as connection:
             return webhook_store.get_webhook(connection, account_id=account.id)
+
+    def warn(self) -> None:
+        """Log how many webhooks get no events because of their addresses."""
+        with suppress(StoreUnavailable), self._database.reading() as connection:  # the loops tell that
+            for warning in self.list_warnings(connection):
+                logger.warning("%s", warning)
+
+    def list_warnings(self, connection: Connection) -> list[str]:
+        """Return a sentence if webhooks of any accounts have private addresses that are not allowed."""
+        if self.private_allowed:
+            return []
+        count = sum(map(names_private_host, webhook_store.list_urls(connection)))
+        if not count:
+            return []
+        webhooks = (
+            "1 webhook has a private address and gets"
+            if count == 1
+            else f"{count} webhooks have private addresses and get"
+        )
+        return [f"{webhooks} no events without PHONIFY_WEBHOOK_PRIVATE=on"]
 
     def set_url(self, account: Account, url: str) -> Webhook:
         """Set the URL of the account's webhook. An existing secret does not change.

@@ -38,6 +38,7 @@ def show_readiness() -> ResponseReturnValue:
                 faults += more_faults
                 warnings += more_warnings
             warnings += [left.summary for left in services.moving.read_left(connection)]
+            warnings += services.webhooks.list_warnings(connection)
     except StoreUnavailable as error:
         faults.append(f"the database can't be read: {error.__cause__}")
     shown: dict[str, Any] = {"status": "unavailable", "faults": faults} if faults else {"status": "ok"}

@@ -23,7 +23,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 
 from ..clock import monotonic
-from .url_guard import DEFAULT_PORTS, BadUrl, Resolve, Target, is_allowed, parse_url, resolve
+from .url_guard import DEFAULT_PORTS, BadUrl, Resolve, Target, explain_refusal, is_allowed, parse_url, resolve
 
 # urllib3 warns of faulty headers in an answer. The warning shows the URL, which may contain a password.
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
@@ -107,7 +107,7 @@ def _find_addresses(target: Target, *, private_allowed: bool, resolve: Resolve) 
         raise NotAnswered("the name could not be resolved") from error
     allowed = [address for address in addresses if is_allowed(address, private_allowed=private_allowed)]
     if not allowed:
-        raise NotAnswered(f"addresses like {addresses[0]} are not allowed" if addresses else "the name has no address")
+        raise NotAnswered(explain_refusal(addresses[0]) if addresses else "the name has no address")
     return allowed
 
 

@@ -89,12 +89,36 @@ def check_url(url: str, *, private_allowed: bool) -> None:
 
     A host name is not resolved here. Its addresses may change, so they are checked at each post.
     """
-    host = parse_url(url).host
-    literal: str | None = host if ":" in host else None
-    with suppress(OSError):
-        literal = socket.inet_ntoa(socket.inet_aton(host))  # IPv4 in any notation: 127.1, 0x7f000001, 2130706433
+    literal = _find_literal(parse_url(url).host)
     if literal is not None and not is_allowed(literal, private_allowed=private_allowed):
-        raise BadUrl(f"addresses like {literal} are not allowed")
+        raise BadUrl(explain_refusal(literal))
+
+
+def _find_literal(host: str) -> str | None:
+    """Return the address that a host is, or None if the host is a name."""
+    with suppress(OSError):
+        return socket.inet_ntoa(socket.inet_aton(host))  # IPv4 in any notation: 127.1, 0x7f000001, 2130706433
+    return host if ":" in host else None
+
+
+def names_private_host(url: str) -> bool:
+    """Return whether the host of a URL is `localhost`, or an address that is allowed only with `private_allowed`."""
+    try:
+        host = parse_url(url).host
+    except BadUrl:
+        return False
+    literal = _find_literal(host)
+    return host.rstrip(".") == "localhost" if literal is None else _needs_private_allowed(literal)
+
+
+def explain_refusal(address: str) -> str:
+    """Return why Phonify does not post to an address that is not allowed, as a text for people."""
+    text = f"addresses like {address} are not allowed"
+    return f"{text} without PHONIFY_WEBHOOK_PRIVATE=on" if _needs_private_allowed(address) else text
+
+
+def _needs_private_allowed(address: str) -> bool:
+    return is_allowed(address, private_allowed=True) and not is_allowed(address, private_allowed=False)
 
 
 def is_allowed(address: str, *, private_allowed: bool) -> bool:

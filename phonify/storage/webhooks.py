@@ -16,6 +16,11 @@ def get_webhook(connection: sqlite3.Connection, *, account_id: int) -> Webhook |
     return Webhook._make(row) if row else None
 
 
+def list_urls(connection: sqlite3.Connection) -> list[str]:
+    """Return the URLs of the enabled webhooks of all accounts."""
+    return [url for (url,) in connection.execute("SELECT url FROM webhooks WHERE disabled_at IS NULL")]
+
+
 def put_webhook(connection: sqlite3.Connection, *, account_id: int, url: str, secret: str, now: str) -> Webhook:
     """Set the URL of an account's webhook, and enable the webhook. The secret is used only if the webhook is new."""
     row = connection.execute(

@@ -1,5 +1,6 @@
 """Tests of posting: allowed URLs, allowed addresses, and receivers with faults."""
 
+import re
 import socket
 import ssl
 import threading
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 import phonify.outgoing.http_client
 from phonify.outgoing.http_client import Answer, NotAnswered, Request
-from phonify.outgoing.url_guard import BadUrl, Target, check_url, is_allowed, parse_url
+from phonify.outgoing.url_guard import BadUrl, Target, check_url, is_allowed, names_private_host, parse_url
 from tests.support.app import ROOT
 from tests.support.receivers import NO_CONTENT, Received, Receiver, answer, status
 
@@ -218,6 +219,27 @@ def test_a_private_address_in_a_url_is_refused_where_those_are_not_allowed(host)
         check_url(f"http://{host}/", private_allowed=False)
 
 
+@pytest.mark.parametrize("address", ["169.254.169.254", "100.100.100.200", "0.0.0.0"])
+def test_the_refusal_of_an_address_that_is_never_allowed_names_no_setting(address):
+    with pytest.raises(BadUrl, match=f"^addresses like {re.escape(address)} are not allowed$"):
+        check_url(f"http://{address}/", private_allowed=False)
+
+
+@pytest.mark.parametrize(
+    ("host", "private"),
+    [
+        *(
+            (host, True)
+            for host in ("127.0.0.1", "0x7f.1", "10.1.2.3", "[::1]", "[fd00::1]", "localhost", "LOCALHOST.")
+        ),
+        *((host, False) for host in ("example.com", "192.0.2.example", "8.8.8.8", "169.254.169.254", "[2001:4860::1]")),
+        ("not a host", False),
+    ],
+)
+def test_a_private_host_is_recognized_without_resolving_names(host, private):
+    assert names_private_host(f"https://{host}:8080/sms") is private
+
+
 def test_a_name_is_not_resolved_before_it_is_posted_to():
     check_url("http://localhost/", private_allowed=False)
     check_url("http://does-not-exist.invalid/", private_allowed=False)
@@ -238,7 +260,8 @@ def test_a_name_that_resolves_to_a_forbidden_address_is_not_connected_to(address
 
 def test_a_name_that_resolves_to_a_private_address_is_not_connected_to_where_those_are_not_allowed(receiver):
     url = f"http://rebound.example:{receiver.port}/"
-    assert refusal(url, addresses=["127.0.0.1"], private_allowed=False) == "addresses like 127.0.0.1 are not allowed"
+    reason = "addresses like 127.0.0.1 are not allowed without PHONIFY_WEBHOOK_PRIVATE=on"
+    assert refusal(url, addresses=["127.0.0.1"], private_allowed=False) == reason
     assert receiver.received == []
 
 

@@ -173,7 +173,27 @@ def test_private_addresses_are_allowed_with_a_sandbox_gateway_or_by_setting(
     post_due(app)
     (delivery,) = webhooks.list_deliveries(account)
     assert len(receiver.received) == int(allowed)
-    assert allowed or re.fullmatch(r"addresses like (127\.0\.0\.1|::1) are not allowed", delivery.tries[0].error)
+    refusal = r"addresses like (127\.0\.0\.1|::1) are not allowed without PHONIFY_WEBHOOK_PRIVATE=on"
+    assert allowed or re.fullmatch(refusal, delivery.tries[0].error)
+
+
+@pytest.mark.parametrize(
+    ("urls", "warning"),
+    [
+        (["http://127.0.0.1:5000/sms", "https://example.com/"], "1 webhook has a private address and gets no events"),
+        (["http://localhost:5000/", "http://10.1.2.3/"], "2 webhooks have private addresses and get no events"),
+        (["https://example.com/", "http://8.8.8.8/"], None),
+    ],
+)
+def test_after_a_change_from_the_stub_private_addresses_are_a_warning_of_readyz(
+    make_app, account, other, webhooks, urls, warning
+):
+    for one, url in zip((account, other), urls, strict=True):
+        webhooks.set_url(one, url)
+    warnings = [f"{warning} without PHONIFY_WEBHOOK_PRIVATE=on"] if warning is not None else []
+    for setting, expected in ((None, warnings), (True, [])):
+        changed = make_app(gateway=OnceGateway(), WEBHOOK_PRIVATE=setting)
+        assert changed.test_client().get("/readyz").get_json().get("warnings", []) == expected
 
 
 # Form and signature
