@@ -257,7 +257,8 @@ CREATE TABLE IF NOT EXISTS gateways (
     faults        INTEGER NOT NULL DEFAULT 0,-- such faults since the last message that was taken
     fault         TEXT,                 -- the last one, for the operator
     fault_at      TEXT,
-    taken_at      TEXT                  -- when it has last taken a message
+    taken_at      TEXT,                 -- when it has last taken a message
+    started_at    TEXT                  -- of the latest server or worker; NULL: it does not have this gateway
 ) STRICT, WITHOUT ROWID;
 
 -- What was given to a gateway in the last hour, for its limits.

@@ -21,6 +21,7 @@ from .domain.changing import Changing
 from .domain.conversations import Conversations
 from .domain.front_pages import FrontPage
 from .domain.fronts import Fronts
+from .domain.gateway_health import note_start
 from .domain.history import Histories
 from .domain.inbound import Inbound
 from .domain.moving import Moving
@@ -169,6 +170,7 @@ class Services:
     def start_delivery(self, *, longest_nap: float = 0.25) -> list[threading.Thread]:
         """Start each loop in its own thread. Returns the threads. They end after `stop`."""
         self.share_wakeups()
+        note_start(self.database, self.clock, self.gateways)
         self.moving.warn()
         self.rules.warn_if_useless()
         self.webhooks.warn()

@@ -6,18 +6,9 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
+from tests.support.app import start_and_stop
 from tests.support.fake_gateway import OnceGateway
 from tests.support.operating import Operator
-
-
-def start(app: Flask) -> None:
-    """Start the delivery, and stop it."""
-    services = app.extensions["phonify"]
-    services.prepare()
-    threads = services.start_delivery()
-    services.stop()
-    for thread in threads:
-        thread.join()
 
 
 @pytest.mark.parametrize(
@@ -32,5 +23,5 @@ def test_a_start_warns_once_of_webhooks_whose_private_addresses_are_not_allowed(
     warnings: list[str],
 ) -> None:
     operator.set_webhook("http://localhost:5000/sms")
-    start(make_app(gateway=OnceGateway(), WEBHOOK_PRIVATE=setting))
+    start_and_stop(make_app(gateway=OnceGateway(), WEBHOOK_PRIVATE=setting))
     assert [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING] == warnings

@@ -2,7 +2,7 @@
 
 import click
 
-from ..domain.gateway_health import GatewayStatus, find_other_gateway
+from ..domain.gateway_health import GatewayStatus, find_other_start
 from ..gateways.base import GatewayFault
 from ..logs import escape_controls
 from ..services import Services
@@ -51,23 +51,17 @@ def choose_gateway(services: Services, name: str | None) -> str:
 
 
 def warn_of_other_gateway(services: Services) -> None:
-    """Say on standard error if the database was used last with a gateway that the variables of this shell do not name.
+    """Say on standard error if the server that was started last has other gateways than the variables of this shell.
 
     Without the variables of the server, a command takes the stub for the gateway.
     """
-    other = find_other_gateway(services.database, services.gateways)
-    if other is None:
+    start = find_other_start(services.database, services.gateways)
+    if start is None:
         return
-    names = " and ".join(services.gateways)
-    used = [f"its last success was at {other.taken_at}"] if other.taken_at is not None else []
-    used += (
-        [f"its last fault was at {other.fault_at}: {escape_controls(other.fault or '')}"]
-        if other.fault_at is not None
-        else []
-    )
     echo(
-        f"The variables of this shell name the gateway {names}. A server on this database used the gateway {other.name}"
-        f" last: {'; '.join(used)}. Run the command with the variables of the server.",
+        f"The variables of this shell name the gateway {' and '.join(services.gateways)}. The latest server on this"
+        f" database was started at {start.at} with the gateway {escape_controls(' and '.join(start.gateways))}."
+        " Run the command with the variables of the server.",
         err=True,
     )
 

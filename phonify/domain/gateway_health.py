@@ -1,10 +1,12 @@
 """The health of a gateway for its operator: whether it works, what waits for it, and why messages are late."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from ..clock import Clock, format_time, seconds_until
+from ..errors import StoreUnavailable
 from ..sms.segments import count_segments
 from ..storage import gateways as store
 from ..storage import outbox as outbox_store
@@ -57,6 +59,13 @@ class Delay(NamedTuple):
 
     seconds: float  # since it became due
     reason: str | None  # None: nothing explains the delay
+
+
+class Start(NamedTuple):
+    """The latest start of a server or worker on the database."""
+
+    at: str
+    gateways: list[str]  # their names
 
 
 class GatewayHealth:
@@ -145,11 +154,17 @@ class GatewayHealth:
         return None
 
 
-def find_other_gateway(database: Database, known: Collection[str]) -> GatewayState | None:
-    """Return the state of the gateway with which the database was used last, or None if its name is known."""
+def note_start(database: Database, clock: Clock, names: Collection[str]) -> None:
+    """Note the gateways of a server or worker that starts."""
+    with suppress(StoreUnavailable), database.write() as connection:  # the loops tell that
+        store.mark_started(connection, names=names, at=format_time(clock.machine_now()))
+
+
+def find_other_start(database: Database, known: Collection[str]) -> Start | None:
+    """Return the latest start of a server or worker, or None if it has exactly the known gateways."""
     with database.reading() as connection:
-        states = store.list_used_states(connection)
-    return states[0] if states and states[0].name not in known else None
+        started = store.list_started(connection)
+    return Start(max(started.values()), sorted(started)) if started and started.keys() != set(known) else None
 
 
 def _describe(condition: Condition, state: GatewayState) -> str:

@@ -64,3 +64,4 @@ class GatewayState(NamedTuple):
     fault: str | None = None
     fault_at: str | None = None
     taken_at: str | None = None
+    started_at: str | None = None  # of the latest server or worker; None: it does not have this gateway

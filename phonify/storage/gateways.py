@@ -4,6 +4,7 @@ As in `accounts.py`, no function commits.
 """
 
 import sqlite3
+from collections.abc import Iterable
 
 from .gateway_records import GatewayQueue, GatewayState
 
@@ -16,13 +17,19 @@ def get_state(connection: sqlite3.Connection, *, name: str) -> GatewayState:
     return GatewayState(row[0], bool(row[1]), *row[2:]) if row else GatewayState(name)
 
 
-def list_used_states(connection: sqlite3.Connection) -> list[GatewayState]:
-    """Return the states of gateways that have taken a message or have met a fault, the last used one first."""
-    rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM gateways WHERE coalesce(taken_at, fault_at) IS NOT NULL"
-        " ORDER BY max(coalesce(taken_at, ''), coalesce(fault_at, '')) DESC"
+def mark_started(connection: sqlite3.Connection, *, names: Iterable[str], at: str) -> None:
+    """Note the gateways of the server that was started last."""
+    connection.execute("UPDATE gateways SET started_at = NULL WHERE started_at IS NOT NULL")
+    connection.executemany(
+        "INSERT INTO gateways (name, started_at) VALUES (:name, :at)"
+        " ON CONFLICT (name) DO UPDATE SET started_at = excluded.started_at",
+        [{"name": name, "at": at} for name in names],
     )
-    return [GatewayState(row[0], bool(row[1]), *row[2:]) for row in rows]
+
+
+def list_started(connection: sqlite3.Connection) -> dict[str, str]:
+    """Return the gateways of the server that was started last, each with the time of this start."""
+    return dict(connection.execute("SELECT name, started_at FROM gateways WHERE started_at IS NOT NULL").fetchall())
 
 
 def put_state(connection: sqlite3.Connection, *, state: GatewayState) -> None:

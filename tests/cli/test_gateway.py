@@ -16,6 +16,7 @@ from phonify.gateways.base import Doubt, GatewayFault, Later, Refused, Taken
 from phonify.gateways.events import Part, Received
 from phonify.services import Services
 from phonify.storage.process_lock import Owner
+from tests.support.app import start_and_stop
 from tests.support.fake_gateway import OnceGateway
 
 TO, OWN, OTHER = "+14560000000", "+15005550006", "+442071838750"
@@ -134,22 +135,34 @@ def test_the_stub_works_but_says_that_it_sends_nothing(make_app) -> None:
     assert "works, but sends nothing to phones" in result.stdout
 
 
-def test_a_shell_without_the_variables_of_the_server_is_told_which_gateway_the_server_used(
-    show, send, deliver, make_app
+def test_a_shell_without_the_variables_of_the_server_is_told_which_gateway_the_server_has_from_its_start_on(
+    app, make_app
 ) -> None:
-    send()
-    deliver()
+    start_and_stop(app)
     runner = make_app().test_cli_runner()
     hint = (
-        "The variables of this shell name the gateway stub. A server on this database used the gateway gateway last:"
-        " its last success was at 2026-01-31T09:30:00.000Z. Run the command with the variables of the server.\n"
+        "The variables of this shell name the gateway stub. The latest server on this database was started at"
+        " 2026-01-31T09:30:00.000Z with the gateway gateway. Run the command with the variables of the server.\n"
     )
     for command in ("status", "check", "pause", "resume"):
         assert runner.invoke(args=["gateway", command]).stderr == hint
     assert json.loads(runner.invoke(args=["gateway", "status", "--json"]).stdout)["gateway"] == "stub"
 
 
-def test_a_shell_with_the_variables_of_the_server_is_told_nothing(run, send, deliver) -> None:
+def test_a_shell_is_told_nothing_of_a_gateway_that_the_server_had_before_its_latest_start(
+    make_app, send, deliver, run
+) -> None:
+    start_and_stop(make_app(OnceGateway()))
+    send()
+    deliver()
+    stub = make_app()
+    start_and_stop(stub)
+    assert stub.test_cli_runner().invoke(args=["gateway", "status"]).stderr == ""
+    assert "was started at 2026-01-31T09:30:00.000Z with the gateway stub." in run("status").stderr
+
+
+def test_a_shell_with_the_variables_of_the_server_is_told_nothing(make_app, run, send, deliver) -> None:
+    start_and_stop(make_app(OnceGateway()))
     send()
     deliver()
     assert run("status").stderr == ""

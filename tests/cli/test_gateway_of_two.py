@@ -67,6 +67,12 @@ def test_the_option_chooses_the_other(run, command: str) -> None:
     assert (result.stderr, "The gateway stub" in result.stdout) == ("", True)
 
 
+def test_a_shell_that_names_only_one_of_the_two_is_told_so(delivering, make_app: Callable[..., Flask], run) -> None:
+    alone = make_app().test_cli_runner().invoke(args=["gateway", "status"])
+    assert "was started at 2026-01-31T09:30:00.000Z with the gateway gateway and stub." in alone.stderr
+    assert run("status").stderr == ""
+
+
 def test_a_pause_names_the_command_that_ends_it(run) -> None:
     assert run("pause", "--gateway", "stub").stdout.endswith("until: gateway resume --gateway stub\n")
 

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from phonify.gateways import GATEWAYS
 from phonify.gateways.base import Doubt, Later, Refused
-from tests.support.app import sign_in
+from tests.support.app import sign_in, start_and_stop
 from tests.support.fake_gateway import FakeGateway, OnceGateway, act_as
 from tests.support.http_providers import make_gateway, make_variables, read_query
 from tests.support.receivers import Receiver, status
@@ -190,6 +190,7 @@ def test_moving_asks_first_and_names_both_gateways(waiting, change, deliver, pee
 def test_a_shell_without_the_variables_of_the_server_is_told_before_it_moves_messages(
     change, make_app, deliver
 ) -> None:
+    start_and_stop(change())
     real = change()
     real.test_client().post("/v1/messages", json={"to": PHONE, "body": "Hello"})
     deliver(real)

@@ -115,3 +115,13 @@ class Waiting:
         """End all waiting requests, and wait for them."""
         self.stop()
         self.pool.shutdown()
+
+
+def start_and_stop(app: Flask) -> None:
+    """Start the delivery of a server, and stop it."""
+    services = app.extensions["phonify"]
+    services.prepare()
+    threads = services.start_delivery()
+    services.stop()
+    for thread in threads:
+        thread.join()

@@ -10,6 +10,19 @@ CREATE TABLE IF NOT EXISTS look_ups (
     tries      INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
+-- Such a file does not have this table yet either.
+CREATE TABLE IF NOT EXISTS gateways (
+    name          TEXT PRIMARY KEY,
+    held          INTEGER NOT NULL DEFAULT 0 CHECK (held IN (0, 1)),
+    paused_until  TEXT,
+    faults        INTEGER NOT NULL DEFAULT 0,
+    fault         TEXT,
+    fault_at      TEXT,
+    taken_at      TEXT
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE gateways ADD COLUMN started_at TEXT;
+
 -- No gateway has got these messages yet. They go to the main gateway that was in use last.
 UPDATE messages SET gateway = (
     SELECT submitted_to FROM messages WHERE gateway IS NULL AND submitted_to IS NOT NULL ORDER BY seq DESC LIMIT 1
