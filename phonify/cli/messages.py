@@ -10,6 +10,7 @@ from ..schemas.requests import SendSchema, limit_body, load
 from ..services import Services
 from ..sms.numbers import read_typed_number
 from ..storage.records import Account, Criteria, Message
+from .gateway import warn_of_other_gateway
 from .output import (
     Command,
     Failed,
@@ -54,7 +55,7 @@ def send(
         raise click.UsageError(_describe(error.faults, to)) from error
     sent = services.sending.send(account, draft)
     note_done(f"Messages stored: {' '.join(message.id for message in sent.messages)}")
-    _print_messages(sent.messages, as_json=as_json)
+    _print_messages(services, sent.messages, as_json=as_json)
     if not services.is_delivering() and len(sent.faults) < len(sent.messages):
         echo("Nothing is delivered yet, because no server or worker is running on this database.", err=True)
     if sent.faults:
@@ -89,16 +90,17 @@ def messages(
             "--follow can't be used with --state, because --follow shows messages before their state is final"
         )
     services = get_services()
+    warn_of_other_gateway(services)
     account = get_account(services, account_name)
     criteria = Criteria(state=state, direction=direction)  # type: ignore[arg-type]
     watcher = services.database.watch()
     found = services.sending.find_all(account, criteria, limit=max(limit, 1))
-    _print_messages(found[:limit][::-1], as_json=as_json)
+    _print_messages(services, found[:limit][::-1], as_json=as_json)
     last = found[0].id if found else None
     while follow:
         watcher.wait(1.0)
         found = _find_since(services, account, criteria, last)
-        _print_messages(found, as_json=as_json, heading=False)
+        _print_messages(services, found, as_json=as_json, heading=False)
         last = found[-1].id if found else last
 
 
@@ -113,16 +115,33 @@ def _find_since(services: Services, account: Account, criteria: Criteria, after:
         found += page
 
 
-def _describe_state(message: Message) -> str:
-    """Return what the state does not tell: the receipt, the error, or the time of sending."""
+def _describe_state(services: Services, message: Message) -> str:
+    """Return what the state does not tell: the receipt, the error, the time of sending, or why the message waits."""
     if message.error_type is not None:
         return message.error_type
     if message.receipt_status is not None:
         return message.receipt_status
-    return f"scheduled for {message.send_at}" if message.is_scheduled else "-"
+    if message.is_scheduled:
+        return f"scheduled for {message.send_at}"
+    return _describe_wait(services, message) or "-"
 
 
-def _print_messages(found: Sequence[Message], *, as_json: bool, heading: bool = True) -> None:
+def _describe_wait(services: Services, message: Message) -> str | None:
+    """Return for which gateway a message waits, if that gateway is missing or takes no messages now."""
+    if message.state != "unconfirmed" or message.gateway is None or message.in_doubt:
+        return None
+    running = services.gateways.get(message.gateway)
+    if running is None:
+        return f"waits for the gateway {message.gateway}, which this server does not have"
+    trouble = running.find_trouble()
+    if trouble is None:
+        return None
+    return (
+        f"waits for the gateway {trouble.name}, which {'has failed' if trouble.condition == 'failing' else 'is paused'}"
+    )
+
+
+def _print_messages(services: Services, found: Sequence[Message], *, as_json: bool, heading: bool = True) -> None:
     if as_json:
         for message in found:
             print_json(dump_message(message))
@@ -132,7 +151,7 @@ def _print_messages(found: Sequence[Message], *, as_json: bool, heading: bool = 
             message.created_at,
             message.id,
             message.state,
-            _describe_state(message),
+            _describe_state(services, message),
             f"{message.origin_number} > {message.to_number}",
             escape_body(message.body),
         )

@@ -160,6 +160,26 @@ def test_a_message_whose_gateway_is_missing_fails_at_the_end_of_its_validity(
     assert list_failures(receiver) == [("message.error", "validity_expired")] * 2
 
 
+def test_the_list_of_messages_says_for_which_gateway_they_wait(waiting, app, change, runner) -> None:
+    def list_lines(app: Flask) -> str:
+        return app.test_cli_runner().invoke(args=["messages"]).output
+
+    assert re.findall(r"(waits .*?)  .*held\n", list_lines(app)) == ["waits for the gateway stub, which is paused"]
+    assert "scheduled for 2026-01-31T09:31:00.000Z" in list_lines(app)
+    waits = "waits for the gateway stub, which this server does not have"
+    assert re.findall(r"(waits .*?)  .*held\n", list_lines(change())) == [waits]
+    assert runner.invoke(args=["gateway", "resume"]).exit_code == 0
+    assert "waits" not in list_lines(app)
+
+
+def test_the_list_of_messages_tells_a_shell_without_the_variables_of_the_server_so(change, make_app) -> None:
+    start_and_stop(change())
+    assert (
+        "Run the command with the variables of the server"
+        in make_app().test_cli_runner().invoke(args=["messages"]).stderr
+    )
+
+
 # Moving
 
 
