@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from ..ids import generate_ids
-from ..outgoing.http_client import Answer, Request
+from ..outgoing.http_client import REFUSED, Answer, Request
 from .forms import Form, LabEvent, Reading, Target, What
 
 # The statuses with which an app may say that it does not know the message of an event, or not yet.
@@ -183,7 +183,7 @@ class Bench:
             self.find("answered_late", f"{exchange} after {seconds}; the provider waits {self.limit:g} s")
             return exchange.is_accepted
         if exchange.answer is None:
-            self.find("no_answer", f"{what}: {exchange.failure}")
+            self.find("not_running" if exchange.failure == REFUSED else "no_answer", f"{what}: {exchange.failure}")
             return False
         if not exchange.is_accepted:
             if exchange.answer.status in NOT_KNOWN and not self.must_know(event):

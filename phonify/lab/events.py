@@ -1,7 +1,7 @@
 """Trials with genuine events: each of them must be accepted."""
 
 from .bench import NOT_KNOWN, Bench, Steps, Watch
-from .forms import LabEvent
+from .forms import TEST_EVENT, LabEvent
 
 DAY = 86_400.0  # seconds
 NEW_FIELD = 12  # characters
@@ -19,7 +19,9 @@ def try_genuine(bench: Bench) -> Steps:
             bench.stopped = "the app answers too late"
     accepted = bench.expect_accepted(bench.first, answer)
     if not accepted and bench.must_know(bench.first):
-        bench.stopped = bench.stopped or "the app does not accept a genuine event"
+        refused = any(found.verdict == "not_running" for found in bench.findings)
+        reason = "nothing listens at this address" if refused else "the app does not accept a genuine event"
+        bench.stopped = bench.stopped or reason
     # Another trial posts this event again, and judges whether it was handled twice.
     bench.watches.append(Watch(bench.first.message_id, least=int(accepted and bench.main == "received"), most=99))
 
@@ -44,10 +46,14 @@ def try_statuses(bench: Bench) -> Steps:
 
 def _post_status(bench: Bench, event: LabEvent) -> Steps:
     (answer,) = yield bench.send(bench.build(event))
-    bench.expect_accepted(event, answer, what=f"the status {event.what}")
+    bench.expect_accepted(event, answer, what=f"the {_name(event)}")
     refused = answer.answer is not None and answer.answer.status in NOT_KNOWN and not bench.must_know(event)
     if refused and not any(found.verdict == "refused_unknown_message" for found in bench.findings):
-        bench.find("refused_unknown_message", f"the status {event.what} of a new message got {answer}")
+        bench.find("refused_unknown_message", f"the {_name(event)} of a new message got {answer}")
+
+
+def _name(event: LabEvent) -> str:
+    return f"event {TEST_EVENT}" if event.what == "test" else f"status {event.what}"
 
 
 def try_two_signatures(bench: Bench) -> Steps:

@@ -11,6 +11,7 @@ from ..clock import format_time
 from ..outgoing.http_client import Answer, Request
 from ..storage.records import Message
 
+TEST_EVENT = "webhook.test"
 What = Literal["received", "sent", "delivered", "undelivered", "error", "unknown", "test"]
 PHONE, APP = "+14155550123", "+15005550006"  # the phone is invented, and valid for apps that check numbers
 

@@ -8,6 +8,8 @@ from ..logs import escape_controls
 from .bench import Finding
 from .verdicts import VERDICTS
 
+NO_PROBE = "no probe was given"
+ANSWERS_ONLY = "Only the answers were judged. With a probe URL, the lab also checks what the app did."
 Outcome = Literal["passed", "warning", "failed", "skipped"]
 _WORDS: dict[Outcome, str] = {"passed": "ok", "warning": "warning", "failed": "FAILED", "skipped": "not run"}
 
@@ -113,6 +115,8 @@ def list_lines(report: Report) -> Iterator[str]:
         yield f"  What to do: {verdict.fix}"
     yield ""
     yield report.summarize()
+    if report.results[-1].skipped == NO_PROBE:
+        yield ANSWERS_ONLY
 
 
 def write_junit(report: Report) -> str:

@@ -10,15 +10,14 @@ from ..outgoing.http_client import Answer, NotAnswered, Request
 from . import probe
 from .bench import Bench, Exchange, Finding, Step, Trial, make_event
 from .forms import Form, Target
-from .report import Report, Result
+from .report import NO_PROBE, Report, Result
 from .trials import TRIALS
 
 MOST_SECONDS = 300.0  # for all trials
 PATIENCE = 10.0  # seconds that an app may take for its work after its answer
 CALM = 0.1  # part of the patience in which nothing more may happen
 BUSY, BUSY_TRIES = 429, 3  # the status of an app that limits its requests, and how often the lab waits for it
-PROBE = "probe", "What the app did"  # the name and the title of the result
-NO_PROBE = "no probe was given"
+PROBE = "probe", "The probe itself"  # the name and the title of the result
 Send = Callable[[Request], Answer]  # raises NotAnswered
 
 

@@ -12,7 +12,7 @@ from ..domain.webhook_kinds import Target as SignedTarget
 from ..outgoing.http_client import TIMEOUT, Request
 from ..schemas.objects import dump_message
 from ..storage.records import Delivery
-from .forms import Form, LabEvent, Target, make_message
+from .forms import TEST_EVENT, Form, LabEvent, Target, make_message
 
 
 class StandardForm(Form):
@@ -72,7 +72,7 @@ class StandardForm(Form):
 def _write(event: LabEvent, target: Target) -> str:
     at = format_time(event.at)
     if event.what == "test":
-        return write_payload("webhook.test", at, {})
+        return write_payload(TEST_EVENT, at, {})
     payload = write_payload(
         f"message.{event.what}", at, {"message": dump_message(make_message(event, target.account_id))}
     )

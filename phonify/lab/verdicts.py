@@ -49,6 +49,12 @@ _TABLE = (
         "Answer every request. Look into the log of the app for an exception that has ended the request.",
     ),
     Verdict(
+        "not_running",
+        "refused the connection",
+        "The provider counts the event as failed and posts it again later.",
+        "Is the app running at this address? Start it, and check the host and the port of the URL.",
+    ),
+    Verdict(
         "bad_twiml",
         "answered with TwiML that can't be used",
         "The person who has written to the app gets no reply, and Twilio logs an error.",

@@ -30,8 +30,9 @@ logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 TIMEOUT = 10.0  # seconds for one post
 MOST_ANSWER = 2_048  # bytes; the rest of an answer is not read
+REFUSED = "the connection was refused"
 _WORDS: dict[type[BaseException], str] = {  # the first matching class is used
-    ConnectionRefusedError: "the connection was refused",
+    ConnectionRefusedError: REFUSED,
     ConnectionError: "the connection was closed without an answer",
     ssl.SSLError: "no TLS connection could be made",
     http.client.HTTPException: "the answer is not HTTP",

@@ -1,8 +1,10 @@
 """Rules of the sandbox as texts for people."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..errors import Fault
 from ..storage.rule_records import MetRule, Rule
 from .rules import ARGUMENTS
 
@@ -49,3 +51,16 @@ def describe_match(rule: Rule) -> str:
     if rule.share is not None:
         found = f"{rule.share:g} % of {found}, seed {rule.seed}"
     return f"{found}, only number {rule.nth}" if rule.nth is not None else f"all {found}" if found == what else found
+
+
+def describe_scenario_faults(faults: Iterable[Fault]) -> list[str]:
+    """Return the faults of a scenario for people, who count the rules from 1."""
+    return [_describe_scenario_fault(fault) for fault in faults]
+
+
+def _describe_scenario_fault(fault: Fault) -> str:
+    text = "A rule has no argument with this name." if fault.type == "unknown_argument" else fault.title
+    place = re.fullmatch(r"rules\[([0-9]+)\]\.?(.*)", fault.param or "", re.DOTALL)
+    if place is None:
+        return text
+    return ": ".join(part for part in (f"rule {int(place[1]) + 1}", place[2], text) if part)

@@ -18,7 +18,7 @@ from urllib.parse import urlencode, urlsplit
 from .clock import Clock
 from .failure import explain_fault, refuse_unknown, write_failure
 from .message import Direction, Message, State, read_message
-from .rules import RuleCalls
+from .rules import ENDS, Outcome, OutcomeSettings, RuleCalls, write_outcome
 from .run_settings import TwilioSettings, write_run_arguments
 
 _Arguments = Mapping[str, str | None]  # None: not given
@@ -162,6 +162,27 @@ class Phonify(RuleCalls):
         """Remove the messages that match, by default in both directions. Returns how many messages were removed."""
         wanted = _Wanted.read("clear", {"direction": None, **criteria})
         return int(self._call("DELETE", "/sandbox/messages", {**wanted.arguments, "q": wanted.contains})["removed"])
+
+    def force(
+        self, message: Message | str, outcome: Outcome, *, timeout: float = 5.0, **settings: Unpack[OutcomeSettings]
+    ) -> Message:
+        """Give one message that waits an outcome, and return the message. `message` is a Message or its id.
+
+        Waits up to `timeout` seconds until the message has the outcome. It does not wait with `delayed`, `unavailable`
+        and `unconfirmed`, and it does not wait for a reply, or for a receipt with `seconds`.
+        """
+        message_id, begun = message if isinstance(message, str) else message.id, self._now()
+        path = f"/sandbox/messages/{message_id}/outcome"
+        recipient = self._call("POST", path, write_outcome(outcome, settings))["message"]["to"]
+        receipt = outcome if outcome in ("delivered", "undelivered") and not settings.get("seconds") else None
+        while True:
+            found = [one for one in self._list({"to": recipient}) if one.id == message_id]
+            for one in found:
+                if one.state == ENDS.get(outcome, one.state) and receipt in (None, one.receipt):
+                    return one
+            if self._now() - begun >= timeout:
+                raise AssertionError(f"the message did not become {outcome} within {timeout:g} s: {found or 'removed'}")
+            self._sleep(_NAP)
 
     def set_webhook(self, url: str) -> str:
         """Set the URL that gets the account's events. Returns the secret that signs the events."""

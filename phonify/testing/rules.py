@@ -18,6 +18,8 @@ Outcome = Literal[
     "api_error",
     "api_slow",
 ]
+# The states to which these outcomes lead at once.
+ENDS = {"sent": "sent", "failed": "error", "delivered": "sent", "undelivered": "sent", "reply": "sent"}
 
 
 class OutcomeSettings(TypedDict, total=False):
@@ -77,11 +79,11 @@ class RuleCalls:
 
     def add_rule(self, outcome: Outcome, **settings: Unpack[RuleSettings]) -> Rule:
         """Add a rule, by default at the end. The first rule that matches applies."""
-        return Rule.read(self._call("POST", "/sandbox/rules", _write(outcome, settings))["rule"])
+        return Rule.read(self._call("POST", "/sandbox/rules", write_outcome(outcome, settings))["rule"])
 
     def change_rule(self, rule: Rule, outcome: Outcome, **settings: Unpack[RuleSettings]) -> Rule:
         """Replace a rule. Its counts begin again at 0."""
-        return Rule.read(self._call("PUT", f"/sandbox/rules/{rule.id}", _write(outcome, settings))["rule"])
+        return Rule.read(self._call("PUT", f"/sandbox/rules/{rule.id}", write_outcome(outcome, settings))["rule"])
 
     def move_rule(self, rule: Rule, position: int) -> Rule:
         """Move a rule to another position in the list. 1 is the first."""
@@ -100,12 +102,8 @@ class RuleCalls:
         text = Path(file).read_text(encoding="utf-8")
         return [Rule.read(shown) for shown in self._call("PUT", "/sandbox/rules", {"scenario": text})["rules"]]
 
-    def force(self, message: Any, outcome: Outcome, **settings: Unpack[OutcomeSettings]) -> None:
-        """Give one message that waits an outcome. `message` is a Message or its id."""
-        message_id = message if isinstance(message, str) else message.id
-        self._call("POST", f"/sandbox/messages/{message_id}/outcome", _write(outcome, settings))
 
-
-def _write(outcome: str, settings: Mapping[str, Any]) -> dict[str, str]:
+def write_outcome(outcome: str, settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the arguments of a request with an outcome."""
     given = {"outcome": outcome, **settings}
     return {name: str(value) for name, value in given.items() if value is not None}

@@ -8,7 +8,8 @@ from flask import Blueprint, Response, request, url_for
 from ..clock import parse_time
 from ..errors import Fault, Refused
 from ..http.current import get_services
-from ..schemas.clock import read_duration, write_summary
+from ..schemas.clock import read_duration
+from .advances import write_query
 from .rendering import answer_fragment, describe_clock
 from .session import current_account, guard, redirect_to
 from .settings import show_page
@@ -52,7 +53,7 @@ def reset_clock() -> Response:
 
 @bp.post("/advance")
 def advance_clock() -> Any:
-    """Advance the clock by a duration or to a time, and show what was done."""
+    """Advance the clock by a duration or to a time. The settings page then shows what was done."""
     services, given = get_services(), request.form.get("advance", "").strip()
     services.clock.check_change(current_account())
     advancing = services.make_advancing()
@@ -63,7 +64,7 @@ def advance_clock() -> Any:
         return show_page(faults=[Fault("invalid_duration", "advance")], advance=given), 400
     except Refused as error:
         return show_page(faults=[Fault(error.faults[0].type, "advance")], advance=given), 400
-    return show_page(advanced=write_summary(advance))
+    return redirect_to(url_for("settings.show_settings", **write_query(advance), _anchor="clock"))
 
 
 def _read_duration(text: str) -> timedelta | None:

@@ -7,6 +7,7 @@ from flask import Blueprint, render_template, request, url_for
 
 from ..errors import Fault, PhonifyError
 from ..http.current import get_services
+from ..lab.report import ANSWERS_ONLY, NO_PROBE
 from ..schemas.lab import StartLabSchema, dump_lab
 from ..schemas.requests import load
 from .reading import count_unread
@@ -45,7 +46,8 @@ def show_report() -> Any:
 def _read_lab() -> dict[str, Any]:
     labs = get_services().labs
     lab = labs.find(current_account())
-    return {"lab": dump_lab(lab, is_running=labs.is_running(lab)) if lab is not None else None}
+    shown = dump_lab(lab, is_running=labs.is_running(lab)) if lab is not None else None
+    return {"lab": shown, "no_probe": NO_PROBE, "answers_only": ANSWERS_ONLY}
 
 
 def _show(given: Mapping[str, str], faults: Collection[Fault] = ()) -> str:

@@ -11,7 +11,7 @@ from ..domain.rules import MOST_RULES
 from ..errors import ERROR_TYPES, MESSAGE_ERRORS, Fault, PhonifyError
 from ..http.current import get_services
 from ..schemas.requests import load
-from ..schemas.rule_words import describe_match, describe_outcome
+from ..schemas.rule_words import describe_match, describe_outcome, describe_scenario_faults
 from ..schemas.rules import CreateRuleSchema, OutcomeSchema, dump_rule, read_scenario
 from ..sms.numbers import read_typed_number
 from .conversations import show_detail
@@ -22,7 +22,7 @@ from .session import current_account, guard, redirect_to
 # The fields of the form, from top to bottom.
 FIELDS = (
     *("name", "to", "origin", "direction", "contains", "pattern", "nth", "share", "seed"),
-    *("outcome", "error", "seconds", "times", "reply", "status", "uses", "ttl", "scenario"),
+    *("outcome", "error", "seconds", "times", "reply", "status", "uses", "ttl"),
 )
 
 bp = Blueprint("rules", __name__, url_prefix="/inbox")
@@ -98,7 +98,7 @@ def load_scenario() -> Any:
     try:
         get_services().rules.load(current_account(), read_scenario(text))
     except PhonifyError as error:
-        return _show(error.faults, scenario=text), 400
+        return _show(scenario=text, scenario_faults=describe_scenario_faults(error.faults)), 400
     return _back()
 
 
@@ -137,7 +137,7 @@ def _show(faults: Collection[Fault] = (), *, given: Mapping[str, Any] | None = N
         "inbox/rules.html",
         rows=rows,
         given={"outcome": "failed"} if given is None else given,
-        message_errors={name: ERROR_TYPES[name].title for name in MESSAGE_ERRORS},
+        error_choices=[(name, f"{name}: {ERROR_TYPES[name].title}") for name in MESSAGE_ERRORS],
         unread=count_unread(),
         **place_faults(faults, FIELDS),
         **context,

@@ -14,6 +14,7 @@ from ..sms.keywords import START_KEYWORDS, STOP_KEYWORDS
 from ..sms.numbers import parse_originator, read_typed_number
 from ..storage.records import KeywordReplies
 from . import display
+from .advances import read_summary
 from .gateway import describe_gateways
 from .reading import count_unread, normalize_lines, read_address, read_number
 from .rendering import answer_fragment, place_faults
@@ -33,8 +34,8 @@ guard(bp)
 
 @bp.get("")
 def show_settings() -> str:
-    """Show the settings of the account."""
-    return show_page()
+    """Show the settings of the account. After an advance of the clock, the address has its summary."""
+    return show_page(advanced=read_summary(request.args))
 
 
 @bp.post("/origin")

@@ -91,7 +91,15 @@ def test_every_verdict_is_given_in_these_tests() -> None:
     given = {verdict for faults in WRONG.values() for verdict in faults.values()}
     given |= {verdict for faults in CORRECT.values() for verdicts in faults.values() for verdict in verdicts}
     given |= {verdict for _, _, verdict in OTHER}
-    elsewhere = {"answered_late", "slow", "no_answer", "answered_forgery", "refused_unknown_message", "not_finished"}
+    elsewhere = {
+        "answered_late",
+        "slow",
+        "no_answer",
+        "not_running",
+        "answered_forgery",
+        "refused_unknown_message",
+        "not_finished",
+    }
     assert given | elsewhere == VERDICTS.keys()
 
 

@@ -116,8 +116,32 @@ def test_nothing_listens(form: str) -> None:
         raise NotAnswered("the connection was refused")
 
     report = try_app(form, send=send, probe_url=None)
-    assert verdicts_of(report) == {"no_answer"}
+    assert verdicts_of(report) == {"not_running"}
+    assert skipped_in(report)["forged"] == "nothing listens at this address"
     assert report.results[0].findings[0].detail == "a genuine event: the connection was refused"
+
+
+def test_an_app_that_ends_the_connection_gives_no_answer() -> None:
+    def send(request: Request) -> Answer:
+        raise NotAnswered("the connection was closed without an answer", connected=True)
+
+    report = try_app("standard", send=send, probe_url=None)
+    assert verdicts_of(report) == {"no_answer"}
+    assert skipped_in(report)["forged"] == "the app does not accept a genuine event"
+
+
+def test_a_refused_test_event_has_its_name_in_the_finding() -> None:
+    clock = FakeClock()
+    send = connect(App("standard", now=clock.monotonic), clock)
+
+    def refuse(request: Request) -> Answer:
+        body = request.body if isinstance(request.body, bytes) else b""
+        return Answer(400, "") if b'"webhook.test"' in body else send(request)
+
+    report = try_app("standard", send=refuse)
+    assert [finding.detail for result in report.results for finding in result.findings] == [
+        "the event webhook.test got 400"
+    ]
 
 
 def test_with_only_one_url_of_twilio_the_other_is_not_tried() -> None:

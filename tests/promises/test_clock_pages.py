@@ -71,11 +71,37 @@ def test_the_settings_page_changes_the_clock(
         ("01-31T09:30", True, True),
     )
     send()
-    page = post(browser, "advance", advance="24h")
-    assert (page.status_code, "24 h: 1 sent." in page.text, show()) == (200, True, ("02-01T09:30", True, True))
-    assert post(browser, "advance", advance="2026-02-01T10:00Z").status_code == 200
+    response = post(browser, "advance", advance="24h")
+    assert (response.status_code, show()) == (303, ("02-01T09:30", True, True))
+    there = response.headers["Location"]
+    assert there.startswith("/inbox/settings?")
+    assert there.endswith("#clock")
+    for _ in range(2):  # a reload does not advance the clock again
+        page = browser.get(there)
+        assert (page.status_code, "24 h: 1 sent." in page.text, show()) == (200, True, ("02-01T09:30", True, True))
+    assert post(browser, "advance", advance="2026-02-01T10:00Z").status_code == 303
     assert (post(browser, "run").status_code, show()) == (303, ("02-01T10:00", False, True))
     assert (post(browser, "reset").status_code, show()) == (303, ("01-31T09:30", False, False))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "from=<b>&until=2026-01-31T09:30:00.000Z",
+        "from=2026-01-31T09:30:00.000Z",
+        "until=2026-01-31T09:30:00.000Z",
+        "from=2026-02-01T09:30:00.000Z&until=2026-01-31T09:30:00.000Z",
+    ],
+)
+def test_an_address_without_a_valid_summary_shows_none(browser: FlaskClient, query: str) -> None:
+    page = browser.get(f"/inbox/settings?{query}")
+    assert (page.status_code, "data-notice" in page.text) == (200, False)
+
+
+def test_counts_in_an_address_that_are_not_numbers_are_left_out(browser: FlaskClient) -> None:
+    times = "from=2026-01-31T09:30:00.000Z&until=2026-02-01T09:30:00.000Z"
+    page = browser.get(f"/inbox/settings?{times}&sent=<b>&failed=2&more=1")
+    assert "data-notice>24 h: 2 failed; more is due, so advance again.</p>" in page.text
 
 
 @pytest.mark.parametrize(

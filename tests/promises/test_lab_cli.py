@@ -15,6 +15,7 @@ from phonify.lab.trials import TRIALS
 from tests.support.lab_receivers.faults import SECRETS
 from tests.support.lab_receivers.server import serving_python
 from tests.support.receivers import Receiver, status
+from tests.support.servers import find_free_port
 
 SECRET = SECRETS["standard"]
 NAMES = [*(trial.name for trial in TRIALS), "probe"]
@@ -36,7 +37,23 @@ def test_a_correct_app_passes_and_the_status_is_0(runner: FlaskCliRunner) -> Non
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert [line.split()[1] for line in lines[: len(TRIALS)]] == NAMES[:-1]
-    assert lines[-1].startswith("21 passed, 1 not run, in ")
+    assert lines[-2].startswith("21 passed, 1 not run, in ")
+    assert lines[-1] == "Only the answers were judged. With a probe URL, the lab also checks what the app did."
+
+
+def test_the_last_line_of_a_report_with_a_probe_is_the_sum(runner: FlaskCliRunner) -> None:
+    with serving_python("standard") as address:
+        result = run(runner, f"{address}/sms", "--secret", SECRET, "--probe", f"{address}/probe")
+    *_, probe, _, last = result.stdout.splitlines()
+    assert probe.split(maxsplit=2) == ["ok", "probe", "The probe itself"]
+    assert last.startswith("22 passed, in ")
+
+
+def test_an_app_that_is_not_running_is_asked_for(runner: FlaskCliRunner) -> None:
+    result = run(runner, f"http://127.0.0.1:{find_free_port()}/sms", "--secret", SECRET)
+    assert result.exit_code == 1
+    assert "refused the connection: a genuine event: the connection was refused\n" in result.stdout
+    assert "What to do: Is the app running at this address?" in result.stdout
 
 
 def test_a_failure_says_what_goes_wrong_and_what_to_do_and_the_status_is_1(runner: FlaskCliRunner) -> None:

@@ -38,10 +38,13 @@ def test_without_a_webhook_the_page_says_where_to_set_it(page: FlaskClient) -> N
     assert "There was no lab yet." in text
 
 
-def test_the_settings_link_to_the_lab_if_there_is_a_webhook(page: FlaskClient, client: FlaskClient) -> None:
-    assert "/inbox/lab" not in read(page, "/inbox/settings")
+def test_the_settings_link_to_the_lab_and_say_that_it_needs_a_webhook(page: FlaskClient, client: FlaskClient) -> None:
+    link, hint = '<a href="/inbox/lab">Try it in the lab.</a>', "The lab needs the URL of a webhook."
+    text = read(page, "/inbox/settings")
+    assert (link in text, hint in text) == (True, True)
     client.put("/v1/webhook", json={"url": "http://127.0.0.1:9/sms"})
-    assert '<a href="/inbox/lab">Try it in the lab.</a>' in read(page, "/inbox/settings")
+    text = read(page, "/inbox/settings")
+    assert (link in text, hint in text) == (True, False)
 
 
 def test_a_lab_is_started_and_its_report_is_shown(
@@ -62,6 +65,7 @@ def test_a_lab_is_started_and_its_report_is_shown(
     assert "<strong>0 passed, 1 failed, 21 not run</strong>" in text
     assert "Your app gave no answer" in text
     assert "<strong>What to do:</strong> Answer every request." in text
+    assert "Only the answers were judged. With a probe URL, the lab also checks what the app did." in text
 
 
 def test_the_report_is_sent_again_only_if_it_has_changed(page: FlaskClient) -> None:

@@ -1,5 +1,6 @@
 """Tests of the plugin in separate suites: one server in each process, one account for each test, clear failures."""
 
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -145,6 +146,24 @@ def test_the_example_of_the_readme_passes(pytester, monkeypatch) -> None:
     pytester.makepyfile(readme.split("<!-- test suite -->\n```python\n", 1)[1].split("```", 1)[0])
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     pytester.runpytest_subprocess("-p", "phonify.testing.pytest_plugin").assert_outcomes(passed=1)
+
+
+@pytest.mark.slow
+def test_the_example_of_one_message_in_the_guide_passes(pytester, run_suite) -> None:
+    guide = ROOT.joinpath("phonify/docs/rules.md").read_text(encoding="utf-8")
+    pytester.makeconftest("""
+        from types import SimpleNamespace
+
+        import pytest
+
+        @pytest.fixture
+        def app(phonify):
+            from test_the_example_of_one_message_in_the_guide_passes import send
+
+            return SimpleNamespace(remind=lambda to: send(phonify, "See you at nine", to))
+    """)
+    example = guide.split("<!-- one message -->\n```python\n", 1)[1].split("```", 1)[0]
+    run_suite(textwrap.indent(example, "    ")).assert_outcomes(passed=1)
 
 
 @pytest.mark.slow

@@ -230,6 +230,30 @@ def test_a_page_says_what_is_wrong(page: FlaskClient, client: FlaskClient) -> No
     assert (refused.status_code, "Not a valid scenario" in refused.text) == (400, True)
 
 
+def test_a_page_shows_the_faults_of_a_scenario_at_its_field(page: FlaskClient) -> None:
+    text = '[[rules]]\noutcome = "sent"\n[[rules]]\noutcome = "sent"\n"<i>" = "x"\n'
+    refused = page.post("/inbox/rules/scenario", data={"scenario": text}, headers=HERE)
+    assert refused.status_code == 400
+    field, _, faults = refused.text.partition('<ul id="scenario-fault" class="fault" role="alert">')
+    assert 'aria-invalid="true" autofocus aria-describedby="scenario-fault"' in field
+    assert faults.startswith("<li>rule 2: &lt;i&gt;: A rule has no argument with this name.</li></ul>")
+
+
+def test_a_page_shows_what_each_error_means(page: FlaskClient, client: FlaskClient) -> None:
+    text = page.get("/inbox/rules").text
+    assert '<option value="">Choose an error</option>' in text
+    assert ">unreachable_handset: The phone is switched off" in text
+    message = client.post("/v1/messages", json={"to": "+15005550012", "body": "Hello"}).get_json()["message"]
+    text = page.get(f"/inbox/messages/{message['id']}").text
+    assert f'<label for="outcome-{message["id"]}">Outcome of this message</label>' in text
+    assert ">failed, unreachable_handset: The phone is switched off" in text
+
+
+def test_a_narrow_page_has_a_link_to_the_rules(page: FlaskClient) -> None:
+    assert '<a class="narrow" href="/inbox/rules" aria-current="page">Rules</a>' in page.get("/inbox/rules").text
+    assert '<a class="narrow" href="/inbox/rules" >Rules</a>' in page.get("/").text
+
+
 def test_the_page_exists_only_with_the_stub(make_app: Callable[..., Flask], client: FlaskClient) -> None:
     browser = make_app(FakeGateway()).test_client()
     browser.key = None
@@ -290,11 +314,12 @@ def test_a_command_says_what_is_wrong(
 
 def test_a_scenario_file_with_faults_is_told_line_by_line(run: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
     file = tmp_path / "scenario.toml"
-    file.write_text('[[rules]]\noutcome = "delayed"\n[[rules]]\noutcome = "sent"\nto = "x!"\n')
+    file.write_text('[[rules]]\noutcome = "delayed"\n[[rules]]\noutcome = "sent"\nto = "x!"\n[[rules]]\nerorr = "a"\n')
     code, shown = run("load", str(file))
     assert code == 1
-    assert f"{file}: rules[0].seconds: This argument is missing." in shown
-    assert f"{file}: rules[1].to: Not a number" in shown
+    assert f"{file}: rule 1: seconds: This argument is missing." in shown
+    assert f"{file}: rule 2: to: Use a number, a sender" in shown
+    assert f"{file}: rule 3: erorr: A rule has no argument with this name." in shown
 
 
 def test_with_another_gateway_a_command_refuses(make_app: Callable[..., Flask]) -> None:

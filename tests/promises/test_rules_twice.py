@@ -137,7 +137,7 @@ def test_a_server_does_not_start_with_a_scenario_that_it_can_not_use(tmp_path: P
     right.write_text('[[rules]]\noutcome = "sent"\n')
     android = {"GATEWAY": "android", "ANDROID_URL": "http://127.0.0.1:9", "ANDROID_USERNAME": "a"}
     cases: list[tuple[Path, dict[str, str], str]] = [
-        (wrong, {}, f"{wrong}: rules[0].seconds: This argument is missing"),
+        (wrong, {}, f"{wrong}: rule 1: seconds: This argument is missing"),
         (tmp_path / "none.toml", {}, "No such file or directory"),
         (
             right,

@@ -11,7 +11,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import standardwebhooks
@@ -581,12 +581,37 @@ def test_a_scenario_file_replaces_the_rules(phonify: Phonify, tmp_path: Path) ->
 def test_a_message_that_waits_gets_an_outcome(phonify: Phonify) -> None:
     phonify.add_rule("delayed", seconds=3_600)
     call(phonify, "/v1/messages", to=ALICE, body="Hello")
-    phonify.force(phonify.wait_for(), "failed", error="filtered_by_carrier")
+    forced = phonify.force(phonify.wait_for(), "failed", error="filtered_by_carrier")
     assert phonify.messages(state="sent") == []
-    deadline = time.monotonic() + 5
-    while not (found := phonify.messages(state="error")) and time.monotonic() < deadline:
-        pass
-    assert found[0].errors == ["filtered_by_carrier"]
+    assert (forced.state, forced.errors) == ("error", ["filtered_by_carrier"])
+    assert phonify.messages(state="error") == [forced]
+
+
+@pytest.mark.parametrize("outcome", ["delivered", "undelivered"])
+def test_a_forced_receipt_is_there_when_force_returns(phonify: Phonify, outcome: Literal["delivered"]) -> None:
+    phonify.add_rule("unconfirmed")
+    call(phonify, "/v1/messages", to=ALICE, body="Hello")
+    forced = phonify.force(phonify.wait_for().id, outcome)
+    assert (forced.state, forced.receipt) == ("sent", outcome)
+
+
+def test_force_does_not_wait_for_what_comes_later(phonify: Phonify) -> None:
+    phonify.add_rule("delayed", seconds=3_600)
+    call(phonify, "/v1/messages", to=ALICE, body="Hello")
+    message = phonify.wait_for()
+    assert phonify.force(message, "unconfirmed").state == "unconfirmed"
+    assert phonify.force(message, "delayed", seconds=3_600).state == "unconfirmed"
+    forced = phonify.force(message, "delivered", seconds=3_600)
+    assert (forced.state, forced.receipt) == ("sent", None)
+
+
+def test_force_says_that_the_message_has_no_outcome_in_time(make_receiver) -> None:
+    waiting = {**OTHER, "state": "unconfirmed"}
+    phonify = connect_to(make_receiver(status(200, body=json.dumps({"message": waiting, "messages": [waiting]}))))
+    with pytest.raises(
+        AssertionError, match=r"^the message did not become sent within 0.05 s: \[<Message .*'Welcome'>\]"
+    ):
+        phonify.force(OTHER["id"], "sent", timeout=0.05)
 
 
 def test_the_phone_replies_by_itself(phonify: Phonify) -> None:

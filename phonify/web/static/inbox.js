@@ -232,7 +232,7 @@ document.addEventListener("keydown", (event) => {
 
 document.addEventListener("DOMContentLoaded", () => {
   // A notice is about the last click. A reload does not show it again.
-  if (document.querySelector(".notice")) history.replaceState(null, "", location.pathname);
+  if (document.querySelector(".notice, [data-notice]")) history.replaceState(null, "", location.pathname + location.hash);
   show();
   toBottom();
   findOpened()?.scrollIntoView({ block: "center" });
