@@ -150,7 +150,7 @@ class Services:
         workers: list[Worker] = [self.make_message_loop(), self.rule_effects, self.make_webhook_loop()]
         if running.gateway.can_look_up:
             workers.append(running.make_look_ups())
-        return Advancing(self.database, self.clock, workers, self.clean)
+        return Advancing(self.database, self.clock, workers, self.moving, self.clean)
 
     def clean(self) -> None:
         """Remove old rows and the rows of ended test runs and sessions. Looks after messages without a gateway."""
