@@ -42,7 +42,6 @@ from .outgoing.url_guard import Resolve, resolve
 from .storage.database import Database
 from .storage.process_lock import has_owner
 from .storage.records import Message
-from .storage.rule_records import MetRule
 from .storage.upgrades import DatabaseUnusable, check_place, prepare
 from .storage.wakeup import Wakeup
 
@@ -138,11 +137,6 @@ class Services:
         )
         return Loop(self.database, self.webhook_wakeup, delivery, longest_nap=longest_nap, grace=self.settings.grace)
 
-    def make_rule_loop(self, *, longest_nap: float = 0.25) -> Loop[MetRule, MetRule]:
-        """Return a new loop that stores the receipts and replies of rules. Call its `run` in a thread."""
-        wakeup, effects, grace = self.webhook_wakeup, self.rule_effects, self.settings.grace
-        return Loop(self.database, wakeup, effects, longest_nap=longest_nap, grace=grace)
-
     def make_upkeep(self) -> Upkeep:
         """Return a new loop that does the upkeep once a minute."""
         lease, validity = self.settings.lease, self.settings.validity
@@ -153,10 +147,10 @@ class Services:
     def make_advancing(self) -> Advancing:
         """Return a new advance of the sandbox's clock."""
         running = self.gateways[self.gateway.name]
-        workers: list[Worker] = [self.make_message_loop(), self.make_rule_loop(), self.make_webhook_loop()]
+        workers: list[Worker] = [self.make_message_loop(), self.rule_effects, self.make_webhook_loop()]
         if running.gateway.can_look_up:
             workers.append(running.make_look_ups())
-        return Advancing(self.database, self.clock, workers, self.clean)
+        return Advancing(self.database, self.clock, workers, self.moving, self.clean)
 
     def clean(self) -> None:
         """Remove old rows and the rows of ended test runs and sessions. Looks after messages without a gateway."""
@@ -179,7 +173,7 @@ class Services:
             "upkeep": self.make_upkeep().run,
         }
         if self.rules.enabled:
-            runs["rules"] = self.make_rule_loop(longest_nap=longest_nap).run
+            runs["rules"] = self.rule_effects.run
         for name, running in self.gateways.items():
             running.gateway.start(running.hearing)
             runs[f"messages {name}"] = self.make_message_loop(longest_nap=longest_nap, running=running).run

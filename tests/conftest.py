@@ -168,7 +168,7 @@ def post_due(request: pytest.FixtureRequest) -> Callable[..., int]:
 @pytest.fixture
 def apply_due(request: pytest.FixtureRequest) -> Callable[..., int]:
     """Return a function that stores the receipts and replies of rules that are due, like `deliver`."""
-    return _step(request, lambda services: services.make_rule_loop())
+    return _step(request, lambda services: services.rule_effects)
 
 
 def _step(request: pytest.FixtureRequest, make: Callable[[Services], Any]) -> Callable[..., int]:

@@ -11,12 +11,13 @@ from math import ceil
 from typing import Protocol
 
 from ..clock import format_time, monotonic, seconds_until, sleep
+from ..domain.moving import Moving
 from ..domain.server_clock import MOST_AHEAD, ServerClock
 from ..errors import Fault, Refused
+from ..storage import advancing as store
 from ..storage import received_texts as text_store
-from ..storage import server_clock as store
+from ..storage.advancing import Advance, Ended
 from ..storage.database import Database
-from ..storage.server_clock import Advance, Ended
 
 MOST_SECONDS = 20.0  # of the machine; then the answer says how far the clock has come
 _NAP = 0.005  # seconds between two checks of what other processes have in hand
@@ -36,11 +37,17 @@ class Advancing:
     """Advances the clock. Make a new object for each advance."""
 
     def __init__(
-        self, database: Database, clock: ServerClock, workers: Sequence[Worker], clean: Callable[[], None]
+        self,
+        database: Database,
+        clock: ServerClock,
+        workers: Sequence[Worker],
+        moving: Moving,
+        clean: Callable[[], None],
     ) -> None:
         self._database = database
         self._clock = clock
         self._workers = workers
+        self._moving = moving
         self._clean = clean
         self._totals = Ended()
 
@@ -86,7 +93,11 @@ class Advancing:
         """Return the next time at which something falls due. It is at least a millisecond later."""
         with self._database.reading() as connection:
             text_due_at = text_store.next_due_at(connection)
-        seconds = min(seconds_until(text_due_at, now), *(worker.seconds_to_due() for worker in self._workers))
+        seconds = min(
+            seconds_until(text_due_at, now),
+            seconds_until(self._moving.next_end(), now),
+            *(worker.seconds_to_due() for worker in self._workers),
+        )
         return now + timedelta(milliseconds=max(ceil(min(seconds * 1000, MOST_AHEAD / timedelta(milliseconds=1))), 1))
 
     def _work(self, deadline: float, now: datetime | None = None) -> bool:

@@ -1,13 +1,13 @@
 """What comes after a message because of a rule of the sandbox: a receipt, or a reply of the phone."""
 
 import logging
-from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from ..clock import Clock, format_time, seconds_until
+from ..clock import Clock, format_time, monotonic, seconds_until, sleep
 from ..domain.receipts import Receipts
 from ..domain.receiving import Receiving
 from ..domain.rules import write_behaviour
+from ..errors import StoreUnavailable
 from ..gateways.stub import StubGateway, write_receipt
 from ..storage import conversations as conversation_store
 from ..storage import rules as store
@@ -17,13 +17,13 @@ from ..storage.savepoint import PartFailed, isolating
 
 logger = logging.getLogger(__name__)
 
-_AT_ONCE = 100  # effects in one transaction
+AT_ONCE = 100  # effects in one transaction
+INTERVAL = 0.1  # seconds
+AFTER_FAULT = 1.0  # seconds
 
 
 class RuleEffects:
-    """The work of the loop for receipts and replies. Nothing is sent, so each effect ends in the transaction."""
-
-    name = "rules"
+    """The loop of the receipts and replies. Nothing is sent, so each effect begins and ends in one transaction."""
 
     def __init__(self, database: Database, clock: Clock, receipts: Receipts, receiving: Receiving) -> None:
         self._database = database
@@ -31,27 +31,48 @@ class RuleEffects:
         self._receipts = receipts
         self._receiving = receiving
 
-    def seconds_to_next(self) -> float:
-        """Return the same as `seconds_to_due`, because there are no leases."""
-        return self.seconds_to_due()
+    def run(self) -> None:
+        """Store due receipts and replies until the database is `stopping`."""
+        while not self._database.stopping:
+            pause = INTERVAL
+            try:
+                self.deliver_due()
+            except StoreUnavailable as error:
+                logger.warning("rules pause, because the database can't be used: %s", error.__cause__)
+                pause = AFTER_FAULT
+            except Exception:
+                logger.exception("rules pause after an unexpected error")
+                pause = AFTER_FAULT
+            sleep(pause)
 
     def seconds_to_due(self) -> float:
-        """Return the seconds until the next receipt or reply."""
+        """Return the seconds until the next receipt or reply is due."""
         with self._database.reading() as connection:
-            at = store.next_effect_time(connection)
-        return seconds_until(at, self._clock.now())
+            due_at = store.next_effect_time(connection)
+        return seconds_until(due_at, self._clock.now())
 
-    def claim(self, connection: Connection, owner: str) -> Sequence[MetRule]:  # noqa: ARG002 - there are no leases
-        """Store the receipts and replies that are due. Nothing remains to be delivered."""
+    def deliver_due(self, *, deadline: float = float("inf")) -> int:
+        """Store all receipts and replies that are due. Begins nothing after `deadline`, a time of `monotonic()`."""
+        count = 0
+        while monotonic() < deadline and not self._database.stopping and (found := self.step()):
+            count += found
+        return count
+
+    def step(self) -> int:
+        """Store receipts and replies that are due now. Returns how many."""
+        if self.seconds_to_due() > 0:
+            return 0
         now = self._clock.now()
-        for met in store.list_due_effects(connection, now=format_time(now), limit=_AT_ONCE):
-            store.set_effect_time(connection, message_id=met.message_id, due_at=None)
-            try:
-                with isolating(connection):
-                    self._apply(connection, met, now)
-            except PartFailed as error:
-                logger.exception("Message %s: its rule failed", met.message_id, exc_info=error.__cause__)
-        return []
+        with self._database.write() as connection:
+            due = store.list_due_effects(connection, now=format_time(now), limit=AT_ONCE)
+            for met in due:
+                store.set_effect_time(connection, message_id=met.message_id, due_at=None)
+                try:
+                    with isolating(connection):
+                        self._apply(connection, met, now)
+                except PartFailed as error:
+                    logger.exception("Message %s: its rule failed", met.message_id, exc_info=error.__cause__)
+        return len(due)
 
     def _apply(self, connection: Connection, met: MetRule, now: datetime) -> None:
         trace = conversation_store.get_trace(connection, message_id=met.message_id)
@@ -62,16 +83,3 @@ class RuleEffects:
         else:
             receipt = write_receipt(write_behaviour(met))._replace(message_id=met.message_id)
             self._receipts.take(connection, StubGateway.name, [receipt], now)
-
-    def record(self, connection: Connection, outcomes: Sequence[MetRule]) -> None:
-        """Do nothing, because `claim` has stored everything."""
-
-    def deliver(self, jobs: Sequence[MetRule], finish: Callable[[MetRule], None]) -> None:
-        """Do nothing, because `claim` returns no jobs."""
-
-    def list_owners(self, connection: Connection) -> Sequence[str]:  # noqa: ARG002 - there are no leases
-        """Return nothing, because there are no leases."""
-        return []
-
-    def end_leases(self, connection: Connection, owner: str) -> None:
-        """Do nothing, because there are no leases."""

@@ -135,6 +135,12 @@ class Moving:
         with self._database.reading() as connection:
             return store.list_movable_messages(connection, gateway=gateway, limit=_ROWS)
 
+    def next_end(self) -> str | None:
+        """Return when `end_expired` ends the next message, or None."""
+        with self._database.reading() as connection:
+            ends = [store.next_end(connection, gateway=left.gateway) for left in self.read_left(connection)]
+        return min((end for end in ends if end is not None), default=None)
+
     def end_expired(self) -> None:
         """End messages whose gateway this server does not have, after their validity period."""
         now = format_time(self._clock.now())

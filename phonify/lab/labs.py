@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 from math import ceil
 
-from ..clock import Clock, SystemClock, format_time, monotonic, parse_time
+from ..clock import Clock, format_time, monotonic, parse_time
 from ..domain.fronts import Fronts
 from ..domain.webhooks import Webhooks
 from ..errors import Fault, InvalidRequest, LabRunning, PhonifyError, Refused, StoreUnavailable, TooManyWaiting
@@ -44,8 +44,6 @@ class Labs:
         self._clock = clock
         self._webhooks = webhooks
         self._fronts = fronts
-        # An app compares the time of a signature with the time of its machine, so a lab needs the real time.
-        self._real_clock = SystemClock()
         self._threads: list[threading.Thread] = []
         self.forms: dict[str, Form] = {}
         self.add_form(StandardForm())
@@ -61,7 +59,7 @@ class Labs:
 
     def is_running(self, lab: LabRun) -> bool:
         """Return whether a lab is running."""
-        return lab.finished_at is None and lab.until > format_time(self._real_clock.now())
+        return lab.finished_at is None and lab.until > format_time(self._clock.machine_now())
 
     def find_target(self, account: Account, form: Form) -> Target | None:
         """Return the account's registered URL and its secret. None if the account has no secret of this form."""
@@ -90,7 +88,7 @@ class Labs:
         the account has a lab that is running.
         """
         chosen, target = self._read(account, form, status_url, probe_url)
-        now, shown = self._real_clock.now(), self._clock.now()
+        now, shown = self._clock.machine_now(), self._clock.now()
         lab = LabRun(account.id, next(generate_ids(shown)), form, format_time(shown), format_time(now + LEASE))
         with self._database.write() as connection:
             latest = store.get_lab(connection, account_id=account.id)
@@ -152,7 +150,7 @@ class Labs:
     ) -> Lab:
         """Return a new lab. It posts only to the addresses that webhooks may have."""
         post = partial(send, private_allowed=self._webhooks.private_allowed)
-        return Lab(form, target, send=post, clock=self._real_clock, limit=limit, patience=patience, tell=tell)
+        return Lab(form, target, send=post, clock=self._clock, limit=limit, patience=patience, tell=tell)
 
     def _run(self, lab: LabRun, form: Form, target: Target) -> None:
         report = None
@@ -170,7 +168,7 @@ class Labs:
             logger.exception("the report of lab %s can't be stored", lab.id)
 
     def _extend(self, lab: LabRun, trial: str) -> None:
-        until = format_time(self._real_clock.now() + LEASE)
+        until = format_time(self._clock.machine_now() + LEASE)
         with self._database.write() as connection:
             if not store.extend_lab(connection, lab=lab, trial=trial, until=until):
                 raise _Ended

@@ -26,6 +26,7 @@ class Lab:
 
     `limit` is how many seconds the provider waits for an answer, by default the time of the form. `patience` is how
     many seconds the app may take for its work after its answer. `tell` gets the name of the trial before each step.
+    An app compares the time of a signature with its machine's time. So the lab does not follow the server's clock.
     """
 
     def __init__(
@@ -52,11 +53,11 @@ class Lab:
         self._current = PROBE[0]
         self._end = clock.monotonic() + most_seconds
         self._known: set[str] = set()
-        self._first = make_event(clock.now(), "received" if target.url is not None else "delivered")
+        self._first = make_event(clock.machine_now(), "received" if target.url is not None else "delivered")
 
     def run(self, trials: Iterable[Trial] = TRIALS) -> Report:
         """Run the trials and return their results."""
-        begun, started_at = self._clock.monotonic(), format_time(self._clock.now())
+        begun, started_at = self._clock.monotonic(), format_time(self._clock.machine_now())
         asks, faults = self._target.probe_url is not None, self._check_probe()
         if faults:
             self._target = self._target._replace(probe_url=None)
@@ -84,7 +85,9 @@ class Lab:
         return Report(self._form.name, url, started_at, self._clock.monotonic() - begun, probed, tuple(results))
 
     def _make_bench(self) -> Bench:
-        return Bench(self._form, self._target, self._clock.now, self._sleep, self._limit, self._first, self._known)
+        return Bench(
+            self._form, self._target, self._clock.machine_now, self._sleep, self._limit, self._first, self._known
+        )
 
     # Trials
 
@@ -143,7 +146,7 @@ class Lab:
         if self._target.probe_url is None:
             return []
         try:
-            seen = probe.read_answer(self._ask(next(generate_ids(self._clock.now()))))
+            seen = probe.read_answer(self._ask(next(generate_ids(self._clock.machine_now()))))
         except probe.ProbeUnusable as error:
             return [Finding("probe_unusable", str(error))]
         if seen.handled:

@@ -8,7 +8,8 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validates_schema
 
 from ..clock import parse_time
-from ..storage.server_clock import Advance, ClockStatus
+from ..storage.advancing import Advance
+from ..storage.server_clock import ClockStatus
 from .fields import Argument, time_field
 from .objects import MOMENT, RecordSchema, Shown
 from .requests import ArgumentsSchema
@@ -19,6 +20,7 @@ _WORDS = {  # the names of counts, as a summary shows them
     "sent": "sent",
     "failed": "failed",
     "received": "received",
+    "receipts": "receipts",
     "webhooks": "webhooks",
     "failed_webhooks": "failed webhooks",
     "expired": "expired",
@@ -85,15 +87,16 @@ class ClockSchema(RecordSchema):
 
 
 class EndedSchema(RecordSchema):
-    """How many messages and webhook events have ended."""
+    """How many messages and webhook events have ended, and how many messages and receipts have come."""
 
-    sent, expired, failed, received, webhooks, failed_webhooks, removed = (
+    sent, expired, failed, received, receipts, webhooks, failed_webhooks, removed = (
         fields.Integer(required=True, strict=True, metadata={"minimum": 0, "description": text})
         for text in (
             "Messages that became `sent`.",
             "Messages that became `error`, because their validity period ended.",
             "Messages that became `error` for another reason.",
             "Messages from phones.",
+            "Delivery receipts.",
             "Events that a webhook has accepted.",
             "Events that were given up.",
             "Old messages that were removed.",

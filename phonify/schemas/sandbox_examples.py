@@ -109,7 +109,7 @@ GET_LAB = (
 _MOMENT = "2026-01-31T09:30:00.000Z"
 _CLOCK = {"now": _MOMENT, "machine_now": _MOMENT, "frozen": False, "changed": False}
 _LATER = "2026-02-01T09:30:00.000Z"
-_ENDED = ("sent", "expired", "failed", "received", "webhooks", "failed_webhooks", "removed")
+_ENDED = ("sent", "expired", "failed", "received", "receipts", "webhooks", "failed_webhooks", "removed")
 GET_CLOCK = (Example("The real time", answer={"clock": _CLOCK}),)
 FREEZE_CLOCK = (Example("Freeze", answer={"clock": {**_CLOCK, "frozen": True, "changed": True}}),)
 RUN_CLOCK = (Example("Run on", answer={"clock": {**_CLOCK, "changed": True}}),)

@@ -31,6 +31,16 @@ def update_gateway(connection: sqlite3.Connection, *, messages: Iterable[Message
     )
 
 
+def next_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
+    """Return when the next message that waits for a gateway is due and not valid any more, or None."""
+    (at,) = connection.execute(
+        "SELECT min(max(due_at, expires_at)) FROM messages"
+        " WHERE gateway = :gateway AND due_at IS NOT NULL AND lease_owner IS NULL",
+        {"gateway": gateway},
+    ).fetchone()
+    return at if at is None else str(at)
+
+
 def has_messages_without_gateway(connection: sqlite3.Connection) -> bool:
     """Return whether a message waits and names no gateway."""
     row = connection.execute(

@@ -8,12 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Advance:
-    """What an advance of the clock has done. Each number is a number of messages or events."""
+    """What an advance of the clock has done. Each number is a number of messages, receipts or events."""
 
     sent: int = 0
     expired: int = 0  # errors, because the validity period ended
     failed: int = 0  # other errors
     received: int = 0
+    receipts: int = 0  # delivery receipts
     webhooks: int = 0  # events that a webhook has accepted
     failed_webhooks: int = 0  # events that were given up
     removed: int = 0  # old messages

@@ -14,8 +14,8 @@ from phonify.gateways.base import Doubt, Later, OutboundMessage
 from phonify.gateways.events import Part, Receipt, Received
 from phonify.services import Services
 from phonify.storage import outbox as outbox_store
+from phonify.storage.advancing import Ended
 from phonify.storage.process_lock import Owner
-from phonify.storage.server_clock import Ended
 from tests.support.app import FakeClock
 from tests.support.fake_gateway import FakeGateway
 from tests.support.receivers import Receiver, status
@@ -82,7 +82,7 @@ def test_a_message_in_doubt_is_looked_up(services: Services, gateway: SandboxGat
     gateway.act = lambda _: Doubt()
     message = send()["id"]
     done = services.make_advancing().advance_by(HOUR)
-    assert (done.ended, gateway.looked_up) == (Ended(sent=1), [message] * 3)
+    assert (done.ended, gateway.looked_up) == (Ended(sent=1, receipts=1), [message] * 3)
 
 
 def test_the_parts_of_a_text_are_joined_when_the_missing_part_does_not_come(services: Services) -> None:
@@ -163,7 +163,7 @@ def test_an_advance_does_not_pass_what_another_process_has_in_hand(
     assert (done.finished, done.ended_at, done.ended) == (False, done.begun_at, Ended())
     owner.close()  # the process ends
     done = services.make_advancing().advance_by(DAY)
-    assert (done.finished, done.ended) == (True, Ended(sent=1))
+    assert (done.finished, done.ended) == (True, Ended(sent=1, receipts=1))
 
 
 # An end on the way
@@ -179,7 +179,7 @@ def test_an_advance_stops_after_its_time_and_the_next_one_goes_on(
     assert first.ended_at < first.target
     second = services.make_advancing().advance_to(clock.now() + YEAR)
     assert (second.begun_at, second.ended_at, second.finished) == (first.ended_at, first.target, True)
-    assert (first.ended, second.ended) == (Ended(), Ended(sent=1, failed_webhooks=2))  # sent, and delivered
+    assert (first.ended, second.ended) == (Ended(), Ended(sent=1, receipts=1, failed_webhooks=2))  # sent, and delivered
 
 
 def test_a_stop_of_the_server_ends_an_advance(services: Services, receiver: Receiver, hook: None, send: Any) -> None:

@@ -228,9 +228,18 @@ def test_a_validity_period_ends(client: FlaskClient, advance: Advance, send: Cal
     assert get(client, message)["errors"][0]["type"] == "validity_expired"
 
 
+def test_a_message_whose_gateway_is_missing_fails_at_the_end_of_its_validity(
+    make_app: Callable[..., Flask], execute: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    make_app(OnceGateway()).test_client().post("/v1/messages", json={"to": PHONE, "body": "Hello"})
+    answer = make_app().test_client().post("/sandbox/clock/advance", json={"by": "10d"}).get_json()["advance"]
+    assert answer["ended"]["expired"] == 1
+    assert execute("SELECT error_type, finished_at FROM messages") == [("validity_expired", TOMORROW)]
+
+
 def test_a_receipt_of_the_stub_comes(client: FlaskClient, advance: Advance, send: Callable[..., Any]) -> None:
     message = send(UNDELIVERED, send_at="2026-01-31T12:00:00Z")
-    advance("24h")
+    assert advance("24h") == {"sent": 1, "receipts": 1}
     assert get(client, message)["receipt"] == {
         "status": "undelivered",
         "at": "2026-01-31T12:00:00.000Z",
@@ -250,11 +259,32 @@ def test_the_receipts_replies_and_delays_of_rules_come_by_the_clock(
     messages = [send(to) for to in (PHONE, OTHER, FAILS_TWICE)]
     assert advance("59m") == {"sent": 2}
     assert "receipt" not in get(client, messages[0])
-    assert advance("1m") == {}
+    assert advance("1m") == {"receipts": 1}
     assert get(client, messages[0])["receipt"]["at"] == "2026-01-31T10:30:00.000Z"
     assert advance("3h") == {"received": 1, "sent": 1}
     latest = client.get("/v1/messages").get_json()["messages"][0]
     assert (latest["body"], latest["created_at"]) == ("Yes", "2026-01-31T11:30:00.000Z")
+
+
+def test_an_advance_that_brings_only_receipts_says_so(
+    client: FlaskClient, send: Callable[..., Any], deliver: Callable[[], int]
+) -> None:
+    client.post("/sandbox/rules", json={"outcome": "undelivered", "seconds": 600})
+    send()
+    deliver()
+    advanced = client.post("/sandbox/clock/advance", json={"by": "1h"}).get_json()["advance"]
+    assert (advanced["summary"], advanced["ended"]["receipts"]) == ("1 h: 1 receipts", 1)
+
+
+def test_a_receipt_is_counted_after_all_former_receipts_were_removed(
+    advance: Advance, send: Callable[..., Any], execute: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    send(UNDELIVERED)
+    assert advance() == {"sent": 1, "receipts": 1}
+    assert advance() == {}
+    send(UNDELIVERED, send_at="2026-03-31T12:00:00Z")
+    assert advance("70d") == {"sent": 1, "receipts": 1}
+    assert execute("SELECT count(*) FROM receipts") == [(1,)]
 
 
 def test_an_event_is_repeated_for_a_day_and_then_given_up(

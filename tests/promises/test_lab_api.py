@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.support.app import faults_of
+from tests.support.app import FakeClock, faults_of
 from tests.support.lab_receivers.server import serving_python
 from tests.support.load import wait_until
 from tests.support.receivers import Receiver, status
@@ -95,7 +95,7 @@ def test_an_account_has_one_lab_at_a_time_in_all_processes(
 
 
 def test_a_lab_of_a_process_that_has_ended_is_interrupted_and_another_may_begin(
-    client: FlaskClient, execute: Execute
+    client: FlaskClient, execute: Execute, clock: FakeClock
 ) -> None:
     set_webhook(client, "http://127.0.0.1:9/")
     execute(
@@ -103,6 +103,9 @@ def test_a_lab_of_a_process_that_has_ended_is_interrupted_and_another_may_begin(
         "2026-01-31T09:30:00.000Z",
         "2026-01-31T09:31:00.000Z",
     )
+    assert client.post("/sandbox/clock/advance", json={"by": "24h"}).status_code == 200
+    assert client.get("/sandbox/lab").get_json()["lab"]["state"] == "running"  # its process may be alive
+    clock.advance(60)
     lab = client.get("/sandbox/lab").get_json()["lab"]
     assert (lab["state"], lab["trial"], lab["report"]) == ("interrupted", None, None)
     assert client.post("/sandbox/lab").status_code == 202

@@ -11,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 
 from phonify import create_app
+from phonify.clock import SystemClock
 from phonify.lab.trials import TRIALS
 from tests.support.lab_receivers.faults import SECRETS
 from tests.support.lab_receivers.server import serving_python
@@ -24,6 +25,12 @@ NAMES = [*(trial.name for trial in TRIALS), "probe"]
 def run(runner: FlaskCliRunner, *arguments: str) -> Result:
     # An app may answer in 4 seconds, even if the machine is busy. The time also limits how slow a slow request is.
     return runner.invoke(args=["lab", "--limit", "4", *arguments])
+
+
+@pytest.fixture
+def clock() -> SystemClock:
+    """The machine's clock: an app compares it with the time of a signature."""
+    return SystemClock()
 
 
 @pytest.fixture

@@ -13,10 +13,17 @@ from flask.testing import FlaskCliRunner
 from twilio.request_validator import RequestValidator
 from werkzeug.serving import make_server
 
+from phonify.clock import SystemClock
 from tests.support.app import ROOT
 from tests.support.lab_receivers.faults import SECRETS
 
 Serve = Callable[[Flask], str]
+
+
+@pytest.fixture
+def clock() -> SystemClock:
+    """The machine's clock: an app compares it with the time of a signature."""
+    return SystemClock()
 
 
 @pytest.fixture

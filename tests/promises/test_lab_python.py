@@ -3,10 +3,17 @@
 import pytest
 from flask.testing import FlaskCliRunner
 
+from phonify.clock import SystemClock
 from tests.support.lab_receivers.server import serving_python
 from tests.support.lab_receivers.trying import CASES, expect, try_app
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def clock() -> SystemClock:
+    """The machine's clock: an app compares it with the time of a signature."""
+    return SystemClock()
 
 
 @pytest.mark.parametrize(("form", "fault"), CASES)

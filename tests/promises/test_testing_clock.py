@@ -91,7 +91,7 @@ def test_an_advance_that_takes_several_requests_is_one_call() -> None:
         return {"advance": answers[len(asked) - 1]}
 
     clock = Clock(call)
-    assert clock.advance("2s") == Advance(2, 2, 2, 2, 2, 2, 2)
+    assert clock.advance("2s") == Advance(2, 2, 2, 2, 2, 2, 2, 2)
     assert (asked, clock.moved) == ([{"by": "2s"}, {"to": at[2]}], 2.0)
 
 

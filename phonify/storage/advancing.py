@@ -1,0 +1,106 @@
+"""The SQL of what ends while the server's clock is advanced. As in `accounts.py`, no function commits."""
+
+import sqlite3
+from typing import NamedTuple
+
+
+def has_leases(connection: sqlite3.Connection) -> bool:
+    """Return whether a process has messages or webhook deliveries in hand."""
+    (found,) = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM messages WHERE lease_owner IS NOT NULL)"
+        " OR EXISTS (SELECT 1 FROM webhook_deliveries WHERE lease_owner IS NOT NULL)"
+    ).fetchone()
+    return bool(found)
+
+
+class Pending(NamedTuple):
+    """What may end when the clock reaches a time: the seqs of rows that are due, and the last seqs of all rows.
+
+    `receipts` is the number of receipts that have this time already.
+    """
+
+    until: str
+    receipts: int
+
+    messages: list[int]
+    deliveries: list[int]
+    last_message: int
+    last_delivery: int
+
+
+class Ended(NamedTuple):
+    """How many messages and webhook deliveries have ended, and what has come from phones."""
+
+    sent: int = 0
+    expired: int = 0
+    failed: int = 0  # for another reason
+    received: int = 0
+    receipts: int = 0
+    webhooks: int = 0
+    failed_webhooks: int = 0
+    removed: int = 0  # old messages
+
+
+class Advance(NamedTuple):
+    """The result of an advance of the clock."""
+
+    begun_at: str
+    ended_at: str
+    target: str
+    finished: bool  # False: the time for one request is over, or the server stops
+    ended: Ended
+
+
+def list_pending(connection: sqlite3.Connection, *, until: str) -> Pending:
+    """Return what is due until a time, and what processes have in hand."""
+    messages = connection.execute(
+        "SELECT seq FROM messages WHERE due_at <= :until"
+        " UNION SELECT seq FROM messages WHERE lease_owner IS NOT NULL"
+        " UNION SELECT seq FROM look_ups AS l JOIN messages AS m ON m.id = l.message_id"
+        "  WHERE l.due_at <= :until AND finished_at IS NULL",
+        {"until": until},
+    )
+    deliveries = connection.execute(
+        "SELECT seq FROM webhook_deliveries WHERE due_at <= :until"
+        " UNION SELECT seq FROM webhook_deliveries WHERE lease_owner IS NOT NULL",
+        {"until": until},
+    )
+    last = connection.execute(
+        "SELECT (SELECT coalesce(max(seq), 0) FROM messages), (SELECT coalesce(max(seq), 0) FROM webhook_deliveries)"
+    )
+    receipts = _count_receipts(connection, at=until)
+    return Pending(until, receipts, [seq for (seq,) in messages], [seq for (seq,) in deliveries], *last.fetchone())
+
+
+def count_ended(connection: sqlite3.Connection, *, pending: Pending) -> Ended:
+    """Return how many of the pending and of all newer rows have ended, and how many receipts have come."""
+    message = "SELECT direction, state, error_type FROM messages WHERE seq"
+    found = [connection.execute(f"{message} = ?", (seq,)).fetchone() for seq in pending.messages]
+    found += connection.execute(f"{message} > ?", (pending.last_message,)).fetchall()
+    messages = [row for row in found if row is not None]
+    outbound = [row[1:] for row in messages if row[0] == "outbound"]
+    failed = [error_type for state, error_type in outbound if state == "error"]
+    delivery = "SELECT state FROM webhook_deliveries WHERE seq"
+    ended = [connection.execute(f"{delivery} = ?", (seq,)).fetchone() for seq in pending.deliveries]
+    ended += connection.execute(f"{delivery} > ?", (pending.last_delivery,)).fetchall()
+    states = [row[0] for row in ended if row is not None]
+    return Ended(
+        sent=outbound.count(("sent", None)),
+        expired=failed.count("validity_expired"),
+        failed=len(failed) - failed.count("validity_expired"),
+        received=len(messages) - len(outbound),
+        receipts=_count_receipts(connection, at=pending.until) - pending.receipts,
+        webhooks=states.count("delivered"),
+        failed_webhooks=states.count("failed"),
+    )
+
+
+def count_messages(connection: sqlite3.Connection, *, upto: int) -> int:
+    """Return how many messages there are up to a seq."""
+    (count,) = connection.execute("SELECT count(*) FROM messages WHERE seq <= :upto", {"upto": upto}).fetchone()
+    return int(count)
+
+
+def _count_receipts(connection: sqlite3.Connection, *, at: str) -> int:
+    (count,) = connection.execute("SELECT count(*) FROM receipts WHERE received_at = :at", {"at": at}).fetchone()
+    return int(count)
