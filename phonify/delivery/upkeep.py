@@ -11,6 +11,7 @@ from ..storage import deliveries as delivery_store
 from ..storage import outbox as outbox_store
 from ..storage import receipts as receipt_store
 from ..storage import received_texts as text_store
+from ..storage import rules as rule_store
 from ..storage.database import Database
 from .look_ups import LONGEST_DELAY
 
@@ -84,6 +85,7 @@ class Upkeep:
                 or delivery_store.has_deliveries_from_future(connection, now=latest)
                 or receipt_store.has_look_ups_after(connection, latest=looked_up_until)
                 or text_store.has_texts_due_after(connection, latest=joined_until)
+                or rule_store.has_effects_too_late(connection, now=now)
             )
         if not behind:
             return
@@ -95,9 +97,10 @@ class Upkeep:
             due += delivery_store.reschedule_deliveries_from_future(connection, now=now, until=until)
             due += receipt_store.hasten_look_ups(connection, now=now, latest=looked_up_until)
             due += text_store.shorten_waits(connection, latest=joined_until)
+            due += rule_store.hasten_effects(connection, now=now)
         logger.warning(
-            "the clock was set back: %d messages, webhooks, look-ups and parts of texts are due earlier,"
-            " and the validity of %d messages ends earlier",
+            "the clock was set back: %d messages, webhooks, look-ups, parts of texts, receipts and replies are due"
+            " earlier, and the validity of %d messages ends earlier",
             due,
             shortened,
         )

@@ -92,3 +92,22 @@ def list_due_effects(connection: sqlite3.Connection, *, now: str, limit: int) ->
         {"now": now, "limit": limit},
     )
     return [MetRule._make(row) for row in rows]
+
+
+# When an effect comes that begins to wait now. A later time was set before the clock was set back.
+_LATEST = "strftime('%Y-%m-%dT%H:%M:%fZ', :now, printf('%.3f seconds', seconds))"
+
+
+def has_effects_too_late(connection: sqlite3.Connection, *, now: str) -> bool:
+    """Return whether a receipt or a reply comes too late because the clock was set back."""
+    row = connection.execute(
+        f"SELECT EXISTS (SELECT 1 FROM met_rules WHERE due_at > :now AND due_at > {_LATEST})", {"now": now}
+    )
+    return bool(row.fetchone()[0])
+
+
+def hasten_effects(connection: sqlite3.Connection, *, now: str) -> int:
+    """Let receipts and replies wait only for the seconds of their rule from now on. Returns how many come earlier."""
+    return connection.execute(
+        f"UPDATE met_rules SET due_at = {_LATEST} WHERE due_at > :now AND due_at > {_LATEST}", {"now": now}
+    ).rowcount
