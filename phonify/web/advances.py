@@ -5,7 +5,7 @@ from typing import Any
 
 from ..clock import parse_time
 from ..schemas.clock import write_summary
-from ..storage.server_clock import Advance, Ended
+from ..storage.advancing import Advance, Ended
 from .reading import read_number
 
 
