@@ -10,18 +10,11 @@ from ..errors import Fault, Refused
 from ..http.current import get_services
 from ..schemas.clock import read_duration
 from .advances import write_query
-from .rendering import answer_fragment, describe_clock
 from .session import current_account, guard, redirect_to
 from .settings import show_page
 
 bp = Blueprint("clock", __name__, url_prefix="/inbox/clock")
 guard(bp)
-
-
-@bp.get("")
-def show_clock() -> Response:
-    """Show the sign."""
-    return answer_fragment("inbox/clock.html", {"clock": describe_clock()})
 
 
 @bp.post("/freeze")

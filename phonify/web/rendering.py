@@ -54,10 +54,12 @@ def place_faults(faults: Collection[Fault], fields: Sequence[str]) -> dict[str, 
 
 
 def answer_look(part: str, shown: dict[str, Any]) -> Response:
-    """Answer with a live element that every page has, and with the line about gateways. See `answer_fragment`."""
-    return answer_fragment(
-        "inbox/look.html", {"part": part, "troubles": list_troubles(get_services(), g.account), **shown}
-    )
+    """Answer with a live element that every page has, and with the lines about gateways and the clock.
+
+    See `answer_fragment`.
+    """
+    lines = {"troubles": list_troubles(get_services(), g.account), "clock": describe_clock()}
+    return answer_fragment("inbox/look.html", {"part": part, **lines, **shown})
 
 
 def answer_fragment(template: str, shown: dict[str, Any]) -> Response:

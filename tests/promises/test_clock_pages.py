@@ -50,12 +50,12 @@ def test_the_page_that_asks_for_a_key_shows_it_too(anonymous: FlaskClient, clien
 
 
 def test_an_open_page_gets_the_sign_when_it_asks_again(browser: FlaskClient, client: FlaskClient) -> None:
-    first = browser.get("/inbox/clock")
+    first = browser.get("/inbox/unread")
     assert SIGN not in first.text
-    again = browser.get("/inbox/clock", headers={"If-None-Match": first.headers["ETag"]})
+    again = browser.get("/inbox/unread", headers={"If-None-Match": first.headers["ETag"]})
     assert again.status_code == 304
     client.post("/sandbox/clock/freeze")
-    changed = browser.get("/inbox/clock", headers={"If-None-Match": first.headers["ETag"]})
+    changed = browser.get("/inbox/unread", headers={"If-None-Match": first.headers["ETag"]})
     assert (changed.status_code, SIGN in changed.text) == (200, True)
 
 

@@ -129,7 +129,7 @@ def test_the_page_is_accessible_and_no_wider_than_the_screen(
     open_docs: Callable[..., Page], width: int, scheme: str
 ) -> None:
     page = open_docs(width=width, scheme=scheme, signed_in=True)
-    for part in page.get_by_text("Try it").all()[:2]:
+    for part in page.locator("summary", has_text="Try it").all()[:2]:
         part.click()
     assert_fits_and_is_accessible(page, width)
 
