@@ -44,6 +44,7 @@ def send(
     not valid, nothing is stored and the exit status is 2.
     """
     services = get_services()
+    warn_of_other_gateway(services)
     account = get_account(services, account_name)
     numbers = [read_typed_number(number) for number in to]
     sender = read_typed_number(origin) if origin is not None else None

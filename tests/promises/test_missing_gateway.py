@@ -172,11 +172,11 @@ def test_the_list_of_messages_says_for_which_gateway_they_wait(waiting, app, cha
     assert "waits" not in list_lines(app)
 
 
-def test_the_list_of_messages_tells_a_shell_without_the_variables_of_the_server_so(change, make_app) -> None:
+@pytest.mark.parametrize("command", [["messages"], ["send", PHONE, "Hello"]])
+def test_a_command_tells_a_shell_without_the_variables_of_the_server_so(change, make_app, command) -> None:
     start_and_stop(change())
     assert (
-        "Run the command with the variables of the server"
-        in make_app().test_cli_runner().invoke(args=["messages"]).stderr
+        "Run the command with the variables of the server" in make_app().test_cli_runner().invoke(args=command).stderr
     )
 
 
