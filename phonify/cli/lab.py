@@ -96,7 +96,7 @@ def _choose_form(labs: Labs, name: str) -> Form:
 def _find_target(
     services: Services, form: Form, account_name: str, *, url: str | None, status_url: str | None, secret: str | None
 ) -> Target:
-    """Return the app to try. Values that are not given are those of the account, which need the database."""
+    """Return the app to test. Missing values are taken from the account, and only then is the database needed."""
     if form.name == "standard" and status_url is not None:
         raise click.UsageError("--status-url is only for the form twilio")
     given = url or status_url

@@ -117,7 +117,7 @@ def _find_since(services: Services, account: Account, criteria: Criteria, after:
 
 
 def _describe_state(services: Services, message: Message) -> str:
-    """Return what the state does not tell: the receipt, the error, the time of sending, or why the message waits."""
+    """Return a detail that the state does not show: the receipt, the error, the send time, or why it waits."""
     if message.error_type is not None:
         return message.error_type
     if message.receipt_status is not None:
@@ -128,7 +128,7 @@ def _describe_state(services: Services, message: Message) -> str:
 
 
 def _describe_wait(services: Services, message: Message) -> str | None:
-    """Return for which gateway a message waits, if that gateway is missing or takes no messages now."""
+    """Return the name of the gateway that a message waits for, if this gateway is missing or takes no messages now."""
     if message.state != "unconfirmed" or message.gateway is None or message.in_doubt:
         return None
     running = services.gateways.get(message.gateway)

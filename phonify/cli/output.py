@@ -93,8 +93,8 @@ def load_services() -> Services:
 def get_services(*, may_create: bool = False, quiet: bool = False) -> Services:
     """Return the services of the app and prepare its database.
 
-    Raises ConfigError if the database does not exist, unless the command may create it. Then standard error says
-    so, because the person may have meant an existing database; with `quiet`, it does not.
+    Raises ConfigError if the database does not exist, unless the command may create it. A line on standard error tells
+    that the database was created, because the person may have meant an existing one. `quiet` omits this line.
     """
     services = load_services()
     if not services.prepared.is_set():

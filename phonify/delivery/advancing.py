@@ -1,8 +1,8 @@
 """Advances the clock of a sandbox, and does what falls due in between, in the order of real life.
 
 The clock goes from one due time to the next one. It stands still at each of these steps until nothing is left to do.
-The process that got the request delivers, beside the processes that always deliver. So the app can answer events, and
-its answers count too. If the process is killed, the clock stands at the last step, and nothing is lost.
+The process that got the request also delivers, in addition to the processes that always deliver. So the app can answer
+events, and its answers count too. If the process is killed, the clock stands at the last step, and nothing is lost.
 """
 
 from collections.abc import Callable, Sequence
@@ -82,7 +82,7 @@ class Advancing:
         return Advance(format_time(begun), format_time(reached), format_time(target), finished, self._totals)
 
     def _go_to(self, target: datetime, deadline: float) -> bool:
-        """Go to a time in steps. Returns False if the clock has not come so far."""
+        """Go to a time in steps. Returns False if the clock has not reached this time."""
         now, finished = self._clock.now(), self._work(deadline)
         while finished and now < target:
             now = min(self._find_next(now), target)

@@ -59,7 +59,7 @@ class Delivery(Protocol[Job, Outcome]):
         """Return the owners that have leases."""
 
     def end_leases(self, connection: Connection, owner: str) -> None:
-        """End the leases of an owner. Its rows are due again at the time at which they were due before."""
+        """End the leases of an owner. Its rows get back their earlier due time."""
 
 
 class Loop(Generic[Job, Outcome]):

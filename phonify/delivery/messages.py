@@ -200,7 +200,7 @@ class MessageDelivery:
             self._webhooks.enqueue(connection, "message.simulated", simulated, clock_now)
 
     def _note_taken(self, connection: Connection, message: Message, outcome: Taken, now: datetime) -> None:
-        """Store the references of a message, also if a receipt has settled it before its outcome was recorded."""
+        """Store the references of a message, even if a receipt has ended the message before its outcome is known."""
         name, can_look_up = self._gateway.name, self._gateway.can_look_up
         self._receipts.note_taken(connection, name, message, outcome.references, now, can_look_up=can_look_up)
         if outcome.receipts:

@@ -1,4 +1,4 @@
-"""The interface of what a front adds to the pages and to the text that the start prints."""
+"""The interface for what a front adds to the pages and to the text that is printed at the start."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -7,7 +7,7 @@ from ..storage.records import Account, Message
 
 
 class FrontPage(Protocol):
-    """The additions of a front to the pages and to the text that the start prints."""
+    """What a front adds to the pages and to the text that is printed at the start."""
 
     name: str
     template: str  # the front's part of the settings page

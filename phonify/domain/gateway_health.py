@@ -137,7 +137,7 @@ class GatewayHealth:
         return Delay(-seconds_until(late.due_at, now), self._explain(connection, late, now))
 
     def _explain(self, connection: Connection, message: Message, now: datetime) -> str | None:
-        """Return what has held messages back within the last minute, or None if the delivery itself must be broken."""
+        """Return why messages were delayed in the last minute. Returns None if the delivery itself must be broken."""
         state = store.get_state(connection, name=self._name)
         before, after = format_time(now - PATIENCE), format_time(now + PATIENCE)
         if state.held:
@@ -161,7 +161,7 @@ def note_start(database: Database, clock: Clock, names: Collection[str]) -> None
 
 
 def find_other_start(database: Database, known: Collection[str]) -> Start | None:
-    """Return the latest start of a server or worker, or None if it has exactly the known gateways."""
+    """Return the latest start of a server or worker. Returns None if its gateways are the known ones."""
     with database.reading() as connection:
         started = store.list_started(connection)
     return Start(max(started.values()), sorted(started)) if started and started.keys() != set(known) else None

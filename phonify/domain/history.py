@@ -71,7 +71,7 @@ class Histories:
     def find(self, message_id: str, *, whole: bool = False) -> History:
         """Return the history of a message of any account. Raises NotFound if there is no such message.
 
-        With `whole`, it has the texts of a gateway's faults, which only the operator may see.
+        With `whole`, the history includes the texts of a gateway's faults. Only the operator may see these texts.
         """
         with self._database.reading() as connection:
             trace = conversation_store.get_trace(connection, message_id=message_id)
@@ -109,7 +109,7 @@ def list_steps(
 
 
 def _list_reply(met: MetRule | None) -> list[Step]:
-    """Return what a rule lets come later."""
+    """Return the reply or the receipt that will come later because of a rule."""
     if met is None or met.due_at is None:
         return []
     what = "The phone replies" if met.outcome == "reply" else f"Receipt: {met.outcome}"
@@ -194,9 +194,9 @@ def _list_origins(trace: Trace) -> tuple[Part, ...]:
 def _find_wait(
     connection: Connection, trace: Trace, health: GatewayHealth | None, now: str, *, whole: bool
 ) -> Step | None:
-    """Return why a message waits for its gateway, or None if it does not. Only with `whole`, it has the fault.
+    """Return why a message waits for its gateway, or None if it does not wait.
 
-    `health` is None if the server does not have the gateway.
+    The text of the fault is included only if `whole` is true. `health` is None if the server does not have the gateway.
     """
     message = trace.message
     due_at = message.due_at

@@ -93,7 +93,7 @@ class Inbound:
     # Numbers
 
     def give_number(self, account: Account, number: str) -> int:
-        """Give a number to an account, and hand over the texts that have waited for it. Returns how many waited."""
+        """Give a number to an account, and hand over the texts that waited for it. Returns how many texts waited."""
         now, count = format_time(self._clock.now()), 0
         with self._database.write() as connection:
             store.put_number(connection, number=number, account_id=account.id, now=now)
@@ -120,7 +120,7 @@ class Inbound:
             return store.list_numbers(connection, account_id=account.id if account is not None else None)
 
     def find_default_number(self) -> str | None:
-        """Return PHONIFY_ORIGIN if the account `default` gets its texts without having been given it, else None."""
+        """Return PHONIFY_ORIGIN if no account has this number, so that `default` gets its texts. Else return None."""
         if not self._origin.lstrip("+").isdecimal():
             return None  # phones can't write to an alphanumeric sender
         with self._database.reading() as connection:
@@ -132,7 +132,7 @@ class Inbound:
             return store.list_open_texts(connection, number=None, limit=limit)
 
     def count_open(self) -> int:
-        """Return how many texts no account has got."""
+        """Return the number of texts that belong to no account yet."""
         with self._database.reading() as connection:
             return store.count_open_texts(connection)
 
@@ -179,7 +179,7 @@ def _write_body(texts: Sequence[TextRow]) -> str:
 def _group(texts: Sequence[TextRow]) -> list[list[TextRow]]:
     """Return texts in the order in which they came, each with all its parts.
 
-    A sender may use the reference of a former text again. So a part that is there already begins another text.
+    A sender may use the reference of an earlier text again. So a second copy of a part begins a new text.
     """
     groups: list[list[TextRow]] = []
     begun: dict[tuple[object, ...], list[TextRow]] = {}

@@ -38,7 +38,7 @@ class Left(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """What became of messages that were to move to another gateway."""
+    """The result of moving messages to another gateway."""
 
     moved: int
     refused: int  # they are in state `error` now
@@ -66,7 +66,7 @@ class Moving:
         self._main = main  # the name of the main gateway
 
     def adopt(self) -> None:
-        """Give the main gateway the messages of an earlier version that name no gateway."""
+        """Give the main gateway the messages without a gateway, which an earlier version has stored."""
         with self._database.reading() as connection:
             if not store.has_messages_without_gateway(connection):
                 return

@@ -93,7 +93,7 @@ class Pacing:
         return used
 
     def admit(self, connection: Connection, messages: Sequence[Message]) -> list[Message]:
-        """Return the first messages that the gateway may get now, and count them."""
+        """Return the first messages that the gateway may get now, and count them for its limits."""
         if store.get_state(connection, name=self._gateway).faults:
             messages = messages[:1]  # one message shows whether the fault has ended
         if not self._rates or not messages:

@@ -41,7 +41,7 @@ class Receipts:
                 self._apply(connection, row, now)
 
     def _match(self, connection: Connection, row: ReceiptRow) -> ReceiptRow | None:
-        """Return a receipt with the id of its message, if that is known. Returns None if it can't be true."""
+        """Return a receipt with the id of its message, if the id is known. Returns None for an impossible receipt."""
         message = store.get_message(connection, message_id=row.message_id) if row.message_id is not None else None
         if message is not None and message.gateway != row.gateway:
             text = "Message %s: a receipt of the gateway %s is ignored, because the message belongs to %s"
@@ -88,7 +88,7 @@ class Receipts:
         self._apply_again(connection, message, now)
 
     def _apply_again(self, connection: Connection, message: Message, now: datetime) -> bool:
-        """Apply the receipts of a message again, because more is known now. Returns whether there are any."""
+        """Apply the receipts of a message again, because more is known now. Returns whether it has any receipts."""
         rows = store.list_receipts(connection, message_id=message.id)
         for row in rows:
             self._apply(connection, row, now)
@@ -111,7 +111,7 @@ class Receipts:
     def _settle(
         self, connection: Connection, message: Message, row: ReceiptRow, result: ReceiptResult | None, now: datetime
     ) -> None:
-        """End a message whose outcome was unknown. A report about one part says nothing about the others."""
+        """End a message whose outcome was unknown. A report about one part says nothing about the other parts."""
         at = format_time(now)
         if result == "undelivered":
             error_type = row.error_type or "delivery_failed"
@@ -123,12 +123,12 @@ class Receipts:
             self._tell(connection, "message.error" if result == "undelivered" else "message.sent", message.id, now)
 
     def _get_message(self, connection: Connection, row: ReceiptRow) -> Message | None:
-        """Return the message of a receipt. Returns None if it does not exist, or if no gateway has got it."""
+        """Return the message of a receipt. Returns None if the message does not exist, or if no gateway has got it."""
         message = store.get_message(connection, message_id=row.message_id) if row.message_id is not None else None
         return message if message is not None and message.direction == "outbound" and message.attempts else None
 
     def _conclude(self, connection: Connection, message: Message, row: ReceiptRow) -> ReceiptResult | None:
-        """Return what is known about the whole message after a receipt, or None."""
+        """Return the result for the whole message after a receipt, or None if the result is not known yet."""
         if row.status == "sent":
             return None
         if row.partial:

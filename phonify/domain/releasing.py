@@ -33,9 +33,9 @@ class Releasing:
         return Fault(refusal) if refusal is not None else None
 
     def find_copies(self, account: Account, messages: Sequence[Message]) -> dict[str, Message]:
-        """Return the latest copy of each message that was released, by the id of the caught message.
+        """Return the latest copy of each released message. The keys are the ids of the caught messages.
 
-        The messages are ordered by their ids, latest first.
+        `messages` must be ordered by their ids, latest first.
         """
         if not messages:
             return {}

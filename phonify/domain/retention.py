@@ -97,10 +97,10 @@ class Retention:
             before = ids[-1]
 
     def forget(self, account: Account, phone: str) -> int:
-        """Remove everything that an account has exchanged with a phone, in any state; return how many messages.
+        """Remove all messages of an account with a phone, in any state. Returns the number of removed messages.
 
-        Also removes what webhooks, idempotency keys and refused requests have about the phone, and texts of the phone
-        that belong to no account. The subscription stays. Raises StoreUnavailable as `remove` does.
+        Also removes the phone from webhook deliveries, idempotency keys and refused requests, and removes texts of the
+        phone that belong to no account. The subscription stays. Raises StoreUnavailable as `remove` does.
         """
         removed = self.remove(account, Criteria(phone=phone))
         with self._database.reading() as connection:

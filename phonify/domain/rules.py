@@ -117,7 +117,7 @@ class Rules:
         drafts: Sequence[RuleDraft],
         edit: Callable[[list[Rule], list[Rule]], list[Rule]],
     ) -> list[Rule]:
-        """Replace the list of rules by what `edit` makes of it and of new rules. Returns the new rules."""
+        """Replace the rules by the result of `edit`, which gets the old and the new rules. Returns the new rules."""
         if not self.enabled:
             raise NotFound
         with self._database.write() as connection:
@@ -175,7 +175,7 @@ class Rules:
         self.note(connection, [(message, rule)])
 
     def choose(self, message: OutboundMessage) -> Behaviour | None:
-        """Return what happens to a message, or None if it has met no rule. The stub gateway asks this."""
+        """Return what happens to a message, or None if it has met no rule. The stub gateway calls this."""
         with self._database.reading() as connection:
             met = store.find_met_rules(connection, message_ids=[message.id]).get(message.id)
         return write_behaviour(met) if met is not None else None
@@ -211,7 +211,7 @@ class Rules:
         return message
 
     def _has(self, message: Message) -> bool:
-        """Return whether the sandbox has a message, not another gateway."""
+        """Return whether a message belongs to the sandbox and not to another gateway."""
         return self.enabled and message.gateway in (None, self._gateway.name)
 
     # What comes after a message

@@ -228,7 +228,7 @@ class Sending:
         validity: timedelta | None = None,
         refusal: str | None = None,
     ) -> Message:
-        """Return a message to one number without storing it. `refusal` is an error type: the state is then `error`."""
+        """Return a message to one number without storing it. With an error type as `refusal`, the state is `error`."""
         created_at = format_time(now)
         due_at, expires_at = self.plan(now, send_at, validity)
         return Message(

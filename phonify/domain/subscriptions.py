@@ -47,7 +47,7 @@ class Subscriptions:
         return replies.stop_reply if keyword == "stop" else replies.start_reply
 
     def find_answered_keyword(self, connection: Connection, account_id: int, text: str) -> Keyword | None:
-        """Return the kind of keyword that a text is, if the account has set a reply to any keyword."""
+        """Return the kind of a keyword. Returns None for any other text, and if the account has set no reply."""
         replies = store.get_replies(connection, account_id=account_id)
         if replies.stop_reply is None and replies.start_reply is None and replies.help_reply is None:
             return None

@@ -116,8 +116,8 @@ class Webhooks:
     def enqueue(self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime) -> None:
         """Store one event of these messages. Call it in the transaction that changes the messages.
 
-        If a kind of webhook fails unexpectedly, the messages are changed all the same. Only the events of the messages
-        with which it fails are lost.
+        If a kind of webhook fails unexpectedly, the messages are still changed. Only the events of the affected
+        messages are lost.
         """
         if not messages:
             return

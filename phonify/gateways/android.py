@@ -1,8 +1,9 @@
 """The gateway `android`: the app SMS Gateway for Android on a phone, reached directly, by its server or by its cloud.
 
-The app is described at https://docs.sms-gate.app. It keeps each message under Phonify's id, and it answers 409 if it
-has the id already. So a message that may have been taken is sent again. The server keeps the ids of each device
-separately, and it chooses any device if none is named. So the device is always named, except to the phone itself.
+The app is described at https://docs.sms-gate.app. It stores each message under Phonify's id, and answers 409 if it
+already has the id. So a message that may have been taken is sent again. The server keeps the ids of each device
+separately, and it chooses any device if none is named. So each request names the device, except a request to the phone
+itself.
 """
 
 import base64

@@ -56,7 +56,7 @@ _STATUSES = {
 
 
 class Place(NamedTuple):
-    """What Phonify knows of the phone."""
+    """What Phonify knows about the phone."""
 
     device: str  # the app's id of the device; empty: any
     sim: int  # the number of its slot; 0: any

@@ -48,8 +48,9 @@ class Refused:
 class Later:
     """The provider could not take the message, but only temporarily. The message is sent again later.
 
-    With `pause`, the reason concerns all messages, such as wrong credentials or too many requests. Then nothing is sent
-    for some time. Only a repeatable gateway may set `unsure`: the provider may have taken the message after all.
+    `pause` means that the reason concerns all messages, for example wrong credentials or too many requests. The gateway
+    then sends nothing for some time. `unsure` means that the provider may have taken the message. Only a repeatable
+    gateway may set `unsure`.
     """
 
     retry_after: float | None = None  # seconds, if the provider names them
@@ -62,8 +63,8 @@ class Later:
 class Doubt:
     """It is unknown whether the provider has taken the message. It is not sent again.
 
-    With `pause`, the reason concerns all messages, such as a provider that does not answer. Then nothing is sent for
-    some time. Otherwise, all messages that wait would be in doubt soon.
+    `pause` means that the reason concerns all messages, for example that the provider does not answer. The gateway then
+    sends nothing for some time. Without this pause, all waiting messages would soon be in doubt.
     """
 
     reason: str = ""  # for the operator

@@ -16,7 +16,7 @@ LONGEST = 30.0  # seconds for a request
 class HttpGateway(Gateway):
     """A gateway that sends each message with one HTTP request.
 
-    The URL of a provider is the operator's. So it may have a private address. Redirects are not followed.
+    The operator sets the URL of the provider, so the URL may have a private address. Redirects are not followed.
     """
 
     @abstractmethod

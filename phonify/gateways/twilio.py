@@ -178,7 +178,7 @@ class TwilioGateway(HttpGateway):
     def _fetch(
         self, path: str, *, query: str = "", as_account: bool = False, missing_allowed: bool = False
     ) -> dict[str, Any]:
-        """Return an object of the service, or an empty one if it is missing and may be."""
+        """Return an object of the service. Returns an empty object if it is missing and `missing_allowed` is true."""
         request = self._build("GET", path, as_account=as_account)
         answer = self.ask(request._replace(query=query, most_answer=MOST_ANSWER * (MOST_LISTED if query else 1)))
         content = read_object(answer)
@@ -226,7 +226,7 @@ def _judge_status(answer: Answer, code: int | None) -> Outcome:
 
 
 def _read_receipt(message_id: str, resource: Mapping[str, Any]) -> Receipt | None:
-    """Return what a message at the service tells about the message with an id."""
+    """Convert a message of the service to a receipt for the message with the given id."""
     sid, status = resource.get("sid"), resource.get("status")
     if not isinstance(sid, str) or not isinstance(status, str):
         return None

@@ -33,7 +33,7 @@ _STATUSES: dict[str, ReceiptStatus] = {
 
 
 class Hooks:
-    """Reads the requests of one account. Without the public URL, there are none."""
+    """Reads the requests of one account. Twilio sends no requests if the public URL is not set."""
 
     def __init__(self, public_url: str, auth_tokens: Sequence[Secret]) -> None:
         self._public_url = public_url
@@ -84,7 +84,7 @@ class Hooks:
 
 
 def _list_forms(url: str) -> list[str]:
-    """Return a URL without and with its port. Which of them is signed is different from case to case."""
+    """Return a URL without and with its port. The provider signs one of these two forms."""
     parts = urlsplit(url)
     bare = parts.netloc.removesuffix(f":{parts.port}")
     port = parts.port or (443 if parts.scheme == "https" else 80)

@@ -8,7 +8,7 @@ from ..sms.numbers import parse_originator
 
 
 class Secret:
-    """A secret. It shows itself only through `reveal`, so that no log, error or trace has it."""
+    """A secret. Only `reveal` returns its value, so that no log, error or trace contains it."""
 
     def __init__(self, text: str) -> None:
         self._text = text

@@ -45,7 +45,7 @@ def _name_rule(rule: Rule) -> None:
 def _list_texts(account: Account) -> list[tuple[str, str, str]]:
     """Return recipient, sender and body of each message that the request would send, exactly as given.
 
-    A request that can't be read sends no message. The view tells what is wrong, if no rule answers first.
+    If the request can't be read, the list is empty. The view then reports the error, unless a rule answers first.
     """
     if request.method != "POST" or not request.path.rstrip("/").endswith(_SENDING):
         return []

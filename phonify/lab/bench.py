@@ -1,4 +1,4 @@
-"""What a trial works with. A trial is a generator: it yields steps, gets the answers, and notes what is wrong.
+"""The tools of a trial. A trial is a generator: it yields steps, gets the answers, and notes what is wrong.
 
 So a trial does nothing itself. The runner sends the requests.
 """
@@ -19,7 +19,7 @@ MOST_DETAIL = 300  # characters
 
 
 class Exchange(NamedTuple):
-    """A request and what came of it."""
+    """A request and its result."""
 
     answer: Answer | None
     failure: str | None  # why there is no answer
@@ -134,11 +134,11 @@ class Bench:
         return Step(requests, self.limit)
 
     def give_up_on(self, *requests: Request) -> Step:
-        """Return a step with requests for whose answer the lab hardly waits."""
+        """Return a step with requests. The lab waits only a very short time for their answers."""
         return Step(requests, self.limit / 20)
 
     def prepare(self, message_id: str) -> Generator[Step, list[Exchange], bool]:
-        """Ask the app, by its probe, to know a message as if it had sent it. Returns whether the app does."""
+        """Ask the app, through its probe, to treat a message as its own. Returns whether the app agrees."""
         if self.target.probe_url is None:
             return False
         body = urlencode({"message_id": self.form.write_message_id(message_id)}).encode()
@@ -149,14 +149,14 @@ class Bench:
         return answer.is_accepted
 
     def begin(self, what: What | None = None, *, age: float = 0) -> Generator[Step, list[Exchange], LabEvent]:
-        """Return a new event as `make_event` does. If it is a status, the app is asked to know its message."""
+        """Return a new event as `make_event` does. If it is a status, first tell the app to know the message."""
         event = self.make_event(what, age=age)
         if event.what not in ("received", "test"):
             yield from self.prepare(event.message_id)
         return event
 
     def must_know(self, event: LabEvent) -> bool:
-        """Return whether the app must handle an event: a status of a message that it does not know may be refused."""
+        """Return whether the app must handle an event. It may refuse the status of a message that it does not know."""
         return event.what in ("received", "test") or event.message_id in self.known
 
     # Judging

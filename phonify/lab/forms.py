@@ -17,7 +17,7 @@ PHONE, APP = "+14155550123", "+15005550006"  # the phone is invented, and valid 
 
 
 class Target(NamedTuple):
-    """The app that is tried. The URLs of a form with one URL are the same."""
+    """The app under test. If the form has only one URL, both URLs are the same."""
 
     url: str | None  # gets received messages; None: not tried
     status_url: str | None  # gets the statuses of sent messages; None: not tried
@@ -72,7 +72,7 @@ class Form(ABC):
         """Return a secret that is not the right one."""
 
     def add_signature(self, request: Request, other: Request) -> Request | None:
-        """Return a request with the signature of another one before its own, or None if the form does not allow it."""
+        """Return a request with two signatures, its own as the second one. Returns None if the form forbids this."""
         del request, other
         return None
 

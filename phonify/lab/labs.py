@@ -62,7 +62,7 @@ class Labs:
         return lab.finished_at is None and lab.until > format_time(self._clock.machine_now())
 
     def find_target(self, account: Account, form: Form) -> Target | None:
-        """Return the account's registered URL and its secret. None if the account has no secret of this form."""
+        """Return the account's registered URL and its secret. Returns None if it has no secret of this form."""
         if form.name == StandardForm.name:
             webhook = self._webhooks.get(account)
             if webhook is None:
@@ -187,7 +187,7 @@ class _Pulse:
         self._last = ("", 0.0)
 
     def beat(self, trial: str) -> None:
-        """Tell it, if it is time. Raises _Ended if the server is stopping."""
+        """Record that the lab is running, if the next pulse is due. Raises _Ended if the server is stopping."""
         if self._database.stopping:
             raise _Ended
         name, at = self._last

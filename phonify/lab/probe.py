@@ -54,7 +54,7 @@ def read_answer(exchange: Exchange) -> Seen:
 
 
 def find_words(watches: Iterable[Watch], seen: Mapping[str, Seen]) -> tuple[str | None, str | None]:
-    """Return the app's words for sent and for delivered messages. None: it has none."""
+    """Return the app's words for sent and for delivered messages. None means that the app has no such word."""
     words = {watch.role: seen[watch.message_id].state for watch in watches if watch.role}
     return words.get("sent"), words.get("delivered")
 

@@ -35,7 +35,7 @@ def try_twice_later(bench: Bench) -> Steps:
 
 
 def _compare(bench: Bench, event: LabEvent, first: Exchange | None, second: Exchange, *, how: str) -> Steps:
-    """Judge the second answer to an event. `first` is None if the trial of genuine events has accepted the event."""
+    """Judge the second answer to an event. `first` is None if the app has accepted the event in an earlier trial."""
     was_accepted = first is None or first.is_accepted
     if second.answer is not None and not second.is_accepted:
         if second.answer.status in NOT_KNOWN and not bench.must_know(event):

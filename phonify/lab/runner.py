@@ -24,9 +24,10 @@ Send = Callable[[Request], Answer]  # raises NotAnswered
 class Lab:
     """One lab. Call `run` once.
 
-    `limit` is how many seconds the provider waits for an answer, by default the time of the form. `patience` is how
-    many seconds the app may take for its work after its answer. `tell` gets the name of the trial before each step.
-    An app compares the time of a signature with its machine's time. So the lab does not follow the server's clock.
+    `limit` is the number of seconds that the provider waits for an answer. By default, it is the limit of the form.
+    `patience` is the number of seconds that the app may work after its answer. `tell` gets the name of the trial before
+    each step. An app compares the time of a signature with its machine's time. So the lab does not follow the server's
+    clock.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class Lab:
             steps.close()
 
     def _take(self, step: Step) -> list[Exchange]:
-        """Send the requests of a step at once, and return what came of them."""
+        """Send the requests of a step at the same time, and return their results."""
         self._tell(self._current)
         self._sleep(step.wait)
         if len(step.requests) == 1:
@@ -114,7 +115,7 @@ class Lab:
             return list(pool.map(lambda request: self._exchange(request, step.patience), step.requests))
 
     def _exchange(self, request: Request, patience: float) -> Exchange:
-        """Send a request. If the app has had too many requests, wait and send it again."""
+        """Send a request. If the app answers that it got too many requests, wait and send the request again."""
         request = request._replace(timeout=patience, connect_timeout=patience, read_timeout=patience)
         exchange = self._try(request)
         for _ in range(BUSY_TRIES):
@@ -142,7 +143,7 @@ class Lab:
         return self._exchange(probe.build_request(self._target.probe_url or "", shown), probe.LIMIT)
 
     def _check_probe(self) -> list[Finding]:
-        """Return what is wrong with the probe, if there is one: it must know nothing about a new message."""
+        """Return what is wrong with the probe, if the app has one. The probe must know nothing about a new message."""
         if self._target.probe_url is None:
             return []
         try:

@@ -64,7 +64,7 @@ class StandardForm(Form):
         return self._kind.build_request(delivery, signed, at)
 
     def add_signature(self, request: Request, other: Request) -> Request:
-        """Return a request with two signatures. Its own is the second."""
+        """Return a request with two signatures. Its own signature is the second one."""
         both = f"{other.headers[self.signature]} {request.headers[self.signature]}"
         return request._replace(headers={**request.headers, self.signature: both})
 

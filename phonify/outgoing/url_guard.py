@@ -95,7 +95,7 @@ def check_url(url: str, *, private_allowed: bool) -> None:
 
 
 def _find_literal(host: str) -> str | None:
-    """Return the address that a host is, or None if the host is a name."""
+    """Return the host as an IP address, or None if the host is a name."""
     with suppress(OSError):
         return socket.inet_ntoa(socket.inet_aton(host))  # IPv4 in any notation: 127.1, 0x7f000001, 2130706433
     return host if ":" in host else None

@@ -54,12 +54,12 @@ class RuleDraft(NamedTuple):
 
 
 def _read_recipient(text: str) -> str:
-    """Read a number, or the beginning of one and `*`."""
+    """Read a number, or the first digits of a number with `*` after them."""
     return text if re.fullmatch(r"\+?[0-9]{1,15}\*", text) else read_own_number(text).number
 
 
 def _read_sender(text: str) -> str:
-    """Read a number or a name, or the beginning of one and `*`."""
+    """Read a number or a name, or its beginning with `*` after it."""
     return text if re.fullmatch(r"\+?[A-Za-z0-9 ]{1,15}\*", text) else parse_originator(text).number
 
 

@@ -118,7 +118,7 @@ def choose_status(message: Message, *, simulated: bool = False) -> Status:
 
 
 def _judge_receipt(message: Message) -> Status | None:
-    """Return the status by the receipt of a message. Its code counts if it is one of Twilio's."""
+    """Return the status that the receipt of a message gives. Its code is used only if it is one of Twilio's."""
     if message.receipt_status != "undelivered":
         return Status("delivered") if message.receipt_status is not None else None
     codes = {str(code): code for code in MEANINGS}
@@ -154,7 +154,7 @@ _MESSAGE = TwilioMessageSchema()
 
 
 def _find_sent_at(message: Message, status: str) -> str | None:
-    """Return when a message was received, or was sent or failed; None if it is still to be sent."""
+    """Return the time when a message was received, was sent or failed. Returns None if it is not sent yet."""
     if message.direction == "inbound":
         return message.created_at
     if status == "sent" and message.state == "unconfirmed":

@@ -38,7 +38,8 @@ def begin(parent: int) -> None:
     """Unblock signals, and make this process end when its parent ends. A child calls this after it sets its handlers.
 
     This process ignores the signals of a terminal, because the parent ends its children. If the parent ends without
-    this, this process sends itself SIGTERM and ends at most 0.2 seconds later. `parent` is the parent's process id.
+    ending its children, this process sends itself SIGTERM and ends at most 0.2 seconds later. `parent` is the parent's
+    process id.
     """
 
     def look(*_: object) -> None:

@@ -52,14 +52,14 @@ class Patterns(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """A text in one form, with ASCII digits. `text[i]` comes from the original at `places[i]`."""
+    """A normalised text, with ASCII digits. The character `text[i]` is at index `places[i]` of the original."""
 
     text: str
     places: list[int]  # one more than characters: the last one is the end
 
 
 def fold(text: str) -> Folded:
-    """Return a text in NFC, in which decimal digits and wide or mathematical letters are ASCII."""
+    """Return a text in NFC. Its decimal digits, and its wide or mathematical letters, are converted to ASCII."""
     if unicodedata.is_normalized("NFC", text):
         return Folded("".join(map(_fold_character, text)), list(range(len(text) + 1)))
     pieces: list[str] = []
@@ -141,7 +141,7 @@ def mark_amounts(text: str) -> str:
 
 
 def find_kind(patterns: Patterns, match: re.Match[str], text: str) -> str | None:
-    """Return the kind of a word that was found in a text, or None if it had to be in capitals."""
+    """Return the kind of a word that was found in a text. Returns None if the word must be in capitals but is not."""
     key = _key(match[0])
     if key in patterns.capitals and not text[match.start() : match.end()].isupper():
         return None
@@ -167,13 +167,13 @@ def _find_letters(character: str) -> str | None:
 
 
 def _join(words: Iterable[str]) -> str:
-    """Return a pattern for any of the words, which prefers longer ones."""
+    """Return a pattern that matches any of the words. It prefers longer words."""
     forms = {form for word in words for form in _list_forms(word)}
     return _make_tree({(_begin(form), *_list_atoms(form.strip("*")), _end(form)) for form in forms})
 
 
 def _make_tree(branches: Iterable[tuple[str, ...]]) -> str:
-    """Return one pattern for sequences of patterns. Those that begin alike are together, because this is faster."""
+    """Return one pattern for sequences of patterns. Sequences that begin alike share their beginning, for speed."""
     grouped = groupby(sorted(branches, key=_rank), key=lambda branch: branch[:1])
     parts = [first[0] + _make_tree([branch[1:] for branch in group]) if first else "" for first, group in grouped]
     return parts[0] if len(parts) == 1 else f"(?:{'|'.join(parts)})"

@@ -105,10 +105,10 @@ def is_msisdn(text: str) -> bool:
 
 
 def _parse(text: str) -> phonenumbers.PhoneNumber:
-    """Return a number without misplaced national prefixes. Raises ValueError if it has other digits too many.
+    """Return a number without misplaced national prefixes. Raises ValueError if it has other extra digits.
 
-    The library also removes carrier codes, and rewrites numbers of some countries. The result would be the number of
-    somebody else.
+    The library would also remove carrier codes and rewrite numbers of some countries. The result would be
+    the number of another person.
     """
     try:
         parsed = phonenumbers.parse(text)
@@ -235,7 +235,7 @@ def _is_alphanumeric(text: str) -> bool:
 def group_number(number: str) -> str:
     """Return a number for people: the digits of an E.164 number in groups, separated by spaces (ITU-T E.123).
 
-    Any other sender stays as it is. So does a number that the library doesn't know, or would write with other digits.
+    Other senders are not changed. A number is not changed if the library doesn't know it or would change its digits.
     """
     if not _E164.fullmatch(number):
         return number

@@ -219,7 +219,7 @@ def _remove_separators(token: str) -> str | None:
 
 
 def _count_doubts(token: str, code: str) -> int:
-    """Return characters to add to the distance of a token that is probably not a code."""
+    """Return the number of characters to add to the distance of a token, because it is probably not a code."""
     if _YEAR_OR_DATE.fullmatch(token):
         return 40
     return 20 if len(code) > 8 or not code.isdigit() else 0

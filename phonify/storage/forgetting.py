@@ -1,4 +1,4 @@
-"""The SQL that removes what other tables than `messages` have about a phone. As in `accounts.py`, no function commits.
+"""The SQL that removes a phone from all tables except `messages`. As in `accounts.py`, no function commits.
 
 A webhook and an answer contain the number as a JSON string, also after their message was removed.
 """

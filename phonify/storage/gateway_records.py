@@ -55,7 +55,7 @@ class GatewayQueue(NamedTuple):
 
 
 class GatewayState(NamedTuple):
-    """The state of a gateway that all processes share."""
+    """The state of a gateway, shared by all processes."""
 
     name: str
     held: bool = False  # an operator has paused it

@@ -47,7 +47,7 @@ def insert_sends(connection: sqlite3.Connection, *, gateway: str, at: str, parts
 
 
 def count_sends(connection: sqlite3.Connection, *, gateway: str, since: str, now: str) -> int:
-    """Return how many segments a gateway was given since a time."""
+    """Return the number of segments that a gateway has got since a time."""
     (count,) = connection.execute(
         "SELECT coalesce(sum(parts), 0) FROM gateway_sends WHERE gateway = :gateway AND at > :since AND at <= :now",
         {"gateway": gateway, "since": since, "now": now},
@@ -56,7 +56,7 @@ def count_sends(connection: sqlite3.Connection, *, gateway: str, since: str, now
 
 
 def find_send_time(connection: sqlite3.Connection, *, gateway: str, since: str, now: str, number: int) -> str | None:
-    """Return when a gateway was given the segment with a number. The first one since a time has the number 1."""
+    """Return the time when a gateway got a segment. The segments since a time are numbered from 1."""
     (at,) = connection.execute(
         "SELECT min(at) FROM (SELECT at, sum(parts) OVER (ORDER BY at, rowid) AS last FROM gateway_sends"
         " WHERE gateway = :gateway AND at > :since AND at <= :now) WHERE last >= :number",
@@ -66,7 +66,7 @@ def find_send_time(connection: sqlite3.Connection, *, gateway: str, since: str, 
 
 
 def delete_sends(connection: sqlite3.Connection, *, gateway: str, since: str) -> None:
-    """Remove what was given before a time."""
+    """Remove the records of segments that were sent before a time."""
     connection.execute(
         "DELETE FROM gateway_sends WHERE gateway = :gateway AND at <= :since", {"gateway": gateway, "since": since}
     )

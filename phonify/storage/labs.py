@@ -22,7 +22,7 @@ def put_lab(connection: sqlite3.Connection, *, lab: LabRun) -> None:
 
 
 def extend_lab(connection: sqlite3.Connection, *, lab: LabRun, trial: str, until: str) -> bool:
-    """Note the trial of a lab, and that the lab is running until the given time. Returns False if it was replaced."""
+    """Record the trial of a lab, and until when the lab counts as running. Returns False if it was replaced."""
     return (
         connection.execute(
             "UPDATE labs SET trial = :trial, until = :until"
@@ -34,7 +34,7 @@ def extend_lab(connection: sqlite3.Connection, *, lab: LabRun, trial: str, until
 
 
 def finish_lab(connection: sqlite3.Connection, *, lab: LabRun, report: str | None, now: str) -> None:
-    """Store the report of a lab, unless the lab was replaced. None: it was interrupted."""
+    """Store the report of a lab, unless the lab was replaced. A report of None means that the lab was interrupted."""
     connection.execute(
         "UPDATE labs SET trial = NULL, finished_at = :now, report = :report"
         " WHERE account_id = :account_id AND id = :id AND finished_at IS NULL",

@@ -50,7 +50,7 @@ def has_messages_without_gateway(connection: sqlite3.Connection) -> bool:
 
 
 def adopt_messages(connection: sqlite3.Connection, *, gateway: str) -> int:
-    """Give a gateway all messages that wait and name no gateway. Returns how many."""
+    """Give a gateway all waiting messages that have no gateway. Returns their number."""
     return connection.execute(
         "UPDATE messages SET gateway = :gateway WHERE gateway IS NULL AND due_at IS NOT NULL", {"gateway": gateway}
     ).rowcount

@@ -48,7 +48,7 @@ def list_due_messages(connection: sqlite3.Connection, *, gateway: str, now: str,
 def find_late_message(
     connection: sqlite3.Connection, *, gateway: str, before: str, machine_before: str
 ) -> Message | None:
-    """Return the message of a gateway that has been due the longest, if it was due before a time, or None.
+    """Return the gateway's message that was due first. Returns None if no message was due before the given time.
 
     A leased message is due again when its lease ends, by the machine's clock.
     """
@@ -244,7 +244,7 @@ def make_due(connection: sqlite3.Connection, *, message: Message, now: str) -> i
 
 
 def await_validity(connection: sqlite3.Connection, *, message: Message, now: str) -> bool:
-    """Record that a message is in doubt. It waits for the end of its validity period, without a lease."""
+    """Record that a message is in doubt. The message then waits for the end of its validity period, without a lease."""
     return _update(connection, "due_at = expires_at, submitted_at = coalesce(submitted_at, :now)", message, now)
 
 

@@ -70,7 +70,7 @@ def list_open_texts(connection: sqlite3.Connection, *, number: str | None, limit
 
 
 def count_open_texts(connection: sqlite3.Connection) -> int:
-    """Return how many texts no account has got."""
+    """Return the number of texts that belong to no account yet."""
     (count,) = connection.execute(
         "SELECT count(*) FROM received_texts WHERE message_id IS NULL AND due_at IS NULL"
     ).fetchone()

@@ -165,7 +165,7 @@ class MessageAttempt(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """A message, and what else its row says about its way."""
+    """A message with its account, the name of its key, and the owner of its lease."""
 
     message: Message
     account: Account

@@ -75,7 +75,7 @@ def list_ended_accounts(connection: sqlite3.Connection, *, now: str) -> list[int
 
 
 def delete_account_rows(connection: sqlite3.Connection, *, account_id: int, limit: int) -> bool:
-    """Remove at most `limit` rows of an account. Then remove its run and the account, if it has no rows left.
+    """Remove at most `limit` rows of an account. If no rows are left, also remove the run and the account.
 
     Returns whether the account was removed.
     """

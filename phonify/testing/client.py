@@ -168,8 +168,8 @@ class Phonify(RuleCalls):
     ) -> Message:
         """Give one message that waits an outcome, and return the message. `message` is a Message or its id.
 
-        Waits up to `timeout` seconds until the message has the outcome. It does not wait with `delayed`, `unavailable`
-        and `unconfirmed`, and it does not wait for a reply, or for a receipt with `seconds`.
+        Waits up to `timeout` seconds until the message has the outcome. It does not wait if the outcome is `delayed`,
+        `unavailable` or `unconfirmed`. It does not wait for a reply, or for a receipt with `seconds`.
         """
         message_id, begun = message if isinstance(message, str) else message.id, self._now()
         path = f"/sandbox/messages/{message_id}/outcome"
@@ -202,7 +202,7 @@ class Phonify(RuleCalls):
         raise AssertionError("\n".join(lines))
 
     def _find(self, wanted: _Wanted, seconds: float, *, claim: bool) -> Message | None:
-        """Return the first message that matches. With `claim`, no other wait returns it, also in another thread."""
+        """Return the first message that matches. With `claim`, no other wait in any thread returns this message."""
         begun, this = self._now(), object()
         while True:
             listed = self._list(wanted.arguments)
@@ -232,7 +232,7 @@ class Phonify(RuleCalls):
         return older + page
 
     def _report(self, wanted: _Wanted) -> str:
-        """Return a list of the messages that arrived, the reason why each does not match, and other problems."""
+        """Return a text with the messages that arrived, why each of them does not match, and other problems."""
         came = self._list({}, most=50)
         words = {"direction": "not", "origin": "not from", "to": "not to"}
         matching = {

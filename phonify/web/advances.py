@@ -1,4 +1,4 @@
-"""The summary of an advance of the clock in an address. So a reload of the page does not advance the clock again."""
+"""Puts the summary of a clock advance into the address of a page. A reload then does not advance the clock again."""
 
 from collections.abc import Mapping
 from typing import Any

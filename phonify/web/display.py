@@ -119,7 +119,7 @@ def is_undelivered(message: Message) -> bool:
 
 
 def explain(message: Message) -> str | None:
-    """Return why a message failed or did not reach its phone, as a text for people. Returns None if it did neither."""
+    """Return why a message failed or did not reach its phone, as a text for people. Returns None for other messages."""
     if message.error_type:
         return Fault(message.error_type).title
     return "A receipt says that the phone did not get the message." if is_undelivered(message) else None

@@ -11,8 +11,8 @@ from ..storage.records import Account
 def describe_gateways(services: Services, account: Account) -> dict[str, Any]:
     """Return the values for the template `gateway.html`.
 
-    What other accounts send and receive can be seen only by the account `default`, which is the operator's. The same
-    holds for the text of a fault.
+    Only the operator's account `default` sees what other accounts send and receive. Only this account sees the text of
+    a fault.
     """
     statuses = [running.get_status() for running in services.gateways.values() if not running.gateway.sandbox]
     is_operator = account.name == DEFAULT_ACCOUNT

@@ -62,7 +62,7 @@ def read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, An
 
 
 def find_copies(entries: Sequence[Entry]) -> dict[str, Message]:
-    """Return the released copies of messages, by the id of the caught message. The entries are latest first."""
+    """Return the released copies of messages. The keys are the caught messages' ids. Entries are latest first."""
     return get_services().releasing.find_copies(current_account(), [entry.message for entry in entries])
 
 

@@ -162,7 +162,7 @@ def _read_field(name: str, schema: Json, *, required: bool, place: str) -> Row:
 
 
 def _name_type(schema: Json) -> tuple[str, str | None]:
-    """Return a short name for the type of a schema's value, and the name of its object, if it has one."""
+    """Return a short name for the type of a schema's value. Also return the name of the object, if there is one."""
     if "$ref" in schema:
         return "object", schema["$ref"].removeprefix(_OBJECTS)
     if "anyOf" in schema:

@@ -80,9 +80,9 @@ def _list_parameters(event: LabEvent, target: Target) -> dict[str, str]:
 
 
 def _respell(body: bytes) -> bytes:
-    """Write a form another way: in another order, spaces as %20, hexadecimal digits in lower case.
+    """Encode a form differently: in another order, spaces as %20, hexadecimal digits in lower case.
 
-    The signature is of the decoded parameters, so it stays right.
+    The signature stays valid, because it covers the decoded parameters.
     """
     pairs = reversed(parse_qsl(body.decode(), keep_blank_values=True))
     encoded = urlencode(list(pairs), quote_via=quote, safe="")

@@ -84,7 +84,7 @@ def write_media_sid(message_id: str, position: int) -> str:
 
 
 def guess_type(url: str) -> str:
-    """Return the MIME type that the name of a file suggests. The file is never fetched."""
+    """Return the MIME type for the name of a file. The file is never fetched."""
     return mimetypes.guess_type(urlsplit(url).path)[0] or "application/octet-stream"
 
 

@@ -12,7 +12,7 @@ _XML_TYPES = ("text/xml", "application/xml", "text/html", "")
 
 
 class Reply(NamedTuple):
-    """A message that is to be sent. Without a number, it goes back the way that the received message came."""
+    """A message to send. If it has no number, it goes to the sender of the received message."""
 
     body: str
     media: tuple[str, ...]
@@ -22,7 +22,7 @@ class Reply(NamedTuple):
 
 
 class Redirect(NamedTuple):
-    """Another document that is to be fetched. What follows it is ignored."""
+    """Another document to fetch. The actions after it are ignored."""
 
     url: str
     method: str

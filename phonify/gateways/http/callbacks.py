@@ -164,7 +164,7 @@ class Callbacks:
 
 
 def _make_getter(parameters: Parameters, mapping: Names) -> Callable[[str], str]:
-    """Return a function that returns the value of a mapped name. The value is empty if it is missing."""
+    """Return a function that returns the value of a mapped name, or an empty text if the value is missing."""
     return lambda name: parameters.get(mapping.get(name, ""), b"").decode(errors="replace")
 
 
@@ -198,7 +198,7 @@ def _read_time(text: str) -> datetime | None:
 
 
 def _shorten(code: str) -> str:
-    """Return a code without a text: of an SMSC's receipt, which begins the text that was sent, only state and error."""
+    """Return only state and error of an SMSC's receipt, because it repeats the sent text. Other codes stay."""
     state, error = re.search(r"\bstat:(\w+)", code), re.search(r"\berr:(\w+)", code)
     if state or error:
         code = " ".join(found[1] for found in (state, error) if found)

@@ -25,7 +25,7 @@ FORM_TYPE, JSON_TYPE = "application/x-www-form-urlencoded", "application/json"
 
 
 class Form:
-    """A template of a form or query: `name=value&name=value`, in which only the placeholders are not yet encoded."""
+    """A template of a form or query: `name=value&name=value`. Everything except the placeholders is already encoded."""
 
     content_type = FORM_TYPE
 
