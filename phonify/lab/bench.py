@@ -99,7 +99,7 @@ class Bench:
 
     @property
     def main(self) -> What:
-        """The kind of event that trials use, unless they are about statuses."""
+        """The kind of event that most trials use. Trials about statuses use others."""
         return self.first.what
 
     @property
@@ -126,11 +126,11 @@ class Bench:
     # Steps
 
     def send(self, *requests: Request, wait: float = 0.0) -> Step:
-        """Return a step that posts genuine requests. It waits longer for the answers than the provider would."""
+        """Return a step that posts genuine requests. The lab waits longer for an answer than the provider would."""
         return Step(requests, 2 * self.limit, wait)
 
     def try_out(self, *requests: Request) -> Step:
-        """Return a step with requests whose answer does not matter to a provider."""
+        """Return a step with requests. A provider would ignore the answers."""
         return Step(requests, self.limit)
 
     def give_up_on(self, *requests: Request) -> Step:
@@ -138,7 +138,7 @@ class Bench:
         return Step(requests, self.limit / 20)
 
     def prepare(self, message_id: str) -> Generator[Step, list[Exchange], bool]:
-        """Ask the app, by its probe, to know a message as if it had sent it. Returns whether the app does."""
+        """Tell the app through its probe that it has sent this message. Returns whether it then knows the message."""
         if self.target.probe_url is None:
             return False
         body = urlencode({"message_id": self.form.write_message_id(message_id)}).encode()
@@ -156,7 +156,7 @@ class Bench:
         return event
 
     def must_know(self, event: LabEvent) -> bool:
-        """Return whether the app must handle an event: a status of a message that it does not know may be refused."""
+        """Return whether the app must handle an event. It may refuse a status of a message that it does not know."""
         return event.what in ("received", "test") or event.message_id in self.known
 
     # Judging
