@@ -33,7 +33,7 @@ class Clock(Protocol):
     def machine_now(self) -> datetime:
         """Return the machine's time of day in UTC.
 
-        For leases, signatures, sessions, keys and test runs. A developer does not move their time.
+        Leases, signatures, sessions, keys and test runs use it. A developer can't change this time.
         """
 
     def monotonic(self) -> float:
@@ -70,8 +70,8 @@ def parse_time(text: str) -> datetime:
     """Read a date and a time with a time zone, in the form of RFC 3339. Raises ValueError for any other text.
 
     The T and the Z may be lower case, and a space may replace the T. Two more forms of ISO 8601 are accepted: without
-    seconds, and with a time zone without a colon. Of a fraction, the first six digits count. If the year in UTC is not
-    from 1 to 9999, the result is the first or the last possible time.
+    seconds, and with a time zone without a colon. If the seconds have more than six decimal digits, the other digits
+    are ignored. If the year in UTC is not from 1 to 9999, the result is the first or the last possible time.
     """
     match = _TIME.fullmatch(text)
     if match is None:

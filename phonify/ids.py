@@ -1,6 +1,6 @@
 """Message ids: UUIDv7 (RFC 9562 section 5.7). They can't be guessed, and their order is the order of creation.
 
-Here is also the form of auth tokens, because settings, requests and tests all check it.
+The check of auth tokens is here too, because settings, requests and tests all need it.
 """
 
 import os

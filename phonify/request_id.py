@@ -1,4 +1,7 @@
-"""The id of the current request, and of its key. Its answer, its log lines and its messages have the request's id."""
+"""The id of the current request, and the id of its key.
+
+The answer, the log lines and the messages have the request's id.
+"""
 
 from contextvars import ContextVar
 

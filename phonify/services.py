@@ -88,7 +88,7 @@ class Services:
         return self.gateway.sandbox if self.settings.twilio is None else self.settings.twilio
 
     def prepare(self, *, only_existing: bool = False) -> None:
-        """Create or upgrade the database once, with `only_existing` only if it exists. Raises ConfigError."""
+        """Create or upgrade the database once. With `only_existing`, create nothing. Raises ConfigError."""
         if self.prepared.is_set():
             return
         settings, database, clock = self.settings, self.database, self.clock

@@ -46,7 +46,8 @@ class DemoClock(SystemClock):
 def serve_demo(create_app: Callable[..., Any], given: Mapping[str, Any], *, command: str, open_inbox: bool) -> None:
     """Serve a temporary database until SIGTERM or Ctrl-C, then remove it.
 
-    `create_app` is the application factory, `given` has settings for it. The other arguments are passed to `serve`.
+    `create_app` is the application factory. `given` has settings for the app. The other arguments are passed to
+    `serve`.
     """
     # A signal during the start must also remove the folder. Later, the server handles the signals.
     for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):

@@ -51,9 +51,9 @@ def choose_gateway(services: Services, name: str | None) -> str:
 
 
 def warn_of_other_gateway(services: Services) -> None:
-    """Say on standard error if the server that was started last has other gateways than the variables of this shell.
+    """Warn on standard error if the variables of this shell name other gateways than those of the latest server.
 
-    Without the variables of the server, a command takes the stub for the gateway.
+    If the shell does not have the server's variables, a command uses the stub gateway instead.
     """
     start = find_other_start(services.database, services.gateways)
     if start is None:

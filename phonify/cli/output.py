@@ -38,7 +38,10 @@ class Failed(click.ClickException):
 
 
 def note_done(text: str) -> None:
-    """Note what the command has changed. If its output then can't be written, the failure ends with this text."""
+    """Note what the command has changed.
+
+    If the command can't write its output later, its error message ends with this text.
+    """
     click.get_current_context().meta[_DONE] = text
 
 
@@ -85,7 +88,7 @@ class Command(click.Command):
 
 
 def load_services() -> Services:
-    """Return the services of the app, whose database may not exist yet. In a command, the first call builds the app."""
+    """Return the services of the app. Its database may not exist yet. In a command, the first call builds the app."""
     services: Services = click.get_current_context().obj.load_app().extensions["phonify"]
     return services
 

@@ -153,8 +153,8 @@ class MessageDelivery:
     def record(self, connection: Connection, outcomes: Sequence[MessageOutcome]) -> None:
         """Record outcomes. Stores webhook events for final outcomes and for doubt.
 
-        If outcomes can't be recorded because of an unexpected error, each one is recorded alone. So one wrong outcome
-        does not stop the others. Its own message is in doubt.
+        If an unexpected error prevents this, each outcome is recorded alone. So one wrong outcome does not stop the
+        others. The message of the wrong outcome is in doubt.
         """
         try:
             with isolating(connection):

@@ -83,10 +83,11 @@ class Conversations:
         below: int = END,
         limit: int = 50,
     ) -> Found:
-        """Return messages with a text in their body or a number, latest first. A provider's id must match whole.
+        """Return messages that have the text in their body or in a number, latest first.
 
-        `numbers` are other forms of the text. A number may contain any of them. `scheduled` messages wait for the time
-        of their sending. `failed` messages are in state `error`, or a receipt says that the phone did not get them.
+        `numbers` are other forms of the text. A message also matches if its number contains one of them. A provider's
+        id matches only if it equals the text. `scheduled` messages wait for the time of their sending. `failed`
+        messages are in state `error`, or a receipt says that the phone did not get them.
 
         Searches a limited number of messages, because a search through all of them would take too long. `next` is the
         `below` of the following call.

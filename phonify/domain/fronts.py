@@ -140,7 +140,7 @@ class Fronts:
         message_store.update_body(connection, message_id=message.id, body="")
 
     def set_feedback(self, message: Message, outcome: str) -> FrontMessage:
-        """Store the outcome of a message that the app reports. Raises NotFound if the message was removed."""
+        """Store the app's feedback about a message: its outcome. Raises NotFound if the message was removed."""
         with self._database.write() as connection:
             found = message_store.get_message(connection, account_id=message.account_id, message_id=message.id)
             if found is None:

@@ -36,7 +36,10 @@ class GatewayStatus(NamedTuple):
 
     @property
     def is_open(self) -> bool:
-        """Whether messages are given to it: nobody has paused it, and its last call has met no fault."""
+        """Whether the gateway gets messages.
+
+        It gets messages if nobody has paused it and its last call has met no fault.
+        """
         return self.condition not in CLOSED
 
     @property

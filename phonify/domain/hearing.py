@@ -1,4 +1,4 @@
-"""What gateways hear from providers is stored here: delivery receipts and received texts, in one transaction."""
+"""Stores what providers report to gateways: delivery receipts and received texts, in one transaction."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The rules of texts that a gateway receives: joins their parts, and finds the account that gets them."""
+"""The rules of texts that a gateway receives: join the parts of a text, and find the account that gets it."""
 
 import logging
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The rules of messages that wait for a gateway which this server does not have, for example after a change of it.
+"""The rules of messages that wait for a gateway that this server does not have. The operator may have replaced it.
 
 A message belongs to the gateway that it was accepted for. No other gateway gets it, unless the operator moves it.
 """
@@ -82,7 +82,7 @@ class Moving:
                 logger.warning("%s. See: gateway move-messages", left.summary)
 
     def list_left(self) -> list[Left]:
-        """Return what waits for gateways that this server does not have."""
+        """Return the gateways that this server does not have, each with the number of messages that wait for it."""
         with self._database.reading() as connection:
             return self.read_left(connection)
 
@@ -94,9 +94,8 @@ class Moving:
     def move(self, gateway: str, to: str) -> Moved:
         """Move the messages that wait for a gateway to a gateway of this server.
 
-        The new gateway checks them first, as it checks new messages. In the sandbox, they meet its rules too. Messages
-        that are refused end in state `error`.
-        Messages that the former gateway may have got are left to it.
+        The new gateway checks them first, as it checks new messages. If the new gateway is the sandbox, its rules apply
+        too. Messages that are refused end in state `error`. A message stays if the former gateway may have got it.
         """
         moved = refused = 0
         while found := self._list_movable(gateway):

@@ -1,7 +1,7 @@
 """When messages may be given to a gateway: its limits, its pauses after faults, and the pauses of the operator.
 
-All processes share the state. A fault that concerns all messages, such as wrong credentials, pauses the gateway. So it
-is not tried for each message.
+All processes share the state. A fault that concerns all messages, such as wrong credentials, pauses the gateway. So
+Phonify does not try each message in vain.
 """
 
 import logging
@@ -80,11 +80,11 @@ class Pacing:
         return (parse_time(at) - since).total_seconds() if at else 0.0
 
     def is_trying(self, connection: Connection) -> bool:
-        """Return whether one message must show first whether a fault has ended."""
+        """Return whether the gateway may get only one message now. This message shows whether a fault has ended."""
         return store.get_state(connection, name=self._gateway).faults > 0
 
     def list_usage(self, connection: Connection, now: datetime) -> list[Usage]:
-        """Return the limits of the gateway, and how much of each is used at a time."""
+        """Return the limits of the gateway, and how much of each limit is used at the time `now`."""
         used = []
         for seconds, most in self._rates.items():
             since = format_time(now - timedelta(seconds=seconds))
@@ -118,7 +118,7 @@ class Pacing:
     # Faults
 
     def note(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
-        """Note what outcomes say about the gateway: whether it works, or that all messages must wait."""
+        """Note what outcomes say about the gateway: it works, or all messages must wait."""
         for outcome in outcomes:
             if isinstance(outcome, Later | Doubt) and outcome.pause:
                 retry_after = outcome.retry_after if isinstance(outcome, Later) else None

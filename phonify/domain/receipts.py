@@ -1,7 +1,7 @@
-"""The rules of delivery receipts: what a provider reports about a message after it was given to the provider.
+"""The rules of delivery receipts. A receipt is a provider's report about a message that the provider has got.
 
-A receipt may come before the answer to the request that sent the message, twice, out of order, and days later. So each
-receipt is stored as it came. The first final receipt of a message stays.
+A receipt may come before the answer to the request that sent the message. It may come twice, out of order, or days
+later. So each receipt is stored as it came. The first final receipt of a message stays.
 """
 
 import logging

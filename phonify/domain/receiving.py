@@ -41,9 +41,9 @@ class Receiving:
         """Store a message from a phone.
 
         If the account has a webhook, the message is `unconfirmed` until the webhook has accepted it. The default of
-        `to` is the sender of the last message to this phone. If there is no such message, it is the account's default
-        sender. A keyword opts the phone out or in. If the account has set a reply to the keyword, the phone gets the
-        reply. Raises InvalidRequest if a phone can't write to the default of `to`.
+        `to` is the sender of the last message to this phone. If no message was sent to this phone, the default is the
+        account's default sender. Raises InvalidRequest if a phone can't write to this default. A keyword opts the phone
+        out or in. If the account has set a reply to the keyword, the phone gets the reply.
         """
         to = to or self._find_own_number(account, sender)
         with self._database.write() as connection:
@@ -100,9 +100,9 @@ class Receiving:
         return message
 
     def reply_within(self, connection: Connection, account: Account, message: Message, body: str) -> None:
-        """Store the next text of the phone that has got or sent a message. It meets no rule.
+        """Store the next text of the phone that has got or sent a message. No rule applies to this text.
 
-        If the app's side of the message is not a number, nothing happens, because a phone can't write to it.
+        A phone can only write to a number. So nothing happens if the app's side of the message is not a number.
         """
         own = message.origin_number if message.direction == "outbound" else message.to_number
         try:

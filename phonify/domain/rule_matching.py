@@ -75,14 +75,18 @@ def matches_body(rule: Rule, body: str) -> bool:
 
 
 def has_criteria(rule: Rule) -> bool:
-    """Return whether a rule asks for anything in a message, so that it can't match other requests."""
+    """Return whether a rule names a recipient, a sender, a text or a pattern.
+
+    Other requests can't match such a rule.
+    """
     return any(one is not None for one in (rule.to_number, rule.origin_number, rule.contains, rule.pattern))
 
 
 def is_drawn(rule: Rule) -> bool:
-    """Return whether a rule applies to the latest of the `seen` messages that it has seen.
+    """Return whether a rule applies to the latest message that it has seen.
 
-    The answer depends only on the rule and on `seen`. So it is the same in each run and in each process.
+    `seen` is the number of messages that it has seen. The answer depends only on the rule and on `seen`. So the answer
+    is the same in each run and in each process.
     """
     if rule.nth is not None and rule.nth != rule.seen:
         return False

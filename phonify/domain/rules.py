@@ -186,7 +186,10 @@ class Rules:
             return store.find_met_rules(connection, message_ids=[message.id for message in messages])
 
     def is_delivery_simulated(self, message: Message) -> bool:
-        """Return whether a sent message counts as delivered: the sandbox has it, and no receipt will come."""
+        """Return whether a sent message counts as delivered.
+
+        It does if the sandbox has it and no receipt will come.
+        """
         if not self._has(message):
             return False
         met = self.find_met([message]).get(message.id)
@@ -217,7 +220,10 @@ class Rules:
     # What comes after a message
 
     def plan_effects(self, connection: Connection, messages: Sequence[Message], now: datetime) -> set[str]:
-        """Set when receipts and replies come after messages. Returns the ids of messages that get a receipt later."""
+        """Set the times of the receipts and replies that come after messages.
+
+        Returns the ids of the messages that get a receipt later.
+        """
         later = set()
         met = store.find_met_rules(connection, message_ids=[message.id for message in messages])
         for one in met.values():

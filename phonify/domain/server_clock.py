@@ -1,8 +1,8 @@
 """The clock of the server. In a sandbox, a developer stops it, advances it and lets it run.
 
-The difference to the machine's clock is a row of the database. So it is the same for all processes. The clock of a
-sandbox reads this row whenever it is asked for the time. That takes about ten microseconds, so nothing is cached.
-Leases, signatures of webhooks, keys, sessions and test runs follow the machine's clock.
+The difference to the machine's clock is a row of the database. So all processes have the same time. The clock of a
+sandbox reads this row each time it is asked. The read takes about ten microseconds, so nothing is cached. Leases,
+signatures of webhooks, keys, sessions and test runs follow the machine's clock.
 """
 
 from collections.abc import Iterator
@@ -85,7 +85,7 @@ class ServerClock(Clock):
     # Changes
 
     def may_change(self, account: Account) -> bool:
-        """Return whether an account may change the clock. Only `default` may, because all accounts have this clock."""
+        """Return whether an account may change the clock. Only `default` may, because all accounts share the clock."""
         return self._can_change and account.name == DEFAULT_ACCOUNT
 
     def check_change(self, account: Account) -> None:
@@ -133,7 +133,7 @@ class ServerClock(Clock):
         self._put(moment, format_time(moment))
 
     def run_from(self, moment: datetime) -> None:
-        """Set the clock to a time, from which it runs. Call it within `changing`."""
+        """Set the clock to a time. The clock runs on from there. Call it within `changing`."""
         self._put(moment, None)
 
     def _put(self, moment: datetime, frozen_at: str | None) -> None:

@@ -83,7 +83,7 @@ class AndroidGateway(HttpGateway):
 
     @property
     def place(self) -> str:
-        """The device and the app that keep the ids of messages."""
+        """The name, the URL and the device of the gateway. The app on this device keeps the ids of messages."""
         return " ".join(filter(None, (self.name, self._url, self._place.device)))
 
     @classmethod

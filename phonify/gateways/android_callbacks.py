@@ -143,7 +143,7 @@ def _read_receipt(callback: dict[str, Any], payload: dict[str, Any], name: str) 
 
 
 def read_state(message_id: str, found: dict[str, Any]) -> list[Receipt]:
-    """Return the receipt in a message's state as the app tells it, or nothing if the message is not sent yet."""
+    """Return the receipt for the state of a message that the app reports, or nothing if the message is not sent yet."""
     state = found.get("state")
     status = _STATES.get(state) if isinstance(state, str) else None
     if status is None:
@@ -160,7 +160,7 @@ def read_state(message_id: str, found: dict[str, Any]) -> list[Receipt]:
 
 
 def read_reason(reason: Any) -> tuple[str, str]:
-    """Return the error type and the code of a reason that the app gives for a failure."""
+    """Return the error type and the code for the reason of a failure. The app reports this reason."""
     text = reason if isinstance(reason, str) else ""
     code = word[0] if (word := re.search("RESULT_[A-Z_]+", text)) else shorten(text)
     for part, error_type in _REASONS:

@@ -82,7 +82,7 @@ class Limits(NamedTuple):
 
     @property
     def window(self) -> int:
-        """The most messages without an outcome. After a crash, at most this number is in doubt."""
+        """The maximum number of messages that are being sent. After a crash, at most this number is in doubt."""
         return self.batch * self.calls
 
 
@@ -90,7 +90,7 @@ class Sink(Protocol):
     """The receiver of events that a gateway gets without a request, for example on a connection that stays open."""
 
     def take(self, events: Sequence[Event]) -> None:
-        """Store events. They are on disk when this returns. Acknowledge them to the provider only afterwards."""
+        """Store events. They are on disk when this returns. Do not acknowledge them to the provider before."""
 
 
 class GatewayFault(Exception):
@@ -129,9 +129,10 @@ class Gateway(ABC):
 
     @property
     def place(self) -> str:
-        """Where a repeatable gateway recognises a repetition, such as its name and the device.
+        """The place that recognises a repeated message, such as the gateway's name and the device.
 
-        If this has changed since an attempt whose outcome is unknown, the message is not sent again.
+        Only a repeatable gateway needs it. If it has changed since an attempt whose outcome is unknown, the message is
+        not sent again.
         """
         return self.name
 
@@ -158,14 +159,15 @@ class Gateway(ABC):
         """
 
     def hear(self, request: HookRequest) -> Heard:
-        """Read a request to `/gateways/<name>/...`. Returns its events and the answer, which is sent after the commit.
+        """Read a request to `/gateways/<name>/...`. Returns its events and the answer.
 
-        Raises Forged if the sender can't prove that it is the provider, and Unreadable if the content is not valid.
+        The answer is sent after the commit. Raises Forged if the sender can't prove that it is the provider. Raises
+        Unreadable if the content is not valid.
         """
         raise NotImplementedError
 
     def look_up(self, message: OutboundMessage, references: Sequence[str]) -> Sequence[Receipt]:  # noqa: ARG002 - for gateways that can
-        """Ask the provider what became of a message. Returns nothing if that is not known.
+        """Ask the provider what became of a message. Returns nothing if the provider does not know.
 
         Only called if `can_look_up` is true. Raises GatewayFault if the provider does not answer.
         """
@@ -186,7 +188,10 @@ class Gateway(ABC):
         raise GatewayFault("this gateway needs no registration")
 
     def start(self, sink: Sink) -> None:  # noqa: B027 - only for gateways that keep a connection
-        """Open what must stay open. Returns at once. The delivery process calls this method."""
+        """Open what the gateway needs, such as a connection. Returns at once.
+
+        The delivery process calls this method.
+        """
 
     def stop(self, deadline: float) -> None:  # noqa: B027 - only for gateways that keep a connection
         """Close what `start` has opened, before `deadline`, a time of `clock.monotonic()`."""

@@ -28,7 +28,7 @@ class HttpGateway(Gateway):
         """Return the outcome that an answer means. Not every answer with status 200 means Taken."""
 
     def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:
-        """Send the messages one after another. A message that the deadline leaves no time for is sent later."""
+        """Send the messages one after another. If the deadline is too near for a message, it is sent later."""
         end = deadline - min(0.5, (deadline - monotonic()) / 10)  # the rest is for storing the last outcome
         for message in batch:
             seconds = min(end - monotonic(), LONGEST)

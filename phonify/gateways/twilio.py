@@ -130,7 +130,10 @@ class TwilioGateway(HttpGateway):
         return Request(method, url, None, headers, most_answer=MOST_ANSWER)
 
     def judge(self, message: OutboundMessage, answer: Answer) -> Outcome:  # noqa: ARG002 - the answer says it all
-        """Return the outcome that an answer means: by its code, or else by its HTTP status."""
+        """Return the outcome that an answer means.
+
+        The error code decides. If there is none, the HTTP status decides.
+        """
         content = read_object(answer)
         if 200 <= answer.status < 300:
             return _judge_message(content)
@@ -140,7 +143,7 @@ class TwilioGateway(HttpGateway):
     # Asking
 
     def look_up(self, message: OutboundMessage, references: Sequence[str]) -> Sequence[Receipt]:
-        """Ask for a message by its SID, or without one for a message with the same sender, recipient and text.
+        """Ask for a message by its SID. Without a SID, ask for a message with the same sender, recipient and text.
 
         If there are several such messages, nobody knows which one it is.
         """

@@ -1,4 +1,4 @@
-"""The error codes of Twilio, and what they mean for a message and for the gateway. A code not named here is final."""
+"""The error codes of Twilio, and what they mean for a message and for the gateway. Codes not named here are final."""
 
 # The error type of a message, for answers and for receipts.
 ERROR_TYPES = {
@@ -70,7 +70,7 @@ def choose_error_type(code: int | None) -> str:
 
 
 def read_code(value: object) -> int | None:
-    """Return a code, which may be a number or a text with digits, or None if there is none."""
+    """Return a code, or None if there is none. The value may be a number or a text with digits."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -117,7 +117,7 @@ def _read_json(body: bytes) -> dict[str, str]:
 def make_receipt(
     message_id: str, sid: str, status: str, code: int | None, at: datetime | None = None
 ) -> Receipt | None:
-    """Return the receipt that a status of Twilio means, or None for an unknown status."""
+    """Return the receipt for a status of Twilio, or None if the status is unknown."""
     meaning = _STATUSES.get(status)
     if meaning is None:
         return None

@@ -42,7 +42,7 @@ class Variables:
         return default or ""
 
     def read_secret(self, name: str, *, required: bool = True) -> Secret:
-        """Return a secret, from the variable or from the file that the variable with the ending _FILE names."""
+        """Return a secret. It is in the variable, or in a file. The variable with the ending _FILE names this file."""
         text, file = self._environ.get(self._prefix + name, ""), self._environ.get(f"{self._prefix}{name}_FILE", "")
         if text and file:
             self.complain(name, f"give it or {self._prefix}{name}_FILE, not both")
@@ -101,7 +101,7 @@ class Variables:
         self._faults.append(f"{self._prefix}{name}: {fault}")
 
     def has_fault(self, name: str) -> bool:
-        """Return whether a variable has a fault, or the file that it names."""
+        """Return whether a variable has a fault, or its variable with the ending _FILE has one."""
         return any(
             fault.startswith((f"{self._prefix}{name}:", f"{self._prefix}{name}_FILE:")) for fault in self._faults
         )

@@ -30,8 +30,8 @@ def make_auth(
 ) -> HTTPBasicAuth:
     """Return an object of Flask-HTTPAuth for HTTP Basic.
 
-    `find_account` returns the account of a user name and a password, `refuse` the answer to credentials that are not
-    valid, to which Flask-HTTPAuth adds WWW-Authenticate.
+    `find_account` returns the account of a user name and a password. `refuse` returns the answer to credentials that
+    are not valid. Flask-HTTPAuth adds the header WWW-Authenticate to this answer.
     """
     made = HTTPBasicAuth(realm=realm)
     made.verify_password(find_account)

@@ -99,7 +99,7 @@ class Bench:
 
     @property
     def main(self) -> What:
-        """The kind of event that trials use, unless they are about statuses."""
+        """The kind of event that most trials use. Trials about statuses use others."""
         return self.first.what
 
     @property
@@ -126,11 +126,11 @@ class Bench:
     # Steps
 
     def send(self, *requests: Request, wait: float = 0.0) -> Step:
-        """Return a step that posts genuine requests. It waits longer for the answers than the provider would."""
+        """Return a step that posts genuine requests. The lab waits longer for an answer than the provider would."""
         return Step(requests, 2 * self.limit, wait)
 
     def try_out(self, *requests: Request) -> Step:
-        """Return a step with requests whose answer does not matter to a provider."""
+        """Return a step with requests. A provider would ignore the answers."""
         return Step(requests, self.limit)
 
     def give_up_on(self, *requests: Request) -> Step:

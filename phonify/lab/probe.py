@@ -73,7 +73,7 @@ def is_done(watch: Watch, seen: Seen, words: tuple[str | None, str | None]) -> b
 
 
 def uses_events(watches: Iterable[Watch], seen: Mapping[str, Seen]) -> bool:
-    """Return whether the app has handled any event that it may be expected to handle."""
+    """Return whether the app has handled at least one of the events that it had to handle."""
     return any(seen[watch.message_id].handled for watch in watches if watch.least)
 
 

@@ -1,6 +1,6 @@
-"""The verdicts of the lab: what an app may do wrong, what goes wrong in production with it, and what to do.
+"""The verdicts of the lab: faults of an app, their consequences in production, and what to do.
 
-A verdict with the severity `warning` does not make a trial fail, because a correct app may have a reason for it.
+A trial does not fail because of a verdict with the severity `warning`. A correct app may have a reason for it.
 """
 
 from typing import Literal, NamedTuple

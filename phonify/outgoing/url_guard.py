@@ -102,7 +102,7 @@ def _find_literal(host: str) -> str | None:
 
 
 def names_private_host(url: str) -> bool:
-    """Return whether the host of a URL is `localhost`, or an address that is allowed only with `private_allowed`."""
+    """Return whether the host of a URL is `localhost` or a private address. `private_allowed` allows both."""
     try:
         host = parse_url(url).host
     except BadUrl:

@@ -37,7 +37,7 @@ def read_duration(text: str) -> timedelta:
 
 
 def write_duration(duration: timedelta) -> str:
-    """Return a duration in words, such as `24 h` or `365 d 2 h`. Parts of a second are left out."""
+    """Return a duration in words, such as `24 h` or `365 d 2 h`. Fractions of a second are left out."""
     minutes, seconds = divmod(int(duration.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24) if hours > 48 else (0, hours)

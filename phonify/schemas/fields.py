@@ -224,7 +224,10 @@ def list_error_types(field: fields.Field[Any]) -> set[str]:
 
 
 def search_field(description: str) -> Argument:
-    """Return a field for a part of a body. A stored body may be longer than those that `/v1` accepts."""
+    """Return a field for a search in bodies.
+
+    The text may be longer than a body that `/v1` accepts, because stored bodies may be longer.
+    """
     form = {**_TEXT, "description": description}
     return Argument(str, invalid="invalid_text", form=form, validate=_make_text_rules(HIGHEST_MAX_BODY))
 

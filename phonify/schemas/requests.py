@@ -124,7 +124,7 @@ class BodySchema(ArgumentsSchema):
 
 @cache
 def limit_body(kind: type[BodySchema], max_body: int) -> BodySchema:
-    """Return the schema of a kind for bodies of at most `max_body` characters. It is made once for each limit."""
+    """Return a schema of this kind for bodies of at most `max_body` characters. Each schema is made only once."""
     return kind(max_body=max_body)
 
 

@@ -1,4 +1,4 @@
-"""The schemas of the rules of the sandbox: requests in, objects out. Also the reader of scenario files."""
+"""The schemas of the rules of the sandbox, for requests and answers. The reader of scenario files is here too."""
 
 import re
 import tomllib
@@ -191,7 +191,7 @@ RULE_ERRORS = tuple(sorted({type_ for field in _RULE.fields.values() for type_ i
 
 
 def read_scenario(text: str) -> list[RuleDraft]:
-    """Read the text of a scenario file. Raises InvalidRequest with all faults, such as one of `rules[2].to`."""
+    """Read the text of a scenario file. Raises InvalidRequest with all faults, each with its place: `rules[2].to`."""
     try:
         given = tomllib.loads(text)
     except (ValueError, RecursionError) as error:

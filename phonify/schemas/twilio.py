@@ -72,7 +72,7 @@ def read_number_sid(sid: str) -> int | None:
 
 
 def write_message_sid(message: Message, kept: FrontMessage) -> str:
-    """Return the SID of a message: MM with media, else SM, then the message's id without hyphens."""
+    """Return the SID of a message: MM or SM, then the message's id without hyphens. MM means that there are media."""
     return f"{'MM' if kept.media else 'SM'}{message.id.replace('-', '')}"
 
 

@@ -76,11 +76,11 @@ def _run(function: Callable[..., None], *arguments: Any) -> None:
 
 
 def supervise(web_server: BaseProcess, start_delivery: Callable[[float], BaseProcess], *, grace: int) -> int:
-    """Wait until this process gets a signal to stop or the web server ends. Returns the exit status.
+    """Wait for a signal to stop, or for the end of the web server. Returns the exit status.
 
-    Meanwhile, SIGHUP is sent to the web server, and delivery is started again if it ends. The argument of
+    Meanwhile, SIGHUP is passed on to the web server. If delivery ends, it is started again. The argument of
     `start_delivery` is the number of seconds that the new process waits before it delivers. At the end, both children
-    get SIGTERM. A child that has not ended some seconds after the grace period is killed.
+    get SIGTERM. A child is killed if it still runs some seconds after the grace period.
     """
     pause = 0.0
     delivery, started = start_delivery(pause), time.monotonic()

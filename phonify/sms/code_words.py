@@ -97,7 +97,10 @@ def _fold_character(character: str) -> str:
 
 
 def lower(text: str) -> str:
-    """Return a text of the same length in lower case. A dotless i becomes i, and a final sigma a usual one."""
+    """Return a text in lower case, with the same length.
+
+    A dotless i becomes i, and a final sigma becomes a normal sigma.
+    """
     small = "".join(low if len(low := character.lower()) == 1 else character for character in text)
     return small.replace("\u0130", "i").replace("\u0131", "i").replace("\u03c2", "\u03c3")
 
@@ -130,7 +133,10 @@ def load_patterns() -> Patterns:
 
 
 def mark_amounts(text: str) -> str:
-    """Return a folded text in which CURRENCY and UNIT replace the characters of such words beside numbers."""
+    """Mark words for currencies and units next to numbers in a folded text, and return the result.
+
+    Each character of such a word is replaced by CURRENCY or UNIT.
+    """
     patterns, small = load_patterns(), lower(text)
     before, after = patterns.before_amount.finditer(small), list(patterns.after_amount.finditer(small))
     spans = [(CURRENCY, match.span()) for match in chain(before, patterns.capitals_of_amount.finditer(text))]

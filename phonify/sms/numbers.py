@@ -83,7 +83,7 @@ def is_same_number(text: str, number: str) -> bool:
 
 
 def parse_shown_number(text: str, country: str | None) -> str:
-    """Return the E.164 form of a number as a phone in a country shows it, such as `070 000 00 01` in Sweden.
+    """Return the E.164 form of a number that a phone in a country shows, such as `070 000 00 01` in Sweden.
 
     Texts that are not a number in use, such as short codes and alphanumeric senders, are returned unchanged.
     """
@@ -165,9 +165,9 @@ def read_typed_number(text: str) -> str:
 
 
 def list_searched_numbers(text: str) -> list[str]:
-    """Return the digits of a search in each form that a stored number may contain: `0041` is also `+41`.
+    """Return the forms in which a stored number may contain the searched digits. For `0041`, one of them is `+41`.
 
-    The list is empty if the text has anything else than digits and separators.
+    The list is empty if the text has anything other than digits and separators.
     """
     number = _read_digits(text)
     if number is None:

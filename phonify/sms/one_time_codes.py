@@ -149,7 +149,10 @@ class _Words:
         }
 
     def list_named(self, numbers: Sequence[re.Match[str]]) -> Iterator[re.Match[str]]:
-        """Yield what stands right after "code is" or "code:", and is not a part of the numbers."""
+        """Yield the words that follow directly after "code is" or "code:".
+
+        Skips words that overlap one of the numbers.
+        """
         taken = [number.span() for number in numbers]
         for _, end in chain(*self._naming.values()):
             lead = self._links.right_after.match(self._small, end)
@@ -158,7 +161,7 @@ class _Words:
                 yield named
 
     def measure_distance(self, start: int, end: int, code: str) -> int:
-        """Return the distance of a number to the nearest word that means a code, in characters.
+        """Return the number of characters between a number and the nearest word that means a code.
 
         The end of a sentence counts as 20 characters.
         """

@@ -80,7 +80,7 @@ def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> Key
 
 
 def set_key_used(connection: sqlite3.Connection, *, key_id: int, now: str, unless_since: str) -> None:
-    """Record that a key was used. Nothing changes if a use after `unless_since` is recorded already."""
+    """Record that a key was used. Does nothing if the database already has a use after `unless_since`."""
     connection.execute(
         "UPDATE api_keys SET used_at = :now WHERE id = :key_id AND coalesce(used_at, '') <= :unless_since",
         {"key_id": key_id, "now": now, "unless_since": unless_since},
@@ -126,7 +126,7 @@ def take_quota(
 ) -> int:
     """Use at most `wanted` messages of an account's quota for a day. Returns the number that was still available.
 
-    If `partly` is false and fewer than `wanted` are available, none is used.
+    If `partly` is false and fewer than `wanted` are available, nothing is used.
     """
     taken = max(0, min(wanted, quota - get_quota_used(connection, account_id=account_id, day=day)))
     if taken and (partly or taken == wanted):

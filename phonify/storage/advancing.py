@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 def has_leases(connection: sqlite3.Connection) -> bool:
-    """Return whether a process has messages or webhook deliveries in hand."""
+    """Return whether a process is delivering messages or webhook events at the moment."""
     (found,) = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM messages WHERE lease_owner IS NOT NULL)"
         " OR EXISTS (SELECT 1 FROM webhook_deliveries WHERE lease_owner IS NOT NULL)"
@@ -52,7 +52,7 @@ class Advance(NamedTuple):
 
 
 def list_pending(connection: sqlite3.Connection, *, until: str) -> Pending:
-    """Return what is due until a time, and what processes have in hand."""
+    """Return the rows that are due until a time, and the rows that processes are delivering at the moment."""
     messages = connection.execute(
         "SELECT seq FROM messages WHERE due_at <= :until"
         " UNION SELECT seq FROM messages WHERE lease_owner IS NOT NULL"

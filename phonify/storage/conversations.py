@@ -24,7 +24,7 @@ _UNREAD = "SELECT count(*) FROM ({} LIMIT :most)".format(
 def list_conversations(
     connection: sqlite3.Connection, *, account_id: int, below: int, limit: int
 ) -> list[Conversation]:
-    """Return an account's conversations, latest first. The seq of their latest message is less than `below`."""
+    """Return an account's conversations, latest first. Their latest message has a seq less than `below`."""
     rows = connection.execute(
         f"SELECT c.phone, c.last_seq, c.read_seq, {_COLUMNS} FROM conversations AS c"
         " JOIN messages AS m ON m.seq = c.last_seq"
@@ -42,7 +42,7 @@ def list_conversations(
 
 
 def has_unread(connection: sqlite3.Connection, *, account_id: int, phone: str, message_id: str) -> bool:
-    """Return whether a conversation has an unread message that is not newer than this message."""
+    """Return whether a conversation has an unread message up to this message."""
     row = connection.execute(
         "SELECT 1 FROM conversations WHERE account_id = :account_id AND phone = :phone"
         " AND read_seq < (SELECT seq FROM messages WHERE id = :id)",
@@ -112,7 +112,10 @@ def get_entry(connection: sqlite3.Connection, *, account_id: int, message_id: st
 
 
 def list_copies(connection: sqlite3.Connection, *, account_id: int, first: str, last: str) -> list[Message]:
-    """Return the released copies of an account's caught messages, oldest first. `first` and `last` are caught ids."""
+    """Return the copies of an account's caught messages that were released, oldest first.
+
+    `first` and `last` are the ids of the first and the last caught message.
+    """
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM messages AS m WHERE m.account_id = :account_id AND m.released_from IS NOT NULL"
         " AND m.released_from BETWEEN :first AND :last ORDER BY m.seq",
@@ -139,11 +142,11 @@ def search_messages(
     limit: int,
     most: int,
 ) -> tuple[list[Entry], int | None]:
-    """Return messages with a text in their body or a number, latest first. A provider's id must match whole.
+    """Return messages that have the text in their body or in a number, latest first.
 
-    `numbers` are other forms of the text. A number may contain any of them. The second result is the `below` of the
-    next page, or None if there is no next page. Searches at most `most` messages, because a search through all of them
-    would take too long.
+    `numbers` are other forms of the text. A message also matches if its number contains one of them. A provider's id
+    matches only if it equals the text. The second result is the `below` of the next page, or None if there is no next
+    page. Searches at most `most` messages, because a search through all of them would take too long.
     """
     floor = connection.execute(
         "SELECT seq FROM messages WHERE account_id = :account_id AND seq < :below"

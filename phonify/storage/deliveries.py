@@ -20,7 +20,7 @@ class DueAccount(NamedTuple):
 def insert_deliveries(
     connection: sqlite3.Connection, *, kind: str, deliveries: Iterable[NewDelivery], now: str
 ) -> None:
-    """Add deliveries. Each is due now, or after the earlier deliveries of its sequence."""
+    """Add deliveries. Each is due now, or when the earlier deliveries of its sequence have ended."""
     connection.executemany(
         "INSERT INTO webhook_deliveries"
         " (id, account_id, message_id, event, payload, url, sequence, kind, state, created_at, due_at)"

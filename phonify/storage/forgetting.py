@@ -30,7 +30,10 @@ def delete_answers(connection: sqlite3.Connection, *, account_id: int, phone: st
 
 
 def list_refused_numbers(connection: sqlite3.Connection, *, account_id: int) -> list[tuple[int, str]]:
-    """Return the seqs and the recipients of an account's refused requests. A recipient is as in its request."""
+    """Return the seq and the recipient of each refused request of an account.
+
+    A recipient is written as in the request.
+    """
     return connection.execute(
         "SELECT seq, to_number FROM front_refusals WHERE account_id = :account_id", {"account_id": account_id}
     ).fetchall()

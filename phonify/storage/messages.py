@@ -76,7 +76,7 @@ def list_messages(
 ) -> list[Message]:
     """Return an account's messages that match, newest first.
 
-    `offset` and `limit` count from the newest match. If `after` is given and `before` is not, they count from the
+    `offset` and `limit` count from the newest match. If only `after` is given, without `before`, they count from the
     oldest match.
     """
     given = {name: value for name, value in criteria._asdict().items() if value is not None}

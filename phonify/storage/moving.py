@@ -14,7 +14,7 @@ _NOT_TAKEN = (
 
 
 def list_movable_messages(connection: sqlite3.Connection, *, gateway: str, limit: int) -> list[Message]:
-    """Return messages that wait for a gateway and that it surely has not taken. Leased messages are excluded."""
+    """Return messages that wait for a gateway and that it has certainly not taken. Leased messages are excluded."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND {_NOT_TAKEN}"
         " ORDER BY due_at, seq LIMIT :limit",
@@ -32,7 +32,7 @@ def update_gateway(connection: sqlite3.Connection, *, messages: Iterable[Message
 
 
 def next_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return when the next message that waits for a gateway is due and not valid any more, or None."""
+    """Return the next time when a message that waits for a gateway is due and has expired, or None."""
     (at,) = connection.execute(
         "SELECT min(max(due_at, expires_at)) FROM messages"
         " WHERE gateway = :gateway AND due_at IS NOT NULL AND lease_owner IS NULL",
@@ -57,6 +57,6 @@ def adopt_messages(connection: sqlite3.Connection, *, gateway: str) -> int:
 
 
 def may_have_been_taken(connection: sqlite3.Connection, *, message: Message) -> bool:
-    """Return whether the gateway may have taken a message that waits."""
+    """Return whether the gateway may already have taken this waiting message."""
     row = connection.execute(f"SELECT NOT {_NOT_TAKEN} FROM messages WHERE id = :id", {"id": message.id}).fetchone()
     return bool(row[0])

@@ -26,7 +26,7 @@ def next_lease_end(connection: sqlite3.Connection, *, gateway: str) -> str | Non
 
 
 def next_expiry(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return when the validity of the next message of a gateway that waits ends, or None. Leases are excluded."""
+    """Return the next time when a waiting message of a gateway expires, or None. Leased messages are excluded."""
     row = connection.execute(
         "SELECT expires_at FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND lease_owner IS NULL"
         " ORDER BY expires_at LIMIT 1",
@@ -71,7 +71,7 @@ def list_interrupted_messages(connection: sqlite3.Connection, *, gateway: str, n
 
 
 def list_expired_messages(connection: sqlite3.Connection, *, gateway: str, now: str, limit: int) -> list[Message]:
-    """Return messages of a gateway that wait and whose validity period has ended. Leased messages are excluded."""
+    """Return waiting messages of a gateway whose validity period has ended. Leased messages are excluded."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND expires_at <= :now"
         " AND due_at <= :now AND lease_owner IS NULL ORDER BY expires_at LIMIT :limit",
@@ -91,7 +91,7 @@ def lease_messages(
 ) -> list[Message]:
     """Lease messages that will be handed to the gateway. Returns the updated messages.
 
-    `place` is where the gateway would recognise a repetition. Other loops don't deliver these messages until the lease
+    `place` is the value of the gateway's property `place`. Other loops don't deliver these messages until the lease
     ends or the owner's process ends. `until` is a time of the machine's clock. So a lease has its duration even if a
     developer stops or advances the clock of a sandbox.
     """
@@ -175,7 +175,7 @@ _VALID_TOO_LONG = (
 
 
 def has_messages_valid_too_long(connection: sqlite3.Connection, *, gateway: str, now: str, latest: str) -> bool:
-    """Return whether the validity of a message of a gateway ends too late because the clock was set back."""
+    """Return whether a message of a gateway stays valid for too long because the clock was set back."""
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM messages" + _VALID_TOO_LONG + ")",
         {"gateway": gateway, "now": now, "latest": latest},
@@ -184,7 +184,7 @@ def has_messages_valid_too_long(connection: sqlite3.Connection, *, gateway: str,
 
 
 def shorten_validity(connection: sqlite3.Connection, *, gateway: str, now: str, latest: str) -> int:
-    """Let the validity of messages of a gateway end at `latest` if it ends too late because the clock was set back."""
+    """Let messages of a gateway expire at `latest` if they stay valid for too long because the clock was set back."""
     return connection.execute(
         "UPDATE messages SET expires_at = :latest, due_at = iif(due_at = expires_at, :latest, due_at)"
         + _VALID_TOO_LONG,
@@ -230,10 +230,10 @@ def give_back(connection: sqlite3.Connection, *, message: Message, now: str) -> 
 
 
 def make_due(connection: sqlite3.Connection, *, message: Message, now: str) -> int | None:
-    """Make an outbound message due now. Returns its attempts so far, or None if it is in a final state.
+    """Make an outbound message due now. Returns the number of its attempts, or None if the message is in a final state.
 
-    If the message is being sent, its lease ends, and the outcome of this attempt will be ignored. So only a gateway
-    that sends nothing may have it.
+    If the message is being sent, its lease ends, and the outcome of this attempt will be ignored. So call this only for
+    messages of a gateway that sends nothing.
     """
     row = connection.execute(
         "UPDATE messages SET due_at = :now, submitted_at = NULL, attempts = attempts + (lease_owner IS NOT NULL),"

@@ -26,7 +26,7 @@ def insert_parts(connection: sqlite3.Connection, *, message_id: str, gateway: st
 
 
 def insert_reported_part(connection: sqlite3.Connection, *, message_id: str, gateway: str, reference: str) -> None:
-    """Store the provider's id that a receipt names for a message. Its number is 0 or less."""
+    """Store a provider's id that only a receipt has told for a message. The number of this part is 0 or less."""
     connection.execute(
         "INSERT OR IGNORE INTO message_parts (message_id, part, gateway, reference)"
         " SELECT :id, min(coalesce(min(part), 1), 1) - 1, :gateway, :reference FROM message_parts"
@@ -176,7 +176,7 @@ def has_look_ups_after(connection: sqlite3.Connection, *, latest: str) -> bool:
 
 
 def hasten_look_ups(connection: sqlite3.Connection, *, now: str, latest: str) -> int:
-    """Make look-ups due now if they are due after `latest`. Returns how many."""
+    """Make look-ups due now if they are due after `latest`. Returns the number of these look-ups."""
     values = {"now": now, "latest": latest}
     return connection.execute("UPDATE look_ups SET due_at = :now WHERE due_at > :latest", values).rowcount
 

@@ -21,7 +21,7 @@ def insert_text(connection: sqlite3.Connection, *, text: TextRow) -> bool:
 
 
 def list_siblings(connection: sqlite3.Connection, *, text: TextRow) -> list[TextRow]:
-    """Return the parts that wait for the missing parts of the same text as this part, the part itself included."""
+    """Return all parts of a text that have come, this part included. The text still waits for missing parts."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM received_texts WHERE gateway = :gateway AND sender = :sender"
         " AND to_number IS :to_number AND part_reference = :part_reference AND part_total = :part_total"
@@ -32,7 +32,7 @@ def list_siblings(connection: sqlite3.Connection, *, text: TextRow) -> list[Text
 
 
 def next_due_at(connection: sqlite3.Connection) -> str | None:
-    """Return when the next text is stored without its missing parts, or None if no part is missing."""
+    """Return the next time when a text no longer waits for its missing parts, or None if no text waits."""
     (due_at,) = connection.execute("SELECT min(due_at) FROM received_texts").fetchone()
     return None if due_at is None else str(due_at)
 
@@ -47,20 +47,20 @@ def list_due_texts(connection: sqlite3.Connection, *, now: str, limit: int) -> l
 
 
 def has_texts_due_after(connection: sqlite3.Connection, *, latest: str) -> bool:
-    """Return whether a part of a text waits for its missing parts until after a time."""
+    """Return whether a text still waits for its missing parts after this time."""
     row = connection.execute("SELECT EXISTS (SELECT 1 FROM received_texts WHERE due_at > :latest)", {"latest": latest})
     return bool(row.fetchone()[0])
 
 
 def shorten_waits(connection: sqlite3.Connection, *, latest: str) -> int:
-    """Let parts of texts wait for their missing parts until `latest` at most. Returns how many waited longer."""
+    """Let texts wait for their missing parts until `latest` at most. Returns how many parts waited longer."""
     return connection.execute(
         "UPDATE received_texts SET due_at = :latest WHERE due_at > :latest", {"latest": latest}
     ).rowcount
 
 
 def list_open_texts(connection: sqlite3.Connection, *, number: str | None, limit: int) -> list[TextRow]:
-    """Return texts to a number, or to any number, that no account has got, oldest first."""
+    """Return texts that no account has got, oldest first. They are to one number, or to any number."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM received_texts WHERE message_id IS NULL AND due_at IS NULL"
         " AND (:number IS NULL OR to_number = :number) ORDER BY seq LIMIT :limit",
@@ -87,7 +87,7 @@ def close_texts(connection: sqlite3.Connection, *, texts: Sequence[TextRow], mes
 
 
 def leave_open(connection: sqlite3.Connection, *, texts: Sequence[TextRow]) -> None:
-    """Record that no account has the number of these texts. They wait until one gets it."""
+    """Record that these texts are to a number that no account has. They wait until an account gets the number."""
     connection.executemany(
         "UPDATE received_texts SET due_at = NULL WHERE gateway = :gateway AND event_id = :event_id",
         [{"gateway": text.gateway, "event_id": text.event_id} for text in texts],
@@ -124,7 +124,7 @@ def delete_texts_of(connection: sqlite3.Connection, *, account_id: int, sender: 
 
 
 def put_number(connection: sqlite3.Connection, *, number: str, account_id: int, now: str) -> None:
-    """Give a number to an account. An account that had it before loses it."""
+    """Give a number to an account. If another account has the number, that account loses it."""
     connection.execute(
         "INSERT INTO numbers (number, account_id, created_at) VALUES (:number, :account_id, :now)"
         " ON CONFLICT DO UPDATE SET account_id = :account_id, created_at = :now",

@@ -130,7 +130,7 @@ class Message(NamedTuple):
 
     @property
     def in_doubt(self) -> bool:
-        """Whether it is unknown if the gateway has taken the message."""
+        """Whether the gateway may or may not have taken the message: nobody knows."""
         return self.state == "unconfirmed" and self.submitted_at is not None and self.due_at == self.expires_at
 
     @property
@@ -255,7 +255,7 @@ class WebhookAttempt(NamedTuple):
 
     @property
     def result(self) -> str:
-        """The status of the answer and what is wrong with the answer, for people."""
+        """The status of the answer, and the fault of the answer, for people."""
         return ", ".join(str(found) for found in (self.status, self.error) if found)
 
 

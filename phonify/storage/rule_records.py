@@ -52,7 +52,7 @@ class Rule(NamedTuple):
 
     @property
     def refusal(self) -> str | None:
-        """The error type with which the rule refuses messages at once, or None."""
+        """The error type of the messages that the rule refuses at once, or None if it refuses none."""
         return self.error_type or "delivery_failed" if self.outcome == "refused" else None
 
     def has_ended(self, now: str) -> bool:

@@ -35,7 +35,7 @@ def get_last_rule_id(connection: sqlite3.Connection) -> str | None:
 
 
 def update_counts(connection: sqlite3.Connection, *, rules: Iterable[Rule]) -> None:
-    """Store how many have matched the rules, and how often the rules were applied."""
+    """Store the counts of rules: how many messages have matched, and how often the rule was applied."""
     connection.executemany(
         "UPDATE rules SET seen = :seen, used = :used WHERE id = :id", [rule._asdict() for rule in rules]
     )
@@ -73,14 +73,14 @@ def find_met_rules(connection: sqlite3.Connection, *, message_ids: Sequence[str]
 
 
 def set_effect_time(connection: sqlite3.Connection, *, message_id: str, due_at: str | None) -> None:
-    """Set when the receipt or the reply of a message comes. None means that nothing comes any more."""
+    """Set the time when the receipt or the reply of a message comes. None means that nothing more comes."""
     connection.execute(
         "UPDATE met_rules SET due_at = :due_at WHERE message_id = :id", {"id": message_id, "due_at": due_at}
     )
 
 
 def next_effect_time(connection: sqlite3.Connection) -> str | None:
-    """Return when the next receipt or reply comes, or None."""
+    """Return the time of the next receipt or reply, or None if none is planned."""
     (at,) = connection.execute("SELECT min(due_at) FROM met_rules WHERE due_at IS NOT NULL").fetchone()
     return at if at is None else str(at)
 
@@ -107,7 +107,10 @@ def has_effects_too_late(connection: sqlite3.Connection, *, now: str) -> bool:
 
 
 def hasten_effects(connection: sqlite3.Connection, *, now: str) -> int:
-    """Let receipts and replies wait only for the seconds of their rule from now on. Returns how many come earlier."""
+    """Let receipts and replies come at the latest after the seconds of their rule from now.
+
+    Returns how many come earlier.
+    """
     return connection.execute(
         f"UPDATE met_rules SET due_at = {_LATEST} WHERE due_at > :now AND due_at > {_LATEST}", {"now": now}
     ).rowcount

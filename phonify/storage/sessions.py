@@ -30,7 +30,7 @@ def insert_link(connection: sqlite3.Connection, *, token_hash: str, account_id: 
 
 
 def take_link(connection: sqlite3.Connection, *, token_hash: str, now: str) -> int | None:
-    """Use up a link. Returns the id of its account, or None if there is no such link or it is too old."""
+    """Use up a link. Returns the id of its account, or None if the link does not exist or is too old."""
     row = connection.execute(
         "DELETE FROM sign_in_links WHERE token_hash = :token_hash RETURNING account_id, expires_at",
         {"token_hash": token_hash},

@@ -71,7 +71,10 @@ def disable_webhook(connection: sqlite3.Connection, *, account_id: int, url: str
 
 
 def settle_received(connection: sqlite3.Connection, *, message_id: str, error_type: str | None, now: str) -> None:
-    """Set the state of an unconfirmed received message: `error` if `error_type` is given, else `sent`."""
+    """Set the final state of an unconfirmed received message.
+
+    It is `error` if `error_type` is given. Otherwise, it is `sent`.
+    """
     connection.execute(
         "UPDATE messages SET state = iif(:error_type IS NULL, 'sent', 'error'), error_type = :error_type,"
         " finished_at = :now WHERE id = :id AND direction = 'inbound' AND state = 'unconfirmed'",

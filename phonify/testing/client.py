@@ -60,7 +60,7 @@ class _Wanted:
 
     @classmethod
     def read(cls, function: str, criteria: Criteria, *options: str) -> Self:
-        """Return the criteria of a function, which may have other arguments too. They are named in its errors."""
+        """Return the criteria of a call. `function` is its name for errors. `options` are its other arguments."""
         refuse_unknown(function, criteria, [*Criteria.__annotations__, *options])
         return cls(**criteria)
 
@@ -70,7 +70,7 @@ class _Wanted:
         return {"direction": self.direction, "origin": self.origin, "to": self.to, "state": self.state}
 
     def list_misses(self, message: Message) -> list[str]:
-        """Return the other criteria that a message does not match."""
+        """Return the criteria that a message does not match. The server has checked the others."""
         matching = {
             f"without {self.contains!r}": (self.contains or "").casefold() in message.body.casefold(),
             f"without {_PARTS.get(self.part)}": not self.part or bool(getattr(message, self.part)),
@@ -149,8 +149,8 @@ class Phonify(RuleCalls):
     def reply(self, phone: Message | str, body: str, *, to: str | None = None) -> Message:
         """Send a message from a phone to the app. `phone` is a number, or a message that this phone got.
 
-        By default the recipient is the sender of this message. For a number, it is the sender of the last message that
-        the phone got, or the account's default sender.
+        For a message, the default recipient is the sender of this message. For a number, the default recipient is the
+        sender of the last message that the phone got. If the phone got none, it is the account's default sender.
         """
         if isinstance(phone, Message):
             outbound = phone.direction == "outbound"

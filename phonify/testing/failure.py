@@ -11,7 +11,8 @@ def write_failure(
 ) -> str:
     """Return a list of the messages that arrived, and of the server's problems in the last seconds.
 
-    `misses` has the reasons why each message does not match. If there are none, a wait has already returned it.
+    `misses` has, for each message, the reasons why it does not match. A message without reasons was already returned by
+    a wait.
     """
     lines = ["No message arrived. Does the app use the `url` and the `api_key` of this test?"]
     if came:

@@ -39,7 +39,7 @@ class TwilioAccount:
         self._change(inbound_url=url, inbound_method=method, fallback_url=fallback_url)
 
     def redirect(self, url: str) -> str:
-        """Return the URL on this server for a URL of Twilio's API; any other URL stays the same."""
+        """Return the URL on this server that replaces a URL of Twilio's API. Any other URL is returned unchanged."""
         parts = urlsplit(url)
         if not (parts.hostname or "").endswith(".twilio.com"):
             return url
@@ -51,7 +51,7 @@ class TwilioAccount:
 def redirecting(account: TwilioAccount) -> Iterator[None]:
     """Send the requests of every client of the SDK to the account. The credentials of the client do not matter.
 
-    The app's own TWILIO_AUTH_TOKEN signs webhooks, if there is one. Raises ImportError if the SDK is not installed.
+    If the app has its own TWILIO_AUTH_TOKEN, this token signs webhooks. Raises ImportError if the SDK is not installed.
     """
     own = os.environ.get("TWILIO_AUTH_TOKEN", "")
     if is_auth_token(own):

@@ -47,7 +47,10 @@ def describe_clock() -> dict[str, Any] | None:
 
 
 def place_faults(faults: Collection[Fault], fields: Sequence[str]) -> dict[str, Any]:
-    """Return faults for a form: `wrong` has the fault of each wrong field, in the order of the fields."""
+    """Return the faults for a form. `wrong` has one fault for each wrong field, in the order of the fields.
+
+    The list `faults` has the faults of other arguments.
+    """
     first = {fault.param: fault for fault in reversed([*faults])}
     wrong = {name: first[name] for name in fields if name in first}
     return {"wrong": wrong, "faults": [fault for fault in faults if fault.param not in wrong]}

@@ -1,8 +1,8 @@
 """The sessions of the pages: a cookie with the session's token, and protection against other sites.
 
-A key or a link opens a session. If it was a key, the cookie has the key too, because pages show commands with the key.
-Requests that change something must come from a page of this server (Sec-Fetch-Site or Origin). No site may put a page
-into a frame. Only scripts of this server run.
+A key or a link opens a session. If a key has opened it, the cookie has the key too, because pages show commands with
+the key. Requests that change something must come from a page of this server (Sec-Fetch-Site or Origin). No site may put
+a page into a frame. Only scripts of this server run.
 """
 
 import logging

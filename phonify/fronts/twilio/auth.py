@@ -39,15 +39,18 @@ auth = make_auth(REALM, find_account, refuse)
 
 
 def take_account_sid(_endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Take the account SID out of the path's values: a `url_value_preprocessor`. `require_credentials` checks it."""
+    """Remove the account SID from the path's values. `require_credentials` checks it.
+
+    This is a `url_value_preprocessor`.
+    """
     g.account_sid = (values or {}).pop("account_sid", "")
 
 
 @auth.login_required  # type: ignore[untyped-decorator]
 def require_credentials() -> Response | None:
-    """Require valid credentials of the account in the path, and count the request: a `before_request` function.
+    """Require valid credentials of the account in the path, and count the request.
 
-    The request then meets the rules of the sandbox.
+    The rules of the sandbox then apply to the request. This is a `before_request` function.
     """
     account = auth.current_user()
     if account is None:  # OPTIONS has no account: Flask-HTTPAuth lets it pass

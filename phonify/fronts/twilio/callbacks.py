@@ -99,9 +99,10 @@ class TwilioCallbacks(WebhookKind):
     # What an answer means
 
     def judge(self, delivery: Delivery, answer: Answer) -> Verdict:
-        """Accept every answer with 2xx to a status, and TwiML to a received message.
+        """Return whether an answer accepts a delivery.
 
-        The content is a Document or, if the answer can't be used, Twilio's code.
+        For a status, every answer with 2xx does. For a received message, the answer must be TwiML. The content of the
+        verdict is a Document. If the answer can't be used, the content is Twilio's error code.
         """
         if delivery.event != RECEIVED:
             return super().judge(delivery, answer)

@@ -116,7 +116,7 @@ class Parameters:
         return f"+{value[1:]}" if value.startswith(" ") else value
 
     def refuse(self, code: int, url: str = "") -> TwilioError:
-        """Return the error with a code, about these parameters."""
+        """Return the error with this code. Its message names values of these parameters."""
         message = write_message(
             code,
             to=self.get_number("To"),
@@ -128,9 +128,9 @@ class Parameters:
 
 
 def read_draft(given: Parameters, *, now: datetime, magic: bool, is_url: Callable[[str], bool]) -> Draft:
-    """Return what a request wants to send; raise TwilioError for the first fault.
+    """Return what a request wants to send. Raises TwilioError for the first fault.
 
-    `magic` tells whether the test numbers have their meaning, `is_url` whether a URL may be posted to.
+    `magic` tells whether the test numbers have their special meaning. `is_url` tells whether Phonify may post to a URL.
     """
     _require(given)
     to = _read_recipient(given, magic=magic)
@@ -231,7 +231,7 @@ def _read_media(given: Parameters) -> tuple[str, ...]:
 
 
 def is_media_url(url: str) -> bool:
-    """Tell whether a text is an absolute URL of a file. It is never fetched, so its host may be any."""
+    """Tell whether a text is an absolute URL of a file. Any host is allowed, because the file is never fetched."""
     if not url.isprintable() or re.search(r"\s", url):
         return False
     try:

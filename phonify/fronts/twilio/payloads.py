@@ -45,7 +45,7 @@ def read_payload(delivery: Delivery) -> Payload:
 
 
 def list_statuses(event: Event, message: Message, kept: FrontMessage) -> list[str]:
-    """Return the statuses up to an event, in their order, also those of earlier events. The initial one is not told."""
+    """Return the statuses of a message up to an event, oldest first. The initial status is left out."""
     if event == "message.accepted":
         return ["queued"] if kept.service_sid is not None and message.send_at is None else []
     first = ["queued"] if message.send_at is not None else []
@@ -64,7 +64,7 @@ def list_statuses(event: Event, message: Message, kept: FrontMessage) -> list[st
 
 
 def list_untold(statuses: Sequence[str], events: Sequence[str]) -> list[str]:
-    """Return the statuses that were not told yet. `events` are those that were stored about the message."""
+    """Return the statuses that the app has not got yet. `events` are the stored events about the message."""
     if any(f"twilio.{status}" in events for status in FINAL):
         return []
     return [status for status in statuses if f"twilio.{status}" not in events]

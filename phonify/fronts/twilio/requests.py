@@ -24,7 +24,7 @@ class Options(NamedTuple):
 
 
 def read_options(url: str) -> Options:
-    """Return the options in a URL's fragment, such as `#rc=2&rp=5xx,rt&tt=3000`. Unreadable ones have no effect."""
+    """Return the options in a URL's fragment, such as `#rc=2&rp=5xx,rt&tt=3000`. Unreadable options have no effect."""
     given = {name: values[-1] for name, values in parse_qs(urldefrag(url).fragment).items()}
     reasons = frozenset(given.get("rp", "ct").split(","))
     return Options(

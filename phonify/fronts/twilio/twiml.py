@@ -1,4 +1,4 @@
-"""TwiML: what an app's answer to a received message asks for."""
+"""TwiML: the instructions in an app's answer to a received message."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ class TwimlFault(Exception):
 
 
 def read_answer(answer: Answer, url: str) -> Document:
-    """Return what an answer asks for; `url` is the document's own. Raises TwimlFault if it can't be used."""
+    """Return the instructions in an answer. `url` is the URL that gave it. Raises TwimlFault if it can't be used."""
     if not 200 <= answer.status < 300:
         raise TwimlFault(11200, f"the app answered with status {answer.status}")
     if len(answer.text.encode()) > MOST_TWIML:

@@ -39,7 +39,10 @@ class Rule(NamedTuple):
 
 
 def parse_rules(text: str, *words: str) -> list[Rule]:
-    """Read rules with commas between them. Raises ValueError if a rule can't be read, or has none of the words."""
+    """Read rules with commas between them.
+
+    Raises ValueError if a rule can't be read, or if its word is not in `words`.
+    """
     rules, position = [], 0
     while position < len(text):
         found = _RULE.match(text, position)
@@ -127,7 +130,10 @@ class Answers:
         self._code = code
 
     def judge(self, answer: Answer) -> Outcome:
-        """Return the outcome of the first rule that matches: first of `later`, then `refused`, then `taken`."""
+        """Return the outcome of the first rule that matches.
+
+        The rules of `later` come first, then `refused`, then `taken`.
+        """
         for rule in self._later:
             if rule.matches(answer):
                 reason = _describe(answer) + suggest_cause(answer)
@@ -142,7 +148,10 @@ class Answers:
 
 
 def suggest_cause(answer: Answer) -> str:
-    """Return the likely cause of a refusal of the credentials, as the end of a sentence. Else it is empty."""
+    """Return the likely cause if the provider refused the credentials.
+
+    The text is the end of a sentence. For any other answer, it is empty.
+    """
     if answer.status not in (401, 403):
         return ""
     return "; check the credentials: PHONIFY_HTTP_USERNAME and PHONIFY_HTTP_PASSWORD"

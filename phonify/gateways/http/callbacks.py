@@ -43,12 +43,18 @@ Names = dict[str, str]  # the parameter of each name
 
 
 def parse_receipt(text: str) -> Names:
-    """Read which parameter of a receipt has what: `status=type code=answer`."""
+    """Read the names of the parameters of a receipt, such as `status=type code=answer`.
+
+    Here, the parameter `type` has the status.
+    """
     return _parse_mapping(text, _IN_RECEIPTS, ("status",))
 
 
 def parse_inbound(text: str) -> Names:
-    """Read which parameter of a received text has what: `from=sender text=message`."""
+    """Read the names of the parameters of a received text, such as `from=sender text=message`.
+
+    Here, the parameter `sender` has the number of the phone.
+    """
     return _parse_mapping(text, _IN_TEXTS, ("from", "text|text_hex"))
 
 
@@ -66,7 +72,7 @@ def _parse_mapping(text: str, allowed: Collection[str], required: Collection[str
 
 
 def parse_statuses(text: str) -> list[tuple[str, str]]:
-    """Read `delivered=1 undelivered=2,16`. Returns each value of the provider with what it means, in this order."""
+    """Read `delivered=1 undelivered=2,16`. Returns the meaning of each value of the provider, in the same order."""
     values = []
     for word in text.split():
         meaning, _, given = word.partition("=")

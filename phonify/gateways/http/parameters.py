@@ -1,6 +1,6 @@
-"""The parameters of a provider's request: from its query and its body, which is a form or JSON.
+"""The parameters of a provider's request. They come from its query and its body. The body is a form or JSON.
 
-A parameter is bytes, because a text may have another encoding than UTF-8. Another parameter names the encoding.
+A parameter is bytes, because the encoding of a text may not be UTF-8. Another parameter names the encoding.
 """
 
 import json
@@ -22,7 +22,10 @@ _GSM7 = ("0", "gsm", "gsm7", "gsm-7")
 
 
 def read_parameters(request: HookRequest) -> Parameters:
-    """Return the parameters. In JSON, the name of a nested value is its path: data.0.id. The first of a name counts."""
+    """Return the parameters. If a name occurs several times, its first value counts.
+
+    In JSON, the name of a nested value is its path: data.0.id.
+    """
     pairs = _parse_form(request.url.partition("?")[2])
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower().endswith("json"):
         try:

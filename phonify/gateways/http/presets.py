@@ -1,4 +1,4 @@
-"""The presets of the gateway `http`: what its variables have as defaults. A preset is data only."""
+"""The presets of the gateway `http`: default values of its variables. A preset is data only."""
 
 from dataclasses import dataclass
 

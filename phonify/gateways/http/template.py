@@ -88,7 +88,7 @@ class Headers:
 
 
 def parse_body(text: str) -> Template:
-    """Return the template of a body, which is JSON if it begins with a bracket, else a form."""
+    """Return the template of a body. The body is JSON if it begins with a bracket. Otherwise, it is a form."""
     return Json(text) if text.lstrip().startswith(("{", "[")) else Form(text)
 
 
