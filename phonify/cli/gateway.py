@@ -181,7 +181,7 @@ def _write_option(name: str | None) -> str:
 @gateway_cli.command("resume", cls=Command)
 @gateway_option
 def resume(gateway_name: str | None) -> None:
-    """Give the gateway messages again. This also ends a pause after a fault."""
+    """Let the gateway get messages again. This also ends a pause after a fault."""
     services = get_services()
     name = choose_gateway(services, gateway_name)
     warn_of_other_gateway(services)

@@ -223,7 +223,7 @@ _TABLE = (
     Verdict(
         "not_finished",
         "was too slow for the lab",
-        "The answers of the app are so slow that the lab has ended before all trials.",
+        "The app answers so slowly that the lab ended without some trials.",
         "Answer at once, and do the work afterwards.",
     ),
 )

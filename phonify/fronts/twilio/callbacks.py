@@ -171,7 +171,7 @@ class TwilioCallbacks(WebhookKind):
         return Draft(to=[Recipient(to, "to")], body=reply.body, origin=origin, front=kept, front_name=FRONT)
 
     def choose_delay(self, result: Result) -> float | None:
-        """Retry as the fragment of the URL says; by default once, if no connection was made."""
+        """Retry as the fragment of the URL says. Without a fragment, retry once if the connection failed."""
         options, retries = read_options(result.delivery.url or ""), result.delivery.retries
         if result.answer is not None:
             reason = f"{result.answer.status // 100}xx"
