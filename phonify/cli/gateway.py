@@ -51,7 +51,7 @@ def choose_gateway(services: Services, name: str | None) -> str:
 
 
 def warn_of_other_gateway(services: Services) -> None:
-    """Warn on standard error if the variables of this shell name other gateways than those of the latest server.
+    """Warn on standard error if this shell's gateways are not those of the latest server.
 
     If the shell does not have the server's variables, a command uses the stub gateway instead.
     """

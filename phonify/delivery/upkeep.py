@@ -69,7 +69,7 @@ class Upkeep:
             logger.exception("upkeep pauses for a minute after an unexpected error")
 
     def follow_clock(self) -> None:
-        """Make rows due if they wait only because the clock was set back. Ends validity periods that end too late."""
+        """Correct due times that are too late because the clock was set back. Shortens validity periods likewise."""
         clock_now = self._clock.now()
         now, latest = format_time(clock_now), format_time(clock_now + self._lease)
         until = format_time(self._clock.machine_now() + self._lease)

@@ -99,8 +99,9 @@ class Retention:
     def forget(self, account: Account, phone: str) -> int:
         """Remove all messages of an account with a phone, in any state. Returns the number of removed messages.
 
-        Also removes the phone from webhook deliveries, idempotency keys and refused requests, and removes texts of the
-        phone that belong to no account. The subscription stays. Raises StoreUnavailable as `remove` does.
+        Also removes the webhook deliveries, the answers to idempotency keys and the refused requests that contain the
+        phone's number. Texts of the phone that belong to no account are removed too. The subscription stays. Raises
+        StoreUnavailable as `remove` does.
         """
         removed = self.remove(account, Criteria(phone=phone))
         with self._database.reading() as connection:

@@ -1,8 +1,8 @@
 """The clock of the server. In a sandbox, a developer stops it, advances it and lets it run.
 
 The difference to the machine's clock is a row of the database. So all processes have the same time. The clock of a
-sandbox reads this row each time it is asked. The read takes about ten microseconds, so nothing is cached. Leases,
-signatures of webhooks, keys, sessions and test runs follow the machine's clock.
+sandbox reads this row each time it is asked. The read takes about ten microseconds, so nothing is cached. Leases, keys,
+sessions, test runs and the signatures of webhooks follow the machine's clock.
 """
 
 from collections.abc import Iterator

@@ -72,7 +72,7 @@ def _warn_of_short_key(services: Services) -> None:
 
 
 def write_program(settings: Settings, command: str) -> str:
-    """Return the beginning of a command that works in the current folder on the database of this server.
+    """Return how a command for this server's database begins in the current folder.
 
     `command` is the program with its options, such as `flask --app app`.
     """

@@ -210,7 +210,7 @@ def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> b
 def reschedule_deliveries_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
     """Correct deliveries that wait only because the clock was set back: they are due now.
 
-    A leased delivery is due at `until`.
+    Leased deliveries get a new lease instead, which ends at `until`.
     """
     return connection.execute(
         "UPDATE webhook_deliveries SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,

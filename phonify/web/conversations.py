@@ -115,8 +115,8 @@ def change_subscription(phone: str) -> Any:
 def show_message(message_id: str) -> Any:
     """Show the details of a message, as a page or as a fragment beside a thread.
 
-    The conversation of the phone `beside` is open. If `beside` is given and the message was removed, the fragment shows
-    that.
+    The argument `beside` is the phone whose conversation is open. If it is given and the message was removed, the
+    fragment shows that.
     """
     if "HX-Request" not in request.headers:
         return show_detail(message_id)

@@ -198,7 +198,7 @@ def _show_keywords(replies: KeywordReplies) -> dict[str, str]:
 
 
 def show_page(faults: Collection[Fault] = (), **context: Any) -> str:
-    """Return the page. `context` replaces values."""
+    """Return the page. `context` replaces or adds values of the template."""
     services, account = get_services(), current_account()
     keys = [key for key in accounts.list_keys(services.database, account=account.name) if key.revoked_at is None]
     page = {

@@ -62,7 +62,7 @@ class Moments(NamedTuple):
 
 
 def read_dates(given: Parameters, name: str) -> Moments:
-    """Return the range that the filters NAME, NAME< and NAME> ask for. A message at the exact date or time of a filter is in the list."""
+    """Return the range that the filters NAME, NAME< and NAME> ask for. The given times are included."""
     first, until = None, None
     for suffix in ("", "<", ">"):
         text = given.get(f"{name}{suffix}")

@@ -1,6 +1,6 @@
 """The parameters of a provider's request. They come from its query and its body. The body is a form or JSON.
 
-A parameter is bytes, because the encoding of a text may not be UTF-8. Another parameter names the encoding.
+A parameter is bytes, because a text can have another encoding than UTF-8. Another parameter names the encoding.
 """
 
 import json
