@@ -735,6 +735,7 @@ def test_a_scheduled_message_is_cancelled_in_its_details(open_page, server, send
     page.get_by_role("button", name="Cancel the message").click()
     expect(bubble(page, "Goes")).to_have_count(0)
     expect(page.locator(".notice")).to_contain_text("was cancelled")
+    expect(page).not_to_have_url(re.compile("notice"))
     page.reload()
     expect(page.locator(".notice")).to_have_count(0)
     expect(bubble(page, "Stays")).to_be_visible()
@@ -1465,6 +1466,8 @@ def go(open_page: Open, server: Server, send, receive, receiver, complaints) -> 
             fill()
             page.get_by_label("Key name").fill("A-name-as-long-as-names-of-keys-are")
             page.get_by_role("button", name="Create a key").click()
+            expect(page.locator(".new-key")).to_be_visible()
+            page.wait_for_load_state()
             expect(page.locator(".answer").first).to_be_visible()
             return page
         if name == "lab":
