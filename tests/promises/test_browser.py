@@ -1533,7 +1533,8 @@ def test_a_page_is_not_wider_than_a_small_phone(go, name):
 
 
 def assert_fits(page: Page, width: int) -> None:
-    assert page.evaluate("document.documentElement.scrollWidth") == width
+    # The page may still be loading.
+    page.wait_for_function("(width) => document.documentElement.scrollWidth === width", arg=width, timeout=5_000)
     # No part scrolls sideways, except code.
     wide = """() => [...document.querySelectorAll("body *:not(pre, pre *, textarea, input, .hidden, svg *)")]
         .filter((element) => getComputedStyle(element).overflowX !== "hidden" && element.clientWidth > 0

@@ -49,7 +49,7 @@ class Site:
         path, _, query = address.partition("?")
         path = path.removeprefix("/gateways/http/")
         url = f"http://127.0.0.1:{self.receiver.port}{address}"
-        if self.refuse_next.is_set():
+        if self.refuse_next.is_set() and path.endswith("/inbound"):
             self.refuse_next.clear()
             status(503)(client, posted)
             return
@@ -199,8 +199,13 @@ def test_a_text_that_phonify_could_not_store_comes_again_as_the_same_event(site:
     before = len(site.receiver.received)
     kannel.start_smsc("-m", "1", "+46700000001 12345 text Hello")
     wait_until(site.texts)
-    first, second = site.receiver.wait_for(before + 2)[before:]
-    assert first.line == second.line
+
+    def list_posted() -> list[str]:
+        # The receipt of an earlier test may come meanwhile.
+        return [posted.line for posted in site.receiver.received[before:] if "/inbound?" in posted.line]
+
+    wait_until(lambda: len(list_posted()) >= 2)
+    assert len(set(list_posted())) == 1
 
 
 def test_a_probe_sends_nothing(site: Site, kannel: Kannel) -> None:

@@ -54,6 +54,9 @@ class World:
         self.key_ids = [key["id"] for key in operator.show("keys", "list")]
         self.run_id = client.post("/sandbox/runs", json={"name": SECRET}).get_json()["run"]["id"]
         self.no_run_id = re.sub(r"[0-9a-f]{8}$", "00000000", self.run_id)
+        rule = {"to": THEIRS_TOO, "outcome": "sent", "name": SECRET}
+        self.rule_id = client.post("/sandbox/rules", json=rule).get_json()["rule"]["id"]
+        self.no_rule_id = re.sub(r"[0-9a-f]{8}$", "00000000", self.rule_id)
         client.get("/v1/phones")
         # An id with the same time as theirs that belongs to no object.
         self.no_message_id = re.sub(r"[0-9a-f]{8}$", "00000000", self.message_ids[0])
@@ -127,6 +130,7 @@ def list_values(world: World) -> dict[str, list[tuple[str, str]]]:
         "phone": [(THEIRS, NOBODYS), (THEIRS_TOO, NOBODYS)],
         "delivery_id": [(world.delivery_id, world.no_delivery_id)],
         "run_id": [(world.run_id, world.no_run_id)],
+        "rule_id": [(world.rule_id, world.no_rule_id)],
         "key_id": [(str(key_id), "999999") for key_id in world.key_ids],
         "session_id": [("1", "999999")],
         # `test_twilio_auth.py` and `test_twilio_messages.py` have the same with the credentials of that API.

@@ -18,6 +18,7 @@ from phonify.api.openapi.document import build_document
 from phonify.errors import ERROR_TYPES
 from phonify.gateways.stub import SPECIAL_NUMBERS
 from phonify.schemas.examples import MESSAGE_ID
+from phonify.schemas.rule_examples import RULE_ID
 from phonify.schemas.sandbox_examples import RUN_ID
 from phonify.web.reference_content import (
     Operation,
@@ -90,10 +91,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def clock_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A server whose clock may be changed, because it releases nothing to phones."""
+    with starting(tmp_path_factory.mktemp("clock")) as start:
+        server = start(WORKERS="1")
+        assert server.port
+        yield server
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("write", [write_curl, write_python], ids=["curl", "python"])
 def test_every_sample_does_what_the_page_says(
-    server: Process, operations: list[Operation], write: Callable[[str, Operation], str]
+    server: Process, clock_server: Process, operations: list[Operation], write: Callable[[str, Operation], str]
 ) -> None:
     later = {"to": "+14560000000", "body": "Your Acme code is 482193", "send_at": "2030-01-01T09:00:00Z"}
     for operation in operations:
@@ -102,10 +112,13 @@ def test_every_sample_does_what_the_page_says(
             _, answer = server.call("GET", "/v1/messages", q="caught", state="sent", wait="10")
         else:
             _, answer = server.call("POST", "/v1/messages", **later)
-        sample = write(f"http://127.0.0.1:{server.port}", operation)
+        asked = clock_server if operation.path.startswith("/sandbox/clock") else server
+        sample = write(f"http://127.0.0.1:{asked.port}", operation)
         _, created = server.call("POST", "/sandbox/runs")
         server.call("PUT", "/v1/webhook", url="http://127.0.0.1:9/")
+        _, made = server.call("POST", "/sandbox/rules", to="+4915112345678", outcome="sent")
         sample = sample.replace(MESSAGE_ID, answer["messages"][0]["id"]).replace(RUN_ID, created["run"]["id"])
+        sample = sample.replace(RULE_ID, made["rule"]["id"])
         command = ["bash", "-c", f"{sample} -sS"] if write is write_curl else [sys.executable, "-c", sample]
         result = subprocess.run(command, env={**os.environ, "KEY": KEY}, capture_output=True, text=True, timeout=60)
         assert (result.returncode, result.stderr) == (0, ""), f"{sample}\n{result.stderr}"
@@ -113,5 +126,6 @@ def test_every_sample_does_what_the_page_says(
         assert "errors" not in shown, sample
         expected = operation.answers[0].examples
         assert not expected or set(shown) == set(expected[0][1]), sample
+        server.call("DELETE", "/sandbox/rules")
         # The example opts the phone out. The next example must be able to write to this phone.
         server.call("POST", "/sandbox/inbound", **{"from": "+14560000000", "to": "+15005550006", "body": "START"})
