@@ -85,4 +85,4 @@ def remove_number(number: str) -> None:
     """
     if not get_services().inbound.take_number(number):
         raise Failed(f"no account has the number {number}; see: numbers list")
-    report(f"{number} is no number of an account any more.")
+    report(f"No account has the number {number} any more.")

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from ..clock import Clock, format_time
-from ..errors import Fault, NotFound, Refused, StoreUnavailable
+from ..errors import Fault, NotFound, Refused, RuleOutcome, StoreUnavailable
 from ..gateways.base import Gateway, OutboundMessage
 from ..gateways.stub import BEHAVIOURS, SPECIAL_NUMBERS, Behaviour
 from ..ids import generate_ids
@@ -22,7 +22,7 @@ from ..storage import outbox as outbox_store
 from ..storage import rules as store
 from ..storage.database import Connection, Database
 from ..storage.records import Account, Message
-from ..storage.rule_records import MetRule, Rule, RuleOutcome
+from ..storage.rule_records import MetRule, Rule
 from .rule_matching import Counting, Text
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .kinds import ErrorType, Kind
-from .table import ERROR_TYPES, HIGHEST_MAX_BODY, MAX_BODY, MESSAGE_ERRORS, OUTCOMES
+from .table import ERROR_TYPES, HIGHEST_MAX_BODY, MAX_BODY, MESSAGE_ERRORS, OUTCOMES, RuleOutcome
 
 __all__ = [
     "ERROR_TYPES",
@@ -25,6 +25,7 @@ __all__ = [
     "PhonifyError",
     "RateLimited",
     "Refused",
+    "RuleOutcome",
     "SimulatedFault",
     "StoreUnavailable",
     "TooManyRuns",

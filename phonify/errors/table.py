@@ -3,13 +3,15 @@
 Error types are defined only in the table below. `http/errors.py` gives each kind its HTTP status.
 """
 
+from typing import Literal, get_args
+
 from .kinds import ErrorType, Kind
 
 MAX_BODY = 160  # characters (Unicode code points) of a body, unless PHONIFY_MAX_BODY allows more
 HIGHEST_MAX_BODY = 1_600  # characters
 
 # The outcomes of a rule of the sandbox, and of one message.
-OUTCOMES = (
+RuleOutcome = Literal[
     "sent",
     "refused",
     "failed",
@@ -21,7 +23,8 @@ OUTCOMES = (
     "reply",
     "api_error",
     "api_slow",
-)
+]
+OUTCOMES = get_args(RuleOutcome)
 
 
 _TABLE = (

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, get_args
 
 from marshmallow import Schema, ValidationError, fields, post_dump, post_load, validate, validates_schema
 
-from ..errors import MESSAGE_ERRORS, OUTCOMES, SIMULATED_FAULTS, Fault, InvalidRequest
+from ..errors import MESSAGE_ERRORS, OUTCOMES, SIMULATED_FAULTS, Fault, InvalidRequest, RuleOutcome
 from ..sms.numbers import parse_originator
-from ..storage.rule_records import MetRule, Rule, RuleOutcome
+from ..storage.rule_records import MetRule, Rule
 from .fields import (
     Argument,
     NumericArgument,

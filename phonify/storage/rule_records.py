@@ -1,22 +1,9 @@
 """The records of the rules of the sandbox. schema.sql explains the columns."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from ..errors import RuleOutcome
 from .records import Direction
-
-RuleOutcome = Literal[
-    "sent",
-    "refused",
-    "failed",
-    "delayed",
-    "unavailable",
-    "unconfirmed",
-    "delivered",
-    "undelivered",
-    "reply",
-    "api_error",
-    "api_slow",
-]
 
 
 class Rule(NamedTuple):
