@@ -85,4 +85,4 @@ def remove_number(number: str) -> None:
     """
     if not get_services().inbound.take_number(number):
         raise Failed(f"no account has the number {number}; see: numbers list")
-    report(f"No account has the number {number} any more.")
+    report(f"{number} belongs to no account any more.")

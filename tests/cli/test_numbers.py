@@ -27,7 +27,7 @@ def test_a_number_is_given_to_an_account_and_taken_away(run) -> None:
         f"{NUMBER} belongs to the account 'shop'. Texts that waited for it: 0.\n"
     )
     assert json.loads(run("list", "--json").stdout) == {"number": NUMBER, "account": "shop"}
-    assert run("remove", NUMBER).stdout == f"No account has the number {NUMBER} any more.\n"
+    assert run("remove", NUMBER).stdout == f"{NUMBER} belongs to no account any more.\n"
     assert run("list").stdout == "NUMBER  ACCOUNT\n"
 
 
