@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -51,15 +52,27 @@ def idle_apps() -> defaultdict[object, list[Flask]]:
     return defaultdict(list)
 
 
+@pytest.fixture(scope="session")
+def prepared_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new database after the first start of an app with the default settings. Copies of it save time."""
+    path = tmp_path_factory.mktemp("prepared") / "phonify.db"
+    services = make_services({"DATABASE": path, "API_KEY": KEY}, clock=FakeClock())
+    services.prepare()
+    services.close()
+    return path
+
+
 @pytest.fixture
 def make_app(
-    tmp_path: Path, clock: FakeClock, idle_apps: defaultdict[object, list[Flask]]
+    tmp_path: Path, clock: FakeClock, idle_apps: defaultdict[object, list[Flask]], prepared_database: Path
 ) -> Iterator[Callable[..., Flask]]:
     """Return a function that makes apps with new services. The apps share a database and a clock."""
     made: list[tuple[Flask, dict[str, Any], list[Flask]]] = []
 
     def make(gateway: Any = None, **settings: Any) -> Flask:
         config = {"DATABASE": tmp_path / "phonify.db", "API_KEY": KEY, **settings}
+        if not gateway and not settings and not (tmp_path / "phonify.db").exists():
+            shutil.copy(prepared_database, tmp_path)
         services = make_services(config, clock=clock, gateway=gateway)
         idle = idle_apps[services.gateway.sandbox, replace(services.settings, database=Path())]
         # With metrics, the services are changed while an app is built.

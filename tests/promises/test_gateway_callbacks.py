@@ -12,6 +12,8 @@ import pytest
 from tests.support.app import ROOT
 from tests.support.servers import Process
 
+pytestmark = pytest.mark.slow
+
 APP = str(ROOT / "tests" / "support" / "hearing_app.py")
 SECRET, SENDER, OWN = "a-secret-path", "+4915112345678", "+15005550006"
 TEXT = {"sender": SENDER, "body": "Hello", "event_id": "one"}
@@ -108,7 +110,6 @@ def test_a_callback_that_can_not_be_stored_is_503_and_its_repetition_is_stored(s
     assert query("SELECT body FROM messages") == [("Hello",)]
 
 
-@pytest.mark.slow
 def test_a_callback_whose_answer_a_kill_has_cut_off_is_stored_once(server, query, tmp_path) -> None:
     assert server.call("GET", "/v1/messages") == (200, {"messages": []})
     events = [TEXT, {"status": "delivered", "reference": "unknown", "event_id": "two"}]

@@ -17,6 +17,8 @@ from phonify.clock import SystemClock
 from tests.support.app import ROOT
 from tests.support.lab_receivers.faults import SECRETS
 
+pytestmark = pytest.mark.slow
+
 Serve = Callable[[Flask], str]
 
 
