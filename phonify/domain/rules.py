@@ -1,13 +1,13 @@
 """The rules of the sandbox: what happens to the messages and requests of an account.
 
-A message meets its rule in the transaction that stores it, and the rule's outcome is stored with it. A request meets
-its rule before anything is stored. The counts of the rules are in the database. So several processes count together,
-and the same requests in the same order have the same outcomes.
+A message meets its rule in the transaction that stores the message. This transaction also stores the rule's outcome. A
+request meets its rule before anything is stored. The counts of the rules are in the database. So several processes
+count together, and the same requests in the same order have the same outcomes.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -73,74 +73,66 @@ class Rules:
 
     def create(self, account: Account, draft: RuleDraft) -> Rule:
         """Add a rule at its position, by default at the end. Raises Refused if the account has MOST_RULES rules."""
-        (made,) = self._edit(account, [draft], lambda rules, made: _place(rules, made[0], draft.position))
-        return made
+        with self._editing(account) as (rules, ids):
+            rule = self._make(account, draft, next(ids))
+            rules.insert((draft.position or len(rules) + 1) - 1, rule)
+        return _pick(rules, rule.id)
 
     def change(self, account: Account, rule_id: str, draft: RuleDraft) -> Rule:
         """Replace a rule. It keeps its id and, by default, its position. Its counts begin again at 0."""
-
-        def replace(rules: list[Rule], made: list[Rule]) -> list[Rule]:
+        with self._editing(account) as (rules, _):
             former = _pick(rules, rule_id)
-            rest = [rule for rule in rules if rule.id != rule_id]
-            return _place(rest, made[0]._replace(id=rule_id), draft.position or former.position)
-
-        self._edit(account, [draft], replace)
-        return self.find(account, rule_id)
+            rules.remove(former)
+            rules.insert((draft.position or former.position) - 1, self._make(account, draft, rule_id))
+        return _pick(rules, rule_id)
 
     def move(self, account: Account, rule_id: str, position: int) -> Rule:
         """Move a rule to a position. Raises NotFound as `find` does."""
-
-        def place(rules: list[Rule], _made: list[Rule]) -> list[Rule]:
-            return _place([rule for rule in rules if rule.id != rule_id], _pick(rules, rule_id), position)
-
-        self._edit(account, [], place)
-        return self.find(account, rule_id)
+        with self._editing(account) as (rules, _):
+            rule = _pick(rules, rule_id)
+            rules.remove(rule)
+            rules.insert(position - 1, rule)
+        return _pick(rules, rule_id)
 
     def delete(self, account: Account, rule_id: str) -> Rule:
         """Remove a rule and return it. Raises NotFound as `find` does."""
-        removed: list[Rule] = []
+        with self._editing(account) as (rules, _):
+            rule = _pick(rules, rule_id)
+            rules.remove(rule)
+        return rule
 
-        def remove(rules: list[Rule], _made: list[Rule]) -> list[Rule]:
-            removed.append(_pick(rules, rule_id))
-            return [rule for rule in rules if rule.id != rule_id]
-
-        self._edit(account, [], remove)
-        return removed[0]
-
-    def load(self, account: Account, drafts: Sequence[RuleDraft]) -> list[Rule]:
+    def load(self, account: Account, drafts: Iterable[RuleDraft]) -> list[Rule]:
         """Replace all rules of an account. Raises Refused if there are more than MOST_RULES."""
-        return self._edit(account, drafts, lambda _, made: made)
+        with self._editing(account) as (rules, ids):
+            rules[:] = [self._make(account, draft, next(ids)) for draft in drafts]
+        return rules
 
-    def _edit(
-        self,
-        account: Account,
-        drafts: Sequence[RuleDraft],
-        edit: Callable[[list[Rule], list[Rule]], list[Rule]],
-    ) -> list[Rule]:
-        """Replace the rules by the result of `edit`, which gets the old and the new rules. Returns the new rules."""
+    @contextmanager
+    def _editing(self, account: Account) -> Iterator[tuple[list[Rule], Iterator[str]]]:
+        """Yield the rules of an account, and ids for new rules. Then store the rules, in the order of the list.
+
+        After the block, the list has the rules as they are stored.
+        """
         if not self.enabled:
             raise NotFound
         with self._database.write() as connection:
-            now = self._clock.now()
-            ids = generate_ids(now, after=store.get_last_rule_id(connection))
-            made = [
-                draft.rule._replace(id=next(ids), account_id=account.id, expires_at=_end(now, draft.ttl))
-                for draft in drafts
-            ]
-            edited = edit(store.list_rules(connection, account_id=account.id), made)
-            if len(edited) > MOST_RULES:
+            rules = store.list_rules(connection, account_id=account.id)
+            yield rules, generate_ids(self._clock.now(), after=store.get_last_rule_id(connection))
+            if len(rules) > MOST_RULES:
                 raise Refused([Fault("too_many_rules")])
-            store.put_rules(connection, account_id=account.id, rules=edited)
-            stored = store.list_rules(connection, account_id=account.id)
-        known = {rule.id for rule in made}
-        return [rule for rule in stored if rule.id in known]
+            store.put_rules(connection, account_id=account.id, rules=rules)
+            rules[:] = store.list_rules(connection, account_id=account.id)
+
+    def _make(self, account: Account, draft: RuleDraft, rule_id: str) -> Rule:
+        end = format_time(self._clock.now() + timedelta(seconds=draft.ttl)) if draft.ttl is not None else None
+        return draft.rule._replace(id=rule_id, account_id=account.id, expires_at=end)
 
     # Messages
 
     def meet(self, connection: Connection, account_id: int, texts: Sequence[Text | None]) -> list[Rule | None]:
-        """Return the rule of an account that each text meets, and count it. A text that is None meets no rule.
+        """Find the rule that each text meets, and count its use. A text that is None meets no rule.
 
-        Call it in the transaction that stores the messages.
+        Call this in the transaction that stores the messages.
         """
         if not self.enabled:
             return [None] * len(texts)
@@ -158,24 +150,24 @@ class Rules:
         store.put_met_rules(connection, met=[_write_met(message, rule) for message, rule in met if rule is not None])
 
     def find_built_in_refusal(self, number: str) -> str | None:
-        """Return the error type with which a special number refuses messages at once, or None."""
+        """Return the error type of a special number that refuses messages. Return None for any other number."""
         rule = _BUILT_IN.get(number)
         return rule.refusal if rule is not None else None
 
     def meet_again(self, connection: Connection, message: Message) -> Rule | None:
-        """Return the rule that a changed or moved message meets, and count it. `note_again` stores it.
+        """Find the rule that a changed or moved message meets, and count its use. `note_again` stores the rule.
 
-        A message of another gateway than the sandbox meets no rule.
+        If the message belongs to another gateway, it meets no rule.
         """
         return self.meet(connection, message.account_id, [read_text(message)])[0] if self._has(message) else None
 
     def note_again(self, connection: Connection, message: Message, rule: Rule | None) -> None:
-        """Store the rule that a changed or moved message has met. Its former rule is forgotten."""
+        """Store the rule that a changed or moved message has met. The rule replaces the message's former rule."""
         store.delete_met_rule(connection, message_id=message.id)
         self.note(connection, [(message, rule)])
 
     def choose(self, message: OutboundMessage) -> Behaviour | None:
-        """Return what happens to a message, or None if it has met no rule. The stub gateway calls this."""
+        """Return the behaviour of a message, or None if the message has met no rule. The stub gateway calls this."""
         with self._database.reading() as connection:
             met = store.find_met_rules(connection, message_ids=[message.id]).get(message.id)
         return write_behaviour(met) if met is not None else None
@@ -186,17 +178,14 @@ class Rules:
             return store.find_met_rules(connection, message_ids=[message.id for message in messages])
 
     def is_delivery_simulated(self, message: Message) -> bool:
-        """Return whether a sent message counts as delivered.
-
-        It does if the sandbox has it and no receipt will come.
-        """
+        """Return whether a sent message counts as delivered: it belongs to the sandbox, and gets no receipt later."""
         if not self._has(message):
             return False
         met = self.find_met([message]).get(message.id)
         return met is None or met.due_at is None or met.outcome == "reply"
 
     def force(self, account: Account, message_id: str, draft: RuleDraft) -> Message:
-        """Give one message an outcome. The message is due at once, even if it is scheduled.
+        """Set the outcome of one message. The message is due immediately, even if it is scheduled.
 
         Raises NotFound if the account has no message with this id. Raises Refused if the message is inbound, in a final
         state, or released to phones.
@@ -220,7 +209,7 @@ class Rules:
     # What comes after a message
 
     def plan_effects(self, connection: Connection, messages: Sequence[Message], now: datetime) -> set[str]:
-        """Set the times of the receipts and replies that come after messages.
+        """Set the time of each receipt or reply that a rule has planned for these messages.
 
         Returns the ids of the messages that get a receipt later.
         """
@@ -241,7 +230,7 @@ class Rules:
         return self.enabled and any(rule.is_about_requests for rule in self.find_all(account))
 
     def meet_request(self, account: Account, given: Sequence[tuple[str, str, str]]) -> Rule | None:
-        """Return the rule that a request meets, and count it.
+        """Find the rule that a request meets, and count its use.
 
         `given` has the recipient, the sender and the body of each message that the request would send.
         """
@@ -254,7 +243,7 @@ class Rules:
 
 
 def read_text(message: Message) -> Text:
-    """Return what rules know about a message."""
+    """Return the parts of a message that rules compare."""
     return Text(message.direction, message.to_number, message.origin_number, message.body)
 
 
@@ -277,17 +266,8 @@ def write_behaviour(met: MetRule) -> Behaviour:
     return Behaviour(met.outcome, met.error_type, met.seconds, met.times, met.since)
 
 
-def _end(now: datetime, ttl: int | None) -> str | None:
-    return format_time(now + timedelta(seconds=ttl)) if ttl is not None else None
-
-
 def _pick(rules: Iterable[Rule], rule_id: str) -> Rule:
     for rule in rules:
         if rule.id == rule_id:
             return rule
     raise NotFound
-
-
-def _place(rules: Sequence[Rule], rule: Rule, position: int | None) -> list[Rule]:
-    at = len(rules) if position is None else position - 1
-    return [*rules[:at], rule, *rules[at:]]

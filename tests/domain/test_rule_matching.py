@@ -44,6 +44,7 @@ def test_a_rule_matches_if_the_message_has_all_that_it_asks_for(criteria: dict[s
         ("?", "", False),
         ("a.c", "abc", False),
         ("[ab]", "a", False),
+        ("[!ab]*", "[!ab]c", True),
         ("a*", "A\nb", True),
         ("a?c", "a\nc", True),
         ("\\*", "\\x", True),
