@@ -83,13 +83,10 @@ def advance_clock(duration: timedelta | None, target: datetime | None, as_json: 
     Everything that falls due on the way is done, in the order of its times. No server or worker needs to run.
     """
     services = get_services()
-    if (duration is None) == (target is None):
+    goal = target if duration is None else duration
+    if goal is None or None not in (duration, target):
         raise click.UsageError("Give either DURATION or --to.")
-    advancing = services.make_advancing()
-    if duration is not None:
-        advance = advancing.advance_by(duration, most_seconds=float("inf"))
-    elif target is not None:
-        advance = advancing.advance_to(target, most_seconds=float("inf"))
+    advance = services.make_advancing().advance(goal, most_seconds=float("inf"))
     if as_json:
         print_json({**dump_clock(services.clock.get_status()), "advance": dump_advance(advance)})
         return

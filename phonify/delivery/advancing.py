@@ -1,8 +1,9 @@
-"""Advances the clock of a sandbox, and does what falls due in between, in the order of real life.
+"""Advances the clock of a sandbox. Everything that becomes due is done, in the order of the due times.
 
-The clock goes from one due time to the next one. It stands still at each of these steps until nothing is left to do.
-The process that got the request also delivers, in addition to the processes that always deliver. So the app can answer
-events, and its answers count too. If the process is killed, the clock stands at the last step, and nothing is lost.
+The clock goes from one due time to the next one. At each of these times, it stands still until nothing is left to do.
+The process that advances the clock delivers too, in addition to the processes that always deliver. So the app receives
+its events during the advance, and its answers have their effects. If the process is killed, the clock stands at the
+last due time that it has reached, and nothing is lost.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,15 +20,15 @@ from ..storage import received_texts as text_store
 from ..storage.advancing import Advance, Ended
 from ..storage.database import Database
 
-MOST_SECONDS = 20.0  # of the machine; then the answer says how far the clock has come
-_NAP = 0.005  # seconds between two checks of what other processes have in hand
+MOST_SECONDS = 20.0  # of real time; then the advance ends early
+_NAP = 0.005  # seconds between two checks whether other processes still have leases
 
 
 class Worker(Protocol):
     """Does one kind of work, such as a delivery loop."""
 
     def seconds_to_due(self) -> float:
-        """Return the seconds of the clock until there is work. The result is 0 or less if there is work now."""
+        """Return the seconds of the clock until there is work. If there is work now, the result is 0 or less."""
 
     def deliver_due(self, *, deadline: float) -> int:
         """Do the work that is due. Begin nothing after `deadline`, a time of `clock.monotonic()`."""
@@ -51,38 +52,32 @@ class Advancing:
         self._clean = clean
         self._totals = Ended()
 
-    def advance_by(self, duration: timedelta, *, most_seconds: float = MOST_SECONDS) -> Advance:
-        """Advance the clock by a duration, as `advance_to` does."""
-        return self._advance(lambda now: now + min(duration, 2 * MOST_AHEAD), most_seconds)
+    def advance(self, goal: timedelta | datetime, *, most_seconds: float = MOST_SECONDS) -> Advance:
+        """Advance the clock by a duration or to a time. If this takes longer than `most_seconds`, end before the goal.
 
-    def advance_to(self, target: datetime, *, most_seconds: float = MOST_SECONDS) -> Advance:
-        """Advance the clock to a time. If this takes longer than `most_seconds`, the clock stops on the way.
-
-        A clock that runs goes on running afterwards. Raises Refused if the clock can't be changed, shows a later time
-        already, or would be more than MOST_AHEAD ahead. Raises Conflict if another request advances it.
+        If the clock was running, it runs on afterwards. Raises Refused if the clock can't be changed, if it already
+        shows a later time, or if it would be more than MOST_AHEAD ahead of the machine's clock. Raises Conflict if
+        another request is advancing the clock.
         """
-        return self._advance(lambda _: target, most_seconds)
-
-    def _advance(self, choose_target: Callable[[datetime], datetime], most_seconds: float) -> Advance:
         clock = self._clock
         with clock.changing():
             frozen, begun = clock.get_status().frozen, clock.now()
-            target = choose_target(begun)
+            target = begun + min(goal, 2 * MOST_AHEAD) if isinstance(goal, timedelta) else goal
             if target < begun:
                 raise Refused([Fault("clock_only_forward")])
             if target > clock.machine_now() + MOST_AHEAD:
                 raise Refused([Fault("clock_too_far")])
-            clock.stand_at(begun)
+            clock.set_to(begun, frozen=True)
             try:
                 finished = self._go_to(target, monotonic() + most_seconds)
             finally:
                 reached = clock.now()
                 if not frozen:
-                    clock.run_from(reached)
+                    clock.set_to(reached, frozen=False)
         return Advance(format_time(begun), format_time(reached), format_time(target), finished, self._totals)
 
     def _go_to(self, target: datetime, deadline: float) -> bool:
-        """Go to a time in steps. Returns False if the clock has not reached this time."""
+        """Advance the clock to a time, in steps. Returns False if the clock has not reached this time."""
         now, finished = self._clock.now(), self._work(deadline)
         while finished and now < target:
             now = min(self._find_next(now), target)
@@ -90,7 +85,7 @@ class Advancing:
         return finished
 
     def _find_next(self, now: datetime) -> datetime:
-        """Return the next time at which something falls due. It is at least a millisecond later."""
+        """Return the next time at which something is due. It is at least one millisecond after `now`."""
         with self._database.reading() as connection:
             text_due_at = text_store.next_due_at(connection)
         seconds = min(
@@ -101,12 +96,12 @@ class Advancing:
         return now + timedelta(milliseconds=max(ceil(min(seconds * 1000, MOST_AHEAD / timedelta(milliseconds=1))), 1))
 
     def _work(self, deadline: float, now: datetime | None = None) -> bool:
-        """Set the clock to a time, do what is due then, and count it. Returns False if something is left to do."""
+        """Set the clock to a time, do what is due then, and count it. Returns False if some work is left."""
         with self._database.reading() as connection:
             pending = store.list_pending(connection, until=format_time(now or self._clock.now()))
             count = store.count_messages(connection, upto=pending.last_message)
         if now is not None:
-            self._clock.stand_at(now)
+            self._clock.set_to(now, frozen=True)
         self._clean()
         with self._database.reading() as connection:
             removed = count - store.count_messages(connection, upto=pending.last_message)

@@ -1,8 +1,8 @@
-"""The clock of the server. In a sandbox, a developer stops it, advances it and lets it run.
+"""The clock of the server. In a sandbox, a developer can stop it, advance it and let it run.
 
-The difference to the machine's clock is a row of the database. So all processes have the same time. The clock of a
-sandbox reads this row each time it is asked. The read takes about ten microseconds, so nothing is cached. Leases, keys,
-sessions, test runs and the signatures of webhooks follow the machine's clock.
+A row of the database has the difference to the machine's clock. So all processes have the same time. The clock of a
+sandbox reads this row for each call of `now`. This takes about ten microseconds, so nothing is cached. Leases, keys,
+sessions, test runs and the signatures of webhooks use the machine's clock instead.
 """
 
 from collections.abc import Iterator
@@ -20,12 +20,12 @@ from ..storage.upgrades import DatabaseUnusable
 from .accounts import DEFAULT_ACCOUNT
 
 MOST_AHEAD = timedelta(days=36_500)
-_PATIENCE = 0.1  # seconds to wait for another change that takes no time
+_PATIENCE = 0.1  # seconds to wait until another process has changed the clock
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 class ServerClock(Clock):
-    """The clock of the server. With `can_change`, a developer may change it."""
+    """The clock of the server. A developer can change it only if `can_change` is true."""
 
     def __init__(self, database: Database, machine: Clock, *, can_change: bool) -> None:
         self._database = database
@@ -34,7 +34,7 @@ class ServerClock(Clock):
         self._row: ClockRow | None = None
 
     def now(self) -> datetime:
-        """Return the time of the clock. If the database can't be read, the clock goes on as before."""
+        """Return the time of the clock. If the database can't be read, the last known row is used."""
         return self._tell(self._read_row())
 
     def _read_row(self) -> ClockRow | None:
@@ -59,13 +59,13 @@ class ServerClock(Clock):
         return self._machine.monotonic()
 
     def get_status(self) -> ClockStatus:
-        """Return what the clock shows."""
+        """Return the time of the clock, and how the clock differs from the machine's clock."""
         row = self._read_row()
         frozen = row is not None and row.frozen_at is not None
         return ClockStatus(format_time(self._tell(row)), format_time(self._machine.now()), frozen, row is not None)
 
     def describe_change(self) -> str | None:
-        """Return how the clock differs from the real time, as a text for people. Return None if it does not differ."""
+        """Describe for people how the clock differs from the real time. Returns None if it does not differ."""
         status = self.get_status()
         if not status.changed:
             return None
@@ -85,19 +85,19 @@ class ServerClock(Clock):
     # Changes
 
     def may_change(self, account: Account) -> bool:
-        """Return whether an account may change the clock. Only `default` may, because all accounts share the clock."""
+        """Return whether an account can change the clock. Only `default` can, because all accounts share the clock."""
         return self._can_change and account.name == DEFAULT_ACCOUNT
 
     def check_change(self, account: Account) -> None:
-        """Raise Refused if the account may not change the clock."""
+        """Raise Refused if an account is not allowed to change the clock."""
         if account.name != DEFAULT_ACCOUNT:
             raise Refused([Fault("clock_not_permitted")])
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Be the only one that changes the clock in this block.
+        """Hold the lock of the clock during a block. Nobody else can change the clock then.
 
-        Raises Refused if the clock of this server can't be changed, and Conflict if the clock is being advanced.
+        Raises Refused if the clock of this server can't be changed. Raises Conflict if the clock is being advanced.
         """
         if not self._can_change:
             raise Refused([Fault("clock_not_changeable")])
@@ -114,29 +114,22 @@ class ServerClock(Clock):
             lock.release()
 
     def freeze(self) -> None:
-        """Stop the clock. It stands at its current time."""
+        """Stop the clock at its current time."""
         with self.changing():
-            self.stand_at(self.now())
+            self.set_to(self.now(), frozen=True)
 
     def run_on(self) -> None:
-        """Let the clock run on from the time that it shows."""
+        """Let a stopped clock run on from its time."""
         with self.changing():
-            self.run_from(self.now())
+            self.set_to(self.now(), frozen=False)
 
     def reset(self) -> None:
         """Let the clock show the machine's time again."""
         with self.changing(), self._database.write() as connection:
             store.delete_clock(connection)
 
-    def stand_at(self, moment: datetime) -> None:
-        """Set the clock to a time, and stop it there. Call it within `changing`."""
-        self._put(moment, format_time(moment))
-
-    def run_from(self, moment: datetime) -> None:
-        """Set the clock to a time. The clock runs on from there. Call it within `changing`."""
-        self._put(moment, None)
-
-    def _put(self, moment: datetime, frozen_at: str | None) -> None:
+    def set_to(self, moment: datetime, *, frozen: bool) -> None:
+        """Set the clock to a time. It stops there if `frozen` is true. Call this in a block of `changing`."""
         ahead_ms = round((moment - self._machine.now()) / _MILLISECOND)
         with self._database.write() as connection:
-            store.put_clock(connection, row=ClockRow(ahead_ms, frozen_at))
+            store.put_clock(connection, row=ClockRow(ahead_ms, format_time(moment) if frozen else None))

@@ -77,8 +77,7 @@ def advance_clock() -> dict[str, Any]:
     """Advance the clock of the server."""
     services, given = get_services(), load(_ADVANCE, read_arguments())
     services.clock.check_change(current_account())
-    advancing = services.make_advancing()
-    advance = advancing.advance_to(given["to"]) if "to" in given else advancing.advance_by(given["by"])
+    advance = services.make_advancing().advance(given["to"] if "to" in given else given["by"])
     return {**get_clock(), "advance": dump_advance(advance)}
 
 

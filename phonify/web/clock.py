@@ -1,6 +1,6 @@
 """The clock on the pages: a sign on each page if it is not the real one, and its part of the settings page."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, Response, request, url_for
@@ -49,10 +49,8 @@ def advance_clock() -> Any:
     """Advance the clock by a duration or to a time. The settings page then shows what was done."""
     services, given = get_services(), request.form.get("advance", "").strip()
     services.clock.check_change(current_account())
-    advancing = services.make_advancing()
     try:
-        duration = _read_duration(given)
-        advance = advancing.advance_by(duration) if duration is not None else advancing.advance_to(parse_time(given))
+        advance = services.make_advancing().advance(_read_goal(given))
     except ValueError:
         return show_page(faults=[Fault("invalid_duration", "advance")], advance=given), 400
     except Refused as error:
@@ -60,12 +58,12 @@ def advance_clock() -> Any:
     return redirect_to(url_for("settings.show_settings", **write_query(advance), _anchor="clock"))
 
 
-def _read_duration(text: str) -> timedelta | None:
-    """Return a duration, or None if the text is not a duration."""
+def _read_goal(text: str) -> timedelta | datetime:
+    """Read a duration or a time. Raises ValueError for any other text."""
     try:
         return read_duration(text)
     except ValueError:
-        return None
+        return parse_time(text)
 
 
 def _back() -> Response:
