@@ -1,7 +1,7 @@
-"""The live list of messages: with the stub gateway, each message is a line on the terminal.
+"""The live list of messages. With the stub gateway, the terminal shows one line for each message.
 
-This is output for a person at the terminal and not a log, so it shows numbers and texts. It never goes to a file or a
-pipe.
+The list is for a person at the terminal. It is not a log, so it shows numbers and texts. It never goes to a file or to
+a pipe.
 """
 
 import logging
@@ -22,11 +22,11 @@ logger = logging.getLogger(__name__)
 _RED, _GREEN, _YELLOW, _CYAN = 31, 32, 33, 36
 _NUMBER_WIDTH = 16  # the longest E.164 number with its plus sign
 _SHORTEST_TEXT, _LONGEST_TEXT = 20, 60  # columns
-_OTHER_COLUMNS = 45  # of a line: direction, number and outcome
+_OTHER_COLUMNS = 45  # for the direction, the number and the outcome
 
 
 def has_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Tell whether a stream shows colours. See https://no-color.org for NO_COLOR."""
+    """Return whether a stream shows colours. See https://no-color.org for NO_COLOR."""
     return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb"
 
 
@@ -42,7 +42,7 @@ class LiveList:
         self._news = News(database)
 
     def run(self) -> None:
-        """Print each message when it is received or has an outcome."""
+        """Print each message when it is received, is scheduled, or has an outcome."""
         watcher = None
         while not self._database.stopping:
             try:
@@ -58,7 +58,7 @@ class LiveList:
 
 
 def write_line(message: Message, *, columns: int, colour: bool) -> str:
-    """Return the line of a message: direction, number, the beginning of the text, outcome."""
+    """Return the line of a message. It has the direction, the number, the beginning of the text, and the outcome."""
     width = min(max(columns - _OTHER_COLUMNS, _SHORTEST_TEXT), _LONGEST_TEXT)
     outcome, code = _describe_outcome(message)
     direction = "to  " if message.direction == "outbound" else "from"
@@ -69,7 +69,7 @@ def write_line(message: Message, *, columns: int, colour: bool) -> str:
 
 
 def _describe_outcome(message: Message) -> tuple[str, int]:
-    """Return the outcome in words, and its colour."""
+    """Return a text that describes the outcome, and the code of its colour."""
     if message.direction == "inbound":
         return "received", _CYAN
     if message.state == "sent":
@@ -85,18 +85,17 @@ def _describe_outcome(message: Message) -> tuple[str, int]:
 
 def _shorten(text: str, width: int) -> str:
     """Return the beginning of a text on one line, in exactly `width` columns."""
-    shown, used = "", 0
     line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
-    for index, character in enumerate(line):
-        size = _measure(character)
-        if used + size > width - (3 if index + 1 < len(line) and _measure(line[index:]) > width - used else 0):
-            return f"{shown}...".ljust(len(shown) + width - used)
-        shown, used = shown + character, used + size
-    return shown + " " * (width - used)
+    if _measure(line) > width:
+        end = 0
+        while _measure(line[: end + 1]) <= width - len("..."):
+            end += 1
+        line = f"{line[:end]}..."
+    return line + " " * (width - _measure(line))
 
 
 def _measure(text: str) -> int:
-    """Return the columns of a text. East Asian characters and emoji have two, and combining characters have none."""
+    """Return how many columns a text has. East Asian characters and emoji have two, combining characters have none."""
     return sum(
         0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text
     )

@@ -1,4 +1,4 @@
-"""What comes after a message because of a rule of the sandbox: a receipt, or a reply of the phone."""
+"""The effects of the sandbox's rules after a message: a receipt, or a reply of the phone."""
 
 import logging
 from datetime import datetime
@@ -23,7 +23,7 @@ AFTER_FAULT = 1.0  # seconds
 
 
 class RuleEffects:
-    """The loop of the receipts and replies. Nothing is sent, so each effect begins and ends in one transaction."""
+    """The loop that stores receipts and replies. It calls no gateway, so one transaction is enough for each effect."""
 
     def __init__(self, database: Database, clock: Clock, receipts: Receipts, receiving: Receiving) -> None:
         self._database = database
@@ -59,7 +59,7 @@ class RuleEffects:
         return count
 
     def step(self) -> int:
-        """Store receipts and replies that are due now. Returns how many."""
+        """Store at most AT_ONCE of the receipts and replies that are due. Returns how many it has stored."""
         if self.seconds_to_due() > 0:
             return 0
         now = self._clock.now()

@@ -28,8 +28,8 @@ LEASE = timedelta(seconds=60)  # the minimum; a post takes up to 15 seconds, plu
 MOST_SHOWN = 2_048  # characters of an answer that are stored
 MOST_ERROR = 500  # characters of an error that are stored
 _UNEXPECTED = "an unexpected error, which has been logged"
-# The limits of parallel posts: for one account, and for all accounts together. If a receiver did not answer quickly the
-# last time, the lower limits apply to its account. So slow receivers always leave some places for other accounts.
+# The limits of parallel posts: for one account, and for all accounts together. If the last answer of a receiver was
+# slow, its account has the lower limits. So slow receivers always leave some places for other accounts.
 PLACES, ALL_PLACES = 4, 64
 PLACES_IF_SLOW, ALL_PLACES_IF_SLOW = 1, 48
 QUICK = 2_000  # milliseconds
@@ -43,15 +43,10 @@ class WebhookJob(NamedTuple):
 
 
 class WebhookOutcome(NamedTuple):
-    """The result of a post, and the attempt that is recorded."""
+    """The result of a post, and the attempt to record."""
 
     result: Result
     attempt: WebhookAttempt
-
-    @property
-    def quick(self) -> bool:
-        """Whether the receiver answered within QUICK, with any status."""
-        return self.attempt.status is not None and self.attempt.took_ms < QUICK
 
 
 class WebhookDelivery:
@@ -77,18 +72,19 @@ class WebhookDelivery:
         self._observe = observe
         self._lock = threading.Lock()  # guards _under_way and _quick
         self._under_way: Counter[int] = Counter()  # running posts by account
-        self._quick: set[int] = set()  # accounts whose receiver answered quickly the last time
+        self._quick: set[int] = set()  # accounts whose receiver gave its last answer within QUICK
 
     def seconds_to_next(self) -> float:
-        """Return the seconds until a delivery is due and may be posted, or until a lease ends."""
+        """Return the seconds until a delivery is due, as `seconds_to_due` does, or until a lease ends."""
         with self._database.reading() as connection:
             lease_ends_at = delivery_store.next_lease_end(connection)
         return min(self.seconds_to_due(), seconds_until(lease_ends_at, self._clock.machine_now()))
 
     def seconds_to_due(self) -> float:
-        """Return the seconds until a delivery is due and may be posted."""
+        """Return the seconds until a delivery is due. Accounts without a free place do not count."""
+        machine_now = format_time(self._clock.machine_now())
         with self._database.reading() as connection:
-            accounts = delivery_store.list_due_accounts(connection, machine_now=self._machine_now())
+            accounts = delivery_store.list_due_accounts(connection, machine_now=machine_now)
         waiting = [due.due_at for due in accounts if self._count_free_places(due.account_id)]
         return seconds_until(waiting[0] if waiting else None, self._clock.now())
 
@@ -101,16 +97,16 @@ class WebhookDelivery:
         delivery_store.end_leases(connection, owner=owner)
 
     def _count_free_places(self, account_id: int, claimed: int = 0) -> int:
-        """Return how many posts an account may start now. `claimed` is the number of posts that will start soon."""
+        """Return how many more posts an account can start now, if `claimed` other posts will also start."""
         with self._lock:
             quick = account_id in self._quick
             places, all_places = (PLACES, ALL_PLACES) if quick else (PLACES_IF_SLOW, ALL_PLACES_IF_SLOW)
             return max(0, min(places - self._under_way[account_id], all_places - self._under_way.total() - claimed))
 
     def claim(self, connection: Connection, owner: str) -> list[WebhookJob]:
-        """Lease due deliveries. The limits of parallel posts apply."""
-        now, machine_now = format_time(self._clock.now()), self._machine_now()
-        until = format_time(self._clock.machine_now() + self._lease)
+        """Lease due deliveries, within the limits of parallel posts."""
+        now, machine = format_time(self._clock.now()), self._clock.machine_now()
+        machine_now, until = format_time(machine), format_time(machine + self._lease)
         delivery_store.end_expired_leases(connection, machine_now=machine_now)
         claimed: list[WebhookJob] = []
         for account_id, due_at in delivery_store.list_due_accounts(connection, machine_now=machine_now):
@@ -122,17 +118,14 @@ class WebhookDelivery:
                 claimed += [WebhookJob(one, self._find_target(connection, one)) for one in deliveries]
         return claimed
 
-    def _machine_now(self) -> str:
-        return format_time(self._clock.machine_now())
-
     def _find_target(self, connection: Connection, delivery: Delivery) -> Target | None:
         kind = self._webhooks.kinds.get(delivery.kind)
         return kind.find_target(connection, delivery) if kind is not None else None
 
     def record(self, connection: Connection, outcomes: Sequence[WebhookOutcome]) -> None:
-        """Record outcomes. A delivery is then delivered, failed, or due again later.
+        """Record outcomes. After this, a delivery is delivered, failed, or due again later.
 
-        If an outcome can't be recorded because of an unexpected error, the delivery has failed.
+        If an outcome causes an unexpected error, the delivery is failed.
         """
         for outcome in outcomes:
             try:
@@ -161,7 +154,7 @@ class WebhookDelivery:
             kind.conclude(connection, result, clock_now)
 
     def _end_delivery(self, connection: Connection, delivery: Delivery, now: str, *, delivered: bool) -> bool:
-        """Record the last attempt, and let the next delivery of the sequence begin. Returns False if it is too late."""
+        """End a delivery, and make the next delivery of its sequence due. Returns False if it is too late to end it."""
         mark = delivery_store.mark_delivered if delivered else delivery_store.mark_failed
         ended = mark(connection, delivery=delivery, now=now)
         if ended and delivery.sequence is not None:
@@ -171,7 +164,7 @@ class WebhookDelivery:
     # Posting
 
     def deliver(self, jobs: Sequence[WebhookJob], finish: Callable[[WebhookOutcome], None]) -> None:
-        """Post each delivery in its own thread. If a thread can't be started, the attempt has failed."""
+        """Post each delivery in its own thread. If a thread can't be started, the attempt fails."""
         for job in jobs:
             with self._lock:
                 self._under_way[job.delivery.account_id] += 1
@@ -179,17 +172,14 @@ class WebhookDelivery:
                 threading.Thread(target=self._post, args=(job, finish), name="webhook", daemon=True).start()
             except RuntimeError as error:
                 logger.warning("webhook %s, attempt %d: %s", *_name(job.delivery), error)
-                at, fault = format_time(self._clock.now()), "the server could not start a thread for this post"
-                attempt = WebhookAttempt(job.delivery.attempts, at, 0, None, None, fault)
-                result = Result(
-                    job.delivery, job.target, None, NotAnswered(fault), Verdict(accepted=False, error=fault)
-                )
-                self._end(WebhookOutcome(result, attempt), finish)
+                failure = NotAnswered("the server could not start a thread for this post")
+                result = Result(job.delivery, job.target, None, failure, Verdict(accepted=False, error=str(failure)))
+                self._end(result, format_time(self._clock.now()), 0, finish)
 
     def _post(self, job: WebhookJob, finish: Callable[[WebhookOutcome], None]) -> None:
-        """Post one delivery, with no transaction open."""
+        """Post one delivery. No transaction is open."""
         delivery = job.delivery
-        at, begun = self._clock.now(), self._clock.monotonic()
+        at, begun = format_time(self._clock.now()), self._clock.monotonic()
         answer, failure = None, None
         try:
             answer = self._send(delivery, job.target)
@@ -200,12 +190,8 @@ class WebhookDelivery:
             logger.exception("webhook %s: posting failed unexpectedly, attempt %d", *_name(delivery))
             verdict = Verdict(accepted=False, error=_UNEXPECTED)
         seconds = self._clock.monotonic() - begun
-        status, text = (answer.status, answer.text[:MOST_SHOWN]) if answer is not None else (None, None)
-        # A receiver may put anything into its answer, which the text of an error may quote.
-        error = escape_controls(verdict.error)[:MOST_ERROR] if verdict.error is not None else None
-        attempt = WebhookAttempt(delivery.attempts, format_time(at), round(seconds * 1000), status, text, error)
-        self._observe(str(status) if status is not None else "no answer", seconds)
-        self._end(WebhookOutcome(Result(delivery, job.target, answer, failure, verdict), attempt), finish)
+        self._observe(str(answer.status) if answer is not None else "no answer", seconds)
+        self._end(Result(delivery, job.target, answer, failure, verdict), at, seconds, finish)
 
     def _send(self, delivery: Delivery, target: Target | None) -> Answer:
         """Return the answer. Raises NotAnswered if there is no answer."""
@@ -214,18 +200,22 @@ class WebhookDelivery:
         request = self._webhooks.kinds[delivery.kind].build_request(delivery, target, self._clock.machine_now())
         return send(request, private_allowed=self._webhooks.private_allowed, resolve=self._resolve)
 
-    def _end(self, outcome: WebhookOutcome, finish: Callable[[WebhookOutcome], None]) -> None:
-        delivery, attempt = outcome.result.delivery, outcome.attempt
-        account_id = delivery.account_id
-        level = logging.DEBUG if outcome.result.verdict.accepted else logging.INFO
-        logger.log(level, "webhook %s, attempt %d: %s", *_name(delivery), attempt.error or attempt.status)
+    def _end(self, result: Result, at: str, seconds: float, finish: Callable[[WebhookOutcome], None]) -> None:
+        """Free the place of a post that began at the time `at`, and hand on its outcome."""
+        delivery, answer, error = result.delivery, result.answer, result.verdict.error
+        status, text = (answer.status, answer.text[:MOST_SHOWN]) if answer is not None else (None, None)
+        if error is not None:  # it can quote the answer, and a receiver can put anything into its answer
+            error = escape_controls(error)[:MOST_ERROR]
+        attempt = WebhookAttempt(delivery.attempts, at, round(seconds * 1000), status, text, error)
+        level = logging.DEBUG if result.verdict.accepted else logging.INFO
+        logger.log(level, "webhook %s, attempt %d: %s", *_name(delivery), error or status)
         with self._lock:
-            self._under_way[account_id] -= 1
-            if outcome.quick:
-                self._quick.add(account_id)
+            self._under_way[delivery.account_id] -= 1
+            if answer is not None and attempt.took_ms < QUICK:
+                self._quick.add(delivery.account_id)
             else:
-                self._quick.discard(account_id)
-        finish(outcome)
+                self._quick.discard(delivery.account_id)
+        finish(WebhookOutcome(result, attempt))
 
 
 def _name(delivery: Delivery) -> tuple[str, int]:
