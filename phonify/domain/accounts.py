@@ -14,11 +14,11 @@ from ..storage.records import Account, ApiKey, KeyOwner
 DEFAULT_ACCOUNT = "default"
 _KEY_BYTES = 24  # 192 random bits
 _NOTE_USE = 60.0  # seconds between two records of the use of one key
-_NOTE_PATIENCE = 0.1  # seconds that a request may wait to record the use of its key
+_NOTE_PATIENCE = 0.1  # the longest time in seconds that a request waits to record the use of its key
 
 
 class NameTaken(Exception):
-    """An account with this name exists already."""
+    """Another account already has this name."""
 
 
 class KeyTaken(Exception):
@@ -26,7 +26,7 @@ class KeyTaken(Exception):
 
 
 def hash_key(key: str) -> str:
-    """Return the SHA-256 hash of a key in hex. The database stores only this hash."""
+    """Return the SHA-256 hash of a key as hexadecimal digits. The database stores only this hash."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -57,7 +57,7 @@ def list_accounts(database: Database) -> list[Account]:
 
 
 def ensure_default_account(database: Database, clock: Clock) -> Account:
-    """Return the account `default`. Creates this account if it is missing."""
+    """Return the account `default`. Create it if it does not exist."""
     account = find_account(database, DEFAULT_ACCOUNT)
     if account is not None:
         return account
@@ -68,7 +68,7 @@ def ensure_default_account(database: Database, clock: Clock) -> Account:
 
 
 def create_key(database: Database, clock: Clock, account: Account, *, name: str) -> tuple[int, str]:
-    """Make a key. Returns the id of the key, and the key. Only the hash of the key is stored."""
+    """Make a key for an account. Returns the id of the key and the key itself."""
     key = generate_key()
     now = format_time(clock.machine_now())
     with database.write() as connection:
@@ -77,7 +77,10 @@ def create_key(database: Database, clock: Clock, account: Account, *, name: str)
 
 
 def create_first_key(database: Database, clock: Clock, account: Account) -> str | None:
-    """Make a key if the database has no key, else return None. Of several processes, only one makes a key."""
+    """Make a key if the database has no key yet, otherwise return None.
+
+    If several processes call this at the same time, only one makes a key.
+    """
     key = generate_key()
     now = format_time(clock.machine_now())
     with database.write() as connection:
@@ -88,7 +91,7 @@ def create_first_key(database: Database, clock: Clock, account: Account) -> str 
 
 
 def admit_key(database: Database, clock: Clock, account: Account, *, name: str, key: str) -> bool:
-    """Add a given key to an account. Returns False if the key was revoked earlier. The key then stays revoked.
+    """Add a given key to an account. If the key was revoked earlier, it stays revoked, and the result is False.
 
     Raises KeyTaken if the key belongs to another account.
     """
@@ -124,7 +127,7 @@ def find_key_id(database: Database, key: str) -> int | None:
 def revoke_key(database: Database, clock: Clock, key_id: int, *, account: Account | None = None) -> bool:
     """Revoke a key. All processes refuse the key immediately.
 
-    If `account` is given, only its keys can be revoked. Returns False if no valid key has this id.
+    Returns False if no valid key has this id. If `account` is given, the keys of other accounts do not count.
     """
     now, account_id = format_time(clock.machine_now()), account.id if account is not None else None
     with database.write() as connection:
@@ -132,26 +135,26 @@ def revoke_key(database: Database, clock: Clock, key_id: int, *, account: Accoun
 
 
 def set_origin(database: Database, account: Account, origin: str | None) -> None:
-    """Set an account's default sender. None means the default sender of the server."""
+    """Set an account's default sender. With None, the account uses the default sender of the server."""
     with database.write() as connection:
         account_store.set_account_origin(connection, account_id=account.id, origin=origin)
 
 
 def set_limits(database: Database, account: Account, *, quota: int | None, rate_limit: int | None) -> None:
-    """Set how many messages a day and requests a minute an account may send. None means no limit."""
+    """Set how many messages a day and how many requests a minute an account can send. None means no limit."""
     with database.write() as connection:
         account_store.set_account_limits(connection, account_id=account.id, quota=quota, rate_limit=rate_limit)
 
 
 def count_quota_used(database: Database, clock: Clock, account: Account) -> int:
-    """Return how many messages an account has used of its quota today (UTC). Returns 0 if it has no quota."""
+    """Return how much of its quota an account has used today (UTC), in messages. Returns 0 if it has no quota."""
     day = format_time(clock.now())[:10]
     with database.reading() as connection:
         return account_store.get_quota_used(connection, account_id=account.limits_id, day=day)
 
 
 class KeyRing:
-    """Finds the account of a key. Counts the requests of accounts."""
+    """Finds the account of a key, and counts the requests of each account."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -165,7 +168,10 @@ class KeyRing:
         return self.admit(owner)
 
     def admit(self, owner: KeyOwner | None) -> Account | None:
-        """Return the account of a key or session, or None if its test run has ended. Records that the key is used."""
+        """Return the account of a key or of a session, and record that the key is used.
+
+        If the account is a test run that has ended, return None.
+        """
         if owner is None or (
             owner.expires_at is not None and owner.expires_at <= format_time(self._clock.machine_now())
         ):
@@ -184,7 +190,7 @@ class KeyRing:
             return account_store.take_request(connection, account_id=account.limits_id, minute=minute, limit=limit)
 
     def _note_use(self, key_id: int, used_at: str) -> None:
-        """Record the use of a key, at most once a minute. After a failure, the next try is a minute later."""
+        """Record the use of a key, at most once a minute. After a failure, try again a minute later."""
         now, moment = self._clock.monotonic(), self._clock.machine_now()
         recently = format_time(moment - timedelta(seconds=_NOTE_USE))
         if used_at > recently or (self._failed_at is not None and now - self._failed_at < _NOTE_USE):

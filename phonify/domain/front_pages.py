@@ -1,4 +1,4 @@
-"""The interface for what a front adds to the pages and to the text that is printed at the start."""
+"""The interface of a front's part of the pages, and of the lines that it prints at the start."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -7,19 +7,19 @@ from ..storage.records import Account, Message
 
 
 class FrontPage(Protocol):
-    """What a front adds to the pages and to the text that is printed at the start."""
+    """A front's part of the pages, and the lines that it prints at the start."""
 
     name: str
-    template: str  # the front's part of the settings page
+    template: str  # for the front's part of the settings page
 
     def describe_message(self, message: Message) -> Sequence[str]:
-        """Return facts about a message. They use the terms of the front's API."""
+        """Return facts about a message, in the terms of the front's API."""
 
     def describe_settings(self, account: Account, address: str) -> Mapping[str, Any]:
         """Return the values for the template. `address` is the address of this server."""
 
     def change_settings(self, account: Account, form: Mapping[str, str]) -> None:
-        """Change the account's settings. Raises InvalidRequest with all faults."""
+        """Change the account's settings. Raises InvalidRequest with all errors of the form."""
 
     def describe_start(self, account: Account) -> Sequence[str]:
-        """Return the lines that the first start prints."""
+        """Return the lines to print at the first start."""

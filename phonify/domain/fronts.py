@@ -1,4 +1,4 @@
-"""The data of the fronts: credentials, inbound URLs, data of messages, refused requests."""
+"""The data that fronts store: the credentials and URLs of accounts, data of messages, and refused requests."""
 
 import hmac
 import secrets
@@ -21,13 +21,13 @@ _TOKEN_BYTES = 16
 
 
 class TokenIsSet(Exception):
-    """The auth token is set by PHONIFY_TWILIO_AUTH_TOKEN. The next start would restore it."""
+    """The auth token can't be changed, because PHONIFY_TWILIO_AUTH_TOKEN sets it at each start."""
 
 
 class Fronts:
-    """The operations of fronts. Each is limited to one account.
+    """The operations of fronts. Each operation uses only data of one account.
 
-    `default_token` is the auth token of the account `default`, if a setting sets it.
+    If a setting sets the auth token of the account `default`, `default_token` is this token.
     """
 
     def __init__(
@@ -41,18 +41,11 @@ class Fronts:
     # Accounts
 
     def ensure_account(self, account: Account, *, auth_token: str | None = None) -> FrontAccount:
-        """Return an account's data for the front. Sets the given auth token, or makes one if there is none."""
+        """Return an account's data for the front. Set the given auth token, or make a token if the account has none."""
         found = self.find(account)
         if found is not None and auth_token in (None, found.auth_token):
             return found
-        with self._database.write() as connection:
-            found = self.get_account(connection, account.id)
-            if found is None:
-                found = FrontAccount(account.id, auth_token or make_token())
-            elif auth_token is not None:
-                found = found._replace(auth_token=auth_token)
-            store.put_front_account(connection, account=found)
-        return found
+        return self.configure(account, {} if auth_token is None else {"auth_token": auth_token})
 
     def find(self, account: Account) -> FrontAccount | None:
         """Return an account's data for the front, or None if the account has no auth token."""
@@ -64,16 +57,16 @@ class Fronts:
         return store.get_front_account(connection, account_id=account_id)
 
     def get_owner(self, connection: Connection, account_id: int) -> Account | None:
-        """Return the account with this number, or None. Runs in the caller's transaction."""
+        """Return the account with this id, or None if there is none. Runs in the caller's transaction."""
         now = format_time(self._clock.now())
         return account_store.get_live_account(connection, account_id=account_id, now=now)
 
     def find_account(self, account_id: int, auth_token: str) -> Account | None:
-        """Return the account with this number, or None if the auth token is wrong."""
+        """Return the account with this id and this auth token, or None if there is none."""
         with self._database.reading() as connection:
             account = self.get_owner(connection, account_id)
             kept = store.get_front_account(connection, account_id=account_id)
-        # As bytes, because `compare_digest` refuses texts that are not ASCII.
+        # `compare_digest` refuses texts that are not ASCII, so it gets bytes.
         given = auth_token.encode("utf-8", "surrogatepass")
         return account if kept is not None and hmac.compare_digest(kept.auth_token.encode(), given) else None
 
@@ -82,18 +75,18 @@ class Fronts:
         return self._default_token is not None and account.name == DEFAULT_ACCOUNT
 
     def rotate_token(self, account: Account) -> FrontAccount:
-        """Set a new auth token for an account. The old token is then not valid.
+        """Set a new auth token for an account. The old token is not valid any more.
 
         Raises TokenIsSet if a setting sets the token.
         """
         if self.is_token_set(account):
             raise TokenIsSet
-        return self.ensure_account(account, auth_token=make_token())
+        return self.configure(account, {"auth_token": make_token()})
 
     def configure(self, account: Account, settings: Mapping[str, Any]) -> FrontAccount:
-        """Change some settings of an account: the columns of `FrontAccount`, except its number.
+        """Change settings of an account. The names of the settings are the fields of `FrontAccount`.
 
-        An empty or missing URL means none. Raises InvalidRequest for a URL that is not allowed.
+        If the account has no auth token yet, it gets one. Raises InvalidRequest if a URL is not allowed.
         """
         self.check(settings)
         with self._database.write() as connection:
@@ -103,7 +96,7 @@ class Fronts:
         return kept
 
     def check(self, settings: Mapping[str, Any]) -> None:
-        """Raise InvalidRequest if a URL in settings is not allowed."""
+        """Raise InvalidRequest if the settings have a URL that is not allowed."""
         faults = [
             Fault("invalid_webhook_url", name)
             for name in ("inbound_url", "fallback_url")
@@ -113,7 +106,7 @@ class Fronts:
             raise InvalidRequest(faults)
 
     def is_url(self, url: str) -> bool:
-        """Return whether Phonify may post to a URL."""
+        """Return whether Phonify is allowed to post to a URL."""
         try:
             check_url(url, private_allowed=self._private_allowed)
         except BadUrl:
@@ -123,7 +116,7 @@ class Fronts:
     # Messages
 
     def get_message(self, connection: Connection, message: Message) -> FrontMessage:
-        """Return the data that the front stores for a message. Runs in the caller's transaction."""
+        """Do the same as `find_message`, in the caller's transaction."""
         return store.get_front_message(connection, message_id=message.id)
 
     def find_message(self, message: Message) -> FrontMessage:
@@ -131,7 +124,7 @@ class Fronts:
         return self.find_messages([message])[0]
 
     def find_messages(self, messages: Iterable[Message]) -> list[FrontMessage]:
-        """Do the same as `find_message` for several messages."""
+        """Return the data of several messages, as `find_message` does."""
         with self._database.reading() as connection:
             return [self.get_message(connection, message) for message in messages]
 
@@ -140,7 +133,7 @@ class Fronts:
         message_store.update_body(connection, message_id=message.id, body="")
 
     def set_feedback(self, message: Message, outcome: str) -> FrontMessage:
-        """Store the app's feedback about a message: its outcome. Raises NotFound if the message was removed."""
+        """Store the outcome that the app reports for a message. Raises NotFound if the message was removed."""
         with self._database.write() as connection:
             found = message_store.get_message(connection, account_id=message.account_id, message_id=message.id)
             if found is None:
@@ -153,7 +146,7 @@ class Fronts:
     # Refused requests
 
     def note_refusal(self, account: Account, *, to: str, origin: str, body: str, code: int, meaning: str) -> None:
-        """Store a refused request to send."""
+        """Store a request to send that the front has refused."""
         refusal = Refusal(format_time(self._clock.now()), to, origin, body, code, meaning)
         with self._database.write() as connection:
             store.insert_refusal(connection, account_id=account.id, refusal=refusal, most=MOST_REFUSALS)

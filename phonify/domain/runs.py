@@ -1,4 +1,4 @@
-"""The rules of test runs. A run is an account with its own key. After a limited time, all its rows are removed."""
+"""The rules of test runs. A run is an account with its own key. When the run ends, all its rows are removed."""
 
 import secrets
 from collections.abc import Mapping
@@ -21,10 +21,11 @@ from .accounts import generate_key, hash_key
 from .fronts import Fronts, make_token
 
 MOST_RUNS = 100  # of one account, at the same time
+_ROWS = 500  # the most rows to remove in one transaction
 
 
 class NewRun(NamedTuple):
-    """A new run and its key."""
+    """A new run, its key, and its data for the Twilio-compatible API."""
 
     run: Run
     api_key: str
@@ -32,13 +33,12 @@ class NewRun(NamedTuple):
 
 
 class Runs:
-    """The operations on test runs. An account finds only the runs that it has created. A run finds only itself."""
+    """The operations on test runs. An account sees only the runs that it has created. A run sees only itself."""
 
-    def __init__(self, database: Database, clock: Clock, fronts: Fronts, *, rows_at_once: int = 500) -> None:
+    def __init__(self, database: Database, clock: Clock, fronts: Fronts) -> None:
         self._database = database
         self._clock = clock
         self._fronts = fronts
-        self._rows_at_once = rows_at_once
 
     def create(
         self, account: Account, *, ttl: int, name: str | None = None, front: Mapping[str, Any] | None = None
@@ -61,9 +61,9 @@ class Runs:
                 first_end = min(parse_time(run.expires_at) for run in live)
                 raise TooManyRuns(ceil((first_end - moment).total_seconds()))
             run_id = next(generate_ids(moment, after=store.get_last_run_id(connection)))
-            # SQLite can give the id of a removed account to a new account. A waiting request of the removed account
-            # would then see the new account. So the id is random. It is negative, so that other accounts keep their
-            # order.
+            # SQLite can give the id of a removed account to a new account. If a request of the removed account is still
+            # waiting, it would then see the new account. So the id is random. It is also negative. So the ids of other
+            # accounts stay in the order of their creation.
             owner = account_store.insert_account(
                 connection, name=f"run {run_id}", origin=account.origin, now=now, account_id=-secrets.randbits(52) - 1
             )
@@ -81,10 +81,7 @@ class Runs:
             return store.list_live_runs(connection, creator_id=account.id, now=format_time(self._clock.machine_now()))
 
     def find(self, account: Account, run_id: str) -> Run:
-        """Return a run that has not ended.
-
-        Raises NotFound if the run does not exist, or if the account has not created the run and is not the run.
-        """
+        """Return a run that has not ended. Raises NotFound if there is no such run, or if the account can't see it."""
         with self._database.reading() as connection:
             run = store.get_live_run(connection, run_id=run_id, now=format_time(self._clock.machine_now()))
         return _check(account, run)
@@ -95,13 +92,13 @@ class Runs:
             return conversation_store.count_messages(connection, account_id=run.account_id)
 
     def end(self, account: Account, run_id: str) -> Run:
-        """End a run now and remove all its rows. Raises NotFound as `find` does."""
+        """End a run immediately, and remove all its rows. Raises NotFound as `find` does."""
         with self._database.write() as connection:
             now = format_time(self._clock.machine_now())
             run = _check(account, store.get_live_run(connection, run_id=run_id, now=now))
             run = run._replace(expires_at=now)
             store.end_run(connection, run=run)
-        with suppress(StoreUnavailable):  # the run has ended; the upkeep removes its other rows later
+        with suppress(StoreUnavailable):  # the run has ended, and the upkeep removes the other rows later
             self._remove(run.account_id)
         return run
 
@@ -113,11 +110,11 @@ class Runs:
             self._remove(account_id)
 
     def _remove(self, account_id: int) -> None:
-        """Remove the account of a run and all its rows in small transactions, so that other writers never wait long."""
+        """Remove all rows of a run's account in small transactions. So other writers never wait long."""
         removed = False
         while not removed and not self._database.stopping:
             with self._database.write() as connection:
-                removed = store.delete_account_rows(connection, account_id=account_id, limit=self._rows_at_once)
+                removed = store.delete_account_rows(connection, account_id=account_id, limit=_ROWS)
 
 
 def _check(account: Account, run: Run | None) -> Run:

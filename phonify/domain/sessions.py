@@ -1,4 +1,4 @@
-"""Sessions of the pages, and the links that open them without a key."""
+"""The sessions of the pages, and the links that begin a session without a key."""
 
 import secrets
 from datetime import timedelta
@@ -26,7 +26,7 @@ class Sessions:
         self._keys = keys
 
     def create_link(self, account: Account, address: str) -> str:
-        """Return a new link to the server at an address. It works once, for ten minutes."""
+        """Return a new sign-in link to the server at `address`. It can be used once, within LINK_AGE."""
         token, now = f"phl_{secrets.token_urlsafe(_TOKEN_BYTES)}", self._clock.machine_now()
         with self._database.write() as connection:
             store.insert_link(
@@ -39,7 +39,7 @@ class Sessions:
         return f"{address.rstrip('/')}/inbox/sign-in?token={token}"
 
     def open_by_link(self, link: str) -> str | None:
-        """Use up a link and begin a session. Returns the session's token, or None if the link is not valid."""
+        """Begin a session with a link. Returns the session's token, or None if the link is not valid."""
         with self._database.write() as connection:
             account_id = store.take_link(
                 connection, token_hash=hash_key(link), now=format_time(self._clock.machine_now())
@@ -47,7 +47,7 @@ class Sessions:
             return self._open(connection, account_id, None) if account_id is not None else None
 
     def open_by_key(self, key: str) -> str | None:
-        """Begin a session. Returns its token, or None if the key is not valid."""
+        """Begin a session with a key. Returns the session's token, or None if the key is not valid."""
         if self._keys.find_account(key) is None:
             return None
         with self._database.write() as connection:
@@ -67,7 +67,7 @@ class Sessions:
         return token
 
     def find_account(self, token: str) -> Account | None:
-        """Return the account of a session, or None if it has ended."""
+        """Return the account of a session, or None if the session has ended."""
         now = format_time(self._clock.machine_now())
         with self._database.reading() as connection:
             owner = store.find_account_by_session(connection, token_hash=hash_key(token), now=now)
@@ -85,12 +85,12 @@ class Sessions:
             return store.delete_session(connection, session_id=session_id)
 
     def sign_out(self, token: str) -> None:
-        """End the session of a token, if it exists."""
+        """End the session that has this token, if there is one."""
         with self._database.write() as connection:
             store.delete_session_of_token(connection, token_hash=hash_key(token))
 
     def remove_ended(self) -> None:
-        """Remove sessions and links that are too old."""
+        """Remove the sessions and links whose time is over."""
         removed = 1
         while removed and not self._database.stopping:
             with self._database.write() as connection:

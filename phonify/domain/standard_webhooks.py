@@ -1,4 +1,4 @@
-"""The account's own webhook. Form, names and signature follow the Standard Webhooks specification."""
+"""The account's own webhook. Its form, its names and its signature follow the Standard Webhooks specification."""
 
 import base64
 import hashlib
@@ -20,17 +20,17 @@ from ..storage.records import Delivery, Message, NewDelivery
 from .webhook_kinds import Event, Result, Target, WebhookKind
 
 SECRET_PREFIX = "whsec_"  # noqa: S105
-# Seconds to wait before each retry: about a day in all.
+# Seconds to wait before each retry. All retries together take about a day.
 RETRIES = (5, 30, 120, 300, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 36_000)
 JITTER = 0.1
 _EVENTS = ("message.received", "message.sent", "message.error", "message.delivered", "message.undelivered")
-_BUSY = (429, 503)  # a receiver that answers with these statuses may ask for a later attempt (Retry-After)
-MOST_ASKED = 3_600  # seconds
-_GONE = 410  # a receiver that answers with this status wants no more events
+_BUSY = (429, 503)  # with these statuses, the header Retry-After can ask for a later attempt
+MOST_ASKED = 3_600  # the longest time in seconds that Retry-After can ask for
+_GONE = 410  # with this status, the receiver says that it wants no more events
 
 
 def sign(secret: str, *, delivery_id: str, timestamp: int, payload: str) -> str:
-    """Return the signature of an attempt with one secret. `timestamp` is in Unix seconds."""
+    """Sign an attempt with one secret, and return the signature. `timestamp` is in Unix seconds."""
     key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
     digest = hmac.new(key, f"{delivery_id}.{timestamp}.{payload}".encode(), hashlib.sha256).digest()
     return f"v1,{base64.b64encode(digest).decode()}"
@@ -42,7 +42,7 @@ def write_payload(event: str, now: str, data: dict[str, Any]) -> str:
 
 
 class StandardWebhooks(WebhookKind):
-    """Posts events as JSON to the account's URL, and decides the state of received messages."""
+    """Posts events as JSON to the account's URL. The answer decides the state of a received message."""
 
     name = "standard"
 
@@ -57,7 +57,6 @@ class StandardWebhooks(WebhookKind):
             account_id: webhook_store.get_webhook(connection, account_id=account_id)
             for account_id in {message.account_id for message in messages}
         }
-        hooked = {account_id for account_id, webhook in webhooks.items() if webhook is not None and webhook.enabled}
         return [
             NewDelivery(
                 next(ids),
@@ -67,7 +66,7 @@ class StandardWebhooks(WebhookKind):
                 write_payload(event, time, {"message": dump_message(message)}),
             )
             for message in messages
-            if message.account_id in hooked
+            if (webhook := webhooks[message.account_id]) is not None and webhook.enabled
         ]
 
     def find_target(self, connection: Connection, delivery: Delivery) -> Target | None:
@@ -78,7 +77,7 @@ class StandardWebhooks(WebhookKind):
         return Target(webhook.url, webhook.secret, webhook.former_secret, webhook.former_until)
 
     def build_request(self, delivery: Delivery, target: Target, at: datetime) -> Request:
-        """Return a signed POST. After a change of the secret, both secrets sign for a time."""
+        """Return a signed POST. After a change of the secret, the former secret also signs for some time."""
         timestamp, payload = int(at.timestamp()), delivery.payload
         secrets = [target.secret]
         if target.former_secret is not None and format_time(at) < (target.former_until or ""):
@@ -94,14 +93,13 @@ class StandardWebhooks(WebhookKind):
 
     def choose_delay(self, result: Result) -> float | None:
         """Retry for about a day, except after the answer 410."""
-        retries = result.delivery.retries
-        if retries >= len(RETRIES) or (result.answer is not None and result.answer.status == _GONE):
+        retries, answer = result.delivery.retries, result.answer
+        if retries >= len(RETRIES) or (answer is not None and answer.status == _GONE):
             return None
         delay = RETRIES[retries] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
-        asked = 0.0
-        if result.answer is not None and result.answer.status in _BUSY:
-            asked = result.answer.retry_after or 0.0
-        return max(delay, min(asked, MOST_ASKED))
+        if answer is not None and answer.status in _BUSY:
+            delay = max(delay, min(answer.retry_after or 0, MOST_ASKED))
+        return delay
 
     def conclude(self, connection: Connection, result: Result, now: datetime) -> None:
         """Set the state of a received message. Disable the webhook if the receiver answers 410."""

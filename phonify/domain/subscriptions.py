@@ -1,4 +1,4 @@
-"""Which phones an account may write to: opt-outs by keyword or by hand, and the replies to keywords."""
+"""The phones that an account is allowed to write to. Phones opt out by keyword or by hand. Keywords get replies."""
 
 from ..clock import Clock, format_time
 from ..sms.keywords import Keyword, find_keyword
@@ -17,12 +17,12 @@ class Subscriptions:
     def is_opted_out(self, connection: Connection, account: Account, phone: str) -> bool:
         """Return whether a phone has opted out of an account.
 
-        Call this in the transaction that stores a message to the phone.
+        Call this in the transaction that stores a message to this phone.
         """
         return store.get_opt_out_time(connection, account_id=account.id, phone=phone) is not None
 
     def apply_keyword(self, connection: Connection, account: Account, phone: str, text: str, *, now: str) -> str | None:
-        """If a text from a phone is a keyword, opt the phone out or in. Call it in the transaction that stores it.
+        """Opt a phone out or in if its text is a keyword. Call this in the transaction that stores the text.
 
         Returns the account's reply to the keyword, or None. Short codes and alphanumeric senders can't opt out.
         """
@@ -47,14 +47,14 @@ class Subscriptions:
         return replies.stop_reply if keyword == "stop" else replies.start_reply
 
     def find_answered_keyword(self, connection: Connection, account_id: int, text: str) -> Keyword | None:
-        """Return the kind of a keyword. Returns None for any other text, and if the account has set no reply."""
+        """Return the kind of a keyword. Return None if the text is no keyword, or if the account has no replies."""
         replies = store.get_replies(connection, account_id=account_id)
         if replies.stop_reply is None and replies.start_reply is None and replies.help_reply is None:
             return None
         return find_keyword(text, replies.stop_keywords)
 
     def change(self, account: Account, phone: str, *, subscribed: bool, reason: Reason) -> None:
-        """Opt a phone out, or in again."""
+        """Opt a phone in if `subscribed` is true, otherwise opt it out."""
         now = format_time(self._clock.now())
         with self._database.write() as connection:
             store.put_subscription(
@@ -67,15 +67,12 @@ class Subscriptions:
             return store.get_subscription(connection, account_id=account.id, phone=phone)
 
     def find_all(self, account: Account, *, offset: int, limit: int) -> list[SubscriptionRow]:
-        """Return the subscriptions of phones.
-
-        The list begins with the phones of `find_phones`. After these, it has other phones that have opted out or in.
-        """
+        """Return subscriptions: first those of the phones of `find_phones`, then those of other phones."""
         with self._database.reading() as connection:
             return store.list_subscriptions(connection, account_id=account.id, offset=offset, limit=limit)
 
     def find_phones(self, account: Account, *, offset: int, limit: int) -> list[SubscriptionRow]:
-        """Return the phones of the account's conversations, ordered by their latest message, latest first."""
+        """Return the subscriptions of phones with a conversation. The phone with the latest message comes first."""
         with self._database.reading() as connection:
             return store.list_phones(connection, account_id=account.id, offset=offset, limit=limit)
 

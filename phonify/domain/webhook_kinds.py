@@ -1,7 +1,7 @@
-"""The interface of a kind of webhook. A kind defines the posts about messages, their signature and their answers.
+"""The interface of a kind of webhook. A kind says what is posted, how a post is signed, and what an answer means.
 
-The account's own webhook is one kind (`standard_webhooks.py`). A front offers the API of another provider. It adds the
-callbacks of this API as another kind.
+The account's own webhook is one kind (`standard_webhooks.py`). A front offers the API of another provider. The
+callbacks of this API are another kind.
 """
 
 from abc import ABC, abstractmethod
@@ -13,8 +13,8 @@ from ..outgoing.http_client import Answer, NotAnswered, Request
 from ..storage.database import Connection
 from ..storage.records import Delivery, Message, NewDelivery
 
-# What may happen to a message. `message.accepted`, `message.in_doubt` and `message.simulated` matter only to fronts.
-# `message.simulated` means that a sandbox has taken a message and gives no receipt, so the message counts as delivered.
+# What can happen to a message. Only fronts use `message.accepted`, `message.in_doubt` and `message.simulated`.
+# `message.simulated`: a sandbox has taken a message and will give no receipt. So the message counts as delivered.
 Event = Literal[
     "message.accepted",
     "message.in_doubt",
@@ -28,20 +28,20 @@ Event = Literal[
 
 
 class Target(NamedTuple):
-    """The URL of a delivery, and the secret that signs the delivery."""
+    """The URL that a delivery is posted to, and the secret that signs the post."""
 
     url: str
     secret: str
-    former_secret: str | None = None  # signs too, until `former_until`
+    former_secret: str | None = None  # it also signs until `former_until`
     former_until: str | None = None
 
 
 class Verdict(NamedTuple):
-    """The meaning of an answer."""
+    """What an answer means."""
 
     accepted: bool
-    error: str | None = None  # for people, if the content of the answer is faulty
-    content: Any = None  # what a kind has read from the answer; only this kind uses it
+    error: str | None = None  # a text for people, if the content of the answer has errors
+    content: Any = None  # only for the kind that has read the answer
 
 
 class Result(NamedTuple):
@@ -57,13 +57,13 @@ class Result(NamedTuple):
 class WebhookKind(ABC):
     """The base class of kinds of webhooks. One object serves all threads of a process."""
 
-    name: str  # in the column `kind`
+    name: str  # the value in the column `kind`
 
     @abstractmethod
     def compose(
         self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime
     ) -> list[NewDelivery]:
-        """Return the deliveries for an event. Runs in the transaction that changes the messages."""
+        """Return the deliveries for an event. The caller's transaction changes the messages."""
 
     @abstractmethod
     def find_target(self, connection: Connection, delivery: Delivery) -> Target | None:
@@ -71,15 +71,15 @@ class WebhookKind(ABC):
 
     @abstractmethod
     def build_request(self, delivery: Delivery, target: Target, at: datetime) -> Request:
-        """Return the signed request for an attempt. `at` is the machine's time, also if a sandbox has another time."""
+        """Return the signed request for an attempt. `at` is the machine's time, even if a sandbox has another time."""
 
     @abstractmethod
     def choose_delay(self, result: Result) -> float | None:
-        """Return the seconds until the next attempt after a failed attempt. Returns None to stop trying."""
+        """After a failed attempt, return the seconds until the next attempt. Return None to end the attempts."""
 
     def judge(self, delivery: Delivery, answer: Answer) -> Verdict:  # noqa: ARG002 - for kinds that read answers
         """Return whether an answer accepts the delivery. By default, every status 2xx accepts it."""
         return Verdict(accepted=200 <= answer.status < 300)
 
     def conclude(self, connection: Connection, result: Result, now: datetime) -> None:  # noqa: B027 - may do nothing
-        """Do what follows after the last attempt, in the transaction that records its result."""
+        """Act on the result of the last attempt. The caller's transaction records this result."""

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 _TEST = "webhook.test"
 _SECRET_BYTES = 24
-FORMER_PERIOD = timedelta(days=1)  # how long the former secret signs too
+FORMER_PERIOD = timedelta(days=1)  # how long the former secret also signs
 
 
 def _make_secret() -> str:
@@ -34,7 +34,7 @@ def _make_secret() -> str:
 
 
 class Webhooks:
-    """The operations on webhooks. Each is limited to one account."""
+    """The operations on webhooks. An operation with an account uses only data of this account."""
 
     def __init__(self, database: Database, clock: Clock, *, private_allowed: bool) -> None:
         self._database = database
@@ -55,13 +55,13 @@ class Webhooks:
             return webhook_store.get_webhook(connection, account_id=account.id)
 
     def warn(self) -> None:
-        """Log how many webhooks get no events because of their addresses."""
+        """Log how many webhooks get no events because their addresses are not allowed."""
         with suppress(StoreUnavailable), self._database.reading() as connection:  # the loops tell that
             for warning in self.list_warnings(connection):
                 logger.warning("%s", warning)
 
     def list_warnings(self, connection: Connection) -> list[str]:
-        """Return a sentence if webhooks of any accounts have private addresses that are not allowed."""
+        """Return a warning if any webhooks have private addresses and these are not allowed."""
         if self.private_allowed:
             return []
         count = sum(map(names_private_host, webhook_store.list_urls(connection)))
@@ -75,10 +75,7 @@ class Webhooks:
         return [f"{webhooks} no events without PHONIFY_WEBHOOK_PRIVATE=on"]
 
     def set_url(self, account: Account, url: str) -> Webhook:
-        """Set the URL of the account's webhook. An existing secret does not change.
-
-        Raises InvalidRequest if the URL is not allowed.
-        """
+        """Set the URL of the account's webhook. Its secret stays. Raises InvalidRequest if the URL is not allowed."""
         try:
             check_url(url, private_allowed=self.private_allowed)
         except BadUrl as error:
@@ -90,7 +87,7 @@ class Webhooks:
     def rotate_secret(self, account: Account) -> Webhook:
         """Set a new secret for the account's webhook. Raises Refused if the account has no webhook.
 
-        The former secret signs too for FORMER_PERIOD. An even earlier secret signs no more.
+        For FORMER_PERIOD, the former secret also signs. Earlier secrets do not sign any more.
         """
         secret, until = _make_secret(), format_time(self._clock.machine_now() + FORMER_PERIOD)
         with self._database.write() as connection:
@@ -100,7 +97,7 @@ class Webhooks:
         return webhook
 
     def remove(self, account: Account) -> Webhook | None:
-        """Remove the account's webhook and return it, if there is one.
+        """Remove the account's webhook. Returns it, or None if there is none.
 
         Pending events are cancelled. Received messages that wait for the webhook become `sent`.
         """
@@ -114,49 +111,42 @@ class Webhooks:
     # Deliveries
 
     def enqueue(self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime) -> None:
-        """Store one event of these messages. Call it in the transaction that changes the messages.
+        """Store an event for each of these messages. Call this in the transaction that changes the messages.
 
-        If a kind of webhook fails unexpectedly, the messages are still changed. Only the events of the affected
-        messages are lost.
+        An unexpected error of a kind of webhook does not stop the change. Only the events of the messages that cause
+        the error are lost.
         """
-        if not messages:
-            return
-        for kind in self.kinds.values():
-            try:
+        if messages:
+            for kind in self.kinds.values():
                 self._store_events(connection, kind, event, messages, now)
-            except PartFailed:
-                self._store_one_by_one(connection, kind, event, messages, now)
 
     def _store_events(
         self, connection: Connection, kind: WebhookKind, event: Event, messages: Sequence[Message], now: datetime
     ) -> None:
-        with isolating(connection):
-            self.add(connection, kind, kind.compose(connection, event, messages, now), now)
-
-    def _store_one_by_one(
-        self, connection: Connection, kind: WebhookKind, event: Event, messages: Sequence[Message], now: datetime
-    ) -> None:
-        for message in messages:
-            try:
-                self._store_events(connection, kind, event, [message], now)
-            except PartFailed as error:
-                logger.exception(
-                    "message %s: the events of %s can't be stored", message.id, kind.name, exc_info=error.__cause__
-                )
+        try:
+            with isolating(connection):
+                self.add(connection, kind, kind.compose(connection, event, messages, now), now)
+        except PartFailed as error:
+            if len(messages) > 1:  # find the messages that cause the error
+                for message in messages:
+                    self._store_events(connection, kind, event, [message], now)
+            else:
+                text = "message %s: the events of %s can't be stored"
+                logger.exception(text, messages[0].id, kind.name, exc_info=error.__cause__)
 
     def add(self, connection: Connection, kind: WebhookKind, deliveries: Iterable[NewDelivery], now: datetime) -> None:
         """Store deliveries of a kind."""
         delivery_store.insert_deliveries(connection, kind=kind.name, deliveries=deliveries, now=format_time(now))
 
     def list_events(self, connection: Connection, kind: WebhookKind, message: Message) -> list[str]:
-        """Return the events about a message that a kind of webhook has stored, newest first."""
+        """Return the events about a message that this kind of webhook has stored, newest first."""
         found = delivery_store.list_deliveries_of_message(
             connection, account_id=message.account_id, message_id=message.id
         )
         return [delivery.event for delivery in found if delivery.kind == kind.name]
 
     def send_test(self, account: Account) -> str:
-        """Store a test event. Returns the id of its delivery. Raises Refused if the account has no webhook."""
+        """Store a test event, and return the id of its delivery. Raises Refused if the account has no webhook."""
         now = self._clock.now()
         time, delivery_id = format_time(now), next(generate_ids(now))
         test = NewDelivery(delivery_id, account.id, None, _TEST, write_payload(_TEST, time, {}))
@@ -167,9 +157,9 @@ class Webhooks:
         return delivery_id
 
     def redeliver(self, account: Account, delivery_id: str) -> None:
-        """Post an event again. The event may have any state.
+        """Post an event again. Its state does not matter.
 
-        Raises NotFound if the account has no delivery with this id, and Refused if the account has no webhook.
+        Raises NotFound if the account has no delivery with this id. Raises Refused if the account has no webhook.
         """
         with self._database.write() as connection:
             found = delivery_store.get_delivery(connection, account_id=account.id, delivery_id=delivery_id)
