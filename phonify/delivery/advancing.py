@@ -53,7 +53,9 @@ class Advancing:
         self._totals = Ended()
 
     def advance(self, goal: timedelta | datetime, *, most_seconds: float = MOST_SECONDS) -> Advance:
-        """Advance the clock by a duration or to a time. If this takes longer than `most_seconds`, end before the goal.
+        """Advance the clock by a duration or to a time.
+
+        After `most_seconds` of real time, the advance ends, even if the clock has not reached the goal.
 
         If the clock was running, it runs on afterwards. Raises Refused if the clock can't be changed, if it already
         shows a later time, or if it would be more than MOST_AHEAD ahead of the machine's clock. Raises Conflict if

@@ -37,7 +37,7 @@ class LiveList:
         self._database = database
         self._stream = stream
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal may not know all characters
+            stream.reconfigure(errors="replace")  # the terminal may not be able to show all characters
         self._colour = has_colour(stream, os.environ)
         self._news = News(database)
 
@@ -95,7 +95,7 @@ def _shorten(text: str, width: int) -> str:
 
 
 def _measure(text: str) -> int:
-    """Return how many columns a text has. East Asian characters and emoji have two, combining characters have none."""
+    """Return how many columns a text has. East Asian characters and emoji have two. Combining characters have none."""
     return sum(
         0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text
     )

@@ -18,8 +18,8 @@ from ..storage.savepoint import PartFailed, isolating
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 100  # effects in one transaction
-INTERVAL = 0.1  # seconds
-AFTER_FAULT = 1.0  # seconds
+INTERVAL = 0.1  # seconds between two checks for due effects
+AFTER_FAULT = 1.0  # seconds to wait after an error
 
 
 class RuleEffects:

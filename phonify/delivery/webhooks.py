@@ -25,8 +25,8 @@ from .loop import Observe
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)  # the minimum; a post takes up to 15 seconds, plus the time to resolve the name
-MOST_SHOWN = 2_048  # characters of an answer that are stored
-MOST_ERROR = 500  # characters of an error that are stored
+MOST_SHOWN = 2_048  # how many characters of an answer are stored
+MOST_ERROR = 500  # how many characters of an error are stored
 _UNEXPECTED = "an unexpected error, which has been logged"
 # The limits of parallel posts: for one account, and for all accounts together. If the last answer of a receiver was
 # slow, its account has the lower limits. So slow receivers always leave some places for other accounts.
@@ -125,7 +125,7 @@ class WebhookDelivery:
     def record(self, connection: Connection, outcomes: Sequence[WebhookOutcome]) -> None:
         """Record outcomes. After this, a delivery is delivered, failed, or due again later.
 
-        If an outcome causes an unexpected error, the delivery is failed.
+        If an outcome causes an unexpected error, its delivery fails.
         """
         for outcome in outcomes:
             try:
@@ -201,7 +201,7 @@ class WebhookDelivery:
         return send(request, private_allowed=self._webhooks.private_allowed, resolve=self._resolve)
 
     def _end(self, result: Result, at: str, seconds: float, finish: Callable[[WebhookOutcome], None]) -> None:
-        """Free the place of a post that began at the time `at`, and hand on its outcome."""
+        """Free the place of a post, and pass its outcome to `finish`. The post began at the time `at`."""
         delivery, answer, error = result.delivery, result.answer, result.verdict.error
         status, text = (answer.status, answer.text[:MOST_SHOWN]) if answer is not None else (None, None)
         if error is not None:  # it can quote the answer, and a receiver can put anything into its answer

@@ -13,7 +13,7 @@ from ..storage.records import Account, ApiKey, KeyOwner
 
 DEFAULT_ACCOUNT = "default"
 _KEY_BYTES = 24  # 192 random bits
-_NOTE_USE = 60.0  # seconds between two records of the use of one key
+_NOTE_USE = 60.0  # seconds; the use of a key is recorded at most once in this time
 _NOTE_PATIENCE = 0.1  # the longest time in seconds that a request waits to record the use of its key
 
 
@@ -127,7 +127,7 @@ def find_key_id(database: Database, key: str) -> int | None:
 def revoke_key(database: Database, clock: Clock, key_id: int, *, account: Account | None = None) -> bool:
     """Revoke a key. All processes refuse the key immediately.
 
-    Returns False if no valid key has this id. If `account` is given, the keys of other accounts do not count.
+    Returns False if there is no valid key with this id. If `account` is given, the key must belong to this account.
     """
     now, account_id = format_time(clock.machine_now()), account.id if account is not None else None
     with database.write() as connection:
@@ -147,7 +147,7 @@ def set_limits(database: Database, account: Account, *, quota: int | None, rate_
 
 
 def count_quota_used(database: Database, clock: Clock, account: Account) -> int:
-    """Return how much of its quota an account has used today (UTC), in messages. Returns 0 if it has no quota."""
+    """Return how many messages of its quota an account has used today (UTC). Returns 0 if it has no quota."""
     day = format_time(clock.now())[:10]
     with database.reading() as connection:
         return account_store.get_quota_used(connection, account_id=account.limits_id, day=day)

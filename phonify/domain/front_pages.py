@@ -1,4 +1,4 @@
-"""The interface of a front's part of the pages, and of the lines that it prints at the start."""
+"""The interface of the parts that a front adds to the pages and to the lines of the first start."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -7,7 +7,7 @@ from ..storage.records import Account, Message
 
 
 class FrontPage(Protocol):
-    """A front's part of the pages, and the lines that it prints at the start."""
+    """The parts that a front adds."""
 
     name: str
     template: str  # for the front's part of the settings page

@@ -32,7 +32,7 @@ class Counting:
         self._fits: dict[tuple[str, str], bool] = {}  # by the rule's id and the body
 
     def find(self, texts: Sequence[Text]) -> Rule | None:
-        """Find the first rule that applies to one of the texts. Count its use, and the matches of the rules before."""
+        """Find the first rule that applies to one of the texts. Count its use, and the matches of earlier rules."""
         for rule in self._rules.values():
             if rule.has_ended(self._now) or not self._is_met(rule, texts):
                 continue

@@ -1,8 +1,8 @@
 """The rules of the sandbox: what happens to the messages and requests of an account.
 
 A message meets its rule in the transaction that stores the message. This transaction also stores the rule's outcome. A
-request meets its rule before anything is stored. The counts of the rules are in the database. So several processes
-count together, and the same requests in the same order have the same outcomes.
+request meets its rule before anything is stored. The counts of the rules are in the database. So all processes use the
+same counts. The same requests in the same order always have the same outcomes.
 """
 
 import logging
@@ -52,10 +52,10 @@ class Rules:
         self.enabled = gateway.sandbox
 
     def warn_if_useless(self) -> None:
-        """Log a warning if there are rules, but the gateway sends messages to phones."""
+        """Log a warning if rules have no effect because the gateway sends messages to phones."""
         if self.enabled:
             return
-        with suppress(StoreUnavailable), self._database.reading() as connection:  # the loops tell that
+        with suppress(StoreUnavailable), self._database.reading() as connection:  # the loops log this error
             if count := store.count_rules(connection):
                 rules = "1 rule of the sandbox has" if count == 1 else f"{count} rules of the sandbox have"
                 logger.warning("%s no effect, because the gateway is %s", rules, self._gateway.name)
@@ -178,7 +178,10 @@ class Rules:
             return store.find_met_rules(connection, message_ids=[message.id for message in messages])
 
     def is_delivery_simulated(self, message: Message) -> bool:
-        """Return whether a sent message counts as delivered: it belongs to the sandbox, and gets no receipt later."""
+        """Return whether a sent message counts as delivered.
+
+        It does if it belongs to the sandbox and will get no receipt.
+        """
         if not self._has(message):
             return False
         met = self.find_met([message]).get(message.id)

@@ -45,8 +45,8 @@ class Runs:
     ) -> NewRun:
         """Create a run that ends after `ttl` seconds. It has the default sender and the limits of the account.
 
-        `front` has settings of the Twilio-compatible API. Raises InvalidRequest if a URL in `front` is not allowed,
-        Refused if the account is itself a run, and TooManyRuns if the account has MOST_RUNS runs.
+        `front` has settings of the Twilio-compatible API. Raises InvalidRequest if a URL in `front` is not allowed.
+        Raises Refused if the account is itself a run. Raises TooManyRuns if the account already has MOST_RUNS runs.
         """
         if account.creator_id is not None:
             raise Refused([Fault("run_cannot_create_runs")])

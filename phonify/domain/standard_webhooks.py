@@ -70,7 +70,7 @@ class StandardWebhooks(WebhookKind):
         ]
 
     def find_target(self, connection: Connection, delivery: Delivery) -> Target | None:
-        """Return the account's webhook."""
+        """Return the URL and the secrets of the account's webhook."""
         webhook = webhook_store.get_webhook(connection, account_id=delivery.account_id)
         if webhook is None:
             return None
@@ -113,7 +113,7 @@ class StandardWebhooks(WebhookKind):
             )
         if result.answer is None or result.answer.status != _GONE or result.target is None:
             return
-        # The account may have another URL by now.
+        # Since the post, the account may have set another URL.
         if webhook_store.disable_webhook(connection, account_id=account_id, url=result.target.url, now=time):
             delivery_store.cancel_deliveries(connection, account_id=account_id, kind=self.name, now=time)
             webhook_store.settle_all_received(connection, account_id=account_id, now=time)

@@ -67,7 +67,7 @@ class Subscriptions:
             return store.get_subscription(connection, account_id=account.id, phone=phone)
 
     def find_all(self, account: Account, *, offset: int, limit: int) -> list[SubscriptionRow]:
-        """Return subscriptions: first those of the phones of `find_phones`, then those of other phones."""
+        """Return the subscriptions of `find_phones`, and then those of other phones that have opted out or in."""
         with self._database.reading() as connection:
             return store.list_subscriptions(connection, account_id=account.id, offset=offset, limit=limit)
 

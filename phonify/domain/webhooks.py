@@ -56,7 +56,7 @@ class Webhooks:
 
     def warn(self) -> None:
         """Log how many webhooks get no events because their addresses are not allowed."""
-        with suppress(StoreUnavailable), self._database.reading() as connection:  # the loops tell that
+        with suppress(StoreUnavailable), self._database.reading() as connection:  # the loops log this error
             for warning in self.list_warnings(connection):
                 logger.warning("%s", warning)
 
@@ -75,7 +75,7 @@ class Webhooks:
         return [f"{webhooks} no events without PHONIFY_WEBHOOK_PRIVATE=on"]
 
     def set_url(self, account: Account, url: str) -> Webhook:
-        """Set the URL of the account's webhook. Its secret stays. Raises InvalidRequest if the URL is not allowed."""
+        """Set the URL of the account's webhook. The secret stays. Raises InvalidRequest if the URL is not allowed."""
         try:
             check_url(url, private_allowed=self.private_allowed)
         except BadUrl as error:
