@@ -39,7 +39,7 @@ def backup(database: Database, target: Path) -> None:
 
 
 def check_backup(path: Path) -> str | None:
-    """Return the reason why a file can't be used as a backup, as a text for people. Returns None if it can be used."""
+    """Check a backup. Returns a text for people that says why the file can't be used, or None if it can be used."""
     try:
         with closing(_open_copy(path)) as connection:
             (application,) = connection.execute("PRAGMA application_id").fetchone()

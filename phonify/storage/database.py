@@ -1,11 +1,10 @@
 """The database: connections for reading, the connection for writing, and watchers of commits.
 
-Connections for reading are in a pool. Each process has one connection for writing, and its threads share the commits
-(`shared_commit.py`). If another process is writing, a transaction tries to begin every half a millisecond. SQLite's own
-busy handler is not used, because it sleeps longer after each try.
+A pool has the connections for reading. Each process has one connection for writing, and its threads share the commits
+(`shared_commit.py`). If another process is writing, this process tries to begin its transaction every half a
+millisecond. SQLite's own busy handler is not used, because it sleeps longer after each try.
 """
 
-import os
 import sqlite3
 import threading
 from collections import deque
@@ -25,11 +24,11 @@ SqliteError = sqlite3.Error
 BUSY_TIMEOUT = 5.0  # seconds to wait for other threads and processes
 _TRY_AGAIN = 0.0005  # seconds
 _POLL_INTERVAL = 0.01  # seconds
-_WRITER_CACHE = 8_000  # KiB; a request with 1,000 messages to different phones changes fewer index pages
+_WRITER_CACHE = 8_000  # KiB; enough for the index pages that a request with 1,000 messages changes
 _CHECKPOINT = 4_000  # pages; if the -wal file has more, SQLite copies them into the database
-_MOST_KEPT = _CHECKPOINT * (4_096 + 24)  # bytes; SQLite shortens a longer -wal file to this size
+_WAL_LIMIT = _CHECKPOINT * (4_096 + 24)  # bytes; SQLite shortens a longer -wal file to this size
 
-# Primary result codes of errors that may be temporary: the disk, a lock, the file's permissions.
+# The primary result codes of errors that may be temporary. The disk, a lock or the permissions of the file cause them.
 _UNAVAILABLE = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -46,22 +45,23 @@ _UNAVAILABLE = {
 class Database:
     """One SQLite file.
 
-    Any number of threads may use it. `committed` is called after each commit. Call `close` before a fork: it closes all
-    idle connections, and the next use opens new ones. If the file is replaced after the first use, writing and opening
-    new connections raise StoreUnavailable. Otherwise, the processes of a server could use different files.
+    Any number of threads can use it at the same time. `committed` is called after each commit. Call `close` before a
+    fork: it closes all idle connections, and the next use opens new ones. If somebody has replaced the file since its
+    first use, each write and each new connection raises StoreUnavailable. Without this check, the processes of a server
+    could use different files.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path.resolve()  # all names of the file must lead to the same -wal file
+        self.path = path.resolve()  # each name of the file must lead to the same -wal file
         self.busy_timeout = BUSY_TIMEOUT
         self.stopping = False  # True at shutdown: loops and waiting requests end
         self.committed: Callable[[], None] = lambda: None
         self._shared_commit = SharedCommit(self._begin, self._end)
         self._idle: deque[sqlite3.Connection] = deque()
         self._writer: sqlite3.Connection | None = None
-        self._writer_failed = False  # whether a statement failed for a reason that may lie in the connection
-        self._file, self._wal, self._shm = str(self.path), f"{self.path}-wal", f"{self.path}-shm"
-        self._inodes: dict[str, tuple[int, int]] = {}  # device and inode of each opened file
+        self._writer_failed = False  # whether a statement has failed, possibly because of the connection
+        self._wal, self._shm = (self.path.with_name(self.path.name + suffix) for suffix in ("-wal", "-shm"))
+        self._inodes: dict[Path, tuple[int, int]] = {}  # device and inode of each opened file
         self._open: set[sqlite3.Connection] = set()
         self._closing = threading.Lock()
         self._counting = threading.Lock()
@@ -69,14 +69,13 @@ class Database:
 
     @property
     def lock(self) -> ProcessLock:
-        """A lock between processes. They hold it while they upgrade or close the database."""
+        """The lock that a process holds while it upgrades or closes the database."""
         return ProcessLock(self.path.with_name(f"{self.path.name}-lock"))
 
     def close(self) -> None:
         """Close all idle connections. When the last process closes, SQLite moves the -wal file into the database.
 
-        Only one process closes at a time. If two processes close at the same time, it can happen that SQLite does not
-        move the file.
+        Processes close one after another. If two processes closed at the same time, SQLite could leave the -wal file.
         """
         with self._closing:
             if not self._open:
@@ -120,7 +119,7 @@ class Database:
             try:
                 if self._counter is None:
                     self._counter = self._connect(timeout=self.busy_timeout)
-                # The counter changes with the commits of other connections. So this connection never commits.
+                # The counter shows only the commits of other connections. So this connection never commits.
                 (version,) = self._counter.execute("PRAGMA data_version").fetchone()
             except sqlite3.DatabaseError as error:
                 self._discard_counter()
@@ -133,18 +132,18 @@ class Database:
             self._counter = None
 
     def watch(self) -> "Watcher":
-        """Return a watcher of the commits of all processes."""
+        """Return a watcher that notices the commits of all processes."""
         return Watcher(self)
 
     # Writing
 
     @contextmanager
     def write(self, *, patience: float | None = None) -> Iterator[sqlite3.Connection]:
-        """Run a `with` block inside a transaction. Its changes are on disk when the block has ended.
+        """Run a `with` block inside a transaction. When the block has ended, its changes are on disk.
 
-        Threads share the transaction, one block at a time. An exception in a block undoes only the changes of this
-        block. Raises StoreUnavailable if the changes could not be stored, or if the block could not begin within
-        `patience` seconds.
+        Threads share the transaction. Their blocks run one after another. An exception in a block undoes only the
+        changes of this block. Raises StoreUnavailable if the changes could not be stored, or if the block could not
+        begin within `patience` seconds.
         """
         try:
             with self._shared_commit.block(self.busy_timeout if patience is None else patience) as connection:
@@ -164,7 +163,7 @@ class Database:
                 timeout=0,
                 cache_size=-_WRITER_CACHE,
                 wal_autocheckpoint=_CHECKPOINT,
-                journal_size_limit=_MOST_KEPT,
+                journal_size_limit=_WAL_LIMIT,
             )
         writer = self._writer
         try:
@@ -188,23 +187,21 @@ class Database:
             self.committed()
 
     def _discard_writer(self) -> None:
-        # The next transaction opens a new connection. A connection that was opened on a read-only file stays read-only:
-        # it begins transactions, but it can't change anything.
+        # If the file was read-only when a connection was opened, the connection stays read-only. It can begin a
+        # transaction, but it can't change anything. So the next transaction opens a new connection.
         self._writer_failed = False
         if self._writer is not None:
             self._disconnect(self._writer)
             self._writer = None
 
     def _check_files(self) -> None:
-        self._check_file(self._file)
-        for path in (self._wal, self._shm):
-            if path in self._inodes:
-                self._check_file(path)
+        for path in self._inodes.copy():
+            self._check_file(path)
 
-    def _check_file(self, path: str) -> None:
-        """Raise StoreUnavailable if a file was replaced. Changes in the former file would be lost."""
+    def _check_file(self, path: Path) -> None:
+        """Raise StoreUnavailable if a file was removed or replaced. Changes in the former file would be lost."""
         try:
-            found = os.stat(path)  # noqa: PTH116 - quicker than Path
+            found = path.stat()
         except OSError as error:
             raise StoreUnavailable from error
         inode = found.st_dev, found.st_ino
@@ -212,40 +209,37 @@ class Database:
             raise StoreUnavailable from OSError(f"{path} was replaced under the running server")
 
     def _connect(self, *, timeout: float, **settings: int) -> sqlite3.Connection:
-        # After a file was removed or replaced, SQLite would create it again, or would write the -wal file into another
-        # database.
-        for path in self._inodes.copy():
-            self._check_file(path)
-        if _exists(self._shm) and not _exists(self._wal) and _exists(self._shm):
+        # If a file was removed, SQLite would create it again. If the database was replaced, SQLite would write the -wal
+        # file of the former database into the new one.
+        self._check_files()
+        if self._shm.exists() and not self._wal.exists() and self._shm.exists():
             raise StoreUnavailable from OSError(
                 f"{self._wal} was removed; if no program has the database open, remove {self._shm} too"
             )
         try:
             # With mode=rw, SQLite does not create the file if it was removed.
             connection = sqlite3.connect(
-                f"{self.path.absolute().as_uri()}?mode=rw",
+                f"{self.path.as_uri()}?mode=rw",
                 uri=True,
                 timeout=self.busy_timeout,
                 isolation_level=None,
                 check_same_thread=False,
             )
+            self._open.add(connection)
+            try:
+                connection.execute("PRAGMA schema_version").fetchone()  # opens the -wal file
+                pragmas = {"foreign_keys": "ON", "synchronous": "FULL", **settings}
+                for name, value in {**pragmas, "busy_timeout": int(timeout * 1_000)}.items():
+                    connection.execute(f"PRAGMA {name} = {value}")
+                self._check_file(self.path)
+                for path in (self._wal, self._shm):
+                    if path.exists():
+                        self._check_file(path)
+            except BaseException:
+                self._disconnect(connection)
+                raise
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
-        self._open.add(connection)
-        try:
-            connection.execute("PRAGMA schema_version").fetchone()  # opens the -wal file
-            pragmas = {"foreign_keys": "ON", "synchronous": "FULL", **settings, "busy_timeout": int(timeout * 1_000)}
-            for name, value in pragmas.items():
-                connection.execute(f"PRAGMA {name} = {value}")
-            self._check_file(self._file)
-            for path in (self._wal, self._shm):
-                if _exists(path):
-                    self._check_file(path)
-        except BaseException as error:
-            self._disconnect(connection)
-            if isinstance(error, sqlite3.DatabaseError):
-                raise translate(error) from error
-            raise
         return connection
 
     def _disconnect(self, connection: sqlite3.Connection) -> None:
@@ -253,11 +247,11 @@ class Database:
         self._open.discard(connection)
         if not self._open:
             for path in (self._wal, self._shm):
-                self._inodes.pop(path, None)  # SQLite removes these files with the last connection of all processes
+                self._inodes.pop(path, None)  # the last connection of all processes removes these files
 
 
 class Watcher:
-    """Notices commits after its creation. Only one thread at a time may use it."""
+    """Notices the commits after its creation. Only one thread can use it at a time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -285,16 +279,14 @@ class Watcher:
 
 
 def translate(error: Exception) -> Exception:
-    """Return StoreUnavailable for an error that may be temporary. Any other error is returned unchanged."""
+    """Choose the exception that is raised instead of an error of SQLite, and return it.
+
+    It is StoreUnavailable if the error may be temporary, and AccountRemoved if the account does not exist any more.
+    Other errors are returned unchanged.
+    """
     code = getattr(error, "sqlite_errorcode", None)
     if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
         return AccountRemoved()
     if isinstance(error, MemoryError) or (code is not None and code & 0xFF in _UNAVAILABLE):
-        unavailable = StoreUnavailable()
-        unavailable.__cause__ = error
-        return unavailable
+        return StoreUnavailable()
     return error
-
-
-def _exists(path: str) -> bool:
-    return os.path.exists(path)  # noqa: PTH110 - quicker than Path

@@ -12,7 +12,7 @@ _INTERVAL = 0.005  # seconds
 
 
 class ProcessLock:
-    """A lock for one thread of one process at a time."""
+    """A lock that only one thread of one process can hold at a time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -39,11 +39,11 @@ class ProcessLock:
 class Owner:
     """The owner of leases: a random id, and a file that this process keeps locked until it ends.
 
-    Create it after a fork. A process that was stopped with SIGSTOP keeps its lock.
+    Create the owner after a fork. A process that is stopped with SIGSTOP keeps its lock.
     """
 
     def __init__(self, database: Path) -> None:
-        self._database = database.resolve()  # all names of the database must lead to the same lock file
+        self._database = database.resolve()  # each name of the database must lead to the same lock file
         for file in _list_files(self._database):
             _remove_if_dead(file)
         while True:
@@ -69,7 +69,7 @@ class Owner:
 
 
 def has_owner(database: Path) -> bool:
-    """Tell whether a process that delivers is running."""
+    """Return whether any process delivers from this database."""
     return any(not _remove_if_dead(file) for file in _list_files(database.resolve()))
 
 

@@ -14,9 +14,9 @@ class PartFailed(Exception):
 
 @contextmanager
 def isolating(connection: sqlite3.Connection) -> Iterator[None]:
-    """Undo the changes of the block if it raises an unexpected error. Raises PartFailed then.
+    """If the `with` block raises an unexpected error, undo its changes and raise PartFailed.
 
-    An error of the database that may be temporary is raised unchanged. The whole transaction has then failed.
+    If an error of the database may be temporary, it is raised unchanged, and the whole transaction fails.
     """
     connection.execute("SAVEPOINT part")
     try:

@@ -32,8 +32,8 @@ class SharedCommit:
     """The transaction that the threads of a process share.
 
     `begin` returns a connection with an open transaction. Its argument is a deadline, a time of `clock.monotonic()`.
-    After the deadline, it raises sqlite3.OperationalError. `ended` is called after each transaction. Its argument is
-    the error, or None if the transaction was stored.
+    After the deadline, `begin` raises sqlite3.OperationalError. `ended` is called after each transaction. Its argument
+    is the error, or None if the transaction was stored.
     """
 
     def __init__(self, begin: Callable[[float], sqlite3.Connection], ended: Callable[[Exception | None], None]) -> None:
@@ -46,7 +46,7 @@ class SharedCommit:
 
     @contextmanager
     def block(self, patience: float) -> Iterator[sqlite3.Connection]:
-        """Run a `with` block inside the transaction. Its changes are on disk when the block has ended.
+        """Run a `with` block inside the transaction. When the block has ended, its changes are on disk.
 
         An exception in a block undoes only the changes of this block. Raises StoreUnavailable if the block could not
         begin within `patience` seconds, or if its transaction could not be stored.
@@ -118,7 +118,7 @@ def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
                 connection.execute("ROLLBACK TO block")
                 connection.execute("RELEASE block")
             except sqlite3.Error:
-                connection.execute("ROLLBACK")  # it undoes all blocks, so that no part of this block is stored
+                connection.execute("ROLLBACK")  # undoes all blocks, so that no part of this block is stored
                 raise
         raise
     if connection.in_transaction:

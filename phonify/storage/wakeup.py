@@ -27,7 +27,7 @@ class Wakeup:
                 os.set_blocking(end, False)
 
     def wake(self) -> None:
-        """Wake a waiting loop. A signal handler may call this."""
+        """Wake a waiting loop. A signal handler can call this."""
         if self._ends is not None:
             with suppress(BlockingIOError):  # the pipe is full, so the loop will wake anyway
                 os.write(self._ends[1], b"\0")

@@ -23,7 +23,7 @@ _OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 
 
 class DatabaseUnusable(Exception):
-    """The file can't be used as Phonify's database. The message is one line for a person."""
+    """The file can't be used as Phonify's database. The text of the exception is one line for people."""
 
 
 def find_schema() -> Path:
@@ -69,7 +69,7 @@ def prepare(database: Database) -> None:
 def _claim(connection: sqlite3.Connection, path: Path) -> None:
     """Keep all other programs out of the file until the connection closes.
 
-    A program that has the file open could write rows of the earlier version after the upgrade, or copy a wrong state.
+    A program that has the file open could copy it during the upgrade, or write rows of the earlier version afterwards.
     The file can leave WAL mode only if no other program has it open.
     """
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -97,7 +97,7 @@ def _read_columns(connection: sqlite3.Connection) -> dict[str, set[str]]:
 
 
 def _check_columns(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise DatabaseUnusable if the tables have other columns than those of schema.sql."""
+    """Raise DatabaseUnusable if the columns of a table differ from schema.sql."""
     with closing(sqlite3.connect(":memory:")) as wanted:
         wanted.executescript(find_schema().read_text(encoding="utf-8"))
         expected, found = _read_columns(wanted), _read_columns(connection)
@@ -111,7 +111,7 @@ def _check_columns(connection: sqlite3.Connection, path: Path) -> None:
             ]
             raise DatabaseUnusable(
                 f"{path}: has version {SCHEMA_VERSION}, but other columns in the table {table}: {'; '.join(faults)}."
-                " It was probably written by a state of Phonify that was never released"
+                " It was probably written by a development version of Phonify"
             )
 
 
@@ -137,13 +137,13 @@ def _upgrade(connection: sqlite3.Connection, version: int) -> None:
 
 
 def check_place(database: Database) -> bool:
-    """Tell whether the file exists. Raises DatabaseUnusable if it does not exist and can't be created."""
+    """Return whether the file exists. Raises DatabaseUnusable if it does not exist and can't be created."""
     path = database.path
     if path.exists():
         return True
     try:
         _check_missing(path)
-        os.stat(path.parent)  # noqa: PTH116 - its error has a text
+        path.parent.stat()  # raises FileNotFoundError if there is no such folder
         _check_folder(path)
     except OSError as error:
         raise DatabaseUnusable(f"{path}: {error.strerror}") from error
@@ -152,7 +152,7 @@ def check_place(database: Database) -> bool:
 
 def _create_file(path: Path) -> None:
     _check_missing(path)
-    # These checks have better messages. SQLite uses the same text for a missing folder and a missing permission.
+    # These checks have clearer error texts. SQLite uses the same text for a missing folder and a missing permission.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     os.close(descriptor)
     _check_folder(path)
@@ -165,12 +165,12 @@ def _check_missing(path: Path) -> None:
 
 
 def _check_folder(path: Path) -> None:
-    if not os.access(path.absolute().parent, os.W_OK):
+    if not os.access(path.parent, os.W_OK):
         raise PermissionError(0, "its folder can't be written to")
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> int:
-    # The tables must be counted first: between the two reads, another process may create them and set the id.
+    # The tables must be counted first, because another process may create them and set the id between two reads.
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
