@@ -145,8 +145,10 @@ class MessageDelivery:
 
         A message that was accepted after the opt-out is the reply to STOP or HELP. It is sent.
         """
-        since = subscription_store.get_opt_out_time(connection, account_id=message.account_id, phone=message.to_number)
-        return since is not None and (message.send_at is not None or message.created_at <= since)
+        found = subscription_store.get_subscription(connection, account_id=message.account_id, phone=message.to_number)
+        if found.subscribed or found.changed_at is None:
+            return False
+        return message.send_at is not None or message.created_at <= found.changed_at
 
     # Recording
 
@@ -231,7 +233,7 @@ class MessageDelivery:
         self, connection: Connection, message: Message, outcome: AttemptOutcome, at: str, due_at: str | None = None
     ) -> None:
         attempt = MessageAttempt(message.attempts, at, outcome, due_at)
-        outbox_store.insert_attempts(connection, attempts=[(message, attempt)])
+        outbox_store.insert_attempt(connection, message_id=message.id, attempt=attempt)
 
     def _now(self) -> str:
         return format_time(self._clock.now())

@@ -85,7 +85,7 @@ class WebhookDelivery:
         machine_now = format_time(self._clock.machine_now())
         with self._database.reading() as connection:
             accounts = delivery_store.list_due_accounts(connection, machine_now=machine_now)
-        waiting = [due.due_at for due in accounts if self._count_free_places(due.account_id)]
+        waiting = [due_at for account_id, due_at in accounts if self._count_free_places(account_id)]
         return seconds_until(waiting[0] if waiting else None, self._clock.now())
 
     def list_owners(self, connection: Connection) -> Sequence[str]:

@@ -19,7 +19,7 @@ class Subscriptions:
 
         Call this in the transaction that stores a message to this phone.
         """
-        return store.get_opt_out_time(connection, account_id=account.id, phone=phone) is not None
+        return not store.get_subscription(connection, account_id=account.id, phone=phone).subscribed
 
     def apply_keyword(self, connection: Connection, account: Account, phone: str, text: str, *, now: str) -> str | None:
         """Opt a phone out or in if its text is a keyword. Call this in the transaction that stores the text.

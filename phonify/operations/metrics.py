@@ -37,7 +37,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST  # noqa: E402
 from prometheus_client.multiprocess import MultiProcessCollector  # noqa: E402
 from prometheus_client.registry import Collector  # noqa: E402
 
-from ..clock import format_time, parse_time  # noqa: E402
+from ..clock import parse_time  # noqa: E402
 from ..domain.gateway_health import GatewayStatus  # noqa: E402
 from ..http.current import get_services  # noqa: E402
 from ..services import Services  # noqa: E402
@@ -69,7 +69,7 @@ class _DatabaseCollector(Collector):
         with services.database.reading() as connection:
             connection.execute("BEGIN")  # all values must be from the same state of the database
             try:
-                gauges = monitoring_store.read_gauges(connection, gateways=services.gateways, now=format_time(now))
+                gauges = monitoring_store.read_gauges(connection, gateways=services.gateways)
                 left = services.moving.read_left(connection)
                 statuses = [running.health.read_status(connection) for running in services.gateways.values()]
             finally:
@@ -78,7 +78,8 @@ class _DatabaseCollector(Collector):
         for (state, direction), count in sorted(gauges.messages.items()):
             messages.add_metric((state, direction), count)
         yield messages
-        yield GaugeMetricFamily("phonify_queue_messages", "Messages that are due.", gauges.due)
+        due = sum(status.queue.due for status in statuses)
+        yield GaugeMetricFamily("phonify_queue_messages", "Messages that are due.", due)
         age = (now - parse_time(gauges.oldest_due_at)).total_seconds() if gauges.oldest_due_at else 0
         yield GaugeMetricFamily("phonify_queue_oldest_seconds", "Seconds since the oldest became due.", max(age, 0))
         deliveries = GaugeMetricFamily("phonify_webhook_deliveries", "Stored webhook deliveries.", labels=("state",))

@@ -10,6 +10,10 @@ from .records import Account, ApiKey, KeyOwner
 
 # For `accounts AS a`: its test run if it is one, and the account whose limits count.
 COLUMNS = "a.id, a.name, a.origin, a.created_at, l.quota, l.rate_limit, r.creator_id"
+_KEYS = (
+    "SELECT k.id, a.name, k.name, k.created_at, k.revoked_at, k.used_at"
+    " FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
+)
 LIMITS = "LEFT JOIN runs AS r ON r.account_id = a.id JOIN accounts AS l ON l.id = coalesce(r.creator_id, a.id)"
 
 
@@ -61,11 +65,7 @@ def insert_key(connection: sqlite3.Connection, *, account_id: int, name: str, ke
 
 def get_key_by_hash(connection: sqlite3.Connection, *, key_hash: str) -> ApiKey | None:
     """Return the key with this hash, revoked or not."""
-    row = connection.execute(
-        "SELECT k.id, a.name, k.name, k.created_at, k.revoked_at, k.used_at"
-        " FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id WHERE k.key_hash = :key_hash",
-        {"key_hash": key_hash},
-    ).fetchone()
+    row = connection.execute(f"{_KEYS} WHERE k.key_hash = :key_hash", {"key_hash": key_hash}).fetchone()
     return ApiKey._make(row) if row else None
 
 
@@ -90,9 +90,7 @@ def set_key_used(connection: sqlite3.Connection, *, key_id: int, now: str, unles
 def list_keys(connection: sqlite3.Connection, *, account: str | None = None) -> list[ApiKey]:
     """Return the keys of one account or of all accounts, oldest first."""
     rows = connection.execute(
-        "SELECT k.id, a.name, k.name, k.created_at, k.revoked_at, k.used_at"
-        " FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
-        " WHERE iif(:account IS NULL, NOT EXISTS (SELECT 1 FROM runs AS r WHERE r.account_id = a.id),"
+        f"{_KEYS} WHERE iif(:account IS NULL, NOT EXISTS (SELECT 1 FROM runs AS r WHERE r.account_id = a.id),"
         " a.name = :account) ORDER BY k.id",
         {"account": account},
     )
@@ -101,14 +99,12 @@ def list_keys(connection: sqlite3.Connection, *, account: str | None = None) -> 
 
 def revoke_key(connection: sqlite3.Connection, *, key_id: int, account_id: int | None, now: str) -> bool:
     """Revoke a key. Returns False if it does not exist, is revoked already, or belongs to another account."""
-    return (
-        connection.execute(
-            "UPDATE api_keys SET revoked_at = :now WHERE id = :key_id AND revoked_at IS NULL"
-            " AND (:account_id IS NULL OR account_id = :account_id)",
-            {"key_id": key_id, "account_id": account_id, "now": now},
-        ).rowcount
-        == 1
+    cursor = connection.execute(
+        "UPDATE api_keys SET revoked_at = :now WHERE id = :key_id AND revoked_at IS NULL"
+        " AND (:account_id IS NULL OR account_id = :account_id)",
+        {"key_id": key_id, "account_id": account_id, "now": now},
     )
+    return cursor.rowcount == 1
 
 
 def set_account_limits(

@@ -74,16 +74,15 @@ def list_pending(connection: sqlite3.Connection, *, until: str) -> Pending:
 
 def count_ended(connection: sqlite3.Connection, *, pending: Pending) -> Ended:
     """Return how many of the pending and of all newer rows have ended, and how many receipts have come."""
-    message = "SELECT direction, state, error_type FROM messages WHERE seq"
-    found = [connection.execute(f"{message} = ?", (seq,)).fetchone() for seq in pending.messages]
-    found += connection.execute(f"{message} > ?", (pending.last_message,)).fetchall()
-    messages = [row for row in found if row is not None]
+    messages = _find_rows(
+        connection, "SELECT direction, state, error_type FROM messages", pending.messages, pending.last_message
+    )
     outbound = [row[1:] for row in messages if row[0] == "outbound"]
     failed = [error_type for state, error_type in outbound if state == "error"]
-    delivery = "SELECT state FROM webhook_deliveries WHERE seq"
-    ended = [connection.execute(f"{delivery} = ?", (seq,)).fetchone() for seq in pending.deliveries]
-    ended += connection.execute(f"{delivery} > ?", (pending.last_delivery,)).fetchall()
-    states = [row[0] for row in ended if row is not None]
+    deliveries = _find_rows(
+        connection, "SELECT state FROM webhook_deliveries", pending.deliveries, pending.last_delivery
+    )
+    states = [state for (state,) in deliveries]
     return Ended(
         sent=outbound.count(("sent", None)),
         expired=failed.count("validity_expired"),
@@ -93,6 +92,13 @@ def count_ended(connection: sqlite3.Connection, *, pending: Pending) -> Ended:
         webhooks=states.count("delivered"),
         failed_webhooks=states.count("failed"),
     )
+
+
+def _find_rows(connection: sqlite3.Connection, select: str, seqs: list[int], last: int) -> list[tuple[str | None, ...]]:
+    """Return the rows with these seqs that still exist, and all rows after the seq `last`."""
+    found = [connection.execute(f"{select} WHERE seq = ?", (seq,)).fetchone() for seq in seqs]
+    found += connection.execute(f"{select} WHERE seq > ?", (last,)).fetchall()
+    return [row for row in found if row is not None]
 
 
 def count_messages(connection: sqlite3.Connection, *, upto: int) -> int:

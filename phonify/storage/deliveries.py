@@ -2,19 +2,11 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from .records import Delivery, NewDelivery, WebhookAttempt
 
 _ROW = ", ".join(Delivery._fields[:-1])
 _HELD = "9999-12-31T23:59:59.999Z"  # due after the earlier deliveries of the sequence
-
-
-class DueAccount(NamedTuple):
-    """An account with pending deliveries, and the time when the first delivery is due."""
-
-    account_id: int
-    due_at: str
 
 
 def insert_deliveries(
@@ -134,12 +126,12 @@ def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int)
 # Posting deliveries
 
 
-def list_due_accounts(connection: sqlite3.Connection, *, machine_now: str) -> list[DueAccount]:
-    """Return the accounts that have pending deliveries without a lease. The account that waits longest comes first.
+def list_due_accounts(connection: sqlite3.Connection, *, machine_now: str) -> list[tuple[int, str]]:
+    """Find the accounts that have pending deliveries without a lease. The account that waits longest comes first.
 
-    The list has one row for each account, even if the account has many deliveries. It leaves out ended test runs.
+    Returns the id of each account, and the time when its first delivery is due. Test runs that have ended are excluded.
     """
-    rows = connection.execute(
+    return connection.execute(
         "SELECT id, (SELECT due_at FROM webhook_deliveries AS d"
         "  WHERE d.account_id = accounts.id AND due_at IS NOT NULL AND lease_owner IS NULL"
         "  ORDER BY due_at LIMIT 1) AS first"
@@ -147,8 +139,7 @@ def list_due_accounts(connection: sqlite3.Connection, *, machine_now: str) -> li
         "  AND NOT EXISTS (SELECT 1 FROM runs WHERE account_id = accounts.id AND expires_at <= :machine_now)"
         " ORDER BY first",
         {"machine_now": machine_now},
-    )
-    return [DueAccount._make(row) for row in rows]
+    ).fetchall()
 
 
 def lease_deliveries(
@@ -180,8 +171,9 @@ def end_leases(connection: sqlite3.Connection, *, owner: str) -> None:
 
 def next_lease_end(connection: sqlite3.Connection) -> str | None:
     """Return when the next lease ends, by the machine's clock, or None if there is none."""
-    row = connection.execute("SELECT min(due_at) FROM webhook_deliveries WHERE lease_owner IS NOT NULL").fetchone()
-    return None if row[0] is None else str(row[0])
+    query = "SELECT min(due_at) FROM webhook_deliveries WHERE lease_owner IS NOT NULL"
+    lease_end: str | None = connection.execute(query).fetchone()[0]
+    return lease_end
 
 
 def end_expired_leases(connection: sqlite3.Connection, *, machine_now: str) -> None:
@@ -229,14 +221,12 @@ def insert_attempt(connection: sqlite3.Connection, *, delivery_id: str, attempt:
 
 def mark_delivered(connection: sqlite3.Connection, *, delivery: Delivery, now: str) -> bool:
     """Set a delivery to `delivered`, even if its lease has ended. Returns False if the delivery was not pending."""
-    return (
-        connection.execute(
-            "UPDATE webhook_deliveries SET state = 'delivered', due_at = NULL, lease_owner = NULL, finished_at = :now"
-            " WHERE id = :id AND state = 'pending'",
-            {"id": delivery.id, "now": now},
-        ).rowcount
-        == 1
+    cursor = connection.execute(
+        "UPDATE webhook_deliveries SET state = 'delivered', due_at = NULL, lease_owner = NULL, finished_at = :now"
+        " WHERE id = :id AND state = 'pending'",
+        {"id": delivery.id, "now": now},
     )
+    return cursor.rowcount == 1
 
 
 # As in `outbox.py`, `attempts` is the fencing token. The end of the lease is a second token. Without the second token,
@@ -246,22 +236,18 @@ _FENCE = " WHERE id = :id AND state = 'pending' AND attempts = :attempts AND due
 
 def reschedule(connection: sqlite3.Connection, *, delivery: Delivery, again_at: str) -> bool:
     """Set the time of the next attempt. Returns False if another process has leased the delivery in the meantime."""
-    return (
-        connection.execute(
-            "UPDATE webhook_deliveries SET due_at = :again_at, lease_owner = NULL, retries = retries + 1" + _FENCE,
-            {**delivery._asdict(), "again_at": again_at},
-        ).rowcount
-        == 1
+    cursor = connection.execute(
+        "UPDATE webhook_deliveries SET due_at = :again_at, lease_owner = NULL, retries = retries + 1" + _FENCE,
+        {**delivery._asdict(), "again_at": again_at},
     )
+    return cursor.rowcount == 1
 
 
 def mark_failed(connection: sqlite3.Connection, *, delivery: Delivery, now: str) -> bool:
     """Set a delivery to `failed`. Returns False if another process has leased the delivery in the meantime."""
-    return (
-        connection.execute(
-            "UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, lease_owner = NULL, finished_at = :now"
-            + _FENCE,
-            {**delivery._asdict(), "now": now},
-        ).rowcount
-        == 1
+    cursor = connection.execute(
+        "UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, lease_owner = NULL, finished_at = :now"
+        + _FENCE,
+        {**delivery._asdict(), "now": now},
     )
+    return cursor.rowcount == 1

@@ -1,6 +1,7 @@
-"""The SQL that removes a phone from all tables except `messages`. As in `accounts.py`, no function commits.
+"""The SQL that removes a phone's number from webhook deliveries, stored answers and refused requests.
 
-A webhook and an answer contain the number as a JSON string, also after their message was removed.
+A delivery and an answer have the number as a JSON string. They keep it after their message was removed. As in
+`accounts.py`, no function commits.
 """
 
 import sqlite3
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 
 
 def list_deliveries_about(connection: sqlite3.Connection, *, account_id: int, phone: str) -> list[int]:
-    """Find the webhook deliveries of an account that contain a phone number, and return their seqs."""
+    """Return the seqs of an account's webhook deliveries that contain a phone's number."""
     rows = connection.execute(
         "SELECT seq FROM webhook_deliveries WHERE account_id = :account_id AND instr(payload, :phone)",
         {"account_id": account_id, "phone": f'"{phone}"'},
@@ -17,12 +18,12 @@ def list_deliveries_about(connection: sqlite3.Connection, *, account_id: int, ph
 
 
 def delete_deliveries(connection: sqlite3.Connection, *, seqs: Sequence[int]) -> None:
-    """Remove webhook deliveries with their attempts."""
+    """Remove webhook deliveries and their attempts."""
     connection.executemany("DELETE FROM webhook_deliveries WHERE seq = ?", [(seq,) for seq in seqs])
 
 
 def delete_answers(connection: sqlite3.Connection, *, account_id: int, phone: str) -> None:
-    """Remove an account's answers to idempotency keys that contain a number."""
+    """Remove the answers to an account's idempotency keys that contain a phone's number."""
     connection.execute(
         "DELETE FROM idempotency_keys WHERE account_id = :account_id AND instr(answer, :phone)",
         {"account_id": account_id, "phone": f'"{phone}"'},
@@ -32,7 +33,7 @@ def delete_answers(connection: sqlite3.Connection, *, account_id: int, phone: st
 def list_refused_numbers(connection: sqlite3.Connection, *, account_id: int) -> list[tuple[int, str]]:
     """Return the seq and the recipient of each refused request of an account.
 
-    A recipient is written as in the request.
+    Each recipient is written exactly as in the request.
     """
     return connection.execute(
         "SELECT seq, to_number FROM front_refusals WHERE account_id = :account_id", {"account_id": account_id}

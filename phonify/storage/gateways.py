@@ -57,12 +57,12 @@ def count_sends(connection: sqlite3.Connection, *, gateway: str, since: str, now
 
 def find_send_time(connection: sqlite3.Connection, *, gateway: str, since: str, now: str, number: int) -> str | None:
     """Return the time when a gateway got a segment. The segments since a time are numbered from 1."""
-    (at,) = connection.execute(
+    at: str | None = connection.execute(
         "SELECT min(at) FROM (SELECT at, sum(parts) OVER (ORDER BY at, rowid) AS last FROM gateway_sends"
         " WHERE gateway = :gateway AND at > :since AND at <= :now) WHERE last >= :number",
         {"gateway": gateway, "since": since, "now": now, "number": number},
-    ).fetchone()
-    return str(at) if at is not None else None
+    ).fetchone()[0]
+    return at
 
 
 def delete_sends(connection: sqlite3.Connection, *, gateway: str, since: str) -> None:

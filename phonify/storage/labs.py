@@ -23,14 +23,12 @@ def put_lab(connection: sqlite3.Connection, *, lab: LabRun) -> None:
 
 def extend_lab(connection: sqlite3.Connection, *, lab: LabRun, trial: str, until: str) -> bool:
     """Record the trial of a lab, and until when the lab counts as running. Returns False if it was replaced."""
-    return (
-        connection.execute(
-            "UPDATE labs SET trial = :trial, until = :until"
-            " WHERE account_id = :account_id AND id = :id AND finished_at IS NULL",
-            {**lab._asdict(), "trial": trial, "until": until},
-        ).rowcount
-        == 1
+    cursor = connection.execute(
+        "UPDATE labs SET trial = :trial, until = :until"
+        " WHERE account_id = :account_id AND id = :id AND finished_at IS NULL",
+        {**lab._asdict(), "trial": trial, "until": until},
     )
+    return cursor.rowcount == 1
 
 
 def finish_lab(connection: sqlite3.Connection, *, lab: LabRun, report: str | None, now: str) -> None:

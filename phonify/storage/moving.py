@@ -1,4 +1,4 @@
-"""SQL of messages that move to another gateway."""
+"""The SQL that moves waiting messages to another gateway. As in `accounts.py`, no function commits."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from .messages import COLUMNS
 from .records import Message
 
-# Whether the gateway surely has not taken a message at any attempt: each attempt has ended, with a certain outcome.
+# The condition for a message that its gateway has certainly not taken. Each attempt has ended, and the gateway could
+# not take the message.
 _NOT_TAKEN = (
     "(submitted_at IS NULL AND attempts = (SELECT count(*) FROM message_attempts"
     " WHERE message_id = messages.id AND outcome = 'unavailable'))"
@@ -14,7 +15,7 @@ _NOT_TAKEN = (
 
 
 def list_movable_messages(connection: sqlite3.Connection, *, gateway: str, limit: int) -> list[Message]:
-    """Return messages that wait for a gateway and that it has certainly not taken. Leased messages are excluded."""
+    """Return waiting messages that their gateway has certainly not taken. Leased messages are excluded."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND {_NOT_TAKEN}"
         " ORDER BY due_at, seq LIMIT :limit",
@@ -32,17 +33,17 @@ def update_gateway(connection: sqlite3.Connection, *, messages: Iterable[Message
 
 
 def next_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return the next time when a message that waits for a gateway is due and has expired, or None."""
-    (at,) = connection.execute(
+    """Return when the next waiting message of a gateway ends, or None. It ends when it is both due and expired."""
+    at: str | None = connection.execute(
         "SELECT min(max(due_at, expires_at)) FROM messages"
         " WHERE gateway = :gateway AND due_at IS NOT NULL AND lease_owner IS NULL",
         {"gateway": gateway},
-    ).fetchone()
-    return at if at is None else str(at)
+    ).fetchone()[0]
+    return at
 
 
 def has_messages_without_gateway(connection: sqlite3.Connection) -> bool:
-    """Return whether a message waits and names no gateway."""
+    """Return whether any waiting message names no gateway."""
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM messages WHERE gateway IS NULL AND due_at IS NOT NULL)"
     ).fetchone()
@@ -50,7 +51,7 @@ def has_messages_without_gateway(connection: sqlite3.Connection) -> bool:
 
 
 def adopt_messages(connection: sqlite3.Connection, *, gateway: str) -> int:
-    """Give a gateway all waiting messages that have no gateway. Returns their number."""
+    """Give a gateway all waiting messages that name no gateway. Returns how many."""
     return connection.execute(
         "UPDATE messages SET gateway = :gateway WHERE gateway IS NULL AND due_at IS NOT NULL", {"gateway": gateway}
     ).rowcount

@@ -1,7 +1,7 @@
 """The SQL of the delivery of messages: due messages, leases, outcomes. As in `accounts.py`, no function commits."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from .messages import COLUMNS
 from .records import Message, MessageAttempt
@@ -19,10 +19,10 @@ def next_due_at(connection: sqlite3.Connection, *, gateway: str) -> str | None:
 
 def next_lease_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
     """Return when the next lease of a gateway's messages ends, by the machine's clock, or None if there is none."""
-    row = connection.execute(
+    lease_end: str | None = connection.execute(
         "SELECT min(due_at) FROM messages WHERE lease_owner IS NOT NULL AND gateway = :gateway", {"gateway": gateway}
-    ).fetchone()
-    return None if row[0] is None else str(row[0])
+    ).fetchone()[0]
+    return lease_end
 
 
 def next_expiry(connection: sqlite3.Connection, *, gateway: str) -> str | None:
@@ -81,13 +81,7 @@ def list_expired_messages(connection: sqlite3.Connection, *, gateway: str, now: 
 
 
 def lease_messages(
-    connection: sqlite3.Connection,
-    *,
-    messages: Iterable[Message],
-    place: str,
-    owner: str,
-    now: str,
-    until: str,
+    connection: sqlite3.Connection, *, messages: Iterable[Message], place: str, owner: str, now: str, until: str
 ) -> list[Message]:
     """Lease messages that will be handed to the gateway. Returns the updated messages.
 
@@ -258,13 +252,13 @@ def _update(
     return changed == 1
 
 
-def insert_attempts(connection: sqlite3.Connection, *, attempts: Sequence[tuple[Message, MessageAttempt]]) -> None:
-    """Record attempts to send messages. Skips a message if another process has leased it in the meantime.
+def insert_attempt(connection: sqlite3.Connection, *, message_id: str, attempt: MessageAttempt) -> None:
+    """Record an attempt to send a message. Does nothing if another process has leased the message in the meantime.
 
     An attempt in doubt is replaced when its outcome is known.
     """
-    connection.executemany(
+    connection.execute(
         "INSERT OR REPLACE INTO message_attempts (message_id, attempt, at, outcome, due_at)"
         " SELECT id, :attempt, :at, :outcome, :due_at FROM messages WHERE id = :id AND attempts = :attempt",
-        [{"id": message.id, **attempt._asdict()} for message, attempt in attempts],
+        {"id": message_id, **attempt._asdict()},
     )

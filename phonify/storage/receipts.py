@@ -70,12 +70,10 @@ def update_part(
 def insert_receipt(connection: sqlite3.Connection, *, receipt: ReceiptRow) -> bool:
     """Store a receipt. Returns False if it is stored already."""
     names = ", ".join(f":{name}" for name in ReceiptRow._fields)
-    return (
-        connection.execute(
-            f"INSERT INTO receipts ({_RECEIPT}) VALUES ({names}) ON CONFLICT DO NOTHING", receipt._asdict()
-        ).rowcount
-        == 1
+    cursor = connection.execute(
+        f"INSERT INTO receipts ({_RECEIPT}) VALUES ({names}) ON CONFLICT DO NOTHING", receipt._asdict()
     )
+    return cursor.rowcount == 1
 
 
 def claim_waiting_receipts(
@@ -126,14 +124,12 @@ def set_receipt(
     connection: sqlite3.Connection, *, message_id: str, receipt: ReceiptResult, at: str, code: str | None
 ) -> bool:
     """Record a message's receipt. Returns False if it has a receipt already, because the first one stays."""
-    return (
-        connection.execute(
-            "UPDATE messages SET receipt_status = :receipt, receipt_at = :at, receipt_code = :code"
-            " WHERE id = :id AND receipt_status IS NULL",
-            {"id": message_id, "receipt": receipt, "at": at, "code": code},
-        ).rowcount
-        == 1
+    cursor = connection.execute(
+        "UPDATE messages SET receipt_status = :receipt, receipt_at = :at, receipt_code = :code"
+        " WHERE id = :id AND receipt_status IS NULL",
+        {"id": message_id, "receipt": receipt, "at": at, "code": code},
     )
+    return cursor.rowcount == 1
 
 
 # Look-ups
@@ -150,10 +146,10 @@ def put_look_up(connection: sqlite3.Connection, *, message_id: str, due_at: str)
 
 def next_look_up_at(connection: sqlite3.Connection, *, gateway: str) -> str | None:
     """Return when the next look-up of a gateway's messages is due, or None."""
-    (due_at,) = connection.execute(
+    due_at: str | None = connection.execute(
         "SELECT min(due_at) FROM look_ups WHERE gateway = :gateway", {"gateway": gateway}
-    ).fetchone()
-    return None if due_at is None else str(due_at)
+    ).fetchone()[0]
+    return due_at
 
 
 def list_due_look_ups(

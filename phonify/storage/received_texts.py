@@ -12,12 +12,10 @@ _COLUMNS = ", ".join(TextRow._fields)
 def insert_text(connection: sqlite3.Connection, *, text: TextRow) -> bool:
     """Store a text or a part of one. Returns False if it is stored already."""
     names = ", ".join(f":{name}" for name in TextRow._fields)
-    return (
-        connection.execute(
-            f"INSERT INTO received_texts ({_COLUMNS}) VALUES ({names}) ON CONFLICT DO NOTHING", text._asdict()
-        ).rowcount
-        == 1
+    cursor = connection.execute(
+        f"INSERT INTO received_texts ({_COLUMNS}) VALUES ({names}) ON CONFLICT DO NOTHING", text._asdict()
     )
+    return cursor.rowcount == 1
 
 
 def list_siblings(connection: sqlite3.Connection, *, text: TextRow) -> list[TextRow]:
@@ -33,8 +31,9 @@ def list_siblings(connection: sqlite3.Connection, *, text: TextRow) -> list[Text
 
 def next_due_at(connection: sqlite3.Connection) -> str | None:
     """Return the next time when a text no longer waits for its missing parts, or None if no text waits."""
-    (due_at,) = connection.execute("SELECT min(due_at) FROM received_texts").fetchone()
-    return None if due_at is None else str(due_at)
+    query = "SELECT min(due_at) FROM received_texts WHERE due_at IS NOT NULL"
+    due_at: str | None = connection.execute(query).fetchone()[0]
+    return due_at
 
 
 def list_due_texts(connection: sqlite3.Connection, *, now: str, limit: int) -> list[TextRow]:
@@ -82,7 +81,7 @@ def close_texts(connection: sqlite3.Connection, *, texts: Sequence[TextRow], mes
     connection.executemany(
         "UPDATE received_texts SET message_id = :message_id, body = '', due_at = NULL"
         " WHERE gateway = :gateway AND event_id = :event_id",
-        [{"message_id": message_id, "gateway": text.gateway, "event_id": text.event_id} for text in texts],
+        [{**text._asdict(), "message_id": message_id} for text in texts],
     )
 
 
@@ -90,7 +89,7 @@ def leave_open(connection: sqlite3.Connection, *, texts: Sequence[TextRow]) -> N
     """Record that these texts are to a number that no account has. They wait until an account gets the number."""
     connection.executemany(
         "UPDATE received_texts SET due_at = NULL WHERE gateway = :gateway AND event_id = :event_id",
-        [{"gateway": text.gateway, "event_id": text.event_id} for text in texts],
+        [text._asdict() for text in texts],
     )
 
 

@@ -30,8 +30,8 @@ def put_rules(connection: sqlite3.Connection, *, account_id: int, rules: Iterabl
 
 def get_last_rule_id(connection: sqlite3.Connection) -> str | None:
     """Return the greatest id of all rules. The next id must be greater."""
-    (last,) = connection.execute("SELECT max(id) FROM rules").fetchone()
-    return last if last is None else str(last)
+    last_id: str | None = connection.execute("SELECT max(id) FROM rules").fetchone()[0]
+    return last_id
 
 
 def update_counts(connection: sqlite3.Connection, *, rules: Iterable[Rule]) -> None:
@@ -81,8 +81,9 @@ def set_effect_time(connection: sqlite3.Connection, *, message_id: str, due_at: 
 
 def next_effect_time(connection: sqlite3.Connection) -> str | None:
     """Return the time of the next receipt or reply, or None if none is planned."""
-    (at,) = connection.execute("SELECT min(due_at) FROM met_rules WHERE due_at IS NOT NULL").fetchone()
-    return at if at is None else str(at)
+    query = "SELECT min(due_at) FROM met_rules WHERE due_at IS NOT NULL"
+    due_at: str | None = connection.execute(query).fetchone()[0]
+    return due_at
 
 
 def list_due_effects(connection: sqlite3.Connection, *, now: str, limit: int) -> list[MetRule]:

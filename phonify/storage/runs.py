@@ -37,8 +37,8 @@ def insert_run(connection: sqlite3.Connection, *, run: Run) -> None:
 
 def get_last_run_id(connection: sqlite3.Connection) -> str | None:
     """Return the greatest id of all runs."""
-    (last,) = connection.execute("SELECT max(id) FROM runs").fetchone()
-    return last if last is None else str(last)
+    last_id: str | None = connection.execute("SELECT max(id) FROM runs").fetchone()[0]
+    return last_id
 
 
 def list_live_runs(connection: sqlite3.Connection, *, creator_id: int, now: str) -> list[Run]:
@@ -61,17 +61,14 @@ def get_live_run(connection: sqlite3.Connection, *, run_id: str, now: str) -> Ru
 def end_run(connection: sqlite3.Connection, *, run: Run) -> None:
     """Set the end of a run to its `expires_at`, and remove its keys and its webhook."""
     connection.execute("UPDATE runs SET expires_at = :expires_at WHERE id = :id", run._asdict())
-    connection.execute("DELETE FROM api_keys WHERE account_id = :account_id", run._asdict())
-    connection.execute("DELETE FROM webhooks WHERE account_id = :account_id", run._asdict())
-    connection.execute("DELETE FROM front_accounts WHERE account_id = :account_id", run._asdict())
+    for table in ("api_keys", "webhooks", "front_accounts"):
+        connection.execute(f"DELETE FROM {table} WHERE account_id = :account_id", run._asdict())
 
 
 def list_ended_accounts(connection: sqlite3.Connection, *, now: str) -> list[int]:
     """Return the ids of the accounts of runs that have ended."""
-    return [
-        account_id
-        for (account_id,) in connection.execute("SELECT account_id FROM runs WHERE expires_at <= :now", {"now": now})
-    ]
+    rows = connection.execute("SELECT account_id FROM runs WHERE expires_at <= :now", {"now": now})
+    return [account_id for (account_id,) in rows]
 
 
 def delete_account_rows(connection: sqlite3.Connection, *, account_id: int, limit: int) -> bool:

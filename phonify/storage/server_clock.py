@@ -17,7 +17,7 @@ class ClockStatus(NamedTuple):
     now: str
     machine_now: str
     frozen: bool
-    changed: bool  # whether it is not the machine's clock
+    changed: bool  # whether it differs from the machine's clock
 
 
 def get_clock(connection: sqlite3.Connection) -> ClockRow | None:
@@ -27,7 +27,7 @@ def get_clock(connection: sqlite3.Connection) -> ClockRow | None:
 
 
 def put_clock(connection: sqlite3.Connection, *, row: ClockRow) -> None:
-    """Change the clock."""
+    """Set the clock."""
     connection.execute(
         "INSERT OR REPLACE INTO server_clock (id, ahead_ms, frozen_at) VALUES (1, :ahead_ms, :frozen_at)",
         row._asdict(),

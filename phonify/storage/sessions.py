@@ -45,13 +45,7 @@ def insert_session(
     connection.execute(
         "INSERT INTO sessions (account_id, token_hash, key_id, created_at, expires_at)"
         " VALUES (:account_id, :token_hash, :key_id, :now, :expires_at)",
-        {
-            "account_id": account_id,
-            "token_hash": token_hash,
-            "key_id": key_id,
-            "now": now,
-            "expires_at": expires_at,
-        },
+        {"account_id": account_id, "token_hash": token_hash, "key_id": key_id, "now": now, "expires_at": expires_at},
     )
 
 

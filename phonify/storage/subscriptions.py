@@ -36,15 +36,6 @@ def put_subscription(
     return True
 
 
-def get_opt_out_time(connection: sqlite3.Connection, *, account_id: int, phone: str) -> str | None:
-    """Return when a phone opted out of an account, or None if the phone is subscribed."""
-    row = connection.execute(
-        "SELECT changed_at FROM subscriptions WHERE account_id = :account_id AND phone = :phone AND subscribed = 0",
-        {"account_id": account_id, "phone": phone},
-    ).fetchone()
-    return row[0] if row else None
-
-
 # The lists have only phones. Short codes and alphanumeric senders also have conversations, but can't receive messages.
 
 
@@ -95,9 +86,5 @@ def put_replies(connection: sqlite3.Connection, *, account_id: int, replies: Key
         "INSERT INTO keyword_replies VALUES (:account_id, :stop_keywords, :stop_reply, :start_reply, :help_reply)"
         " ON CONFLICT DO UPDATE SET stop_keywords = :stop_keywords, stop_reply = :stop_reply,"
         " start_reply = :start_reply, help_reply = :help_reply",
-        {
-            "account_id": account_id,
-            **replies._asdict(),
-            "stop_keywords": "\n".join(replies.stop_keywords),
-        },
+        {"account_id": account_id, **replies._asdict(), "stop_keywords": "\n".join(replies.stop_keywords)},
     )

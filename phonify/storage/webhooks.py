@@ -10,8 +10,7 @@ _WEBHOOK = ", ".join(Webhook._fields)
 def get_webhook(connection: sqlite3.Connection, *, account_id: int) -> Webhook | None:
     """Return the webhook of an account, or None."""
     row = connection.execute(
-        f"SELECT {_WEBHOOK} FROM webhooks WHERE account_id = :account_id",
-        {"account_id": account_id},
+        f"SELECT {_WEBHOOK} FROM webhooks WHERE account_id = :account_id", {"account_id": account_id}
     ).fetchone()
     return Webhook._make(row) if row else None
 
@@ -58,13 +57,11 @@ def delete_webhook(connection: sqlite3.Connection, *, account_id: int) -> Webhoo
 
 def disable_webhook(connection: sqlite3.Connection, *, account_id: int, url: str, now: str) -> bool:
     """Disable an account's webhook until its URL is set again. Returns False if it has another URL now."""
-    return (
-        connection.execute(
-            "UPDATE webhooks SET disabled_at = :now WHERE account_id = :account_id AND url = :url",
-            {"account_id": account_id, "url": url, "now": now},
-        ).rowcount
-        == 1
+    cursor = connection.execute(
+        "UPDATE webhooks SET disabled_at = :now WHERE account_id = :account_id AND url = :url",
+        {"account_id": account_id, "url": url, "now": now},
     )
+    return cursor.rowcount == 1
 
 
 # Received messages, whose state depends on the webhook

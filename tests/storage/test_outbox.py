@@ -126,8 +126,7 @@ def test_an_outcome_of_an_attempt_that_is_not_the_current_one_changes_nothing(co
 
 
 def put_attempt(connection: sqlite3.Connection, id_: str, *attempt: str | int) -> None:
-    message = get(connection, id_)._replace(attempts=int(attempt[0]))
-    outbox_store.insert_attempts(connection, attempts=[(message, MessageAttempt._make([*attempt, None][:4]))])
+    outbox_store.insert_attempt(connection, message_id=id_, attempt=MessageAttempt._make([*attempt, None][:4]))
 
 
 def list_attempts(connection: sqlite3.Connection, id_: str) -> list[MessageAttempt]:

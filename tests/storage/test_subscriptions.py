@@ -25,24 +25,17 @@ def get(connection, account_id=1):
     return subscription_store.get_subscription(connection, account_id=account_id, phone=PHONE)
 
 
-def get_opt_out_time(connection, account_id=1):
-    return subscription_store.get_opt_out_time(connection, account_id=account_id, phone=PHONE)
-
-
 def test_a_phone_that_is_not_there_is_subscribed(connection):
     assert get(connection) == SubscriptionRow(PHONE, subscribed=True, changed_at=None, reason=None)
-    assert get_opt_out_time(connection) is None
 
 
 def test_a_change_is_kept_and_one_that_changes_nothing_is_not(connection):
     assert put(connection)
     assert not put(connection, reason="inbox", now=LATER)
     assert get(connection) == (PHONE, False, NOW, "api")
-    assert get_opt_out_time(connection) == NOW
     assert put(connection, subscribed=True, reason="keyword", now=LATER)
     assert not put(connection, subscribed=True, now=LATER)
     assert get(connection) == (PHONE, True, LATER, "keyword")
-    assert get_opt_out_time(connection) is None
 
 
 def test_subscribing_a_phone_that_is_subscribed_leaves_no_row(connection):
@@ -58,7 +51,6 @@ def test_a_reason_that_nobody_knows_is_refused(connection):
 def test_accounts_have_subscriptions_of_their_own(connection):
     put(connection)
     assert get(connection, account_id=2).subscribed
-    assert get_opt_out_time(connection, account_id=2) is None
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 10])
@@ -95,7 +87,6 @@ def test_replies_are_kept_as_they_are(connection):
     ("call", "index"),
     [
         (lambda c: get(c), "PRIMARY KEY (account_id=? AND phone=?)"),
-        (lambda c: get_opt_out_time(c), "PRIMARY KEY (account_id=? AND phone=?)"),
         (
             lambda c: subscription_store.list_phones(c, account_id=1, offset=0, limit=10),
             "conversations_by_last (account_id=?)",
