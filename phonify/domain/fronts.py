@@ -149,7 +149,7 @@ class Fronts:
         """Store a request to send that the front has refused."""
         refusal = Refusal(format_time(self._clock.now()), to, origin, body, code, meaning)
         with self._database.write() as connection:
-            store.insert_refusal(connection, account_id=account.id, refusal=refusal, most=MOST_REFUSALS)
+            store.insert_refusal(connection, account_id=account.id, refusal=refusal, limit=MOST_REFUSALS)
 
     def list_refusals(self, account: Account) -> list[Refusal]:
         """Return the latest refused requests of an account, newest first."""

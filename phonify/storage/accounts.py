@@ -1,6 +1,6 @@
 """The SQL of accounts, their keys and limits. See also `runs.py` for the accounts of test runs.
 
-The first argument of each function is the connection. All other arguments are given by name. No function commits,
+The first parameter of each function is the connection. All other parameters are keyword-only. No function commits,
 because the domain decides where a transaction begins and ends. Times are text in the form of `clock.format_time`.
 """
 
@@ -8,7 +8,8 @@ import sqlite3
 
 from .records import Account, ApiKey, KeyOwner
 
-# For `accounts AS a`: its test run if it is one, and the account whose limits count.
+# These are parts of queries of `accounts AS a`. `r` is the test run of the account, if it has one. `l` is the account
+# whose limits apply.
 COLUMNS = "a.id, a.name, a.origin, a.created_at, l.quota, l.rate_limit, r.creator_id"
 _KEYS = (
     "SELECT k.id, a.name, k.name, k.created_at, k.revoked_at, k.used_at"
@@ -38,7 +39,7 @@ def get_account(connection: sqlite3.Connection, *, name: str) -> Account | None:
 
 
 def get_live_account(connection: sqlite3.Connection, *, account_id: int, now: str) -> Account | None:
-    """Return the account with this number, unless it belongs to a test run that has ended."""
+    """Return the account with this id, unless it belongs to a test run that has ended."""
     row = connection.execute(
         f"SELECT {COLUMNS} FROM accounts AS a {LIMITS}"
         " WHERE a.id = :id AND (r.expires_at IS NULL OR r.expires_at > :now)",
@@ -80,7 +81,7 @@ def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> Key
 
 
 def set_key_used(connection: sqlite3.Connection, *, key_id: int, now: str, unless_since: str) -> None:
-    """Record that a key was used. Does nothing if the database already has a use after `unless_since`."""
+    """Record that a key was used. Does nothing if a use after `unless_since` is already recorded."""
     connection.execute(
         "UPDATE api_keys SET used_at = :now WHERE id = :key_id AND coalesce(used_at, '') <= :unless_since",
         {"key_id": key_id, "now": now, "unless_since": unless_since},
@@ -110,7 +111,7 @@ def revoke_key(connection: sqlite3.Connection, *, key_id: int, account_id: int |
 def set_account_limits(
     connection: sqlite3.Connection, *, account_id: int, quota: int | None, rate_limit: int | None
 ) -> None:
-    """Set how many messages a day and requests a minute an account may send. None means no limit."""
+    """Set an account's limits: messages a day, and requests a minute. None means no limit."""
     connection.execute(
         "UPDATE accounts SET quota = :quota, rate_limit = :rate_limit WHERE id = :account_id",
         {"account_id": account_id, "quota": quota, "rate_limit": rate_limit},
@@ -120,7 +121,7 @@ def set_account_limits(
 def take_quota(
     connection: sqlite3.Connection, *, account_id: int, day: str, quota: int, wanted: int, partly: bool = True
 ) -> int:
-    """Use at most `wanted` messages of an account's quota for a day. Returns the number that was still available.
+    """Use at most `wanted` messages of an account's quota for a day. Returns how many of them were available.
 
     If `partly` is false and fewer than `wanted` are available, nothing is used.
     """

@@ -1,11 +1,11 @@
-"""The SQL of what ends while the server's clock is advanced. As in `accounts.py`, no function commits."""
+"""The SQL that counts what ends while the server's clock is advanced. As in `accounts.py`, no function commits."""
 
 import sqlite3
 from typing import NamedTuple
 
 
 def has_leases(connection: sqlite3.Connection) -> bool:
-    """Return whether a process is delivering messages or webhook events at the moment."""
+    """Return whether any process is delivering messages or webhook events now."""
     (found,) = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM messages WHERE lease_owner IS NOT NULL)"
         " OR EXISTS (SELECT 1 FROM webhook_deliveries WHERE lease_owner IS NOT NULL)"
@@ -14,26 +14,22 @@ def has_leases(connection: sqlite3.Connection) -> bool:
 
 
 class Pending(NamedTuple):
-    """What may end when the clock reaches a time: the seqs of rows that are due, and the last seqs of all rows.
-
-    `receipts` is the number of receipts that have this time already.
-    """
+    """The rows that may end when the clock reaches the time `until`."""
 
     until: str
-    receipts: int
-
-    messages: list[int]
-    deliveries: list[int]
-    last_message: int
+    receipts: int  # how many receipts already came at this time
+    messages: list[int]  # the seqs of due messages
+    deliveries: list[int]  # the seqs of due webhook deliveries
+    last_message: int  # the greatest seq of all messages
     last_delivery: int
 
 
 class Ended(NamedTuple):
-    """How many messages and webhook deliveries have ended, and what has come from phones."""
+    """How many messages and webhook deliveries have ended, and how many messages and receipts have come."""
 
     sent: int = 0
     expired: int = 0
-    failed: int = 0  # for another reason
+    failed: int = 0  # for a reason other than the validity period
     received: int = 0
     receipts: int = 0
     webhooks: int = 0
@@ -52,7 +48,7 @@ class Advance(NamedTuple):
 
 
 def list_pending(connection: sqlite3.Connection, *, until: str) -> Pending:
-    """Return the rows that are due until a time, and the rows that processes are delivering at the moment."""
+    """Find the rows that are due at a time or earlier, and the rows that processes are delivering now."""
     messages = connection.execute(
         "SELECT seq FROM messages WHERE due_at <= :until"
         " UNION SELECT seq FROM messages WHERE lease_owner IS NOT NULL"
@@ -73,7 +69,7 @@ def list_pending(connection: sqlite3.Connection, *, until: str) -> Pending:
 
 
 def count_ended(connection: sqlite3.Connection, *, pending: Pending) -> Ended:
-    """Return how many of the pending and of all newer rows have ended, and how many receipts have come."""
+    """Count the pending rows and all newer rows that have ended. Counts the new receipts too."""
     messages = _find_rows(
         connection, "SELECT direction, state, error_type FROM messages", pending.messages, pending.last_message
     )
@@ -102,7 +98,7 @@ def _find_rows(connection: sqlite3.Connection, select: str, seqs: list[int], las
 
 
 def count_messages(connection: sqlite3.Connection, *, upto: int) -> int:
-    """Return how many messages there are up to a seq."""
+    """Count the messages whose seq is at most `upto`."""
     (count,) = connection.execute("SELECT count(*) FROM messages WHERE seq <= :upto", {"upto": upto}).fetchone()
     return int(count)
 

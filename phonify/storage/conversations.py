@@ -7,14 +7,14 @@ from .messages import RECEIVED, SENT, escape_like
 from .records import Account, Conversation, Direction, Entry, Message, MessageAttempt, State, Trace
 
 _COLUMNS = ", ".join(f"m.{name}" for name in Message._fields)
-MOST_UNREAD = 100  # counting stops at this number
+MOST_UNREAD = 100  # unread messages are counted up to this number
 
 
 def _entries(rows: sqlite3.Cursor) -> list[Entry]:
     return [Entry(row[0], Message._make(row[1:])) for row in rows]
 
 
-_UNREAD = "SELECT count(*) FROM ({} LIMIT :most)".format(
+_UNREAD = "SELECT count(*) FROM ({} LIMIT :limit)".format(
     " UNION ALL ".join(
         f"SELECT 1 FROM messages WHERE {side} AND seq > :read_seq AND seq <= :last_seq" for side in (SENT, RECEIVED)
     )
@@ -24,7 +24,7 @@ _UNREAD = "SELECT count(*) FROM ({} LIMIT :most)".format(
 def list_conversations(
     connection: sqlite3.Connection, *, account_id: int, below: int, limit: int
 ) -> list[Conversation]:
-    """Return an account's conversations, latest first. Their latest message has a seq less than `below`."""
+    """Return conversations of an account, latest first. The seq of their latest message is less than `below`."""
     rows = connection.execute(
         f"SELECT c.phone, c.last_seq, c.read_seq, {_COLUMNS} FROM conversations AS c"
         " JOIN messages AS m ON m.seq = c.last_seq"
@@ -36,13 +36,13 @@ def list_conversations(
         unread = 0
         if last_seq > read_seq:
             values = {"account_id": account_id, "phone": phone, "read_seq": read_seq, "last_seq": last_seq}
-            (unread,) = connection.execute(_UNREAD, {**values, "most": MOST_UNREAD}).fetchone()
+            (unread,) = connection.execute(_UNREAD, {**values, "limit": MOST_UNREAD}).fetchone()
         conversations.append(Conversation(phone, Entry(last_seq, Message._make(message)), unread))
     return conversations
 
 
 def has_unread(connection: sqlite3.Connection, *, account_id: int, phone: str, message_id: str) -> bool:
-    """Return whether a conversation has an unread message up to this message."""
+    """Return whether this message of a conversation, or an earlier one, is unread."""
     row = connection.execute(
         "SELECT 1 FROM conversations WHERE account_id = :account_id AND phone = :phone"
         " AND read_seq < (SELECT seq FROM messages WHERE id = :id)",
@@ -69,15 +69,15 @@ def mark_all_read(connection: sqlite3.Connection, *, account_id: int, up_to: int
     )
 
 
-def count_unread(connection: sqlite3.Connection, *, account_id: int, besides: str | None) -> int:
-    """Return the number of conversations with unread messages, without the one of the phone `besides`.
+def count_unread(connection: sqlite3.Connection, *, account_id: int, excluded: str | None) -> int:
+    """Count the conversations with unread messages. The conversation with the phone `excluded` does not count.
 
-    Counting among a hundred thousand conversations takes about 10 milliseconds.
+    For a hundred thousand conversations, this takes about 10 milliseconds.
     """
     (count,) = connection.execute(
         "SELECT count(*) FROM conversations"
-        " WHERE account_id = :account_id AND read_seq < last_seq AND phone IS NOT :besides",
-        {"account_id": account_id, "besides": besides},
+        " WHERE account_id = :account_id AND read_seq < last_seq AND phone IS NOT :excluded",
+        {"account_id": account_id, "excluded": excluded},
     ).fetchone()
     return int(count)
 
@@ -112,7 +112,7 @@ def get_entry(connection: sqlite3.Connection, *, account_id: int, message_id: st
 
 
 def list_copies(connection: sqlite3.Connection, *, account_id: int, first: str, last: str) -> list[Message]:
-    """Return the copies of an account's caught messages that were released, oldest first.
+    """Return the released copies of an account's caught messages, oldest first.
 
     `first` and `last` are the ids of the first and the last caught message.
     """
@@ -124,7 +124,7 @@ def list_copies(connection: sqlite3.Connection, *, account_id: int, first: str, 
     return [Message._make(row) for row in rows]
 
 
-# A message that waits for its time, as a condition.
+# The condition for a scheduled message that still waits.
 _SCHEDULED = "m.state = 'unconfirmed' AND m.direction = 'outbound' AND m.send_at IS NOT NULL AND m.attempts = 0"
 
 
@@ -140,18 +140,18 @@ def search_messages(
     failed: bool = False,
     below: int,
     limit: int,
-    most: int,
+    search_limit: int,
 ) -> tuple[list[Entry], int | None]:
     """Return messages that have the text in their body or in a number, latest first.
 
     `numbers` are other forms of the text. A message also matches if its number contains one of them. A provider's id
     matches only if it equals the text. The second result is the `below` of the next page, or None if there is no next
-    page. Searches at most `most` messages, because a search through all of them would take too long.
+    page. Searches at most `search_limit` messages, because a search through all of them would take too long.
     """
     floor = connection.execute(
         "SELECT seq FROM messages WHERE account_id = :account_id AND seq < :below"
-        " ORDER BY seq DESC LIMIT 1 OFFSET :most",
-        {"account_id": account_id, "below": below, "most": most},
+        " ORDER BY seq DESC LIMIT 1 OFFSET :search_limit",
+        {"account_id": account_id, "below": below, "search_limit": search_limit},
     ).fetchone()
     values: dict[str, object] = {"account_id": account_id, "below": below, "limit": limit + 1}
     conditions = ["m.account_id = :account_id", "m.seq < :below"]
@@ -188,7 +188,7 @@ def search_messages(
 
 
 def get_trace(connection: sqlite3.Connection, *, message_id: str) -> Trace | None:
-    """Return a message of any account with its key and its lease."""
+    """Return a message of any account with the name of its key and the owner of its lease."""
     row = connection.execute(
         f"SELECT {_COLUMNS}, a.id, a.name, a.origin, a.created_at, k.name, m.lease_owner"
         " FROM messages AS m JOIN accounts AS a ON a.id = m.account_id"
@@ -208,7 +208,7 @@ def list_attempts(connection: sqlite3.Connection, *, message_id: str) -> list[Me
 
 
 def count_messages(connection: sqlite3.Connection, *, account_id: int) -> int:
-    """Return the number of an account's messages. Counting a million takes about 10 milliseconds."""
+    """Count the messages of an account. For a million messages, this takes about 10 milliseconds."""
     (count,) = connection.execute(
         "SELECT count(*) FROM messages WHERE account_id = :account_id", {"account_id": account_id}
     ).fetchone()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from .records import Delivery, NewDelivery, WebhookAttempt
 
 _ROW = ", ".join(Delivery._fields[:-1])
-_HELD = "9999-12-31T23:59:59.999Z"  # due after the earlier deliveries of the sequence
+_HELD = "9999-12-31T23:59:59.999Z"  # the due_at of a delivery that waits for earlier deliveries of its sequence
 
 
 def insert_deliveries(
@@ -24,7 +24,7 @@ def insert_deliveries(
 
 
 def release_next(connection: sqlite3.Connection, *, sequence: str, now: str) -> None:
-    """Make the next delivery of a sequence due. Call it when the delivery before has ended."""
+    """Make the next delivery of a sequence due. Call this when the previous delivery has ended."""
     connection.execute(
         "UPDATE webhook_deliveries SET due_at = :now WHERE seq ="
         " (SELECT min(seq) FROM webhook_deliveries WHERE sequence = :sequence AND due_at IS NOT NULL)"
@@ -56,7 +56,10 @@ def list_deliveries_of_message(connection: sqlite3.Connection, *, account_id: in
 
 
 def empty_bodies(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> None:
-    """Make the text of a message empty in the payloads of its deliveries. Each kind has its own place for the text."""
+    """Replace the text of a message with an empty text in the payloads of its deliveries.
+
+    Each kind of delivery has the text in another place of the payload.
+    """
     connection.execute(
         "UPDATE webhook_deliveries"
         " SET payload = json_replace(payload, '$.data.message.body', '', '$.parameters.Body', '')"
@@ -100,14 +103,14 @@ _CANCEL = (
 
 
 def cancel_deliveries(connection: sqlite3.Connection, *, account_id: int, kind: str, now: str) -> None:
-    """Set the pending deliveries of an account and a kind to `failed`."""
+    """Set an account's pending deliveries of one kind to `failed`."""
     connection.execute(_CANCEL + " AND kind = :kind", {"account_id": account_id, "kind": kind, "now": now})
 
 
 def cancel_deliveries_of_messages(
     connection: sqlite3.Connection, *, account_id: int, message_ids: Iterable[str], now: str
 ) -> None:
-    """Set the pending deliveries about an account's messages to `failed`. They may have any kind."""
+    """Set all pending deliveries about these messages of an account to `failed`."""
     connection.executemany(
         _CANCEL + " AND message_id = :message_id",
         [{"account_id": account_id, "message_id": message_id, "now": now} for message_id in message_ids],
@@ -115,7 +118,7 @@ def cancel_deliveries_of_messages(
 
 
 def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
-    """Remove deliveries that ended before a time, at most `limit`. Returns the number of removed deliveries."""
+    """Remove at most `limit` deliveries that ended before a time. Returns how many were removed."""
     return connection.execute(
         "DELETE FROM webhook_deliveries WHERE seq IN"
         " (SELECT seq FROM webhook_deliveries WHERE finished_at <= :until LIMIT :limit)",
@@ -145,7 +148,7 @@ def list_due_accounts(connection: sqlite3.Connection, *, machine_now: str) -> li
 def lease_deliveries(
     connection: sqlite3.Connection, *, account_id: int, owner: str, now: str, until: str, limit: int
 ) -> Sequence[Delivery]:
-    """Lease an account's due deliveries to an owner, until the time `until` of the machine's clock."""
+    """Lease an account's due deliveries to an owner. The lease ends at `until`, by the machine's clock."""
     rows = connection.execute(
         "UPDATE webhook_deliveries SET attempts = attempts + 1, due_at = :until, lease_owner = :owner WHERE seq IN"
         " (SELECT seq FROM webhook_deliveries WHERE account_id = :account_id AND due_at <= :now"
@@ -177,7 +180,7 @@ def next_lease_end(connection: sqlite3.Connection) -> str | None:
 
 
 def end_expired_leases(connection: sqlite3.Connection, *, machine_now: str) -> None:
-    """End the leases whose time is over by the machine's clock, as `end_leases` does."""
+    """End the leases whose time is over by the machine's clock. Their deliveries are due again."""
     connection.execute(
         "UPDATE webhook_deliveries SET due_at = created_at, lease_owner = NULL"
         " WHERE lease_owner IS NOT NULL AND due_at <= :machine_now",
@@ -200,9 +203,9 @@ def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> b
 
 
 def reschedule_deliveries_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
-    """Correct deliveries that wait only because the clock was set back: they are due now.
+    """Make deliveries due now if they wait only because the clock was set back. Returns how many.
 
-    Leased deliveries get a new lease instead, which ends at `until`.
+    A leased delivery gets a new lease instead. The new lease ends at `until`.
     """
     return connection.execute(
         "UPDATE webhook_deliveries SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,

@@ -1,4 +1,4 @@
-"""The records of fronts: their accounts, their data of messages, refused requests. schema.sql explains the columns."""
+"""The records of fronts: data about accounts and messages, and refused requests. schema.sql explains the columns."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -23,7 +23,7 @@ class FrontMessage(NamedTuple):
     service_sid: str | None = None
     status_callback: str | None = None
     media: tuple[str, ...] = ()  # URLs
-    parameters: Mapping[str, str] = MappingProxyType({})  # the parameters that have no effect
+    parameters: Mapping[str, str] = MappingProxyType({})  # parameters of the request that have no effect
     feedback: str | None = None
     feedback_at: str | None = None
 

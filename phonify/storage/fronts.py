@@ -1,4 +1,4 @@
-"""The SQL of the fronts: their data of accounts and messages, and the requests that they refused."""
+"""The SQL of the fronts: their data about accounts and messages, and the requests that they refused."""
 
 import json
 import sqlite3
@@ -11,7 +11,7 @@ _MESSAGE = ", ".join(FrontMessage._fields)
 
 
 def get_front_account(connection: sqlite3.Connection, *, account_id: int) -> FrontAccount | None:
-    """Return an account's data for the front, or None."""
+    """Return the front's data about an account, or None."""
     row = connection.execute(
         f"SELECT {_ACCOUNT} FROM front_accounts WHERE account_id = :account_id", {"account_id": account_id}
     ).fetchone()
@@ -19,7 +19,7 @@ def get_front_account(connection: sqlite3.Connection, *, account_id: int) -> Fro
 
 
 def put_front_account(connection: sqlite3.Connection, *, account: FrontAccount) -> None:
-    """Store the front's data of an account."""
+    """Store the front's data about an account."""
     connection.execute(
         f"INSERT OR REPLACE INTO front_accounts ({_ACCOUNT}) VALUES (:account_id, :auth_token,"
         " :inbound_url, :inbound_method, :fallback_url, :fallback_method)",
@@ -52,8 +52,8 @@ def get_front_message(connection: sqlite3.Connection, *, message_id: str) -> Fro
     return found._replace(is_reply=bool(found.is_reply), media=tuple(json.loads(row[3])), parameters=json.loads(row[4]))
 
 
-def insert_refusal(connection: sqlite3.Connection, *, account_id: int, refusal: Refusal, most: int) -> None:
-    """Store a refused request. Keeps only the latest `most` requests of the account."""
+def insert_refusal(connection: sqlite3.Connection, *, account_id: int, refusal: Refusal, limit: int) -> None:
+    """Store a refused request. Only the latest `limit` refused requests of an account are kept."""
     connection.execute(
         "INSERT INTO front_refusals (account_id, at, to_number, origin, body, code, meaning)"
         " VALUES (:account_id, :at, :to, :origin, :body, :code, :meaning)",
@@ -61,8 +61,8 @@ def insert_refusal(connection: sqlite3.Connection, *, account_id: int, refusal: 
     )
     connection.execute(
         "DELETE FROM front_refusals WHERE seq IN (SELECT seq FROM front_refusals WHERE account_id = :account_id"
-        " ORDER BY seq DESC LIMIT -1 OFFSET :most)",
-        {"account_id": account_id, "most": most},
+        " ORDER BY seq DESC LIMIT -1 OFFSET :limit)",
+        {"account_id": account_id, "limit": limit},
     )
 
 
@@ -82,5 +82,5 @@ def delete_refusals(connection: sqlite3.Connection, *, account_id: int) -> None:
 
 
 def delete_old_refusals(connection: sqlite3.Connection, *, until: str) -> None:
-    """Remove the refused requests of all accounts before a time. Each account has only a few."""
+    """Remove the requests that were refused before a time, in all accounts. Each account has only a few of them."""
     connection.execute("DELETE FROM front_refusals WHERE at < :until", {"until": until})

@@ -47,11 +47,11 @@ class MessagePart(NamedTuple):
 
 
 class GatewayQueue(NamedTuple):
-    """The numbers of messages of a gateway, in all accounts."""
+    """How many messages of all accounts are in the queue of a gateway."""
 
     due: int
     in_doubt: int
-    look_ups: int  # messages about which the gateway is due to be asked
+    look_ups: int  # messages that are due for a look-up
 
 
 class GatewayState(NamedTuple):
@@ -64,4 +64,4 @@ class GatewayState(NamedTuple):
     fault: str | None = None
     fault_at: str | None = None
     taken_at: str | None = None
-    started_at: str | None = None  # of the latest server or worker; None: it does not have this gateway
+    started_at: str | None = None  # the start of the latest server or worker; None: it does not have this gateway

@@ -1,4 +1,4 @@
-"""The SQL of gateways: their states, their queues and the segments that were sent.
+"""The SQL of gateways: their states, their queues, and how many segments they were given.
 
 As in `accounts.py`, no function commits.
 """
@@ -18,7 +18,7 @@ def get_state(connection: sqlite3.Connection, *, name: str) -> GatewayState:
 
 
 def mark_started(connection: sqlite3.Connection, *, names: Iterable[str], at: str) -> None:
-    """Note the gateways of the server that was started last."""
+    """Record which gateways the server has that was started last."""
     connection.execute("UPDATE gateways SET started_at = NULL WHERE started_at IS NOT NULL")
     connection.executemany(
         "INSERT INTO gateways (name, started_at) VALUES (:name, :at)"
@@ -39,7 +39,7 @@ def put_state(connection: sqlite3.Connection, *, state: GatewayState) -> None:
 
 
 def insert_sends(connection: sqlite3.Connection, *, gateway: str, at: str, parts: int) -> None:
-    """Record the number of segments that were given to a gateway."""
+    """Record how many segments were given to a gateway."""
     connection.execute(
         "INSERT INTO gateway_sends (gateway, at, parts) VALUES (:gateway, :at, :parts)",
         {"gateway": gateway, "at": at, "parts": parts},
@@ -47,7 +47,7 @@ def insert_sends(connection: sqlite3.Connection, *, gateway: str, at: str, parts
 
 
 def count_sends(connection: sqlite3.Connection, *, gateway: str, since: str, now: str) -> int:
-    """Return the number of segments that a gateway has got since a time."""
+    """Count the segments that a gateway was given since a time."""
     (count,) = connection.execute(
         "SELECT coalesce(sum(parts), 0) FROM gateway_sends WHERE gateway = :gateway AND at > :since AND at <= :now",
         {"gateway": gateway, "since": since, "now": now},
@@ -56,7 +56,7 @@ def count_sends(connection: sqlite3.Connection, *, gateway: str, since: str, now
 
 
 def find_send_time(connection: sqlite3.Connection, *, gateway: str, since: str, now: str, number: int) -> str | None:
-    """Return the time when a gateway got a segment. The segments since a time are numbered from 1."""
+    """Return when a gateway was given a segment. `number` is 1 for the first segment after `since`."""
     at: str | None = connection.execute(
         "SELECT min(at) FROM (SELECT at, sum(parts) OVER (ORDER BY at, rowid) AS last FROM gateway_sends"
         " WHERE gateway = :gateway AND at > :since AND at <= :now) WHERE last >= :number",
@@ -66,14 +66,14 @@ def find_send_time(connection: sqlite3.Connection, *, gateway: str, since: str, 
 
 
 def delete_sends(connection: sqlite3.Connection, *, gateway: str, since: str) -> None:
-    """Remove the records of segments that were sent before a time."""
+    """Remove the records of segments that a gateway was given before a time."""
     connection.execute(
         "DELETE FROM gateway_sends WHERE gateway = :gateway AND at <= :since", {"gateway": gateway, "since": since}
     )
 
 
 def count_waiting(connection: sqlite3.Connection) -> dict[str, int]:
-    """Return how many messages wait for each gateway, by its name."""
+    """Count the messages that wait for each gateway. The keys are the names of the gateways."""
     rows = connection.execute(
         "SELECT gateway, count(*) FROM messages WHERE due_at IS NOT NULL AND gateway IS NOT NULL GROUP BY gateway"
     )
@@ -81,7 +81,7 @@ def count_waiting(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def count_queue(connection: sqlite3.Connection, *, gateway: str, now: str) -> GatewayQueue:
-    """Return the numbers of messages of a gateway."""
+    """Count the messages in the queue of a gateway."""
     values = {"gateway": gateway, "now": now}
     due, in_doubt = connection.execute(
         "SELECT count(*) FILTER (WHERE due_at <= :now),"

@@ -50,8 +50,8 @@ def get_message(connection: sqlite3.Connection, *, account_id: int, message_id: 
     return Message._make(row) if row else None
 
 
-# When a message was received, or was sent or failed; or was handed over, if it is in doubt. A cancelled message was not
-# sent.
+# The time of a message in a search by time. An inbound message has the time of its arrival. A message in doubt has the
+# time of its last attempt. Other messages have the time when they were sent or failed. A cancelled message has none.
 _SENT_AT = (
     "CASE WHEN direction = 'inbound' THEN created_at WHEN error_type = 'canceled' THEN NULL"
     " WHEN due_at = expires_at THEN submitted_at ELSE finished_at END"
@@ -156,7 +156,7 @@ def delete_messages(connection: sqlite3.Connection, *, account_id: int, message_
     return len(phones)
 
 
-# These functions keep messages that are not in a final state. So each accepted message is delivered or fails.
+# The functions below remove only messages in a final state. So each accepted message is delivered or fails.
 
 
 def delete_settled(
@@ -175,7 +175,7 @@ def delete_settled(
 
 
 def delete_old(connection: sqlite3.Connection, *, id_below: str, limit: int, after: int = 0) -> int | None:
-    """Remove messages whose id is smaller than `id_below`, like `delete_settled`, but of all accounts."""
+    """Do the same as `delete_settled` for the messages of all accounts whose id is smaller than `id_below`."""
     # The order of the ids is the order of time. created_at is not used, because it has no index.
     return _delete(
         connection,

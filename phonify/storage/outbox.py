@@ -18,7 +18,7 @@ def next_due_at(connection: sqlite3.Connection, *, gateway: str) -> str | None:
 
 
 def next_lease_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return when the next lease of a gateway's messages ends, by the machine's clock, or None if there is none."""
+    """Return when the next lease of a gateway's messages ends, by the machine's clock. Returns None without a lease."""
     lease_end: str | None = connection.execute(
         "SELECT min(due_at) FROM messages WHERE lease_owner IS NOT NULL AND gateway = :gateway", {"gateway": gateway}
     ).fetchone()[0]
@@ -48,9 +48,9 @@ def list_due_messages(connection: sqlite3.Connection, *, gateway: str, now: str,
 def find_late_message(
     connection: sqlite3.Connection, *, gateway: str, before: str, machine_before: str
 ) -> Message | None:
-    """Return the gateway's message that was due first. Returns None if no message was due before the given time.
+    """Return the oldest due message of a gateway, or None if no message has been due since `before` or earlier.
 
-    A leased message is due again when its lease ends, by the machine's clock.
+    A leased message becomes due at the end of its lease. This time is compared with `machine_before`.
     """
     row = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= max(:before, :machine_before)"
@@ -150,9 +150,9 @@ def has_messages_from_future(connection: sqlite3.Connection, *, gateway: str, no
 
 
 def reschedule_messages_from_future(connection: sqlite3.Connection, *, gateway: str, now: str, until: str) -> int:
-    """Make messages of a gateway due if they wait only because the clock was set back.
+    """Make messages of a gateway due if they wait only because the clock was set back. Returns how many.
 
-    Leased messages get a new lease instead.
+    A leased message gets a new lease instead. The new lease ends at `until`.
     """
     return connection.execute(
         "UPDATE messages SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,
@@ -186,8 +186,8 @@ def shorten_validity(connection: sqlite3.Connection, *, gateway: str, now: str, 
     ).rowcount
 
 
-# Outcomes. `attempts` is the fencing token: it changes if another process leases the message. Then the function changes
-# nothing and returns False.
+# The functions below record outcomes. `attempts` is the fencing token, because it changes if another process leases the
+# message. In this case, a function changes nothing and returns False.
 _FENCE = ", lease_owner = NULL WHERE id = :id AND attempts = :attempts AND state = 'unconfirmed'"
 
 
@@ -226,8 +226,8 @@ def give_back(connection: sqlite3.Connection, *, message: Message, now: str) -> 
 def make_due(connection: sqlite3.Connection, *, message: Message, now: str) -> int | None:
     """Make an outbound message due now. Returns the number of its attempts, or None if the message is in a final state.
 
-    If the message is being sent, its lease ends, and the outcome of this attempt will be ignored. So call this only for
-    messages of a gateway that sends nothing.
+    If the message is being sent, its lease ends, and the outcome of this attempt is ignored later. So call this only
+    for a gateway that sends nothing.
     """
     row = connection.execute(
         "UPDATE messages SET due_at = :now, submitted_at = NULL, attempts = attempts + (lease_owner IS NOT NULL),"

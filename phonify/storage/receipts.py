@@ -14,7 +14,7 @@ _RECEIPT = ", ".join(ReceiptRow._fields)
 
 
 def insert_parts(connection: sqlite3.Connection, *, message_id: str, gateway: str, references: Sequence[str]) -> None:
-    """Store the provider's ids of a message. If the provider has used an id before, its former message loses it."""
+    """Store the provider's ids of a message. If another message has one of these ids, that message loses it."""
     connection.executemany(
         "INSERT OR REPLACE INTO message_parts (message_id, part, gateway, reference)"
         " SELECT id, :part, :gateway, :reference FROM messages WHERE id = :id",
@@ -26,7 +26,7 @@ def insert_parts(connection: sqlite3.Connection, *, message_id: str, gateway: st
 
 
 def insert_reported_part(connection: sqlite3.Connection, *, message_id: str, gateway: str, reference: str) -> None:
-    """Store a provider's id that only a receipt has told for a message. The number of this part is 0 or less."""
+    """Store a provider's id that is known only from a receipt. Its part number is 0 or less."""
     connection.execute(
         "INSERT OR IGNORE INTO message_parts (message_id, part, gateway, reference)"
         " SELECT :id, min(coalesce(min(part), 1), 1) - 1, :gateway, :reference FROM message_parts"
@@ -56,7 +56,7 @@ def find_message_id(connection: sqlite3.Connection, *, gateway: str, reference: 
 def update_part(
     connection: sqlite3.Connection, *, message_id: str, gateway: str, reference: str, status: ReceiptResult
 ) -> None:
-    """Record what became of a part. Its first final status stays."""
+    """Record the final status of a part. If the part has a status already, nothing changes."""
     connection.execute(
         "UPDATE message_parts SET status = :status WHERE message_id = :message_id AND gateway = :gateway"
         " AND reference = :reference AND status IS NULL",
@@ -96,7 +96,7 @@ def list_receipts(connection: sqlite3.Connection, *, message_id: str) -> list[Re
 
 
 def count_partial(connection: sqlite3.Connection, *, message_id: str) -> int:
-    """Return how many receipts say that a segment of a message was delivered."""
+    """Count the receipts that say that one segment of a message was delivered."""
     (count,) = connection.execute(
         "SELECT count(*) FROM receipts WHERE message_id = :id AND partial AND status = 'delivered'", {"id": message_id}
     ).fetchone()
@@ -123,7 +123,7 @@ def get_message(connection: sqlite3.Connection, *, message_id: str) -> Message |
 def set_receipt(
     connection: sqlite3.Connection, *, message_id: str, receipt: ReceiptResult, at: str, code: str | None
 ) -> bool:
-    """Record a message's receipt. Returns False if it has a receipt already, because the first one stays."""
+    """Record a message's receipt. If the message has a receipt already, returns False and changes nothing."""
     cursor = connection.execute(
         "UPDATE messages SET receipt_status = :receipt, receipt_at = :at, receipt_code = :code"
         " WHERE id = :id AND receipt_status IS NULL",

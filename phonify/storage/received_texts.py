@@ -19,7 +19,7 @@ def insert_text(connection: sqlite3.Connection, *, text: TextRow) -> bool:
 
 
 def list_siblings(connection: sqlite3.Connection, *, text: TextRow) -> list[TextRow]:
-    """Return all parts of a text that have come, this part included. The text still waits for missing parts."""
+    """Return the parts of a text that have come, including this one. Parts that no longer wait are left out."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM received_texts WHERE gateway = :gateway AND sender = :sender"
         " AND to_number IS :to_number AND part_reference = :part_reference AND part_total = :part_total"
@@ -30,7 +30,7 @@ def list_siblings(connection: sqlite3.Connection, *, text: TextRow) -> list[Text
 
 
 def next_due_at(connection: sqlite3.Connection) -> str | None:
-    """Return the next time when a text no longer waits for its missing parts, or None if no text waits."""
+    """Return when the next text stops waiting for its missing parts, or None if no text waits."""
     query = "SELECT min(due_at) FROM received_texts WHERE due_at IS NOT NULL"
     due_at: str | None = connection.execute(query).fetchone()[0]
     return due_at
@@ -52,14 +52,14 @@ def has_texts_due_after(connection: sqlite3.Connection, *, latest: str) -> bool:
 
 
 def shorten_waits(connection: sqlite3.Connection, *, latest: str) -> int:
-    """Let texts wait for their missing parts until `latest` at most. Returns how many parts waited longer."""
+    """Let texts wait for their missing parts at most until `latest`. Returns how many parts now wait less."""
     return connection.execute(
         "UPDATE received_texts SET due_at = :latest WHERE due_at > :latest", {"latest": latest}
     ).rowcount
 
 
 def list_open_texts(connection: sqlite3.Connection, *, number: str | None, limit: int) -> list[TextRow]:
-    """Return texts that no account has got, oldest first. They are to one number, or to any number."""
+    """Return texts that belong to no account, oldest first. With `number`, only the texts to this number."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM received_texts WHERE message_id IS NULL AND due_at IS NULL"
         " AND (:number IS NULL OR to_number = :number) ORDER BY seq LIMIT :limit",
@@ -69,7 +69,7 @@ def list_open_texts(connection: sqlite3.Connection, *, number: str | None, limit
 
 
 def count_open_texts(connection: sqlite3.Connection) -> int:
-    """Return the number of texts that belong to no account yet."""
+    """Count the texts that belong to no account yet."""
     (count,) = connection.execute(
         "SELECT count(*) FROM received_texts WHERE message_id IS NULL AND due_at IS NULL"
     ).fetchone()
@@ -77,7 +77,7 @@ def count_open_texts(connection: sqlite3.Connection) -> int:
 
 
 def close_texts(connection: sqlite3.Connection, *, texts: Sequence[TextRow], message_id: str) -> None:
-    """Record which message has these texts. Their bodies are removed here, because the message has them."""
+    """Record which message has these texts. The message has their bodies, so the bodies are removed here."""
     connection.executemany(
         "UPDATE received_texts SET message_id = :message_id, body = '', due_at = NULL"
         " WHERE gateway = :gateway AND event_id = :event_id",
@@ -86,7 +86,7 @@ def close_texts(connection: sqlite3.Connection, *, texts: Sequence[TextRow], mes
 
 
 def leave_open(connection: sqlite3.Connection, *, texts: Sequence[TextRow]) -> None:
-    """Record that these texts are to a number that no account has. They wait until an account gets the number."""
+    """Record that no account has the number of these texts. They wait until an account gets the number."""
     connection.executemany(
         "UPDATE received_texts SET due_at = NULL WHERE gateway = :gateway AND event_id = :event_id",
         [text._asdict() for text in texts],
@@ -103,9 +103,10 @@ def delete_texts(connection: sqlite3.Connection, *, until: str, limit: int) -> i
 
 
 def delete_texts_of(connection: sqlite3.Connection, *, account_id: int, sender: str) -> None:
-    """Remove the texts of a phone that are in no message. Removes its number from texts whose message was removed.
+    """Remove the texts of a phone that are in no message, except texts to a number of another account.
 
-    Texts to a number of another account stay. Their event ids stay, so that a repetition of such a text is recognised.
+    If the message of a text was removed, only the phone's number is removed from the text. The event id stays, so that
+    a repetition of the text is recognised.
     """
     connection.execute(
         "DELETE FROM received_texts WHERE sender = :sender AND message_id IS NULL"

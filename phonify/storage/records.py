@@ -19,7 +19,7 @@ class Account(NamedTuple):
     created_at: str
     quota: int | None = None  # messages a day
     rate_limit: int | None = None  # requests a minute
-    creator_id: int | None = None  # only for a test run: the account that created the run; its limits apply
+    creator_id: int | None = None  # only for a test run: the account that created it, and whose limits apply
 
     @property
     def limits_id(self) -> int:
@@ -41,7 +41,7 @@ class ApiKey(NamedTuple):
 class KeyOwner(NamedTuple):
     """A valid key or session, and its account."""
 
-    key_id: int | None  # None: of a session that a link has opened
+    key_id: int | None  # None: a link has opened the session
     used_at: str | None
     expires_at: str | None  # only for a test run: the end of the run
     account: Account
@@ -71,7 +71,7 @@ class ShownReceipt(NamedTuple):
 
     status: ReceiptResult
     at: str
-    code: str | None  # the provider's own
+    code: str | None  # the provider's own code
 
 
 class Message(NamedTuple):
@@ -104,7 +104,7 @@ class Message(NamedTuple):
     receipt_status: ReceiptResult | None = None
     receipt_at: str | None = None
     receipt_code: str | None = None
-    released_from: str | None = None  # the id of the caught message of which this is a copy
+    released_from: str | None = None  # only for a released copy: the id of the caught message
 
     @property
     def origin(self) -> Party:
@@ -130,7 +130,7 @@ class Message(NamedTuple):
 
     @property
     def in_doubt(self) -> bool:
-        """Whether the gateway may or may not have taken the message: nobody knows."""
+        """Whether it is unknown if the gateway has taken the message."""
         return self.state == "unconfirmed" and self.submitted_at is not None and self.due_at == self.expires_at
 
     @property
@@ -148,8 +148,8 @@ class Criteria(NamedTuple):
     state: State | None = None
     direction: Direction | None = None
     q: str | None = None  # a part of the body; the case of ASCII letters does not matter
-    after: str | None = None  # ids
-    before: str | None = None
+    after: str | None = None  # an id; only newer messages match
+    before: str | None = None  # an id; only older messages match
     reference: str | None = None  # the provider's id
     sent_from: str | None = None  # compared with `finished_at` of outbound and `created_at` of inbound messages
     sent_until: str | None = None  # exclusive
@@ -165,11 +165,11 @@ class MessageAttempt(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """A message with its account, the name of its key, and the owner of its lease."""
+    """A message, its account, the name of its key, and the owner of its lease."""
 
     message: Message
     account: Account
-    key: str | None  # the name of the key; None: there is no such key any more
+    key: str | None  # None: it was stored without a key, or the key was removed
     lease_owner: str | None
 
 
@@ -197,7 +197,7 @@ class Conversation(NamedTuple):
 
 
 class SubscriptionRow(NamedTuple):
-    """A phone and whether an account may write to it."""
+    """A phone, and whether an account is allowed to write to it."""
 
     phone: str
     subscribed: bool
@@ -221,7 +221,7 @@ class Webhook(NamedTuple):
     secret: str
     created_at: str
     disabled_at: str | None = None  # None: enabled
-    former_secret: str | None = None  # signs too, until `former_until`
+    former_secret: str | None = None  # also signs events, until `former_until`
     former_until: str | None = None
 
     @property
@@ -237,7 +237,7 @@ class LabRun(NamedTuple):
     id: str
     form: str
     started_at: str
-    until: str  # a lab that is not finished then was interrupted: its process has ended
+    until: str  # if the lab is not finished at this time, its process has ended
     trial: str | None = None  # the trial that is running
     finished_at: str | None = None
     report: str | None = None  # JSON; None: the lab is running or was interrupted
@@ -255,7 +255,7 @@ class WebhookAttempt(NamedTuple):
 
     @property
     def result(self) -> str:
-        """The status of the answer, and the fault of the answer, for people."""
+        """The status and the error, as a text for people."""
         return ", ".join(str(found) for found in (self.status, self.error) if found)
 
 

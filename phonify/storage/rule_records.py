@@ -10,7 +10,7 @@ class Rule(NamedTuple):
     """A rule of the sandbox."""
 
     outcome: RuleOutcome
-    id: str = ""  # of a built-in rule: its special number
+    id: str = ""  # a built-in rule has its special number here
     account_id: int = 0
     position: int = 0
     name: str | None = None
@@ -39,11 +39,11 @@ class Rule(NamedTuple):
 
     @property
     def refusal(self) -> str | None:
-        """The error type of the messages that the rule refuses at once, or None if it refuses none."""
+        """The error type of messages that the rule refuses immediately, or None if the rule refuses none."""
         return self.error_type or "delivery_failed" if self.outcome == "refused" else None
 
     def has_ended(self, now: str) -> bool:
-        """Return whether the rule applies no more."""
+        """Return whether the rule no longer applies."""
         used_up = self.uses is not None and self.used >= self.uses
         return used_up or (self.expires_at is not None and self.expires_at <= now)
 
@@ -59,5 +59,5 @@ class MetRule(NamedTuple):
     seconds: float = 0.0
     times: int = 1
     reply: str | None = None
-    since: int = 0  # the attempts before the outcome applied
+    since: int = 0  # how many attempts the message had when the outcome began to apply
     due_at: str | None = None  # when the receipt or the reply comes

@@ -22,7 +22,7 @@ def list_rules(connection: sqlite3.Connection, *, account_id: int) -> list[Rule]
 
 
 def put_rules(connection: sqlite3.Connection, *, account_id: int, rules: Iterable[Rule]) -> None:
-    """Replace all rules of an account. The positions are those of the given order."""
+    """Replace all rules of an account. The first of the given rules gets position 1."""
     connection.execute("DELETE FROM rules WHERE account_id = :account_id", {"account_id": account_id})
     numbered = [rule._replace(position=number)._asdict() for number, rule in enumerate(rules, start=1)]
     connection.executemany(_INSERT, numbered)
@@ -42,7 +42,7 @@ def update_counts(connection: sqlite3.Connection, *, rules: Iterable[Rule]) -> N
 
 
 def count_rules(connection: sqlite3.Connection) -> int:
-    """Return how many rules all accounts have."""
+    """Count the rules of all accounts."""
     (count,) = connection.execute("SELECT count(*) FROM rules").fetchone()
     return int(count)
 
@@ -87,7 +87,7 @@ def next_effect_time(connection: sqlite3.Connection) -> str | None:
 
 
 def list_due_effects(connection: sqlite3.Connection, *, now: str, limit: int) -> list[MetRule]:
-    """Return the rules whose receipt or reply is due, in the order of time."""
+    """Return the rules whose receipt or reply is due, earliest first."""
     rows = connection.execute(
         f"SELECT {_MET_COLUMNS} FROM met_rules WHERE due_at <= :now ORDER BY due_at, message_id LIMIT :limit",
         {"now": now, "limit": limit},
@@ -95,7 +95,7 @@ def list_due_effects(connection: sqlite3.Connection, *, now: str, limit: int) ->
     return [MetRule._make(row) for row in rows]
 
 
-# When an effect comes that begins to wait now. A later time was set before the clock was set back.
+# The time of an effect that begins to wait now. If the planned time is later, the clock was set back since then.
 _LATEST = "strftime('%Y-%m-%dT%H:%M:%fZ', :now, printf('%.3f seconds', seconds))"
 
 
@@ -108,10 +108,7 @@ def has_effects_too_late(connection: sqlite3.Connection, *, now: str) -> bool:
 
 
 def hasten_effects(connection: sqlite3.Connection, *, now: str) -> int:
-    """Let receipts and replies come at the latest after the seconds of their rule from now.
-
-    Returns how many come earlier.
-    """
+    """Let each receipt or reply wait from now on at most for the seconds of its rule. Returns how many come earlier."""
     return connection.execute(
         f"UPDATE met_rules SET due_at = {_LATEST} WHERE due_at > :now AND due_at > {_LATEST}", {"now": now}
     ).rowcount

@@ -6,7 +6,7 @@ from .records import Run
 
 _COLUMNS = ", ".join(Run._fields)
 
-# Tables with rows of an account, and a column that is unique among these rows. Conversations are removed before
+# Each table with rows of an account, and a column that is unique among these rows. Conversations are removed before
 # messages, so that no conversation lacks its latest message.
 TABLES = {
     "webhooks": "account_id",
@@ -59,7 +59,7 @@ def get_live_run(connection: sqlite3.Connection, *, run_id: str, now: str) -> Ru
 
 
 def end_run(connection: sqlite3.Connection, *, run: Run) -> None:
-    """Set the end of a run to its `expires_at`, and remove its keys and its webhook."""
+    """Set the end of a run to its `expires_at`. Removes its keys, its webhook and its data for the front."""
     connection.execute("UPDATE runs SET expires_at = :expires_at WHERE id = :id", run._asdict())
     for table in ("api_keys", "webhooks", "front_accounts"):
         connection.execute(f"DELETE FROM {table} WHERE account_id = :account_id", run._asdict())

@@ -11,11 +11,11 @@ _SESSIONS = "sessions AS s JOIN accounts AS a ON a.id = s.account_id LEFT JOIN a
 
 
 class Session(NamedTuple):
-    """A session of the pages; its token is not stored."""
+    """A session of the pages, without its token."""
 
     id: int
     account: str
-    key_id: int | None  # the key that has opened it; None: a link
+    key_id: int | None  # the key that has opened it; None: a link has opened it
     created_at: str
     expires_at: str
 
@@ -50,7 +50,7 @@ def insert_session(
 
 
 def find_account_by_session(connection: sqlite3.Connection, *, token_hash: str, now: str) -> KeyOwner | None:
-    """Return the account of a session that has not ended, and its key."""
+    """Return the account and the key of a session that has not ended."""
     row = connection.execute(
         f"SELECT s.key_id, k.used_at, r.expires_at, {COLUMNS} FROM {_SESSIONS} {LIMITS}"
         f" WHERE s.token_hash = :token_hash AND {_LIVE}",
@@ -80,7 +80,7 @@ def delete_session_of_token(connection: sqlite3.Connection, *, token_hash: str) 
 
 
 def delete_ended(connection: sqlite3.Connection, *, now: str, limit: int) -> int:
-    """Remove at most `limit` sessions, and all links, that are too old. Returns how many were removed."""
+    """Remove at most `limit` sessions that have ended, and all old links. Returns how many were removed."""
     values = {"now": now, "limit": limit}
     sessions = connection.execute(
         "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= :now LIMIT :limit)", values

@@ -1,4 +1,4 @@
-"""The SQL of subscriptions: the phones that an account may write to, and its replies to keywords."""
+"""The SQL of subscriptions: which phones an account is allowed to write to, and its replies to keywords."""
 
 import sqlite3
 
@@ -36,11 +36,11 @@ def put_subscription(
     return True
 
 
-# The lists have only phones. Short codes and alphanumeric senders also have conversations, but can't receive messages.
+# These lists have only phones. Short codes and alphanumeric senders have conversations too, but can't get messages.
 
 
 def list_phones(connection: sqlite3.Connection, *, account_id: int, offset: int, limit: int) -> list[SubscriptionRow]:
-    """Return the phones of an account's conversations, ordered by their latest message, latest first."""
+    """Return the phones of an account's conversations. The phone with the latest message comes first."""
     rows = connection.execute(
         "SELECT c.phone, coalesce(s.subscribed, 1), s.changed_at, s.reason FROM"
         f" (SELECT phone, last_seq FROM conversations WHERE account_id = :account_id AND {_IS_PHONE}"
@@ -54,7 +54,7 @@ def list_phones(connection: sqlite3.Connection, *, account_id: int, offset: int,
 def list_subscriptions(
     connection: sqlite3.Connection, *, account_id: int, offset: int, limit: int
 ) -> list[SubscriptionRow]:
-    """Return the phones of `list_phones`, followed by other phones that have opted out or in."""
+    """Return the phones of `list_phones`, and then other phones that have opted out or in."""
     found = list_phones(connection, account_id=account_id, offset=offset, limit=limit)
     if len(found) == limit:
         return found

@@ -41,7 +41,7 @@ def update_secret(connection: sqlite3.Connection, *, account_id: int, secret: st
 
 
 def delete_former_secrets(connection: sqlite3.Connection, *, now: str) -> None:
-    """Remove the former secrets of all accounts whose time to sign has ended."""
+    """Remove the former secrets that no longer sign events, in all accounts."""
     connection.execute(
         "UPDATE webhooks SET former_secret = NULL, former_until = NULL WHERE former_until <= :now", {"now": now}
     )
@@ -56,7 +56,7 @@ def delete_webhook(connection: sqlite3.Connection, *, account_id: int) -> Webhoo
 
 
 def disable_webhook(connection: sqlite3.Connection, *, account_id: int, url: str, now: str) -> bool:
-    """Disable an account's webhook until its URL is set again. Returns False if it has another URL now."""
+    """Disable an account's webhook until its URL is set again. Returns False if the webhook has another URL now."""
     cursor = connection.execute(
         "UPDATE webhooks SET disabled_at = :now WHERE account_id = :account_id AND url = :url",
         {"account_id": account_id, "url": url, "now": now},
@@ -68,10 +68,7 @@ def disable_webhook(connection: sqlite3.Connection, *, account_id: int, url: str
 
 
 def settle_received(connection: sqlite3.Connection, *, message_id: str, error_type: str | None, now: str) -> None:
-    """Set the final state of an unconfirmed received message.
-
-    It is `error` if `error_type` is given. Otherwise, it is `sent`.
-    """
+    """Set an unconfirmed received message to `error` if `error_type` is given, otherwise to `sent`."""
     connection.execute(
         "UPDATE messages SET state = iif(:error_type IS NULL, 'sent', 'error'), error_type = :error_type,"
         " finished_at = :now WHERE id = :id AND direction = 'inbound' AND state = 'unconfirmed'",
@@ -80,7 +77,7 @@ def settle_received(connection: sqlite3.Connection, *, message_id: str, error_ty
 
 
 def settle_all_received(connection: sqlite3.Connection, *, account_id: int, now: str) -> None:
-    """Set an account's received messages to `sent` if they wait for the webhook."""
+    """Set all received messages of an account that wait for the webhook to `sent`."""
     connection.execute(
         "UPDATE messages SET state = 'sent', finished_at = :now WHERE account_id = :account_id"
         " AND state = 'unconfirmed' AND state <> 'sent' AND direction = 'inbound'",

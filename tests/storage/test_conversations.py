@@ -59,7 +59,7 @@ def test_the_list_has_each_phone_once_by_its_latest_message_and_of_one_account(c
 
 def test_conversations_with_unread_messages_are_counted_by_account(connection):
     def count(besides: str | None = None, account: int = 1) -> int:
-        return conversations.count_unread(connection, account_id=account, besides=besides)
+        return conversations.count_unread(connection, account_id=account, excluded=besides)
 
     insert(connection, to(PHONE), to(PHONE), received(OTHER), to(OTHER, account_id=2))
     assert (count(), count(PHONE), count("+1"), count(account=2)) == (2, 1, 2, 1)
@@ -194,7 +194,15 @@ def test_a_message_is_found_by_its_account_alone(connection):
 
 
 def search(connection: sqlite3.Connection, **wanted: Any) -> tuple[list[int], int | None]:
-    given = {"text": None, "state": None, "direction": None, "below": END, "limit": 1_000, "most": 1_000, **wanted}
+    given = {
+        "text": None,
+        "state": None,
+        "direction": None,
+        "below": END,
+        "limit": 1_000,
+        "search_limit": 1_000,
+        **wanted,
+    }
     entries, further = conversations.search_messages(connection, account_id=1, **given)
     return [entry.seq for entry in entries], further
 
@@ -283,7 +291,7 @@ def test_a_search_in_steps_sees_each_message_exactly_once(connection, most, limi
     seen: list[int] = []
     below: int | None = END
     while below is not None:
-        found, below = search(connection, text=text, most=most, limit=limit, below=below)
+        found, below = search(connection, text=text, search_limit=most, limit=limit, below=below)
         assert len(found) <= min(limit, most)
         seen += found
     assert seen == expected
@@ -291,9 +299,9 @@ def test_a_search_in_steps_sees_each_message_exactly_once(connection, most, limi
 
 def test_a_search_looks_at_a_bounded_number_of_messages(connection):
     insert(connection, SENT._replace(body="needle"), *[SENT] * 20)
-    assert search(connection, text="needle", most=10) == ([], 12)
-    assert search(connection, text="needle", most=10, below=12) == ([], 2)
-    assert search(connection, text="needle", most=10, below=2) == ([1], None)
+    assert search(connection, text="needle", search_limit=10) == ([], 12)
+    assert search(connection, text="needle", search_limit=10, below=12) == ([], 2)
+    assert search(connection, text="needle", search_limit=10, below=2) == ([1], None)
 
 
 # Counts
@@ -337,7 +345,7 @@ def test_the_list_of_conversations_comes_from_its_index_in_order(filled):
         (lambda c: conversations.mark_read(c, account_id=1, phone=PHONE, message_id="x"), "PRIMARY KEY (account_id=?"),
         (lambda c: conversations.has_unread(c, account_id=1, phone=PHONE, message_id="x"), "PRIMARY KEY (account_id=?"),
         (lambda c: conversations.mark_all_read(c, account_id=1, up_to=1), "PRIMARY KEY (account_id=?"),
-        (lambda c: conversations.count_unread(c, account_id=1, besides=None), "PRIMARY KEY (account_id=?"),
+        (lambda c: conversations.count_unread(c, account_id=1, excluded=None), "PRIMARY KEY (account_id=?"),
         (lambda c: conversations.get_entry(c, account_id=1, message_id="x"), "sqlite_autoindex_messages_1 (id=?)"),
         (lambda c: conversations.list_attempts(c, message_id="x"), "PRIMARY KEY (message_id=?)"),
         (lambda c: conversations.count_messages(c, account_id=1), "COVERING INDEX messages_by_account (account_id=?)"),
@@ -353,10 +361,10 @@ def test_an_index_serves_what_concerns_one_conversation_or_message(filled, call,
     "wanted", [{"text": "a"}, {"state": "sent"}, {"state": "error", "text": "a"}, {"direction": "outbound"}]
 )
 def test_a_search_reads_only_messages_of_the_account_in_order(filled, wanted):
-    steps = explain(filled, lambda explaining: search(explaining, most=2, **wanted))
+    steps = explain(filled, lambda explaining: search(explaining, search_limit=2, **wanted))
     assert serves(steps, "SEARCH m USING INDEX messages_by_account (account_id=? AND rowid>? AND rowid<?)"), steps
 
 
 def test_a_search_for_inbound_messages_reads_only_those(filled):
-    steps = explain(filled, lambda explaining: search(explaining, most=2, direction="inbound"))
+    steps = explain(filled, lambda explaining: search(explaining, search_limit=2, direction="inbound"))
     assert serves(steps, "messages_inbound (account_id=? AND rowid>? AND rowid<?)"), steps
