@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS rate_minutes (
 -- An account's own opt-out keywords, and its replies to keywords.
 CREATE TABLE IF NOT EXISTS keyword_replies (
     account_id    INTEGER PRIMARY KEY REFERENCES accounts (id),
-    stop_keywords TEXT NOT NULL DEFAULT '',-- in addition to STOP and others, one in each line
+    stop_keywords TEXT NOT NULL DEFAULT '',-- one on each line, in addition to STOP and the like
     stop_reply    TEXT,                 -- the reply to an opt-out; NULL: none
     start_reply   TEXT,                 -- the reply to an opt-in
     help_reply    TEXT                  -- the reply to HELP
@@ -93,7 +93,7 @@ CREATE INDEX IF NOT EXISTS sessions_by_key ON sessions (key_id) WHERE key_id IS 
 CREATE INDEX IF NOT EXISTS sessions_by_end ON sessions (expires_at);
 
 -- Test runs. Each run has its own account. After the end of the run, the account
--- is removed with all its rows. The limits of the creator apply to the run.
+-- is removed with all its rows. A run has the limits of its creator.
 CREATE TABLE IF NOT EXISTS runs (
     account_id INTEGER PRIMARY KEY REFERENCES accounts (id),
     id         TEXT NOT NULL UNIQUE,    -- the public name: UUIDv7, in the order of creation
@@ -114,7 +114,7 @@ CREATE INDEX IF NOT EXISTS runs_by_end ON runs (expires_at);
 -- final state, due_at is NULL.
 --
 -- Only the gateway in the column gateway gets the message. If the server does not
--- have it, the message waits.
+-- have this gateway, the message waits.
 CREATE TABLE IF NOT EXISTS messages (
     seq            INTEGER PRIMARY KEY, -- in the order of arrival
     id             TEXT NOT NULL UNIQUE,-- UUIDv7, shown by the API; in the same order
@@ -135,13 +135,13 @@ CREATE TABLE IF NOT EXISTS messages (
     expires_at     TEXT,                -- end of the validity period
     attempts       INTEGER NOT NULL DEFAULT 0,
     submitted_at   TEXT,                -- when the gateway got it; NULL if the outcome is known
-    submitted_to   TEXT,                -- the place of the gateway that has last got it (Gateway.place); NULL: none
+    submitted_to   TEXT,                -- Gateway.place of the gateway that got it last; NULL: none
     finished_at    TEXT,                -- when the state became final
     request_id     TEXT,                -- the id of the request that stored it, for logs
     key_id         INTEGER,             -- the id of that request's key; NULL: none
     lease_owner    TEXT,                -- the process that delivers it now (process_lock.py)
     front          TEXT,                -- the front that stored it, such as twilio; NULL: no front
-    gateway        TEXT,                -- the gateway that it was accepted for, by name; NULL: inbound, or not known
+    gateway        TEXT,                -- the name of the gateway that it was accepted for; NULL: inbound, or not known
     receipt_status TEXT CHECK (receipt_status IN ('delivered', 'undelivered')),-- NULL: no delivery receipt yet
     receipt_at     TEXT,
     receipt_code   TEXT,                -- the provider's own code; NULL: none
@@ -207,12 +207,12 @@ CREATE INDEX IF NOT EXISTS receipts_waiting ON receipts (reference, gateway) WHE
 CREATE INDEX IF NOT EXISTS receipts_by_message ON receipts (message_id) WHERE message_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS receipts_by_age ON receipts (received_at);
 
--- When the gateway is asked next what became of a message.
+-- The look-ups: when a gateway is asked next for the outcome of a message.
 CREATE TABLE IF NOT EXISTS look_ups (
     message_id TEXT PRIMARY KEY REFERENCES messages (id) ON DELETE CASCADE,
     due_at     TEXT NOT NULL,
     tries      INTEGER NOT NULL DEFAULT 0,
-    gateway    TEXT                     -- the message's
+    gateway    TEXT                     -- the gateway of the message
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS look_ups_due ON look_ups (gateway, due_at);
@@ -233,7 +233,7 @@ CREATE TABLE IF NOT EXISTS received_texts (
     gateway        TEXT NOT NULL,
     event_id       TEXT NOT NULL,       -- the same if a text is repeated
     sender         TEXT NOT NULL,
-    to_number      TEXT,                -- NULL: the provider does not say it
+    to_number      TEXT,                -- NULL: the provider does not name it
     body           TEXT NOT NULL,       -- empty after the message was stored
     at             TEXT NOT NULL,
     received_at    TEXT NOT NULL,
@@ -241,7 +241,7 @@ CREATE TABLE IF NOT EXISTS received_texts (
     part_total     INTEGER,
     part_number    INTEGER,
     message_id     TEXT,                -- the message that has this text; NULL: no message yet
-    due_at         TEXT,                -- when a text is stored without its missing parts; NULL: not at any time
+    due_at         TEXT,                -- when it stops waiting for its missing parts; NULL: it does not wait
     UNIQUE (gateway, event_id)
 ) STRICT;
 
@@ -255,10 +255,10 @@ CREATE TABLE IF NOT EXISTS gateways (
     held          INTEGER NOT NULL DEFAULT 0 CHECK (held IN (0, 1)),-- 1: an operator has paused it
     paused_until  TEXT,                 -- after a fault that concerns all messages; NULL: not paused
     faults        INTEGER NOT NULL DEFAULT 0,-- such faults since the last message that was taken
-    fault         TEXT,                 -- the last one, for the operator
+    fault         TEXT,                 -- the text of the last fault, for the operator
     fault_at      TEXT,
-    taken_at      TEXT,                 -- when it has last taken a message
-    started_at    TEXT                  -- of the latest server or worker; NULL: it does not have this gateway
+    taken_at      TEXT,                 -- when it last took a message
+    started_at    TEXT                  -- the start of the latest server or worker; NULL: it does not have this gateway
 ) STRICT, WITHOUT ROWID;
 
 -- What was given to a gateway in the last hour, for its limits.
@@ -271,7 +271,7 @@ CREATE TABLE IF NOT EXISTS gateway_sends (
 CREATE INDEX IF NOT EXISTS gateway_sends_by_time ON gateway_sends (gateway, at);
 
 -- The first answer to each Idempotency-Key. For 24 hours, a request with the same
--- key gets this answer again.
+-- key gets the same answer.
 CREATE TABLE IF NOT EXISTS idempotency_keys (
     account_id   INTEGER NOT NULL REFERENCES accounts (id),
     key          TEXT NOT NULL,
@@ -304,7 +304,7 @@ CREATE TABLE IF NOT EXISTS webhooks (
     secret     TEXT NOT NULL,           -- whsec_ and base64 (Standard Webhooks)
     created_at TEXT NOT NULL,
     disabled_at TEXT,                   -- the receiver has answered 410; NULL: enabled
-    former_secret TEXT,                 -- signs too, until former_until; NULL: none
+    former_secret TEXT,                 -- also signs events, until former_until; NULL: none
     former_until TEXT
 ) STRICT;
 
@@ -353,8 +353,8 @@ CREATE TABLE IF NOT EXISTS webhook_attempts (
     PRIMARY KEY (delivery_id, attempt)
 ) STRICT, WITHOUT ROWID;
 
--- The latest webhook lab of each account. A lab that is not finished keeps moving
--- `until`. If it does not, its process has ended, and another lab may begin.
+-- The latest webhook lab of each account. A lab moves `until` forward while it runs.
+-- If `until` is over, the process of the lab has ended, and another lab can begin.
 CREATE TABLE IF NOT EXISTS labs (
     account_id  INTEGER PRIMARY KEY REFERENCES accounts (id),
     id          TEXT NOT NULL,
@@ -426,7 +426,7 @@ CREATE TABLE IF NOT EXISTS rules (
     contains      TEXT,                 -- a part of the body
     pattern       TEXT,                 -- of the whole body, with * and ?
     direction     TEXT NOT NULL CHECK (direction IN ('outbound', 'inbound')),
-    nth           INTEGER,              -- only the n-th that matches; NULL: each
+    nth           INTEGER,              -- only the n-th message or request that matches; NULL: each one
     share         REAL,                 -- percent of those that match; NULL: all
     seed          INTEGER NOT NULL,     -- decides which ones belong to the share
     outcome       TEXT NOT NULL,
@@ -437,7 +437,7 @@ CREATE TABLE IF NOT EXISTS rules (
     status        INTEGER,              -- of the answer to a request
     uses          INTEGER,              -- the rule ends after this number of uses; NULL: it does not
     expires_at    TEXT,                 -- the rule ends at this time; NULL: it does not
-    seen          INTEGER NOT NULL DEFAULT 0,-- how many have matched, apart from nth and share
+    seen          INTEGER NOT NULL DEFAULT 0,-- how many have matched; nth and share do not count here
     used          INTEGER NOT NULL DEFAULT 0 -- how often the rule was applied
 ) STRICT, WITHOUT ROWID;
 
@@ -454,7 +454,7 @@ CREATE TABLE IF NOT EXISTS met_rules (
     seconds    REAL NOT NULL,
     times      INTEGER NOT NULL,
     reply      TEXT,
-    since      INTEGER NOT NULL DEFAULT 0,-- the attempts before the outcome applied
+    since      INTEGER NOT NULL DEFAULT 0,-- how many attempts came before the outcome applied
     due_at     TEXT                     -- when the receipt or the reply comes; NULL: nothing comes
 ) STRICT, WITHOUT ROWID;
 

@@ -1,5 +1,5 @@
--- From version 6 to 7: each outbound message names its gateway. Earlier, NULL was the server's main gateway. A released
--- copy names the message that was caught. The tables of the sandbox are new, so schema.sql creates them.
+-- From version 6 to 7: each outbound message names its gateway. Before, NULL meant the server's main gateway. A
+-- released copy names the message that was caught. The tables of the sandbox are new, so schema.sql creates them.
 
 ALTER TABLE messages ADD COLUMN released_from TEXT;
 
