@@ -148,16 +148,14 @@ def search_messages(
     matches only if it equals the text. The second result is the `below` of the next page, or None if there is no next
     page. Searches at most `search_limit` messages, because a search through all of them would take too long.
     """
-    floor = connection.execute(
+    row = connection.execute(
         "SELECT seq FROM messages WHERE account_id = :account_id AND seq < :below"
         " ORDER BY seq DESC LIMIT 1 OFFSET :search_limit",
         {"account_id": account_id, "below": below, "search_limit": search_limit},
     ).fetchone()
-    values: dict[str, object] = {"account_id": account_id, "below": below, "limit": limit + 1}
-    conditions = ["m.account_id = :account_id", "m.seq < :below"]
-    if floor is not None:
-        conditions.append("m.seq > :floor")
-        values["floor"] = floor[0]
+    after = row[0] if row else 0
+    values: dict[str, object] = {"account_id": account_id, "below": below, "after": after, "limit": limit + 1}
+    conditions = ["m.account_id = :account_id", "m.seq < :below", "m.seq > :after"]
     for name, value in {"state": state, "direction": direction}.items():
         if value is not None:
             conditions.append(f"m.{name} = :{name}")
@@ -167,14 +165,12 @@ def search_messages(
     if failed:
         conditions.append("(m.state = 'error' OR m.receipt_status = 'undelivered')")
     if text is not None:
-        values["text"] = f"%{escape_like(text)}%"
-        values |= {f"number{index}": f"%{escape_like(number)}%" for index, number in enumerate(numbers)}
-        forms = ["text", *(f"number{index}" for index in range(len(numbers)))]
-        places = [("body", "text"), *((f"{side}_number", form) for side in ("to", "origin") for form in forms)]
+        forms = {f"form{index}": f"%{escape_like(form)}%" for index, form in enumerate([text, *numbers])}
+        places = [("body", "form0"), *((f"{side}_number", form) for side in ("to", "origin") for form in forms)]
         matches = [f"m.{column} LIKE :{form} ESCAPE '\\'" for column, form in places]
-        values["reference"] = text
         matches.append("m.id IN (SELECT message_id FROM message_parts WHERE reference = :reference)")
         conditions.append(f"({' OR '.join(matches)})")
+        values |= {**forms, "reference": text}
     found = _entries(
         connection.execute(
             f"SELECT m.seq, {_COLUMNS} FROM messages AS m WHERE {' AND '.join(conditions)}"
@@ -184,7 +180,7 @@ def search_messages(
     )
     if len(found) > limit:
         return found[:limit], found[limit - 1].seq
-    return found, floor[0] + 1 if floor is not None else None
+    return found, after + 1 if after else None
 
 
 def get_trace(connection: sqlite3.Connection, *, message_id: str) -> Trace | None:

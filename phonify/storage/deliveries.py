@@ -237,13 +237,12 @@ def mark_delivered(connection: sqlite3.Connection, *, delivery: Delivery, now: s
 _FENCE = " WHERE id = :id AND state = 'pending' AND attempts = :attempts AND due_at = :due_at"
 
 
-def reschedule(connection: sqlite3.Connection, *, delivery: Delivery, again_at: str) -> bool:
-    """Set the time of the next attempt. Returns False if another process has leased the delivery in the meantime."""
-    cursor = connection.execute(
+def reschedule(connection: sqlite3.Connection, *, delivery: Delivery, again_at: str) -> None:
+    """Set the time of the next attempt. Does nothing if another process has leased the delivery in the meantime."""
+    connection.execute(
         "UPDATE webhook_deliveries SET due_at = :again_at, lease_owner = NULL, retries = retries + 1" + _FENCE,
         {**delivery._asdict(), "again_at": again_at},
     )
-    return cursor.rowcount == 1
 
 
 def mark_failed(connection: sqlite3.Connection, *, delivery: Delivery, now: str) -> bool:
