@@ -71,7 +71,7 @@ def get_key_by_hash(connection: sqlite3.Connection, *, key_hash: str) -> ApiKey 
 
 
 def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> KeyOwner | None:
-    """Return the account of a valid key."""
+    """Return the owner of a valid key."""
     row = connection.execute(
         f"SELECT k.id, k.used_at, r.expires_at, {COLUMNS} FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id"
         f" {LIMITS} WHERE k.key_hash = :key_hash AND k.revoked_at IS NULL",
@@ -141,7 +141,7 @@ def take_quota(
 
 
 def get_quota_used(connection: sqlite3.Connection, *, account_id: int, day: str) -> int:
-    """Return how many messages of an account's quota for a day are used."""
+    """Return how many messages of its quota an account has used on a day."""
     row = connection.execute(
         "SELECT messages FROM quota_days WHERE account_id = :account_id AND day = :day",
         {"account_id": account_id, "day": day},

@@ -34,7 +34,7 @@ class Ended(NamedTuple):
     receipts: int = 0
     webhooks: int = 0
     failed_webhooks: int = 0
-    removed: int = 0  # old messages
+    removed: int = 0  # old messages that were removed
 
 
 class Advance(NamedTuple):
@@ -43,7 +43,7 @@ class Advance(NamedTuple):
     begun_at: str
     ended_at: str
     target: str
-    finished: bool  # False: the time for one request is over, or the server stops
+    finished: bool  # False: it took too long for one request, or the server stops
     ended: Ended
 
 

@@ -1,4 +1,4 @@
-"""Backups of the database: makes them while servers write, checks them, and restores them."""
+"""Makes backups of the database while servers write, checks backups, and restores them."""
 
 import os
 import sqlite3
@@ -18,7 +18,7 @@ def backup(database: Database, target: Path) -> None:
     """Copy the database into a new file. Other processes can continue to write.
 
     Raises FileExistsError if the file exists, OSError or sqlite3.Error if it can't be written, and DatabaseUnusable if
-    the copy is damaged. After an error, no file has this name.
+    the copy is damaged. After an error, the new file does not exist.
     """
     if target.exists():
         raise FileExistsError(0, "exists already", str(target))
@@ -79,7 +79,7 @@ def _open_copy(path: Path) -> sqlite3.Connection:
 
 
 def _name_new(file: Path, name: Path) -> None:
-    """Give a file a new name. Raises FileExistsError if the name exists. A rename would replace the existing file."""
+    """Give a file a new name. Unlike a rename, this raises FileExistsError if the name exists."""
     try:
         os.link(file, name)
     except FileExistsError:

@@ -22,8 +22,8 @@ Connection = sqlite3.Connection
 SqliteError = sqlite3.Error
 
 BUSY_TIMEOUT = 5.0  # seconds to wait for other threads and processes
-_TRY_AGAIN = 0.0005  # seconds
-_POLL_INTERVAL = 0.01  # seconds
+_TRY_AGAIN = 0.0005  # seconds between two tries to begin a transaction
+_POLL_INTERVAL = 0.01  # seconds between two checks for a commit
 _WRITER_CACHE = 8_000  # KiB; enough for the index pages that a request with 1,000 messages changes
 _CHECKPOINT = 4_000  # pages; if the -wal file has more, SQLite copies them into the database
 _WAL_LIMIT = _CHECKPOINT * (4_096 + 24)  # bytes; SQLite shortens a longer -wal file to this size
@@ -279,7 +279,7 @@ class Watcher:
 
 
 def translate(error: Exception) -> Exception:
-    """Choose the exception that is raised instead of an error of SQLite, and return it.
+    """Return the exception to raise for an error of SQLite.
 
     It is StoreUnavailable if the error may be temporary, and AccountRemoved if the account does not exist any more.
     Other errors are returned unchanged.

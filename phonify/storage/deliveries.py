@@ -88,7 +88,7 @@ def list_attempts(connection: sqlite3.Connection, *, delivery_id: str) -> tuple[
 
 
 def redeliver(connection: sqlite3.Connection, *, delivery_id: str, now: str) -> None:
-    """Make a delivery due again with all its retries. It still waits for the earlier deliveries of its sequence."""
+    """Make a delivery due again, with all retries. It still waits for the earlier deliveries of its sequence."""
     connection.execute(
         f"UPDATE webhook_deliveries SET state = 'pending', due_at = iif(due_at = '{_HELD}', due_at, :now),"
         " lease_owner = NULL, retries = 0, finished_at = NULL WHERE id = :id",
@@ -132,7 +132,7 @@ def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int)
 def list_due_accounts(connection: sqlite3.Connection, *, machine_now: str) -> list[tuple[int, str]]:
     """Find the accounts that have pending deliveries without a lease. The account that waits longest comes first.
 
-    Returns the id of each account, and the time when its first delivery is due. Test runs that have ended are excluded.
+    Returns the id of each account, and when its first delivery is due. Accounts of ended test runs are excluded.
     """
     return connection.execute(
         "SELECT id, (SELECT due_at FROM webhook_deliveries AS d"

@@ -23,7 +23,7 @@ def delete_deliveries(connection: sqlite3.Connection, *, seqs: Sequence[int]) ->
 
 
 def delete_answers(connection: sqlite3.Connection, *, account_id: int, phone: str) -> None:
-    """Remove the answers to an account's idempotency keys that contain a phone's number."""
+    """Remove an account's stored answers that contain a phone's number."""
     connection.execute(
         "DELETE FROM idempotency_keys WHERE account_id = :account_id AND instr(answer, :phone)",
         {"account_id": account_id, "phone": f'"{phone}"'},

@@ -82,5 +82,5 @@ def delete_refusals(connection: sqlite3.Connection, *, account_id: int) -> None:
 
 
 def delete_old_refusals(connection: sqlite3.Connection, *, until: str) -> None:
-    """Remove the requests that were refused before a time, in all accounts. Each account has only a few of them."""
+    """In all accounts, remove the requests that were refused before a time. An account has only a few of them."""
     connection.execute("DELETE FROM front_refusals WHERE at < :until", {"until": until})

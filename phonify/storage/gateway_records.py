@@ -60,8 +60,8 @@ class GatewayState(NamedTuple):
     name: str
     held: bool = False  # an operator has paused it
     paused_until: str | None = None
-    faults: int = 0  # in a row
-    fault: str | None = None
+    faults: int = 0  # faults in a row
+    fault: str | None = None  # the text of the last fault
     fault_at: str | None = None
     taken_at: str | None = None
     started_at: str | None = None  # the start of the latest server or worker; None: it does not have this gateway

@@ -18,7 +18,7 @@ def get_state(connection: sqlite3.Connection, *, name: str) -> GatewayState:
 
 
 def mark_started(connection: sqlite3.Connection, *, names: Iterable[str], at: str) -> None:
-    """Record which gateways the server has that was started last."""
+    """Record the gateways of the server that was started last."""
     connection.execute("UPDATE gateways SET started_at = NULL WHERE started_at IS NOT NULL")
     connection.executemany(
         "INSERT INTO gateways (name, started_at) VALUES (:name, :at)"

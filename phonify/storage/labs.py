@@ -22,7 +22,7 @@ def put_lab(connection: sqlite3.Connection, *, lab: LabRun) -> None:
 
 
 def extend_lab(connection: sqlite3.Connection, *, lab: LabRun, trial: str, until: str) -> bool:
-    """Record the trial of a lab, and until when the lab counts as running. Returns False if it was replaced."""
+    """Record the current trial of a lab, and set its `until`. Returns False if the lab was replaced."""
     cursor = connection.execute(
         "UPDATE labs SET trial = :trial, until = :until"
         " WHERE account_id = :account_id AND id = :id AND finished_at IS NULL",

@@ -14,7 +14,7 @@ COLUMNS = ", ".join(Message._fields)
 _INSERT = f"INSERT INTO messages ({COLUMNS}) VALUES ({', '.join(f':{name}' for name in Message._fields)})"
 _PHONE = "CASE direction WHEN 'outbound' THEN to_number ELSE origin_number END"
 _END = 2**63 - 1  # greater than the seq of any message
-# The conditions for the messages that the account has sent to a phone, and that it has received from the phone.
+# The conditions for the messages that an account has sent to a phone, and for those that it has received from it.
 SENT = "account_id = :account_id AND to_number = :phone AND direction = 'outbound'"
 RECEIVED = "account_id = :account_id AND origin_number = :phone AND direction = 'inbound'"
 _LAST_SEQ = "SELECT max(seq) FROM ({})".format(
@@ -88,7 +88,7 @@ def list_messages(
     if criteria.phone is None:
         source = f"FROM messages WHERE {where}"
     else:
-        # Two queries, so that each can use an index: messages to the number, and messages from it.
+        # One query finds the messages to the number, another the messages from it. So each of them can use an index.
         sides = " UNION ".join(
             f"SELECT seq FROM (SELECT seq FROM messages WHERE {where} AND {side} = :phone"
             f" ORDER BY seq {order} LIMIT :limit + :offset)"
@@ -142,7 +142,7 @@ def delete_message(connection: sqlite3.Connection, *, message: Message) -> None:
 
 
 def delete_messages(connection: sqlite3.Connection, *, account_id: int, message_ids: Iterable[str]) -> int:
-    """Remove messages of an account in any state. Returns the number of removed messages.
+    """Remove messages of an account in any state. Returns how many were removed.
 
     If a message is being sent, its outcome is ignored later, because the message then has no row.
     """
@@ -175,7 +175,7 @@ def delete_settled(
 
 
 def delete_old(connection: sqlite3.Connection, *, id_below: str, limit: int, after: int = 0) -> int | None:
-    """Do the same as `delete_settled` for the messages of all accounts whose id is smaller than `id_below`."""
+    """Remove messages of all accounts, as `delete_settled` does. Their ids are smaller than `id_below`."""
     # The order of the ids is the order of time. created_at is not used, because it has no index.
     return _delete(
         connection,

@@ -13,7 +13,7 @@ class Gauges(NamedTuple):
     """How many rows all accounts have together."""
 
     messages: dict[tuple[str, str], int]  # by state and direction
-    oldest_due_at: str | None  # when the next message is due, or the oldest one became due
+    oldest_due_at: str | None  # when the oldest waiting message became due or will be due
     deliveries: dict[str, int]  # webhook deliveries, by state
     open_texts: int  # texts that belong to no account
 
@@ -33,7 +33,7 @@ def try_to_write(connection: sqlite3.Connection) -> None:
 def read_gauges(connection: sqlite3.Connection, *, gateways: Iterable[str]) -> Gauges:
     """Count the rows. For a million messages, this takes about 10 milliseconds.
 
-    `oldest_due_at` has only the messages that wait for one of `gateways`.
+    `oldest_due_at` covers only messages that wait for one of `gateways`.
     """
     total, inbound = connection.execute(
         "SELECT (SELECT count(*) FROM messages), (SELECT count(*) FROM messages WHERE direction = 'inbound')"

@@ -26,7 +26,7 @@ def next_lease_end(connection: sqlite3.Connection, *, gateway: str) -> str | Non
 
 
 def next_expiry(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return the next time when a waiting message of a gateway expires, or None. Leased messages are excluded."""
+    """Return when the next waiting message of a gateway expires, or None. Leased messages are excluded."""
     row = connection.execute(
         "SELECT expires_at FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND lease_owner IS NULL"
         " ORDER BY expires_at LIMIT 1",
@@ -71,7 +71,7 @@ def list_interrupted_messages(connection: sqlite3.Connection, *, gateway: str, n
 
 
 def list_expired_messages(connection: sqlite3.Connection, *, gateway: str, now: str, limit: int) -> list[Message]:
-    """Return the waiting messages of a gateway that have passed their `expires_at`. Leased messages are excluded."""
+    """Return the waiting messages of a gateway that have expired. Leased messages are excluded."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND expires_at <= :now"
         " AND due_at <= :now AND lease_owner IS NULL ORDER BY expires_at LIMIT :limit",
@@ -83,7 +83,7 @@ def list_expired_messages(connection: sqlite3.Connection, *, gateway: str, now: 
 def lease_messages(
     connection: sqlite3.Connection, *, messages: Iterable[Message], place: str, owner: str, now: str, until: str
 ) -> list[Message]:
-    """Lease messages that will be handed to the gateway. Returns the updated messages.
+    """Lease messages before they are handed to the gateway. Returns the updated messages.
 
     `place` is the value of the gateway's property `place`. Other loops don't deliver these messages until the lease
     ends or the owner's process ends. `until` is a time of the machine's clock. So a lease has its duration even if a
@@ -131,8 +131,8 @@ def end_expired_leases(connection: sqlite3.Connection, *, now: str, machine_now:
     )
 
 
-# Messages that wait only because the clock was set back. Their last attempt is in the future. If there was no attempt,
-# their creation is in the future. Scheduled messages and messages in doubt are excluded.
+# The condition for messages that wait only because the clock was set back. Their last attempt is in the future. Without
+# an attempt, their creation is in the future. Scheduled messages and messages in doubt are excluded.
 _FROM_FUTURE = (
     " WHERE gateway = :gateway AND due_at > :now AND due_at IS NOT expires_at"
     " AND (attempts > 0 OR send_at IS NULL OR send_at < due_at)"
@@ -160,8 +160,8 @@ def reschedule_messages_from_future(connection: sqlite3.Connection, *, gateway: 
     ).rowcount
 
 
-# Waiting messages, in doubt or not, whose validity ends too late because they were created while the clock was ahead.
-# Scheduled messages are excluded.
+# The condition for waiting messages whose validity ends too late, because they were created while the clock was ahead.
+# Messages in doubt are included. Scheduled messages are excluded.
 _VALID_TOO_LONG = (
     " WHERE gateway = :gateway AND due_at IS NOT NULL AND expires_at > :latest"
     " AND created_at > :now AND send_at IS NULL"
@@ -208,7 +208,7 @@ def mark_error(connection: sqlite3.Connection, *, message: Message, error_type: 
 
 
 def reschedule(connection: sqlite3.Connection, *, message: Message, due_at: str) -> bool:
-    """Record that a message was not sent, and when to try again."""
+    """Record that a message was not sent. The next attempt is at `due_at`."""
     return _update(connection, "due_at = :value, submitted_at = NULL", message, value=due_at)
 
 

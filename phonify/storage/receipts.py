@@ -155,7 +155,7 @@ def next_look_up_at(connection: sqlite3.Connection, *, gateway: str) -> str | No
 def list_due_look_ups(
     connection: sqlite3.Connection, *, gateway: str, now: str, limit: int
 ) -> list[tuple[Message, int]]:
-    """Return messages of a gateway that are due for a look-up, each with the number of its look-ups so far."""
+    """Return messages of a gateway that are due for a look-up. Each comes with the number of its earlier look-ups."""
     columns = ", ".join(f"m.{name}" for name in Message._fields)
     rows = connection.execute(
         f"SELECT l.tries, {columns} FROM look_ups AS l JOIN messages AS m ON m.id = l.message_id"

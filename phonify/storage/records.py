@@ -125,7 +125,7 @@ class Message(NamedTuple):
 
     @property
     def is_scheduled(self) -> bool:
-        """Whether the message waits for its time."""
+        """Whether the message waits for its `send_at`."""
         return self.state == "unconfirmed" and self.attempts == 0 and self.send_at is not None
 
     @property

@@ -95,7 +95,7 @@ def list_due_effects(connection: sqlite3.Connection, *, now: str, limit: int) ->
     return [MetRule._make(row) for row in rows]
 
 
-# The time of an effect that begins to wait now. If the planned time is later, the clock was set back since then.
+# If an effect began to wait now, this would be its time. If the planned time is later, the clock was set back.
 _LATEST = "strftime('%Y-%m-%dT%H:%M:%fZ', :now, printf('%.3f seconds', seconds))"
 
 
@@ -108,7 +108,7 @@ def has_effects_too_late(connection: sqlite3.Connection, *, now: str) -> bool:
 
 
 def hasten_effects(connection: sqlite3.Connection, *, now: str) -> int:
-    """Let each receipt or reply wait from now on at most for the seconds of its rule. Returns how many come earlier."""
+    """Shorten the waits that exceed the seconds of their rule, counted from now. Returns how many were shortened."""
     return connection.execute(
         f"UPDATE met_rules SET due_at = {_LATEST} WHERE due_at > :now AND due_at > {_LATEST}", {"now": now}
     ).rowcount

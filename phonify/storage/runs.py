@@ -85,7 +85,7 @@ def delete_account_rows(connection: sqlite3.Connection, *, account_id: int, limi
         ).rowcount
         if left <= 0:
             return False
-    # The run names the account until the end, so that a crash leaves no account without its run.
+    # The run is removed together with its account. So a crash leaves no account without its run.
     connection.execute("DELETE FROM runs WHERE account_id = :account_id", {"account_id": account_id})
     connection.execute("DELETE FROM accounts WHERE id = :account_id", {"account_id": account_id})
     return True

@@ -1,4 +1,4 @@
-"""The SQL of subscriptions: which phones an account is allowed to write to, and its replies to keywords."""
+"""The SQL of subscriptions: which phones an account is allowed to write to, and how it replies to keywords."""
 
 import sqlite3
 

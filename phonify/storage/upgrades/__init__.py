@@ -57,7 +57,7 @@ def prepare(database: Database) -> None:
         finally:
             lock.release()
             if 0 < version < SCHEMA_VERSION:
-                database.close()  # with its connection, the claim ends
+                database.close()  # closes the connection, which ends the claim
     except OSError as error:
         raise DatabaseUnusable(f"{path}: {error.strerror}") from error
     except sqlite3.DatabaseError as error:
@@ -170,7 +170,7 @@ def _check_folder(path: Path) -> None:
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> int:
-    # The tables must be counted first, because another process may create them and set the id between two reads.
+    # The tables must be counted before the id is read, because another process may create both between the two reads.
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
