@@ -46,7 +46,7 @@ class Conversations:
     def count_unread(self, account: Account, *, besides: str | None = None) -> int:
         """Return the number of conversations with unread messages, without the conversation of the phone `besides`."""
         with self._database.reading() as connection:
-            return conversation_store.count_unread(connection, account_id=account.id, excluded=besides)
+            return conversation_store.count_unread(connection, account_id=account.id, selected=besides)
 
     def mark_all_read(self, account: Account, *, up_to: int = END) -> None:
         """Mark all conversations as read, up to the message with this seq."""

@@ -69,15 +69,15 @@ def mark_all_read(connection: sqlite3.Connection, *, account_id: int, up_to: int
     )
 
 
-def count_unread(connection: sqlite3.Connection, *, account_id: int, excluded: str | None) -> int:
-    """Count the conversations with unread messages. The conversation with the phone `excluded` does not count.
+def count_unread(connection: sqlite3.Connection, *, account_id: int, selected: str | None) -> int:
+    """Count the conversations with unread messages. The conversation with the phone `selected` does not count.
 
     For a hundred thousand conversations, this takes about 10 milliseconds.
     """
     (count,) = connection.execute(
         "SELECT count(*) FROM conversations"
-        " WHERE account_id = :account_id AND read_seq < last_seq AND phone IS NOT :excluded",
-        {"account_id": account_id, "excluded": excluded},
+        " WHERE account_id = :account_id AND read_seq < last_seq AND phone IS NOT :selected",
+        {"account_id": account_id, "selected": selected},
     ).fetchone()
     return int(count)
 

@@ -43,7 +43,7 @@ def next_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
 
 
 def has_messages_without_gateway(connection: sqlite3.Connection) -> bool:
-    """Return whether any waiting message names no gateway."""
+    """Return whether a message waits and names no gateway."""
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM messages WHERE gateway IS NULL AND due_at IS NOT NULL)"
     ).fetchone()

@@ -59,7 +59,7 @@ def test_the_list_has_each_phone_once_by_its_latest_message_and_of_one_account(c
 
 def test_conversations_with_unread_messages_are_counted_by_account(connection):
     def count(besides: str | None = None, account: int = 1) -> int:
-        return conversations.count_unread(connection, account_id=account, excluded=besides)
+        return conversations.count_unread(connection, account_id=account, selected=besides)
 
     insert(connection, to(PHONE), to(PHONE), received(OTHER), to(OTHER, account_id=2))
     assert (count(), count(PHONE), count("+1"), count(account=2)) == (2, 1, 2, 1)
@@ -345,7 +345,7 @@ def test_the_list_of_conversations_comes_from_its_index_in_order(filled):
         (lambda c: conversations.mark_read(c, account_id=1, phone=PHONE, message_id="x"), "PRIMARY KEY (account_id=?"),
         (lambda c: conversations.has_unread(c, account_id=1, phone=PHONE, message_id="x"), "PRIMARY KEY (account_id=?"),
         (lambda c: conversations.mark_all_read(c, account_id=1, up_to=1), "PRIMARY KEY (account_id=?"),
-        (lambda c: conversations.count_unread(c, account_id=1, excluded=None), "PRIMARY KEY (account_id=?"),
+        (lambda c: conversations.count_unread(c, account_id=1, selected=None), "PRIMARY KEY (account_id=?"),
         (lambda c: conversations.get_entry(c, account_id=1, message_id="x"), "sqlite_autoindex_messages_1 (id=?)"),
         (lambda c: conversations.list_attempts(c, message_id="x"), "PRIMARY KEY (message_id=?)"),
         (lambda c: conversations.count_messages(c, account_id=1), "COVERING INDEX messages_by_account (account_id=?)"),
