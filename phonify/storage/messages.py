@@ -119,16 +119,15 @@ def escape_like(text: str) -> str:
 
 def update_waiting_message(connection: sqlite3.Connection, *, message: Message) -> None:
     """Update the body, recipient and times of a scheduled message."""
-    former = get_message(connection, account_id=message.account_id, message_id=message.id)
+    values = message._asdict()
+    (former_number,) = connection.execute("SELECT to_number FROM messages WHERE id = :id", values).fetchone()
     connection.execute(
         "UPDATE messages SET body = :body, to_number = :to_number, to_country = :to_country,"
         " to_carrier = :to_carrier, send_at = :send_at, due_at = :due_at, expires_at = :expires_at WHERE id = :id",
-        message._asdict(),
+        values,
     )
-    if former is not None and former.to_number != message.to_number:
-        refresh_conversations(
-            connection, phones={(message.account_id, former.to_number), (message.account_id, message.to_number)}
-        )
+    numbers = (former_number, message.to_number)
+    refresh_conversations(connection, phones={(message.account_id, number) for number in numbers})
 
 
 def update_body(connection: sqlite3.Connection, *, message_id: str, body: str) -> None:
@@ -194,7 +193,7 @@ def _delete(connection: sqlite3.Connection, which: str, values: dict[str, Any]) 
 
 
 def refresh_conversations(connection: sqlite3.Connection, *, phones: Iterable[tuple[int, str]]) -> None:
-    """Update conversations after messages were removed. A conversation without messages is removed.
+    """Update conversations after messages were changed or removed. A conversation without messages is removed.
 
     read_seq is never greater than last_seq, because SQLite may give the seq of a removed message to a new message.
     """
