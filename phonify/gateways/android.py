@@ -6,7 +6,6 @@ separately, and it chooses any device if none is named. So each request names th
 itself.
 """
 
-import base64
 import json
 import uuid
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from ..sms.numbers import parse_msisdn
 from .android_callbacks import EVENTS, Place, read_callback, read_state, shorten, verify
 from .base import GatewayFault, Later, Limits, OutboundMessage, Outcome, Refused, Taken
 from .events import Heard, HookRequest, Receipt
-from .over_http import HttpGateway, name_peer, read_object
+from .over_http import HttpGateway, encode_credentials, name_peer, read_object
 from .variables import Secret, Variables
 
 Found = TypeVar("Found")
@@ -214,8 +213,8 @@ class AndroidGateway(HttpGateway):
         return lines
 
     def _request(self, method: str, path: str, content: object = None) -> Request:
-        credentials = f"{self._username}:{self._password.reveal()}".encode()
-        headers = {"Authorization": f"Basic {base64.b64encode(credentials).decode()}", "Accept": "application/json"}
+        credentials = encode_credentials(self._username, self._password)
+        headers = {"Authorization": f"Basic {credentials}", "Accept": "application/json"}
         body = None
         if content is not None:
             body, headers["Content-Type"] = json.dumps(content).encode(), "application/json"

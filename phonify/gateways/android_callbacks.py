@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..clock import parse_time
 from ..ids import is_message_id
 from ..sms.numbers import parse_shown_number
-from .events import Event, Forged, HookRequest, Receipt, ReceiptStatus, Received, Unreadable, clean
+from .events import Event, Forged, HookRequest, Receipt, ReceiptStatus, Received, Unreadable, clean, read_json_object
 from .variables import Secret
 
 log = logging.getLogger(__name__)
@@ -81,12 +81,7 @@ def verify(request: HookRequest, key: Secret) -> None:
 
 def read_callback(body: bytes, place: Place) -> list[Event]:
     """Return the events of a verified callback. Raises Unreadable if the content is not valid."""
-    try:
-        callback = json.loads(body.decode())
-    except (ValueError, RecursionError) as error:
-        raise Unreadable("the body is not JSON") from error
-    if not isinstance(callback, dict):
-        raise Unreadable("the body is not a JSON object")
+    callback = read_json_object(body)
     name = _read_text(callback, "event")
     if name not in EVENTS:
         return []  # such as system:ping, or an event that somebody has registered for more

@@ -1,9 +1,10 @@
 """What a gateway hears from its provider: delivery receipts and received texts. Also the requests that carry them."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 ReceiptStatus = Literal["sent", "delivered", "undelivered"]
 
@@ -81,3 +82,14 @@ class Forged(Exception):
 
 class Unreadable(Exception):
     """The content of a request is not valid. The message says why, without a secret or a text."""
+
+
+def read_json_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in the body of a request. Raises Unreadable if there is none."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable("the body is not JSON") from error
+    if not isinstance(content, dict):
+        raise Unreadable("the body is not a JSON object")
+    return content

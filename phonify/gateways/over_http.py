@@ -1,5 +1,6 @@
 """The base class of gateways that send each message with one HTTP request."""
 
+import base64
 import json
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 from ..clock import monotonic
 from ..outgoing.http_client import Answer, NotAnswered, Request, send
 from .base import Doubt, Gateway, GatewayFault, Later, OutboundMessage, Outcome
+from .variables import Secret
 
 LONGEST = 30.0  # seconds for a request
 
@@ -58,6 +60,11 @@ class HttpGateway(Gateway):
 def name_peer(url: str) -> str:
     """Return the host of a URL, and its port if the URL names one."""
     return urlsplit(url).netloc
+
+
+def encode_credentials(username: str, password: Secret) -> str:
+    """Return a user name and a password in the form of HTTP Basic."""
+    return base64.b64encode(f"{username}:{password.reveal()}".encode()).decode()
 
 
 def read_object(answer: Answer) -> dict[str, Any]:

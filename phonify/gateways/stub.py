@@ -22,44 +22,27 @@ class Behaviour(NamedTuple):
     since: int = 0  # the attempts before the outcome applied
 
 
-BEHAVIOURS = {
-    "+15005550001": Behaviour("refused", "invalid_number"),
-    "+15005550002": Behaviour("refused", "unroutable_number"),
-    "+15005550003": Behaviour("refused", "country_not_permitted"),
-    "+15005550004": Behaviour("failed", "blocked_by_recipient"),
-    "+15005550009": Behaviour("failed", "cannot_receive_sms"),
-    "+15005550010": Behaviour("unavailable", times=2),
-    "+15005550011": Behaviour("delayed", seconds=5.0),
-    "+15005550012": Behaviour("unconfirmed"),
-    "+15005550013": Behaviour("undelivered", "unreachable_handset"),
-    "+15005550021": Behaviour("failed", "queue_overflow"),
-    "+15005550022": Behaviour("failed", "account_suspended"),
-    "+15005550023": Behaviour("failed", "unreachable_handset"),
-    "+15005550024": Behaviour("failed", "blocked_by_recipient"),
-    "+15005550025": Behaviour("failed", "unknown_handset"),
-    "+15005550026": Behaviour("failed", "cannot_receive_sms"),
-    "+15005550027": Behaviour("failed", "filtered_by_carrier"),
-    "+15005550028": Behaviour("failed", "delivery_failed"),
+_SPECIAL = {
+    "+15005550001": (Behaviour("refused", "invalid_number"), "refused immediately: invalid number"),
+    "+15005550002": (Behaviour("refused", "unroutable_number"), "refused immediately: no route"),
+    "+15005550003": (Behaviour("refused", "country_not_permitted"), "refused immediately: country not permitted"),
+    "+15005550004": (Behaviour("failed", "blocked_by_recipient"), "fails later: blocked by the recipient"),
+    "+15005550009": (Behaviour("failed", "cannot_receive_sms"), "fails later: can't receive SMS"),
+    "+15005550010": (Behaviour("unavailable", times=2), "fails twice for a temporary reason, then sent"),
+    "+15005550011": (Behaviour("delayed", seconds=5.0), "sent after 5 seconds"),
+    "+15005550012": (Behaviour("unconfirmed"), "never confirmed: fails at the end of its validity period"),
+    "+15005550013": (Behaviour("undelivered", "unreachable_handset"), "sent, then a receipt: undelivered"),
+    "+15005550021": (Behaviour("failed", "queue_overflow"), "fails later: the queue is full"),
+    "+15005550022": (Behaviour("failed", "account_suspended"), "fails later: the account is suspended"),
+    "+15005550023": (Behaviour("failed", "unreachable_handset"), "fails later: the phone can't be reached"),
+    "+15005550024": (Behaviour("failed", "blocked_by_recipient"), "fails later: blocked by the recipient"),
+    "+15005550025": (Behaviour("failed", "unknown_handset"), "fails later: the phone is unknown"),
+    "+15005550026": (Behaviour("failed", "cannot_receive_sms"), "fails later: can't receive SMS"),
+    "+15005550027": (Behaviour("failed", "filtered_by_carrier"), "fails later: filtered by a carrier"),
+    "+15005550028": (Behaviour("failed", "delivery_failed"), "fails later: unknown reason"),
 }
-SPECIAL_NUMBERS = {
-    "+15005550001": "refused immediately: invalid number",
-    "+15005550002": "refused immediately: no route",
-    "+15005550003": "refused immediately: country not permitted",
-    "+15005550004": "fails later: blocked by the recipient",
-    "+15005550009": "fails later: can't receive SMS",
-    "+15005550010": "fails twice for a temporary reason, then sent",
-    "+15005550011": "sent after 5 seconds",
-    "+15005550012": "never confirmed: fails at the end of its validity period",
-    "+15005550013": "sent, then a receipt: undelivered",
-    "+15005550021": "fails later: the queue is full",
-    "+15005550022": "fails later: the account is suspended",
-    "+15005550023": "fails later: the phone can't be reached",
-    "+15005550024": "fails later: blocked by the recipient",
-    "+15005550025": "fails later: the phone is unknown",
-    "+15005550026": "fails later: can't receive SMS",
-    "+15005550027": "fails later: filtered by a carrier",
-    "+15005550028": "fails later: unknown reason",
-}
+BEHAVIOURS = {number: behaviour for number, (behaviour, _) in _SPECIAL.items()}
+SPECIAL_NUMBERS = {number: description for number, (_, description) in _SPECIAL.items()}
 # The codes in receipts, as Twilio has them.
 _CODES = {
     "queue_overflow": "30001",

@@ -3,7 +3,6 @@
 It sends with `POST /2010-04-01/Accounts/{AccountSid}/Messages.json`. `twilio_hooks.py` reads what the service reports.
 """
 
-import base64
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,7 +14,7 @@ from ..ids import read_time
 from ..outgoing.http_client import Answer, Request
 from .base import Doubt, GatewayFault, Later, Limits, OutboundMessage, Outcome, Refused, Taken
 from .events import Heard, HookRequest, Receipt
-from .over_http import HttpGateway, name_peer, read_object
+from .over_http import HttpGateway, encode_credentials, name_peer, read_object
 from .twilio_codes import (
     ERROR_TYPES,
     OTHER_ERROR_TYPE,
@@ -124,8 +123,7 @@ class TwilioGateway(HttpGateway):
         user, password = account.sid, account.auth_token
         if account.key_sid and not as_account:
             user, password = account.key_sid, account.key_secret
-        encoded = base64.b64encode(f"{user}:{password.reveal()}".encode()).decode()
-        headers = {"Authorization": f"Basic {encoded}", "Accept": "application/json"}
+        headers = {"Authorization": f"Basic {encode_credentials(user, password)}", "Accept": "application/json"}
         url = f"{account.url}/2010-04-01/Accounts/{account.sid}{path}"
         return Request(method, url, None, headers, most_answer=MOST_ANSWER)
 

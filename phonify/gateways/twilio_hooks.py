@@ -2,14 +2,23 @@
 
 import hashlib
 import hmac
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import parse_qsl, urlsplit
 
 from ..ids import is_message_id
 from ..outgoing.twilio_signature import sign
-from .events import Forged, Heard, HookAnswer, HookRequest, Receipt, ReceiptStatus, Received, Unreadable
+from .events import (
+    Forged,
+    Heard,
+    HookAnswer,
+    HookRequest,
+    Receipt,
+    ReceiptStatus,
+    Received,
+    Unreadable,
+    read_json_object,
+)
 from .twilio_codes import choose_error_type, read_code
 from .variables import Secret
 
@@ -68,7 +77,8 @@ class Hooks:
         # The signed URL has the hash of a body that is not a form.
         if not _is_same(hashlib.sha256(request.body).hexdigest(), query.get("bodySHA256", "")):
             raise Forged("the body is not signed")
-        return {**query, **_read_json(request.body)}
+        content = read_json_object(request.body)
+        return {**query, **{name: value for name, value in content.items() if isinstance(value, str)}}
 
     def _check_signature(self, request: HookRequest, form: Sequence[tuple[str, str]]) -> None:
         given = request.headers.get("x-twilio-signature", "")
@@ -101,17 +111,6 @@ def _read_form(body: bytes) -> list[tuple[str, str]]:
         return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError as error:
         raise Unreadable("the body is not a form") from error
-
-
-def _read_json(body: bytes) -> dict[str, str]:
-    """Return the texts of a JSON object."""
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Unreadable("the body is not JSON") from error
-    if not isinstance(content, dict):
-        raise Unreadable("the body is not a JSON object")
-    return {name: value for name, value in content.items() if isinstance(value, str)}
 
 
 def make_receipt(

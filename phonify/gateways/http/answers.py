@@ -6,6 +6,7 @@ A rule is a status, optionally a pattern between slashes, and optionally a word:
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ...errors import ERROR_TYPES, Kind
@@ -117,33 +118,31 @@ def _follow(document: Any, path: list[str]) -> Iterator[str]:
         yield from _follow(document[int(step)], rest)
 
 
+@dataclass(frozen=True)
 class Answers:
     """Judges answers. An answer that no rule matches leaves the message in doubt."""
 
-    def __init__(
-        self, *, later: list[Rule], refused: list[Rule], taken: list[Rule], reference: Finder, code: Finder
-    ) -> None:
-        self._later = later
-        self._refused = refused
-        self._taken = taken
-        self._reference = reference
-        self._code = code
+    later: list[Rule]
+    refused: list[Rule]
+    taken: list[Rule]
+    reference: Finder
+    code: Finder
 
     def judge(self, answer: Answer) -> Outcome:
         """Return the outcome of the first rule that matches.
 
         The rules of `later` come first, then `refused`, then `taken`.
         """
-        for rule in self._later:
+        for rule in self.later:
             if rule.matches(answer):
                 reason = _describe(answer) + suggest_cause(answer)
                 return Later(answer.retry_after, pause=rule.word == "pause", reason=reason)
-        for rule in self._refused:
+        for rule in self.refused:
             if rule.matches(answer):
-                codes = self._code.find(answer.text)
+                codes = self.code.find(answer.text)
                 return Refused(rule.word or "delivery_failed", codes[0] if codes else str(answer.status))
-        if any(rule.matches(answer) for rule in self._taken):
-            return Taken(self._reference.find(answer.text))
+        if any(rule.matches(answer) for rule in self.taken):
+            return Taken(self.reference.find(answer.text))
         return Doubt(f"{_describe(answer)}, which no rule explains", pause=answer.status >= 500)
 
 

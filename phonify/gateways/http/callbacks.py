@@ -5,6 +5,7 @@ import hmac
 import logging
 import re
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import get_args
@@ -31,8 +32,8 @@ from .parameters import Parameters, decode_text, read_parameters
 
 logger = logging.getLogger(__name__)
 
-_IN_RECEIPTS = ("status", "code", "reference", "at")
-_IN_TEXTS = ("from", "to", "text", "text_hex", "charset", "event", "at", "part_reference", "part_number", "part_total")
+IN_RECEIPTS = ("status", "code", "reference", "at")
+IN_TEXTS = ("from", "to", "text", "text_hex", "charset", "event", "at", "part_reference", "part_number", "part_total")
 _STATUSES = (*get_args(ReceiptStatus), *REFUSALS)
 
 _RECEIPT = re.compile(r"receipt(?:/([^/]+)(?:/([1-9][0-9]{0,2})/([1-9][0-9]{0,2}))?)?")
@@ -42,23 +43,11 @@ _LONGEST_CODE = 64
 Names = dict[str, str]  # the parameter of each name
 
 
-def parse_receipt(text: str) -> Names:
-    """Read the names of the parameters of a receipt, such as `status=type code=answer`.
+def parse_names(text: str, allowed: Collection[str], required: Collection[str]) -> Names:
+    """Read the names of parameters, such as `status=type code=answer`: the parameter `type` has the status.
 
-    Here, the parameter `type` has the status.
+    If one of two names is required, `required` has both with a vertical bar between them.
     """
-    return _parse_mapping(text, _IN_RECEIPTS, ("status",))
-
-
-def parse_inbound(text: str) -> Names:
-    """Read the names of the parameters of a received text, such as `from=sender text=message`.
-
-    Here, the parameter `sender` has the number of the phone.
-    """
-    return _parse_mapping(text, _IN_TEXTS, ("from", "text|text_hex"))
-
-
-def _parse_mapping(text: str, allowed: Collection[str], required: Collection[str]) -> Names:
     mapping = {}
     for word in text.split():
         name, equals, parameter = word.partition("=")
@@ -82,37 +71,35 @@ def parse_statuses(text: str) -> list[tuple[str, str]]:
     return values
 
 
+@dataclass(frozen=True)
 class Callbacks:
     """Reads the requests of a provider to `<secret>/receipt/<our id>` and `<secret>/inbound`."""
 
-    def __init__(
-        self, *, secret: Secret, receipt: Names, statuses: list[tuple[str, str]], inbound: Names, answer: str
-    ) -> None:
-        self._secret = secret
-        self._receipt = receipt
-        self._statuses = statuses
-        self._inbound = inbound
-        self._answer = HookAnswer(200, answer)
+    secret: Secret
+    receipt: Names
+    statuses: list[tuple[str, str]]
+    inbound: Names
+    answer: str  # the body of the answer to each request
 
     def hear(self, request: HookRequest) -> Heard:
         """Read a request. Raises Forged if its path lacks the secret."""
         secret, _, place = request.path.partition("/")
-        expected = self._secret.reveal().encode()
+        expected = self.secret.reveal().encode()
         if not expected or not hmac.compare_digest(secret.encode(errors="replace"), expected):
             raise Forged
         found = _RECEIPT.fullmatch(place)
         event: Event | None
-        if found and self._receipt:
+        if found and self.receipt:
             event = self._read_receipt(read_parameters(request), found)
-        elif place == "inbound" and self._inbound:
+        elif place == "inbound" and self.inbound:
             event = self._read_text(read_parameters(request), request.at)
         else:
             raise Unreadable("there is no such callback")
-        return Heard([event] if event is not None else [], self._answer)
+        return Heard([event] if event is not None else [], HookAnswer(200, self.answer))
 
     def _read_receipt(self, parameters: Parameters, found: re.Match[str]) -> Receipt | None:
         """Return a receipt, or None if its status means nothing."""
-        get = _make_getter(parameters, self._receipt)
+        get = _make_getter(parameters, self.receipt)
         status, reference = get("status"), get("reference")
         message_id, part, parts = found.groups()
         if message_id is not None and not is_message_id(message_id):
@@ -121,7 +108,7 @@ class Callbacks:
             reference = ""
         if message_id is None and not reference:
             raise Unreadable("it names no message")
-        meaning = next((word for value, word in self._statuses if fnmatchcase(status, value)), None)
+        meaning = next((word for value, word in self.statuses if fnmatchcase(status, value)), None)
         # The segments of a text are sent one after another. So only the last one shows that all were taken.
         if meaning is None or (meaning == "sent" and part != parts):
             return None
@@ -139,11 +126,11 @@ class Callbacks:
 
     def _read_text(self, parameters: Parameters, arrival: datetime) -> Received | None:
         """Return a text from a phone, or None if it is not a text."""
-        get = _make_getter(parameters, self._inbound)
+        get = _make_getter(parameters, self.inbound)
         sender, to, at, event = get("from").strip(), get("to").strip(), get("at"), get("event")
         if not sender:
             raise Unreadable("it has no sender")
-        octets = parameters.get(self._inbound.get("text", ""), b"")
+        octets = parameters.get(self.inbound.get("text", ""), b"")
         if hexadecimal := get("text_hex"):
             try:
                 octets = bytes.fromhex(hexadecimal)

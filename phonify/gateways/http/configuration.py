@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from ..variables import Secret, Variables
 from .answers import REFUSALS, Answers, Finder, Rule, parse_rules
-from .callbacks import Callbacks, parse_inbound, parse_receipt, parse_statuses
+from .callbacks import IN_RECEIPTS, IN_TEXTS, Callbacks, parse_names, parse_statuses
 from .presets import PRESETS, Preset
 from .template import CREDENTIALS, Form, Headers, Template, parse_body
 
@@ -49,11 +49,7 @@ class Configuration:
     probe: str
     probe_query: Form
     ready: list[Rule]
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The placeholders in the templates of a message."""
-        return frozenset({*self.query.names, *self.headers.names, *(self.body.names if self.body else ())})
+    cuts: bool  # whether a long text is sent as one request for each segment
 
 
 def read_configuration(environ: Mapping[str, str]) -> Configuration:
@@ -94,7 +90,8 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
         reference=parse("reference", Finder),
         code=parse("code", Finder),
     )
-    receipt, inbound = parse("receipt", parse_receipt), parse("inbound", parse_inbound)
+    receipt = parse("receipt", lambda text: parse_names(text, IN_RECEIPTS, ("status",)))
+    inbound = parse("inbound", lambda text: parse_names(text, IN_TEXTS, ("from", "text|text_hex")))
     statuses = parse("status", parse_statuses)
     if bool(texts["receipt"]) != bool(texts["status"]):
         variables.complain("STATUS" if texts["receipt"] else "RECEIPT", "is missing; receipts need both")
@@ -116,6 +113,7 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
         probe=probe,
         probe_query=probe_query,
         ready=parse("ready", parse_rules),
+        cuts=bool({"udh", "udh_hex"} & names),
     )
     variables.finish()
     return configuration

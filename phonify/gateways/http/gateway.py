@@ -1,6 +1,5 @@
 """The gateway `http`: for providers that take a message as one HTTP request. Variables describe the requests."""
 
-import base64
 import itertools
 import random
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from ...sms.alphabet import encode_gsm7
 from ...sms.segments import Encoding, split_segments
 from ..base import Doubt, GatewayFault, Later, Limits, OutboundMessage, Outcome, Taken
 from ..events import Heard, HookRequest
-from ..over_http import HttpGateway, name_peer
+from ..over_http import HttpGateway, encode_credentials, name_peer
 from .answers import MOST_ANSWER, suggest_cause
 from .configuration import VARIABLES, Configuration, read_configuration
 
@@ -42,7 +41,6 @@ class TemplateGateway(HttpGateway):
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
-        self._cuts = bool({"udh", "udh_hex"} & configuration.names)
         # Phones join segments by this reference. Random ones would be equal for two texts in a row now and then.
         self._references = itertools.count(random.randrange(256))  # noqa: S311 - not a secret
         self.number = configuration.number
@@ -87,7 +85,7 @@ class TemplateGateway(HttpGateway):
     def _cut(self, message: OutboundMessage) -> list[_Piece]:
         encoding, segments = split_segments(message.body)
         total = len(segments)
-        if total == 1 or not self._cuts:
+        if total == 1 or not self._configuration.cuts:
             return [_Piece(message.body, encoding, total)]
         reference = next(self._references) % 256
         return [
@@ -136,9 +134,9 @@ class TemplateGateway(HttpGateway):
         }
 
     def _list_credentials(self) -> dict[str, str | bytes]:
-        username, password = self._configuration.username, self._configuration.password.reveal()
-        basic = base64.b64encode(f"{username}:{password}".encode()).decode()
-        return {"username": username, "password": password, "basic": basic}
+        username, password = self._configuration.username, self._configuration.password
+        basic = encode_credentials(username, password)
+        return {"username": username, "password": password.reveal(), "basic": basic}
 
     def hear(self, request: HookRequest) -> Heard:
         """Read a receipt or a received text."""
