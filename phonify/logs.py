@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
+from .clock import format_time
+
 logger = logging.getLogger(__name__)
 
 # The name of the argument `api_key`, also with percent-encoded characters. A client may also use a similar name by
@@ -126,7 +128,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _write_time(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return format_time(datetime.fromtimestamp(record.created, UTC))
 
 
 def make_formatter(log_format: str) -> logging.Formatter:

@@ -30,10 +30,10 @@ def hear(name: str, path: str) -> Response:
         raise NotFound from None
     except Forged:
         logger.warning("a callback of the gateway %s is not signed correctly", name)
-        return _answer(403, "This request is not from the provider.")
+        return Response("This request is not from the provider.", 403, mimetype="text/plain")
     except Unreadable as error:
         logger.warning("a callback of the gateway %s can't be read: %s", name, error)
-        return _answer(400, f"This request can't be read: {error}")
+        return Response(f"This request can't be read: {error}", 400, mimetype="text/plain")
     running.hearing.take(heard.events)
     return Response(heard.answer.body, heard.answer.status, content_type=heard.answer.content_type)
 
@@ -54,7 +54,3 @@ def _read_request(path: str) -> HookRequest:
         body=read_data(),
         at=services.clock.now(),
     )
-
-
-def _answer(status: int, text: str) -> Response:
-    return Response(text, status, content_type="text/plain; charset=utf-8")

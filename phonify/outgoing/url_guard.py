@@ -24,7 +24,6 @@ _METADATA = {
 }
 _NAT64 = IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48")  # RFC 6052, RFC 8215: the last 32 bits are IPv4
 
-Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Sequence[str]]
 
 
@@ -126,22 +125,16 @@ def is_allowed(address: str, *, private_allowed: bool) -> bool:
 
     If an IPv6 address contains an IPv4 address, the IPv4 address is checked instead.
     """
-    return _judge(ip_address(address), private_allowed=private_allowed)
-
-
-def _judge(address: Address, *, private_allowed: bool) -> bool:
-    if isinstance(address, IPv6Address):
-        address = IPv6Address(int(address))  # without a zone
-        inner = _unwrap(address)
-        if inner:
-            return all(_judge(one, private_allowed=private_allowed) for one in inner)
-    if address in _METADATA or address.is_link_local or address.is_multicast or address.is_unspecified:
+    ip = ip_address(address.partition("%")[0])  # without a zone
+    if isinstance(ip, IPv6Address) and (inner := _unwrap(ip)):
+        return all(is_allowed(str(one), private_allowed=private_allowed) for one in inner)
+    if ip in _METADATA or ip.is_link_local or ip.is_multicast or ip.is_unspecified:
         return False
-    if address.is_loopback:
+    if ip.is_loopback:
         return private_allowed
-    if address.is_reserved or (isinstance(address, IPv4Address) and int(address) >> 24 == 0):
+    if ip.is_reserved or (isinstance(ip, IPv4Address) and int(ip) >> 24 == 0):
         return False
-    return private_allowed or (address.is_global and not getattr(address, "is_site_local", False))
+    return private_allowed or (ip.is_global and not getattr(ip, "is_site_local", False))
 
 
 def _unwrap(address: IPv6Address) -> list[IPv4Address]:

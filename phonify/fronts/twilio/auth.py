@@ -30,12 +30,7 @@ def find_account(sid: str, secret: str) -> Account | None:
     return account if account is not None and account.id == number else None
 
 
-def refuse(status: int) -> Response:
-    """Answer in Twilio's form."""
-    return show_error(status, None)
-
-
-auth = make_auth(REALM, find_account, refuse)
+auth = make_auth(REALM, find_account, show_error)
 
 
 def take_account_sid(_endpoint: str | None, values: dict[str, Any] | None) -> None:
@@ -59,7 +54,7 @@ def require_credentials() -> Response | None:
     if read_number_sid(sid) is None or not sid.startswith("AC"):
         raise MissingResource
     if sid != write_account_sid(account.id):
-        return show_error(401, None)
+        return show_error(401)
     take_request(account)
     meet_rule(account)
     return None

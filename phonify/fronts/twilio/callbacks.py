@@ -20,7 +20,6 @@ from .parameters import FRONT, MAX_BODY, MAX_MEDIA, is_media_url
 from .payloads import (
     RECEIVED,
     Payload,
-    compose_delivery,
     list_inbound_parameters,
     list_statuses,
     list_untold,
@@ -77,7 +76,8 @@ class TwilioCallbacks(WebhookKind):
         if keyword is not None:
             parameters["OptOutType"] = keyword.upper()
         payload = Payload(account.inbound_method, parameters)
-        return [compose_delivery(next(ids), message.account_id, message.id, RECEIVED, account.inbound_url, payload)]
+        url = account.inbound_url
+        return [NewDelivery(next(ids), message.account_id, message.id, RECEIVED, payload.write(), url)]
 
     def find_target(self, connection: Connection, delivery: Delivery) -> Target | None:
         """Return the URL of the delivery and the account's auth token. The token signs the request."""
@@ -117,47 +117,41 @@ class TwilioCallbacks(WebhookKind):
 
     def _read(self, delivery: Delivery, answer: Answer) -> Document:
         document = read_answer(answer, delivery.url or "")
-        warnings, replies = [*document.warnings], 0
-        actions: list[Reply | Redirect] = []
-        for action in document.actions:
-            if isinstance(action, Redirect):
-                self._check_redirect(delivery, action)
-                actions.append(action)
-                continue
-            replies += 1
-            fault = (
-                f"14100: only the first {MOST_REPLIES} messages are sent"
-                if replies > MOST_REPLIES
-                else self._find_reply_fault(action, self._draft(delivery, action))
-            )
+        if document.redirect is not None:
+            self._check_redirect(delivery, document.redirect)
+        warnings, replies = [*document.warnings], []
+        for reply in document.replies[:MOST_REPLIES]:
+            fault = self._find_reply_fault(reply, self._draft(delivery, reply))
             if fault is None:
-                actions.append(action)
+                replies.append(reply)
             else:
                 warnings.append(fault)
-        return Document(tuple(actions), tuple(dict.fromkeys(warnings)))
+        if len(document.replies) > MOST_REPLIES:
+            warnings.append(f"14100: only the first {MOST_REPLIES} messages are sent")
+        return Document(tuple(replies), document.redirect, tuple(dict.fromkeys(warnings)))
 
-    def _check_redirect(self, delivery: Delivery, action: Redirect) -> None:
+    def _check_redirect(self, delivery: Delivery, redirect: Redirect) -> None:
         """Raise TwimlFault if a document can't be fetched."""
         if read_payload(delivery).redirects >= MOST_REDIRECTS:
             raise TwimlFault(11200, f"there were more than {MOST_REDIRECTS} redirects")
-        if action.method not in ("GET", "POST") or not self._fronts.is_url(action.url):
-            raise TwimlFault(11200, f"{action.url[:MOST_CHARACTERS]} can't be fetched")
+        if redirect.method not in ("GET", "POST") or not self._fronts.is_url(redirect.url):
+            raise TwimlFault(11200, f"{redirect.url[:MOST_CHARACTERS]} can't be fetched")
 
-    def _find_reply_fault(self, action: Reply, draft: Draft | None) -> str | None:
+    def _find_reply_fault(self, reply: Reply, draft: Draft | None) -> str | None:
         fault = None
         if draft is None:
             fault = "21211: the number in `to` or `from` of <Message> is not valid"
         elif draft.to[0].number == draft.origin:
             fault = "21266: `to` and `from` of <Message> are the same"
-        elif not action.body and not action.media:
+        elif not reply.body and not reply.media:
             fault = "14103: <Message> has no text and no media"
-        elif len(action.body) > MAX_BODY:
+        elif len(reply.body) > MAX_BODY:
             fault = f"21617: the text of <Message> is longer than {MAX_BODY:,} characters"
-        elif bad := [url for url in action.media if not is_media_url(url)]:
+        elif bad := [url for url in reply.media if not is_media_url(url)]:
             fault = f"21620: the media URL {bad[0]} is not valid"
-        elif len(action.media) > MAX_MEDIA:
+        elif len(reply.media) > MAX_MEDIA:
             fault = f"21623: <Message> has more than {MAX_MEDIA} media"
-        elif bad := [url for url in action.callbacks if not self._fronts.is_url(url)]:
+        elif bad := [url for url in reply.callbacks if not self._fronts.is_url(url)]:
             fault = f"21609: {bad[0]} can't be posted to"
         return fault
 
@@ -198,17 +192,16 @@ class TwilioCallbacks(WebhookKind):
 
     def _act(self, connection: Connection, delivery: Delivery, document: Document, now: datetime) -> None:
         owner = self._fronts.get_owner(connection, delivery.account_id)
-        for action in document.actions:
-            if isinstance(action, Redirect):
-                payload = read_payload(delivery)
-                payload = payload._replace(method=action.method, redirects=payload.redirects + 1)
-                self._add(connection, delivery, action.url, payload, now)
-            elif owner is not None and (draft := self._draft(delivery, action)) is not None:
+        for reply in document.replies:
+            if owner is not None and (draft := self._draft(delivery, reply)) is not None:
                 self._sending.send_within(connection, owner, draft)
+        if document.redirect is not None:
+            payload = read_payload(delivery)
+            payload = payload._replace(method=document.redirect.method, redirects=payload.redirects + 1)
+            self._add(connection, delivery, document.redirect.url, payload, now)
 
     def _add(self, connection: Connection, delivery: Delivery, url: str, payload: Payload, now: datetime) -> None:
         """Store one more delivery about the same received message."""
-        one = compose_delivery(
-            next(generate_ids(now)), delivery.account_id, delivery.message_id, RECEIVED, url, payload
-        )
+        id_, written = next(generate_ids(now)), payload.write()
+        one = NewDelivery(id_, delivery.account_id, delivery.message_id, RECEIVED, written, url)
         self._webhooks.add(connection, self, [one], now)

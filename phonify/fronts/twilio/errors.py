@@ -54,7 +54,7 @@ class MissingResource(TwilioError):
         super().__init__(20404, f"The requested resource {request.path} was not found", 404)
 
 
-def show_error(status: int, error: PhonifyError | None) -> Response:
+def show_error(status: int, error: PhonifyError | None = None) -> Response:
     """Return the answer for an error that another part of the server has found."""
     code, message = _BY_STATUS.get(status, (20500, "An internal server error has occurred"))
     retry_after = error.retry_after if error is not None else None

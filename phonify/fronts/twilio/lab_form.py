@@ -12,7 +12,7 @@ from ...outgoing.http_client import Answer, Request
 from ...storage.front_records import FrontMessage
 from .payloads import list_inbound_parameters, tell_status
 from .requests import TIMEOUT, build_request
-from .twiml import MOST_TWIML, Redirect, TwimlFault, read_answer
+from .twiml import MOST_TWIML, TwimlFault, read_answer
 
 _STATUSES = {"error": "failed", "unknown": "lab_unknown"}
 
@@ -64,7 +64,9 @@ class TwilioForm(Form):
             document = read_answer(answer, target.url or "")
         except TwimlFault as fault:
             return Reading(accepted=False, fault=str(fault))
-        replies = [f"<Redirect>{one.url}" if isinstance(one, Redirect) else one.body for one in document.actions]
+        replies = [reply.body for reply in document.replies]
+        if document.redirect is not None:
+            replies.append(f"<Redirect>{document.redirect.url}")
         return Reading(accepted=True, replies=tuple(replies))
 
 

@@ -60,12 +60,13 @@ def _explain(given: Parameters, error_type: str, now: datetime) -> TwilioError:
 def list_messages() -> dict[str, Any]:
     """List messages, the newest first."""
     services, account, given = get_services(), current_account(), Parameters()
-    page, dates = read_page(given), read_dates(given, "DateSent")
+    page = read_page(given)
+    sent_from, sent_until = read_dates(given, "DateSent")
     criteria = Criteria(
         to=_read_number(given, "To"),
         origin=_read_number(given, "From"),
-        sent_from=dates.first,
-        sent_until=dates.until,
+        sent_from=sent_from,
+        sent_until=sent_until,
         before=page.before,
         after=page.after,
     )

@@ -23,26 +23,22 @@ class Page(NamedTuple):
 
     number: int
     size: int
-    before: str | None  # ids of messages: the last one of the page before,
-    after: str | None  # or the first one of the page behind
+    before: str | None = None  # the id of the last message of the previous page
+    after: str | None = None  # the id of the first message of the next page
 
 
 def read_page(given: Parameters) -> Page:
     """Return the page; raise TwilioError if it can't be read."""
     size = _read_whole(given, "PageSize", PAGE_SIZE)
     number = _read_whole(given, "Page", 0)
-    token = given.get("PageToken")
+    page = Page(number, min(max(size, 1), MAX_PAGE_SIZE))
+    if not (token := given.get("PageToken")):
+        return page
     found = _TOKEN.fullmatch(token)
-    if token and found is None:
+    if found is None:
         raise TwilioError(20001, "The page token is not valid.")
-    message_id = read_message_sid(found[2]) if found else None
-    backwards = found is not None and found[1] == "B"
-    return Page(
-        number,
-        min(max(size, 1), MAX_PAGE_SIZE),
-        None if backwards else message_id,
-        message_id if backwards else None,
-    )
+    message_id = read_message_sid(found[2])
+    return page._replace(after=message_id) if found[1] == "B" else page._replace(before=message_id)
 
 
 def _read_whole(given: Parameters, name: str, default: int) -> int:
@@ -54,15 +50,11 @@ def _read_whole(given: Parameters, name: str, default: int) -> int:
     return int(text)
 
 
-class Moments(NamedTuple):
-    """A range of stored times. It includes the first time and excludes the second one. None means no limit."""
+def read_dates(given: Parameters, name: str) -> tuple[str | None, str | None]:
+    """Read the filters NAME, NAME< and NAME>. Returns the range of times that they ask for, as stored times.
 
-    first: str | None = None
-    until: str | None = None
-
-
-def read_dates(given: Parameters, name: str) -> Moments:
-    """Return the range that the filters NAME, NAME< and NAME> ask for. The given times are included."""
+    The range includes the first time and excludes the second one. None means no limit. The filters include their times.
+    """
     first, until = None, None
     for suffix in ("", "<", ">"):
         text = given.get(f"{name}{suffix}")
@@ -70,7 +62,7 @@ def read_dates(given: Parameters, name: str) -> Moments:
             begin, end = _read_moment(name, text)
             first = max(first or begin, begin) if suffix in ("", ">") else first
             until = min(until or end, end) if suffix in ("", "<") else until
-    return Moments(first, until)
+    return first, until
 
 
 def _read_moment(name: str, text: str) -> tuple[str, str]:

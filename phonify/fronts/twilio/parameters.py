@@ -82,14 +82,9 @@ _MESSAGES = {
 _STATUSES = {20429: 429, 21611: 429}
 
 
-def write_message(code: int, **values: str) -> str:
-    """Return the message of a code. Long values are cut."""
-    return _MESSAGES[code].format_map({name: cut(value, MOST_SHOWN) for name, value in values.items()})
-
-
-def cut(text: str, most: int) -> str:
-    """Return a text with at most the given number of characters and a mark if it was longer."""
-    return text if len(text) <= most else f"{text[:most]}…"
+def cut(text: str, limit: int) -> str:
+    """Return the first `limit` characters of a text. If it is longer, an ellipsis follows them."""
+    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 class Parameters:
@@ -117,11 +112,10 @@ class Parameters:
 
     def refuse(self, code: int, url: str = "") -> TwilioError:
         """Return the error with this code. Its message names values of these parameters."""
-        message = write_message(
-            code,
-            to=self.get_number("To"),
-            origin=self.get_number("From"),
-            url=url,
+        message = _MESSAGES[code].format(
+            to=cut(self.get_number("To"), MOST_SHOWN),
+            origin=cut(self.get_number("From"), MOST_SHOWN),
+            url=cut(url, MOST_SHOWN),
             way="MMS" if self.get_all("MediaUrl") else "SMS",
         )
         return TwilioError(code, message, _STATUSES.get(code, 400))

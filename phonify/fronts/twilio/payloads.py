@@ -1,9 +1,9 @@
 """What is posted to apps: the statuses of a message, and the parameters of a received message."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...clock import parse_time
 from ...domain.webhook_kinds import Event
@@ -24,24 +24,14 @@ class Payload(NamedTuple):
     redirects: int = 0  # that have led here
     is_fallback: bool = False
 
-
-def compose_delivery(
-    id_: str,
-    account_id: int,
-    message_id: str | None,
-    event: str,
-    url: str,
-    payload: Payload,
-    sequence: str | None = None,
-) -> NewDelivery:
-    """Return a delivery to be stored."""
-    return NewDelivery(id_, account_id, message_id, event, json.dumps(payload._asdict()), url, sequence)
+    def write(self) -> str:
+        """Return the payload as JSON."""
+        return json.dumps(self._asdict())
 
 
 def read_payload(delivery: Delivery) -> Payload:
     """Return what a delivery posts."""
-    found: Mapping[str, Any] = json.loads(delivery.payload)
-    return Payload(**found)
+    return Payload(**json.loads(delivery.payload))
 
 
 def list_statuses(event: Event, message: Message, kept: FrontMessage) -> list[str]:
@@ -93,14 +83,15 @@ def tell_status(
         parameters["RawDlrDoneDate"] = done.strftime("%y%m%d%H%M")
     if kept.service_sid is not None:
         parameters["MessagingServiceSid"] = kept.service_sid
+    payload = Payload("POST", parameters).write()
     return [
-        compose_delivery(
+        NewDelivery(
             next(ids),
             message.account_id,
             message.id,
             f"twilio.{status}",
+            payload,
             url,
-            Payload("POST", parameters),
             sequence=f"{message.id} {url}",
         )
         for url in (kept.status_callback or "").split()

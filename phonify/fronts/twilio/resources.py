@@ -15,8 +15,8 @@ from ...storage.records import Message
 from .auth import current_account
 from .errors import MissingResource, TwilioError
 from .messages import find_message
-from .paging import Page, envelope
-from .parameters import MAX_MEDIA, Parameters
+from .paging import PAGE_SIZE, Page, envelope
+from .parameters import Parameters
 
 bp = Blueprint("resources", __name__)
 
@@ -46,8 +46,7 @@ def fetch_account() -> dict[str, Any]:
 def list_media(sid: str) -> dict[str, Any]:
     """List the media of a message."""
     media = _list_media(find_message(sid))
-    page = Page(0, max(MAX_MEDIA, 50), None, None)
-    return {"media_list": media, **envelope(page, [one["sid"] for one in media], has_next=False)}
+    return {"media_list": media, **envelope(Page(0, PAGE_SIZE), [one["sid"] for one in media], has_next=False)}
 
 
 @bp.get("/<account_sid>/Messages/<sid>/Media/<media_sid>.json")

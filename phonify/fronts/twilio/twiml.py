@@ -22,16 +22,17 @@ class Reply(NamedTuple):
 
 
 class Redirect(NamedTuple):
-    """Another document to fetch. The actions after it are ignored."""
+    """Another document to fetch. What follows the redirect is ignored."""
 
     url: str
     method: str
 
 
 class Document(NamedTuple):
-    """The actions that an answer requests."""
+    """The actions that an answer requests: first the replies, then the redirect."""
 
-    actions: tuple[Reply | Redirect, ...] = ()
+    replies: tuple[Reply, ...] = ()
+    redirect: Redirect | None = None
     warnings: tuple[str, ...] = ()  # each begins with Twilio's code
 
 
@@ -70,19 +71,19 @@ def _read_document(text: str, url: str) -> Document:
         raise TwimlFault(12100, f"the document is not XML: {error}") from error
     if root.tag != "Response":
         raise TwimlFault(12100, "the document's root is not <Response>")
-    actions: list[Reply | Redirect] = []
-    warnings = []
+    replies, warnings = [], []
+    redirect = None
     for verb in root:
         match verb.tag:
             case "Message":
-                actions.append(_read_message(verb, url))
+                replies.append(_read_message(verb, url))
             case "Redirect":
                 method = (verb.get("method") or "POST").upper()
-                actions.append(Redirect(_join(url, (verb.text or "").strip()), method))
+                redirect = Redirect(_join(url, (verb.text or "").strip()), method)
                 break
             case _:
                 warnings.append(f"12200: the verb <{verb.tag}> is unknown")
-    return Document(tuple(actions), tuple(warnings))
+    return Document(tuple(replies), redirect, tuple(warnings))
 
 
 def _read_message(verb: ET.Element, url: str) -> Reply:

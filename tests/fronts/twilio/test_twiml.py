@@ -42,23 +42,26 @@ def test_a_message_has_its_text_media_numbers_and_callbacks():
         "ACME",
         ("http://127.0.0.1:5000/told",),
     )
-    assert read(body).actions == (reply,)
+    assert read(body).replies == (reply,)
 
 
 def test_a_redirect_ends_the_document():
     document = read("<Response><Message>a</Message><Redirect>next</Redirect><Oops/></Response>")
-    assert document.actions[1:] == (Redirect("http://127.0.0.1:5000/next", "POST"),)
+    assert [reply.body for reply in document.replies] == ["a"]
+    assert document.redirect == Redirect("http://127.0.0.1:5000/next", "POST")
     assert document.warnings == ()
 
 
 @pytest.mark.parametrize("method", ["get", "GET", "Get"])
 def test_the_method_of_a_redirect_may_be_in_any_case(method):
-    assert read(f'<Response><Redirect method="{method}">/</Redirect></Response>').actions[0].method == "GET"
+    redirect = read(f'<Response><Redirect method="{method}">/</Redirect></Response>').redirect
+    assert redirect is not None
+    assert redirect.method == "GET"
 
 
 def test_an_encoding_declaration_and_a_byte_order_mark_do_no_harm():
     for start in ("\ufeff", '<?xml version="1.0" encoding="ISO-8859-1"?>', '\ufeff<?xml version="1.0"?>'):
-        (reply,) = read(f"{start}<Response><Message>ü</Message></Response>").actions
+        (reply,) = read(f"{start}<Response><Message>ü</Message></Response>").replies
         assert reply.body == "ü"
 
 
@@ -67,14 +70,14 @@ def test_entities_are_not_expanded_and_much_nesting_is_read_at_once():
     with pytest.raises(TwimlFault, match="DOCTYPE"):
         read(bomb)
     deep = f"<Response><Message>{'<a>' * 8_000}{'</a>' * 8_000}</Message></Response>"
-    (reply,) = read(deep).actions
+    (reply,) = read(deep).replies
     assert reply.body == ""
 
 
 def test_the_limit_is_64_kib_of_bytes():
     frame = "<Response><Message></Message></Response>"
     room = 64 * 1024 - len(frame)
-    assert len(read(frame.replace("></", f">{'a' * room}</", 1)).actions) == 1
+    assert len(read(frame.replace("></", f">{'a' * room}</", 1)).replies) == 1
     with pytest.raises(TwimlFault, match="64 KiB") as caught:
         read(frame.replace("></", f">{'ü' * (room // 2 + 1)}</", 1))
     assert caught.value.code == 11750
