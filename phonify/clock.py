@@ -1,7 +1,7 @@
 """The clock of the server. Tests replace it with their own clock.
 
-A sandbox has a clock that a developer can stop and advance (`domain/server_clock.py`). So a clock tells two times: its
-own, and the machine's.
+In a sandbox, a developer can stop and advance the clock (`domain/server_clock.py`). So each clock tells two times: its
+own time and the time of the machine.
 """
 
 import re
@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
-# For everything that waits or measures durations. The tests of an app may replace the functions in the module `time`,
-# while a server in their process goes on. Libraries that stop the clock do not find a `partial`.
+# These functions wait and measure durations. The tests of an app may use a library that stops the clock. Such a library
+# replaces the functions of the module `time`, but not a `partial`. So a server in the same process continues to run.
 monotonic = partial(time.monotonic)
 sleep = partial(time.sleep)
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-# One rule, because `fromisoformat` accepts other forms in each version of Python.
+# In each version of Python, `fromisoformat` accepts different forms. This pattern is the same in all versions.
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}) [Tt\ ] ((?:[01][0-9]|2[0-3]):[0-9]{2}) (?: (:[0-9]{2}) (?:\.([0-9]+))? )?"
     r" ([Zz] | [+-][0-9]{2}:?[0-9]{2})",
@@ -57,7 +57,7 @@ class SystemClock:
 
 
 def format_time(moment: datetime) -> str:
-    """Return a UTC time as text, as the database and the API show it: `2026-01-31T09:30:00.000Z`."""
+    """Return a UTC time as text, in the form of the database and the API: `2026-01-31T09:30:00.000Z`."""
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
@@ -69,8 +69,8 @@ def seconds_until(text: str | None, now: datetime) -> float:
 def parse_time(text: str) -> datetime:
     """Read a date and a time with a time zone, in the form of RFC 3339. Raises ValueError for any other text.
 
-    The T and the Z may be lower case, and a space may replace the T. Two more forms of ISO 8601 are accepted: without
-    seconds, and with a time zone without a colon. If the seconds have more than six decimal digits, the other digits
+    The T and the Z may be lower case, and a space may replace the T. Two more forms of ISO 8601 are accepted: a time
+    without seconds, and a time zone without a colon. If the seconds have more than six decimal digits, the other digits
     are ignored. If the year in UTC is not from 1 to 9999, the result is the first or the last possible time.
     """
     match = _TIME.fullmatch(text)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 _FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-AUTH_TOKEN = "[!-~]{1,64}"  # noqa: S105 - a pattern; usually 32 hexadecimal digits, but a test may bring its own token
+AUTH_TOKEN = "[!-~]{1,64}"  # noqa: S105 - a pattern; usually 32 hexadecimal digits, but a test may have its own token
 _FRACTION_BITS = 12
 _RANDOM = struct.Struct("=16Q")  # 16 numbers in one call, because each call releases the interpreter lock
 
@@ -21,17 +21,17 @@ def is_message_id(text: str) -> bool:
 
 
 def is_auth_token(text: str) -> bool:
-    """Return whether a text may be an auth token of the Twilio-compatible API."""
+    """Return whether a text can be an auth token of the Twilio-compatible API."""
     return re.fullmatch(AUTH_TOKEN, text) is not None
 
 
 def read_time(id_: str) -> datetime:
-    """Return when a message id was generated, in UTC, to the millisecond."""
+    """Return the time at which a message id was generated. The time is in UTC, to the millisecond."""
     return datetime.fromtimestamp(int(id_.replace("-", "")[:12], 16) / 1000, UTC)
 
 
 def generate_ids(now: datetime, after: str | None = None) -> Iterator[str]:
-    """Yield ids in ascending order, all greater than `after`, even if the clock was set back.
+    """Yield ids in ascending order. All are greater than `after`, even if the clock was set back.
 
     The 12 bits after the milliseconds are the fraction of a millisecond (RFC 9562 section 6.2, method 3). They increase
     with each id. 62 bits are random.

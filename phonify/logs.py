@@ -1,4 +1,4 @@
-"""Logs: masks keys, and writes the lines as text or JSON. All lines of a server have one format."""
+"""Masks keys in log lines, and writes the lines as text or JSON. All lines of a server have the same format."""
 
 import json
 import logging
@@ -14,8 +14,8 @@ from .clock import format_time
 
 logger = logging.getLogger(__name__)
 
-# The name of the argument `api_key`, also with percent-encoded characters. A client may also use a similar name by
-# mistake: `api_key[]`, `api-key`, `key`. Auth tokens and secrets are masked too.
+# These names match the argument `api_key`, also with percent-encoded characters. They also match similar names that a
+# client may use by mistake: `api_key[]`, `api-key`, `key`. Auth tokens and secrets are masked too.
 _NAMES = "|".join(
     "".join(f"(?:{character}|%{ord(character):02x})" for character in name)
     for name in ("key", "auth_token", "authtoken", "secret")
@@ -24,7 +24,8 @@ _ARGUMENT = re.compile(rf"((?:{_NAMES})[^=&?/\s]{{0,20}}?(?:=|%3d))(?:[^&\s]*[^&
 _CREDENTIALS = re.compile(r"(basic(?:\s|\+|%20)+)[A-Za-z0-9+/=_~.%-]+", re.IGNORECASE)
 _USERINFO = re.compile(r"(//)[^/@\s]*@")
 _OURS = re.compile(r"ph[kls]_[A-Za-z0-9_-]+")  # a key or a token that Phonify has made, anywhere in a text
-# Secrets, numbers and texts follow the name of the gateway. The path of a file in a traceback is kept.
+# In the address of a callback, secrets, numbers and texts follow the name of the gateway. The path of a Python file in
+# a traceback is not masked.
 _CALLBACK = re.compile(r"(/gateways/[^/?\s\"]+[/?])(?![\w/]+\.py\")[^\s\"]+")
 _SUSPECT = re.compile(r"[=@%\s]|ph[kls]_|/gateways/")  # a text without a match contains no key
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -39,7 +40,7 @@ _REFUSED = "Invalid request from"
 
 
 def mask_keys(text: str) -> str:
-    """Return a text with the API keys in addresses and Authorization headers replaced by `***`.
+    """Replace the API keys in addresses and Authorization headers by `***`, and return the text.
 
     Addresses of callbacks are cut after the name of the gateway.
     """
@@ -53,15 +54,16 @@ def mask_keys(text: str) -> str:
 
 
 def mask_request(method: str, address: str) -> tuple[str, str]:
-    """Return the method and the address of a request without keys.
+    """Mask the keys in the method and the address of a request, and return both.
 
-    A client may send an Authorization header as the first line by mistake. Then the method is BASIC.
+    A client may send an Authorization header as the first line by mistake. Then the method is BASIC, and the address is
+    a key.
     """
     return method, mask_keys(address) if method.upper() != "BASIC" else "***"
 
 
 def escape_controls(text: str) -> str:
-    """Return a text with control characters escaped. The result has only one line."""
+    """Escape the control characters in a text, and return it. The result has only one line."""
     return text if text.isprintable() else _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
@@ -80,7 +82,7 @@ class KeyFilter(logging.Filter):
             # After the address of the client, gunicorn shows a part of the request. This part may contain a key.
             message = f"{_REFUSED} {message.removeprefix(_REFUSED).split(':')[0].strip()}"
         message = mask_keys(message)
-        # Werkzeug escapes control characters itself, and uses them for colours.
+        # Werkzeug escapes control characters itself. It also uses them for colours.
         record.msg, record.args = message if record.name == "werkzeug" else escape_controls(message), ()
         return True
 
@@ -139,7 +141,7 @@ def make_formatter(log_format: str) -> logging.Formatter:
 def configure_logs(log_format: str) -> None:
     """Make the root logger write to standard error, as text or as JSON.
 
-    With JSON, warnings of Python and exceptions that nobody handles are log lines too.
+    With JSON, warnings of Python and unhandled exceptions are log lines too.
     """
     logging.raiseExceptions = False  # a line that can't be written, for example on a full disk, is lost
     handler = logging.StreamHandler()

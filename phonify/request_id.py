@@ -1,6 +1,6 @@
 """The id of the current request, and the id of its key.
 
-The answer, the log lines and the messages have the request's id.
+The answer to a request, its log lines and its messages have the id of the request.
 """
 
 from contextvars import ContextVar
@@ -12,7 +12,7 @@ _key_id: ContextVar[int | None] = ContextVar("key_id", default=None)
 
 
 def set_request_id(request_id: str) -> None:
-    """Set the id of the current request. It has no key yet."""
+    """Set the id of the current request. The request has no key yet."""
     _request_id.set(request_id)
     _key_id.set(None)
 
@@ -23,10 +23,10 @@ def current_request_id() -> str | None:
 
 
 def set_key_id(key_id: int) -> None:
-    """Set the id of the key that the current request has given."""
+    """Set the id of the current request's key."""
     _key_id.set(key_id)
 
 
 def current_key_id() -> int | None:
-    """Return the id of the current request's key; None if it has none, and outside of a request."""
+    """Return the id of the current request's key. Returns None if there is no key or no request."""
     return _key_id.get()

@@ -1,1 +1,1 @@
-"""Requests that Phonify makes: a guard for addresses, and an HTTP client that obeys it."""
+"""An HTTP client for the requests that Phonify sends, and the check of their addresses."""

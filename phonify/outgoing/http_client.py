@@ -1,7 +1,7 @@
 """Sends requests to URLs that accounts choose. The URL and the address of its host are checked first.
 
-A host name is resolved only once for each post. The address that was checked is also the address of the connection.
-Otherwise, a name could resolve to an allowed address for the check and to a private address for the connection.
+A host name is resolved only once for each request, and the client connects to the address that was checked. If the
+client resolved the name again, it could get another, private address.
 Redirects are not followed, and no proxy is used.
 """
 
@@ -25,7 +25,7 @@ from urllib3.exceptions import HTTPError
 from ..clock import monotonic
 from .url_guard import DEFAULT_PORTS, BadUrl, Resolve, Target, explain_refusal, is_allowed, parse_url, resolve
 
-# urllib3 warns of faulty headers in an answer. The warning shows the URL, which may contain a password.
+# urllib3 logs a warning if an answer has malformed headers. The warning shows the URL, which may contain a password.
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 TIMEOUT = 10.0  # seconds for one post
@@ -42,7 +42,7 @@ _WORDS: dict[type[BaseException], str] = {  # the first matching class is used
 
 
 class NotAnswered(Exception):
-    """There is no answer. The text of the exception tells people the reason."""
+    """A request got no answer. The text of the exception explains the reason to a person."""
 
     def __init__(self, reason: str, *, connected: bool = False) -> None:
         super().__init__(reason)
@@ -50,17 +50,17 @@ class NotAnswered(Exception):
 
 
 class Request(NamedTuple):
-    """A request, its time limits in seconds, and how many bytes of the answer are read."""
+    """A request and its limits. The time limits are in seconds."""
 
     method: str
     url: str
     body: bytes | Iterable[bytes] | None  # pieces are sent one by one, and need a header Content-Length
     headers: Mapping[str, str]
-    timeout: float = TIMEOUT  # in all
-    connect_timeout: float = TIMEOUT  # for all addresses together, and TLS
-    read_timeout: float = TIMEOUT  # of silence
-    most_answer: int = MOST_ANSWER
-    query: str = ""  # encoded parameters that are added to the URL, which may become longer than MAX_URL
+    timeout: float = TIMEOUT  # for everything
+    connect_timeout: float = TIMEOUT  # for connecting to all addresses together, and for TLS
+    read_timeout: float = TIMEOUT  # for each wait for bytes of the answer
+    most_answer: int = MOST_ANSWER  # the highest number of bytes of the answer that are read
+    query: str = ""  # encoded parameters that are added to the URL; MAX_URL does not limit them
 
 
 class Answer(NamedTuple):
@@ -69,14 +69,14 @@ class Answer(NamedTuple):
     status: int
     text: str  # the first `most_answer` bytes
     content_type: str = ""
-    complete: bool = True  # whether `text` is all that the receiver has announced
+    complete: bool = True  # False if the receiver has announced more than `text` contains
     retry_after: float | None = None  # seconds, if the answer names them
 
 
 def send(request: Request, *, private_allowed: bool, resolve: Resolve = resolve) -> Answer:
     """Send a request and return the answer, with any HTTP status. Raises NotAnswered if there is no answer in time.
 
-    The timeout, in seconds, is for everything: connecting, TLS, sending and receiving. If the body of the answer is
+    The timeout of the request is for everything: connecting, TLS, sending and receiving. If the body of the answer is
     late, malformed or too long, only its first part is returned.
     """
     end = monotonic() + request.timeout
@@ -134,7 +134,7 @@ def _tls_context() -> ssl.SSLContext:
 
 
 def _secure(connection: HTTPConnection, target: Target, until: float) -> None:
-    """Begin TLS. HTTPSConnection can't do this: its time limit for TLS is the time limit of one address."""
+    """Begin TLS. HTTPSConnection is not used, because it would use the time limit of one address for TLS."""
     connection.sock.settimeout(_remaining(until))
     connection.sock = _tls_context().wrap_socket(connection.sock, server_hostname=target.host.rstrip("."))
 
@@ -149,7 +149,7 @@ def _remaining(end: float) -> float:
 
 @contextmanager
 def _cutting_off(sock: socket.socket, end: float) -> Iterator[None]:
-    """End a connection at the given time, even if the receiver sends a byte now and then.
+    """End a connection at the given time, even if the receiver still sends bytes.
 
     Raises RuntimeError if no thread can be started.
     """
@@ -182,12 +182,12 @@ def _exchange(connection: HTTPConnection, target: Target, request: Request, end:
         connection.request(request.method, path, request.body, headers, preload_content=False, decode_content=False)
     connection.timeout = min(request.read_timeout, _remaining(end))
     with connection.getresponse() as response:
-        _remaining(end)  # headers that were cut off look complete
+        _remaining(end)  # if the headers were cut off, they look complete
         text, complete = b"", False
         with suppress(HTTPError):
             while len(text) < request.most_answer and (piece := response.read1(request.most_answer - len(text))):
                 text += piece
-            # The number of bytes that are still to come is None if it is not known.
+            # `length_remaining` is None if the length of the body is unknown.
             complete = not response.length_remaining and monotonic() < end
         shown = text.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
         retry_after = _read_retry_after(response.headers.get("Retry-After", ""))
@@ -205,7 +205,7 @@ def _read_retry_after(text: str) -> float | None:
 
 
 def add_query(url: str, query: str) -> str:
-    """Return a URL with more parameters in its query."""
+    """Add parameters to the query of a URL, and return the URL."""
     return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
 
 

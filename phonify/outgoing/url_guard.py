@@ -1,4 +1,4 @@
-"""The URLs and addresses that Phonify may post to.
+"""Checks the URLs and the addresses to which Phonify posts.
 
 A URL is checked when it is set. The addresses of its host are checked at each post.
 """
@@ -16,8 +16,8 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _BRACKETED = re.compile(r"\[[^\[\]]*\](:[0-9]*)?")
 
-# Addresses of cloud metadata services. Such a service gives a machine its credentials. Other such services have
-# link-local addresses, and these are never allowed.
+# Addresses of cloud metadata services. Such a service gives a machine its credentials. Other services of this
+# kind have link-local addresses. Link-local addresses are never allowed.
 _METADATA = {
     ip_address(address)
     for address in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
@@ -28,7 +28,7 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 
 class BadUrl(ValueError):
-    """Phonify can't post to the URL. The message says why."""
+    """Phonify can't post to the URL. The text says why."""
 
 
 class Target(NamedTuple):
@@ -101,7 +101,7 @@ def _find_literal(host: str) -> str | None:
 
 
 def names_private_host(url: str) -> bool:
-    """Return whether the host of a URL is `localhost` or a private address. `private_allowed` allows both."""
+    """Return whether the host of a URL is `localhost` or a private address. Both need `private_allowed`."""
     try:
         host = parse_url(url).host
     except BadUrl:
@@ -111,7 +111,7 @@ def names_private_host(url: str) -> bool:
 
 
 def explain_refusal(address: str) -> str:
-    """Return why Phonify does not post to an address that is not allowed, as a text for people."""
+    """Return the reason why an address is not allowed, as a text for people."""
     text = f"addresses like {address} are not allowed"
     return f"{text} without PHONIFY_WEBHOOK_PRIVATE=on" if _needs_private_allowed(address) else text
 
@@ -121,7 +121,7 @@ def _needs_private_allowed(address: str) -> bool:
 
 
 def is_allowed(address: str, *, private_allowed: bool) -> bool:
-    """Return whether Phonify may post to an address.
+    """Return whether Phonify is allowed to post to an address.
 
     If an IPv6 address contains an IPv4 address, the IPv4 address is checked instead.
     """

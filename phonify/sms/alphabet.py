@@ -27,12 +27,12 @@ _CODES |= {character: bytes([_DEFAULT.index(_ESCAPE), code]) for code, character
 
 
 def count_septets(text: str) -> int:
-    """Return the number of septets of a text whose characters are all in the alphabet."""
+    """Return the number of septets of a text. All characters must be in the alphabet."""
     return sum(2 if character in GSM7_EXTENSION else 1 for character in text)
 
 
 def encode_gsm7(text: str) -> bytes:
-    """Return the codes of a text, one septet in each byte. Raises ValueError if the alphabet lacks a character."""
+    """Encode a text, with one septet in each byte. Raises ValueError if the alphabet lacks a character."""
     try:
         return b"".join(_CODES[character] for character in text)
     except KeyError as error:
@@ -40,12 +40,12 @@ def encode_gsm7(text: str) -> bytes:
 
 
 def decode_gsm7(codes: bytes) -> str:
-    """Return the text of codes, one septet in each byte. What is not a code becomes U+FFFD."""
+    """Decode a text that has one septet in each byte. A byte that is not a code becomes U+FFFD."""
     text, escaped = [], False
     for code in codes:
         character = _DEFAULT[code] if code < len(_DEFAULT) else "\N{REPLACEMENT CHARACTER}"
         if escaped:
-            # A code that the extension table lacks means the character of the default table (TS 23.038 6.2.1.1).
+            # If the extension table lacks a code, the default table has its character (TS 23.038 6.2.1.1).
             text.append(_EXTENSION.get(code, character))
             escaped = False
         elif character == _ESCAPE:

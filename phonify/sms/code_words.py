@@ -1,6 +1,7 @@
-"""Reads the words of one-time codes from `code_words.toml`, and makes patterns of them.
+"""Reads the words about one-time codes from `code_words.toml`, and makes patterns from them.
 
-The patterns are for a text in the form of `fold` and `lower`. They are made at their first use, because it takes time.
+The patterns are for texts that `fold` and `lower` have converted. They are made at the first use, because making them
+takes time.
 """
 
 import functools
@@ -16,11 +17,11 @@ _FILE = Path(__file__).with_name("code_words.toml")
 KINDS = ("promotion", "label", "secret", "code")  # if a word is of several kinds, the first one counts
 CURRENCY, UNIT = "\ue000", "\ue001"  # no characters of a language
 _SPACE = "[ \u00a0\u2010\u2011-]?"
-_LONGEST_PIECE = 8  # a letter and its accents
-_WITHOUT_MARKS = 4  # letters: shorter words without their accents are other words
+_LONGEST_PIECE = 8  # characters: a letter and its accents
+_WITHOUT_MARKS = 4  # letters; a shorter word without its accents may be another word
 _NO_MARKS = str.maketrans({"ł": "l", "đ": "d", "ø": "o", "æ": "ae", "ß": "ss", "ð": "d", "þ": "th"})
 
-# Letters of the scripts that have spaces between words: a word ends where no more of them follow.
+# The letters of scripts that have spaces between words. A word ends if no other letter of its script follows.
 _SCRIPTS = (
     "A-Za-z\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff",  # Latin
     "\u0370-\u03ff\u1f00-\u1fff",  # Greek
@@ -43,23 +44,23 @@ class Patterns(NamedTuple):
 
     words: re.Pattern[str]
     kinds: dict[str, str]  # the kind of each word, by its form in `find_kind`
-    capitals: frozenset[str]  # words that are only found in capitals
+    capitals: frozenset[str]  # words that count only in capitals
     between: re.Pattern[str]  # what may stand between a label and its number: the end of the word, and more words
-    is_: str
+    is_: str  # a pattern of the words for "is"
     before_amount: re.Pattern[str]  # a currency before a number
     after_amount: re.Pattern[str]  # a currency (group 1) or a unit (group 2) after a number
-    capitals_of_amount: re.Pattern[str]  # a currency that is only found in capitals, in the text as it was written
+    capitals_of_amount: re.Pattern[str]  # a currency that counts only in capitals; for texts before `lower`
 
 
 class Folded(NamedTuple):
     """A normalised text, with ASCII digits. The character `text[i]` is at index `places[i]` of the original."""
 
     text: str
-    places: list[int]  # one more than characters: the last one is the end
+    places: list[int]  # one more than characters: the last item is the end
 
 
 def fold(text: str) -> Folded:
-    """Return a text in NFC. Its decimal digits, and its wide or mathematical letters, are converted to ASCII."""
+    """Convert a text to NFC. Its decimal digits and its wide or mathematical letters become ASCII."""
     if unicodedata.is_normalized("NFC", text):
         return Folded("".join(map(_fold_character, text)), list(range(len(text) + 1)))
     pieces: list[str] = []
@@ -80,7 +81,7 @@ def fold(text: str) -> Folded:
 
 
 def _is_part(piece: str, character: str) -> bool:
-    """Tell whether a character is composed with those before it."""
+    """Return whether a character forms one letter with the characters before it."""
     composed = unicodedata.normalize("NFC", piece + character)
     return bool(unicodedata.combining(character)) or composed != unicodedata.normalize("NFC", piece) + character
 
@@ -97,7 +98,7 @@ def _fold_character(character: str) -> str:
 
 
 def lower(text: str) -> str:
-    """Return a text in lower case, with the same length.
+    """Convert a text to lower case. Its length stays the same.
 
     A dotless i becomes i, and a final sigma becomes a normal sigma.
     """
@@ -107,7 +108,7 @@ def lower(text: str) -> str:
 
 @functools.cache
 def load_patterns() -> Patterns:
-    """Return the patterns."""
+    """Read the words, and make the patterns."""
     languages: dict[str, dict[str, Any]] = tomllib.loads(_FILE.read_text(encoding="utf-8"))
     currency = languages.pop("currency")
     lists = {
@@ -120,7 +121,7 @@ def load_patterns() -> Patterns:
     is_ = _join(lists["is"])
     currencies = [*currency["codes"].split(), *currency["words"]]
     return Patterns(
-        # No word begins with most characters of a text, such as digits. The lookahead skips these quickly.
+        # Most characters of a text, such as digits, begin no word. The lookahead skips them quickly.
         re.compile(f"(?=[{re.escape(''.join(sorted(first)))}]){_join(naming)}"),
         kinds,
         frozenset(capitals),
@@ -133,7 +134,7 @@ def load_patterns() -> Patterns:
 
 
 def mark_amounts(text: str) -> str:
-    """Mark words for currencies and units next to numbers in a folded text, and return the result.
+    """Mark the currencies and units next to numbers in a folded text, and return the text.
 
     Each character of such a word is replaced by CURRENCY or UNIT.
     """
@@ -179,7 +180,7 @@ def _join(words: Iterable[str]) -> str:
 
 
 def _make_tree(branches: Iterable[tuple[str, ...]]) -> str:
-    """Return one pattern for sequences of patterns. Sequences that begin alike share their beginning, for speed."""
+    """Join sequences of patterns to one pattern. For speed, sequences with the same beginning share it."""
     grouped = groupby(sorted(branches, key=_rank), key=lambda branch: branch[:1])
     parts = [first[0] + _make_tree([branch[1:] for branch in group]) if first else "" for first, group in grouped]
     return parts[0] if len(parts) == 1 else f"(?:{'|'.join(parts)})"

@@ -8,24 +8,24 @@ from typing import Literal
 STOP_KEYWORDS = ("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT")
 START_KEYWORDS = ("START", "UNSTOP", "YES")
 HELP_KEYWORDS = ("HELP",)
-# The keywords of two words, as they are written with a space or a hyphen.
+# People also write these keywords as two words, with a space or a hyphen between them.
 _STOP_IN_TWO_WORDS = ("STOP ALL", "UN SUBSCRIBE", "OPT OUT")
 _START_IN_TWO_WORDS = ("UN STOP",)
 
 Keyword = Literal["stop", "start", "help"]
 
-# Invisible characters whose category is not that of format characters: fillers, joiners and variation selectors.
+# Invisible characters that Unicode does not list as format characters: fillers, joiners and variation selectors.
 _INVISIBLE = frozenset(
     map(chr, [0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x3164, 0xFFA0])
 ) | frozenset(map(chr, [*range(0x20D0, 0x20F1), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
 
 
 def normalize_keyword(text: str) -> str:
-    """Return a text in the form in which keywords are compared. Two texts with the same result are the same keyword.
+    """Convert a text to the form in which keywords are compared. Two texts with the same result are the same keyword.
 
-    The form is NFKC in lower case, without invisible characters, without symbols such as emoji, and without the
-    punctuation and spaces around the text. A hyphen is the same as a space, and several spaces are the same as one.
-    If a text has only symbols, it keeps them.
+    The form is NFKC in lower case. Invisible characters, symbols such as emoji, and the punctuation and spaces around
+    the text are removed. A hyphen becomes a space, and several spaces become one. If a text has only symbols, it keeps
+    them.
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     visible = "".join(map(_simplify, folded))

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-_LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]}'’”]", re.IGNORECASE)  # noqa: RUF001 - the quotes texts are written with
+_LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]}'’”]", re.IGNORECASE)  # noqa: RUF001 - quotes that people write
 
 
 class Link(NamedTuple):
@@ -15,5 +15,5 @@ class Link(NamedTuple):
 
 
 def find_links(text: str) -> list[Link]:
-    """Return the http and https links of a text, without the punctuation after them, in their order."""
+    """Return the http and https links of a text in their order. A link does not contain the punctuation after it."""
     return [Link(match[0], *match.span()) for match in _LINK.finditer(text)]

@@ -1,4 +1,4 @@
-"""Phone numbers: reads them, and finds country, carrier and type.
+"""Reads phone numbers, and finds their country, carrier and type.
 
 MSISDNs are in the E.164 international format with the plus sign. Country and carrier come from the phonenumbers library
 (Google's libphonenumber data).
@@ -73,7 +73,7 @@ def parse_msisdn(text: str) -> Number:
 
 
 def is_same_number(text: str, number: str) -> bool:
-    """Return whether a text of any form, such as `0049 151 23456789`, can be read as an E.164 number."""
+    """Return whether a text means an E.164 number. The text may have any form, such as `0049 151 23456789`."""
     digits = "".join(str(unicodedata.decimal(character)) for character in text if character.isdecimal())
     read = f"+{digits.removeprefix('00')}"
     try:
@@ -83,9 +83,9 @@ def is_same_number(text: str, number: str) -> bool:
 
 
 def parse_shown_number(text: str, country: str | None) -> str:
-    """Return the E.164 form of a number that a phone in a country shows, such as `070 000 00 01` in Sweden.
+    """Convert a number to E.164. A phone in the country shows it in another form, such as `070 000 00 01` in Sweden.
 
-    Texts that are not a number in use, such as short codes and alphanumeric senders, are returned unchanged.
+    Other texts are returned unchanged, such as short codes, alphanumeric senders and numbers that are not in use.
     """
     try:
         parsed = phonenumbers.parse(text, country)
@@ -97,7 +97,7 @@ def parse_shown_number(text: str, country: str | None) -> str:
 
 
 def is_msisdn(text: str) -> bool:
-    """Return whether a text is a number as `parse_msisdn` returns it."""
+    """Return whether a text is a number in the form that `parse_msisdn` returns."""
     try:
         return parse_msisdn(text).number == text
     except ValueError:
@@ -105,10 +105,10 @@ def is_msisdn(text: str) -> bool:
 
 
 def _parse(text: str) -> phonenumbers.PhoneNumber:
-    """Return a number without misplaced national prefixes. Raises ValueError if it has other extra digits.
+    """Read a number, and remove misplaced national prefixes. Raises ValueError if it has other extra digits.
 
-    The library would also remove carrier codes and rewrite numbers of some countries. The result would be
-    the number of another person.
+    Without this check, the library would also remove carrier codes and rewrite numbers of some countries. The result
+    would be the number of another person.
     """
     try:
         parsed = phonenumbers.parse(text)
@@ -153,7 +153,7 @@ def _find_carrier(parsed: phonenumbers.PhoneNumber) -> str | None:
 
 
 def read_typed_number(text: str) -> str:
-    """Return a number that a person has typed or pasted, without separators. Returns any other text unchanged.
+    """Remove the separators from a number that a person has typed, and return it. Returns other texts unchanged.
 
     Spaces, hyphens, parentheses, dots, slashes, invisible characters and `tel:` are removed. 00 becomes a plus sign if
     the number is longer than a short code.
@@ -165,7 +165,7 @@ def read_typed_number(text: str) -> str:
 
 
 def list_searched_numbers(text: str) -> list[str]:
-    """Return the forms in which a stored number may contain the searched digits. For `0041`, one of them is `+41`.
+    """Return the forms that searched digits may have in a stored number. For `0041`, one of the forms is `+41`.
 
     The list is empty if the text has anything other than digits and separators.
     """
@@ -189,7 +189,7 @@ def _read_digits(text: str) -> str | None:
 
 
 class Kind(NamedTuple):
-    """Facts about a number from the numbering plan."""
+    """What the numbering plan says about a number."""
 
     type: str  # mobile, fixed_line, toll_free, ...; unknown
     valid: bool  # whether its range is in use
@@ -214,7 +214,7 @@ def parse_originator(text: str) -> Number:
 
     A sender is an E.164 number, a short code of 3 to 8 digits, or alphanumeric. An alphanumeric sender has 1 to 11
     septets of printable characters of GSM-7, and at least one letter (3GPP TS 23.040 section 9.1.2.5). A character of
-    the extension table takes two septets. Spaces at its ends are not allowed, because phones do not show them.
+    the extension table takes two septets. A sender can't begin or end with a space, because phones do not show it.
     """
     if text.startswith("+"):
         return parse_msisdn(text)
@@ -233,7 +233,7 @@ def _is_alphanumeric(text: str) -> bool:
 
 
 def group_number(number: str) -> str:
-    """Return a number for people: the digits of an E.164 number in groups, separated by spaces (ITU-T E.123).
+    """Put spaces between the groups of digits of an E.164 number (ITU-T E.123), and return it.
 
     Other senders are not changed. A number is not changed if the library doesn't know it or would change its digits.
     """
@@ -249,5 +249,5 @@ def group_number(number: str) -> str:
 
 
 def mask_number(number: str) -> str:
-    """Return a number for a log. Only the first four and the last two characters are visible."""
+    """Mask a number for a log, and return it. At most the first four and the last two characters stay visible."""
     return number[:4] + "*" * max(len(number) - 6, 0) + number[-2:] if len(number) > 6 else "*" * len(number)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from .code_words import CURRENCY, UNIT, find_kind, fold, load_patterns, lower, mark_amounts
 
-# A host is a name with a dot, or localhost: "@alice #summer" is not a code. It has no port. A second host
+# A host is a name with a dot, or localhost. So "@alice #summer" is not a code. A host has no port. A second host
 # may follow the code. Other text after the code is ignored, as the specification says.
 _HOST = r"((?:[\w-]+\.)+[\w-]+|localhost)"
 _LAST_LINE = re.compile(rf"@{_HOST} #([^ \t\n\f\r]+)(?: @{_HOST}(?![^ \t\n\f\r]))?")
@@ -26,8 +26,8 @@ _UNIT = rf"[{UNIT}%]"
 _HYPHENS = r"[-\u2011\u2013]"
 _NEXT_GROUP = rf"[ \u00a0\u202f] [0-9]{{1,4}} (?! [A-Za-z0-9] | [.,:/-][0-9] | \s?{_UNIT} )"
 
-# The parts of a text that contain digits, after `mark_amounts`. Patterns that are never a code come first: links,
-# amounts, phone numbers, masked accounts. The group `token` may be a code.
+# This finds the parts of a text that contain digits. `mark_amounts` has changed the text before. The first alternatives
+# are never a code: links, amounts, phone numbers, masked accounts. The group `token` may be a code.
 _NUMBERS = re.compile(
     rf"""(?: https?:// | \bwww\. ) \S+
     | (?<![a-z0-9.-]) [a-z0-9][a-z0-9.-]{{0,80}} \. [a-z]{{2,10}} / \S*
@@ -59,8 +59,8 @@ _YEAR_OR_DATE = re.compile(
 _OFFER = re.compile(r"[A-Z]{3,}[0-9]{2,4}")  # SAVE20
 _COLON = "[:：=]"  # noqa: RUF001
 _SENTENCE_END = re.compile(r"[.!?]\s|[。！？]|\n+")  # noqa: RUF001
-_FARTHEST = 100
-_LINKED = 25  # characters by which "is" between a word and a number brings them nearer
+_FARTHEST = 100  # characters: the highest distance between a word and its code
+_LINKED = 25  # characters; an "is" between a word and a number shortens the distance by this number
 
 
 class Code(NamedTuple):
@@ -78,11 +78,11 @@ class OriginBoundCode(NamedTuple):
     code: str
     start: int
     end: int
-    embedded_host: str | None = None  # of the page in a frame, if the code is for that page
+    embedded_host: str | None = None  # the host of the page in a frame, if the code is for this page
 
 
 def find_origin_bound_code(text: str) -> OriginBoundCode | None:
-    """Return the code of a last line in the WICG format, `@example.com #123456`. Text after the code is ignored."""
+    """Return the code of a last line in the WICG format `@example.com #123456`. Text after the code is ignored."""
     if match := _LAST_LINE.match(text, _find_last_line(text)):
         return OriginBoundCode(match[1], match[2], *match.span(2), match[3])
     return None
@@ -102,7 +102,7 @@ def find_code(text: str) -> Code | None:
     """Return the one-time code of a message, or None.
 
     An origin-bound code may have any form. Other codes have 4 to 10 characters: digits, or capital letters and digits.
-    Right after "code is" or a colon, the letters may be small. The digits of other scripts are returned as ASCII.
+    Right after "code is" or a colon, small letters are allowed. Digits of other scripts are returned as ASCII.
     """
     if bound := find_origin_bound_code(text):
         return Code(bound.code, bound.start, bound.end)
@@ -222,7 +222,7 @@ def _remove_separators(token: str) -> str | None:
 
 
 def _count_doubts(token: str, code: str) -> int:
-    """Return the number of characters to add to the distance of a token, because it is probably not a code."""
+    """Return the number of characters to add to the distance of a token that is probably not a code."""
     if _YEAR_OR_DATE.fullmatch(token):
         return 40
     return 20 if len(code) > 8 or not code.isdigit() else 0

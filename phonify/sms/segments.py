@@ -30,7 +30,7 @@ _SUBSTITUTES = {
     "×": "x",
     "⁄": "/",
 }
-# Without <super> and <fraction>, because they change the meaning.
+# <super> and <fraction> are not here, because they change the meaning.
 _READS_THE_SAME = ("<compat>", "<wide>", "<narrow>", "<noBreak>", "<small>")
 
 _LIMITS: dict[Encoding, tuple[int, int]] = {"gsm7": (160, 153), "ucs2": (70, 67)}
@@ -47,17 +47,17 @@ class WideCharacter(NamedTuple):
     """A character that is not in GSM-7. Its text needs UCS-2."""
 
     position: int  # index in the text
-    character: str  # two of Unicode if a letter and its accent are apart, and GSM-7 has both as one
-    name: str  # in Unicode
+    character: str  # usually one; two if a letter and its accent are separate, and GSM-7 has both as one
+    name: str  # the name in Unicode
     substitute: str | None  # a replacement in GSM-7; None: no replacement; empty: the character can be left out
 
 
 class TextCheck(NamedTuple):
-    """A text as SMS."""
+    """Facts about a text as SMS."""
 
     encoding: Encoding
     units: int  # septets, or units of UTF-16
-    single: int  # the maximum of units in a single SMS
+    single: int  # the highest number of units in a single SMS
     segments: list[str]
     wide: list[WideCharacter]
     bound_code: OriginBoundCode | None  # in the last line
@@ -92,7 +92,7 @@ def check_text(text: str) -> TextCheck:
 
 
 def replace_look_alikes(text: str) -> str:
-    """Return a text in which each character that is not in GSM-7 is replaced, if a replacement reads the same."""
+    """Replace characters that are not in GSM-7 by characters that read the same, and return the text."""
     parts, end = [], 0
     for wide in _list_wide(text):
         parts.append(text[end : wide.position])
