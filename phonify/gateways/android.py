@@ -1,9 +1,9 @@
-"""The gateway `android`: the app SMS Gateway for Android on a phone, reached directly, by its server or by its cloud.
+"""The gateway `android`, for the app SMS Gateway for Android (https://docs.sms-gate.app).
 
-The app is described at https://docs.sms-gate.app. It stores each message under Phonify's id, and answers 409 if it
-already has the id. So a message that may have been taken is sent again. The server keeps the ids of each device
-separately, and it chooses any device if none is named. So each request names the device, except a request to the phone
-itself.
+The gateway reaches the app directly on the phone, through a server of the app, or through the vendor's cloud. The
+app stores each message under Phonify's id, and answers 409 if it already has the id. So a message that may have been
+taken is sent again. A server keeps the ids of each device separately. If a request names no device, the server chooses
+any device. So each request names the device, except a request to the phone itself.
 """
 
 import json
@@ -29,7 +29,7 @@ CALLBACK_PATH = "/gateways/android/callback"
 # Statuses that concern all messages.
 _PAUSES = {
     401: "the app refuses PHONIFY_ANDROID_USERNAME or PHONIFY_ANDROID_PASSWORD",
-    403: "the user of PHONIFY_ANDROID_USERNAME may not do this",
+    403: "the user of PHONIFY_ANDROID_USERNAME is not allowed to do this",
     404: "the app is not at PHONIFY_ANDROID_URL",
     405: "the app is not at PHONIFY_ANDROID_URL",
     429: "the app takes no more requests for some time",
@@ -87,15 +87,15 @@ class AndroidGateway(HttpGateway):
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Make the gateway from its variables. Raises ValueError with one line for each fault."""
+        """Make the gateway from its variables. Raises ValueError with one line for each error."""
         variables = Variables(environ, "PHONIFY_ANDROID_")
         url, username = variables.read_url("URL"), variables.read("USERNAME")
         if ":" in username:
-            variables.complain("USERNAME", "it must not have a colon")
+            variables.add_error("USERNAME", "it must not have a colon")
         device = variables.read("DEVICE", "")
         if url and not device and urlsplit(url).path:
-            # With only a host and a port, the URL is that of a phone.
-            variables.complain("DEVICE", "is missing; without it, the server sends each message through any device")
+            # A URL with only a host and a port is the URL of a phone.
+            variables.add_error("DEVICE", "is missing; without it, the server sends each message through any device")
         password = variables.read_secret("PASSWORD")
         sim = variables.read_whole("SIM", 0, lowest=0, highest=3)
         number = variables.read_number("NUMBER")
@@ -140,14 +140,14 @@ class AndroidGateway(HttpGateway):
         if 200 <= answer.status < 300:
             if read_object(answer).get("id") == message.id:
                 return Taken()
-            return Later(pause=True, reason="the answer is not that of the app; check PHONIFY_ANDROID_URL")
+            return Later(pause=True, reason="the answer does not come from the app; check PHONIFY_ANDROID_URL")
         if answer.status == 400:
             return _judge_refusal(_read_message(answer))
         if answer.status in _PAUSES or 300 <= answer.status < 400:
             reason = _PAUSES.get(answer.status, "the answer is a redirect; check PHONIFY_ANDROID_URL")
             unsure = answer.status in (502, 504)
             return Later(retry_after=answer.retry_after, pause=True, reason=reason, unsure=unsure)
-        # It is unknown whether the app has the message. At the next attempt, it will recognise the id.
+        # It is unknown whether the app has the message. If it has, it will recognise the id at the next attempt.
         reason = f"the app answered with the status {answer.status}"
         return Later(retry_after=answer.retry_after, reason=reason, unsure=True)
 
@@ -188,7 +188,7 @@ class AndroidGateway(HttpGateway):
         return f"app {version}, health {status}; device {device_id} ({name}), last seen {seen}"
 
     def register(self) -> Sequence[str]:
-        """Register the callbacks in the app. Webhooks of others stay as they are."""
+        """Register the callbacks in the app. The webhooks of other programs do not change."""
         missing = {"PHONIFY_PUBLIC_URL": self._public_url, "PHONIFY_ANDROID_SIGNING_KEY": self._signing_key}
         if faults := [f"{name} is missing" for name, value in missing.items() if not value]:
             raise GatewayFault("; ".join(faults))
@@ -199,7 +199,7 @@ class AndroidGateway(HttpGateway):
         webhooks = _expect(self.ask(self._request("GET", "/webhooks")), list)
         known = {str(one.get("id")): one for one in webhooks if isinstance(one, dict)}
         for event in EVENTS:
-            # The same id each time, so that the app replaces the webhook. Another server of Phonify has other ids.
+            # The id is the same each time, so that the app replaces the webhook. Other Phonify servers have other ids.
             id_ = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{url} {self._place.device} {event}"))
             webhook = {"id": id_, "url": url, "event": event}
             if self._place.device:
@@ -209,7 +209,7 @@ class AndroidGateway(HttpGateway):
                 _expect(self.ask(self._request("POST", "/webhooks", webhook)), object)
             lines.append(f"{event}: {'was registered already' if same else 'registered'} for {url}")
         if known:
-            lines.append(f"webhooks of others, left unchanged: {len(known)}")
+            lines.append(f"webhooks of other programs, left unchanged: {len(known)}")
         return lines
 
     def _request(self, method: str, path: str, content: object = None) -> Request:
@@ -246,5 +246,5 @@ def _expect(answer: Answer, kind: type[Found]) -> Found:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, kind):
-        raise GatewayFault("the answer is not that of the app; check PHONIFY_ANDROID_URL")
+        raise GatewayFault("the answer does not come from the app; check PHONIFY_ANDROID_URL")
     return found

@@ -1,4 +1,4 @@
-"""What the gateway `android` hears: callbacks of the app, and the states of messages that it looks up."""
+"""What the gateway `android` receives: callbacks of the app, and the states of messages that it looks up."""
 
 import hashlib
 import hmac
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 LARGEST_DIFFERENCE = 300  # seconds between the time of a signature and the clock
 LONGEST_CODE = 100  # characters
 
-# The events that tell what became of a message, and the field with the time.
+# The events that tell what happened to a message, and the field with the time.
 _REPORTS: dict[str, tuple[ReceiptStatus, str]] = {
     "sms:sent": ("sent", "sentAt"),
     "sms:delivered": ("delivered", "deliveredAt"),
@@ -84,7 +84,7 @@ def read_callback(body: bytes, place: Place) -> list[Event]:
     callback = read_json_object(body)
     name = _read_text(callback, "event")
     if name not in EVENTS:
-        return []  # such as system:ping, or an event that somebody has registered for more
+        return []  # such as system:ping, or another event that somebody has registered
     if place.device and (device := _read_text(callback, "deviceId")) != place.device:
         log.warning("a callback came from the device %r, and not from PHONIFY_ANDROID_DEVICE; it is ignored", device)
         return []
@@ -98,7 +98,7 @@ def read_callback(body: bytes, place: Place) -> list[Event]:
 
 def _read_received(callback: dict[str, Any], payload: dict[str, Any], place: Place) -> list[Event]:
     if place.sim and payload.get("simNumber") not in (None, place.sim):
-        return []  # the other SIM is not Phonify's
+        return []  # Phonify does not use the other SIM
     sender = _read_text(payload, "sender" if payload.get("sender") else "phoneNumber").strip()
     body, at = _read_text(payload, "message"), _read_time(payload.get("receivedAt"))
     if not sender:
@@ -121,7 +121,7 @@ def _read_received(callback: dict[str, Any], payload: dict[str, Any], place: Pla
 def _read_receipt(callback: dict[str, Any], payload: dict[str, Any], name: str) -> list[Event]:
     message_id = _read_text(payload, "messageId")
     if not is_message_id(message_id):
-        return []  # somebody else sends through this phone, too
+        return []  # another program sends through this phone too
     status, time = _REPORTS[name]
     error_type, code = read_reason(payload.get("reason")) if status == "undelivered" else (None, "")
     return [
@@ -138,7 +138,7 @@ def _read_receipt(callback: dict[str, Any], payload: dict[str, Any], name: str) 
 
 
 def read_state(message_id: str, found: dict[str, Any]) -> list[Receipt]:
-    """Return the receipt for the state of a message that the app reports, or nothing if the message is not sent yet."""
+    """Convert the state of a message in the app to a receipt. Returns no receipt if the message is not sent yet."""
     state = found.get("state")
     status = _STATES.get(state) if isinstance(state, str) else None
     if status is None:
@@ -155,7 +155,7 @@ def read_state(message_id: str, found: dict[str, Any]) -> list[Receipt]:
 
 
 def read_reason(reason: Any) -> tuple[str, str]:
-    """Return the error type and the code for the reason of a failure. The app reports this reason."""
+    """Return the error type and the code for the reason of a failure, as the app reports it."""
     text = reason if isinstance(reason, str) else ""
     code = word[0] if (word := re.search("RESULT_[A-Z_]+", text)) else shorten(text)
     for part, error_type in _REASONS:
@@ -166,7 +166,7 @@ def read_reason(reason: Any) -> tuple[str, str]:
 
 
 def shorten(text: str) -> str:
-    """Return the beginning of a text from the app, without phone numbers and control characters."""
+    """Mask the phone numbers in a text from the app, remove control characters, and return its beginning."""
     return re.sub(r"\+?[0-9]{5,}", "*", "".join(filter(str.isprintable, clean(text))))[:LONGEST_CODE]
 
 

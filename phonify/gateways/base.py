@@ -29,7 +29,7 @@ class Taken:
     """The provider has taken the message."""
 
     references: tuple[str, ...] = ()  # the provider's ids of the message, or of its parts
-    receipts: tuple[Receipt, ...] = ()  # if the answer reports already what became of the message
+    receipts: tuple[Receipt, ...] = ()  # if the answer already says what happened to the message
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Later:
-    """The provider could not take the message, but only temporarily. The message is sent again later.
+    """The provider did not take the message, for a temporary reason. The message is sent again later.
 
     `pause` means that the reason concerns all messages, for example wrong credentials or too many requests. The gateway
     then sends nothing for some time. `unsure` means that the provider may have taken the message. Only a repeatable
@@ -77,24 +77,24 @@ Outcome = Taken | Refused | Later | Doubt
 class Limits(NamedTuple):
     """The limits of a gateway."""
 
-    batch: int = 1  # the most messages in one call of `send`
-    calls: int = 1  # the most calls at the same time, each in its own thread
+    batch: int = 1  # the highest number of messages in one call of `send`
+    calls: int = 1  # the highest number of calls at the same time, each in its own thread
 
     @property
     def window(self) -> int:
-        """The maximum number of messages that are being sent. After a crash, at most this number is in doubt."""
+        """The highest number of messages in all calls together. After a crash, at most these are in doubt."""
         return self.batch * self.calls
 
 
 class Sink(Protocol):
-    """The receiver of events that a gateway gets without a request, for example on a connection that stays open."""
+    """Stores the events that a gateway gets without a request, for example on a connection that stays open."""
 
     def take(self, events: Sequence[Event]) -> None:
-        """Store events. They are on disk when this returns. Do not acknowledge them to the provider before."""
+        """Store events, and return when they are on disk. Only then acknowledge them to the provider."""
 
 
 class GatewayFault(Exception):
-    """The provider can't be used now. The message tells the operator why, without a secret."""
+    """The provider can't be used now. The text tells the operator why, without a secret."""
 
 
 class Gateway(ABC):
@@ -103,14 +103,14 @@ class Gateway(ABC):
     # The name in PHONIFY_GATEWAY and in the path of callbacks.
     name = "gateway"
 
-    # True if the gateway may get a message twice without harm. If a crash interrupts an attempt, the message is then
-    # sent again. If False, such a message is in doubt.
+    # True if it does no harm to send a message twice. If a crash interrupts an attempt, the message is then sent again.
+    # If False, such a message is in doubt.
     repeatable = False
 
     # True if the gateway only simulates sending. `/sandbox` exists only with such a gateway.
     sandbox = False
 
-    # True if `look_up` can find out what became of a message.
+    # True if `look_up` can find out what happened to a message.
     can_look_up = False
 
     limits = Limits()
@@ -131,20 +131,20 @@ class Gateway(ABC):
     def place(self) -> str:
         """The place that recognises a repeated message, such as the gateway's name and the device.
 
-        Only a repeatable gateway needs it. If it has changed since an attempt whose outcome is unknown, the message is
-        not sent again.
+        Only a repeatable gateway needs it. If the outcome of an attempt is unknown, and the place has changed since
+        then, the message is not sent again.
         """
         return self.name
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:  # noqa: ARG003 - for gateways that have variables
-        """Make the gateway from its variables. Raises ValueError with one line for each fault."""
+        """Make the gateway from its variables. Raises ValueError with one line for each error."""
         return cls()
 
     def check(self, to: str, origin: str, body: str) -> Refused | None:  # noqa: ARG002 - for gateways that have something to check
         """Return Refused if the message alone shows that it can't be sent.
 
-        It must be quick and must not use the network, because a request waits for it. Nothing is stored yet.
+        This method must be quick and must not use the network, because a request waits for it. Nothing is stored yet.
         """
         return None
 
@@ -167,7 +167,7 @@ class Gateway(ABC):
         raise NotImplementedError
 
     def look_up(self, message: OutboundMessage, references: Sequence[str]) -> Sequence[Receipt]:  # noqa: ARG002 - for gateways that can
-        """Ask the provider what became of a message. Returns nothing if the provider does not know.
+        """Ask the provider what happened to a message. Returns no receipts if the provider does not know.
 
         Only called if `can_look_up` is true. Raises GatewayFault if the provider does not answer.
         """
@@ -176,12 +176,12 @@ class Gateway(ABC):
     def probe(self) -> str:
         """Ask the provider whether it would take messages, without sending one. Returns one line for the operator.
 
-        Raises GatewayFault if it would not.
+        Raises GatewayFault if it would take no messages.
         """
         return "nothing to check"
 
     def register(self) -> Sequence[str]:
-        """Tell the provider the address of Phonify. Returns lines for the operator. May be repeated without harm.
+        """Tell the provider the address of Phonify. Returns lines for the operator. A second call does no harm.
 
         Raises GatewayFault if that is not possible or not needed.
         """

@@ -1,4 +1,4 @@
-"""What a gateway hears from its provider: delivery receipts and received texts. Also the requests that carry them."""
+"""What a gateway receives from its provider: delivery receipts and received texts, and the requests with them."""
 
 import json
 import re
@@ -19,7 +19,7 @@ class Receipt(NamedTuple):
     code: str = ""  # the provider's own code or word
     at: datetime | None = None  # with a time zone; None: now
     event_id: str | None = None  # the same each time the provider repeats this report
-    partial: bool = False  # it reports one segment, so the message is delivered after one report for each segment
+    partial: bool = False  # True: it is about one segment, and the other segments need receipts too
 
 
 class Part(NamedTuple):
@@ -51,7 +51,7 @@ class HookRequest(NamedTuple):
     path: str  # the part after the gateway's name, without a slash at its beginning
     url: str  # as the provider knows it: PHONIFY_PUBLIC_URL and the path with the query
     query: Sequence[tuple[str, str]]  # decoded
-    headers: Mapping[str, str]  # without regard to case
+    headers: Mapping[str, str]  # names in upper or lower case
     body: bytes
     at: datetime  # when it arrived
 
@@ -72,7 +72,7 @@ class Heard(NamedTuple):
 
 
 def clean(text: str) -> str:
-    """Return a text from a provider without NUL characters and unpaired surrogates, which can't be stored."""
+    """Replace NUL characters and unpaired surrogates in a text, because they can't be stored. Return the text."""
     return re.sub("[\0\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
 
 
@@ -81,7 +81,7 @@ class Forged(Exception):
 
 
 class Unreadable(Exception):
-    """The content of a request is not valid. The message says why, without a secret or a text."""
+    """The content of a request is not valid. The exception says why, without a secret or a text of a message."""
 
 
 def read_json_object(body: bytes) -> dict[str, Any]:

@@ -18,7 +18,7 @@ LONGEST = 30.0  # seconds for a request
 class HttpGateway(Gateway):
     """A gateway that sends each message with one HTTP request.
 
-    The operator sets the URL of the provider, so the URL may have a private address. Redirects are not followed.
+    The operator sets the URL of the provider, so private addresses are allowed. Redirects are not followed.
     """
 
     @abstractmethod
@@ -68,7 +68,7 @@ def encode_credentials(username: str, password: Secret) -> str:
 
 
 def read_object(answer: Answer) -> dict[str, Any]:
-    """Return the JSON object of an answer, or an empty one."""
+    """Return the JSON object in an answer. Returns an empty object if there is none."""
     try:
         content = json.loads(answer.text)
     except (ValueError, RecursionError):

@@ -19,7 +19,7 @@ class Behaviour(NamedTuple):
     error_type: str | None = None
     seconds: float = 0.0
     times: int = 1
-    since: int = 0  # the attempts before the outcome applied
+    since: int = 0  # how many attempts there were before the outcome applied
 
 
 _SPECIAL = {

@@ -1,4 +1,4 @@
-"""The gateway to Twilio, and to each service that speaks Twilio's API under another base URL.
+"""The gateway `twilio`, for Twilio and for each service that has Twilio's API at another base URL.
 
 It sends with `POST /2010-04-01/Accounts/{AccountSid}/Messages.json`. `twilio_hooks.py` reads what the service reports.
 """
@@ -43,7 +43,7 @@ class Account(NamedTuple):
 
     sid: str
     auth_token: Secret
-    key_sid: str = ""  # of an API key, which then sends in place of the auth token
+    key_sid: str = ""  # of an API key; if there is one, it is used for sending in place of the auth token
     key_secret: Secret = NO_SECRET
     messaging_service_sid: str = ""
     url: str = DEFAULT_URL
@@ -80,18 +80,18 @@ class TwilioGateway(HttpGateway):
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Make the gateway from its variables. Raises ValueError with one line for each fault."""
+        """Make the gateway from its variables. Raises ValueError with one line for each error."""
         given = Variables(environ, PREFIX)
         public_url = environ.get("PHONIFY_PUBLIC_URL", "").rstrip("/")
         sid, key_sid = given.read("ACCOUNT_SID"), given.read("KEY_SID", "")
         key_secret = given.read_secret("KEY_SECRET", required=bool(key_sid))
         if key_secret and not key_sid:
-            given.complain("KEY_SID", "is missing, but there is a KEY_SECRET")
+            given.add_error("KEY_SID", "is missing, but there is a KEY_SECRET")
         service = given.read("MESSAGING_SERVICE_SID", "")
         for name, text in (("ACCOUNT_SID", sid), ("KEY_SID", key_sid), ("MESSAGING_SERVICE_SID", service)):
             if text and not _SID.fullmatch(text):
-                given.complain(name, "must be a SID, such as AC and 32 hexadecimal digits")
-        # The auth token is the key of signatures, so only a gateway that gets no callbacks can do without it.
+                given.add_error(name, "must be a SID, such as AC and 32 hexadecimal digits")
+        # Signatures are checked with the auth token. It is optional only with an API key and without callbacks.
         auth_token = given.read_secret("AUTH_TOKEN", required=bool(public_url) or not key_sid)
         secondary = given.read_secret("SECONDARY_AUTH_TOKEN", required=False)
         url, number = given.read_url("URL", DEFAULT_URL), given.read_number("NUMBER")
@@ -143,7 +143,7 @@ class TwilioGateway(HttpGateway):
     def look_up(self, message: OutboundMessage, references: Sequence[str]) -> Sequence[Receipt]:
         """Ask for a message by its SID. Without a SID, ask for a message with the same sender, recipient and text.
 
-        If there are several such messages, nobody knows which one it is.
+        If there are several such messages, it is unknown which one it is. Then there is no receipt.
         """
         if not references:
             return self._find(message)
@@ -164,7 +164,7 @@ class TwilioGateway(HttpGateway):
         return [receipt] if receipt else []
 
     def probe(self) -> str:
-        """Ask for the account and, if an API key sends, for a message with this key."""
+        """Fetch the account with the auth token. If there is an API key, fetch a message with this key."""
         found = []
         if self._account.key_sid:
             self._fetch("/Messages.json", query="PageSize=1")

@@ -1,4 +1,7 @@
-"""The error codes of Twilio, and what they mean for a message and for the gateway. Codes not named here are final."""
+"""The error codes of Twilio, and their meaning for a message and for the gateway.
+
+If an answer has any other code, its HTTP status decides.
+"""
 
 # The error type of a message, for answers and for receipts.
 ERROR_TYPES = {

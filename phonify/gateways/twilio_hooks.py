@@ -23,7 +23,7 @@ from .twilio_codes import choose_error_type, read_code
 from .variables import Secret
 
 PATH = "/gateways/twilio/"
-RETRIES = "#rc=5&rp=ct,rt,5xx"  # asks Twilio to try a callback 5 times more; it neither sends nor signs this
+RETRIES = "#rc=5&rp=ct,rt,5xx"  # asks Twilio to retry a callback 5 times; Twilio neither sends nor signs this part
 MOST_FIELDS = 200
 NO_REPLY = HookAnswer(200, "<Response/>", "text/xml; charset=utf-8")
 
@@ -50,7 +50,7 @@ class Hooks:
         self._forms = _list_forms(public_url)
 
     def write_callback(self, message_id: str) -> str | None:
-        """Return the URL for the statuses of a message."""
+        """Return the URL for the statuses of a message, or None if there is no public URL."""
         return f"{self._public_url}{PATH}status/{message_id}{RETRIES}" if self._public_url else None
 
     def hear(self, request: HookRequest) -> Heard:
@@ -74,7 +74,7 @@ class Hooks:
         query = dict(request.query)
         if not request.body:
             return query
-        # The signed URL has the hash of a body that is not a form.
+        # If the body is not a form, the signed URL contains its hash.
         if not _is_same(hashlib.sha256(request.body).hexdigest(), query.get("bodySHA256", "")):
             raise Forged("the body is not signed")
         content = read_json_object(request.body)

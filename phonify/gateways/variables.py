@@ -1,4 +1,4 @@
-"""Reads a gateway's variables from the environment. All faults are reported together."""
+"""Reads a gateway's variables from the environment. All errors are reported together."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,12 +25,12 @@ class Secret:
 
 
 class Variables:
-    """The variables with one prefix, such as PHONIFY_ANDROID_. Collects the faults of all variables that are read."""
+    """The variables with one prefix, such as PHONIFY_ANDROID_. Collects the errors in all variables that are read."""
 
     def __init__(self, environ: Mapping[str, str], prefix: str) -> None:
         self._environ = environ
         self._prefix = prefix
-        self._faults: list[str] = []
+        self._errors: list[str] = []
 
     def read(self, name: str, default: str | None = None) -> str:
         """Return a text. It is required if it has no default."""
@@ -38,24 +38,24 @@ class Variables:
         if text:
             return text
         if default is None:
-            self.complain(name, "is missing")
+            self.add_error(name, "is missing")
         return default or ""
 
     def read_secret(self, name: str, *, required: bool = True) -> Secret:
-        """Return a secret. It is in the variable, or in a file. The variable with the ending _FILE names this file."""
+        """Return a secret. It is in the variable, or in a file that the variable with the ending _FILE names."""
         text, file = self._environ.get(self._prefix + name, ""), self._environ.get(f"{self._prefix}{name}_FILE", "")
         if text and file:
-            self.complain(name, f"give it or {self._prefix}{name}_FILE, not both")
+            self.add_error(name, f"give it or {self._prefix}{name}_FILE, not both")
         elif file:
             try:
                 text = Path(file).read_text(encoding="utf-8").strip()
             except (OSError, ValueError) as error:
-                self.complain(f"{name}_FILE", f"{file!r} can't be read: {getattr(error, 'strerror', None) or error}")
+                self.add_error(f"{name}_FILE", f"{file!r} can't be read: {getattr(error, 'strerror', None) or error}")
                 return Secret("")
             if not text:
-                self.complain(f"{name}_FILE", f"{file!r} is empty")
+                self.add_error(f"{name}_FILE", f"{file!r} is empty")
         elif not text and required:
-            self.complain(name, f"is missing; {self._prefix}{name}_FILE may name a file that has it")
+            self.add_error(name, f"is missing; {self._prefix}{name}_FILE may name a file that has it")
         return Secret(text)
 
     def read_url(self, name: str, default: str | None = None) -> str:
@@ -65,7 +65,7 @@ class Variables:
             try:
                 parse_url(url)
             except BadUrl as error:
-                self.complain(name, f"is not a URL that can be used: {error}")
+                self.add_error(name, f"is not a URL that can be used: {error}")
         return url
 
     def read_whole(self, name: str, default: int, *, lowest: int, highest: int) -> int:
@@ -73,14 +73,14 @@ class Variables:
         text = self.read(name, str(default))
         if text.isascii() and text.isdecimal() and len(text) < 10 and lowest <= int(text) <= highest:
             return int(text)
-        self.complain(name, f"{text!r} must be a whole number from {lowest} to {highest}")
+        self.add_error(name, f"{text!r} must be a whole number from {lowest} to {highest}")
         return default
 
     def read_choice(self, name: str, *choices: str) -> str:
         """Return one of the choices. The first is the default."""
         text = self.read(name, choices[0])
         if text not in choices:
-            self.complain(name, f"{text!r} must be {' or '.join(choices)}")
+            self.add_error(name, f"{text!r} must be {' or '.join(choices)}")
         return text
 
     def read_number(self, name: str) -> str | None:
@@ -93,20 +93,19 @@ class Variables:
         except ValueError:
             number = ""
         if not number.lstrip("+").isdecimal():
-            self.complain(name, f"{text!r} must be an E.164 number with the plus sign, or a short code")
+            self.add_error(name, f"{text!r} must be an E.164 number with the plus sign, or a short code")
         return number
 
-    def complain(self, name: str, fault: str) -> None:
-        """Add a fault of a variable."""
-        self._faults.append(f"{self._prefix}{name}: {fault}")
+    def add_error(self, name: str, reason: str) -> None:
+        """Add the reason why a variable can't be used."""
+        self._errors.append(f"{self._prefix}{name}: {reason}")
 
-    def has_fault(self, name: str) -> bool:
-        """Return whether a variable has a fault, or its variable with the ending _FILE has one."""
-        return any(
-            fault.startswith((f"{self._prefix}{name}:", f"{self._prefix}{name}_FILE:")) for fault in self._faults
-        )
+    def has_error(self, name: str) -> bool:
+        """Return whether there is an error in a variable, or in its variable with the ending _FILE."""
+        starts = f"{self._prefix}{name}:", f"{self._prefix}{name}_FILE:"
+        return any(error.startswith(starts) for error in self._errors)
 
     def finish(self) -> None:
-        """Raise ValueError with one line for each fault, if there are any."""
-        if self._faults:
-            raise ValueError("\n".join(self._faults))
+        """Raise ValueError with one line for each error, if there are any."""
+        if self._errors:
+            raise ValueError("\n".join(self._errors))

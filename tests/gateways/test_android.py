@@ -158,7 +158,7 @@ def test_a_full_queue_waits_as_long_as_the_server_says(gateway: AndroidGateway, 
 def test_an_answer_that_is_not_that_of_the_app_takes_no_message(receiver: Receiver, body: str) -> None:
     receiver.act = status(200, body=body)
     outcome = send_one(make_gateway_at(receiver.url), make_message(PHONE))
-    assert outcome == Later(pause=True, reason="the answer is not that of the app; check PHONIFY_ANDROID_URL")
+    assert outcome == Later(pause=True, reason="the answer does not come from the app; check PHONIFY_ANDROID_URL")
 
 
 def test_a_phone_that_can_not_be_reached_pauses_the_gateway() -> None:

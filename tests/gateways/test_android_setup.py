@@ -156,7 +156,7 @@ def test_registration_leaves_the_webhooks_of_others_unchanged(server: AndroidSer
     server.webhooks["theirs"] = {"id": "theirs", "url": "https://theirs.example.org", "event": "sms:received"}
     make(server, PHONIFY_PUBLIC_URL="https://staging.example.org").register()
     lines = make(server).register()
-    assert lines[-1] == "webhooks of others, left unchanged: 5"
+    assert lines[-1] == "webhooks of other programs, left unchanged: 5"
     assert server.webhooks["theirs"]["url"] == "https://theirs.example.org"
     assert len(server.webhooks) == 9
 

@@ -82,7 +82,7 @@ def test_each_message_is_one_that_the_description_allows(prism: Prism, sim: str,
 def test_a_message_with_an_id_of_phonify_is_allowed_and_only_an_answer_with_this_id_takes_it(prism: Prism) -> None:
     outcome = send(make_gateway(prism), make_message("+14560000000"))
     assert isinstance(outcome, Later)
-    assert outcome.reason.startswith("the answer is not that of the app")
+    assert outcome.reason.startswith("the answer does not come from the app")
     assert prism.faults == []
 
 

@@ -1,6 +1,6 @@
 """Authentication with Twilio's credentials: an account SID or a key SID, and a secret.
 
-The password of an account SID is the account's auth token or any of its API keys. That of a key SID is the key.
+With an account SID, the password is the account's auth token or one of its API keys. With a key SID, it is the key.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from .errors import REALM, MissingResource, show_error
 
 
 def find_account(sid: str, secret: str) -> Account | None:
-    """Return the account of credentials; None if they are not valid."""
+    """Return the account of a SID and its secret. Returns None if they are not valid."""
     number = read_number_sid(sid)
     if number is None or not secret or not is_basic(request.headers.get("Authorization", "")):
         return None

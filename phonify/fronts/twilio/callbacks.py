@@ -31,7 +31,7 @@ from .twiml import MOST_TWIML, Document, Redirect, Reply, TwimlFault, read_answe
 
 MOST_REDIRECTS = 10
 MOST_REPLIES = 10  # messages of one document
-MOST_WARNINGS, MOST_CHARACTERS = 5, 120  # that are shown, and of each
+MOST_WARNINGS, MOST_CHARACTERS = 5, 120  # how many warnings are shown, and how many characters of each
 FIRST_RETRY = 1.0  # seconds; doubled with each retry
 
 
@@ -101,7 +101,7 @@ class TwilioCallbacks(WebhookKind):
     def judge(self, delivery: Delivery, answer: Answer) -> Verdict:
         """Return whether an answer accepts a delivery.
 
-        For a status, every answer with 2xx does. For a received message, the answer must be TwiML. The content of the
+        Each answer with 2xx accepts a status. The answer to a received message must be TwiML. Then the content of the
         verdict is a Document. If the answer can't be used, the content is Twilio's error code.
         """
         if delivery.event != RECEIVED:
@@ -165,7 +165,10 @@ class TwilioCallbacks(WebhookKind):
         return Draft(to=[Recipient(to, "to")], body=reply.body, origin=origin, front=kept, front_name=FRONT)
 
     def choose_delay(self, result: Result) -> float | None:
-        """Retry as the fragment of the URL says. Without a fragment, retry once if the connection failed."""
+        """Return the seconds until a retry, or None for no retry. The fragment of the URL decides.
+
+        Without a fragment, there is one retry if the connection failed.
+        """
         options, retries = read_options(result.delivery.url or ""), result.delivery.retries
         if result.answer is not None:
             reason = f"{result.answer.status // 100}xx"
@@ -176,7 +179,7 @@ class TwilioCallbacks(WebhookKind):
         return FIRST_RETRY * 2.0**retries
 
     def conclude(self, connection: Connection, result: Result, now: datetime) -> None:
-        """Send what TwiML asks for, or post to the fallback URL if the app could not be asked."""
+        """Follow the TwiML in an answer. If the answer can't be used, post to the fallback URL."""
         delivery, content = result.delivery, result.verdict.content
         if delivery.event != RECEIVED:
             return

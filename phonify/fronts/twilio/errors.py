@@ -6,7 +6,7 @@ from ...errors import PhonifyError
 
 REALM = "Twilio API"
 MORE_INFO = "https://www.twilio.com/docs/errors"
-# Code and message of an error that another part of the server has found, by HTTP status.
+# By HTTP status: the code and the text of an error that another part of the server has found.
 _BY_STATUS = {
     400: (20001, "The request can't be read."),
     401: (
@@ -25,7 +25,7 @@ _BY_STATUS = {
 
 
 class TwilioError(Exception):
-    """A request that is refused, in Twilio's words."""
+    """The refusal of a request, with a code and a text of Twilio."""
 
     def __init__(self, code: int, message: str, status: int = 400, *, retry_after: int | None = None) -> None:
         super().__init__(message)

@@ -15,7 +15,7 @@ from .errors import TwilioError, show_error
 from .lab_form import TwilioForm
 from .pages import TwilioPage
 
-# Paths whose errors are in Twilio's form, also those without a view.
+# Below these paths, all errors are in Twilio's form, even if no view has the path.
 ERROR_FORMS: Mapping[str, ErrorForm] = dict.fromkeys(
     (f"/{API_VERSION}", "/v1/Services", "/v2/Services", "/v2/PhoneNumbers"), show_error
 )

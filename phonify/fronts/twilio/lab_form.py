@@ -1,4 +1,4 @@
-"""Twilio's form for the webhook lab: received messages, whose answer may be TwiML, and statuses of sent messages."""
+"""Twilio's form for the webhook lab: received messages, with TwiML as the answer, and statuses of sent messages."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ class TwilioForm(Form):
     statuses = ("error", "undelivered")
 
     def check_secret(self, secret: str) -> bool:
-        """Return whether a text may be an auth token."""
+        """Return whether a text can be an auth token."""
         return is_auth_token(secret)
 
     def make_wrong_secret(self, secret: str) -> str:
@@ -82,7 +82,7 @@ def _list_parameters(event: LabEvent, target: Target) -> dict[str, str]:
 
 
 def _respell(body: bytes) -> bytes:
-    """Encode a form differently: in another order, spaces as %20, hexadecimal digits in lower case.
+    """Encode a form differently: in another order, with spaces as %20 and hexadecimal digits in lower case.
 
     The signature stays valid, because it covers the decoded parameters.
     """

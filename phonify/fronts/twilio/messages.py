@@ -22,7 +22,7 @@ bp = Blueprint("messages", __name__)
 
 @bp.post("/<account_sid>/Messages.json")
 def create_message() -> tuple[dict[str, Any], int]:
-    """Send a message. A refused request is noted for the inbox."""
+    """Send a message. If the request is refused, the settings page shows it."""
     services, account, given = get_services(), current_account(), Parameters()
     try:
         draft = read_draft(
@@ -87,7 +87,7 @@ def _read_number(given: Parameters, name: str) -> str | None:
     try:
         return parse_originator(text).number if text else None
     except ValueError:
-        return text  # which no message has
+        return text  # no message has it
 
 
 @bp.get("/<account_sid>/Messages/<sid>.json")
@@ -130,7 +130,7 @@ def delete_message(sid: str) -> Response:
 
 
 def find_message(sid: str) -> Message:
-    """Return a message of the current account by its SID; raise MissingResource if there is none."""
+    """Return a message of the current account by its SID. Raises MissingResource if there is none."""
     message_id = read_message_sid(sid)
     try:
         if message_id is not None:

@@ -54,7 +54,7 @@ class TwilioPage:
     def change_settings(self, account: Account, form: Mapping[str, str]) -> None:
         """Set the inbound URLs, or make a new auth token."""
         if form.get("action") == "rotate":
-            with suppress(TokenIsSet):  # the page says so, and has no button for it
+            with suppress(TokenIsSet):  # the page says that the token is set, and has no button
                 self._fronts.rotate_token(account)
             return
         given = {name: text.strip() for name, text in form.items()}

@@ -1,4 +1,7 @@
-"""The parameters of a request to send, checked in Twilio's order and refused in its words. The first fault decides."""
+"""Reads a request to send a message. Its parameters are checked in Twilio's order, and the first error is returned.
+
+The code and the text of an error are Twilio's.
+"""
 
 import json
 import re
@@ -24,14 +27,15 @@ SCHEDULE_FROM, SCHEDULE_UNTIL = timedelta(seconds=300), timedelta(days=35)
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _SENDER = re.compile(r"\+?[A-Za-z0-9 _&+-]+")
 
-# These are kept and shown, and have no effect, except that ContentRetention=discard empties the body at the end.
+# These are stored and shown. Only one has an effect: with ContentRetention=discard, the body of a final message is
+# emptied.
 KEPT = (
     "ProvideFeedback", "Attempt", "ContentRetention", "AddressRetention", "SendAsMms", "ShortenUrls", "MessageIntent",
     "RiskCheck", "TrafficType", "ForceDelivery", "MaxPrice", "PersistentAction", "ApplicationSid", "FallbackFrom",
     "ContentSid", "ContentVariables", "SmartEncoded",
 )  # fmt: skip
 
-# What the test numbers of Twilio's documentation stand for, as a sender and as a recipient.
+# The error codes of the test numbers in Twilio's documentation, as a sender and as a recipient.
 MAGIC_SENDERS = {"+15005550001": 21212, "+15005550007": 21606, "+15005550008": 21611}
 MAGIC_RECIPIENTS = {
     "+15005550001": 21211,
@@ -40,7 +44,7 @@ MAGIC_RECIPIENTS = {
     "+15005550004": 21610,
     "+15005550009": 21614,
 }
-# The code of a recipient that our rules refuse at once.
+# The code of a recipient that our own rules refuse.
 CODES = {
     "invalid_number": 21211,
     "unroutable_number": 21612,
@@ -98,7 +102,7 @@ class Parameters:
         return next((value for given, value in reversed(self._fields) if given == name), "")
 
     def has(self, name: str) -> bool:
-        """Tell whether a parameter was given, even if it is empty."""
+        """Return whether a parameter was given. It may be empty."""
         return any(given == name for given, _ in self._fields)
 
     def get_all(self, name: str) -> list[str]:
@@ -106,7 +110,7 @@ class Parameters:
         return [value for given, value in self._fields if given == name and value]
 
     def get_number(self, name: str) -> str:
-        """Return a phone number. A plus sign that was not escaped arrives as a space."""
+        """Return a phone number. A plus sign that was not escaped comes as a space."""
         value = self.get(name)
         return f"+{value[1:]}" if value.startswith(" ") else value
 
@@ -122,9 +126,9 @@ class Parameters:
 
 
 def read_draft(given: Parameters, *, now: datetime, magic: bool, is_url: Callable[[str], bool]) -> Draft:
-    """Return what a request wants to send. Raises TwilioError for the first fault.
+    """Return the message that a request wants to send. Raises TwilioError for the first error.
 
-    `magic` tells whether the test numbers have their special meaning. `is_url` tells whether Phonify may post to a URL.
+    If `magic` is true, the test numbers have their special meaning. `is_url` returns whether Phonify can post to a URL.
     """
     _require(given)
     to = _read_recipient(given, magic=magic)
@@ -202,7 +206,7 @@ def _read_body(given: Parameters) -> str:
 
 
 def _describe_content(given: Parameters) -> str:
-    """Return a text that stands for a content template, which this server does not have."""
+    """Return a text in place of a content template. This server has no such templates."""
     sid = given.get("ContentSid")
     if not re.fullmatch("HX[0-9a-fA-F]{32}", sid):
         raise given.refuse(21655)
@@ -225,7 +229,7 @@ def _read_media(given: Parameters) -> tuple[str, ...]:
 
 
 def is_media_url(url: str) -> bool:
-    """Tell whether a text is an absolute URL of a file. Any host is allowed, because the file is never fetched."""
+    """Return whether a text is an absolute URL of a file. Any host is allowed, because the file is never fetched."""
     if not url.isprintable() or re.search(r"\s", url):
         return False
     try:

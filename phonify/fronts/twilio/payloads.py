@@ -13,15 +13,15 @@ from ...storage.front_records import FrontMessage
 from ...storage.records import Delivery, Message, NewDelivery
 
 FINAL = ("delivered", "undelivered", "failed", "canceled")  # no status follows these
-RECEIVED = "twilio.received"  # the name of an event; that of a status is `twilio.` and the status
+RECEIVED = "twilio.received"  # the name of an event; for a status, it is `twilio.` and the status
 
 
 class Payload(NamedTuple):
-    """What is posted: the column `payload` as JSON."""
+    """What is posted. It is stored as JSON in the column `payload`."""
 
     method: str
     parameters: dict[str, str]
-    redirects: int = 0  # that have led here
+    redirects: int = 0  # how many redirects have led to this request
     is_fallback: bool = False
 
     def write(self) -> str:
@@ -54,7 +54,7 @@ def list_statuses(event: Event, message: Message, kept: FrontMessage) -> list[st
 
 
 def list_untold(statuses: Sequence[str], events: Sequence[str]) -> list[str]:
-    """Return the statuses that the app has not got yet. `events` are the stored events about the message."""
+    """Return the statuses that the app has not got yet. `events` are the stored events of the message."""
     if any(f"twilio.{status}" in events for status in FINAL):
         return []
     return [status for status in statuses if f"twilio.{status}" not in events]

@@ -14,7 +14,7 @@ USER_AGENT = "TwilioProxy/1.1"
 
 
 class Options(NamedTuple):
-    """The number of retries of a request, the failures that cause a retry, and the time limits in seconds."""
+    """How many retries a request has, which failures cause a retry, and the time limits in seconds."""
 
     retries: int = 1
     reasons: frozenset[str] = frozenset({"ct"})  # ct, rt, 4xx, 5xx
@@ -65,7 +65,7 @@ def build_request(
 
 
 def write_sent_url(url: str) -> str:
-    """Return a URL in the form that the app gets from the request.
+    """Return a URL in the form that the app sees in the request.
 
     The URL has a path and a host in lower case. It is percent-encoded and has no empty query.
     """

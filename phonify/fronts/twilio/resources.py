@@ -23,7 +23,7 @@ bp = Blueprint("resources", __name__)
 
 @bp.get("/<account_sid>.json")
 def fetch_account() -> dict[str, Any]:
-    """Retrieve the account; apps check their credentials with it."""
+    """Retrieve the account. Apps check their credentials with this request."""
     account = current_account()
     account_sid = write_account_sid(account.id)
     kept = get_services().fronts.find(account)
@@ -83,13 +83,13 @@ def write_media_sid(message_id: str, position: int) -> str:
 
 
 def guess_type(url: str) -> str:
-    """Return the MIME type for the name of a file. The file is never fetched."""
+    """Guess the MIME type of a file from the name in its URL. The file is never fetched."""
     return mimetypes.guess_type(urlsplit(url).path)[0] or "application/octet-stream"
 
 
 @bp.post("/<account_sid>/Messages/<sid>/Feedback.json")
 def create_feedback(sid: str) -> tuple[dict[str, Any], int]:
-    """Note what the app says about the outcome of a message."""
+    """Store the outcome of a message that the app reports."""
     message, outcome = find_message(sid), Parameters().get("Outcome") or "unconfirmed"
     if outcome not in ("confirmed", "unconfirmed"):
         raise TwilioError(20001, "Outcome must be confirmed or unconfirmed.")

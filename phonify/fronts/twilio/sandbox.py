@@ -1,4 +1,4 @@
-"""The resource /sandbox/twilio: with it, tests in any language set up the Twilio-compatible API of their account."""
+"""The resource /sandbox/twilio. With it, tests in any language set up the Twilio-compatible API of their account."""
 
 from typing import Any
 

@@ -37,7 +37,7 @@ class Document(NamedTuple):
 
 
 class TwimlFault(Exception):
-    """The answer can't be used, for a reason that has a code of Twilio's."""
+    """The answer of an app can't be used. Twilio has a code for the reason."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"{code}: {reason}")
@@ -45,7 +45,7 @@ class TwimlFault(Exception):
 
 
 def read_answer(answer: Answer, url: str) -> Document:
-    """Return the instructions in an answer. `url` is the URL that gave it. Raises TwimlFault if it can't be used."""
+    """Read the TwiML in an answer from a URL. Raises TwimlFault if it can't be used."""
     if not 200 <= answer.status < 300:
         raise TwimlFault(11200, f"the app answered with status {answer.status}")
     if len(answer.text.encode()) > MOST_TWIML:
@@ -99,7 +99,7 @@ def _read_message(verb: ET.Element, url: str) -> Reply:
 
 
 def _join(base: str, url: str) -> str:
-    """Return a URL that may be relative. If it can't be read, it is returned as it is."""
+    """Make a URL absolute, and return it. If it can't be read, it is returned as it is."""
     try:
         return urljoin(base, url)
     except ValueError:

@@ -63,9 +63,9 @@ REFUSALS = tuple(name for name, error in ERROR_TYPES.items() if error.kind is Ki
 
 
 def compile_pattern(text: str) -> re.Pattern[str]:
-    """Return a regular expression. Raises ValueError if it is not valid, or if it may take very long.
+    """Compile a regular expression. Raises ValueError if it is not valid, or if it may take very long.
 
-    The time of a repeated group can grow exponentially with the length of the answer, so it is not allowed.
+    A repeated group is not allowed, because its time can grow exponentially with the length of the answer.
     """
     if re.search(r"\)[*+{]", re.sub(r"\\.|\[[^\]]*\]", "", text)):
         raise ValueError(f"the pattern {text!r} repeats a group, which may take very long")

@@ -1,4 +1,4 @@
-"""Callbacks of a provider: which parameter has what, in delivery receipts and in received texts."""
+"""Reads the callbacks of a provider: delivery receipts and received texts. Variables name their parameters."""
 
 import hashlib
 import hmac
@@ -44,9 +44,9 @@ Names = dict[str, str]  # the parameter of each name
 
 
 def parse_names(text: str, allowed: Collection[str], required: Collection[str]) -> Names:
-    """Read the names of parameters, such as `status=type code=answer`: the parameter `type` has the status.
+    """Read the names of parameters, such as `status=type code=answer`. Here, the parameter `type` has the status.
 
-    If one of two names is required, `required` has both with a vertical bar between them.
+    If one of two names is required, `required` contains both, with a vertical bar between them.
     """
     mapping = {}
     for word in text.split():
@@ -61,7 +61,7 @@ def parse_names(text: str, allowed: Collection[str], required: Collection[str]) 
 
 
 def parse_statuses(text: str) -> list[tuple[str, str]]:
-    """Read `delivered=1 undelivered=2,16`. Returns the meaning of each value of the provider, in the same order."""
+    """Read `delivered=1 undelivered=2,16`. Returns each value of the provider with its meaning, in the same order."""
     values = []
     for word in text.split():
         meaning, _, given = word.partition("=")
@@ -98,7 +98,7 @@ class Callbacks:
         return Heard([event] if event is not None else [], HookAnswer(200, self.answer))
 
     def _read_receipt(self, parameters: Parameters, found: re.Match[str]) -> Receipt | None:
-        """Return a receipt, or None if its status means nothing."""
+        """Return a receipt, or None if its status has no meaning."""
         get = _make_getter(parameters, self.receipt)
         status, reference = get("status"), get("reference")
         message_id, part, parts = found.groups()
@@ -138,12 +138,13 @@ class Callbacks:
                 raise Unreadable("its text is not hexadecimal") from error
         body = decode_text(octets, get("charset"))
         if body is None:
-            # The provider would repeat what is refused.
+            # If Phonify refused the request, the provider would repeat it.
             masked = escape_controls(mask_number(sender))
             logger.warning("a message from %s is ignored: it is binary, or its charset is unknown", masked)
             return None
         part = _read_part(get)
-        # People send the same text again, such as STOP. Without a time, only a text of the same minute is a repetition.
+        # A person may send the same text twice, such as STOP. Without a time, the second text is a repetition
+        # only within the same minute.
         time = at or f"{arrival:%Y-%m-%dT%H:%M}"
         content = (sender.encode(), to.encode(), time.encode(), octets, get("part_reference").encode())
         return Received(
@@ -191,7 +192,7 @@ def _read_time(text: str) -> datetime | None:
 
 
 def _shorten(code: str) -> str:
-    """Return only state and error of an SMSC's receipt, because it repeats the sent text. Other codes stay."""
+    """Return only the state and the error of an SMSC's receipt. The rest may repeat the sent text. Other codes stay."""
     state, error = re.search(r"\bstat:(\w+)", code), re.search(r"\berr:(\w+)", code)
     if state or error:
         code = " ".join(found[1] for found in (state, error) if found)

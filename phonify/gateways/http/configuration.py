@@ -1,4 +1,4 @@
-"""Reads the variables of the gateway `http`. All faults are reported together."""
+"""Reads the variables of the gateway `http`. All errors are reported together."""
 
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -30,9 +30,9 @@ _NO_PRESET = (
 Read = TypeVar("Read")
 
 
-@dataclass(frozen=True, repr=False)  # a template may have a secret
+@dataclass(frozen=True, repr=False)  # a template may contain a secret
 class Configuration:
-    """What the variables say."""
+    """The values of the variables."""
 
     method: str
     url: str
@@ -53,11 +53,11 @@ class Configuration:
 
 
 def read_configuration(environ: Mapping[str, str]) -> Configuration:
-    """Read the variables. Raises ValueError with one line for each fault."""
+    """Read the variables. Raises ValueError with one line for each error."""
     variables = Variables(environ, PREFIX)
     is_empty = not any(variables.read(name, "") for name in ("PRESET", "QUERY", "BODY", "TAKEN"))
     if is_empty:
-        variables.complain("PRESET", _NO_PRESET)
+        variables.add_error("PRESET", _NO_PRESET)
     preset = PRESETS.get(variables.read_choice("PRESET", *PRESETS), Preset())
     texts = {name: variables.read(name.upper(), getattr(preset, name)) for name in FIELDS}
 
@@ -65,7 +65,7 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
         try:
             return read(texts[name])
         except ValueError as error:
-            variables.complain(name.upper(), str(error))
+            variables.add_error(name.upper(), str(error))
             return read("")
 
     texts["url"] = url = variables.read_url("URL")
@@ -80,9 +80,9 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
         _check_templates(variables, texts, names)
     _check_credentials(variables, names | probe_query.names, username, password)
     if headers.names and not re.fullmatch("[ -~]*", username + password.reveal()):
-        variables.complain("PASSWORD", "in a header, it and the user name must have printable ASCII characters only")
+        variables.add_error("PASSWORD", "in a header, it and the user name must have printable ASCII characters only")
     if not texts["taken"] and not is_empty:
-        variables.complain("TAKEN", "is missing; without it, no answer would mean that a message was taken")
+        variables.add_error("TAKEN", "is missing; without it, no answer would mean that a message was taken")
     answers = Answers(
         later=parse("later", lambda text: parse_rules(text, "pause")),
         refused=parse("refused", lambda text: parse_rules(text, *REFUSALS)),
@@ -94,7 +94,7 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
     inbound = parse("inbound", lambda text: parse_names(text, IN_TEXTS, ("from", "text|text_hex")))
     statuses = parse("status", parse_statuses)
     if bool(texts["receipt"]) != bool(texts["status"]):
-        variables.complain("STATUS" if texts["receipt"] else "RECEIPT", "is missing; receipts need both")
+        variables.add_error("STATUS" if texts["receipt"] else "RECEIPT", "is missing; receipts need both")
     public_url = environ.get("PHONIFY_PUBLIC_URL", "").rstrip("/")
     secret = _read_callback_secret(variables, required=bool(public_url and (receipt or inbound)))
     configuration = Configuration(
@@ -121,22 +121,22 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
 
 def _check_templates(variables: Variables, texts: Mapping[str, str], names: Collection[str]) -> None:
     if texts["method"] not in ("POST", "GET", "PUT"):
-        variables.complain("METHOD", "must be POST or GET or PUT")
+        variables.add_error("METHOD", "must be POST or GET or PUT")
     if texts["method"] == "GET" and texts["body"]:
-        variables.complain("BODY", "must be empty, because the method is GET")
+        variables.add_error("BODY", "must be empty, because the method is GET")
     if "{" in texts["url"]:
-        variables.complain("URL", "can't have placeholders; they belong in PHONIFY_HTTP_QUERY")
+        variables.add_error("URL", "can't have placeholders; they belong in PHONIFY_HTTP_QUERY")
     template = "BODY" if texts["body"] else "QUERY"
     for one, other in ("to", "to_digits"), ("text", "text_hex"):
         if not {one, other} & set(names):
-            variables.complain(template, f"lacks {{{one}}} or {{{other}}}")
+            variables.add_error(template, f"lacks {{{one}}} or {{{other}}}")
 
 
 def _check_credentials(variables: Variables, names: Collection[str], username: str, password: Secret) -> None:
     if {"username", "basic"} & set(names) and not username:
-        variables.complain("USERNAME", "is missing; a template needs it")
-    if {"password", "basic"} & set(names) and not password and not variables.has_fault("PASSWORD"):
-        variables.complain("PASSWORD", "is missing; a template needs it, or PHONIFY_HTTP_PASSWORD_FILE")
+        variables.add_error("USERNAME", "is missing; a template needs it")
+    if {"password", "basic"} & set(names) and not password and not variables.has_error("PASSWORD"):
+        variables.add_error("PASSWORD", "is missing; a template needs it, or PHONIFY_HTTP_PASSWORD_FILE")
 
 
 def _parse_codings(text: str) -> tuple[str, str]:
@@ -149,5 +149,7 @@ def _parse_codings(text: str) -> tuple[str, str]:
 def _read_callback_secret(variables: Variables, *, required: bool) -> Secret:
     secret = variables.read_secret("CALLBACK_SECRET", required=required)
     if secret and not re.fullmatch(rf"[A-Za-z0-9_-]{{{_SHORTEST_SECRET},}}", secret.reveal()):
-        variables.complain("CALLBACK_SECRET", f"must have {_SHORTEST_SECRET} or more of the characters A-Z a-z 0-9 _ -")
+        variables.add_error(
+            "CALLBACK_SECRET", f"must have {_SHORTEST_SECRET} or more of the characters A-Z a-z 0-9 _ -"
+        )
     return secret

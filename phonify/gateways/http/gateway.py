@@ -16,7 +16,8 @@ from ..over_http import HttpGateway, encode_credentials, name_peer
 from .answers import MOST_ANSWER, suggest_cause
 from .configuration import VARIABLES, Configuration, read_configuration
 
-_HEADER_OF_PARTS = bytes([5, 0, 3])  # of a user data header: its length, and an element with an 8-bit reference
+# The beginning of a user data header: its length, and an element with an 8-bit reference.
+_HEADER_OF_PARTS = bytes([5, 0, 3])
 
 
 class _Piece(NamedTuple):
@@ -41,14 +42,14 @@ class TemplateGateway(HttpGateway):
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
-        # Phones join segments by this reference. Random ones would be equal for two texts in a row now and then.
+        # Phones join the segments with the same reference. So references count up: two random ones can be equal.
         self._references = itertools.count(random.randrange(256))  # noqa: S311 - not a secret
         self.number = configuration.number
         self.peer = name_peer(configuration.url)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Make the gateway. Raises ValueError with one line for each fault."""
+        """Make the gateway. Raises ValueError with one line for each error."""
         return cls(read_configuration(environ))
 
     def build_request(self, message: OutboundMessage) -> Request:
@@ -143,7 +144,7 @@ class TemplateGateway(HttpGateway):
         return self._configuration.callbacks.hear(request)
 
     def probe(self) -> str:
-        """Ask what the variables say. It sends no message."""
+        """Ask the provider with the request of PHONIFY_HTTP_PROBE. It sends no message."""
         configuration = self._configuration
         if not configuration.probe and not configuration.probe_query.names:
             return "nothing to ask: PHONIFY_HTTP_PROBE is not set"

@@ -1,6 +1,7 @@
 """The parameters of a provider's request. They come from its query and its body. The body is a form or JSON.
 
-A parameter is bytes, because a text can have another encoding than UTF-8. Another parameter names the encoding.
+The value of a parameter is bytes, because a text may have another encoding than UTF-8. Another parameter may name the
+encoding.
 """
 
 import json
@@ -39,7 +40,7 @@ def read_parameters(request: HookRequest) -> Parameters:
 
 
 def decode_text(octets: bytes, charset: str) -> str | None:
-    """Return a text, or None if the octets are binary.
+    """Decode a text. Returns None if the octets are binary or the charset is unknown.
 
     The charset is a name, such as UTF-16BE, or a data coding of SMPP, such as 8.
     """
