@@ -1,7 +1,6 @@
 """Twilio's form for the webhook lab: received messages, with TwiML as the answer, and statuses of sent messages."""
 
 import hashlib
-import json
 import re
 from datetime import datetime
 from urllib.parse import parse_qsl, quote, urlencode
@@ -10,7 +9,7 @@ from ...ids import is_auth_token
 from ...lab.forms import Form, LabEvent, Reading, Target, make_message
 from ...outgoing.http_client import Answer, Request
 from ...storage.front_records import FrontMessage
-from .payloads import list_inbound_parameters, tell_status
+from .payloads import list_inbound_parameters, list_status_parameters
 from .requests import TIMEOUT, build_request
 from .twiml import MOST_TWIML, TwimlFault, read_answer
 
@@ -75,9 +74,8 @@ def _list_parameters(event: LabEvent, target: Target) -> dict[str, str]:
     if event.what == "received":
         parameters = list_inbound_parameters(message)
     else:
-        kept, status = FrontMessage(status_callback=target.status_url), _STATUSES.get(event.what, event.what)
-        (told,) = tell_status(message, kept, status, iter([event.id]), event.at)
-        parameters = json.loads(told.payload)["parameters"]
+        status = _STATUSES.get(event.what, event.what)
+        parameters = list_status_parameters(message, FrontMessage(), status, event.at)
     return {**parameters, "LabParameter": "x" * event.extra} if event.extra else parameters
 
 

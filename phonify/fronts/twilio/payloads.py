@@ -64,6 +64,23 @@ def tell_status(
     message: Message, kept: FrontMessage, status: str, ids: Iterator[str], now: datetime
 ) -> list[NewDelivery]:
     """Return the deliveries that tell a status, one for each URL. Each URL gets the statuses one after another."""
+    payload = Payload("POST", list_status_parameters(message, kept, status, now)).write()
+    return [
+        NewDelivery(
+            next(ids),
+            message.account_id,
+            message.id,
+            f"twilio.{status}",
+            payload,
+            url,
+            sequence=f"{message.id} {url}",
+        )
+        for url in (kept.status_callback or "").split()
+    ]
+
+
+def list_status_parameters(message: Message, kept: FrontMessage, status: str, now: datetime) -> dict[str, str]:
+    """Return the parameters that tell an app about a status."""
     sid = write_message_sid(message, kept)
     parameters = {
         "SmsSid": sid,
@@ -83,19 +100,7 @@ def tell_status(
         parameters["RawDlrDoneDate"] = done.strftime("%y%m%d%H%M")
     if kept.service_sid is not None:
         parameters["MessagingServiceSid"] = kept.service_sid
-    payload = Payload("POST", parameters).write()
-    return [
-        NewDelivery(
-            next(ids),
-            message.account_id,
-            message.id,
-            f"twilio.{status}",
-            payload,
-            url,
-            sequence=f"{message.id} {url}",
-        )
-        for url in (kept.status_callback or "").split()
-    ]
+    return parameters
 
 
 def list_inbound_parameters(message: Message) -> dict[str, str]:
