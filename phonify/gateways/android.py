@@ -17,7 +17,7 @@ from ..sms.numbers import parse_msisdn
 from .android_callbacks import EVENTS, Place, read_callback, read_state, shorten, verify
 from .base import GatewayFault, Later, Limits, OutboundMessage, Outcome, Refused, Taken
 from .events import Heard, HookRequest, Receipt
-from .over_http import HttpGateway, encode_credentials, name_peer, read_object
+from .over_http import HttpGateway, encode_credentials, read_object
 from .variables import Secret, Variables
 
 Found = TypeVar("Found")
@@ -72,7 +72,7 @@ class AndroidGateway(HttpGateway):
     ) -> None:
         self.number = number
         self._url = url
-        self.peer = name_peer(url)
+        self.peer = urlsplit(url).netloc
         self._username = username
         self._password = password
         self._signing_key = signing_key or Secret("")

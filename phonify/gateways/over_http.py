@@ -5,7 +5,6 @@ import json
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..clock import monotonic
 from ..outgoing.http_client import Answer, NotAnswered, Request, send
@@ -55,11 +54,6 @@ class HttpGateway(Gateway):
             return send(request, private_allowed=True)
         except NotAnswered as failure:
             raise GatewayFault(str(failure)) from failure
-
-
-def name_peer(url: str) -> str:
-    """Return the host of a URL, and its port if the URL names one."""
-    return urlsplit(url).netloc
 
 
 def encode_credentials(username: str, password: Secret) -> str:

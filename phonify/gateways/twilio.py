@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, Self
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from ..ids import read_time
 from ..outgoing.http_client import Answer, Request
 from .base import Doubt, GatewayFault, Later, Limits, OutboundMessage, Outcome, Refused, Taken
 from .events import Heard, HookRequest, Receipt
-from .over_http import HttpGateway, encode_credentials, name_peer, read_object
+from .over_http import HttpGateway, encode_credentials, read_object
 from .twilio_codes import (
     ERROR_TYPES,
     OTHER_ERROR_TYPE,
@@ -76,7 +76,7 @@ class TwilioGateway(HttpGateway):
         self._account = account
         self._hooks = hooks
         self.number = number
-        self.peer = name_peer(account.url)
+        self.peer = urlsplit(account.url).netloc
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:

@@ -4,7 +4,7 @@ import itertools
 import random
 from collections.abc import Mapping
 from typing import NamedTuple, Self
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from ...clock import monotonic
 from ...outgoing.http_client import Answer, Request
@@ -12,7 +12,7 @@ from ...sms.alphabet import encode_gsm7
 from ...sms.segments import Encoding, split_segments
 from ..base import Doubt, GatewayFault, Later, Limits, OutboundMessage, Outcome, Taken
 from ..events import Heard, HookRequest
-from ..over_http import HttpGateway, encode_credentials, name_peer
+from ..over_http import HttpGateway, encode_credentials
 from .answers import MOST_ANSWER, suggest_cause
 from .configuration import VARIABLES, Configuration, read_configuration
 
@@ -45,7 +45,7 @@ class TemplateGateway(HttpGateway):
         # Phones join the segments with the same reference. So references count up: two random ones can be equal.
         self._references = itertools.count(random.randrange(256))  # noqa: S311 - not a secret
         self.number = configuration.number
-        self.peer = name_peer(configuration.url)
+        self.peer = urlsplit(configuration.url).netloc
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -152,10 +152,9 @@ class TemplateGateway(HttpGateway):
         url = urljoin(configuration.url, configuration.probe)
         headers = configuration.headers.render(values)
         request = Request("GET", url, None, headers, query=configuration.probe_query.render(values))
-        answer = self.ask(request)
+        answer, host = self.ask(request), urlsplit(url).netloc
         if any(rule.matches(answer) for rule in configuration.ready):
-            return f"{name_peer(url)} is ready"
+            return f"{host} is ready"
         raise GatewayFault(
-            f"{name_peer(url)} answered with status {answer.status}, which does not mean that it is ready"
-            f"{suggest_cause(answer)}"
+            f"{host} answered with status {answer.status}, which does not mean that it is ready{suggest_cause(answer)}"
         )
