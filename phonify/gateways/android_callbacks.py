@@ -33,13 +33,13 @@ _STATES: dict[str, ReceiptStatus] = {
     "Cancelled": "undelivered",
 }
 
-# Parts of the reasons that the app gives for a failure. The first that is found decides.
+# Words in the app's reasons for a failure, and their error types. The first word that is found decides.
 _REASONS = (
     ("TTL expired", "validity_expired"),
     ("LIMIT_EXCEEDED", "queue_overflow"),  # Android's own limit of texts in half an hour
     ("RATE_LIMITED", "queue_overflow"),
     ("SHORT_CODE_N", "unroutable_number"),  # the phone's owner has not allowed, or never allows, this short code
-    ("FDN_CHECK_FAILURE", "unroutable_number"),  # the SIM may only send to a list of numbers
+    ("FDN_CHECK_FAILURE", "unroutable_number"),  # the SIM can only send to the numbers in a list
     ("CANCELLED", "canceled"),
     ("STOP_SENDING", "canceled"),  # the phone's owner has said no in a dialog
 )

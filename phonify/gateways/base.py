@@ -50,7 +50,7 @@ class Later:
 
     `pause` means that the reason concerns all messages, for example wrong credentials or too many requests. The gateway
     then sends nothing for some time. `unsure` means that the provider may have taken the message. Only a repeatable
-    gateway may set `unsure`.
+    gateway can set `unsure`.
     """
 
     retry_after: float | None = None  # seconds, if the provider names them
@@ -82,7 +82,7 @@ class Limits(NamedTuple):
 
     @property
     def window(self) -> int:
-        """The highest number of messages in all calls together. After a crash, at most these are in doubt."""
+        """The highest number of messages in all calls together. After a crash, these messages may be in doubt."""
         return self.batch * self.calls
 
 

@@ -19,7 +19,7 @@ class Receipt(NamedTuple):
     code: str = ""  # the provider's own code or word
     at: datetime | None = None  # with a time zone; None: now
     event_id: str | None = None  # the same each time the provider repeats this report
-    partial: bool = False  # True: it is about one segment, and the other segments need receipts too
+    partial: bool = False  # True: this is the receipt of one segment; each other segment needs one too
 
 
 class Part(NamedTuple):
@@ -65,7 +65,7 @@ class HookAnswer(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """The events in a request, and its answer."""
+    """The events in a request, and the answer to it."""
 
     events: Sequence[Event]
     answer: HookAnswer = HookAnswer()

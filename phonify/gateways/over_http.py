@@ -29,7 +29,7 @@ class HttpGateway(Gateway):
         """Return the outcome that an answer means. Not every answer with status 200 means Taken."""
 
     def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:
-        """Send the messages one after another. If the deadline is too near for a message, it is sent later."""
+        """Send the messages one after another. A message is sent later if no time is left for it."""
         end = deadline - min(0.5, (deadline - monotonic()) / 10)  # the rest is for storing the last outcome
         for message in batch:
             seconds = min(end - monotonic(), LONGEST)
@@ -57,7 +57,7 @@ class HttpGateway(Gateway):
 
 
 def encode_credentials(username: str, password: Secret) -> str:
-    """Return a user name and a password in the form of HTTP Basic."""
+    """Encode a user name and a password for HTTP Basic."""
     return base64.b64encode(f"{username}:{password.reveal()}".encode()).decode()
 
 

@@ -43,7 +43,7 @@ _SPECIAL = {
 }
 BEHAVIOURS = {number: behaviour for number, (behaviour, _) in _SPECIAL.items()}
 SPECIAL_NUMBERS = {number: description for number, (_, description) in _SPECIAL.items()}
-# The codes in receipts, as Twilio has them.
+# The codes in receipts. They are Twilio's codes for these error types.
 _CODES = {
     "queue_overflow": "30001",
     "account_suspended": "30002",
@@ -93,7 +93,7 @@ class StubGateway(Gateway):
 
 
 def simulate(behaviour: Behaviour, attempt: int) -> Outcome:
-    """Return the outcome of an attempt to send a message with this behaviour. A refused message is never sent."""
+    """Return the outcome of an attempt to send a message. A message with the outcome `refused` has no attempts."""
     attempt -= behaviour.since
     match behaviour.outcome:
         case "failed":

@@ -30,7 +30,7 @@ from .variables import Secret, Variables
 DEFAULT_URL = "https://api.twilio.com"
 PREFIX = "PHONIFY_TWILIO_GATEWAY_"
 LONGEST_VALIDITY = 36_000  # seconds
-MOST_ANSWER = 65_536  # bytes of a message, whose text is escaped
+MOST_ANSWER = 65_536  # bytes of a message; its text is escaped
 MOST_LISTED = 100
 SKEW = timedelta(minutes=1)  # between the clock of the service and ours
 NO_SECRET = Secret("")

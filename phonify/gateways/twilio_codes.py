@@ -60,7 +60,7 @@ PAUSING = {
     63038: "the account has sent too many messages in this day",
 }
 
-# The message was not taken, because the queue of its sender is full. Other senders are not concerned.
+# The message was not taken, because the queue of its sender is full. Other senders are not affected.
 QUEUE_OF_SENDER_FULL = 21611
 
 # In an answer, these codes do not say whether the message was taken.

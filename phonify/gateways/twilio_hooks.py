@@ -106,7 +106,7 @@ def _is_same(expected: str, given: str) -> bool:
 
 
 def _read_form(body: bytes) -> list[tuple[str, str]]:
-    """Return the fields of a form. The empty ones are signed too."""
+    """Return the fields of a form. Empty fields are signed too, so they are kept."""
     try:
         return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError as error:

@@ -56,7 +56,7 @@ class Folded(NamedTuple):
     """A normalised text, with ASCII digits. The character `text[i]` is at index `places[i]` of the original."""
 
     text: str
-    places: list[int]  # one more than characters: the last item is the end
+    places: list[int]  # it has one item more than `text`: the end of the original
 
 
 def fold(text: str) -> Folded:

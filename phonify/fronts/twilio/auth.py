@@ -1,6 +1,6 @@
 """Authentication with Twilio's credentials: an account SID or a key SID, and a secret.
 
-With an account SID, the password is the account's auth token or one of its API keys. With a key SID, it is the key.
+With an account SID, the password is the account's auth token or one of its API keys. With a key SID, it is the API key.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Errors in Twilio's form: a code, a message, and the HTTP status."""
+"""Errors in Twilio's form: a code, a text, and the HTTP status."""
 
 from flask import Response, jsonify, request
 

@@ -70,7 +70,7 @@ def list_messages() -> dict[str, Any]:
         before=page.before,
         after=page.after,
     )
-    # Without a token, the number of the page counts.
+    # Without a token, the number of the page decides.
     offset = page.number * page.size if page.before is None and page.after is None else 0
     found = services.sending.find_all(account, criteria, offset=min(offset, MAX_OFFSET), limit=page.size + 1)
     has_next = len(found) > page.size or page.after is not None
@@ -82,7 +82,7 @@ def list_messages() -> dict[str, Any]:
 
 
 def _read_number(given: Parameters, name: str) -> str | None:
-    """Return the phone number to filter by, in the form in which messages are stored."""
+    """Return the phone number of a filter, in the form in which numbers are stored."""
     text = given.get_number(name)
     try:
         return parse_originator(text).number if text else None

@@ -22,7 +22,7 @@ FRONT = "twilio"  # in the column `front`
 MAX_BODY = 1_600  # characters
 MAX_MEDIA = 10
 MAX_VALIDITY = 36_000  # seconds
-MOST_SHOWN, MOST_KEPT = 100, 200  # characters of a value in a message, and of a parameter without an effect
+MOST_SHOWN, MOST_KEPT = 100, 200  # characters of a value in an error text, and of a stored parameter
 SCHEDULE_FROM, SCHEDULE_UNTIL = timedelta(seconds=300), timedelta(days=35)
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _SENDER = re.compile(r"\+?[A-Za-z0-9 _&+-]+")
@@ -115,7 +115,7 @@ class Parameters:
         return f"+{value[1:]}" if value.startswith(" ") else value
 
     def refuse(self, code: int, url: str = "") -> TwilioError:
-        """Return the error with this code. Its message names values of these parameters."""
+        """Return the error with this code. Its text contains values of these parameters."""
         message = _MESSAGES[code].format(
             to=cut(self.get_number("To"), MOST_SHOWN),
             origin=cut(self.get_number("From"), MOST_SHOWN),
@@ -249,7 +249,7 @@ def _read_validity(given: Parameters) -> timedelta | None:
 
 
 def _read_send_at(given: Parameters, *, now: datetime, service_sid: str | None) -> datetime | None:
-    """Return when to send. As with Twilio, SendAt has no effect without ScheduleType=fixed."""
+    """Return the time at which to send. As with Twilio, SendAt has no effect without ScheduleType=fixed."""
     if given.get("ScheduleType") != "fixed":
         return None
     if not given.get("SendAt"):

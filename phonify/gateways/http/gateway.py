@@ -31,7 +31,7 @@ class _Piece(NamedTuple):
 
 
 class TemplateGateway(HttpGateway):
-    """Sends each message as the variables PHONIFY_HTTP_... say.
+    """Sends each message in the way that the variables PHONIFY_HTTP_... describe.
 
     If a template has a place for a user data header, a long text is sent as one request for each segment.
     """
@@ -58,7 +58,7 @@ class TemplateGateway(HttpGateway):
         return self._build_request(message, _Piece(message.body, encoding, len(segments)))
 
     def judge(self, message: OutboundMessage, answer: Answer) -> Outcome:  # noqa: ARG002 - the answer says all
-        """Return the outcome that an answer means by the configured rules."""
+        """Return the outcome of an answer, by the configured rules."""
         return self._configuration.answers.judge(answer)
 
     def _send(self, message: OutboundMessage, seconds: float) -> Outcome:
