@@ -100,11 +100,6 @@ class Variables:
         """Add the reason why a variable can't be used."""
         self._errors.append(f"{self._prefix}{name}: {reason}")
 
-    def has_error(self, name: str) -> bool:
-        """Return whether there is an error in a variable, or in its variable with the ending _FILE."""
-        starts = f"{self._prefix}{name}:", f"{self._prefix}{name}_FILE:"
-        return any(error.startswith(starts) for error in self._errors)
-
     def finish(self) -> None:
         """Raise ValueError with one line for each error, if there are any."""
         if self._errors:

@@ -154,8 +154,11 @@ def test_all_faults_are_told_together() -> None:
         ),
         ({"BODY": '{"to": "{to}", "text": "{udh}"}'}, "BODY: {udh} is not a placeholder that can be here"),
         ({"HEADERS": "X-Text: {text}"}, "HEADERS: {text} is not a placeholder that can be here"),
-        ({"HEADERS": "X-A: {basic}", "PASSWORD": ""}, "PASSWORD: is missing; a template needs it"),
-        ({"HEADERS": "X-A: {username}", "USERNAME": ""}, "USERNAME: is missing; a template needs it"),
+        (
+            {"HEADERS": "X-A: {basic}", "PASSWORD": ""},
+            "PASSWORD: is missing; PHONIFY_HTTP_PASSWORD_FILE may name a file that has it",
+        ),
+        ({"HEADERS": "X-A: {username}", "USERNAME": ""}, "USERNAME: is missing"),
         (
             {"HEADERS": "X-A: {password}", "PASSWORD": "päss"},
             "PASSWORD: in a header, it and the user name must have printable ASCII characters only",

@@ -73,12 +73,12 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
     body = parse("body", parse_body) if texts["body"] else None
     probe, _, texts["probe"] = texts["probe"].partition("?")
     probe_query = parse("probe", lambda text: Form(text, CREDENTIALS))
-    username = variables.read("USERNAME", "")
-    password = variables.read_secret("PASSWORD", required=False)
     names = {*query.names, *headers.names, *(body.names if body else ())}
     if not is_empty:
         _check_templates(variables, texts, names)
-    _check_credentials(variables, names | probe_query.names, username, password)
+    needed = names | probe_query.names
+    username = variables.read("USERNAME", None if {"username", "basic"} & needed else "")
+    password = variables.read_secret("PASSWORD", required=bool({"password", "basic"} & needed))
     if headers.names and not re.fullmatch("[ -~]*", username + password.reveal()):
         variables.add_error("PASSWORD", "in a header, it and the user name must have printable ASCII characters only")
     if not texts["taken"] and not is_empty:
@@ -130,13 +130,6 @@ def _check_templates(variables: Variables, texts: Mapping[str, str], names: Coll
     for one, other in ("to", "to_digits"), ("text", "text_hex"):
         if not {one, other} & set(names):
             variables.add_error(template, f"lacks {{{one}}} or {{{other}}}")
-
-
-def _check_credentials(variables: Variables, names: Collection[str], username: str, password: Secret) -> None:
-    if {"username", "basic"} & set(names) and not username:
-        variables.add_error("USERNAME", "is missing; a template needs it")
-    if {"password", "basic"} & set(names) and not password and not variables.has_error("PASSWORD"):
-        variables.add_error("PASSWORD", "is missing; a template needs it, or PHONIFY_HTTP_PASSWORD_FILE")
 
 
 def _parse_codings(text: str) -> tuple[str, str]:
