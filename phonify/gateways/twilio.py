@@ -33,7 +33,6 @@ LONGEST_VALIDITY = 36_000  # seconds
 MOST_ANSWER = 65_536  # bytes of a message; its text is escaped
 MOST_LISTED = 100
 SKEW = timedelta(minutes=1)  # between the clock of the service and ours
-NO_SECRET = Secret("")
 _SID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # Twilio's have two letters and 32 hexadecimal digits
 _CONCERN_ALL = (401, 404, 407, 429)  # HTTP statuses
 
@@ -43,10 +42,10 @@ class Account(NamedTuple):
 
     sid: str
     auth_token: Secret
-    key_sid: str = ""  # of an API key; if there is one, it is used for sending in place of the auth token
-    key_secret: Secret = NO_SECRET
-    messaging_service_sid: str = ""
-    url: str = DEFAULT_URL
+    key_sid: str  # of an API key; if there is one, it is used for sending in place of the auth token
+    key_secret: Secret
+    messaging_service_sid: str
+    url: str
 
 
 class TwilioGateway(HttpGateway):
