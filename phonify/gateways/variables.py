@@ -45,7 +45,7 @@ class Variables:
         """Return a secret. It is in the variable, or in a file that the variable with the ending _FILE names."""
         text, file = self._environ.get(self._prefix + name, ""), self._environ.get(f"{self._prefix}{name}_FILE", "")
         if text and file:
-            self.add_error(name, f"give it or {self._prefix}{name}_FILE, not both")
+            self.add_error(name, f"set this variable or {self._prefix}{name}_FILE, not both")
         elif file:
             try:
                 text = Path(file).read_text(encoding="utf-8").strip()
@@ -55,7 +55,7 @@ class Variables:
             if not text:
                 self.add_error(f"{name}_FILE", f"{file!r} is empty")
         elif not text and required:
-            self.add_error(name, f"is missing; {self._prefix}{name}_FILE may name a file that has it")
+            self.add_error(name, f"is missing; set it, or set {self._prefix}{name}_FILE to a file that contains it")
         return Secret(text)
 
     def read_url(self, name: str, default: str | None = None) -> str:

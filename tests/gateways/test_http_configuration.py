@@ -156,7 +156,7 @@ def test_all_faults_are_told_together() -> None:
         ({"HEADERS": "X-Text: {text}"}, "HEADERS: {text} is not a placeholder that can be here"),
         (
             {"HEADERS": "X-A: {basic}", "PASSWORD": ""},
-            "PASSWORD: is missing; PHONIFY_HTTP_PASSWORD_FILE may name a file that has it",
+            "PASSWORD: is missing; set it, or set PHONIFY_HTTP_PASSWORD_FILE to a file that contains it",
         ),
         ({"HEADERS": "X-A: {username}", "USERNAME": ""}, "USERNAME: is missing"),
         (
@@ -174,7 +174,7 @@ def test_all_faults_are_told_together() -> None:
         ({"INBOUND": "from=from"}, "INBOUND: text=PARAMETER or text_hex=PARAMETER is missing"),
         (
             {"INBOUND": "from=from text=text", "CALLBACK_SECRET": ""},
-            "CALLBACK_SECRET: is missing; PHONIFY_HTTP_CALLBACK_SECRET_FILE may name a file that has it",
+            "CALLBACK_SECRET: is missing; set it, or set PHONIFY_HTTP_CALLBACK_SECRET_FILE to a file that contains it",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -21,7 +21,7 @@ def test_all_faults_are_reported_together() -> None:
     assert fail(ACCOUNT_SID="", AUTH_TOKEN="", URL="ftp://x", NUMBER="SHOP", KEY_SECRET="s3cret") == [
         "ACCOUNT_SID: is missing",
         "KEY_SID: is missing, but there is a KEY_SECRET",
-        "AUTH_TOKEN: is missing; PHONIFY_TWILIO_GATEWAY_AUTH_TOKEN_FILE may name a file that has it",
+        "AUTH_TOKEN: is missing; set it, or set PHONIFY_TWILIO_GATEWAY_AUTH_TOKEN_FILE to a file that contains it",
         "URL: is not a URL that can be used: it must begin with https:// or http://",
         "NUMBER: 'SHOP' must be an E.164 number with the plus sign, or a short code",
     ]
@@ -36,7 +36,7 @@ def test_a_sid_with_other_characters_is_a_fault_that_does_not_show_it(name: str)
 
 def test_an_api_key_needs_its_secret() -> None:
     assert fail(KEY_SID="SK1") == [
-        "KEY_SECRET: is missing; PHONIFY_TWILIO_GATEWAY_KEY_SECRET_FILE may name a file that has it"
+        "KEY_SECRET: is missing; set it, or set PHONIFY_TWILIO_GATEWAY_KEY_SECRET_FILE to a file that contains it"
     ]
 
 
