@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from ..clock import Clock, format_time
 from ..errors import StoreUnavailable
-from ..request_id import set_key_id
+from ..request_id import current_key_id
 from ..storage import accounts as account_store
 from ..storage.database import Database
 from ..storage.records import Account, ApiKey, KeyOwner
@@ -177,7 +177,7 @@ class KeyRing:
         ):
             return None
         if owner.key_id is not None:
-            set_key_id(owner.key_id)
+            current_key_id.set(owner.key_id)
             self._note_use(owner.key_id, owner.used_at or "")
         return owner.account
 

@@ -81,8 +81,8 @@ class Receiving:
             state="unconfirmed" if hooked else "sent",
             created_at=format_time(now),
             finished_at=None if hooked else format_time(now),
-            request_id=current_request_id(),
-            key_id=current_key_id(),
+            request_id=current_request_id.get(),
+            key_id=current_key_id.get(),
         )
         reply = self._subscriptions.apply_keyword(connection, account, sender.number, body, now=format_time(now))
         replies = []

@@ -249,8 +249,8 @@ class Sending:
             due_at=None if refusal else due_at,
             expires_at=expires_at,
             finished_at=created_at if refusal else None,
-            request_id=current_request_id(),
-            key_id=current_key_id(),
+            request_id=current_request_id.get(),
+            key_id=current_key_id.get(),
             gateway=self.gateway_name,
         )
 

@@ -5,7 +5,7 @@ import re
 
 from flask import Response, request
 
-from ..request_id import HEADER, current_request_id, set_request_id
+from ..request_id import HEADER, current_key_id, current_request_id
 
 _FORM = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -14,12 +14,14 @@ def begin_request() -> None:
     """Give the current request an id. A valid id in the request's header is kept. Otherwise the id is new."""
     given = request.headers.get(HEADER)
     # The id is not secret, so the quick random generator is enough. After a fork, Python gives it a new seed.
-    set_request_id(given if given is not None and _FORM.fullmatch(given) else f"{random.getrandbits(64):016x}")
+    valid = given is not None and _FORM.fullmatch(given)
+    current_request_id.set(given if valid else f"{random.getrandbits(64):016x}")
+    current_key_id.set(None)
 
 
 def add_request_id(response: Response) -> Response:
     """Add the header with the request's id to the answer."""
-    request_id = current_request_id()
+    request_id = current_request_id.get()
     if request_id is not None:
         response.headers[HEADER] = request_id
     return response
