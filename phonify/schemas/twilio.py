@@ -7,8 +7,6 @@ import re
 from email.utils import format_datetime
 from typing import Any, NamedTuple
 
-from marshmallow import Schema, fields
-
 from ..clock import parse_time
 from ..sms.segments import count_segments
 from ..storage.front_records import FrontMessage
@@ -125,34 +123,6 @@ def _judge_receipt(message: Message) -> Status | None:
     return Status("undelivered", codes.get(message.receipt_code or "", _UNKNOWN_CODE))
 
 
-class TwilioMessageSchema(Schema):
-    """A message. It always has all 20 keys. The numbers of segments and media are strings."""
-
-    sid = fields.String()
-    account_sid = fields.String()
-    messaging_service_sid = fields.String()
-    to = fields.String()
-    from_ = fields.String(data_key="from")
-    body = fields.String()
-    status = fields.String()
-    direction = fields.String()
-    date_created = fields.String()
-    date_updated = fields.String()
-    date_sent = fields.String()
-    num_segments = fields.String()
-    num_media = fields.String()
-    price = fields.String()
-    price_unit = fields.String()
-    error_code = fields.Integer()
-    error_message = fields.String()
-    api_version = fields.String()
-    uri = fields.String()
-    subresource_uris = fields.Dict()
-
-
-_MESSAGE = TwilioMessageSchema()
-
-
 def _find_sent_at(message: Message, status: str) -> str | None:
     """Return the time when a message was received, was sent or failed. Returns None if it is not sent yet."""
     if message.direction == "inbound":
@@ -175,28 +145,25 @@ def dump_twilio_message(
     segments = 0 if accepted else count_segments(message.body)[0]
     outbound = message.direction == "outbound"
     billed = outbound and status.status in ("delivered", "undelivered")
-    shown: dict[str, Any] = _MESSAGE.dump(
-        {
-            "sid": sid,
-            "account_sid": account_sid,
-            "messaging_service_sid": kept.service_sid,
-            "to": message.to_number,
-            "from_": None if accepted else message.origin_number,
-            "body": message.body,
-            "status": "accepted" if accepted and status.status == "queued" else status.status,
-            "direction": "inbound" if not outbound else "outbound-reply" if kept.is_reply else "outbound-api",
-            "date_created": write_date(message.created_at),
-            "date_updated": write_date(max(message.finished_at or message.created_at, message.receipt_at or "")),
-            "date_sent": write_date(_find_sent_at(message, status.status)),
-            "num_segments": str(segments),
-            "num_media": str(len(kept.media)),
-            "price": f"-{PRICE * segments:.5f}" if billed else None,
-            "price_unit": "USD" if billed else None,
-            "error_code": status.code,
-            "error_message": status.meaning,
-            "api_version": API_VERSION,
-            "uri": f"{uri}.json",
-            "subresource_uris": {"media": f"{uri}/Media.json", "feedback": f"{uri}/Feedback.json"},
-        }
-    )
-    return shown
+    return {
+        "sid": sid,
+        "account_sid": account_sid,
+        "messaging_service_sid": kept.service_sid,
+        "to": message.to_number,
+        "from": None if accepted else message.origin_number,
+        "body": message.body,
+        "status": "accepted" if accepted and status.status == "queued" else status.status,
+        "direction": "inbound" if not outbound else "outbound-reply" if kept.is_reply else "outbound-api",
+        "date_created": write_date(message.created_at),
+        "date_updated": write_date(max(message.finished_at or message.created_at, message.receipt_at or "")),
+        "date_sent": write_date(_find_sent_at(message, status.status)),
+        "num_segments": str(segments),
+        "num_media": str(len(kept.media)),
+        "price": f"-{PRICE * segments:.5f}" if billed else None,
+        "price_unit": "USD" if billed else None,
+        "error_code": status.code,
+        "error_message": status.meaning,
+        "api_version": API_VERSION,
+        "uri": f"{uri}.json",
+        "subresource_uris": {"media": f"{uri}/Media.json", "feedback": f"{uri}/Feedback.json"},
+    }
