@@ -9,7 +9,7 @@ import click
 from ..domain.rules import Rules
 from ..errors import OUTCOMES, Fault, InvalidRequest, NotFound, Refused
 from ..schemas.requests import load
-from ..schemas.rule_words import describe_match, describe_outcome, describe_scenario_faults
+from ..schemas.rule_words import describe_match, describe_outcome, describe_scenario_fault
 from ..schemas.rules import CreateRuleSchema, RuleDraft, dump_rule, read_scenario
 from ..storage.records import Account
 from ..storage.rule_records import Rule
@@ -147,7 +147,7 @@ def read_scenario_file(file: Path) -> list[RuleDraft]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{file}: is not UTF-8") from error
     except InvalidRequest as error:
-        raise ValueError("\n".join(f"{file}: {line}" for line in describe_scenario_faults(error.faults))) from error
+        raise ValueError("\n".join(f"{file}: {describe_scenario_fault(fault)}" for fault in error.faults)) from error
 
 
 def _list_faults(faults: Sequence[Fault]) -> list[str]:

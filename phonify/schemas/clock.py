@@ -16,16 +16,8 @@ from .requests import ArgumentsSchema
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _DURATION = "".join(f"([0-9]{{1,6}}{unit})?" for unit in _UNITS)
-_WORDS = {  # the names of counts, as a summary shows them
-    "sent": "sent",
-    "failed": "failed",
-    "received": "received",
-    "receipts": "receipts",
-    "webhooks": "webhooks",
-    "failed_webhooks": "failed webhooks",
-    "expired": "expired",
-    "removed": "removed",
-}
+# The counts of a summary, in its order.
+_COUNTS = ("sent", "failed", "received", "receipts", "webhooks", "failed_webhooks", "expired", "removed")
 
 
 def read_duration(text: str) -> timedelta:
@@ -49,7 +41,7 @@ def write_summary(advance: Advance) -> str:
     """Return what an advance has done as one line, such as `24 h: 3 sent, 2 webhooks, 1 expired`."""
     duration = write_duration(parse_time(advance.ended_at) - parse_time(advance.begun_at))
     counts = advance.ended._asdict()
-    done = ", ".join(f"{counts[name]} {word}" for name, word in _WORDS.items() if counts[name])
+    done = ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in _COUNTS if counts[name])
     return f"{duration}: {done or 'nothing was due'}{'' if advance.finished else '; more is due, so advance again'}"
 
 

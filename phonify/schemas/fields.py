@@ -45,21 +45,7 @@ MESSAGE_ID = {
     "examples": ["019c1353-98c0-7000-8000-5c0ffee00001"],
 }
 RUN_ID = {name: part for name, part in MESSAGE_ID.items() if name != "format"}
-_URL = {
-    "type": "string",
-    "format": "uri",
-    "description": "A URL with https or http, without a user name and a password.",
-    "examples": ["https://example.com/sms"],
-}
 _TIME = {"type": "string", "format": "date-time", "examples": ["2026-01-31T18:00:00Z"]}
-_IDEMPOTENCY_KEY = {
-    "type": "string",
-    "minLength": 1,
-    "maxLength": 255,
-    "pattern": "^[ -~]*$",
-    "description": "A key for repeating a request safely. For 24 hours, the same key gets the first answer again.",
-    "examples": ["order-1042"],
-}
 
 
 class Recipient(NamedTuple):
@@ -92,22 +78,16 @@ def _read_digits(text: str) -> int:
     return int(text)
 
 
-def read_seconds(text: str) -> float:
-    """Read a number of seconds. Raises ValueError for any other text."""
-    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,9})?", text):
-        raise ValueError("not a number of seconds")
+def read_decimal(text: str) -> float:
+    """Read a decimal number without a sign. Raises ValueError for any other text."""
+    if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,9})?", text):
+        raise ValueError("not a decimal number")
     return float(text)
 
 
 def _read_message_id(text: str) -> str:
     if not is_message_id(text):
         raise ValueError("not a message id")
-    return text
-
-
-def _read_idempotency_key(text: str) -> str:
-    if not re.fullmatch(r"[ -~]{1,255}", text):
-        raise ValueError("not an idempotency key")
     return text
 
 
@@ -247,9 +227,10 @@ def originator_field(description: str, *, invalid: str = "invalid_originator", *
     return Argument(parse_originator, invalid=invalid, form=form, **options)
 
 
-def webhook_url_field(**options: Any) -> Argument:
-    """Return a field for the URL of a webhook. Only the domain knows which hosts are allowed."""
-    return Argument(str, invalid="invalid_webhook_url", form=_URL, **options)
+def callback_url_field(description: str, *, example: str) -> Argument:
+    """Return a field for a URL of the app. An empty text is read as None. The domain checks other texts."""
+    form = {"type": "string", "format": "callback-url", "description": description, "examples": [example]}
+    return Argument(lambda text: text or None, invalid="invalid_webhook_url", form=form)
 
 
 def time_field(description: str) -> Argument:
@@ -265,10 +246,19 @@ def message_id_field(description: str) -> Argument:
 
 def idempotency_field() -> Argument:
     """Return a field for the header Idempotency-Key. Its value is None if the header is missing."""
+    form = {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        "pattern": "^[ -~]*$",
+        "description": "A key for repeating a request safely. For 24 hours, the same key gets the first answer again.",
+        "examples": ["order-1042"],
+    }
     return Argument(
-        _read_idempotency_key,
+        str,
         invalid="invalid_idempotency_key",
-        form=_IDEMPOTENCY_KEY,
+        form=form,
+        validate=validate.Regexp(r"[ -~]{1,255}\Z", error="invalid_idempotency_key"),
         data_key="Idempotency-Key",
         allow_none=True,
     )

@@ -2,47 +2,35 @@
 
 from typing import Any
 
-from marshmallow import post_load
+from marshmallow import post_load, validate
 
-from ..ids import AUTH_TOKEN, is_auth_token
-from .fields import Argument, choice_field, name_field, whole_field
+from ..ids import AUTH_TOKEN
+from .fields import Argument, callback_url_field, choice_field, name_field, whole_field
 from .requests import ArgumentsSchema, StrictSchema
 
-_URL = {"type": "string", "format": "callback-url", "examples": ["http://127.0.0.1:5000/sms"]}
-
-
-def _read_url(text: str) -> str | None:
-    return text or None
-
-
-def _read_auth_token(text: str) -> str:
-    if not is_auth_token(text):
-        raise ValueError("not an auth token")
-    return text
-
-
-def _url_field(description: str) -> Argument:
-    form = {**_URL, "description": description}
-    return Argument(_read_url, invalid="invalid_webhook_url", form=form)
+_EXAMPLE = "http://127.0.0.1:5000/sms"
 
 
 class FrontSettingsSchema(ArgumentsSchema):
     """Arguments of changing the settings of the Twilio-compatible API."""
 
-    inbound_url = _url_field("The URL that gets received messages. An empty text means none.")
+    inbound_url = callback_url_field("The URL that gets received messages. An empty text means none.", example=_EXAMPLE)
     inbound_method = choice_field("GET", "POST", invalid="invalid_method", description="The method for `inbound_url`.")
-    fallback_url = _url_field("The URL that is used if `inbound_url` fails. An empty text means none.")
+    fallback_url = callback_url_field(
+        "The URL that is used if `inbound_url` fails. An empty text means none.", example=_EXAMPLE
+    )
     fallback_method = choice_field(
         "GET", "POST", invalid="invalid_method", description="The method for `fallback_url`."
     )
     auth_token = Argument(
-        _read_auth_token,
+        str,
         invalid="invalid_auth_token",
         form={
             "type": "string",
             "pattern": f"^{AUTH_TOKEN}$",
             "description": "The auth token that signs webhooks, such as the one that the app has already.",
         },
+        validate=validate.Regexp(rf"{AUTH_TOKEN}\Z", error="invalid_auth_token"),
     )
 
 
@@ -61,5 +49,5 @@ class CreateRunSchema(FrontSettingsSchema):
     @post_load
     def gather_settings(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Return the settings of the front as one object."""
-        settings = {name: loaded.pop(name) for name in FrontSettingsSchema().fields if name in loaded}
-        return {**loaded, "front": settings}
+        name, ttl = loaded.pop("name", None), loaded.pop("ttl")
+        return {"name": name, "ttl": ttl, "front": loaded}

@@ -6,15 +6,11 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from ..storage.records import LabRun
-from .fields import Argument, choice_field
+from .fields import callback_url_field, choice_field
 from .objects import MOMENT, Shown
 from .requests import StrictSchema
 
-_URL = {"type": "string", "format": "callback-url", "examples": ["http://127.0.0.1:3000/probe"]}
-
-
-def _url_field(description: str) -> Argument:
-    return Argument(lambda text: text or None, invalid="invalid_webhook_url", form={**_URL, "description": description})
+_EXAMPLE = "http://127.0.0.1:3000/probe"
 
 
 class StartLabSchema(StrictSchema):
@@ -26,8 +22,10 @@ class StartLabSchema(StrictSchema):
         invalid="invalid_form",
         description="`standard` tries the account's webhook. `twilio` tries its URL for received messages.",
     )
-    status_url = _url_field("With `twilio`: the URL of the app that gets statuses. Without it, none is posted.")
-    probe_url = _url_field("A URL of the app that says what the app did.")
+    status_url = callback_url_field(
+        "With `twilio`: the URL of the app that gets statuses. Without it, none is posted.", example=_EXAMPLE
+    )
+    probe_url = callback_url_field("A URL of the app that says what the app did.", example=_EXAMPLE)
 
 
 class FindingSchema(Schema):

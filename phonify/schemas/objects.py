@@ -5,9 +5,9 @@ The metadata of a field is for the API's description.
 
 from collections.abc import Iterable
 from types import SimpleNamespace
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
-from marshmallow import Schema, fields, post_dump, pre_dump, validate
+from marshmallow import Schema, fields, post_dump, validate
 
 from ..errors import ERROR_TYPES, Fault
 from ..sms.numbers import NUMBER_TYPES, Number, classify_number, parse_originator
@@ -33,8 +33,14 @@ class RecordSchema(Schema):
         """
         return getattr(obj, attr, default)
 
+    @post_dump
+    def leave_out_empty_fields(self, shown: Shown, **_: Any) -> Shown:
+        """Leave out each field that has no value and is not required."""
+        optional = {name for name, field in self.fields.items() if not field.required}
+        return {name: value for name, value in shown.items() if value is not None or name not in optional}
 
-class ErrorSchema(RecordSchema):
+
+class ErrorSchema(Schema):
     """An error as the API shows it."""
 
     type = fields.String(
@@ -48,11 +54,6 @@ class ErrorSchema(RecordSchema):
             "description": "The argument with the error, such as `to`. In a list, `to[3]` is the fourth recipient."
         }
     )
-
-    @post_dump
-    def drop_param(self, shown: Shown, **_: Any) -> Shown:
-        """Remove `param` if the error is not about an argument."""
-        return _drop_none(shown, "param")
 
 
 class NumberSchema(RecordSchema):
@@ -92,12 +93,8 @@ class ReceiptSchema(RecordSchema):
     )
 
 
-class _Errors(fields.Nested):
-    """The error type of a message, shown as a list of errors."""
-
-    def _serialize(self, value: str | None, attr: str | None, obj: Any, **kwargs: Any) -> Any:  # type: ignore[override]
-        faults = [Fault(value)] if value is not None else None
-        return super()._serialize(faults, attr, obj, **kwargs)  # type: ignore[no-untyped-call]
+def _list_errors(message: Message) -> list[Shown] | None:
+    return [Fault(message.error_type).to_dict()] if message.error_type is not None else None
 
 
 class MessageSchema(RecordSchema):
@@ -144,27 +141,17 @@ class MessageSchema(RecordSchema):
         ReceiptSchema,
         metadata={"description": "The provider's final report. Only messages with a delivery receipt have it."},
     )
-    errors = _Errors(
-        ErrorSchema,
-        many=True,
-        attribute="error_type",
-        metadata={"description": "Why the message failed. Only messages in state `error` have it."},
+    errors = fields.Function(
+        _list_errors,
+        metadata={
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/Error"},
+            "description": "Why the message failed. Only messages in state `error` have it.",
+        },
     )
-
-    @post_dump
-    def drop_what_it_lacks(self, shown: Shown, **_: Any) -> Shown:
-        """Remove fields that this message does not have."""
-        return _drop_none(shown, "send_at", "receipt", "errors")
 
 
 _SUBSCRIBED = {"description": "Whether the account may write to the phone. False if the phone has opted out."}
-
-
-class Phone(NamedTuple):
-    """A phone, and whether the account may write to it."""
-
-    number: Number
-    subscribed: bool
 
 
 class PhoneSchema(NumberSchema):
@@ -177,12 +164,6 @@ class PhoneSchema(NumberSchema):
     )
     valid = fields.Boolean(required=True, metadata={"description": "Whether the range of the number is in use."})
     subscribed = fields.Boolean(required=True, metadata=_SUBSCRIBED)
-
-    @pre_dump
-    def classify(self, phone: Phone, **_: Any) -> SimpleNamespace:
-        """Add the type of the number, and whether it is valid."""
-        kind = classify_number(phone.number.number)
-        return SimpleNamespace(**phone.number._asdict(), **kind._asdict(), subscribed=phone.subscribed)
 
 
 class SubscriptionSchema(NumberSchema):
@@ -200,11 +181,6 @@ class SubscriptionSchema(NumberSchema):
         validate=validate.OneOf(get_args(Reason)),
         metadata={"description": "What changed the subscription last. Null if it was never changed."},
     )
-
-    @pre_dump
-    def look_up(self, subscription: SubscriptionRow, **_: Any) -> SimpleNamespace:
-        """Add the country and the carrier of the number."""
-        return SimpleNamespace(**subscription._asdict(), **parse_originator(subscription.phone)._asdict())
 
 
 class WebhookSchema(RecordSchema):
@@ -230,13 +206,6 @@ class DeliverySchema(Schema):
     id = fields.String(required=True, metadata={"description": "The id, as in the header `webhook-id` of the event."})
 
 
-def _drop_none(shown: Shown, *optional: str) -> Shown:
-    for name in optional:
-        if name in shown and shown[name] is None:
-            del shown[name]
-    return shown
-
-
 _MESSAGE = MessageSchema()
 _PHONE = PhoneSchema()
 _SUBSCRIPTION = SubscriptionSchema()
@@ -257,13 +226,15 @@ def dump_messages(messages: Iterable[Message]) -> list[Shown]:
 
 def dump_phone(number: Number, *, subscribed: bool) -> Shown:
     """Return a phone as the API shows it."""
-    shown: Shown = _PHONE.dump(Phone(number, subscribed))
+    kind = classify_number(number.number)
+    shown: Shown = _PHONE.dump(SimpleNamespace(**number._asdict(), **kind._asdict(), subscribed=subscribed))
     return shown
 
 
 def dump_subscription(subscription: SubscriptionRow) -> Shown:
     """Return a subscription as the API shows it."""
-    shown: Shown = _SUBSCRIPTION.dump(subscription)
+    number = parse_originator(subscription.phone)
+    shown: Shown = _SUBSCRIPTION.dump(SimpleNamespace(**number._asdict(), **subscription._asdict()))
     return shown
 
 

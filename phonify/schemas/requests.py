@@ -29,11 +29,10 @@ from .fields import (
     idempotency_field,
     message_id_field,
     originator_field,
+    read_decimal,
     read_own_number,
-    read_seconds,
     search_field,
     time_field,
-    webhook_url_field,
     whole_field,
 )
 
@@ -225,7 +224,7 @@ class ListSchema(PagingSchema, CriteriaSchema):
     """The arguments of listing messages: the criteria, the paging and `wait`."""
 
     wait = NumericArgument(
-        read_seconds,
+        read_decimal,
         invalid="invalid_wait",
         form={"description": "If no message matches, wait up to this number of seconds for a message."},
         validate=validate.Range(0, MAX_WAIT, error="invalid_wait"),
@@ -236,7 +235,17 @@ class ListSchema(PagingSchema, CriteriaSchema):
 class SetWebhookSchema(ArgumentsSchema):
     """The arguments of setting the webhook."""
 
-    url = webhook_url_field(required=True)
+    url = Argument(
+        str,  # the domain checks the URL
+        invalid="invalid_webhook_url",
+        form={
+            "type": "string",
+            "format": "uri",
+            "description": "A URL with https or http, without a user name and a password.",
+            "examples": ["https://example.com/sms"],
+        },
+        required=True,
+    )
 
 
 class InboundSchema(BodySchema):

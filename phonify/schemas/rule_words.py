@@ -1,7 +1,7 @@
 """Rules of the sandbox as texts for people."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..errors import Fault
@@ -53,12 +53,8 @@ def describe_match(rule: Rule) -> str:
     return f"{found}, only number {rule.nth}" if rule.nth is not None else f"all {found}" if found == what else found
 
 
-def describe_scenario_faults(faults: Iterable[Fault]) -> list[str]:
-    """Return the faults of a scenario for people, who count the rules from 1."""
-    return [_describe_scenario_fault(fault) for fault in faults]
-
-
-def _describe_scenario_fault(fault: Fault) -> str:
+def describe_scenario_fault(fault: Fault) -> str:
+    """Return a fault of a scenario for people, who count the rules from 1."""
     text = "A rule has no argument with this name." if fault.type == "unknown_argument" else fault.title
     place = re.fullmatch(r"rules\[([0-9]+)\]\.?(.*)", fault.param or "", re.DOTALL)
     if place is None:

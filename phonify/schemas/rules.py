@@ -17,6 +17,7 @@ from .fields import (
     choice_field,
     list_error_types,
     name_field,
+    read_decimal,
     read_own_number,
     search_field,
     whole_field,
@@ -41,8 +42,7 @@ ARGUMENTS: dict[RuleOutcome, dict[str, bool]] = {
     "api_slow": {"seconds": True},
 }
 FOR_ONE_MESSAGE = tuple(one for one in OUTCOMES if one not in ("refused", "api_error", "api_slow"))
-_NUMBER = {"type": "string", "minLength": 1, "maxLength": 17}
-_PLACES = {"to": "to_number", "origin": "origin_number", "error": "error_type"}  # of the arguments in the record
+_OUTCOME_ARGUMENTS = ("error", "seconds", "times", "reply", "status")
 
 
 class RuleDraft(NamedTuple):
@@ -63,23 +63,20 @@ def _read_sender(text: str) -> str:
     return text if re.fullmatch(r"\+?[A-Za-z0-9 ]{1,15}\*", text) else parse_originator(text).number
 
 
-def _number_field(read: Callable[[str], str], form: str, whose: str) -> Argument:
+def _number_field(read: Callable[[str], str], form: str, whose: str, attribute: str) -> Argument:
     shown = {
-        **_NUMBER,
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 17,
         "format": form,
         "description": f"Only messages {whose}. With `*` at the end, it is the beginning of a number.",
+        "examples": ["+49*"],
     }
-    return Argument(read, invalid="invalid_match", form={**shown, "examples": ["+49*"]})
+    return Argument(read, invalid="invalid_match", form=shown, attribute=attribute)
 
 
 def _count_field(description: str) -> Argument:
     return whole_field(1, MOST, invalid="invalid_count", description=description)
-
-
-def _read_decimal(text: str) -> float:
-    if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,9})?", text):
-        raise ValueError("not a number")
-    return float(text)
 
 
 class OutcomeSchema(StrictSchema):
@@ -89,10 +86,13 @@ class OutcomeSchema(StrictSchema):
 
     outcome = choice_field(*OUTCOMES, invalid="invalid_outcome", description="What happens.", required=True)
     error = choice_field(
-        *MESSAGE_ERRORS, invalid="invalid_error_type", description="The error type of `refused` and `failed`."
+        *MESSAGE_ERRORS,
+        invalid="invalid_error_type",
+        description="The error type of `refused` and `failed`.",
+        attribute="error_type",
     )
     seconds = NumericArgument(
-        _read_decimal,
+        read_decimal,
         invalid="invalid_seconds",
         form={"description": "The delay, or the time until the receipt, the reply or the slow answer."},
         validate=validate.Range(0, MOST, error="invalid_seconds"),
@@ -115,7 +115,7 @@ class OutcomeSchema(StrictSchema):
         known, faults = ARGUMENTS[outcome], {}
         if outcome not in self.outcomes or (loaded.get("direction") == "inbound" and outcome != "reply"):
             faults["outcome"] = ["invalid_outcome"]
-        for name in ("error", "seconds", "times", "reply", "status"):
+        for name in _OUTCOME_ARGUMENTS:
             if name in given and name not in known:
                 faults[name] = ["argument_without_effect"]
             elif known.get(name) and name not in given:
@@ -128,10 +128,10 @@ class OutcomeSchema(StrictSchema):
     @post_load
     def make_draft(self, loaded: dict[str, Any], **_: Any) -> RuleDraft:
         """Return the arguments as one object."""
-        rest = {name: loaded.pop(name) for name in ("ttl", "position") if name in loaded}
+        ttl, position = loaded.pop("ttl", None), loaded.pop("position", None)
         if loaded["outcome"] == "reply":
             loaded.setdefault("seconds", 1.0)
-        return RuleDraft(Rule(**{_PLACES.get(name, name): value for name, value in loaded.items()}), **rest)
+        return RuleDraft(Rule(**loaded), ttl, position)
 
 
 class CreateRuleSchema(OutcomeSchema):
@@ -140,8 +140,8 @@ class CreateRuleSchema(OutcomeSchema):
     outcomes = OUTCOMES
 
     name = name_field("A name for people.")
-    to = _number_field(_read_recipient, "recipient-or-beginning", "to this number")
-    origin = _number_field(_read_sender, "sender-or-beginning", "from this number or sender")
+    to = _number_field(_read_recipient, "recipient-or-beginning", "to this number", "to_number")
+    origin = _number_field(_read_sender, "sender-or-beginning", "from this number or sender", "origin_number")
     contains = search_field("Only messages with this text in the body. Upper and lower case are the same.")
     pattern = search_field(
         "Only messages whose whole body has this form. `*` stands for any text, `?` for one character. Upper and lower"
@@ -152,7 +152,7 @@ class CreateRuleSchema(OutcomeSchema):
     )
     nth = _count_field("Only the n-th that matches.")
     share = NumericArgument(
-        _read_decimal,
+        read_decimal,
         invalid="invalid_share",
         form={"description": "The percentage of those that match. `seed` decides which ones."},
         validate=validate.Range(0.001, 100, error="invalid_share"),
@@ -255,15 +255,12 @@ class RuleSchema(RecordSchema):
     used = fields.Integer(required=True, metadata={"description": "How often the rule was applied."})
 
     @post_dump
-    def drop_what_it_lacks(self, shown: Shown, **_: Any) -> Shown:
-        """Remove fields without a value, and fields that have no effect with the outcome."""
-        known = ARGUMENTS[shown["outcome"]]
-        for name in ("error", "seconds", "times", "reply", "status"):
-            if name not in known:
-                shown[name] = None
-        if shown["share"] is None:
-            shown["seed"] = None
-        return {name: value for name, value in shown.items() if value is not None}
+    def leave_out_fields_without_effect(self, shown: Shown, **_: Any) -> Shown:
+        """Leave out the fields that have no effect with the outcome, and a seed without a share."""
+        without_effect = set(_OUTCOME_ARGUMENTS) - ARGUMENTS[shown["outcome"]].keys()
+        if shown.get("share") is None:
+            without_effect.add("seed")
+        return {name: value for name, value in shown.items() if name not in without_effect}
 
 
 class RuleAnswer(Schema):

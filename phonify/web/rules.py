@@ -11,7 +11,7 @@ from ..domain.rules import MOST_RULES
 from ..errors import ERROR_TYPES, MESSAGE_ERRORS, Fault, PhonifyError
 from ..http.current import get_services
 from ..schemas.requests import load
-from ..schemas.rule_words import describe_match, describe_outcome, describe_scenario_faults
+from ..schemas.rule_words import describe_match, describe_outcome, describe_scenario_fault
 from ..schemas.rules import CreateRuleSchema, OutcomeSchema, dump_rule, read_scenario
 from ..sms.numbers import read_typed_number
 from .conversations import show_detail
@@ -98,7 +98,7 @@ def load_scenario() -> Any:
     try:
         get_services().rules.load(current_account(), read_scenario(text))
     except PhonifyError as error:
-        return _show(scenario=text, scenario_faults=describe_scenario_faults(error.faults)), 400
+        return _show(scenario=text, scenario_faults=[describe_scenario_fault(fault) for fault in error.faults]), 400
     return _back()
 
 
