@@ -68,14 +68,14 @@ def require_key_only() -> None:
 
 @auth.login_required  # type: ignore[untyped-decorator]
 def require_key() -> None:
-    """Require a valid key, count the request for the rate limit, and let it meet the rules of the sandbox.
+    """Require a valid key, count the request for the rate limit, and apply the rules of the sandbox to it.
 
     This is a `before_request` function.
     """
     account = auth.current_user()
     if account is not None:  # Flask-HTTPAuth accepts OPTIONS without a key, so there is no account
         take_request(account)
-        meet_rule(account)
+        meet_rule(account, sends_messages=request.endpoint == "v1.messages.send_message")
 
 
 def current_account() -> Account:

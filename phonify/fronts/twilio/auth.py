@@ -56,7 +56,7 @@ def require_credentials() -> Response | None:
     if sid != write_account_sid(account.id):
         return show_error(401)
     take_request(account)
-    meet_rule(account)
+    meet_rule(account, sends_messages=request.endpoint == "twilio.messages.create_message")
     return None
 
 
