@@ -22,6 +22,7 @@ _TIME_ZONE = re.compile(r"(T.*) ([0-9]{2}:?[0-9]{2})$")  # a time with a space w
 _MANY = "to"  # the only argument that may have several values
 _LISTED = re.compile(rf"{_MANY}\[[0-9]{{0,4}}\]")  # to[], or to[0] and to[1] as PHP writes them
 _FILES = ("to", "body")  # arguments that may be the content of a file
+_URLENCODED = "application/x-www-form-urlencoded"
 MAX_FIELDS = 1_100
 MAX_CONTENT_LENGTH = 256 * 1024  # bytes
 
@@ -41,13 +42,7 @@ def read_fields() -> list[tuple[str, str]]:
 
     A body of another type has no fields. Raises the same errors as `read_arguments`.
     """
-    fields = _parse(request.query_string)
-    data = read_data()
-    if request.mimetype == "application/x-www-form-urlencoded":
-        fields += _parse(data)
-    elif request.mimetype == "multipart/form-data":
-        fields += _parse_multipart(data, request.mimetype_params.get("boundary", ""))
-    return fields
+    return _parse(request.query_string) + (_parse_form(read_data()) or [])
 
 
 def _read_body() -> Arguments:
@@ -58,13 +53,12 @@ def _read_body() -> Arguments:
         raise EncodedBody
     if request.is_json:
         return _read_json(data)
-    if request.mimetype == "application/x-www-form-urlencoded":
-        if _is_json_object(data):
-            raise InvalidRequest([Fault("json_sent_as_form")])
-        return _collect(_parse(data))
-    if request.mimetype == "multipart/form-data":
-        return _collect(_parse_multipart(data, request.mimetype_params.get("boundary", "")))
-    raise UnsupportedMediaType
+    if request.mimetype == _URLENCODED and _is_json_object(data):
+        raise InvalidRequest([Fault("json_sent_as_form")])
+    pairs = _parse_form(data)
+    if pairs is None:
+        raise UnsupportedMediaType
+    return _collect(pairs)
 
 
 def read_data() -> bytes:
@@ -120,6 +114,15 @@ def _is_json_object(data: bytes) -> bool:
         return isinstance(json.loads(data), dict)
     except (ValueError, RecursionError):
         return False
+
+
+def _parse_form(data: bytes) -> list[tuple[str, str]] | None:
+    """Return the fields of a form, or None if the body of the current request is not a form."""
+    if request.mimetype == _URLENCODED:
+        return _parse(data)
+    if request.mimetype == "multipart/form-data":
+        return _parse_multipart(data, request.mimetype_params.get("boundary", ""))
+    return None
 
 
 def _parse(encoded: bytes) -> list[tuple[str, str]]:

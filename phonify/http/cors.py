@@ -7,7 +7,7 @@ from flask import Response, request
 
 from .current import get_services
 
-_PATHS = ("/v1", "/sandbox")
+_PATHS = ("/v1/", "/sandbox/")
 _DESCRIPTION = "/v1/openapi.json"
 _METHODS = "GET, POST, PUT, DELETE"
 _REQUEST_HEADERS = "Authorization, Content-Type, Idempotency-Key, X-Request-Id"
@@ -23,7 +23,7 @@ def add_cors_headers(response: Response) -> Response:
         response.headers["Access-Control-Allow-Origin"] = "*"
         return response
     allowed = get_services().settings.cors
-    if not allowed or not request.path.startswith(tuple(f"{path}/" for path in _PATHS)):
+    if not allowed or not request.path.startswith(_PATHS):
         return response
     response.vary.add("Origin")
     origin = request.headers.get("Origin")
