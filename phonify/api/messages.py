@@ -13,7 +13,7 @@ from ..schemas import examples
 from ..schemas.answers import MessageAnswer, MessagesAnswer, RefusedAnswer, SentAnswer, choose_status, dump_sent
 from ..schemas.description import describe
 from ..schemas.objects import dump_message, dump_messages
-from ..schemas.requests import ChangeSchema, Draft, ListSchema, SendSchema, limit_body, load
+from ..schemas.requests import ChangeSchema, Draft, ListSchema, SendSchema, load
 
 bp = Blueprint("messages", __name__, url_prefix="/messages")
 
@@ -37,7 +37,7 @@ _MESSAGE_ID = {"message_id": "$response.body#/messages/0/id"}
 def send_message() -> Response:
     """Send one message to each recipient."""
     services, arguments = get_services(), read_arguments()
-    schema = limit_body(SendSchema, services.settings.max_body)
+    schema = SendSchema(max_body=services.settings.max_body)
     draft: Draft = load(schema, {**arguments, "Idempotency-Key": request.headers.get("Idempotency-Key")})
     if draft.idempotency_key is None:
         return _answer(dump_sent(*services.sending.send(current_account(), draft)))
@@ -85,7 +85,7 @@ def get_message(message_id: str) -> dict[str, Any]:
 def change_message(message_id: str) -> dict[str, Any]:
     """Change a scheduled message before its sending begins."""
     services = get_services()
-    changes = load(limit_body(ChangeSchema, services.settings.max_body), read_arguments())
+    changes = load(ChangeSchema(max_body=services.settings.max_body), read_arguments())
     message = services.changing.change(current_account(), message_id, **changes)
     return {"message": dump_message(message)}
 

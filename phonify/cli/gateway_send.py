@@ -6,7 +6,7 @@ from ..clock import monotonic
 from ..domain.accounts import DEFAULT_ACCOUNT
 from ..errors import InvalidRequest, Refused
 from ..schemas.objects import dump_message
-from ..schemas.requests import Draft, SendSchema, limit_body, load
+from ..schemas.requests import Draft, SendSchema, load
 from ..services import Services
 from ..sms.numbers import read_typed_number
 from ..sms.segments import count_segments
@@ -64,7 +64,7 @@ def _read_draft(services: Services, to: str, text: str, origin: str | None) -> D
     if origin is not None:
         given["origin"] = read_typed_number(origin)
     try:
-        draft: Draft = load(limit_body(SendSchema, services.settings.max_body), given)
+        draft: Draft = load(SendSchema(max_body=services.settings.max_body), given)
     except InvalidRequest as error:
         names = {"to": "TO", "body": "TEXT", "origin": "--from"}
         lines = [f"{names[(fault.param or 'to').partition('[')[0]]}: {fault.title}" for fault in error.faults]

@@ -6,7 +6,7 @@ import click
 
 from ..errors import Fault, InvalidRequest
 from ..schemas.objects import dump_message
-from ..schemas.requests import SendSchema, limit_body, load
+from ..schemas.requests import SendSchema, load
 from ..services import Services
 from ..sms.numbers import read_typed_number
 from ..storage.records import Account, Criteria, Message
@@ -49,7 +49,7 @@ def send(
     numbers = [read_typed_number(number) for number in to]
     sender = read_typed_number(origin) if origin is not None else None
     given = {"to": numbers, "body": body, "origin": sender, "send_at": send_at}
-    schema = limit_body(SendSchema, services.settings.max_body)
+    schema = SendSchema(max_body=services.settings.max_body)
     try:
         draft = load(schema, {name: value for name, value in given.items() if value is not None})
     except InvalidRequest as error:

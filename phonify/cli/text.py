@@ -7,7 +7,7 @@ import click
 
 from ..config import read_settings
 from ..errors import InvalidRequest
-from ..schemas.requests import CheckSchema, limit_body, load
+from ..schemas.requests import CheckSchema, load
 from ..schemas.text_check import dump_check
 from ..sms.segments import TextCheck, check_text
 from .output import Command, Failed, echo, json_option, print_json, print_table
@@ -36,7 +36,7 @@ def check_text_command(text: str, max_segments: int, allow_ucs2: bool, webotp: b
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
     # The settings are not those of an app, because building an app needs a usable database.
-    schema = limit_body(CheckSchema, read_settings(os.environ).max_body)
+    schema = CheckSchema(max_body=read_settings(os.environ).max_body)
     try:
         check = check_text(load(schema, {"body": text})["body"])
     except InvalidRequest as error:

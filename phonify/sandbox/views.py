@@ -11,7 +11,7 @@ from ..schemas import examples
 from ..schemas.answers import CheckAnswer, MessageAnswer
 from ..schemas.description import describe
 from ..schemas.objects import dump_message
-from ..schemas.requests import CheckSchema, InboundSchema, limit_body, load
+from ..schemas.requests import CheckSchema, InboundSchema, load
 from ..schemas.text_check import dump_check
 from ..sms.segments import check_text
 from . import lab, messages, problems, rules, runs
@@ -33,7 +33,7 @@ for resource in (messages, problems, rules, runs, lab):
 def simulate_inbound() -> tuple[dict[str, Any], int]:
     """Simulate a message from a phone to the account."""
     services = get_services()
-    arguments = load(limit_body(InboundSchema, services.settings.max_body), read_arguments())
+    arguments = load(InboundSchema(max_body=services.settings.max_body), read_arguments())
     message = services.receiving.receive(current_account(), **arguments)
     return {"message": dump_message(message)}, 201
 
@@ -47,5 +47,5 @@ def simulate_inbound() -> tuple[dict[str, Any], int]:
 )
 def check() -> dict[str, Any]:
     """Check the form of a text as SMS: encoding, segments, characters that need UCS-2, a code for a web site."""
-    arguments = load(limit_body(CheckSchema, get_services().settings.max_body), read_arguments())
+    arguments = load(CheckSchema(max_body=get_services().settings.max_body), read_arguments())
     return {"check": dump_check(check_text(arguments["body"]))}

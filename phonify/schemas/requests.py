@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any, NamedTuple
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load, pre_load, validate, validates_schema
@@ -119,12 +118,6 @@ class BodySchema(ArgumentsSchema):
         """Limit the body."""
         if isinstance(field_obj, BodyArgument):
             field_obj.limit(self.max_body)
-
-
-@cache
-def limit_body(kind: type[BodySchema], max_body: int) -> BodySchema:
-    """Return a schema of this kind for bodies of at most `max_body` characters. Each schema is made only once."""
-    return kind(max_body=max_body)
 
 
 class SendSchema(BodySchema):

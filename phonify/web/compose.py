@@ -10,7 +10,7 @@ from flask import Blueprint, Response, render_template, request, url_for
 from ..errors import Fault, InvalidRequest, PhonifyError, Refused
 from ..http.arguments import read_arguments
 from ..http.current import get_services
-from ..schemas.requests import ChangeSchema, InboundSchema, SendSchema, limit_body, load
+from ..schemas.requests import ChangeSchema, InboundSchema, SendSchema, load
 from ..sms.numbers import read_typed_number
 from ..sms.segments import check_text
 from ..storage.records import Message
@@ -79,7 +79,7 @@ def change_message(message_id: str) -> Any:
     services, given = get_services(), _read_change()
     try:
         if given:
-            changes = load(limit_body(ChangeSchema, services.settings.max_body), given)
+            changes = load(ChangeSchema(max_body=services.settings.max_body), given)
             services.changing.change(current_account(), message_id, **changes)
         else:
             services.sending.find(current_account(), message_id)
@@ -179,7 +179,7 @@ def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
         return _receive(phone, given), []
     named = {**given, "to": phone}
     arguments: dict[str, Any] = {name: named[name] for name in ("to", "body", "origin", "send_at") if name in named}
-    sent = services.sending.send(current_account(), load(limit_body(SendSchema, services.settings.max_body), arguments))
+    sent = services.sending.send(current_account(), load(SendSchema(max_body=services.settings.max_body), arguments))
     return sent.messages[0], sent.faults
 
 
@@ -190,5 +190,5 @@ def _receive(phone: str, given: Mapping[str, Any]) -> Message:
     if not isinstance(own, str) or not own.lstrip("+").isdecimal():  # it is missing, or alphanumeric
         own = services.sending.default_origin(current_account())
     arguments = {"from": phone, "to": own, **{name: given[name] for name in ("body",) if name in given}}
-    loaded = load(limit_body(InboundSchema, services.settings.max_body), arguments)
+    loaded = load(InboundSchema(max_body=services.settings.max_body), arguments)
     return services.receiving.receive(current_account(), **loaded)
