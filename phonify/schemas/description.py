@@ -36,15 +36,11 @@ class Description:
     answers: Mapping[int, type[Schema]]
     examples: tuple[Example, ...]
     text: str = ""
-    arguments: type[Schema] | None = None
+    arguments: type[Schema] = Schema
     at_least_one: bool = False  # whether at least one argument must be given
     errors: tuple[str, ...] = ()
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     public: bool = False  # whether the view needs no key
-
-    def examples_of(self, status: int) -> list[Example]:
-        """Return the examples with this status."""
-        return [example for example in self.examples if example.status == status]
 
 
 DESCRIPTIONS: dict[View, Description] = {}

@@ -2,15 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask
 from marshmallow import Schema
-from marshmallow.fields import Field, Float, Integer
+from marshmallow.fields import Float, Integer
 from werkzeug.routing import Rule
 
 from ...errors import ERROR_TYPES, Fault
@@ -58,6 +58,15 @@ def list_operations(app: Flask) -> Iterator[tuple[Rule, str, View]]:
 def _name_schema(schema: Any) -> str:
     kind = schema if isinstance(schema, type) else type(schema)
     return kind.__name__.removesuffix("Schema")
+
+
+class _Argument(NamedTuple):
+    """An argument of an operation. Its place is `query`, `header` or `body`."""
+
+    name: str
+    place: str
+    required: bool
+    schema: Json
 
 
 class _Builder:
@@ -114,84 +123,46 @@ class _Builder:
     def _describe(self, rule: Rule, method: str, view: View, tag: str) -> Json:
         description = DESCRIPTIONS[view]
         summary, _, _ = (view.__doc__ or "").partition("\n")
+        arguments = list(self._list_arguments(description.arguments, method))
+        parameters = _describe_parameters(rule, arguments, description)
         operation: Json = {
             "operationId": view.__name__,
             "tags": [tag],
             "summary": summary.rstrip("."),
-            "description": description.text,
-            "parameters": self._list_parameters(rule, method, description),
             "responses": self._list_responses(rule, description),
         }
-        if method in _WITH_BODY and any(
-            not _is_header(one) for _, one, _ in self._list_arguments(description.arguments)
-        ):
-            operation["requestBody"] = self._describe_body(description)
+        if any(argument.place == "body" for argument in arguments):
+            operation["requestBody"] = self._describe_body(arguments, description)
             # Without an optional parameter, openapi-python-client makes a module that can't be imported.
-            operation["parameters"].append(REQUEST_ID_PARAMETER)
+            parameters.append(REQUEST_ID_PARAMETER)
         if description.public:
             operation["security"] = []
-        return {name: value for name, value in operation.items() if value not in ("", []) or name == "security"}
+        return {**operation, **_unless_empty(description=description.text, parameters=parameters)}
 
-    def _list_parameters(self, rule: Rule, method: str, description: Description) -> list[Json]:
-        parameters = []
-        for part in sorted(rule.arguments):
-            examples = {
-                example.name: {"value": example.path[part]} for example in description.examples if part in example.path
-            }
-            parameters.append(
-                {"in": "path", "name": part, "required": True, **PARTS[part][0], **_unless_empty(examples=examples)}
-            )
-        for name, field, schema in self._list_arguments(description.arguments):
-            in_header = _is_header(field)
-            if not in_header and method in _WITH_BODY:
-                continue
-            text = schema.pop("description", "")
-            examples = {
-                example.name: {"value": example.arguments[name]}
-                for example in description.examples
-                if name in example.arguments
-            }
-            parameters.append(
-                {
-                    "in": "header" if in_header else "query",
-                    "name": name,
-                    "required": field.required,
-                    "description": text,
-                    "schema": schema,
-                    **_unless_empty(examples=examples),
-                }
-            )
-        return parameters
-
-    def _list_arguments(self, arguments: type[Schema] | None) -> Iterator[tuple[str, Field[Any], Json]]:
-        if arguments is None:
-            return
-        for name, field in self._make_schema(arguments).fields.items():
-            schema = self._converter.field2property(field)
-            if field.allow_none:  # a header; its value is None if it was not sent
-                schema["type"] = "string"
-            yield field.data_key or name, field, schema
-
-    def _make_schema(self, arguments: type[Schema]) -> Schema:
+    def _list_arguments(self, kind: type[Schema], method: str) -> Iterator[_Argument]:
         services: Services = self._app.extensions["phonify"]
-        if issubclass(arguments, BodySchema):
-            return arguments(max_body=services.settings.max_body)
-        return arguments()
+        schema = kind(max_body=services.settings.max_body) if issubclass(kind, BodySchema) else kind()
+        for field_name, field in schema.fields.items():
+            name = field.data_key or field_name
+            place = "header" if "-" in name else "body" if method in _WITH_BODY else "query"
+            shown = self._converter.field2property(field)
+            if place == "header":
+                shown["type"] = "string"  # marshmallow allows None for a missing header
+            yield _Argument(name, place, field.required, shown)
 
-    def _describe_body(self, description: Description) -> Json:
-        arguments = description.arguments
-        fields = [found for found in self._list_arguments(arguments) if not _is_header(found[1])]
-        required = [name for name, field, _ in fields if field.required]
-        form: Json = {"type": "object", "properties": {name: schema for name, _, schema in fields}}
+    def _describe_body(self, arguments: Sequence[_Argument], description: Description) -> Json:
+        in_body = [argument for argument in arguments if argument.place == "body"]
+        required = [argument.name for argument in in_body if argument.required]
+        form: Json = {"type": "object", "properties": {argument.name: argument.schema for argument in in_body}}
         # In JSON, null means that the argument is not given. A form has no null.
-        nullable = {name: schema if field.required else _or_null(schema) for name, field, schema in fields}
+        nullable = {one.name: one.schema if one.required else _or_null(one.schema) for one in in_body}
         loose: Json = {"type": "object", "properties": nullable}
         if required:
             form["required"] = loose["required"] = required
         if description.at_least_one:
             # With "anyOf", generated clients would have one class for each argument.
             form["minProperties"] = loose["minProperties"] = 1
-        name = _name_schema(arguments)
+        name = _name_schema(description.arguments)
         self._spec.components.schema(name, form)
         self._spec.components.schema(f"{name}Json", loose)
         examples = {
@@ -215,7 +186,11 @@ class _Builder:
             parts.append(self._converter.resolve_nested_schema(description.answers[status]))
         if types:
             parts.append(_describe_errors(types))
-        examples: Json = {example.name: {"value": dict(example.answer)} for example in description.examples_of(status)}
+        examples: Json = {
+            example.name: {"value": dict(example.answer)}
+            for example in description.examples
+            if example.status == status
+        }
         if status not in description.answers:  # else an answer without its object would not match the schema
             examples |= {type_: {"$ref": f"#/components/examples/{type_}"} for type_ in types}
         limited = not description.public and status != 401
@@ -239,8 +214,34 @@ class _Builder:
         return response
 
 
-def _is_header(field: Field[Any]) -> bool:
-    return field.data_key is not None and "-" in field.data_key
+def _describe_parameters(rule: Rule, arguments: Iterable[_Argument], description: Description) -> list[Json]:
+    parameters: list[Json] = []
+    for part in sorted(rule.arguments):
+        examples = {
+            example.name: {"value": example.path[part]} for example in description.examples if part in example.path
+        }
+        parameters.append(
+            {"in": "path", "name": part, "required": True, **PARTS[part][0], **_unless_empty(examples=examples)}
+        )
+    for name, place, required, schema in arguments:
+        if place == "body":
+            continue
+        examples = {
+            example.name: {"value": example.arguments[name]}
+            for example in description.examples
+            if name in example.arguments
+        }
+        parameters.append(
+            {
+                "in": place,
+                "name": name,
+                "required": required,
+                "description": schema.pop("description", ""),
+                "schema": schema,
+                **_unless_empty(examples=examples),
+            }
+        )
+    return parameters
 
 
 def _unless_empty(**members: Any) -> Json:
@@ -258,9 +259,8 @@ def _list_error_types(rule: Rule, description: Description) -> dict[int, list[st
     found = {"internal_error"} if description.public else {*ALWAYS, *description.errors}
     for part in rule.arguments:
         found |= set(PARTS[part][1])
-    if description.arguments is not None:
-        for field in description.arguments().fields.values():
-            found |= list_error_types(field)
+    for field in description.arguments().fields.values():
+        found |= list_error_types(field)
     if "invalid_idempotency_key" in found:
         found.add("idempotency_key_reused")
     types: dict[int, list[str]] = {}

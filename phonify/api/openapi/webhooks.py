@@ -4,34 +4,38 @@ from ...errors import Fault
 from ...schemas.examples import MESSAGE
 from .texts import Json
 
-EVENTS = {
-    "message.received": "A phone has sent a message to the account",
-    "message.sent": "The gateway has taken a message",
-    "message.error": "A message has failed",
-    "message.delivered": "A delivery receipt says that the phone has got a message",
-    "message.undelivered": "A delivery receipt says that the phone has not got a message",
+_RECEIPT = {"at": MESSAGE["created_at"], "code": None}
+# Each event with its summary and the message in its example.
+_EVENTS: dict[str, tuple[str, Json]] = {
+    "message.received": ("A phone has sent a message to the account", {**MESSAGE, "direction": "inbound"}),
+    "message.sent": ("The gateway has taken a message", {**MESSAGE, "state": "sent"}),
+    "message.error": (
+        "A message has failed",
+        {**MESSAGE, "state": "error", "errors": [Fault("cannot_receive_sms").to_dict()]},
+    ),
+    "message.delivered": (
+        "A delivery receipt says that the phone has got a message",
+        {**MESSAGE, "state": "sent", "receipt": {"status": "delivered", **_RECEIPT}},
+    ),
+    "message.undelivered": (
+        "A delivery receipt says that the phone has not got a message",
+        {**MESSAGE, "state": "sent", "receipt": {"status": "undelivered", **_RECEIPT}},
+    ),
+}
+_HEADERS = {
+    "webhook-id": "The id of the event. It is the same at each attempt.",
+    "webhook-timestamp": "The time of the attempt, in Unix seconds.",
+    "webhook-signature": "`v1,` and the HMAC-SHA256 of id, timestamp and body, as Standard Webhooks defines it.",
 }
 
 
 def describe_webhooks(message: Json) -> Json:
     """Return the webhooks of the document. `message` is the schema of a message."""
-    return {event: {"post": _describe_event(event, text, message)} for event, text in EVENTS.items()}
+    return {event: {"post": _describe_event(event, message)} for event in _EVENTS}
 
 
-def _describe_event(event: str, text: str, message: Json) -> Json:
-    headers = {
-        "webhook-id": "The id of the event. It is the same at each attempt.",
-        "webhook-timestamp": "The time of the attempt, in Unix seconds.",
-        "webhook-signature": "`v1,` and the HMAC-SHA256 of id, timestamp and body, as Standard Webhooks defines it.",
-    }
-    receipt = {"at": MESSAGE["created_at"], "code": None}
-    shown = {
-        "message.received": {**MESSAGE, "direction": "inbound"},
-        "message.sent": {**MESSAGE, "state": "sent"},
-        "message.error": {**MESSAGE, "state": "error", "errors": [Fault("cannot_receive_sms").to_dict()]},
-        "message.delivered": {**MESSAGE, "state": "sent", "receipt": {"status": "delivered", **receipt}},
-        "message.undelivered": {**MESSAGE, "state": "sent", "receipt": {"status": "undelivered", **receipt}},
-    }[event]
+def _describe_event(event: str, message: Json) -> Json:
+    summary, shown = _EVENTS[event]
     payload = {
         "type": "object",
         "required": ["type", "timestamp", "data"],
@@ -44,10 +48,10 @@ def _describe_event(event: str, text: str, message: Json) -> Json:
     example = {"type": event, "timestamp": MESSAGE["created_at"], "data": {"message": shown}}
     return {
         "operationId": f"hear_{event.replace('.', '_')}",
-        "summary": text,
+        "summary": summary,
         "parameters": [
-            {"in": "header", "name": name, "required": True, "description": meaning, "schema": {"type": "string"}}
-            for name, meaning in headers.items()
+            {"in": "header", "name": name, "required": True, "description": text, "schema": {"type": "string"}}
+            for name, text in _HEADERS.items()
         ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": payload, "example": example}}},
         "responses": {
