@@ -9,7 +9,7 @@ from marshmallow import Schema, ValidationError, fields, post_dump, post_load, v
 
 from ..errors import MESSAGE_ERRORS, OUTCOMES, SIMULATED_FAULTS, Fault, InvalidRequest, RuleOutcome
 from ..sms.numbers import parse_originator
-from ..storage.rule_records import MetRule, Rule
+from ..storage.rule_records import Rule
 from .fields import (
     Argument,
     NumericArgument,
@@ -75,8 +75,8 @@ def _number_field(read: Callable[[str], str], form: str, whose: str, attribute: 
     return Argument(read, invalid="invalid_match", form=shown, attribute=attribute)
 
 
-def _count_field(description: str) -> Argument:
-    return whole_field(1, MOST, invalid="invalid_count", description=description)
+def _count_field(description: str, **options: Any) -> Argument:
+    return whole_field(1, MOST, invalid="invalid_count", description=description, **options)
 
 
 class OutcomeSchema(StrictSchema):
@@ -172,7 +172,7 @@ class ChangeRuleSchema(CreateRuleSchema):
 class MoveSchema(StrictSchema):
     """The argument of moving a rule."""
 
-    position = whole_field(1, MOST, invalid="invalid_count", description="1 is the first place.", required=True)
+    position = _count_field("1 is the first place.", required=True)
 
 
 class ScenarioSchema(StrictSchema):
@@ -276,7 +276,6 @@ class RulesAnswer(Schema):
 
 
 _SHOWN = RuleSchema()
-_MET = MetRuleSchema()
 
 
 def dump_rule(rule: Rule) -> Shown:
@@ -288,10 +287,4 @@ def dump_rule(rule: Rule) -> Shown:
 def dump_rules(rules: Iterable[Rule]) -> list[Shown]:
     """Return rules as the API shows them."""
     shown: list[Shown] = _SHOWN.dump(rules, many=True)
-    return shown
-
-
-def dump_met_rule(met: MetRule) -> Shown:
-    """Return the rule that a message has met."""
-    shown: Shown = _MET.dump(met)
     return shown

@@ -12,7 +12,7 @@ from ..storage.records import Message, Run
 from ..storage.rule_records import MetRule
 from .fields import RUN_ID
 from .objects import MOMENT, MessageSchema, RecordSchema, Shown
-from .rules import MetRuleSchema, dump_met_rule
+from .rules import MetRuleSchema
 from .twilio import write_account_sid
 
 _SID = {"type": "string", "pattern": "^AC[0-9a-f]{32}$", "description": "The account SID."}
@@ -135,6 +135,7 @@ class RunsAnswer(Schema):
 
 
 _MESSAGE = SandboxMessageSchema()
+_MET_RULE = MetRuleSchema()
 _PROBLEM = ProblemSchema()
 _RUN = RunSchema()
 _TWILIO = TwilioSettingsSchema()
@@ -145,7 +146,7 @@ def dump_sandbox_messages(messages: Iterable[Message], met: Mapping[str, MetRule
     shown: list[Shown] = _MESSAGE.dump(messages, many=True)
     for message in shown:
         if message["id"] in met:
-            message["rule"] = dump_met_rule(met[message["id"]])
+            message["rule"] = _MET_RULE.dump(met[message["id"]])
     return shown
 
 

@@ -8,6 +8,7 @@ from ..sms.segments import TextCheck, count_units
 from .objects import ENCODING, Shown, is_encoding
 
 _POSITION = {"minimum": 0, "description": "The position in the text. The first character is 0."}
+_UNITS = {"description": "The length in septets (GSM-7) or units of UTF-16 (UCS-2)."}
 
 
 class SegmentSchema(Schema):
@@ -15,10 +16,7 @@ class SegmentSchema(Schema):
 
     start = fields.Integer(required=True, metadata=_POSITION)
     end = fields.Integer(required=True, metadata={**_POSITION, "description": "The position after the last character."})
-    units = fields.Integer(
-        required=True,
-        metadata={"minimum": 0, "description": "The length in septets (GSM-7) or units of UTF-16 (UCS-2)."},
-    )
+    units = fields.Integer(required=True, metadata={"minimum": 0, **_UNITS})
     text = fields.String(required=True)
 
 
@@ -64,10 +62,7 @@ class TextCheckSchema(Schema):
     characters = fields.Integer(
         required=True, metadata={"minimum": 1, "description": "The number of characters (Unicode code points)."}
     )
-    units = fields.Integer(
-        required=True,
-        metadata={"minimum": 1, "description": "The length in septets (GSM-7) or units of UTF-16 (UCS-2)."},
-    )
+    units = fields.Integer(required=True, metadata={"minimum": 1, **_UNITS})
     single = fields.Integer(required=True, metadata={"description": "The maximum of units in a single SMS."})
     segments = fields.Nested(
         SegmentSchema, many=True, required=True, metadata={"description": "The segments of the text, one for each SMS."}

@@ -202,15 +202,13 @@ class _Builder:
         response: Json = {
             "description": _describe_status(status, types),
             "content": {"application/json": content},
-            **_unless_empty(headers={name: {"$ref": f"#/components/headers/{name}"} for name in headers}),
+            "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
         }
-        if status == 201:
-            response |= _unless_empty(
-                links={
-                    name: {"operationId": name, "parameters": dict(parameters)}
-                    for name, parameters in description.links.items()
-                }
-            )
+        if status == 201 and description.links:
+            response["links"] = {
+                name: {"operationId": name, "parameters": dict(parameters)}
+                for name, parameters in description.links.items()
+            }
         return response
 
 
