@@ -22,7 +22,7 @@ _PAGING = PagingSchema()
 @bp.get("")
 @describe(arguments=PagingSchema, answers={200: PhonesAnswer}, examples=examples.PHONES)
 def list_phones() -> dict[str, Any]:
-    """List the phones of the account's conversations, ordered by their latest message, latest first."""
+    """List the phones of the account's conversations. The phone with the latest message is the first."""
     paging = load(_PAGING, read_arguments())
     found = get_services().subscriptions.find_phones(current_account(), **paging)
     return {"phones": [dump_phone(parse_originator(phone.phone), subscribed=phone.subscribed) for phone in found]}

@@ -1,4 +1,4 @@
-"""The resource /v1/subscriptions: which phones an account may write to."""
+"""The resource /v1/subscriptions: the phones that an account is allowed to write to, and those that opted out."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def list_subscriptions() -> dict[str, Any]:
 @bp.get("/<msisdn>")
 @describe(answers={200: SubscriptionAnswer}, examples=examples.SUBSCRIPTION)
 def get_subscription(msisdn: str) -> dict[str, Any]:
-    """Retrieve the subscription of a phone. It shows whether the account may write to the phone."""
+    """Retrieve the subscription of a phone. It shows whether the account is allowed to write to the phone."""
     number = read_msisdn(msisdn)
     return {"subscription": dump_subscription(get_services().subscriptions.get(current_account(), number.number))}
 

@@ -1,4 +1,4 @@
-"""The resource /v1/webhook: the URL that the account's events are posted to, its secret, and a test event."""
+"""The resource /v1/webhook: the URL for the account's events, the secret that signs them, and a test event."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""What all HTTP packages share: authentication, arguments, error handlers, the rate limit."""
+"""The parts that all HTTP packages share: authentication, arguments, error handlers, the rate limit."""

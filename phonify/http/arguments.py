@@ -15,8 +15,8 @@ from ..errors import EncodedBody, Fault, InvalidRequest
 
 Arguments = dict[str, Any]
 
-# Arguments that are phone numbers. In a query string or a form, a plus sign must be written as %2B. Otherwise it
-# arrives as a space. The same is true for the time zone of `send_at`.
+# Arguments that are phone numbers. In a query string or a form, a client must write the plus sign as %2B. Otherwise it
+# arrives as a space. The same is true for the plus sign in the time zone of `send_at`.
 _NUMBERS = {"to", "origin", "phone", "from"}
 _TIME_ZONE = re.compile(r"(T.*) ([0-9]{2}:?[0-9]{2})$")  # a time with a space where the plus sign was
 _MANY = "to"  # the only argument that may have several values
@@ -30,9 +30,9 @@ MAX_CONTENT_LENGTH = 256 * 1024  # bytes
 def read_arguments() -> Arguments:
     """Return the arguments of the current request. An argument in the body replaces one in the query string.
 
-    `to` is a list if it was repeated, or given as `to[]` or `to[0]`, or as a JSON array. A JSON null means that the
-    argument is not given. Raises InvalidRequest, EncodedBody, UnsupportedMediaType or RequestEntityTooLarge if the
-    request can't be read.
+    `to` is a list if the request has it more than once, has `to[]` or `to[0]`, or has a JSON array. A JSON null means
+    that the argument is not given. Raises InvalidRequest, EncodedBody, UnsupportedMediaType or RequestEntityTooLarge if
+    the request can't be read.
     """
     return {**_collect(_parse(request.query_string)), **_read_body()}
 

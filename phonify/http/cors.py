@@ -1,6 +1,6 @@
-"""CORS: pages of other origins may call the API if the setting PHONIFY_CORS names their origin.
+"""CORS: pages of other origins can call the API if the setting PHONIFY_CORS names their origin.
 
-The API's description is readable by pages of any origin, because it is public.
+Pages of any origin can read the API's description, because it is public.
 """
 
 from flask import Response, request
@@ -18,7 +18,7 @@ _MAX_AGE = 600  # seconds for which a browser remembers what is allowed
 
 
 def add_cors_headers(response: Response) -> Response:
-    """Add the headers that let a page of an allowed origin read the answer. This is an `after_request` function."""
+    """Let a page of an allowed origin read the answer. This is an `after_request` function."""
     if request.path == _DESCRIPTION:
         response.headers["Access-Control-Allow-Origin"] = "*"
         return response

@@ -34,7 +34,10 @@ ErrorForm = Callable[[int, PhonifyError | None], Response]
 
 
 def register_error_handlers(app: Flask, forms: Mapping[str, ErrorForm]) -> None:
-    """Make an app answer every error in the form of the API, or of the front whose paths begin with a prefix."""
+    """Register the error handlers of an app. `forms` has the error form of each front, by the prefix of its paths.
+
+    Other paths have errors in the form of the API.
+    """
     app.extensions[_FORMS] = forms
     app.register_error_handler(PhonifyError, show_error)
     app.register_error_handler(HTTPException, show_http_exception)
@@ -50,14 +53,14 @@ def _show(faults: Sequence[Fault], status: int, error: PhonifyError | None = Non
 
 
 def show_faults(faults: Sequence[Fault], status: int) -> Response:
-    """Return the answer for faults."""
+    """Return the API's answer for one or more faults."""
     response = jsonify(errors=[fault.to_dict() for fault in faults])
     response.status_code = status
     return response
 
 
 def show_error(error: PhonifyError) -> Response:
-    """Return the answer for an error of the domain."""
+    """Answer an error of the domain."""
     response = _show(error.faults, STATUSES[error.faults[0].kind], error)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)

@@ -19,8 +19,8 @@ HEADER = "X-Phonify-Rule"
 def meet_rule(account: Account, *, sends_messages: bool) -> None:
     """Apply the rules of the account to the current request: delay the answer, or raise SimulatedFault.
 
-    `sends_messages` tells whether the request is a request to send. If a rule applies, the answer has the id of the
-    rule in a header.
+    `sends_messages` tells whether the request sends messages. If a rule applies, a header of the answer has the id of
+    the rule.
     """
     rules = get_services().rules
     if request.path.startswith("/sandbox/") or not rules.has_request_rules(account):

@@ -1,4 +1,4 @@
-"""Gives each request an id. A header of the answer shows the id."""
+"""The id of each request. A header of the answer shows it."""
 
 import random
 import re

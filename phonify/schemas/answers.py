@@ -80,13 +80,13 @@ class DeliveryAnswer(Schema):
 
 
 class ResultAnswer(Schema):
-    """The answer to a change that returns no object."""
+    """The answer if there is no object to return."""
 
     result = fields.String(required=True, metadata={"enum": ["OK"]})
 
 
 class CheckAnswer(Schema):
-    """A text as SMS."""
+    """The check of a text."""
 
     check = fields.Nested(TextCheckSchema, required=True)
 
@@ -100,7 +100,7 @@ class DocumentAnswer(Schema):
 
 
 def dump_sent(messages: Sequence[Message], faults: Sequence[Fault]) -> Shown:
-    """Return the answer to a request to send. It is a RefusedAnswer if there are faults, else a SentAnswer."""
+    """Return the answer to a request to send. With faults, it is a RefusedAnswer. Otherwise, it is a SentAnswer."""
     shown: Shown = {"messages": dump_messages(messages)}
     if len(messages) == 1:
         shown["message"] = shown["messages"][0]
@@ -110,5 +110,5 @@ def dump_sent(messages: Sequence[Message], faults: Sequence[Fault]) -> Shown:
 
 
 def choose_status(sent: Shown) -> int:
-    """Return the HTTP status of an answer of `dump_sent`."""
+    """Return the HTTP status for an answer that `dump_sent` has made."""
     return 402 if "errors" in sent else 201

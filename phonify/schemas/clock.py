@@ -1,4 +1,4 @@
-"""The clock of the server: the arguments of an advance, and what the API, the commands and the pages show of it."""
+"""The clock of the server: the arguments of advancing it, the objects in answers, and texts for people."""
 
 import re
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ def write_duration(duration: timedelta) -> str:
 
 
 def write_summary(advance: Advance) -> str:
-    """Return what an advance has done as one line, such as `24 h: 3 sent, 2 webhooks, 1 expired`."""
+    """Describe in one line what an advance has done, such as `24 h: 3 sent, 2 webhooks, 1 expired`."""
     duration = write_duration(parse_time(advance.ended_at) - parse_time(advance.begun_at))
     counts = advance.ended._asdict()
     done = ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in _COUNTS if counts[name])
@@ -58,11 +58,11 @@ class AdvanceSchema(ArgumentsSchema):
             "examples": ["24h"],
         },
     )
-    to = time_field("A time, in ISO 8601 with a time zone. Not together with `by`.")
+    to = time_field("A time, in ISO 8601 with a time zone. Give either `to` or `by`.")
 
     @validates_schema(pass_original=True, skip_on_field_errors=True)
     def require_one(self, _loaded: dict[str, Any], given: Mapping[str, Any], **_: Any) -> None:
-        """Refuse a request with both arguments, or without an argument."""
+        """Refuse a request that has both arguments, or none."""
         if ("by" in given) == ("to" in given):
             raise ValidationError("by_or_to")
 
@@ -79,7 +79,7 @@ class ClockSchema(RecordSchema):
 
 
 class EndedSchema(RecordSchema):
-    """How many messages and webhook events have ended, and how many messages and receipts have come."""
+    """How many messages and events have ended during an advance, and how many messages and receipts have arrived."""
 
     sent, expired, failed, received, receipts, webhooks, failed_webhooks, removed = (
         fields.Integer(required=True, strict=True, metadata={"minimum": 0, "description": text})
@@ -99,12 +99,16 @@ class EndedSchema(RecordSchema):
 class AdvancedSchema(RecordSchema):
     """What an advance of the clock has done."""
 
-    begun_at = fields.String(required=True, metadata={**MOMENT, "description": "The time of the clock before, in UTC."})
-    ended_at = fields.String(required=True, metadata={**MOMENT, "description": "The time of the clock after, in UTC."})
+    begun_at = fields.String(
+        required=True, metadata={**MOMENT, "description": "The time of the clock before the advance, in UTC."}
+    )
+    ended_at = fields.String(
+        required=True, metadata={**MOMENT, "description": "The time of the clock after the advance, in UTC."}
+    )
     target = fields.String(required=True, metadata={**MOMENT, "description": "The time to which it was advanced."})
     finished = fields.Boolean(
         required=True,
-        metadata={"description": "False if the clock has stopped on the way. Then advance it again, to `target`."},
+        metadata={"description": "False if the clock has stopped before `target`. Then advance it to `target` again."},
     )
     ended = fields.Nested(EndedSchema, required=True)
     summary = fields.Function(
@@ -112,7 +116,7 @@ class AdvancedSchema(RecordSchema):
         required=True,
         metadata={
             "type": "string",
-            "description": "The same for people.",
+            "description": "A summary for people.",
             "examples": ["24 h: 3 sent, 2 webhooks, 1 expired"],
         },
     )

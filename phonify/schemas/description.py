@@ -1,6 +1,6 @@
 """The descriptions of views. `api/openapi/document.py` builds the OpenAPI document from them.
 
-A description is a decorator of its view. A test fails for a view without a description.
+The decorator `describe` describes a view. A test fails if a view has no description.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,9 +28,9 @@ class Example:
 class Description:
     """The description of a view. The summary is the first line of the view's docstring.
 
-    `answers` are the schemas by status. `errors` are error types, without the types of all views and the types of the
-    arguments. `links` are operations that may follow a 201. A link says which value of the answer each path parameter
-    has.
+    `answers` are the schemas by status. `errors` are the error types that only this view has. The error types of the
+    arguments are not listed. `links` are the operations that a client can call after a 201, by name. A link gives the
+    place of each path parameter in the answer.
     """
 
     answers: Mapping[int, type[Schema]]
@@ -47,7 +47,7 @@ DESCRIPTIONS: dict[View, Description] = {}
 
 
 def describe(**description: Any) -> Callable[[F], F]:
-    """Return a decorator that describes a view. It has the arguments of `Description`."""
+    """Return a decorator that describes a view. The arguments are the fields of `Description`."""
 
     def note(view: F) -> F:
         DESCRIPTIONS[view] = Description(**description)

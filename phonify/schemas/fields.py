@@ -1,6 +1,6 @@
-"""The fields of requests. A field reads an argument, and has its error types and its JSON Schema.
+"""The fields of requests. A field reads one argument. It also has the error types and the JSON Schema of the argument.
 
-The messages of a ValidationError are error types of `errors/table.py`.
+A ValidationError has error types of `errors/table.py`, not sentences.
 """
 
 import re
@@ -23,7 +23,7 @@ MAX_NAME = 100  # characters
 # JSON Schemas. Phonify defines most of these formats, because a pattern can't describe which numbers exist.
 _TEXT = {"type": "string", "pattern": "^[^\\u0000]*$"}
 MSISDN = {"type": "string", "format": "msisdn", "pattern": r"^\+[1-9][0-9]{1,14}$", "examples": ["+14560000000"]}
-# An alphanumeric sender. The pattern does not count the characters that take two septets.
+# The characters of an alphanumeric sender. Some take two septets, but the pattern counts each character as one.
 _SENDER = "".join(f"\\{character}" if character in r"\]^-[" else character for character in sorted(SENDER_CHARACTERS))
 _LETTERS = "".join(sorted(filter(str.isalpha, SENDER_CHARACTERS)))
 _ORIGINATOR = {
@@ -49,7 +49,7 @@ _TIME = {"type": "string", "format": "date-time", "examples": ["2026-01-31T18:00
 
 
 class Recipient(NamedTuple):
-    """The recipient of a message. `param` is the argument with the number: `to`, or `to[3]` in a list, or None."""
+    """The recipient of a message. `param` names its argument, such as `to` or `to[3]`, or is None."""
 
     number: Number
     param: str | None
@@ -67,7 +67,7 @@ def _make_text_rules(longest: int) -> list[Callable[[Any], Any]]:
 
 
 def read_text(text: str, *, max_body: int) -> str:
-    """Return the text of a message. Raises ValidationError if it is not allowed."""
+    """Check the text of a message, and return it. Raises ValidationError if the text is not allowed."""
     validate.And(*_make_text_rules(max_body))(text)
     return text
 
@@ -121,7 +121,7 @@ class Argument(fields.Field[Any]):
         return self.read_one(value)
 
     def read_one(self, value: Any) -> Any:
-        """Return the value of one string or number."""
+        """Read one string or number, and return the value."""
         if not isinstance(value, str):
             raise self.make_error("invalid")
         try:
@@ -139,7 +139,7 @@ class BodyArgument(Argument):
 
     def limit(self, max_body: int) -> None:
         """Set the maximum number of characters (Unicode code points)."""
-        # These are new objects, because the copies of a field share the old ones.
+        # marshmallow copies fields, and the copies share these objects. So the objects are replaced, not changed.
         self.validators = _make_text_rules(max_body)
         description = f"The text: 1 to {max_body:,} characters (Unicode code points), no NUL."
         self.metadata = {**self.metadata, "description": description}
@@ -149,7 +149,7 @@ class NumericArgument(Argument):
     """A number in decimal digits. In JSON, it may be a number or a string."""
 
     def read_one(self, value: Any) -> Any:
-        """Return the value of one string or number."""
+        """Read one string or number, and return the value."""
         if isinstance(value, float):
             value = f"{value:.9f}"
         elif isinstance(value, int) and not isinstance(value, bool):
@@ -161,7 +161,7 @@ class WholeArgument(NumericArgument):
     """A whole number. In JSON, `60.0` is allowed too."""
 
     def read_one(self, value: Any) -> Any:
-        """Return the value of one string or number."""
+        """Read one string or number, and return the value."""
         return super().read_one(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
@@ -170,12 +170,12 @@ class RecipientsArgument(Argument):
 
     default_error_messages = {"empty": "missing_argument"}  # noqa: RUF012 - marshmallow's own interface
 
-    def __init__(self, *, most: int, description: str, **options: Any) -> None:
-        several = {"type": "array", "items": MSISDN, "minItems": 1, "maxItems": most}
+    def __init__(self, *, limit: int, description: str, **options: Any) -> None:
+        several = {"type": "array", "items": MSISDN, "minItems": 1, "maxItems": limit}
         form = {"anyOf": [MSISDN, several], "description": description}
         super().__init__(parse_msisdn, invalid="invalid_msisdn", form=form, **options)
-        self.most = most
-        if most > 1:
+        self.limit = limit
+        if limit > 1:
             self.error_messages["repeated"] = "too_many_recipients"
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Recipient]:
@@ -183,7 +183,7 @@ class RecipientsArgument(Argument):
             return [Recipient(self.read_one(value), "to")]
         if not value:
             raise self.make_error("empty")
-        if len(value) > self.most:
+        if len(value) > self.limit:
             raise self.make_error("repeated")
         recipients, faults = [], {}
         for index, one in enumerate(value):
@@ -213,7 +213,7 @@ def search_field(description: str) -> Argument:
 
 
 def name_field(description: str) -> Argument:
-    """Return the field of a name that people give something."""
+    """Return a field for a name that a person chooses."""
     rules = (
         validate.Length(min=1, max=MAX_NAME, error="invalid_name"),
         validate.Regexp(_CLEAN, error="invalid_name"),
@@ -251,7 +251,9 @@ def idempotency_field() -> Argument:
         "minLength": 1,
         "maxLength": 255,
         "pattern": "^[ -~]*$",
-        "description": "A key for repeating a request safely. For 24 hours, the same key gets the first answer again.",
+        "description": (
+            "A key that makes it safe to repeat a request. For 24 hours, the same key gets the first answer again."
+        ),
         "examples": ["order-1042"],
     }
     return Argument(

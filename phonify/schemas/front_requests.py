@@ -1,4 +1,4 @@
-"""The schemas of requests that set what a front keeps about an account: its auth token and its URLs."""
+"""The schemas of requests that change the settings of the Twilio-compatible API, or create a test run with them."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ class FrontSettingsSchema(ArgumentsSchema):
         form={
             "type": "string",
             "pattern": f"^{AUTH_TOKEN}$",
-            "description": "The auth token that signs webhooks, such as the one that the app has already.",
+            "description": "The auth token that signs webhooks. You can set the token that your app already has.",
         },
         validate=validate.Regexp(rf"{AUTH_TOKEN}\Z", error="invalid_auth_token"),
     )
@@ -41,9 +41,9 @@ class ChangeFrontSchema(StrictSchema, FrontSettingsSchema):
 class CreateRunSchema(FrontSettingsSchema):
     """Arguments of creating a test run."""
 
-    name = name_field("What the run is for.")
+    name = name_field("The purpose of the run.")
     ttl = whole_field(
-        10, 86_400, invalid="invalid_ttl", description="Seconds after which the run ends.", load_default=3_600
+        10, 86_400, invalid="invalid_ttl", description="The run ends after this number of seconds.", load_default=3_600
     )
 
     @post_load

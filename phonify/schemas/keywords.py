@@ -19,8 +19,8 @@ def read_keyword_settings(
 ) -> KeywordReplies:
     """Check and return the settings. Raises InvalidRequest with all faults.
 
-    `replies` has the names of REPLIES. An empty reply means that there is none. A reply has at most `max_body`
-    characters. Built-in keywords are removed from `stop_keywords`.
+    The names of `replies` are those of REPLIES. An empty text means that there is no reply. A reply has at most
+    `max_body` characters. Built-in keywords are removed from `stop_keywords`.
     """
     faults = []
     keywords = {normalize_keyword(given): given.strip() for given in stop_keywords if given.strip()}

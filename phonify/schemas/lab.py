@@ -23,9 +23,9 @@ class StartLabSchema(StrictSchema):
         description="`standard` tries the account's webhook. `twilio` tries its URL for received messages.",
     )
     status_url = callback_url_field(
-        "With `twilio`: the URL of the app that gets statuses. Without it, none is posted.", example=_EXAMPLE
+        "The URL of the app for statuses, with `twilio`. Without this URL, no status is posted.", example=_EXAMPLE
     )
-    probe_url = callback_url_field("A URL of the app that says what the app did.", example=_EXAMPLE)
+    probe_url = callback_url_field("A URL of the app. Its answer says what the app has done.", example=_EXAMPLE)
 
 
 class FindingSchema(Schema):
@@ -46,7 +46,7 @@ class TrialSchema(Schema):
     title = fields.String(required=True)
     outcome = fields.String(required=True, validate=validate.OneOf(["passed", "warning", "failed", "skipped"]))
     seconds = fields.Float(required=True, metadata={"minimum": 0})
-    reason = fields.String(required=True, allow_none=True, metadata={"description": "Why it was not run."})
+    reason = fields.String(required=True, allow_none=True, metadata={"description": "Why the trial was not run."})
     findings = fields.List(fields.Nested(FindingSchema), required=True)
 
 
@@ -73,7 +73,7 @@ class LabSchema(Schema):
     state = fields.String(
         required=True,
         validate=validate.OneOf(["running", "finished", "interrupted"]),
-        metadata={"description": "`interrupted`: the process of the lab has ended."},
+        metadata={"description": "`interrupted` means that the process of the lab ended too early."},
     )
     started_at = fields.String(required=True, metadata={**MOMENT, "description": "In UTC."})
     finished_at = fields.String(required=True, allow_none=True, metadata={**MOMENT, "description": "In UTC."})

@@ -28,8 +28,8 @@ class RecordSchema(Schema):
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
         """Return an attribute.
 
-        Without this method, marshmallow tries `obj[attr]` first, and each record raises an exception. For 50 messages,
-        these exceptions take 0.75 of 1.7 ms.
+        Without this method, marshmallow tries `obj[attr]` first, and a record raises an exception each time. For 50
+        messages, these exceptions take 0.75 of 1.7 ms.
         """
         return getattr(obj, attr, default)
 
@@ -89,7 +89,9 @@ class ReceiptSchema(RecordSchema):
     )
     at = fields.String(required=True, metadata={**MOMENT, "description": "The time of the report in UTC."})
     code = fields.String(
-        required=True, allow_none=True, metadata={"description": "The provider's own code. Null if it gives none."}
+        required=True,
+        allow_none=True,
+        metadata={"description": "The provider's own code. Null if the provider gives none."},
     )
 
 
@@ -110,7 +112,7 @@ class MessageSchema(RecordSchema):
     body = fields.String(
         required=True,
         metadata={
-            "description": "The text. It may be longer than a body in a request, and it is empty if it was redacted."
+            "description": "The text. It may be longer than a body in a request. It is empty if it was redacted."
         },
     )
     to = fields.String(required=True, attribute="to_number", metadata={**_NUMBER, "description": "The recipient."})
@@ -151,7 +153,7 @@ class MessageSchema(RecordSchema):
     )
 
 
-_SUBSCRIBED = {"description": "Whether the account may write to the phone. False if the phone has opted out."}
+_SUBSCRIBED = {"description": "Whether the account is allowed to write to the phone. False if the phone has opted out."}
 
 
 class PhoneSchema(NumberSchema):

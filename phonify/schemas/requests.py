@@ -37,7 +37,7 @@ from .fields import (
 
 
 def load(schema: Schema, arguments: Mapping[str, Any]) -> Any:
-    """Return the arguments as the schema loads them. Raises InvalidRequest with all faults."""
+    """Load arguments with a schema, and return the result. Raises InvalidRequest with all faults."""
     try:
         return schema.load(arguments)
     except ValidationError as error:
@@ -69,7 +69,7 @@ class Draft(NamedTuple):
 
     def hash(self) -> str:
         """Return a hash of the request without its idempotency key. Equal requests have equal hashes."""
-        # Do not change the form, because the database has hashes of earlier versions.
+        # Do not change this form, because the database has hashes that earlier versions have made.
         given: list[list[Any]] = [["body", self.body]]
         if self.origin is not None:
             given.append(["origin", self.origin.number])
@@ -91,7 +91,7 @@ class ArgumentsSchema(Schema):
 
 
 class StrictSchema(ArgumentsSchema):
-    """The base of the schemas that refuse unknown arguments, because a mistake in a name would do harm."""
+    """The base of the schemas that refuse unknown arguments. Their requests do harm if a name has a mistake."""
 
     error_messages = {"unknown": "unknown_argument"}  # noqa: RUF012 - of marshmallow
     ignored = frozenset({"api_key"})  # every request may have the key as an argument
@@ -124,7 +124,7 @@ class SendSchema(BodySchema):
     """The arguments of sending a message. They are loaded as a `Draft`."""
 
     to = RecipientsArgument(
-        most=MAX_RECIPIENTS,
+        limit=MAX_RECIPIENTS,
         required=True,
         description="One number in E.164 with the plus sign, or up to 1,000 numbers as an array, repeated fields or"
         " `to[]`.",
@@ -152,7 +152,7 @@ class ReleaseSchema(ArgumentsSchema):
 class ChangeSchema(BodySchema):
     """The arguments of changing a scheduled message."""
 
-    to = RecipientsArgument(most=1, description="The new number.")
+    to = RecipientsArgument(limit=1, description="The new number.")
     body = BodyArgument()
     send_at = time_field("The new time. A time in the past means now.")
 
@@ -182,7 +182,7 @@ class PagingSchema(ArgumentsSchema):
 
 
 class CriteriaSchema(ArgumentsSchema):
-    """The criteria of messages, loaded as the object `criteria`. A subclass may have other arguments too."""
+    """The criteria of messages. They are loaded as one object, `criteria`. A subclass can add other arguments."""
 
     to = originator_field("Only messages to this number.", invalid="invalid_msisdn")
     origin = originator_field("Only messages from this sender.")
@@ -195,8 +195,12 @@ class CriteriaSchema(ArgumentsSchema):
     )
     q = search_field("Only messages with this text in the body. The case of ASCII letters does not matter.")
     reference = search_field("Only the message with this id of the provider.")
-    after = message_id_field("Only messages created after the message with this id. That message may be removed.")
-    before = message_id_field("Only messages created before the message with this id. That message may be removed.")
+    after = message_id_field(
+        "Only messages created after the message with this id. That message may be removed already."
+    )
+    before = message_id_field(
+        "Only messages created before the message with this id. That message may be removed already."
+    )
 
     @post_load
     def make_criteria(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:

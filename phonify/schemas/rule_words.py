@@ -1,4 +1,4 @@
-"""Rules of the sandbox as texts for people."""
+"""Texts for people about the rules of the sandbox."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from .rules import ARGUMENTS
 
 
 def describe_met_rule(met: MetRule) -> str:
-    """Return the rule that a message has met, as a text for people."""
+    """Describe the rule that a message has met."""
     does = describe_outcome(met._asdict())
     if met.rule_id is None:
         return f"The outcome was chosen for this message: {does}"
@@ -21,7 +21,7 @@ def describe_met_rule(met: MetRule) -> str:
 
 
 def describe_outcome(shown: Mapping[str, Any]) -> str:
-    """Return an outcome with its arguments, such as `failed, unreachable_handset`."""
+    """Describe an outcome with its arguments, such as `failed, unreachable_handset`."""
     known = ARGUMENTS[shown["outcome"]]
     parts = [shown["outcome"]]
     error, seconds = shown.get("error", shown.get("error_type")), shown.get("seconds")
@@ -39,7 +39,7 @@ def describe_outcome(shown: Mapping[str, Any]) -> str:
 
 
 def describe_match(rule: Rule) -> str:
-    """Return what a rule asks for, as a text for people."""
+    """Describe which messages or requests a rule matches."""
     what = "requests" if rule.is_about_requests else "received messages" if rule.direction == "inbound" else "messages"
     parts = [
         f"to {rule.to_number}" if rule.to_number else "",
@@ -54,7 +54,7 @@ def describe_match(rule: Rule) -> str:
 
 
 def describe_scenario_fault(fault: Fault) -> str:
-    """Return a fault of a scenario for people, who count the rules from 1."""
+    """Describe a fault of a scenario. The first rule has the number 1."""
     text = "A rule has no argument with this name." if fault.type == "unknown_argument" else fault.title
     place = re.fullmatch(r"rules\[([0-9]+)\]\.?(.*)", fault.param or "", re.DOTALL)
     if place is None:

@@ -50,7 +50,7 @@ class RuleDraft(NamedTuple):
 
     rule: Rule
     ttl: int | None = None  # seconds until it ends
-    position: int | None = None  # None: the end of the list, or the same position
+    position: int | None = None  # None: a new rule is the last, a changed rule stays at its place
 
 
 def _read_recipient(text: str) -> str:
@@ -69,7 +69,7 @@ def _number_field(read: Callable[[str], str], form: str, whose: str, attribute: 
         "minLength": 1,
         "maxLength": 17,
         "format": form,
-        "description": f"Only messages {whose}. With `*` at the end, it is the beginning of a number.",
+        "description": f"Only messages {whose}. A value with `*` at the end is the beginning of a number.",
         "examples": ["+49*"],
     }
     return Argument(read, invalid="invalid_match", form=shown, attribute=attribute)
@@ -94,7 +94,7 @@ class OutcomeSchema(StrictSchema):
     seconds = NumericArgument(
         read_decimal,
         invalid="invalid_seconds",
-        form={"description": "The delay, or the time until the receipt, the reply or the slow answer."},
+        form={"description": "The seconds of the delay, or until the receipt, the reply or the slow answer."},
         validate=validate.Range(0, MOST, error="invalid_seconds"),
     )
     times = _count_field("How often `unavailable` fails before the message is sent. The default is 1.")
@@ -108,7 +108,7 @@ class OutcomeSchema(StrictSchema):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def check_outcome(self, loaded: dict[str, Any], given: Mapping[str, Any], **_: Any) -> None:
-        """Refuse arguments that have no effect, and a lack of arguments that are required."""
+        """Refuse arguments that have no effect. Also refuse a request if a required argument is missing."""
         outcome = loaded.get("outcome")
         if outcome not in ARGUMENTS:
             return
@@ -144,21 +144,24 @@ class CreateRuleSchema(OutcomeSchema):
     origin = _number_field(_read_sender, "sender-or-beginning", "from this number or sender", "origin_number")
     contains = search_field("Only messages with this text in the body. Upper and lower case are the same.")
     pattern = search_field(
-        "Only messages whose whole body has this form. `*` stands for any text, `?` for one character. Upper and lower"
-        " case are the same."
+        "Only messages whose whole body has this form. `*` stands for any text, and `?` stands for one character."
+        " Upper and lower case are the same."
     )
     direction = choice_field(
         "outbound", "inbound", invalid="invalid_direction", description="`outbound` is the default."
     )
-    nth = _count_field("Only the n-th that matches.")
+    nth = _count_field("Only the n-th message or request that matches.")
     share = NumericArgument(
         read_decimal,
         invalid="invalid_share",
-        form={"description": "The percentage of those that match. `seed` decides which ones."},
+        form={"description": "Only this percentage of the messages or requests that match. `seed` decides which ones."},
         validate=validate.Range(0.001, 100, error="invalid_share"),
     )
     seed = whole_field(
-        0, 2**31 - 1, invalid="invalid_seed", description="The same seed gives the same run. The default is 0."
+        0,
+        2**31 - 1,
+        invalid="invalid_seed",
+        description="The same seed chooses the same ones again. The default is 0.",
     )
     uses = _count_field("The rule ends after this number of uses.")
     ttl = _count_field("The rule ends after this number of seconds.")
@@ -191,7 +194,10 @@ RULE_ERRORS = tuple(sorted({type_ for field in _RULE.fields.values() for type_ i
 
 
 def read_scenario(text: str) -> list[RuleDraft]:
-    """Read the text of a scenario file. Raises InvalidRequest with all faults, each with its place: `rules[2].to`."""
+    """Read the text of a scenario file.
+
+    Raises InvalidRequest with all faults. The `param` of a fault is its place in the file, such as `rules[2].to`.
+    """
     try:
         given = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -250,7 +256,10 @@ class RuleSchema(RecordSchema):
     uses = fields.Integer()
     expires_at = fields.String(metadata={**MOMENT, "description": "When the rule ends, in UTC."})
     seen = fields.Integer(
-        required=True, metadata={"description": "How many have matched, apart from `nth` and `share`."}
+        required=True,
+        metadata={
+            "description": "How many messages or requests have matched. `nth` and `share` do not matter for this count."
+        },
     )
     used = fields.Integer(required=True, metadata={"description": "How often the rule was applied."})
 

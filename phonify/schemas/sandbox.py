@@ -1,4 +1,4 @@
-"""The objects that only a sandbox shows: messages with codes and links, and test runs."""
+"""The objects that only a sandbox shows: messages with codes and links, problems, test runs, Twilio settings."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -67,7 +67,10 @@ class ProblemSchema(RecordSchema):
     at = fields.String(required=True, metadata={**MOMENT, "description": "When it happened, in UTC."})
     seconds_ago = fields.Float(
         required=True,
-        metadata={"minimum": 0, "description": "The time since then, for a client whose clock may be wrong."},
+        metadata={
+            "minimum": 0,
+            "description": "The number of seconds since then. A client with a wrong clock can use it.",
+        },
     )
     text = fields.String(required=True, metadata={"description": "The problem in plain English."})
 

@@ -27,14 +27,16 @@ class WideCharacterSchema(Schema):
     character = fields.String(
         required=True,
         validate=validate.Length(1, 2),
-        metadata={"description": "The character. If a letter and its accent are two characters, both of them."},
+        metadata={
+            "description": "The character. If a letter and its accent are two separate characters, this has both."
+        },
     )
     name = fields.String(required=True, metadata={"description": "The name of the character in Unicode."})
     substitute = fields.String(
         required=True,
         allow_none=True,
         metadata={
-            "description": "A replacement in GSM-7. Null if there is none. Empty if the character can be left out."
+            "description": "A replacement in GSM-7. Null if there is none. Empty if you can leave out the character."
         },
     )
 
@@ -50,7 +52,7 @@ class WebOtpSchema(Schema):
     embedded_host = fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "The host of the embedded page that the code is for, after a second `@`."},
+        metadata={"description": "The host after a second `@`. The code is for an embedded page of this host."},
     )
     code = fields.String(required=True, allow_none=True)
 
@@ -63,7 +65,9 @@ class TextCheckSchema(Schema):
         required=True, metadata={"minimum": 1, "description": "The number of characters (Unicode code points)."}
     )
     units = fields.Integer(required=True, metadata={"minimum": 1, **_UNITS})
-    single = fields.Integer(required=True, metadata={"description": "The maximum of units in a single SMS."})
+    single = fields.Integer(
+        required=True, metadata={"description": "The maximum length of a single SMS, in the same units."}
+    )
     segments = fields.Nested(
         SegmentSchema, many=True, required=True, metadata={"description": "The segments of the text, one for each SMS."}
     )

@@ -101,7 +101,7 @@ class Status(NamedTuple):
 
 
 def choose_status(message: Message, *, simulated: bool = False) -> Status:
-    """Return the status of a message. A message that a sandbox has taken is `simulated`: it needs no receipt."""
+    """Return the status of a message. `simulated` means that a sandbox has taken it, so it needs no receipt."""
     if message.direction == "inbound":
         return Status("received")
     if message.error_type is not None:
@@ -116,7 +116,7 @@ def choose_status(message: Message, *, simulated: bool = False) -> Status:
 
 
 def _judge_receipt(message: Message) -> Status | None:
-    """Return the status that the receipt of a message gives. Its code is used only if it is one of Twilio's."""
+    """Return the status that the receipt of a message gives. Only a code that Twilio also has is used."""
     if message.receipt_status != "undelivered":
         return Status("delivered") if message.receipt_status is not None else None
     codes = {str(code): code for code in MEANINGS}
@@ -137,7 +137,7 @@ def dump_twilio_message(
 ) -> dict[str, Any]:
     """Return a message as Twilio's API shows it. `choose_status` explains `simulated`.
 
-    Set `accepted` in the answer to a request that names a messaging service. Its sender is not chosen yet.
+    Set `accepted` in the answer to a request that names a messaging service, because the sender is not chosen yet.
     """
     status = choose_status(message, simulated=simulated)
     sid, account_sid = write_message_sid(message, kept), write_account_sid(message.account_id)

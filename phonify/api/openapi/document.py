@@ -116,7 +116,7 @@ class _Builder:
         for schema in document["components"]["schemas"].values():
             schema.pop("additionalProperties", None)  # later versions may add attributes
             for field in schema.get("properties", {}).values():
-                field.pop("readOnly", None)  # a webhook is a request with such attributes
+                field.pop("readOnly", None)  # a webhook is a request, and it has these fields
         plain: Json = json.loads(json.dumps(document))
         return plain
 
@@ -191,7 +191,8 @@ class _Builder:
             for example in description.examples
             if example.status == status
         }
-        if status not in description.answers:  # else an answer without its object would not match the schema
+        # If the schema also requires an object, the examples of errors do not match it, because they have no object.
+        if status not in description.answers:
             examples |= {type_: {"$ref": f"#/components/examples/{type_}"} for type_ in types}
         limited = not description.public and status != 401
         headers = [REQUEST_ID, *HEADERS_BY_STATUS.get(status, ()), *(RATE_HEADERS if limited else ())]

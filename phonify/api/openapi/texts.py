@@ -32,23 +32,27 @@ PARTS: dict[str, tuple[Json, tuple[str, ...]]] = {
         ("invalid_msisdn", "not_found"),
     ),
 }
+_ONLY_SANDBOX = "These requests exist only with a gateway that sends nothing."
 TAGS = {
     "messages": "Send, find, change and cancel messages. Sent and received messages are the same kind of object.",
     "phones": "Get facts about a number, and list the phones of the account's conversations.",
-    "subscriptions": "Find out which phones the account may write to. A phone opts out with STOP, and in with START.",
-    "webhook": "Set the URL that the account's events are posted to, get its secret, and post a test event.",
+    "subscriptions": "Find out which phones the account can write to. A phone opts out with STOP, and in with START.",
+    "webhook": "Set the URL for the account's events, get the secret that signs them, and post a test event.",
     "sandbox": "These paths exist only with a gateway that sends nothing, such as the stub.",
-    "test_messages": "Read and remove messages in a test. Only with a gateway that sends nothing.",
-    "test_problems": "Find out why no message arrived. Only with a gateway that sends nothing.",
-    "test_rules": "Decide what happens to messages and requests. Only with a gateway that sends nothing.",
-    "test_runs": "Accounts that exist for one test run. Parallel runs do not see each other's messages.",
-    "test_lab": "Try the account's webhook with repeated, forged and damaged requests. Only in a sandbox.",
-    "test_clock": "Stop and advance the clock of the server in a test. Only with a gateway that sends nothing.",
-    "test_twilio": "Set up the Twilio-compatible API of the account. Only with a gateway that sends nothing.",
+    "test_messages": f"Read and remove messages in a test. {_ONLY_SANDBOX}",
+    "test_problems": f"Find out why no message arrived. {_ONLY_SANDBOX}",
+    "test_rules": f"Decide what happens to messages and requests. {_ONLY_SANDBOX}",
+    "test_runs": "Create accounts that exist for one test run. Parallel runs do not see each other's messages.",
+    "test_lab": "Try the account's webhook with repeated, forged and damaged events. Only a sandbox has the lab.",
+    "test_clock": f"Stop and advance the clock of the server in a test. {_ONLY_SANDBOX}",
+    "test_twilio": f"Set up the Twilio-compatible API of the account. {_ONLY_SANDBOX}",
     "openapi": "Get this description of the API.",
 }
 HEADERS: Json = {
-    "Location": {"description": "The address of the message, if there is only one.", "schema": {"type": "string"}},
+    "Location": {
+        "description": "The address of the message. It is sent only if there is one message.",
+        "schema": {"type": "string"},
+    },
     "Idempotent-Replayed": {
         "description": "`true` if this is the answer to an earlier request with the same `Idempotency-Key`.",
         "schema": {"type": "string", "enum": ["true"]},
@@ -66,12 +70,16 @@ HEADERS: Json = {
     },
     "RateLimit": {
         "description": (
-            'Only if the account has a rate limit. `"default";r=58;t=30` means: 58 requests remain for 30 seconds.'
+            'It is sent only if the account has a rate limit. `"default";r=58;t=30` means that 58 requests remain for'
+            " 30 seconds."
         ),
         "schema": {"type": "string"},
     },
     "RateLimit-Policy": {
-        "description": 'Only if the account has a rate limit. `"default";q=60;w=60` means: 60 requests in 60 seconds.',
+        "description": (
+            'It is sent only if the account has a rate limit. `"default";q=60;w=60` means that 60 requests are allowed'
+            " in 60 seconds."
+        ),
         "schema": {"type": "string"},
     },
 }
@@ -80,8 +88,8 @@ REQUEST_ID_PARAMETER: Json = {
     "name": REQUEST_ID,
     "required": False,
     "description": (
-        "An id for the request: 1 to 64 ASCII letters, digits, `.`, `_`, `:` and `-`. The answer and the log have it. "
-        "Another value is replaced by a new id."
+        "An id for the request: 1 to 64 ASCII letters, digits, `.`, `_`, `:` and `-`. The answer and the log show it. "
+        "A value of another form is replaced by a new id."
     ),
     "schema": {"type": "string"},
 }
