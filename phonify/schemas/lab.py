@@ -1,7 +1,6 @@
-"""The webhook lab in requests and answers."""
+"""The schemas of the webhook lab, for requests and answers."""
 
 import json
-from typing import Any
 
 from marshmallow import Schema, fields, validate
 
@@ -23,7 +22,8 @@ class StartLabSchema(StrictSchema):
         description="`standard` tries the account's webhook. `twilio` tries its URL for received messages.",
     )
     status_url = callback_url_field(
-        "The URL of the app for statuses, with `twilio`. Without this URL, no status is posted.", example=_EXAMPLE
+        "Only with `twilio`: the URL to which the lab posts statuses. Without this URL, it posts no status.",
+        example=_EXAMPLE,
     )
     probe_url = callback_url_field("A URL of the app. Its answer says what the app has done.", example=_EXAMPLE)
 
@@ -77,7 +77,11 @@ class LabSchema(Schema):
     )
     started_at = fields.String(required=True, metadata={**MOMENT, "description": "In UTC."})
     finished_at = fields.String(required=True, allow_none=True, metadata={**MOMENT, "description": "In UTC."})
-    trial = fields.String(required=True, allow_none=True, metadata={"description": "The trial that is running."})
+    trial = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The trial that is running. Null if no trial is running."},
+    )
     report = fields.Nested(ReportSchema, required=True, allow_none=True)
 
 
@@ -94,8 +98,6 @@ def dump_lab(lab: LabRun, *, is_running: bool) -> Shown:
     """Return a lab as the API shows it."""
     report = json.loads(lab.report) if lab.report is not None else None
     state = "running" if is_running else "finished" if report is not None else "interrupted"
-    shown: dict[str, Any] = {**lab._asdict(), "state": state, "report": report}
-    if not is_running:
-        shown["trial"] = None
-    dumped: Shown = _LAB.dump(shown)
-    return dumped
+    trial = lab.trial if is_running else None
+    shown: Shown = _LAB.dump({**lab._asdict(), "state": state, "trial": trial, "report": report})
+    return shown

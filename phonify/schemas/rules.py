@@ -25,8 +25,8 @@ from .fields import (
 from .objects import MOMENT, RecordSchema, Shown
 from .requests import StrictSchema, load
 
-MOST = 1_000_000  # of seconds and of counts
-LONGEST_ANSWER = 30  # seconds until a slow answer
+_MAX_VALUE = 1_000_000  # of a count, or of a number of seconds
+_MAX_DELAY = 30  # seconds until a slow answer of the API
 # The arguments that an outcome can have, and whether each is required.
 ARGUMENTS: dict[RuleOutcome, dict[str, bool]] = {
     "sent": {},
@@ -41,7 +41,7 @@ ARGUMENTS: dict[RuleOutcome, dict[str, bool]] = {
     "api_error": {"status": True},
     "api_slow": {"seconds": True},
 }
-FOR_ONE_MESSAGE = tuple(one for one in OUTCOMES if one not in ("refused", "api_error", "api_slow"))
+_FOR_ONE_MESSAGE = tuple(outcome for outcome in OUTCOMES if outcome not in ("refused", "api_error", "api_slow"))
 _OUTCOME_ARGUMENTS = ("error", "seconds", "times", "reply", "status")
 
 
@@ -76,13 +76,13 @@ def _number_field(read: Callable[[str], str], form: str, whose: str, attribute: 
 
 
 def _count_field(description: str, **options: Any) -> Argument:
-    return whole_field(1, MOST, invalid="invalid_count", description=description, **options)
+    return whole_field(1, _MAX_VALUE, invalid="invalid_count", description=description, **options)
 
 
 class OutcomeSchema(StrictSchema):
     """The arguments of a request that gives one message an outcome. They are loaded as a `RuleDraft`."""
 
-    outcomes = FOR_ONE_MESSAGE
+    outcomes = _FOR_ONE_MESSAGE
 
     outcome = choice_field(*OUTCOMES, invalid="invalid_outcome", description="What happens.", required=True)
     error = choice_field(
@@ -95,7 +95,7 @@ class OutcomeSchema(StrictSchema):
         read_decimal,
         invalid="invalid_seconds",
         form={"description": "The seconds of the delay, or until the receipt, the reply or the slow answer."},
-        validate=validate.Range(0, MOST, error="invalid_seconds"),
+        validate=validate.Range(0, _MAX_VALUE, error="invalid_seconds"),
     )
     times = _count_field("How often `unavailable` fails before the message is sent. The default is 1.")
     reply = search_field("The text that the phone sends.")
@@ -120,7 +120,7 @@ class OutcomeSchema(StrictSchema):
                 faults[name] = ["argument_without_effect"]
             elif known.get(name) and name not in given:
                 faults[name] = ["missing_argument"]
-        if outcome == "api_slow" and loaded.get("seconds", 0) > LONGEST_ANSWER:
+        if outcome == "api_slow" and loaded.get("seconds", 0) > _MAX_DELAY:
             faults["seconds"] = ["invalid_seconds"]
         if faults:
             raise ValidationError(faults)

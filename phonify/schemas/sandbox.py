@@ -15,8 +15,6 @@ from .objects import MOMENT, MessageSchema, RecordSchema, Shown
 from .rules import MetRuleSchema
 from .twilio import write_account_sid
 
-_SID = {"type": "string", "pattern": "^AC[0-9a-f]{32}$", "description": "The account SID."}
-
 
 def _show_code(message: Message) -> str | None:
     code = find_code(message.body)
@@ -95,7 +93,11 @@ class RunSchema(RecordSchema):
 class TwilioSettingsSchema(RecordSchema):
     """An account in the Twilio-compatible API."""
 
-    account_sid = fields.Function(lambda kept: write_account_sid(kept.account_id), required=True, metadata=_SID)
+    account_sid = fields.Function(
+        lambda kept: write_account_sid(kept.account_id),
+        required=True,
+        metadata={"type": "string", "pattern": "^AC[0-9a-f]{32}$", "description": "The account SID."},
+    )
     auth_token = fields.String(required=True)
     inbound_url = fields.String(required=True, allow_none=True, metadata={"description": "It gets received messages."})
     inbound_method = fields.String(required=True, validate=validate.OneOf(["GET", "POST"]))
