@@ -12,7 +12,6 @@ from ..schemas.answers import PhoneAnswer, PhonesAnswer
 from ..schemas.description import describe
 from ..schemas.objects import dump_phone
 from ..schemas.requests import PagingSchema, load, read_msisdn
-from ..sms.numbers import parse_originator
 
 bp = Blueprint("phones", __name__, url_prefix="/phones")
 
@@ -25,13 +24,12 @@ def list_phones() -> dict[str, Any]:
     """List the phones of the account's conversations. The phone with the latest message is the first."""
     paging = load(_PAGING, read_arguments())
     found = get_services().subscriptions.find_phones(current_account(), **paging)
-    return {"phones": [dump_phone(parse_originator(phone.phone), subscribed=phone.subscribed) for phone in found]}
+    return {"phones": [dump_phone(phone) for phone in found]}
 
 
 @bp.get("/<msisdn>")
 @describe(answers={200: PhoneAnswer}, examples=examples.PHONE)
 def get_phone(msisdn: str) -> dict[str, Any]:
     """Retrieve the country, the carrier and the type of a number."""
-    number = read_msisdn(msisdn)
-    subscription = get_services().subscriptions.get(current_account(), number.number)
-    return {"phone": dump_phone(number, subscribed=subscription.subscribed)}
+    phone = read_msisdn(msisdn)
+    return {"phone": dump_phone(get_services().subscriptions.get(current_account(), phone))}

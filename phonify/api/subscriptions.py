@@ -31,8 +31,8 @@ def list_subscriptions() -> dict[str, Any]:
 @describe(answers={200: SubscriptionAnswer}, examples=examples.SUBSCRIPTION)
 def get_subscription(msisdn: str) -> dict[str, Any]:
     """Retrieve the subscription of a phone. It shows whether the account is allowed to write to the phone."""
-    number = read_msisdn(msisdn)
-    return {"subscription": dump_subscription(get_services().subscriptions.get(current_account(), number.number))}
+    phone = read_msisdn(msisdn)
+    return {"subscription": dump_subscription(get_services().subscriptions.get(current_account(), phone))}
 
 
 @bp.post("/<msisdn>/unsubscribe")
@@ -43,6 +43,6 @@ def get_subscription(msisdn: str) -> dict[str, Any]:
 )
 def unsubscribe(msisdn: str) -> dict[str, Any]:
     """Opt a phone out. Messages to the phone are refused until it opts in again."""
-    number = read_msisdn(msisdn)
-    get_services().subscriptions.change(current_account(), number.number, subscribed=False, reason="api")
+    phone = read_msisdn(msisdn)
+    get_services().subscriptions.change(current_account(), phone, subscribed=False, reason="api")
     return {"result": "OK"}

@@ -185,7 +185,6 @@ def _print_rules(found: Sequence[Rule], *, as_json: bool) -> None:
             print_json(dump_rule(rule))
         return
     rows = [
-        (rule.position, rule.name or rule.id, describe_match(rule), describe_outcome(dump_rule(rule)), rule.used)
-        for rule in found
+        (rule.position, rule.name or rule.id, describe_match(rule), describe_outcome(rule), rule.used) for rule in found
     ]
     print_table(("POSITION", "RULE", "MATCHES", "OUTCOME", "USED"), rows)

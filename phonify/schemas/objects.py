@@ -10,7 +10,7 @@ from typing import Any, get_args
 from marshmallow import Schema, fields, post_dump, validate
 
 from ..errors import ERROR_TYPES, Fault
-from ..sms.numbers import NUMBER_TYPES, Number, classify_number, parse_originator
+from ..sms.numbers import NUMBER_TYPES, classify_number, parse_originator
 from ..sms.segments import count_segments
 from ..storage.records import Message, Reason, SubscriptionRow, Webhook
 
@@ -226,17 +226,17 @@ def dump_messages(messages: Iterable[Message]) -> list[Shown]:
     return shown
 
 
-def dump_phone(number: Number, *, subscribed: bool) -> Shown:
+def dump_phone(subscription: SubscriptionRow) -> Shown:
     """Return a phone as the API shows it."""
-    kind = classify_number(number.number)
-    shown: Shown = _PHONE.dump(SimpleNamespace(**number._asdict(), **kind._asdict(), subscribed=subscribed))
+    number, kind = parse_originator(subscription.phone), classify_number(subscription.phone)
+    shown: Shown = _PHONE.dump(SimpleNamespace(**subscription._asdict(), **number._asdict(), **kind._asdict()))
     return shown
 
 
 def dump_subscription(subscription: SubscriptionRow) -> Shown:
     """Return a subscription as the API shows it."""
     number = parse_originator(subscription.phone)
-    shown: Shown = _SUBSCRIPTION.dump(SimpleNamespace(**number._asdict(), **subscription._asdict()))
+    shown: Shown = _SUBSCRIPTION.dump(SimpleNamespace(**subscription._asdict(), **number._asdict()))
     return shown
 
 

@@ -273,10 +273,10 @@ class CheckSchema(BodySchema):
     body = BodyArgument(required=True)
 
 
-def read_msisdn(text: str) -> Number:
-    """Read an MSISDN in a path. Raises InvalidRequest if it is not valid."""
+def read_msisdn(text: str) -> str:
+    """Read an MSISDN in a path, and return it in E.164. Raises InvalidRequest if it is not valid."""
     try:
         # A plus sign in a path may arrive as a space.
-        return parse_msisdn(f"+{text[1:]}" if text.startswith(" ") else text)
+        return parse_msisdn(f"+{text[1:]}" if text.startswith(" ") else text).number
     except ValueError as error:
         raise InvalidRequest([Fault("invalid_msisdn", "msisdn")]) from error

@@ -1,8 +1,6 @@
 """Texts for people about the rules of the sandbox."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from ..errors import Fault
 from ..storage.rule_records import MetRule, Rule
@@ -11,7 +9,7 @@ from .rules import ARGUMENTS
 
 def describe_met_rule(met: MetRule) -> str:
     """Describe the rule that a message has met."""
-    does = describe_outcome(met._asdict())
+    does = describe_outcome(met)
     if met.rule_id is None:
         return f"The outcome was chosen for this message: {does}"
     if met.rule_id.startswith("+"):
@@ -20,21 +18,20 @@ def describe_met_rule(met: MetRule) -> str:
     return f"Rule {name}: {does}"
 
 
-def describe_outcome(shown: Mapping[str, Any]) -> str:
+def describe_outcome(rule: Rule | MetRule) -> str:
     """Describe an outcome with its arguments, such as `failed, unreachable_handset`."""
-    known = ARGUMENTS[shown["outcome"]]
-    parts = [shown["outcome"]]
-    error, seconds = shown.get("error", shown.get("error_type")), shown.get("seconds")
-    if "error" in known and error:
-        parts.append(error)
-    if "status" in known:
-        parts.append(str(shown["status"]))
+    known = ARGUMENTS[rule.outcome]
+    parts: list[str] = [rule.outcome]
+    if "error" in known and rule.error_type is not None:
+        parts.append(rule.error_type)
+    if isinstance(rule, Rule) and rule.status is not None:
+        parts.append(str(rule.status))
     if "times" in known:
-        parts.append("once" if shown["times"] == 1 else f"{shown['times']} times")
+        parts.append("once" if rule.times == 1 else f"{rule.times} times")
     if "reply" in known:
-        parts.append(f"“{shown['reply']}”")
-    if "seconds" in known and seconds:
-        parts.append(f"after {seconds:g} s")
+        parts.append(f"“{rule.reply}”")
+    if "seconds" in known and rule.seconds:
+        parts.append(f"after {rule.seconds:g} s")
     return ", ".join(parts)
 
 

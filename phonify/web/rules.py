@@ -132,7 +132,7 @@ def _back() -> Any:
 
 def _show(faults: Collection[Fault] = (), *, given: Mapping[str, Any] | None = None, **context: Any) -> str:
     rules = get_services().rules.find_all(current_account())
-    rows = [(rule, describe_match(rule), describe_outcome(dump_rule(rule))) for rule in rules]
+    rows = [(rule, describe_match(rule), describe_outcome(rule)) for rule in rules]
     return render_template(
         "inbox/rules.html",
         rows=rows,
