@@ -78,33 +78,28 @@ class ClockSchema(RecordSchema):
     )
 
 
+def _count_field(description: str) -> fields.Integer:
+    return fields.Integer(required=True, strict=True, metadata={"minimum": 0, "description": description})
+
+
 class EndedSchema(RecordSchema):
     """How many messages and events have ended during an advance, and how many messages and receipts have arrived."""
 
-    sent, expired, failed, received, receipts, webhooks, failed_webhooks, removed = (
-        fields.Integer(required=True, strict=True, metadata={"minimum": 0, "description": text})
-        for text in (
-            "Messages that became `sent`.",
-            "Messages that became `error`, because their validity period ended.",
-            "Messages that became `error` for another reason.",
-            "Messages from phones.",
-            "Delivery receipts.",
-            "Events that a webhook has accepted.",
-            "Events that were given up.",
-            "Old messages that were removed.",
-        )
-    )
+    sent = _count_field("Messages that became `sent`.")
+    expired = _count_field("Messages that became `error`, because their validity period ended.")
+    failed = _count_field("Messages that became `error` for another reason.")
+    received = _count_field("Messages from phones.")
+    receipts = _count_field("Delivery receipts.")
+    webhooks = _count_field("Events that a webhook has accepted.")
+    failed_webhooks = _count_field("Events that were given up.")
+    removed = _count_field("Old messages that were removed.")
 
 
 class AdvancedSchema(RecordSchema):
     """What an advance of the clock has done."""
 
-    begun_at = fields.String(
-        required=True, metadata={**MOMENT, "description": "The time of the clock before the advance, in UTC."}
-    )
-    ended_at = fields.String(
-        required=True, metadata={**MOMENT, "description": "The time of the clock after the advance, in UTC."}
-    )
+    begun_at = fields.String(required=True, metadata={**MOMENT, "description": "The time before the advance, in UTC."})
+    ended_at = fields.String(required=True, metadata={**MOMENT, "description": "The time after the advance, in UTC."})
     target = fields.String(required=True, metadata={**MOMENT, "description": "The time to which it was advanced."})
     finished = fields.Boolean(
         required=True,

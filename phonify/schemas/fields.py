@@ -251,9 +251,7 @@ def idempotency_field() -> Argument:
         "minLength": 1,
         "maxLength": 255,
         "pattern": "^[ -~]*$",
-        "description": (
-            "A key that makes it safe to repeat a request. For 24 hours, the same key gets the first answer again."
-        ),
+        "description": "It makes a repeated request safe. For 24 hours, the same key gets the first answer again.",
         "examples": ["order-1042"],
     }
     return Argument(

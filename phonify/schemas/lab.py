@@ -77,11 +77,7 @@ class LabSchema(Schema):
     )
     started_at = fields.String(required=True, metadata={**MOMENT, "description": "In UTC."})
     finished_at = fields.String(required=True, allow_none=True, metadata={**MOMENT, "description": "In UTC."})
-    trial = fields.String(
-        required=True,
-        allow_none=True,
-        metadata={"description": "The trial that is running. Null if no trial is running."},
-    )
+    trial = fields.String(required=True, allow_none=True, metadata={"description": "The running trial, or null."})
     report = fields.Nested(ReportSchema, required=True, allow_none=True)
 
 

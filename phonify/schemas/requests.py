@@ -195,12 +195,8 @@ class CriteriaSchema(ArgumentsSchema):
     )
     q = search_field("Only messages with this text in the body. The case of ASCII letters does not matter.")
     reference = search_field("Only the message with this id of the provider.")
-    after = message_id_field(
-        "Only messages created after the message with this id. That message may be removed already."
-    )
-    before = message_id_field(
-        "Only messages created before the message with this id. That message may be removed already."
-    )
+    after = message_id_field("Only messages newer than the message with this id. That message may be removed already.")
+    before = message_id_field("Only messages older than the message with this id. That message may be removed already.")
 
     @post_load
     def make_criteria(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:

@@ -158,10 +158,7 @@ class CreateRuleSchema(OutcomeSchema):
         validate=validate.Range(0.001, 100, error="invalid_share"),
     )
     seed = whole_field(
-        0,
-        2**31 - 1,
-        invalid="invalid_seed",
-        description="The same seed chooses the same ones again. The default is 0.",
+        0, 2**31 - 1, invalid="invalid_seed", description="The same seed gives the same choice. The default is 0."
     )
     uses = _count_field("The rule ends after this number of uses.")
     ttl = _count_field("The rule ends after this number of seconds.")
@@ -256,10 +253,7 @@ class RuleSchema(RecordSchema):
     uses = fields.Integer()
     expires_at = fields.String(metadata={**MOMENT, "description": "When the rule ends, in UTC."})
     seen = fields.Integer(
-        required=True,
-        metadata={
-            "description": "How many messages or requests have matched. `nth` and `share` do not matter for this count."
-        },
+        required=True, metadata={"description": "The number of matches. It does not depend on `nth` and `share`."}
     )
     used = fields.Integer(required=True, metadata={"description": "How often the rule was applied."})
 

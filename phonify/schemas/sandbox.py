@@ -15,6 +15,8 @@ from .objects import MOMENT, MessageSchema, RecordSchema, Shown
 from .rules import MetRuleSchema
 from .twilio import write_account_sid
 
+_SID = {"type": "string", "pattern": "^AC[0-9a-f]{32}$", "description": "The account SID."}
+
 
 def _show_code(message: Message) -> str | None:
     code = find_code(message.body)
@@ -65,10 +67,7 @@ class ProblemSchema(RecordSchema):
     at = fields.String(required=True, metadata={**MOMENT, "description": "When it happened, in UTC."})
     seconds_ago = fields.Float(
         required=True,
-        metadata={
-            "minimum": 0,
-            "description": "The number of seconds since then. A client with a wrong clock can use it.",
-        },
+        metadata={"minimum": 0, "description": "The seconds since then, for a client with a wrong clock."},
     )
     text = fields.String(required=True, metadata={"description": "The problem in plain English."})
 
@@ -93,11 +92,7 @@ class RunSchema(RecordSchema):
 class TwilioSettingsSchema(RecordSchema):
     """An account in the Twilio-compatible API."""
 
-    account_sid = fields.Function(
-        lambda kept: write_account_sid(kept.account_id),
-        required=True,
-        metadata={"type": "string", "pattern": "^AC[0-9a-f]{32}$", "description": "The account SID."},
-    )
+    account_sid = fields.Function(lambda kept: write_account_sid(kept.account_id), required=True, metadata=_SID)
     auth_token = fields.String(required=True)
     inbound_url = fields.String(required=True, allow_none=True, metadata={"description": "It gets received messages."})
     inbound_method = fields.String(required=True, validate=validate.OneOf(["GET", "POST"]))
@@ -117,7 +112,6 @@ class NewRunSchema(RunSchema):
     """A new test run with its key."""
 
     twilio = fields.Nested(TwilioSettingsSchema, required=True)
-
     api_key = fields.String(required=True, metadata={"description": "The run's own key. No other answer shows it."})
 
 

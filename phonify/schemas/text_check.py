@@ -27,9 +27,7 @@ class WideCharacterSchema(Schema):
     character = fields.String(
         required=True,
         validate=validate.Length(1, 2),
-        metadata={
-            "description": "The character. If a letter and its accent are two separate characters, this has both."
-        },
+        metadata={"description": "The character, or a letter and its separate accent."},
     )
     name = fields.String(required=True, metadata={"description": "The name of the character in Unicode."})
     substitute = fields.String(
@@ -65,9 +63,7 @@ class TextCheckSchema(Schema):
         required=True, metadata={"minimum": 1, "description": "The number of characters (Unicode code points)."}
     )
     units = fields.Integer(required=True, metadata={"minimum": 1, **_UNITS})
-    single = fields.Integer(
-        required=True, metadata={"description": "The maximum length of a single SMS, in the same units."}
-    )
+    single = fields.Integer(required=True, metadata={"description": "The maximum length of a single SMS, in units."})
     segments = fields.Nested(
         SegmentSchema, many=True, required=True, metadata={"description": "The segments of the text, one for each SMS."}
     )

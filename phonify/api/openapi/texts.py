@@ -49,10 +49,7 @@ TAGS = {
     "openapi": "Get this description of the API.",
 }
 HEADERS: Json = {
-    "Location": {
-        "description": "The address of the message. It is sent only if there is one message.",
-        "schema": {"type": "string"},
-    },
+    "Location": {"description": "The address of the message, if there is only one.", "schema": {"type": "string"}},
     "Idempotent-Replayed": {
         "description": "`true` if this is the answer to an earlier request with the same `Idempotency-Key`.",
         "schema": {"type": "string", "enum": ["true"]},
@@ -70,16 +67,12 @@ HEADERS: Json = {
     },
     "RateLimit": {
         "description": (
-            'It is sent only if the account has a rate limit. `"default";r=58;t=30` means that 58 requests remain for'
-            " 30 seconds."
+            'It exists only with a rate limit. `"default";r=58;t=30` means that 58 requests remain for 30 seconds.'
         ),
         "schema": {"type": "string"},
     },
     "RateLimit-Policy": {
-        "description": (
-            'It is sent only if the account has a rate limit. `"default";q=60;w=60` means that 60 requests are allowed'
-            " in 60 seconds."
-        ),
+        "description": 'It exists only with a rate limit. `"default";q=60;w=60` means 60 requests in 60 seconds.',
         "schema": {"type": "string"},
     },
 }
