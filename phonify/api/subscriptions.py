@@ -1,4 +1,4 @@
-"""The resource /v1/subscriptions: the phones that an account is allowed to write to, and those that opted out."""
+"""The resource /v1/subscriptions: which phones have opted out of an account's messages."""
 
 from typing import Any
 

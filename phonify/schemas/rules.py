@@ -94,7 +94,9 @@ class OutcomeSchema(StrictSchema):
     seconds = NumericArgument(
         read_decimal,
         invalid="invalid_seconds",
-        form={"description": "The seconds of the delay, or until the receipt, the reply or the slow answer."},
+        form={
+            "description": "The seconds until the message is sent, or until the receipt, the reply or the slow answer."
+        },
         validate=validate.Range(0, _MAX_VALUE, error="invalid_seconds"),
     )
     times = _count_field("How often `unavailable` fails before the message is sent. The default is 1.")

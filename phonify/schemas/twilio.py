@@ -101,7 +101,10 @@ class Status(NamedTuple):
 
 
 def choose_status(message: Message, *, simulated: bool = False) -> Status:
-    """Return the status of a message. `simulated` means that a sandbox has taken it, so it needs no receipt."""
+    """Return the status of a message.
+
+    `simulated` means that a sandbox has taken the message. Then the message needs no receipt.
+    """
     if message.direction == "inbound":
         return Status("received")
     if message.error_type is not None:
@@ -116,7 +119,7 @@ def choose_status(message: Message, *, simulated: bool = False) -> Status:
 
 
 def _judge_receipt(message: Message) -> Status | None:
-    """Return the status that the receipt of a message gives. Only a code that Twilio also has is used."""
+    """Return the status that the receipt of a message gives. Its code counts only if Twilio has the same code."""
     if message.receipt_status != "undelivered":
         return Status("delivered") if message.receipt_status is not None else None
     codes = {str(code): code for code in MEANINGS}

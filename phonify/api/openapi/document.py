@@ -191,7 +191,7 @@ class _Builder:
             for example in description.examples
             if example.status == status
         }
-        # If the schema also requires an object, the examples of errors do not match it, because they have no object.
+        # The examples of errors have no object. So they do not match the schema of an answer that requires an object.
         if status not in description.answers:
             examples |= {type_: {"$ref": f"#/components/examples/{type_}"} for type_ in types}
         limited = not description.public and status != 401
