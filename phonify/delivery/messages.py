@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from ..clock import Clock, format_time, seconds_until
+from ..domain.outcomes import end_as_error, end_as_sent
 from ..domain.pacing import Pacing
 from ..domain.receipts import Receipts
 from ..domain.rules import Rules
@@ -100,23 +101,24 @@ class MessageDelivery:
         """Lease due messages. Ends the messages that must not be sent any more."""
         clock_now, machine_now = self._clock.now(), self._clock.machine_now()
         now = format_time(clock_now)
-        leased, failed = [], []
+        leased: list[Message] = []
+        errors: dict[Message, str] = {}
         outbox_store.end_expired_leases(connection, now=now, machine_now=format_time(machine_now))
         ended = run_store.list_ended_accounts(connection, now=format_time(machine_now))
         for message in self._list_messages(connection, now):
             if message.account_id in ended:
                 message_store.delete_message(connection, message=message)
             elif message.expires_at is not None and message.expires_at <= now:
-                failed += self._fail(connection, message, "validity_expired", now)
+                errors[message] = "validity_expired"
             elif self._is_doubtful(connection, message):
                 self._doubt(connection, message, now)
             elif self._is_opted_out(connection, message):
-                failed += self._fail(connection, message, "opted_out", now)
+                errors[message] = "opted_out"
             elif self._only_to and message.to_number not in self._only_to:
-                failed += self._fail(connection, message, "recipient_not_permitted", now)
+                errors[message] = "recipient_not_permitted"
             else:
                 leased.append(message)
-        self._webhooks.enqueue(connection, "message.error", failed, clock_now)
+        end_as_error(connection, self._webhooks, errors, clock_now)
         until = format_time(machine_now + self._lease)
         leased = self._pacing.admit(connection, leased)
         return outbox_store.lease_messages(
@@ -172,16 +174,17 @@ class MessageDelivery:
     def _record(self, connection: Connection, outcomes: Sequence[MessageOutcome]) -> None:
         clock_now = self._clock.now()
         now = format_time(clock_now)
-        sent, failed = [], []
+        taken: dict[Message, Taken] = {}
+        errors: dict[Message, str] = {}
         for message, outcome, at, due_at in outcomes:
             match outcome:
                 case None | Later(pause=True, unsure=False):
                     outbox_store.give_back(connection, message=message, now=now)
                 case Taken():
-                    sent += self._end(connection, message, now)
+                    taken[message] = outcome
                 case Refused(error_type):
                     self._note_attempt(connection, message, "rejected", at)
-                    failed += self._fail(connection, message, error_type, now)
+                    errors[message] = error_type
                 case Later(unsure=unsure):
                     self._note_attempt(
                         connection, message, "unconfirmed" if unsure else "unavailable", at, due_at or at
@@ -189,14 +192,13 @@ class MessageDelivery:
                     outbox_store.reschedule(connection, message=message, due_at=due_at or at)
                 case Doubt():
                     self._doubt(connection, message, at)
-        self._webhooks.enqueue(connection, "message.sent", sent, clock_now)
-        self._webhooks.enqueue(connection, "message.error", failed, clock_now)
+        sent = end_as_sent(connection, self._webhooks, taken, clock_now)
+        end_as_error(connection, self._webhooks, errors, clock_now)
         self._pacing.note(connection, [outcome for _, outcome, *_ in outcomes if outcome is not None])
-        for message, outcome, *_ in outcomes:
-            if isinstance(outcome, Taken):
-                self._note_taken(connection, message, outcome, clock_now)
+        for message, answer in taken.items():
+            self._note_taken(connection, message, answer, clock_now)
         if self._gateway.sandbox:
-            reported = {one.id for one, outcome, *_ in outcomes if isinstance(outcome, Taken) and outcome.receipts}
+            reported = {message.id for message, answer in taken.items() if answer.receipts}
             reported |= self._rules.plan_effects(connection, sent, clock_now)
             simulated = [message for message in sent if message.id not in reported]
             self._webhooks.enqueue(connection, "message.simulated", simulated, clock_now)
@@ -208,18 +210,6 @@ class MessageDelivery:
         if outcome.receipts:
             receipts = [receipt._replace(message_id=message.id) for receipt in outcome.receipts]
             self._receipts.take(connection, name, receipts, now)
-
-    def _end(self, connection: Connection, message: Message, now: str) -> list[Message]:
-        """Set a message to `sent`. Returns it in its new state, or nothing if another owner has claimed it."""
-        if not outbox_store.mark_sent(connection, message=message, now=now):
-            return []
-        return [message._replace(state="sent", finished_at=now, due_at=None, submitted_at=None)]
-
-    def _fail(self, connection: Connection, message: Message, error_type: str, now: str) -> list[Message]:
-        """Set a message to `error`. Returns it in its new state, or nothing if another owner has claimed it."""
-        if not outbox_store.mark_error(connection, message=message, error_type=error_type, now=now):
-            return []
-        return [message._replace(state="error", error_type=error_type, finished_at=now, due_at=None, submitted_at=None)]
 
     def _doubt(self, connection: Connection, message: Message, at: str) -> None:
         """Record that a message is in doubt. It is not sent again."""

@@ -11,9 +11,9 @@ from ..errors import Fault, NotFound, Refused
 from ..schemas.fields import Recipient
 from ..storage import deliveries as delivery_store
 from ..storage import messages as store
-from ..storage import outbox as outbox_store
 from ..storage.database import Connection, Database
 from ..storage.records import Account, Message
+from .outcomes import end_as_error
 from .rules import Rules
 from .sending import Sending
 from .subscriptions import Subscriptions
@@ -102,9 +102,7 @@ class Changing:
         with self._database.write() as connection:
             now = self._clock.now()
             message = self._get_waiting(connection, account, message_id, now)
-            ended = message._replace(state="error", error_type="canceled", finished_at=format_time(now), due_at=None)
-            outbox_store.mark_error(connection, message=message, error_type="canceled", now=format_time(now))
-            self._webhooks.enqueue(connection, "message.error", [ended], now)
+            (ended,) = end_as_error(connection, self._webhooks, {message: "canceled"}, now)
         return ended
 
     def redact(self, account: Account, message_id: str) -> Message:

@@ -15,6 +15,7 @@ from ..storage import moving as store
 from ..storage import outbox as outbox_store
 from ..storage.database import Connection, Database
 from ..storage.records import Message
+from .outcomes import end_as_error
 from .rules import Rules
 from .sending import Sending
 from .webhooks import Webhooks
@@ -115,7 +116,8 @@ class Moving:
                 refusals = {message: checks[message] or self._meet_rules(connection, message, to) for message in same}
                 taken = [message for message in same if refusals[message] is None]
                 store.update_gateway(connection, messages=taken, gateway=to)
-                self._end(connection, {one: error for one in same if (error := refusals[one]) is not None})
+                errors = {message: error for message, error in refusals.items() if error is not None}
+                end_as_error(connection, self._webhooks, errors, self._clock.now())
             for message in taken:
                 logger.info("Message %s: moved from the gateway %s to %s", message.id, gateway, to)
             moved, refused = moved + len(taken), refused + len(same) - len(taken)
@@ -153,14 +155,6 @@ class Moving:
                         found = outbox_store.list_expired_messages(
                             connection, gateway=left.gateway, now=now, limit=_ROWS
                         )
-                        self._end(connection, dict.fromkeys(found, "validity_expired"))
-
-    def _end(self, connection: Connection, errors: Mapping[Message, str]) -> None:
-        """Set messages to `error`, each with its error type."""
-        now = self._clock.now()
-        at, failed = format_time(now), []
-        for message, error_type in errors.items():
-            if outbox_store.mark_error(connection, message=message, error_type=error_type, now=at):
-                ended = message._replace(state="error", error_type=error_type, finished_at=at)
-                failed.append(ended._replace(due_at=None, submitted_at=None))
-        self._webhooks.enqueue(connection, "message.error", failed, now)
+                        end_as_error(
+                            connection, self._webhooks, dict.fromkeys(found, "validity_expired"), self._clock.now()
+                        )

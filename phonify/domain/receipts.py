@@ -12,11 +12,11 @@ from ..clock import format_time
 from ..errors import ERROR_TYPES
 from ..gateways.events import Receipt
 from ..sms.segments import count_segments
-from ..storage import outbox as outbox_store
 from ..storage import receipts as store
 from ..storage.database import Connection
 from ..storage.gateway_records import ReceiptRow
 from ..storage.records import Message, ReceiptResult
+from .outcomes import end_as_error, end_as_sent
 from .webhook_kinds import Event
 from .webhooks import Webhooks
 
@@ -99,28 +99,16 @@ class Receipts:
         if message is None:
             return
         result = self._conclude(connection, message, row)
-        if message.state == "unconfirmed":
-            self._settle(connection, message, row, result, now)
+        if result == "undelivered":
+            end_as_error(connection, self._webhooks, {message: row.error_type or "delivery_failed"}, now)
+        elif result == "delivered" or row.status == "sent":
+            end_as_sent(connection, self._webhooks, [message], now)
         if result is not None and store.set_receipt(
             connection, message_id=message.id, receipt=result, at=row.at, code=row.code or None
         ):
             store.delete_look_up(connection, message_id=message.id)
             self._tell(connection, _EVENTS[result], message.id, now)
             logger.debug("Message %s: %s", message.id, result, extra={"message_id": message.id})
-
-    def _settle(
-        self, connection: Connection, message: Message, row: ReceiptRow, result: ReceiptResult | None, now: datetime
-    ) -> None:
-        """End a message whose outcome was unknown. A report about one part says nothing about the other parts."""
-        at = format_time(now)
-        if result == "undelivered":
-            error_type = row.error_type or "delivery_failed"
-            ended = outbox_store.mark_error(connection, message=message, error_type=error_type, now=at)
-        else:
-            known = row.status == "sent" or result == "delivered"
-            ended = known and outbox_store.mark_sent(connection, message=message, now=at)
-        if ended:
-            self._tell(connection, "message.error" if result == "undelivered" else "message.sent", message.id, now)
 
     def _get_message(self, connection: Connection, row: ReceiptRow) -> Message | None:
         """Return the message of a receipt. Returns None if the message does not exist, or if no gateway has got it."""
