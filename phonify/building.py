@@ -46,7 +46,7 @@ def build_services(
     only_to = frozenset(settings.only_to)
     main_only_to = frozenset[str]() if gateway.sandbox else only_to
 
-    def make_sending(one: Gateway, only_to: frozenset[str], rules: Rules | None) -> Sending:
+    def make_sending(one: Gateway, only_to: frozenset[str], rules: Rules) -> Sending:
         return Sending(
             database,
             one,
@@ -74,7 +74,9 @@ def build_services(
 
     gateways, senders, releasing = {gateway.name: run(gateway, main_only_to)}, {gateway.name: sending}, None
     if release_gateway is not None:
-        senders[release_gateway.name] = releasing = make_sending(release_gateway, only_to, None)
+        senders[release_gateway.name] = releasing = make_sending(
+            release_gateway, only_to, Rules(database, clock, release_gateway)
+        )
         gateways[release_gateway.name] = run(release_gateway, only_to)
     healths = {name: running.health for name, running in gateways.items()}
     keys = KeyRing(database, clock)

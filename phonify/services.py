@@ -124,7 +124,7 @@ class Services:
         The loop checks at least every `longest_nap` seconds for messages that other servers have stored.
         """
         running = running or self.gateways[self.gateway.name]
-        delivery = running.make_delivery(lease=self.settings.lease, observe=running.observe)
+        delivery = running.make_delivery(lease=self.settings.lease)
         return Loop(self.database, self.message_wakeup, delivery, longest_nap=longest_nap, grace=self.settings.grace)
 
     def make_webhook_loop(
@@ -175,7 +175,7 @@ class Services:
         if self.rules.enabled:
             runs["rules"] = self.rule_effects.run
         for name, running in self.gateways.items():
-            running.gateway.start(running.hearing)
+            running.gateway.start(running)
             runs[f"messages {name}"] = self.make_message_loop(longest_nap=longest_nap, running=running).run
             if running.gateway.can_look_up:
                 runs[f"look-ups {name}"] = running.make_look_ups().run

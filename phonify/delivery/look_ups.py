@@ -1,11 +1,10 @@
 """The look-ups: asks a gateway what became of messages that are in doubt or have no receipt."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from ..clock import Clock, format_time, monotonic, seconds_until, sleep
-from ..domain.hearing import Hearing
 from ..errors import StoreUnavailable
 from ..gateways.base import Gateway, GatewayFault
 from ..gateways.events import Receipt
@@ -26,11 +25,13 @@ MOST = 12  # look-ups of one message
 class LookUps:
     """The loop of the look-ups. Only one thread may call its methods."""
 
-    def __init__(self, database: Database, gateway: Gateway, clock: Clock, hearing: Hearing) -> None:
+    def __init__(
+        self, database: Database, gateway: Gateway, clock: Clock, take: Callable[[Sequence[Receipt]], None]
+    ) -> None:
         self._database = database
         self._gateway = gateway
         self._clock = clock
-        self._hearing = hearing
+        self._take = take  # stores receipts
 
     def run(self) -> None:
         """Look up due messages until the database is `stopping`."""
@@ -70,7 +71,8 @@ class LookUps:
             except Exception:
                 logger.exception("Message %s: look-up failed unexpectedly", message.id)
                 continue
-            self._hearing.take([_name(receipt, message) for receipt in receipts])
+            # A message in doubt has no reference yet, so its receipts must name the message.
+            self._take([receipt._replace(message_id=message.id) for receipt in receipts])
         return len(claimed)
 
     def _claim(self) -> list[tuple[Message, Sequence[str]]]:
@@ -92,8 +94,3 @@ class LookUps:
                 parts = store.list_parts(connection, message_id=message.id)
                 claimed.append((message, [part.reference for part in parts]))
         return claimed
-
-
-def _name(receipt: Receipt, message: Message) -> Receipt:
-    """Return a receipt that names its message, because a message in doubt has no reference yet."""
-    return receipt._replace(message_id=message.id)

@@ -43,8 +43,8 @@ class MessageDelivery:
         rules: Rules,
         *,
         lease: timedelta,
-        only_to: frozenset[str] = frozenset(),
-        observe: Observe = lambda _outcome, _seconds: None,
+        only_to: frozenset[str],
+        observe: Observe,
     ) -> None:
         self._database = database
         self._gateway = gateway

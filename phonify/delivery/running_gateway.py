@@ -1,17 +1,17 @@
-"""A gateway with everything that runs it: its state, its sink, its loops."""
+"""A gateway of this server with its state and its loops. It stores what the gateway receives from its provider."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from ..clock import Clock
 from ..domain.gateway_health import GatewayHealth, GatewayStatus, Trouble
-from ..domain.hearing import Hearing
 from ..domain.inbound import Inbound
 from ..domain.pacing import Pacing
 from ..domain.receipts import Receipts
 from ..domain.rules import Rules
 from ..domain.webhooks import Webhooks
 from ..gateways.base import Gateway
+from ..gateways.events import Event, Receipt, Received
 from ..storage.database import Database
 from .look_ups import LookUps
 from .loop import Observe
@@ -38,13 +38,13 @@ class RunningGateway:
         self._clock = clock
         self._webhooks = webhooks
         self._receipts = receipts
+        self._inbound = inbound
         self._rules = rules
         self.gateway = gateway
         self.only_to = only_to  # the numbers that get messages; empty: all numbers
         self.observe: Observe = lambda _outcome, _seconds: None  # called after each attempt to send a message
         self.pacing = Pacing(database, clock, gateway.name, rates, sandbox=gateway.sandbox, peer=gateway.peer)
         self.health = GatewayHealth(clock, self.pacing, gateway.name, sandbox=gateway.sandbox)
-        self.hearing = Hearing(database, clock, gateway.name, receipts, inbound, number=gateway.number)
 
     def get_status(self) -> GatewayStatus:
         """Return the status of the gateway."""
@@ -56,8 +56,20 @@ class RunningGateway:
         with self._database.reading() as connection:
             return self.health.find_trouble(connection)
 
-    def make_delivery(self, *, lease: timedelta, observe: Observe) -> MessageDelivery:
-        """Return the work of a delivery loop."""
+    def take(self, events: Sequence[Event]) -> None:
+        """Store receipts and received texts in one transaction. They are on disk when this returns."""
+        if not events:
+            return
+        receipts = [event for event in events if isinstance(event, Receipt)]
+        number = self.gateway.number
+        texts = [event._replace(to=event.to or number) for event in events if isinstance(event, Received)]
+        with self._database.write() as connection:
+            now = self._clock.now()
+            self._receipts.take(connection, self.gateway.name, receipts, now)
+            self._inbound.take(connection, self.gateway.name, texts, now)
+
+    def make_delivery(self, *, lease: timedelta) -> MessageDelivery:
+        """Return a new delivery of messages for a loop."""
         return MessageDelivery(
             self._database,
             self.gateway,
@@ -68,9 +80,9 @@ class RunningGateway:
             self._rules,
             lease=lease,
             only_to=self.only_to,
-            observe=observe,
+            observe=self.observe,
         )
 
     def make_look_ups(self) -> LookUps:
-        """Return a new loop that asks the gateway what became of messages. Call its `run` in a thread."""
-        return LookUps(self._database, self.gateway, self._clock, self.hearing)
+        """Return a new loop that asks the gateway for the results of messages. Call its `run` in a thread."""
+        return LookUps(self._database, self.gateway, self._clock, self.take)

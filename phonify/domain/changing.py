@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from ..clock import Clock, format_time
-from ..errors import Fault, NotFound, Refused
+from ..errors import Fault, Refused
 from ..schemas.fields import Recipient
 from ..storage import deliveries as delivery_store
 from ..storage import messages as store
@@ -15,7 +15,7 @@ from ..storage.database import Connection, Database
 from ..storage.records import Account, Message
 from .outcomes import end_as_error
 from .rules import Rules
-from .sending import Sending
+from .sending import Sending, find_message
 from .subscriptions import Subscriptions
 from .webhooks import Webhooks
 
@@ -127,17 +127,13 @@ class Changing:
         return message
 
     def _get_final(self, connection: Connection, account: Account, message_id: str) -> Message:
-        message = store.get_message(connection, account_id=account.id, message_id=message_id)
-        if message is None:
-            raise NotFound
+        message = find_message(connection, account, message_id)
         if message.state == "unconfirmed" and message.direction == "outbound":
             raise Refused([Fault("message_not_final")])
         return message
 
     def _get_waiting(self, connection: Connection, account: Account, message_id: str, now: datetime) -> Message:
-        message = store.get_message(connection, account_id=account.id, message_id=message_id)
-        if message is None:
-            raise NotFound
+        message = find_message(connection, account, message_id)
         waits = message.state == "unconfirmed" and message.attempts == 0
         if not waits or message.send_at is None or message.send_at <= format_time(now):
             raise Refused([Fault("message_not_waiting")])

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 
-from ..errors import Fault, NotFound, Refused
+from ..errors import Fault, Refused
 from ..schemas.fields import Recipient
 from ..schemas.requests import Draft
 from ..sms.numbers import parse_msisdn, parse_originator
 from ..storage import conversations as conversation_store
-from ..storage import messages as message_store
 from ..storage.database import Database
 from ..storage.records import Account, Answer, Message
-from .sending import Sending
+from .sending import Sending, find_message
 
 
 class Releasing:
@@ -61,9 +60,7 @@ class Releasing:
 
     def _draft(self, account: Account, message_id: str) -> tuple[Sending, Draft]:
         with self._database.reading() as connection:
-            message = message_store.get_message(connection, account_id=account.id, message_id=message_id)
-        if message is None:
-            raise NotFound
+            message = find_message(connection, account, message_id)
         if account.creator_id is not None:
             raise Refused([Fault("run_cannot_release")])
         if self._sending is None:

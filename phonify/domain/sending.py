@@ -1,7 +1,6 @@
-"""The rules of sending and finding messages. The transactions begin and end here."""
+"""The rules of sending and finding messages. Their transactions begin and end here."""
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -30,7 +29,10 @@ IDEMPOTENCY_PERIOD = timedelta(hours=24)
 
 
 class Sent(NamedTuple):
-    """The result of a request to send: one message for each recipient, and one fault for each refused recipient."""
+    """The result of a request to send.
+
+    It has one message for each recipient, and one fault for each recipient that was refused.
+    """
 
     messages: list[Message]
     faults: list[Fault]
@@ -46,7 +48,7 @@ class Sending:
         clock: Clock,
         webhooks: Webhooks,
         subscriptions: Subscriptions,
-        rules: Rules | None = None,
+        rules: Rules,
         *,
         origin: str,
         validity: timedelta,
@@ -58,22 +60,17 @@ class Sending:
         self._clock = clock
         self._webhooks = webhooks
         self._subscriptions = subscriptions
-        self._rules = rules  # None: this gateway has no rules
+        self._rules = rules
         self._origin = origin
         self._validity = validity
         self._only_to = only_to  # if it is not empty, only these numbers get messages
         self.waiting = Waiting(database, places=most_waiting)
 
-    @property
-    def gateway_name(self) -> str:
-        """The name of the gateway that sends the messages."""
-        return self._gateway.name
-
     def send(self, account: Account, draft: Draft, *, keep_refused: bool = True) -> Sent:
         """Store one message for each recipient. The messages are on disk when this returns.
 
-        If a recipient is refused, the message is stored in state `error`, and the result has a fault. If
-        `keep_refused` is false, a refused recipient raises Refused, and nothing is stored.
+        If a recipient is refused, its message is stored in state `error`, and the result has a fault. With
+        `keep_refused=False`, nothing is stored if a recipient is refused. Then this raises Refused.
         """
         refusals = self._check(account, draft)
         with self._database.write() as connection:
@@ -89,7 +86,7 @@ class Sending:
     def send_once(self, account: Account, draft: Draft, key: str, *, keep_refused: bool = True) -> tuple[Answer, bool]:
         """Store messages as `send` does, but only once in 24 hours for each idempotency key of the account.
 
-        Returns the answer to the first request with the key, and whether this request was the first. Raises Conflict
+        Returns the answer to the first request with the key, and whether this request is the first. Raises Conflict
         if the first request was different. A request that raises Refused does not count as the first.
         """
         refusals = self._check(account, draft)
@@ -114,7 +111,7 @@ class Sending:
         return first, False
 
     def _check(self, account: Account, draft: Draft) -> dict[int, str]:
-        """Return the index and the error type of each recipient that the gateway refuses."""
+        """Ask the gateway about all recipients. Returns the index and the error type of each one that it refuses."""
         origin = draft.origin or parse_originator(self.default_origin(account))
         found = {
             index: self.find_refusal(recipient.number.number, origin=origin.number, body=draft.body)
@@ -140,17 +137,16 @@ class Sending:
     ) -> Sent:
         """Store the messages of a request, and the webhook events of refused messages.
 
-        `refusals` has the refusals of the gateway. Opt-outs and the quota are checked here. If there is a fault and
-        `keep_refused` is false, only the counts of the rules are stored. The caller raises Refused after the
-        transaction.
+        `refusals` has the refusals of the gateway. This method checks the opt-outs, the rules and the quota. With
+        `keep_refused=False`, it stores only the counts of the rules if there is a fault. The caller then raises Refused
+        after the transaction.
         """
         origin = draft.origin or parse_originator(self.default_origin(account))
         now = self._clock.now()
         refusals = dict(refusals)
         for index, recipient in enumerate(draft.to):
             if self._subscriptions.is_opted_out(connection, account, recipient.number.number):
-                built_in = self._rules.find_built_in_refusal(recipient.number.number) if self._rules else None
-                refusals.setdefault(index, built_in or "opted_out")
+                refusals.setdefault(index, self._rules.find_built_in_refusal(recipient.number.number) or "opted_out")
         met = self._meet_rules(connection, account, draft, origin, refusals)
         if account.quota is not None and (keep_refused or not refusals):
             wanted = [index for index in range(len(draft.to)) if index not in refusals]
@@ -165,7 +161,7 @@ class Sending:
             exceeding = dict.fromkeys(wanted[taken:], "quota_used_up")
             refusals |= exceeding
             met = [None if index in exceeding else rule for index, rule in enumerate(met)]
-        faults = _list_faults(draft, refusals)
+        faults = [Fault(type_, draft.to[index].param) for index, type_ in sorted(refusals.items())]
         if faults and not keep_refused:
             return Sent([], faults)
         ids = generate_ids(now, after=store.get_last_message_id(connection))
@@ -180,18 +176,13 @@ class Sending:
                 id_=next(ids),
                 now=now,
                 refusal=refusals.get(index),
-            )
+            )._replace(front=draft.front_name, released_from=draft.released_id)
             for index, recipient in enumerate(draft.to)
         ]
-        if draft.front is not None:
-            messages = [message._replace(front=draft.front_name) for message in messages]
-        if draft.released_id is not None:
-            messages = [message._replace(released_from=draft.released_id) for message in messages]
         store.insert_messages(connection, messages=messages)
-        if self._rules is not None:
-            self._rules.note(connection, zip(messages, met, strict=True))
-        accepted = [message for message in messages if message.state == "unconfirmed"]
+        self._rules.note(connection, zip(messages, met, strict=True))
         if draft.front is not None:
+            accepted = [message for message in messages if message.state == "unconfirmed"]
             front_store.insert_front_messages(
                 connection, message_ids=[message.id for message in messages], message=draft.front
             )
@@ -203,8 +194,6 @@ class Sending:
         self, connection: Connection, account: Account, draft: Draft, origin: Number, refusals: dict[int, str]
     ) -> list[Rule | None]:
         """Return the rule that each message meets. Adds the refusals of the rules to `refusals`."""
-        if self._rules is None:
-            return [None] * len(draft.to)
         texts = [
             None if index in refusals else Text("outbound", recipient.number.number, origin.number, draft.body)
             for index, recipient in enumerate(draft.to)
@@ -228,7 +217,7 @@ class Sending:
         validity: timedelta | None = None,
         refusal: str | None = None,
     ) -> Message:
-        """Return a message to one number without storing it. With an error type as `refusal`, the state is `error`."""
+        """Return a new message to one number. This does not store it. If `refusal` is given, the state is `error`."""
         created_at = format_time(now)
         due_at, expires_at = self.plan(now, send_at, validity)
         return Message(
@@ -251,7 +240,7 @@ class Sending:
             finished_at=created_at if refusal else None,
             request_id=current_request_id.get(),
             key_id=current_key_id.get(),
-            gateway=self.gateway_name,
+            gateway=self._gateway.name,
         )
 
     def plan(self, now: datetime, send_at: datetime | None, validity: timedelta | None = None) -> tuple[str, str]:
@@ -264,24 +253,21 @@ class Sending:
         return format_time(due), format_time(expires_at)
 
     def default_origin(self, account: Account) -> str:
-        """Return the sender for requests of this account that give no sender."""
+        """Return the sender of messages for which a request of the account names no sender."""
         return account.origin or self._origin
 
     def find(self, account: Account, message_id: str) -> Message:
-        """Return one message. Raises NotFound if the account has no message with this id."""
+        """Return a message of the account. Raises NotFound as `find_message` does."""
         with self._database.reading() as connection:
-            message = store.get_message(connection, account_id=account.id, message_id=message_id)
-        if message is None:
-            raise NotFound
-        return message
+            return find_message(connection, account, message_id)
 
     def find_all(
         self, account: Account, criteria: Criteria, *, offset: int = 0, limit: int = 50, wait: float = 0
     ) -> list[Message]:
         """Return the messages that match, newest first.
 
-        If no message matches, waits up to `wait` seconds for one. Any process may store it. Raises TooManyWaiting if
-        too many requests wait already.
+        If no message matches, this waits at most `wait` seconds for one. Raises TooManyWaiting if too many requests
+        wait already.
         """
 
         def search() -> list[Message]:
@@ -293,5 +279,9 @@ class Sending:
         return self.waiting.search(search, wait) if wait > 0 else search()
 
 
-def _list_faults(draft: Draft, refusals: Mapping[int, str]) -> list[Fault]:
-    return [Fault(type_, draft.to[index].param) for index, type_ in sorted(refusals.items())]
+def find_message(connection: Connection, account: Account, message_id: str) -> Message:
+    """Return a message of the account. Raises NotFound if the account has no message with this id."""
+    message = store.get_message(connection, account_id=account.id, message_id=message_id)
+    if message is None:
+        raise NotFound
+    return message

@@ -34,7 +34,7 @@ def hear(name: str, path: str) -> Response:
     except Unreadable as error:
         logger.warning("a callback of the gateway %s can't be read: %s", name, error)
         return Response(f"This request can't be read: {error}", 400, mimetype="text/plain")
-    running.hearing.take(heard.events)
+    running.take(heard.events)
     return Response(heard.answer.body, heard.answer.status, content_type=heard.answer.content_type)
 
 

@@ -125,7 +125,7 @@ def test_a_message_that_is_being_sent_is_not_in_doubt(show, send, services) -> N
     send()
     with services.database.write() as connection:
         running = services.gateways["gateway"]
-        delivery = running.make_delivery(lease=services.settings.lease, observe=running.observe)
+        delivery = running.make_delivery(lease=services.settings.lease)
         assert len(delivery.claim(connection, "owner")) == 1
     assert (show()["in_doubt"], show()["due"]) == (0, 0)
 
@@ -221,8 +221,8 @@ def test_a_paused_gateway_gets_nothing_until_it_is_resumed(run, show, gateway, s
 
 def test_texts_that_belong_to_no_account_are_listed(run, show, services) -> None:
     long = Received(TO, "half", "2", OTHER, part=Part("7", 2, 1))
-    services.gateways["gateway"].hearing.take([Received(TO, "Hello\x1b[31m", "1", OTHER), Received(TO, "x", "3", None)])
-    services.gateways["gateway"].hearing.take([long])
+    services.gateways["gateway"].take([Received(TO, "Hello\x1b[31m", "1", OTHER), Received(TO, "x", "3", None)])
+    services.gateways["gateway"].take([long])
     shown = run("texts").stdout
     assert f"{TO} > {OTHER}  Hello\\x1b[31m" in shown
     assert f"{TO} > unknown" in shown

@@ -32,7 +32,7 @@ def test_a_number_is_given_to_an_account_and_taken_away(run) -> None:
 
 
 def test_texts_that_have_waited_are_handed_over_and_counted(run, services, client) -> None:
-    services.gateways["stub"].hearing.take([Received(PHONE, "One", "1", NUMBER), Received(PHONE, "Two", "2", NUMBER)])
+    services.gateways["stub"].take([Received(PHONE, "One", "1", NUMBER), Received(PHONE, "Two", "2", NUMBER)])
     shown = json.loads(run("add", NUMBER, "--account", "default", "--json").stdout)
     assert shown == {"number": NUMBER, "account": "default", "former_account": None, "texts": 2}
     assert [message["body"] for message in client.get("/v1/messages").get_json()["messages"]] == ["Two", "One"]

@@ -75,18 +75,18 @@ def test_refused_requests_are_forgotten_however_they_write_the_number(twilio, se
 
 
 def test_texts_from_a_gateway_are_removed_too_also_those_that_belong_to_no_account(services, execute, forget) -> None:
-    hearing, event = services.gateways["stub"].hearing, Received(PHONE, "Secret 137731", "1", OWN)
-    hearing.take([event, event._replace(event_id="2", to="+442071838750"), event._replace(event_id="3", sender=OTHER)])
+    running, event = services.gateways["stub"], Received(PHONE, "Secret 137731", "1", OWN)
+    running.take([event, event._replace(event_id="2", to="+442071838750"), event._replace(event_id="3", sender=OTHER)])
     assert services.inbound.count_open() == 1
     assert forget(PHONE).stdout == f"{PHONE} is forgotten. Messages removed: 1.\n"
     assert services.inbound.count_open() == 0
     assert execute("SELECT event_id, sender, body FROM received_texts") == [("1", "", ""), ("3", OTHER, "")]
-    hearing.take([event])  # the provider repeats it
+    running.take([event])  # the provider repeats it
     assert execute("SELECT origin_number FROM messages") == [(OTHER,)]
 
 
 def test_a_text_from_a_gateway_that_another_account_has_keeps_its_sender(services, execute, forget) -> None:
-    services.gateways["stub"].hearing.take([Received(PHONE, "Hello", "1", OWN)])
+    services.gateways["stub"].take([Received(PHONE, "Hello", "1", OWN)])
     execute("INSERT INTO accounts (name, created_at) VALUES ('shop', '')")
     forget(PHONE, "--account", "shop")
     assert execute("SELECT sender FROM received_texts") == [(PHONE,)]

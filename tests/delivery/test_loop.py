@@ -70,7 +70,7 @@ def owner(services: Services) -> Iterator[Owner]:
 def delivery(services: Services, gateway: FakeGateway, clock: Any) -> MessageDelivery:
     """The message delivery of another process."""
     running = services.gateways[gateway.name]
-    return running.make_delivery(lease=services.settings.lease, observe=lambda _outcome, _seconds: None)
+    return running.make_delivery(lease=services.settings.lease)
 
 
 @pytest.fixture

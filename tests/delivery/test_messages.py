@@ -649,7 +649,7 @@ def test_another_gateway_does_not_repeat_a_message_that_a_killed_process_had_in_
         name = "other"
 
     (id_,) = send()
-    delivery = services.gateways[gateway.name].make_delivery(lease=timedelta(seconds=30), observe=lambda *_: None)
+    delivery = services.gateways[gateway.name].make_delivery(lease=timedelta(seconds=30))
     with services.database.write() as connection:
         assert [message.id for message in delivery.claim(connection, "a process that was killed")] == [id_]
     clock.advance(31)

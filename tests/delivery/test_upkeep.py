@@ -202,7 +202,7 @@ def test_look_ups_and_parts_of_texts_from_the_future_wait_no_longer_than_usual(m
     app.test_client().post("/v1/messages", json={"to": "+14560000000", "body": "Hello"})
     services.make_message_loop().deliver_due()
     part = Received("+4915112345678", "world", "event", part=Part("7", 2, 2))
-    services.gateways["gateway"].hearing.take([part])
+    services.gateways["gateway"].take([part])
     clock.advance(-DAY)
     services.make_upkeep().follow_clock()
     assert services.gateways["gateway"].make_look_ups().step() == 1

@@ -33,7 +33,7 @@ def take(services: Services) -> Callable[..., None]:
     """Return a function that lets the gateway report receipts."""
 
     def take(*receipts: Receipt) -> None:
-        services.gateways["gateway"].hearing.take(receipts)
+        services.gateways["gateway"].take(receipts)
 
     return take
 

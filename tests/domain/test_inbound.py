@@ -30,7 +30,7 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 @pytest.fixture
 def take(services: Services) -> Callable[..., None]:
     """Return a function that lets the gateway receive texts."""
-    return lambda *texts: services.gateways["gateway"].hearing.take(texts)
+    return lambda *texts: services.gateways["gateway"].take(texts)
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ def test_two_processes_share_a_limit(start, clock, gateway) -> None:
 def test_the_loop_waits_exactly_until_the_limit_leaves_room(start, clock) -> None:
     services = start(2, GATEWAY_PER_MINUTE="1")
     deliver(services)
-    delivery = services.gateways["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
+    delivery = services.gateways["gateway"].make_delivery(lease=services.settings.lease)
     assert delivery.seconds_to_next() == 60
     clock.advance(59)
     assert delivery.seconds_to_next() == 1
@@ -111,7 +111,7 @@ def test_a_text_of_two_segments_waits_exactly_until_the_limit_leaves_room_for_bo
         deliver(services)
         clock.advance(10)
     assert len(gateway.handed) == 3
-    delivery = services.gateways["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
+    delivery = services.gateways["gateway"].make_delivery(lease=services.settings.lease)
     assert delivery.seconds_to_next() == 40
     clock.advance(39.999)
     assert deliver(services) == 0
@@ -365,7 +365,7 @@ def test_a_pause_ends_if_the_clock_was_set_back(start, clock, gateway) -> None:
 
 def test_a_leased_message_whose_validity_ends_does_not_keep_the_loop_busy(start, clock, gateway) -> None:
     services = start(2, VALIDITY="10", GATEWAY_PER_HOUR="1")
-    delivery = services.gateways["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
+    delivery = services.gateways["gateway"].make_delivery(lease=services.settings.lease)
     with services.database.write() as connection:
         assert len(delivery.claim(connection, "another process")) == 1
     clock.advance(11)
@@ -376,7 +376,7 @@ def test_a_leased_message_whose_validity_ends_does_not_keep_the_loop_busy(start,
 
 def test_an_interrupted_message_is_in_doubt_also_while_the_gateway_is_held(start, clock, gateway, execute) -> None:
     services = start()
-    delivery = services.gateways["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
+    delivery = services.gateways["gateway"].make_delivery(lease=services.settings.lease)
     with services.database.write() as connection:
         assert len(delivery.claim(connection, "another process")) == 1
     services.gateways["gateway"].pacing.hold(held=True)
@@ -389,7 +389,7 @@ def test_an_interrupted_message_is_in_doubt_also_while_the_gateway_is_held(start
 def test_with_a_tight_limit_the_next_try_waits_for_this_limit(start, clock, gateway) -> None:
     services = start(2, "x" * 155 + "€€€", GATEWAY_PER_SECOND="5", GATEWAY_PER_HOUR="3")
     deliver(services)
-    delivery = services.gateways["gateway"].make_delivery(lease=services.settings.lease, observe=lambda *_: None)
+    delivery = services.gateways["gateway"].make_delivery(lease=services.settings.lease)
     clock.advance(1)
     with services.database.write() as connection:
         assert delivery.claim(connection, "this process") == []

@@ -32,7 +32,7 @@ def take(services: Services) -> Callable[..., None]:
     """Return a function that lets the gateway report receipts."""
 
     def take(*receipts: Receipt) -> None:
-        services.gateways["gateway"].hearing.take(receipts)
+        services.gateways["gateway"].take(receipts)
 
     return take
 
@@ -338,10 +338,10 @@ def test_a_receipt_of_another_gateway_does_not_settle_a_message(
     message = send()
     deliver()
     other = make_app(Other()).extensions["phonify"]
-    other.gateways["other"].hearing.take([Receipt("delivered", message_id=message["id"])])
+    other.gateways["other"].take([Receipt("delivered", message_id=message["id"])])
     assert show(message)["state"] == "unconfirmed"
     assert f"Message {message['id']}: a receipt of the gateway other is ignored" in caplog.text
-    services.gateways["gateway"].hearing.take([Receipt("delivered", message_id=message["id"])])
+    services.gateways["gateway"].take([Receipt("delivered", message_id=message["id"])])
     assert (show(message)["state"], show(message)["receipt"]["status"]) == ("sent", "delivered")
 
 

@@ -24,7 +24,7 @@ def test_a_message_that_is_being_sent_gets_the_chosen_outcome(
 ) -> None:
     message, account = send(), ensure_default_account(services.database, services.clock)
     link = services.gateways["stub"]
-    finish = link.make_delivery(lease=timedelta(seconds=30), observe=link.observe)
+    finish = link.make_delivery(lease=timedelta(seconds=30))
     with services.database.write() as connection:
         jobs = finish.claim(connection, "another")
     outcomes: list[Any] = []

@@ -54,7 +54,7 @@ def test_the_pages_have_nothing_that_only_a_sandbox_has(
     first = page.get("/", headers=HERE).text
     sent = send(PHONE)
     deliver()
-    app.extensions["phonify"].gateways["gateway"].hearing.take([Received(PHONE, "An answer", "event-1", to=OWN)])
+    app.extensions["phonify"].gateways["gateway"].take([Received(PHONE, "An answer", "event-1", to=OWN)])
     (received, _) = app.test_client().get("/v1/messages").get_json()["messages"]
     assert received["direction"] == "inbound"
     paths = [

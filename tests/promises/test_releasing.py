@@ -96,7 +96,7 @@ def test_the_history_of_a_released_message_names_the_gateway(client, caught, run
 def test_a_receipt_is_shown_on_the_released_message(client, caught, deliver_released, services) -> None:
     released = release(client, caught()).get_json()["message"]
     deliver_released()
-    services.gateways["gateway"].hearing.take([Receipt("delivered", message_id=released["id"])])
+    services.gateways["gateway"].take([Receipt("delivered", message_id=released["id"])])
     shown = client.get(f"/v1/messages/{released['id']}").get_json()["message"]
     assert shown["receipt"]["status"] == "delivered"
 

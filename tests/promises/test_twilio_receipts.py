@@ -32,7 +32,7 @@ class Real:
         self.messages.deliver_due()
 
     def take(self, receipt: Receipt) -> None:
-        self.services.gateways["gateway"].hearing.take([receipt])
+        self.services.gateways["gateway"].take([receipt])
 
     @property
     def message_id(self) -> str:

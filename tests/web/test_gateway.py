@@ -87,7 +87,7 @@ def test_an_account_sees_its_own_numbers_and_no_others(client, stranger, service
 
 def test_only_the_operator_s_account_sees_how_many_texts_have_no_account(client, stranger, services) -> None:
     before = read_page(stranger)
-    services.gateways["gateway"].hearing.take([Received(PHONE, "Secret", "1", NUMBER)])
+    services.gateways["gateway"].take([Received(PHONE, "Secret", "1", NUMBER)])
     shown = read_page(client)
     assert "Received texts that belong to no account: 1. The command <code>gateway texts</code> shows them." in shown
     assert "Secret" not in shown
