@@ -1,6 +1,6 @@
 """The rules of changing messages.
 
-A scheduled message can be changed or cancelled. A message in a final state can be redacted or removed.
+Users can change or cancel a scheduled message. They can redact or remove a message in a final state.
 """
 
 from collections.abc import Mapping
@@ -53,13 +53,13 @@ class Changing:
     ) -> Message:
         """Change a scheduled message. If the new time is in the past, the message is sent now.
 
-        Raises NotFound if the account has no message with this id. Raises Refused if the sending has begun, the gateway
-        or a rule of the sandbox refuses the new message, or the new number has opted out.
+        Raises NotFound if the account has no message with this id. Raises Refused if the sending has begun, or if the
+        new number has opted out. Also raises Refused if the gateway or a rule of the sandbox refuses the new message.
         """
         main = self._sending[self._main]
         found = main.find(account, message_id)
         sending = self._sending.get(found.gateway or self._main)
-        if to is not None and sending is not None:  # a gateway that this server does not have can't be asked
+        if to is not None and sending is not None:  # None: this server does not have the gateway, so it can't ask it
             number = to.number.number
             refusal = sending.find_refusal(number, origin=found.origin_number, body=body or found.body)
             if refusal is not None:
@@ -98,7 +98,7 @@ class Changing:
         return message
 
     def call_off(self, account: Account, message_id: str) -> Message:
-        """Set a scheduled message to state `error` with the type `canceled`. Raises the same errors as `cancel`."""
+        """Set a scheduled message to `error` with the type `canceled`. Raises the same errors as `cancel`."""
         with self._database.write() as connection:
             now = self._clock.now()
             message = self._get_waiting(connection, account, message_id, now)
@@ -106,7 +106,7 @@ class Changing:
         return ended
 
     def redact(self, account: Account, message_id: str) -> Message:
-        """Empty the body of a message, also in the webhooks about the message.
+        """Remove the body of a message from the message and from its webhook events.
 
         Raises NotFound as `change` does, and Refused if an outbound message is not in a final state.
         """
@@ -117,10 +117,7 @@ class Changing:
         return message._replace(body="")
 
     def remove(self, account: Account, message_id: str) -> Message:
-        """Remove a message. Its pending deliveries are still posted.
-
-        Raises NotFound as `change` does, and Refused if an outbound message is not in a final state.
-        """
+        """Remove a message. Its pending webhook events are still posted. Raises the same errors as `redact`."""
         with self._database.write() as connection:
             message = self._get_final(connection, account, message_id)
             store.delete_message(connection, message=message)

@@ -1,4 +1,4 @@
-"""The health of a gateway for its operator: whether it works, what waits for it, and why messages are late."""
+"""Tells the operator whether a gateway works, how many messages wait for it, and why messages are late."""
 
 from collections.abc import Collection
 from contextlib import suppress
@@ -17,15 +17,20 @@ from .pacing import Pacing, Usage
 
 PATIENCE = timedelta(minutes=1)  # a message that has been due for longer is late
 
-# held: the operator has paused it. paused: a fault has paused it. failing: the pause is over, and the next message
-# shows whether the fault has ended. simulating: it sends nothing to phones. untried: it has taken no message yet.
 Condition = Literal["held", "paused", "failing", "simulating", "works", "untried"]
-
+SUMMARIES: dict[Condition, str] = {
+    "held": "paused by the operator",
+    "paused": "paused until {until} after a fault",
+    "failing": "failed the last time, and the next message tries it again",
+    "simulating": "works, but sends nothing to phones",
+    "works": "works",
+    "untried": "has sent no message yet",
+}
 CLOSED = ("held", "paused", "failing")  # the conditions in which messages wait
 
 
 class GatewayStatus(NamedTuple):
-    """What an operator wants to know about a gateway."""
+    """The status of a gateway."""
 
     name: str
     condition: Condition
@@ -36,10 +41,7 @@ class GatewayStatus(NamedTuple):
 
     @property
     def is_open(self) -> bool:
-        """Whether the gateway gets messages.
-
-        It gets messages if nobody has paused it and its last call has met no fault.
-        """
+        """Whether the gateway gets messages."""
         return self.condition not in CLOSED
 
     @property
@@ -49,7 +51,7 @@ class GatewayStatus(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """A reason why a gateway takes no messages now, for the people who wait for them."""
+    """The reason why a gateway gets no messages now. Pages and commands show it."""
 
     name: str
     condition: Condition  # held, paused or failing
@@ -58,9 +60,9 @@ class Trouble(NamedTuple):
 
 
 class Delay(NamedTuple):
-    """The oldest message that is late."""
+    """The delay of the oldest message that is late."""
 
-    seconds: float  # since it became due
+    seconds: float  # since the message became due
     reason: str | None  # None: nothing explains the delay
 
 
@@ -88,14 +90,14 @@ class GatewayHealth:
         return GatewayStatus(
             name=self._name,
             condition=condition,
-            summary=_describe(condition, state),
+            summary=SUMMARIES[condition].format(until=state.paused_until),
             state=state,
             queue=store.count_queue(connection, gateway=self._name, now=format_time(now)),
             limits=self._pacing.list_usage(connection, now),
         )
 
     def find_trouble(self, connection: Connection) -> Trouble | None:
-        """Return why the gateway takes no messages now, or None if it takes them."""
+        """Return why the gateway gets no messages now. Returns None if it gets them."""
         state, now = store.get_state(connection, name=self._name), format_time(self._clock.now())
         condition = self._judge(state, now)
         if condition not in CLOSED:
@@ -103,13 +105,13 @@ class GatewayHealth:
         until = state.paused_until if condition == "paused" else None
         return Trouble(self._name, condition, until, state.fault if condition != "held" else None)
 
-    def find_full_limit(self, connection: Connection, message: Message) -> str | None:
-        """Return the limit that a message would exceed now, or None. The text follows the word "because"."""
-        return self._find_full_limit(connection, message, self._clock.now())
+    def find_full_limit(self, connection: Connection, message: Message, at: datetime | None = None) -> str | None:
+        """Return the limit that a message exceeds at a time, by default now. The text follows the word "because".
 
-    def _find_full_limit(self, connection: Connection, message: Message, moment: datetime) -> str | None:
+        Returns None if the message exceeds no limit.
+        """
         parts = count_segments(message.body)[0]
-        for limit in self._pacing.list_usage(connection, moment):
+        for limit in self._pacing.list_usage(connection, at or self._clock.now()):
             if limit.used and limit.used + parts > limit.most:
                 period = "1 second" if limit.seconds == 1 else f"{limit.seconds} seconds"
                 return f"the limit of {limit.most} SMS in {period} is used up"
@@ -127,7 +129,7 @@ class GatewayHealth:
         return "works" if state.taken_at is not None else "untried"
 
     def find_delay(self, connection: Connection) -> Delay | None:
-        """Return the delay of the oldest message of the gateway, or None if no message is late."""
+        """Return how late the gateway's oldest message is, and why. Returns None if no message is late."""
         now = self._clock.now()
         late = outbox_store.find_late_message(
             connection,
@@ -140,7 +142,7 @@ class GatewayHealth:
         return Delay(-seconds_until(late.due_at, now), self._explain(connection, late, now))
 
     def _explain(self, connection: Connection, message: Message, now: datetime) -> str | None:
-        """Return why messages were delayed in the last minute. Returns None if the delivery itself must be broken."""
+        """Return why messages were delayed in the last minute. None means that the delivery itself does not work."""
         state = store.get_state(connection, name=self._name)
         before, after = format_time(now - PATIENCE), format_time(now + PATIENCE)
         if state.held:
@@ -149,8 +151,8 @@ class GatewayHealth:
             return "a fault has paused the gateway"
         if state.paused_until is not None and state.paused_until > before:
             return f"the gateway was paused until {state.paused_until}"
-        for moment in (now, now - PATIENCE):
-            if limit := self._find_full_limit(connection, message, moment):
+        for at in (now, now - PATIENCE):
+            if limit := self.find_full_limit(connection, message, at):
                 return limit
         if state.taken_at is not None and before < state.taken_at < after:
             return "many messages wait, and the gateway takes them one after another"
@@ -158,29 +160,13 @@ class GatewayHealth:
 
 
 def note_start(database: Database, clock: Clock, names: Collection[str]) -> None:
-    """Note the gateways of a server or worker that starts."""
-    with suppress(StoreUnavailable), database.write() as connection:  # the loops tell that
+    """Store the names of the gateways of a server or worker that starts."""
+    with suppress(StoreUnavailable), database.write() as connection:  # the loops log this error
         store.mark_started(connection, names=names, at=format_time(clock.machine_now()))
 
 
 def find_other_start(database: Database, known: Collection[str]) -> Start | None:
-    """Return the latest start of a server or worker. Returns None if its gateways are the known ones."""
+    """Return the latest start of a server or worker. Returns None if it has the same gateways as `known`."""
     with database.reading() as connection:
         started = store.list_started(connection)
     return Start(max(started.values()), sorted(started)) if started and started.keys() != set(known) else None
-
-
-def _describe(condition: Condition, state: GatewayState) -> str:
-    match condition:
-        case "held":
-            return "paused by the operator"
-        case "paused":
-            return f"paused until {state.paused_until} after a fault"
-        case "failing":
-            return "failed the last time, and the next message tries it again"
-        case "simulating":
-            return "works, but sends nothing to phones"
-        case "works":
-            return "works"
-        case "untried":
-            return "has sent no message yet"

@@ -1,6 +1,6 @@
-"""The rules of messages that wait for a gateway that this server does not have. The operator may have replaced it.
+"""The rules of messages that wait for a gateway which this server does not have, because the operator has replaced it.
 
-A message belongs to the gateway that it was accepted for. No other gateway gets it, unless the operator moves it.
+Phonify accepts a message for one gateway. No other gateway gets the message, unless the operator moves it.
 """
 
 import logging
@@ -67,23 +67,21 @@ class Moving:
         self._main = main  # the name of the main gateway
 
     def adopt(self) -> None:
-        """Give the main gateway the messages without a gateway, which an earlier version has stored."""
-        with self._database.reading() as connection:
-            if not store.has_messages_without_gateway(connection):
-                return
+        """Give the main gateway the waiting messages that name no gateway. An earlier version has stored them."""
         with self._database.write() as connection:
             count = store.adopt_messages(connection, gateway=self._main)
-        text = "Messages of an earlier version that name no gateway: %d. The gateway %s gets them."
-        logger.warning(text, count, self._main)
+        if count:
+            text = "Messages of an earlier version that name no gateway: %d. The gateway %s gets them."
+            logger.warning(text, count, self._main)
 
     def warn(self) -> None:
-        """Log what waits for gateways that this server does not have."""
-        with suppress(StoreUnavailable):  # the loops tell that
+        """Log how many messages wait for gateways that this server does not have."""
+        with suppress(StoreUnavailable):  # the loops log this error
             for left in self.list_left():
                 logger.warning("%s. See: gateway move-messages", left.summary)
 
     def list_left(self) -> list[Left]:
-        """Return the gateways that this server does not have, each with the number of messages that wait for it."""
+        """Return how many messages wait for each gateway that this server does not have."""
         with self._database.reading() as connection:
             return self.read_left(connection)
 
@@ -93,10 +91,11 @@ class Moving:
         return [Left(name, found[name]) for name in sorted(found.keys() - self._sending.keys())]
 
     def move(self, gateway: str, to: str) -> Moved:
-        """Move the messages that wait for a gateway to a gateway of this server.
+        """Move the messages that wait for `gateway` to the gateway `to` of this server.
 
-        The new gateway checks them first, as it checks new messages. If the new gateway is the sandbox, its rules apply
-        too. Messages that are refused end in state `error`. A message stays if the former gateway may have got it.
+        The new gateway checks each message first, like a new message. If the new gateway is the sandbox, its rules
+        apply too. A refused message ends in state `error`. A message does not move if its former gateway may have got
+        it.
         """
         moved = refused = 0
         while found := self._list_movable(gateway):
@@ -107,7 +106,7 @@ class Moving:
                 for message in found
             }
             with self._database.write() as connection:
-                # Somebody may have changed or cancelled some of them since. The next round has those that were changed.
+                # Somebody may have changed or cancelled some of them since. The next round moves the changed ones.
                 same = [
                     message
                     for message in store.list_movable_messages(connection, gateway=gateway, limit=_ROWS)
@@ -120,7 +119,7 @@ class Moving:
                 end_as_error(connection, self._webhooks, errors, self._clock.now())
             for message in taken:
                 logger.info("Message %s: moved from the gateway %s to %s", message.id, gateway, to)
-            moved, refused = moved + len(taken), refused + len(same) - len(taken)
+            moved, refused = moved + len(taken), refused + len(errors)
         with self._database.reading() as connection:
             left = gateway_store.count_waiting(connection).get(gateway, 0)
         return Moved(moved, refused, left)
@@ -137,24 +136,20 @@ class Moving:
             return store.list_movable_messages(connection, gateway=gateway, limit=_ROWS)
 
     def next_end(self) -> str | None:
-        """Return when `end_expired` ends the next message, or None."""
+        """Return the time at which `end_expired` will end a message next. Returns None if no message waits."""
         with self._database.reading() as connection:
             ends = [store.next_end(connection, gateway=left.gateway) for left in self.read_left(connection)]
         return min((end for end in ends if end is not None), default=None)
 
     def end_expired(self) -> None:
-        """End messages whose gateway this server does not have, after their validity period."""
-        now = format_time(self._clock.now())
+        """End the messages whose validity period is over, if this server does not have their gateway."""
+        now = self._clock.now()
         for left in self.list_left():
             ended = True
             while ended and not self._database.stopping:
-                with self._database.reading() as connection:
-                    ended = bool(outbox_store.list_expired_messages(connection, gateway=left.gateway, now=now, limit=1))
-                if ended:
-                    with self._database.write() as connection:
-                        found = outbox_store.list_expired_messages(
-                            connection, gateway=left.gateway, now=now, limit=_ROWS
-                        )
-                        end_as_error(
-                            connection, self._webhooks, dict.fromkeys(found, "validity_expired"), self._clock.now()
-                        )
+                with self._database.write() as connection:
+                    expired = outbox_store.list_expired_messages(
+                        connection, gateway=left.gateway, now=format_time(now), limit=_ROWS
+                    )
+                    errors = dict.fromkeys(expired, "validity_expired")
+                    ended = bool(end_as_error(connection, self._webhooks, errors, now))

@@ -1,7 +1,7 @@
-"""When messages may be given to a gateway: its limits, its pauses after faults, and the pauses of the operator.
+"""Decides when a gateway gets messages. It has limits, pauses after faults, and pauses by the operator.
 
-All processes share the state. A fault that concerns all messages, such as wrong credentials, pauses the gateway. So
-Phonify does not try each message in vain.
+All processes share this state. If a fault concerns all messages, such as wrong credentials, it pauses the gateway.
+Otherwise Phonify would try each message in vain.
 """
 
 import logging
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from ..clock import Clock, format_time, parse_time
+from ..clock import Clock, format_time, parse_time, seconds_until
 from ..gateways.base import Doubt, Later, Outcome, Refused, Taken
 from ..sms.segments import count_segments
 from ..storage import gateways as store
@@ -34,11 +34,7 @@ class Usage(NamedTuple):
 
 
 class Pacing:
-    """Decides when one gateway gets messages.
-
-    The connection is in a transaction, except in `seconds_to_open` and
-    `list_usage`.
-    """
+    """Decides when one gateway gets messages. `admit` and `note` need a connection that is in a transaction."""
 
     def __init__(
         self,
@@ -54,23 +50,21 @@ class Pacing:
         self._clock = clock
         self._gateway = gateway
         self._rates = rates  # the most segments in a period, by its seconds
-        self._sandbox = sandbox  # it always works
-        self._shown = f"{gateway} ({peer})" if peer else gateway  # in logs: with the address of the provider
+        self._sandbox = sandbox  # a sandbox always works
+        self._shown = f"{gateway} ({peer})" if peer else gateway  # the name in logs, with the provider's address
 
     def seconds_to_open(self, connection: Connection, body: str = "") -> float:
-        """Return the seconds until the gateway may get a text. Returns 0 if it may get the text now."""
+        """Return the seconds until the gateway can get a text. Returns 0 if it can get the text now."""
         state, now = store.get_state(connection, name=self._gateway), self._clock.now()
         if state.held:
             return float("inf")
-        waits = [0.0]
-        if state.paused_until is not None and not _is_from_future(state, now):
-            waits.append((parse_time(state.paused_until) - now).total_seconds())
+        waits = [seconds_until(state.paused_until, now) if _is_paused(state, now) else 0.0]
         parts = count_segments(body)[0]
         waits += [self._seconds_to_fit(connection, usage, parts, now) for usage in self.list_usage(connection, now)]
         return max(waits)
 
     def _seconds_to_fit(self, connection: Connection, usage: Usage, parts: int, now: datetime) -> float:
-        """Return the seconds until a limit leaves room for the segments of a text."""
+        """Return the seconds until a limit has room for a text of `parts` segments."""
         excess = usage.used + min(parts, usage.most) - usage.most
         since = now - timedelta(seconds=usage.seconds)
         first, last = format_time(since), format_time(now)
@@ -80,11 +74,11 @@ class Pacing:
         return (parse_time(at) - since).total_seconds() if at else 0.0
 
     def is_trying(self, connection: Connection) -> bool:
-        """Return whether the gateway may get only one message now. This message shows whether a fault has ended."""
+        """Return whether the gateway gets only one message now. This message shows whether a fault has ended."""
         return store.get_state(connection, name=self._gateway).faults > 0
 
     def list_usage(self, connection: Connection, now: datetime) -> list[Usage]:
-        """Return the limits of the gateway, and how much of each limit is used at the time `now`."""
+        """Return the limits of the gateway, and how much of each limit is used at a time."""
         used = []
         for seconds, most in self._rates.items():
             since = format_time(now - timedelta(seconds=seconds))
@@ -93,9 +87,9 @@ class Pacing:
         return used
 
     def admit(self, connection: Connection, messages: Sequence[Message]) -> list[Message]:
-        """Return the first messages that the gateway may get now, and count them for its limits."""
-        if store.get_state(connection, name=self._gateway).faults:
-            messages = messages[:1]  # one message shows whether the fault has ended
+        """Return the first messages that the gateway can get now, and count them for its limits."""
+        if self.is_trying(connection):
+            messages = messages[:1]
         if not self._rates or not messages:
             return list(messages)
         now = self._clock.now()
@@ -104,7 +98,7 @@ class Pacing:
         used = 0
         for message in messages:
             parts = count_segments(message.body)[0]
-            # A text with more segments than a limit is sent alone, when nothing else was sent in the period.
+            # If a text has more segments than a limit allows, it is sent alone, after a period without other texts.
             if any(usage.used + used + min(parts, usage.most) > usage.most for usage in usages):
                 break
             admitted.append(message)
@@ -118,7 +112,7 @@ class Pacing:
     # Faults
 
     def note(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
-        """Note what outcomes say about the gateway: it works, or all messages must wait."""
+        """Note whether the outcomes show that the gateway works, or that all messages must wait."""
         for outcome in outcomes:
             if isinstance(outcome, Later | Doubt) and outcome.pause:
                 retry_after = outcome.retry_after if isinstance(outcome, Later) else None
@@ -127,7 +121,7 @@ class Pacing:
             self._note_working(connection)
 
     def _pause(self, connection: Connection, reason: str, retry_after: float) -> None:
-        """Pause the gateway. Faults at the same time count once."""
+        """Pause the gateway, unless it is paused already. So several faults at the same time count once."""
         state, now = store.get_state(connection, name=self._gateway), self._clock.now()
         at = format_time(now)
         if _is_paused(state, now):
@@ -139,7 +133,7 @@ class Pacing:
         logger.warning("The gateway %s is paused until %s: %s", self._shown, until, reason)
 
     def _note_working(self, connection: Connection) -> None:
-        """Record that the provider takes messages. After the pause, this ends the fault."""
+        """Record that the provider takes messages. This ends the fault, unless the gateway is still paused."""
         state, now = store.get_state(connection, name=self._gateway), self._clock.now()
         at = format_time(now)
         if _is_paused(state, now):
@@ -155,24 +149,16 @@ class Pacing:
     # The operator
 
     def hold(self, *, held: bool) -> None:
-        """Pause the gateway until it is resumed, or resume it. Resuming also ends a pause after a fault."""
+        """Pause the gateway, or resume it with `held=False`. Resuming also ends a pause after a fault."""
         with self._database.write() as connection:
             state = store.get_state(connection, name=self._gateway)._replace(held=held)
             if not held:
                 state = state._replace(paused_until=format_time(self._clock.now()))
             store.put_state(connection, state=state)
 
-    def get_state(self) -> GatewayState:
-        """Return the state of the gateway."""
-        with self._database.reading() as connection:
-            return store.get_state(connection, name=self._gateway)
-
-
-def _is_from_future(state: GatewayState, now: datetime) -> bool:
-    """Return whether the last fault is in the future. Then the clock was set back, and the pause does not count."""
-    return state.fault_at is not None and state.fault_at > format_time(now)
-
 
 def _is_paused(state: GatewayState, now: datetime) -> bool:
-    paused = state.paused_until is not None and state.paused_until > format_time(now)
-    return paused and not _is_from_future(state, now)
+    """Return whether a fault has paused the gateway. The pause ends early if the clock was set back since the fault."""
+    at = format_time(now)
+    is_from_future = state.fault_at is not None and state.fault_at > at
+    return state.paused_until is not None and state.paused_until > at and not is_from_future

@@ -1,4 +1,4 @@
-"""The rules of releasing: a message that a sandbox has caught is sent to its phone, as a new message."""
+"""The rules of releasing. A release sends a copy of a message that the sandbox has caught to the phone."""
 
 from collections.abc import Sequence
 
@@ -17,22 +17,22 @@ class Releasing:
 
     def __init__(self, database: Database, sandbox: str, sending: Sending | None) -> None:
         self._database = database
-        self._sandbox = sandbox  # the gateway that catches messages
+        self._sandbox = sandbox  # the name of the gateway that catches messages
         self._sending = sending  # sends through the release gateway; None: there is none
 
     def can_release(self, account: Account, message: Message) -> bool:
-        """Return whether this server can release a message of the account. `find_refusal` checks its recipient."""
+        """Return whether this server can release a message. `find_refusal` checks the recipient."""
         return self._sending is not None and account.creator_id is None and self._is_caught(message)
 
     def find_refusal(self, message: Message) -> Fault | None:
-        """Return the fault if the release gateway refuses the message before sending, else None."""
+        """Return the fault if the release gateway refuses to send the message, else None."""
         if self._sending is None:
             return Fault("no_release_gateway")
         refusal = self._sending.find_refusal(message.to_number, origin=message.origin_number, body=message.body)
         return Fault(refusal) if refusal is not None else None
 
     def find_copies(self, account: Account, messages: Sequence[Message]) -> dict[str, Message]:
-        """Return the latest copy of each released message. The keys are the ids of the caught messages.
+        """Return the latest released copy of each message. The keys are the ids of the caught messages.
 
         `messages` must be ordered by their ids, latest first.
         """
@@ -45,16 +45,16 @@ class Releasing:
         return {copy.released_from: copy for copy in copies if copy.released_from is not None}
 
     def release(self, account: Account, message_id: str) -> Message:
-        """Send a copy of a caught message through the release gateway. Returns the new message.
+        """Send a copy of a caught message through the release gateway, and return the copy.
 
         Raises NotFound if the account has no message with this id. Raises Refused if the message can't be released, or
-        if its recipient is refused now. Then nothing is stored.
+        if the recipient is refused. Then nothing is stored.
         """
         sending, draft = self._draft(account, message_id)
         return sending.send(account, draft, keep_refused=False).messages[0]
 
     def release_once(self, account: Account, message_id: str, key: str) -> tuple[Answer, bool]:
-        """Do the same as `release`, but only once in 24 hours for each idempotency key, as `Sending.send_once` does."""
+        """Do the same as `release`, but only once for each idempotency key, as `Sending.send_once` does."""
         sending, draft = self._draft(account, message_id)
         return sending.send_once(account, draft, key, keep_refused=False)
 

@@ -1,7 +1,8 @@
 """Requests that wait for messages. A waiting request searches again after each commit."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from ..clock import monotonic, sleep
@@ -24,9 +25,9 @@ class Waiting:
         self._lock = threading.Lock()
 
     def search(self, search: Callable[[], list[T]], timeout: float) -> list[T]:
-        """Call `search` now and after each commit, until it finds something. Returns the result.
+        """Call `search` now and after each commit, until it finds something. Return what it has found.
 
-        The result is an empty list after `timeout` seconds, or if the server stops. Raises TooManyWaiting if too many
+        After `timeout` seconds, or if the server stops, the result is an empty list. Raises TooManyWaiting if too many
         requests wait already.
         """
         begun = monotonic()
@@ -35,8 +36,7 @@ class Waiting:
         found = search()
         if found:
             return found
-        self._take_place()
-        try:
+        with self._place():
             while not found and not self._database.stopping:
                 waited = monotonic() - begun
                 if waited >= timeout:
@@ -44,24 +44,24 @@ class Waiting:
                 sleep(min(_SOON if waited < _SOON_FOR else _LATER, timeout - waited))
                 if watcher.changed():
                     found = search()
-        finally:
-            with self._lock:
-                self.count -= 1
         return found
 
     def pause(self, seconds: float) -> None:
-        """Wait, but not after the server stops. Raises TooManyWaiting as `search` does."""
+        """Wait for some seconds, or until the server stops. Raises TooManyWaiting as `search` does."""
         end = monotonic() + seconds
-        self._take_place()
-        try:
+        with self._place():
             while (left := end - monotonic()) > 0 and not self._database.stopping:
                 sleep(min(_LATER, left))
-        finally:
-            with self._lock:
-                self.count -= 1
 
-    def _take_place(self) -> None:
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """Count a request while it waits."""
         with self._lock:
             if self.count >= self._places:
                 raise TooManyWaiting
             self.count += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.count -= 1

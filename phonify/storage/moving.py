@@ -42,14 +42,6 @@ def next_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
     return at
 
 
-def has_messages_without_gateway(connection: sqlite3.Connection) -> bool:
-    """Return whether a message waits and names no gateway."""
-    row = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM messages WHERE gateway IS NULL AND due_at IS NOT NULL)"
-    ).fetchone()
-    return bool(row[0])
-
-
 def adopt_messages(connection: sqlite3.Connection, *, gateway: str) -> int:
     """Give a gateway all waiting messages that name no gateway. Returns how many."""
     return connection.execute(

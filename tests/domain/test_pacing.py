@@ -139,7 +139,7 @@ def test_a_fault_of_the_whole_gateway_pauses_it_instead_of_trying_each_message(s
     assert len(gateway.handed) == 1
     assert "The gateway gateway is paused until" in caplog.text
     assert "wrong password" in caplog.text
-    state = services.gateways["gateway"].pacing.get_state()
+    state = services.gateways["gateway"].get_status().state
     assert (state.faults, state.fault) == (1, "wrong password")
 
 
@@ -197,7 +197,7 @@ def test_after_a_fault_has_ended_all_messages_leave(start, clock, gateway, outco
     clock.advance(2)
     gateway.handed.clear()
     assert deliver(services) == 5
-    state = services.gateways["gateway"].pacing.get_state()
+    state = services.gateways["gateway"].get_status().state
     assert (state.faults, state.paused_until) == (0, None)
 
 
@@ -220,7 +220,7 @@ def test_doubt_does_not_end_a_fault(start, clock, gateway) -> None:
     gateway.act = lambda _: Doubt()
     clock.advance(2)
     deliver(services)
-    assert services.gateways["gateway"].pacing.get_state().faults == 1
+    assert services.gateways["gateway"].get_status().state.faults == 1
 
 
 def test_a_doubt_about_the_whole_gateway_pauses_it_so_that_few_messages_are_in_doubt(
@@ -233,7 +233,7 @@ def test_a_doubt_about_the_whole_gateway_pauses_it_so_that_few_messages_are_in_d
         clock.advance(1)
     in_doubt = "SELECT count(*) FROM message_attempts WHERE outcome = 'unconfirmed'"
     assert 10 < execute(in_doubt)[0][0] < 20  # one batch, and one message after each pause
-    assert services.gateways["gateway"].pacing.get_state().fault == "no answer within 10 seconds"
+    assert services.gateways["gateway"].get_status().state.fault == "no answer within 10 seconds"
     gateway.act = lambda _: Taken()
     clock.advance(60)
     deliver(services)
@@ -350,7 +350,7 @@ def test_a_message_that_was_taken_before_a_fault_does_not_end_the_pause(start, c
     deliver(services)
     clock.advance(59)
     assert deliver(services) == 0
-    assert services.gateways["gateway"].pacing.get_state().faults == 1
+    assert services.gateways["gateway"].get_status().state.faults == 1
 
 
 def test_a_pause_ends_if_the_clock_was_set_back(start, clock, gateway) -> None:
