@@ -1,4 +1,4 @@
-"""The history of a message: what happened to it, and when. The inbox and the command `explain` show it."""
+"""The history of a message. The inbox and the command `explain` show what happened to the message, and when."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
@@ -69,9 +69,10 @@ class Histories:
         self._healths = healths  # of the gateways of this server, by name
 
     def find(self, message_id: str, *, whole: bool = False) -> History:
-        """Return the history of a message of any account. Raises NotFound if there is no such message.
+        """Return the history of a message of any account. Raises NotFound if no message has this id.
 
-        With `whole`, the history includes the texts of a gateway's faults. Only the operator may see these texts.
+        With `whole`, the history includes the texts of a gateway's faults. Only the operator is allowed to see these
+        texts.
         """
         with self._database.reading() as connection:
             trace = conversation_store.get_trace(connection, message_id=message_id)
@@ -84,28 +85,17 @@ class Histories:
             name, now = trace.message.gateway or "", format_time(self._clock.now())
             health, state = self._healths.get(name), gateway_store.get_state(connection, name=name)
             wait = _find_wait(connection, trace, health, now, whole=whole)
-        if wait is None and (fault := _find_former_wait(trace.message, attempts, state, now)) is not None:
-            wait = Step(
-                fault.at, f"The gateway {name} met a fault, and messages waited", "done", (fault,) if whole else ()
-            )
+        wait = wait or _find_former_wait(trace.message, attempts, state, now, whole=whole)
         deliveries = self._webhooks.list_for_message(trace.account, message_id)
+        is_inbound = trace.message.direction == "inbound"
         steps = [
-            *list_steps(trace, attempts, parts, met),
+            *(_list_received(trace, met) if is_inbound else _list_sent(trace, attempts, parts, met)),
+            *_list_reply(met),
             *([wait] if wait is not None else []),
             *map(_describe_receipt, receipts),
             *map(_describe_delivery, reversed(deliveries)),
         ]
         return History(trace.message, trace.account, sorted(steps, key=lambda step: step.at))
-
-
-def list_steps(
-    trace: Trace, attempts: list[MessageAttempt], parts: list[MessagePart], met: MetRule | None = None
-) -> list[Step]:
-    """Return the history of a message without its receipts and its webhooks. `parts` are the provider's ids."""
-    rule = (Part(trace.message.created_at, describe_met_rule(met)),) if met is not None else ()
-    if trace.message.direction == "inbound":
-        return [*_list_received(trace, rule), *_list_reply(met)]
-    return [*_list_sent(trace, attempts, parts, rule), *_list_reply(met)]
 
 
 def _list_reply(met: MetRule | None) -> list[Step]:
@@ -116,9 +106,9 @@ def _list_reply(met: MetRule | None) -> list[Step]:
     return [Step(met.due_at, f"{what}, because of the rule", "waiting")]
 
 
-def _list_received(trace: Trace, rule: tuple[Part, ...]) -> list[Step]:
+def _list_received(trace: Trace, met: MetRule | None) -> list[Step]:
     message = trace.message
-    steps = [Step(message.created_at, "Received and stored", "done", (*_list_origins(trace), *rule))]
+    steps = [Step(message.created_at, "Received and stored", "done", (*_list_origins(trace), *_list_rule(trace, met)))]
     if message.state == "unconfirmed":
         steps.append(Step(message.created_at, "Waiting for delivery to the webhook", "waiting"))
     elif message.state == "error":
@@ -127,8 +117,9 @@ def _list_received(trace: Trace, rule: tuple[Part, ...]) -> list[Step]:
 
 
 def _list_sent(
-    trace: Trace, attempts: list[MessageAttempt], parts: list[MessagePart], rule: tuple[Part, ...]
+    trace: Trace, attempts: list[MessageAttempt], parts: list[MessagePart], met: MetRule | None
 ) -> list[Step]:
+    """Return the steps of sending a message. `parts` have the provider's ids."""
     message = trace.message
     cancelled = message.error_type == "canceled"
     refused = (
@@ -138,8 +129,8 @@ def _list_sent(
         and not cancelled
     )
     passed = "A check refused it" if refused else "Passed the checks: number, gateway, opt-out, quota"
-    checks = Part(message.created_at, passed)
-    steps = [Step(message.created_at, "Accepted and stored", "done", (*_list_origins(trace), checks, *rule))]
+    details = *_list_origins(trace), Part(message.created_at, passed), *_list_rule(trace, met)
+    steps = [Step(message.created_at, "Accepted and stored", "done", details)]
     if message.send_at is not None and not cancelled:
         steps.append(Step(message.send_at, "Scheduled to be sent", "done" if message.attempts else "waiting"))
     for attempt in attempts:
@@ -167,14 +158,19 @@ def _list_sent(
     return steps
 
 
+def _list_rule(trace: Trace, met: MetRule | None) -> list[Part]:
+    # The database does not know when a person chose the outcome of a message.
+    return [Part(trace.message.created_at, describe_met_rule(met))] if met is not None else []
+
+
 def _explain(message: Message) -> str:
     return Fault(message.error_type).title if message.error_type else ""
 
 
 def _list_origins(trace: Trace) -> tuple[Part, ...]:
-    """Return the request of a message, its key and its gateway.
+    """Return the request that stored a message, the key of the request, and the gateway of the message.
 
-    A command makes no request, and a page may have no key.
+    If a command stored the message, there was no request. A request of a page may have no key.
     """
     message, parts = trace.message, []
     if message.request_id is not None:
@@ -194,9 +190,9 @@ def _list_origins(trace: Trace) -> tuple[Part, ...]:
 def _find_wait(
     connection: Connection, trace: Trace, health: GatewayHealth | None, now: str, *, whole: bool
 ) -> Step | None:
-    """Return why a message waits for its gateway, or None if it does not wait.
+    """Return why a message waits for its gateway. Returns None if it does not wait.
 
-    The text of the fault is included only if `whole` is true. `health` is None if the server does not have the gateway.
+    `health` is None if the server does not have the gateway. The text of a fault is included only with `whole`.
     """
     message = trace.message
     due_at = message.due_at
@@ -222,14 +218,17 @@ def _find_wait(
     return Step(due_at, text, "waiting", tuple(parts))
 
 
-def _find_former_wait(message: Message, attempts: list[MessageAttempt], state: GatewayState, now: str) -> Part | None:
+def _find_former_wait(
+    message: Message, attempts: list[MessageAttempt], state: GatewayState, now: str, *, whole: bool
+) -> Step | None:
     """Return the last fault of the gateway, if the message waited for the gateway at that time."""
     doubts = [one.at for one in attempts if one.outcome == "unconfirmed"]
     end = min(filter(None, [message.finished_at, *doubts, now]))
     begin = max(message.created_at, message.send_at or "")
     if message.direction == "inbound" or state.fault_at is None or not begin <= state.fault_at < end:
         return None
-    return Part(state.fault_at, f"Reason: {state.fault}")
+    parts = (Part(state.fault_at, f"Reason: {state.fault}"),) if whole else ()
+    return Step(state.fault_at, f"The gateway {state.name} met a fault, and messages waited", "done", parts)
 
 
 def _describe_receipt(receipt: ReceiptRow) -> Step:

@@ -1,4 +1,4 @@
-"""The rules of removing: old rows, and the messages that a user wants to remove."""
+"""The rules of removing: old rows are removed, and messages that a user wants to remove."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,7 +21,7 @@ from ..storage.records import Account, Criteria
 from .sending import IDEMPOTENCY_PERIOD
 
 KEEP_DELIVERIES = timedelta(days=30)  # after the end of the delivery
-KEEP_EVENTS = timedelta(days=30)  # receipts, and texts that are in a message; so a repetition is recognised
+KEEP_EVENTS = timedelta(days=30)  # receipts and texts are kept, so that Phonify recognises a repetition
 _ROWS = 100  # the most rows, other than messages, to remove in one transaction
 
 
@@ -44,16 +44,23 @@ class Retention:
         self._messages_at_once = messages_at_once
 
     def clean(self) -> None:
-        """Remove expired answers and secrets, old deliveries, and messages that exceed the limits of age and number."""
-        self.remove_answers()
-        self.remove_former_secrets()
-        self.remove_messages()
-        self.remove_refusals()
-        self.remove_deliveries()
-        self.remove_events()
+        """Remove all rows that are too old, and the oldest messages of accounts that have too many messages.
+
+        Messages are removed only in a final state. A text stays if no account has got it.
+        """
+        with self._database.write() as connection:
+            webhook_store.delete_former_secrets(connection, now=format_time(self._clock.machine_now()))
+            if self._longest is not None:
+                until = format_time(self._clock.now() - self._longest)
+                front_store.delete_old_refusals(connection, until=until)
+        self._remove_old_messages()
+        self._remove_old_rows(idempotency_store.delete_answers, IDEMPOTENCY_PERIOD)
+        self._remove_old_rows(delivery_store.delete_deliveries, KEEP_DELIVERIES)
+        self._remove_old_rows(receipt_store.delete_receipts, KEEP_EVENTS)
+        self._remove_old_rows(text_store.delete_texts, KEEP_EVENTS)
 
     def clear(self, account: Account) -> None:
-        """Remove all messages of an account that are in a final state. Other messages stay."""
+        """Remove all messages of an account that are in a final state."""
         with self._database.reading() as connection:
             upto_id = message_store.get_last_message_id(connection)
         if upto_id is None:
@@ -65,10 +72,10 @@ class Retention:
         )
 
     def remove(self, account: Account, criteria: Criteria) -> int:
-        """Remove the messages of an account that match now. Returns how many messages were removed.
+        """Remove the messages of an account that match now, in any state. Returns how many messages were removed.
 
-        The messages may have any state. If a message is being sent, its outcome is ignored. Pending events about the
-        messages are cancelled. Raises StoreUnavailable if the server stops before all messages are removed.
+        If a message is being sent, its outcome is ignored. Pending events about the messages are cancelled. Raises
+        StoreUnavailable if the server stops before all messages are removed.
         """
         with self._database.reading() as connection:
             last_id = message_store.get_last_message_id(connection)
@@ -97,7 +104,7 @@ class Retention:
             before = ids[-1]
 
     def forget(self, account: Account, phone: str) -> int:
-        """Remove all messages of an account with a phone, in any state. Returns the number of removed messages.
+        """Remove all messages between an account and a phone, in any state. Returns how many messages were removed.
 
         Also removes the webhook deliveries, the answers to idempotency keys and the refused requests that contain the
         phone's number. Texts of the phone that belong to no account are removed too. The subscription stays. Raises
@@ -117,36 +124,8 @@ class Retention:
             text_store.delete_texts_of(connection, account_id=account.id, sender=phone)
         return removed
 
-    def remove_refusals(self) -> None:
-        """Remove refused requests that exceed the limit of age of messages."""
-        if self._longest is not None:
-            until = format_time(self._clock.now() - self._longest)
-            with self._database.write() as connection:
-                front_store.delete_old_refusals(connection, until=until)
-
-    def remove_answers(self) -> None:
-        """Remove answers to idempotency keys that have expired."""
-        until = format_time(self._clock.now() - IDEMPOTENCY_PERIOD)
-        self._repeat(lambda connection: idempotency_store.delete_answers(connection, until=until, limit=_ROWS))
-
-    def remove_former_secrets(self) -> None:
-        """Remove the former secrets of webhooks whose time to sign has ended."""
-        with self._database.write() as connection:
-            webhook_store.delete_former_secrets(connection, now=format_time(self._clock.machine_now()))
-
-    def remove_deliveries(self) -> None:
-        """Remove deliveries that ended more than KEEP_DELIVERIES ago."""
-        until = format_time(self._clock.now() - KEEP_DELIVERIES)
-        self._repeat(lambda connection: delivery_store.delete_deliveries(connection, until=until, limit=_ROWS))
-
-    def remove_events(self) -> None:
-        """Remove what gateways reported more than KEEP_EVENTS ago. Texts that no account has got stay."""
-        until = format_time(self._clock.now() - KEEP_EVENTS)
-        self._repeat(lambda connection: receipt_store.delete_receipts(connection, until=until, limit=_ROWS))
-        self._repeat(lambda connection: text_store.delete_texts(connection, until=until, limit=_ROWS))
-
-    def remove_messages(self) -> None:
-        """Remove messages that exceed the limits of age and number. Only messages in a final state are removed."""
+    def _remove_old_messages(self) -> None:
+        """Remove messages that exceed the limits of age and number."""
         if self._longest is not None:
             id_below = next(generate_ids(self._clock.now() - self._longest))
             self._go_through(
@@ -171,15 +150,15 @@ class Retention:
             excess -= limit
 
     def _go_through(self, delete_next: Callable[[Connection, int], int | None]) -> None:
-        """Delete in steps. The argument of each step is the last deleted seq. The last step returns None."""
+        """Delete messages in steps. A step gets and returns the seq of the last deleted message, or None at the end."""
         after: int | None = 0
         while after is not None and not self._database.stopping:
             with self._database.write() as connection:
                 after = delete_next(connection, after)
 
-    def _repeat(self, delete: Callable[[Connection], int]) -> None:
-        """Delete in steps, until a step deletes nothing."""
-        deleted = 1
+    def _remove_old_rows(self, delete: Callable[..., int], age: timedelta) -> None:
+        """Remove rows that are older than `age`, in steps. The last step removes nothing."""
+        until, deleted = format_time(self._clock.now() - age), 1
         while deleted and not self._database.stopping:
             with self._database.write() as connection:
-                deleted = delete(connection)
+                deleted = delete(connection, until=until, limit=_ROWS)

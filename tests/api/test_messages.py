@@ -36,7 +36,7 @@ def test_cleaning_forgets_only_the_keys_that_have_run_out(
     young = client.post("/v1/messages", json=GOOD, headers={"Idempotency-Key": "young"})
     clock.advance(12 * 3_600 + 1)
 
-    services.retention.remove_answers()
+    services.retention.clean()
 
     again = client.post("/v1/messages", json=GOOD, headers={"Idempotency-Key": "young"})
     assert again.data == young.data

@@ -392,10 +392,10 @@ def test_deliveries_are_removed_30_days_after_they_were_finished(
     webhooks.send_test(account)
     poster.deliver_due()
     clock.advance(30 * 86_400 - 1.001)
-    services.retention.remove_deliveries()
+    services.retention.clean()
     assert len(listed()) == 251
     clock.advance(0.001)
-    services.retention.remove_deliveries()
+    services.retention.clean()
     assert [one.state for one in listed()] == ["pending"]
 
 

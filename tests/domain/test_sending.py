@@ -88,7 +88,7 @@ def test_of_answers_only_those_that_have_expired_are_forgotten(sending, account,
     clock.advance(12 * 3_600)
     young = sending.send_once(account, DRAFT, "young")
     clock.advance(12 * 3_600)
-    services.retention.remove_answers()
+    services.retention.clean()
     assert sending.send_once(account, DRAFT, "young") == (young[0], False)
     assert execute("SELECT key FROM idempotency_keys") == [("young",)]
 
