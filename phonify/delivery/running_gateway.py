@@ -43,8 +43,8 @@ class RunningGateway:
         self.gateway = gateway
         self.only_to = only_to  # the numbers that get messages; empty: all numbers
         self.observe: Observe = lambda _outcome, _seconds: None  # called after each attempt to send a message
-        self.pacing = Pacing(database, clock, gateway.name, rates, sandbox=gateway.sandbox, peer=gateway.peer)
-        self.health = GatewayHealth(clock, self.pacing, gateway.name, sandbox=gateway.sandbox)
+        self.pacing = Pacing(database, clock, gateway, rates)
+        self.health = GatewayHealth(clock, self.pacing, gateway)
 
     def get_status(self) -> GatewayStatus:
         """Return the status of the gateway."""

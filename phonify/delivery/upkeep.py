@@ -1,4 +1,4 @@
-"""The upkeep. Once a minute, it removes old rows, and corrects due times if the clock was set back."""
+"""The upkeep. Once a minute, it removes old rows. If the clock was set back, it also corrects due times."""
 
 import logging
 from collections.abc import Callable, Collection
@@ -36,11 +36,11 @@ class Upkeep:
     ) -> None:
         self._database = database
         self._clock = clock
-        self._gateways = gateways  # the names of those whose messages are looked after
+        self._gateways = gateways  # the names of this server's gateways
         self._lease = lease
         self._validity = validity
         self._clean = clean
-        self._done_at: float | None = None  # when the work was last done, on the monotonic clock
+        self._done_at: float | None = None  # the time of the last work, on the monotonic clock
         self._latest = clock.now()  # the time of day at the last step
 
     def run(self) -> None:
@@ -69,7 +69,7 @@ class Upkeep:
             logger.exception("upkeep pauses for a minute after an unexpected error")
 
     def follow_clock(self) -> None:
-        """Correct due times that are too late because the clock was set back. Shortens validity periods likewise."""
+        """If the clock was set back, correct the due times that are too late now. Also shorten validity periods."""
         clock_now = self._clock.now()
         now, latest = format_time(clock_now), format_time(clock_now + self._lease)
         until = format_time(self._clock.machine_now() + self._lease)

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from ..clock import Clock, format_time, seconds_until
 from ..errors import StoreUnavailable
+from ..gateways.base import Gateway
 from ..sms.segments import count_segments
 from ..storage import gateways as store
 from ..storage import outbox as outbox_store
@@ -76,11 +77,11 @@ class Start(NamedTuple):
 class GatewayHealth:
     """Reads the health of one gateway."""
 
-    def __init__(self, clock: Clock, pacing: Pacing, name: str, *, sandbox: bool) -> None:
+    def __init__(self, clock: Clock, pacing: Pacing, gateway: Gateway) -> None:
         self._clock = clock
         self._pacing = pacing
-        self._name = name
-        self._sandbox = sandbox
+        self._name = gateway.name
+        self._sandbox = gateway.sandbox
 
     def read_status(self, connection: Connection) -> GatewayStatus:
         """Return the status of the gateway."""

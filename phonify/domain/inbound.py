@@ -56,15 +56,13 @@ class Inbound:
 
     def hand_over_due(self) -> None:
         """Store texts whose missing parts have not come in time. A gap in the text shows what is missing."""
-        now = format_time(self._clock.now())
-        with self._database.reading() as connection:
-            found = store.list_due_texts(connection, now=now, limit=1)
-        while found and not self._database.stopping:
+        now, due = format_time(self._clock.now()), True
+        while due and not self._database.stopping:
             with self._database.write() as connection:
-                # Another process may have stored the text since.
                 found = store.list_due_texts(connection, now=now, limit=1)
-                if found:
-                    self._hand_over(connection, store.list_siblings(connection, text=found[0]))
+                due = bool(found)
+                for text in found:
+                    self._hand_over(connection, store.list_siblings(connection, text=text))
 
     def _hand_over(self, connection: Connection, texts: Sequence[TextRow]) -> None:
         """Make one message of a whole text, or of the parts of one text."""

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from ..clock import Clock, format_time, parse_time, seconds_until
-from ..gateways.base import Doubt, Later, Outcome, Refused, Taken
+from ..gateways.base import Doubt, Gateway, Later, Outcome, Refused, Taken
 from ..sms.segments import count_segments
 from ..storage import gateways as store
 from ..storage.database import Connection, Database
@@ -40,18 +40,16 @@ class Pacing:
         self,
         database: Database,
         clock: Clock,
-        gateway: str,
+        gateway: Gateway,
         rates: Mapping[int, int],
-        *,
-        sandbox: bool,
-        peer: str = "",
     ) -> None:
         self._database = database
         self._clock = clock
-        self._gateway = gateway
+        self._gateway = gateway.name
         self._rates = rates  # the most segments in a period, by its seconds
-        self._sandbox = sandbox  # a sandbox always works
-        self._shown = f"{gateway} ({peer})" if peer else gateway  # the name in logs, with the provider's address
+        self._sandbox = gateway.sandbox  # a sandbox always works
+        # The name in logs, with the provider's address.
+        self._shown = f"{gateway.name} ({gateway.peer})" if gateway.peer else gateway.name
 
     def seconds_to_open(self, connection: Connection, body: str = "") -> float:
         """Return the seconds until the gateway can get a text. Returns 0 if it can get the text now."""
