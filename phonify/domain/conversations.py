@@ -1,4 +1,4 @@
-"""The messages of the inbox: conversations, threads, search."""
+"""The messages of the inbox: its conversations, its threads and its search."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,7 +10,7 @@ from ..storage.database import Database
 from ..storage.records import Account, Conversation, Direction, Entry, State
 
 END = 2**63 - 1  # greater than the seq of any message
-_PATIENCE = 0.5  # seconds that a page may wait to mark a thread as read
+_PATIENCE = 0.5  # seconds that a page waits at most to mark a thread as read
 
 
 class Found(NamedTuple):
@@ -28,12 +28,12 @@ class Conversations:
         self._search_at_once = search_at_once
 
     def find_all(self, account: Account, *, below: int = END, limit: int = 50) -> list[Conversation]:
-        """Return conversations, ordered by their latest message, latest first."""
+        """Return conversations. The conversation with the latest message comes first."""
         with self._database.reading() as connection:
             return conversation_store.list_conversations(connection, account_id=account.id, below=below, limit=limit)
 
     def mark_read(self, account: Account, phone: str, entries: list[Entry]) -> None:
-        """Mark a thread as read up to the latest of these messages. Does nothing if the database can't be written."""
+        """Mark a thread as read, up to the latest of these messages. Does nothing if the database can't be written."""
         if not entries:
             return
         account_id, message_id = account.id, entries[0].message.id
@@ -43,20 +43,20 @@ class Conversations:
         with suppress(StoreUnavailable), self._database.write(patience=_PATIENCE) as connection:
             conversation_store.mark_read(connection, account_id=account_id, phone=phone, message_id=message_id)
 
-    def count_unread(self, account: Account, *, besides: str | None = None) -> int:
-        """Return the number of conversations with unread messages, without the conversation of the phone `besides`."""
+    def count_unread(self, account: Account, *, selected: str | None = None) -> int:
+        """Return how many conversations have unread messages, without the conversation of the phone `selected`."""
         with self._database.reading() as connection:
-            return conversation_store.count_unread(connection, account_id=account.id, selected=besides)
+            return conversation_store.count_unread(connection, account_id=account.id, selected=selected)
 
     def mark_all_read(self, account: Account, *, up_to: int = END) -> None:
-        """Mark all conversations as read, up to the message with this seq."""
+        """Mark all conversations as read, up to the message whose seq is `up_to`."""
         with self._database.write() as connection:
             conversation_store.mark_all_read(connection, account_id=account.id, up_to=up_to)
 
     def find_thread(
         self, account: Account, phone: str, *, below: int = END, since: int = 0, limit: int = 50
     ) -> list[Entry]:
-        """Return messages exchanged with a phone, latest first."""
+        """Return the messages to and from a phone, latest first."""
         with self._database.reading() as connection:
             return conversation_store.list_thread(
                 connection, account_id=account.id, phone=phone, below=below, since=since, limit=limit
@@ -85,12 +85,13 @@ class Conversations:
     ) -> Found:
         """Return messages that have the text in their body or in a number, latest first.
 
-        `numbers` are other forms of the text. A message also matches if its number contains one of them. A provider's
-        id matches only if it equals the text. `scheduled` messages wait for the time of their sending. `failed`
-        messages are in state `error`, or a receipt says that the phone did not get them.
+        `numbers` has other forms of the text. A message also matches if a number of the message contains one of these
+        forms, or if its provider's id equals the text. With `scheduled`, the result has only messages that wait for the
+        time of their sending. With `failed`, it has only messages in state `error`, and messages that the phone did not
+        get according to a receipt.
 
-        Searches a limited number of messages, because a search through all of them would take too long. `next` is the
-        `below` of the following call.
+        One call searches a limited number of messages, because a search through all messages would take too long.
+        `next` is the `below` of the next call.
         """
         with self._database.reading() as connection:
             return Found(

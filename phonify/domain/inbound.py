@@ -1,4 +1,4 @@
-"""The rules of texts that a gateway receives: join the parts of a text, and find the account that gets it."""
+"""The rules of texts that a gateway receives. They join the parts of a text and find the account that gets it."""
 
 import logging
 from collections.abc import Sequence
@@ -17,22 +17,22 @@ from .receiving import Receiving
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = timedelta(minutes=10)  # for missing parts
-GAP = "\N{HORIZONTAL ELLIPSIS}"  # in place of missing parts
+PATIENCE = timedelta(minutes=10)  # how long a text waits for its missing parts
+GAP = "\N{HORIZONTAL ELLIPSIS}"  # replaces missing parts
 _MOST_PARTS = 255
 _LONGEST_NUMBER = 32  # characters of a sender that is not a valid number
-_ROWS = 100_000  # the most texts that a new number brings
-_AT_ONCE = 50  # of them in one transaction
+_ROWS = 100_000  # the most waiting texts that an account gets with a new number
+_AT_ONCE = 50  # the most of these texts in one transaction
 
 
 class Inbound:
-    """Stores the texts that gateways receive as messages of accounts."""
+    """Makes messages of accounts from the texts that gateways receive."""
 
     def __init__(self, database: Database, clock: Clock, receiving: Receiving, *, origin: str) -> None:
         self._database = database
         self._clock = clock
         self._receiving = receiving
-        self._origin = origin  # belongs to the account `default`, unless another account has it
+        self._origin = origin  # this number belongs to the account `default`, unless another account has it
 
     def take(self, connection: Connection, gateway: str, texts: Sequence[Received], now: datetime) -> None:
         """Store texts of a gateway. A text without missing parts becomes a message at once."""
@@ -48,14 +48,14 @@ class Inbound:
         parts = store.list_siblings(connection, text=text)
         same = [part for part in parts if part.part_number == text.part_number and part.event_id != text.event_id]
         if any(part.body != text.body for part in same):
-            # The sender uses the reference for another text. So the parts of the former text are complete as they are.
+            # The sender uses the same reference for another text now. So no more parts of the former text will come.
             self._hand_over(connection, [part for part in parts if part.event_id != text.event_id])
             parts = [text]
         if len({part.part_number for part in parts}) == text.part_total:
             self._hand_over(connection, parts)
 
     def hand_over_due(self) -> None:
-        """Store texts whose missing parts have not come in time. A gap in the text shows what is missing."""
+        """Store texts whose missing parts have not come in time. In the message, `GAP` replaces the missing parts."""
         now, due = format_time(self._clock.now()), True
         while due and not self._database.stopping:
             with self._database.write() as connection:
@@ -65,7 +65,7 @@ class Inbound:
                     self._hand_over(connection, store.list_siblings(connection, text=text))
 
     def _hand_over(self, connection: Connection, texts: Sequence[TextRow]) -> None:
-        """Make one message of a whole text, or of the parts of one text."""
+        """Make one message from a whole text, or from the parts of one text."""
         to = texts[0].to_number
         owner = self._find_owner(connection, to)
         if owner is None or to is None:
@@ -91,7 +91,7 @@ class Inbound:
     # Numbers
 
     def give_number(self, account: Account, number: str) -> int:
-        """Give a number to an account, and hand over the texts that waited for it. Returns how many texts waited."""
+        """Give a number to an account, with the texts that wait for an account. Returns how many texts waited."""
         now, count = format_time(self._clock.now()), 0
         with self._database.write() as connection:
             store.put_number(connection, number=number, account_id=account.id, now=now)
@@ -113,24 +113,27 @@ class Inbound:
             return store.delete_number(connection, number=number)
 
     def list_numbers(self, account: Account | None = None) -> list[tuple[str, str]]:
-        """Return numbers, each with the name of its account."""
+        """Return the numbers of an account, or of all accounts. Each number comes with the name of its account."""
         with self._database.reading() as connection:
             return store.list_numbers(connection, account_id=account.id if account is not None else None)
 
     def find_default_number(self) -> str | None:
-        """Return PHONIFY_ORIGIN if no account has this number, so that `default` gets its texts. Else return None."""
+        """Return PHONIFY_ORIGIN if the account `default` gets the texts to it, because no account has this number.
+
+        Otherwise return None.
+        """
         if not self._origin.lstrip("+").isdecimal():
             return None  # phones can't write to an alphanumeric sender
         with self._database.reading() as connection:
             return self._origin if store.find_owner(connection, number=self._origin) is None else None
 
     def list_open(self, *, limit: int) -> list[TextRow]:
-        """Return texts that no account has got, oldest first."""
+        """Return the texts that belong to no account yet, oldest first."""
         with self._database.reading() as connection:
             return store.list_open_texts(connection, number=None, limit=limit)
 
     def count_open(self) -> int:
-        """Return the number of texts that belong to no account yet."""
+        """Return how many texts belong to no account yet."""
         with self._database.reading() as connection:
             return store.count_open_texts(connection)
 
@@ -138,7 +141,7 @@ class Inbound:
 def _make_row(gateway: str, received: Received, now: datetime) -> TextRow:
     part = received.part
     if part is not None and not (1 <= part.number <= part.total and 1 < part.total <= _MOST_PARTS):
-        part = None  # a whole text, or numbers that can't be true
+        part = None  # numbers that can't be right, or the number of a whole text
     return TextRow(
         gateway=gateway,
         event_id=received.event_id,
@@ -155,7 +158,7 @@ def _make_row(gateway: str, received: Received, now: datetime) -> TextRow:
 
 
 def _read_number(text: str) -> Number:
-    """Read a number or a name from a provider. What is not valid is kept, because a text must not be lost."""
+    """Read the number or the name of a sender. An invalid one is kept as it is, because no text must be lost."""
     text = clean(text).strip()
     try:
         return parse_originator(text)
@@ -167,7 +170,7 @@ def _write_body(texts: Sequence[TextRow]) -> str:
     total = texts[0].part_total
     if total is None:
         return texts[0].body
-    bodies = {text.part_number: text.body for text in reversed(texts)}  # of repeated parts, the first one
+    bodies = {text.part_number: text.body for text in reversed(texts)}  # if a part was repeated, the first one counts
     body = ""
     for number in range(1, total + 1):
         body += bodies.get(number, "" if body.endswith(GAP) else GAP)
@@ -175,7 +178,7 @@ def _write_body(texts: Sequence[TextRow]) -> str:
 
 
 def _group(texts: Sequence[TextRow]) -> list[list[TextRow]]:
-    """Return texts in the order in which they came, each with all its parts.
+    """Group the parts of each text. The groups are in the order in which the texts came.
 
     A sender may use the reference of an earlier text again. So a second copy of a part begins a new text.
     """

@@ -1,24 +1,24 @@
-"""News for the live list: messages that were received, and messages that have an outcome."""
+"""News for the live list: new received messages, and new outcomes of sent messages."""
 
 from ..storage import news as store
 from ..storage.database import Database
 from ..storage.records import Message
 
 _AT_ONCE = 500  # the most new messages in one call
-_MOST_OPEN = 1_000  # the most messages without a final state that are watched
+_MOST_OPEN = 1_000  # the most messages without a final state that it watches
 
 
 class News:
-    """Notices what happens to messages of all accounts after its creation. Only one thread may use it."""
+    """Finds what has happened to the messages of all accounts since the last call. Only one thread may use it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._open: dict[str, int] = {}  # by id: the number of the last attempt whose outcome was returned
+        self._open: dict[str, int] = {}  # message id -> number of the last attempt whose outcome was returned
         with database.reading() as connection:
             self._last_seq = store.get_last_seq(connection)
 
     def read(self) -> list[Message]:
-        """Return messages with news since the last call: received, scheduled, or with an outcome of an attempt."""
+        """Return the messages that were received or scheduled since the last call, and those with a new outcome."""
         with self._database.reading() as connection:
             found = store.list_messages_by_id(connection, message_ids=list(self._open))
             new = store.list_new_messages(connection, after=self._last_seq, limit=_AT_ONCE)

@@ -1,6 +1,6 @@
-"""The problems of an account that no message shows: refused requests, and webhooks without a good answer.
+"""The problems of an account that no message shows: refused requests, and webhooks that got no good answer.
 
-The clients for tests add them to the error of a failed wait.
+If a wait of a test fails, the clients for tests add these problems to the error.
 """
 
 from operator import itemgetter

@@ -1,7 +1,7 @@
-"""The rules of delivery receipts. A receipt is a provider's report about a message that the provider has got.
+"""The rules of delivery receipts. A receipt is a provider's report about a message that Phonify has sent.
 
-A receipt may come before the answer to the request that sent the message. It may come twice, out of order, or days
-later. So each receipt is stored as it came. The first final receipt of a message stays.
+The provider may send a receipt before it answers the request with the message. A receipt may also come twice, in the
+wrong order, or days later. So each receipt is stored as it came. The first final receipt of a message stays.
 """
 
 import logging
@@ -22,8 +22,8 @@ from .webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
 
-LOOK_UP_DOUBT = timedelta(seconds=15)  # until the first look-up of a message in doubt
-LOOK_UP_TAKEN = timedelta(minutes=10)  # until the first look-up of a message without a receipt
+LOOK_UP_DOUBT = timedelta(seconds=15)  # the time until the first look-up of a message in doubt
+LOOK_UP_TAKEN = timedelta(minutes=10)  # the time until the first look-up of a message without a receipt
 _EVENTS: dict[ReceiptResult, Event] = {"delivered": "message.delivered", "undelivered": "message.undelivered"}
 
 
@@ -34,14 +34,14 @@ class Receipts:
         self._webhooks = webhooks
 
     def take(self, connection: Connection, gateway: str, receipts: Sequence[Receipt], now: datetime) -> None:
-        """Store receipts of a gateway, and apply those whose message is known."""
+        """Store the receipts of a gateway. If the message of a receipt is known, also apply the receipt."""
         for receipt in receipts:
             row = self._match(connection, _make_row(gateway, receipt, now))
             if row is not None and store.insert_receipt(connection, receipt=row):
                 self._apply(connection, row, now)
 
     def _match(self, connection: Connection, row: ReceiptRow) -> ReceiptRow | None:
-        """Return a receipt with the id of its message, if the id is known. Returns None for an impossible receipt."""
+        """Add the id of the message to a receipt, if the message is known. Returns None if the receipt is wrong."""
         message = store.get_message(connection, message_id=row.message_id) if row.message_id is not None else None
         if message is not None and message.gateway != row.gateway:
             text = "Message %s: a receipt of the gateway %s is ignored, because the message belongs to %s"
@@ -82,13 +82,13 @@ class Receipts:
             store.put_look_up(connection, message_id=message.id, due_at=format_time(now + LOOK_UP_TAKEN))
 
     def note_doubt(self, connection: Connection, message: Message, now: datetime, *, can_look_up: bool) -> None:
-        """Plan a look-up of a message in doubt, and apply the receipts that came during the attempt."""
+        """Plan the first look-up of a message in doubt. Apply the receipts that came during the attempt."""
         if can_look_up:
             store.put_look_up(connection, message_id=message.id, due_at=format_time(now + LOOK_UP_DOUBT))
         self._apply_again(connection, message, now)
 
     def _apply_again(self, connection: Connection, message: Message, now: datetime) -> bool:
-        """Apply the receipts of a message again, because more is known now. Returns whether it has any receipts."""
+        """Apply all receipts of a message again, because more is known now. Returns whether there are any."""
         rows = store.list_receipts(connection, message_id=message.id)
         for row in rows:
             self._apply(connection, row, now)
@@ -111,24 +111,26 @@ class Receipts:
             logger.debug("Message %s: %s", message.id, result, extra={"message_id": message.id})
 
     def _get_message(self, connection: Connection, row: ReceiptRow) -> Message | None:
-        """Return the message of a receipt. Returns None if the message does not exist, or if no gateway has got it."""
+        """Return the message of a receipt. Returns None if there is no such message, or if no gateway has got it."""
         message = store.get_message(connection, message_id=row.message_id) if row.message_id is not None else None
         return message if message is not None and message.direction == "outbound" and message.attempts else None
 
     def _conclude(self, connection: Connection, message: Message, row: ReceiptRow) -> ReceiptResult | None:
-        """Return the result for the whole message after a receipt, or None if the result is not known yet."""
+        """Return the result of the whole message after this receipt. Returns None if the result is not known yet."""
         if row.status == "sent":
             return None
         if row.partial:
-            if row.status == "undelivered" or not message.body:  # how many segments a redacted text had is unknown
-                return row.status if row.status == "undelivered" else None
+            if row.status == "undelivered":
+                return "undelivered"
+            if not message.body:
+                return None  # the text was redacted, so nobody knows how many segments it had
             count = store.count_partial(connection, message_id=message.id)
             return "delivered" if count >= count_segments(message.body)[0] else None
         parts = store.list_parts(connection, message_id=message.id)
-        # A reference that came with a receipt says nothing about the number of parts.
+        # Parts with numbers of 0 or less have come with receipts. They do not show how many parts the message has.
         statuses = {part.reference: part.status for part in parts if part.part > 0 and part.gateway == row.gateway}
         if row.reference not in statuses:
-            # While a long text is being sent, its references are not known. So this may be about one part.
+            # While a long text is being sent, its references are unknown. So this receipt may report only one part.
             may_be_partial = (
                 row.status == "delivered" and row.reference is not None and _is_long_and_being_sent(message)
             )
@@ -153,7 +155,7 @@ def _is_long_and_being_sent(message: Message) -> bool:
 
 
 def _make_row(gateway: str, receipt: Receipt, now: datetime) -> ReceiptRow:
-    """Return the row of a receipt. A receipt without an event id is the same as another one with the same content."""
+    """Return the row of a receipt. If receipts without an event id have the same content, they count as one."""
     content = (receipt.message_id, receipt.reference, receipt.status, receipt.code)
     known = receipt.error_type in ERROR_TYPES
     return ReceiptRow(

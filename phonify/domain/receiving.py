@@ -1,4 +1,4 @@
-"""The rules of receiving. A message from a phone and all its effects are stored in one transaction."""
+"""The rules of receiving. One transaction stores a message from a phone with all its effects."""
 
 from datetime import timedelta
 
@@ -40,10 +40,11 @@ class Receiving:
     def receive(self, account: Account, *, sender: Number, body: str, to: Number | None = None) -> Message:
         """Store a message from a phone.
 
-        If the account has a webhook, the message is `unconfirmed` until the webhook has accepted it. The default of
-        `to` is the sender of the last message to this phone. If no message was sent to this phone, the default is the
-        account's default sender. Raises InvalidRequest if a phone can't write to this default. A keyword opts the phone
-        out or in. If the account has set a reply to the keyword, the phone gets the reply.
+        If the account has a webhook, the message is `unconfirmed` until the webhook has accepted it. A keyword opts the
+        phone out or in. If the account has set a reply to the keyword, the phone gets the reply.
+
+        The default of `to` is the sender of the last message to this phone. If there is no such message, the default is
+        the account's default sender. Raises InvalidRequest if a phone can't write to this default.
         """
         to = to or self._find_own_number(account, sender)
         with self._database.write() as connection:
@@ -61,7 +62,7 @@ class Receiving:
     ) -> Message:
         """Store a message from a phone as `receive` does, in the caller's transaction.
 
-        With `meets_rules`, a rule of the sandbox may let the phone send another text later.
+        With `meets_rules`, the rules of the sandbox apply. A rule can make the phone send another text later.
         """
         now = self._clock.now()
         ids = generate_ids(now, after=store.get_last_message_id(connection))
@@ -88,7 +89,7 @@ class Receiving:
         replies = []
         if reply is not None and self._may_reply(sender, to, reply):
             answer = self._sending.compose(account, sender, body=reply, origin=to, id_=next(ids), now=now)
-            # The opt-out stops earlier messages, so the reply is later. The reply does not count for the quota.
+            # An opt-out stops all earlier messages, so the reply gets a later time. It does not count for the quota.
             replies = [answer._replace(created_at=format_time(now + timedelta(milliseconds=1)))]
         texts = [read_text(message) if meets_rules else None, *map(read_text, replies)]
         met = zip([message, *replies], self._rules.meet(connection, account.id, texts), strict=True)
@@ -100,9 +101,9 @@ class Receiving:
         return message
 
     def reply_within(self, connection: Connection, account: Account, message: Message, body: str) -> None:
-        """Store the next text of the phone that has got or sent a message. No rule applies to this text.
+        """Store the next text from the phone of a message. No rule applies to this text.
 
-        A phone can only write to a number. So nothing happens if the app's side of the message is not a number.
+        A phone can only write to a number. So this does nothing if the account's side of the message is not a number.
         """
         own = message.origin_number if message.direction == "outbound" else message.to_number
         try:
@@ -113,12 +114,12 @@ class Receiving:
         self.receive_within(connection, account, sender=phone, body=body, to=to, meets_rules=False)
 
     def _may_reply(self, sender: Number, to: Number, reply: str) -> bool:
-        """Return whether a reply is possible. An account never replies to its own number."""
+        """Return whether Phonify can send a reply. It never replies to the account's own number."""
         refusal = self._sending.find_refusal(sender.number, origin=to.number, body=reply)
         return sender.number != to.number and refusal is None
 
     def _find_own_number(self, account: Account, phone: Number) -> Number:
-        """Return the number of the account to which the phone's next message goes."""
+        """Return the account's number that gets the phone's next message, as `receive` describes it."""
         got = self._sending.find_all(account, Criteria(to=phone.number, direction="outbound"), limit=1)
         number = got[0].origin_number if got else self._sending.default_origin(account)
         try:

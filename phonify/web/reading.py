@@ -41,7 +41,7 @@ def read_conversations(*, below: int = END, shown: int = 0, current: str | None 
 
 def count_unread(current: str | None = None) -> int:
     """Return the number of unread conversations. The open conversation counts as read."""
-    return get_services().conversations.count_unread(current_account(), besides=current)
+    return get_services().conversations.count_unread(current_account(), selected=current)
 
 
 def read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, Any]:
