@@ -1,4 +1,4 @@
-"""The calls of a gateway: sends claimed messages, with no transaction open, and turns the results into outcomes."""
+"""Calls a gateway with claimed messages. No transaction is open during a call. Each message gets an outcome."""
 
 import logging
 import random
@@ -40,12 +40,12 @@ class MessageOutcome(NamedTuple):
 
 
 def retry_delay(attempt: int) -> float:
-    """Return the seconds to wait after a failed attempt. They grow exponentially and have jitter."""
+    """Return the seconds to wait after a failed attempt. The wait grows exponentially and has jitter."""
     return min(FIRST_RETRY * 2.0 ** min(attempt - 1, 30), LAST_RETRY) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
 def write_outbound(message: Message, now: datetime) -> OutboundMessage:
-    """Return a message as gateways get it."""
+    """Return the message for a gateway."""
     left = (parse_time(message.expires_at) - now).total_seconds() if message.expires_at is not None else DAY
     return OutboundMessage(
         message.id, message.origin_number, message.to_number, message.body, message.attempts, max(left, 0.0)
@@ -67,24 +67,21 @@ class GatewayCalls:
         self._clock = clock
         self._lease = lease
         self._observe = observe
-        self._lock = threading.Lock()  # guards _in_flight
-        self._in_flight = 0
+        self._lock = threading.Lock()  # for changes of _in_flight
+        self._in_flight = 0  # messages without an outcome
 
     def is_calling(self) -> bool:
         """Return whether the gateway has messages without an outcome."""
-        with self._lock:
-            return self._in_flight > 0
+        return self._in_flight > 0
 
     def count_places(self) -> int:
-        """Return how many more messages the gateway may get before it has given outcomes."""
-        with self._lock:
-            return self._gateway.limits.window - self._in_flight
+        """Return how many more messages the gateway can get before it gives the next outcome."""
+        return self._gateway.limits.window - self._in_flight
 
     def deliver(self, jobs: Sequence[Message], finish: Callable[[MessageOutcome], None]) -> None:
-        """Send the messages batch by batch. No transaction is open."""
+        """Send the messages batch by batch. Call this with no transaction open."""
         limits = self._gateway.limits
-        with self._lock:
-            self._in_flight += len(jobs)
+        self._reserve(len(jobs))
         # A third of the lease remains for recording the outcomes, and another third is in reserve.
         deadline = monotonic() + self._lease.total_seconds() / 3
         for batch in (jobs[start : start + limits.batch] for start in range(0, len(jobs), limits.batch)):
@@ -106,15 +103,15 @@ class GatewayCalls:
                         self._end(self._conclude(message, retry), finish)
 
     def _end(self, outcome: MessageOutcome, finish: Callable[[MessageOutcome], None]) -> None:
-        self._release(1)
+        self._reserve(-1)
         finish(outcome)
 
-    def _release(self, places: int) -> None:
+    def _reserve(self, places: int) -> None:
         with self._lock:
-            self._in_flight -= places
+            self._in_flight += places
 
     def _send(self, batch: Sequence[Message], deadline: float, finish: Callable[[MessageOutcome], None]) -> None:
-        """Call the gateway with one batch. A message without an outcome is in doubt."""
+        """Call the gateway with one batch. If the gateway gives no outcome for a message, the message is in doubt."""
         begun = self._clock.monotonic()
         waiting = {message.id: message for message in batch}
         now = self._clock.now()
@@ -133,7 +130,7 @@ class GatewayCalls:
             if not waiting:
                 logger.exception("The gateway failed after its last outcome")
         except BaseException:  # the thread ends, so these messages get no outcome here
-            self._release(len(waiting))
+            self._reserve(-len(waiting))
             raise
         for message in waiting.values():
             text = "Message %s: the gateway gave no outcome, attempt %d"
@@ -143,7 +140,7 @@ class GatewayCalls:
             self._end(MessageOutcome(message, Doubt(), self._now()), finish)
 
     def _conclude(self, message: Message, outcome: Outcome) -> MessageOutcome:
-        """Log the outcome of an attempt. Chooses the time of the next attempt."""
+        """Log the outcome of an attempt, and choose the time of the next attempt."""
         due_at = None
         attempt = message.id, message.attempts
         trace = _trace(message)
@@ -166,10 +163,10 @@ class GatewayCalls:
         return format_time(self._clock.now())
 
     def _retry_time(self, message: Message, retry_after: float | None) -> str:
-        """Return the time of the next attempt. It is after now, but not after the end of the validity period."""
+        """Return the time of the next attempt. At the latest, this is the end of the validity period."""
         delay = retry_delay(message.attempts)
         if retry_after is not None:
-            # With the arguments in this order, NaN gives the shortest delay.
+            # The order of the arguments matters: if retry_after is NaN, the result is the shortest delay.
             delay = max(SHORTEST_RETRY, retry_after)
         now = self._clock.now()
         expires_at = message.expires_at or format_time(now)

@@ -1,4 +1,4 @@
-"""The look-ups: asks a gateway what became of messages that are in doubt or have no receipt."""
+"""The look-ups. A look-up asks a gateway for the result of a message that is in doubt or has no receipt."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -15,11 +15,11 @@ from .calls import write_outbound
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 10  # messages
-INTERVAL = 1.0  # seconds
+AT_ONCE = 10  # the most messages in one step
+INTERVAL = 1.0  # seconds between two steps
 DELAYS = (30, 120, 600, 3_600, 6 * 3_600)  # seconds until the next look-up
 LONGEST_DELAY = timedelta(seconds=max(DELAYS))
-MOST = 12  # look-ups of one message
+MOST = 12  # the most look-ups of one message
 
 
 class LookUps:
@@ -51,14 +51,14 @@ class LookUps:
         return seconds_until(due_at, self._clock.now())
 
     def deliver_due(self, *, deadline: float) -> int:
-        """Look up all messages that are due. Begins no look-up after `deadline`, a time of `clock.monotonic()`."""
+        """Look up all due messages, and return how many. Begins no step after `deadline`, a time of `monotonic()`."""
         count = 0
         while monotonic() < deadline and (found := self.step()):
             count += found
         return count
 
     def step(self) -> int:
-        """Look up messages that are due now. Returns how many."""
+        """Look up at most `AT_ONCE` due messages. Returns how many."""
         claimed = self._claim()
         for message, references in claimed:
             if self._database.stopping:
@@ -76,7 +76,10 @@ class LookUps:
         return len(claimed)
 
     def _claim(self) -> list[tuple[Message, Sequence[str]]]:
-        """Return due messages with their references. Plans the next look-up of each message, or ends its look-ups."""
+        """Return due messages with their references, and plan their next look-ups.
+
+        If the result of a message is known, or after `MOST` look-ups, the look-ups of this message end.
+        """
         clock_now = self._clock.now()
         now = format_time(clock_now)
         with self._database.reading() as connection:

@@ -1,7 +1,7 @@
 """The delivery loop. It claims due rows, delivers them, and records the outcomes. A row is a message or an event.
 
-Several loops may run on one database, in different processes. A loop leases the rows that it claims. Other loops don't
-claim a leased row until the lease ends, or until the process that owns the lease ends.
+Several loops can run on one database, in different processes. A loop leases the rows that it claims. Other loops don't
+claim a leased row until its lease ends, or until the process of its owner ends.
 """
 
 import logging
@@ -20,18 +20,17 @@ logger = logging.getLogger(__name__)
 Job = TypeVar("Job")
 Outcome = TypeVar("Outcome")
 
-Observe = Callable[[str, float], None]  # called after each attempt, with its outcome and duration in seconds
+Observe = Callable[[str, float], None]  # gets the outcome and the duration in seconds of each attempt
 
 TAKE_OVER_INTERVAL = 0.5  # seconds between two checks for owners that have ended
-GATHER = 0.02  # seconds to wait for more outcomes and due rows, so that they share one transaction
+GATHER = 0.02  # seconds to wait for more outcomes and due rows, because one transaction is faster than several
 AFTER_FAULT = 1.0  # seconds to wait if the database can't be used
 
 
 class Delivery(Protocol[Job, Outcome]):
     """The delivery of one kind of row, such as messages. The loop's thread calls all methods.
 
-    The connection of `claim`, `record` and `end_leases` is in a transaction. The connection of `list_owners` is only
-    for reading.
+    `claim`, `record` and `end_leases` get a connection that is in a transaction. `list_owners` gets one for reading.
     """
 
     name: str
@@ -43,10 +42,10 @@ class Delivery(Protocol[Job, Outcome]):
         """Return the seconds until the next row is due. The ends of leases do not count."""
 
     def claim(self, connection: Connection, owner: str) -> Sequence[Job]:
-        """Lease due rows to the owner. Returns the rows."""
+        """Lease due rows to the owner, and return the rows."""
 
     def record(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
-        """Record the outcomes of jobs. Ignores jobs that another owner has claimed since."""
+        """Record the outcomes of jobs. A job is ignored if another owner has claimed it since."""
 
     def deliver(self, jobs: Sequence[Job], finish: Callable[[Outcome], None]) -> None:
         """Deliver jobs. No transaction is open.
@@ -59,7 +58,7 @@ class Delivery(Protocol[Job, Outcome]):
         """Return the owners that have leases."""
 
     def end_leases(self, connection: Connection, owner: str) -> None:
-        """End the leases of an owner. Its rows get back their earlier due time."""
+        """End the leases of an owner. Each row is due again at the time at which it was due before the lease."""
 
 
 class Loop(Generic[Job, Outcome]):
@@ -80,14 +79,14 @@ class Loop(Generic[Job, Outcome]):
         self._longest_nap = longest_nap
         self._grace = grace
         self._owner: Owner | None = None
-        self._looks_at = 0.0  # the time of the next check for owners that have ended
+        self._next_check = 0.0  # when to check again for owners that have ended
         self._finished: deque[Outcome] = deque()
         self._unrecorded: list[Outcome] = []
         self._in_hand = 0  # claimed jobs without a recorded outcome
-        self.claimed = 0  # all jobs that were ever claimed
+        self.claimed = 0  # the number of all jobs that this loop has claimed
 
     def run(self) -> None:
-        """Deliver until the database is `stopping`. Then wait for claimed jobs, at most for the grace period."""
+        """Deliver until the database is `stopping`. Then wait at most for the grace period until claimed jobs end."""
         while not self._database.stopping:
             try:
                 in_hand, claimed = self._in_hand, self.claimed
@@ -108,7 +107,7 @@ class Loop(Generic[Job, Outcome]):
     def deliver_due(self, *, deadline: float = float("inf")) -> int:
         """Deliver all due rows and record the outcomes. Returns the number of attempts.
 
-        After `deadline`, a time of `clock.monotonic()`, no more rows are claimed.
+        After `deadline`, a time of `clock.monotonic()`, this claims no more rows.
         """
         before = self.claimed
         while self.step(claiming=monotonic() < deadline) or self._in_hand:
@@ -141,7 +140,7 @@ class Loop(Generic[Job, Outcome]):
         try:
             self._delivery.deliver(jobs, self._finish)
         except BaseException:
-            self._in_hand = len(self._finished)  # other jobs get no outcome; they are claimed again after their lease
+            self._in_hand = len(self._finished)  # the other jobs get no outcome and are claimed again after their lease
             raise
         return True
 
@@ -157,9 +156,9 @@ class Loop(Generic[Job, Outcome]):
     def _list_ended_owners(self, owner: Owner) -> list[str]:
         """Return owners of leases whose process has ended. Checks at most twice a second."""
         now = monotonic()
-        if now < self._looks_at or self._database.stopping:
+        if now < self._next_check or self._database.stopping:
             return []
-        self._looks_at = now + TAKE_OVER_INTERVAL
+        self._next_check = now + TAKE_OVER_INTERVAL
         with self._database.reading() as connection:
             owners = self._delivery.list_owners(connection)
         ended = [other for other in owners if not owner.is_alive(other)]

@@ -24,7 +24,7 @@ from .loop import Observe
 
 logger = logging.getLogger(__name__)
 
-EXPIRED = 300  # the most messages that end in one transaction while the gateway gets none
+EXPIRED = 300  # the most messages that end in one transaction while the gateway gets no messages
 
 
 class MessageDelivery:
@@ -67,13 +67,13 @@ class MessageDelivery:
     def seconds_to_due(self) -> float:
         """Return the seconds until a message is due and the gateway may get it, or until a validity period ends."""
         if not self._calls.count_places():
-            return float("inf")  # the end of a call wakes the loop
+            return float("inf")  # the end of a call will wake the loop
         with self._database.reading() as connection:
             due_at = outbox_store.next_due_at(connection, gateway=self._gateway.name)
             if due_at is None:
                 return float("inf")
             if self._calls.is_calling() and self._pacing.is_trying(connection):
-                return float("inf")  # until its outcome shows whether the fault has ended
+                return float("inf")  # the outcome of this call shows whether the fault has ended, and wakes the loop
             now, opens_in = self._clock.now(), self._seconds_to_open(connection)
             seconds = seconds_until(due_at, now)
             if opens_in <= 0:
@@ -98,7 +98,7 @@ class MessageDelivery:
     # Claiming
 
     def claim(self, connection: Connection, owner: str) -> list[Message]:
-        """Lease due messages. Ends the messages that must not be sent any more."""
+        """Lease due messages to the owner. Also end the messages that must not be sent any more."""
         clock_now, machine_now = self._clock.now(), self._clock.machine_now()
         now = format_time(clock_now)
         leased: list[Message] = []
@@ -126,13 +126,16 @@ class MessageDelivery:
         )
 
     def _is_doubtful(self, connection: Connection, message: Message) -> bool:
-        """Return whether the gateway may have a message already, and would not recognise its repetition."""
+        """Return whether the phone may get a message twice if it is sent again.
+
+        This is so if the gateway may have taken the message already, and would not recognise the repetition.
+        """
         if not message.attempts or (self._gateway.repeatable and message.submitted_to in (None, self._gateway.place)):
             return False
         return moving_store.may_have_been_taken(connection, message=message)
 
     def _list_messages(self, connection: Connection, now: str) -> list[Message]:
-        """Return due messages. If the gateway gets none now, return only those that end or are in doubt."""
+        """Return due messages. If the gateway gets no messages now, return only those that must end or are in doubt."""
         if self._seconds_to_open(connection) <= 0:
             places = self._calls.count_places()
             return outbox_store.list_due_messages(connection, gateway=self._gateway.name, now=now, limit=places)
@@ -145,7 +148,7 @@ class MessageDelivery:
     def _is_opted_out(self, connection: Connection, message: Message) -> bool:
         """Return whether the recipient has opted out after the message was accepted.
 
-        A message that was accepted after the opt-out is the reply to STOP or HELP. It is sent.
+        If a message was accepted after the opt-out, it is the reply to STOP or HELP. So it is sent.
         """
         found = subscription_store.get_subscription(connection, account_id=message.account_id, phone=message.to_number)
         if found.subscribed or found.changed_at is None:
@@ -155,10 +158,10 @@ class MessageDelivery:
     # Recording
 
     def record(self, connection: Connection, outcomes: Sequence[MessageOutcome]) -> None:
-        """Record outcomes. Stores webhook events for final outcomes and for doubt.
+        """Record outcomes, and store the webhook events for final outcomes and for doubt.
 
         If an unexpected error prevents this, each outcome is recorded alone. So one wrong outcome does not stop the
-        others. The message of the wrong outcome is in doubt.
+        others. The message with the wrong outcome is then in doubt.
         """
         try:
             with isolating(connection):
@@ -204,7 +207,10 @@ class MessageDelivery:
             self._webhooks.enqueue(connection, "message.simulated", simulated, clock_now)
 
     def _note_taken(self, connection: Connection, message: Message, outcome: Taken, now: datetime) -> None:
-        """Store the references of a message, even if a receipt has ended the message before its outcome is known."""
+        """Store the references of a message, and the receipts in the gateway's answer.
+
+        This happens even if an earlier receipt has already ended the message.
+        """
         name, can_look_up = self._gateway.name, self._gateway.can_look_up
         self._receipts.note_taken(connection, name, message, outcome.references, now, can_look_up=can_look_up)
         if outcome.receipts:

@@ -40,7 +40,7 @@ class Upkeep:
         self._lease = lease
         self._validity = validity
         self._clean = clean
-        self._done_at: float | None = None  # the time of the last work, on the monotonic clock
+        self._done_at = float("-inf")  # the time of the last work, on the monotonic clock
         self._latest = clock.now()  # the time of day at the last step
 
     def run(self) -> None:
@@ -53,12 +53,12 @@ class Upkeep:
         """Do the work if a minute has passed. If the clock was set back, correct due times immediately."""
         before, self._latest = self._latest, self._clock.now()
         now = self._clock.monotonic()
-        if self._done_at is None or now - self._done_at > INTERVAL:
+        is_due = now - self._done_at > INTERVAL
+        if is_due or self._latest < before:
+            self._try(self.follow_clock)
+        if is_due:
             self._done_at = now
-            self._try(self.follow_clock)
             self._try(self._clean)
-        elif self._latest < before:
-            self._try(self.follow_clock)
 
     def _try(self, work: Callable[[], None]) -> None:
         try:
