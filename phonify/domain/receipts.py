@@ -122,10 +122,9 @@ class Receipts:
         if row.partial:
             if row.status == "undelivered":
                 return "undelivered"
-            if not message.body:
-                return None  # the text was redacted, so nobody knows how many segments it had
             count = store.count_partial(connection, message_id=message.id)
-            return "delivered" if count >= count_segments(message.body)[0] else None
+            # If the body was redacted, nobody knows how many segments the message had.
+            return "delivered" if message.body and count >= count_segments(message.body)[0] else None
         parts = store.list_parts(connection, message_id=message.id)
         # Parts with numbers of 0 or less have come with receipts. They do not show how many parts the message has.
         statuses = {part.reference: part.status for part in parts if part.part > 0 and part.gateway == row.gateway}
