@@ -5,7 +5,6 @@ from datetime import timedelta
 from ..clock import Clock, format_time
 from ..errors import Fault, InvalidRequest
 from ..ids import generate_ids
-from ..request_id import current_key_id, current_request_id
 from ..schemas.fields import read_own_number
 from ..sms.numbers import Number, parse_originator
 from ..storage import messages as store
@@ -13,7 +12,7 @@ from ..storage import webhooks as webhook_store
 from ..storage.database import Connection, Database
 from ..storage.records import Account, Criteria, Message
 from .rules import Rules, read_text
-from .sending import Sending
+from .sending import Sending, write_message
 from .subscriptions import Subscriptions
 from .webhooks import Webhooks
 
@@ -66,25 +65,10 @@ class Receiving:
         """
         now = self._clock.now()
         ids = generate_ids(now, after=store.get_last_message_id(connection))
+        message = write_message(account, "inbound", sender, to, body, id_=next(ids), now=now)
         webhook = webhook_store.get_webhook(connection, account_id=account.id)
-        hooked = webhook is not None and webhook.enabled
-        message = Message(
-            id=next(ids),
-            account_id=account.id,
-            direction="inbound",
-            body=body,
-            origin_number=sender.number,
-            origin_country=sender.country,
-            origin_carrier=sender.carrier,
-            to_number=to.number,
-            to_country=to.country,
-            to_carrier=to.carrier,
-            state="unconfirmed" if hooked else "sent",
-            created_at=format_time(now),
-            finished_at=None if hooked else format_time(now),
-            request_id=current_request_id.get(),
-            key_id=current_key_id.get(),
-        )
+        if webhook is None or not webhook.enabled:
+            message = message._replace(state="sent", finished_at=message.created_at)
         reply = self._subscriptions.apply_keyword(connection, account, sender.number, body, now=format_time(now))
         replies = []
         if reply is not None and self._may_reply(sender, to, reply):

@@ -17,7 +17,7 @@ from ..storage import fronts as front_store
 from ..storage import idempotency as idempotency_store
 from ..storage import messages as store
 from ..storage.database import Connection, Database
-from ..storage.records import Account, Answer, Criteria, Message
+from ..storage.records import Account, Answer, Criteria, Direction, Message
 from ..storage.rule_records import Rule
 from .rule_matching import Text
 from .rules import Rules
@@ -218,28 +218,15 @@ class Sending:
         refusal: str | None = None,
     ) -> Message:
         """Return a new message to one number. This does not store it. If `refusal` is given, the state is `error`."""
-        created_at = format_time(now)
         due_at, expires_at = self.plan(now, send_at, validity)
-        return Message(
-            id=id_,
-            account_id=account.id,
-            direction="outbound",
-            body=body,
-            origin_number=origin.number,
-            origin_country=origin.country,
-            origin_carrier=origin.carrier,
-            to_number=to.number,
-            to_country=to.country,
-            to_carrier=to.carrier,
+        message = write_message(account, "outbound", origin, to, body, id_=id_, now=now)
+        return message._replace(
             state="error" if refusal else "unconfirmed",
             error_type=refusal,
-            created_at=created_at,
             send_at=format_time(send_at) if send_at else None,
             due_at=None if refusal else due_at,
             expires_at=expires_at,
-            finished_at=created_at if refusal else None,
-            request_id=current_request_id.get(),
-            key_id=current_key_id.get(),
+            finished_at=message.created_at if refusal else None,
             gateway=self._gateway.name,
         )
 
@@ -285,3 +272,25 @@ def find_message(connection: Connection, account: Account, message_id: str) -> M
     if message is None:
         raise NotFound
     return message
+
+
+def write_message(
+    account: Account, direction: Direction, origin: Number, to: Number, body: str, *, id_: str, now: datetime
+) -> Message:
+    """Return a new message in state `unconfirmed`, with the id and the key of the current request."""
+    return Message(
+        id=id_,
+        account_id=account.id,
+        direction=direction,
+        body=body,
+        origin_number=origin.number,
+        origin_country=origin.country,
+        origin_carrier=origin.carrier,
+        to_number=to.number,
+        to_country=to.country,
+        to_carrier=to.carrier,
+        state="unconfirmed",
+        created_at=format_time(now),
+        request_id=current_request_id.get(),
+        key_id=current_key_id.get(),
+    )
