@@ -23,7 +23,7 @@ MOST = 12  # the most look-ups of one message
 
 
 class LookUps:
-    """The loop of the look-ups. Only one thread may call its methods."""
+    """The loop of the look-ups. Call its methods only in one thread."""
 
     def __init__(
         self, database: Database, gateway: Gateway, clock: Clock, take: Callable[[Sequence[Receipt]], None]

@@ -23,7 +23,7 @@ Outcome = TypeVar("Outcome")
 Observe = Callable[[str, float], None]  # gets the outcome and the duration in seconds of each attempt
 
 TAKE_OVER_INTERVAL = 0.5  # seconds between two checks for owners that have ended
-GATHER = 0.02  # seconds to wait for more outcomes and due rows, because one transaction is faster than several
+GATHER = 0.02  # seconds to wait for more outcomes and due rows, so that one transaction handles them together
 AFTER_FAULT = 1.0  # seconds to wait if the database can't be used
 
 
@@ -62,7 +62,7 @@ class Delivery(Protocol[Job, Outcome]):
 
 
 class Loop(Generic[Job, Outcome]):
-    """A delivery loop on a database. Only one thread of the process that created the loop may call its methods."""
+    """A delivery loop on a database. Call its methods only in one thread of the process that created the loop."""
 
     def __init__(
         self,

@@ -65,7 +65,7 @@ class MessageDelivery:
         return min(self.seconds_to_due(), seconds_until(lease_ends_at, self._clock.machine_now()))
 
     def seconds_to_due(self) -> float:
-        """Return the seconds until a message is due and the gateway may get it, or until a validity period ends."""
+        """Return the seconds until a message is due and the gateway can get it, or until a validity period ends."""
         if not self._calls.count_places():
             return float("inf")  # the end of a call will wake the loop
         with self._database.reading() as connection:
@@ -82,7 +82,7 @@ class MessageDelivery:
         return min(max(seconds, opens_in), seconds_until(expires_at, now))
 
     def _seconds_to_open(self, connection: Connection) -> float:
-        """Return the seconds until the gateway may get the first of the due messages."""
+        """Return the seconds until the gateway can get the first of the due messages."""
         now = format_time(self._clock.now())
         due = outbox_store.list_due_messages(connection, gateway=self._gateway.name, now=now, limit=1)
         return self._pacing.seconds_to_open(connection, due[0].body if due else "")
@@ -126,7 +126,7 @@ class MessageDelivery:
         )
 
     def _is_doubtful(self, connection: Connection, message: Message) -> bool:
-        """Return whether the phone may get a message twice if it is sent again.
+        """Return whether a phone could get a message twice if the message is sent again.
 
         This is so if the gateway may have taken the message already, and would not recognise the repetition.
         """

@@ -52,7 +52,7 @@ class RunningGateway:
             return self.health.read_status(connection)
 
     def find_trouble(self) -> Trouble | None:
-        """Return why the gateway takes no messages now, or None if it takes them."""
+        """Return why the gateway gets no messages now. Returns None if it gets them."""
         with self._database.reading() as connection:
             return self.health.find_trouble(connection)
 

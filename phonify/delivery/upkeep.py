@@ -22,7 +22,7 @@ _NAP = 0.25  # seconds between two checks of the clock
 
 
 class Upkeep:
-    """The loop of the upkeep. Only one thread may call its methods."""
+    """The loop of the upkeep. Call its methods only in one thread."""
 
     def __init__(
         self,

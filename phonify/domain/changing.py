@@ -21,7 +21,7 @@ from .webhooks import Webhooks
 
 
 class Changing:
-    """The operations that change messages. Each is limited to one account."""
+    """The operations that change messages. Each operation uses only data of one account."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Changing:
         self._clock = clock
         self._webhooks = webhooks
         self._subscriptions = subscriptions
-        self._sending = sending  # of each gateway of this server, by its name
+        self._sending = sending  # name of a gateway of this server -> its Sending
         self._rules = rules
         self._main = main  # the name of the main gateway
 
@@ -59,7 +59,7 @@ class Changing:
         main = self._sending[self._main]
         found = main.find(account, message_id)
         sending = self._sending.get(found.gateway or self._main)
-        if to is not None and sending is not None:  # None: this server does not have the gateway, so it can't ask it
+        if to is not None and sending is not None:  # None: this server does not have the gateway
             number = to.number.number
             refusal = sending.find_refusal(number, origin=found.origin_number, body=body or found.body)
             if refusal is not None:
@@ -86,7 +86,7 @@ class Changing:
                 store.update_waiting_message(connection, message=message)
                 if meets_again:
                     self._rules.note_again(connection, message, rule)
-        if refusal is not None:  # raised after the transaction, because the rule has counted the message
+        if refusal is not None:  # the transaction is committed, because the rule has counted the message
             raise Refused([Fault(refusal, to.param if to is not None else None)])
         return message
 
@@ -106,7 +106,7 @@ class Changing:
         return ended
 
     def redact(self, account: Account, message_id: str) -> Message:
-        """Remove the body of a message from the message and from its webhook events.
+        """Remove the body from a message and from its webhook events.
 
         Raises NotFound as `change` does, and Refused if an outbound message is not in a final state.
         """

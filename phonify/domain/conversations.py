@@ -85,10 +85,9 @@ class Conversations:
     ) -> Found:
         """Return messages that have the text in their body or in a number, latest first.
 
-        `numbers` has other forms of the text. A message also matches if a number of the message contains one of these
-        forms, or if its provider's id equals the text. With `scheduled`, the result has only messages that wait for the
-        time of their sending. With `failed`, it has only messages in state `error`, and messages that the phone did not
-        get according to a receipt.
+        `numbers` has other forms of the text. A message also matches if one of these forms is in a number, or if its
+        provider's id equals the text. With `scheduled`, the result has only messages that wait for the time of their
+        sending. With `failed`, it has only messages in state `error`, and messages with the receipt `undelivered`.
 
         One call searches a limited number of messages, because a search through all messages would take too long.
         `next` is the `below` of the next call.

@@ -47,7 +47,7 @@ class GatewayStatus(NamedTuple):
 
     @property
     def full_summary(self) -> str:
-        """The summary with the text of the fault, which only the operator may see."""
+        """The summary with the text of the fault. Only the operator is allowed to see this text."""
         return f"{self.summary}: {self.state.fault}" if self.condition in ("paused", "failing") else self.summary
 
 
@@ -57,7 +57,7 @@ class Trouble(NamedTuple):
     name: str
     condition: Condition  # held, paused or failing
     until: str | None  # the end of the pause; only if paused
-    fault: str | None  # only the operator may see it; None if held
+    fault: str | None  # only for the operator; None if held
 
 
 class Delay(NamedTuple):

@@ -32,7 +32,7 @@ class Inbound:
         self._database = database
         self._clock = clock
         self._receiving = receiving
-        self._origin = origin  # this number belongs to the account `default`, unless another account has it
+        self._origin = origin  # texts to this number go to the account `default`, unless an account has the number
 
     def take(self, connection: Connection, gateway: str, texts: Sequence[Received], now: datetime) -> None:
         """Store texts of a gateway. A text without missing parts becomes a message at once."""
@@ -91,7 +91,7 @@ class Inbound:
     # Numbers
 
     def give_number(self, account: Account, number: str) -> int:
-        """Give a number to an account, with the texts that wait for an account. Returns how many texts waited."""
+        """Give a number to an account, with the texts that have waited for its owner. Returns how many these were."""
         now, count = format_time(self._clock.now()), 0
         with self._database.write() as connection:
             store.put_number(connection, number=number, account_id=account.id, now=now)
@@ -118,9 +118,9 @@ class Inbound:
             return store.list_numbers(connection, account_id=account.id if account is not None else None)
 
     def find_default_number(self) -> str | None:
-        """Return PHONIFY_ORIGIN if the account `default` gets the texts to it, because no account has this number.
+        """Return PHONIFY_ORIGIN if no account has this number. Otherwise return None.
 
-        Otherwise return None.
+        If no account has it, the account `default` gets the texts to it.
         """
         if not self._origin.lstrip("+").isdecimal():
             return None  # phones can't write to an alphanumeric sender
@@ -141,7 +141,7 @@ class Inbound:
 def _make_row(gateway: str, received: Received, now: datetime) -> TextRow:
     part = received.part
     if part is not None and not (1 <= part.number <= part.total and 1 < part.total <= _MOST_PARTS):
-        part = None  # numbers that can't be right, or the number of a whole text
+        part = None  # the numbers are wrong, or the text has only one part
     return TextRow(
         gateway=gateway,
         event_id=received.event_id,
@@ -158,7 +158,7 @@ def _make_row(gateway: str, received: Received, now: datetime) -> TextRow:
 
 
 def _read_number(text: str) -> Number:
-    """Read the number or the name of a sender. An invalid one is kept as it is, because no text must be lost."""
+    """Read the number or the name of a sender. An invalid one is kept, because no text must be lost."""
     text = clean(text).strip()
     try:
         return parse_originator(text)

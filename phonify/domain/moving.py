@@ -1,4 +1,4 @@
-"""The rules of messages that wait for a gateway which this server does not have, because the operator has replaced it.
+"""The rules of messages whose gateway this server does not have, for example because the operator has replaced it.
 
 Phonify accepts a message for one gateway. No other gateway gets the message, unless the operator moves it.
 """
@@ -62,7 +62,7 @@ class Moving:
         self._database = database
         self._clock = clock
         self._webhooks = webhooks
-        self._sending = sending  # of each gateway of this server, by its name
+        self._sending = sending  # name of a gateway of this server -> its Sending
         self._rules = rules
         self._main = main  # the name of the main gateway
 

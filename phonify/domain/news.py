@@ -9,7 +9,7 @@ _MOST_OPEN = 1_000  # the most messages without a final state that it watches
 
 
 class News:
-    """Finds what has happened to the messages of all accounts since the last call. Only one thread may use it."""
+    """Finds what has happened to the messages of all accounts since the last call. Use it only in one thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""The final outcomes of messages. A message and the webhook event about its outcome change in one transaction."""
+"""The final outcomes of messages. Each function changes messages and stores their webhook events."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -13,7 +13,7 @@ from .webhooks import Webhooks
 def end_as_sent(
     connection: Connection, webhooks: Webhooks, messages: Iterable[Message], now: datetime
 ) -> list[Message]:
-    """Set messages to `sent`. Returns the changed messages.
+    """Set messages to `sent`. Returns the changed messages. Call it in a transaction.
 
     A message does not change if its state is final already, or if another process has claimed it since.
     """

@@ -1,7 +1,7 @@
-"""Decides when a gateway gets messages. It has limits, pauses after faults, and pauses by the operator.
+"""Decides when a gateway gets messages. A gateway has limits, and a fault or the operator can pause it.
 
-All processes share this state. If a fault concerns all messages, such as wrong credentials, it pauses the gateway.
-Otherwise Phonify would try each message in vain.
+All processes share this state. A fault pauses the gateway if it concerns all messages, such as wrong credentials.
+Without this pause, Phonify would try each message in vain.
 """
 
 import logging
@@ -46,7 +46,7 @@ class Pacing:
         self._database = database
         self._clock = clock
         self._gateway = gateway.name
-        self._rates = rates  # the most segments in a period, by its seconds
+        self._rates = rates  # seconds of a period -> the most segments in this period
         self._sandbox = gateway.sandbox  # a sandbox always works
         # The name in logs, with the provider's address.
         self._shown = f"{gateway.name} ({gateway.peer})" if gateway.peer else gateway.name

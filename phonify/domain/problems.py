@@ -1,6 +1,6 @@
 """The problems of an account that no message shows: refused requests, and webhooks that got no good answer.
 
-If a wait of a test fails, the clients for tests add these problems to the error.
+If a test waits for a message in vain, the clients for tests add these problems to the error.
 """
 
 from operator import itemgetter

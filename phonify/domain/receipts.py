@@ -126,7 +126,7 @@ class Receipts:
             # If the body was redacted, nobody knows how many segments the message had.
             return "delivered" if message.body and count >= count_segments(message.body)[0] else None
         parts = store.list_parts(connection, message_id=message.id)
-        # Parts with numbers of 0 or less have come with receipts. They do not show how many parts the message has.
+        # If only a receipt has named a part, its number is 0 or less. Such parts do not show how many parts there are.
         statuses = {part.reference: part.status for part in parts if part.part > 0 and part.gateway == row.gateway}
         if row.reference not in statuses:
             # While a long text is being sent, its references are unknown. So this receipt may report only one part.

@@ -1,4 +1,4 @@
-"""The rules of releasing. A release sends a copy of a message that the sandbox has caught to the phone."""
+"""The rules of releasing. A sandbox catches each message. A release sends a copy of the message to its phone."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The rules of removing: old rows are removed, and messages that a user wants to remove."""
+"""The rules of removing old rows, and of removing messages when a user asks for it."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -44,9 +44,9 @@ class Retention:
         self._messages_at_once = messages_at_once
 
     def clean(self) -> None:
-        """Remove all rows that are too old, and the oldest messages of accounts that have too many messages.
+        """Remove all rows that are too old. If an account has too many messages, also remove its oldest messages.
 
-        Messages are removed only in a final state. A text stays if no account has got it.
+        Only messages in a final state are removed. Texts that no account has got stay.
         """
         with self._database.write() as connection:
             webhook_store.delete_former_secrets(connection, now=format_time(self._clock.machine_now()))
@@ -150,7 +150,7 @@ class Retention:
             excess -= limit
 
     def _go_through(self, delete_next: Callable[[Connection, int], int | None]) -> None:
-        """Delete messages in steps. A step gets and returns the seq of the last deleted message, or None at the end."""
+        """Delete messages in steps. Each step gets the last deleted seq and returns the next. The last returns None."""
         after: int | None = 0
         while after is not None and not self._database.stopping:
             with self._database.write() as connection:

@@ -39,7 +39,7 @@ class Sent(NamedTuple):
 
 
 class Sending:
-    """The operations that send and find messages. Each is limited to one account."""
+    """The operations that send and find messages. Each operation uses only data of one account."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class Sending:
         return {index: refusal for index, refusal in found.items() if refusal is not None}
 
     def find_refusal(self, number: str, *, origin: str, body: str) -> str | None:
-        """Return the error type if the server or the gateway refuses a message before sending, else None."""
+        """Check a message before it is sent. Returns the error type if it is refused, else None."""
         if self._only_to and number not in self._only_to:
             return "recipient_not_permitted"
         refusal = self._gateway.check(number, origin, body)
@@ -217,7 +217,7 @@ class Sending:
         validity: timedelta | None = None,
         refusal: str | None = None,
     ) -> Message:
-        """Return a new message to one number. This does not store it. If `refusal` is given, the state is `error`."""
+        """Return a new message to one number, but do not store it. With a `refusal`, its state is `error`."""
         due_at, expires_at = self.plan(now, send_at, validity)
         message = write_message(account, "outbound", origin, to, body, id_=id_, now=now)
         return message._replace(
@@ -231,7 +231,7 @@ class Sending:
         )
 
     def plan(self, now: datetime, send_at: datetime | None, validity: timedelta | None = None) -> tuple[str, str]:
-        """Return the time when a message is due, and the end of its validity."""
+        """Return the time at which a new message is due, and the end of its validity period."""
         due = max(now, send_at) if send_at else now
         try:
             expires_at = due + (validity or self._validity)
@@ -240,7 +240,7 @@ class Sending:
         return format_time(due), format_time(expires_at)
 
     def default_origin(self, account: Account) -> str:
-        """Return the sender of messages for which a request of the account names no sender."""
+        """Return the account's default sender. A message gets this sender if its request names none."""
         return account.origin or self._origin
 
     def find(self, account: Account, message_id: str) -> Message:
