@@ -124,7 +124,7 @@ class Loop(Generic[Job, Outcome]):
         """Record outcomes and claim due rows, in one transaction. Returns False if there was nothing to do."""
         while self._finished:
             self._unrecorded.append(self._finished.popleft())
-        owner = self._get_owner()
+        self._owner = owner = self._owner or Owner(self._database.path)
         ended = self._list_ended_owners(owner)
         stopping = self._database.stopping or not claiming
         if not (self._unrecorded or ended) and (stopping or self._delivery.seconds_to_next() > 0):
@@ -147,11 +147,6 @@ class Loop(Generic[Job, Outcome]):
     def _finish(self, outcome: Outcome) -> None:
         self._finished.append(outcome)
         self._wakeup.wake()
-
-    def _get_owner(self) -> Owner:
-        if self._owner is None:
-            self._owner = Owner(self._database.path)
-        return self._owner
 
     def _list_ended_owners(self, owner: Owner) -> list[str]:
         """Return owners of leases whose process has ended. Checks at most twice a second."""

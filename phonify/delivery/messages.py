@@ -211,11 +211,9 @@ class MessageDelivery:
 
         This happens even if an earlier receipt has already ended the message.
         """
-        name, can_look_up = self._gateway.name, self._gateway.can_look_up
-        self._receipts.note_taken(connection, name, message, outcome.references, now, can_look_up=can_look_up)
-        if outcome.receipts:
-            receipts = [receipt._replace(message_id=message.id) for receipt in outcome.receipts]
-            self._receipts.take(connection, name, receipts, now)
+        self._receipts.note_taken(connection, self._gateway, message, outcome.references, now)
+        receipts = [receipt._replace(message_id=message.id) for receipt in outcome.receipts]
+        self._receipts.take(connection, self._gateway.name, receipts, now)
 
     def _doubt(self, connection: Connection, message: Message, at: str) -> None:
         """Record that a message is in doubt. It is not sent again."""
@@ -223,7 +221,7 @@ class MessageDelivery:
         if outbox_store.await_validity(connection, message=message, now=at):
             now = self._clock.now()
             self._webhooks.enqueue(connection, "message.in_doubt", [message], now)
-            self._receipts.note_doubt(connection, message, now, can_look_up=self._gateway.can_look_up)
+            self._receipts.note_doubt(connection, self._gateway, message, now)
 
     def _note_attempt(
         self, connection: Connection, message: Message, outcome: AttemptOutcome, at: str, due_at: str | None = None

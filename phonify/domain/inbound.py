@@ -66,9 +66,9 @@ class Inbound:
 
     def _hand_over(self, connection: Connection, texts: Sequence[TextRow]) -> None:
         """Make one message from a whole text, or from the parts of one text."""
-        to = texts[0].to_number
+        to = texts[0].to_number or ""
         owner = self._find_owner(connection, to)
-        if owner is None or to is None:
+        if owner is None:
             store.leave_open(connection, texts=texts)
             logger.warning(
                 "A text to %s belongs to no account and waits. `numbers add` gives the number to an account.",
@@ -80,9 +80,7 @@ class Inbound:
         )
         store.close_texts(connection, texts=texts, message_id=message.id)
 
-    def _find_owner(self, connection: Connection, number: str | None) -> Account | None:
-        if number is None:
-            return None
+    def _find_owner(self, connection: Connection, number: str) -> Account | None:
         owner = store.find_owner(connection, number=number)
         if owner is None and number == self._origin:
             owner = account_store.get_account(connection, name=DEFAULT_ACCOUNT)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from ..clock import format_time
 from ..errors import ERROR_TYPES
+from ..gateways.base import Gateway
 from ..gateways.events import Receipt
 from ..sms.segments import count_segments
 from ..storage import receipts as store
@@ -67,23 +68,21 @@ class Receipts:
     def note_taken(
         self,
         connection: Connection,
-        gateway: str,
+        gateway: Gateway,
         message: Message,
         references: Sequence[str],
         now: datetime,
-        *,
-        can_look_up: bool,
     ) -> None:
         """Store the provider's ids of a message, and apply the receipts that came before them."""
-        store.insert_parts(connection, message_id=message.id, gateway=gateway, references=references)
-        store.claim_waiting_receipts(connection, message_id=message.id, gateway=gateway, references=references)
+        store.insert_parts(connection, message_id=message.id, gateway=gateway.name, references=references)
+        store.claim_waiting_receipts(connection, message_id=message.id, gateway=gateway.name, references=references)
         came_before = self._apply_again(connection, message, now)
-        if can_look_up and not came_before:
+        if gateway.can_look_up and not came_before:
             store.put_look_up(connection, message_id=message.id, due_at=format_time(now + LOOK_UP_TAKEN))
 
-    def note_doubt(self, connection: Connection, message: Message, now: datetime, *, can_look_up: bool) -> None:
+    def note_doubt(self, connection: Connection, gateway: Gateway, message: Message, now: datetime) -> None:
         """Plan the first look-up of a message in doubt. Apply the receipts that came during the attempt."""
-        if can_look_up:
+        if gateway.can_look_up:
             store.put_look_up(connection, message_id=message.id, due_at=format_time(now + LOOK_UP_DOUBT))
         self._apply_again(connection, message, now)
 
