@@ -151,7 +151,7 @@ class Rules:
 
     def find_built_in_refusal(self, number: str) -> str | None:
         """Return the error type of a special number that refuses messages. Return None for any other number."""
-        rule = _BUILT_IN.get(number) if self.enabled else None
+        rule = _BUILT_IN.get(number)
         return rule.refusal if rule is not None else None
 
     def meet_again(self, connection: Connection, message: Message) -> Rule | None:

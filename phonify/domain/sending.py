@@ -146,7 +146,9 @@ class Sending:
         refusals = dict(refusals)
         for index, recipient in enumerate(draft.to):
             if self._subscriptions.is_opted_out(connection, account, recipient.number.number):
-                refusals.setdefault(index, self._rules.find_built_in_refusal(recipient.number.number) or "opted_out")
+                number = recipient.number.number
+                built_in = self._rules.find_built_in_refusal(number) if self._rules.enabled else None
+                refusals.setdefault(index, built_in or "opted_out")
         met = self._meet_rules(connection, account, draft, origin, refusals)
         if account.quota is not None and (keep_refused or not refusals):
             wanted = [index for index in range(len(draft.to)) if index not in refusals]
