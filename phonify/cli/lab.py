@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from ..lab.forms import Form, Target
+from ..lab.forms import AppUnderTest, ProviderForm
 from ..lab.labs import Labs
 from ..lab.report import list_lines, write_junit
-from ..lab.runner import PATIENCE
+from ..lab.runner import PATIENCE, run_lab
 from ..outgoing.url_guard import BadUrl, check_url
 from ..services import Services
 from .output import Command, Failed, account_option, echo, get_account, get_services, load_services
@@ -67,12 +67,12 @@ def lab(
     """
     services = load_services()
     form = _choose_form(services.labs, form_name)
-    target = _find_target(services, form, account_name, url=url, status_url=status_url, secret=secret)
-    target = target._replace(probe_url=probe)
-    _check(services, form, target)
+    app = _find_app(services, form, account_name, url=url, status_url=status_url, secret=secret)
+    app = app._replace(probe_url=probe)
+    _check(services, form, app)
     if junit_file is not None:
         _check_place(junit_file)
-    report = services.labs.make_lab(form, target, limit=limit, patience=patience).run()
+    report = run_lab(form, app, send=services.labs.post, clock=services.clock, limit=limit, patience=patience)
     if as_json:
         echo(json.dumps(report.to_dict()))
     else:
@@ -87,23 +87,29 @@ def lab(
         click.get_current_context().exit(1)
 
 
-def _choose_form(labs: Labs, name: str) -> Form:
+def _choose_form(labs: Labs, name: str) -> ProviderForm:
     if name not in labs.forms:
         raise click.BadParameter(f"this server has no form {name!r}, see PHONIFY_TWILIO", param_hint="--form")
     return labs.forms[name]
 
 
-def _find_target(
-    services: Services, form: Form, account_name: str, *, url: str | None, status_url: str | None, secret: str | None
-) -> Target:
+def _find_app(
+    services: Services,
+    form: ProviderForm,
+    account_name: str,
+    *,
+    url: str | None,
+    status_url: str | None,
+    secret: str | None,
+) -> AppUnderTest:
     """Return the app to test. Missing values are taken from the account, and only then is the database needed."""
     if form.name == "standard" and status_url is not None:
         raise click.UsageError("--status-url is only for the form twilio")
     given = url or status_url
     if given is not None and secret is not None:
-        return Target(url, url if form.name == "standard" else status_url, secret)
+        return AppUnderTest(url, url if form.name == "standard" else status_url, secret)
     services = get_services()
-    kept = services.labs.find_target(get_account(services, account_name), form)
+    kept = services.labs.find_app(get_account(services, account_name), form)
     if kept is None:
         missing = "--secret" if given is not None else "URL"
         raise click.UsageError(f"the account {account_name!r} has no webhook; give {missing}")
@@ -114,15 +120,15 @@ def _find_target(
     return kept if secret is None else kept._replace(secret=secret, former_secret=None)
 
 
-def _check(services: Services, form: Form, target: Target) -> None:
+def _check(services: Services, form: ProviderForm, app: AppUnderTest) -> None:
     """Raise a usage error if the lab can't post to a URL or can't sign."""
-    for hint, url in (("URL", target.url), ("--status-url", target.status_url), ("--probe", target.probe_url)):
+    for hint, url in (("URL", app.url), ("--status-url", app.status_url), ("--probe", app.probe_url)):
         if url is not None:
             try:
                 check_url(url, private_allowed=services.webhooks.private_allowed)
             except BadUrl as error:
                 raise click.BadParameter(f"{url!r} can't be posted to: {error}", param_hint=hint) from error
-    if not form.check_secret(target.secret):
+    if not form.check_secret(app.secret):
         wanted = "whsec_ and base64" if form.name == "standard" else "1 to 64 printable ASCII characters"
         raise click.BadParameter(f"not a valid secret, it must be {wanted}", param_hint="--secret")
 

@@ -76,7 +76,7 @@ class StandardWebhooks(WebhookKind):
             return None
         return Target(webhook.url, webhook.secret, webhook.former_secret, webhook.former_until)
 
-    def build_request(self, delivery: Delivery, target: Target, at: datetime) -> Request:
+    def build_request(self, delivery: Delivery | NewDelivery, target: Target, at: datetime) -> Request:
         """Return a signed POST. After a change of the secret, the former secret also signs for some time."""
         timestamp, payload = int(at.timestamp()), delivery.payload
         secrets = [target.secret]

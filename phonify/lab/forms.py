@@ -12,11 +12,11 @@ from ..outgoing.http_client import Answer, Request
 from ..storage.records import Message
 
 TEST_EVENT = "webhook.test"
-What = Literal["received", "sent", "delivered", "undelivered", "error", "unknown", "test"]
+EventKind = Literal["received", "sent", "delivered", "undelivered", "error", "unknown", "test"]
 PHONE, APP = "+14155550123", "+15005550006"  # the phone is invented, and valid for apps that check numbers
 
 
-class Target(NamedTuple):
+class AppUnderTest(NamedTuple):
     """The app under test. If the form has only one URL, both URLs are the same."""
 
     url: str | None  # gets received messages; None: not tried
@@ -34,7 +34,7 @@ class LabEvent(NamedTuple):
 
     id: str  # the same at each attempt
     message_id: str
-    what: What
+    kind: EventKind
     at: datetime  # when it happened
     extra: int = 0  # characters of an additional field that the app does not know; 0: no such field
     respelled: bool = False  # written another way with the same meaning
@@ -44,11 +44,11 @@ class Reading(NamedTuple):
     """What a provider reads from an answer."""
 
     accepted: bool
-    fault: str | None = None  # what is wrong with the content of an answer 2xx
+    error: str | None = None  # what is wrong with the content of an answer 2xx
     replies: tuple[str, ...] = ()  # the texts that the answer asks the provider to send
 
 
-class Form(ABC):
+class ProviderForm(ABC):
     """The base class of forms."""
 
     name: str
@@ -57,38 +57,36 @@ class Form(ABC):
     signature: str  # the header with the signature
     has_time: bool  # whether the signature covers the time of the attempt
     repeats_refused: bool  # whether the provider posts an event again after an answer such as 404
-    statuses: tuple[What, ...]  # that no other trial needs
+    statuses: tuple[EventKind, ...]  # that no other trial needs
 
     @abstractmethod
     def check_secret(self, secret: str) -> bool:
         """Return whether a text may be a secret of this form."""
 
     @abstractmethod
-    def build_request(self, event: LabEvent, target: Target, at: datetime) -> Request:
+    def build_request(self, event: LabEvent, app: AppUnderTest, at: datetime) -> Request:
         """Return the signed request for an attempt at the given time."""
 
     @abstractmethod
     def make_wrong_secret(self, secret: str) -> str:
         """Return a secret that is not the right one."""
 
-    def add_signature(self, request: Request, other: Request) -> Request | None:
+    def add_signature(self, request: Request, other: Request) -> Request | None:  # noqa: ARG002 - for other forms
         """Return a request with two signatures, its own as the second one. Returns None if the form forbids this."""
-        del request, other
         return None
 
     def write_message_id(self, message_id: str) -> str:
         """Return the id of a message as the requests show it."""
         return message_id
 
-    def read_answer(self, event: LabEvent, target: Target, answer: Answer) -> Reading:
+    def read_answer(self, event: LabEvent, app: AppUnderTest, answer: Answer) -> Reading:  # noqa: ARG002 - for TwiML
         """Return what the provider reads from an answer."""
-        del event, target
         return Reading(accepted=200 <= answer.status < 300)
 
 
 def make_message(event: LabEvent, account_id: int) -> Message:
     """Return the message that an event is about, as it is after the event."""
-    from_phone = event.what == "received"
+    from_phone = event.kind == "received"
     at = format_time(event.at)
     return Message(
         id=event.message_id,
@@ -101,11 +99,11 @@ def make_message(event: LabEvent, account_id: int) -> Message:
         to_number=APP if from_phone else PHONE,
         to_country="US",
         to_carrier=None,
-        state="unconfirmed" if from_phone else "error" if event.what == "error" else "sent",
+        state="unconfirmed" if from_phone else "error" if event.kind == "error" else "sent",
         created_at=at,
-        error_type="unreachable_handset" if event.what == "error" else None,
+        error_type="unreachable_handset" if event.kind == "error" else None,
         submitted_at=None if from_phone else at,
         finished_at=None if from_phone else at,
-        receipt_status=event.what if event.what in ("delivered", "undelivered") else None,
-        receipt_at=at if event.what in ("delivered", "undelivered") else None,
+        receipt_status=event.kind if event.kind in ("delivered", "undelivered") else None,
+        receipt_at=at if event.kind in ("delivered", "undelivered") else None,
     )

@@ -4,15 +4,20 @@
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+from ..ids import generate_ids
 from ..outgoing.http_client import Request
-from .bench import Bench, Exchange, Finding, Watch
+from .forms import ProviderForm
+from .results import Finding, TrialResult, Watch
+from .sender import Exchange, Sender
 
+NO_PROBE = "no probe was given"
 LIMIT = 5.0  # seconds to wait for an answer
 NAP = 0.1  # seconds between two looks
+CALM = 0.1  # part of the patience in which nothing more may happen
 
 
 class Seen(NamedTuple):
@@ -23,25 +28,81 @@ class Seen(NamedTuple):
 
 
 class ProbeUnusable(Exception):
-    """The probe does not answer as it should. The message is for people."""
+    """The probe does not answer as it should. The text of the exception tells people the reason."""
 
 
-def build_request(url: str, message_id: str) -> Request:
-    """Return the request that asks about a message."""
-    return Request("GET", url, None, {"Accept": "application/json"}, query=urlencode({"message_id": message_id}))
+class Probe:
+    """The probe of one app. `url` is None if there is no probe, or if it can't be used."""
+
+    def __init__(self, url: str | None, form: ProviderForm, sender: Sender) -> None:
+        self.url = url
+        self.result = TrialResult("probe", "The probe itself", skipped=NO_PROBE if url is None else None)
+        self._form = form
+        self._sender = sender
+
+    def check(self) -> None:
+        """Check that the probe can be used. It must know nothing about a new message."""
+        if self.url is None:
+            return
+        try:
+            handled = self._ask(next(generate_ids(self._sender.clock.machine_now()))).handled
+        except ProbeUnusable as error:
+            self._give_up(str(error))
+        else:
+            if handled:
+                self._give_up(f"it says {handled} about a message that it can't know")
+
+    def judge(self, results: Sequence[TrialResult], patience: float) -> None:
+        """Wait up to `patience` seconds until the app has done its work. Then add findings to the results."""
+        if self.url is None:
+            return
+        watches = [watch for result in results for watch in result.watches]
+        try:
+            seen = self._wait(watches, patience)
+        except ProbeUnusable as error:
+            self._give_up(str(error))
+            return
+        must_handle = [watch for watch in watches if watch.minimum]
+        uses_events = any(seen[watch.message_id].handled for watch in must_handle)
+        word = _find_word(watches, seen)
+        for result in results:
+            _judge_trial(result, seen, word, uses_events=uses_events)
+        if must_handle and not uses_events:
+            self.result.find("handled_nothing", "the probe says that the app handled no received message")
+
+    def _give_up(self, reason: str) -> None:
+        self.url = None
+        self.result.find("probe_unusable", reason)
+
+    def _wait(self, watches: Sequence[Watch], patience: float) -> dict[str, Seen]:
+        """Wait until the app has done its work, and return what it says then."""
+        clock, sleep = self._sender.clock, self._sender.sleep
+        end = clock.monotonic() + patience
+        while not _is_done(watches, self._look(watches)) and clock.monotonic() < end:
+            sleep(NAP)
+        sleep(patience * CALM)
+        return self._look(watches)
+
+    def _look(self, watches: Iterable[Watch]) -> dict[str, Seen]:
+        """Ask about the messages of all watches."""
+        ids = dict.fromkeys(watch.message_id for watch in watches)
+        return {message_id: self._ask(message_id) for message_id in ids}
+
+    def _ask(self, message_id: str) -> Seen:
+        query = urlencode({"message_id": self._form.write_message_id(message_id)})
+        request = Request("GET", self.url or "", None, {"Accept": "application/json"}, query=query)
+        return _read(self._sender.exchange(request, LIMIT))
 
 
-def read_answer(exchange: Exchange) -> Seen:
-    """Read what the app says about a message. Raises ProbeUnusable."""
-    answer = exchange.answer
-    if answer is None:
+def _read(exchange: Exchange) -> Seen:
+    if exchange.answer is None:
         raise ProbeUnusable(f"it gave no answer: {exchange.failure}")
-    if answer.status == 404:
+    if exchange.status == 404:
         return Seen()
-    if answer.status != 200:
-        raise ProbeUnusable(f"it answered {answer.status}, not 200 or 404")
+    if exchange.status != 200:
+        raise ProbeUnusable(f"it answered {exchange.status}, not 200 or 404")
     try:
-        found = json.loads(answer.text)
+        found = json.loads(exchange.answer.text)
     except (ValueError, RecursionError) as error:
         raise ProbeUnusable("its answer is not JSON") from error
     handled = found.get("handled") if isinstance(found, dict) else None
@@ -53,52 +114,40 @@ def read_answer(exchange: Exchange) -> Seen:
     return Seen(handled, state)
 
 
-def find_words(watches: Iterable[Watch], seen: Mapping[str, Seen]) -> tuple[str | None, str | None]:
-    """Return the app's words for sent and for delivered messages. None means that the app has no such word."""
+def _find_word(watches: Iterable[Watch], seen: Mapping[str, Seen]) -> str | None:
+    """Return the app's word for delivered messages. Returns None if the app has none, or the same for sent messages."""
     words = {watch.role: seen[watch.message_id].state for watch in watches if watch.role}
-    return words.get("sent"), words.get("delivered")
+    delivered = words.get("delivered")
+    return delivered if delivered != words.get("sent") else None
 
 
-def can_judge_states(words: tuple[str | None, str | None]) -> bool:
-    """Return whether the app tells delivered messages from sent ones."""
-    sent, delivered = words
-    return delivered is not None and sent != delivered
+def _is_wrong(watch: Watch, seen: Seen, word: str | None) -> bool:
+    """Return whether a message that was delivered has another state in the app."""
+    return watch.wrong_state != "" and word is not None and seen.state != word
 
 
-def is_done(watch: Watch, seen: Seen, words: tuple[str | None, str | None]) -> bool:
-    """Return whether an app has done all that it should do for a message."""
-    if watch.wrong_state is not None and can_judge_states(words) and seen.state != words[1]:
-        return False
-    return seen.handled >= watch.least
+def _is_done(watches: Iterable[Watch], seen: Mapping[str, Seen]) -> bool:
+    """Return whether the app has done all that it should do."""
+    word = _find_word(watches, seen)
+    pairs = [(watch, seen[watch.message_id]) for watch in watches]
+    return all(one.handled >= watch.minimum and not _is_wrong(watch, one, word) for watch, one in pairs)
 
 
-def uses_events(watches: Iterable[Watch], seen: Mapping[str, Seen]) -> bool:
-    """Return whether the app has handled at least one of the events that it had to handle."""
-    return any(seen[watch.message_id].handled for watch in watches if watch.least)
-
-
-def judge(bench: Bench, seen: Mapping[str, Seen], words: tuple[str | None, str | None], *, uses: bool) -> None:
-    """Add to a trial what the probe says about its messages. `uses` is what `uses_events` returns."""
-    for watch in bench.watches:
+def _judge_trial(result: TrialResult, seen: Mapping[str, Seen], word: str | None, *, uses_events: bool) -> None:
+    """Add to a trial what the probe says about its messages."""
+    for watch in result.watches:
         found = seen[watch.message_id]
-        if uses and found.handled < watch.least:
-            bench.find("lost_event", f"the app accepted an event, and the probe says that it handled {found.handled}")
-        elif found.handled > watch.most:
-            bench.find(watch.too_often, _count(found.handled, watch.most))
+        times = "once" if found.handled == 1 else f"{found.handled} times"
+        if uses_events and found.handled < watch.minimum:
+            result.find("lost_event", f"the app accepted an event, and the probe says that it handled {found.handled}")
+        elif found.handled > watch.maximum:
+            detail = f"the probe says: {times}" if watch.maximum else f"the app handled it {times}, the probe says"
+            result.find(watch.too_often, detail)
         elif watch.harmless is not None:
-            bench.findings = [
-                Finding(watch.harmless, one.detail) if one.verdict == watch.too_often else one for one in bench.findings
+            result.findings = [
+                Finding(watch.harmless, one.detail) if one.verdict == watch.too_often else one
+                for one in result.findings
             ]
-        if watch.wrong_state is not None and can_judge_states(words) and found.state != words[1]:
+        if _is_wrong(watch, found, word):
             shown = "no state" if found.state is None else repr(found.state)
-            bench.find(watch.wrong_state, f"the probe shows {shown}, not {words[1]!r}")
-
-
-def _count(handled: int, most: int) -> str:
-    times = "once" if handled == 1 else f"{handled} times"
-    return f"the app handled it {times}, the probe says" if most == 0 else f"the probe says: {times}"
-
-
-def look(message_ids: Iterable[str], ask: Callable[[str], Exchange]) -> dict[str, Seen]:
-    """Ask the probe about messages. Raises ProbeUnusable."""
-    return {message_id: read_answer(ask(message_id)) for message_id in message_ids}
+            result.find(watch.wrong_state, f"the probe shows {shown}, not {word!r}")

@@ -2,36 +2,15 @@
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from ..logs import escape_controls
-from .bench import Finding
+from .probe import NO_PROBE
+from .results import Finding, Outcome, TrialResult
 from .verdicts import VERDICTS
 
-NO_PROBE = "no probe was given"
 ANSWERS_ONLY = "Only the answers were judged. With a probe URL, the lab also checks what the app did."
-Outcome = Literal["passed", "warning", "failed", "skipped"]
 _WORDS: dict[Outcome, str] = {"passed": "ok", "warning": "warning", "failed": "FAILED", "skipped": "not run"}
-
-
-class Result(NamedTuple):
-    """The result of a trial."""
-
-    name: str
-    title: str
-    findings: tuple[Finding, ...]
-    seconds: float
-    skipped: str | None = None  # why it was not run
-
-    @property
-    def outcome(self) -> Outcome:
-        """The worst of the findings."""
-        severities = {VERDICTS[finding.verdict].severity for finding in self.findings}
-        if "failure" in severities:
-            return "failed"
-        if severities:
-            return "warning"
-        return "passed" if self.skipped is None else "skipped"
 
 
 class Report(NamedTuple):
@@ -42,7 +21,7 @@ class Report(NamedTuple):
     started_at: str
     seconds: float
     probed: bool  # whether the probe was used
-    results: tuple[Result, ...]
+    results: tuple[TrialResult, ...]
 
     def count(self, outcome: Outcome) -> int:
         """Return how many trials have an outcome."""
@@ -50,14 +29,9 @@ class Report(NamedTuple):
 
     def summarize(self) -> str:
         """Return one line for people."""
-        counts = {
-            "passed": self.count("passed"),
-            "failed": self.count("failed"),
-            "with a warning": self.count("warning"),
-            "not run": self.count("skipped"),
-        }
-        parts = [f"{count} {word}" for word, count in counts.items() if count or word == "passed"]
-        return f"{', '.join(parts)}, in {self.seconds:.1f} s"
+        words: dict[Outcome, str] = {"failed": "failed", "warning": "with a warning", "skipped": "not run"}
+        others = [f"{self.count(outcome)} {word}" for outcome, word in words.items() if self.count(outcome)]
+        return ", ".join([f"{self.count('passed')} passed", *others, f"in {self.seconds:.1f} s"])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as an object of JSON."""
@@ -75,7 +49,7 @@ class Report(NamedTuple):
         }
 
 
-def _dump(result: Result) -> dict[str, Any]:
+def _dump(result: TrialResult) -> dict[str, Any]:
     return {
         "name": result.name,
         "title": result.title,
@@ -128,27 +102,21 @@ def write_junit(report: Report) -> str:
         "skipped": str(report.count("skipped")),
         "time": f"{report.seconds:.3f}",
     }
+    name, classname = f"phonify lab {report.form}", f"phonify.lab.{report.form}"
     suites = ET.Element("testsuites", counts)
-    suite = ET.SubElement(
-        suites, "testsuite", {"name": f"phonify lab {report.form}", "timestamp": report.started_at, **counts}
-    )
+    suite = ET.SubElement(suites, "testsuite", {"name": name, "timestamp": report.started_at, **counts})
     for result in report.results:
-        case = ET.SubElement(
-            suite,
-            "testcase",
-            {"classname": f"phonify.lab.{report.form}", "name": result.name, "time": f"{result.seconds:.3f}"},
-        )
+        attributes = {"classname": classname, "name": result.name, "time": f"{result.seconds:.3f}"}
+        case = ET.SubElement(suite, "testcase", attributes)
         if result.outcome == "skipped":
             ET.SubElement(case, "skipped", {"message": result.skipped or ""})
         warnings = []
         for finding in result.findings:
-            verdict, detail = VERDICTS[finding.verdict], escape_controls(finding.detail)
-            text = f"{verdict.title}: {detail}\n{verdict.why}\nWhat to do: {verdict.fix}"
+            verdict = VERDICTS[finding.verdict]
+            summary = f"{verdict.title}: {escape_controls(finding.detail)}"
+            text = f"{summary}\n{verdict.why}\nWhat to do: {verdict.fix}"
             if verdict.severity == "failure":
-                failure = ET.SubElement(
-                    case, "failure", {"type": verdict.name, "message": f"{verdict.title}: {detail}"}
-                )
-                failure.text = text
+                ET.SubElement(case, "failure", {"type": verdict.name, "message": summary}).text = text
             else:
                 warnings.append(text)
         if warnings:

@@ -8,14 +8,14 @@ from datetime import datetime
 
 from ..clock import format_time
 from ..domain.standard_webhooks import SECRET_PREFIX, StandardWebhooks, write_payload
-from ..domain.webhook_kinds import Target as SignedTarget
+from ..domain.webhook_kinds import Target
 from ..outgoing.http_client import TIMEOUT, Request
 from ..schemas.objects import dump_message
-from ..storage.records import Delivery
-from .forms import TEST_EVENT, Form, LabEvent, Target, make_message
+from ..storage.records import NewDelivery
+from .forms import TEST_EVENT, AppUnderTest, LabEvent, ProviderForm, make_message
 
 
-class StandardForm(Form):
+class StandardForm(ProviderForm):
     """Builds requests with the code that posts the real events."""
 
     name = "standard"
@@ -25,9 +25,6 @@ class StandardForm(Form):
     has_time = True
     repeats_refused = True
     statuses = ("error", "undelivered", "test")
-
-    def __init__(self) -> None:
-        self._kind = StandardWebhooks()
 
     def check_secret(self, secret: str) -> bool:
         """Return whether a text is `whsec_` and base64. The prefix may be missing."""
@@ -40,28 +37,12 @@ class StandardForm(Form):
         """Return another secret of the same form."""
         return SECRET_PREFIX + base64.b64encode(hashlib.sha256(secret.encode()).digest()[:24]).decode()
 
-    def build_request(self, event: LabEvent, target: Target, at: datetime) -> Request:
+    def build_request(self, event: LabEvent, app: AppUnderTest, at: datetime) -> Request:
         """Return a signed POST."""
-        url = target.url or target.status_url or ""
-        delivery = Delivery(
-            0,
-            event.id,
-            target.account_id,
-            event.message_id,
-            "",
-            _write(event, target),
-            "pending",
-            "",
-            None,
-            1,
-            0,
-            None,
-            self.name,
-            url,
-            None,
-        )
-        signed = SignedTarget(url, target.secret, target.former_secret, target.former_until)
-        return self._kind.build_request(delivery, signed, at)
+        url = app.url or app.status_url or ""
+        delivery = NewDelivery(event.id, app.account_id, event.message_id, event.kind, _write(event, app))
+        target = Target(url, app.secret, app.former_secret, app.former_until)
+        return StandardWebhooks().build_request(delivery, target, at)
 
     def add_signature(self, request: Request, other: Request) -> Request:
         """Return a request with two signatures. Its own signature is the second one."""
@@ -69,16 +50,12 @@ class StandardForm(Form):
         return request._replace(headers={**request.headers, self.signature: both})
 
 
-def _write(event: LabEvent, target: Target) -> str:
+def _write(event: LabEvent, app: AppUnderTest) -> str:
     at = format_time(event.at)
-    if event.what == "test":
+    if event.kind == "test":
         return write_payload(TEST_EVENT, at, {})
-    payload = write_payload(
-        f"message.{event.what}", at, {"message": dump_message(make_message(event, target.account_id))}
-    )
-    if not event.extra and not event.respelled:
-        return payload
-    shown = json.loads(payload)
+    message = dump_message(make_message(event, app.account_id))
+    shown = json.loads(write_payload(f"message.{event.kind}", at, {"message": message}))
     if event.extra:
         shown["lab"] = shown["data"]["lab"] = shown["data"]["message"]["lab"] = {"new": ["x" * (event.extra // 3)]}
     if event.respelled:

@@ -18,7 +18,7 @@ class Verdict(NamedTuple):
     severity: Severity = "failure"
 
 
-_TABLE = (
+_VERDICTS = (
     Verdict(
         "refused_genuine",
         "refused a genuine event",
@@ -227,4 +227,4 @@ _TABLE = (
         "Answer at once, and do the work afterwards.",
     ),
 )
-VERDICTS = {verdict.name: verdict for verdict in _TABLE}
+VERDICTS = {verdict.name: verdict for verdict in _VERDICTS}

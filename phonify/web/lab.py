@@ -7,7 +7,8 @@ from flask import Blueprint, render_template, request, url_for
 
 from ..errors import Fault, PhonifyError
 from ..http.current import get_services
-from ..lab.report import ANSWERS_ONLY, NO_PROBE
+from ..lab.probe import NO_PROBE
+from ..lab.report import ANSWERS_ONLY
 from ..schemas.lab import StartLabSchema, dump_lab
 from ..schemas.requests import load
 from .reading import count_unread
@@ -52,6 +53,6 @@ def _read_lab() -> dict[str, Any]:
 
 def _show(given: Mapping[str, str], faults: Collection[Fault] = ()) -> str:
     labs, account = get_services().labs, current_account()
-    targets = {form.name: (form.title, labs.find_target(account, form)) for form in labs.forms.values()}
+    targets = {form.name: (form.title, labs.find_app(account, form)) for form in labs.forms.values()}
     page = {"given": given, "targets": targets, "unread": count_unread(), **_read_lab(), **place_faults(faults, FIELDS)}
     return render_template("inbox/lab.html", **page)

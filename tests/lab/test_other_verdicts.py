@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from phonify.lab.runner import Lab
+from phonify.lab.runner import run_lab
 from phonify.lab.verdicts import VERDICTS
 from phonify.outgoing.http_client import Answer, Request
 from tests.support.app import FakeClock
@@ -72,7 +72,7 @@ OTHER: list[tuple[str, Change, str]] = [
 def test_such_an_app_gets_the_verdict_and_no_other(form: str, change: Change, verdict: str) -> None:
     clock = FakeClock()
     send = change(connect(App(form, now=clock.monotonic), clock))
-    report = Lab(FORMS[form], make_target(form), send=send, clock=clock, sleep=clock.advance).run()
+    report = run_lab(FORMS[form], make_target(form), send=send, clock=clock, sleep=clock.advance)
     assert verdicts_of(report) == {verdict}
     assert (report.count("failed") > 0) == (VERDICTS[verdict].severity == "failure")
 
@@ -80,8 +80,8 @@ def test_such_an_app_gets_the_verdict_and_no_other(form: str, change: Change, ve
 def test_a_lab_ends_after_its_time() -> None:
     clock = FakeClock()
     send = connect(App("standard", late=4.0, now=clock.monotonic, pause=clock.advance), clock)
-    lab = Lab(FORMS["standard"], make_target("standard"), send=send, clock=clock, sleep=clock.advance, most_seconds=30)
-    report = lab.run()
+    target = make_target("standard")
+    report = run_lab(FORMS["standard"], target, send=send, clock=clock, sleep=clock.advance, most_seconds=30)
     assert verdicts_of(report) == {"not_finished"}
     assert report.seconds < 40
     assert report.results[-1].skipped == "the lab had no time left"

@@ -3,7 +3,7 @@
 import pytest
 
 from phonify.lab.report import Report
-from phonify.lab.runner import Lab
+from phonify.lab.runner import run_lab
 from phonify.lab.trials import TRIALS
 from phonify.outgoing.http_client import Answer, NotAnswered, Request
 from tests.support.app import FakeClock
@@ -183,7 +183,7 @@ def test_an_app_that_limits_its_requests_is_tried_again_later() -> None:
         clock.advance(seconds)
         allowed[0] = max(allowed[0], 0) + 5 * seconds
 
-    report = Lab(FORMS["standard"], make_target("standard"), send=send, clock=clock, sleep=sleep).run()
+    report = run_lab(FORMS["standard"], make_target("standard"), send=send, clock=clock, sleep=sleep)
     assert verdicts_of(report) == set()
 
 

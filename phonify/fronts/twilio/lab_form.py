@@ -6,7 +6,7 @@ from datetime import datetime
 from urllib.parse import parse_qsl, quote, urlencode
 
 from ...ids import is_auth_token
-from ...lab.forms import Form, LabEvent, Reading, Target, make_message
+from ...lab.forms import AppUnderTest, LabEvent, ProviderForm, Reading, make_message
 from ...outgoing.http_client import Answer, Request
 from ...storage.front_records import FrontMessage
 from .payloads import list_inbound_parameters, list_status_parameters
@@ -16,7 +16,7 @@ from .twiml import MOST_TWIML, TwimlFault, read_answer
 _STATUSES = {"error": "failed", "unknown": "lab_unknown"}
 
 
-class TwilioForm(Form):
+class TwilioForm(ProviderForm):
     """Builds requests with the code that posts the real callbacks."""
 
     name = "twilio"
@@ -39,15 +39,15 @@ class TwilioForm(Form):
         """Return the SID of a message."""
         return f"SM{message_id.replace('-', '')}"
 
-    def build_request(self, event: LabEvent, target: Target, at: datetime) -> Request:  # noqa: ARG002 - no time is sent
+    def build_request(self, event: LabEvent, app: AppUnderTest, at: datetime) -> Request:  # noqa: ARG002 - no time is sent
         """Return a signed request: a form, or a query string if received messages come with GET."""
-        received = event.what == "received"
-        url, method = (target.url, target.method) if received else (target.status_url, "POST")
+        received = event.kind == "received"
+        url, method = (app.url, app.method) if received else (app.status_url, "POST")
         request = build_request(
             method,
             url or "",
-            _list_parameters(event, target),
-            auth_token=target.secret,
+            _list_parameters(event, app),
+            auth_token=app.secret,
             token=event.id,
             most_answer=MOST_TWIML + 1,
         )
@@ -55,26 +55,26 @@ class TwilioForm(Form):
             return request._replace(body=_respell(request.body))
         return request
 
-    def read_answer(self, event: LabEvent, target: Target, answer: Answer) -> Reading:
+    def read_answer(self, event: LabEvent, app: AppUnderTest, answer: Answer) -> Reading:
         """Read TwiML from the answer to a received message."""
-        if event.what != "received":
-            return super().read_answer(event, target, answer)
+        if event.kind != "received":
+            return super().read_answer(event, app, answer)
         try:
-            document = read_answer(answer, target.url or "")
+            document = read_answer(answer, app.url or "")
         except TwimlFault as fault:
-            return Reading(accepted=False, fault=str(fault))
+            return Reading(accepted=False, error=str(fault))
         replies = [reply.body for reply in document.replies]
         if document.redirect is not None:
             replies.append(f"<Redirect>{document.redirect.url}")
         return Reading(accepted=True, replies=tuple(replies))
 
 
-def _list_parameters(event: LabEvent, target: Target) -> dict[str, str]:
-    message = make_message(event, target.account_id)
-    if event.what == "received":
+def _list_parameters(event: LabEvent, app: AppUnderTest) -> dict[str, str]:
+    message = make_message(event, app.account_id)
+    if event.kind == "received":
         parameters = list_inbound_parameters(message)
     else:
-        status = _STATUSES.get(event.what, event.what)
+        status = _STATUSES.get(event.kind, event.kind)
         parameters = list_status_parameters(message, FrontMessage(), status, event.at)
     return {**parameters, "LabParameter": "x" * event.extra} if event.extra else parameters
 

@@ -5,11 +5,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from phonify.fronts.twilio.lab_form import TwilioForm
-from phonify.lab.bench import Trial
-from phonify.lab.forms import Form, Target
+from phonify.lab.forms import AppUnderTest, ProviderForm
 from phonify.lab.report import Report
-from phonify.lab.runner import Lab
+from phonify.lab.runner import run_lab
 from phonify.lab.standard_form import StandardForm
+from phonify.lab.trial import Trial
 from phonify.lab.trials import TRIALS
 from phonify.outgoing.http_client import Answer, NotAnswered, Request
 from tests.support.app import FakeClock
@@ -17,7 +17,7 @@ from tests.support.app import FakeClock
 from .app import App
 from .faults import SECRETS
 
-FORMS: dict[str, Form] = {"standard": StandardForm(), "twilio": TwilioForm()}
+FORMS: dict[str, ProviderForm] = {"standard": StandardForm(), "twilio": TwilioForm()}
 ADDRESS = "http://app.test"
 Send = Callable[[Request], Answer]
 
@@ -43,10 +43,10 @@ def connect(app: App, clock: FakeClock) -> Send:
     return send
 
 
-def make_target(form: str, **changes: Any) -> Target:
+def make_target(form: str, **changes: Any) -> AppUnderTest:
     """Return the app as the lab knows it."""
     status_url = f"{ADDRESS}/sms" if form == "standard" else f"{ADDRESS}/status"
-    target = Target(f"{ADDRESS}/sms", status_url, SECRETS[form], probe_url=f"{ADDRESS}/probe")
+    target = AppUnderTest(f"{ADDRESS}/sms", status_url, SECRETS[form], probe_url=f"{ADDRESS}/probe")
     return target._replace(**changes)
 
 
@@ -63,7 +63,8 @@ def try_app(
     clock = FakeClock()
     app = App(form, fault, late=late, now=clock.monotonic, pause=clock.advance)
     target = make_target(form, **changes)
-    return Lab(FORMS[form], target, send=send or connect(app, clock), clock=clock, sleep=clock.advance).run(trials)
+    post = send or connect(app, clock)
+    return run_lab(FORMS[form], target, send=post, clock=clock, sleep=clock.advance, trials=trials)
 
 
 def verdicts_of(report: Report, trials: Iterable[str] = ()) -> set[str]:

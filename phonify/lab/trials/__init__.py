@@ -1,7 +1,7 @@
 """The trials of the lab, in their order."""
 
+from ..trial import Trial
 from . import bodies, events, forgeries, repeats
-from .bench import Trial
 
 TRIALS = (
     Trial("genuine", "A genuine event", events.try_genuine),
@@ -24,5 +24,5 @@ TRIALS = (
     Trial("cut", "A request that is cut off", bodies.try_cut),
     Trial("slow", "A slow request", bodies.try_slow),
     Trial("twice_later", "The same event again, later", repeats.try_twice_later),
-    Trial("alive", "A genuine event at the end", bodies.try_alive),
+    Trial("alive", "A genuine event at the end", events.try_alive),
 )

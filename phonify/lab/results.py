@@ -1,0 +1,55 @@
+"""What a trial has found."""
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from .verdicts import VERDICTS
+
+Outcome = Literal["passed", "warning", "failed", "skipped"]
+MOST_DETAIL = 300  # characters
+
+
+class Finding(NamedTuple):
+    """A verdict and the facts behind it."""
+
+    verdict: str
+    detail: str
+
+
+@dataclass
+class Watch:
+    """What the probe must say about a message at the end of the lab."""
+
+    message_id: str
+    minimum: int = 0  # how often the app must have handled its events
+    maximum: int = 1
+    too_often: str = "handled_twice"  # the verdict
+    role: str = ""  # "sent" or "delivered" if the message has just this state, to learn the app's words for them
+    wrong_state: str = ""  # the verdict if the state is not that of the message with the role "delivered"
+    harmless: str | None = None  # the verdict that replaces `too_often` if the app did nothing
+
+
+@dataclass
+class TrialResult:
+    """The result of a trial."""
+
+    name: str
+    title: str
+    skipped: str | None = None  # why it was not run
+    seconds: float = 0.0
+    findings: list[Finding] = field(default_factory=list)
+    watches: list[Watch] = field(default_factory=list)
+
+    def find(self, verdict: str, detail: str) -> None:
+        """Add a finding. The detail is cut, because it may contain a long text of the app."""
+        self.findings.append(Finding(verdict, detail[:MOST_DETAIL]))
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst of the findings."""
+        severities = {VERDICTS[finding.verdict].severity for finding in self.findings}
+        if "failure" in severities:
+            return "failed"
+        if severities:
+            return "warning"
+        return "passed" if self.skipped is None else "skipped"

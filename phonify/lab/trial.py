@@ -1,0 +1,165 @@
+"""A trial is one thing that the lab does to an app. `Bench` has its tools: it makes and sends requests, and judges.
+
+A bench serves all trials of one lab, one after another.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from ..ids import generate_ids
+from ..outgoing.http_client import REFUSED, Request
+from .forms import AppUnderTest, EventKind, LabEvent, ProviderForm, Reading
+from .results import TrialResult
+from .sender import Exchange, Sender
+
+# The statuses with which an app may say that it does not know the message of an event, or not yet.
+NOT_KNOWN = (404, 409, 422, 425, 503)
+
+
+class Trial(NamedTuple):
+    """One thing that the lab does to an app. `run` raises Skipped or OutOfTime."""
+
+    name: str
+    title: str
+    run: Callable[["Bench"], None]
+
+
+class Skipped(Exception):
+    """The trial makes no sense for this app. The text of the exception tells people the reason."""
+
+
+class OutOfTime(Exception):
+    """The time for all trials is over."""
+
+
+@dataclass
+class Bench:
+    """The app under test, and the tools for the trial that is running."""
+
+    form: ProviderForm
+    app: AppUnderTest
+    sender: Sender
+    limit: float  # seconds that the provider waits
+    end: float  # of the time for all trials, on the monotonic clock
+    result: TrialResult = field(init=False)  # of the trial that is running
+    first: LabEvent = field(init=False)  # the event of the first trial
+    stopped: str | None = None  # why no other trial makes sense
+    _known: set[str] = field(init=False, default_factory=set)  # ids of messages that the app said to know
+
+    def __post_init__(self) -> None:
+        self.first = self.make_event("received" if self.app.url is not None else "delivered")
+
+    # Making requests
+
+    def make_event(self, kind: EventKind | None = None, *, age: float = 0, message_id: str | None = None) -> LabEvent:
+        """Return a new event that happened `age` seconds ago. Without `message_id`, it is about a new message."""
+        now = self.sender.clock.machine_now()
+        ids = generate_ids(now)
+        return LabEvent(next(ids), message_id or next(ids), kind or self.first.kind, now - timedelta(seconds=age))
+
+    def build(self, event: LabEvent, *, age: float = 0) -> Request:
+        """Return the request for an event, signed `age` seconds ago."""
+        return self.form.build_request(event, self.app, self.sender.clock.machine_now() - timedelta(seconds=age))
+
+    def build_forged(self, event: LabEvent) -> Request:
+        """Return the request for an event with a signature that somebody has made without the secret."""
+        app = self.app._replace(secret=self.form.make_wrong_secret(self.app.secret), former_secret=None)
+        return self.form.build_request(event, app, self.sender.clock.machine_now())
+
+    def begin(self, kind: EventKind | None = None, *, age: float = 0) -> LabEvent:
+        """Return a new event as `make_event` does. If it is a status, first tell the app to know the message."""
+        event = self.make_event(kind, age=age)
+        if event.kind not in ("received", "test"):
+            self.prepare(event.message_id)
+        return event
+
+    def begin_each(self, *, age: float = 0) -> Iterator[LabEvent]:
+        """Yield one new event for each URL of the app, as `begin` returns it."""
+        if self.app.url is not None:
+            yield self.begin("received", age=age)
+        if self.app.status_url not in (None, self.app.url):
+            yield self.begin("delivered", age=age)
+
+    # Sending
+
+    def post(self, request: Request, *, patience: float = 2.0) -> Exchange:
+        """Send a request. `patience` says how long to wait for the answer: 1 is as long as the provider waits."""
+        self._check_time()
+        return self.sender.exchange(request, patience * self.limit)
+
+    def post_twice(self, request: Request) -> tuple[Exchange, Exchange]:
+        """Send a request twice at once."""
+        self._check_time()
+        return self.sender.exchange_twice(request, 2 * self.limit)
+
+    def _check_time(self) -> None:
+        if self.sender.clock.monotonic() >= self.end:
+            raise OutOfTime
+
+    def prepare(self, message_id: str) -> bool:
+        """Ask the app, through its probe, to treat a message as its own. Returns whether the app agrees."""
+        if self.app.probe_url is None:
+            return False
+        body = urlencode({"message_id": self.form.write_message_id(message_id)}).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        exchange = self.post(Request("POST", self.app.probe_url, body, headers), patience=1)
+        if exchange.is_accepted:
+            self._known.add(message_id)
+        return exchange.is_accepted
+
+    # Judging
+
+    def require_statuses(self) -> None:
+        """Skip the trial if the app gets no statuses."""
+        if self.app.status_url is None:
+            raise Skipped("no URL for statuses was given")
+
+    def must_know(self, event: LabEvent) -> bool:
+        """Return whether the app must handle an event. It may refuse the status of a message that it does not know."""
+        return event.kind in ("received", "test") or event.message_id in self._known
+
+    def is_not_known(self, event: LabEvent, exchange: Exchange) -> bool:
+        """Return whether the app has refused an event because it does not know the message, as it may do."""
+        return exchange.status in NOT_KNOWN and not self.must_know(event)
+
+    def read(self, event: LabEvent, exchange: Exchange) -> Reading:
+        """Return what the provider reads from an answer."""
+        if exchange.answer is None:
+            return Reading(accepted=False)
+        return self.form.read_answer(event, self.app, exchange.answer)
+
+    def expect_accepted(
+        self, event: LabEvent, exchange: Exchange, verdict: str = "refused_genuine", *, subject: str = "a genuine event"
+    ) -> bool:
+        """Add a finding if the answer to a genuine event is wrong. Returns whether the app has accepted the event.
+
+        It is not wrong to refuse a status of a message that the app does not know. The trial `early_status` reports it.
+        """
+        find = self.result.find
+        seconds = f"{exchange.seconds:.1f} s" if exchange.seconds >= 1 else f"{exchange.seconds * 1000:.0f} ms"
+        times = f"{exchange} after {seconds}; the provider waits {self.limit:g} s"
+        if exchange.seconds > self.limit:
+            find("answered_late", times)
+            return exchange.is_accepted
+        if exchange.answer is None:
+            find("not_running" if exchange.failure == REFUSED else "no_answer", f"{subject}: {exchange.failure}")
+            return False
+        if not exchange.is_accepted:
+            if not self.is_not_known(event, exchange):
+                find(verdict, f"{subject} got {exchange}{_explain(exchange.status)}")
+            return False
+        reading = self.read(event, exchange)
+        if not reading.accepted:
+            find("bad_twiml", f"{subject}: {reading.error}")
+        elif event == self.first and exchange.seconds > self.limit / 2:
+            find("slow", times)
+        return reading.accepted
+
+
+def _explain(status: int) -> str:
+    if status == 410:
+        return "; after this answer, the provider disables the webhook"
+    return "; Phonify does not follow redirects" if 300 <= status < 400 else ""

@@ -1,0 +1,52 @@
+"""Trials with requests that are not from the provider: the app must refuse them and do nothing."""
+
+from ...outgoing.http_client import Request
+from ..forms import LabEvent
+from ..results import Watch
+from ..sender import Exchange
+from ..trial import Bench, Skipped
+from .events import DAY
+
+
+def try_forged(bench: Bench) -> None:
+    """Post an event with the signature of another secret."""
+    for event in bench.begin_each():
+        post_forgery(bench, event, bench.build_forged(event), "a signature of another secret")
+
+
+def try_missing(bench: Bench) -> None:
+    """Post an event without a signature."""
+    for event in bench.begin_each():
+        request = bench.build(event)
+        headers = {name: value for name, value in request.headers.items() if name != bench.form.signature}
+        post_forgery(bench, event, request._replace(headers=headers), f"a request without {bench.form.signature}")
+
+
+def try_other_bytes(bench: Bench) -> None:
+    """Post an event with the signature of another event."""
+    for event in bench.begin_each():
+        signed = bench.build(bench.make_event(event.kind)._replace(id=event.id))
+        changed = bench.build(event)
+        request = signed._replace(body=changed.body, query=changed.query)
+        post_forgery(bench, event, request, "a signature of another body")
+
+
+def try_stale(bench: Bench) -> None:
+    """Post an event with a signature that was right a day ago."""
+    if not bench.form.has_time:
+        raise Skipped(f"a signature of {bench.form.title} has no time")
+    for event in bench.begin_each(age=DAY):
+        request = bench.build(event, age=DAY)
+        post_forgery(bench, event, request, "a signature of yesterday", verdict="accepted_replay")
+
+
+def post_forgery(
+    bench: Bench, event: LabEvent, request: Request, subject: str, *, verdict: str = "accepted_forgery"
+) -> Exchange:
+    """Send a request that the app must refuse. It is wrong if the app accepts it, or handles it as the probe says."""
+    exchange = bench.post(request, patience=1)
+    if exchange.is_accepted:
+        bench.result.find(verdict, f"{subject} got {exchange}")
+    harmless = "answered_forgery" if exchange.is_accepted else None
+    bench.result.watches.append(Watch(event.message_id, maximum=0, too_often=verdict, harmless=harmless))
+    return exchange
