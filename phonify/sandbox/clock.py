@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Blueprint
 
+from ..domain.server_clock import ServerClock
 from ..http.arguments import read_arguments
 from ..http.auth import current_account, require_key_only
 from ..http.current import get_services
@@ -38,9 +39,7 @@ def get_clock() -> dict[str, Any]:
 )
 def freeze_clock() -> dict[str, Any]:
     """Stop the clock of the server."""
-    clock = get_services().clock
-    clock.check_change(current_account())
-    clock.freeze()
+    _get_clock_to_change().freeze()
     return get_clock()
 
 
@@ -53,9 +52,7 @@ def freeze_clock() -> dict[str, Any]:
 )
 def run_clock() -> dict[str, Any]:
     """Let the clock of the server run on."""
-    clock = get_services().clock
-    clock.check_change(current_account())
-    clock.run_on()
+    _get_clock_to_change().run_on()
     return get_clock()
 
 
@@ -90,7 +87,12 @@ def advance_clock() -> dict[str, Any]:
 )
 def reset_clock() -> dict[str, Any]:
     """Reset the clock of the server to the real time."""
+    _get_clock_to_change().reset()
+    return get_clock()
+
+
+def _get_clock_to_change() -> ServerClock:
+    """Return the clock of the server. Raises Refused if the account is not allowed to change it."""
     clock = get_services().clock
     clock.check_change(current_account())
-    clock.reset()
-    return get_clock()
+    return clock

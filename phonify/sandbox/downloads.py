@@ -1,6 +1,5 @@
 """The downloads of the clients for tests, in Python and in JavaScript. They need no key."""
 
-import functools
 import hashlib
 import io
 import re
@@ -18,39 +17,31 @@ _IMPORT = re.compile(r"^from \.(\w+) import .*\n", re.MULTILINE)
 
 @bp.get("/phonify_client.py")
 def download_python_client() -> Response:
-    """Send the client in Python."""
-    content = _join_python_client()
-    # The digest of the text is its ETag. So a test that has the file gets it again only after a change.
-    digest = hashlib.sha256(content).hexdigest()
-    return _protect(send_file(io.BytesIO(content), mimetype="text/x-python", max_age=_MAX_AGE, etag=digest))
-
-
-@functools.cache
-def _join_python_client() -> bytes:
-    """Return the client as one file.
+    """Send the client in Python as one file.
 
     If the client imports a module of its folder, the text of the module replaces the import.
     """
     text = (_PYTHON / "client.py").read_text(encoding="utf-8")
-    return _IMPORT.sub(lambda found: (_PYTHON / f"{found[1]}.py").read_text(encoding="utf-8"), text).encode()
+    content = _IMPORT.sub(lambda found: (_PYTHON / f"{found[1]}.py").read_text(encoding="utf-8"), text).encode()
+    # The digest of the text is its ETag. So a test that has the file gets it again only after a change.
+    digest = hashlib.sha256(content).hexdigest()
+    return send_file(io.BytesIO(content), mimetype="text/x-python", max_age=_MAX_AGE, etag=digest)
 
 
 @bp.get("/phonify.mjs")
 def download_javascript_client() -> Response:
     """Send the client in JavaScript, an ES module."""
-    return _send(_STATIC / "phonify.mjs", "text/javascript")
+    return send_file(_STATIC / "phonify.mjs", mimetype="text/javascript", max_age=_MAX_AGE)
 
 
 @bp.get("/phonify.d.mts")
 def download_types() -> Response:
     """Send the TypeScript types of the client in JavaScript."""
-    return _send(_STATIC / "phonify.d.mts", "text/plain")
+    return send_file(_STATIC / "phonify.d.mts", mimetype="text/plain", max_age=_MAX_AGE)
 
 
-def _send(path: Path, mimetype: str) -> Response:
-    return _protect(send_file(path, mimetype=mimetype, max_age=_MAX_AGE))
-
-
-def _protect(response: Response) -> Response:
+@bp.after_request
+def forbid_sniffing(response: Response) -> Response:
+    """Tell browsers to use the content type that the answer names."""
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
