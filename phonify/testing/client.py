@@ -16,12 +16,11 @@ from typing import Any, Literal, ParamSpec, Self, TypedDict, TypeVar, Unpack
 from urllib.parse import urlencode, urlsplit
 
 from .clock import Clock
-from .failure import explain_fault, refuse_unknown, write_failure
-from .message import Direction, Message, State, read_message
-from .rules import ENDS, Outcome, OutcomeSettings, RuleCalls, write_outcome
-from .run_settings import TwilioSettings, write_run_arguments
+from .failure import explain_error, refuse_unknown, write_failure
+from .message import Criteria, Direction, Message, State, read_message
+from .rules import ENDS, Outcome, OutcomeSettings, RuleCalls
 
-_Arguments = Mapping[str, str | None]  # None: not given
+_Arguments = Mapping[str, object]  # None: not given
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -37,14 +36,14 @@ class PhonifyError(Exception):
     """The server gives no valid answer, or it refuses the request."""
 
 
-class Criteria(TypedDict, total=False):
-    """Criteria of messages. A criterion that is None or not given matches every message."""
+class TwilioSettings(TypedDict, total=False):
+    """The settings of a run for an app that uses Twilio. The URLs are those of the app."""
 
-    to: str | None
-    origin: str | None
-    contains: str | None  # a part of the body; upper and lower case are the same
-    state: State | None
-    direction: Direction | None
+    auth_token: str | None  # a token that the app knows already
+    inbound_url: str | None  # gets received messages
+    inbound_method: Literal["GET", "POST"] | None
+    fallback_url: str | None  # is used if `inbound_url` fails
+    fallback_method: Literal["GET", "POST"] | None
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class _Wanted:
         return cls(**criteria)
 
     @property
-    def arguments(self) -> dict[str, str | None]:
+    def arguments(self) -> dict[str, object]:
         """The criteria that the server checks. Only the server knows whether two numbers are the same."""
         return {"direction": self.direction, "origin": self.origin, "to": self.to, "state": self.state}
 
@@ -173,7 +172,7 @@ class Phonify(RuleCalls):
         """
         message_id, begun = message if isinstance(message, str) else message.id, self._now()
         path = f"/sandbox/messages/{message_id}/outcome"
-        recipient = self._call("POST", path, write_outcome(outcome, settings))["message"]["to"]
+        recipient = self._call("POST", path, {"outcome": outcome, **settings})["message"]["to"]
         receipt = outcome if outcome in ("delivered", "undelivered") and not settings.get("seconds") else None
         while True:
             found = [one for one in self._list({"to": recipient}) if one.id == message_id]
@@ -190,7 +189,8 @@ class Phonify(RuleCalls):
 
     def run(self, name: str | None = None, ttl: int = 3600, **twilio: Unpack[TwilioSettings]) -> "Run":
         """Begin a run, which is an account for one test. The server ends it after `ttl` seconds."""
-        return Run(self, self._call("POST", "/sandbox/runs", write_run_arguments(name, ttl, twilio))["run"])
+        refuse_unknown("run", twilio, ["name", "ttl", *TwilioSettings.__annotations__])
+        return Run(self, self._call("POST", "/sandbox/runs", {"name": name, "ttl": ttl, **twilio})["run"])
 
     def _wait_for(self, wanted: _Wanted, timeout: float) -> Message:
         if found := self._find(wanted, timeout, claim=True):
@@ -219,24 +219,24 @@ class Phonify(RuleCalls):
         answer = {}
         # With `after`, the server would miss an older message that gets the wanted state.
         if wanted.state is None or not listed:
-            after = {"after": listed[-1].id if listed else None, "limit": "1", "wait": f"{seconds:.3f}"}
+            after = {"after": listed[-1].id if listed else None, "limit": 1, "wait": f"{seconds:.3f}"}
             answer = self._call("GET", "/sandbox/messages", wanted.arguments | after, wait=seconds, also=429)
         if "messages" not in answer:  # there was no request, or too many requests wait already
             self._sleep(min(_NAP, seconds))
 
-    def _list(self, arguments: _Arguments, most: int | None = None) -> list[Message]:
-        """Return the messages that match, oldest first. With `most`, return only this number of the newest ones."""
-        answer = self._call("GET", "/sandbox/messages", {**arguments, "limit": str(most or _PAGE)})
+    def _list(self, arguments: _Arguments, limit: int | None = None) -> list[Message]:
+        """Return the messages that match, oldest first. With `limit`, return only the newest ones."""
+        answer = self._call("GET", "/sandbox/messages", {**arguments, "limit": limit or _PAGE})
         page = [read_message(shown) for shown in reversed(answer["messages"])]
-        older = self._list({**arguments, "before": page[0].id}) if most is None and len(page) == _PAGE else []
+        older = self._list({**arguments, "before": page[0].id}) if limit is None and len(page) == _PAGE else []
         return older + page
 
     def _report(self, wanted: _Wanted) -> str:
         """Return a text with the messages that arrived, why each of them does not match, and other problems."""
-        came = self._list({}, most=50)
+        came = self._list({}, limit=50)
         words = {"direction": "not", "origin": "not from", "to": "not to"}
         matching = {
-            f"{words[name]} {value}": {message.id for message in self._list({name: value}, most=_PAGE)}
+            f"{words[name]} {value}": {message.id for message in self._list({name: value}, limit=_PAGE)}
             for name, value in wanted.arguments.items()
             if name in words and value is not None
         }
@@ -252,7 +252,7 @@ class Phonify(RuleCalls):
             return answer
         if status == 401:
             raise PhonifyError(f"the API key is not valid at {self.url}")
-        texts = [explain_fault(fault, given) for fault in answer.get("errors", [])]
+        texts = [explain_error(error, given) for error in answer.get("errors", [])]
         if status == 400:
             raise ValueError("; ".join(texts))
         if status == 404:

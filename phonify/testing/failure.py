@@ -1,5 +1,6 @@
 """The texts of failures. `client.py` needs this file, and the server sends both as one file."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -30,9 +31,11 @@ def refuse_unknown(function: str, given: Iterable[str], known: Iterable[str]) ->
         raise TypeError(f"{function}() has no argument {', '.join(map(repr, unknown))}. Use {', '.join(known)}.")
 
 
-def explain_fault(fault: Mapping[str, str], arguments: Mapping[str, str]) -> str:
-    """Return a fault of the server as a sentence."""
-    param, text = fault.get("param"), fault["title"]
-    if param is not None and param in arguments and fault["type"] in ("invalid_msisdn", "invalid_originator"):
+def explain_error(error: Mapping[str, str], arguments: Mapping[str, object]) -> str:
+    """Return an error of the server as a sentence. In it, people count the rules of a scenario from 1."""
+    param, text = error.get("param", ""), error["title"]
+    if param in arguments and error["type"] in ("invalid_msisdn", "invalid_originator"):
         text += f" {arguments[param]!r} is not a valid number."
-    return f"{param}: {text}" if param is not None else text
+    if match := re.fullmatch(r"rules\[([0-9]+)\]\.?(.*)", param, re.DOTALL):
+        param = f"rule {int(match[1]) + 1}" + (f": {match[2]}" if match[2] else "")
+    return f"{param}: {text}" if param else text

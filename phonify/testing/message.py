@@ -1,11 +1,24 @@
-"""The messages that a test gets. `client.py` needs this file, and the server sends both as one file."""
+"""The messages that a test gets, and the criteria that select them.
+
+`client.py` needs this file, and the server sends both as one file.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 State = Literal["unconfirmed", "sent", "error"]
 Direction = Literal["outbound", "inbound"]
+
+
+class Criteria(TypedDict, total=False):
+    """Criteria of messages. A criterion that is None or not given matches every message."""
+
+    to: str | None
+    origin: str | None
+    contains: str | None  # a part of the body; upper and lower case are the same
+    state: State | None
+    direction: Direction | None
 
 
 @dataclass(frozen=True, repr=False)

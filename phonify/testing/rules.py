@@ -23,7 +23,7 @@ ENDS = {"sent": "sent", "failed": "error", "delivered": "sent", "undelivered": "
 
 
 class OutcomeSettings(TypedDict, total=False):
-    """The settings of an outcome. A setting that is None is not given."""
+    """The settings of an outcome. A setting of None has no effect."""
 
     error: str | None  # an error type, such as `unreachable_handset`
     seconds: float | None
@@ -79,15 +79,15 @@ class RuleCalls:
 
     def add_rule(self, outcome: Outcome, **settings: Unpack[RuleSettings]) -> Rule:
         """Add a rule, by default at the end. The first rule that matches applies."""
-        return Rule.read(self._call("POST", "/sandbox/rules", write_outcome(outcome, settings))["rule"])
+        return Rule.read(self._call("POST", "/sandbox/rules", {"outcome": outcome, **settings})["rule"])
 
     def change_rule(self, rule: Rule, outcome: Outcome, **settings: Unpack[RuleSettings]) -> Rule:
         """Replace a rule. Its counts begin again at 0."""
-        return Rule.read(self._call("PUT", f"/sandbox/rules/{rule.id}", write_outcome(outcome, settings))["rule"])
+        return Rule.read(self._call("PUT", f"/sandbox/rules/{rule.id}", {"outcome": outcome, **settings})["rule"])
 
     def move_rule(self, rule: Rule, position: int) -> Rule:
         """Move a rule to another position in the list. 1 is the first."""
-        return Rule.read(self._call("POST", f"/sandbox/rules/{rule.id}/move", {"position": str(position)})["rule"])
+        return Rule.read(self._call("POST", f"/sandbox/rules/{rule.id}/move", {"position": position})["rule"])
 
     def delete_rule(self, rule: Rule) -> None:
         """Delete a rule. Messages that have met the rule keep its outcome."""
@@ -101,9 +101,3 @@ class RuleCalls:
         """Replace all rules by those of a scenario file. All counts begin at 0."""
         text = Path(file).read_text(encoding="utf-8")
         return [Rule.read(shown) for shown in self._call("PUT", "/sandbox/rules", {"scenario": text})["rules"]]
-
-
-def write_outcome(outcome: str, settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the arguments of a request with an outcome."""
-    given = {"outcome": outcome, **settings}
-    return {name: str(value) for name, value in given.items() if value is not None}

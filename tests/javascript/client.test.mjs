@@ -249,4 +249,6 @@ check("a scenario replaces the rules, and a message that waits gets an outcome",
 check("a wrong setting of a rule is told", async (run) => {
   const [line] = await failureOf(run.addRule("failed", { eror: "unreachable_handset" }));
   assert.match(line, /eror: This request has no argument with this name/);
+  const [other] = await failureOf(run.loadScenario('[[rules]]\noutcome = "sent"\n[[rules]]\noutcome = "delayed"\n'));
+  assert.match(other, /400\. rule 2: seconds: This argument is missing\./);
 });

@@ -162,7 +162,7 @@ def test_a_run_has_what_an_app_with_twilios_sdk_needs_and_takes_its_settings(pho
         )
         with urllib.request.urlopen(request) as response:
             assert json.load(response)["sid"] == run.account_sid
-    with pytest.raises(TypeError, match="token can't be set for a run"):
+    with pytest.raises(TypeError, match=r"run\(\) has no argument 'token'\. Use name, ttl, auth_token, inbound_url, "):
         phonify.run(token="x")
 
 
@@ -576,6 +576,13 @@ def test_a_scenario_file_replaces_the_rules(phonify: Phonify, tmp_path: Path) ->
     file.write_text('[[rules]]\nname = "late"\noutcome = "delayed"\nseconds = 3600\n')
     assert [rule.name for rule in phonify.load_scenario(file)] == ["late"]
     assert [rule.outcome for rule in phonify.rules()] == ["delayed"]
+
+
+def test_the_errors_of_a_scenario_file_count_the_rules_from_1(phonify: Phonify, tmp_path: Path) -> None:
+    file = tmp_path / "scenario.toml"
+    file.write_text('[[rules]]\noutcome = "sent"\n[[rules]]\noutcome = "delayed"\n')
+    with pytest.raises(ValueError, match=r"^rule 2: seconds: This argument is missing\. It is required\.$"):
+        phonify.load_scenario(file)
 
 
 def test_a_message_that_waits_gets_an_outcome(phonify: Phonify) -> None:

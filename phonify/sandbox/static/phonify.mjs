@@ -71,18 +71,14 @@ export class Phonify {
       const found = listed.find((one) => !this.#returned.has(one.id) && !listMisses(wanted, one).length);
       const remaining = milliseconds - (now() - begun);
       if (found || remaining <= 0) return found;
-      await this.#waitForChange(wanted, listed, Math.min(remaining, LONGEST));
+      const wait = Math.min(remaining, LONGEST);
+      const given = { ...wanted.query, after: listed.at(-1)?.id, limit: 1, wait: (wait / 1_000).toFixed(3) };
+      // With `after`, the server would miss an older message that gets the wanted state.
+      const canWait = !wanted.query.state || !listed.length;
+      const answer = canWait ? await this.#call("GET", "/sandbox/messages", given, { wait, also: 429 }) : {};
+      // Without messages, there was no request, or too many requests wait already.
+      if (!answer.messages) await new Promise((resolve) => setTimeout(resolve, Math.min(20, wait)));
     }
-  }
-
-  async #waitForChange({ query }, listed, milliseconds) {
-    let answer = {}; // with `after`, the server would miss an older message that gets the wanted state
-    if (!query.state || !listed.length) {
-      const given = { ...query, after: listed.at(-1)?.id, limit: 1, wait: (milliseconds / 1_000).toFixed(3) };
-      answer = await this.#call("GET", "/sandbox/messages", given, { wait: milliseconds, also: 429 });
-    }
-    // Without messages, there was no request, or too many requests wait already.
-    if (!answer.messages) await new Promise((resolve) => setTimeout(resolve, Math.min(20, milliseconds)));
   }
 
   async #list(query, limit = 1_000) {
@@ -123,10 +119,13 @@ export class Phonify {
     }
     if (response.ok || response.status === also) return answer;
     if (response.status === 401) throw new PhonifyError(`the API key is not valid at ${this.url}`);
-    const faults = answer.errors?.map(({ param, title }) => (param ? `${param}: ${title}` : title)).join(" ");
-    throw new PhonifyError(`${method} ${this.url}${path} was answered with ${response.status}. ${faults}`);
+    const texts = answer.errors?.map(({ param, title }) => (param ? `${place(param)}: ${title}` : title)).join(" ");
+    throw new PhonifyError(`${method} ${this.url}${path} was answered with ${response.status}. ${texts}`);
   }
 }
+
+const place = (param) => // people count the rules of a scenario from 1
+  param.replace(/^rules\[(\d+)\]/, (_, index) => `rule ${Number(index) + 1}`).replace(/^(rule \d+)\./, "$1: ");
 
 function refuse(key, why, example) { // a text in place of an object has the keys 0, 1, ...
   throw new TypeError(key === "0" ? `the argument must be an object, such as ${example}` : `${key} ${why}`);
