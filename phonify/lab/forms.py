@@ -1,6 +1,6 @@
-"""The interface of a form: how a provider writes, signs and repeats its requests to an app.
+"""The interface of a form. A form says how a provider writes, signs and repeats its requests to an app.
 
-`standard_form.py` is the form of Standard Webhooks. A front may add the form of its provider.
+`standard_form.py` is the form of Standard Webhooks. A front can add the form of its provider.
 """
 
 from abc import ABC, abstractmethod
@@ -17,10 +17,10 @@ PHONE, APP = "+14155550123", "+15005550006"  # the phone is invented, and valid 
 
 
 class AppUnderTest(NamedTuple):
-    """The app under test. If the form has only one URL, both URLs are the same."""
+    """The app under test. If the form has one URL for all events, `url` and `status_url` are the same."""
 
-    url: str | None  # gets received messages; None: not tried
-    status_url: str | None  # gets the statuses of sent messages; None: not tried
+    url: str | None  # gets received messages; None: the lab posts none
+    status_url: str | None  # gets the statuses of sent messages; None: the lab posts none
     secret: str
     method: str = "POST"  # of received messages
     probe_url: str | None = None
@@ -30,22 +30,22 @@ class AppUnderTest(NamedTuple):
 
 
 class LabEvent(NamedTuple):
-    """An event that the lab tells the app."""
+    """An event that the lab posts to the app."""
 
     id: str  # the same at each attempt
     message_id: str
     kind: EventKind
     at: datetime  # when it happened
-    extra: int = 0  # characters of an additional field that the app does not know; 0: no such field
-    respelled: bool = False  # written another way with the same meaning
+    extra: int = 0  # the length of an additional field that the app does not know; 0: no such field
+    respelled: bool = False  # whether it is written another way, with the same meaning
 
 
 class Reading(NamedTuple):
     """What a provider reads from an answer."""
 
     accepted: bool
-    error: str | None = None  # what is wrong with the content of an answer 2xx
-    replies: tuple[str, ...] = ()  # the texts that the answer asks the provider to send
+    error: str | None = None  # if the answer is 2xx: what is wrong with its content
+    replies: tuple[str, ...] = ()  # the texts that the provider sends because of the answer
 
 
 class ProviderForm(ABC):
@@ -57,11 +57,11 @@ class ProviderForm(ABC):
     signature: str  # the header with the signature
     has_time: bool  # whether the signature covers the time of the attempt
     repeats_refused: bool  # whether the provider posts an event again after an answer such as 404
-    statuses: tuple[EventKind, ...]  # that no other trial needs
+    statuses: tuple[EventKind, ...]  # the statuses that only the trial `statuses` posts
 
     @abstractmethod
     def check_secret(self, secret: str) -> bool:
-        """Return whether a text may be a secret of this form."""
+        """Return whether a text can be a secret of this form."""
 
     @abstractmethod
     def build_request(self, event: LabEvent, app: AppUnderTest, at: datetime) -> Request:
@@ -72,7 +72,10 @@ class ProviderForm(ABC):
         """Return a secret that is not the right one."""
 
     def add_signature(self, request: Request, other: Request) -> Request | None:  # noqa: ARG002 - for other forms
-        """Return a request with two signatures, its own as the second one. Returns None if the form forbids this."""
+        """Add the signature of another request before the request's own.
+
+        Returns None if the form allows only one signature.
+        """
         return None
 
     def write_message_id(self, message_id: str) -> str:
@@ -85,7 +88,7 @@ class ProviderForm(ABC):
 
 
 def make_message(event: LabEvent, account_id: int) -> Message:
-    """Return the message that an event is about, as it is after the event."""
+    """Return the message of an event, as it is after the event."""
     from_phone = event.kind == "received"
     at = format_time(event.at)
     return Message(

@@ -1,4 +1,4 @@
-"""The labs of accounts: start one against the account's own webhook, and keep its report.
+"""The labs of accounts. A lab tries the account's own webhook, and its report is stored.
 
 A lab runs in a thread of the process that has got the request. Its row tells the other processes that it is running.
 """
@@ -25,8 +25,8 @@ from .standard_form import StandardForm
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)  # longer than a step of a lab
-PULSE = 5  # seconds after which a lab says again that it is running
+LEASE = timedelta(seconds=60)  # how long a lab counts as running after a pulse; longer than any request of a lab
+PULSE = 5  # seconds between two pulses of a lab
 
 
 class _Ended(Exception):
@@ -58,7 +58,7 @@ class Labs:
         return lab.finished_at is None and lab.until > format_time(self._clock.machine_now())
 
     def find_app(self, account: Account, form: ProviderForm) -> AppUnderTest | None:
-        """Return the account's registered URL and its secret. Returns None if it has no secret of this form."""
+        """Return the app that the account has registered. Returns None if the account has no secret of this form."""
         if form.name == StandardForm.name:
             webhook = self._webhooks.get(account)
             if webhook is None:
@@ -80,8 +80,8 @@ class Labs:
     ) -> LabRun:
         """Start a lab against the account's own webhook, in a thread.
 
-        Raises InvalidRequest if an argument is not allowed, Refused if the account has no webhook, and LabRunning if
-        the account has a lab that is running.
+        Raises InvalidRequest for a wrong argument, Refused if the account has no webhook, and LabRunning if the account
+        already has a running lab.
         """
         chosen, app = self._read(account, form, status_url, probe_url)
         now, shown = self._clock.machine_now(), self._clock.now()
@@ -124,7 +124,7 @@ class Labs:
     # Running
 
     def close(self) -> None:
-        """Wait briefly for the labs of this process. They end after `database.stopping` is set."""
+        """Wait briefly until the labs of this process end. They end if `database.stopping` is set."""
         for thread in self._threads:
             thread.join(timeout=2)
 
@@ -161,14 +161,14 @@ class _Pulse:
     last: tuple[str, float] = ("", 0.0)  # the trial and the time of the last pulse
 
     def beat(self, trial: str) -> None:
-        """Record that the lab is running, if the next pulse is due. Raises _Ended if the lab must end."""
+        """Record that the lab is running, if it is time for a pulse. Raises _Ended if the lab must end."""
         if self.database.stopping:
             raise _Ended
         name, at = self.last
         if trial == name and monotonic() - at <= PULSE:
             return
         until = format_time(self.clock.machine_now() + LEASE)
-        with suppress(StoreUnavailable), self.database.write() as connection:  # the next beat tells it
+        with suppress(StoreUnavailable), self.database.write() as connection:  # the next beat tries again
             if not store.extend_lab(connection, lab=self.lab, trial=trial, until=until):
                 raise _Ended
         self.last = (trial, monotonic())

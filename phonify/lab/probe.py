@@ -1,4 +1,4 @@
-"""The probe: a URL of the app that says what the app did. `docs/lab.md` describes it.
+"""The probe is a URL of the app that says what the app did. `docs/lab.md` describes it.
 
 `GET PROBE?message_id=ID` answers `{"handled": 1, "state": "delivered"}`, or 404 if the app does not know the message.
 """
@@ -16,8 +16,8 @@ from .sender import Exchange, Sender
 
 NO_PROBE = "no probe was given"
 LIMIT = 5.0  # seconds to wait for an answer
-NAP = 0.1  # seconds between two looks
-CALM = 0.1  # part of the patience in which nothing more may happen
+NAP = 0.1  # seconds before the lab asks again
+CALM = 0.1  # the part of the patience that the lab waits at the end, in case the app does too much
 
 
 class Seen(NamedTuple):
@@ -28,11 +28,11 @@ class Seen(NamedTuple):
 
 
 class ProbeUnusable(Exception):
-    """The probe does not answer as it should. The text of the exception tells people the reason."""
+    """The probe gives a wrong answer. The text of the exception tells people the reason."""
 
 
 class Probe:
-    """The probe of one app. `url` is None if there is no probe, or if it can't be used."""
+    """The probe of one app. `url` is None if the app has no probe, or if the probe can't be used."""
 
     def __init__(self, url: str | None, form: ProviderForm, sender: Sender) -> None:
         self.url = url
@@ -41,7 +41,7 @@ class Probe:
         self._sender = sender
 
     def check(self) -> None:
-        """Check that the probe can be used. It must know nothing about a new message."""
+        """Check that the probe can be used. It must not know a new message."""
         if self.url is None:
             return
         try:
@@ -75,7 +75,7 @@ class Probe:
         self.result.find("probe_unusable", reason)
 
     def _wait(self, watches: Sequence[Watch], patience: float) -> dict[str, Seen]:
-        """Wait until the app has done its work, and return what it says then."""
+        """Wait until the app has done its work, and return what its probe says then."""
         clock, sleep = self._sender.clock, self._sender.sleep
         end = clock.monotonic() + patience
         while not _is_done(watches, self._look(watches)) and clock.monotonic() < end:
@@ -84,7 +84,7 @@ class Probe:
         return self._look(watches)
 
     def _look(self, watches: Iterable[Watch]) -> dict[str, Seen]:
-        """Ask about the messages of all watches."""
+        """Ask the probe about the messages of all watches."""
         ids = dict.fromkeys(watch.message_id for watch in watches)
         return {message_id: self._ask(message_id) for message_id in ids}
 
@@ -115,14 +115,14 @@ def _read(exchange: Exchange) -> Seen:
 
 
 def _find_word(watches: Iterable[Watch], seen: Mapping[str, Seen]) -> str | None:
-    """Return the app's word for delivered messages. Returns None if the app has none, or the same for sent messages."""
+    """Return the app's word for "delivered". Returns None if it has no such word, or the same word for "sent"."""
     words = {watch.role: seen[watch.message_id].state for watch in watches if watch.role}
     delivered = words.get("delivered")
     return delivered if delivered != words.get("sent") else None
 
 
 def _is_wrong(watch: Watch, seen: Seen, word: str | None) -> bool:
-    """Return whether a message that was delivered has another state in the app."""
+    """Return whether the app shows a wrong state for a message that was delivered."""
     return watch.wrong_state != "" and word is not None and seen.state != word
 
 
@@ -134,7 +134,7 @@ def _is_done(watches: Iterable[Watch], seen: Mapping[str, Seen]) -> bool:
 
 
 def _judge_trial(result: TrialResult, seen: Mapping[str, Seen], word: str | None, *, uses_events: bool) -> None:
-    """Add to a trial what the probe says about its messages."""
+    """Add findings about what the probe says about the messages of a trial."""
     for watch in result.watches:
         found = seen[watch.message_id]
         times = "once" if found.handled == 1 else f"{found.handled} times"

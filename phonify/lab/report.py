@@ -1,4 +1,4 @@
-"""The report of a lab, as text for people, as JSON and as JUnit XML."""
+"""The report of a lab: as text for people, as JSON, and as JUnit XML."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ class Report(NamedTuple):
         return ", ".join([f"{self.count('passed')} passed", *others, f"in {self.seconds:.1f} s"])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as an object of JSON."""
+        """Return the report as a JSON object."""
         return {
             "form": self.form,
             "url": self.url,
@@ -94,7 +94,7 @@ def list_lines(report: Report) -> Iterator[str]:
 
 
 def write_junit(report: Report) -> str:
-    """Return the report as JUnit XML. A warning is in the output of a test that has passed."""
+    """Return the report as JUnit XML. If a trial has only warnings, its test case passes and shows them as output."""
     counts = {
         "tests": str(len(report.results)),
         "failures": str(report.count("failed")),

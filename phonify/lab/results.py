@@ -21,12 +21,12 @@ class Watch:
     """What the probe must say about a message at the end of the lab."""
 
     message_id: str
-    minimum: int = 0  # how often the app must have handled its events
-    maximum: int = 1
-    too_often: str = "handled_twice"  # the verdict
-    role: str = ""  # "sent" or "delivered" if the message has just this state, to learn the app's words for them
-    wrong_state: str = ""  # the verdict if the state is not that of the message with the role "delivered"
-    harmless: str | None = None  # the verdict that replaces `too_often` if the app did nothing
+    minimum: int = 0  # how many events about the message the app must have handled
+    maximum: int = 1  # how many it is allowed to handle
+    too_often: str = "handled_twice"  # the verdict if it has handled more
+    harmless: str | None = None  # the verdict that replaces `too_often` if it has handled none
+    role: str = ""  # "sent" or "delivered" if the message surely has this state: it shows the app's word for the state
+    wrong_state: str = ""  # the verdict if the app does not show its word for "delivered"
 
 
 @dataclass
@@ -41,12 +41,12 @@ class TrialResult:
     watches: list[Watch] = field(default_factory=list)
 
     def find(self, verdict: str, detail: str) -> None:
-        """Add a finding. The detail is cut, because it may contain a long text of the app."""
+        """Add a finding. A long detail is cut, because it can contain a text of the app."""
         self.findings.append(Finding(verdict, detail[:MOST_DETAIL]))
 
     @property
     def outcome(self) -> Outcome:
-        """The worst of the findings."""
+        """The result in one word. The worst finding decides."""
         severities = {VERDICTS[finding.verdict].severity for finding in self.findings}
         if "failure" in severities:
             return "failed"

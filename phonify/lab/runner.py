@@ -13,7 +13,7 @@ from .trial import Bench, OutOfTime, Skipped, Trial
 from .trials import TRIALS
 
 MOST_SECONDS = 300.0  # for all trials
-PATIENCE = 10.0  # seconds that an app may take for its work after its answer
+PATIENCE = 10.0  # seconds that an app can work after its answer
 
 
 def run_lab(
@@ -32,9 +32,8 @@ def run_lab(
     """Run the trials and return their results.
 
     `limit` is the number of seconds that the provider waits for an answer. By default, it is the limit of the form.
-    `patience` is the number of seconds that the app may work after its answer. `tell` gets the name of the trial before
-    each request. An app compares the time of a signature with its machine's time. So the lab does not follow the
-    server's clock.
+    `patience` is the number of seconds that the app can work after its answer. `tell` gets the name of the trial before
+    each request. The lab uses the machine's time, because the app compares the time of a signature with this time.
     """
     begun, started_at = clock.monotonic(), format_time(clock.machine_now())
     limit = limit or form.limit

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from ..clock import Clock
 from ..outgoing.http_client import Answer, NotAnswered, Request
 
-BUSY, BUSY_TRIES = 429, 3  # the status of an app that limits its requests, and how often the lab waits for it
+BUSY = 429  # the status of an app that limits its requests
+BUSY_TRIES = 3  # how often the lab sends such a request again
 Send = Callable[[Request], Answer]  # raises NotAnswered
 
 
@@ -41,7 +42,7 @@ class Sender:
     clock: Clock
     sleep: Callable[[float], object]
     tell: Callable[[str], None]  # gets the name of the trial before each request
-    longest_pause: float  # seconds to wait if the app limits its requests
+    longest_pause: float  # seconds that the lab waits at most if the app limits its requests
     trial: str = ""  # the name of the trial that is running
 
     def exchange(self, request: Request, patience: float) -> Exchange:

@@ -1,4 +1,4 @@
-"""The form of Standard Webhooks, in which Phonify posts to the account's own webhook."""
+"""The form of Standard Webhooks. Phonify posts to the account's own webhook in this form."""
 
 import base64
 import binascii
@@ -27,7 +27,7 @@ class StandardForm(ProviderForm):
     statuses = ("error", "undelivered", "test")
 
     def check_secret(self, secret: str) -> bool:
-        """Return whether a text is `whsec_` and base64. The prefix may be missing."""
+        """Return whether a text is base64, with or without the prefix `whsec_`."""
         try:
             return bool(base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True))
         except (binascii.Error, ValueError):
@@ -45,7 +45,7 @@ class StandardForm(ProviderForm):
         return StandardWebhooks().build_request(delivery, target, at)
 
     def add_signature(self, request: Request, other: Request) -> Request:
-        """Return a request with two signatures. Its own signature is the second one."""
+        """Add the signature of another request before the request's own."""
         both = f"{other.headers[self.signature]} {request.headers[self.signature]}"
         return request._replace(headers={**request.headers, self.signature: both})
 

@@ -1,6 +1,6 @@
-"""A trial is one thing that the lab does to an app. `Bench` has its tools: it makes and sends requests, and judges.
+"""A trial posts requests to an app, and judges the answers. `Bench` has the tools for this.
 
-A bench serves all trials of one lab, one after another.
+Each lab has one bench. All trials of the lab use it, one after another.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,12 +15,12 @@ from .forms import AppUnderTest, EventKind, LabEvent, ProviderForm, Reading
 from .results import TrialResult
 from .sender import Exchange, Sender
 
-# The statuses with which an app may say that it does not know the message of an event, or not yet.
+# An app can answer with one of these statuses if it does not know the message of an event.
 NOT_KNOWN = (404, 409, 422, 425, 503)
 
 
 class Trial(NamedTuple):
-    """One thing that the lab does to an app. `run` raises Skipped or OutOfTime."""
+    """One thing that the lab does to an app. `run` can raise Skipped and OutOfTime."""
 
     name: str
     title: str
@@ -43,11 +43,11 @@ class Bench:
     app: AppUnderTest
     sender: Sender
     limit: float  # seconds that the provider waits
-    end: float  # of the time for all trials, on the monotonic clock
+    end: float  # when the time for all trials is over, on the monotonic clock
     result: TrialResult = field(init=False)  # of the trial that is running
     first: LabEvent = field(init=False)  # the event of the first trial
     stopped: str | None = None  # why no other trial makes sense
-    _known: set[str] = field(init=False, default_factory=set)  # ids of messages that the app said to know
+    _known: set[str] = field(init=False, default_factory=set)  # ids of messages that the probe has stored
 
     def __post_init__(self) -> None:
         self.first = self.make_event("received" if self.app.url is not None else "delivered")
@@ -55,7 +55,7 @@ class Bench:
     # Making requests
 
     def make_event(self, kind: EventKind | None = None, *, age: float = 0, message_id: str | None = None) -> LabEvent:
-        """Return a new event that happened `age` seconds ago. Without `message_id`, it is about a new message."""
+        """Return a new event that happened `age` seconds ago. Without `message_id`, the event has a new message."""
         now = self.sender.clock.machine_now()
         ids = generate_ids(now)
         return LabEvent(next(ids), message_id or next(ids), kind or self.first.kind, now - timedelta(seconds=age))
@@ -65,19 +65,19 @@ class Bench:
         return self.form.build_request(event, self.app, self.sender.clock.machine_now() - timedelta(seconds=age))
 
     def build_forged(self, event: LabEvent) -> Request:
-        """Return the request for an event with a signature that somebody has made without the secret."""
+        """Return the request for an event, signed with a wrong secret."""
         app = self.app._replace(secret=self.form.make_wrong_secret(self.app.secret), former_secret=None)
         return self.form.build_request(event, app, self.sender.clock.machine_now())
 
     def begin(self, kind: EventKind | None = None, *, age: float = 0) -> LabEvent:
-        """Return a new event as `make_event` does. If it is a status, first tell the app to know the message."""
+        """Return a new event as `make_event` does. If it is a status, first call `prepare` for its message."""
         event = self.make_event(kind, age=age)
         if event.kind not in ("received", "test"):
             self.prepare(event.message_id)
         return event
 
     def begin_each(self, *, age: float = 0) -> Iterator[LabEvent]:
-        """Yield one new event for each URL of the app, as `begin` returns it."""
+        """Call `begin` for each URL of the app, and yield the events."""
         if self.app.url is not None:
             yield self.begin("received", age=age)
         if self.app.status_url not in (None, self.app.url):
@@ -86,7 +86,7 @@ class Bench:
     # Sending
 
     def post(self, request: Request, *, patience: float = 2.0) -> Exchange:
-        """Send a request. `patience` says how long to wait for the answer: 1 is as long as the provider waits."""
+        """Send a request. `patience` says how long the lab waits for the answer. 1 is as long as the provider waits."""
         self._check_time()
         return self.sender.exchange(request, patience * self.limit)
 
@@ -100,7 +100,7 @@ class Bench:
             raise OutOfTime
 
     def prepare(self, message_id: str) -> bool:
-        """Ask the app, through its probe, to treat a message as its own. Returns whether the app agrees."""
+        """Ask the app's probe to store a message, as if the app had sent it. Returns whether the app agrees."""
         if self.app.probe_url is None:
             return False
         body = urlencode({"message_id": self.form.write_message_id(message_id)}).encode()
@@ -118,11 +118,11 @@ class Bench:
             raise Skipped("no URL for statuses was given")
 
     def must_know(self, event: LabEvent) -> bool:
-        """Return whether the app must handle an event. It may refuse the status of a message that it does not know."""
+        """Return whether the app must accept an event. It can refuse the status of a message that it does not know."""
         return event.kind in ("received", "test") or event.message_id in self._known
 
     def is_not_known(self, event: LabEvent, exchange: Exchange) -> bool:
-        """Return whether the app has refused an event because it does not know the message, as it may do."""
+        """Return whether the app has refused a status because it does not know the message."""
         return exchange.status in NOT_KNOWN and not self.must_know(event)
 
     def read(self, event: LabEvent, exchange: Exchange) -> Reading:

@@ -1,6 +1,6 @@
-"""The verdicts of the lab: faults of an app, their consequences in production, and what to do.
+"""The verdicts of the lab: what an app can do wrong, the consequences in production, and what to do.
 
-A trial does not fail because of a verdict with the severity `warning`. A correct app may have a reason for it.
+A warning does not make a trial fail, because a correct app can have a reason for it.
 """
 
 from typing import Literal, NamedTuple
@@ -9,7 +9,7 @@ Severity = Literal["failure", "warning"]
 
 
 class Verdict(NamedTuple):
-    """One thing that an app may do wrong. `name` never changes."""
+    """One thing that an app can do wrong. `name` never changes."""
 
     name: str
     title: str
@@ -24,9 +24,8 @@ _VERDICTS = (
         "refused a genuine event",
         "The app loses events. The provider repeats them for a while and then gives up. Some providers disable the"
         " webhook.",
-        "Answer every event that has a right signature with a status 2xx. Check that the app uses the right secret,"
-        " that it uses the body and the URL exactly as it has received them, and that the clock of its machine is"
-        " right.",
+        "Answer 2xx to every event with a valid signature. Check the secret of the app and the clock of its machine."
+        " Check that the app uses the body and the URL exactly as it received them.",
     ),
     Verdict(
         "answered_late",
@@ -63,8 +62,7 @@ _VERDICTS = (
     Verdict(
         "accepted_forgery",
         "accepted a forgery",
-        "Everyone who knows the URL can tell the app that a text was delivered, or write to it in the name of any"
-        " phone.",
+        "Everyone who knows the URL can post false events, such as a text in the name of any phone.",
         "Check the signature of each request before anything else, and refuse a missing or wrong one with 401 or 403.",
     ),
     Verdict(
@@ -84,15 +82,15 @@ _VERDICTS = (
     Verdict(
         "refused_two_signatures",
         "refused an event with two signatures",
-        "While the secret is changed, each event has a signature of the new and of the former secret. The app loses"
-        " the events of this time.",
-        "Split webhook-signature at the spaces, and accept the event if one of the signatures is right.",
+        "For some time after a change of the secret, each event has two signatures: one for the new secret, and one"
+        " for the former secret. The app loses these events.",
+        "Split webhook-signature at the spaces. Accept the event if one of the signatures is right.",
     ),
     Verdict(
         "refused_respelled",
         "refused a genuine event that is written another way",
-        "The same JSON or form can be written in several ways. The app computes the signature of its own version of"
-        " it. So it will refuse genuine events, for example those with an emoji.",
+        "The same JSON or form can be written in several ways. The app writes it again in its own way, and computes"
+        " the signature of this text. So it will refuse genuine events, for example those with an emoji.",
         "Compute the signature of the body exactly as it came, before you parse it. With Twilio, compute it of all"
         " decoded parameters.",
     ),
@@ -106,35 +104,35 @@ _VERDICTS = (
         "failed_on_unknown_event",
         "failed on an event that it does not know",
         "Providers add events without notice. The app will fail on each of them, and the provider repeats it.",
-        "Answer an event that the app does not know with 2xx and ignore it.",
+        "If the app does not know an event, answer 2xx and ignore the event.",
     ),
     Verdict(
         "refused_unknown_event",
         "refused an event that it does not know",
         "The provider repeats the event, for a day or more. Some providers disable a webhook that fails for long.",
-        "Answer an event that the app does not know with 2xx and ignore it.",
+        "If the app does not know an event, answer 2xx and ignore the event.",
         "warning",
     ),
     Verdict(
         "refused_unknown_message",
         "refused a status of a message that it does not know",
-        "A status can overtake the answer to the request that sent the message. The app then does not know the message"
-        " yet. A provider that does not repeat a refused status never tells it again.",
-        "Store the status with the id, answer with 2xx, and use the status as soon as the message is known.",
+        "A status can arrive before the answer to the request that sent the message. Then the app does not know the"
+        " message yet. Some providers never repeat a refused status.",
+        "Store the status with the id, and answer 2xx. Use the status as soon as the message is known.",
         "warning",
     ),
     Verdict(
         "refused_day_late",
         "refused an event that happened a day ago",
-        "After an outage, providers deliver what happened meanwhile. The app refuses all of it.",
-        "Compare only webhook-timestamp with the time. The time inside the event says when it happened.",
+        "After an outage, providers post the events that happened meanwhile. The app refuses all of them.",
+        "Compare only webhook-timestamp with the current time. The time in the event says when the event happened.",
     ),
     Verdict(
         "other_second_answer",
         "gave another answer the second time",
         "If the first answer is lost or late, the provider posts the event again, and only the second answer counts."
-        " The event then counts as failed although it was handled, or the reply to the person is lost.",
-        "Answer a repeated event as the first time: with 2xx, and with the same TwiML.",
+        " Then an event that was handled counts as failed, or the person gets no reply.",
+        "Answer a repeated event as you answered it the first time: with 2xx, and with the same TwiML.",
     ),
     Verdict(
         "other_reply",
@@ -154,46 +152,47 @@ _VERDICTS = (
         "handled_twice",
         "handled an event twice",
         "Providers deliver an event at least once, so sometimes twice. A person then gets two replies, or pays twice.",
-        "Store the id of each event with a unique index, in the transaction that does the work, and skip known ids.",
+        "Store the id of each event in the transaction that does the work, with a unique index. Skip ids that are"
+        " stored.",
     ),
     Verdict(
         "lost_event",
         "accepted an event and did not handle it",
-        "The provider was told that all is well, so it never posts the event again. The event is lost.",
-        "Store the event before the answer. If the app handles it later, give the command lab a longer --patience.",
+        "The provider has got an answer 2xx, so it never posts the event again. The event is lost.",
+        "Store the event before you answer. If the app handles events later, give the command lab a longer --patience.",
     ),
     Verdict(
         "handled_nothing",
         "handled no event",
-        "If the app should use these events, it has lost them all: the provider never posts an accepted event again.",
-        "Nothing, if the app does not use received messages. Otherwise store the event before the answer. If the app"
-        " handles it later, give the command lab a longer --patience.",
+        "If the app should use these events, it has lost all of them. The provider never posts an accepted event again.",
+        "If the app does not use received messages, do nothing. Otherwise store the event before you answer. If the"
+        " app handles events later, give the command lab a longer --patience.",
         "warning",
     ),
     Verdict(
         "took_older_state",
         "took the older state",
-        "Events may arrive in another order. The app shows a message that was delivered as one that was only sent.",
-        "Compare the times of the events, or let no status follow a final one.",
+        "Events can arrive in another order. The app then shows a delivered message as only sent.",
+        "Compare the times of the events, or never change a final state.",
     ),
     Verdict(
         "refused_older",
         "refused an event that came after a later one",
         "The provider posts the event again, for a day or more, although it can never succeed.",
-        "Answer an event that comes too late to matter with 2xx and ignore it.",
+        "If an event comes too late to matter, answer 2xx and ignore the event.",
     ),
     Verdict(
         "lost_early_status",
         "lost a status that came before the answer to the send",
-        "A status can overtake the answer to the request that sent the message. The app shows this message as"
-        " waiting for ever.",
+        "A status can arrive before the answer to the request that sent the message. The app then shows this message"
+        " as waiting forever.",
         "Store the status with the id, even if the message is not known yet. Use it as soon as the message is known.",
     ),
     Verdict(
         "server_error",
         "answered with a server error",
         "Anybody can fill the log of the app with errors. A real error is then hard to find.",
-        "Refuse a request that can't be read with a status 4xx.",
+        "If the app can't read a request, answer with a status 4xx.",
         "warning",
     ),
     Verdict(
@@ -212,7 +211,7 @@ _VERDICTS = (
         "stopped_answering",
         "stopped answering after a bad request",
         "One request, which anybody can send, stops the app for everybody.",
-        "Look for the exception that has ended the process, and catch errors of reading a request.",
+        "Look for the exception that ended the process. Catch all exceptions that a bad request can cause.",
     ),
     Verdict(
         "probe_unusable",

@@ -32,7 +32,7 @@ def try_huge(bench: Bench) -> None:
 
 
 def try_cut(bench: Bench) -> None:
-    """Post an event whose connection ends in the middle of the body."""
+    """Post half of an event, and then end the connection."""
     event = bench.begin()
     request = bench.build(event)
     body = _require_body(request)
@@ -45,7 +45,7 @@ def try_cut(bench: Bench) -> None:
 
 
 def try_slow(bench: Bench) -> None:
-    """Post an event whose body comes in several pieces."""
+    """Post an event in several pieces, with pauses between them."""
     event = bench.begin()
     request = bench.build(event)
     body = _require_body(request)
@@ -66,7 +66,7 @@ def _replace_body(request: Request, pieces: Iterator[bytes], *, length: int) -> 
 
 
 def _dribble(body: bytes, seconds: float, sleep: Callable[[float], object]) -> Iterator[bytes]:
-    """Yield a body in pieces. All pauses together take the given time."""
+    """Yield a body in pieces, with pauses between them. `seconds` is the length of all pauses together."""
     size = len(body) // PIECES + 1
     for start in range(0, len(body), size):
         sleep(seconds / PIECES)

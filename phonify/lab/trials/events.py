@@ -1,4 +1,4 @@
-"""Trials with genuine events: each of them must be accepted."""
+"""Trials with genuine events. The app must accept each of them."""
 
 from ..forms import TEST_EVENT, LabEvent
 from ..results import Watch
@@ -53,7 +53,7 @@ def _post_status(bench: Bench, event: LabEvent) -> None:
 
 
 def try_two_signatures(bench: Bench) -> None:
-    """Post an event that has the signature of another secret before its own, as after a change of the secret."""
+    """Post an event with two signatures, as after a change of the secret. Only the second one is right."""
     for event in bench.begin_each():
         request = bench.form.add_signature(bench.build(event), bench.build_forged(event))
         if request is None:
@@ -63,7 +63,7 @@ def try_two_signatures(bench: Bench) -> None:
 
 
 def try_respelled(bench: Bench) -> None:
-    """Post an event that is written another way: with spaces and escapes."""
+    """Post an event that is written another way: with other spaces and escapes."""
     for event in bench.begin_each():
         exchange = bench.post(bench.build(event._replace(respelled=True)))
         bench.expect_accepted(event, exchange, "refused_respelled", subject="an event with other spaces and escapes")
@@ -88,7 +88,7 @@ def try_unknown_event(bench: Bench) -> None:
 
 
 def try_day_late(bench: Bench) -> None:
-    """Post an event that happened a day ago. It is signed now, as at a retry."""
+    """Post an event that happened a day ago. Its signature is new, as at a retry."""
     for event in bench.begin_each(age=DAY):
         exchange = bench.post(bench.build(event))
         bench.expect_accepted(event, exchange, "refused_day_late", subject="an event of yesterday")

@@ -1,4 +1,4 @@
-"""Trials with requests that are not from the provider: the app must refuse them and do nothing."""
+"""Trials with requests that are not from the provider. The app must refuse them and do nothing."""
 
 from ...outgoing.http_client import Request
 from ..forms import LabEvent
@@ -43,7 +43,7 @@ def try_stale(bench: Bench) -> None:
 def post_forgery(
     bench: Bench, event: LabEvent, request: Request, subject: str, *, verdict: str = "accepted_forgery"
 ) -> Exchange:
-    """Send a request that the app must refuse. It is wrong if the app accepts it, or handles it as the probe says."""
+    """Send a request that the app must refuse. Add a finding if the app accepts it. The probe is asked later."""
     exchange = bench.post(request, patience=1)
     if exchange.is_accepted:
         bench.result.find(verdict, f"{subject} got {exchange}")

@@ -5,8 +5,8 @@ from ..results import Watch
 from ..sender import Exchange
 from ..trial import NOT_KNOWN, Bench, Skipped
 
-PAIRS = 3  # an app that handles both of two equal events may do so only sometimes
-WAITS = (0.05, 0.1, 0.2)  # before each retry, as parts of the time that the provider waits
+PAIRS = 3  # because some apps handle both of two equal events only sometimes
+WAITS = (0.05, 0.1, 0.2)  # before each retry; 1 is as long as the provider waits
 
 
 def try_twice_at_once(bench: Bench) -> None:
@@ -33,7 +33,7 @@ def try_twice_later(bench: Bench) -> None:
 
 
 def _compare(bench: Bench, event: LabEvent, first: Exchange | None, second: Exchange, *, how: str) -> None:
-    """Judge the second answer to an event. `first` is None if the app has accepted the event in an earlier trial."""
+    """Judge the second answer to an event. `first` is None if an earlier trial got the first answer, which was 2xx."""
     result = bench.result
     if second.answer is not None and not second.is_accepted:
         if bench.is_not_known(event, second):
@@ -53,7 +53,7 @@ def _compare(bench: Bench, event: LabEvent, first: Exchange | None, second: Exch
 
 
 def _retry(bench: Bench, event: LabEvent) -> Exchange:
-    """Post an event again, as a provider does, until the app accepts it. Returns the last answer."""
+    """Post an event again, as providers do, until the app accepts it. Returns the last answer."""
     for wait in WAITS:
         bench.sender.sleep(wait * bench.limit)
         exchange = bench.post(bench.build(event))
@@ -72,7 +72,7 @@ def _compare_replies(bench: Bench, event: LabEvent, first: Exchange, second: Exc
 
 
 def try_out_of_order(bench: Bench) -> None:
-    """Post the status delivered, and then the status sent of the same message."""
+    """Post the status delivered of a message, and then its status sent."""
     bench.require_statuses()
     later = bench.begin("delivered")
     earlier = bench.make_event("sent", age=3, message_id=later.message_id)
@@ -83,7 +83,7 @@ def try_out_of_order(bench: Bench) -> None:
 
 
 def try_early_status(bench: Bench) -> None:
-    """Post a status of a message that the app does not know yet, and let the app know the message afterwards."""
+    """Post a status of a message that the app does not know yet. Then let the app store the message."""
     bench.require_statuses()
     event = bench.make_event("delivered")
     exchange = bench.post(bench.build(event))
