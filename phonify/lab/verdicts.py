@@ -164,7 +164,7 @@ _VERDICTS = (
     Verdict(
         "handled_nothing",
         "handled no event",
-        "If the app should use these events, it has lost all of them. The provider never posts an accepted event again.",
+        "If the app should use these events, it has lost them. The provider never posts an accepted event again.",
         "If the app does not use received messages, do nothing. Otherwise store the event before you answer. If the"
         " app handles events later, give the command lab a longer --patience.",
         "warning",

@@ -24,7 +24,7 @@ _ERRORS = ("clock_not_permitted", "clock_not_changeable", "clock_is_advancing")
 
 
 @bp.get("")
-@describe(answers={200: ClockAnswer}, examples=examples.GET_CLOCK, text="Any key may read the clock.")
+@describe(answers={200: ClockAnswer}, examples=examples.GET_CLOCK, text="Any key can read the clock.")
 def get_clock() -> dict[str, Any]:
     """Show the clock of the server."""
     return {"clock": dump_clock(get_services().clock.get_status())}
@@ -64,10 +64,10 @@ def run_clock() -> dict[str, Any]:
     errors=(*_ERRORS, "by_or_to", "clock_only_forward", "clock_too_far"),
     examples=examples.ADVANCE_CLOCK,
     text=(
-        "The clock goes forward by a duration or to a time. On the way, everything that falls due is done, in the order"
-        " of its times: scheduled messages, retries, events of webhooks, ends of validity periods, removal of old data."
-        " The answer comes when nothing is left to do. If this takes longer than 20 seconds, the clock stops on the"
-        " way, and `finished` is false. Then advance it again."
+        "The clock goes forward by a duration or to a time. Everything that is due until then is done in the order of"
+        " its time: scheduled messages, retries, events of webhooks, ends of validity periods, removal of old data."
+        " The answer comes when nothing is left to do. If this takes longer than 20 seconds, the clock stops before its"
+        " `target`, and `finished` is false. Then advance it again."
     ),
 )
 def advance_clock() -> dict[str, Any]:

@@ -25,8 +25,8 @@ _START = StartLabSchema()
     errors=("no_webhook", "lab_running", "unknown_argument"),
     examples=examples.START_LAB,
     text=(
-        "The lab posts events to the URL that the account has registered, and also forged and damaged ones. It takes"
-        " seconds to minutes. `GET /sandbox/lab` shows its progress and its report. An account has one lab at a time."
+        "The lab posts genuine, forged and damaged events to the URL that the account has registered. It takes seconds"
+        " or minutes. `GET /sandbox/lab` shows its progress and its report. An account has one lab at a time."
     ),
 )
 def start_lab() -> tuple[dict[str, Any], int]:

@@ -32,8 +32,8 @@ _OUTCOME = OutcomeSchema()
     errors=("too_many_waiting",),
     examples=examples.LIST,
     text=(
-        "Does the same as `GET /v1/messages`. Each message also has `code` and `links`. A message that has met a rule"
-        " has `rule`."
+        "Lists messages as `GET /v1/messages` does. Each message also has `code` and `links`. If a message has met a"
+        " rule, it also has `rule`."
     ),
 )
 def list_test_messages() -> dict[str, Any]:
@@ -49,13 +49,13 @@ def list_test_messages() -> dict[str, Any]:
     errors=("unknown_argument",),
     examples=examples.REMOVE,
     text=(
-        "Without criteria, all messages are removed, also scheduled messages and messages that are being sent. No event"
-        " about a removed message is posted. Opt-outs stay. An unknown argument is refused, and nothing is removed."
+        "Without criteria, all messages are removed, even scheduled messages and messages that are being sent. No event"
+        " about a removed message is posted. Opt-outs stay. If an argument is unknown, nothing is removed."
         " The method `DESTROY` does the same."
     ),
 )
 def remove_messages() -> dict[str, Any]:
-    """Remove the account's messages that match. They may have any state."""
+    """Remove the account's messages that match, in any state."""
     removed = get_services().retention.remove(current_account(), **load(_REMOVE, read_arguments()))
     return {"removed": removed}
 
@@ -67,12 +67,12 @@ def remove_messages() -> dict[str, Any]:
     errors=("unknown_argument", "argument_without_effect", "message_not_open"),
     examples=rule_examples.FORCE,
     text=(
-        "The message may be scheduled, wait for another attempt, or be in doubt. The outcome applies at once."
-        " The answer shows the message before it is sent."
+        "The message can be scheduled, waiting for another attempt, or in doubt. The outcome applies at once. The"
+        " answer shows the message before it is sent."
     ),
 )
 def force_outcome(message_id: str) -> dict[str, Any]:
-    """Give one message that waits an outcome."""
+    """Give an outcome to one message that waits."""
     draft = load(_OUTCOME, read_arguments())
     return {"message": dump_message(get_services().rules.force(current_account(), message_id, draft))}
 

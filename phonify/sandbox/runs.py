@@ -29,8 +29,7 @@ _RUN_ID = {"run_id": "$response.body#/run/id"}
     text=(
         "A run is a separate account with its own key and its own messages. Only this answer shows the key. After `ttl`"
         " seconds, the run and all its data are removed. The requests and messages of the run count for the limits of"
-        " the account that created it. `twilio` has its credentials for the"
-        " Twilio-compatible API."
+        " the account that created it. `twilio` has the credentials of the run for the Twilio-compatible API."
     ),
 )
 def create_run() -> tuple[dict[str, Any], int]:
@@ -40,14 +39,14 @@ def create_run() -> tuple[dict[str, Any], int]:
 
 
 @bp.get("")
-@describe(answers={200: RunsAnswer}, examples=examples.LIST_RUNS, text="The list leaves out runs that have ended.")
+@describe(answers={200: RunsAnswer}, examples=examples.LIST_RUNS, text="Runs that have ended are not in the list.")
 def list_runs() -> dict[str, Any]:
     """List the account's runs, newest first."""
     return {"runs": [dump_run(run) for run in get_services().runs.find_all(current_account())]}
 
 
 @bp.get("/<run_id>")
-@describe(answers={200: RunAnswer}, examples=examples.GET_RUN, text="The request may also use the key of the run.")
+@describe(answers={200: RunAnswer}, examples=examples.GET_RUN, text="The key of the run is allowed too.")
 def get_run(run_id: str) -> dict[str, Any]:
     """Retrieve one run of the account."""
     return {"run": dump_run(get_services().runs.find(current_account(), run_id))}
@@ -59,7 +58,7 @@ def get_run(run_id: str) -> dict[str, Any]:
     examples=examples.END_RUN,
     text=(
         "The messages and all other data of the run are removed. Its key then gets 401, and its webhook gets no more"
-        " events. The request may also use the key of the run. The method `DESTROY` does the same."
+        " events. The key of the run is allowed too. The method `DESTROY` does the same."
     ),
 )
 def end_run(run_id: str) -> dict[str, Any]:

@@ -25,8 +25,8 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 __tracebackhide__ = True  # pytest then shows the line of the test
-_LONGEST = 20.0  # seconds: the longest `wait` of one request; the answer may take this time in addition
-_NAP, _PAGE = 0.02, 1_000  # seconds, and messages
+_LONGEST = 20.0  # seconds: the longest `wait` of a request; each request can take this time in addition
+_NAP, _PAGE = 0.02, 1_000  # seconds between two requests, and messages in one answer
 _THREADS = ThreadPoolExecutor(64, "phonify")  # asyncio's own threads are few, and the app may need them
 _BLOCKED = "This blocked the event loop. If the app runs in it, await the other form, such as code_async."
 _PARTS = {"code": "a one-time code", "links": "a link"}
@@ -48,7 +48,7 @@ class TwilioSettings(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class _Wanted:
-    """Criteria; `part` is an attribute of Message that must not be empty."""
+    """Criteria of messages. `part` is an attribute of Message that must not be empty."""
 
     to: str | None = None
     origin: str | None = None
@@ -59,7 +59,7 @@ class _Wanted:
 
     @classmethod
     def read(cls, function: str, criteria: Criteria, *options: str) -> Self:
-        """Return the criteria of a call. `function` is its name for errors. `options` are its other arguments."""
+        """Return the criteria of a call. `function` is the called method, and `options` are its other arguments."""
         refuse_unknown(function, criteria, [*Criteria.__annotations__, *options])
         return cls(**criteria)
 
@@ -85,7 +85,7 @@ class _Wanted:
 
 
 def _awaitable(wait: Callable[_P, _T]) -> Callable[_P, Coroutine[Any, Any, _T]]:
-    async def wait_in_thread(*args: _P.args, **kwargs: _P.kwargs) -> _T:  # so that the event loop is not blocked
+    async def wait_in_thread(*args: _P.args, **kwargs: _P.kwargs) -> _T:  # so the event loop is not blocked
         try:
             return await asyncio.get_running_loop().run_in_executor(_THREADS, lambda: wait(*args, **kwargs))
         except AssertionError as error:
@@ -101,13 +101,13 @@ class Phonify(RuleCalls):
     raise ValueError for a wrong argument, and PhonifyError if the server can't be used.
     """
 
-    _now, _sleep = staticmethod(time.monotonic), staticmethod(time.sleep)  # a test may replace those in `time`
+    _now, _sleep = staticmethod(time.monotonic), staticmethod(time.sleep)  # a test can replace the functions in `time`
 
     def __init__(self, url: str, api_key: str) -> None:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise ValueError(f"{url!r} is not the URL of a server. Use for example http://127.0.0.1:8000")
         self.url, self.api_key = url.rstrip("/"), api_key
-        self._returned: dict[str, object] = {}  # the ids of messages, each with its wait
+        self._returned: dict[str, object] = {}  # by id: the wait that has returned the message
         self._begun, self.clock = self._now(), Clock(self._call)
 
     @classmethod
@@ -123,8 +123,8 @@ class Phonify(RuleCalls):
     def wait_for(self, *, timeout: float = 5.0, **criteria: Unpack[Criteria]) -> Message:
         """Return the oldest message that matches. Waits for such a message up to `timeout` seconds.
 
-        Existing messages count too, but not those that a wait has already returned. Most messages are `unconfirmed` at
-        first. To wait for an outcome, pass a `state`. If none matches in time, AssertionError lists the other messages.
+        Messages that exist already count too, except those that a wait has returned. Most messages are `unconfirmed` at
+        first. To wait for an outcome, pass a `state`. If none matches in time, AssertionError lists all messages.
         """
         return self._wait_for(_Wanted.read("wait_for", criteria, "timeout"), timeout)
 
@@ -165,7 +165,7 @@ class Phonify(RuleCalls):
     def force(
         self, message: Message | str, outcome: Outcome, *, timeout: float = 5.0, **settings: Unpack[OutcomeSettings]
     ) -> Message:
-        """Give one message that waits an outcome, and return the message. `message` is a Message or its id.
+        """Give an outcome to one message that waits, and return the message. `message` is a Message or its id.
 
         Waits up to `timeout` seconds until the message has the outcome. It does not wait if the outcome is `delayed`,
         `unavailable` or `unconfirmed`. It does not wait for a reply, or for a receipt with `seconds`.
@@ -215,7 +215,7 @@ class Phonify(RuleCalls):
             self._wait_for_change(wanted, listed, min(remaining, _LONGEST))
 
     def _wait_for_change(self, wanted: _Wanted, listed: list[Message], seconds: float) -> None:
-        """Wait until another message may match, at most the given seconds."""
+        """Wait until another message can match, for at most the given seconds."""
         answer = {}
         # With `after`, the server would miss an older message that gets the wanted state.
         if wanted.state is None or not listed:

@@ -8,22 +8,22 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Advance:
-    """What an advance of the clock has done. Each number is a number of messages, receipts or events."""
+    """How many messages, receipts and events an advance of the clock has handled."""
 
     sent: int = 0
-    expired: int = 0  # errors, because the validity period ended
-    failed: int = 0  # other errors
+    expired: int = 0  # messages in state `error`, because their validity period ended
+    failed: int = 0  # other messages in state `error`
     received: int = 0
     receipts: int = 0  # delivery receipts
     webhooks: int = 0  # events that a webhook has accepted
-    failed_webhooks: int = 0  # events that were given up
-    removed: int = 0  # old messages
+    failed_webhooks: int = 0  # events that Phonify does not post again
+    removed: int = 0  # old messages that were removed
 
 
 class Clock:
-    """The clock of a server. It is the same for all accounts, and only a key of the account `default` may change it.
+    """The clock of a server. It is the same for all accounts, and only a key of the account `default` can change it.
 
-    The methods raise PhonifyError if the key may not change the clock, or if another request advances it.
+    The methods raise PhonifyError if the key can't change the clock, or if another request is advancing it.
     """
 
     def __init__(self, call: Callable[..., Any]) -> None:
@@ -51,7 +51,7 @@ class Clock:
         self.changed = False
 
     def advance(self, by: str | timedelta | None = None, *, to: str | datetime | None = None) -> Advance:
-        """Advance the clock by a duration such as `24h`, or to a time. Everything that falls due on the way is done."""
+        """Advance the clock by a duration such as `24h`, or to a time. Everything that is due until then is done."""
         given = {
             "by": f"{by // timedelta(seconds=1)}s" if isinstance(by, timedelta) else by,
             "to": to.isoformat() if isinstance(to, datetime) else to,

@@ -36,7 +36,7 @@ class Message:
     code: str | None = None  # the one-time code in the body
     links: list[str] = field(default_factory=list)  # the URLs in the body
     receipt: Literal["delivered", "undelivered"] | None = None  # the delivery receipt
-    rule: str | None = None  # the name of the rule that the message has met, or else its id
+    rule: str | None = None  # the rule that the message has met: its name, or its id if it has no name
 
     def __repr__(self) -> str:
         state = " ".join([self.state, *self.errors])
@@ -44,7 +44,7 @@ class Message:
 
 
 def read_message(shown: Mapping[str, Any]) -> Message:
-    """Return a message that the server shows."""
+    """Read a message from an answer of the server."""
     same = {name: shown[name] for name in ("id", "direction", "to", "body", "state", "created_at")}
     errors = [error["type"] for error in shown.get("errors", [])]
     more = {

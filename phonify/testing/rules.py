@@ -18,7 +18,7 @@ Outcome = Literal[
     "api_error",
     "api_slow",
 ]
-# The states to which these outcomes lead at once.
+# The states that messages with these outcomes get at once.
 ENDS = {"sent": "sent", "failed": "error", "delivered": "sent", "undelivered": "sent", "reply": "sent"}
 
 
@@ -33,7 +33,7 @@ class OutcomeSettings(TypedDict, total=False):
 
 
 class RuleSettings(OutcomeSettings, total=False):
-    """What a rule asks for, and when it ends."""
+    """The conditions of a rule, the settings of its outcome, and its end."""
 
     name: str | None
     to: str | None  # a number, or its beginning and `*`
@@ -57,18 +57,18 @@ class Rule:
     position: int
     name: str | None
     outcome: Outcome
-    seen: int  # how many have matched, apart from `nth` and `share`
+    seen: int  # how many messages or requests have matched; `nth` and `share` do not change this number
     used: int  # how often the rule was applied
 
     @classmethod
     def read(cls, shown: Mapping[str, Any]) -> Self:
-        """Return a rule that the server shows."""
+        """Read a rule from an answer of the server."""
         same = {name: shown[name] for name in ("id", "position", "outcome", "seen", "used")}
         return cls(**same, name=shown.get("name"))
 
 
 class RuleCalls:
-    """The methods of an account that decide what happens to its messages and requests."""
+    """The methods of an account for its rules."""
 
     def _call(self, method: str, path: str, arguments: Any) -> Any:
         raise NotImplementedError

@@ -19,7 +19,7 @@ from .client import Phonify
 class _Handler(WSGIRequestHandler):
     """Werkzeug's request handler, without its log."""
 
-    timeout = 5  # seconds; then the connection of a client that sends nothing is closed
+    timeout = 5  # seconds until the connection of a client that sends nothing is closed
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - Werkzeug's
         """Log nothing."""
@@ -45,7 +45,7 @@ class Server:
         self._numbers = itertools.count(1)
         self.url = f"http://127.0.0.1:{self._http.port}"
         default = accounts.ensure_default_account(self._services.database, self._services.clock)
-        self.clock = self._connect(default).clock  # no other account may change it
+        self.clock = self._connect(default).clock  # no other account can change it
 
     def __enter__(self) -> Self:
         serving = threading.Thread(target=self._http.serve_forever, args=(0.05,), name="phonify", daemon=True)

@@ -35,7 +35,7 @@ class TwilioAccount:
         self._change(auth_token=token)
 
     def set_inbound_url(self, url: str, *, method: str = "POST", fallback_url: str = "") -> None:
-        """Set the URL of the app that gets received messages, and the URL that is used if that fails."""
+        """Set the URL of the app that gets received messages. If this URL fails, Phonify uses `fallback_url`."""
         self._change(inbound_url=url, inbound_method=method, fallback_url=fallback_url)
 
     def redirect(self, url: str) -> str:

@@ -31,7 +31,7 @@ export interface Message {
   links: string[];
   /** The delivery receipt, or null if there is none yet. */
   receipt: "delivered" | "undelivered" | null;
-  /** The name of the rule that the message has met, or else its id. Null if it has met none. */
+  /** The rule that the message has met: its name, or its id if it has no name. Null if it has met no rule. */
   rule: string | null;
 }
 
@@ -49,7 +49,7 @@ export interface OutcomeSettings {
   status?: 429 | 500 | 503 | null;
 }
 
-/** What a rule asks for, and when it ends. */
+/** The conditions of a rule, the settings of its outcome, and its end. */
 export interface RuleSettings extends OutcomeSettings {
   name?: string | null;
   /** A number, or its beginning and "*". */
@@ -74,7 +74,7 @@ export interface Rule extends RuleSettings {
   id: string;
   position: number;
   outcome: Outcome;
-  /** How many have matched, apart from `nth` and `share`. */
+  /** How many messages or requests have matched. `nth` and `share` do not change this number. */
   seen: number;
   /** How often the rule was applied. */
   used: number;
@@ -106,9 +106,9 @@ export class Phonify {
   /** Throw if a message matches now or `within` the given milliseconds (500). Returned messages do not count. */
   assertNone(criteria?: Criteria & { within?: number }): Promise<void>;
   /**
-   * Send a message from a phone to the app. `phone` is a number, or a message that this phone got. By default the
-   * recipient is the sender of this message. For a number, it is the sender of the last message that the phone got, or
-   * the account's default sender.
+   * Send a message from a phone to the app. `phone` is a number, or a message that this phone got. For a message, the
+   * default recipient is the sender of this message. For a number, it is the sender of the last message that the phone
+   * got. If the phone got none, it is the account's default sender.
    */
   reply(phone: Message | string, body: string, options?: { to?: string | null }): Promise<Message>;
   /** Remove the messages that match, by default in both directions. Return how many messages were removed. */
@@ -123,7 +123,7 @@ export class Phonify {
   deleteRule(rule: Rule): Promise<void>;
   /** Replace all rules by those of a scenario: the text of a TOML file. An empty text deletes all rules. */
   loadScenario(text: string): Promise<Rule[]>;
-  /** Give one message that waits an outcome. */
+  /** Give an outcome to one message that waits. */
   force(message: Message, outcome: Outcome, settings?: OutcomeSettings): Promise<void>;
   /** Begin a run, which is an account for one test. The server ends the run after `ttl` seconds (3600). */
   run(options?: { name?: string | null; ttl?: number } & TwilioSettings): Promise<Run>;

@@ -1,9 +1,9 @@
 // A client of a Phonify server for tests, without dependencies, for Node 18 and browsers. phonify.d.mts describes it.
-const LONGEST = 20_000; // milliseconds: the longest `wait` of one request; the answer may take this time in addition
+const LONGEST = 20_000; // milliseconds: the longest `wait` of a request; each request can take this time in addition
 const TWILIO = ["authToken", "inboundUrl", "inboundMethod", "fallbackUrl", "fallbackMethod"];
 const PARTS = { code: "a one-time code", links: "a link" };
 const NONE = "No message arrived. Does the app use the `url` and the `apiKey` of this test?";
-const { setTimeout, performance } = globalThis; // stored here, because a test may stop the clock
+const { setTimeout, performance } = globalThis; // stored here, because a test can stop the clock
 const now = performance.now.bind(performance);
 
 export class PhonifyError extends Error { name = "PhonifyError"; }
