@@ -13,7 +13,7 @@ from ..storage.records import Message
 
 TEST_EVENT = "webhook.test"
 EventKind = Literal["received", "sent", "delivered", "undelivered", "error", "unknown", "test"]
-PHONE, APP = "+14155550123", "+15005550006"  # the phone is invented, and valid for apps that check numbers
+PHONE, APP = "+14155550123", "+15005550006"  # the phone is invented, but apps that check numbers accept it
 
 
 class AppUnderTest(NamedTuple):
@@ -22,7 +22,7 @@ class AppUnderTest(NamedTuple):
     url: str | None  # gets received messages; None: the lab posts none
     status_url: str | None  # gets the statuses of sent messages; None: the lab posts none
     secret: str
-    method: str = "POST"  # of received messages
+    method: str = "POST"  # the HTTP method for received messages
     probe_url: str | None = None
     account_id: int = 1
     former_secret: str | None = None  # signs too, until `former_until`

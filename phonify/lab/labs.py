@@ -129,7 +129,7 @@ class Labs:
             thread.join(timeout=2)
 
     def post(self, request: Request) -> Answer:
-        """Send a request of a lab. It goes only to the addresses that webhooks may have."""
+        """Send a request of a lab. It goes only to addresses that are allowed for webhooks."""
         return send(request, private_allowed=self._webhooks.private_allowed)
 
     def _run(self, lab: LabRun, form: ProviderForm, app: AppUnderTest) -> None:

@@ -17,7 +17,7 @@ from .sender import Exchange, Sender
 NO_PROBE = "no probe was given"
 LIMIT = 5.0  # seconds to wait for an answer
 NAP = 0.1  # seconds before the lab asks again
-CALM = 0.1  # the part of the patience that the lab waits at the end, in case the app does too much
+CALM = 0.1  # the part of the patience that the lab waits at the end, in case the app handles an event again
 
 
 class Seen(NamedTuple):

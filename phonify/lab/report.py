@@ -24,7 +24,7 @@ class Report(NamedTuple):
     results: tuple[TrialResult, ...]
 
     def count(self, outcome: Outcome) -> int:
-        """Return how many trials have an outcome."""
+        """Return how many trials have this outcome."""
         return sum(result.outcome == outcome for result in self.results)
 
     def summarize(self) -> str:

@@ -24,7 +24,7 @@ class Watch:
     minimum: int = 0  # how many events about the message the app must have handled
     maximum: int = 1  # how many it is allowed to handle
     too_often: str = "handled_twice"  # the verdict if it has handled more
-    harmless: str | None = None  # the verdict that replaces `too_often` if it has handled none
+    harmless: str | None = None  # the verdict that replaces a finding `too_often` if it has handled none
     role: str = ""  # "sent" or "delivered" if the message surely has this state: it shows the app's word for the state
     wrong_state: str = ""  # the verdict if the app does not show its word for "delivered"
 

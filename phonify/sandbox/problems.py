@@ -1,4 +1,4 @@
-"""The resource /sandbox/problems: the problems of an account that no message shows."""
+"""The resource /sandbox/problems: problems of an account that its messages do not show."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ bp = Blueprint("test_problems", __name__, url_prefix="/problems")
     ),
 )
 def list_test_problems() -> dict[str, Any]:
-    """List the account's latest problems that no message shows, oldest first."""
+    """List the account's latest problems that its messages do not show, oldest first."""
     services = get_services()
     found = list_problems(services.fronts, services.webhooks, services.clock, current_account())
     return {"problems": dump_problems(found)}

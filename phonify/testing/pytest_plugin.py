@@ -55,11 +55,10 @@ def phonify(phonify_server: "Server | Elsewhere", request: pytest.FixtureRequest
     with _failing_clearly():
         account = phonify_server.create_account(request.node.nodeid)
     yield account
-    if account.clock.changed:
-        with _failing_clearly():
+    with _failing_clearly():
+        if account.clock.changed:
             account.clock.reset()
-    if isinstance(account, Run):
-        with _failing_clearly():
+        if isinstance(account, Run):
             account.end()
 
 

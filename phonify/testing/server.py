@@ -61,7 +61,7 @@ class Server:
         self._services.close()
 
     def create_account(self, name: str) -> Phonify:
-        """Return a new account with its own key. Several accounts may have the same name."""
+        """Return a new account with its own key. Several accounts can have the same name."""
         database, clock = self._services.database, self._services.clock
         client = self._connect(accounts.create_account(database, clock, name=f"{next(self._numbers)} {name}"))
         client.clock = self.clock

@@ -33,7 +33,7 @@ def try_statuses(bench: Bench) -> None:
     bench.require_statuses()
     sent = bench.begin("sent", age=3)
     _post_status(bench, sent)
-    # An app may ignore a status.
+    # No minimum, because an app is allowed to ignore a status.
     bench.result.watches.append(Watch(sent.message_id, maximum=1, role="sent"))
     sent = bench.begin("sent", age=3)
     _post_status(bench, sent)

@@ -43,7 +43,7 @@ def try_stale(bench: Bench) -> None:
 def post_forgery(
     bench: Bench, event: LabEvent, request: Request, subject: str, *, verdict: str = "accepted_forgery"
 ) -> Exchange:
-    """Send a request that the app must refuse. Add a finding if the app accepts it. The probe is asked later."""
+    """Send a request that the app must refuse. Add a finding if the app accepts it, and a watch for the probe."""
     exchange = bench.post(request, patience=1)
     if exchange.is_accepted:
         bench.result.find(verdict, f"{subject} got {exchange}")

@@ -94,7 +94,7 @@ def try_early_status(bench: Bench) -> None:
         return
     known = bench.prepare(event.message_id)
     if refused and not known:
-        raise Skipped("only with a probe can the lab make a message known to the app")
+        raise Skipped("without a probe, the lab can't make a message known to the app")
     if refused:
         exchange = _retry(bench, event)
     bench.expect_accepted(event, exchange, subject="a status of a message that the app did not know yet")
