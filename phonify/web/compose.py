@@ -22,7 +22,7 @@ from .session import current_account, guard, redirect_to
 
 FIELDS = ("to", "origin", "send_at", "body")  # of the form for a new message, from top to bottom
 
-bp = Blueprint("compose", __name__, template_folder="templates")
+bp = Blueprint("compose", __name__)
 guard(bp)
 
 

@@ -23,7 +23,7 @@ from .session import current_account, current_key, guard, redirect_to
 
 _NOTICES = {"cancelled": "The scheduled message was cancelled. It was removed, and it will not be sent."}
 
-bp = Blueprint("inbox", __name__, template_folder="templates")
+bp = Blueprint("inbox", __name__)
 guard(bp)
 
 

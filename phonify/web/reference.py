@@ -1,6 +1,6 @@
 """The pages of the API reference and the guides."""
 
-from flask import Blueprint, Response, jsonify, render_template
+from flask import Blueprint, render_template
 
 from ..api.openapi.views import get_document
 from ..errors import ERROR_TYPES, NotFound
@@ -11,14 +11,14 @@ from . import session
 from .guides import NAMES, list_titles, render_guide
 from .reading import read_address
 
-bp = Blueprint("docs", __name__, url_prefix="/docs", template_folder="templates")
-session.show_errors(bp)
+bp = Blueprint("docs", __name__, url_prefix="/docs")
+session.protect(bp)
 
 
 @bp.get("")
-def show_reference() -> Response:
+def show_reference() -> str:
     """Show the reference. It needs no key."""
-    page = render_template(
+    return render_template(
         "docs/reference.html",
         **reference.read_document(get_document()),
         guides=list_titles(),
@@ -32,23 +32,18 @@ def show_reference() -> Response:
         format_text=reference.format_text,
         format_inline=reference.format_inline,
     )
-    return session.add_headers(Response(page))
 
 
 @bp.get("/<name>")
-def show_guide(name: str) -> Response:
+def show_guide(name: str) -> str:
     """Show a guide."""
     if name not in NAMES:
         raise NotFound
-    page = render_template("docs/guide.html", guide=render_guide(name), guides=list_titles(), current=name)
-    return session.add_headers(Response(page))
+    return render_template("docs/guide.html", guide=render_guide(name), guides=list_titles(), current=name)
 
 
 @bp.post("/key")
-def take_key() -> Response:
+def take_key() -> dict[str, str | None]:
     """Answer with the key of the session. Only a page of this server may ask for it."""
-    refusal = session.refuse_other_sites()
-    if refusal is not None:
-        return refusal
     key = session.current_key() if session.find_session() is not None else ""
-    return session.add_headers(jsonify(api_key=key or None))
+    return {"api_key": key or None}

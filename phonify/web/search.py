@@ -23,7 +23,7 @@ FILTERS: list[tuple[str, dict[str, str]]] = [
     ("Received", {"direction": "inbound"}),
 ]
 
-bp = Blueprint("search", __name__, template_folder="templates")
+bp = Blueprint("search", __name__)
 guard(bp)
 
 

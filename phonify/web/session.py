@@ -8,9 +8,11 @@ a page into a frame. Only scripts of this server run.
 import logging
 import re
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, g, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest, HTTPException
 
 from ..domain.sessions import SESSION_AGE
@@ -23,7 +25,7 @@ from .rendering import template_context
 
 logger = logging.getLogger(__name__)
 
-_SAFE = {"GET", "HEAD"}
+_SAFE = {"GET", "HEAD", "OPTIONS"}
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -39,26 +41,25 @@ _HEADERS = {
 }
 
 bp = Blueprint("session", __name__, url_prefix="/inbox", static_folder="static", template_folder="templates")
-bp.context_processor(template_context)
 
 
-def guard(blueprint: Blueprint) -> None:
-    """Protect the views of a blueprint. They need a session, and refuse requests from other sites."""
+def protect(blueprint: Blueprint) -> None:
+    """Protect a blueprint from other sites, and show its errors as pages."""
     blueprint.before_request(refuse_other_sites)
-    blueprint.before_request(require_session)
     blueprint.after_request(add_headers)
-    blueprint.context_processor(template_context)
-    show_errors(blueprint)
-
-
-def show_errors(blueprint: Blueprint) -> None:
-    """Make a blueprint show its errors as pages."""
     blueprint.register_error_handler(PhonifyError, show_error)
     blueprint.register_error_handler(HTTPException, show_http_exception)
     blueprint.register_error_handler(Exception, show_unexpected_error)
 
 
-def refuse_other_sites() -> Response | None:
+def guard(blueprint: Blueprint) -> None:
+    """Protect a blueprint, and require a session for its pages."""
+    protect(blueprint)
+    blueprint.before_request(require_session)
+    blueprint.context_processor(template_context)
+
+
+def refuse_other_sites() -> ResponseReturnValue | None:
     """Refuse a request from another site if it could change something."""
     if request.method in _SAFE or comes_from_here():
         return None
@@ -77,7 +78,7 @@ def comes_from_here() -> bool:
     return host != "" and host == request.host
 
 
-def require_session() -> Response | None:
+def require_session() -> ResponseReturnValue | None:
     """Require a session. A key in the address signs in."""
     if "api_key" in _read_query() and request.method in _SAFE:
         return _take_key_from_address()
@@ -85,7 +86,9 @@ def require_session() -> Response | None:
     if account is not None:
         g.account = account
         return None
-    return _ask_for_key()
+    if "HX-Request" in request.headers:  # htmx asks for a fragment, but the whole page must change
+        return Response(status=401, headers={"HX-Redirect": url_for("session.show_sign_in_page")})
+    return redirect_to(url_for("session.show_sign_in_page"))
 
 
 def _read_query() -> Mapping[str, str]:
@@ -96,105 +99,79 @@ def _read_query() -> Mapping[str, str]:
         raise BadRequest from None
 
 
-def _take_key_from_address() -> Response:
+def _take_key_from_address() -> ResponseReturnValue:
     """Sign in, and redirect to the address without the key."""
-    key = request.args.get("api_key", "")
     if _keeps_session():
-        return add_headers(redirect_to(url_for("inbox.show_inbox")))
-    token = get_services().sessions.open_by_key(key) if key else None
-    if token is None:
-        return show_sign_in("This key is not valid or was revoked.", 401)
-    return _begin_session(token, key)
+        return redirect_to(url_for("inbox.show_inbox"))
+    return _sign_in(request.args.get("api_key", ""), "This key is not valid or was revoked.")
 
 
-def _take_link() -> Response:
+def _take_link() -> ResponseReturnValue:
     """Use up a sign-in link. A browser that only loads the page in advance does not use it up."""
     if request.method != "GET" or "prefetch" in request.headers.get("Sec-Purpose", ""):
-        return add_headers(Response(status=503))
+        return Response(status=503)
     if _keeps_session():
-        return add_headers(redirect_to(url_for("inbox.show_inbox")))
+        return redirect_to(url_for("inbox.show_inbox"))
     token = get_services().sessions.open_by_link(request.args.get("token", ""))
     if token is None:
         reason = "This link was used already, is too old, or was made for another database."
-        return show_sign_in(f"{reason} The command open makes a new link.", 401)
+        return _show_sign_in(f"{reason} The command open makes a new link."), 401
     return _begin_session(token, "")
 
 
 def _keeps_session() -> bool:
-    """Tell whether an existing session stays. A link on another site must not replace it."""
+    """Return whether an existing session stays. A link on another site must not replace it."""
     return find_session() is not None and not comes_from_here()
+
+
+def _sign_in(key: str, fault: str) -> ResponseReturnValue:
+    token = get_services().sessions.open_by_key(key)
+    return _begin_session(token, key) if token is not None else (_show_sign_in(fault), 401)
 
 
 def _begin_session(token: str, key: str) -> Response:
     response = redirect_to(url_for("inbox.show_inbox"))
     age = int(SESSION_AGE.total_seconds())
-    response.set_cookie(
-        _cookie_name(),
-        f"{key}.{token}",
-        path=_cookie_path(),
-        max_age=age,
-        httponly=True,
-        samesite="Lax",
-        secure=request.is_secure,
-    )
-    return add_headers(response)
-
-
-def _ask_for_key() -> Response:
-    if "HX-Request" in request.headers:  # htmx asks for a fragment, but the whole page must change
-        response = Response(status=401, headers={"HX-Redirect": url_for("session.show_sign_in_page")})
-    else:
-        response = redirect_to(url_for("session.show_sign_in_page"))
-    return add_headers(response)
+    response.set_cookie(_cookie_name(), f"{key}.{token}", max_age=age, **_cookie_options())
+    return response
 
 
 def redirect_to(location: str) -> Response:
     """Redirect to an address. The browser requests it with GET."""
-    return Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
+    return Response(status=303, headers={"Location": location})
 
 
-def show_sign_in(fault: str | None = None, status: int = 200) -> Response:
-    """Show the page that asks for a key."""
-    return add_headers(Response(render_template("inbox/sign_in.html", fault=fault), status))
+def _show_sign_in(fault: str | None = None) -> str:
+    return render_template("inbox/sign_in.html", fault=fault)
 
 
 @bp.get("/sign-in")
-def show_sign_in_page() -> Response:
+def show_sign_in_page() -> ResponseReturnValue:
     """Show the page that asks for a key. A key or the token of a link in the address signs in."""
     arguments = _read_query()
     if "api_key" in arguments:
         return _take_key_from_address()
-    return _take_link() if "token" in arguments else show_sign_in()
+    return _take_link() if "token" in arguments else _show_sign_in()
 
 
 @bp.post("/sign-in")
-def sign_in() -> Response:
+def sign_in() -> ResponseReturnValue:
     """Begin a session with a key."""
-    refusal = refuse_other_sites()
-    if refusal is not None:
-        return refusal
-    key = request.form.get("api_key", "").strip()
-    token = get_services().sessions.open_by_key(key) if key else None
-    if token is None:
-        return show_sign_in("This key is not valid. A key usually begins with phk_.", 401)
-    return _begin_session(token, key)
+    return _sign_in(request.form.get("api_key", "").strip(), "This key is not valid. A key usually begins with phk_.")
 
 
 @bp.post("/sign-out")
 def sign_out() -> Response:
     """End the session."""
-    refusal = refuse_other_sites()
-    if refusal is not None:
-        return refusal
     get_services().sessions.sign_out(_read_cookie()[1])
     response = redirect_to(url_for("session.show_sign_in_page"))
-    response.delete_cookie(_cookie_name(), path=_cookie_path(), httponly=True, samesite="Lax", secure=request.is_secure)
-    return add_headers(response)
+    response.delete_cookie(_cookie_name(), **_cookie_options())
+    return response
 
 
-def _cookie_path() -> str:
-    """Return the prefix under which the app is mounted. Other apps on the host do not get the key."""
-    return f"{request.script_root}/"
+def _cookie_options() -> dict[str, Any]:
+    # The path is the prefix under which the app is mounted. Other apps on the host do not get the key.
+    return {"path": f"{request.script_root}/", "httponly": True, "samesite": "Lax", "secure": request.is_secure}
 
 
 def _cookie_name() -> str:
@@ -227,12 +204,11 @@ def current_account() -> Account:
     return account
 
 
-def _show_error_page(title: str, text: str, status: int) -> Response:
-    page = render_template("inbox/error.html", title=title, text=text, account=g.get("account"))
-    return add_headers(Response(page, status))
+def _show_error_page(title: str, text: str, status: int) -> ResponseReturnValue:
+    return render_template("inbox/error.html", title=title, text=text), status
 
 
-def show_error(error: PhonifyError) -> Response:
+def show_error(error: PhonifyError) -> ResponseReturnValue:
     """Show an error of the domain as a page."""
     status = 400 if isinstance(error, InvalidRequest | Refused) else STATUSES[error.faults[0].kind]
     if status >= 500:
@@ -242,31 +218,25 @@ def show_error(error: PhonifyError) -> Response:
     return _show_error_page(str(status), error.faults[0].title, status)
 
 
-def show_http_exception(error: HTTPException) -> Response:
+def show_http_exception(error: HTTPException) -> ResponseReturnValue:
     """Show an HTTP error of Flask as a page."""
     status = error.code or 500
     return _show_error_page(str(status), fault_for_status(status).title, status)
 
 
-def show_unexpected_error(error: Exception) -> Response:
+def show_unexpected_error(error: Exception) -> ResponseReturnValue:
     """Show an unexpected error as a page. Only the log has the traceback."""
     logger.error("%s %s failed", request.method, mask_keys(escape_controls(request.path)), exc_info=error)
     return _show_error_page("500", Fault("internal_error").title, 500)
 
 
-show_errors(bp)
-
-
-@bp.after_request
-def keep_type(response: Response) -> Response:
-    """Make browsers use the Content-Type of a static file without guessing."""
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
-
-
 def add_headers(response: Response) -> Response:
-    """Add the security headers of all pages. Also forbid caching."""
+    """Add the security headers, and forbid caching. Only static files may be cached."""
     for name, value in _HEADERS.items():
         response.headers[name] = value
     response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+protect(bp)
+bp.context_processor(template_context)
