@@ -8,7 +8,6 @@ from flask.typing import ResponseReturnValue
 from ..domain.gateway_health import GatewayHealth
 from ..errors import StoreUnavailable
 from ..http.current import get_services
-from ..services import Services
 from ..storage import monitoring as monitoring_store
 from ..storage.database import Connection
 
@@ -28,7 +27,12 @@ def show_readiness() -> ResponseReturnValue:
     A gateway that takes no messages is only a warning, because messages can still be stored.
     """
     services = get_services()
-    faults, warnings = _try_to_write(services), []
+    faults, warnings = [], []
+    try:
+        with services.database.write() as connection:
+            monitoring_store.try_to_write(connection)
+    except StoreUnavailable as error:
+        faults.append(f"the database can't be written: {error.__cause__}")
     try:
         change = services.clock.describe_change()
         warnings += [change] if change is not None else []
@@ -45,15 +49,6 @@ def show_readiness() -> ResponseReturnValue:
     if warnings:
         shown["warnings"] = warnings
     return jsonify(shown), 503 if faults else 200
-
-
-def _try_to_write(services: Services) -> list[str]:
-    try:
-        with services.database.write() as connection:
-            monitoring_store.try_to_write(connection)
-    except StoreUnavailable as error:
-        return [f"the database can't be written: {error.__cause__}"]
-    return []
 
 
 def _look_at_gateway(health: GatewayHealth, connection: Connection) -> tuple[list[str], list[str]]:

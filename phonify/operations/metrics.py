@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
@@ -82,44 +82,42 @@ class _DatabaseCollector(Collector):
         yield GaugeMetricFamily("phonify_queue_messages", "Messages that are due.", due)
         age = (now - parse_time(gauges.oldest_due_at)).total_seconds() if gauges.oldest_due_at else 0
         yield GaugeMetricFamily("phonify_queue_oldest_seconds", "Seconds since the oldest became due.", max(age, 0))
-        deliveries = GaugeMetricFamily("phonify_webhook_deliveries", "Stored webhook deliveries.", labels=("state",))
-        for state, count in sorted(gauges.deliveries.items()):
-            deliveries.add_metric((state,), count)
-        yield deliveries
+        yield _make_gauge("phonify_webhook_deliveries", "Stored webhook deliveries.", "state", gauges.deliveries)
         yield from _describe_gateways(statuses)
-        missing = GaugeMetricFamily(
+        yield _make_gauge(
             "phonify_messages_without_gateway",
             "Messages that wait for a gateway that this server does not have.",
-            labels=("gateway",),
+            "gateway",
+            {one.gateway: one.messages for one in left},
         )
-        for one in left:
-            missing.add_metric((one.gateway,), one.messages)
-        yield missing
         yield GaugeMetricFamily(
             "phonify_texts_without_account", "Received texts that belong to no account.", gauges.open_texts
         )
-        size = GaugeMetricFamily("phonify_database_bytes", "Size of the database's files.", labels=("file",))
-        for name, suffix in (("database", ""), ("wal", "-wal")):
-            path = services.database.path.with_name(services.database.path.name + suffix)
-            size.add_metric((name,), path.stat().st_size if path.exists() else 0)
-        yield size
+        path = services.database.path
+        files = {"database": path, "wal": path.with_name(f"{path.name}-wal")}
+        sizes = {name: file.stat().st_size if file.exists() else 0 for name, file in files.items()}
+        yield _make_gauge("phonify_database_bytes", "Size of the database's files.", "file", sizes)
+
+
+def _make_gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    """Return a gauge that has a value for each value of its only label."""
+    gauge = GaugeMetricFamily(name, text, labels=(label,))
+    for label_value, value in values.items():
+        gauge.add_metric((label_value,), value)
+    return gauge
 
 
 def _describe_gateways(statuses: Sequence[GatewayStatus]) -> Iterator[Metric]:
     """Yield the gauges of gateways."""
-    paused = GaugeMetricFamily("phonify_gateway_paused", "1 if it takes no messages, else 0.", labels=("gateway",))
-    success = GaugeMetricFamily(
-        "phonify_gateway_last_success_timestamp_seconds", "When it last took a message.", labels=("gateway",)
-    )
-    in_doubt = GaugeMetricFamily("phonify_gateway_messages_in_doubt", "Messages in doubt.", labels=("gateway",))
-    look_ups = GaugeMetricFamily("phonify_gateway_look_ups_due", "Look-ups that are due.", labels=("gateway",))
-    for status in statuses:
-        paused.add_metric((status.name,), 0 if status.is_open else 1)
-        if status.state.taken_at is not None:
-            success.add_metric((status.name,), parse_time(status.state.taken_at).timestamp())
-        in_doubt.add_metric((status.name,), status.queue.in_doubt)
-        look_ups.add_metric((status.name,), status.queue.look_ups)
-    yield from (paused, success, in_doubt, look_ups)
+    paused = {status.name: 0 if status.is_open else 1 for status in statuses}
+    taken = {one.name: parse_time(one.state.taken_at).timestamp() for one in statuses if one.state.taken_at is not None}
+    in_doubt = {status.name: status.queue.in_doubt for status in statuses}
+    look_ups = {status.name: status.queue.look_ups for status in statuses}
+    name = "phonify_gateway_last_success_timestamp_seconds"
+    yield _make_gauge("phonify_gateway_paused", "1 if it takes no messages, else 0.", "gateway", paused)
+    yield _make_gauge(name, "When it last took a message.", "gateway", taken)
+    yield _make_gauge("phonify_gateway_messages_in_doubt", "Messages in doubt.", "gateway", in_doubt)
+    yield _make_gauge("phonify_gateway_look_ups_due", "Look-ups that are due.", "gateway", look_ups)
 
 
 @bp.get("/metrics")
