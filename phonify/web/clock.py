@@ -17,40 +17,39 @@ bp = Blueprint("clock", __name__, url_prefix="/inbox/clock")
 guard(bp)
 
 
+@bp.before_request
+def check_account() -> None:
+    """Refuse an account that is not allowed to change the clock."""
+    get_services().clock.check_change(current_account())
+
+
 @bp.post("/freeze")
 def freeze_clock() -> Response:
     """Stop the clock."""
-    clock = get_services().clock
-    clock.check_change(current_account())
-    clock.freeze()
+    get_services().clock.freeze()
     return _back()
 
 
 @bp.post("/run")
 def run_clock() -> Response:
     """Let the clock run on."""
-    clock = get_services().clock
-    clock.check_change(current_account())
-    clock.run_on()
+    get_services().clock.run_on()
     return _back()
 
 
 @bp.post("/reset")
 def reset_clock() -> Response:
     """Set the clock to the real time."""
-    clock = get_services().clock
-    clock.check_change(current_account())
-    clock.reset()
+    get_services().clock.reset()
     return _back()
 
 
 @bp.post("/advance")
 def advance_clock() -> Any:
     """Advance the clock by a duration or to a time. The settings page then shows what was done."""
-    services, given = get_services(), request.form.get("advance", "").strip()
-    services.clock.check_change(current_account())
+    given, advancing = request.form.get("advance", "").strip(), get_services().make_advancing()
     try:
-        advance = services.make_advancing().advance(_read_goal(given))
+        advance = advancing.advance(_read_goal(given))
     except ValueError:
         return show_page(faults=[Fault("invalid_duration", "advance")], advance=given), 400
     except Refused as error:

@@ -22,6 +22,8 @@ from .session import current_account, guard, redirect_to
 
 FIELDS = ("to", "origin", "send_at", "body")  # of the form for a new message, from top to bottom
 
+_TIME_LENGTH = len("2026-01-31T09:30:00")  # of a time without a time zone
+
 bp = Blueprint("compose", __name__)
 guard(bp)
 
@@ -57,10 +59,8 @@ def write(phone: str) -> Any:
     except PhonifyError as error:
         if "HX-Request" not in request.headers:
             return show_thread_page(phone, form=given, faults=error.faults), 400
-        own_number = given.get("origin", "")
-        return render_template(
-            "inbox/form.html", phone=phone, own_number=own_number, form=given, faults=error.faults
-        ), 400
+        form = {"own_number": given.get("origin", ""), "form": given, "faults": error.faults}
+        return render_template("inbox/form.html", phone=phone, **form), 400
     form = {"form": {"as": given.get("as", "app")}, "faults": faults}
     if "HX-Request" in request.headers:
         thread = look_at_thread(phone, since=read_number(given.get("since")))
@@ -82,7 +82,7 @@ def change_message(message_id: str) -> Any:
             changes = load(ChangeSchema(max_body=services.settings.max_body), given)
             services.changing.change(current_account(), message_id, **changes)
         else:
-            services.sending.find(current_account(), message_id)
+            services.sending.find(current_account(), message_id)  # raises NotFound
     except (InvalidRequest, Refused) as error:
         return show_detail(message_id, faults=error.faults, given=given), 400
     if "HX-Request" in request.headers:
@@ -125,8 +125,7 @@ def release_message(message_id: str) -> Any:
 @bp.post("/inbox/check")
 def check() -> str:
     """Show the check of a text while a person writes it."""
-    body = read_arguments().get("body", "")
-    body = normalize_lines(body) if isinstance(body, str) else ""
+    body = _read_form().get("body", "")
     return render_template("inbox/check.html", check=check_text(body) if body else None, body=body)
 
 
@@ -144,27 +143,23 @@ def _show_compose(given: Mapping[str, Any], faults: Iterable[Fault] = ()) -> str
     )
 
 
-def _read_form() -> dict[str, Any]:
+def _read_form() -> dict[str, str]:
     """Return the fields of the form that are not empty. A time without a time zone is in UTC.
 
     In HTML, a line of a form ends in CR LF, but the page counts it as one character.
     """
     arguments = read_arguments().items()
     given = {name: normalize_lines(value) for name, value in arguments if value and isinstance(value, str)}
-    if "send_at" in given and len(given["send_at"]) <= len("2026-01-31T09:30:00"):
+    if "send_at" in given and len(given["send_at"]) <= _TIME_LENGTH:
         given["send_at"] += "Z"
     return given
 
 
-def _read_change() -> dict[str, Any]:
+def _read_change() -> dict[str, str]:
     """Return only the fields that the person has changed. The other values in the form may be out of date."""
     form = _read_form()
-    plain = dict(form)
-    if "send_at" in plain:
-        plain["send_at"] = plain["send_at"][: len("2026-01-31T09:30:00")]
-    return {
-        name: form[name] for name in ("body", "send_at") if name in form and plain[name] != plain.get(f"shown_{name}")
-    }
+    plain = {"body": form.get("body"), "send_at": form.get("send_at", "")[:_TIME_LENGTH]}
+    return {name: form[name] for name in plain if name in form and plain[name] != form.get(f"shown_{name}")}
 
 
 def _is_phone(given: Mapping[str, Any]) -> bool:
@@ -177,18 +172,17 @@ def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
     services = get_services()
     if _is_phone(given):
         return _receive(phone, given), []
-    named = {**given, "to": phone}
-    arguments: dict[str, Any] = {name: named[name] for name in ("to", "body", "origin", "send_at") if name in named}
-    sent = services.sending.send(current_account(), load(SendSchema(max_body=services.settings.max_body), arguments))
+    draft = load(SendSchema(max_body=services.settings.max_body), {**given, "to": phone})
+    sent = services.sending.send(current_account(), draft)
     return sent.messages[0], sent.faults
 
 
 def _receive(phone: str, given: Mapping[str, Any]) -> Message:
     """Receive a message from a phone. Its recipient is `origin` or, if phones can't write to it, the default sender."""
     services = get_services()
-    own = given.get("origin")
-    if not isinstance(own, str) or not own.lstrip("+").isdecimal():  # it is missing, or alphanumeric
+    own = given.get("origin", "")
+    if not own.lstrip("+").isdecimal():  # it is missing, or alphanumeric
         own = services.sending.default_origin(current_account())
-    arguments = {"from": phone, "to": own, **{name: given[name] for name in ("body",) if name in given}}
+    arguments = {**given, "from": phone, "to": own}
     loaded = load(InboundSchema(max_body=services.settings.max_body), arguments)
     return services.receiving.receive(current_account(), **loaded)

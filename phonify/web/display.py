@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable
+from itertools import groupby
 from math import ceil
 from typing import Literal, NamedTuple
 
@@ -54,13 +55,7 @@ def _cut(body: str, marks: Iterable[tuple[int, int, str]]) -> list[Piece]:
 def cut_wide(segment: str, check: TextCheck) -> list[tuple[bool, str]]:
     """Split a segment into runs of characters. The flag of a run is True if its characters are not in GSM-7."""
     wide = {found.character[-1] for found in check.wide}  # if it is two, the first one is in GSM-7
-    runs: list[tuple[bool, str]] = []
-    for character in segment:
-        if runs and runs[-1][0] == (character in wide):
-            runs[-1] = (runs[-1][0], runs[-1][1] + character)
-        else:
-            runs.append((character in wide, character))
-    return runs
+    return [(is_wide, "".join(run)) for is_wide, run in groupby(segment, wide.__contains__)]
 
 
 def list_groups(number: str) -> list[str]:

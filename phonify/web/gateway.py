@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..domain.accounts import DEFAULT_ACCOUNT
-from ..domain.gateway_health import GatewayStatus, Trouble
+from ..domain.gateway_health import Trouble
 from ..services import Services
 from ..storage.records import Account
 
@@ -17,7 +17,8 @@ def describe_gateways(services: Services, account: Account) -> dict[str, Any]:
     statuses = [running.get_status() for running in services.gateways.values() if not running.gateway.sandbox]
     is_operator = account.name == DEFAULT_ACCOUNT
     return {
-        "gateways": [_describe(status, whole=is_operator) for status in statuses],
+        "gateways": statuses,
+        "is_operator": is_operator,
         "numbers": [number for number, _ in services.inbound.list_numbers(account)],
         "open_texts": services.inbound.count_open() if statuses and is_operator else 0,
         "left": services.moving.list_left() if is_operator else [],
@@ -29,10 +30,3 @@ def list_troubles(services: Services, account: Account) -> list[Trouble]:
     links = [link for link in services.gateways.values() if not link.gateway.sandbox]
     found = [trouble for link in links if (trouble := link.find_trouble()) is not None]
     return found if account.name == DEFAULT_ACCOUNT else [trouble._replace(fault=None) for trouble in found]
-
-
-def _describe(status: GatewayStatus, *, whole: bool) -> dict[str, Any]:
-    shown = {"name": status.name, "is_open": status.is_open}
-    if whole:
-        return {**shown, "summary": status.full_summary, "state": status.state, "queue": status.queue}
-    return {**shown, "summary": "works" if status.is_open else status.summary}

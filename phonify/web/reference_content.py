@@ -1,18 +1,22 @@
 """Makes the content of the reference page from the OpenAPI document: operations, fields, samples, texts."""
 
+import html
 import json
 import re
 import shlex
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 Json = dict[str, Any]
 
 _LABELS = {"date-time": "time", "message-id": "message id", "own-number": "number", "originator": "sender"}
 _OBJECTS = "#/components/schemas/"
-_ERROR_STATUS = 400
+# The parts of JSON that have a colour.
+_JSON_TOKEN = re.compile(
+    r'(?P<name>"(?:[^"\\]|\\.)*")(?=:)|(?P<string>"(?:[^"\\]|\\.)*")|(?P<value>\b(?:true|false|null|[0-9.]+)\b)'
+)
 _TITLES = {
     "openapi": "OpenAPI",
     "test_messages": "Test messages",
@@ -59,7 +63,6 @@ class Answer(NamedTuple):
 
     status: str
     text: str
-    objects: list[str]
     error_types: list[str]
     examples: list[tuple[str, Any]]
 
@@ -94,7 +97,8 @@ class Event(NamedTuple):
 
 def read_document(document: Json) -> Json:
     """Return the content of the page. The names are the variables of its template."""
-    operations: dict[str, list[Operation]] = {tag["name"]: [] for tag in document["tags"]}
+    tags = {tag["name"]: tag["description"] for tag in document["tags"]}
+    operations: dict[str, list[Operation]] = {name: [] for name in tags}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             operations[operation["tags"][0]].append(_read_operation(document, path, method, operation))
@@ -105,11 +109,7 @@ def read_document(document: Json) -> Json:
         "common_errors": common,
         "version": document["info"]["version"],
         "text": document["info"]["description"],
-        "tags": [
-            (name, _TITLES.get(name, name.capitalize()), tag["description"], operations[name])
-            for tag in document["tags"]
-            for name in [tag["name"]]
-        ],
+        "tags": [(name, _TITLES.get(name, name.capitalize()), text, operations[name]) for name, text in tags.items()],
         "objects": [(name, list(_read_fields(schemas[name], ""))) for name in _SHOWN_OBJECTS if name in schemas],
         "events": [_read_event(name, event["post"]) for name, event in document["webhooks"].items()],
     }
@@ -136,7 +136,7 @@ def _read_operation(document: Json, path: str, method: str, operation: Json) -> 
         text=operation.get("description", ""),
         public=operation.get("security") == [],
         arguments=sorted(arguments, key=lambda row: (row.place == "header", row.place != "path", not row.required)),
-        answers=[answer for answer in answers if answer.examples or answer.objects],
+        answers=[answer for answer in answers if answer.examples or not answer.error_types],
         faults=[answer for answer in answers if answer.error_types],
         example=example,
     )
@@ -189,12 +189,10 @@ def _resolve(document: Json, schema: Json) -> Json:
 
 
 def _read_answer(status: str, answer: Json) -> Answer:
-    content = answer["content"]["application/json"]
-    examples = content.get("examples", {})
+    examples = answer["content"]["application/json"].get("examples", {})
     return Answer(
         status=status,
         text=answer["description"].partition(":")[0].rstrip("."),
-        objects=[part["$ref"] for part in [content["schema"]] if "$ref" in part and int(status) < _ERROR_STATUS],
         error_types=[type_ for type_, example in examples.items() if "$ref" in example],
         examples=[(name, example["value"]) for name, example in examples.items() if "value" in example],
     )
@@ -238,60 +236,52 @@ def write_python(address: str, operation: Operation) -> str:
     path, arguments = _split_example(operation)
     url = address + path
     if operation.public:
-        opened, imports, given = json.dumps(url), "import json", ""
-    else:
-        shown = "".join(f"    {json.dumps(name)}: {_write_value(value)},\n" for name, value in arguments.items())
-        given = f'arguments = {{\n    "api_key": os.environ["KEY"],\n{shown}}}\n'
-        imports = "import json\nimport os"
-        if operation.method in ("POST", "PUT"):
-            given += (
-                f"request = Request(\n    {json.dumps(url)},\n    data=json.dumps(arguments).encode(),\n"
-                f'    headers={{"Content-Type": "application/json"}},\n    method="{operation.method}",\n)\n'
-            )
-        else:
-            imports += "\nfrom urllib.parse import urlencode"
-            method = "" if operation.method == "GET" else f', method="{operation.method}"'
-            given += f"request = Request(\n    {json.dumps(url + '?')} + urlencode(arguments){method}\n)\n"
-        opened = "request"
-    names = "urlopen" if operation.public else "Request, urlopen"
-    return (
-        f"{imports}\nfrom urllib.request import {names}\n\n{given}"
-        f"with urlopen({opened}) as response:\n    print(json.load(response))"
+        return f"""\
+import json
+from urllib.request import urlopen
+
+with urlopen({json.dumps(url)}) as response:
+    print(json.load(response))"""
+    given = "".join(
+        f"    {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)},\n" for name, value in arguments.items()
     )
+    if operation.method in ("POST", "PUT"):
+        imported = ""
+        request = f"""\
+    {json.dumps(url)},
+    data=json.dumps(arguments).encode(),
+    headers={{"Content-Type": "application/json"}},
+    method="{operation.method}","""
+    else:
+        imported = "from urllib.parse import urlencode\n"
+        method = "" if operation.method == "GET" else f', method="{operation.method}"'
+        request = f"    {json.dumps(url + '?')} + urlencode(arguments){method}"
+    return f"""\
+import json
+import os
+{imported}from urllib.request import Request, urlopen
 
-
-def _write_value(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-_STRING = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null|-?[0-9.]+)\b')
+arguments = {{
+    "api_key": os.environ["KEY"],
+{given}}}
+request = Request(
+{request}
+)
+with urlopen(request) as response:
+    print(json.load(response))"""
 
 
 def write_json(value: Any) -> Markup:
     """Return JSON as HTML. Names, strings and other values are in elements with different classes."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    written, position = Markup(""), 0
-    for match in _STRING.finditer(text):
-        kind = "name" if match[2] else "string" if match[1] else "value"
-        token = match[1] or match[3]
-        written += escape(text[position : match.start()]) + Markup('<span class="json-{}">{}</span>').format(
-            kind, token
-        )
-        position = match.start() + len(token)
-    return written + escape(text[position:])
-
-
-_INLINE = re.compile(r"`([^`]+)`|\*\*([^*]+)\*\*")
+    text = html.escape(json.dumps(value, indent=2, ensure_ascii=False), quote=False)
+    marked = _JSON_TOKEN.sub(lambda token: f'<span class="json-{token.lastgroup}">{token[0]}</span>', text)
+    return Markup(marked)  # noqa: S704 - escaped above
 
 
 def format_inline(text: str) -> Markup:
     """Return a line of text as HTML. `code` and **bold** become elements."""
-    written, position = Markup(""), 0
-    for match in _INLINE.finditer(text):
-        tag = "code" if match[1] is not None else "strong"
-        written += escape(text[position : match.start()]) + Markup("<{0}>{1}</{0}>").format(tag, match[1] or match[2])
-        position = match.end()
-    return written + escape(text[position:])
+    marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+    return Markup(re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", marked))  # noqa: S704 - escaped above
 
 
 def format_text(text: str) -> Markup:

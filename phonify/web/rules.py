@@ -64,14 +64,11 @@ def show_rule(rule_id: str) -> str:
 @bp.post("/rules/<rule_id>")
 def change_rule(rule_id: str) -> Any:
     """Replace a rule."""
-    given = _read_form()
-    rules = get_services().rules
+    given, rules = _read_form(), get_services().rules
+    rules.find(current_account(), rule_id)  # raises NotFound
     try:
-        rules.find(current_account(), rule_id)
         rules.change(current_account(), rule_id, load(_RULE, given))
     except PhonifyError as error:
-        if error.faults[0].type == "not_found":
-            raise
         return _show(error.faults, given=given, changed_id=rule_id), 400
     return _back()
 
@@ -106,12 +103,10 @@ def load_scenario() -> Any:
 def force_outcome(message_id: str) -> Any:
     """Give one message an outcome. The field `outcome` has the outcome and, after a space, the error."""
     outcome, _, error = request.form.get("outcome", "").partition(" ")
-    arguments = {"outcome": outcome, **({"error": error} if error else {})}
+    arguments = {"outcome": outcome, "error": error} if error else {"outcome": outcome}
     try:
         get_services().rules.force(current_account(), message_id, load(_OUTCOME, arguments))
     except PhonifyError as problem:
-        if problem.faults[0].type == "not_found":
-            raise
         return show_detail(message_id, faults=problem.faults), 400
     if "HX-Request" in request.headers:
         return show_detail(message_id)

@@ -55,8 +55,8 @@ def change_keywords() -> Any:
     """Change the account's own opt-out keywords and its replies."""
     services, given = get_services(), {name: normalize_lines(text).strip() for name, text in request.form.items()}
     try:
-        own, most = given.get("stop_keywords", "").split(","), services.settings.max_body
-        replies = read_keyword_settings(own, given, max_body=most)
+        own = given.get("stop_keywords", "").split(",")
+        replies = read_keyword_settings(own, given, max_body=services.settings.max_body)
     except InvalidRequest as error:
         return show_page(faults=error.faults, keywords=given), 400
     services.subscriptions.set_replies(current_account(), replies)
@@ -117,14 +117,14 @@ def test_webhook() -> Any:
 @bp.post("/fronts/<name>")
 def change_front(name: str) -> Any:
     """Change the settings of a front."""
-    for page in get_services().front_pages:
-        if page.name == name:
-            try:
-                page.change_settings(current_account(), request.form)
-            except InvalidRequest as error:
-                return show_page(faults=error.faults, front_form=request.form), 400
-            return _back(name)
-    raise NotFound
+    pages = {page.name: page for page in get_services().front_pages}
+    if name not in pages:
+        raise NotFound
+    try:
+        pages[name].change_settings(current_account(), request.form)
+    except InvalidRequest as error:
+        return show_page(faults=error.faults, front_form=request.form), 400
+    return _back(name)
 
 
 @bp.post("/refusals/clear")
@@ -166,15 +166,12 @@ def _back(section: str) -> Response:
 def _read_deliveries(*, before: int | None = None, shown: int = 0) -> dict[str, Any]:
     limit = min(max(shown, DELIVERIES), MOST_DELIVERIES)
     services, account = get_services(), current_account()
-    found, webhook = (
-        services.webhooks.list_deliveries(account, limit=limit + 1, before=before),
-        services.webhooks.get(account),
-    )
+    found = services.webhooks.list_deliveries(account, limit=limit + 1, before=before)
     deliveries = found[:limit]
     return {
         "deliveries": deliveries,
         "next_delivery": deliveries[-1].seq if len(found) > limit else None,
-        "webhook": webhook,
+        "webhook": services.webhooks.get(account),
     }
 
 
