@@ -836,6 +836,13 @@ def test_days_begin_at_midnight_of_the_person(open_page, send, date):
         assert [each.get_attribute("data-day") for each in page.locator(".bubble").all()] == days
 
 
+def test_a_scheduled_text_is_under_the_day_on_which_it_was_created(open_page, send, date):
+    date(send("Later", send_at=FAR), "2020-01-31T04:30:07.000Z")
+    page = open_page(f"/inbox/phones/{PHONE}", timezone_id="UTC")
+    expect(bubble(page, "Later")).to_have_attribute("data-day", "Friday, January 31, 2020")
+    expect(bubble(page, "Later").locator("time")).to_have_text("Jan 15, 2035, 2:30 PM")
+
+
 @pytest.mark.parametrize(("locale", "time"), [("en-US", "9:05 AM"), ("en-GB", "09:05"), ("de-DE", "09:05")])
 def test_times_in_a_thread_are_as_the_language_writes_them_with_seconds_to_hover(open_page, send, date, locale, time):
     date(send(), "2020-02-01T09:05:07.000Z")

@@ -1677,8 +1677,11 @@ def test_times_are_in_utc_for_machines_and_readers(page, receive):
     assert '<time datetime="2026-01-31T09:30:00.000Z">09:30</time>' in text
 
 
-def test_a_scheduled_message_says_when(page, later):
-    assert "scheduled for" in page.get(f"/inbox/phones/{PHONE}").text
+def test_a_scheduled_message_says_when_it_is_sent_and_not_when_it_was_created(page, later):
+    _, _, bubble = page.get(f"/inbox/phones/{PHONE}").text.partition(f'<li id="m-{later}"')
+    times = re.findall("<time .*?</time>", bubble.partition("</ol>")[0])
+    assert times == ['<time datetime="2026-02-01T09:30:00.000Z">2026-02-01 09:30</time>']
+    assert f"scheduled for {times[0]}" in bubble
 
 
 # A gateway that is not a sandbox

@@ -32,7 +32,7 @@ function showTimes(within) {
 function showDays() {
   let above;
   for (const bubble of all("#thread > .bubble")) {
-    const moment = new Date(bubble.querySelector(".open time").dateTime);
+    const moment = new Date(bubble.dataset.created);
     if (moment.toDateString() === above) delete bubble.dataset.day;
     else bubble.dataset.day = writeDay(moment, { weekday: "long", month: "long" });
     above = moment.toDateString();
