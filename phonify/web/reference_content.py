@@ -81,10 +81,6 @@ class Operation(NamedTuple):
     faults: list[Answer]
     example: Json  # arguments by name, including path parameters
 
-    def list_error_types(self) -> set[str]:
-        """Return the error types of the operation."""
-        return {type_ for answer in self.faults for type_ in answer.error_types}
-
 
 class Event(NamedTuple):
     """A webhook event."""
@@ -104,9 +100,9 @@ def read_document(document: Json) -> Json:
             operations[operation["tags"][0]].append(_read_operation(document, path, method, operation))
     schemas = document["components"]["schemas"]
     with_key = [operation for found in operations.values() for operation in found if not operation.public]
-    common = set.intersection(*(operation.list_error_types() for operation in with_key))
+    error_types = [{type_ for answer in operation.faults for type_ in answer.error_types} for operation in with_key]
     return {
-        "common_errors": common,
+        "common_errors": set.intersection(*error_types),
         "version": document["info"]["version"],
         "text": document["info"]["description"],
         "tags": [(name, _TITLES.get(name, name.capitalize()), text, operations[name]) for name, text in tags.items()],
@@ -123,7 +119,8 @@ def _read_operation(document: Json, path: str, method: str, operation: Json) -> 
             examples.setdefault(name, {})[parameter["name"]] = shown["value"]
     if "requestBody" in operation:
         media_type = operation["requestBody"]["content"]["multipart/form-data"]
-        arguments += _read_fields(_resolve(document, media_type["schema"]), "body")
+        schema = document["components"]["schemas"][media_type["schema"]["$ref"].removeprefix(_OBJECTS)]
+        arguments += _read_fields(schema, "body")
         for name, shown in media_type.get("examples", {}).items():
             examples.setdefault(name, {}).update(shown["value"])
     example: Json = next(iter(examples.values()), {})
@@ -181,11 +178,6 @@ def _name_limits(schema: Json) -> str:
     if "default" in schema:
         parts.append(f"default {schema['default']:g}")
     return ", ".join(parts)
-
-
-def _resolve(document: Json, schema: Json) -> Json:
-    found: Json = document["components"]["schemas"][schema["$ref"].removeprefix(_OBJECTS)]
-    return found
 
 
 def _read_answer(status: str, answer: Json) -> Answer:

@@ -23,19 +23,10 @@ def template_context() -> dict[str, Any]:
         "special_numbers": gateway.special_numbers,
         "max_body": settings.max_body,
         "clock": describe_clock(),
-        "describe_phone": display.describe_phone,
-        "group_number": group_number,
-        "cut_number": display.cut_number,
-        "cut_matches": display.cut_matches,
-        "cut_text": display.cut_text,
-        "cut_wide": display.cut_wide,
+        "display": display,
         "find_code": find_code,
-        "explain": display.explain,
-        "is_undelivered": display.is_undelivered,
+        "group_number": group_number,
         "list_troubles": lambda: list_troubles(get_services(), g.account),
-        "name_state": display.name_state,
-        "other_side": display.other_side,
-        "own_side": display.own_side,
     }
 
 

@@ -1,6 +1,6 @@
 """The page of all messages. It finds messages by text or number, and shows some of them with a filter."""
 
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 from flask import Blueprint, render_template, request
 
@@ -52,9 +52,9 @@ def search() -> str:
 def _read_filter(given: dict[str, str | None]) -> dict[str, Any]:
     state, direction = given["state"], given["direction"]
     return {
-        "state": cast("State", state) if state in get_args(State) and state != "error" else None,
+        "state": state if state in get_args(State) and state != "error" else None,
         "failed": state == "error",  # also undelivered messages, whose state is `sent`
-        "direction": cast("Direction", direction) if direction in get_args(Direction) else None,
+        "direction": direction if direction in get_args(Direction) else None,
         "scheduled": state == "scheduled",
     }
 
