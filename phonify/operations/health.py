@@ -1,4 +1,4 @@
-"""Health checks, without a key. /healthz shows that the process runs, /readyz shows that it can do its work."""
+"""The health checks. They need no key. /healthz shows that the process runs. /readyz shows that it can do its work."""
 
 from typing import Any
 
@@ -22,9 +22,9 @@ def show_health() -> dict[str, Any]:
 
 @bp.get("/readyz")
 def show_readiness() -> ResponseReturnValue:
-    """Answer whether messages can be stored and are delivered. If not, the answer is 503 with the faults.
+    """Answer whether messages can be stored and are delivered. If not, the status is 503 and `faults` has the reasons.
 
-    A gateway that takes no messages is only a warning, because messages can still be stored.
+    If a gateway takes no messages, this is only a warning, because messages can still be stored.
     """
     services = get_services()
     faults, warnings = [], []
@@ -52,7 +52,7 @@ def show_readiness() -> ResponseReturnValue:
 
 
 def _look_at_gateway(health: GatewayHealth, connection: Connection) -> tuple[list[str], list[str]]:
-    """Return the faults and the warnings about a gateway and the delivery of its messages."""
+    """Return the faults and the warnings of a gateway, and of the delivery of its messages."""
     status, delay = health.read_status(connection), health.find_delay(connection)
     warnings = [] if status.is_open else [f"the gateway {status.name}: {status.summary}"]
     if delay is None:

@@ -1,4 +1,6 @@
-"""/metrics for Prometheus. Imported only if PHONIFY_METRICS is on, because prometheus-client is an optional extra.
+"""The page /metrics for Prometheus.
+
+This module is imported only if PHONIFY_METRICS is on, because prometheus-client is an optional extra.
 
 The processes of a server share files in which they count requests and attempts. The other values are read from the
 database at each request for /metrics.
@@ -16,7 +18,7 @@ DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def _make_directory() -> None:
-    """Make the folder for the files. This process removes the folder when it ends. Its forked processes use it too."""
+    """Make the folder for the files. Forked processes use it too. Only this process removes it, when it ends."""
     folder, made_by = tempfile.mkdtemp(prefix="phonify-metrics-"), os.getpid()
 
     def remove() -> None:
@@ -45,15 +47,17 @@ from ..storage import monitoring as monitoring_store  # noqa: E402
 
 bp = Blueprint("metrics", __name__)
 
-# Other methods get the same label, because a client could send any number of different methods.
+# All other methods have one label, because a client could send any number of different methods.
 _METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "DESTROY"}
 
 _REQUESTS = Counter("phonify_http_requests", "Answered requests.", ("method", "route", "status"))
 _REQUEST_SECONDS = Histogram("phonify_http_request_seconds", "Time to answer a request.", ("method", "route"))
 _ATTEMPTS = Counter("phonify_gateway_attempts", "Attempts to hand a message to the gateway.", ("gateway", "outcome"))
-_ATTEMPT_SECONDS = Histogram("phonify_gateway_attempt_seconds", "Time of the gateway for an attempt.", ("gateway",))
+_ATTEMPT_SECONDS = Histogram(
+    "phonify_gateway_attempt_seconds", "Time that the gateway needs for an attempt.", ("gateway",)
+)
 _POSTS = Counter("phonify_webhook_attempts", "Attempts to post an event to a webhook.", ("outcome",))
-_POST_SECONDS = Histogram("phonify_webhook_attempt_seconds", "Time of the receiver for an attempt.")
+_POST_SECONDS = Histogram("phonify_webhook_attempt_seconds", "Time that the receiver needs for an attempt.")
 
 
 class _DatabaseCollector(Collector):
@@ -81,7 +85,9 @@ class _DatabaseCollector(Collector):
         due = sum(status.queue.due for status in statuses)
         yield GaugeMetricFamily("phonify_queue_messages", "Messages that are due.", due)
         age = (now - parse_time(gauges.oldest_due_at)).total_seconds() if gauges.oldest_due_at else 0
-        yield GaugeMetricFamily("phonify_queue_oldest_seconds", "Seconds since the oldest became due.", max(age, 0))
+        yield GaugeMetricFamily(
+            "phonify_queue_oldest_seconds", "Seconds since the oldest due message became due.", max(age, 0)
+        )
         yield _make_gauge("phonify_webhook_deliveries", "Stored webhook deliveries.", "state", gauges.deliveries)
         yield from _describe_gateways(statuses)
         yield _make_gauge(
@@ -100,7 +106,7 @@ class _DatabaseCollector(Collector):
 
 
 def _make_gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
-    """Return a gauge that has a value for each value of its only label."""
+    """Make a gauge with one label. `values` has the value of the gauge for each value of the label."""
     gauge = GaugeMetricFamily(name, text, labels=(label,))
     for label_value, value in values.items():
         gauge.add_metric((label_value,), value)
@@ -130,7 +136,7 @@ def show_metrics() -> Response:
 
 
 def measure(app: Flask) -> None:
-    """Count the requests of an app and the attempts of its loops."""
+    """Count the requests to an app, and the attempts of its loops."""
     app.register_blueprint(bp)
     app.before_request(_begin)
     app.after_request(_count)

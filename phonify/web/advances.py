@@ -1,4 +1,4 @@
-"""Puts the summary of a clock advance into the address of a page. A reload then does not advance the clock again."""
+"""The summary of a clock advance, as parameters of an address. A reload of the page does not repeat the advance."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,14 +10,17 @@ from .reading import read_number
 
 
 def write_query(advance: Advance) -> dict[str, Any]:
-    """Return the parameters of an address that shows what an advance has done."""
+    """Write what an advance has done as parameters of an address."""
     counts = {name: count for name, count in advance.ended._asdict().items() if count}
     more = {} if advance.finished else {"more": 1}
     return {"from": advance.begun_at, "until": advance.ended_at, **counts, **more}
 
 
 def read_summary(query: Mapping[str, str]) -> str | None:
-    """Return the summary of an advance, or None if the address has no valid one. It has only times and counts."""
+    """Read the parameters of an address, and return the summary. Returns None if they are not valid.
+
+    The summary has only times and counts. So nobody can make a link that shows another text.
+    """
     begun_at, ended_at = query.get("from", ""), query.get("until", "")
     try:
         if parse_time(begun_at) > parse_time(ended_at):

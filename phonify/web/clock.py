@@ -1,4 +1,4 @@
-"""The clock on the pages: a sign on each page if it is not the real one, and its part of the settings page."""
+"""The forms of the settings page that change the clock."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,7 +32,7 @@ def freeze_clock() -> Response:
 
 @bp.post("/run")
 def run_clock() -> Response:
-    """Let the clock run on."""
+    """Let the clock run on from the time that it shows."""
     get_services().clock.run_on()
     return _back()
 
@@ -46,7 +46,7 @@ def reset_clock() -> Response:
 
 @bp.post("/advance")
 def advance_clock() -> Any:
-    """Advance the clock by a duration or to a time. The settings page then shows what was done."""
+    """Advance the clock by a duration or to a time. The settings page then shows what the advance has done."""
     given, advancing = request.form.get("advance", "").strip(), get_services().make_advancing()
     try:
         advance = advancing.advance(_read_goal(given))

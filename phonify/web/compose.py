@@ -1,4 +1,4 @@
-"""The forms of the inbox: new messages, answers in a thread, changes to scheduled messages."""
+"""The forms of the inbox: new messages, answers in a thread, scheduled messages, the release of caught messages."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -107,7 +107,7 @@ def cancel_message(message_id: str) -> Any:
 def release_message(message_id: str) -> Any:
     """Send a caught message to its phone, and show the new message.
 
-    A second click shows the same new message, unless it has failed.
+    A second click shows this new message again. If the new message has failed, a second click sends another one.
     """
     services, account = get_services(), current_account()
     copy = services.releasing.find_copies(account, [services.sending.find(account, message_id)]).get(message_id)
@@ -124,7 +124,7 @@ def release_message(message_id: str) -> Any:
 
 @bp.post("/inbox/check")
 def check() -> str:
-    """Show the check of a text while a person writes it."""
+    """Show the check of the text that a person is writing."""
     body = _read_form().get("body", "")
     return render_template("inbox/check.html", check=check_text(body) if body else None, body=body)
 
@@ -146,7 +146,7 @@ def _show_compose(given: Mapping[str, Any], faults: Iterable[Fault] = ()) -> str
 def _read_form() -> dict[str, str]:
     """Return the fields of the form that are not empty. A time without a time zone is in UTC.
 
-    In HTML, a line of a form ends in CR LF, but the page counts it as one character.
+    Browsers end a line with CR LF, but the page counts the end of a line as one character.
     """
     arguments = read_arguments().items()
     given = {name: normalize_lines(value) for name, value in arguments if value and isinstance(value, str)}
@@ -156,19 +156,19 @@ def _read_form() -> dict[str, str]:
 
 
 def _read_change() -> dict[str, str]:
-    """Return only the fields that the person has changed. The other values in the form may be out of date."""
+    """Return only the fields that the person has changed. The values of the other fields may be out of date."""
     form = _read_form()
     plain = {"body": form.get("body"), "send_at": form.get("send_at", "")[:_TIME_LENGTH]}
     return {name: form[name] for name in plain if name in form and plain[name] != form.get(f"shown_{name}")}
 
 
 def _is_phone(given: Mapping[str, Any]) -> bool:
-    """Return whether the phone writes to the app. Only a sandbox allows this."""
+    """Return whether the phone is the sender. Only a sandbox allows this."""
     return given.get("as") == "handset" and get_services().gateway.sandbox
 
 
 def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
-    """Send a message to a phone or, in a sandbox, from the phone to the app. Returns the message and its faults."""
+    """Send a message to the phone, or receive one if the phone is the sender. Returns the message and its errors."""
     services = get_services()
     if _is_phone(given):
         return _receive(phone, given), []
@@ -178,10 +178,10 @@ def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
 
 
 def _receive(phone: str, given: Mapping[str, Any]) -> Message:
-    """Receive a message from a phone. Its recipient is `origin` or, if phones can't write to it, the default sender."""
+    """Receive a message from a phone. Its recipient is `origin`, or the default sender if `origin` is not a number."""
     services = get_services()
     own = given.get("origin", "")
-    if not own.lstrip("+").isdecimal():  # it is missing, or alphanumeric
+    if not own.lstrip("+").isdecimal():  # missing or alphanumeric
         own = services.sending.default_origin(current_account())
     arguments = {**given, "from": phone, "to": own}
     loaded = load(InboundSchema(max_body=services.settings.max_body), arguments)

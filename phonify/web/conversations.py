@@ -1,4 +1,4 @@
-"""The pages of conversations, threads and messages. Also the fragments that keep these pages up to date."""
+"""The pages of conversations, threads and messages, and the fragments that keep these pages up to date."""
 
 from typing import Any
 
@@ -81,7 +81,7 @@ def show_thread(phone: str) -> str:
 
 
 def show_thread_page(phone: str, **form: Any) -> str:
-    """Show a thread and its form. The thread of a valid number may be empty. Raises NotFound for any other text."""
+    """Show a thread and its form. Raises NotFound if the thread is empty and `phone` is not a valid number."""
     thread = look_at_thread(phone)
     if not thread["entries"] and not is_msisdn(phone):
         raise NotFound
@@ -90,7 +90,7 @@ def show_thread_page(phone: str, **form: Any) -> str:
 
 @bp.get("/inbox/phones/<path:phone>/messages")
 def list_messages(phone: str) -> Response:
-    """Show the head of a thread, and its messages from the one with the number `since`."""
+    """Show the head of a thread, and all its messages from the number `since` on."""
     return answer_fragment("inbox/exchange.html", look_at_thread(phone, since=read_number(request.args.get("since"))))
 
 
@@ -113,19 +113,19 @@ def change_subscription(phone: str) -> Any:
 
 @bp.get("/inbox/messages/<message_id>")
 def show_message(message_id: str) -> Any:
-    """Show the details of a message, as a page or as a fragment beside a thread.
+    """Show the details of a message, as a page or as a fragment.
 
-    The argument `beside` is the phone whose conversation is open. If it is given and the message was removed, the
-    fragment shows that.
+    The argument `phone` is the phone of the open thread. With it, the fragment of a removed message says that the
+    message was removed.
     """
     if "HX-Request" not in request.headers:
         return show_detail(message_id)
     try:
         return answer_fragment("inbox/detail.html", read_detail(message_id))
     except NotFound:
-        if "beside" not in request.args:
+        if "phone" not in request.args:
             raise
-        return render_template("inbox/gone.html", phone=request.args["beside"])
+        return render_template("inbox/gone.html", phone=request.args["phone"])
 
 
 def show_detail(message_id: str, **form: Any) -> str:
@@ -135,7 +135,7 @@ def show_detail(message_id: str, **form: Any) -> str:
         return render_template("inbox/detail.html", **detail)
     entry = detail["entry"]
     phone = display.other_side(entry.message)
-    # The page shows some messages before this message, and all messages after it up to the latest.
+    # The page shows some messages before this message, and all messages after it.
     first = read_thread(phone, below=entry.seq + 1)["entries"][-1]
     thread = read_thread(phone, since=first.seq)
     return render_template("inbox/thread.html", **{**read_conversations(current=phone), **thread, **detail})

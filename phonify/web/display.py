@@ -53,13 +53,13 @@ def _cut(body: str, marks: Iterable[tuple[int, int, str]]) -> list[Piece]:
 
 
 def cut_wide(segment: str, check: TextCheck) -> list[tuple[bool, str]]:
-    """Split a segment into runs of characters. The flag of a run is True if its characters are not in GSM-7."""
-    wide = {found.character[-1] for found in check.wide}  # if it is two, the first one is in GSM-7
+    """Split a segment into runs of characters. The flag of a run is True if GSM-7 does not have its characters."""
+    wide = {found.character[-1] for found in check.wide}  # of a letter and a separate accent, only the accent
     return [(is_wide, "".join(run)) for is_wide, run in groupby(segment, wide.__contains__)]
 
 
 def list_groups(number: str) -> list[str]:
-    """Return the groups of digits of a number. Any other text is one group."""
+    """Split a number into its groups of digits. Any other text is one group."""
     grouped = group_number(number)
     return grouped.split(" ") if grouped != number else [number]
 
@@ -99,9 +99,10 @@ def own_side(message: Message) -> str:
 
 
 def name_state(message: Message) -> str:
-    """Return the state of a message, as the pages name it.
+    """Return the state of a message in the words of the pages.
 
-    A message from a phone is received. If its webhook has not accepted it, its state is the state of the webhook.
+    A message from a phone is `received`. If its state is not `sent`, the webhook has not accepted the message, and the
+    text also has the state.
     """
     if message.direction == "inbound":
         return "received" if message.state == "sent" else f"received, webhook {message.state}"
@@ -114,20 +115,20 @@ def is_undelivered(message: Message) -> bool:
 
 
 def explain(message: Message) -> str | None:
-    """Return why a message failed or did not reach its phone, as a text for people. Returns None for other messages."""
+    """Return why a message has failed or did not reach its phone. Returns None for other messages."""
     if message.error_type:
         return Fault(message.error_type).title
     return "A receipt says that the phone did not get the message." if is_undelivered(message) else None
 
 
 def show_duration(seconds: float) -> str:
-    """Return a time in hours and minutes, rounded up to whole minutes."""
+    """Write a duration in hours and minutes, rounded up to whole minutes."""
     hours, minutes = divmod(ceil(seconds / 60), 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def write_curl(address: str, key: str, message: Message) -> str:
-    """Return a curl line that sends a message again. For a received message, the line simulates it again."""
+    """Write a curl line that sends a message again. The line of a received message simulates this message again."""
     if message.direction == "inbound":
         path = "/sandbox/inbound"
         arguments = {"from": message.origin_number, "to": message.to_number, "body": message.body}
@@ -139,7 +140,7 @@ def write_curl(address: str, key: str, message: Message) -> str:
 
 
 def list_samples(address: str, key: str) -> list[tuple[str, str]]:
-    """Return programs that send a first message, each with the name of its language."""
+    """Write programs that send a first message. Returns pairs of a language and a program."""
     url, body = f"{address}/v1/messages", "Hello from Phonify. Your code is 424242."
     arguments = json.dumps({"to": "+14560000000", "body": body})
     curl = f"curl {url} -u {shlex.quote(f'{key}:')} \\\n  -d to=+14560000000 \\\n  -d body='{body}'"

@@ -1,4 +1,4 @@
-"""What the pages show about gateways: a line if one takes no messages, and a part of the settings page."""
+"""What the pages show about gateways: a line if a gateway takes no messages, and a part of the settings page."""
 
 from typing import Any
 

@@ -51,7 +51,7 @@ def list_titles() -> dict[str, dict[str, str]]:
 
 
 def render_guide(name: str) -> Guide:
-    """Render the guide with this name. The name is in NAMES."""
+    """Render a guide. `name` must be in NAMES."""
     tokens = _MARKDOWN.parse(_read(name))
     headings = [(token, inline) for token, inline in pairwise(tokens) if token.type == "heading_open"]
     for heading, inline in headings:
@@ -68,7 +68,7 @@ def render_guide(name: str) -> Guide:
 
 
 def make_anchor(title: str) -> str:
-    """Return the anchor that GitHub gives a heading."""
+    """Return the anchor that GitHub makes for a heading."""
     return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
@@ -81,6 +81,6 @@ def _text_of(inline: Token) -> str:
 
 
 def _find_address(link: str) -> str:
-    """Convert a link to the file of a guide to a link to its page. Returns other links unchanged."""
+    """Replace a link to a guide's file with the address of the guide's page. Return other links unchanged."""
     found = _LINK.fullmatch(link)
     return url_for("docs.show_guide", name=found[1]) + (found[2] or "") if found else link

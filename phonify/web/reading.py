@@ -26,7 +26,7 @@ def read_conversations(*, below: int = END, shown: int = 0, current: str | None 
     """Return at least one page of conversations, latest first.
 
     `shown` is the number of conversations that the browser shows already. `current` is the phone of the open
-    conversation, which counts as read.
+    conversation. This conversation counts as read.
     """
     limit = min(max(shown, CONVERSATIONS), MOST_CONVERSATIONS)
     found = get_services().conversations.find_all(current_account(), below=below, limit=limit + 1)
@@ -62,7 +62,7 @@ def read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, An
 
 
 def find_copies(entries: Sequence[Entry]) -> dict[str, Message]:
-    """Return the released copies of messages. The keys are the caught messages' ids. Entries are latest first."""
+    """Return the released copies by the ids of the caught messages. The first of the entries must be the latest one."""
     return get_services().releasing.find_copies(current_account(), [entry.message for entry in entries])
 
 
@@ -96,17 +96,17 @@ def read_detail(message_id: str) -> dict[str, Any]:
 
 
 def read_address() -> str:
-    """Return the address of this server, as the browser knows it, with the prefix under which it is mounted."""
+    """Return the address of this server as the browser knows it, including the prefix of a mounted app."""
     return request.url_root.rstrip("/")
 
 
 def read_number(text: object, default: int = 0) -> int:
-    """Read a number of the query string or the form. Returns `default` if it is missing or not valid."""
+    """Read a number from the query string or a form. Returns `default` if the number is missing or not valid."""
     if not isinstance(text, str) or not text.isascii() or not text.isdecimal() or len(text) > 18:
         return default
     return int(text)
 
 
 def normalize_lines(text: str) -> str:
-    """Return a text from a form with LF at the ends of its lines. Browsers send CR LF."""
+    """End each line of a form's text with LF. Browsers send CR LF."""
     return text.replace("\r\n", "\n").replace("\r", "\n")

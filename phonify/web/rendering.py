@@ -31,16 +31,17 @@ def template_context() -> dict[str, Any]:
 
 
 def describe_clock() -> dict[str, Any] | None:
-    """Return what the sign about the clock shows, or None if the clock shows the real time."""
+    """Return the values for the line about the clock, or None if the clock shows the real time."""
     status = get_services().clock.get_status()
-    # Without seconds, so that the sign of a running clock changes only once a minute.
+    # The time has no seconds. So the line about a running clock changes only once a minute.
     return {"time": f"{status.now[:16]}:00.000Z", "frozen": status.frozen} if status.changed else None
 
 
 def place_faults(faults: Collection[Fault], fields: Sequence[str]) -> dict[str, Any]:
-    """Return the faults for a form. `wrong` has one fault for each wrong field, in the order of the fields.
+    """Sort the errors of a form for its template.
 
-    The list `faults` has the faults of other arguments.
+    `wrong` has the first error of each wrong field, in the order of `fields`. `faults` has the errors of all other
+    arguments.
     """
     first = {fault.param: fault for fault in reversed([*faults])}
     wrong = {name: first[name] for name in fields if name in first}
@@ -48,10 +49,7 @@ def place_faults(faults: Collection[Fault], fields: Sequence[str]) -> dict[str, 
 
 
 def answer_look(part: str, shown: dict[str, Any]) -> Response:
-    """Answer with a live element that every page has, and with the lines about gateways and the clock.
-
-    See `answer_fragment`.
-    """
+    """Answer with a live element, and with the lines about gateways and the clock. See `answer_fragment`."""
     lines = {"troubles": list_troubles(get_services(), g.account), "clock": describe_clock()}
     return answer_fragment("inbox/look.html", {"part": part, **lines, **shown})
 

@@ -90,7 +90,7 @@ def delete_rule(rule_id: str) -> Any:
 
 @bp.post("/rules/scenario")
 def load_scenario() -> Any:
-    """Replace all rules by those of a scenario."""
+    """Replace all rules with the rules of a scenario."""
     text = normalize_lines(request.form.get("scenario", ""))
     try:
         get_services().rules.load(current_account(), read_scenario(text))

@@ -1,4 +1,4 @@
-"""The page of all messages. It finds messages by text or number, and shows some of them with a filter."""
+"""The page of all messages, with filters and with a search by text or number."""
 
 from typing import Any, get_args
 
@@ -14,8 +14,8 @@ from .reading import count_unread, find_copies, read_number
 from .session import current_account, guard
 
 SEARCH_TIME = 0.2  # seconds
-RESULTS = 50  # of one page
-# The filters: their names, and what their links ask for.
+RESULTS = 50  # at most, on one page
+# The name of each filter, and the arguments of its link.
 FILTERS: list[tuple[str, dict[str, str]]] = [
     ("All", {}),
     ("Errors", {"state": "error"}),
@@ -53,14 +53,14 @@ def _read_filter(given: dict[str, str | None]) -> dict[str, Any]:
     state, direction = given["state"], given["direction"]
     return {
         "state": state if state in get_args(State) and state != "error" else None,
-        "failed": state == "error",  # also undelivered messages, whose state is `sent`
+        "failed": state == "error",  # with undelivered messages, although their state is `sent`
         "direction": direction if direction in get_args(Direction) else None,
         "scheduled": state == "scheduled",
     }
 
 
 def _count(found: Found, text: str | None, older: bool) -> str:
-    """Return the number of results in words. Nobody counts what is not on this page."""
+    """Return the number of results in words. It counts only the messages of this page."""
     number, name = len(found.entries), f"{'older ' if older else ''}{'result' if text else 'message'}"
     if found.next is not None and number == RESULTS:
         return f"More than {number} {name}s"

@@ -1,8 +1,8 @@
 """The sessions of the pages: a cookie with the session's token, and protection against other sites.
 
-A key or a link opens a session. If a key has opened it, the cookie has the key too, because pages show commands with
-the key. Requests that change something must come from a page of this server (Sec-Fetch-Site or Origin). No site may put
-a page into a frame. Only scripts of this server run.
+A key or a link opens a session. If a key has opened the session, the cookie also has the key, because pages show
+commands with the key. Requests that change something must come from a page of this server. The header Sec-Fetch-Site or
+Origin shows this. No site can put a page into a frame. Only scripts of this server run.
 """
 
 import logging
@@ -120,7 +120,7 @@ def _take_link() -> ResponseReturnValue:
 
 
 def _keeps_session() -> bool:
-    """Return whether an existing session stays. A link on another site must not replace it."""
+    """Return whether there is a session that stays. A link on another site must not replace a session."""
     return find_session() is not None and not comes_from_here()
 
 

@@ -22,7 +22,7 @@ from .session import current_account, current_key, guard, redirect_to
 
 DELIVERIES = 20
 MOST_DELIVERIES = 200  # the page keeps at most this number of deliveries up to date
-# The fields whose faults are shown beside them, from top to bottom.
+# The fields that show their own errors, from top to bottom.
 FIELDS = (
     *("name", "url", "inbound_url", "fallback_url"),
     *("origin", "advance", "stop_keywords", "stop_reply", "start_reply", "help_reply"),
@@ -34,7 +34,7 @@ guard(bp)
 
 @bp.get("")
 def show_settings() -> str:
-    """Show the settings of the account. After an advance of the clock, the address has its summary."""
+    """Show the settings of the account, and the summary of a clock advance that is in the address."""
     return show_page(advanced=read_summary(request.args))
 
 
@@ -129,7 +129,7 @@ def change_front(name: str) -> Any:
 
 @bp.post("/refusals/clear")
 def clear_refusals() -> Response:
-    """Forget the refused requests."""
+    """Remove the list of refused requests."""
     get_services().fronts.clear_refusals(current_account())
     return _back("refusals")
 
@@ -176,7 +176,7 @@ def _read_deliveries(*, before: int | None = None, shown: int = 0) -> dict[str, 
 
 
 def _read_runs() -> list[dict[str, Any]]:
-    """Return the account's test runs, each with its number of messages and the time that is left."""
+    """Return the account's test runs. Each has its number of messages and the time that is left."""
     services, now = get_services(), get_services().clock.machine_now()
     return [
         {

@@ -551,7 +551,7 @@ def test_a_live_look_at_what_is_anothers_shows_nothing_of_it(page, theirs):
     for path in (
         f"/inbox/phones/{OTHER}/messages?since=1",
         f"/inbox/conversations?phone={quote(OTHER)}",
-        f"/inbox/messages/{message_id}?beside={quote(OTHER)}",
+        f"/inbox/messages/{message_id}?phone={quote(OTHER)}",
     ):
         live = look(page, path)
         none = look(
@@ -615,7 +615,7 @@ def test_a_body_is_shown_as_text_on_every_page(page, receive, send, text):
         response = page.get(path)
         assert response.status_code == 200, path
         check_escaped(response, text)
-    check_escaped(page.get(f"/inbox/messages/{message_id}?beside={phone}", headers=HTMX), text)
+    check_escaped(page.get(f"/inbox/messages/{message_id}?phone={phone}", headers=HTMX), text)
 
 
 @pytest.mark.parametrize("text", NASTY)
@@ -650,7 +650,7 @@ def test_a_text_in_an_address_is_shown_as_text(page, text):
         response = page.get(path)
         assert response.status_code in (200, 404), path
         check_escaped(response, text, shown=False)
-    check_escaped(look(page, f"/inbox/messages/nothing?beside={given}"), text, shown=False)
+    check_escaped(look(page, f"/inbox/messages/nothing?phone={given}"), text, shown=False)
 
 
 @pytest.mark.parametrize("text", [text for text in NASTY if text.isprintable()])
@@ -1322,7 +1322,7 @@ def look(page: FlaskClient, path: str, seen: TestResponse | None = None, **optio
 
 
 def detail_of(message_id: str, phone: str = PHONE) -> str:
-    return f"/inbox/messages/{message_id}?beside={quote(phone)}"
+    return f"/inbox/messages/{message_id}?phone={quote(phone)}"
 
 
 def texts(response: TestResponse) -> list[str]:
