@@ -142,7 +142,7 @@ def test_a_link_on_another_site_does_not_replace_a_session_and_is_not_used_up(br
 
 def test_the_pages_of_a_session_without_a_key_work_and_show_no_key(browser, link, send):
     follow(browser, link())
-    assert "Put an API key in place of" in browser.get("/").text
+    assert "Replace <code>KEY</code> with an API key." in browser.get("/").text
     message = send()
     assert "-u KEY:" in browser.get(f"/inbox/messages/{message['id']}").text
     assert "A link has opened this session" in browser.get("/inbox/settings").text

@@ -35,7 +35,7 @@ def test_without_a_webhook_the_page_says_where_to_set_it(page: FlaskClient) -> N
     text = read(page)
     assert "No webhook is set." in text
     assert "No inbound URL is set." in text
-    assert "There was no lab yet." in text
+    assert "No lab has run yet." in text
 
 
 def test_the_settings_link_to_the_lab_and_say_that_it_needs_a_webhook(page: FlaskClient, client: FlaskClient) -> None:

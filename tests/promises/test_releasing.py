@@ -312,7 +312,7 @@ def test_a_copy_that_has_failed_may_be_released_again(page, caught, deliver_rele
 def test_a_message_to_a_number_that_gets_none_has_no_button_but_the_reason(page, caught) -> None:
     detail = html.unescape(page.get(f"/inbox/messages/{caught(OTHER)}", headers=HTMX).text)
     assert "Release to the phone" not in detail
-    assert "It can't be released. This server sends only to the numbers in PHONIFY_ONLY_TO." in detail
+    assert "This message can't be released. This server sends only to the numbers in PHONIFY_ONLY_TO." in detail
 
 
 def test_without_a_release_gateway_there_is_no_button(make_app) -> None:

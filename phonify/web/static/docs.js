@@ -64,7 +64,7 @@ document.addEventListener("submit", async (event) => {
   event.preventDefault();
   const came = form.querySelector(".came");
   if (!key.value && form.dataset.public === undefined) {
-    came.replaceChildren(element("p", "Fill in your key first: it is at the top of this page."));
+    came.replaceChildren(element("p", "Fill in your key first. Its field is at the top of this page."));
     return;
   }
   came.replaceChildren(element("p", "…"));

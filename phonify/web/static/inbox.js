@@ -6,7 +6,7 @@ const LOOK_EVERY = 1000; // milliseconds
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const say = (text) => { document.getElementById("said").textContent = text; };
 
-// Return the day of a moment. The year is left out if it is this year.
+// Return the day of a moment. If the year is this year, it is left out.
 function writeDay(moment, options) {
   const year = moment.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
   return moment.toLocaleDateString(undefined, { day: "numeric", year, ...options });
@@ -28,7 +28,7 @@ function showTimes(within) {
   }
 }
 
-// Show the day above the first message of each day in the time zone of the person.
+// Show the day above the first message of each day. A day begins at midnight in the time zone of the person.
 function showDays() {
   let above;
   for (const bubble of all("#thread > .bubble")) {
@@ -119,8 +119,8 @@ document.addEventListener("htmx:configRequest", (event) => {
 
 const isEdited = (within) => all("input:not([type=radio]), textarea", within).some((field) => field.value !== field.defaultValue);
 
-// Ignore an answer for a live element that was closed or replaced since the request. Also ignore it if a person edits a
-// form in the element, but not if the message was removed.
+// Return whether to ignore an answer for a live element. Ignore it if the element was closed or replaced since the
+// request. Ignore it also if a person edits a form in the element. But do not ignore it if the message was removed.
 function isUseless({ requestConfig, target, xhr }) {
   return !target.isConnected || requestConfig.headers["If-None-Match"] !== etags.get(target)
     || (isEdited(target) && xhr.responseText.includes("data-live"));
@@ -224,14 +224,14 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "j" || event.key === "k") { move(event.key === "j" ? 1 : -1); return; }
   const target = all(`[data-key="${CSS.escape(event.key)}"]`).at(-1);
   if (!target) return;
-  // Escape leaves no page on which something is typed.
+  // If a person has typed something, Escape does not leave the page.
   if (event.key === "Escape" && target.dataset.close === undefined && isEdited(document)) return;
   event.preventDefault();
   if (target.matches("input, textarea")) target.focus(); else target.click();
 });
 
 document.addEventListener("DOMContentLoaded", () => {
-  // A notice is about the last click. A reload does not show it again.
+  // A notice shows the result of the last click. A reload must not show the notice again.
   if (document.querySelector(".notice, [data-notice]")) history.replaceState(null, "", location.pathname + location.hash);
   show();
   toBottom();
