@@ -47,7 +47,7 @@ from ..storage import monitoring as monitoring_store  # noqa: E402
 
 bp = Blueprint("metrics", __name__)
 
-# All other methods have one label, because a client could send any number of different methods.
+# All other methods share one label, because a client could send any number of different methods.
 _METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "DESTROY"}
 
 _REQUESTS = Counter("phonify_http_requests", "Answered requests.", ("method", "route", "status"))

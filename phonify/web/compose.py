@@ -20,9 +20,9 @@ from .reading import look_at_thread, normalize_lines, read_conversations, read_n
 from .rendering import place_faults
 from .session import current_account, guard, redirect_to
 
-FIELDS = ("to", "origin", "send_at", "body")  # of the form for a new message, from top to bottom
+FIELDS = ("to", "origin", "send_at", "body")  # the fields of the form for a new message, from top to bottom
 
-_TIME_LENGTH = len("2026-01-31T09:30:00")  # of a time without a time zone
+_TIME_LENGTH = len("2026-01-31T09:30:00")  # a time without a time zone
 
 bp = Blueprint("compose", __name__)
 guard(bp)
@@ -168,21 +168,17 @@ def _is_phone(given: Mapping[str, Any]) -> bool:
 
 
 def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
-    """Send a message to the phone, or receive one if the phone is the sender. Returns the message and its errors."""
-    services = get_services()
-    if _is_phone(given):
-        return _receive(phone, given), []
-    draft = load(SendSchema(max_body=services.settings.max_body), {**given, "to": phone})
-    sent = services.sending.send(current_account(), draft)
-    return sent.messages[0], sent.faults
+    """Send a message to the phone, or receive one if the phone is the sender. Returns the message and its errors.
 
-
-def _receive(phone: str, given: Mapping[str, Any]) -> Message:
-    """Receive a message from a phone. Its recipient is `origin`, or the default sender if `origin` is not a number."""
-    services = get_services()
+    A received message goes to the number in `origin`. If this is not a number, it goes to the default sender.
+    """
+    services, account = get_services(), current_account()
+    max_body = services.settings.max_body
+    if not _is_phone(given):
+        sent = services.sending.send(account, load(SendSchema(max_body=max_body), {**given, "to": phone}))
+        return sent.messages[0], sent.faults
     own = given.get("origin", "")
     if not own.lstrip("+").isdecimal():  # missing or alphanumeric
-        own = services.sending.default_origin(current_account())
-    arguments = {**given, "from": phone, "to": own}
-    loaded = load(InboundSchema(max_body=services.settings.max_body), arguments)
-    return services.receiving.receive(current_account(), **loaded)
+        own = services.sending.default_origin(account)
+    arguments = load(InboundSchema(max_body=max_body), {**given, "from": phone, "to": own})
+    return services.receiving.receive(account, **arguments), []

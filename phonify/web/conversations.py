@@ -129,7 +129,7 @@ def show_message(message_id: str) -> Any:
 
 
 def show_detail(message_id: str, **form: Any) -> str:
-    """Show a message and its form. The answer to htmx is a fragment, any other answer is a page."""
+    """Show a message and its form. The answer to htmx is a fragment. Any other answer is a page."""
     detail = {**read_detail(message_id), **form}
     if "HX-Request" in request.headers:
         return render_template("inbox/detail.html", **detail)

@@ -54,7 +54,7 @@ def _cut(body: str, marks: Iterable[tuple[int, int, str]]) -> list[Piece]:
 
 def cut_wide(segment: str, check: TextCheck) -> list[tuple[bool, str]]:
     """Split a segment into runs of characters. The flag of a run is True if GSM-7 does not have its characters."""
-    wide = {found.character[-1] for found in check.wide}  # of a letter and a separate accent, only the accent
+    wide = {found.character[-1] for found in check.wide}  # if it is a letter and its accent, only the accent
     return [(is_wide, "".join(run)) for is_wide, run in groupby(segment, wide.__contains__)]
 
 

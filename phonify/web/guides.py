@@ -57,7 +57,7 @@ def render_guide(name: str) -> Guide:
     for heading, inline in headings:
         heading.attrSet("id", make_anchor(_text_of(inline)))
     for token in tokens:
-        if token.type == "fence":  # a code block may be wide, so it must be possible to scroll it with the keyboard
+        if token.type == "fence":  # a code block can be wide, so people must be able to scroll it with the keyboard
             token.attrSet("tabindex", "0")
         for part in token.children or []:
             if part.type == "link_open":

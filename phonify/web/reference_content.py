@@ -159,7 +159,7 @@ def _read_field(name: str, schema: Json, *, required: bool, place: str) -> Row:
 
 
 def _name_type(schema: Json) -> tuple[str, str | None]:
-    """Return a short name for the type of a schema's value. Also return the name of the object, if there is one."""
+    """Return a short name for the type of a schema's value, and the name of the object if there is one."""
     if "$ref" in schema:
         return "object", schema["$ref"].removeprefix(_OBJECTS)
     if "anyOf" in schema:
@@ -206,7 +206,7 @@ def _split_example(operation: Operation) -> tuple[str, Json]:
 
 
 def write_curl(address: str, operation: Operation) -> str:
-    """Return a curl line for an operation's example. It takes the key from the variable KEY."""
+    """Return a curl line for an operation's example. The line takes the key from the variable KEY."""
     path, arguments = _split_example(operation)
     words = ["curl"]
     if operation.method == "GET" and arguments:
@@ -216,15 +216,16 @@ def write_curl(address: str, operation: Operation) -> str:
     words.append(shlex.quote(address + path))
     if not operation.public:
         words.append('-u "$KEY:"')
-    lines = [" ".join(words)]
-    for name, value in arguments.items():
-        for one in value if isinstance(value, list) else [value]:
-            lines.append(f"  --data-urlencode {shlex.quote(f'{name}={one}')}")  # noqa: PERF401 - two loops
-    return " \\\n".join(lines)
+    fields = [
+        f"  --data-urlencode {shlex.quote(f'{name}={one}')}"
+        for name, value in arguments.items()
+        for one in (value if isinstance(value, list) else [value])
+    ]
+    return " \\\n".join([" ".join(words), *fields])
 
 
 def write_python(address: str, operation: Operation) -> str:
-    """Return a Python program for an operation's example. It needs only the standard library."""
+    """Return a Python program for an operation's example. The program needs only the standard library."""
     path, arguments = _split_example(operation)
     url = address + path
     if operation.public:

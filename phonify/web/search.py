@@ -53,14 +53,14 @@ def _read_filter(given: dict[str, str | None]) -> dict[str, Any]:
     state, direction = given["state"], given["direction"]
     return {
         "state": state if state in get_args(State) and state != "error" else None,
-        "failed": state == "error",  # with undelivered messages, although their state is `sent`
+        "failed": state == "error",  # this includes undelivered messages, although their state is `sent`
         "direction": direction if direction in get_args(Direction) else None,
         "scheduled": state == "scheduled",
     }
 
 
 def _count(found: Found, text: str | None, older: bool) -> str:
-    """Return the number of results in words. It counts only the messages of this page."""
+    """Return the number of results on this page in words."""
     number, name = len(found.entries), f"{'older ' if older else ''}{'result' if text else 'message'}"
     if found.next is not None and number == RESULTS:
         return f"More than {number} {name}s"

@@ -120,7 +120,7 @@ def _take_link() -> ResponseReturnValue:
 
 
 def _keeps_session() -> bool:
-    """Return whether there is a session that stays. A link on another site must not replace a session."""
+    """Return whether there is a session that must stay. A link on another site must not replace a session."""
     return find_session() is not None and not comes_from_here()
 
 
@@ -231,7 +231,7 @@ def show_unexpected_error(error: Exception) -> ResponseReturnValue:
 
 
 def add_headers(response: Response) -> Response:
-    """Add the security headers, and forbid caching. Only static files may be cached."""
+    """Add the security headers. Forbid caching, except for static files."""
     for name, value in _HEADERS.items():
         response.headers[name] = value
     response.headers.setdefault("Cache-Control", "no-store")
