@@ -8,6 +8,8 @@ from itertools import groupby
 from math import ceil
 from typing import Literal, NamedTuple
 
+from markupsafe import Markup
+
 from ..errors import Fault
 from ..sms.links import find_links
 from ..sms.numbers import group_number, parse_originator
@@ -125,6 +127,11 @@ def show_duration(seconds: float) -> str:
     """Write a duration in hours and minutes, rounded up to whole minutes."""
     hours, minutes = divmod(ceil(seconds / 60), 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def write_time(at: str, *, seconds: bool = False) -> Markup:
+    """Write a time in UTC as HTML, without fractions of a second. The script of the page shows it in the local time."""
+    return Markup('<time datetime="{}">{}</time>').format(at, at[: 19 if seconds else 16].replace("T", " "))
 
 
 def write_curl(address: str, key: str, message: Message) -> str:
