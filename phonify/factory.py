@@ -11,7 +11,6 @@ from flask import Flask
 from . import __version__
 from .api import v1
 from .api.openapi import views as openapi
-from .building import build_services
 from .cli.commands import register_commands
 from .clock import Clock, SystemClock
 from .config import ConfigError, make_gateway, merge, read_settings, unknown_settings
@@ -70,7 +69,7 @@ def make_services(
     given = merge(os.environ, config)
     gateway = gateway or make_gateway(settings.gateway, given)
     release = make_gateway(settings.release_gateway, given) if settings.release_gateway is not None else None
-    services = build_services(settings, clock, gateway, release)
+    services = Services(settings, clock, gateway, release)
     if isinstance(gateway, StubGateway):
         gateway.follow(services.rules.choose)
     try:

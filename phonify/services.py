@@ -2,10 +2,10 @@
 
 import logging
 import threading
-from dataclasses import dataclass
-from typing import Literal, TextIO
+from datetime import timedelta
+from typing import TextIO
 
-from .clock import monotonic
+from .clock import Clock, monotonic
 from .config import ConfigError, Settings
 from .delivery.advancing import Advancing, Worker
 from .delivery.calls import MessageOutcome
@@ -25,6 +25,7 @@ from .domain.gateway_health import note_start
 from .domain.history import Histories
 from .domain.inbound import Inbound
 from .domain.moving import Moving
+from .domain.receipts import Receipts
 from .domain.receiving import Receiving
 from .domain.releasing import Releasing
 from .domain.retention import Retention
@@ -48,39 +49,92 @@ from .storage.wakeup import Wakeup
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
 class Services:
     """The parts of a running Phonify."""
 
-    settings: Settings
-    clock: ServerClock
-    database: Database
-    message_wakeup: Wakeup
-    gateway: Gateway  # the main one
-    gateways: dict[str, RunningGateway]  # the main one and the one that sends released messages, by name
-    inbound: Inbound
-    keys: KeyRing
-    sending: Sending
-    changing: Changing
-    receiving: Receiving
-    conversations: Conversations
-    history: Histories
-    releasing: Releasing
-    senders: dict[str, Sending]  # one for each of the gateways
-    moving: Moving
-    retention: Retention
-    rules: Rules
-    rule_effects: RuleEffects
-    runs: Runs
-    sessions: Sessions
-    subscriptions: Subscriptions
-    webhook_wakeup: Wakeup
-    webhooks: Webhooks
-    fronts: Fronts
-    labs: Labs
-    front_pages: list[FrontPage]
-    observers: dict[Literal["webhook"], Observe]  # called after each attempt; those of messages are in `gateways`
-    prepared: threading.Event  # set after `prepare`
+    def __init__(
+        self, settings: Settings, machine_clock: Clock, gateway: Gateway, release_gateway: Gateway | None = None
+    ) -> None:
+        """Create all parts. No file is opened."""
+        self.settings = settings
+        self.gateway = gateway  # the main one
+        self.prepared = threading.Event()  # set after `prepare`
+        self.database = database = Database(settings.database)
+        self.database.committed = self.wake
+        can_change = gateway.sandbox and release_gateway is None
+        self.clock = clock = ServerClock(database, machine_clock, can_change=can_change)
+        self.message_wakeup, self.webhook_wakeup = Wakeup(), Wakeup()
+
+        private = gateway.sandbox if settings.webhook_private is None else settings.webhook_private
+        self.webhooks = webhooks = Webhooks(database, clock, private_allowed=private)
+        self.fronts = Fronts(database, clock, private_allowed=private, default_token=settings.twilio_auth_token)
+        self.front_pages: list[FrontPage] = []
+        self.keys = KeyRing(database, clock)
+        self.sessions = Sessions(database, clock, self.keys)
+        self.runs = Runs(database, clock, self.fronts)
+        self.subscriptions = subscriptions = Subscriptions(database, clock)
+        self.conversations = Conversations(database)
+        self.rules = rules = Rules(database, clock, gateway)
+        self.labs = Labs(database, clock, webhooks, self.fronts)
+        longest = timedelta(days=settings.retain_days) if settings.retain_days is not None else None
+        self.retention = Retention(database, clock, most_messages=settings.retain_messages, longest=longest)
+
+        main, only_to = gateway.name, frozenset(settings.only_to)
+        main_only_to = frozenset[str]() if gateway.sandbox else only_to
+        self.sending = self._make_sending(gateway, main_only_to, rules)
+        self.receiving = Receiving(database, clock, webhooks, subscriptions, self.sending, rules)
+        self.inbound = Inbound(database, clock, self.receiving, origin=settings.origin)
+        receipts = Receipts(webhooks)
+        self.rule_effects = RuleEffects(database, clock, receipts, self.receiving)
+        # The main gateway, and the one that sends released messages, by name.
+        self.senders = {main: self.sending}
+        self.gateways = {main: self._run_gateway(gateway, main_only_to, receipts)}
+        if release_gateway is not None:
+            self.senders[release_gateway.name] = self._make_sending(
+                release_gateway, only_to, Rules(database, clock, release_gateway)
+            )
+            self.gateways[release_gateway.name] = self._run_gateway(release_gateway, only_to, receipts)
+        releasing = self.senders[release_gateway.name] if release_gateway is not None else None
+        self.releasing = Releasing(database, main, releasing)
+        self.changing = Changing(database, clock, webhooks, subscriptions, self.senders, rules, main=main)
+        self.moving = Moving(database, clock, webhooks, self.senders, rules, main=main)
+        healths = {name: running.health for name, running in self.gateways.items()}
+        self.history = Histories(database, clock, webhooks, healths=healths)
+
+        # Called after each attempt to post an event. `RunningGateway` has the same for messages.
+        self.observe_post: Observe = lambda _outcome, _seconds: None
+
+    def _make_sending(self, gateway: Gateway, only_to: frozenset[str], rules: Rules) -> Sending:
+        return Sending(
+            self.database,
+            gateway,
+            self.clock,
+            self.webhooks,
+            self.subscriptions,
+            rules,
+            origin=self.settings.origin,
+            validity=self.settings.validity,
+            most_waiting=self.settings.waiting,
+            only_to=only_to,
+        )
+
+    def _run_gateway(self, gateway: Gateway, only_to: frozenset[str], receipts: Receipts) -> RunningGateway:
+        settings = self.settings
+        limits = {1: settings.gateway_per_second, 60: settings.gateway_per_minute, 3600: settings.gateway_per_hour}
+        if settings.gateway_window is not None:
+            calls = max(settings.gateway_window // gateway.limits.batch, 1)
+            gateway.limits = gateway.limits._replace(calls=calls)
+        return RunningGateway(
+            self.database,
+            gateway,
+            self.clock,
+            self.webhooks,
+            receipts,
+            self.inbound,
+            self.rules,
+            rates={seconds: limit for seconds, limit in limits.items() if limit is not None},
+            only_to=only_to,
+        )
 
     @property
     def has_twilio(self) -> bool:
@@ -131,9 +185,13 @@ class Services:
         self, *, longest_nap: float = 0.25, resolve: Resolve = resolve
     ) -> Loop[WebhookJob, WebhookOutcome]:
         """Return a new loop that posts webhook events. Call its `run` in a thread."""
-        lease, observe = self.settings.lease, self.observers["webhook"]
         delivery = WebhookDelivery(
-            self.database, self.clock, self.webhooks, lease=lease, resolve=resolve, observe=observe
+            self.database,
+            self.clock,
+            self.webhooks,
+            lease=self.settings.lease,
+            resolve=resolve,
+            observe=self.observe_post,
         )
         return Loop(self.database, self.webhook_wakeup, delivery, longest_nap=longest_nap, grace=self.settings.grace)
 

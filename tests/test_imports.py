@@ -23,7 +23,6 @@ MAY_IMPORT = {
     "lab": GROUND | {"storage", "schemas", "domain"},
     "config": GROUND | {"sms", "gateways"},
     "services": GROUND | {"sms", "storage", "schemas", "gateways", "domain", "delivery", "lab", "config"},
-    "building": GROUND | {"services", "storage", "gateways", "domain", "delivery", "lab", "config"},
     "http": GROUND | {"services", "schemas", "storage"},
     "api": BELOW_HTTP | {"http", "storage"},
     "fronts": BELOW_HTTP | {"http", "storage"},

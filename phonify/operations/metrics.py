@@ -143,7 +143,7 @@ def measure(app: Flask) -> None:
     services: Services = app.extensions["phonify"]
     for name, running in services.gateways.items():
         running.observe = partial(_count_attempt, name)
-    services.observers["webhook"] = _count_post
+    services.observe_post = _count_post
 
 
 def _begin() -> None:
