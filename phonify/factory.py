@@ -13,10 +13,11 @@ from .api import v1
 from .api.openapi import views as openapi
 from .cli.commands import register_commands
 from .clock import Clock, SystemClock
-from .config import ConfigError, make_gateway, merge, read_settings, unknown_settings
+from .config import ConfigError, merge, read_settings, unknown_settings
 from .errors import StoreUnavailable
 from .fronts import callbacks
 from .fronts.twilio import front as twilio
+from .gateways import GATEWAYS
 from .gateways.base import Gateway
 from .gateways.stub import StubGateway
 from .http.arguments import MAX_CONTENT_LENGTH, MAX_FIELDS
@@ -67,9 +68,11 @@ def make_services(
     load_regions()
     clock = clock or SystemClock()
     given = merge(os.environ, config)
-    gateway = gateway or make_gateway(settings.gateway, given)
-    release = make_gateway(settings.release_gateway, given) if settings.release_gateway is not None else None
-    services = Services(settings, clock, gateway, release)
+    gateway = gateway or GATEWAYS[settings.gateway].from_environ(given)
+    release = settings.release_gateway
+    services = Services(
+        settings, clock, gateway, GATEWAYS[release].from_environ(given) if release is not None else None
+    )
     if isinstance(gateway, StubGateway):
         gateway.follow(services.rules.choose)
     try:
