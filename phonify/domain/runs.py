@@ -59,7 +59,7 @@ class Runs:
             live = store.list_live_runs(connection, creator_id=account.id, now=now)
             if len(live) >= MOST_RUNS:
                 first_end = min(parse_time(run.expires_at) for run in live)
-                raise TooManyRuns(ceil((first_end - moment).total_seconds()))
+                raise TooManyRuns(retry_after=ceil((first_end - moment).total_seconds()))
             run_id = next(generate_ids(moment, after=store.get_last_run_id(connection)))
             # SQLite can give the id of a removed account to a new account. If a request of the removed account is still
             # waiting, it would then see the new account. So the id is random. It is also negative. So the ids of other

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .kinds import ErrorType, Kind
-from .table import ERROR_TYPES, HIGHEST_MAX_BODY, MAX_BODY, MESSAGE_ERRORS, OUTCOMES, RuleOutcome
+from .table import ERROR_TYPES, HIGHEST_MAX_BODY, MAX_BODY, MESSAGE_ERRORS, OUTCOMES, ErrorType, Kind, RuleOutcome
 
 __all__ = [
     "ERROR_TYPES",
@@ -80,13 +79,19 @@ def fault_for_status(status: int) -> Fault:
 
 
 class PhonifyError(Exception):
-    """Base of all errors of the domain: one or more faults of the same kind."""
+    """Base of all errors of the domain: one or more faults of the same kind.
 
+    A subclass with a `fault_type` has one fault of this type, unless others are given.
+    """
+
+    fault_type = ""
     retry_after: int | None = None  # seconds that the client should wait before it tries again
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__(", ".join(fault.type for fault in faults))
-        self.faults = list(faults)
+    def __init__(self, faults: Sequence[Fault] = (), *, retry_after: int | None = None) -> None:
+        self.faults = list(faults) or [Fault(self.fault_type)]
+        super().__init__(", ".join(fault.type for fault in self.faults))
+        if retry_after is not None:
+            self.retry_after = retry_after
 
 
 class InvalidRequest(PhonifyError):
@@ -96,15 +101,13 @@ class InvalidRequest(PhonifyError):
 class EncodedBody(PhonifyError):
     """The body of the request is compressed."""
 
-    def __init__(self) -> None:
-        super().__init__([Fault("unsupported_content_encoding")])
+    fault_type = "unsupported_content_encoding"
 
 
 class NotFound(PhonifyError):
     """The account has no object with this id."""
 
-    def __init__(self) -> None:
-        super().__init__([Fault("not_found")])
+    fault_type = "not_found"
 
 
 class Refused(PhonifyError):
@@ -118,60 +121,48 @@ class Conflict(PhonifyError):
 class TooManyWaiting(PhonifyError):
     """Too many requests are waiting already."""
 
+    fault_type = "too_many_waiting"
     retry_after = 1
-
-    def __init__(self) -> None:
-        super().__init__([Fault("too_many_waiting")])
 
 
 class TooManyRuns(PhonifyError):
     """The account has the maximum number of test runs. The first of these runs ends after `retry_after` seconds."""
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__([Fault("too_many_runs")])
-        self.retry_after = retry_after
+    fault_type = "too_many_runs"
 
 
 class LabRunning(PhonifyError):
     """The account has a webhook lab that is running."""
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__([Fault("lab_running")])
-        self.retry_after = retry_after
+    fault_type = "lab_running"
 
 
 class AccountRemoved(PhonifyError):
-    """The account was removed after the request had begun: the account of a test run that has ended."""
+    """The account was removed after the request had begun. It was the account of a test run that has ended."""
 
-    def __init__(self) -> None:
-        super().__init__([Fault("unauthorized")])
+    fault_type = "unauthorized"
 
 
 class RateLimited(PhonifyError):
     """The account has used up its requests for this minute."""
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__([Fault("rate_limited")])
-        self.retry_after = retry_after
+    fault_type = "rate_limited"
 
 
 class StoreUnavailable(PhonifyError):
     """The database can't be used at the moment. Nothing was stored."""
 
+    fault_type = "store_unavailable"
     retry_after = 2
 
-    def __init__(self) -> None:
-        super().__init__([Fault("store_unavailable")])
+
+# The error types that a rule can simulate, by HTTP status.
+SIMULATED_FAULTS = {429: "rate_limited", 500: "internal_error", 503: "store_unavailable"}
 
 
 class SimulatedFault(PhonifyError):
     """A rule of the sandbox makes this request fail. Nothing was stored."""
 
     def __init__(self, status: int, rule: str) -> None:
-        super().__init__([Fault(SIMULATED_FAULTS[status])])
+        super().__init__([Fault(SIMULATED_FAULTS[status])], retry_after=2 if status != 500 else None)
         self.__cause__ = Exception(f"the rule {rule} of the sandbox")  # for the log
-        self.retry_after = 2 if status != 500 else None
-
-
-# The error types of faults that a rule can simulate, by HTTP status.
-SIMULATED_FAULTS = {429: "rate_limited", 500: "internal_error", 503: "store_unavailable"}

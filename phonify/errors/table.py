@@ -3,9 +3,8 @@
 Error types are defined only in the table below. `http/errors.py` gives each kind its HTTP status.
 """
 
-from typing import Literal, get_args
-
-from .kinds import ErrorType, Kind
+import enum
+from typing import Literal, NamedTuple, get_args
 
 MAX_BODY = 160  # characters (Unicode code points) of a body, unless PHONIFY_MAX_BODY allows more
 HIGHEST_MAX_BODY = 1_600  # characters
@@ -27,252 +26,204 @@ RuleOutcome = Literal[
 OUTCOMES = get_args(RuleOutcome)
 
 
-_TABLE = (
+class Kind(enum.Enum):
+    """The kind of an error."""
+
+    INVALID = "invalid"
+    UNAUTHORIZED = "unauthorized"
+    REFUSED = "refused"
+    NOT_FOUND = "not found"
+    METHOD_NOT_ALLOWED = "method not allowed"
+    CONFLICT = "conflict"
+    TOO_LARGE = "too large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported media type"
+    HEADERS_TOO_LARGE = "headers too large"
+    TOO_MANY = "too many"
+    INTERNAL = "internal"
+    UNAVAILABLE = "unavailable"
+
+
+class ErrorType(NamedTuple):
+    """One row of the table. `type` never changes. `title` is for people."""
+
+    type: str
+    kind: Kind
+    title: str
+
+
+_TITLES = {
     # The request can't be read, or an argument is missing or has the wrong form.
-    ("bad_request", Kind.INVALID, "The request is not valid HTTP."),
-    ("malformed_json", Kind.INVALID, "The body is not valid JSON in UTF-8."),
-    (
-        "json_sent_as_form",
-        Kind.INVALID,
-        "The body is JSON, but it was sent as a form. Send it with the header Content-Type: application/json.",
-    ),
-    ("json_not_object", Kind.INVALID, 'The JSON body must be an object, such as {"to": "+14560000000"}.'),
-    (
-        "malformed_form",
-        Kind.INVALID,
-        "The form or the query string is not valid. Use percent-encoded UTF-8, or multipart with a boundary.",
-    ),
-    ("missing_argument", Kind.INVALID, "This argument is missing. It is required."),
-    ("unknown_argument", Kind.INVALID, "This request has no argument with this name, so nothing was done."),
-    ("repeated_argument", Kind.INVALID, "This argument was given more than once. Give it once."),
-    (
-        "invalid_msisdn",
-        Kind.INVALID,
-        "Not a valid E.164 number. Use the plus sign, country code and number, for example +14560000000.",
-    ),
-    (
-        "invalid_originator",
-        Kind.INVALID,
-        (
+    Kind.INVALID: {
+        "bad_request": "The request is not valid HTTP.",
+        "malformed_json": "The body is not valid JSON in UTF-8.",
+        "json_sent_as_form": (
+            "The body is JSON, but it was sent as a form. Send it with the header Content-Type: application/json."
+        ),
+        "json_not_object": 'The JSON body must be an object, such as {"to": "+14560000000"}.',
+        "malformed_form": (
+            "The form or the query string is not valid. Use percent-encoded UTF-8, or multipart with a boundary."
+        ),
+        "missing_argument": "This argument is missing. It is required.",
+        "unknown_argument": "This request has no argument with this name, so nothing was done.",
+        "repeated_argument": "This argument was given more than once. Give it once.",
+        "invalid_msisdn": (
+            "Not a valid E.164 number. Use the plus sign, country code and number, for example +14560000000."
+        ),
+        "invalid_originator": (
             "Not a valid sender. Use an E.164 number with the plus sign, a short code of 3 to 8 digits, or up to "
             "11 printable characters of the GSM 7-bit alphabet with at least one letter."
         ),
-    ),
-    ("too_many_recipients", Kind.INVALID, "Too many recipients. Use at most 1,000 in one request."),
-    ("invalid_text", Kind.INVALID, "Not a valid text. Use a string without NUL characters or unpaired surrogates."),
-    ("empty_text", Kind.INVALID, "The text is empty. Use at least 1 character."),
-    (
-        "text_too_long",
-        Kind.INVALID,
-        f"The text is too long. A body may have {MAX_BODY} characters, unless PHONIFY_MAX_BODY allows more.",
-    ),
-    ("invalid_limit", Kind.INVALID, "The limit must be a whole number from 1 to 1000."),
-    ("invalid_offset", Kind.INVALID, "The offset must be a whole number from 0 to 2147483647."),
-    ("invalid_wait", Kind.INVALID, "The wait must be a number of seconds from 0 to 30."),
-    ("invalid_state", Kind.INVALID, "The state must be unconfirmed, sent or error."),
-    ("invalid_direction", Kind.INVALID, "The direction must be outbound or inbound."),
-    ("invalid_message_id", Kind.INVALID, "Not a valid message id. Use the id of a message object."),
-    (
-        "invalid_time",
-        Kind.INVALID,
-        "Not a valid time. Use ISO 8601 with a time zone, for example 2026-01-31T09:30:00Z.",
-    ),
-    (
-        "invalid_idempotency_key",
-        Kind.INVALID,
-        "The Idempotency-Key header must be 1 to 255 printable ASCII characters.",
-    ),
-    ("nothing_to_change", Kind.INVALID, "Nothing to change. Give at least one of body, to and send_at."),
-    (
-        "invalid_webhook_url",
-        Kind.INVALID,
-        "Not a valid webhook URL. Use https:// or http:// and an allowed host. Leave out the user name and password.",
-    ),
-    (
-        "invalid_form",
-        Kind.INVALID,
-        "The form must be standard, or twilio if this server has the Twilio-compatible API.",
-    ),
-    ("invalid_method", Kind.INVALID, "The method must be GET or POST."),
-    (
-        "invalid_keyword",
-        Kind.INVALID,
-        (
+        "too_many_recipients": "Too many recipients. Use at most 1,000 in one request.",
+        "invalid_text": "Not a valid text. Use a string without NUL characters or unpaired surrogates.",
+        "empty_text": "The text is empty. Use at least 1 character.",
+        "text_too_long": (
+            f"The text is too long. A body may have {MAX_BODY} characters, unless PHONIFY_MAX_BODY allows more."
+        ),
+        "invalid_limit": "The limit must be a whole number from 1 to 1000.",
+        "invalid_offset": "The offset must be a whole number from 0 to 2147483647.",
+        "invalid_wait": "The wait must be a number of seconds from 0 to 30.",
+        "invalid_state": "The state must be unconfirmed, sent or error.",
+        "invalid_direction": "The direction must be outbound or inbound.",
+        "invalid_message_id": "Not a valid message id. Use the id of a message object.",
+        "invalid_time": "Not a valid time. Use ISO 8601 with a time zone, for example 2026-01-31T09:30:00Z.",
+        "invalid_idempotency_key": "The Idempotency-Key header must be 1 to 255 printable ASCII characters.",
+        "nothing_to_change": "Nothing to change. Give at least one of body, to and send_at.",
+        "invalid_webhook_url": (
+            "Not a valid webhook URL. Use https:// or http:// and an allowed host. Leave out the user name and "
+            "password."
+        ),
+        "invalid_form": "The form must be standard, or twilio if this server has the Twilio-compatible API.",
+        "invalid_method": "The method must be GET or POST.",
+        "invalid_keyword": (
             "Not valid keywords. Use at most 20 keywords. Each must have 1 to 40 characters, without commas, and can't "
             "be only punctuation. Keywords that opt in or ask for help, such as START and HELP, are not allowed."
         ),
-    ),
-    (
-        "reply_is_keyword",
-        Kind.INVALID,
-        "A reply can't be a keyword. A phone that sends it back would get the same reply again and again.",
-    ),
-    ("invalid_name", Kind.INVALID, "Not a valid name. Use 1 to 100 characters."),
-    (
-        "invalid_auth_token",
-        Kind.INVALID,
-        "Not a valid auth token. Use 1 to 64 printable ASCII characters without spaces.",
-    ),
-    ("invalid_ttl", Kind.INVALID, "The ttl must be a whole number of seconds from 10 to 86400."),
-    (
-        "invalid_duration",
-        Kind.INVALID,
-        "Not a valid duration. Use numbers with the units d, h, m and s, for example 24h, 1d12h or 90s.",
-    ),
-    ("by_or_to", Kind.INVALID, "Give either by, a duration, or to, a time."),
-    # Rules of the sandbox.
-    (
-        "invalid_match",
-        Kind.INVALID,
-        "Use a number, a sender, or the beginning of one of them and a *, for example +14560000000, SHOP or +49*.",
-    ),
-    (
-        "invalid_outcome",
-        Kind.INVALID,
-        (
+        "reply_is_keyword": (
+            "A reply can't be a keyword. A phone that sends it back would get the same reply again and again."
+        ),
+        "invalid_name": "Not a valid name. Use 1 to 100 characters.",
+        "invalid_auth_token": "Not a valid auth token. Use 1 to 64 printable ASCII characters without spaces.",
+        "invalid_ttl": "The ttl must be a whole number of seconds from 10 to 86400.",
+        "invalid_duration": (
+            "Not a valid duration. Use numbers with the units d, h, m and s, for example 24h, 1d12h or 90s."
+        ),
+        "by_or_to": "Give either by, a duration, or to, a time.",
+        # Rules of the sandbox.
+        "invalid_match": (
+            "Use a number, a sender, or the beginning of one of them and a *, for example +14560000000, SHOP or +49*."
+        ),
+        "invalid_outcome": (
             f"The outcome must be {', '.join(OUTCOMES[:-1])} or {OUTCOMES[-1]}. A rule for received messages must have"
             " the outcome reply. An outcome for one message can't be refused, api_error or api_slow."
         ),
-    ),
-    (
-        "argument_without_effect",
-        Kind.INVALID,
-        "This argument has no effect with this outcome, so nothing was done. Leave it out.",
-    ),
-    (
-        "invalid_error_type",
-        Kind.INVALID,
-        "Not an error type that a message can have. Use for example unreachable_handset.",
-    ),
-    ("invalid_status", Kind.INVALID, "The status must be 429, 500 or 503."),
-    ("invalid_count", Kind.INVALID, "Not a valid number. Use a whole number from 1 to 1000000."),
-    ("invalid_share", Kind.INVALID, "The share must be a percentage from 0.001 to 100."),
-    ("invalid_seed", Kind.INVALID, "The seed must be a whole number from 0 to 2147483647."),
-    (
-        "invalid_seconds",
-        Kind.INVALID,
-        "Not a valid number of seconds. Use 0 to 1000000, or 0 to 30 with the outcome api_slow.",
-    ),
-    (
-        "invalid_scenario",
-        Kind.INVALID,
-        "Not a valid scenario. Use TOML with a table [[rules]] for each rule, and nothing else.",
-    ),
+        "argument_without_effect": "This argument has no effect with this outcome, so nothing was done. Leave it out.",
+        "invalid_error_type": "Not an error type that a message can have. Use for example unreachable_handset.",
+        "invalid_status": "The status must be 429, 500 or 503.",
+        "invalid_count": "Not a valid number. Use a whole number from 1 to 1000000.",
+        "invalid_share": "The share must be a percentage from 0.001 to 100.",
+        "invalid_seed": "The seed must be a whole number from 0 to 2147483647.",
+        "invalid_seconds": "Not a valid number of seconds. Use 0 to 1000000, or 0 to 30 with the outcome api_slow.",
+        "invalid_scenario": "Not a valid scenario. Use TOML with a table [[rules]] for each rule, and nothing else.",
+    },
     # Authentication.
-    (
-        "unauthorized",
-        Kind.UNAUTHORIZED,
-        (
+    Kind.UNAUTHORIZED: {
+        "unauthorized": (
             "The API key is missing or not valid. Send the key as the username of HTTP Basic authentication, or as the "
             "argument api_key."
         ),
-    ),
+    },
     # The request is valid but did not complete as expected.
-    ("invalid_number", Kind.REFUSED, "The gateway refuses this number as invalid."),
-    ("unroutable_number", Kind.REFUSED, "The gateway has no route to this number."),
-    ("country_not_permitted", Kind.REFUSED, "The account has no permission to send to this country."),
-    ("sender_not_permitted", Kind.REFUSED, "The gateway can't send from this sender."),
-    ("recipient_not_permitted", Kind.REFUSED, "This server sends only to the numbers in PHONIFY_ONLY_TO."),
-    (
-        "message_not_waiting",
-        Kind.REFUSED,
-        "Only a scheduled message can be changed or cancelled, and only before its sending begins.",
-    ),
-    (
-        "message_not_final",
-        Kind.REFUSED,
-        "This message is still being sent. Only a message in state sent or error can be redacted or removed.",
-    ),
-    ("canceled", Kind.REFUSED, "The message was cancelled before it was sent."),
-    ("queue_overflow", Kind.REFUSED, "The queue of messages from this sender is full."),
-    ("account_suspended", Kind.REFUSED, "The account was suspended before the message was sent."),
-    ("unreachable_handset", Kind.REFUSED, "The phone is switched off or can't be reached."),
-    ("unknown_handset", Kind.REFUSED, "The phone is unknown or no longer exists."),
-    ("filtered_by_carrier", Kind.REFUSED, "A carrier has filtered the message out."),
-    ("delivery_failed", Kind.REFUSED, "The message was not delivered, for an unknown reason."),
-    ("blocked_by_recipient", Kind.REFUSED, "The recipient has blocked messages from this sender."),
-    ("cannot_receive_sms", Kind.REFUSED, "This number cannot receive SMS."),
-    ("opted_out", Kind.REFUSED, "The recipient has opted out of messages from this account."),
-    ("quota_used_up", Kind.REFUSED, "The account has used up its quota of messages for today."),
-    ("validity_expired", Kind.REFUSED, "The validity period ended before the message was confirmed as sent."),
-    ("webhook_failed", Kind.REFUSED, "The account's webhook did not accept this message within a day."),
-    ("no_webhook", Kind.REFUSED, "The account has no webhook. Set its URL first."),
-    (
-        "no_release_gateway",
-        Kind.REFUSED,
-        "This server can't release messages, because PHONIFY_RELEASE_GATEWAY is not set.",
-    ),
-    (
-        "message_not_releasable",
-        Kind.REFUSED,
-        "Only a message that the sandbox has caught can be released: an outbound message in state sent with a text.",
-    ),
-    ("run_cannot_release", Kind.REFUSED, "A test run can't release messages. Use the key of an account."),
-    ("run_cannot_create_runs", Kind.REFUSED, "A test run can't create test runs. Use the key of its creator."),
-    ("clock_not_permitted", Kind.REFUSED, "Only a key of the account default can change the clock of the server."),
-    (
-        "clock_not_changeable",
-        Kind.REFUSED,
-        "This server sends messages to phones, so its clock can't be changed. Use the stub without a release gateway.",
-    ),
-    (
-        "clock_only_forward",
-        Kind.REFUSED,
-        "The clock already shows a later time. It only goes forward. A reset sets it to the real time.",
-    ),
-    ("clock_too_far", Kind.REFUSED, "The clock can be at most 100 years ahead of the real time."),
-    ("too_many_rules", Kind.REFUSED, "The account would have more than 100 rules. Delete a rule first."),
-    (
-        "message_not_open",
-        Kind.REFUSED,
-        "Only an outbound message in state unconfirmed can get an outcome, and only if it is not released to a phone.",
-    ),
+    Kind.REFUSED: {
+        "invalid_number": "The gateway refuses this number as invalid.",
+        "unroutable_number": "The gateway has no route to this number.",
+        "country_not_permitted": "The account has no permission to send to this country.",
+        "sender_not_permitted": "The gateway can't send from this sender.",
+        "recipient_not_permitted": "This server sends only to the numbers in PHONIFY_ONLY_TO.",
+        "message_not_waiting": (
+            "Only a scheduled message can be changed or cancelled, and only before its sending begins."
+        ),
+        "message_not_final": (
+            "This message is still being sent. Only a message in state sent or error can be redacted or removed."
+        ),
+        "canceled": "The message was cancelled before it was sent.",
+        "queue_overflow": "The queue of messages from this sender is full.",
+        "account_suspended": "The account was suspended before the message was sent.",
+        "unreachable_handset": "The phone is switched off or can't be reached.",
+        "unknown_handset": "The phone is unknown or no longer exists.",
+        "filtered_by_carrier": "A carrier has filtered the message out.",
+        "delivery_failed": "The message was not delivered, for an unknown reason.",
+        "blocked_by_recipient": "The recipient has blocked messages from this sender.",
+        "cannot_receive_sms": "This number cannot receive SMS.",
+        "opted_out": "The recipient has opted out of messages from this account.",
+        "quota_used_up": "The account has used up its quota of messages for today.",
+        "validity_expired": "The validity period ended before the message was confirmed as sent.",
+        "webhook_failed": "The account's webhook did not accept this message within a day.",
+        "no_webhook": "The account has no webhook. Set its URL first.",
+        "no_release_gateway": "This server can't release messages, because PHONIFY_RELEASE_GATEWAY is not set.",
+        "message_not_releasable": (
+            "Only a message that the sandbox has caught can be released: an outbound message in state sent with a text."
+        ),
+        "run_cannot_release": "A test run can't release messages. Use the key of an account.",
+        "run_cannot_create_runs": "A test run can't create test runs. Use the key of its creator.",
+        "clock_not_permitted": "Only a key of the account default can change the clock of the server.",
+        "clock_not_changeable": (
+            "This server sends messages to phones, so its clock can't be changed. Use the stub without a release "
+            "gateway."
+        ),
+        "clock_only_forward": (
+            "The clock already shows a later time. It only goes forward. A reset sets it to the real time."
+        ),
+        "clock_too_far": "The clock can be at most 100 years ahead of the real time.",
+        "too_many_rules": "The account would have more than 100 rules. Delete a rule first.",
+        "message_not_open": (
+            "Only an outbound message in state unconfirmed can get an outcome, and only if it is not released to a "
+            "phone."
+        ),
+    },
     # Errors with the same meaning as their HTTP status.
-    ("not_found", Kind.NOT_FOUND, "There is nothing at this address."),
-    ("method_not_allowed", Kind.METHOD_NOT_ALLOWED, "This address does not support this method. See the Allow header."),
-    (
-        "request_too_large",
-        Kind.TOO_LARGE,
-        "The request is too large. A body may have at most 256 KiB and 1,100 fields.",
-    ),
-    (
-        "unsupported_media_type",
-        Kind.UNSUPPORTED_MEDIA_TYPE,
-        "The body must be application/json, application/x-www-form-urlencoded or multipart/form-data.",
-    ),
-    (
-        "unsupported_content_encoding",
-        Kind.UNSUPPORTED_MEDIA_TYPE,
-        "The body has a Content-Encoding, such as gzip. Send it without compression.",
-    ),
-    (
-        "headers_too_large",
-        Kind.HEADERS_TOO_LARGE,
-        "The headers of the request are too large. One header, such as the cookies, may have 32 KiB.",
-    ),
-    (
-        "idempotency_key_reused",
-        Kind.CONFLICT,
-        "This Idempotency-Key was already used with other arguments. Use a new key for a new request.",
-    ),
-    (
-        "clock_is_advancing",
-        Kind.CONFLICT,
-        "Another request or command advances the clock at the moment. Try again after its end.",
-    ),
-    (
-        "too_many_waiting",
-        Kind.TOO_MANY,
-        "Too many requests are waiting already. Try again later, or leave out the argument wait.",
-    ),
-    ("rate_limited", Kind.TOO_MANY, "Too many requests in this minute. See the Retry-After header."),
-    ("lab_running", Kind.TOO_MANY, "The account has a webhook lab that is running. Wait until it has ended."),
-    ("too_many_runs", Kind.TOO_MANY, "The account has 100 test runs already. End one, or wait until one ends."),
-    ("internal_error", Kind.INTERNAL, "An unexpected error happened on the server. It has been logged."),
-    ("store_unavailable", Kind.UNAVAILABLE, "The database can't be used at the moment. Nothing was stored. Try again."),
-)
+    Kind.NOT_FOUND: {
+        "not_found": "There is nothing at this address.",
+    },
+    Kind.METHOD_NOT_ALLOWED: {
+        "method_not_allowed": "This address does not support this method. See the Allow header.",
+    },
+    Kind.TOO_LARGE: {
+        "request_too_large": "The request is too large. A body may have at most 256 KiB and 1,100 fields.",
+    },
+    Kind.UNSUPPORTED_MEDIA_TYPE: {
+        "unsupported_media_type": (
+            "The body must be application/json, application/x-www-form-urlencoded or multipart/form-data."
+        ),
+        "unsupported_content_encoding": "The body has a Content-Encoding, such as gzip. Send it without compression.",
+    },
+    Kind.HEADERS_TOO_LARGE: {
+        "headers_too_large": (
+            "The headers of the request are too large. One header, such as the cookies, may have 32 KiB."
+        ),
+    },
+    Kind.CONFLICT: {
+        "idempotency_key_reused": (
+            "This Idempotency-Key was already used with other arguments. Use a new key for a new request."
+        ),
+        "clock_is_advancing": "Another request or command advances the clock at the moment. Try again after its end.",
+    },
+    Kind.TOO_MANY: {
+        "too_many_waiting": "Too many requests are waiting already. Try again later, or leave out the argument wait.",
+        "rate_limited": "Too many requests in this minute. See the Retry-After header.",
+        "lab_running": "The account has a webhook lab that is running. Wait until it has ended.",
+        "too_many_runs": "The account has 100 test runs already. End one, or wait until one ends.",
+    },
+    Kind.INTERNAL: {
+        "internal_error": "An unexpected error happened on the server. It has been logged.",
+    },
+    Kind.UNAVAILABLE: {
+        "store_unavailable": "The database can't be used at the moment. Nothing was stored. Try again.",
+    },
+}
 
-ERROR_TYPES: dict[str, ErrorType] = {type_: ErrorType(type_, kind, title) for type_, kind, title in _TABLE}
+ERROR_TYPES = {
+    type_: ErrorType(type_, kind, title) for kind, titles in _TITLES.items() for type_, title in titles.items()
+}
 
 # The errors that a message can have. `schemas/twilio.py` has their codes.
 MESSAGE_ERRORS = (

@@ -32,4 +32,4 @@ def take_request(account: Account) -> None:
         return response
 
     if used is None:
-        raise RateLimited(reset)
+        raise RateLimited(retry_after=reset)

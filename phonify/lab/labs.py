@@ -89,7 +89,7 @@ class Labs:
         with self._database.write() as connection:
             latest = store.get_lab(connection, account_id=account.id)
             if latest is not None and self.is_running(latest):
-                raise LabRunning(PULSE)
+                raise LabRunning(retry_after=PULSE)
             store.put_lab(connection, lab=lab)
         thread = threading.Thread(target=self._run, args=(lab, chosen, app), name="lab", daemon=True)
         try:
