@@ -12,7 +12,7 @@ from phonify import __version__, create_app
 from phonify.cli.commands import register_commands
 from phonify.cli.database import restore
 from phonify.cli.demo import serve_demo
-from phonify.cli.output import Command, Group
+from phonify.cli.output import Group
 from phonify.cli.serving import list_settings, load_scenario, setting_option
 from phonify.server import serve
 
@@ -30,7 +30,7 @@ register_commands(phonify)
 phonify.add_command(restore)
 
 
-@phonify.command("serve", cls=Command, epilog=list_settings())
+@phonify.command("serve", epilog=list_settings())
 @setting_option("port", "The port. 0 takes any free port.", metavar="PORT")
 @setting_option("host", "The address to listen on.", metavar="HOST")
 @setting_option("database", "The SQLite file. It is created if it is missing.", metavar="FILE")

@@ -8,12 +8,12 @@ import click
 from ..domain import accounts
 from ..sms.numbers import parse_originator, read_typed_number
 from ..storage.records import Account
-from .output import Command, Failed, Group, echo, get_services, json_option, note_done, print_json, print_table
+from .output import Failed, Group, get_services, json_option, note_done, print_json, print_list, print_table, report
 
 accounts_cli = Group("accounts", help="Manage the accounts of this server.")
 
 
-@accounts_cli.command("create", cls=Command)
+@accounts_cli.command("create")
 @click.argument("name")
 @click.option("--origin", help="The account's default sender. Without this option, PHONIFY_ORIGIN is used.")
 @json_option
@@ -32,36 +32,27 @@ def create_account(name: str, origin: str | None, as_json: bool) -> None:
     except accounts.NameTaken as error:
         raise Failed(f"an account {name!r} exists already") from error
     done = f"Account {name!r} created. Make a key for it with: keys create --account {shlex.quote(name)}"
-    note_done(done)
-    if as_json:
-        print_json(_show(account))
-    else:
-        echo(done)
+    report(done, _show(account) if as_json else None)
 
 
-@accounts_cli.command("list", cls=Command)
+@accounts_cli.command("list")
 @json_option
 def list_accounts(as_json: bool) -> None:
     """List all accounts. The accounts of test runs are left out."""
-    found = accounts.list_accounts(get_services().database)
-    if as_json:
-        for account in found:
-            print_json(_show(account))
-    else:
-        print_table(
-            ("ID", "NAME", "ORIGIN", "QUOTA", "RATE", "CREATED"),
-            [
-                (
-                    account.id,
-                    account.name,
-                    account.origin or "-",
-                    _show_limit(account.quota),
-                    _show_limit(account.rate_limit),
-                    account.created_at,
-                )
-                for account in found
-            ],
-        )
+    print_list(
+        accounts.list_accounts(get_services().database),
+        _show,
+        ("ID", "NAME", "ORIGIN", "QUOTA", "RATE", "CREATED"),
+        lambda one: (
+            one.id,
+            one.name,
+            one.origin or "-",
+            _show_limit(one.quota),
+            _show_limit(one.rate_limit),
+            one.created_at,
+        ),
+        as_json=as_json,
+    )
 
 
 def _show(account: Account) -> dict[str, Any]:
@@ -84,7 +75,7 @@ class _LimitType(click.IntRange):
         return _NO_LIMIT if value == "none" else super().convert(value, param, ctx)
 
 
-@accounts_cli.command("limit", cls=Command)
+@accounts_cli.command("limit")
 @click.argument("name")
 @click.option("--quota", type=_LimitType(0, 2**31 - 1), metavar="N|none", help="The maximum of messages a day (UTC).")
 @click.option("--rate", type=_LimitType(1, 2**31 - 1), metavar="N|none", help="The maximum of requests a minute.")

@@ -5,34 +5,22 @@ from datetime import datetime, timedelta
 import click
 
 from ..clock import parse_time
-from ..errors import Fault, PhonifyError
+from ..errors import Fault
 from ..schemas.clock import dump_advance, dump_clock, read_duration, write_summary
 from ..services import Services
-from .output import Command, Failed, Group, echo, get_services, json_option, print_json
-
-
-class ClockCommand(Command):
-    """A command that fails with a message of one line if the clock can't be changed."""
-
-    def invoke(self, ctx: click.Context) -> object:
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except PhonifyError as error:
-            raise Failed(error.faults[0].title) from error
-
+from .output import Group, echo, get_services, json_option, print_json
 
 clock_cli = Group("clock", help="Stop and advance the clock of a sandbox.")
 
 
-@clock_cli.command("show", cls=ClockCommand)
+@clock_cli.command("show")
 @json_option
 def show_clock(as_json: bool) -> None:
     """Show the clock of the server."""
     _print_clock(get_services(), as_json=as_json)
 
 
-@clock_cli.command("freeze", cls=ClockCommand)
+@clock_cli.command("freeze")
 @json_option
 def freeze_clock(as_json: bool) -> None:
     """Stop the clock. It stands still for all accounts."""
@@ -41,7 +29,7 @@ def freeze_clock(as_json: bool) -> None:
     _print_clock(services, as_json=as_json)
 
 
-@clock_cli.command("run", cls=ClockCommand)
+@clock_cli.command("run")
 @json_option
 def run_clock(as_json: bool) -> None:
     """Let the clock run on from the time that it shows."""
@@ -50,7 +38,7 @@ def run_clock(as_json: bool) -> None:
     _print_clock(services, as_json=as_json)
 
 
-@clock_cli.command("reset", cls=ClockCommand)
+@clock_cli.command("reset")
 @json_option
 def reset_clock(as_json: bool) -> None:
     """Set the clock to the real time."""
@@ -73,7 +61,7 @@ def _read_time(_context: click.Context, _parameter: click.Parameter, value: str 
         raise click.BadParameter(Fault("invalid_time").title) from error
 
 
-@clock_cli.command("advance", cls=ClockCommand)
+@clock_cli.command("advance")
 @click.argument("duration", required=False, callback=_read_duration)
 @click.option("--to", "target", callback=_read_time, help="A time, such as 2026-01-31T18:00:00Z, instead of DURATION.")
 @json_option

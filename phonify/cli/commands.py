@@ -21,7 +21,31 @@ from .twilio import twilio_cli
 from .webhooks import webhooks_cli
 from .worker import worker
 
-ABOUT = (
+_COMMANDS: tuple[click.Command, ...] = (
+    accounts_cli,
+    keys_cli,
+    webhooks_cli,
+    twilio_cli,
+    subscriptions_cli,
+    keywords_cli,
+    phones_cli,
+    gateway_cli,
+    numbers_cli,
+    rules_cli,
+    sessions_cli,
+    clock_cli,
+    open_inbox,
+    send,
+    messages,
+    explain,
+    lab,
+    worker,
+    init_db,
+    backup,
+    check,
+    check_text_command,
+)
+_ABOUT = (
     "This app is Phonify, an SMS API and sandbox on one SQLite file. To serve it, run: python app.py. Settings are"
     " PHONIFY_* variables, such as PHONIFY_DATABASE and PHONIFY_PORT. The running server has guides at /docs."
 )
@@ -29,35 +53,9 @@ ABOUT = (
 
 def register_commands(group: click.Group) -> None:
     """Add all commands to a click group, such as `app.cli` of a Flask app."""
-    groups = (
-        accounts_cli,
-        keys_cli,
-        webhooks_cli,
-        twilio_cli,
-        subscriptions_cli,
-        keywords_cli,
-        phones_cli,
-        gateway_cli,
-        numbers_cli,
-        rules_cli,
-        sessions_cli,
-        clock_cli,
-    )
-    for command in (
-        *groups,
-        open_inbox,
-        send,
-        messages,
-        explain,
-        lab,
-        worker,
-        init_db,
-        backup,
-        check,
-        check_text_command,
-    ):
-        group.add_command(command)
     gateway_cli.add_command(send_one)
+    for command in _COMMANDS:
+        group.add_command(command)
     _describe_app()
 
 
@@ -68,4 +66,4 @@ def _describe_app() -> None:
     """
     context = click.get_current_context(silent=True)
     if context is not None and context.find_root().command.epilog is None:
-        context.find_root().command.epilog = ABOUT
+        context.find_root().command.epilog = _ABOUT

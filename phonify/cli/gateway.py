@@ -1,5 +1,7 @@
 """The commands for the gateway: `flask --app app gateway COMMAND`."""
 
+from typing import Any
+
 import click
 
 from ..domain.gateway_health import GatewayStatus, find_other_start
@@ -8,7 +10,6 @@ from ..logs import escape_controls
 from ..services import Services
 from ..storage.gateway_records import TextRow
 from .output import (
-    Command,
     Failed,
     Group,
     echo,
@@ -18,6 +19,7 @@ from .output import (
     load_services,
     note_done,
     print_json,
+    print_list,
     print_table,
     report,
 )
@@ -69,7 +71,7 @@ def warn_of_other_gateway(services: Services) -> None:
 # Watching
 
 
-@gateway_cli.command("status", cls=Command)
+@gateway_cli.command("status")
 @click.option("--gateway", "gateway_name", help="Only this gateway. Default: all gateways of this server.")
 @json_option
 def show_status(gateway_name: str | None, as_json: bool) -> None:
@@ -121,7 +123,7 @@ def _print_status(status: GatewayStatus, open_texts: int, *, as_json: bool) -> N
     print_table((), rows)
 
 
-@gateway_cli.command("check", cls=Command)
+@gateway_cli.command("check")
 @gateway_option
 def check_gateway(gateway_name: str | None) -> None:
     """Ask the provider whether it would take messages. Nothing is sent. No database is needed."""
@@ -136,7 +138,7 @@ def check_gateway(gateway_name: str | None) -> None:
     echo(f"The gateway {name}: {escape_controls(answer)}")
 
 
-@gateway_cli.command("texts", cls=Command)
+@gateway_cli.command("texts")
 @click.option("--limit", "-n", type=click.IntRange(1, 1_000), default=50, show_default=True)
 @json_option
 def list_texts(limit: int, as_json: bool) -> None:
@@ -145,13 +147,18 @@ def list_texts(limit: int, as_json: bool) -> None:
     The command `numbers add` gives a number to an account. The account then gets the texts to this number.
     """
     texts = get_services().inbound.list_open(limit=limit)
-    if as_json:
-        for text in texts:
-            shown = text._asdict()
-            print_json({name: shown[name] for name in shown if name not in ("event_id", "message_id", "due_at")})
-        return
-    rows = [(text.received_at, f"{text.sender} > {text.to_number or 'unknown'}", _write_text(text)) for text in texts]
-    print_table(("RECEIVED", "FROM > TO", "TEXT"), rows)
+    print_list(
+        texts,
+        _dump_text,
+        ("RECEIVED", "FROM > TO", "TEXT"),
+        lambda text: (text.received_at, f"{text.sender} > {text.to_number or 'unknown'}", _write_text(text)),
+        as_json=as_json,
+    )
+
+
+def _dump_text(text: TextRow) -> dict[str, Any]:
+    shown = text._asdict()
+    return {name: shown[name] for name in shown if name not in ("event_id", "message_id", "due_at")}
 
 
 def _write_text(text: TextRow) -> str:
@@ -162,7 +169,7 @@ def _write_text(text: TextRow) -> str:
 # Changing
 
 
-@gateway_cli.command("pause", cls=Command)
+@gateway_cli.command("pause")
 @gateway_option
 def pause(gateway_name: str | None) -> None:
     """Give the gateway no messages until `gateway resume`. Messages are still accepted, and they wait."""
@@ -178,7 +185,7 @@ def _write_option(name: str | None) -> str:
     return f" --gateway {name}" if name is not None else ""
 
 
-@gateway_cli.command("resume", cls=Command)
+@gateway_cli.command("resume")
 @gateway_option
 def resume(gateway_name: str | None) -> None:
     """Let the gateway get messages again. This also ends a pause after a fault."""
@@ -190,7 +197,7 @@ def resume(gateway_name: str | None) -> None:
     report(f"The gateway {name} gets messages again. Messages due: {due}.")
 
 
-@gateway_cli.command("move-messages", cls=Command)
+@gateway_cli.command("move-messages")
 @click.argument("former", metavar="NAME")
 @gateway_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -218,7 +225,7 @@ def move_messages(former: str, gateway_name: str | None, yes: bool) -> None:
         echo(f"The gateway {former} may have got the messages that are left. They wait for the end of their validity.")
 
 
-@gateway_cli.command("callbacks", cls=Command)
+@gateway_cli.command("callbacks")
 @gateway_option
 def register_callbacks(gateway_name: str | None) -> None:
     """Tell the provider the address of Phonify, if it needs that. May be repeated. No database is needed."""

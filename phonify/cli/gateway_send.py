@@ -4,7 +4,7 @@ import click
 
 from ..clock import monotonic
 from ..domain.accounts import DEFAULT_ACCOUNT
-from ..errors import InvalidRequest, Refused
+from ..errors import Refused
 from ..schemas.objects import dump_message
 from ..schemas.requests import Draft, SendSchema, load
 from ..services import Services
@@ -12,7 +12,7 @@ from ..sms.numbers import read_typed_number
 from ..sms.segments import count_segments
 from ..storage.records import Account, Message
 from .gateway import choose_gateway, gateway_option, warn_of_other_gateway
-from .output import Command, Failed, echo, get_account, get_services, json_option, note_done, print_json
+from .output import Command, Failed, echo, get_account, get_services, json_option, note_done, print_json, usage_errors
 
 
 @click.command("send", cls=Command)
@@ -63,12 +63,8 @@ def _read_draft(services: Services, to: str, text: str, origin: str | None) -> D
     given = {"to": read_typed_number(to), "body": text}
     if origin is not None:
         given["origin"] = read_typed_number(origin)
-    try:
+    with usage_errors({"to": "TO", "body": "TEXT", "origin": "--from"}):
         draft: Draft = load(SendSchema(max_body=services.settings.max_body), given)
-    except InvalidRequest as error:
-        names = {"to": "TO", "body": "TEXT", "origin": "--from"}
-        lines = [f"{names[(fault.param or 'to').partition('[')[0]]}: {fault.title}" for fault in error.faults]
-        raise click.UsageError("\n".join(lines)) from error
     return draft
 
 

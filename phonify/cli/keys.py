@@ -3,8 +3,8 @@
 import click
 
 from ..domain import accounts
+from ..storage.records import ApiKey
 from .output import (
-    Command,
     Failed,
     Group,
     account_option,
@@ -14,14 +14,14 @@ from .output import (
     json_option,
     note_done,
     print_json,
-    print_table,
+    print_list,
     report,
 )
 
 keys_cli = Group("keys", help="Manage API keys.")
 
 
-@keys_cli.command("create", cls=Command)
+@keys_cli.command("create")
 @account_option
 @click.option("--name", default="", help="The name of the key, such as the app that uses it.")
 @json_option
@@ -42,7 +42,7 @@ def create_key(account_name: str, name: str, as_json: bool) -> None:
         echo(f"Key {key_id} of the account {account.name!r}. It is shown only once.", err=True)
 
 
-@keys_cli.command("list", cls=Command)
+@keys_cli.command("list")
 @click.option("--account", "account_name", help="List only the keys of this account.")
 @json_option
 def list_keys(account_name: str | None, as_json: bool) -> None:
@@ -51,20 +51,16 @@ def list_keys(account_name: str | None, as_json: bool) -> None:
     if account_name is not None:
         get_account(services, account_name)
     found = accounts.list_keys(services.database, account=account_name)
-    if as_json:
-        for key in found:
-            print_json(key._asdict())
-    else:
-        print_table(
-            ("ID", "ACCOUNT", "NAME", "CREATED", "LAST USED", "REVOKED"),
-            [
-                (key.id, key.account, key.name or "-", key.created_at, key.used_at or "-", key.revoked_at or "-")
-                for key in found
-            ],
-        )
+    print_list(
+        found,
+        ApiKey._asdict,
+        ("ID", "ACCOUNT", "NAME", "CREATED", "LAST USED", "REVOKED"),
+        lambda key: (key.id, key.account, key.name or "-", key.created_at, key.used_at or "-", key.revoked_at or "-"),
+        as_json=as_json,
+    )
 
 
-@keys_cli.command("revoke", cls=Command)
+@keys_cli.command("revoke")
 @click.argument("key_id", type=click.IntRange(1, 2**63 - 1))
 def revoke_key(key_id: int) -> None:
     """Revoke the key with the number KEY_ID. It is refused immediately."""

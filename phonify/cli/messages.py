@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import click
 
-from ..errors import Fault, InvalidRequest
 from ..schemas.objects import dump_message
 from ..schemas.requests import SendSchema, load
 from ..services import Services
@@ -15,17 +14,16 @@ from .output import (
     Command,
     Failed,
     account_option,
+    describe_faults,
     echo,
     escape_body,
     get_account,
     get_services,
     json_option,
     note_done,
-    print_json,
-    print_table,
+    print_list,
+    usage_errors,
 )
-
-_NAMES = {"to": "TO", "body": "BODY", "origin": "--origin", "send_at": "--send-at"}
 
 
 @click.command(cls=Command)
@@ -50,29 +48,18 @@ def send(
     sender = read_typed_number(origin) if origin is not None else None
     given = {"to": numbers, "body": body, "origin": sender, "send_at": send_at}
     schema = SendSchema(max_body=services.settings.max_body)
-    try:
+    names = {"to": "TO", "body": "BODY", "origin": "--origin", "send_at": "--send-at"}
+    if len(to) > 1:
+        names.update((f"to[{index}]", f"TO {number!r}") for index, number in enumerate(to))
+    with usage_errors(names):
         draft = load(schema, {name: value for name, value in given.items() if value is not None})
-    except InvalidRequest as error:
-        raise click.UsageError(_describe(error.faults, to)) from error
     sent = services.sending.send(account, draft)
     note_done(f"Messages stored: {' '.join(message.id for message in sent.messages)}")
     _print_messages(services, sent.messages, as_json=as_json)
     if not services.is_delivering() and len(sent.faults) < len(sent.messages):
         echo("Nothing is delivered yet, because no server or worker is running on this database.", err=True)
     if sent.faults:
-        raise Failed(_describe(sent.faults, to))
-
-
-def _describe(faults: Sequence[Fault], to: Sequence[str]) -> str:
-    """Return a line for each fault. Arguments have the names that the help shows."""
-    lines = []
-    for fault in faults:
-        name, _, index = (fault.param or "").rstrip("]").partition("[")
-        typed = _NAMES.get(name, name)
-        if index and len(to) > 1:
-            typed = f"{typed} {to[int(index)]!r}"
-        lines.append(f"{typed}: {fault.title}" if typed else fault.title)
-    return "\n".join(lines)
+        raise Failed(describe_faults(sent.faults, names))
 
 
 @click.command(cls=Command)
@@ -143,20 +130,18 @@ def _describe_wait(services: Services, message: Message) -> str | None:
 
 
 def _print_messages(services: Services, found: Sequence[Message], *, as_json: bool, heading: bool = True) -> None:
-    if as_json:
-        for message in found:
-            print_json(dump_message(message))
-        return
-    rows = [
-        (
-            message.created_at,
-            message.id,
-            message.state,
-            _describe_state(services, message),
-            f"{message.origin_number} > {message.to_number}",
-            escape_body(message.body),
+    if heading or found:
+        print_list(
+            found,
+            dump_message,
+            ("CREATED", "ID", "STATE", "DETAIL", "FROM > TO", "BODY") if heading else (),
+            lambda message: (
+                message.created_at,
+                message.id,
+                message.state,
+                _describe_state(services, message),
+                f"{message.origin_number} > {message.to_number}",
+                escape_body(message.body),
+            ),
+            as_json=as_json,
         )
-        for message in found
-    ]
-    if heading or rows:
-        print_table(("CREATED", "ID", "STATE", "DETAIL", "FROM > TO", "BODY") if heading else (), rows)

@@ -5,16 +5,13 @@ import click
 from ..domain.accounts import DEFAULT_ACCOUNT
 from ..sms.numbers import parse_originator, read_typed_number
 from .output import (
-    Command,
     Failed,
     Group,
     echo,
     get_account,
     get_services,
     json_option,
-    note_done,
-    print_json,
-    print_table,
+    print_list,
     report,
 )
 
@@ -34,7 +31,7 @@ def _read_own_number(_context: click.Context, _parameter: click.Parameter, value
 number_argument = click.argument("number", callback=_read_own_number)
 
 
-@numbers_cli.command("list", cls=Command)
+@numbers_cli.command("list")
 @click.option("--account", "account_name", help="List only the numbers of this account.")
 @json_option
 def list_numbers(account_name: str | None, as_json: bool) -> None:
@@ -42,18 +39,20 @@ def list_numbers(account_name: str | None, as_json: bool) -> None:
     services = get_services()
     account = get_account(services, account_name) if account_name is not None else None
     numbers = services.inbound.list_numbers(account)
-    if as_json:
-        for number, owner in numbers:
-            print_json({"number": number, "account": owner})
-    else:
-        print_table(("NUMBER", "ACCOUNT"), numbers)
+    print_list(
+        numbers,
+        lambda pair: dict(zip(("number", "account"), pair, strict=True)),
+        ("NUMBER", "ACCOUNT"),
+        lambda pair: pair,
+        as_json=as_json,
+    )
     default = services.inbound.find_default_number()
     if default is not None and account_name in (None, DEFAULT_ACCOUNT):
         text = f"Texts to {default} also belong to the account {DEFAULT_ACCOUNT!r}, because it is PHONIFY_ORIGIN."
         echo(text, err=True)
 
 
-@numbers_cli.command("add", cls=Command)
+@numbers_cli.command("add")
 @number_argument
 @click.option("--account", "account_name", required=True, help="The account that gets the texts to this number.")
 @json_option
@@ -68,14 +67,11 @@ def add_number(number: str, account_name: str, as_json: bool) -> None:
     texts = services.inbound.give_number(account, number)
     before = f", and no longer to {former!r}" if former not in (None, account.name) else ""
     done = f"{number} belongs to the account {account.name!r}{before}. Texts that waited for it: {texts}."
-    note_done(done)
-    if as_json:
-        print_json({"number": number, "account": account.name, "former_account": former, "texts": texts})
-    else:
-        echo(done)
+    shown = {"number": number, "account": account.name, "former_account": former, "texts": texts}
+    report(done, shown if as_json else None)
 
 
-@numbers_cli.command("remove", cls=Command)
+@numbers_cli.command("remove")
 @number_argument
 def remove_number(number: str) -> None:
     """Take NUMBER away from its account.

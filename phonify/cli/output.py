@@ -4,19 +4,21 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from ..config import ConfigError
 from ..domain import accounts
-from ..errors import StoreUnavailable
+from ..errors import Fault, InvalidRequest, PhonifyError, StoreUnavailable
 from ..logs import escape_controls
 from ..services import Services
 from ..sms.numbers import parse_msisdn, read_typed_number
 from ..storage.records import Account
+
+_T = TypeVar("_T")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object in each line.")
 _DONE = f"{__name__}.done"  # in the context of the command: what it has changed
@@ -62,17 +64,8 @@ def _writing() -> Iterator[None]:
         raise Failed("\n".join(filter(None, [f"the output can't be written: {error.strerror}", done]))) from error
 
 
-class Group(click.Group):
-    """A group of commands that fails with a message of one line if its help can't be written."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments. If one of them is --help, this prints the help."""
-        with _writing():
-            return super().parse_args(ctx, args)
-
-
 class Command(click.Command):
-    """A command that fails with a message of one line if the database or the output can't be used."""
+    """A command that fails with one line if the database can't be used, the domain refuses or the output fails."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments. If one of them is --help, this prints the help."""
@@ -85,6 +78,19 @@ class Command(click.Command):
             return super().invoke(ctx)
         except StoreUnavailable as error:
             raise Failed(f"the database can't be used: {error.__cause__}") from error
+        except PhonifyError as error:
+            raise Failed("\n".join(fault.title for fault in error.faults)) from error
+
+
+class Group(click.Group):
+    """A group of such commands. If its help can't be written, it fails with one line too."""
+
+    command_class = Command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments. If one of them is --help, this prints the help."""
+        with _writing():
+            return super().parse_args(ctx, args)
 
 
 def load_services() -> Services:
@@ -117,21 +123,59 @@ def get_account(services: Services, name: str) -> Account:
     return account
 
 
+@contextmanager
+def usage_errors(names: Mapping[str, str]) -> Iterator[None]:
+    """Raise click.UsageError in place of InvalidRequest. `names` is for `describe_faults`."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise click.UsageError(describe_faults(error.faults, names)) from error
+
+
+def describe_faults(faults: Sequence[Fault], names: Mapping[str, str]) -> str:
+    """Return a line for each fault. `names` has the name on the command line of each argument, such as to or to[1]."""
+    lines = []
+    for fault in faults:
+        name = fault.param or ""
+        shown = names.get(name) or names.get(name.partition("[")[0], name)
+        lines.append(f"{shown}: {fault.title}" if shown else fault.title)
+    return "\n".join(lines)
+
+
 def echo(text: str, *, err: bool = False) -> None:
     """Print a line, with `err` to standard error. Raises Failed if that is not possible."""
     with _writing():
         click.echo(text, err=err)
 
 
-def report(text: str) -> None:
-    """Print what the command has done. Raises Failed with this text if that is not possible."""
+def report(text: str, shown: dict[str, Any] | None = None) -> None:
+    """Print what the command has done: the text, or an object as JSON if it is given.
+
+    Raises Failed with the text if that is not possible.
+    """
     note_done(text)
-    echo(text)
+    echo(text if shown is None else json.dumps(shown))
 
 
 def print_json(shown: dict[str, Any]) -> None:
     """Print an object as one line of JSON."""
     echo(json.dumps(shown))
+
+
+def print_list(
+    found: Sequence[_T],
+    dump: Callable[[_T], dict[str, Any]],
+    heading: Sequence[str],
+    write_row: Callable[[_T], Sequence[object]],
+    *,
+    as_json: bool,
+) -> None:
+    """Print each object as a line of JSON from `dump`, or as a row of a table from `write_row`."""
+    if as_json:
+        for one in found:
+            print_json(dump(one))
+    else:
+        print_table(heading, [write_row(one) for one in found])
 
 
 def escape_body(body: str) -> str:

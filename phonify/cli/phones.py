@@ -1,22 +1,11 @@
 """The commands for phones: `flask --app app phones COMMAND`."""
 
-from .output import (
-    Command,
-    Group,
-    account_option,
-    echo,
-    get_account,
-    get_services,
-    json_option,
-    msisdn_argument,
-    note_done,
-    print_json,
-)
+from .output import Group, account_option, get_account, get_services, json_option, msisdn_argument, report
 
 phones_cli = Group("phones", help="Manage what accounts have about phones.")
 
 
-@phones_cli.command("forget", cls=Command)
+@phones_cli.command("forget")
 @msisdn_argument
 @account_option
 @json_option
@@ -31,8 +20,4 @@ def forget(msisdn: str, account_name: str, as_json: bool) -> None:
     subscribed = services.subscriptions.get(account, msisdn).subscribed
     stays = "" if subscribed else " Its opt-out stays."
     done = f"{msisdn} is forgotten. Messages removed: {removed}.{stays}"
-    note_done(done)
-    if as_json:
-        print_json({"phone": msisdn, "removed": removed, "subscribed": subscribed})
-    else:
-        echo(done)
+    report(done, {"phone": msisdn, "removed": removed, "subscribed": subscribed} if as_json else None)

@@ -7,14 +7,13 @@ from typing import Any
 import click
 
 from ..domain.rules import Rules
-from ..errors import OUTCOMES, Fault, InvalidRequest, NotFound, Refused
+from ..errors import OUTCOMES, InvalidRequest
 from ..schemas.requests import load
 from ..schemas.rule_words import describe_match, describe_outcome, describe_scenario_fault
 from ..schemas.rules import CreateRuleSchema, RuleDraft, dump_rule, read_scenario
 from ..storage.records import Account
 from ..storage.rule_records import Rule
 from .output import (
-    Command,
     Failed,
     Group,
     account_option,
@@ -22,13 +21,12 @@ from .output import (
     get_account,
     get_services,
     json_option,
-    print_json,
-    print_table,
+    print_list,
+    usage_errors,
 )
 
 rules_cli = Group("rules", help="Decide what happens to messages in the sandbox: outcomes, delays, faults of the API.")
 
-_RULE = CreateRuleSchema()
 _OPTIONS = (
     click.option("--to", help="Only messages to this number. +49* means all numbers that begin with +49."),
     click.option("--origin", help="Only messages from this sender."),
@@ -57,7 +55,7 @@ def _rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@rules_cli.command("list", cls=Command)
+@rules_cli.command("list")
 @account_option
 @json_option
 def list_rules(account_name: str, as_json: bool) -> None:
@@ -66,7 +64,7 @@ def list_rules(account_name: str, as_json: bool) -> None:
     _print_rules(rules.find_all(account), as_json=as_json)
 
 
-@rules_cli.command("add", cls=Command)
+@rules_cli.command("add")
 @click.argument("outcome", type=click.Choice(OUTCOMES), metavar="OUTCOME")
 @_rule_options
 @account_option
@@ -78,14 +76,10 @@ def add_rule(outcome: str, account_name: str, as_json: bool, **options: str | No
     api_slow.
     """
     rules, account = _get_rules(account_name)
-    try:
-        created = rules.create(account, _read_rule(outcome, options))
-    except Refused as error:
-        raise Failed(error.faults[0].title) from error
-    _print_rules([created], as_json=as_json)
+    _print_rules([rules.create(account, _read_rule(outcome, options))], as_json=as_json)
 
 
-@rules_cli.command("change", cls=Command)
+@rules_cli.command("change")
 @click.argument("rule")
 @click.argument("outcome", type=click.Choice(OUTCOMES), metavar="OUTCOME")
 @_rule_options
@@ -98,7 +92,7 @@ def change_rule(rule: str, outcome: str, account_name: str, as_json: bool, **opt
     _print_rules([changed], as_json=as_json)
 
 
-@rules_cli.command("move", cls=Command)
+@rules_cli.command("move")
 @click.argument("rule")
 @click.argument("position", type=click.IntRange(1))
 @account_option
@@ -110,7 +104,7 @@ def move_rule(rule: str, position: int, account_name: str, as_json: bool) -> Non
     _print_rules(rules.find_all(account), as_json=as_json)
 
 
-@rules_cli.command("delete", cls=Command)
+@rules_cli.command("delete")
 @click.argument("rule")
 @account_option
 def delete_rule(rule: str, account_name: str) -> None:
@@ -124,7 +118,7 @@ def delete_rule(rule: str, account_name: str) -> None:
     echo(f"Deleted: {removed.name or removed.id}")
 
 
-@rules_cli.command("load", cls=Command)
+@rules_cli.command("load")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @account_option
 @json_option
@@ -132,10 +126,10 @@ def load_rules(file: Path, account_name: str, as_json: bool) -> None:
     """Replace all rules by those of a scenario FILE."""
     rules, account = _get_rules(account_name)
     try:
-        loaded = rules.load(account, read_scenario_file(file))
-    except (ValueError, Refused) as error:
-        raise Failed(str(error) if isinstance(error, ValueError) else error.faults[0].title) from error
-    _print_rules(loaded, as_json=as_json)
+        drafts = read_scenario_file(file)
+    except ValueError as error:
+        raise Failed(str(error)) from error
+    _print_rules(rules.load(account, drafts), as_json=as_json)
 
 
 def read_scenario_file(file: Path) -> list[RuleDraft]:
@@ -150,10 +144,6 @@ def read_scenario_file(file: Path) -> list[RuleDraft]:
         raise ValueError("\n".join(f"{file}: {describe_scenario_fault(fault)}" for fault in error.faults)) from error
 
 
-def _list_faults(faults: Sequence[Fault]) -> list[str]:
-    return [f"{fault.param}: {fault.title}" if fault.param else fault.title for fault in faults]
-
-
 def _get_rules(account_name: str) -> tuple[Rules, Account]:
     services = get_services()
     if not services.rules.enabled:
@@ -166,25 +156,27 @@ def _find_id(rules: Rules, account: Account, given: str) -> str:
     for rule in rules.find_all(account):
         if given in (rule.id, str(rule.position)):
             return rule.id
-    raise Failed(f"there is no rule {given}; see: rules list") from NotFound()
+    raise Failed(f"there is no rule {given}; see: rules list")
 
 
 def _read_rule(outcome: str, options: dict[str, str | None]) -> RuleDraft:
     given = {name: value for name, value in options.items() if value is not None}
-    try:
-        draft: RuleDraft = load(_RULE, {"outcome": outcome, **given})
-    except InvalidRequest as error:
-        lines = [f"--{line}" if not line.startswith("outcome") else line for line in _list_faults(error.faults)]
-        raise click.UsageError("\n".join(lines)) from error
+    with usage_errors({name: f"--{name}" for name in options}):
+        draft: RuleDraft = load(CreateRuleSchema(), {"outcome": outcome, **given})
     return draft
 
 
 def _print_rules(found: Sequence[Rule], *, as_json: bool) -> None:
-    if as_json:
-        for rule in found:
-            print_json(dump_rule(rule))
-        return
-    rows = [
-        (rule.position, rule.name or rule.id, describe_match(rule), describe_outcome(rule), rule.used) for rule in found
-    ]
-    print_table(("POSITION", "RULE", "MATCHES", "OUTCOME", "USED"), rows)
+    print_list(
+        found,
+        dump_rule,
+        ("POSITION", "RULE", "MATCHES", "OUTCOME", "USED"),
+        lambda rule: (
+            rule.position,
+            rule.name or rule.id,
+            describe_match(rule),
+            describe_outcome(rule),
+            rule.used,
+        ),
+        as_json=as_json,
+    )

@@ -2,13 +2,11 @@
 
 import http.client
 import json
-import subprocess
-import sys
-from typing import Any
 
 import click
 
 from ..config import Settings, write_address
+from ..server.browser import open_browser
 from ..server.start import write_program
 from .output import (
     Command,
@@ -20,13 +18,11 @@ from .output import (
     get_services,
     json_option,
     note_done,
-    print_json,
-    print_table,
+    print_list,
     report,
 )
 
 _PATIENCE = 5.0  # seconds to wait for an answer of the server
-_WITHOUT_TERMINAL: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
 
 sessions_cli = Group("sessions", help="Manage the sessions of the inbox.")
 
@@ -47,8 +43,7 @@ def open_inbox(url: str | None, account_name: str) -> None:
     link = services.sessions.create_link(account, address)
     note_done("A link was made, but not shown. It ends after ten minutes.")
     echo(link)
-    # A process of its own, without this terminal: a browser for terminals would take it.
-    subprocess.run([sys.executable, "-m", "webbrowser", link], check=False, **_WITHOUT_TERMINAL)  # noqa: S603
+    open_browser(link).wait()
 
 
 def _check_server(settings: Settings, address: str) -> None:
@@ -70,27 +65,29 @@ def _check_server(settings: Settings, address: str) -> None:
         raise Failed(f"the server at {address} is not Phonify. Set PHONIFY_PORT, or use --url.")
 
 
-@sessions_cli.command("list", cls=Command)
+@sessions_cli.command("list")
 @click.option("--account", "account_name", help="List only the sessions of this account.")
 @json_option
 def list_sessions(account_name: str | None, as_json: bool) -> None:
     """List the sessions that have not ended."""
     services = get_services()
     found = services.sessions.find_all(get_account(services, account_name) if account_name is not None else None)
-    if as_json:
-        for session in found:
-            print_json(session._asdict())
-    else:
-        print_table(
-            ("ID", "ACCOUNT", "OPENED BY", "CREATED", "EXPIRES"),
-            [
-                (one.id, one.account, f"key {one.key_id}" if one.key_id else "link", one.created_at, one.expires_at)
-                for one in found
-            ],
-        )
+    print_list(
+        found,
+        lambda one: one._asdict(),
+        ("ID", "ACCOUNT", "OPENED BY", "CREATED", "EXPIRES"),
+        lambda one: (
+            one.id,
+            one.account,
+            f"key {one.key_id}" if one.key_id else "link",
+            one.created_at,
+            one.expires_at,
+        ),
+        as_json=as_json,
+    )
 
 
-@sessions_cli.command("end", cls=Command)
+@sessions_cli.command("end")
 @click.argument("session_id", type=click.IntRange(1, 2**63 - 1))
 def end_session(session_id: int) -> None:
     """End the session with the number SESSION_ID. Its browser has to sign in again."""

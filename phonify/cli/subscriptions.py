@@ -4,13 +4,11 @@ from collections.abc import Sequence
 
 import click
 
-from ..errors import InvalidRequest
-from ..schemas.keywords import REPLIES, read_keyword_settings
+from ..schemas.keywords import read_keyword_settings
 from ..schemas.objects import dump_subscription
 from ..sms.keywords import HELP_KEYWORDS, START_KEYWORDS, STOP_KEYWORDS
 from ..storage.records import KeywordReplies, SubscriptionRow
 from .output import (
-    Command,
     Group,
     account_option,
     get_account,
@@ -19,14 +17,16 @@ from .output import (
     msisdn_argument,
     note_done,
     print_json,
+    print_list,
     print_table,
+    usage_errors,
 )
 
 subscriptions_cli = Group("subscriptions", help="Manage the phones that accounts may write to.")
 keywords_cli = Group("keywords", help="Manage opt-out keywords and the replies to keywords.")
 
 
-@subscriptions_cli.command("list", cls=Command)
+@subscriptions_cli.command("list")
 @click.option("--offset", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
 @click.option("--limit", "-n", type=click.IntRange(1, 1_000), default=50, show_default=True)
 @account_option
@@ -38,7 +38,7 @@ def list_subscriptions(offset: int, limit: int, account_name: str, as_json: bool
     _print_subscriptions(found, as_json=as_json)
 
 
-@subscriptions_cli.command("show", cls=Command)
+@subscriptions_cli.command("show")
 @msisdn_argument
 @account_option
 @json_option
@@ -47,7 +47,7 @@ def show_subscription(msisdn: str, account_name: str, as_json: bool) -> None:
     _show(msisdn, account_name, as_json=as_json)
 
 
-@subscriptions_cli.command("opt-out", cls=Command)
+@subscriptions_cli.command("opt-out")
 @msisdn_argument
 @account_option
 @json_option
@@ -56,7 +56,7 @@ def opt_out(msisdn: str, account_name: str, as_json: bool) -> None:
     _change(msisdn, account_name, subscribed=False, as_json=as_json)
 
 
-@subscriptions_cli.command("opt-in", cls=Command)
+@subscriptions_cli.command("opt-in")
 @msisdn_argument
 @account_option
 @json_option
@@ -79,17 +79,16 @@ def _show(msisdn: str, account_name: str, *, as_json: bool) -> None:
 
 
 def _print_subscriptions(found: Sequence[SubscriptionRow], *, as_json: bool) -> None:
-    if as_json:
-        for subscription in found:
-            print_json(dump_subscription(subscription))
-    else:
-        print_table(
-            ("PHONE", "SUBSCRIBED", "SINCE", "BY"),
-            [(one.phone, "yes" if one.subscribed else "no", one.changed_at or "-", one.reason or "-") for one in found],
-        )
+    print_list(
+        found,
+        dump_subscription,
+        ("PHONE", "SUBSCRIBED", "SINCE", "BY"),
+        lambda one: (one.phone, "yes" if one.subscribed else "no", one.changed_at or "-", one.reason or "-"),
+        as_json=as_json,
+    )
 
 
-@keywords_cli.command("show", cls=Command)
+@keywords_cli.command("show")
 @account_option
 @json_option
 def show_keywords(account_name: str, as_json: bool) -> None:
@@ -98,7 +97,7 @@ def show_keywords(account_name: str, as_json: bool) -> None:
     _print_replies(services.subscriptions.get_replies(get_account(services, account_name)), as_json=as_json)
 
 
-@keywords_cli.command("set", cls=Command)
+@keywords_cli.command("set")
 @click.option(
     "--stop-keyword",
     "stop_keywords",
@@ -119,13 +118,10 @@ def set_keywords(stop_keywords: Sequence[str], account_name: str, as_json: bool,
     account = get_account(services, account_name)
     before = services.subscriptions.get_replies(account)
     given = {name: reply if reply is not None else getattr(before, name) or "" for name, reply in replies.items()}
-    try:
-        own, most = stop_keywords or before.stop_keywords, services.settings.max_body
-        after = read_keyword_settings(own, given, max_body=most)
-    except InvalidRequest as error:
-        options = {"stop_keywords": "--stop-keyword", **{name: f"--{name.replace('_', '-')}" for name in REPLIES}}
-        lines = [f"{options[fault.param or '']}: {fault.title}" for fault in error.faults]
-        raise click.UsageError("\n".join(lines)) from error
+    options = {"stop_keywords": "--stop-keyword", **{name: f"--{name.replace('_', '-')}" for name in replies}}
+    keywords = stop_keywords or before.stop_keywords
+    with usage_errors(options):
+        after = read_keyword_settings(keywords, given, max_body=services.settings.max_body)
     services.subscriptions.set_replies(account, after)
     note_done("The keywords and replies were changed. To see them: keywords show")
     _print_replies(after, as_json=as_json)

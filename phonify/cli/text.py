@@ -6,11 +6,10 @@ import sys
 import click
 
 from ..config import read_settings
-from ..errors import InvalidRequest
 from ..schemas.requests import CheckSchema, load
 from ..schemas.text_check import dump_check
 from ..sms.segments import TextCheck, check_text
-from .output import Command, Failed, echo, json_option, print_json, print_table
+from .output import Command, Failed, echo, json_option, print_json, print_table, usage_errors
 
 
 @click.command("check-text", cls=Command)
@@ -37,10 +36,8 @@ def check_text_command(text: str, max_segments: int, allow_ucs2: bool, webotp: b
         text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
     # The settings are not those of an app, because building an app needs a usable database.
     schema = CheckSchema(max_body=read_settings(os.environ).max_body)
-    try:
+    with usage_errors({"body": "TEXT"}):
         check = check_text(load(schema, {"body": text})["body"])
-    except InvalidRequest as error:
-        raise click.UsageError("\n".join(f"TEXT: {fault.title}" for fault in error.faults)) from error
     if as_json:
         print_json(dump_check(check))
     else:

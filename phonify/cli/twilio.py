@@ -9,7 +9,6 @@ from ..services import Services
 from ..storage.front_records import FrontAccount
 from ..storage.records import Account
 from .output import (
-    Command,
     Failed,
     Group,
     account_option,
@@ -26,7 +25,7 @@ _METHOD = click.Choice(["GET", "POST"], case_sensitive=False)
 twilio_cli = Group("twilio", help="The credentials and URLs of accounts in the Twilio-compatible API.")
 
 
-@twilio_cli.command("show", cls=Command)
+@twilio_cli.command("show")
 @account_option
 @json_option
 def show(account_name: str, as_json: bool) -> None:
@@ -36,7 +35,7 @@ def show(account_name: str, as_json: bool) -> None:
     _print(account, services.fronts.ensure_account(account), as_json=as_json)
 
 
-@twilio_cli.command("rotate", cls=Command)
+@twilio_cli.command("rotate")
 @account_option
 @json_option
 def rotate(account_name: str, as_json: bool) -> None:
@@ -51,7 +50,7 @@ def rotate(account_name: str, as_json: bool) -> None:
     _print(account, kept, as_json=as_json)
 
 
-@twilio_cli.command("set-inbound", cls=Command)
+@twilio_cli.command("set-inbound")
 @click.argument("url")
 @click.option("--method", type=_METHOD, default="POST", show_default=True)
 @click.option("--fallback-url", help="The URL that is used if URL fails.")
@@ -65,7 +64,7 @@ def set_inbound(
     _set(get_services(), account_name, url, method, fallback_url, fallback_method, as_json=as_json)
 
 
-@twilio_cli.command("remove-inbound", cls=Command)
+@twilio_cli.command("remove-inbound")
 @account_option
 @json_option
 def remove_inbound(account_name: str, as_json: bool) -> None:

@@ -4,11 +4,10 @@ from typing import Any
 
 import click
 
-from ..errors import NotFound, PhonifyError
+from ..errors import NotFound
 from ..outgoing.url_guard import BadUrl, check_url
-from ..storage.records import Webhook
+from ..storage.records import Delivery, Webhook
 from .output import (
-    Command,
     Failed,
     Group,
     account_option,
@@ -18,6 +17,7 @@ from .output import (
     json_option,
     note_done,
     print_json,
+    print_list,
     print_table,
     report,
 )
@@ -27,18 +27,7 @@ _INTERNAL = ("account_id", "retries")  # columns that are not shown
 webhooks_cli = Group("webhooks", help="Manage webhooks and their deliveries.")
 
 
-class WebhookCommand(Command):
-    """A command that fails with a message of one line if the domain refuses something."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except PhonifyError as error:
-            raise Failed("\n".join(fault.title for fault in error.faults)) from error
-
-
-@webhooks_cli.command("set", cls=WebhookCommand)
+@webhooks_cli.command("set")
 @click.argument("url")
 @account_option
 @json_option
@@ -55,7 +44,7 @@ def set_webhook(url: str, account_name: str, as_json: bool) -> None:
     _print_webhook(webhook, as_json=as_json)
 
 
-@webhooks_cli.command("show", cls=WebhookCommand)
+@webhooks_cli.command("show")
 @account_option
 @json_option
 def show_webhook(account_name: str, as_json: bool) -> None:
@@ -67,7 +56,7 @@ def show_webhook(account_name: str, as_json: bool) -> None:
     _print_webhook(webhook, as_json=as_json)
 
 
-@webhooks_cli.command("rotate", cls=WebhookCommand)
+@webhooks_cli.command("rotate")
 @account_option
 @json_option
 def rotate_secret(account_name: str, as_json: bool) -> None:
@@ -78,7 +67,7 @@ def rotate_secret(account_name: str, as_json: bool) -> None:
     _print_webhook(webhook, as_json=as_json)
 
 
-@webhooks_cli.command("remove", cls=WebhookCommand)
+@webhooks_cli.command("remove")
 @account_option
 def remove_webhook(account_name: str) -> None:
     """Remove the account's webhook. Events that are not delivered yet will not be delivered."""
@@ -90,7 +79,7 @@ def remove_webhook(account_name: str) -> None:
         report(f"The webhook of the account {account_name!r} was removed: {removed.url}")
 
 
-@webhooks_cli.command("test", cls=WebhookCommand)
+@webhooks_cli.command("test")
 @account_option
 def send_test(account_name: str) -> None:
     """Send the event webhook.test, and print the id of its delivery. A running server or worker posts the event."""
@@ -100,7 +89,7 @@ def send_test(account_name: str) -> None:
     echo(delivery_id)
 
 
-@webhooks_cli.command("deliveries", cls=WebhookCommand)
+@webhooks_cli.command("deliveries")
 @click.option("--limit", "-n", type=click.IntRange(1, 1_000), default=10, show_default=True)
 @account_option
 @json_option
@@ -114,31 +103,26 @@ def list_deliveries(limit: int, account_name: str, as_json: bool) -> None:
         one._replace(url=one.url or own_url)
         for one in reversed(services.webhooks.list_deliveries(account, limit=limit, before=None))
     ]
-    if as_json:
-        for delivery in found:
-            shown = {name: value for name, value in delivery._asdict().items() if name not in _INTERNAL}
-            print_json({**shown, "tries": [attempt._asdict() for attempt in delivery.tries]})
-    else:
-        print_table(
-            ("CREATED", "ID", "EVENT", "STATE", "ATTEMPTS", "NEXT", "MESSAGE", "URL", "LAST ANSWER"),
-            [
-                (
-                    one.created_at,
-                    one.id,
-                    one.event,
-                    one.state,
-                    one.attempts,
-                    one.due_at or "-",
-                    one.message_id or "-",
-                    one.url or "-",
-                    one.tries[-1].result if one.tries else "-",
-                )
-                for one in found
-            ],
-        )
+    print_list(
+        found,
+        _dump_delivery,
+        ("CREATED", "ID", "EVENT", "STATE", "ATTEMPTS", "NEXT", "MESSAGE", "URL", "LAST ANSWER"),
+        lambda one: (
+            one.created_at,
+            one.id,
+            one.event,
+            one.state,
+            one.attempts,
+            one.due_at or "-",
+            one.message_id or "-",
+            one.url or "-",
+            one.tries[-1].result if one.tries else "-",
+        ),
+        as_json=as_json,
+    )
 
 
-@webhooks_cli.command("redeliver", cls=WebhookCommand)
+@webhooks_cli.command("redeliver")
 @click.argument("delivery_id")
 @account_option
 def redeliver(delivery_id: str, account_name: str) -> None:
@@ -150,6 +134,11 @@ def redeliver(delivery_id: str, account_name: str) -> None:
     except NotFound as error:
         raise Failed(f"account {account.name} has no delivery {delivery_id}; see: webhooks deliveries") from error
     report(f"Delivery {delivery_id} is posted again.")
+
+
+def _dump_delivery(delivery: Delivery) -> dict[str, Any]:
+    shown = {name: value for name, value in delivery._asdict().items() if name not in _INTERNAL}
+    return {**shown, "tries": [attempt._asdict() for attempt in delivery.tries]}
 
 
 def _print_webhook(webhook: Webhook, *, as_json: bool) -> None:

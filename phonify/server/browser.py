@@ -4,10 +4,11 @@ import subprocess
 import sys
 
 
-def open_browser(address: str) -> None:
-    """Open an address in the default browser, if the machine has a desktop. Returns immediately."""
-    # A process of its own: a browser in the terminal would take the terminal, and a slow one would delay the server.
-    subprocess.Popen(  # noqa: S603 - our own program
+def open_browser(address: str) -> subprocess.Popen[bytes]:
+    """Open an address in the default browser, if the machine has a desktop. Returns the process that does this."""
+    # A process of its own. Otherwise, a browser in the terminal would take the terminal, and a slow one would delay the
+    # server.
+    return subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-m", "webbrowser", address],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
