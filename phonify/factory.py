@@ -66,13 +66,10 @@ def make_services(
         logger.warning("%s is not a setting of Phonify and is ignored", name)
 
     load_regions()
-    clock = clock or SystemClock()
     given = merge(os.environ, config)
     gateway = gateway or GATEWAYS[settings.gateway].from_environ(given)
-    release = settings.release_gateway
-    services = Services(
-        settings, clock, gateway, GATEWAYS[release].from_environ(given) if release is not None else None
-    )
+    release = GATEWAYS[settings.release_gateway].from_environ(given) if settings.release_gateway else None
+    services = Services(settings, clock or SystemClock(), gateway, release)
     if isinstance(gateway, StubGateway):
         gateway.follow(services.rules.choose)
     try:

@@ -2,30 +2,27 @@
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from ..lab.forms import AppUnderTest, ProviderForm
-from ..lab.labs import Labs
 from ..lab.report import list_lines, write_junit
 from ..lab.runner import PATIENCE, run_lab
 from ..outgoing.url_guard import BadUrl, check_url
 from ..services import Services
 from .output import Command, Failed, account_option, echo, get_account, get_services, load_services
 
-_FORMS = click.Choice(["standard", "twilio"])
-
-
-def _url_option(name: str, text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    return click.option(name, metavar="URL", help=text)
-
 
 @click.command("lab", cls=Command)
 @click.argument("url", required=False)
 @click.option(
-    "--form", "form_name", type=_FORMS, default="standard", show_default=True, help="How requests are signed."
+    "--form",
+    "form_name",
+    type=click.Choice(["standard", "twilio"]),
+    default="standard",
+    show_default=True,
+    help="How requests are signed.",
 )
 @click.option(
     "--secret",
@@ -33,8 +30,8 @@ def _url_option(name: str, text: str) -> Callable[[Callable[..., None]], Callabl
     show_envvar=True,
     help="The secret or auth token with which the app checks signatures. Default: that of the account.",
 )
-@_url_option("--status-url", "With the form twilio: the URL of the app that gets statuses.")
-@_url_option("--probe", "A URL of the app that says what the app did.")
+@click.option("--status-url", metavar="URL", help="With the form twilio: the URL of the app that gets statuses.")
+@click.option("--probe", metavar="URL", help="A URL of the app. It says what the app did.")
 @click.option("--limit", type=click.FloatRange(0.1, 60), help="Seconds that the provider waits for an answer.")
 @click.option(
     "--patience",
@@ -66,7 +63,9 @@ def lab(
     app, because the app handles the events. The exit status is 1 if the app has failed a trial.
     """
     services = load_services()
-    form = _choose_form(services.labs, form_name)
+    form = services.labs.forms.get(form_name)
+    if form is None:
+        raise click.BadParameter(f"this server has no form {form_name!r}, see PHONIFY_TWILIO", param_hint="--form")
     app = _find_app(services, form, account_name, url=url, status_url=status_url, secret=secret)
     app = app._replace(probe_url=probe)
     _check(services, form, app)
@@ -85,12 +84,6 @@ def lab(
             raise Failed(f"{junit_file} can't be written: {error.strerror}") from error
     if report.count("failed"):
         click.get_current_context().exit(1)
-
-
-def _choose_form(labs: Labs, name: str) -> ProviderForm:
-    if name not in labs.forms:
-        raise click.BadParameter(f"this server has no form {name!r}, see PHONIFY_TWILIO", param_hint="--form")
-    return labs.forms[name]
 
 
 def _find_app(

@@ -53,7 +53,7 @@ def show_subscription(msisdn: str, account_name: str, as_json: bool) -> None:
 @json_option
 def opt_out(msisdn: str, account_name: str, as_json: bool) -> None:
     """Opt the phone MSISDN out. Messages to the phone are refused until it opts in again."""
-    _change(msisdn, account_name, subscribed=False, as_json=as_json)
+    _show(msisdn, account_name, subscribed=False, as_json=as_json)
 
 
 @subscriptions_cli.command("opt-in")
@@ -62,20 +62,17 @@ def opt_out(msisdn: str, account_name: str, as_json: bool) -> None:
 @json_option
 def opt_in(msisdn: str, account_name: str, as_json: bool) -> None:
     """Opt the phone MSISDN in again. Then the account may write to the phone."""
-    _change(msisdn, account_name, subscribed=True, as_json=as_json)
+    _show(msisdn, account_name, subscribed=True, as_json=as_json)
 
 
-def _change(msisdn: str, account_name: str, *, subscribed: bool, as_json: bool) -> None:
+def _show(msisdn: str, account_name: str, *, subscribed: bool | None = None, as_json: bool) -> None:
+    """Show the subscription of a phone. If `subscribed` is given, change it before."""
     services = get_services()
     account = get_account(services, account_name)
-    services.subscriptions.change(account, msisdn, subscribed=subscribed, reason="command")
-    note_done(f"{msisdn} was opted {'in' if subscribed else 'out'}. To see it: subscriptions show {msisdn}")
-    _show(msisdn, account_name, as_json=as_json)
-
-
-def _show(msisdn: str, account_name: str, *, as_json: bool) -> None:
-    services = get_services()
-    _print_subscriptions([services.subscriptions.get(get_account(services, account_name), msisdn)], as_json=as_json)
+    if subscribed is not None:
+        services.subscriptions.change(account, msisdn, subscribed=subscribed, reason="command")
+        note_done(f"{msisdn} was opted {'in' if subscribed else 'out'}. To see it: subscriptions show {msisdn}")
+    _print_subscriptions([services.subscriptions.get(account, msisdn)], as_json=as_json)
 
 
 def _print_subscriptions(found: Sequence[SubscriptionRow], *, as_json: bool) -> None:

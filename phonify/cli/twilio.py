@@ -1,11 +1,12 @@
 """The command line of the Twilio-compatible API: `flask --app app twilio COMMAND`."""
 
+from collections.abc import Mapping
+
 import click
 
 from ..domain.fronts import TokenIsSet
 from ..errors import InvalidRequest
 from ..schemas.twilio import write_account_sid
-from ..services import Services
 from ..storage.front_records import FrontAccount
 from ..storage.records import Account
 from .output import (
@@ -60,8 +61,19 @@ def rotate(account_name: str, as_json: bool) -> None:
 def set_inbound(
     url: str, method: str, fallback_url: str | None, fallback_method: str, account_name: str, as_json: bool
 ) -> None:
-    """Post received messages to URL, whose answer may be TwiML."""
-    _set(get_services(), account_name, url, method, fallback_url, fallback_method, as_json=as_json)
+    """Post received messages to URL. Its answer may be TwiML."""
+    settings = {
+        "inbound_url": url,
+        "inbound_method": method,
+        "fallback_url": fallback_url,
+        "fallback_method": fallback_method,
+    }
+    try:
+        _configure(account_name, settings, as_json=as_json)
+    except InvalidRequest as error:
+        (fault, *_) = error.faults
+        hint = "URL" if fault.param == "inbound_url" else "--fallback-url"
+        raise click.BadParameter(fault.title, param_hint=hint) from error
 
 
 @twilio_cli.command("remove-inbound")
@@ -69,34 +81,14 @@ def set_inbound(
 @json_option
 def remove_inbound(account_name: str, as_json: bool) -> None:
     """Post received messages to no URL."""
-    _set(get_services(), account_name, None, "POST", None, "POST", as_json=as_json)
+    settings = {"inbound_url": None, "inbound_method": "POST", "fallback_url": None, "fallback_method": "POST"}
+    _configure(account_name, settings, as_json=as_json)
 
 
-def _set(
-    services: Services,
-    account_name: str,
-    url: str | None,
-    method: str,
-    fallback_url: str | None,
-    fallback_method: str,
-    *,
-    as_json: bool,
-) -> None:
+def _configure(account_name: str, settings: Mapping[str, str | None], *, as_json: bool) -> None:
+    services = get_services()
     account = get_account(services, account_name)
-    try:
-        kept = services.fronts.configure(
-            account,
-            {
-                "inbound_url": url,
-                "inbound_method": method,
-                "fallback_url": fallback_url,
-                "fallback_method": fallback_method,
-            },
-        )
-    except InvalidRequest as error:
-        (fault, *_) = error.faults
-        hint = "URL" if fault.param == "inbound_url" else "--fallback-url"
-        raise click.BadParameter(fault.title, param_hint=hint) from error
+    kept = services.fronts.configure(account, settings)
     note_done(f"The URLs of the account {account.name!r} were changed. To see them: twilio show")
     _print(account, kept, as_json=as_json)
 

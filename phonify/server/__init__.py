@@ -15,9 +15,8 @@ from ..logs import configure_logs
 from ..services import Services
 from . import processes
 from .browser import open_browser
-from .delivery import deliver
+from .delivery import deliver, show_messages
 from .gunicorn import WebServer
-from .live_list import show_messages
 from .start import log_start, open_listener, print_start
 
 __all__ = ["serve"]

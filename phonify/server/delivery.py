@@ -1,7 +1,11 @@
-"""The process that delivers messages and webhook events. In a web process, delivery would slow down requests."""
+"""The process that delivers, and the process that prints the live list of messages.
+
+In a web process, this work would slow down requests.
+"""
 
 import signal
 import time
+from collections.abc import Callable
 
 from ..services import Services
 from . import processes
@@ -23,4 +27,13 @@ def deliver(services: Services, parent: int, pause: float) -> None:
     end = time.monotonic() + services.settings.grace
     for loop in loops:
         loop.join(max(end - time.monotonic(), 0))
+    services.close()
+
+
+def show_messages(services: Services, run: Callable[[], None], parent: int) -> None:
+    """Print messages until SIGTERM. `run` prints them until the database is `stopping`."""
+    signal.signal(signal.SIGTERM, lambda *_: services.stop())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    processes.begin(parent)
+    run()
     services.close()
