@@ -1,4 +1,4 @@
-"""The app for WSGI servers and the flask command (`gunicorn app:app`). `python app.py` starts the server."""
+"""The app for WSGI servers (`gunicorn app:app`) and for the command `flask`. `python app.py` starts the server."""
 
 from phonify import create_app
 from phonify.server import serve

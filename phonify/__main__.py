@@ -39,7 +39,7 @@ phonify.add_command(restore)
 @click.option(
     "--scenario",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Replace the rules of the sandbox of the account default by those of this TOML file.",
+    help="Replace the rules of the account default with the rules in this TOML file.",
 )
 @click.option("--demo", is_flag=True, help="Serve a temporary database with invented conversations.")
 def serve_api(demo: bool, open_inbox: bool, scenario: Path | None, **options: str | None) -> None:
@@ -54,7 +54,7 @@ def serve_api(demo: bool, open_inbox: bool, scenario: Path | None, **options: st
     if not demo:
         serve(partial(make_app, given), command=command, open_inbox=open_inbox)
     elif "DATABASE" in given:
-        raise click.UsageError("--demo can't be used with --database, because the demo has a database of its own")
+        raise click.UsageError("--demo can't be used with --database, because the demo has its own database")
     else:
         serve_demo(make_app, given, command=command, open_inbox=open_inbox)
 

@@ -94,7 +94,7 @@ def _read_origins(text: str) -> tuple[str, ...]:
 
 def _read_numbers(text: str) -> tuple[str, ...]:
     try:
-        # An empty text is a fault too, because it would permit all numbers.
+        # An empty text is an error too, because it would allow all numbers.
         return tuple(parse_msisdn(number).number for number in text.replace(",", " ").split() or [""])
     except ValueError as error:
         raise ValueError("must be E.164 numbers with the plus sign, with commas between them") from error
@@ -128,7 +128,7 @@ class Settings:
     max_body: int = _setting(MAX_BODY, _read_whole(MAX_BODY, HIGHEST_MAX_BODY))
     gateway: str = _setting("stub", _read_choice(GATEWAYS))
     gateway_window: int | None = _setting(None, _read_whole(1, 1_000))  # None: the gateway's own
-    gateway_per_second: int | None = _setting(None, _read_whole(1, 100_000))  # segments, like the following two
+    gateway_per_second: int | None = _setting(None, _read_whole(1, 100_000))  # in segments, like the next two
     gateway_per_minute: int | None = _setting(None, _read_whole(1, 1_000_000))
     gateway_per_hour: int | None = _setting(None, _read_whole(1, 100_000_000))
     only_to: tuple[str, ...] = _setting((), _read_numbers)  # if there are any, only these numbers get messages
@@ -149,7 +149,7 @@ class Settings:
     log_level: str = _setting("INFO", _read_choice(("DEBUG", "INFO", "WARNING", "ERROR")))
     log_format: str = _setting("text", _read_choice(("text", "json")))
     metrics: bool = _setting(False, _read_switch)
-    twilio: bool | None = _setting(None, _read_switch)  # None: with a sandbox gateway only
+    twilio: bool | None = _setting(None, _read_switch)  # None: on if the gateway is a sandbox, else off
     twilio_auth_token: str | None = _setting(  # of the account `default`
         None, _read_form(AUTH_TOKEN, "must be 1 to 64 printable ASCII characters without spaces")
     )
@@ -236,13 +236,13 @@ def list_defaults() -> list[tuple[str, str]]:
 
 
 def write_address(host: str, port: int) -> str:
-    """Return the address of a server for a browser on this machine."""
+    """Return the address of a server, as a browser on the same machine needs it."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _write(value: Any) -> str:
-    """Return a setting's value as text, as it would be in the environment."""
+    """Return the value of a setting as text, as it is written in the environment."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, tuple):

@@ -50,7 +50,7 @@ def create_app(
 
     `config` has settings without their prefix, such as `{"DATABASE": "/tmp/test.db"}`. They replace settings from the
     environment. If the database does not exist, the first request creates it. Raises ConfigError if the app can't
-    start. A server may fork afterwards, because no file is open and no thread is running.
+    start. A server can fork afterwards, because no file is open and no thread is running.
     """
     return build_app(make_services(config, clock=clock, gateway=gateway))
 
@@ -82,9 +82,9 @@ def make_services(
 
 
 def build_app(services: Services) -> Flask:
-    """Build the app with its views. It finds the services in `app.extensions`."""
+    """Build the app with its views. The views find the services in `app.extensions`."""
     app = Flask("phonify", static_folder=None)
-    # Otherwise Flask would redirect some paths with slashes, and its redirect is HTML.
+    # Otherwise, Flask would answer some paths with a redirect, and its redirect is HTML.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it
@@ -132,7 +132,7 @@ def _measure(app: Flask) -> None:
 
 
 def _prepare_at_first_request() -> None:
-    """Create the database if it was missing when the app was built. Only servers get requests."""
+    """Create the database if it was missing when the app was built. Only servers do this, as only they get requests."""
     try:
         get_services().prepare()
     except ConfigError as error:

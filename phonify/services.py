@@ -57,7 +57,7 @@ class Services:
     ) -> None:
         """Create all parts. No file is opened."""
         self.settings = settings
-        self.gateway = gateway  # the main one
+        self.gateway = gateway  # the main gateway
         self.prepared = threading.Event()  # set after `prepare`
         self.database = database = Database(settings.database)
         self.database.committed = self.wake
@@ -86,7 +86,7 @@ class Services:
         self.inbound = Inbound(database, clock, self.receiving, origin=settings.origin)
         receipts = Receipts(webhooks)
         self.rule_effects = RuleEffects(database, clock, receipts, self.receiving)
-        # The main gateway, and the one that sends released messages, by name.
+        # Both have the main gateway and the gateway that sends released messages, by name.
         self.senders = {main: self.sending}
         self.gateways = {main: self._run_gateway(gateway, main_only_to, receipts)}
         if release_gateway is not None:
@@ -101,7 +101,7 @@ class Services:
         healths = {name: running.health for name, running in self.gateways.items()}
         self.history = Histories(database, clock, webhooks, healths=healths)
 
-        # Called after each attempt to post an event. `RunningGateway` has the same for messages.
+        # A function that is called after each attempt to post an event. `RunningGateway` has one for messages.
         self.observe_post: Observe = lambda _outcome, _seconds: None
 
     def _make_sending(self, gateway: Gateway, only_to: frozenset[str], rules: Rules) -> Sending:
@@ -142,7 +142,10 @@ class Services:
         return self.gateway.sandbox if self.settings.twilio is None else self.settings.twilio
 
     def prepare(self, *, only_existing: bool = False) -> None:
-        """Create or upgrade the database once. With `only_existing`, create nothing. Raises ConfigError."""
+        """Create or upgrade the database, at the first call. With `only_existing`, create no database.
+
+        Raises ConfigError if the database or the key in PHONIFY_API_KEY can't be used.
+        """
         if self.prepared.is_set():
             return
         settings, database, clock = self.settings, self.database, self.clock
@@ -167,15 +170,15 @@ class Services:
         self.prepared.set()
 
     def is_delivering(self) -> bool:
-        """Return whether a server or a worker is running that delivers from this database."""
+        """Tell whether a running server or worker delivers from this database."""
         return has_owner(self.database.path)
 
     def make_message_loop(
         self, *, longest_nap: float = 0.25, running: RunningGateway | None = None
     ) -> Loop[Message, MessageOutcome]:
-        """Return a new loop that delivers the messages of one gateway, by default the main one. Call its `run`.
+        """Make a loop that delivers the messages of one gateway. The default is the main gateway.
 
-        The loop checks at least every `longest_nap` seconds for messages that other servers have stored.
+        Other servers can't wake the loop. It checks for their messages at least every `longest_nap` seconds.
         """
         running = running or self.gateways[self.gateway.name]
         delivery = running.make_delivery(lease=self.settings.lease)
@@ -184,7 +187,7 @@ class Services:
     def make_webhook_loop(
         self, *, longest_nap: float = 0.25, resolve: Resolve = resolve
     ) -> Loop[WebhookJob, WebhookOutcome]:
-        """Return a new loop that posts webhook events. Call its `run` in a thread."""
+        """Make a loop that posts webhook events."""
         delivery = WebhookDelivery(
             self.database,
             self.clock,
@@ -196,14 +199,14 @@ class Services:
         return Loop(self.database, self.webhook_wakeup, delivery, longest_nap=longest_nap, grace=self.settings.grace)
 
     def make_upkeep(self) -> Upkeep:
-        """Return a new loop that does the upkeep once a minute."""
+        """Make a loop that does the upkeep once a minute."""
         lease, validity = self.settings.lease, self.settings.validity
         return Upkeep(
             self.database, self.clock, gateways=self.gateways, lease=lease, validity=validity, clean=self.clean
         )
 
     def make_advancing(self) -> Advancing:
-        """Return a new advance of the sandbox's clock."""
+        """Make an object that advances the clock of the sandbox once."""
         running = self.gateways[self.gateway.name]
         workers: list[Worker] = [self.make_message_loop(), self.rule_effects, self.make_webhook_loop()]
         if running.gateway.can_look_up:
@@ -211,7 +214,7 @@ class Services:
         return Advancing(self.database, self.clock, workers, self.moving, self.clean)
 
     def clean(self) -> None:
-        """Remove old rows and the rows of ended test runs and sessions. Looks after messages without a gateway."""
+        """Remove old rows, ended test runs and ended sessions. Handle texts and messages that have waited too long."""
         self.inbound.hand_over_due()
         self.moving.adopt()
         self.moving.end_expired()
@@ -248,12 +251,12 @@ class Services:
         return accounts.create_first_key(self.database, self.clock, account)
 
     def make_live_list(self, stream: TextIO) -> LiveList | None:
-        """Return the live list of messages, if the gateway is the stub and the stream is a terminal."""
+        """Make the live list of messages. Return None if the gateway is not the stub, or the stream is no terminal."""
         wanted = self.settings.gateway == "stub" and self.settings.log_format != "json" and stream.isatty()
         return LiveList(self.database, stream) if wanted else None
 
     def has_key(self) -> bool:
-        """Tell whether there is any key, revoked or not."""
+        """Tell whether the database has a key. A revoked key counts too."""
         return bool(accounts.list_keys(self.database))
 
     def create_link(self, address: str) -> str:
@@ -261,7 +264,7 @@ class Services:
         return self.sessions.create_link(accounts.ensure_default_account(self.database, self.clock), address)
 
     def describe_fronts(self) -> list[str]:
-        """Return the lines about fronts that the first start prints."""
+        """Describe the fronts in lines. The first start prints them."""
         account = accounts.ensure_default_account(self.database, self.clock)
         return [line for page in self.front_pages for line in page.describe_start(account)]
 
@@ -281,7 +284,7 @@ class Services:
         self.wake()
 
     def close(self) -> None:
-        """Close the database and the wakeups."""
+        """Stop the gateways and the labs. Then close the database and the wakeups."""
         for running in self.gateways.values():
             running.gateway.stop(monotonic() + self.settings.grace)
         self.labs.close()

@@ -56,7 +56,7 @@ def list_accounts(as_json: bool) -> None:
 
 
 def _show(account: Account) -> dict[str, Any]:
-    """Return the shown values of an account that is not a test run."""
+    """Return all values of an account, except `creator_id`. Only test runs have a creator."""
     return {name: value for name, value in account._asdict().items() if name != "creator_id"}
 
 
@@ -77,11 +77,15 @@ class _LimitType(click.IntRange):
 
 @accounts_cli.command("limit")
 @click.argument("name")
-@click.option("--quota", type=_LimitType(0, 2**31 - 1), metavar="N|none", help="The maximum of messages a day (UTC).")
-@click.option("--rate", type=_LimitType(1, 2**31 - 1), metavar="N|none", help="The maximum of requests a minute.")
+@click.option(
+    "--quota", type=_LimitType(0, 2**31 - 1), metavar="N|none", help="The maximum number of messages a day (UTC)."
+)
+@click.option(
+    "--rate", type=_LimitType(1, 2**31 - 1), metavar="N|none", help="The maximum number of requests a minute."
+)
 @json_option
 def limit_account(name: str, quota: int | None, rate: int | None, as_json: bool) -> None:
-    """Set limits of the account NAME. New limits are used immediately. Without an option, show the limits."""
+    """Set limits of the account NAME, and show its limits. New limits apply immediately."""
     services = get_services()
     account = accounts.find_account(services.database, name)
     if account is None:

@@ -68,7 +68,8 @@ def _read_time(_context: click.Context, _parameter: click.Parameter, value: str 
 def advance_clock(duration: timedelta | None, target: datetime | None, as_json: bool) -> None:
     """Advance the clock by DURATION, such as 24h or 1d12h.
 
-    Everything that falls due on the way is done, in the order of its times. No server or worker needs to run.
+    Everything that is due between the two times is done, in the order of the due times. No server or worker needs to
+    be running.
     """
     services = get_services()
     goal = target if duration is None else duration

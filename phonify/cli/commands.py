@@ -60,9 +60,9 @@ def register_commands(group: click.Group) -> None:
 
 
 def _describe_app() -> None:
-    """End the help of the command that builds the app, such as `flask --app app --help`, with what the app is.
+    """Describe the app at the end of the help of the current command, such as `flask --app app --help`.
 
-    click prints this text after the list of commands. To list them, flask has to build the app.
+    flask builds the app to list its commands. click prints the list, and then this text.
     """
     context = click.get_current_context(silent=True)
     if context is not None and context.find_root().command.epilog is None:

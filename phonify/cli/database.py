@@ -69,7 +69,7 @@ def restore(file: Path) -> None:
     """Replace the database with a copy of the backup FILE. The old database is kept under another name.
 
     Stop all servers and workers first. This command also works if the database is damaged. `flask --app app` does not
-    have this command, because it opens the database first.
+    have this command, because flask opens the database before it runs a command.
     """
     path = read_settings(os.environ).database
     fault = check_backup(file)

@@ -58,7 +58,7 @@ def serve_demo(create_app: Callable[..., Any], given: Mapping[str, Any], *, comm
 
 
 def create_demo(create_app: Callable[..., Any], path: Path, given: Mapping[str, Any] = MappingProxyType({})) -> Any:
-    """Return the app of the demo: it has the stub gateway, and conversations in its database."""
+    """Create the app of the demo. It has the stub gateway, and conversations in its database."""
     clock = DemoClock()
     app = create_app({**given, "DATABASE": path, "GATEWAY": "stub"}, clock=clock)
     services: Services = app.extensions["phonify"]

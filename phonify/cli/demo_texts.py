@@ -1,7 +1,7 @@
 """The conversations of `phonify serve --demo`, between an invented bicycle shop and its customers.
 
-The numbers are reserved for fiction in their countries, or are special numbers of the stub gateway. A time is a number
-of minutes before the start: 96. Or it is a number of days before the start, and a time of day in UTC: (2, "15:20").
+The numbers are reserved for fiction in their countries, or are special numbers of the stub gateway. The time 96 is 96
+minutes before the start. The time (2, "15:20") is two days before the start, at 15:20 UTC.
 """
 
 from datetime import datetime, timedelta

@@ -17,7 +17,7 @@ from .output import Command, Failed, echo, get_services, json_option, print_json
 def explain(message_id: str, as_json: bool) -> None:
     """Show what happened to the message MESSAGE_ID, and when.
 
-    It may be a message of any account, or its SID in the Twilio-compatible API.
+    MESSAGE_ID is the id of a message of any account, or the SID that the Twilio-compatible API shows for it.
 
     The steps are the request, the checks, the attempts, the receipts of the provider and the webhooks.
     """
@@ -42,7 +42,7 @@ def explain(message_id: str, as_json: bool) -> None:
 
 
 def _write_distance(at: str, now: datetime) -> str:
-    """Return how far a future time is from now. The text is empty for any other time."""
+    """Write how long it is until a future time. Return an empty text for any other time."""
     seconds = ceil((parse_time(at) - now).total_seconds()) if at else 0
     if seconds <= 0:
         return ""

@@ -32,9 +32,9 @@ gateway_option = click.option("--gateway", "gateway_name", help="The gateway. De
 
 
 def choose_gateway(services: Services, name: str | None) -> str:
-    """Return the name of a gateway of this server. Without a name, it is the one that sends to phones.
+    """Check the name of a gateway, and return it. Without a name, choose the gateway that sends to phones.
 
-    If there are two, standard error says which of them was chosen.
+    If the server has two gateways, standard error says which one was chosen.
     """
     if name is None:
         sending = [name for name, running in services.gateways.items() if not running.gateway.sandbox]
@@ -55,7 +55,7 @@ def choose_gateway(services: Services, name: str | None) -> str:
 def warn_of_other_gateway(services: Services) -> None:
     """Warn on standard error if this shell's gateways are not those of the latest server.
 
-    If the shell does not have the server's variables, a command uses the stub gateway instead.
+    In a shell without the server's variables, a command uses the stub gateway.
     """
     start = find_other_start(services.database, services.gateways)
     if start is None:
@@ -181,7 +181,7 @@ def pause(gateway_name: str | None) -> None:
 
 
 def _write_option(name: str | None) -> str:
-    """Return the option that a command needs to mean the same gateway."""
+    """Return the option that names the same gateway in another command."""
     return f" --gateway {name}" if name is not None else ""
 
 
@@ -202,9 +202,10 @@ def resume(gateway_name: str | None) -> None:
 @gateway_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def move_messages(former: str, gateway_name: str | None, yes: bool) -> None:
-    """Move the messages that wait for the gateway NAME, which this server does not have.
+    """Move messages that wait for the gateway NAME to a gateway of this server. This server does not have NAME.
 
-    The other gateway checks them first, and those that it refuses fail. Messages that NAME may have got are not moved.
+    The new gateway checks each message first. If it refuses a message, the message fails. If NAME may have received a
+    message already, the message is not moved.
     """
     services = get_services()
     name = choose_gateway(services, gateway_name)
@@ -228,7 +229,10 @@ def move_messages(former: str, gateway_name: str | None, yes: bool) -> None:
 @gateway_cli.command("callbacks")
 @gateway_option
 def register_callbacks(gateway_name: str | None) -> None:
-    """Tell the provider the address of Phonify, if it needs that. May be repeated. No database is needed."""
+    """Tell the provider the address of this server, if the provider needs it.
+
+    You can repeat this command. It needs no database.
+    """
     services = load_services()
     name = choose_gateway(services, gateway_name)
     try:

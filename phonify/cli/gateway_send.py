@@ -28,7 +28,7 @@ from .output import Command, Failed, echo, get_account, get_services, json_optio
 def send_one(
     to: str, text: str, origin: str | None, yes: bool, wait: float, gateway_name: str | None, as_json: bool
 ) -> None:
-    """Send TEXT to the number TO, as a message of the account default, and show what became of it.
+    """Send TEXT to the number TO, as a message of the account default, and show its outcome.
 
     A running server or worker must deliver it. The exit status is 0 only if the gateway has taken the message.
     """

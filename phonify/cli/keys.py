@@ -63,7 +63,7 @@ def list_keys(account_name: str | None, as_json: bool) -> None:
 @keys_cli.command("revoke")
 @click.argument("key_id", type=click.IntRange(1, 2**63 - 1))
 def revoke_key(key_id: int) -> None:
-    """Revoke the key with the number KEY_ID. It is refused immediately."""
+    """Revoke the key with the number KEY_ID. Requests with this key are refused immediately."""
     services = get_services()
     if not accounts.revoke_key(services.database, services.clock, key_id):
         raise Failed(f"no valid key has the number {key_id}; see: keys list")

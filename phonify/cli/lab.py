@@ -28,7 +28,7 @@ from .output import Command, Failed, account_option, echo, get_account, get_serv
     "--secret",
     envvar="LAB_SECRET",
     show_envvar=True,
-    help="The secret or auth token with which the app checks signatures. Default: that of the account.",
+    help="The secret or auth token with which the app checks signatures. Default: the secret or token of the account.",
 )
 @click.option("--status-url", metavar="URL", help="With the form twilio: the URL of the app that gets statuses.")
 @click.option("--probe", metavar="URL", help="A URL of the app. It says what the app did.")
@@ -38,7 +38,7 @@ from .output import Command, Failed, account_option, echo, get_account, get_serv
     type=click.FloatRange(0, 600),
     default=PATIENCE,
     show_default=True,
-    help="Seconds that the app may take for its work after its answer.",
+    help="Seconds that the app has for its work after its answer.",
 )
 @click.option(
     "--junit", "junit_file", metavar="FILE", type=click.Path(dir_okay=False), help="Write a report as JUnit XML."
@@ -95,7 +95,7 @@ def _find_app(
     status_url: str | None,
     secret: str | None,
 ) -> AppUnderTest:
-    """Return the app to test. Missing values are taken from the account, and only then is the database needed."""
+    """Return the app to test. A value that is not given comes from the account in the database."""
     if form.name == "standard" and status_url is not None:
         raise click.UsageError("--status-url is only for the form twilio")
     given = url or status_url
@@ -127,7 +127,7 @@ def _check(services: Services, form: ProviderForm, app: AppUnderTest) -> None:
 
 
 def _check_place(file: str) -> None:
-    """Raise a usage error if a report can't be written, before the lab takes its time."""
+    """Raise a usage error if the report can't be written. The lab has not begun yet."""
     folder = Path(file).absolute().parent
     if not os.access(folder, os.W_OK):
         raise click.BadParameter(f"the folder {folder} can't be written to", param_hint="--junit")

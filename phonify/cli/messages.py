@@ -115,7 +115,7 @@ def _describe_state(services: Services, message: Message) -> str:
 
 
 def _describe_wait(services: Services, message: Message) -> str | None:
-    """Return the name of the gateway that a message waits for, if this gateway is missing or takes no messages now."""
+    """Say which gateway a message waits for, if this gateway is missing or takes no messages now."""
     if message.state != "unconfirmed" or message.gateway is None or message.in_doubt:
         return None
     running = services.gateways.get(message.gateway)

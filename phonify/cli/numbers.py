@@ -57,9 +57,9 @@ def list_numbers(account_name: str | None, as_json: bool) -> None:
 @click.option("--account", "account_name", required=True, help="The account that gets the texts to this number.")
 @json_option
 def add_number(number: str, account_name: str, as_json: bool) -> None:
-    """Give NUMBER to an account. It also gets the texts that have waited for this number.
+    """Give NUMBER to an account. The account also gets the texts that have waited for this number.
 
-    If another account has the number, that account loses it. The texts that it has received stay.
+    If another account has the number, that account loses it, but keeps the texts that it has received.
     """
     services = get_services()
     account = get_account(services, account_name)
@@ -76,8 +76,8 @@ def add_number(number: str, account_name: str, as_json: bool) -> None:
 def remove_number(number: str) -> None:
     """Take NUMBER away from its account.
 
-    Texts to it then belong to no account, and they wait. If it is the default sender of an account, the account
-    continues to get them.
+    Texts to NUMBER then belong to no account, and they wait. If NUMBER is the default sender of an account, this
+    account continues to get the texts.
     """
     if not get_services().inbound.take_number(number):
         raise Failed(f"no account has the number {number}; see: numbers list")

@@ -1,4 +1,4 @@
-"""Functions that the commands share: options, failures, finding an account, printing."""
+"""What the commands share: options, failures, finding an account, printing."""
 
 import errno
 import json
@@ -51,7 +51,7 @@ def note_done(text: str) -> None:
 def _writing() -> Iterator[None]:
     """Raise Failed if the output can't be written.
 
-    If a pipe was closed and the command has changed nothing, click ends it without a message.
+    If a pipe was closed and the command has changed nothing, click ends the command without an error text.
     """
     try:
         yield
@@ -65,7 +65,7 @@ def _writing() -> Iterator[None]:
 
 
 class Command(click.Command):
-    """A command that fails with one line if the database can't be used, the domain refuses or the output fails."""
+    """A command that ends with a short error text if the database, the domain or the output reports an error."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments. If one of them is --help, this prints the help."""
@@ -83,7 +83,7 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group of such commands. If its help can't be written, it fails with one line too."""
+    """A group of such commands. If its help can't be written, it ends with a short error text too."""
 
     command_class = Command
 
@@ -102,8 +102,8 @@ def load_services() -> Services:
 def get_services(*, may_create: bool = False, quiet: bool = False) -> Services:
     """Return the services of the app and prepare its database.
 
-    Raises ConfigError if the database does not exist, unless the command may create it. A line on standard error tells
-    that the database was created, because the person may have meant an existing one. `quiet` omits this line.
+    If the database does not exist, `may_create` creates it. Otherwise, ConfigError is raised. Standard error says that
+    the database was created, because the person may have meant another file. `quiet` omits this line.
     """
     services = load_services()
     if not services.prepared.is_set():
@@ -133,7 +133,10 @@ def usage_errors(names: Mapping[str, str]) -> Iterator[None]:
 
 
 def describe_faults(faults: Sequence[Fault], names: Mapping[str, str]) -> str:
-    """Return a line for each fault. `names` has the name on the command line of each argument, such as to or to[1]."""
+    """Describe each error in a line. `names` has the name of each argument on the command line.
+
+    A list has one name, or one name for each element, such as `to[1]`.
+    """
     lines = []
     for fault in faults:
         name = fault.param or ""
@@ -143,13 +146,13 @@ def describe_faults(faults: Sequence[Fault], names: Mapping[str, str]) -> str:
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print a line, with `err` to standard error. Raises Failed if that is not possible."""
+    """Print a line. With `err`, print it on standard error. Raises Failed if that is not possible."""
     with _writing():
         click.echo(text, err=err)
 
 
 def report(text: str, shown: dict[str, Any] | None = None) -> None:
-    """Print what the command has done: the text, or an object as JSON if it is given.
+    """Print what the command has done. If an object is given, print the object as JSON instead of the text.
 
     Raises Failed with the text if that is not possible.
     """
@@ -170,7 +173,10 @@ def print_list(
     *,
     as_json: bool,
 ) -> None:
-    """Print each object as a line of JSON from `dump`, or as a row of a table from `write_row`."""
+    """Print a table with a row for each object, or with `as_json` a line of JSON for each object.
+
+    `write_row` makes the row, and `dump` makes the JSON.
+    """
     if as_json:
         for one in found:
             print_json(dump(one))

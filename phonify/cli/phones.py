@@ -2,7 +2,7 @@
 
 from .output import Group, account_option, get_account, get_services, json_option, msisdn_argument, report
 
-phones_cli = Group("phones", help="Manage what accounts have about phones.")
+phones_cli = Group("phones", help="Manage the data that accounts have about phones.")
 
 
 @phones_cli.command("forget")

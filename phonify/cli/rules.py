@@ -31,7 +31,7 @@ _OPTIONS = (
     click.option("--to", help="Only messages to this number. +49* means all numbers that begin with +49."),
     click.option("--origin", help="Only messages from this sender."),
     click.option("--contains", help="Only messages with this text."),
-    click.option("--pattern", help="Only messages whose whole text has this form, with * and ?."),
+    click.option("--pattern", help="Only messages whose whole text matches this pattern with * and ?."),
     click.option("--direction", type=click.Choice(("outbound", "inbound")), help="Default: outbound."),
     click.option("--nth", metavar="N", help="Only the N-th message that matches."),
     click.option("--share", metavar="PERCENT", help="Only this percentage of the messages that match."),
@@ -123,7 +123,7 @@ def delete_rule(rule: str, account_name: str) -> None:
 @account_option
 @json_option
 def load_rules(file: Path, account_name: str, as_json: bool) -> None:
-    """Replace all rules by those of a scenario FILE."""
+    """Replace all rules with the rules in a scenario FILE."""
     rules, account = _get_rules(account_name)
     try:
         drafts = read_scenario_file(file)
@@ -133,7 +133,7 @@ def load_rules(file: Path, account_name: str, as_json: bool) -> None:
 
 
 def read_scenario_file(file: Path) -> list[RuleDraft]:
-    """Read a scenario file. Raises ValueError with one line for each fault."""
+    """Read a scenario file. Raises ValueError with one line for each error."""
     try:
         return read_scenario(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -152,7 +152,7 @@ def _get_rules(account_name: str) -> tuple[Rules, Account]:
 
 
 def _find_id(rules: Rules, account: Account, given: str) -> str:
-    """Return the id of a rule that is given by its position or its id."""
+    """Return the id of a rule. `given` is the position or the id of the rule."""
     for rule in rules.find_all(account):
         if given in (rule.id, str(rule.position)):
             return rule.id

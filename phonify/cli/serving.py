@@ -1,4 +1,4 @@
-"""The options of `phonify serve`. Each stands for a setting, and the help names all settings."""
+"""The options of `phonify serve` that replace settings, its list of settings, and its scenario."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,13 +23,13 @@ def _check(_context: click.Context, option: click.Parameter, value: str | None) 
 
 
 def setting_option(name: str, text: str, *, metavar: str) -> Callable[[Any], Any]:
-    """Return an option for a setting. It wins over the variable of the setting."""
+    """Return an option that replaces the variable of a setting."""
     text = f"{text} It wins over {PREFIX}{name.upper()}."
     return click.option(f"--{name}", callback=_check, metavar=metavar, help=text)
 
 
 def load_scenario(app: Any, file: Path) -> Any:
-    """Replace the rules of the account `default` by those of a scenario file. Returns the app.
+    """Replace the rules of the account `default` with the rules in a scenario file. Returns the app.
 
     Raises ConfigError if that is not possible.
     """
@@ -48,7 +48,7 @@ def load_scenario(app: Any, file: Path) -> Any:
 
 
 def list_settings() -> str:
-    """Return a text for the end of the help: all settings and their defaults."""
+    """Return the end of the help. It lists all settings and their defaults."""
     lines = [f"  {name:26} {default}".rstrip() for name, default in list_defaults()]
     # With \\b, click keeps the lines of a paragraph.
     return "\n".join(["\b", "Settings (variables of the environment) and their defaults:", *lines])

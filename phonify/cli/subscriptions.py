@@ -32,7 +32,7 @@ keywords_cli = Group("keywords", help="Manage opt-out keywords and the replies t
 @account_option
 @json_option
 def list_subscriptions(offset: int, limit: int, account_name: str, as_json: bool) -> None:
-    """List the phones of the account's conversations, followed by other phones that have opted out or in."""
+    """List the phones of the account's conversations, and then other phones that have opted out or in."""
     services = get_services()
     found = services.subscriptions.find_all(get_account(services, account_name), offset=offset, limit=limit)
     _print_subscriptions(found, as_json=as_json)
@@ -66,7 +66,7 @@ def opt_in(msisdn: str, account_name: str, as_json: bool) -> None:
 
 
 def _show(msisdn: str, account_name: str, *, subscribed: bool | None = None, as_json: bool) -> None:
-    """Show the subscription of a phone. If `subscribed` is given, change it before."""
+    """Show the subscription of a phone. If `subscribed` is given, change the subscription first."""
     services = get_services()
     account = get_account(services, account_name)
     if subscribed is not None:

@@ -19,7 +19,7 @@ from .output import Command, Failed, echo, json_option, print_json, print_table,
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="The maximum of SMS for the text.",
+    help="The maximum number of SMS for the text.",
 )
 @click.option("--allow-ucs2", is_flag=True, help="Allow characters that are not in GSM-7.")
 @click.option("--webotp", is_flag=True, help="Require the last line @host #code, which binds a code to a web site.")
@@ -29,12 +29,12 @@ def check_text_command(text: str, max_segments: int, allow_ucs2: bool, webotp: b
 
     If TEXT is -, the text is read from standard input, and a line break at its end is removed.
 
-    The exit status is 1 if the text needs UCS-2 and --allow-ucs2 is not given. It is also 1 if the text does not meet
-    another option. It is 2 if the text is empty or longer than a body may be.
+    The exit status is 1 if the text needs UCS-2 and --allow-ucs2 is not given. It is also 1 if the text does not have
+    what --max-segments or --webotp requires. It is 2 if the text is empty or too long for a body.
     """
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
-    # The settings are not those of an app, because building an app needs a usable database.
+    # These settings do not come from an app, because an app needs a usable database.
     schema = CheckSchema(max_body=read_settings(os.environ).max_body)
     with usage_errors({"body": "TEXT"}):
         check = check_text(load(schema, {"body": text})["body"])

@@ -80,7 +80,7 @@ def set_inbound(
 @account_option
 @json_option
 def remove_inbound(account_name: str, as_json: bool) -> None:
-    """Post received messages to no URL."""
+    """Remove the URLs for received messages."""
     settings = {"inbound_url": None, "inbound_method": "POST", "fallback_url": None, "fallback_method": "POST"}
     _configure(account_name, settings, as_json=as_json)
 

@@ -32,7 +32,7 @@ webhooks_cli = Group("webhooks", help="Manage webhooks and their deliveries.")
 @account_option
 @json_option
 def set_webhook(url: str, account_name: str, as_json: bool) -> None:
-    """Set the webhook of the account: its events are posted to URL. An existing secret is kept."""
+    """Set the URL to which the events of the account are posted. An existing secret is kept."""
     services = get_services()
     account = get_account(services, account_name)
     try:
@@ -94,7 +94,7 @@ def send_test(account_name: str) -> None:
 @account_option
 @json_option
 def list_deliveries(limit: int, account_name: str, as_json: bool) -> None:
-    """List deliveries, newest last, with their URLs and last answers. With --json, each delivery has its attempts."""
+    """List deliveries with their URLs and last answers, newest last. With --json, list each attempt too."""
     services = get_services()
     account = get_account(services, account_name)
     webhook = services.webhooks.get(account)

@@ -1,4 +1,4 @@
-"""Errors of the API: a fault of a request, and the exceptions of the domain. `table.py` has their types."""
+"""The errors of requests, and the exceptions that carry them to the API. `table.py` has the types of errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Fault:
-    """One error of a request. `param` is the argument with the error, if the error is about an argument."""
+    """One error of a request. `param` is the name of the wrong argument, if there is one."""
 
     type: str
     param: str | None = None
@@ -55,14 +55,14 @@ class Fault:
         return ERROR_TYPES[self.type].title
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the error as the API shows it. Without an argument, there is no `param`."""
+        """Return the error as the API shows it. `param` is left out if no argument is wrong."""
         shown = {"type": self.type, "title": self.title}
         if self.param is not None:
             shown["param"] = self.param
         return shown
 
 
-# The types of errors that Flask or the server reports, by HTTP status.
+# Flask and the server report an HTTP status. These are its error types.
 _TYPES_BY_STATUS = {
     404: "not_found",
     405: "method_not_allowed",
@@ -74,14 +74,14 @@ _TYPES_BY_STATUS = {
 
 
 def fault_for_status(status: int) -> Fault:
-    """Return the fault for an HTTP status that Flask or the server has chosen."""
+    """Return the error for an HTTP status that Flask or the server has chosen."""
     return Fault(_TYPES_BY_STATUS.get(status, "bad_request"))
 
 
 class PhonifyError(Exception):
-    """Base of all errors of the domain: one or more faults of the same kind.
+    """The base of all exceptions of the domain. It has one or more errors of the same kind.
 
-    A subclass with a `fault_type` has one fault of this type, unless others are given.
+    If a subclass has a `fault_type`, it needs no argument. It then has one error of this type.
     """
 
     fault_type = ""
@@ -138,7 +138,7 @@ class LabRunning(PhonifyError):
 
 
 class AccountRemoved(PhonifyError):
-    """The account was removed after the request had begun. It was the account of a test run that has ended."""
+    """The account belonged to a test run that ended during the request."""
 
     fault_type = "unauthorized"
 

@@ -107,10 +107,10 @@ _TITLES = {
         "invalid_duration": (
             "Not a valid duration. Use numbers with the units d, h, m and s, for example 24h, 1d12h or 90s."
         ),
-        "by_or_to": "Give either by, a duration, or to, a time.",
+        "by_or_to": "Give one of two arguments: by with a duration, or to with a time.",
         # Rules of the sandbox.
         "invalid_match": (
-            "Use a number, a sender, or the beginning of one of them and a *, for example +14560000000, SHOP or +49*."
+            "Use a number, a sender, or a beginning with * at its end. Examples: +14560000000, SHOP, +49*."
         ),
         "invalid_outcome": (
             f"The outcome must be {', '.join(OUTCOMES[:-1])} or {OUTCOMES[-1]}. A rule for received messages must have"
@@ -161,7 +161,8 @@ _TITLES = {
         "no_webhook": "The account has no webhook. Set its URL first.",
         "no_release_gateway": "This server can't release messages, because PHONIFY_RELEASE_GATEWAY is not set.",
         "message_not_releasable": (
-            "Only a message that the sandbox has caught can be released: an outbound message in state sent with a text."
+            "Only an outbound message in state sent can be released. The sandbox must have caught it, and it must have "
+            "a text."
         ),
         "run_cannot_release": "A test run can't release messages. Use the key of an account.",
         "run_cannot_create_runs": "A test run can't create test runs. Use the key of its creator.",
@@ -176,8 +177,8 @@ _TITLES = {
         "clock_too_far": "The clock can be at most 100 years ahead of the real time.",
         "too_many_rules": "The account would have more than 100 rules. Delete a rule first.",
         "message_not_open": (
-            "Only an outbound message in state unconfirmed can get an outcome, and only if it is not released to a "
-            "phone."
+            "Only an outbound message in state unconfirmed can get an outcome. A message that was released to a phone "
+            "can't."
         ),
     },
     # Errors with the same meaning as their HTTP status.
@@ -198,19 +199,19 @@ _TITLES = {
     },
     Kind.HEADERS_TOO_LARGE: {
         "headers_too_large": (
-            "The headers of the request are too large. One header, such as the cookies, may have 32 KiB."
+            "The headers of the request are too large. One header, such as the cookies, can have at most 32 KiB."
         ),
     },
     Kind.CONFLICT: {
         "idempotency_key_reused": (
             "This Idempotency-Key was already used with other arguments. Use a new key for a new request."
         ),
-        "clock_is_advancing": "Another request or command advances the clock at the moment. Try again after its end.",
+        "clock_is_advancing": "Another request or command is advancing the clock. Try again when it has ended.",
     },
     Kind.TOO_MANY: {
         "too_many_waiting": "Too many requests are waiting already. Try again later, or leave out the argument wait.",
         "rate_limited": "Too many requests in this minute. See the Retry-After header.",
-        "lab_running": "The account has a webhook lab that is running. Wait until it has ended.",
+        "lab_running": "A webhook lab of the account is running. Wait until it has ended.",
         "too_many_runs": "The account has 100 test runs already. End one, or wait until one ends.",
     },
     Kind.INTERNAL: {

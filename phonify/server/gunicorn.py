@@ -60,7 +60,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
             "bind": f"fd://{self._descriptor}",
             "workers": settings.workers,
             "threads": threads,
-            # With the files of the database, this is below the usual limit of open files.
+            # Together with the files of the database, this stays below the usual limit of open files.
             "worker_connections": threads + 500,
             "worker_class": Worker,
             "logger_class": JsonLogger if settings.log_format == "json" else ServerLogger,
@@ -103,4 +103,4 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         processes.begin(worker.ppid)
 
     def _end_worker(self, _arbiter: Arbiter, _worker: Worker) -> None:
-        self._services.database.close()  # with the last process, SQLite moves the -wal file into the database
+        self._services.database.close()  # when the last process closes it, SQLite moves the -wal file into the database

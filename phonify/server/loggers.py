@@ -1,7 +1,7 @@
 """gunicorn's logger with our format, and the access log: one line for each request, without keys.
 
-Requests for pages and their parts are not logged, unless the level is DEBUG or the answer is an error. An open page
-asks every second whether something has changed.
+Requests for pages are logged only if the level is DEBUG or the answer is an error. The log would be too long otherwise,
+because an open page asks every second whether something has changed.
 """
 
 import logging

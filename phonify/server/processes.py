@@ -20,7 +20,7 @@ _STOPPING = _FROM_TERMINAL | {signal.SIGTERM}
 _HELD = _STOPPING | {signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM}
 _LOOK = 0.2  # seconds between two checks of the parent
 _LAST = 0.2  # seconds in which a process must end after its parent
-_PAUSE = 1.0  # seconds; if the delivery process ends earlier after its start, the next start waits for this time
+_PAUSE = 1.0  # seconds; if the delivery process runs for a shorter time, the next start waits for this time
 _MARGIN = 5  # seconds after the grace period; then a running child is killed
 
 

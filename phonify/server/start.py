@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 SAFE_KEY_LENGTH = 22  # characters of 6 bits
 PORT_WAIT = 5.0  # seconds to wait until the processes of a killed server have closed the port
-BACKLOG = 2048  # the maximum of connections that wait for a worker
+BACKLOG = 2048  # the maximum number of connections that wait for a worker
 
 
 def open_listener(host: str, port: int) -> socket.socket:
@@ -29,7 +29,7 @@ def open_listener(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # gunicorn sets this too, but later. Without it, each answer on a connection made earlier takes 40 ms more.
+        # gunicorn sets this too, but later. On a connection made before that, each answer would take 40 ms longer.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _bind(listener, address)
         listener.listen(BACKLOG)
@@ -52,7 +52,7 @@ def _bind(listener: socket.socket, address: Any) -> None:
 
 
 def log_start(services: Services, port: int, command: str) -> None:
-    """Log the address of the server, as `print_start` prints it, but no key. Then standard output has only JSON."""
+    """Log the address of the server. The log is JSON and has no key, unlike the text of `print_start`."""
     settings = services.settings
     _warn_of_short_key(services)
     address = write_address(settings.host, port)
@@ -72,7 +72,7 @@ def _warn_of_short_key(services: Services) -> None:
 
 
 def write_program(settings: Settings, command: str) -> str:
-    """Return how a command for this server's database begins in the current folder.
+    """Return the beginning of a command for this server's database. The command works in the current folder.
 
     `command` is the program with its options, such as `flask --app app`.
     """
@@ -85,10 +85,9 @@ def write_program(settings: Settings, command: str) -> str:
 
 
 def print_start(services: Services, port: int, command: str, *, link: str | None = None) -> None:
-    """Print the address of the server, and how to send a message. At the first start, also print a new key.
+    """Print the address of the server, and the commands that send a message and make a key.
 
-    The text also says how to make another key. `command` is the program for this, as in `write_program`. `link` is a
-    sign-in link.
+    At the first start, also print a new key. `command` is the same as in `write_program`. `link` is a sign-in link.
     """
     settings = services.settings
     _warn_of_short_key(services)
@@ -123,10 +122,10 @@ def print_start(services: Services, port: int, command: str, *, link: str | None
 
 
 def say_at_start(text: str) -> None:
-    """Print a text for the person who starts a server. If that is not possible, the server starts all the same."""
+    """Print a text for the person who starts a server. If that is not possible, the server starts anyway."""
     try:
         print(text, flush=True)
     except OSError as error:
         logger.warning("the start can't be printed: %s", error.strerror)
-        # Without the text. Otherwise, each process would try to print it again at its end.
+        # The new stream does not have the text. Otherwise, each process would try to print it again at its end.
         sys.stdout = open(sys.stdout.fileno(), "w", closefd=False)  # noqa: SIM115 - stays open
