@@ -201,15 +201,17 @@ def _find_gateway_faults(settings: Settings, given: Mapping[str, str]) -> list[s
             GATEWAYS[name].from_environ(given)
         except ValueError as error:
             faults += [line.strip() for line in str(error).split("\n")]
-    sandbox = GATEWAYS[settings.gateway].sandbox
-    if settings.release_gateway is not None and GATEWAYS[settings.release_gateway].sandbox:
-        faults.append(f"{PREFIX}RELEASE_GATEWAY: {settings.release_gateway!r} sends nothing")
-    if settings.release_gateway is not None and not sandbox:
+    sandbox, release = GATEWAYS[settings.gateway].sandbox, settings.release_gateway
+    if release is None:
+        if sandbox and settings.only_to:
+            faults.append(f"{PREFIX}ONLY_TO: needs {PREFIX}RELEASE_GATEWAY, because the gateway stub sends nothing")
+        return faults
+    if GATEWAYS[release].sandbox:
+        faults.append(f"{PREFIX}RELEASE_GATEWAY: {release!r} sends nothing")
+    if not sandbox:
         faults.append(f"{PREFIX}RELEASE_GATEWAY: needs the gateway stub, because {settings.gateway} sends everything")
-    if settings.release_gateway is not None and not settings.only_to:
+    if not settings.only_to:
         faults.append(f"{PREFIX}RELEASE_GATEWAY: needs {PREFIX}ONLY_TO with the numbers that may get messages")
-    if sandbox and settings.only_to and settings.release_gateway is None:
-        faults.append(f"{PREFIX}ONLY_TO: needs {PREFIX}RELEASE_GATEWAY, because the gateway stub sends nothing")
     return faults
 
 

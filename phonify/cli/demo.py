@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from ..clock import SystemClock
@@ -57,10 +56,10 @@ def serve_demo(create_app: Callable[..., Any], given: Mapping[str, Any], *, comm
         serve(lambda: create_demo(create_app, path, given), command=command, open_inbox=open_inbox)
 
 
-def create_demo(create_app: Callable[..., Any], path: Path, given: Mapping[str, Any] = MappingProxyType({})) -> Any:
+def create_demo(create_app: Callable[..., Any], path: Path, given: Mapping[str, Any] | None = None) -> Any:
     """Create the app of the demo. It has the stub gateway, and conversations in its database."""
     clock = DemoClock()
-    app = create_app({**given, "DATABASE": path, "GATEWAY": "stub"}, clock=clock)
+    app = create_app({**(given or {}), "DATABASE": path, "GATEWAY": "stub"}, clock=clock)
     services: Services = app.extensions["phonify"]
     services.prepare()
     own = os.environ.get(f"{PREFIX}DATABASE")

@@ -3,7 +3,6 @@
 import click
 
 from ..domain import accounts
-from ..storage.records import ApiKey
 from .output import (
     Failed,
     Group,
@@ -53,7 +52,7 @@ def list_keys(account_name: str | None, as_json: bool) -> None:
     found = accounts.list_keys(services.database, account=account_name)
     print_list(
         found,
-        ApiKey._asdict,
+        lambda key: key._asdict(),
         ("ID", "ACCOUNT", "NAME", "CREATED", "LAST USED", "REVOKED"),
         lambda key: (key.id, key.account, key.name or "-", key.created_at, key.used_at or "-", key.revoked_at or "-"),
         as_json=as_json,

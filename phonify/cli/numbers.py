@@ -41,9 +41,9 @@ def list_numbers(account_name: str | None, as_json: bool) -> None:
     numbers = services.inbound.list_numbers(account)
     print_list(
         numbers,
-        lambda pair: dict(zip(("number", "account"), pair, strict=True)),
+        lambda row: {"number": row[0], "account": row[1]},
         ("NUMBER", "ACCOUNT"),
-        lambda pair: pair,
+        lambda row: row,
         as_json=as_json,
     )
     default = services.inbound.find_default_number()
