@@ -142,7 +142,7 @@ class Services:
         return self.gateway.sandbox if self.settings.twilio is None else self.settings.twilio
 
     def prepare(self, *, only_existing: bool = False) -> None:
-        """Create or upgrade the database, at the first call. With `only_existing`, create no database.
+        """Create or upgrade the database. Later calls do nothing. With `only_existing`, create no database.
 
         Raises ConfigError if the database or the key in PHONIFY_API_KEY can't be used.
         """
@@ -264,7 +264,7 @@ class Services:
         return self.sessions.create_link(accounts.ensure_default_account(self.database, self.clock), address)
 
     def describe_fronts(self) -> list[str]:
-        """Describe the fronts in lines. The first start prints them."""
+        """Return lines about the fronts. The first start prints them."""
         account = accounts.ensure_default_account(self.database, self.clock)
         return [line for page in self.front_pages for line in page.describe_start(account)]
 

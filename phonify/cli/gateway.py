@@ -41,10 +41,8 @@ def choose_gateway(services: Services, name: str | None) -> str:
         chosen = sending[0] if sending else services.gateway.name
         if len(services.gateways) > 1:
             names = " and ".join(services.gateways)
-            echo(
-                f"This server has the gateways {names}. The command means {chosen}. --gateway chooses the other.",
-                err=True,
-            )
+            text = f"This server has the gateways {names}. The command uses {chosen}. Choose the other with --gateway."
+            echo(text, err=True)
         return chosen
     if name not in services.gateways:
         known = ", ".join(services.gateways)

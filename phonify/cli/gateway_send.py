@@ -69,7 +69,7 @@ def _read_draft(services: Services, to: str, text: str, origin: str | None) -> D
 
 
 def _wait_for_outcome(services: Services, account: Account, message: Message, seconds: float) -> Message:
-    """Return the message when its outcome is known or in doubt, or after the given time."""
+    """Wait until the outcome of a message is known or in doubt, or until the time is over. Return the message."""
     watcher, end = services.database.watch(), monotonic() + seconds
     while message.state == "unconfirmed" and not message.in_doubt and (left := end - monotonic()) > 0:
         watcher.wait(min(left, 1.0))

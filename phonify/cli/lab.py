@@ -57,7 +57,7 @@ def lab(
     account_name: str,
     as_json: bool,
 ) -> None:
-    """Try the webhook of an app at URL, by default the one that the account has registered.
+    """Try the webhook of an app at URL. By default, URL is the one that the account has registered.
 
     The lab posts genuine events, and also repeated, late, forged and damaged ones. Use it with a test instance of the
     app, because the app handles the events. The exit status is 1 if the app has failed a trial.
@@ -127,7 +127,7 @@ def _check(services: Services, form: ProviderForm, app: AppUnderTest) -> None:
 
 
 def _check_place(file: str) -> None:
-    """Raise a usage error if the report can't be written. The lab has not begun yet."""
+    """Raise a usage error if the report can't be written. Call it before the lab begins."""
     folder = Path(file).absolute().parent
     if not os.access(folder, os.W_OK):
         raise click.BadParameter(f"the folder {folder} can't be written to", param_hint="--junit")

@@ -42,7 +42,7 @@ class Failed(click.ClickException):
 def note_done(text: str) -> None:
     """Note what the command has changed.
 
-    If the command can't write its output later, its error message ends with this text.
+    If the output can't be written later, the error text ends with this text.
     """
     click.get_current_context().meta[_DONE] = text
 
@@ -102,8 +102,8 @@ def load_services() -> Services:
 def get_services(*, may_create: bool = False, quiet: bool = False) -> Services:
     """Return the services of the app and prepare its database.
 
-    If the database does not exist, `may_create` creates it. Otherwise, ConfigError is raised. Standard error says that
-    the database was created, because the person may have meant another file. `quiet` omits this line.
+    Raises ConfigError if the database does not exist and `may_create` is False. If the database is created, standard
+    error says so, because the person may have meant another file. `quiet` omits this line.
     """
     services = load_services()
     if not services.prepared.is_set():
@@ -135,7 +135,7 @@ def usage_errors(names: Mapping[str, str]) -> Iterator[None]:
 def describe_faults(faults: Sequence[Fault], names: Mapping[str, str]) -> str:
     """Describe each error in a line. `names` has the name of each argument on the command line.
 
-    A list has one name, or one name for each element, such as `to[1]`.
+    An element of a list, such as `to[1]`, can have its own name.
     """
     lines = []
     for fault in faults:

@@ -86,7 +86,7 @@ def add_rule(outcome: str, account_name: str, as_json: bool, **options: str | No
 @account_option
 @json_option
 def change_rule(rule: str, outcome: str, account_name: str, as_json: bool, **options: str | None) -> None:
-    """Replace the whole RULE, which is a position or an id. Its counts begin again at 0."""
+    """Replace a whole rule. RULE is its position or its id. Its counts begin again at 0."""
     rules, account = _get_rules(account_name)
     changed = rules.change(account, _find_id(rules, account, rule), _read_rule(outcome, options))
     _print_rules([changed], as_json=as_json)
@@ -98,7 +98,7 @@ def change_rule(rule: str, outcome: str, account_name: str, as_json: bool, **opt
 @account_option
 @json_option
 def move_rule(rule: str, position: int, account_name: str, as_json: bool) -> None:
-    """Move the RULE, which is a position or an id, to another POSITION. Prints the new list."""
+    """Move a rule to another POSITION, and print the new list. RULE is its position or its id."""
     rules, account = _get_rules(account_name)
     rules.move(account, _find_id(rules, account, rule), position)
     _print_rules(rules.find_all(account), as_json=as_json)
@@ -108,7 +108,7 @@ def move_rule(rule: str, position: int, account_name: str, as_json: bool) -> Non
 @click.argument("rule")
 @account_option
 def delete_rule(rule: str, account_name: str) -> None:
-    """Delete the RULE, which is a position or an id. `all` deletes all rules."""
+    """Delete a rule. RULE is its position or its id. `all` deletes all rules."""
     rules, account = _get_rules(account_name)
     if rule == "all":
         rules.load(account, [])

@@ -1,4 +1,4 @@
-"""The options of `phonify serve` that replace settings, its list of settings, and its scenario."""
+"""The options of `phonify serve`, the list of settings in its help, and the loading of a scenario."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +48,7 @@ def load_scenario(app: Any, file: Path) -> Any:
 
 
 def list_settings() -> str:
-    """Return the end of the help. It lists all settings and their defaults."""
+    """List all settings and their defaults, for the end of the help."""
     lines = [f"  {name:26} {default}".rstrip() for name, default in list_defaults()]
     # With \\b, click keeps the lines of a paragraph.
     return "\n".join(["\b", "Settings (variables of the environment) and their defaults:", *lines])

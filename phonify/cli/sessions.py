@@ -31,9 +31,9 @@ sessions_cli = Group("sessions", help="Manage the sessions of the inbox.")
 @click.option("--url", help="The address of the server. Default: http:// with PHONIFY_HOST and PHONIFY_PORT.")
 @account_option
 def open_inbox(url: str | None, account_name: str) -> None:
-    """Open the inbox in a browser without a key, and print the link for this.
+    """Open the inbox in a browser, and print the link. The link signs in without a key.
 
-    The link works once, for ten minutes. Without --url, a server must be running.
+    It works once, for ten minutes. Without --url, a server must be running.
     """
     services = get_services()
     account = get_account(services, account_name)

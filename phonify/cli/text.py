@@ -29,8 +29,8 @@ def check_text_command(text: str, max_segments: int, allow_ucs2: bool, webotp: b
 
     If TEXT is -, the text is read from standard input, and a line break at its end is removed.
 
-    The exit status is 1 if the text needs UCS-2 and --allow-ucs2 is not given. It is also 1 if the text does not have
-    what --max-segments or --webotp requires. It is 2 if the text is empty or too long for a body.
+    The exit status is 1 if the text needs UCS-2 and --allow-ucs2 is not given. It is also 1 if the text does not meet
+    --max-segments or --webotp. It is 2 if the text is empty or too long for a body.
     """
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")

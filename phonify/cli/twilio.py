@@ -61,7 +61,7 @@ def rotate(account_name: str, as_json: bool) -> None:
 def set_inbound(
     url: str, method: str, fallback_url: str | None, fallback_method: str, account_name: str, as_json: bool
 ) -> None:
-    """Post received messages to URL. Its answer may be TwiML."""
+    """Post received messages to URL. The answer can be TwiML."""
     settings = {
         "inbound_url": url,
         "inbound_method": method,

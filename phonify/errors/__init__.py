@@ -132,7 +132,7 @@ class TooManyRuns(PhonifyError):
 
 
 class LabRunning(PhonifyError):
-    """The account has a webhook lab that is running."""
+    """A webhook lab of the account is running."""
 
     fault_type = "lab_running"
 

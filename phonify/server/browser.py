@@ -6,8 +6,7 @@ import sys
 
 def open_browser(address: str) -> subprocess.Popen[bytes]:
     """Open an address in the default browser, if the machine has a desktop. Returns the process that does this."""
-    # A process of its own. Otherwise, a browser in the terminal would take the terminal, and a slow one would delay the
-    # server.
+    # It is a process of its own, because a browser may be slow, or may be a program that takes the terminal.
     return subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-m", "webbrowser", address],
         stdin=subprocess.DEVNULL,

@@ -72,7 +72,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
             "sendfile": False,  # with sendfile, the access log would show 0 bytes
             "limit_request_line": 8190,
             "limit_request_field_size": 32_768,  # browsers send the cookies of all apps on the same host
-            "forwarder_headers": "",  # no client may set SCRIPT_NAME
+            "forwarder_headers": "",  # no client can set SCRIPT_NAME
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108 - gunicorn's heartbeat files, in memory
             "control_socket_disable": True,
             "when_ready": self._begin_master,
