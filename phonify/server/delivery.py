@@ -3,7 +3,6 @@
 In a web process, this work would slow down requests.
 """
 
-import signal
 import time
 from collections.abc import Callable
 
@@ -16,9 +15,7 @@ def deliver(services: Services, parent: int, pause: float) -> None:
 
     Delivery begins after `pause` seconds. If a loop fails, the process ends and the parent starts it again.
     """
-    signal.signal(signal.SIGTERM, lambda *_: services.stop())
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    processes.begin(parent)
+    processes.begin(parent, lambda *_: services.stop())
     time.sleep(pause)
     loops = services.start_delivery()
     while all(loop.is_alive() for loop in loops):
@@ -32,8 +29,6 @@ def deliver(services: Services, parent: int, pause: float) -> None:
 
 def show_messages(services: Services, run: Callable[[], None], parent: int) -> None:
     """Print messages until SIGTERM. `run` prints them until the database is `stopping`."""
-    signal.signal(signal.SIGTERM, lambda *_: services.stop())
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    processes.begin(parent)
+    processes.begin(parent, lambda *_: services.stop())
     run()
     services.close()

@@ -5,7 +5,6 @@ The loggers are in `loggers.py`.
 
 import json
 import os
-import signal
 import socket
 from pathlib import Path
 from types import FrameType
@@ -98,9 +97,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
             services.stop()
             worker.handle_exit(signum, frame)
 
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        processes.begin(worker.ppid)
+        processes.begin(worker.ppid, stop)
 
     def _end_worker(self, _arbiter: Arbiter, _worker: Worker) -> None:
         self._services.database.close()  # when the last process closes it, SQLite moves the -wal file into the database

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
+from types import FrameType
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -34,8 +35,10 @@ def heed_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
 
 
-def begin(parent: int) -> None:
-    """Unblock signals, and make this process end when its parent ends. A child calls this after it sets its handlers.
+def begin(parent: int, stop: Callable[[int, FrameType | None], None] | None = None) -> None:
+    """Set the signal handlers of this child, unblock signals, and make this process end when its parent ends.
+
+    `stop` handles SIGTERM, and SIGHUP is ignored. Without `stop`, the handlers of both signals stay as they are.
 
     This process ignores the signals of a terminal, because the parent ends its children. If the parent ends without
     ending its children, this process sends itself SIGTERM and ends at most 0.2 seconds later. `parent` is the parent's
@@ -50,6 +53,9 @@ def begin(parent: int) -> None:
 
     for signum in _FROM_TERMINAL:
         signal.signal(signum, signal.SIG_IGN)
+    if stop is not None:
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, look)
     # A thread would not survive the forks of gunicorn's master, but a timer does not need a thread.
     signal.setitimer(signal.ITIMER_REAL, _LOOK, _LOOK)
