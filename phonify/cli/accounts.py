@@ -8,7 +8,18 @@ import click
 from ..domain import accounts
 from ..sms.numbers import parse_originator, read_typed_number
 from ..storage.records import Account
-from .output import Failed, Group, get_services, json_option, note_done, print_json, print_list, print_table, report
+from .output import (
+    Failed,
+    Group,
+    get_account,
+    get_services,
+    json_option,
+    note_done,
+    print_json,
+    print_list,
+    print_table,
+    report,
+)
 
 accounts_cli = Group("accounts", help="Manage the accounts of this server.")
 
@@ -87,16 +98,15 @@ class _LimitType(click.IntRange):
 def limit_account(name: str, quota: int | None, rate: int | None, as_json: bool) -> None:
     """Set limits of the account NAME, and show its limits. New limits apply immediately."""
     services = get_services()
-    account = accounts.find_account(services.database, name)
-    if account is None:
-        raise click.BadParameter(f"there is no account {name!r}; see: accounts list", param_hint="NAME")
+    account = get_account(services, name, hint="NAME")
     if account.creator_id is not None:
         raise Failed("a test run has the limits of its creator")
-    if quota is not None or rate is not None:
-        if quota is not None:
-            account = account._replace(quota=None if quota == _NO_LIMIT else quota)
-        if rate is not None:
-            account = account._replace(rate_limit=None if rate == _NO_LIMIT else rate)
+    given = {"quota": quota, "rate_limit": rate}
+    changed: dict[str, Any] = {
+        key: None if limit == _NO_LIMIT else limit for key, limit in given.items() if limit is not None
+    }
+    if changed:
+        account = account._replace(**changed)
         accounts.set_limits(services.database, account, quota=account.quota, rate_limit=account.rate_limit)
         note_done(f"The limits of the account {name!r} were set. To see them: accounts limit {shlex.quote(name)}")
     used = accounts.count_quota_used(services.database, services.clock, account)

@@ -130,18 +130,17 @@ def _describe_wait(services: Services, message: Message) -> str | None:
 
 
 def _print_messages(services: Services, found: Sequence[Message], *, as_json: bool, heading: bool = True) -> None:
-    if heading or found:
-        print_list(
-            found,
-            dump_message,
-            ("CREATED", "ID", "STATE", "DETAIL", "FROM > TO", "BODY") if heading else (),
-            lambda message: (
-                message.created_at,
-                message.id,
-                message.state,
-                _describe_state(services, message),
-                f"{message.origin_number} > {message.to_number}",
-                escape_body(message.body),
-            ),
-            as_json=as_json,
-        )
+    print_list(
+        found,
+        dump_message,
+        ("CREATED", "ID", "STATE", "DETAIL", "FROM > TO", "BODY") if heading else (),
+        lambda message: (
+            message.created_at,
+            message.id,
+            message.state,
+            _describe_state(services, message),
+            f"{message.origin_number} > {message.to_number}",
+            escape_body(message.body),
+        ),
+        as_json=as_json,
+    )

@@ -115,11 +115,11 @@ def get_services(*, may_create: bool = False, quiet: bool = False) -> Services:
     return services
 
 
-def get_account(services: Services, name: str) -> Account:
-    """Return the account with a name. Raises click.BadParameter if there is none."""
+def get_account(services: Services, name: str, *, hint: str = "--account") -> Account:
+    """Return the account with a name. Raises click.BadParameter if there is none. `hint` is the argument."""
     account = accounts.find_account(services.database, name)
     if account is None:
-        raise click.BadParameter(f"there is no account {name!r}; see: accounts list", param_hint="--account")
+        raise click.BadParameter(f"there is no account {name!r}; see: accounts list", param_hint=hint)
     return account
 
 

@@ -28,12 +28,8 @@ def worker() -> None:
             raise
         logger.error("%s", error.message)  # noqa: TRY400 - the message says it all
         sys.exit(error.exit_code)
-
-    def stop(*_: object) -> None:
-        services.stop()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: services.stop())
     settings = services.settings
     if log_format == "json":
         logger.info("Delivering messages of %s (gateway: %s)", settings.database, settings.gateway)
