@@ -80,7 +80,7 @@ class Services:
         self.retention = Retention(database, clock, most_messages=settings.retain_messages, longest=longest)
 
         main, only_to = gateway.name, frozenset(settings.only_to)
-        main_only_to = frozenset[str]() if gateway.sandbox else only_to
+        main_only_to = frozenset[str]() if gateway.sandbox else only_to  # a sandbox gets messages to all numbers
         self.sending = self._make_sending(gateway, main_only_to, rules)
         self.receiving = Receiving(database, clock, webhooks, subscriptions, self.sending, rules)
         self.inbound = Inbound(database, clock, self.receiving, origin=settings.origin)
@@ -89,12 +89,11 @@ class Services:
         # Both have the main gateway and the gateway that sends released messages, by name.
         self.senders = {main: self.sending}
         self.gateways = {main: self._run_gateway(gateway, main_only_to, receipts)}
+        releasing = None
         if release_gateway is not None:
-            self.senders[release_gateway.name] = self._make_sending(
-                release_gateway, only_to, Rules(database, clock, release_gateway)
-            )
+            released_rules = Rules(database, clock, release_gateway)
+            releasing = self.senders[release_gateway.name] = self._make_sending(release_gateway, only_to, released_rules)
             self.gateways[release_gateway.name] = self._run_gateway(release_gateway, only_to, receipts)
-        releasing = self.senders[release_gateway.name] if release_gateway is not None else None
         self.releasing = Releasing(database, main, releasing)
         self.changing = Changing(database, clock, webhooks, subscriptions, self.senders, rules, main=main)
         self.moving = Moving(database, clock, webhooks, self.senders, rules, main=main)
@@ -173,6 +172,8 @@ class Services:
         """Tell whether a running server or worker delivers from this database."""
         return has_owner(self.database.path)
 
+    # Loops
+
     def make_message_loop(
         self, *, longest_nap: float = 0.25, running: RunningGateway | None = None
     ) -> Loop[Message, MessageOutcome]:
@@ -245,6 +246,8 @@ class Services:
             thread.start()
         return threads
 
+    # What a start prints
+
     def create_first_key(self) -> str | None:
         """Make a key of the account `default` if the database has no key, else return None."""
         account = accounts.ensure_default_account(self.database, self.clock)
@@ -267,6 +270,8 @@ class Services:
         """Return lines about the fronts. The first start prints them."""
         account = accounts.ensure_default_account(self.database, self.clock)
         return [line for page in self.front_pages for line in page.describe_start(account)]
+
+    # Waking and stopping
 
     def share_wakeups(self) -> None:
         """Let processes wake each other's loops. Call it before the processes are forked."""
