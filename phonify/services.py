@@ -141,10 +141,7 @@ class Services:
         return self.gateway.sandbox if self.settings.twilio is None else self.settings.twilio
 
     def prepare(self, *, only_existing: bool = False) -> None:
-        """Create or upgrade the database. Later calls do nothing. With `only_existing`, create no database.
-
-        Raises ConfigError if the database or the key in PHONIFY_API_KEY can't be used.
-        """
+        """Create or upgrade the database once. With `only_existing`, create no database. Raises ConfigError."""
         if self.prepared.is_set():
             return
         settings, database, clock = self.settings, self.database, self.clock
