@@ -91,8 +91,8 @@ class Services:
         self.gateways = {main: self._run_gateway(gateway, main_only_to, receipts)}
         releasing = None
         if release_gateway is not None:
-            released_rules = Rules(database, clock, release_gateway)
-            releasing = self.senders[release_gateway.name] = self._make_sending(release_gateway, only_to, released_rules)
+            releasing = self._make_sending(release_gateway, only_to, Rules(database, clock, release_gateway))
+            self.senders[release_gateway.name] = releasing
             self.gateways[release_gateway.name] = self._run_gateway(release_gateway, only_to, receipts)
         self.releasing = Releasing(database, main, releasing)
         self.changing = Changing(database, clock, webhooks, subscriptions, self.senders, rules, main=main)
