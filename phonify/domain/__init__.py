@@ -1,1 +1,1 @@
-"""The rules of Phonify, and where transactions begin and end."""
+"""The rules of Phonify. Transactions begin and end in this package."""

@@ -57,7 +57,7 @@ def list_accounts(database: Database) -> list[Account]:
 
 
 def ensure_default_account(database: Database, clock: Clock) -> Account:
-    """Return the account `default`. Create it if it does not exist."""
+    """Return the account `default`. If the account does not exist, create it."""
     account = find_account(database, DEFAULT_ACCOUNT)
     if account is not None:
         return account
@@ -79,7 +79,7 @@ def create_key(database: Database, clock: Clock, account: Account, *, name: str)
 def create_first_key(database: Database, clock: Clock, account: Account) -> str | None:
     """Make a key if the database has no key yet, otherwise return None.
 
-    If several processes call this at the same time, only one makes a key.
+    If several processes call this at the same time, only one process makes a key.
     """
     key = generate_key()
     now = format_time(clock.machine_now())
@@ -135,19 +135,19 @@ def revoke_key(database: Database, clock: Clock, key_id: int, *, account: Accoun
 
 
 def set_origin(database: Database, account: Account, origin: str | None) -> None:
-    """Set an account's default sender. With None, the account uses the default sender of the server."""
+    """Set an account's default sender. If `origin` is None, the account uses the default sender of the server."""
     with database.write() as connection:
         account_store.set_account_origin(connection, account_id=account.id, origin=origin)
 
 
 def set_limits(database: Database, account: Account, *, quota: int | None, rate_limit: int | None) -> None:
-    """Set how many messages a day and how many requests a minute an account can send. None means no limit."""
+    """Set an account's limits: messages for each day and requests for each minute. With None, there is no limit."""
     with database.write() as connection:
         account_store.set_account_limits(connection, account_id=account.id, quota=quota, rate_limit=rate_limit)
 
 
 def count_quota_used(database: Database, clock: Clock, account: Account) -> int:
-    """Return how many messages of its quota an account has used today (UTC). Returns 0 if it has no quota."""
+    """Return the used part of an account's quota for today (UTC), in messages. Returns 0 if there is no quota."""
     day = format_time(clock.now())[:10]
     with database.reading() as connection:
         return account_store.get_quota_used(connection, account_id=account.limits_id, day=day)
@@ -182,9 +182,10 @@ class KeyRing:
         return owner.account
 
     def count_request(self, account: Account, *, minute: int, limit: int) -> int | None:
-        """Add a request to an account's count for a minute. `minute` is minutes since 1970 (UTC).
+        """Count one request of an account.
 
-        Returns the number of requests in this minute, or None if this request exceeds the limit.
+        `minute` is the number of minutes since 1970 (UTC). Returns the number of requests in this minute, or None if
+        this request exceeds the limit.
         """
         with self._database.write() as connection:
             return account_store.take_request(connection, account_id=account.limits_id, minute=minute, limit=limit)

@@ -1,6 +1,6 @@
 """The rules of changing messages.
 
-Users can change or cancel a scheduled message. They can redact or remove a message in a final state.
+Users can change or cancel a scheduled message. Users can redact or remove a message in a final state.
 """
 
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ class Changing:
         """Change a scheduled message. If the new time is in the past, the message is sent now.
 
         Raises NotFound if the account has no message with this id. Raises Refused if the sending has begun, or if the
-        new number has opted out. Also raises Refused if the gateway or a rule of the sandbox refuses the new message.
+        new recipient has opted out. If the gateway or a rule refuses the changed message, this raises Refused too.
         """
         main = self._sending[self._main]
         found = main.find(account, message_id)
@@ -91,7 +91,7 @@ class Changing:
         return message
 
     def cancel(self, account: Account, message_id: str) -> Message:
-        """Remove a scheduled message. Raises NotFound as `change` does, and Refused if the sending has begun."""
+        """Remove a scheduled message. Raises NotFound as `change` does. Raises Refused if the sending has begun."""
         with self._database.write() as connection:
             message = self._get_waiting(connection, account, message_id, self._clock.now())
             store.delete_message(connection, message=message)
@@ -108,7 +108,7 @@ class Changing:
     def redact(self, account: Account, message_id: str) -> Message:
         """Remove the body from a message and from its webhook events.
 
-        Raises NotFound as `change` does, and Refused if an outbound message is not in a final state.
+        Raises NotFound as `change` does. Raises Refused if the message is outbound and not in a final state.
         """
         with self._database.write() as connection:
             message = self._get_final(connection, account, message_id)
@@ -117,7 +117,7 @@ class Changing:
         return message._replace(body="")
 
     def remove(self, account: Account, message_id: str) -> Message:
-        """Remove a message. Its pending webhook events are still posted. Raises the same errors as `redact`."""
+        """Remove a message. The webhook events of the message are still posted. Raises the same errors as `redact`."""
         with self._database.write() as connection:
             message = self._get_final(connection, account, message_id)
             store.delete_message(connection, message=message)

@@ -33,7 +33,7 @@ class Conversations:
             return conversation_store.list_conversations(connection, account_id=account.id, below=below, limit=limit)
 
     def mark_read(self, account: Account, phone: str, entries: list[Entry]) -> None:
-        """Mark a thread as read, up to the latest of these messages. Does nothing if the database can't be written."""
+        """Mark a thread as read, up to the latest of `entries`. Does nothing if the database can't be written."""
         if not entries:
             return
         account_id, message_id = account.id, entries[0].message.id
@@ -44,7 +44,7 @@ class Conversations:
             conversation_store.mark_read(connection, account_id=account_id, phone=phone, message_id=message_id)
 
     def count_unread(self, account: Account, *, selected: str | None = None) -> int:
-        """Return how many conversations have unread messages, without the conversation of the phone `selected`."""
+        """Return how many conversations have unread messages. Ignore the conversation with the phone `selected`."""
         with self._database.reading() as connection:
             return conversation_store.count_unread(connection, account_id=account.id, selected=selected)
 
@@ -83,14 +83,14 @@ class Conversations:
         below: int = END,
         limit: int = 50,
     ) -> Found:
-        """Return messages that have the text in their body or in a number, latest first.
+        """Return the messages whose body, sender or recipient contains the text, latest first.
 
-        `numbers` has other forms of the text. A message also matches if one of these forms is in a number, or if its
-        provider's id equals the text. With `scheduled`, the result has only messages that wait for the time of their
-        sending. With `failed`, it has only messages in state `error`, and messages with the receipt `undelivered`.
+        `numbers` has other forms of the text. The search looks for these forms in senders and recipients. If the text
+        is a provider's id, the search finds the message with this id. With `scheduled`, the result has only scheduled
+        messages. With `failed`, the result has only messages in state `error` or with the receipt `undelivered`.
 
         One call searches a limited number of messages, because a search through all messages would take too long.
-        `next` is the `below` of the next call.
+        To search older messages, call this again with `below` set to `next`.
         """
         with self._database.reading() as connection:
             return Found(

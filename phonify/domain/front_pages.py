@@ -1,4 +1,4 @@
-"""The interface of the parts that a front adds to the pages and to the lines of the first start."""
+"""The interface of fronts that add parts to the pages and lines to the output of the first start."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -7,7 +7,7 @@ from ..storage.records import Account, Message
 
 
 class FrontPage(Protocol):
-    """The parts that a front adds."""
+    """The parts that a front adds to the pages and to the output of the first start."""
 
     name: str
     template: str  # for the front's part of the settings page
@@ -16,10 +16,10 @@ class FrontPage(Protocol):
         """Return facts about a message, in the terms of the front's API."""
 
     def describe_settings(self, account: Account, address: str) -> Mapping[str, Any]:
-        """Return the values for the template. `address` is the address of this server."""
+        """Return the values for the front's template. `address` is the address of this server."""
 
     def change_settings(self, account: Account, form: Mapping[str, str]) -> None:
         """Change the account's settings. Raises InvalidRequest with all errors of the form."""
 
     def describe_start(self, account: Account) -> Sequence[str]:
-        """Return the lines to print at the first start."""
+        """Return the lines that the first start of the server prints."""

@@ -1,4 +1,4 @@
-"""The data that fronts store: the credentials and URLs of accounts, data of messages, and refused requests."""
+"""The data of fronts: credentials and URLs of accounts, data of messages, and refused requests."""
 
 import hmac
 import secrets
@@ -27,7 +27,7 @@ class TokenIsSet(Exception):
 class Fronts:
     """The operations of fronts. Each operation uses only data of one account.
 
-    If a setting sets the auth token of the account `default`, `default_token` is this token.
+    `default_token` is the auth token of the account `default` from the settings, or None.
     """
 
     def __init__(
@@ -41,7 +41,10 @@ class Fronts:
     # Accounts
 
     def ensure_account(self, account: Account, *, auth_token: str | None = None) -> FrontAccount:
-        """Return an account's data for the front. Set the given auth token, or make a token if the account has none."""
+        """Make sure that an account has an auth token, and return the account's data for the front.
+
+        If `auth_token` is given, it becomes the token of the account.
+        """
         found = self.find(account)
         if found is not None and auth_token in (None, found.auth_token):
             return found
@@ -53,16 +56,16 @@ class Fronts:
             return self.get_account(connection, account.id)
 
     def get_account(self, connection: Connection, account_id: int) -> FrontAccount | None:
-        """Return an account's data for the front, in the caller's transaction."""
+        """Do the same as `find`, in the caller's transaction."""
         return store.get_front_account(connection, account_id=account_id)
 
     def get_owner(self, connection: Connection, account_id: int) -> Account | None:
-        """Return the account with this id, or None if there is none. Runs in the caller's transaction."""
+        """Return the account with this id, or None if there is no such account. Runs in the caller's transaction."""
         now = format_time(self._clock.now())
         return account_store.get_live_account(connection, account_id=account_id, now=now)
 
     def find_account(self, account_id: int, auth_token: str) -> Account | None:
-        """Return the account with this id and this auth token, or None if there is none."""
+        """Return the account with this id and this auth token, or None if there is no such account."""
         with self._database.reading() as connection:
             account = self.get_owner(connection, account_id)
             kept = store.get_front_account(connection, account_id=account_id)
@@ -71,13 +74,13 @@ class Fronts:
         return account if kept is not None and hmac.compare_digest(kept.auth_token.encode(), given) else None
 
     def is_token_set(self, account: Account) -> bool:
-        """Return whether a setting sets the auth token of an account."""
+        """Return whether the auth token of an account comes from a setting."""
         return self._default_token is not None and account.name == DEFAULT_ACCOUNT
 
     def rotate_token(self, account: Account) -> FrontAccount:
         """Set a new auth token for an account. The old token is not valid any more.
 
-        Raises TokenIsSet if a setting sets the token.
+        Raises TokenIsSet if the token comes from a setting.
         """
         if self.is_token_set(account):
             raise TokenIsSet
@@ -86,7 +89,7 @@ class Fronts:
     def configure(self, account: Account, settings: Mapping[str, Any]) -> FrontAccount:
         """Change settings of an account. The names of the settings are the fields of `FrontAccount`.
 
-        If the account has no auth token yet, it gets one. Raises InvalidRequest if a URL is not allowed.
+        If the account has no auth token yet, it gets a new token. Raises InvalidRequest if a URL is not allowed.
         """
         self.check(settings)
         with self._database.write() as connection:
@@ -124,12 +127,12 @@ class Fronts:
         return self.find_messages([message])[0]
 
     def find_messages(self, messages: Iterable[Message]) -> list[FrontMessage]:
-        """Return the data of several messages, as `find_message` does."""
+        """Do the same as `find_message`, for several messages."""
         with self._database.reading() as connection:
             return [self.get_message(connection, message) for message in messages]
 
     def empty_body(self, connection: Connection, message: Message) -> None:
-        """Empty the body of a message, in the caller's transaction."""
+        """Remove the body of a message, in the caller's transaction."""
         message_store.update_body(connection, message_id=message.id, body="")
 
     def set_feedback(self, message: Message, outcome: str) -> FrontMessage:
@@ -146,7 +149,7 @@ class Fronts:
     # Refused requests
 
     def note_refusal(self, account: Account, *, to: str, origin: str, body: str, code: int, meaning: str) -> None:
-        """Store a request to send that the front has refused."""
+        """Store a send request that the front has refused."""
         refusal = Refusal(format_time(self._clock.now()), to, origin, body, code, meaning)
         with self._database.write() as connection:
             store.insert_refusal(connection, account_id=account.id, refusal=refusal, limit=MOST_REFUSALS)
@@ -163,5 +166,5 @@ class Fronts:
 
 
 def make_token() -> str:
-    """Return a new auth token: 32 lower-case hexadecimal digits."""
+    """Return a new auth token of 32 lower-case hexadecimal digits."""
     return secrets.token_hex(_TOKEN_BYTES)

@@ -1,4 +1,4 @@
-"""Tells the operator whether a gateway works, how many messages wait for it, and why messages are late."""
+"""Reports whether a gateway works, how many messages wait for it, and why messages are late."""
 
 from collections.abc import Collection
 from contextlib import suppress
@@ -22,7 +22,7 @@ Condition = Literal["held", "paused", "failing", "simulating", "works", "untried
 SUMMARIES: dict[Condition, str] = {
     "held": "paused by the operator",
     "paused": "paused until {until} after a fault",
-    "failing": "failed the last time, and the next message tries it again",
+    "failing": "failed the last time, and Phonify tries it again with the next message",
     "simulating": "works, but sends nothing to phones",
     "works": "works",
     "untried": "has sent no message yet",
@@ -42,7 +42,7 @@ class GatewayStatus(NamedTuple):
 
     @property
     def is_open(self) -> bool:
-        """Whether the gateway gets messages."""
+        """True if the gateway gets messages now."""
         return self.condition not in CLOSED
 
     @property
@@ -52,7 +52,7 @@ class GatewayStatus(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """The reason why a gateway gets no messages now. Pages and commands show it."""
+    """The reason why a gateway gets no messages now. Pages and commands show this reason."""
 
     name: str
     condition: Condition  # held, paused or failing
@@ -61,14 +61,14 @@ class Trouble(NamedTuple):
 
 
 class Delay(NamedTuple):
-    """The delay of the oldest message that is late."""
+    """The delay of the oldest late message."""
 
     seconds: float  # since the message became due
     reason: str | None  # None: nothing explains the delay
 
 
 class Start(NamedTuple):
-    """The latest start of a server or worker on the database."""
+    """The latest start of a server or worker with this database."""
 
     at: str
     gateways: list[str]  # their names
@@ -98,7 +98,7 @@ class GatewayHealth:
         )
 
     def find_trouble(self, connection: Connection) -> Trouble | None:
-        """Return why the gateway gets no messages now. Returns None if it gets them."""
+        """Return why the gateway gets no messages now. Returns None if the gateway gets messages."""
         state, now = store.get_state(connection, name=self._name), format_time(self._clock.now())
         condition = self._judge(state, now)
         if condition not in CLOSED:
@@ -107,9 +107,9 @@ class GatewayHealth:
         return Trouble(self._name, condition, until, state.fault if condition != "held" else None)
 
     def find_full_limit(self, connection: Connection, message: Message, at: datetime | None = None) -> str | None:
-        """Return the limit that a message exceeds at a time, by default now. The text follows the word "because".
+        """Return a text about the limit that a message exceeds at the time `at`, by default now.
 
-        Returns None if the message exceeds no limit.
+        The text can follow the word "because". Returns None if the message exceeds no limit.
         """
         parts = count_segments(message.body)[0]
         for limit in self._pacing.list_usage(connection, at or self._clock.now()):
@@ -143,7 +143,10 @@ class GatewayHealth:
         return Delay(-seconds_until(late.due_at, now), self._explain(connection, late, now))
 
     def _explain(self, connection: Connection, message: Message, now: datetime) -> str | None:
-        """Return why messages were delayed in the last minute. None means that the delivery itself does not work."""
+        """Return why the gateway has delayed messages in the last minute.
+
+        Returns None if the gateway is not the reason of the delay. In this case, the delivery itself does not work.
+        """
         state = store.get_state(connection, name=self._name)
         before, after = format_time(now - PATIENCE), format_time(now + PATIENCE)
         if state.held:
@@ -167,7 +170,7 @@ def note_start(database: Database, clock: Clock, names: Collection[str]) -> None
 
 
 def find_other_start(database: Database, known: Collection[str]) -> Start | None:
-    """Return the latest start of a server or worker. Returns None if it has the same gateways as `known`."""
+    """Return the latest start of a server or worker. Returns None if this process has the gateways `known`."""
     with database.reading() as connection:
         started = store.list_started(connection)
     return Start(max(started.values()), sorted(started)) if started and started.keys() != set(known) else None

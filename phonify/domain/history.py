@@ -45,7 +45,7 @@ class Step(NamedTuple):
 
 
 class History(NamedTuple):
-    """A message, its account, and its steps, oldest first."""
+    """A message, its account and its history. The oldest step comes first."""
 
     message: Message
     account: Account
@@ -69,7 +69,7 @@ class Histories:
         self._healths = healths  # of the gateways of this server, by name
 
     def find(self, message_id: str, *, whole: bool = False) -> History:
-        """Return the history of a message of any account. Raises NotFound if no message has this id.
+        """Return the history of a message. Raises NotFound if no account has a message with this id.
 
         With `whole`, the history includes the texts of a gateway's faults. Only the operator is allowed to see these
         texts.
@@ -99,7 +99,7 @@ class Histories:
 
 
 def _list_reply(met: MetRule | None) -> list[Step]:
-    """Return the reply or the receipt that will come later because of a rule."""
+    """Return a step for the reply or the receipt that a rule has planned."""
     if met is None or met.due_at is None:
         return []
     what = "The phone replies" if met.outcome == "reply" else f"Receipt: {met.outcome}"
@@ -119,7 +119,7 @@ def _list_received(trace: Trace, met: MetRule | None) -> list[Step]:
 def _list_sent(
     trace: Trace, attempts: list[MessageAttempt], parts: list[MessagePart], met: MetRule | None
 ) -> list[Step]:
-    """Return the steps of sending a message. `parts` have the provider's ids."""
+    """Return the steps of sending a message. `parts` has the provider's ids."""
     message = trace.message
     cancelled = message.error_type == "canceled"
     refused = (
@@ -128,7 +128,7 @@ def _list_sent(
         and message.finished_at == message.created_at
         and not cancelled
     )
-    passed = "A check refused it" if refused else "Passed the checks: number, gateway, opt-out, quota"
+    passed = "A check refused it" if refused else "It passed the checks: number, gateway, opt-out, quota"
     details = *_list_origins(trace), Part(message.created_at, passed), *_list_rule(trace, met)
     steps = [Step(message.created_at, "Accepted and stored", "done", details)]
     if message.send_at is not None and not cancelled:
@@ -144,7 +144,7 @@ def _list_sent(
         taken = "a receipt says that the gateway took it" if was_in_doubt else "sent, accepted by the gateway"
         steps.append(Step(ended_at, f"Attempt {message.attempts}: {taken}", "done", references))
     elif cancelled:
-        planned = Part(message.send_at or "", "It was scheduled to be sent at this time")
+        planned = Part(message.send_at or "", "It was scheduled for this time")
         steps.append(Step(ended_at, "Cancelled", "failed", (planned,)))
     elif message.state == "error":
         steps.append(Step(ended_at, f"Failed: {_explain(message)}", "failed", references))
@@ -168,9 +168,9 @@ def _explain(message: Message) -> str:
 
 
 def _list_origins(trace: Trace) -> tuple[Part, ...]:
-    """Return the request that stored a message, the key of the request, and the gateway of the message.
+    """Return details of a message: its request, the key of the request, its front and its gateway.
 
-    If a command stored the message, there was no request. A request of a page may have no key.
+    A message from a command has no request. A message from a session without a key has no key.
     """
     message, parts = trace.message, []
     if message.request_id is not None:
@@ -190,9 +190,9 @@ def _list_origins(trace: Trace) -> tuple[Part, ...]:
 def _find_wait(
     connection: Connection, trace: Trace, health: GatewayHealth | None, now: str, *, whole: bool
 ) -> Step | None:
-    """Return why a message waits for its gateway. Returns None if it does not wait.
+    """Return why a message waits for its gateway. Returns None if the message does not wait.
 
-    `health` is None if the server does not have the gateway. The text of a fault is included only with `whole`.
+    `health` is None if the server does not have the gateway. With `whole`, the step has the text of the fault.
     """
     message = trace.message
     due_at = message.due_at
@@ -214,14 +214,14 @@ def _find_wait(
         text = f"Waiting, because the gateway {trouble.name} is paused"
         parts.append(Part(trouble.until, "End of the pause"))
     else:
-        text = f"Waiting, because the gateway {trouble.name} has failed. The next message tries it again"
+        text = f"Waiting, because the gateway {trouble.name} has failed. Phonify tries it again with the next message"
     return Step(due_at, text, "waiting", tuple(parts))
 
 
 def _find_former_wait(
     message: Message, attempts: list[MessageAttempt], state: GatewayState, now: str, *, whole: bool
 ) -> Step | None:
-    """Return the last fault of the gateway, if the message waited for the gateway at that time."""
+    """Return a step for the gateway's last fault. Returns None if the message did not wait at that time."""
     doubts = [one.at for one in attempts if one.outcome == "unconfirmed"]
     end = min(filter(None, [message.finished_at, *doubts, now]))
     begin = max(message.created_at, message.send_at or "")

@@ -1,4 +1,4 @@
-"""The rules of texts that a gateway receives. They join the parts of a text and find the account that gets it."""
+"""The rules of texts from gateways: how the parts of a text are joined, and which account gets the text."""
 
 import logging
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _AT_ONCE = 50  # the most of these texts in one transaction
 
 
 class Inbound:
-    """Makes messages of accounts from the texts that gateways receive."""
+    """Takes texts from gateways, and stores these texts as messages of accounts."""
 
     def __init__(self, database: Database, clock: Clock, receiving: Receiving, *, origin: str) -> None:
         self._database = database
@@ -35,7 +35,7 @@ class Inbound:
         self._origin = origin  # texts to this number go to the account `default`, unless an account has the number
 
     def take(self, connection: Connection, gateway: str, texts: Sequence[Received], now: datetime) -> None:
-        """Store texts of a gateway. A text without missing parts becomes a message at once."""
+        """Store texts of a gateway. A complete text becomes a message immediately."""
         for received in texts:
             text = _make_row(gateway, received, now)
             if store.insert_text(connection, text=text):
@@ -55,7 +55,7 @@ class Inbound:
             self._hand_over(connection, parts)
 
     def hand_over_due(self) -> None:
-        """Store texts whose missing parts have not come in time. In the message, `GAP` replaces the missing parts."""
+        """Store texts that have waited too long for missing parts. In the message, `GAP` replaces the missing parts."""
         now, due = format_time(self._clock.now()), True
         while due and not self._database.stopping:
             with self._database.write() as connection:
@@ -65,7 +65,7 @@ class Inbound:
                     self._hand_over(connection, store.list_siblings(connection, text=text))
 
     def _hand_over(self, connection: Connection, texts: Sequence[TextRow]) -> None:
-        """Make one message from a whole text, or from the parts of one text."""
+        """Store one message from a whole text, or from the parts of a text."""
         to = texts[0].to_number or ""
         owner = self._find_owner(connection, to)
         if owner is None:
@@ -89,7 +89,10 @@ class Inbound:
     # Numbers
 
     def give_number(self, account: Account, number: str) -> int:
-        """Give a number to an account, with the texts that have waited for its owner. Returns how many these were."""
+        """Give a number to an account. Then store the waiting texts to this number as messages of the account.
+
+        Returns how many messages were stored.
+        """
         now, count = format_time(self._clock.now()), 0
         with self._database.write() as connection:
             store.put_number(connection, number=number, account_id=account.id, now=now)
@@ -106,19 +109,19 @@ class Inbound:
         return count
 
     def take_number(self, number: str) -> bool:
-        """Take a number away from its account. Returns False if no account has it."""
+        """Take a number away from its account. Returns False if no account has the number."""
         with self._database.write() as connection:
             return store.delete_number(connection, number=number)
 
     def list_numbers(self, account: Account | None = None) -> list[tuple[str, str]]:
-        """Return the numbers of an account, or of all accounts. Each number comes with the name of its account."""
+        """Return pairs of a number and its account's name. With `account`, return only the numbers of this account."""
         with self._database.reading() as connection:
             return store.list_numbers(connection, account_id=account.id if account is not None else None)
 
     def find_default_number(self) -> str | None:
-        """Return PHONIFY_ORIGIN if no account has this number. Otherwise return None.
+        """Return PHONIFY_ORIGIN if it is a number that no account has. Otherwise return None.
 
-        If no account has it, the account `default` gets the texts to it.
+        The account `default` gets the texts to this number.
         """
         if not self._origin.lstrip("+").isdecimal():
             return None  # phones can't write to an alphanumeric sender
@@ -156,7 +159,7 @@ def _make_row(gateway: str, received: Received, now: datetime) -> TextRow:
 
 
 def _read_number(text: str) -> Number:
-    """Read the number or the name of a sender. An invalid one is kept, because no text must be lost."""
+    """Read the number or the name of a sender. Keep an invalid sender too, so that no text is lost."""
     text = clean(text).strip()
     try:
         return parse_originator(text)
@@ -178,7 +181,7 @@ def _write_body(texts: Sequence[TextRow]) -> str:
 def _group(texts: Sequence[TextRow]) -> list[list[TextRow]]:
     """Group the parts of each text. The groups are in the order in which the texts came.
 
-    A sender may use the reference of an earlier text again. So a second copy of a part begins a new text.
+    A sender can use the reference of an earlier text again. So a second copy of a part begins a new text.
     """
     groups: list[list[TextRow]] = []
     begun: dict[tuple[object, ...], list[TextRow]] = {}

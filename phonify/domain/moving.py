@@ -1,6 +1,6 @@
-"""The rules of messages whose gateway this server does not have, for example because the operator has replaced it.
+"""The rules of messages whose gateway this server does not have. For example, the operator has replaced the gateway.
 
-Phonify accepts a message for one gateway. No other gateway gets the message, unless the operator moves it.
+Each accepted message belongs to one gateway. Only the operator can move the message to another gateway.
 """
 
 import logging
@@ -33,7 +33,7 @@ class Left(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """The sentence for the operator."""
+        """A sentence about these messages for the operator."""
         messages = "1 message waits" if self.messages == 1 else f"{self.messages} messages wait"
         return f"{messages} for the gateway {self.gateway}, which this server does not have"
 
@@ -67,11 +67,11 @@ class Moving:
         self._main = main  # the name of the main gateway
 
     def adopt(self) -> None:
-        """Give the main gateway the waiting messages that name no gateway. An earlier version has stored them."""
+        """Assign waiting messages without a gateway to the main gateway. Such messages come from an earlier version."""
         with self._database.write() as connection:
             count = store.adopt_messages(connection, gateway=self._main)
         if count:
-            text = "Messages of an earlier version that name no gateway: %d. The gateway %s gets them."
+            text = "Messages without a gateway, from an earlier version: %d. The gateway %s gets them."
             logger.warning(text, count, self._main)
 
     def warn(self) -> None:
@@ -86,16 +86,16 @@ class Moving:
             return self.read_left(connection)
 
     def read_left(self, connection: Connection) -> list[Left]:
-        """Do the same as `list_left`, with a connection of the caller."""
+        """Do the same as `list_left`, with the caller's connection."""
         found = gateway_store.count_waiting(connection)
         return [Left(name, found[name]) for name in sorted(found.keys() - self._sending.keys())]
 
     def move(self, gateway: str, to: str) -> Moved:
-        """Move the messages that wait for `gateway` to the gateway `to` of this server.
+        """Move the waiting messages of a gateway to the new gateway `to`. This server must have the new gateway.
 
         The new gateway checks each message first, like a new message. If the new gateway is the sandbox, its rules
-        apply too. A refused message ends in state `error`. A message does not move if its former gateway may have got
-        it.
+        apply too. A refused message ends in state `error`. If the old gateway has possibly got a message, the message
+        does not move.
         """
         moved = refused = 0
         while found := self._list_movable(gateway):
@@ -125,7 +125,10 @@ class Moving:
         return Moved(moved, refused, left)
 
     def _meet_rules(self, connection: Connection, message: Message, to: str) -> str | None:
-        """Store the rule that a message meets at its new gateway. Returns the error type if the rule refuses it."""
+        """Store the rule that applies to a message at its new gateway.
+
+        Returns the error type if the rule refuses the message.
+        """
         moved = message._replace(gateway=to)
         rule = self._rules.meet_again(connection, moved)
         self._rules.note_again(connection, moved, rule)
@@ -136,13 +139,13 @@ class Moving:
             return store.list_movable_messages(connection, gateway=gateway, limit=_ROWS)
 
     def next_end(self) -> str | None:
-        """Return the time at which `end_expired` will end a message next. Returns None if no message waits."""
+        """Return the time at which `end_expired` must run next. Returns None if no message waits."""
         with self._database.reading() as connection:
             ends = [store.next_end(connection, gateway=left.gateway) for left in self.read_left(connection)]
         return min((end for end in ends if end is not None), default=None)
 
     def end_expired(self) -> None:
-        """End the messages whose validity period is over, if this server does not have their gateway."""
+        """End the expired messages whose gateway this server does not have."""
         now = self._clock.now()
         for left in self.list_left():
             ended = True

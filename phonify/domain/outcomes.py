@@ -13,9 +13,9 @@ from .webhooks import Webhooks
 def end_as_sent(
     connection: Connection, webhooks: Webhooks, messages: Iterable[Message], now: datetime
 ) -> list[Message]:
-    """Set messages to `sent`. Returns the changed messages. Call it in a transaction.
+    """Set messages to `sent`. Returns the changed messages. Call this in a transaction.
 
-    A message does not change if its state is final already, or if another process has claimed it since.
+    A message stays unchanged if its state is final, or if another process has claimed it in the meantime.
     """
     at = format_time(now)
     sent = [

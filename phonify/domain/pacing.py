@@ -1,7 +1,7 @@
-"""Decides when a gateway gets messages. A gateway has limits, and a fault or the operator can pause it.
+"""Decides when a gateway gets messages. A gateway has limits. A fault or the operator can pause a gateway.
 
-All processes share this state. A fault pauses the gateway if it concerns all messages, such as wrong credentials.
-Without this pause, Phonify would try each message in vain.
+All processes share this state. If a fault concerns all messages, it pauses the gateway. Wrong credentials are an
+example. Without this pause, Phonify would try to send each message, and each attempt would fail.
 """
 
 import logging
@@ -26,7 +26,7 @@ LONGEST_PAUSE = 3_600.0  # if the provider asks for it
 
 
 class Usage(NamedTuple):
-    """A limit of a gateway, and how much of it is used."""
+    """A limit of a gateway, and the used part of this limit."""
 
     seconds: int  # the period, which ends now
     most: int  # segments
@@ -34,7 +34,7 @@ class Usage(NamedTuple):
 
 
 class Pacing:
-    """Decides when one gateway gets messages. `admit` and `note` need a connection that is in a transaction."""
+    """Decides when one gateway gets messages. Call `admit` and `note` in a transaction."""
 
     def __init__(
         self,
@@ -72,11 +72,14 @@ class Pacing:
         return (parse_time(at) - since).total_seconds() if at else 0.0
 
     def is_trying(self, connection: Connection) -> bool:
-        """Return whether the gateway gets only one message now. This message shows whether a fault has ended."""
+        """Return whether the gateway gets only one message now.
+
+        The outcome of this message shows whether a fault has ended.
+        """
         return store.get_state(connection, name=self._gateway).faults > 0
 
     def list_usage(self, connection: Connection, now: datetime) -> list[Usage]:
-        """Return the limits of the gateway, and how much of each limit is used at a time."""
+        """Return each limit of the gateway with its used part at the time `now`."""
         used = []
         for seconds, most in self._rates.items():
             since = format_time(now - timedelta(seconds=seconds))
@@ -85,7 +88,7 @@ class Pacing:
         return used
 
     def admit(self, connection: Connection, messages: Sequence[Message]) -> list[Message]:
-        """Return the first messages that the gateway can get now, and count them for its limits."""
+        """Choose messages from the start of the list until a limit is full. Count these messages for the limits."""
         if self.is_trying(connection):
             messages = messages[:1]
         if not self._rates or not messages:
@@ -110,7 +113,10 @@ class Pacing:
     # Faults
 
     def note(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
-        """Note whether the outcomes show that the gateway works, or that all messages must wait."""
+        """Update the state of the gateway after an attempt.
+
+        If an outcome asks for a pause, pause the gateway. If the gateway has taken or refused a message, it works.
+        """
         for outcome in outcomes:
             if isinstance(outcome, Later | Doubt) and outcome.pause:
                 retry_after = outcome.retry_after if isinstance(outcome, Later) else None
@@ -119,7 +125,7 @@ class Pacing:
             self._note_working(connection)
 
     def _pause(self, connection: Connection, reason: str, retry_after: float) -> None:
-        """Pause the gateway, unless it is paused already. So several faults at the same time count once."""
+        """Pause the gateway if it is not paused. If several faults come together, only the first fault counts."""
         state, now = store.get_state(connection, name=self._gateway), self._clock.now()
         at = format_time(now)
         if _is_paused(state, now):
@@ -131,7 +137,7 @@ class Pacing:
         logger.warning("The gateway %s is paused until %s: %s", self._shown, until, reason)
 
     def _note_working(self, connection: Connection) -> None:
-        """Record that the provider takes messages. This ends the fault, unless the gateway is still paused."""
+        """Record that the provider takes messages. This ends the fault if the gateway is not paused."""
         state, now = store.get_state(connection, name=self._gateway), self._clock.now()
         at = format_time(now)
         if _is_paused(state, now):
@@ -147,7 +153,7 @@ class Pacing:
     # The operator
 
     def hold(self, *, held: bool) -> None:
-        """Pause the gateway, or resume it with `held=False`. Resuming also ends a pause after a fault."""
+        """Pause the gateway if `held` is true, otherwise resume it. Resuming also ends a pause after a fault."""
         with self._database.write() as connection:
             state = store.get_state(connection, name=self._gateway)._replace(held=held)
             if not held:
@@ -156,7 +162,7 @@ class Pacing:
 
 
 def _is_paused(state: GatewayState, now: datetime) -> bool:
-    """Return whether a fault has paused the gateway. The pause ends early if the clock was set back since the fault."""
+    """Return whether a fault has paused the gateway. If the clock was set back after the fault, the pause ends."""
     at = format_time(now)
     is_from_future = state.fault_at is not None and state.fault_at > at
     return state.paused_until is not None and state.paused_until > at and not is_from_future

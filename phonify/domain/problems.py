@@ -1,6 +1,6 @@
-"""The problems of an account that no message shows: refused requests, and webhooks that got no good answer.
+"""Refused requests and failed webhook attempts of an account. No message of the account shows these problems.
 
-If a test waits for a message in vain, the clients for tests add these problems to the error.
+If a test gets no message in time, the test client adds these problems to the error.
 """
 
 from operator import itemgetter

@@ -1,7 +1,7 @@
-"""The rules of delivery receipts. A receipt is a provider's report about a message that Phonify has sent.
+"""The rules of delivery receipts. A receipt is a provider's report about a sent message.
 
-The provider may send a receipt before it answers the request with the message. A receipt may also come twice, in the
-wrong order, or days later. So each receipt is stored as it came. The first final receipt of a message stays.
+A receipt can arrive before the provider has answered the request to send. A receipt can arrive twice, in the wrong
+order, or days later. So Phonify stores each receipt unchanged. Later receipts do not replace the first final receipt.
 """
 
 import logging
@@ -35,14 +35,14 @@ class Receipts:
         self._webhooks = webhooks
 
     def take(self, connection: Connection, gateway: str, receipts: Sequence[Receipt], now: datetime) -> None:
-        """Store the receipts of a gateway. If the message of a receipt is known, also apply the receipt."""
+        """Store the receipts of a gateway. If the message of a receipt is known, apply the receipt immediately."""
         for receipt in receipts:
             row = self._match(connection, _make_row(gateway, receipt, now))
             if row is not None and store.insert_receipt(connection, receipt=row):
                 self._apply(connection, row, now)
 
     def _match(self, connection: Connection, row: ReceiptRow) -> ReceiptRow | None:
-        """Add the id of the message to a receipt, if the message is known. Returns None if the receipt is wrong."""
+        """If the message of a receipt is known, add the message's id. Returns None if the receipt is wrong."""
         message = store.get_message(connection, message_id=row.message_id) if row.message_id is not None else None
         if message is not None and message.gateway != row.gateway:
             text = "Message %s: a receipt of the gateway %s is ignored, because the message belongs to %s"
@@ -73,7 +73,7 @@ class Receipts:
         references: Sequence[str],
         now: datetime,
     ) -> None:
-        """Store the provider's ids of a message, and apply the receipts that came before them."""
+        """Store the provider's ids of a message. Apply the receipts that are stored already."""
         store.insert_parts(connection, message_id=message.id, gateway=gateway.name, references=references)
         store.claim_waiting_receipts(connection, message_id=message.id, gateway=gateway.name, references=references)
         came_before = self._apply_again(connection, message, now)
@@ -87,7 +87,7 @@ class Receipts:
         self._apply_again(connection, message, now)
 
     def _apply_again(self, connection: Connection, message: Message, now: datetime) -> bool:
-        """Apply all receipts of a message again, because more is known now. Returns whether there are any."""
+        """Apply all receipts of a message again, after more is known. Returns whether the message has receipts."""
         rows = store.list_receipts(connection, message_id=message.id)
         for row in rows:
             self._apply(connection, row, now)
@@ -110,7 +110,7 @@ class Receipts:
             logger.debug("Message %s: %s", message.id, result, extra={"message_id": message.id})
 
     def _get_message(self, connection: Connection, row: ReceiptRow) -> Message | None:
-        """Return the message of a receipt. Returns None if there is no such message, or if no gateway has got it."""
+        """Return the message of a receipt. Returns None if no gateway has got such a message."""
         message = store.get_message(connection, message_id=row.message_id) if row.message_id is not None else None
         return message if message is not None and message.direction == "outbound" and message.attempts else None
 
@@ -153,7 +153,7 @@ def _is_long_and_being_sent(message: Message) -> bool:
 
 
 def _make_row(gateway: str, receipt: Receipt, now: datetime) -> ReceiptRow:
-    """Return the row of a receipt. If receipts without an event id have the same content, they count as one."""
+    """Return the row of a receipt. Without event ids, several receipts with the same content count as one receipt."""
     content = (receipt.message_id, receipt.reference, receipt.status, receipt.code)
     known = receipt.error_type in ERROR_TYPES
     return ReceiptRow(

@@ -42,8 +42,8 @@ class Receiving:
         If the account has a webhook, the message is `unconfirmed` until the webhook has accepted it. A keyword opts the
         phone out or in. If the account has set a reply to the keyword, the phone gets the reply.
 
-        The default of `to` is the sender of the last message to this phone. If there is no such message, the default is
-        the account's default sender. Raises InvalidRequest if a phone can't write to this default.
+        If `to` is None, the recipient is the sender of the last message to this phone. If the phone has got no message,
+        the recipient is the account's default sender. Raises InvalidRequest if a phone can't write to this recipient.
         """
         to = to or self._find_own_number(account, sender)
         with self._database.write() as connection:
@@ -59,7 +59,7 @@ class Receiving:
         to: Number,
         meets_rules: bool = True,
     ) -> Message:
-        """Store a message from a phone as `receive` does, in the caller's transaction.
+        """Do the same as `receive`, in the caller's transaction.
 
         With `meets_rules`, the rules of the sandbox apply. A rule can make the phone send another text later.
         """
@@ -85,9 +85,9 @@ class Receiving:
         return message
 
     def reply_within(self, connection: Connection, account: Account, message: Message, body: str) -> None:
-        """Store the next text from the phone of a message. No rule applies to this text.
+        """Store another text from the phone that has sent or got a message. No rule applies to this text.
 
-        A phone can only write to a number. So this does nothing if the account's side of the message is not a number.
+        A phone can write only to a number. If the account's side of the message is not a number, this does nothing.
         """
         own = message.origin_number if message.direction == "outbound" else message.to_number
         try:
@@ -98,12 +98,12 @@ class Receiving:
         self.receive_within(connection, account, sender=phone, body=body, to=to, meets_rules=False)
 
     def _may_reply(self, sender: Number, to: Number, reply: str) -> bool:
-        """Return whether Phonify can send a reply. It never replies to the account's own number."""
+        """Return whether Phonify can send a reply. Phonify never replies to the account's own number."""
         refusal = self._sending.find_refusal(sender.number, origin=to.number, body=reply)
         return sender.number != to.number and refusal is None
 
     def _find_own_number(self, account: Account, phone: Number) -> Number:
-        """Return the account's number that gets the phone's next message, as `receive` describes it."""
+        """Return the default recipient of a message from a phone. `receive` describes this default."""
         got = self._sending.find_all(account, Criteria(to=phone.number, direction="outbound"), limit=1)
         number = got[0].origin_number if got else self._sending.default_origin(account)
         try:

@@ -21,11 +21,11 @@ class Releasing:
         self._sending = sending  # sends through the release gateway; None: there is none
 
     def can_release(self, account: Account, message: Message) -> bool:
-        """Return whether this server can release a message. `find_refusal` checks the recipient."""
+        """Return whether this server can release a message. Only `find_refusal` checks the recipient."""
         return self._sending is not None and account.creator_id is None and self._is_caught(message)
 
     def find_refusal(self, message: Message) -> Fault | None:
-        """Return the fault if the release gateway refuses to send the message, else None."""
+        """Return why the release gateway refuses a message, or None if it accepts the message."""
         if self._sending is None:
             return Fault("no_release_gateway")
         refusal = self._sending.find_refusal(message.to_number, origin=message.origin_number, body=message.body)
@@ -48,13 +48,13 @@ class Releasing:
         """Send a copy of a caught message through the release gateway, and return the copy.
 
         Raises NotFound if the account has no message with this id. Raises Refused if the message can't be released, or
-        if the recipient is refused. Then nothing is stored.
+        if the recipient is refused. A refused release stores nothing.
         """
         sending, draft = self._draft(account, message_id)
         return sending.send(account, draft, keep_refused=False).messages[0]
 
     def release_once(self, account: Account, message_id: str, key: str) -> tuple[Answer, bool]:
-        """Do the same as `release`, but only once for each idempotency key, as `Sending.send_once` does."""
+        """Do the same as `release`, but only once for each idempotency key. See `Sending.send_once`."""
         sending, draft = self._draft(account, message_id)
         return sending.send_once(account, draft, key, keep_refused=False)
 

@@ -1,4 +1,4 @@
-"""The rules of removing old rows, and of removing messages when a user asks for it."""
+"""The rules of removing old rows, and of removing messages at a user's request."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -44,9 +44,9 @@ class Retention:
         self._messages_at_once = messages_at_once
 
     def clean(self) -> None:
-        """Remove all rows that are too old. If an account has too many messages, also remove its oldest messages.
+        """Remove all rows that are too old. Remove the oldest messages of accounts with too many messages.
 
-        Only messages in a final state are removed. Texts that no account has got stay.
+        Only messages in a final state are removed. Texts without an account stay.
         """
         with self._database.write() as connection:
             webhook_store.delete_former_secrets(connection, now=format_time(self._clock.machine_now()))
@@ -72,7 +72,7 @@ class Retention:
         )
 
     def remove(self, account: Account, criteria: Criteria) -> int:
-        """Remove the messages of an account that match now, in any state. Returns how many messages were removed.
+        """Remove an account's messages that match the criteria, in any state. Returns how many messages were removed.
 
         If a message is being sent, its outcome is ignored. Pending events about the messages are cancelled. Raises
         StoreUnavailable if the server stops before all messages are removed.
@@ -106,9 +106,8 @@ class Retention:
     def forget(self, account: Account, phone: str) -> int:
         """Remove all messages between an account and a phone, in any state. Returns how many messages were removed.
 
-        Also removes the webhook deliveries, the answers to idempotency keys and the refused requests that contain the
-        phone's number. Texts of the phone that belong to no account are removed too. The subscription stays. Raises
-        StoreUnavailable as `remove` does.
+        Also removes these rows with the phone's number: webhook deliveries, answers to idempotency keys, refused
+        requests, and texts without an account. The subscription stays. Raises StoreUnavailable as `remove` does.
         """
         removed = self.remove(account, Criteria(phone=phone))
         with self._database.reading() as connection:
@@ -125,7 +124,7 @@ class Retention:
         return removed
 
     def _remove_old_messages(self) -> None:
-        """Remove messages that exceed the limits of age and number."""
+        """Remove messages that are too old. Remove the oldest messages of accounts with too many messages."""
         if self._longest is not None:
             id_below = next(generate_ids(self._clock.now() - self._longest))
             self._go_through(
@@ -150,14 +149,17 @@ class Retention:
             excess -= limit
 
     def _go_through(self, delete_next: Callable[[Connection, int], int | None]) -> None:
-        """Delete messages in steps. Each step gets the last deleted seq and returns the next. The last returns None."""
+        """Delete messages in steps, until `delete_next` returns None.
+
+        Each call gets the last deleted seq, deletes the next messages, and returns the new last seq.
+        """
         after: int | None = 0
         while after is not None and not self._database.stopping:
             with self._database.write() as connection:
                 after = delete_next(connection, after)
 
     def _remove_old_rows(self, delete: Callable[..., int], age: timedelta) -> None:
-        """Remove rows that are older than `age`, in steps. The last step removes nothing."""
+        """Remove rows that are older than `age`, in steps, until a step removes nothing."""
         until, deleted = format_time(self._clock.now() - age), 1
         while deleted and not self._database.stopping:
             with self._database.write() as connection:

@@ -22,7 +22,7 @@ class Text(NamedTuple):
 class Counting:
     """Finds the rules that apply to a request or to its messages, and counts their uses.
 
-    A request can send one body to many recipients. So each rule compares the same body only once.
+    A request can send one body to many recipients. So this object keeps the result for each rule and body.
     """
 
     def __init__(self, rules: Sequence[Rule], now: str) -> None:
@@ -32,7 +32,7 @@ class Counting:
         self._fits: dict[tuple[str, str], bool] = {}  # by the rule's id and the body
 
     def find(self, texts: Sequence[Text]) -> Rule | None:
-        """Find the first rule that applies to one of the texts. Count its use, and the matches of earlier rules."""
+        """Find the first rule that applies to one of the texts. Update the counts of this rule and of earlier rules."""
         for rule in self._rules.values():
             if rule.has_ended(self._now) or not self._is_met(rule, texts):
                 continue
@@ -63,10 +63,10 @@ class Counting:
 
 
 def is_drawn(rule: Rule) -> bool:
-    """Return whether a rule applies to the latest message that matches it.
+    """Return whether a rule applies to the last message that it has matched.
 
-    `rule.seen` counts the messages that match the rule. The answer depends only on the rule and on this count. So the
-    answer is the same in each process, and each time the same messages are sent.
+    `rule.seen` counts the messages that match the rule. The answer depends only on the rule and on this count. So all
+    processes get the same answer. If the same messages are sent again, they get the same answers.
     """
     if rule.nth is not None and rule.nth != rule.seen:
         return False
@@ -79,7 +79,7 @@ def is_drawn(rule: Rule) -> bool:
 def match_pattern(pattern: str, text: str) -> bool:
     """Return whether a pattern matches the whole text.
 
-    `*` stands for any number of characters, and `?` for one character. Upper and lower case are the same.
+    `*` stands for any number of characters, and `?` for one character. Upper and lower case count as equal.
     """
     # In `fnmatch`, a `[` begins a set of characters. Here it stands for itself.
     expression = fnmatch.translate(pattern.replace("[", "[[]"))

@@ -1,8 +1,8 @@
 """The rules of the sandbox: what happens to the messages and requests of an account.
 
-A message meets its rule in the transaction that stores the message. This transaction also stores the rule's outcome. A
-request meets its rule before anything is stored. The counts of the rules are in the database. So all processes use the
-same counts. The same requests in the same order always have the same outcomes.
+One transaction finds the rule of a message, and stores the message with the outcome of the rule. Phonify finds the rule
+of a request before it stores anything. The counts of the rules are in the database. So all processes use the same
+counts. The same requests in the same order always have the same outcomes.
 """
 
 import logging
@@ -43,7 +43,7 @@ _BUILT_IN = {
 
 
 class Rules:
-    """The operations on rules. Each is limited to one account."""
+    """The operations on rules. Each operation uses only data of one account."""
 
     def __init__(self, database: Database, clock: Clock, gateway: Gateway) -> None:
         self._database = database
@@ -79,7 +79,7 @@ class Rules:
         return _pick(rules, rule.id)
 
     def change(self, account: Account, rule_id: str, draft: RuleDraft) -> Rule:
-        """Replace a rule. It keeps its id and, by default, its position. Its counts begin again at 0."""
+        """Replace a rule. The id and, by default, the position stay the same. The counts begin again at 0."""
         with self._editing(account) as (rules, _):
             former = _pick(rules, rule_id)
             rules.remove(former)
@@ -102,7 +102,7 @@ class Rules:
         return rule
 
     def load(self, account: Account, drafts: Iterable[RuleDraft]) -> list[Rule]:
-        """Replace all rules of an account. Raises Refused if there are more than MOST_RULES."""
+        """Replace all rules of an account. Raises Refused if there are more than MOST_RULES new rules."""
         with self._editing(account) as (rules, ids):
             rules[:] = [self._make(account, draft, next(ids)) for draft in drafts]
         return rules
@@ -111,7 +111,7 @@ class Rules:
     def _editing(self, account: Account) -> Iterator[tuple[list[Rule], Iterator[str]]]:
         """Yield the rules of an account, and ids for new rules. Then store the rules, in the order of the list.
 
-        After the block, the list has the rules as they are stored.
+        After the block, the list has the stored rules.
         """
         if not self.enabled:
             raise NotFound
@@ -130,7 +130,7 @@ class Rules:
     # Messages
 
     def meet(self, connection: Connection, account_id: int, texts: Sequence[Text | None]) -> list[Rule | None]:
-        """Find the rule that each text meets, and count its use. A text that is None meets no rule.
+        """Find the rule that applies to each text, and count its use. The result for None is None.
 
         Call this in the transaction that stores the messages.
         """
@@ -146,41 +146,41 @@ class Rules:
         ]
 
     def note(self, connection: Connection, met: Iterable[tuple[Message, Rule | None]]) -> None:
-        """Store the rule that each message has met."""
+        """Store the rule that applies to each message."""
         store.put_met_rules(connection, met=[_write_met(message, rule) for message, rule in met if rule is not None])
 
     def find_built_in_refusal(self, number: str) -> str | None:
-        """Return the error type of a special number that refuses messages. Return None for any other number."""
+        """Return the error type if the number is special and its rule refuses messages. Otherwise return None."""
         rule = _BUILT_IN.get(number)
         return rule.refusal if rule is not None else None
 
     def meet_again(self, connection: Connection, message: Message) -> Rule | None:
-        """Find the rule that a changed or moved message meets, and count its use. `note_again` stores the rule.
+        """Find the rule that applies to a changed or moved message, and count its use. `note_again` stores the rule.
 
-        If the message belongs to another gateway, it meets no rule.
+        If the message belongs to another gateway, no rule applies.
         """
         return self.meet(connection, message.account_id, [read_text(message)])[0] if self._has(message) else None
 
     def note_again(self, connection: Connection, message: Message, rule: Rule | None) -> None:
-        """Store the rule that a changed or moved message has met. The rule replaces the message's former rule."""
+        """Replace the stored rule of a changed or moved message with `rule`."""
         store.delete_met_rule(connection, message_id=message.id)
         self.note(connection, [(message, rule)])
 
     def choose(self, message: OutboundMessage) -> Behaviour | None:
-        """Return the behaviour of a message, or None if the message has met no rule. The stub gateway calls this."""
+        """Return the behaviour of a message, or None if no rule applies. The stub gateway calls this."""
         with self._database.reading() as connection:
             met = store.find_met_rules(connection, message_ids=[message.id]).get(message.id)
         return write_behaviour(met) if met is not None else None
 
     def find_met(self, messages: Iterable[Message]) -> dict[str, MetRule]:
-        """Return the rule that each message has met. The keys are the ids of the messages."""
+        """Return the rules that apply to messages. The keys are the ids of the messages."""
         with self._database.reading() as connection:
             return store.find_met_rules(connection, message_ids=[message.id for message in messages])
 
     def is_delivery_simulated(self, message: Message) -> bool:
         """Return whether a sent message counts as delivered.
 
-        It does if it belongs to the sandbox and will get no receipt.
+        A message of the sandbox counts as delivered if no rule has planned a receipt.
         """
         if not self._has(message):
             return False
@@ -190,8 +190,8 @@ class Rules:
     def force(self, account: Account, message_id: str, draft: RuleDraft) -> Message:
         """Set the outcome of one message. The message is due immediately, even if it is scheduled.
 
-        Raises NotFound if the account has no message with this id. Raises Refused if the message is inbound, in a final
-        state, or released to phones.
+        Raises NotFound if the account has no message with this id. Raises Refused if the message is inbound, has a
+        final state, or belongs to another gateway.
         """
         with self._database.write() as connection:
             now = format_time(self._clock.now())
@@ -233,7 +233,7 @@ class Rules:
         return self.enabled and any(rule.is_about_requests for rule in self.find_all(account))
 
     def meet_request(self, account: Account, given: Sequence[tuple[str, str, str]]) -> Rule | None:
-        """Find the rule that a request meets, and count its use.
+        """Find the rule that applies to a request, and count its use.
 
         `given` has the recipient, the sender and the body of each message that the request would send.
         """
@@ -265,7 +265,7 @@ def _write_met(message: Message, rule: Rule) -> MetRule:
 
 
 def write_behaviour(met: MetRule) -> Behaviour:
-    """Return the behaviour of a message that has met a rule."""
+    """Return the behaviour of a message to which a rule applies."""
     return Behaviour(met.outcome, met.error_type, met.seconds, met.times, met.since)
 
 

@@ -43,7 +43,7 @@ class Runs:
     def create(
         self, account: Account, *, ttl: int, name: str | None = None, front: Mapping[str, Any] | None = None
     ) -> NewRun:
-        """Create a run that ends after `ttl` seconds. It has the default sender and the limits of the account.
+        """Create a run that ends after `ttl` seconds. The run has the default sender and the limits of the account.
 
         `front` has settings of the Twilio-compatible API. Raises InvalidRequest if a URL in `front` is not allowed.
         Raises Refused if the account is itself a run. Raises TooManyRuns if the account already has MOST_RUNS runs.
@@ -110,7 +110,7 @@ class Runs:
             self._remove(account_id)
 
     def _remove(self, account_id: int) -> None:
-        """Remove all rows of a run's account in small transactions. So other writers never wait long."""
+        """Remove all rows of a run's account in small transactions, so that other writers never wait long."""
         removed = False
         while not removed and not self._database.stopping:
             with self._database.write() as connection:

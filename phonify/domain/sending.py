@@ -1,4 +1,4 @@
-"""The rules of sending and finding messages. Their transactions begin and end here."""
+"""The rules of sending and finding messages. This module begins and ends their transactions."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -29,9 +29,9 @@ IDEMPOTENCY_PERIOD = timedelta(hours=24)
 
 
 class Sent(NamedTuple):
-    """The result of a request to send.
+    """The result of a send request.
 
-    It has one message for each recipient, and one fault for each recipient that was refused.
+    It has one message for each recipient, and one fault for each refused recipient.
     """
 
     messages: list[Message]
@@ -69,8 +69,8 @@ class Sending:
     def send(self, account: Account, draft: Draft, *, keep_refused: bool = True) -> Sent:
         """Store one message for each recipient. The messages are on disk when this returns.
 
-        If a recipient is refused, its message is stored in state `error`, and the result has a fault. With
-        `keep_refused=False`, nothing is stored if a recipient is refused. Then this raises Refused.
+        If a recipient is refused, its message is stored in state `error`, and the result has a fault. If `keep_refused`
+        is false and a recipient is refused, this raises Refused and stores no message.
         """
         refusals = self._check(account, draft)
         with self._database.write() as connection:
@@ -80,14 +80,14 @@ class Sending:
         return sent
 
     def send_within(self, connection: Connection, account: Account, draft: Draft) -> Sent:
-        """Store messages as `send` does, in the caller's transaction."""
+        """Do the same as `send`, in the caller's transaction."""
         return self._store(connection, account, draft, self._check(account, draft))
 
     def send_once(self, account: Account, draft: Draft, key: str, *, keep_refused: bool = True) -> tuple[Answer, bool]:
-        """Store messages as `send` does, but only once in 24 hours for each idempotency key of the account.
+        """Do the same as `send`, but only once in 24 hours for each idempotency key of the account.
 
         Returns the answer to the first request with the key, and whether this request is the first. Raises Conflict
-        if the first request was different. A request that raises Refused does not count as the first.
+        if the first request was different. A request that raises Refused does not count as the first request.
         """
         refusals = self._check(account, draft)
         request_hash = draft.hash()
@@ -111,7 +111,7 @@ class Sending:
         return first, False
 
     def _check(self, account: Account, draft: Draft) -> dict[int, str]:
-        """Ask the gateway about all recipients. Returns the index and the error type of each one that it refuses."""
+        """Ask the gateway about all recipients. Returns the index and the error type of each refused recipient."""
         origin = draft.origin or parse_originator(self.default_origin(account))
         found = {
             index: self.find_refusal(recipient.number.number, origin=origin.number, body=draft.body)
@@ -120,7 +120,7 @@ class Sending:
         return {index: refusal for index, refusal in found.items() if refusal is not None}
 
     def find_refusal(self, number: str, *, origin: str, body: str) -> str | None:
-        """Check a message before it is sent. Returns the error type if it is refused, else None."""
+        """Check a message before it is sent. Returns the error type if the message is refused, otherwise None."""
         if self._only_to and number not in self._only_to:
             return "recipient_not_permitted"
         refusal = self._gateway.check(number, origin, body)
@@ -137,9 +137,9 @@ class Sending:
     ) -> Sent:
         """Store the messages of a request, and the webhook events of refused messages.
 
-        `refusals` has the refusals of the gateway. This method checks the opt-outs, the rules and the quota. With
-        `keep_refused=False`, it stores only the counts of the rules if there is a fault. The caller then raises Refused
-        after the transaction.
+        `refusals` has the refusals of the gateway. This method checks the opt-outs, the rules and the quota. If
+        `keep_refused` is false and a recipient is refused, this method stores only the counts of the rules. The
+        caller then raises Refused after the transaction.
         """
         origin = draft.origin or parse_originator(self.default_origin(account))
         now = self._clock.now()
@@ -195,7 +195,7 @@ class Sending:
     def _meet_rules(
         self, connection: Connection, account: Account, draft: Draft, origin: Number, refusals: dict[int, str]
     ) -> list[Rule | None]:
-        """Return the rule that each message meets. Adds the refusals of the rules to `refusals`."""
+        """Return the rule that applies to each message. Adds the refusals of the rules to `refusals`."""
         texts = [
             None if index in refusals else Text("outbound", recipient.number.number, origin.number, draft.body)
             for index, recipient in enumerate(draft.to)
@@ -219,7 +219,7 @@ class Sending:
         validity: timedelta | None = None,
         refusal: str | None = None,
     ) -> Message:
-        """Return a new message to one number, but do not store it. With a `refusal`, its state is `error`."""
+        """Return a new message to one number, but do not store it. If `refusal` is given, the state is `error`."""
         due_at, expires_at = self.plan(now, send_at, validity)
         message = write_message(account, "outbound", origin, to, body, id_=id_, now=now)
         return message._replace(
@@ -242,7 +242,7 @@ class Sending:
         return format_time(due), format_time(expires_at)
 
     def default_origin(self, account: Account) -> str:
-        """Return the account's default sender. A message gets this sender if its request names none."""
+        """Return the account's default sender. A message gets this sender if its request names no sender."""
         return account.origin or self._origin
 
     def find(self, account: Account, message_id: str) -> Message:
@@ -255,8 +255,8 @@ class Sending:
     ) -> list[Message]:
         """Return the messages that match, newest first.
 
-        If no message matches, this waits at most `wait` seconds for one. Raises TooManyWaiting if too many requests
-        wait already.
+        If no message matches, this waits at most `wait` seconds for a matching message. Raises TooManyWaiting if too
+        many requests wait already.
         """
 
         def search() -> list[Message]:

@@ -1,8 +1,8 @@
 """The clock of the server. In a sandbox, a developer can stop it, advance it and let it run.
 
-A row of the database has the difference to the machine's clock. So all processes have the same time. The clock of a
-sandbox reads this row for each call of `now`. This takes about ten microseconds, so nothing is cached. Leases, keys,
-sessions, test runs and the signatures of webhooks use the machine's clock instead.
+A row of the database has the difference between this clock and the machine's clock. So all processes have the same
+time. The clock of a sandbox reads this row for each call of `now`. One read takes about ten microseconds. So nothing is
+cached. Leases, keys, sessions, test runs and the signatures of webhooks use the machine's clock instead.
 """
 
 from collections.abc import Iterator
@@ -65,7 +65,7 @@ class ServerClock(Clock):
         return ClockStatus(format_time(self._tell(row)), format_time(self._machine.now()), frozen, row is not None)
 
     def describe_change(self) -> str | None:
-        """Describe for people how the clock differs from the real time. Returns None if it does not differ."""
+        """Return a text about the difference between the clock and the real time, or None if there is no difference."""
         status = self.get_status()
         if not status.changed:
             return None
@@ -85,7 +85,10 @@ class ServerClock(Clock):
     # Changes
 
     def may_change(self, account: Account) -> bool:
-        """Return whether an account can change the clock. Only `default` can, because all accounts share the clock."""
+        """Return whether an account can change the clock.
+
+        Only the account `default` can change the clock, because all accounts share the clock.
+        """
         return self._can_change and account.name == DEFAULT_ACCOUNT
 
     def check_change(self, account: Account) -> None:
@@ -95,7 +98,7 @@ class ServerClock(Clock):
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Hold the lock of the clock during a block. Nobody else can change the clock then.
+        """Hold the lock of the clock during a block, so that nobody else can change the clock.
 
         Raises Refused if the clock of this server can't be changed. Raises Conflict if the clock is being advanced.
         """
@@ -119,7 +122,7 @@ class ServerClock(Clock):
             self.set_to(self.now(), frozen=True)
 
     def run_on(self) -> None:
-        """Let a stopped clock run on from its time."""
+        """Let a stopped clock run on from the time that it shows."""
         with self.changing():
             self.set_to(self.now(), frozen=False)
 
@@ -129,7 +132,7 @@ class ServerClock(Clock):
             store.delete_clock(connection)
 
     def set_to(self, moment: datetime, *, frozen: bool) -> None:
-        """Set the clock to a time. It stops there if `frozen` is true. Call this in a block of `changing`."""
+        """Set the clock to a time. If `frozen` is true, stop the clock. Call this in a block of `changing`."""
         ahead_ms = round((moment - self._machine.now()) / _MILLISECOND)
         with self._database.write() as connection:
             store.put_clock(connection, row=ClockRow(ahead_ms, format_time(moment) if frozen else None))

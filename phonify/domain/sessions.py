@@ -26,7 +26,7 @@ class Sessions:
         self._keys = keys
 
     def create_link(self, account: Account, address: str) -> str:
-        """Return a new sign-in link to the server at `address`. It can be used once, within LINK_AGE."""
+        """Return a new sign-in link to the server at `address`. The link works only once, and only during LINK_AGE."""
         token, now = f"phl_{secrets.token_urlsafe(_TOKEN_BYTES)}", self._clock.machine_now()
         with self._database.write() as connection:
             store.insert_link(
@@ -85,12 +85,12 @@ class Sessions:
             return store.delete_session(connection, session_id=session_id)
 
     def sign_out(self, token: str) -> None:
-        """End the session that has this token, if there is one."""
+        """End the session with this token, if there is such a session."""
         with self._database.write() as connection:
             store.delete_session_of_token(connection, token_hash=hash_key(token))
 
     def remove_ended(self) -> None:
-        """Remove the sessions and links whose time is over."""
+        """Remove expired sessions and links."""
         removed = 1
         while removed and not self._database.stopping:
             with self._database.write() as connection:

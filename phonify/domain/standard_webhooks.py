@@ -77,7 +77,7 @@ class StandardWebhooks(WebhookKind):
         return Target(webhook.url, webhook.secret, webhook.former_secret, webhook.former_until)
 
     def build_request(self, delivery: Delivery | NewDelivery, target: Target, at: datetime) -> Request:
-        """Return a signed POST. After a change of the secret, the former secret also signs for some time."""
+        """Return a signed POST. Until `former_until`, a second signature uses the former secret."""
         timestamp, payload = int(at.timestamp()), delivery.payload
         secrets = [target.secret]
         if target.former_secret is not None and format_time(at) < (target.former_until or ""):
@@ -92,7 +92,7 @@ class StandardWebhooks(WebhookKind):
         return Request("POST", target.url, payload.encode(), headers)
 
     def choose_delay(self, result: Result) -> float | None:
-        """Retry for about a day, except after the answer 410."""
+        """Return the delay before the next retry. After about a day or after the answer 410, return None."""
         retries, answer = result.delivery.retries, result.answer
         if retries >= len(RETRIES) or (answer is not None and answer.status == _GONE):
             return None

@@ -1,4 +1,4 @@
-"""The phones that an account is allowed to write to. Phones opt out by keyword or by hand. Keywords get replies."""
+"""The phones that an account is allowed to write to. A keyword or a person opts a phone out. Keywords get replies."""
 
 from ..clock import Clock, format_time
 from ..sms.keywords import Keyword, find_keyword
@@ -47,7 +47,7 @@ class Subscriptions:
         return replies.stop_reply if keyword == "stop" else replies.start_reply
 
     def find_answered_keyword(self, connection: Connection, account_id: int, text: str) -> Keyword | None:
-        """Return the kind of a keyword. Return None if the text is no keyword, or if the account has no replies."""
+        """Return the kind of the keyword, or None if the text is no keyword or if the account has no replies."""
         replies = store.get_replies(connection, account_id=account_id)
         if replies.stop_reply is None and replies.start_reply is None and replies.help_reply is None:
             return None
@@ -62,12 +62,12 @@ class Subscriptions:
             )
 
     def get(self, account: Account, phone: str) -> SubscriptionRow:
-        """Return the subscription of a phone. A phone that never opted out or in is subscribed."""
+        """Return the subscription of a phone. A phone is subscribed if it has never opted out."""
         with self._database.reading() as connection:
             return store.get_subscription(connection, account_id=account.id, phone=phone)
 
     def find_all(self, account: Account, *, offset: int, limit: int) -> list[SubscriptionRow]:
-        """Return the subscriptions of `find_phones`, and then those of other phones that have opted out or in."""
+        """Return the phones of `find_phones` first, then other phones that have opted out or in."""
         with self._database.reading() as connection:
             return store.list_subscriptions(connection, account_id=account.id, offset=offset, limit=limit)
 

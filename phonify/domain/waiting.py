@@ -16,7 +16,7 @@ _SOON_FOR = 5.0  # seconds of waiting until _LATER replaces _SOON
 
 
 class Waiting:
-    """The waiting requests of one process. Each request occupies a thread, so their number is limited."""
+    """The waiting requests of one process. Their number is limited, because each request occupies a thread."""
 
     def __init__(self, database: Database, *, places: int) -> None:
         self.count = 0  # requests that are waiting now

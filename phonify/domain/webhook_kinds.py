@@ -37,7 +37,7 @@ class Target(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What an answer means."""
+    """The meaning of an answer."""
 
     accepted: bool
     error: str | None = None  # a text for people, if the content of the answer has errors
@@ -63,7 +63,7 @@ class WebhookKind(ABC):
     def compose(
         self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime
     ) -> list[NewDelivery]:
-        """Return the deliveries for an event. The caller's transaction changes the messages."""
+        """Return the deliveries for an event. Runs in the transaction that changes the messages."""
 
     @abstractmethod
     def find_target(self, connection: Connection, delivery: Delivery) -> Target | None:
@@ -71,15 +71,15 @@ class WebhookKind(ABC):
 
     @abstractmethod
     def build_request(self, delivery: Delivery, target: Target, at: datetime) -> Request:
-        """Return the signed request for an attempt. `at` is the machine's time, even if a sandbox has another time."""
+        """Return the signed request for an attempt. The time `at` comes from the machine's clock, also in a sandbox."""
 
     @abstractmethod
     def choose_delay(self, result: Result) -> float | None:
-        """After a failed attempt, return the seconds until the next attempt. Return None to end the attempts."""
+        """Return the seconds from a failed attempt to the next attempt, or None if there is no next attempt."""
 
     def judge(self, delivery: Delivery, answer: Answer) -> Verdict:  # noqa: ARG002 - for kinds that read answers
-        """Return whether an answer accepts the delivery. By default, every status 2xx accepts it."""
+        """Return whether an answer accepts the delivery. By default, every status 2xx accepts the delivery."""
         return Verdict(accepted=200 <= answer.status < 300)
 
     def conclude(self, connection: Connection, result: Result, now: datetime) -> None:  # noqa: B027 - may do nothing
-        """Act on the result of the last attempt. The caller's transaction records this result."""
+        """Handle the result of the last attempt. Runs in the transaction that records the result."""

@@ -44,7 +44,7 @@ class Webhooks:
         self.add_kind(StandardWebhooks())
 
     def add_kind(self, kind: WebhookKind) -> None:
-        """Add a kind of webhook. Call it before the first event."""
+        """Add a kind of webhook. Call this before the first event."""
         self.kinds[kind.name] = kind
 
     # The account's URL
@@ -61,7 +61,7 @@ class Webhooks:
                 logger.warning("%s", warning)
 
     def list_warnings(self, connection: Connection) -> list[str]:
-        """Return a warning if any webhooks have private addresses and these are not allowed."""
+        """Return a warning if webhooks have private addresses that are not allowed."""
         if self.private_allowed:
             return []
         count = sum(map(names_private_host, webhook_store.list_urls(connection)))
@@ -87,7 +87,7 @@ class Webhooks:
     def rotate_secret(self, account: Account) -> Webhook:
         """Set a new secret for the account's webhook. Raises Refused if the account has no webhook.
 
-        For FORMER_PERIOD, the former secret also signs. Earlier secrets do not sign any more.
+        During FORMER_PERIOD, events have a second signature with the former secret. Older secrets do not sign.
         """
         secret, until = _make_secret(), format_time(self._clock.machine_now() + FORMER_PERIOD)
         with self._database.write() as connection:
@@ -97,7 +97,7 @@ class Webhooks:
         return webhook
 
     def remove(self, account: Account) -> Webhook | None:
-        """Remove the account's webhook. Returns it, or None if there is none.
+        """Remove the account's webhook. Returns the removed webhook, or None if the account has no webhook.
 
         Pending events are cancelled. Received messages that wait for the webhook become `sent`.
         """
@@ -113,8 +113,8 @@ class Webhooks:
     def enqueue(self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime) -> None:
         """Store an event for each of these messages. Call this in the transaction that changes the messages.
 
-        An unexpected error of a kind of webhook does not stop the change. Only the events of the messages that cause
-        the error are lost.
+        If a kind of webhook has an unexpected error, the messages still change. Only the events of the messages that
+        cause the error are lost.
         """
         if messages:
             for kind in self.kinds.values():
@@ -135,11 +135,11 @@ class Webhooks:
                 logger.exception(text, messages[0].id, kind.name, exc_info=error.__cause__)
 
     def add(self, connection: Connection, kind: WebhookKind, deliveries: Iterable[NewDelivery], now: datetime) -> None:
-        """Store deliveries of a kind."""
+        """Store the deliveries of a kind of webhook."""
         delivery_store.insert_deliveries(connection, kind=kind.name, deliveries=deliveries, now=format_time(now))
 
     def list_events(self, connection: Connection, kind: WebhookKind, message: Message) -> list[str]:
-        """Return the events about a message that this kind of webhook has stored, newest first."""
+        """Return the stored events about a message, for one kind of webhook, newest first."""
         found = delivery_store.list_deliveries_of_message(
             connection, account_id=message.account_id, message_id=message.id
         )
@@ -157,7 +157,7 @@ class Webhooks:
         return delivery_id
 
     def redeliver(self, account: Account, delivery_id: str) -> None:
-        """Post an event again. Its state does not matter.
+        """Post an event again. Its delivery can be in any state.
 
         Raises NotFound if the account has no delivery with this id. Raises Refused if the account has no webhook.
         """

@@ -37,7 +37,7 @@ def test_a_message_is_explained_from_its_request_to_its_webhook(client, operator
         "Request order-7",
         "Key 1, PHONIFY_API_KEY",
         "For the gateway stub",
-        "Passed the checks: number, gateway, opt-out, quota",
+        "It passed the checks: number, gateway, opt-out, quota",
         "Attempt 1: sent, accepted by the gateway",
         "Webhook message.sent: delivered",
         lines[-1].split("  ")[-1],
@@ -92,7 +92,7 @@ def test_a_future_time_has_its_distance_from_now(make_app, explain):
     app.extensions["phonify"].make_message_loop().deliver_due()
     shown = app.test_cli_runner().invoke(args=["explain", message["id"]]).output
     assert [re.split(" {2,}", line, maxsplit=1)[1] for line in shown.splitlines()[-5:]] == [
-        "Passed the checks: number, gateway, opt-out, quota",
+        "It passed the checks: number, gateway, opt-out, quota",
         "Waiting, because the gateway gateway is paused",
         "Reason: wrong password",
         "End of the pause (in 90 s)",

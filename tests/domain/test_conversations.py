@@ -436,14 +436,14 @@ def test_the_history_of_a_cancelled_message_ends_with_the_cancellation(send, ser
         ("09:31:00", "Cancelled", "failed"),
     ]
     (planned,) = steps[-1].parts
-    assert (planned.at, planned.text) == (f"{TOMORROW[:-1]}.000Z", "It was scheduled to be sent at this time")
+    assert (planned.at, planned.text) == (f"{TOMORROW[:-1]}.000Z", "It was scheduled for this time")
 
 
 def test_a_message_that_is_cancelled_at_once_has_passed_its_checks(send, services, account):
     id_ = send(send_at=TOMORROW)["id"]
     services.changing.call_off(account, id_)
     accepted, _ = services.history.find(id_).steps
-    assert accepted.parts[-1].text.startswith("Passed the checks")
+    assert accepted.parts[-1].text.startswith("It passed the checks")
 
 
 def test_the_history_of_a_received_message(receive, services, account):

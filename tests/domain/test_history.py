@@ -136,7 +136,7 @@ def test_a_message_that_waits_for_the_end_of_a_pause_says_so(send, deliver, tell
     ]
     clock.advance(30)
     assert not [one for one, *_ in tell(message) if "paused" in one]
-    text = "Waiting, because the gateway gateway has failed. The next message tries it again"
+    text = "Waiting, because the gateway gateway has failed. Phonify tries it again with the next message"
     assert (text, "waiting", []) in tell(message)
 
 

@@ -314,5 +314,5 @@ def test_what_names_no_gateway_after_an_upgrade_goes_to_the_gateway_of_the_next_
     assert run(app, "status").exit_code == 0
     assert deliver() == 0
     app.extensions["phonify"].make_upkeep().step()
-    assert "Messages of an earlier version that name no gateway: 1. The gateway stub gets them." in caplog.text
+    assert "Messages without a gateway, from an earlier version: 1. The gateway stub gets them." in caplog.text
     assert deliver() == 1

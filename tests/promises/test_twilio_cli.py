@@ -143,7 +143,7 @@ def test_explain_shows_when_a_message_was_cancelled(operator, twilio, clock):
     twilio.call("POST", sent["uri"], {"Status": "canceled"})
     *_, cancelled, planned = operator.run("explain", sent["sid"]).splitlines()
     assert cancelled.split() == ["2026-01-31T09:31:00.000Z", "Cancelled"]
-    assert planned == "2026-01-31T10:00:00.000Z    It was scheduled to be sent at this time"
+    assert planned == "2026-01-31T10:00:00.000Z    It was scheduled for this time"
 
 
 def test_explain_takes_the_sid_of_a_message(operator, twilio):
