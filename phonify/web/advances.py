@@ -10,14 +10,14 @@ from .reading import read_number
 
 
 def write_query(advance: Advance) -> dict[str, Any]:
-    """Write what an advance has done as parameters of an address."""
+    """Return the result of an advance as parameters of an address."""
     counts = {name: count for name, count in advance.ended._asdict().items() if count}
     more = {} if advance.finished else {"more": 1}
     return {"from": advance.begun_at, "until": advance.ended_at, **counts, **more}
 
 
 def read_summary(query: Mapping[str, str]) -> str | None:
-    """Read the parameters of an address, and return the summary. Returns None if they are not valid.
+    """Return the summary from the parameters of an address. Returns None if the parameters are not valid.
 
     The summary has only times and counts. So nobody can make a link that shows another text.
     """

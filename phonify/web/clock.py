@@ -1,4 +1,4 @@
-"""The forms of the settings page that change the clock."""
+"""The forms that change the clock. They are on the settings page."""
 
 from datetime import datetime, timedelta
 from typing import Any

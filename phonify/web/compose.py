@@ -107,7 +107,7 @@ def cancel_message(message_id: str) -> Any:
 def release_message(message_id: str) -> Any:
     """Send a caught message to its phone, and show the new message.
 
-    A second click shows this new message again. If the new message has failed, a second click sends another one.
+    A second click shows this new message again. If the new message has failed, a second click sends another copy.
     """
     services, account = get_services(), current_account()
     copy = services.releasing.find_copies(account, [services.sending.find(account, message_id)]).get(message_id)
@@ -124,7 +124,7 @@ def release_message(message_id: str) -> Any:
 
 @bp.post("/inbox/check")
 def check() -> str:
-    """Show the check of the text that a person is writing."""
+    """Check the text that a person is writing, and show the result."""
     body = _read_form().get("body", "")
     return render_template("inbox/check.html", check=check_text(body) if body else None, body=body)
 
@@ -156,7 +156,7 @@ def _read_form() -> dict[str, str]:
 
 
 def _read_change() -> dict[str, str]:
-    """Return only the fields that the person has changed. The values of the other fields may be out of date."""
+    """Return only the fields that the person has changed. The values of the other fields can be out of date."""
     form = _read_form()
     plain = {"body": form.get("body"), "send_at": form.get("send_at", "")[:_TIME_LENGTH]}
     return {name: form[name] for name in plain if name in form and plain[name] != form.get(f"shown_{name}")}
@@ -168,9 +168,9 @@ def _is_phone(given: Mapping[str, Any]) -> bool:
 
 
 def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
-    """Send a message to the phone, or receive one if the phone is the sender. Returns the message and its errors.
+    """Send a message to the phone. If the phone is the sender, receive a message. Returns the message and its errors.
 
-    A received message goes to the number in `origin`. If this is not a number, it goes to the default sender.
+    A received message goes to the number in `origin`, or to the default sender if `origin` has no number.
     """
     services, account = get_services(), current_account()
     max_body = services.settings.max_body

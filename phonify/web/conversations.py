@@ -29,7 +29,7 @@ guard(bp)
 
 @bp.get("/")
 def show_inbox() -> str:
-    """Show the conversations. If there are none, show how to send the first message."""
+    """Show the conversations. If the account has no conversation, show how to send the first message."""
     sidebar, address = read_conversations(), read_address()
     samples = display.list_samples(address, current_key() or "KEY") if not sidebar["conversations"] else []
     return render_template("inbox/index.html", **sidebar, samples=samples, address=address, has_key=current_key() != "")
@@ -59,7 +59,7 @@ def list_conversations() -> Any:
 
 @bp.get("/inbox/unread")
 def show_unread() -> Response:
-    """Show the number of unread conversations, for the pages without the list."""
+    """Show the number of unread conversations, for pages that have no list of conversations."""
     return answer_look("inbox/unread.html", {"unread": count_unread()})
 
 
@@ -76,7 +76,7 @@ def mark_all_read() -> Any:
 
 @bp.get("/inbox/phones/<path:phone>")
 def show_thread(phone: str) -> str:
-    """Show the thread of a phone. `notice` names what the person has just done."""
+    """Show the thread of a phone. The argument `notice` is the name of a text in `_NOTICES`."""
     return show_thread_page(phone, notice=_NOTICES.get(request.args.get("notice", "")))
 
 
@@ -90,7 +90,7 @@ def show_thread_page(phone: str, **form: Any) -> str:
 
 @bp.get("/inbox/phones/<path:phone>/messages")
 def list_messages(phone: str) -> Response:
-    """Show the head of a thread, and all its messages from the number `since` on."""
+    """Show the head of a thread, and the messages whose seq is at least `since`."""
     return answer_fragment("inbox/exchange.html", look_at_thread(phone, since=read_number(request.args.get("since"))))
 
 
@@ -115,8 +115,8 @@ def change_subscription(phone: str) -> Any:
 def show_message(message_id: str) -> Any:
     """Show the details of a message, as a page or as a fragment.
 
-    The argument `phone` is the phone of the open thread. With it, the fragment of a removed message says that the
-    message was removed.
+    The argument `phone` is the phone of the open thread. With `phone`, a fragment
+    reports that the message was removed. Without `phone`, a removed message raises NotFound.
     """
     if "HX-Request" not in request.headers:
         return show_detail(message_id)
@@ -129,7 +129,7 @@ def show_message(message_id: str) -> Any:
 
 
 def show_detail(message_id: str, **form: Any) -> str:
-    """Show a message and its form. The answer to htmx is a fragment. Any other answer is a page."""
+    """Show a message and its form. The answer to htmx is a fragment. The answer to other clients is a page."""
     detail = {**read_detail(message_id), **form}
     if "HX-Request" in request.headers:
         return render_template("inbox/detail.html", **detail)

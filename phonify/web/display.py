@@ -55,7 +55,7 @@ def _cut(body: str, marks: Iterable[tuple[int, int, str]]) -> list[Piece]:
 
 
 def cut_wide(segment: str, check: TextCheck) -> list[tuple[bool, str]]:
-    """Split a segment into runs of characters. The flag of a run is True if GSM-7 does not have its characters."""
+    """Split a segment into runs of characters. The flag of a run is True if its characters are not in GSM-7."""
     wide = {found.character[-1] for found in check.wide}  # if it is a letter and its accent, only the accent
     return [(is_wide, "".join(run)) for is_wide, run in groupby(segment, wide.__contains__)]
 
@@ -67,7 +67,7 @@ def list_groups(number: str) -> list[str]:
 
 
 def cut_number(number: str, *searched: str | None) -> list[list[Piece]]:
-    """Split each group of digits of a number into pieces. A match may begin in one group and end in another group."""
+    """Split each group of digits of a number into pieces. A match can begin in one group and end in another group."""
     groups, pieces = [], cut_matches(number, *searched)
     for group in list_groups(number):
         cut, left = [], len(group)
@@ -82,7 +82,7 @@ def cut_number(number: str, *searched: str | None) -> list[list[Piece]]:
 
 
 def describe_phone(number: str) -> tuple[str | None, str | None]:
-    """Return the country and the carrier of a phone. Each is None if it is not known."""
+    """Return the country and the carrier of a phone. An unknown value is None."""
     try:
         known = parse_originator(number)
     except ValueError:
@@ -103,8 +103,7 @@ def own_side(message: Message) -> str:
 def name_state(message: Message) -> str:
     """Return the state of a message in the words of the pages.
 
-    A message from a phone is `received`. If its state is not `sent`, the webhook has not accepted the message, and the
-    text also has the state.
+    A message from a phone is `received`. If the webhook has not accepted the message, the text also has the state.
     """
     if message.direction == "inbound":
         return "received" if message.state == "sent" else f"received, webhook {message.state}"
@@ -130,12 +129,12 @@ def show_duration(seconds: float) -> str:
 
 
 def write_time(at: str, *, seconds: bool = False) -> Markup:
-    """Write a time in UTC as HTML, without fractions of a second. The script of the page shows it in the local time."""
+    """Write a time in UTC as HTML, without fractions of a second. The script of the page shows the local time."""
     return Markup('<time datetime="{}">{}</time>').format(at, at[: 19 if seconds else 16].replace("T", " "))
 
 
 def write_curl(address: str, key: str, message: Message) -> str:
-    """Write a curl line that sends a message again. The line of a received message simulates this message again."""
+    """Write a curl line that sends a message again. For a received message, the line simulates the reception."""
     if message.direction == "inbound":
         path = "/sandbox/inbound"
         arguments = {"from": message.origin_number, "to": message.to_number, "body": message.body}

@@ -1,4 +1,4 @@
-"""What the pages show about gateways: a line if a gateway takes no messages, and a part of the settings page."""
+"""Reads the data about gateways: for a line on all pages, and for a part of the settings page."""
 
 from typing import Any
 

@@ -38,7 +38,7 @@ NAMES = [name for names in GROUPS.values() for name in names]
 
 
 class Guide(NamedTuple):
-    """A guide as a page shows it."""
+    """The content of a guide's page."""
 
     title: str
     sections: list[tuple[str, str]]  # the anchor and the title of each second-level heading

@@ -1,4 +1,4 @@
-"""The page of the webhook lab: start a lab, watch it, read its report. It exists only in a sandbox."""
+"""The page of the webhook lab: start a lab, watch it, read its report. The page exists only in a sandbox."""
 
 from collections.abc import Collection, Mapping
 from typing import Any

@@ -45,7 +45,7 @@ def count_unread(current: str | None = None) -> int:
 
 
 def read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, Any]:
-    """Return the latest messages of a thread. With `since`, return all messages from this number on."""
+    """Return the latest messages of a thread. With `since`, return the messages whose seq is at least `since`."""
     limit = MOST_MESSAGES if since else MESSAGES
     services, account = get_services(), current_account()
     find_thread = services.conversations.find_thread
@@ -62,7 +62,7 @@ def read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, An
 
 
 def find_copies(entries: Sequence[Entry]) -> dict[str, Message]:
-    """Return the released copies by the ids of the caught messages. The entries must begin with the latest one."""
+    """Return the released copies by the ids of the caught messages. The latest entry must come first."""
     return get_services().releasing.find_copies(current_account(), [entry.message for entry in entries])
 
 

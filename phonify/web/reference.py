@@ -17,7 +17,7 @@ session.protect(bp)
 
 @bp.get("")
 def show_reference() -> str:
-    """Show the reference. It needs no key."""
+    """Show the reference. The page needs no key."""
     return render_template(
         "docs/reference.html",
         **reference.read_document(get_document()),
@@ -44,6 +44,6 @@ def show_guide(name: str) -> str:
 
 @bp.post("/key")
 def take_key() -> dict[str, str | None]:
-    """Answer with the key of the session. Only pages of this server are allowed to ask for it."""
+    """Answer with the key of the session. Only pages of this server are allowed to get the key."""
     key = session.current_key() if session.find_session() is not None else ""
     return {"api_key": key or None}

@@ -45,7 +45,7 @@ _SHOWN_OBJECTS = (
 
 
 class Row(NamedTuple):
-    """A field of an object, or an argument."""
+    """A field of an object, or an argument of an operation."""
 
     name: str
     type: str
@@ -92,7 +92,7 @@ class Event(NamedTuple):
 
 
 def read_document(document: Json) -> Json:
-    """Return the content of the page. The names are the variables of its template."""
+    """Return the content of the page. The keys are the names of the template's variables."""
     tags = {tag["name"]: tag["description"] for tag in document["tags"]}
     operations: dict[str, list[Operation]] = {name: [] for name in tags}
     for path, methods in document["paths"].items():
@@ -159,7 +159,7 @@ def _read_field(name: str, schema: Json, *, required: bool, place: str) -> Row:
 
 
 def _name_type(schema: Json) -> tuple[str, str | None]:
-    """Return a short name for the type of a schema's value, and the name of the object if there is one."""
+    """Return a short name for the type of a value, and the name of its object or None."""
     if "$ref" in schema:
         return "object", schema["$ref"].removeprefix(_OBJECTS)
     if "anyOf" in schema:
@@ -272,7 +272,7 @@ def write_json(value: Any) -> Markup:
 
 
 def format_inline(text: str) -> Markup:
-    """Return a line of text as HTML. `code` and **bold** become elements."""
+    """Return a line of text as HTML. `code` and **bold** become HTML elements."""
     marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
     return Markup(re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", marked))  # noqa: S704 - escaped above
 

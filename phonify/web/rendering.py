@@ -38,7 +38,7 @@ def describe_clock() -> dict[str, Any] | None:
 
 
 def place_faults(faults: Collection[Fault], fields: Sequence[str]) -> dict[str, Any]:
-    """Sort the errors of a form for its template.
+    """Separate the errors of a form's fields from other errors.
 
     `wrong` has the first error of each wrong field, in the order of `fields`. `faults` has the errors of all other
     arguments.

@@ -1,4 +1,4 @@
-"""The page of the rules of the sandbox, and the form that gives one message an outcome."""
+"""The page of the rules of the sandbox, and the form that sets the outcome of one message."""
 
 from collections.abc import Collection, Mapping
 from math import ceil
@@ -101,7 +101,7 @@ def load_scenario() -> Any:
 
 @bp.post("/messages/<message_id>/outcome")
 def force_outcome(message_id: str) -> Any:
-    """Give one message an outcome. The field `outcome` has the outcome and, after a space, the error."""
+    """Set the outcome of one message. The field `outcome` has the outcome. An error can follow after a space."""
     outcome, _, error = request.form.get("outcome", "").partition(" ")
     arguments = {"outcome": outcome, "error": error} if error else {"outcome": outcome}
     try:

@@ -1,8 +1,8 @@
 """The sessions of the pages: a cookie with the session's token, and protection against other sites.
 
-A key or a link opens a session. If a key has opened the session, the cookie also has the key, because pages show
-commands with the key. Requests that change something must come from a page of this server. The header Sec-Fetch-Site or
-Origin shows this. No site can put a page into a frame. Only scripts of this server run.
+A key or a link opens a session. If a key has opened the session, the cookie also has the key. Pages show commands with
+this key. Requests that change something must come from a page of this server. The header Sec-Fetch-Site
+or Origin shows where a request comes from. No site can put a page into a frame. Only scripts of this server run.
 """
 
 import logging
@@ -60,14 +60,14 @@ def guard(blueprint: Blueprint) -> None:
 
 
 def refuse_other_sites() -> ResponseReturnValue | None:
-    """Refuse a request from another site if it could change something."""
+    """Refuse a request from another site if the request could change something."""
     if request.method in _SAFE or comes_from_here():
         return None
     return _show_error_page("Refused", "Another site sent this request.", 403)
 
 
 def comes_from_here() -> bool:
-    """Return whether a page of this server or the address bar has sent the request."""
+    """Return whether the request comes from a page of this server or from the address bar."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site in ("same-origin", "none")
@@ -79,7 +79,7 @@ def comes_from_here() -> bool:
 
 
 def require_session() -> ResponseReturnValue | None:
-    """Require a session. A key in the address signs in."""
+    """Require a session. If the address has a key, sign in with this key."""
     if "api_key" in _read_query() and request.method in _SAFE:
         return _take_key_from_address()
     account = find_session()
@@ -92,7 +92,7 @@ def require_session() -> ResponseReturnValue | None:
 
 
 def _read_query() -> Mapping[str, str]:
-    """Return the arguments in the address. Raises BadRequest if they are not UTF-8."""
+    """Return the arguments in the address. Raises BadRequest if the arguments are not UTF-8."""
     try:
         return request.args
     except UnicodeDecodeError:
@@ -107,7 +107,7 @@ def _take_key_from_address() -> ResponseReturnValue:
 
 
 def _take_link() -> ResponseReturnValue:
-    """Use up a sign-in link. A browser that only loads the page in advance does not use it up."""
+    """Sign in with a link. If a browser only loads the page in advance, the link stays valid."""
     if request.method != "GET" or "prefetch" in request.headers.get("Sec-Purpose", ""):
         return Response(status=503)
     if _keeps_session():
@@ -120,7 +120,7 @@ def _take_link() -> ResponseReturnValue:
 
 
 def _keeps_session() -> bool:
-    """Return whether there is a session that must stay. A link on another site must not replace a session."""
+    """Return whether the browser's session must stay. A link on another site must not replace a session."""
     return find_session() is not None and not comes_from_here()
 
 
@@ -147,7 +147,7 @@ def _show_sign_in(fault: str | None = None) -> str:
 
 @bp.get("/sign-in")
 def show_sign_in_page() -> ResponseReturnValue:
-    """Show the page that asks for a key. A key or the token of a link in the address signs in."""
+    """Show the page that asks for a key. If the address has a key or the token of a link, sign in."""
     arguments = _read_query()
     if "api_key" in arguments:
         return _take_key_from_address()
@@ -182,13 +182,13 @@ def _cookie_name() -> str:
 
 
 def _read_cookie() -> tuple[str, str]:
-    """Read the key and the token from the cookie, and return them. Each may be empty."""
+    """Return the key and the token from the cookie. A missing value is an empty string."""
     key, _, token = request.cookies.get(_cookie_name(), "").rpartition(".")
     return key, token
 
 
 def current_key() -> str:
-    """Return the key of the session, or an empty string if a link has opened it."""
+    """Return the key of the session, or an empty string if a link has opened the session."""
     return _read_cookie()[0]
 
 

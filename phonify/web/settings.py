@@ -34,13 +34,13 @@ guard(bp)
 
 @bp.get("")
 def show_settings() -> str:
-    """Show the settings of the account, and the summary of a clock advance that is in the address."""
+    """Show the settings of the account. If the address has the summary of a clock advance, show this summary too."""
     return show_page(advanced=read_summary(request.args))
 
 
 @bp.post("/origin")
 def change_origin() -> Any:
-    """Change the account's default sender. If it is empty, the default sender of the server is used."""
+    """Change the account's default sender. If the field is empty, the default sender of the server is used."""
     services, given = get_services(), request.form.get("origin", "").strip()
     try:
         origin = parse_originator(read_typed_number(given)).number if given else None
@@ -65,7 +65,7 @@ def change_keywords() -> Any:
 
 @bp.post("/keys")
 def create_key() -> Any:
-    """Make another key. Only this answer shows it."""
+    """Make another key. Only this answer shows the key."""
     services, name = get_services(), request.form.get("name", "").strip()
     if not name.isprintable() or len(name) > 100:
         return show_page(faults=[Fault("invalid_text", "name")], name=name), 400
@@ -75,7 +75,7 @@ def create_key() -> Any:
 
 @bp.post("/keys/<int:key_id>/revoke")
 def revoke_key(key_id: int) -> Any:
-    """Revoke a key of the account. If it is the key of this session, the session ends."""
+    """Revoke a key of the account. If a session uses this key, the session ends."""
     services = get_services()
     if not accounts.revoke_key(services.database, services.clock, key_id, account=current_account()):
         raise NotFound
@@ -95,7 +95,7 @@ def set_webhook() -> Any:
 
 @bp.post("/webhook/rotate")
 def rotate_secret() -> Any:
-    """Give the webhook a new secret."""
+    """Set a new secret for the webhook."""
     get_services().webhooks.rotate_secret(current_account())
     return _back("webhook")
 
@@ -176,7 +176,7 @@ def _read_deliveries(*, before: int | None = None, shown: int = 0) -> dict[str, 
 
 
 def _read_runs() -> list[dict[str, Any]]:
-    """Return the account's test runs. Each has its number of messages and the time that is left."""
+    """Return the account's test runs, each with its remaining time and its number of messages."""
     services, now = get_services(), get_services().clock.machine_now()
     return [
         {
@@ -195,7 +195,7 @@ def _show_keywords(replies: KeywordReplies) -> dict[str, str]:
 
 
 def show_page(faults: Collection[Fault] = (), **context: Any) -> str:
-    """Return the page. `context` replaces or adds values of the template."""
+    """Return the page. The values in `context` replace or extend the values for the template."""
     services, account = get_services(), current_account()
     keys = [key for key in accounts.list_keys(services.database, account=account.name) if key.revoked_at is None]
     page = {

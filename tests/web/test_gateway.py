@@ -89,7 +89,10 @@ def test_only_the_operator_s_account_sees_how_many_texts_have_no_account(client,
     before = read_page(stranger)
     services.gateways["gateway"].take([Received(PHONE, "Secret", "1", NUMBER)])
     shown = read_page(client)
-    assert "Received texts that belong to no account: 1. The command <code>gateway texts</code> shows them." in shown
+    assert (
+        "Received texts that belong to no account: 1. To see these texts, use the command <code>gateway texts</code>."
+        in shown
+    )
     assert "Secret" not in shown
     assert read_page(stranger) == before
 
