@@ -1,1 +1,1 @@
-"""APIs of other providers, so that their SDKs work with this server."""
+"""The APIs of other providers. The SDKs of these providers work with this server."""

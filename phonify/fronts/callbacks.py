@@ -19,7 +19,7 @@ bp = Blueprint("gateways", __name__, url_prefix="/gateways")
 @bp.route("/<name>/", defaults={"path": ""}, methods=["GET", "POST"])
 @bp.route("/<name>/<path:path>", methods=["GET", "POST"])
 def hear(name: str, path: str) -> Response:
-    """Pass a request to its gateway, store the events in it, and answer as the provider expects."""
+    """Pass a request to the gateway, store the events, and return the answer that the provider expects."""
     services = get_services()
     running = services.gateways.get(name)
     if running is None:

@@ -1,4 +1,4 @@
-"""The gateways, by their names in PHONIFY_GATEWAY. Each one has its own file and one name below."""
+"""The gateways, by their names in PHONIFY_GATEWAY. Each gateway has its own file or package."""
 
 from .android import AndroidGateway
 from .base import Gateway

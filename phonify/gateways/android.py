@@ -1,9 +1,9 @@
 """The gateway `android`, for the app SMS Gateway for Android (https://docs.sms-gate.app).
 
-The gateway reaches the app directly on the phone, through a server of the app, or through the vendor's cloud. The
-app stores each message under Phonify's id, and answers 409 if it already has the id. So a message that may have been
-taken is sent again. A server keeps the ids of each device separately. If a request names no device, the server chooses
-any device. So each request names the device, except a request to the phone itself.
+The gateway reaches the app directly on the phone, through a server of the app, or through the vendor's cloud. The app
+stores each message under Phonify's id, and answers 409 if it already has the id. So Phonify can send a message again if
+it does not know whether the app has the message. A server keeps the ids of each device separately. If a request names
+no device, the server chooses any device. So each request names the device, except a request to the phone itself.
 """
 
 import json
@@ -134,7 +134,7 @@ class AndroidGateway(HttpGateway):
         return self._request("POST", "/messages", content)._replace(query="skipPhoneValidation=true")
 
     def judge(self, message: OutboundMessage, answer: Answer) -> Outcome:
-        """Return the outcome that an answer means."""
+        """Convert an answer to an outcome."""
         if answer.status == 409:
             return Taken()  # at an earlier attempt
         if 200 <= answer.status < 300:

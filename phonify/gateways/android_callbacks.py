@@ -1,4 +1,4 @@
-"""What the gateway `android` receives: callbacks of the app, and the states of messages that it looks up."""
+"""What the gateway `android` receives from the app: callbacks, and the states of messages."""
 
 import hashlib
 import hmac
@@ -138,7 +138,7 @@ def _read_receipt(callback: dict[str, Any], payload: dict[str, Any], name: str) 
 
 
 def read_state(message_id: str, found: dict[str, Any]) -> list[Receipt]:
-    """Convert the state of a message in the app to a receipt. Returns no receipt if the message is not sent yet."""
+    """Convert the state of a message in the app to a receipt. If the message is not sent yet, there is no receipt."""
     state = found.get("state")
     status = _STATES.get(state) if isinstance(state, str) else None
     if status is None:
@@ -155,7 +155,7 @@ def read_state(message_id: str, found: dict[str, Any]) -> list[Receipt]:
 
 
 def read_reason(reason: Any) -> tuple[str, str]:
-    """Return the error type and the code for the reason of a failure, as the app reports it."""
+    """Convert the app's reason for a failure to an error type and a code."""
     text = reason if isinstance(reason, str) else ""
     code = word[0] if (word := re.search("RESULT_[A-Z_]+", text)) else shorten(text)
     for part, error_type in _REASONS:
@@ -166,7 +166,7 @@ def read_reason(reason: Any) -> tuple[str, str]:
 
 
 def shorten(text: str) -> str:
-    """Mask the phone numbers in a text from the app, remove control characters, and return its beginning."""
+    """Return the beginning of a text from the app, with masked phone numbers and without control characters."""
     return re.sub(r"\+?[0-9]{5,}", "*", "".join(filter(str.isprintable, clean(text))))[:LONGEST_CODE]
 
 

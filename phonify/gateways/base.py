@@ -49,7 +49,7 @@ class Later:
     """The provider did not take the message, for a temporary reason. The message is sent again later.
 
     `pause` means that the reason concerns all messages, for example wrong credentials or too many requests. The gateway
-    then sends nothing for some time. `unsure` means that the provider may have taken the message. Only a repeatable
+    then sends nothing for some time. `unsure` means that the provider has possibly taken the message. Only a repeatable
     gateway can set `unsure`.
     """
 
@@ -61,7 +61,7 @@ class Later:
 
 @dataclass(frozen=True)
 class Doubt:
-    """It is unknown whether the provider has taken the message. It is not sent again.
+    """It is unknown whether the provider has taken the message. The message is not sent again.
 
     `pause` means that the reason concerns all messages, for example that the provider does not answer. The gateway then
     sends nothing for some time. Without this pause, all waiting messages would soon be in doubt.
@@ -82,7 +82,7 @@ class Limits(NamedTuple):
 
     @property
     def window(self) -> int:
-        """The highest number of messages in all calls together. After a crash, these messages may be in doubt."""
+        """The highest number of messages in all calls together. After a crash, these messages can be in doubt."""
         return self.batch * self.calls
 
 
@@ -90,11 +90,11 @@ class Sink(Protocol):
     """Stores the events that a gateway gets without a request, for example on a connection that stays open."""
 
     def take(self, events: Sequence[Event]) -> None:
-        """Store events, and return when they are on disk. Only then acknowledge them to the provider."""
+        """Store events, and return when they are on disk. The gateway acknowledges the events only after this call."""
 
 
 class GatewayFault(Exception):
-    """The provider can't be used now. The text tells the operator why, without a secret."""
+    """The provider can't be used now. The text explains the reason to the operator, without a secret."""
 
 
 class Gateway(ABC):
@@ -131,8 +131,8 @@ class Gateway(ABC):
     def place(self) -> str:
         """The place that recognises a repeated message, such as the gateway's name and the device.
 
-        Only a repeatable gateway needs it. If the outcome of an attempt is unknown, and the place has changed since
-        then, the message is not sent again.
+        Only a repeatable gateway needs this property. If the outcome of an attempt is unknown and the place is
+        different now, the message is not sent again.
         """
         return self.name
 
@@ -142,7 +142,7 @@ class Gateway(ABC):
         return cls()
 
     def check(self, to: str, origin: str, body: str) -> Refused | None:  # noqa: ARG002 - for gateways that have something to check
-        """Return Refused if the message alone shows that it can't be sent.
+        """Return Refused if `to`, `origin` or `body` shows that the message can't be sent.
 
         This method must be quick and must not use the network, because a request waits for it. Nothing is stored yet.
         """
@@ -150,16 +150,16 @@ class Gateway(ABC):
 
     @abstractmethod
     def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:
-        """Send at most `limits.batch` messages. Yields the id and the outcome of each message.
+        """Send at most `limits.batch` messages. Yields the id of each message with its outcome.
 
         Yield an outcome as soon as it is known. `send` must end before `deadline`, a time of `clock.monotonic()`.
 
-        A message without an outcome counts as Doubt, also after an exception. So yield the outcome Later for a message
+        A message without an outcome counts as Doubt, even after an exception. So yield the outcome Later for a message
         that was not sent.
         """
 
     def hear(self, request: HookRequest) -> Heard:
-        """Read a request to `/gateways/<name>/...`. Returns its events and the answer.
+        """Read a request to `/gateways/<name>/...`. Returns the events and the answer.
 
         The answer is sent after the commit. Raises Forged if the sender can't prove that it is the provider. Raises
         Unreadable if the content is not valid.
@@ -167,23 +167,23 @@ class Gateway(ABC):
         raise NotImplementedError
 
     def look_up(self, message: OutboundMessage, references: Sequence[str]) -> Sequence[Receipt]:  # noqa: ARG002 - for gateways that can
-        """Ask the provider what happened to a message. Returns no receipts if the provider does not know.
+        """Ask the provider what happened to a message. Returns no receipts if the outcome is unknown.
 
-        Only called if `can_look_up` is true. Raises GatewayFault if the provider does not answer.
+        Phonify calls this method only if `can_look_up` is true. Raises GatewayFault if the provider does not answer.
         """
         return ()
 
     def probe(self) -> str:
-        """Ask the provider whether it would take messages, without sending one. Returns one line for the operator.
+        """Check whether the provider accepts messages, but send no message. Returns one line for the operator.
 
-        Raises GatewayFault if it would take no messages.
+        Raises GatewayFault if the provider does not accept messages.
         """
         return "nothing to check"
 
     def register(self) -> Sequence[str]:
         """Tell the provider the address of Phonify. Returns lines for the operator. A second call does no harm.
 
-        Raises GatewayFault if that is not possible or not needed.
+        Raises GatewayFault if this registration is not possible or not needed.
         """
         raise GatewayFault("this gateway needs no registration")
 
@@ -194,4 +194,4 @@ class Gateway(ABC):
         """
 
     def stop(self, deadline: float) -> None:  # noqa: B027 - only for gateways that keep a connection
-        """Close what `start` has opened, before `deadline`, a time of `clock.monotonic()`."""
+        """Close what `start` has opened. `stop` must end before `deadline`, a time of `clock.monotonic()`."""

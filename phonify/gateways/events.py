@@ -1,4 +1,4 @@
-"""What a gateway receives from its provider: delivery receipts and received texts, and the requests with them."""
+"""What a gateway receives from its provider: requests with delivery receipts and received texts."""
 
 import json
 import re
@@ -23,7 +23,7 @@ class Receipt(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The place of a text among the parts of a longer text."""
+    """The position of a part in a longer text."""
 
     reference: str  # the same for all parts of a text
     total: int
@@ -31,7 +31,7 @@ class Part(NamedTuple):
 
 
 class Received(NamedTuple):
-    """A text from a phone, or a part of one."""
+    """A text from a phone, or one part of a long text."""
 
     sender: str
     body: str
@@ -81,11 +81,14 @@ class Forged(Exception):
 
 
 class Unreadable(Exception):
-    """The content of a request is not valid. The exception says why, without a secret or a text of a message."""
+    """The content of a request is not valid.
+
+    The exception explains the reason. It contains no secret and no text of a message.
+    """
 
 
 def read_json_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in the body of a request. Raises Unreadable if there is none."""
+    """Return the JSON object in the body of a request. Raises Unreadable if the body is not a JSON object."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -26,10 +26,10 @@ class HttpGateway(Gateway):
 
     @abstractmethod
     def judge(self, message: OutboundMessage, answer: Answer) -> Outcome:
-        """Return the outcome that an answer means. Not every answer with status 200 means Taken."""
+        """Convert an answer to an outcome. An answer with status 200 does not always mean Taken."""
 
     def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:
-        """Send the messages one after another. A message is sent later if no time is left for it."""
+        """Send the messages one after another. If no time is left for a message, the outcome is Later."""
         end = deadline - min(0.5, (deadline - monotonic()) / 10)  # the rest is for storing the last outcome
         for message in batch:
             seconds = min(end - monotonic(), LONGEST)
@@ -49,7 +49,7 @@ class HttpGateway(Gateway):
         return self.judge(message, answer)
 
     def ask(self, request: Request) -> Answer:
-        """Return the answer to a request that sends nothing. Raises GatewayFault if there is no answer."""
+        """Make a request that sends no message, and return the answer. Raises GatewayFault if there is no answer."""
         try:
             return send(request, private_allowed=True)
         except NotAnswered as failure:
@@ -62,7 +62,7 @@ def encode_credentials(username: str, password: Secret) -> str:
 
 
 def read_object(answer: Answer) -> dict[str, Any]:
-    """Return the JSON object in an answer. Returns an empty object if there is none."""
+    """Return the JSON object in an answer. Returns an empty object if the answer is not a JSON object."""
     try:
         content = json.loads(answer.text)
     except (ValueError, RecursionError):

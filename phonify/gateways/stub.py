@@ -1,7 +1,7 @@
 """The stub gateway, for testing apps. It sends nothing.
 
-`BEHAVIOURS` are the built-in rules: what happens to messages to the special numbers. The rules of an account come first
-(`domain/rules.py`). They choose a `Behaviour` too.
+`BEHAVIOURS` has the built-in rules for messages to the special numbers. The rules of an account come first
+(`domain/rules.py`). Each of these rules also chooses a `Behaviour`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -59,7 +59,7 @@ Choose = Callable[[OutboundMessage], Behaviour | None]  # None: no rule says wha
 
 
 class StubGateway(Gateway):
-    """Takes every message immediately, except if a rule says otherwise."""
+    """Takes every message immediately, if no rule says otherwise."""
 
     name = "stub"
     repeatable = True
@@ -71,7 +71,10 @@ class StubGateway(Gateway):
         self._choose: Choose | None = None
 
     def follow(self, choose: Choose) -> None:
-        """Let a function choose the behaviours. `check` then refuses nothing, because the rules refuse messages."""
+        """Let a function choose the behaviours.
+
+        Then `check` refuses nothing, because `domain/rules.py` refuses messages.
+        """
         self._choose = choose
 
     def check(self, to: str, origin: str, body: str) -> Refused | None:  # noqa: ARG002 - the number decides

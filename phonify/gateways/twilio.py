@@ -117,7 +117,10 @@ class TwilioGateway(HttpGateway):
         return request._replace(body=urlencode(fields).encode(), headers=headers)
 
     def _build(self, method: str, path: str, *, as_account: bool = False) -> Request:
-        """Return a request with the API key, or with the auth token if there is no key or if `as_account` is true."""
+        """Return a request with the API key or with the auth token.
+
+        The auth token is used if there is no API key, or if `as_account` is true.
+        """
         account = self._account
         user, password = account.sid, account.auth_token
         if account.key_sid and not as_account:
@@ -127,7 +130,7 @@ class TwilioGateway(HttpGateway):
         return Request(method, url, None, headers, most_answer=MOST_ANSWER)
 
     def judge(self, message: OutboundMessage, answer: Answer) -> Outcome:  # noqa: ARG002 - the answer says it all
-        """Return the outcome that an answer means.
+        """Convert an answer to an outcome.
 
         The error code decides. If there is none, the HTTP status decides.
         """
@@ -142,7 +145,7 @@ class TwilioGateway(HttpGateway):
     def look_up(self, message: OutboundMessage, references: Sequence[str]) -> Sequence[Receipt]:
         """Ask for a message by its SID. Without a SID, ask for a message with the same sender, recipient and text.
 
-        If there are several such messages, it is unknown which one it is. Then there is no receipt.
+        If several messages match, there is no receipt.
         """
         if not references:
             return self._find(message)
@@ -178,7 +181,7 @@ class TwilioGateway(HttpGateway):
     def _fetch(
         self, path: str, *, query: str = "", as_account: bool = False, missing_allowed: bool = False
     ) -> dict[str, Any]:
-        """Return an object of the service. Returns an empty object if it is missing and `missing_allowed` is true."""
+        """Fetch a JSON object from the service. If `missing_allowed` is true, return an empty object for status 404."""
         request = self._build("GET", path, as_account=as_account)
         answer = self.ask(request._replace(query=query, most_answer=MOST_ANSWER * (MOST_LISTED if query else 1)))
         content = read_object(answer)
@@ -204,7 +207,7 @@ def _judge_message(content: Mapping[str, Any]) -> Outcome:
 
 
 def _judge_code(code: int | None, retry_after: float | None) -> Outcome | None:
-    """Return what the code of an error means, or None if the code does not decide."""
+    """Return the outcome for an error code, or None if the HTTP status decides."""
     if code == QUEUE_OF_SENDER_FULL:
         return Later(retry_after, reason=f"the queue of the sender is full ({code})")
     if code in PAUSING:
@@ -226,7 +229,7 @@ def _judge_status(answer: Answer, code: int | None) -> Outcome:
 
 
 def _read_receipt(message_id: str, resource: Mapping[str, Any]) -> Receipt | None:
-    """Convert a message of the service to a receipt for the message with the given id."""
+    """Convert the service's JSON object of a message to a receipt. `message_id` is Phonify's id of the message."""
     sid, status = resource.get("sid"), resource.get("status")
     if not isinstance(sid, str) or not isinstance(status, str):
         return None
@@ -235,7 +238,10 @@ def _read_receipt(message_id: str, resource: Mapping[str, Any]) -> Receipt | Non
 
 
 def _read_date(value: object) -> datetime | None:
-    """Return a time in the form of RFC 2822, in UTC. Returns None if it has no time zone or another form."""
+    """Read a time in the form of RFC 2822, and return it in UTC.
+
+    Returns None if the text is not valid or has no time zone.
+    """
     try:
         moment = parsedate_to_datetime(value) if isinstance(value, str) else None
         return moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None

@@ -68,12 +68,12 @@ UNCLEAR = frozenset({30003, 30005, 30008})
 
 
 def choose_error_type(code: int | None) -> str:
-    """Return the error type of a message that failed with a code."""
+    """Return the error type for an error code."""
     return ERROR_TYPES.get(code or 0, OTHER_ERROR_TYPE)
 
 
 def read_code(value: object) -> int | None:
-    """Return a code, or None if there is none. The value may be a number or a text with digits."""
+    """Return a code, or None if there is no code. The value can be a number or a text with digits."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -50,11 +50,11 @@ class Hooks:
         self._forms = _list_forms(public_url)
 
     def write_callback(self, message_id: str) -> str | None:
-        """Return the URL for the statuses of a message, or None if there is no public URL."""
+        """Return the callback URL of a message, or None if there is no public URL."""
         return f"{self._public_url}{PATH}status/{message_id}{RETRIES}" if self._public_url else None
 
     def hear(self, request: HookRequest) -> Heard:
-        """Read a request. Its signature is checked before its content."""
+        """Check the signature of a request, and read the request."""
         parameters = self._read_signed(request)
         kind, _, message_id = request.path.partition("/")
         if kind == "status" and is_message_id(message_id):
@@ -94,7 +94,7 @@ class Hooks:
 
 
 def _list_forms(url: str) -> list[str]:
-    """Return a URL without and with its port. The provider signs one of these two forms."""
+    """Return two forms of a URL: without the port and with the port. The provider signs one of these forms."""
     parts = urlsplit(url)
     bare = parts.netloc.removesuffix(f":{parts.port}")
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -106,7 +106,7 @@ def _is_same(expected: str, given: str) -> bool:
 
 
 def _read_form(body: bytes) -> list[tuple[str, str]]:
-    """Return the fields of a form. Empty fields are signed too, so they are kept."""
+    """Return the fields of a form, including empty fields. The signature also covers empty fields."""
     try:
         return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError as error:
@@ -116,7 +116,7 @@ def _read_form(body: bytes) -> list[tuple[str, str]]:
 def make_receipt(
     message_id: str, sid: str, status: str, code: int | None, at: datetime | None = None
 ) -> Receipt | None:
-    """Return the receipt for a status of Twilio, or None if the status is unknown."""
+    """Convert a status of Twilio to a receipt. Returns None if the status is unknown."""
     meaning = _STATUSES.get(status)
     if meaning is None:
         return None

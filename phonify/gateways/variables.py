@@ -33,7 +33,7 @@ class Variables:
         self._errors: list[str] = []
 
     def read(self, name: str, default: str | None = None) -> str:
-        """Return a text. It is required if it has no default."""
+        """Return a text. The variable is required if it has no default."""
         text = self._environ.get(self._prefix + name, "")
         if text:
             return text
@@ -42,7 +42,10 @@ class Variables:
         return default or ""
 
     def read_secret(self, name: str, *, required: bool = True) -> Secret:
-        """Return a secret. It is in the variable, or in a file that the variable with the ending _FILE names."""
+        """Return a secret. The secret is in the variable, or in a file.
+
+        The variable with the ending _FILE names the file.
+        """
         text, file = self._environ.get(self._prefix + name, ""), self._environ.get(f"{self._prefix}{name}_FILE", "")
         if text and file:
             self.add_error(name, f"set this variable or {self._prefix}{name}_FILE, not both")
@@ -77,7 +80,7 @@ class Variables:
         return default
 
     def read_choice(self, name: str, *choices: str) -> str:
-        """Return one of the choices. The first is the default."""
+        """Return one of the choices. The first choice is the default."""
         text = self.read(name, choices[0])
         if text not in choices:
             self.add_error(name, f"{text!r} must be {' or '.join(choices)}")
@@ -101,6 +104,6 @@ class Variables:
         self._errors.append(f"{self._prefix}{name}: {reason}")
 
     def finish(self) -> None:
-        """Raise ValueError with one line for each error, if there are any."""
+        """Raise ValueError if there are errors. The exception has one line for each error."""
         if self._errors:
             raise ValueError("\n".join(self._errors))

@@ -1,1 +1,1 @@
-"""An HTTP client for the requests that Phonify sends, and the check of their addresses."""
+"""An HTTP client for Phonify's requests, and the checks of URLs and addresses."""

@@ -76,8 +76,8 @@ class Answer(NamedTuple):
 def send(request: Request, *, private_allowed: bool, resolve: Resolve = resolve) -> Answer:
     """Send a request and return the answer, with any HTTP status. Raises NotAnswered if there is no answer in time.
 
-    The timeout of the request is for everything: connecting, TLS, sending and receiving. If the body of the answer is
-    late, malformed or too long, only its first part is returned.
+    The timeout of the request covers connecting, TLS, sending and receiving. If the body of the answer is late,
+    malformed or too long, only its first part is returned.
     """
     end = monotonic() + request.timeout
     connected = False
@@ -101,7 +101,7 @@ def send(request: Request, *, private_allowed: bool, resolve: Resolve = resolve)
 
 
 def _find_addresses(target: Target, *, private_allowed: bool, resolve: Resolve) -> Sequence[str]:
-    """Return the allowed addresses of a host. Raises NotAnswered if there are none."""
+    """Return the allowed addresses of a host. Raises NotAnswered if no address is allowed."""
     try:
         addresses = resolve(target.host, target.port)
     except (OSError, UnicodeError) as error:
@@ -140,7 +140,7 @@ def _secure(connection: HTTPConnection, target: Target, until: float) -> None:
 
 
 def _remaining(end: float) -> float:
-    """Return the remaining seconds. Raises TimeoutError if there are none."""
+    """Return the remaining seconds. Raises TimeoutError if no time is left."""
     left = end - monotonic()
     if left <= 0:
         raise TimeoutError
@@ -195,7 +195,7 @@ def _exchange(connection: HTTPConnection, target: Target, request: Request, end:
 
 
 def _read_retry_after(text: str) -> float | None:
-    """Read the header Retry-After: seconds, or a time in HTTP's form. Return None if it is missing or not valid."""
+    """Read the header Retry-After: seconds, or a time in HTTP's form. Returns None for any other text."""
     if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)
     try:
@@ -210,7 +210,7 @@ def add_query(url: str, query: str) -> str:
 
 
 def _explain(error: BaseException, url: str, seconds: float) -> str:
-    """Return the reason why there is no answer, as a text for people. `seconds` is the time limit that applied."""
+    """Explain to a person why there is no answer. `seconds` is the time limit that applied."""
     if isinstance(error, TimeoutError):
         return f"no answer within {seconds:g} seconds"
     if isinstance(error, ssl.SSLCertVerificationError):

@@ -28,7 +28,7 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 
 class BadUrl(ValueError):
-    """Phonify can't post to the URL. The text says why."""
+    """Phonify can't post to the URL. The text explains the reason."""
 
 
 class Target(NamedTuple):
@@ -41,7 +41,7 @@ class Target(NamedTuple):
 
 
 def parse_url(url: str) -> Target:
-    """Split a URL into its parts. Raises BadUrl if Phonify can't post to it."""
+    """Split a URL into its parts. Raises BadUrl if Phonify can't post to the URL."""
     if len(url) > MAX_URL:
         raise BadUrl(f"it is longer than {MAX_URL:,} characters")
     if not url.isprintable() or re.search(r"[\s\\]", url):
@@ -86,7 +86,7 @@ def _read_host(host: str, *, bracketed: bool) -> str:
 def check_url(url: str, *, private_allowed: bool) -> None:
     """Raise BadUrl if Phonify can't post to a URL, or if its host is an address that is not allowed.
 
-    A host name is not resolved here. Its addresses may change, so they are checked at each post.
+    A host name is not resolved here. The addresses of a host can change, so they are checked at each post.
     """
     literal = _find_literal(parse_url(url).host)
     if literal is not None and not is_allowed(literal, private_allowed=private_allowed):
@@ -111,7 +111,7 @@ def names_private_host(url: str) -> bool:
 
 
 def explain_refusal(address: str) -> str:
-    """Return the reason why an address is not allowed, as a text for people."""
+    """Explain to a person why an address is not allowed."""
     text = f"addresses like {address} are not allowed"
     return f"{text} without PHONIFY_WEBHOOK_PRIVATE=on" if _needs_private_allowed(address) else text
 

@@ -32,7 +32,7 @@ def count_septets(text: str) -> int:
 
 
 def encode_gsm7(text: str) -> bytes:
-    """Encode a text, with one septet in each byte. Raises ValueError if the alphabet lacks a character."""
+    """Encode a text, with one septet in each byte. Raises ValueError if a character is not in the alphabet."""
     try:
         return b"".join(_CODES[character] for character in text)
     except KeyError as error:
@@ -40,7 +40,7 @@ def encode_gsm7(text: str) -> bytes:
 
 
 def decode_gsm7(codes: bytes) -> str:
-    """Decode a text that has one septet in each byte. A byte that is not a code becomes U+FFFD."""
+    """Decode a text that has one septet in each byte. A byte that is not a code of the alphabet becomes U+FFFD."""
     text, escaped = [], False
     for code in codes:
         character = _DEFAULT[code] if code < len(_DEFAULT) else "\N{REPLACEMENT CHARACTER}"

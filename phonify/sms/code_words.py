@@ -1,7 +1,7 @@
 """Reads the words about one-time codes from `code_words.toml`, and makes patterns from them.
 
-The patterns are for texts that `fold` and `lower` have converted. They are made at the first use, because making them
-takes time.
+The patterns are for texts that `fold` and `lower` have converted. The patterns are made at their first use, because it
+takes time to make them.
 """
 
 import functools
@@ -40,7 +40,7 @@ _LETTERS = [(re.compile(f"[{letters}]"), letters) for letters in _SCRIPTS]
 
 
 class Patterns(NamedTuple):
-    """The patterns of all languages together."""
+    """The patterns for all languages."""
 
     words: re.Pattern[str]
     kinds: dict[str, str]  # the kind of each word, by its form in `find_kind`
@@ -174,13 +174,13 @@ def _find_letters(character: str) -> str | None:
 
 
 def _join(words: Iterable[str]) -> str:
-    """Return a pattern that matches any of the words. It prefers longer words."""
+    """Return a pattern that matches any of the words. The pattern prefers longer words."""
     forms = {form for word in words for form in _list_forms(word)}
     return _make_tree({(_begin(form), *_list_atoms(form.strip("*")), _end(form)) for form in forms})
 
 
 def _make_tree(branches: Iterable[tuple[str, ...]]) -> str:
-    """Join sequences of patterns to one pattern. For speed, sequences with the same beginning share it."""
+    """Join sequences of patterns into one pattern. For speed, the pattern contains a common beginning only once."""
     grouped = groupby(sorted(branches, key=_rank), key=lambda branch: branch[:1])
     parts = [first[0] + _make_tree([branch[1:] for branch in group]) if first else "" for first, group in grouped]
     return parts[0] if len(parts) == 1 else f"(?:{'|'.join(parts)})"

@@ -31,8 +31,8 @@ _NON_GEOGRAPHIC = "001"  # the region that phonenumbers gives to +800, +882 and 
 def load_regions() -> None:
     """Load the data of all regions into memory.
 
-    Otherwise, the library reads a region from disk at its first use. If that fails because the process has no file
-    descriptor or memory left, the library never releases its lock.
+    Without this function, the library reads the data of a region from disk at the first use. If this reading fails
+    because the process has no file descriptor or memory left, the library never releases its lock.
     """
     for region in phonenumbers.SUPPORTED_REGIONS:
         phonenumbers.PhoneMetadata.metadata_for_region(region)
@@ -55,7 +55,7 @@ def parse_msisdn(text: str) -> Number:
     The country code must exist, and the length must be possible. The number itself does not need to be in use. If the
     number belongs to no known region, its country is the main region of the country code. The country of +800, +870 and
     similar numbers is None. A national prefix after the country code (the 0 in +44 0 7...) is removed. All other digits
-    are kept, so reading the result again gives the same result.
+    are kept. If the result is read again, it does not change.
     """
     if not _E164.fullmatch(text):
         raise ValueError("not in E.164 form")
@@ -83,7 +83,7 @@ def is_same_number(text: str, number: str) -> bool:
 
 
 def parse_shown_number(text: str, country: str | None) -> str:
-    """Convert a number to E.164. A phone in the country shows it in another form, such as `070 000 00 01` in Sweden.
+    """Convert a number to E.164. Phones can show a number in national form, such as `070 000 00 01` in Sweden.
 
     Other texts are returned unchanged, such as short codes, alphanumeric senders and numbers that are not in use.
     """
@@ -105,7 +105,7 @@ def is_msisdn(text: str) -> bool:
 
 
 def _parse(text: str) -> phonenumbers.PhoneNumber:
-    """Read a number, and remove misplaced national prefixes. Raises ValueError if it has other extra digits.
+    """Read a number, and remove misplaced national prefixes. Raises ValueError if the number has other extra digits.
 
     Without this check, the library would also remove carrier codes and rewrite numbers of some countries. The result
     would be the number of another person.
@@ -155,8 +155,8 @@ def _find_carrier(parsed: phonenumbers.PhoneNumber) -> str | None:
 def read_typed_number(text: str) -> str:
     """Remove the separators from a number that a person has typed, and return it. Returns other texts unchanged.
 
-    Spaces, hyphens, parentheses, dots, slashes, invisible characters and `tel:` are removed. 00 becomes a plus sign if
-    the number is longer than a short code.
+    The separators are spaces, hyphens, parentheses, dots, slashes, invisible characters and `tel:`. If the number is
+    longer than a short code, 00 at its beginning becomes a plus sign.
     """
     number = _read_digits(text)
     if number is None:
@@ -165,9 +165,9 @@ def read_typed_number(text: str) -> str:
 
 
 def list_searched_numbers(text: str) -> list[str]:
-    """Return the forms that searched digits may have in a stored number. For `0041`, one of the forms is `+41`.
+    """Return the forms in which a stored number can contain the searched digits. For `0041`, one of the forms is `+41`.
 
-    The list is empty if the text has anything other than digits and separators.
+    If the text has a character that is neither a digit nor a separator, the list is empty.
     """
     number = _read_digits(text)
     if number is None:
@@ -189,7 +189,7 @@ def _read_digits(text: str) -> str | None:
 
 
 class Kind(NamedTuple):
-    """What the numbering plan says about a number."""
+    """The type of a number in the numbering plan, and whether its range is in use."""
 
     type: str  # mobile, fixed_line, toll_free, ...; unknown
     valid: bool  # whether its range is in use
@@ -202,7 +202,10 @@ NUMBER_TYPES = (*sorted(_TYPES.values()), "short_code", "alphanumeric")
 
 
 def classify_number(number: str) -> Kind:
-    """Return the kind of an E.164 number, a short code or an alphanumeric sender. The last two are always valid."""
+    """Return the kind of an E.164 number, a short code or an alphanumeric sender.
+
+    Short codes and alphanumeric senders are always valid.
+    """
     if not number.startswith("+"):
         return Kind("short_code" if number.isdecimal() else "alphanumeric", valid=True)
     parsed = phonenumbers.parse(number)
@@ -214,7 +217,8 @@ def parse_originator(text: str) -> Number:
 
     A sender is an E.164 number, a short code of 3 to 8 digits, or alphanumeric. An alphanumeric sender has 1 to 11
     septets of printable characters of GSM-7, and at least one letter (3GPP TS 23.040 section 9.1.2.5). A character of
-    the extension table takes two septets. A sender can't begin or end with a space, because phones do not show it.
+    the extension table takes two septets. A sender can't begin or end with a space, because phones do not show such a
+    space.
     """
     if text.startswith("+"):
         return parse_msisdn(text)
@@ -235,7 +239,8 @@ def _is_alphanumeric(text: str) -> bool:
 def group_number(number: str) -> str:
     """Put spaces between the groups of digits of an E.164 number (ITU-T E.123), and return it.
 
-    Other senders are not changed. A number is not changed if the library doesn't know it or would change its digits.
+    Other senders are not changed. A number is not changed if the library does not know it, or if the library would
+    change its digits.
     """
     if not _E164.fullmatch(number):
         return number

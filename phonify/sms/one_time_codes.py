@@ -2,7 +2,7 @@
 
 The last line of a message may be an origin-bound one-time code (WICG, "Origin-bound one-time codes delivered via SMS").
 In other messages, the code is the number nearest to a word such as "code", "OTP" or "TAN". The words are in
-`code_words.toml`. Besides digits, a code may have capital letters. Each search over the text takes linear time.
+`code_words.toml`. A code can have digits and capital letters. Each search over the text takes linear time.
 """
 
 import functools
@@ -72,7 +72,7 @@ class Code(NamedTuple):
 
 
 class OriginBoundCode(NamedTuple):
-    """A code bound to a web site. The code is `text[start:end]`, without its `#`."""
+    """A code for only one web site. The code is `text[start:end]`, without its `#`."""
 
     host: str
     code: str
@@ -82,7 +82,7 @@ class OriginBoundCode(NamedTuple):
 
 
 def find_origin_bound_code(text: str) -> OriginBoundCode | None:
-    """Return the code of a last line in the WICG format `@example.com #123456`. Text after the code is ignored."""
+    """Return the code if the last line has the WICG format `@example.com #123456`. Text after the code is ignored."""
     if match := _LAST_LINE.match(text, _find_last_line(text)):
         return OriginBoundCode(match[1], match[2], *match.span(2), match[3])
     return None
@@ -101,7 +101,7 @@ def _find_last_line(text: str) -> int:
 def find_code(text: str) -> Code | None:
     """Return the one-time code of a message, or None.
 
-    An origin-bound code may have any form. Other codes have 4 to 10 characters: digits, or capital letters and digits.
+    An origin-bound code can have any form. Other codes have 4 to 10 characters: digits, or capital letters and digits.
     Right after "code is" or a colon, small letters are allowed. Digits of other scripts are returned as ASCII.
     """
     if bound := find_origin_bound_code(text):
@@ -131,7 +131,7 @@ def _find_best(text: str) -> Code | None:
 
 
 class _Words:
-    """The words of a text that say something about numbers."""
+    """Finds the words that describe numbers, such as "code", in a text."""
 
     def __init__(self, text: str) -> None:
         patterns = load_patterns()
@@ -163,7 +163,7 @@ class _Words:
     def measure_distance(self, start: int, end: int, code: str) -> int:
         """Return the number of characters between a number and the nearest word that means a code.
 
-        The end of a sentence counts as 20 characters.
+        Each end of a sentence counts as 20 characters.
         """
         return min(
             (self._measure(kind, span, start, end, code) for kind, span in self._list_nearest(start, end)),
@@ -196,7 +196,7 @@ class _Words:
 
 
 class _Links(NamedTuple):
-    """Patterns of what stands between a word and its code."""
+    """Patterns for the text between a word and its code."""
 
     before: re.Pattern[str]  # at the end of "code for you is "
     right_after: re.Pattern[str]  # "code is ", without anything in between
@@ -222,7 +222,7 @@ def _remove_separators(token: str) -> str | None:
 
 
 def _count_doubts(token: str, code: str) -> int:
-    """Return the number of characters to add to the distance of a token that is probably not a code."""
+    """Return a penalty for a token that is probably not a code. The penalty is a number of characters."""
     if _YEAR_OR_DATE.fullmatch(token):
         return 40
     return 20 if len(code) > 8 or not code.isdigit() else 0

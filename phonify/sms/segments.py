@@ -1,4 +1,4 @@
-"""The number of SMS that a text needs, and its encoding (3GPP TS 23.038 and TS 23.040).
+"""The encoding of a text, and the number of SMS that the text needs (3GPP TS 23.038 and TS 23.040).
 
 In GSM-7, a single SMS has 160 septets, and a segment of a longer text has 153. A character of the extension table takes
 two septets. In UCS-2, a single SMS has 70 units of UTF-16, and a segment of a longer text has 67. A surrogate pair
@@ -44,7 +44,7 @@ class Segmentation(NamedTuple):
 
 
 class WideCharacter(NamedTuple):
-    """A character that is not in GSM-7. Its text needs UCS-2."""
+    """A character that is not in GSM-7. A text with such a character needs UCS-2."""
 
     position: int  # index in the text
     character: str  # usually one; two if a letter and its accent are separate, and GSM-7 has both as one
@@ -53,7 +53,7 @@ class WideCharacter(NamedTuple):
 
 
 class TextCheck(NamedTuple):
-    """Facts about a text as SMS."""
+    """Facts about a text that is sent as SMS."""
 
     encoding: Encoding
     units: int  # septets, or units of UTF-16
@@ -70,7 +70,7 @@ def choose_encoding(text: str) -> Encoding:
 
 
 def count_segments(text: str) -> tuple[int, Encoding]:
-    """Return the number of SMS that a text needs, and its encoding."""
+    """Return the number of SMS that a text needs, and the encoding of the text."""
     if len(text) <= 160 and GSM7_DEFAULT.issuperset(text):
         return 1, "gsm7"
     encoding, segments = split_segments(text)
@@ -78,7 +78,7 @@ def count_segments(text: str) -> tuple[int, Encoding]:
 
 
 def check_text(text: str) -> TextCheck:
-    """Return all facts about a text as SMS."""
+    """Return all facts about a text that is sent as SMS."""
     encoding, segments = split_segments(text)
     return TextCheck(
         encoding,
@@ -92,7 +92,7 @@ def check_text(text: str) -> TextCheck:
 
 
 def replace_look_alikes(text: str) -> str:
-    """Replace characters that are not in GSM-7 by characters that read the same, and return the text."""
+    """Replace characters that are not in GSM-7 with similar characters of GSM-7, and return the text."""
     parts, end = [], 0
     for wide in _list_wide(text):
         parts.append(text[end : wide.position])
@@ -102,7 +102,7 @@ def replace_look_alikes(text: str) -> str:
 
 
 def count_units(text: str, encoding: Encoding) -> int:
-    """Return the number of septets, or of UTF-16 units, that a text takes."""
+    """Return the length of a text, in septets or in UTF-16 units."""
     return sum(_sizes(text, encoding))
 
 

@@ -10,7 +10,8 @@ from tests.support.twilio import AC, ACCOUNT, MESSAGES, OWN, PHONE, TOKEN, Twili
 
 SK = "SK00000000000000000000000000000001"  # of the first key
 MEANING = (
-    "Authenticate with an account SID of this server (AC and 32 digits) and its auth token or one of its API keys."
+    "Use an account SID of this server (AC and 32 digits) as the user name, and its auth token or an API key"
+    " as the password."
     " The settings page and the command `phonify twilio show` have the SID and the token."
 )
 REFUSED = (401, 20003, MEANING)

@@ -1,6 +1,7 @@
 """Authentication with Twilio's credentials: an account SID or a key SID, and a secret.
 
-With an account SID, the password is the account's auth token or one of its API keys. With a key SID, it is the API key.
+With an account SID, the password is the account's auth token or one of its API keys. With a key SID, the password is
+the API key.
 """
 
 from typing import Any
@@ -18,7 +19,7 @@ from .errors import REALM, MissingResource, show_error
 
 
 def find_account(sid: str, secret: str) -> Account | None:
-    """Return the account of a SID and its secret. Returns None if they are not valid."""
+    """Return the account that has these credentials. Returns None if the credentials are not valid."""
     number = read_number_sid(sid)
     if number is None or not secret or not is_basic(request.headers.get("Authorization", "")):
         return None
@@ -34,7 +35,7 @@ auth = make_auth(REALM, find_account, show_error)
 
 
 def take_account_sid(_endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Remove the account SID from the path's values. `require_credentials` checks it.
+    """Remove the account SID from the values in the path. `require_credentials` checks it.
 
     This is a `url_value_preprocessor`.
     """
@@ -61,6 +62,6 @@ def require_credentials() -> Response | None:
 
 
 def current_account() -> Account:
-    """Return the account of the current request's credentials."""
+    """Return the account that has sent the current request."""
     account: Account = auth.current_user()
     return account

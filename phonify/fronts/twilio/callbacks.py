@@ -1,4 +1,4 @@
-"""The kind of webhook that posts each new status of a message and each received message, in Twilio's format."""
+"""Webhooks in Twilio's format. They post each new status of a message, and each received message."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -36,7 +36,7 @@ FIRST_RETRY = 1.0  # seconds; doubled with each retry
 
 
 class TwilioCallbacks(WebhookKind):
-    """Posts statuses to the URL of the message, and received messages to the URL of the account."""
+    """Posts statuses to the URL of the message. Posts received messages to the URL of the account."""
 
     name = FRONT
 
@@ -99,10 +99,11 @@ class TwilioCallbacks(WebhookKind):
     # What an answer means
 
     def judge(self, delivery: Delivery, answer: Answer) -> Verdict:
-        """Return whether an answer accepts a delivery.
+        """Judge whether an answer accepts a delivery.
 
-        Each answer with 2xx accepts a status. The answer to a received message must be TwiML. Then the content of the
-        verdict is a Document. If the answer can't be used, the content is Twilio's error code.
+        If the delivery contains a message status, each answer with 2xx accepts the delivery. The answer to a received
+        message must be TwiML. If the TwiML is valid, the content of the verdict is a Document. Otherwise, the content
+        is Twilio's error code.
         """
         if delivery.event != RECEIVED:
             return super().judge(delivery, answer)
@@ -131,7 +132,7 @@ class TwilioCallbacks(WebhookKind):
         return Document(tuple(replies), document.redirect, tuple(dict.fromkeys(warnings)))
 
     def _check_redirect(self, delivery: Delivery, redirect: Redirect) -> None:
-        """Raise TwimlFault if a document can't be fetched."""
+        """Raise TwimlFault if the redirect can't be followed."""
         if read_payload(delivery).redirects >= MOST_REDIRECTS:
             raise TwimlFault(11200, f"there were more than {MOST_REDIRECTS} redirects")
         if redirect.method not in ("GET", "POST") or not self._fronts.is_url(redirect.url):
@@ -165,7 +166,7 @@ class TwilioCallbacks(WebhookKind):
         return Draft(to=[Recipient(to, "to")], body=reply.body, origin=origin, front=kept, front_name=FRONT)
 
     def choose_delay(self, result: Result) -> float | None:
-        """Return the seconds until a retry, or None for no retry. The fragment of the URL decides.
+        """Return the seconds until a retry, or None for no retry. The fragment of the URL contains the options.
 
         Without a fragment, there is one retry if the connection failed.
         """

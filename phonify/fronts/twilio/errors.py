@@ -12,8 +12,8 @@ _BY_STATUS = {
     401: (
         20003,
         (
-            "Authenticate with an account SID of this server (AC and 32 digits) and its auth token or one of its API"
-            " keys. The settings page and the command `phonify twilio show` have the SID and the token."
+            "Use an account SID of this server (AC and 32 digits) as the user name, and its auth token or an API key"
+            " as the password. The settings page and the command `phonify twilio show` have the SID and the token."
         ),
     ),
     404: (20404, "The requested resource {path} was not found"),
@@ -25,7 +25,7 @@ _BY_STATUS = {
 
 
 class TwilioError(Exception):
-    """The refusal of a request, with a code and a text of Twilio."""
+    """An error in Twilio's form. The request is refused."""
 
     def __init__(self, code: int, message: str, status: int = 400, *, retry_after: int | None = None) -> None:
         super().__init__(message)

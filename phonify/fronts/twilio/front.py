@@ -36,7 +36,7 @@ def add_views(app: Flask, *, sandbox: bool) -> None:
 
 
 def add_to_services(services: Services) -> None:
-    """Add the front's callbacks, and its part of the pages."""
+    """Add the front's callbacks, its form for the webhook lab, and its page."""
     services.webhooks.add_kind(
         TwilioCallbacks(services.fronts, services.webhooks, services.subscriptions, services.sending)
     )

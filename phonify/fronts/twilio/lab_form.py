@@ -1,4 +1,4 @@
-"""Twilio's form for the webhook lab: received messages, with TwiML as the answer, and statuses of sent messages."""
+"""Twilio's form for the webhook lab. It builds received messages and statuses, and reads TwiML in the answers."""
 
 import hashlib
 import re
@@ -40,7 +40,7 @@ class TwilioForm(ProviderForm):
         return f"SM{message_id.replace('-', '')}"
 
     def build_request(self, event: LabEvent, app: AppUnderTest, at: datetime) -> Request:  # noqa: ARG002 - no time is sent
-        """Return a signed request: a form, or a query string if received messages come with GET."""
+        """Return a signed request. The parameters are in a form, or in the query string if the method is GET."""
         received = event.kind == "received"
         url, method = (app.url, app.method) if received else (app.status_url, "POST")
         request = build_request(

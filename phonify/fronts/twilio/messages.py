@@ -22,7 +22,7 @@ bp = Blueprint("messages", __name__)
 
 @bp.post("/<account_sid>/Messages.json")
 def create_message() -> tuple[dict[str, Any], int]:
-    """Send a message. If the request is refused, the settings page shows it."""
+    """Send a message. The settings page shows a refused request."""
     services, account, given = get_services(), current_account(), Parameters()
     try:
         draft = read_draft(
@@ -82,7 +82,7 @@ def list_messages() -> dict[str, Any]:
 
 
 def _read_number(given: Parameters, name: str) -> str | None:
-    """Return the phone number of a filter, in the form in which numbers are stored."""
+    """Read the phone number of a filter. Returns any other text unchanged."""
     text = given.get_number(name)
     try:
         return parse_originator(text).number if text else None
@@ -98,7 +98,7 @@ def fetch_message(sid: str) -> dict[str, Any]:
 
 @bp.post("/<account_sid>/Messages/<sid>.json")
 def update_message(sid: str) -> dict[str, Any]:
-    """Cancel a scheduled message, or empty the body of a final one."""
+    """Cancel a scheduled message, or empty the body of a message in a final state."""
     given, changing, message = Parameters(), get_services().changing, find_message(sid)
     status = given.get("Status")
     if status not in ("", "canceled"):
@@ -130,7 +130,7 @@ def delete_message(sid: str) -> Response:
 
 
 def find_message(sid: str) -> Message:
-    """Return a message of the current account by its SID. Raises MissingResource if there is none."""
+    """Return a message of the current account by its SID. Raises MissingResource if no message has this SID."""
     message_id = read_message_sid(sid)
     try:
         if message_id is not None:

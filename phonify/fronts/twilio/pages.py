@@ -15,7 +15,7 @@ from .sdks import list_sdk_lines
 
 
 class TwilioPage:
-    """The front on the pages."""
+    """Adds the Twilio-compatible front to the pages."""
 
     name = "twilio"
     template = "twilio/settings.html"
@@ -25,7 +25,7 @@ class TwilioPage:
         self._rules = rules
 
     def describe_message(self, message: Message) -> Sequence[str]:
-        """Return the SID, the status with the code of an error, and the URLs that get statuses."""
+        """Return facts about a message, such as the SID, the status and the callback URLs."""
         kept = self._fronts.find_message(message)
         status = choose_status(message, simulated=self._rules.is_delivery_simulated(message))
         facts = [write_message_sid(message, kept), status.status]
@@ -43,7 +43,7 @@ class TwilioPage:
         return facts
 
     def describe_settings(self, account: Account, address: str) -> Mapping[str, Any]:
-        """Return the credentials, the inbound URLs, and the lines that point an SDK here."""
+        """Return the credentials, the inbound URLs, and the code that connects an SDK to this server."""
         return {
             "twilio_sid": write_account_sid(account.id),
             "twilio": self._fronts.find(account),

@@ -28,7 +28,7 @@ class Page(NamedTuple):
 
 
 def read_page(given: Parameters) -> Page:
-    """Read the page that a request asks for. Raises TwilioError if it can't be read."""
+    """Read the page that a request asks for. Raises TwilioError if a parameter is not valid."""
     size = _read_whole(given, "PageSize", PAGE_SIZE)
     number = _read_whole(given, "Page", 0)
     page = Page(number, min(max(size, 1), MAX_PAGE_SIZE))
@@ -51,9 +51,10 @@ def _read_whole(given: Parameters, name: str, default: int) -> int:
 
 
 def read_dates(given: Parameters, name: str) -> tuple[str | None, str | None]:
-    """Read the filters NAME, NAME< and NAME>. Each filter includes its own time.
+    """Read the filters NAME, NAME< and NAME>. Each filter includes the given time.
 
-    Returns a range of stored times. It includes the first time and excludes the second one. None means no limit.
+    Returns a range of stored times. The range includes the first time and excludes the second time. None means no
+    limit.
     """
     first, until = None, None
     for suffix in ("", "<", ">"):
@@ -66,7 +67,7 @@ def read_dates(given: Parameters, name: str) -> tuple[str | None, str | None]:
 
 
 def _read_moment(name: str, text: str) -> tuple[str, str]:
-    """Return the first moment of a day or a second, and the first moment after it."""
+    """Return the beginning and the end of a day, or of a second. The end is exclusive."""
     try:
         if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
             begin, length = datetime.combine(date.fromisoformat(text), time(), UTC), timedelta(days=1)
@@ -78,7 +79,7 @@ def _read_moment(name: str, text: str) -> tuple[str, str]:
 
 
 def envelope(page: Page, sids: Sequence[str], *, has_next: bool) -> dict[str, Any]:
-    """Return the fields around the items of a page. `sids` are the SIDs of the items."""
+    """Return all fields of a page, except the items. `sids` are the SIDs of the items."""
     filters = [(name, value) for name, value in request.args.items(multi=True) if name not in _PAGING]
     next_uri = previous_uri = None
     if sids and has_next:

@@ -87,12 +87,15 @@ _STATUSES = {20429: 429, 21611: 429}
 
 
 def cut(text: str, limit: int) -> str:
-    """Return the first `limit` characters of a text. If it is longer, an ellipsis follows them."""
+    """Return the first `limit` characters of a text. If the text is longer, an ellipsis is added."""
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 class Parameters:
-    """The parameters of the current request. If one is repeated, the last value counts, except for media."""
+    """The parameters of the current request. If a parameter is repeated, the last value counts.
+
+    For media, all values count.
+    """
 
     def __init__(self) -> None:
         self._fields = read_fields()
@@ -102,7 +105,7 @@ class Parameters:
         return next((value for given, value in reversed(self._fields) if given == name), "")
 
     def has(self, name: str) -> bool:
-        """Return whether a parameter was given. It may be empty."""
+        """Return whether a parameter was given, even if its value is empty."""
         return any(given == name for given, _ in self._fields)
 
     def get_all(self, name: str) -> list[str]:
@@ -110,12 +113,12 @@ class Parameters:
         return [value for given, value in self._fields if given == name and value]
 
     def get_number(self, name: str) -> str:
-        """Return a phone number. A plus sign that was not escaped comes as a space."""
+        """Return a phone number. If a plus sign was not escaped, it arrives as a space."""
         value = self.get(name)
         return f"+{value[1:]}" if value.startswith(" ") else value
 
     def refuse(self, code: int, url: str = "") -> TwilioError:
-        """Return the error with this code. Its text contains values of these parameters."""
+        """Return the error with this code. The text of the error contains values of the parameters."""
         message = _MESSAGES[code].format(
             to=cut(self.get_number("To"), MOST_SHOWN),
             origin=cut(self.get_number("From"), MOST_SHOWN),
@@ -126,7 +129,7 @@ class Parameters:
 
 
 def read_draft(given: Parameters, *, now: datetime, magic: bool, is_url: Callable[[str], bool]) -> Draft:
-    """Return the message that a request wants to send. Raises TwilioError for the first error.
+    """Read the message in a request. Raises TwilioError for the first error.
 
     If `magic` is true, the test numbers have their special meaning. `is_url` returns whether Phonify can post to a URL.
     """
@@ -206,7 +209,7 @@ def _read_body(given: Parameters) -> str:
 
 
 def _describe_content(given: Parameters) -> str:
-    """Return a text in place of a content template. This server has no such templates."""
+    """Return a text in place of a content template, because this server has no content templates."""
     sid = given.get("ContentSid")
     if not re.fullmatch("HX[0-9a-fA-F]{32}", sid):
         raise given.refuse(21655)

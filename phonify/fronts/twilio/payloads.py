@@ -1,4 +1,4 @@
-"""What is posted to apps: the statuses of a message, and the parameters of a received message."""
+"""The content of callbacks to apps: the statuses of a message, and received messages."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ RECEIVED = "twilio.received"  # the name of an event; for a status, it is `twili
 
 
 class Payload(NamedTuple):
-    """What is posted. It is stored as JSON in the column `payload`."""
+    """The content of a callback. It is stored as JSON in the column `payload`."""
 
     method: str
     parameters: dict[str, str]
@@ -30,12 +30,12 @@ class Payload(NamedTuple):
 
 
 def read_payload(delivery: Delivery) -> Payload:
-    """Return what a delivery posts."""
+    """Return the payload of a delivery."""
     return Payload(**json.loads(delivery.payload))
 
 
 def list_statuses(event: Event, message: Message, kept: FrontMessage) -> list[str]:
-    """Return the statuses of a message up to an event, oldest first. The initial status is left out."""
+    """Return the statuses of a message up to an event, oldest first. The initial status is not included."""
     if event == "message.accepted":
         return ["queued"] if kept.service_sid is not None and message.send_at is None else []
     first = ["queued"] if message.send_at is not None else []
@@ -63,7 +63,7 @@ def list_untold(statuses: Sequence[str], events: Sequence[str]) -> list[str]:
 def tell_status(
     message: Message, kept: FrontMessage, status: str, ids: Iterator[str], now: datetime
 ) -> list[NewDelivery]:
-    """Return the deliveries that tell a status, one for each URL. Each URL gets the statuses one after another."""
+    """Return the deliveries of a status, one for each URL. Each URL gets the statuses one after another."""
     payload = Payload("POST", list_status_parameters(message, kept, status, now)).write()
     return [
         NewDelivery(
@@ -80,7 +80,7 @@ def tell_status(
 
 
 def list_status_parameters(message: Message, kept: FrontMessage, status: str, now: datetime) -> dict[str, str]:
-    """Return the parameters that tell an app about a status."""
+    """Return the parameters of the callback for a status."""
     sid = write_message_sid(message, kept)
     parameters = {
         "SmsSid": sid,
@@ -104,7 +104,7 @@ def list_status_parameters(message: Message, kept: FrontMessage, status: str, no
 
 
 def list_inbound_parameters(message: Message) -> dict[str, str]:
-    """Return the parameters that tell an app about a received message."""
+    """Return the parameters of the callback for a received message."""
     sid = write_message_sid(message, FrontMessage())
     parameters = {
         "MessageSid": sid,

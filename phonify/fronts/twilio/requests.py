@@ -14,7 +14,7 @@ USER_AGENT = "TwilioProxy/1.1"
 
 
 class Options(NamedTuple):
-    """How many retries a request has, which failures cause a retry, and the time limits in seconds."""
+    """The options of a request: the number of retries, the reasons for a retry, and the time limits in seconds."""
 
     retries: int = 1
     reasons: frozenset[str] = frozenset({"ct"})  # ct, rt, 4xx, 5xx
@@ -67,7 +67,7 @@ def build_request(
 def write_sent_url(url: str) -> str:
     """Return a URL in the form that the app sees in the request.
 
-    The URL has a path and a host in lower case. It is percent-encoded and has no empty query.
+    The host is in lower case, and the path is not empty. The URL is percent-encoded and has no empty query.
     """
     target = parse_url(url)
     host = f"[{target.host}]" if ":" in target.host else target.host

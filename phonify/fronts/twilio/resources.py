@@ -51,7 +51,7 @@ def list_media(sid: str) -> dict[str, Any]:
 
 @bp.get("/<account_sid>/Messages/<sid>/Media/<media_sid>.json")
 def fetch_media(sid: str, media_sid: str) -> dict[str, Any]:
-    """Retrieve one of the media of a message."""
+    """Retrieve one media item of a message."""
     for one in _list_media(find_message(sid)):
         if one["sid"] == media_sid:
             return one
@@ -78,7 +78,7 @@ def _dump_media(message: Message, kept: FrontMessage, position: int) -> dict[str
 
 
 def write_media_sid(message_id: str, position: int) -> str:
-    """Return the SID of one of the media of a message."""
+    """Return the SID of a media item."""
     return f"ME{hashlib.sha256(f'{message_id} {position}'.encode()).hexdigest()[:32]}"
 
 
@@ -89,7 +89,7 @@ def guess_type(url: str) -> str:
 
 @bp.post("/<account_sid>/Messages/<sid>/Feedback.json")
 def create_feedback(sid: str) -> tuple[dict[str, Any], int]:
-    """Store the outcome of a message that the app reports."""
+    """Store the outcome that the app reports for a message."""
     message, outcome = find_message(sid), Parameters().get("Outcome") or "unconfirmed"
     if outcome not in ("confirmed", "unconfirmed"):
         raise TwilioError(20001, "Outcome must be confirmed or unconfirmed.")

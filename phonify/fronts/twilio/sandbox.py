@@ -1,4 +1,4 @@
-"""The resource /sandbox/twilio. With it, tests in any language set up the Twilio-compatible API of their account."""
+"""The resource /sandbox/twilio. Tests in any language use this resource to set up the Twilio-compatible API."""
 
 from typing import Any
 

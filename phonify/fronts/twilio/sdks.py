@@ -1,4 +1,4 @@
-"""The lines that point each of Twilio's SDKs to this server."""
+"""The code that connects each of Twilio's SDKs to this server."""
 
 from urllib.parse import urlsplit
 

@@ -12,7 +12,7 @@ _XML_TYPES = ("text/xml", "application/xml", "text/html", "")
 
 
 class Reply(NamedTuple):
-    """A message to send. If it has no number, it goes to the sender of the received message."""
+    """A message to send. If `to` is None, the recipient is the sender of the received message."""
 
     body: str
     media: tuple[str, ...]
@@ -22,7 +22,7 @@ class Reply(NamedTuple):
 
 
 class Redirect(NamedTuple):
-    """Another document to fetch. What follows the redirect is ignored."""
+    """Another document to fetch. The TwiML after the redirect is ignored."""
 
     url: str
     method: str
@@ -37,7 +37,7 @@ class Document(NamedTuple):
 
 
 class TwimlFault(Exception):
-    """The answer of an app can't be used. Twilio has a code for the reason."""
+    """The answer of an app can't be used. `code` is Twilio's code for the reason."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"{code}: {reason}")
@@ -45,7 +45,7 @@ class TwimlFault(Exception):
 
 
 def read_answer(answer: Answer, url: str) -> Document:
-    """Read the TwiML in an answer from a URL. Raises TwimlFault if it can't be used."""
+    """Read the TwiML in an answer from a URL. Raises TwimlFault if the answer can't be used."""
     if not 200 <= answer.status < 300:
         raise TwimlFault(11200, f"the app answered with status {answer.status}")
     if len(answer.text.encode()) > MOST_TWIML:
@@ -99,7 +99,7 @@ def _read_message(verb: ET.Element, url: str) -> Reply:
 
 
 def _join(base: str, url: str) -> str:
-    """Make a URL absolute, and return it. If it can't be read, it is returned as it is."""
+    """Make a URL absolute, and return it. An unreadable URL is returned unchanged."""
     try:
         return urljoin(base, url)
     except ValueError:
@@ -107,7 +107,7 @@ def _join(base: str, url: str) -> str:
 
 
 def _list_texts(verb: ET.Element) -> Iterator[str]:
-    """Yield the text of a message and of its bodies."""
+    """Yield the texts in a <Message> and in its <Body> elements."""
     yield verb.text or ""
     for child in verb:
         if child.tag == "Body":

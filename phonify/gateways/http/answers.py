@@ -1,4 +1,4 @@
-"""Rules for the answers of a provider: which answer means which outcome, and where the provider's id is.
+"""Rules for the answers of a provider. Each rule leads to an outcome. A `Finder` finds the provider's id in an answer.
 
 A rule is a status, optionally a pattern between slashes, and optionally a word: `400 /receiver/ invalid_number`.
 """
@@ -26,21 +26,21 @@ _RULE = re.compile(
 
 
 class Rule(NamedTuple):
-    """A rule. An answer matches if it has the status and the pattern."""
+    """A rule. An answer matches if it has the status and contains the pattern."""
 
     status: str
     pattern: re.Pattern[str] | None
     word: str
 
     def matches(self, answer: Answer) -> bool:
-        """Return whether an answer matches."""
+        """Return whether an answer matches this rule."""
         if not str(answer.status).startswith(self.status.rstrip("x")):
             return False
         return self.pattern is None or self.pattern.search(answer.text[:_MOST_SEARCHED]) is not None
 
 
 def parse_rules(text: str, *words: str) -> list[Rule]:
-    """Read rules with commas between them.
+    """Read rules that are separated by commas.
 
     Raises ValueError if a rule can't be read, or if its word is not in `words`.
     """
@@ -63,9 +63,10 @@ REFUSALS = tuple(name for name, error in ERROR_TYPES.items() if error.kind is Ki
 
 
 def compile_pattern(text: str) -> re.Pattern[str]:
-    """Compile a regular expression. Raises ValueError if it is not valid, or if it may take very long.
+    """Compile a regular expression.
 
-    A repeated group is not allowed, because its time can grow exponentially with the length of the answer.
+    Raises ValueError if the expression is not valid, or if a search with it can take very long. A repeated group is not
+    allowed, because the time of the search can grow exponentially with the length of the answer.
     """
     if re.search(r"\)[*+{]", re.sub(r"\\.|\[[^\]]*\]", "", text)):
         raise ValueError(f"the pattern {text!r} repeats a group, which may take very long")
@@ -76,7 +77,10 @@ def compile_pattern(text: str) -> re.Pattern[str]:
 
 
 class Finder:
-    """Finds values in an answer: `json:` with a path such as data.0.id, or `regex:` with one group."""
+    """Finds values in an answer.
+
+    It uses `json:` and a path such as data.0.id, or `regex:` and a pattern with one group.
+    """
 
     def __init__(self, text: str) -> None:
         kind, _, place = text.partition(":")
@@ -86,7 +90,10 @@ class Finder:
             raise ValueError(f"{text!r} must be json:PATH, or regex:PATTERN with one group")
 
     def find(self, text: str) -> tuple[str, ...]:
-        """Return the values, each once. A path finds several if it has an asterisk in place of a number."""
+        """Return the values, without duplicates.
+
+        A path finds several values if it has an asterisk in place of a number.
+        """
         if self._pattern is not None:
             found = self._pattern.search(text[:_MOST_SEARCHED])
             values = [found[1]] if found is not None and found[1] else []
@@ -147,9 +154,9 @@ class Answers:
 
 
 def suggest_cause(answer: Answer) -> str:
-    """Return the likely cause if the provider refused the credentials.
+    """Return a hint if the provider refused the credentials.
 
-    The text is the end of a sentence. For any other answer, it is empty.
+    The hint is the end of a sentence. For any other answer, the hint is an empty text.
     """
     if answer.status not in (401, 403):
         return ""
@@ -157,5 +164,5 @@ def suggest_cause(answer: Answer) -> str:
 
 
 def _describe(answer: Answer) -> str:
-    """Return a reason. It does not show the answer, because some providers repeat the text or the password in it."""
+    """Return a reason. The reason does not contain the answer, because some answers repeat the text or the password."""
     return f"the provider answered with status {answer.status}"

@@ -1,4 +1,7 @@
-"""Reads the callbacks of a provider: delivery receipts and received texts. Variables name their parameters."""
+"""Reads the callbacks of a provider: delivery receipts and received texts.
+
+Environment variables contain the names of the parameters.
+"""
 
 import hashlib
 import hmac
@@ -44,9 +47,10 @@ Names = dict[str, str]  # the parameter of each name
 
 
 def parse_names(text: str, allowed: Collection[str], required: Collection[str]) -> Names:
-    """Read the names of parameters, such as `status=type code=answer`. Here, the parameter `type` has the status.
+    """Read the names of parameters, such as `status=type code=answer`.
 
-    If one of two names is required, `required` contains both, with a vertical bar between them.
+    In this example, the parameter `type` has the status. If `required` contains `text|text_hex`, one of these two names
+    is required.
     """
     mapping = {}
     for word in text.split():
@@ -61,7 +65,7 @@ def parse_names(text: str, allowed: Collection[str], required: Collection[str]) 
 
 
 def parse_statuses(text: str) -> list[tuple[str, str]]:
-    """Read `delivered=1 undelivered=2,16`. Returns each value of the provider with its meaning, in the same order."""
+    """Read `delivered=1 undelivered=2,16`. Returns pairs of a provider's value and its meaning, in the same order."""
     values = []
     for word in text.split():
         meaning, _, given = word.partition("=")
@@ -82,7 +86,7 @@ class Callbacks:
     answer: str  # the body of the answer to each request
 
     def hear(self, request: HookRequest) -> Heard:
-        """Read a request. Raises Forged if its path lacks the secret."""
+        """Read a request. Raises Forged if the path does not contain the secret."""
         secret, _, place = request.path.partition("/")
         expected = self.secret.reveal().encode()
         if not expected or not hmac.compare_digest(secret.encode(errors="replace"), expected):
@@ -125,7 +129,7 @@ class Callbacks:
         )
 
     def _read_text(self, parameters: Parameters, arrival: datetime) -> Received | None:
-        """Return a text from a phone, or None if it is not a text."""
+        """Return a received text, or None if the text can't be decoded."""
         get = _make_getter(parameters, self.inbound)
         sender, to, at, event = get("from").strip(), get("to").strip(), get("at"), get("event")
         if not sender:
@@ -163,7 +167,7 @@ def _make_getter(parameters: Parameters, mapping: Names) -> Callable[[str], str]
 
 
 def _read_number(text: str) -> str:
-    """Return a number in E.164 form if it is international. Other numbers and names stay as they are."""
+    """Return a number in E.164 form if it is international. Other texts are returned unchanged."""
     if found := _BARE_NUMBER.fullmatch(text):
         try:
             return parse_msisdn(f"+{found[1]}").number
@@ -180,7 +184,7 @@ def _read_part(get: Callable[[str], str]) -> Part | None:
 
 
 def _read_time(text: str) -> datetime | None:
-    """Read a time of ISO 8601, or seconds or milliseconds since 1970. Returns None if it is none of them."""
+    """Read a time in ISO 8601, in seconds since 1970 or in milliseconds since 1970. Returns None for any other text."""
     try:
         if re.fullmatch("[0-9]{9,10}", text):
             return datetime.fromtimestamp(int(text), UTC)
@@ -192,7 +196,10 @@ def _read_time(text: str) -> datetime | None:
 
 
 def _shorten(code: str) -> str:
-    """Return only the state and the error of an SMSC's receipt. The rest may repeat the sent text. Other codes stay."""
+    """Return only the state and the error of an SMSC's receipt. The rest can contain the sent text.
+
+    Other codes are kept.
+    """
     state, error = re.search(r"\bstat:(\w+)", code), re.search(r"\berr:(\w+)", code)
     if state or error:
         code = " ".join(found[1] for found in (state, error) if found)

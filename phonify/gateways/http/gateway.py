@@ -21,7 +21,7 @@ _HEADER_OF_PARTS = bytes([5, 0, 3])
 
 
 class _Piece(NamedTuple):
-    """What one request sends: a whole text, or a segment of it."""
+    """The content of one request: a whole text, or one segment."""
 
     text: str
     encoding: Encoding
@@ -31,9 +31,9 @@ class _Piece(NamedTuple):
 
 
 class TemplateGateway(HttpGateway):
-    """Sends each message in the way that the variables PHONIFY_HTTP_... describe.
+    """Sends messages with HTTP requests. Environment variables describe the requests.
 
-    If a template has a place for a user data header, a long text is sent as one request for each segment.
+    If a template has a placeholder for a user data header, each segment of a long text is sent in its own request.
     """
 
     name = "http"
@@ -58,14 +58,14 @@ class TemplateGateway(HttpGateway):
         return self._build_request(message, _Piece(message.body, encoding, len(segments)))
 
     def judge(self, message: OutboundMessage, answer: Answer) -> Outcome:  # noqa: ARG002 - the answer says all
-        """Return the outcome of an answer, by the configured rules."""
+        """Convert an answer to an outcome, with the configured rules."""
         return self._configuration.answers.judge(answer)
 
     def _send(self, message: OutboundMessage, seconds: float) -> Outcome:
-        """Send the pieces one after another, until one is not taken.
+        """Send the pieces one after another. Stop if a piece is not taken.
 
-        If the first piece is not taken, the message gets the outcome of this piece. If a later one is not taken, the
-        message is in doubt: the phone may get a part of it, and a repetition would send that part twice.
+        If the first piece is not taken, the message gets the outcome of this piece. If a later piece is not taken, the
+        message is in doubt, because a repetition would send the earlier pieces twice.
         """
         end = monotonic() + seconds
         references: list[str] = []
@@ -144,7 +144,7 @@ class TemplateGateway(HttpGateway):
         return self._configuration.callbacks.hear(request)
 
     def probe(self) -> str:
-        """Ask the provider with the request of PHONIFY_HTTP_PROBE. It sends no message."""
+        """Send the request of PHONIFY_HTTP_PROBE to the provider. This request sends no message."""
         configuration = self._configuration
         if not configuration.probe and not configuration.probe_query.names:
             return "nothing to ask: PHONIFY_HTTP_PROBE is not set"

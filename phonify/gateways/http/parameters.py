@@ -1,7 +1,6 @@
-"""The parameters of a provider's request. They come from its query and its body. The body is a form or JSON.
+"""The parameters in the query and in the body of a provider's request. The body is a form or JSON.
 
-The value of a parameter is bytes, because a text may have another encoding than UTF-8. Another parameter may name the
-encoding.
+The values are bytes, because the encoding of a text is not always UTF-8. Another parameter can name the encoding.
 """
 
 import json

@@ -38,7 +38,7 @@ class Form:
                 raise ValueError(f"parameter {number} can't be read: use name=value&name=value, percent-encoded")
 
     def render(self, values: Values) -> str:
-        """Return the form. A parameter is left out if it has a placeholder without a value."""
+        """Return the form. If a placeholder has no value, the parameter with this placeholder is left out."""
         return "&".join(
             _PLACEHOLDER.sub(lambda found: quote(values[found[1]], safe=""), parameter)
             for parameter in self._parameters
