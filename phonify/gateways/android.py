@@ -113,7 +113,7 @@ class AndroidGateway(HttpGateway):
         )
 
     def check(self, to: str, origin: str, body: str) -> Refused | None:  # noqa: ARG002 - only the sender can be wrong
-        """Return Refused for a sender that is not the phone's number. An app on a phone can't choose its sender."""
+        """Return Refused if the sender is not the phone's number. An app on a phone can't choose its sender."""
         possible = origin == self.number if self.number else origin.startswith("+")
         return None if possible else Refused("sender_not_permitted")
 

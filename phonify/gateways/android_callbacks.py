@@ -64,7 +64,7 @@ class Place(NamedTuple):
 
 
 def verify(request: HookRequest, key: Secret) -> None:
-    """Raise Forged if a callback has no valid signature, or if its time differs from the clock by over 5 minutes."""
+    """Raise Forged if a callback has no valid signature, or if the time differs from the clock by over 5 minutes."""
     timestamp = request.headers.get("X-Timestamp", "")
     given = request.headers.get("X-Signature", "").lower()
     if not key:

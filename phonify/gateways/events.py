@@ -65,7 +65,7 @@ class HookAnswer(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """The events in a request, and the answer to it."""
+    """The events in a request, and the answer to the request."""
 
     events: Sequence[Event]
     answer: HookAnswer = HookAnswer()

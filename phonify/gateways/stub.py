@@ -113,7 +113,7 @@ def simulate(behaviour: Behaviour, attempt: int) -> Outcome:
 
 
 def write_receipt(behaviour: Behaviour) -> Receipt:
-    """Return the receipt of a message that is delivered or undelivered."""
+    """Return the receipt for the outcome `delivered` or `undelivered`."""
     if behaviour.outcome == "delivered":
         return Receipt("delivered")
     error_type = behaviour.error_type or "unreachable_handset"

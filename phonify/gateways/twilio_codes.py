@@ -1,6 +1,6 @@
 """The error codes of Twilio, and their meaning for a message and for the gateway.
 
-If an answer has any other code, its HTTP status decides.
+If an answer has another code, the HTTP status decides.
 """
 
 # The error type of a message, for answers and for receipts.

@@ -8,7 +8,7 @@ from ..sms.numbers import parse_originator
 
 
 class Secret:
-    """A secret. Only `reveal` returns its value, so that no log, error or trace contains it."""
+    """A secret. Only `reveal` returns the text of the secret, so that no log, error or trace contains this text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -87,7 +87,7 @@ class Variables:
         return text
 
     def read_number(self, name: str) -> str | None:
-        """Return an E.164 number or a short code, or None if it is missing."""
+        """Return an E.164 number or a short code. Returns None if the variable is missing."""
         text = self.read(name, "")
         if not text:
             return None

@@ -1,8 +1,8 @@
 """Sends requests to URLs that accounts choose. The URL and the address of its host are checked first.
 
 A host name is resolved only once for each request, and the client connects to the address that was checked. If the
-client resolved the name again, it could get another, private address.
-Redirects are not followed, and no proxy is used.
+client resolved the name again, it could get a different address, for example a private address. Redirects are not
+followed, and no proxy is used.
 """
 
 import http.client
@@ -77,7 +77,7 @@ def send(request: Request, *, private_allowed: bool, resolve: Resolve = resolve)
     """Send a request and return the answer, with any HTTP status. Raises NotAnswered if there is no answer in time.
 
     The timeout of the request covers connecting, TLS, sending and receiving. If the body of the answer is late,
-    malformed or too long, only its first part is returned.
+    malformed or too long, only the first part of the body is returned.
     """
     end = monotonic() + request.timeout
     connected = False
@@ -134,7 +134,7 @@ def _tls_context() -> ssl.SSLContext:
 
 
 def _secure(connection: HTTPConnection, target: Target, until: float) -> None:
-    """Begin TLS. HTTPSConnection is not used, because it would use the time limit of one address for TLS."""
+    """Begin TLS. HTTPSConnection is not used, because it has the same time limit for TLS as for one address."""
     connection.sock.settimeout(_remaining(until))
     connection.sock = _tls_context().wrap_socket(connection.sock, server_hostname=target.host.rstrip("."))
 

@@ -84,7 +84,7 @@ def _read_host(host: str, *, bracketed: bool) -> str:
 
 
 def check_url(url: str, *, private_allowed: bool) -> None:
-    """Raise BadUrl if Phonify can't post to a URL, or if its host is an address that is not allowed.
+    """Raise BadUrl if Phonify can't post to a URL, or if the host is an address that is not allowed.
 
     A host name is not resolved here. The addresses of a host can change, so they are checked at each post.
     """

@@ -60,7 +60,7 @@ class Folded(NamedTuple):
 
 
 def fold(text: str) -> Folded:
-    """Convert a text to NFC. Its decimal digits and its wide or mathematical letters become ASCII."""
+    """Convert a text to NFC. Decimal digits, wide letters and mathematical letters become ASCII."""
     if unicodedata.is_normalized("NFC", text):
         return Folded("".join(map(_fold_character, text)), list(range(len(text) + 1)))
     pieces: list[str] = []

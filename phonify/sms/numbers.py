@@ -73,7 +73,7 @@ def parse_msisdn(text: str) -> Number:
 
 
 def is_same_number(text: str, number: str) -> bool:
-    """Return whether a text means the given E.164 number. The text may have any form, such as `0049 151 23456789`."""
+    """Return whether a text means the given E.164 number. The text can have any form, such as `0049 151 23456789`."""
     digits = "".join(str(unicodedata.decimal(character)) for character in text if character.isdecimal())
     read = f"+{digits.removeprefix('00')}"
     try:

@@ -1,6 +1,6 @@
 """Finds the one-time code in the text of a message.
 
-The last line of a message may be an origin-bound one-time code (WICG, "Origin-bound one-time codes delivered via SMS").
+The last line of a message can be an origin-bound one-time code (WICG, "Origin-bound one-time codes delivered via SMS").
 In other messages, the code is the number nearest to a word such as "code", "OTP" or "TAN". The words are in
 `code_words.toml`. A code can have digits and capital letters. Each search over the text takes linear time.
 """

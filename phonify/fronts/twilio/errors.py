@@ -48,7 +48,7 @@ class TwilioError(Exception):
 
 
 class MissingResource(TwilioError):
-    """There is no resource at this address, or it belongs to another account."""
+    """The account has no resource at this address."""
 
     def __init__(self) -> None:
         super().__init__(20404, f"The requested resource {request.path} was not found", 404)

@@ -1,4 +1,4 @@
-"""What the Twilio-compatible front adds to the pages: facts about a message, and its settings."""
+"""What the Twilio-compatible front adds to the pages: facts about a message, and the settings of the front."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

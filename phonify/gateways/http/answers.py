@@ -42,7 +42,7 @@ class Rule(NamedTuple):
 def parse_rules(text: str, *words: str) -> list[Rule]:
     """Read rules that are separated by commas.
 
-    Raises ValueError if a rule can't be read, or if its word is not in `words`.
+    Raises ValueError if a rule can't be read, or if the word of a rule is not in `words`.
     """
     rules, position = [], 0
     while position < len(text):

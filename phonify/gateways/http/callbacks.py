@@ -102,7 +102,7 @@ class Callbacks:
         return Heard([event] if event is not None else [], HookAnswer(200, self.answer))
 
     def _read_receipt(self, parameters: Parameters, found: re.Match[str]) -> Receipt | None:
-        """Return a receipt, or None if its status has no meaning."""
+        """Return a receipt, or None if the status has no meaning."""
         get = _make_getter(parameters, self.receipt)
         status, reference = get("status"), get("reference")
         message_id, part, parts = found.groups()
@@ -167,7 +167,7 @@ def _make_getter(parameters: Parameters, mapping: Names) -> Callable[[str], str]
 
 
 def _read_number(text: str) -> str:
-    """Return a number in E.164 form if it is international. Other texts are returned unchanged."""
+    """Convert an international number to E.164. Other texts are returned unchanged."""
     if found := _BARE_NUMBER.fullmatch(text):
         try:
             return parse_msisdn(f"+{found[1]}").number

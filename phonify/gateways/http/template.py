@@ -1,6 +1,6 @@
 """Templates of requests. A placeholder such as {to} stands for a value of a message.
 
-The place of a placeholder decides how its value is escaped: in a form or query, in JSON, or in a header. The author of
+The place of a placeholder decides how the value is escaped: in a form or query, in JSON, or in a header. The author of
 a template never escapes a value.
 """
 
