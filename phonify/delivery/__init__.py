@@ -1,1 +1,1 @@
-"""The delivery loop, and the delivery of messages and of webhook events."""
+"""Delivers messages and webhook events. The loop is in `loop.py`."""

@@ -1,4 +1,4 @@
-"""Calls a gateway with claimed messages. No transaction is open during a call. Each message gets an outcome."""
+"""Calls a gateway to send claimed messages. No transaction is open during a call. Each message gets an outcome."""
 
 import logging
 import random
@@ -45,7 +45,7 @@ def retry_delay(attempt: int) -> float:
 
 
 def write_outbound(message: Message, now: datetime) -> OutboundMessage:
-    """Return the message for a gateway."""
+    """Convert a stored message to the form that a gateway gets."""
     left = (parse_time(message.expires_at) - now).total_seconds() if message.expires_at is not None else DAY
     return OutboundMessage(
         message.id, message.origin_number, message.to_number, message.body, message.attempts, max(left, 0.0)
@@ -55,8 +55,8 @@ def write_outbound(message: Message, now: datetime) -> OutboundMessage:
 class GatewayCalls:
     """Calls one gateway.
 
-    If the gateway takes only one call at a time, it is called in the caller's thread. Otherwise, each call has its own
-    thread, so that a slow answer delays only its own messages.
+    If the gateway accepts only one call at a time, the call runs in the thread that calls `deliver`. Otherwise, each
+    call has its own thread. So a slow answer delays only the messages of its own call.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class GatewayCalls:
         return self._in_flight > 0
 
     def count_places(self) -> int:
-        """Return how many more messages the gateway can get before it gives the next outcome."""
+        """Return how many more messages the gateway can get now."""
         return self._gateway.limits.window - self._in_flight
 
     def deliver(self, jobs: Sequence[Message], finish: Callable[[MessageOutcome], None]) -> None:
-        """Send the messages batch by batch. Call this with no transaction open."""
+        """Send the messages batch by batch. The caller must not have an open transaction."""
         limits = self._gateway.limits
         self._reserve(len(jobs))
         # A third of the lease remains for recording the outcomes, and another third is in reserve.
@@ -111,7 +111,10 @@ class GatewayCalls:
             self._in_flight += places
 
     def _send(self, batch: Sequence[Message], deadline: float, finish: Callable[[MessageOutcome], None]) -> None:
-        """Call the gateway with one batch. If the gateway gives no outcome for a message, the message is in doubt."""
+        """Call the gateway with one batch of messages.
+
+        If the gateway gives no outcome for a message, the message is in doubt.
+        """
         begun = self._clock.monotonic()
         waiting = {message.id: message for message in batch}
         now = self._clock.now()
@@ -128,7 +131,7 @@ class GatewayCalls:
         except Exception as error:
             failure = error
             if not waiting:
-                logger.exception("The gateway failed after its last outcome")
+                logger.exception("The gateway raised an error after its last outcome")
         except BaseException:  # the thread ends, so these messages get no outcome here
             self._reserve(-len(waiting))
             raise
@@ -163,7 +166,7 @@ class GatewayCalls:
         return format_time(self._clock.now())
 
     def _retry_time(self, message: Message, retry_after: float | None) -> str:
-        """Return the time of the next attempt. At the latest, this is the end of the validity period."""
+        """Return the time of the next attempt. This time is never after the end of the validity period."""
         delay = retry_delay(message.attempts)
         if retry_after is not None:
             # The order of the arguments matters: if retry_after is NaN, the result is the shortest delay.
@@ -176,5 +179,5 @@ class GatewayCalls:
 
 
 def _trace(message: Message) -> dict[str, str | None]:
-    """Return the fields of a message in a JSON log line."""
+    """Return the fields that a JSON log line has about a message."""
     return {"message_id": message.id, "request_id": message.request_id}

@@ -1,7 +1,7 @@
 """The live list of messages. With the stub gateway, the terminal shows one line for each message.
 
-The list is for a person at the terminal. It is not a log, so it shows numbers and texts. It never goes to a file or to
-a pipe.
+The list is for a person at the terminal. The list is not a log, so it shows phone numbers and texts. The list never
+goes to a file or to a pipe.
 """
 
 import logging
@@ -26,12 +26,12 @@ _OTHER_COLUMNS = 45  # for the direction, the number and the outcome
 
 
 def has_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Return whether a stream shows colours. See https://no-color.org for NO_COLOR."""
+    """Return whether a stream shows colours. https://no-color.org describes the variable NO_COLOR."""
     return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb"
 
 
 class LiveList:
-    """Prints messages until the database is `stopping`. Create it before the first message."""
+    """Prints messages until `database.stopping` is true. Create the list before the first message is stored."""
 
     def __init__(self, database: Database, stream: TextIO) -> None:
         self._database = database
@@ -58,7 +58,10 @@ class LiveList:
 
 
 def write_line(message: Message, *, columns: int, colour: bool) -> str:
-    """Return the line of a message. It has the direction, the number, the beginning of the text, and the outcome."""
+    """Return the line for a message.
+
+    The line has the direction, the number, the beginning of the text, and the outcome.
+    """
     width = min(max(columns - _OTHER_COLUMNS, _SHORTEST_TEXT), _LONGEST_TEXT)
     outcome, code = _describe_outcome(message)
     direction = "to  " if message.direction == "outbound" else "from"
@@ -84,7 +87,7 @@ def _describe_outcome(message: Message) -> tuple[str, int]:
 
 
 def _shorten(text: str, width: int) -> str:
-    """Return the beginning of a text on one line, in exactly `width` columns."""
+    """Shorten or pad a text to one line of exactly `width` columns."""
     line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     if _measure(line) > width:
         end = 0
@@ -95,7 +98,10 @@ def _shorten(text: str, width: int) -> str:
 
 
 def _measure(text: str) -> int:
-    """Return how many columns a text has. East Asian characters and emoji have two. Combining characters have none."""
+    """Return how many columns a text has. East Asian characters and emoji have two columns.
+
+    Combining characters have no column.
+    """
     return sum(
         0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text
     )

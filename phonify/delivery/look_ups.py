@@ -23,7 +23,7 @@ MOST = 12  # the most look-ups of one message
 
 
 class LookUps:
-    """The loop of the look-ups. Call its methods only in one thread."""
+    """Looks up due messages in a loop. This class is not thread-safe."""
 
     def __init__(
         self, database: Database, gateway: Gateway, clock: Clock, take: Callable[[Sequence[Receipt]], None]
@@ -34,7 +34,7 @@ class LookUps:
         self._take = take  # stores receipts
 
     def run(self) -> None:
-        """Look up due messages until the database is `stopping`."""
+        """Look up due messages until `database.stopping` is true."""
         while not self._database.stopping:
             try:
                 self.step()
@@ -51,7 +51,10 @@ class LookUps:
         return seconds_until(due_at, self._clock.now())
 
     def deliver_due(self, *, deadline: float) -> int:
-        """Look up all due messages, and return how many. Begins no step after `deadline`, a time of `monotonic()`."""
+        """Look up all due messages, and return how many.
+
+        No step begins after the time `deadline` of `clock.monotonic()`.
+        """
         count = 0
         while monotonic() < deadline and (found := self.step()):
             count += found
@@ -76,9 +79,9 @@ class LookUps:
         return len(claimed)
 
     def _claim(self) -> list[tuple[Message, Sequence[str]]]:
-        """Return due messages with their references, and plan their next look-ups.
+        """Return due messages with the provider's ids. Also plan the next look-ups of these messages.
 
-        If the result of a message is known, or after `MOST` look-ups, the look-ups of this message end.
+        The look-ups of a message end when its result is known, or after `MOST` look-ups.
         """
         clock_now = self._clock.now()
         now = format_time(clock_now)

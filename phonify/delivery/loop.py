@@ -1,4 +1,4 @@
-"""The delivery loop. It claims due rows, delivers them, and records the outcomes. A row is a message or an event.
+"""The delivery loop. The loop claims due rows, delivers them, and records the outcomes. A row is a message or an event.
 
 Several loops can run on one database, in different processes. A loop leases the rows that it claims. Other loops don't
 claim a leased row until its lease ends, or until the process of its owner ends.
@@ -28,41 +28,45 @@ AFTER_FAULT = 1.0  # seconds to wait if the database can't be used
 
 
 class Delivery(Protocol[Job, Outcome]):
-    """The delivery of one kind of row, such as messages. The loop's thread calls all methods.
+    """Delivers one kind of row, such as messages. The loop calls all methods in its own thread.
 
-    `claim`, `record` and `end_leases` get a connection that is in a transaction. `list_owners` gets one for reading.
+    `claim`, `record` and `end_leases` get a connection with an open transaction. `list_owners` gets a connection for
+    reading.
     """
 
     name: str
 
     def seconds_to_next(self) -> float:
-        """Return the seconds until the next row is due or a lease ends. The result is 0 or less if that is now."""
+        """Return the seconds until the next row is due or a lease ends. If this time has come, returns 0 or less."""
 
     def seconds_to_due(self) -> float:
-        """Return the seconds until the next row is due. The ends of leases do not count."""
+        """Return the seconds until the next row is due. Leased rows are excluded."""
 
     def claim(self, connection: Connection, owner: str) -> Sequence[Job]:
         """Lease due rows to the owner, and return the rows."""
 
     def record(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
-        """Record the outcomes of jobs. A job is ignored if another owner has claimed it since."""
+        """Record the outcomes of jobs.
+
+        If another owner has claimed a job in the meantime, the outcome of the job is ignored.
+        """
 
     def deliver(self, jobs: Sequence[Job], finish: Callable[[Outcome], None]) -> None:
-        """Deliver jobs. No transaction is open.
+        """Deliver jobs. No transaction is open during this call.
 
-        Calls `finish` with the outcome of each job, possibly later and in another thread. The loop calls `deliver`
-        after each transaction, even if there are no jobs.
+        Calls `finish` with the outcome of each job. This call can come later and from another thread. The loop calls
+        `deliver` after each transaction, even if there are no jobs.
         """
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
         """Return the owners that have leases."""
 
     def end_leases(self, connection: Connection, owner: str) -> None:
-        """End the leases of an owner. Each row is due again at the time at which it was due before the lease."""
+        """End the leases of an owner. The leased rows are due again immediately."""
 
 
 class Loop(Generic[Job, Outcome]):
-    """A delivery loop on a database. Call its methods only in one thread of the process that created the loop."""
+    """A delivery loop on a database. Call all methods in one thread of the process that created the loop."""
 
     def __init__(
         self,
@@ -86,7 +90,10 @@ class Loop(Generic[Job, Outcome]):
         self.claimed = 0  # the number of all jobs that this loop has claimed
 
     def run(self) -> None:
-        """Deliver until the database is `stopping`. Then wait at most for the grace period until claimed jobs end."""
+        """Deliver until `database.stopping` is true.
+
+        Then wait until all claimed jobs have ended, at most for the grace period.
+        """
         while not self._database.stopping:
             try:
                 in_hand, claimed = self._in_hand, self.claimed
@@ -107,7 +114,7 @@ class Loop(Generic[Job, Outcome]):
     def deliver_due(self, *, deadline: float = float("inf")) -> int:
         """Deliver all due rows and record the outcomes. Returns the number of attempts.
 
-        After `deadline`, a time of `clock.monotonic()`, this claims no more rows.
+        The loop claims no row after the time `deadline` of `clock.monotonic()`.
         """
         before = self.claimed
         while self.step(claiming=monotonic() < deadline) or self._in_hand:
@@ -117,7 +124,7 @@ class Loop(Generic[Job, Outcome]):
         return self.claimed - before
 
     def seconds_to_due(self) -> float:
-        """Return the seconds until the next row is due. The result is 0 or less if a row is due now."""
+        """Return the seconds until the next row is due. If a row is due now, the result is 0 or less."""
         return self._delivery.seconds_to_due()
 
     def step(self, *, claiming: bool = True) -> bool:
@@ -149,7 +156,7 @@ class Loop(Generic[Job, Outcome]):
         self._wakeup.wake()
 
     def _list_ended_owners(self, owner: Owner) -> list[str]:
-        """Return owners of leases whose process has ended. Checks at most twice a second."""
+        """Return the lease owners whose process has ended. Checks the owners at most twice a second."""
         now = monotonic()
         if now < self._next_check or self._database.stopping:
             return []

@@ -1,4 +1,4 @@
-"""The delivery of messages: claim due messages, call the gateway, record the outcomes."""
+"""Delivers messages: claims due messages, calls the gateway, and records the outcomes."""
 
 import logging
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ EXPIRED = 300  # the most messages that end in one transaction while the gateway
 
 
 class MessageDelivery:
-    """The work of the loop for the messages of one gateway."""
+    """Delivers the messages of one gateway. The delivery loop calls these methods."""
 
     name = "messages"
 
@@ -65,7 +65,7 @@ class MessageDelivery:
         return min(self.seconds_to_due(), seconds_until(lease_ends_at, self._clock.machine_now()))
 
     def seconds_to_due(self) -> float:
-        """Return the seconds until a message is due and the gateway can get it, or until a validity period ends."""
+        """Return the seconds until the gateway can get a due message, or until a validity period ends."""
         if not self._calls.count_places():
             return float("inf")  # the end of a call will wake the loop
         with self._database.reading() as connection:
@@ -98,7 +98,7 @@ class MessageDelivery:
     # Claiming
 
     def claim(self, connection: Connection, owner: str) -> list[Message]:
-        """Lease due messages to the owner. Also end the messages that must not be sent any more."""
+        """Lease due messages to the owner. Due messages that must not be sent any more end without a lease."""
         clock_now, machine_now = self._clock.now(), self._clock.machine_now()
         now = format_time(clock_now)
         leased: list[Message] = []
@@ -128,14 +128,17 @@ class MessageDelivery:
     def _is_doubtful(self, connection: Connection, message: Message) -> bool:
         """Return whether a phone could get a message twice if the message is sent again.
 
-        This is so if the gateway may have taken the message already, and would not recognise the repetition.
+        This is possible if the outcome of an earlier attempt is unknown and the gateway can't recognise a repetition.
         """
         if not message.attempts or (self._gateway.repeatable and message.submitted_to in (None, self._gateway.place)):
             return False
         return moving_store.may_have_been_taken(connection, message=message)
 
     def _list_messages(self, connection: Connection, now: str) -> list[Message]:
-        """Return due messages. If the gateway gets no messages now, return only those that must end or are in doubt."""
+        """Return due messages.
+
+        If the gateway gets no messages now, return only those that have expired or are in doubt.
+        """
         if self._seconds_to_open(connection) <= 0:
             places = self._calls.count_places()
             return outbox_store.list_due_messages(connection, gateway=self._gateway.name, now=now, limit=places)
@@ -148,7 +151,7 @@ class MessageDelivery:
     def _is_opted_out(self, connection: Connection, message: Message) -> bool:
         """Return whether the recipient has opted out after the message was accepted.
 
-        If a message was accepted after the opt-out, it is the reply to STOP or HELP. So it is sent.
+        A message that was accepted after the opt-out is the reply to STOP or HELP. Such a message is sent.
         """
         found = subscription_store.get_subscription(connection, account_id=message.account_id, phone=message.to_number)
         if found.subscribed or found.changed_at is None:
@@ -158,10 +161,10 @@ class MessageDelivery:
     # Recording
 
     def record(self, connection: Connection, outcomes: Sequence[MessageOutcome]) -> None:
-        """Record outcomes, and store the webhook events for final outcomes and for doubt.
+        """Record outcomes. Also store the webhook events of messages that have ended or are in doubt.
 
-        If an unexpected error prevents this, each outcome is recorded alone. So one wrong outcome does not stop the
-        others. The message with the wrong outcome is then in doubt.
+        After an unexpected error, each outcome is recorded separately. So an outcome that causes an error does not stop
+        the other outcomes. The message of this outcome is then in doubt.
         """
         try:
             with isolating(connection):
@@ -209,14 +212,14 @@ class MessageDelivery:
     def _note_taken(self, connection: Connection, message: Message, outcome: Taken, now: datetime) -> None:
         """Store the references of a message, and the receipts in the gateway's answer.
 
-        This happens even if an earlier receipt has already ended the message.
+        References and receipts are stored even if an earlier receipt has already ended the message.
         """
         self._receipts.note_taken(connection, self._gateway, message, outcome.references, now)
         receipts = [receipt._replace(message_id=message.id) for receipt in outcome.receipts]
         self._receipts.take(connection, self._gateway.name, receipts, now)
 
     def _doubt(self, connection: Connection, message: Message, at: str) -> None:
-        """Record that a message is in doubt. It is not sent again."""
+        """Record that a message is in doubt. Such a message is not sent again."""
         self._note_attempt(connection, message, "unconfirmed", at)
         if outbox_store.await_validity(connection, message=message, now=at):
             now = self._clock.now()

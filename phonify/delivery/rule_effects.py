@@ -1,4 +1,4 @@
-"""The effects of the sandbox's rules after a message: a receipt, or a reply of the phone."""
+"""Stores what the sandbox's rules cause after a message: a receipt, or a reply of the phone."""
 
 import logging
 from datetime import datetime
@@ -23,7 +23,7 @@ AFTER_FAULT = 1.0  # seconds to wait after an error
 
 
 class RuleEffects:
-    """The loop that stores receipts and replies. It calls no gateway, so one transaction is enough for each effect."""
+    """Stores receipts and replies in a loop. The loop calls no gateway, so each effect needs only one transaction."""
 
     def __init__(self, database: Database, clock: Clock, receipts: Receipts, receiving: Receiving) -> None:
         self._database = database
@@ -32,7 +32,7 @@ class RuleEffects:
         self._receiving = receiving
 
     def run(self) -> None:
-        """Store due receipts and replies until the database is `stopping`."""
+        """Store due receipts and replies until `database.stopping` is true."""
         while not self._database.stopping:
             pause = INTERVAL
             try:
@@ -52,14 +52,14 @@ class RuleEffects:
         return seconds_until(due_at, self._clock.now())
 
     def deliver_due(self, *, deadline: float = float("inf")) -> int:
-        """Store all receipts and replies that are due. Begins nothing after `deadline`, a time of `monotonic()`."""
+        """Store all due receipts and replies. No step begins after the time `deadline` of `clock.monotonic()`."""
         count = 0
         while monotonic() < deadline and not self._database.stopping and (found := self.step()):
             count += found
         return count
 
     def step(self) -> int:
-        """Store at most AT_ONCE of the receipts and replies that are due. Returns how many it has stored."""
+        """Store at most AT_ONCE due receipts and replies. Returns how many were due."""
         if self.seconds_to_due() > 0:
             return 0
         now = self._clock.now()
@@ -71,7 +71,9 @@ class RuleEffects:
                     with isolating(connection):
                         self._apply(connection, met, now)
                 except PartFailed as error:
-                    logger.exception("Message %s: its rule failed", met.message_id, exc_info=error.__cause__)
+                    logger.exception(
+                        "Message %s: the effect of its rule failed", met.message_id, exc_info=error.__cause__
+                    )
         return len(due)
 
     def _apply(self, connection: Connection, met: MetRule, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""A gateway of this server with its state and its loops. It stores what the gateway receives from its provider."""
+"""A gateway of this server, with its state and its loops. Receipts and texts from the provider are stored here."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -52,12 +52,12 @@ class RunningGateway:
             return self.health.read_status(connection)
 
     def find_trouble(self) -> Trouble | None:
-        """Return why the gateway gets no messages now. Returns None if it gets them."""
+        """Return why the gateway gets no messages now, or None if it gets messages."""
         with self._database.reading() as connection:
             return self.health.find_trouble(connection)
 
     def take(self, events: Sequence[Event]) -> None:
-        """Store receipts and received texts in one transaction. They are on disk when this returns."""
+        """Store receipts and received texts in one transaction. When this method returns, the data is on disk."""
         if not events:
             return
         receipts = [event for event in events if isinstance(event, Receipt)]
@@ -69,7 +69,7 @@ class RunningGateway:
             self._inbound.take(connection, self.gateway.name, texts, now)
 
     def make_delivery(self, *, lease: timedelta) -> MessageDelivery:
-        """Return a new delivery of messages for a loop."""
+        """Return a new `MessageDelivery` for a loop."""
         return MessageDelivery(
             self._database,
             self.gateway,
@@ -84,5 +84,8 @@ class RunningGateway:
         )
 
     def make_look_ups(self) -> LookUps:
-        """Return a new loop that asks the gateway for the results of messages. Call its `run` in a thread."""
+        """Return a new loop that asks the gateway for the results of messages.
+
+        Call the method `run` of the loop in a separate thread.
+        """
         return LookUps(self._database, self.gateway, self._clock, self.take)

@@ -1,4 +1,4 @@
-"""The upkeep. Once a minute, it removes old rows. If the clock was set back, it also corrects due times."""
+"""Removes old rows once a minute. Also corrects due times if the clock was set back."""
 
 import logging
 from collections.abc import Callable, Collection
@@ -22,7 +22,7 @@ _NAP = 0.25  # seconds between two checks of the clock
 
 
 class Upkeep:
-    """The loop of the upkeep. Call its methods only in one thread."""
+    """Removes old rows and corrects due times in a loop. This class is not thread-safe."""
 
     def __init__(
         self,
@@ -44,13 +44,16 @@ class Upkeep:
         self._latest = clock.now()  # the time of day at the last step
 
     def run(self) -> None:
-        """Do the work once a minute until the database is `stopping`."""
+        """Do the upkeep once a minute until `database.stopping` is true."""
         while not self._database.stopping:
             self.step()
             sleep(_NAP)
 
     def step(self) -> None:
-        """Do the work if a minute has passed. If the clock was set back, correct due times immediately."""
+        """Do the upkeep if the last upkeep was more than a minute ago.
+
+        If the clock was set back, correct due times immediately.
+        """
         before, self._latest = self._latest, self._clock.now()
         now = self._clock.monotonic()
         is_due = now - self._done_at > INTERVAL
@@ -69,7 +72,7 @@ class Upkeep:
             logger.exception("upkeep pauses for a minute after an unexpected error")
 
     def follow_clock(self) -> None:
-        """If the clock was set back, correct the due times that are too late now. Also shorten validity periods."""
+        """If the clock was set back, correct the due times and the ends of validity periods that are too late now."""
         clock_now = self._clock.now()
         now, latest = format_time(clock_now), format_time(clock_now + self._lease)
         until = format_time(self._clock.machine_now() + self._lease)

@@ -1,6 +1,6 @@
-"""The delivery of webhooks: claim due deliveries, post them in parallel, record the answers.
+"""Delivers webhook events: claims due deliveries, posts them in parallel, and records the answers.
 
-Each account has its own limit of parallel posts. So a slow receiver delays only its own account.
+Each account has its own limit of parallel posts. So a slow app delays only the events of its own account.
 """
 
 import logging
@@ -43,14 +43,14 @@ class WebhookJob(NamedTuple):
 
 
 class WebhookOutcome(NamedTuple):
-    """The result of a post, and the attempt to record."""
+    """The result of a post, and the record of this attempt."""
 
     result: Result
     attempt: WebhookAttempt
 
 
 class WebhookDelivery:
-    """The work of the loop for webhooks. Each post has its own thread."""
+    """Delivers webhook events. The delivery loop calls these methods. Each post has its own thread."""
 
     name = "webhooks"
 
@@ -75,13 +75,16 @@ class WebhookDelivery:
         self._quick: set[int] = set()  # accounts whose receiver gave its last answer within QUICK
 
     def seconds_to_next(self) -> float:
-        """Return the seconds until a delivery is due, as `seconds_to_due` does, or until a lease ends."""
+        """Return the seconds until a delivery is due (see `seconds_to_due`) or a lease ends."""
         with self._database.reading() as connection:
             lease_ends_at = delivery_store.next_lease_end(connection)
         return min(self.seconds_to_due(), seconds_until(lease_ends_at, self._clock.machine_now()))
 
     def seconds_to_due(self) -> float:
-        """Return the seconds until a delivery is due. Accounts without a free place do not count."""
+        """Return the seconds until a delivery is due.
+
+        Accounts that already have the maximum number of parallel posts are excluded.
+        """
         machine_now = format_time(self._clock.machine_now())
         with self._database.reading() as connection:
             accounts = delivery_store.list_due_accounts(connection, machine_now=machine_now)
@@ -97,14 +100,17 @@ class WebhookDelivery:
         delivery_store.end_leases(connection, owner=owner)
 
     def _count_free_places(self, account_id: int, claimed: int = 0) -> int:
-        """Return how many more posts an account can start now, if `claimed` other posts will also start."""
+        """Return how many more posts an account can start now.
+
+        `claimed` is the number of other posts that will start too.
+        """
         with self._lock:
             quick = account_id in self._quick
             places, all_places = (PLACES, ALL_PLACES) if quick else (PLACES_IF_SLOW, ALL_PLACES_IF_SLOW)
             return max(0, min(places - self._under_way[account_id], all_places - self._under_way.total() - claimed))
 
     def claim(self, connection: Connection, owner: str) -> list[WebhookJob]:
-        """Lease due deliveries, within the limits of parallel posts."""
+        """Lease as many due deliveries as the limits of parallel posts allow."""
         now, machine = format_time(self._clock.now()), self._clock.machine_now()
         machine_now, until = format_time(machine), format_time(machine + self._lease)
         delivery_store.end_expired_leases(connection, machine_now=machine_now)
@@ -123,9 +129,9 @@ class WebhookDelivery:
         return kind.find_target(connection, delivery) if kind is not None else None
 
     def record(self, connection: Connection, outcomes: Sequence[WebhookOutcome]) -> None:
-        """Record outcomes. After this, a delivery is delivered, failed, or due again later.
+        """Record outcomes. Each delivery is then delivered, failed, or due again later.
 
-        If an outcome causes an unexpected error, its delivery fails.
+        If an outcome causes an unexpected error, the delivery fails.
         """
         for outcome in outcomes:
             try:
@@ -154,7 +160,10 @@ class WebhookDelivery:
             kind.conclude(connection, result, clock_now)
 
     def _end_delivery(self, connection: Connection, delivery: Delivery, now: str, *, delivered: bool) -> bool:
-        """End a delivery, and make the next delivery of its sequence due. Returns False if it is too late to end it."""
+        """End a delivery. The next delivery of the same sequence becomes due.
+
+        Returns False if the outcome comes too late.
+        """
         mark = delivery_store.mark_delivered if delivered else delivery_store.mark_failed
         ended = mark(connection, delivery=delivery, now=now)
         if ended and delivery.sequence is not None:
@@ -177,7 +186,7 @@ class WebhookDelivery:
                 self._end(result, format_time(self._clock.now()), 0, finish)
 
     def _post(self, job: WebhookJob, finish: Callable[[WebhookOutcome], None]) -> None:
-        """Post one delivery. No transaction is open."""
+        """Post one delivery. No transaction is open during the post."""
         delivery = job.delivery
         at, begun = format_time(self._clock.now()), self._clock.monotonic()
         answer, failure = None, None
@@ -194,14 +203,14 @@ class WebhookDelivery:
         self._end(Result(delivery, job.target, answer, failure, verdict), at, seconds, finish)
 
     def _send(self, delivery: Delivery, target: Target | None) -> Answer:
-        """Return the answer. Raises NotAnswered if there is no answer."""
+        """Send a delivery to the app and return the answer. Raises NotAnswered if there is no answer."""
         if target is None:
             raise NotAnswered("the URL of this webhook was removed")
         request = self._webhooks.kinds[delivery.kind].build_request(delivery, target, self._clock.machine_now())
         return send(request, private_allowed=self._webhooks.private_allowed, resolve=self._resolve)
 
     def _end(self, result: Result, at: str, seconds: float, finish: Callable[[WebhookOutcome], None]) -> None:
-        """Free the place of a post, and pass its outcome to `finish`. The post began at the time `at`."""
+        """Record that a post has ended, and call `finish` with its outcome. The post began at the time `at`."""
         delivery, answer, error = result.delivery, result.answer, result.verdict.error
         status, text = (answer.status, answer.text[:MOST_SHOWN]) if answer is not None else (None, None)
         if error is not None:  # it can quote the answer, and a receiver can put anything into its answer

@@ -21,7 +21,7 @@ LIMITS = "LEFT JOIN runs AS r ON r.account_id = a.id JOIN accounts AS l ON l.id 
 def insert_account(
     connection: sqlite3.Connection, *, name: str, origin: str | None, now: str, account_id: int | None = None
 ) -> Account:
-    """Add an account. Its name must be new. SQLite chooses the next id if none is given."""
+    """Add an account. The name must be new. If `account_id` is None, SQLite chooses the next id."""
     row = connection.execute(
         "INSERT INTO accounts (id, name, origin, created_at) VALUES (:id, :name, :origin, :now)"
         " RETURNING id, name, origin, created_at",
@@ -39,7 +39,7 @@ def get_account(connection: sqlite3.Connection, *, name: str) -> Account | None:
 
 
 def get_live_account(connection: sqlite3.Connection, *, account_id: int, now: str) -> Account | None:
-    """Return the account with this id, unless it belongs to a test run that has ended."""
+    """Return the account with this id. Returns None if the account belongs to a test run that has ended."""
     row = connection.execute(
         f"SELECT {COLUMNS} FROM accounts AS a {LIMITS}"
         " WHERE a.id = :id AND (r.expires_at IS NULL OR r.expires_at > :now)",
@@ -65,7 +65,7 @@ def insert_key(connection: sqlite3.Connection, *, account_id: int, name: str, ke
 
 
 def get_key_by_hash(connection: sqlite3.Connection, *, key_hash: str) -> ApiKey | None:
-    """Return the key with this hash, revoked or not."""
+    """Return the key with this hash. A revoked key is returned too."""
     row = connection.execute(f"{_KEYS} WHERE k.key_hash = :key_hash", {"key_hash": key_hash}).fetchone()
     return ApiKey._make(row) if row else None
 
@@ -81,7 +81,7 @@ def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> Key
 
 
 def set_key_used(connection: sqlite3.Connection, *, key_id: int, now: str, unless_since: str) -> None:
-    """Record that a key was used. Does nothing if a use after `unless_since` is already recorded."""
+    """Record that a key was used. If the last recorded use is later than `unless_since`, nothing changes."""
     connection.execute(
         "UPDATE api_keys SET used_at = :now WHERE id = :key_id AND coalesce(used_at, '') <= :unless_since",
         {"key_id": key_id, "now": now, "unless_since": unless_since},
@@ -89,7 +89,7 @@ def set_key_used(connection: sqlite3.Connection, *, key_id: int, now: str, unles
 
 
 def list_keys(connection: sqlite3.Connection, *, account: str | None = None) -> list[ApiKey]:
-    """Return the keys of one account or of all accounts, oldest first."""
+    """Return the keys of an account, oldest first. Without `account`, return all keys except the keys of test runs."""
     rows = connection.execute(
         f"{_KEYS} WHERE iif(:account IS NULL, NOT EXISTS (SELECT 1 FROM runs AS r WHERE r.account_id = a.id),"
         " a.name = :account) ORDER BY k.id",
@@ -99,7 +99,7 @@ def list_keys(connection: sqlite3.Connection, *, account: str | None = None) -> 
 
 
 def revoke_key(connection: sqlite3.Connection, *, key_id: int, account_id: int | None, now: str) -> bool:
-    """Revoke a key. Returns False if it does not exist, is revoked already, or belongs to another account."""
+    """Revoke a key. Returns False if the key does not exist, is already revoked, or belongs to another account."""
     cursor = connection.execute(
         "UPDATE api_keys SET revoked_at = :now WHERE id = :key_id AND revoked_at IS NULL"
         " AND (:account_id IS NULL OR account_id = :account_id)",
@@ -121,9 +121,9 @@ def set_account_limits(
 def take_quota(
     connection: sqlite3.Connection, *, account_id: int, day: str, quota: int, wanted: int, partly: bool = True
 ) -> int:
-    """Use at most `wanted` messages of an account's quota for a day. Returns how many of them were available.
+    """Use at most `wanted` messages of an account's quota for a day. Returns how many messages were available.
 
-    If `partly` is false and fewer than `wanted` are available, nothing is used.
+    If `partly` is false, the function uses either all `wanted` messages or none.
     """
     taken = max(0, min(wanted, quota - get_quota_used(connection, account_id=account_id, day=day)))
     if taken and (partly or taken == wanted):
@@ -150,7 +150,10 @@ def get_quota_used(connection: sqlite3.Connection, *, account_id: int, day: str)
 
 
 def take_request(connection: sqlite3.Connection, *, account_id: int, minute: int, limit: int) -> int | None:
-    """Add a request to an account's count for a minute. Returns the new count, or None if it exceeds the limit."""
+    """Count one more request of an account in a minute.
+
+    Returns the new count, or None if the limit was reached before.
+    """
     row = connection.execute(
         "INSERT INTO rate_minutes SELECT :account_id, :minute, 1 WHERE :limit > 0"
         " ON CONFLICT DO UPDATE SET requests = requests + 1 WHERE requests < :limit RETURNING requests",

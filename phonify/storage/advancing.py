@@ -1,4 +1,7 @@
-"""The SQL that counts what ends while the server's clock is advanced. As in `accounts.py`, no function commits."""
+"""The SQL that counts which rows end during an advance of the server's clock.
+
+As in `accounts.py`, no function commits.
+"""
 
 import sqlite3
 from typing import NamedTuple
@@ -14,7 +17,7 @@ def has_leases(connection: sqlite3.Connection) -> bool:
 
 
 class Pending(NamedTuple):
-    """The rows that may end when the clock reaches the time `until`."""
+    """The rows that can end when the clock reaches the time `until`."""
 
     until: str
     receipts: int  # how many receipts already came at this time
@@ -25,7 +28,7 @@ class Pending(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """How many messages and webhook deliveries have ended, and how many messages and receipts have come."""
+    """The counts of ended messages, ended webhook deliveries, received messages and receipts."""
 
     sent: int = 0
     expired: int = 0
@@ -48,7 +51,7 @@ class Advance(NamedTuple):
 
 
 def list_pending(connection: sqlite3.Connection, *, until: str) -> Pending:
-    """Find the rows that are due at a time or earlier, and the rows that processes are delivering now."""
+    """Find the rows that are due at the time `until` or earlier, and the rows that processes are delivering now."""
     messages = connection.execute(
         "SELECT seq FROM messages WHERE due_at <= :until"
         " UNION SELECT seq FROM messages WHERE lease_owner IS NOT NULL"
@@ -69,7 +72,10 @@ def list_pending(connection: sqlite3.Connection, *, until: str) -> Pending:
 
 
 def count_ended(connection: sqlite3.Connection, *, pending: Pending) -> Ended:
-    """Count the pending rows and all newer rows that have ended. Counts the new receipts too."""
+    """Count the rows that have ended. Only pending rows and newer rows are checked.
+
+    Also count the new receipts.
+    """
     messages = _find_rows(
         connection, "SELECT direction, state, error_type FROM messages", pending.messages, pending.last_message
     )
@@ -91,7 +97,7 @@ def count_ended(connection: sqlite3.Connection, *, pending: Pending) -> Ended:
 
 
 def _find_rows(connection: sqlite3.Connection, select: str, seqs: list[int], last: int) -> list[tuple[str | None, ...]]:
-    """Return the rows with these seqs that still exist, and all rows after the seq `last`."""
+    """Return the existing rows with a seq in `seqs`, and all rows with a seq greater than `last`."""
     found = [connection.execute(f"{select} WHERE seq = ?", (seq,)).fetchone() for seq in seqs]
     found += connection.execute(f"{select} WHERE seq > ?", (last,)).fetchall()
     return [row for row in found if row is not None]

@@ -17,8 +17,8 @@ class DatabaseInUse(Exception):
 def backup(database: Database, target: Path) -> None:
     """Copy the database into a new file. Other processes can continue to write.
 
-    Raises FileExistsError if the file exists, OSError or sqlite3.Error if it can't be written, and DatabaseUnusable if
-    the copy is damaged. After an error, the new file does not exist.
+    Raises FileExistsError if the file already exists. Raises OSError or sqlite3.Error if the file can't be written.
+    Raises DatabaseUnusable if the copy is damaged. No new file remains after an error.
     """
     if target.exists():
         raise FileExistsError(0, "exists already", str(target))
@@ -39,7 +39,10 @@ def backup(database: Database, target: Path) -> None:
 
 
 def check_backup(path: Path) -> str | None:
-    """Check a backup. Returns a text for people that says why the file can't be used, or None if it can be used."""
+    """Check a backup.
+
+    Returns the reason why the file can't be used, as a text for people, or None if the file can be used.
+    """
     try:
         with closing(_open_copy(path)) as connection:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
@@ -55,9 +58,10 @@ def check_backup(path: Path) -> str | None:
 
 
 def restore(path: Path, source: Path) -> Path | None:
-    """Replace the database with a copy of a backup. Returns the new name of the old database, if there was one.
+    """Replace the database with a copy of a backup.
 
-    Raises DatabaseInUse if a process has the database open, and OSError or sqlite3.Error if the copy can't be written.
+    Returns the new name of the old database, or None if there was no old database. Raises DatabaseInUse if a process
+    has the database open. Raises OSError or sqlite3.Error if the copy can't be written.
     """
     if _is_in_use(path):
         raise DatabaseInUse
@@ -79,7 +83,7 @@ def _open_copy(path: Path) -> sqlite3.Connection:
 
 
 def _name_new(file: Path, name: Path) -> None:
-    """Give a file a new name. Unlike a rename, this raises FileExistsError if the name exists."""
+    """Give a file a new name. Raises FileExistsError if a file with this name exists."""
     try:
         os.link(file, name)
     except FileExistsError:
@@ -104,7 +108,7 @@ def _is_in_use(path: Path) -> bool:
 
 
 def _move_aside(path: Path) -> Path | None:
-    """Give the database, its -wal file and its -shm file another name."""
+    """Rename the database, its -wal file and its -shm file. Returns the new name of the database."""
     if not path.exists():
         return None
     former = path.with_name(f"{path.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")

@@ -24,7 +24,7 @@ _UNREAD = "SELECT count(*) FROM ({} LIMIT :limit)".format(
 def list_conversations(
     connection: sqlite3.Connection, *, account_id: int, below: int, limit: int
 ) -> list[Conversation]:
-    """Return conversations of an account, latest first. The seq of their latest message is less than `below`."""
+    """Return an account's conversations with a `last_seq` less than `below`, latest first."""
     rows = connection.execute(
         f"SELECT c.phone, c.last_seq, c.read_seq, {_COLUMNS} FROM conversations AS c"
         " JOIN messages AS m ON m.seq = c.last_seq"
@@ -42,7 +42,7 @@ def list_conversations(
 
 
 def has_unread(connection: sqlite3.Connection, *, account_id: int, phone: str, message_id: str) -> bool:
-    """Return whether this message of a conversation, or an earlier one, is unread."""
+    """Return whether this message or an earlier message of the conversation is unread."""
     row = connection.execute(
         "SELECT 1 FROM conversations WHERE account_id = :account_id AND phone = :phone"
         " AND read_seq < (SELECT seq FROM messages WHERE id = :id)",
@@ -52,7 +52,7 @@ def has_unread(connection: sqlite3.Connection, *, account_id: int, phone: str, m
 
 
 def mark_read(connection: sqlite3.Connection, *, account_id: int, phone: str, message_id: str) -> None:
-    """Mark a conversation as read up to a message. Nothing changes if the message was removed."""
+    """Mark a conversation as read up to a message. If the message was removed, nothing changes."""
     connection.execute(
         "UPDATE conversations SET read_seq = max(read_seq, min(last_seq, m.seq)) FROM messages AS m"
         " WHERE conversations.account_id = :account_id AND conversations.phone = :phone AND m.id = :id",
@@ -70,7 +70,7 @@ def mark_all_read(connection: sqlite3.Connection, *, account_id: int, up_to: int
 
 
 def count_unread(connection: sqlite3.Connection, *, account_id: int, selected: str | None) -> int:
-    """Count the conversations with unread messages. The conversation with the phone `selected` does not count.
+    """Count the conversations with unread messages. `selected` is the phone of a conversation that is excluded.
 
     For a hundred thousand conversations, this takes about 10 milliseconds.
     """
@@ -94,7 +94,10 @@ _THREAD = "SELECT seq FROM ({})".format(
 def list_thread(
     connection: sqlite3.Connection, *, account_id: int, phone: str, below: int, since: int = 0, limit: int
 ) -> list[Entry]:
-    """Return the messages exchanged with a phone, latest first. Their seq is at least `since` and less than `below`."""
+    """Return the messages between an account and a phone, latest first.
+
+    Only messages with `since <= seq < below` match.
+    """
     rows = connection.execute(
         f"SELECT m.seq, {_COLUMNS} FROM messages AS m WHERE m.seq IN ({_THREAD}) ORDER BY m.seq DESC LIMIT :limit",
         {"account_id": account_id, "phone": phone, "below": below, "since": since, "limit": limit},
@@ -142,11 +145,12 @@ def search_messages(
     limit: int,
     search_limit: int,
 ) -> tuple[list[Entry], int | None]:
-    """Return messages that have the text in their body or in a number, latest first.
+    """Return messages with a text in the body or in a phone number, latest first.
 
-    `numbers` are other forms of the text. A message also matches if its number contains one of them. A provider's id
-    matches only if it equals the text. The second result is the `below` of the next page, or None if there is no next
-    page. Searches at most `search_limit` messages, because a search through all of them would take too long.
+    `numbers` are other forms of the text. A message also matches if a phone number contains one of these forms. If the
+    text is the provider's id of a message, this message matches too. The second result is the `below` of the next page,
+    or None if there is no next page. Searches at most `search_limit` messages, because a search through all messages
+    would take too long.
     """
     row = connection.execute(
         "SELECT seq FROM messages WHERE account_id = :account_id AND seq < :below"
@@ -184,7 +188,10 @@ def search_messages(
 
 
 def get_trace(connection: sqlite3.Connection, *, message_id: str) -> Trace | None:
-    """Return a message of any account with the name of its key and the owner of its lease."""
+    """Return a message, its account, the name of its key, and the owner of its lease.
+
+    The message can belong to any account.
+    """
     row = connection.execute(
         f"SELECT {_COLUMNS}, a.id, a.name, a.origin, a.created_at, k.name, m.lease_owner"
         " FROM messages AS m JOIN accounts AS a ON a.id = m.account_id"

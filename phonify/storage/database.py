@@ -1,6 +1,6 @@
 """The database: connections for reading, the connection for writing, and watchers of commits.
 
-A pool has the connections for reading. Each process has one connection for writing, and its threads share the commits
+Connections for reading are in a pool. Each process has one connection for writing, and its threads share the commits
 (`shared_commit.py`). If another process is writing, this process tries to begin its transaction every half a
 millisecond. SQLite's own busy handler is not used, because it sleeps longer after each try.
 """
@@ -45,10 +45,10 @@ _UNAVAILABLE = {
 class Database:
     """One SQLite file.
 
-    Any number of threads can use it at the same time. `committed` is called after each commit. Call `close` before a
-    fork: it closes all idle connections, and the next use opens new ones. If somebody has replaced the file since its
-    first use, each write and each new connection raises StoreUnavailable. Without this check, the processes of a server
-    could use different files.
+    This class is thread-safe. `committed` is called after each commit. Call `close` before a fork. This closes all idle
+    connections, and the next use opens new connections. If the file is replaced after its first use, each write and
+    each new connection raises StoreUnavailable. Without this check, the processes of a server could use different
+    files.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,7 +75,8 @@ class Database:
     def close(self) -> None:
         """Close all idle connections. When the last process closes, SQLite moves the -wal file into the database.
 
-        Processes close one after another. If two processes closed at the same time, SQLite could leave the -wal file.
+        The processes close the database one after another. If two processes closed it at the same time, SQLite could
+        leave the -wal file behind.
         """
         with self._closing:
             if not self._open:
@@ -141,9 +142,9 @@ class Database:
     def write(self, *, patience: float | None = None) -> Iterator[sqlite3.Connection]:
         """Run a `with` block inside a transaction. When the block has ended, its changes are on disk.
 
-        Threads share the transaction. Their blocks run one after another. An exception in a block undoes only the
-        changes of this block. Raises StoreUnavailable if the changes could not be stored, or if the block could not
-        begin within `patience` seconds.
+        The threads share the transaction, and their blocks run one after another. If a block raises an exception, only
+        the changes of this block are undone. Raises StoreUnavailable if the changes could not be stored, or if the
+        block could not begin within `patience` seconds.
         """
         try:
             with self._shared_commit.block(self.busy_timeout if patience is None else patience) as connection:
@@ -199,7 +200,7 @@ class Database:
             self._check_file(path)
 
     def _check_file(self, path: Path) -> None:
-        """Raise StoreUnavailable if a file was removed or replaced. Changes in the former file would be lost."""
+        """Raise StoreUnavailable if a file was removed or replaced. Changes of the old file would be lost."""
         try:
             found = path.stat()
         except OSError as error:
@@ -251,14 +252,14 @@ class Database:
 
 
 class Watcher:
-    """Notices the commits after its creation. Only one thread can use it at a time."""
+    """Notices the commits that happen after the watcher was created. This class is not thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._seen = database.get_data_version()
 
     def wait(self, timeout: float) -> bool:
-        """Wait at most `timeout` seconds for a commit. A commit since the last call counts too.
+        """Wait at most `timeout` seconds for a commit. A commit between two calls counts too.
 
         Returns False if there was no commit, or if the server is stopping.
         """
@@ -281,8 +282,8 @@ class Watcher:
 def translate(error: Exception) -> Exception:
     """Return the exception to raise for an error of SQLite.
 
-    It is StoreUnavailable if the error may be temporary, and AccountRemoved if the account does not exist any more.
-    Other errors are returned unchanged.
+    If the error can be temporary, the result is StoreUnavailable. If the account does not exist any more, the result is
+    AccountRemoved. Other errors are returned unchanged.
     """
     code = getattr(error, "sqlite_errorcode", None)
     if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:

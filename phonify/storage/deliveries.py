@@ -1,4 +1,4 @@
-"""The SQL of deliveries: requests to an account's app, and their attempts. As in `accounts.py`, no function commits."""
+"""The SQL of deliveries and their attempts. A delivery is a request to an account's app. No function commits."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,10 @@ _HELD = "9999-12-31T23:59:59.999Z"  # the due_at of a delivery that waits for ea
 def insert_deliveries(
     connection: sqlite3.Connection, *, kind: str, deliveries: Iterable[NewDelivery], now: str
 ) -> None:
-    """Add deliveries. Each is due now, or when the earlier deliveries of its sequence have ended."""
+    """Add deliveries. A delivery is due now.
+
+    If earlier deliveries of its sequence are pending, it is due after them.
+    """
     connection.executemany(
         "INSERT INTO webhook_deliveries"
         " (id, account_id, message_id, event, payload, url, sequence, kind, state, created_at, due_at)"
@@ -24,7 +27,7 @@ def insert_deliveries(
 
 
 def release_next(connection: sqlite3.Connection, *, sequence: str, now: str) -> None:
-    """Make the next delivery of a sequence due. Call this when the previous delivery has ended."""
+    """Make the next delivery of a sequence due. Call this function when the previous delivery has ended."""
     connection.execute(
         "UPDATE webhook_deliveries SET due_at = :now WHERE seq ="
         " (SELECT min(seq) FROM webhook_deliveries WHERE sequence = :sequence AND due_at IS NOT NULL)"
@@ -36,7 +39,7 @@ def release_next(connection: sqlite3.Connection, *, sequence: str, now: str) -> 
 def list_deliveries(
     connection: sqlite3.Connection, *, account_id: int, limit: int, before: int | None
 ) -> list[Delivery]:
-    """Return the deliveries of an account with a seq less than `before`, newest first."""
+    """Return an account's deliveries with a seq less than `before`, newest first."""
     rows = connection.execute(
         f"SELECT {_ROW} FROM webhook_deliveries WHERE account_id = :account_id"
         " AND seq < coalesce(:before, 9223372036854775807) ORDER BY seq DESC LIMIT :limit",
@@ -56,9 +59,9 @@ def list_deliveries_of_message(connection: sqlite3.Connection, *, account_id: in
 
 
 def empty_bodies(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> None:
-    """Replace the text of a message with an empty text in the payloads of its deliveries.
+    """Remove the text of a message from the payloads of all deliveries about this message.
 
-    Each kind of delivery has the text in another place of the payload.
+    The place of the text in the payload depends on the kind of delivery.
     """
     connection.execute(
         "UPDATE webhook_deliveries"
@@ -88,7 +91,10 @@ def list_attempts(connection: sqlite3.Connection, *, delivery_id: str) -> tuple[
 
 
 def redeliver(connection: sqlite3.Connection, *, delivery_id: str, now: str) -> None:
-    """Make a delivery due again, with all retries. It still waits for the earlier deliveries of its sequence."""
+    """Make a delivery due again, with all retries.
+
+    If the delivery waits for an earlier delivery of its sequence, it continues to wait.
+    """
     connection.execute(
         f"UPDATE webhook_deliveries SET state = 'pending', due_at = iif(due_at = '{_HELD}', due_at, :now),"
         " lease_owner = NULL, retries = 0, finished_at = NULL WHERE id = :id",
@@ -118,7 +124,7 @@ def cancel_deliveries_of_messages(
 
 
 def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
-    """Remove at most `limit` deliveries that ended before a time. Returns how many were removed."""
+    """Remove at most `limit` deliveries that ended before a time. Returns the number of removed deliveries."""
     return connection.execute(
         "DELETE FROM webhook_deliveries WHERE seq IN"
         " (SELECT seq FROM webhook_deliveries WHERE finished_at <= :until LIMIT :limit)",
@@ -132,7 +138,8 @@ def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int)
 def list_due_accounts(connection: sqlite3.Connection, *, machine_now: str) -> list[tuple[int, str]]:
     """Find the accounts that have pending deliveries without a lease. The account that waits longest comes first.
 
-    Returns the id of each account, and when its first delivery is due. Accounts of ended test runs are excluded.
+    Returns the id of each account, and the time at which its first delivery is due. Accounts of ended test runs are
+    excluded.
     """
     return connection.execute(
         "SELECT id, (SELECT due_at FROM webhook_deliveries AS d"
@@ -148,7 +155,7 @@ def list_due_accounts(connection: sqlite3.Connection, *, machine_now: str) -> li
 def lease_deliveries(
     connection: sqlite3.Connection, *, account_id: int, owner: str, now: str, until: str, limit: int
 ) -> Sequence[Delivery]:
-    """Lease an account's due deliveries to an owner. The lease ends at `until`, by the machine's clock."""
+    """Lease an account's due deliveries to an owner. The lease ends at the time `until` of the machine's clock."""
     rows = connection.execute(
         "UPDATE webhook_deliveries SET attempts = attempts + 1, due_at = :until, lease_owner = :owner WHERE seq IN"
         " (SELECT seq FROM webhook_deliveries WHERE account_id = :account_id AND due_at <= :now"
@@ -165,7 +172,7 @@ def list_lease_owners(connection: sqlite3.Connection) -> list[str]:
 
 
 def end_leases(connection: sqlite3.Connection, *, owner: str) -> None:
-    """End the leases of an owner. Its deliveries are due again, in the order of their creation."""
+    """End the leases of an owner. The leased deliveries are due again, in the order of their creation."""
     connection.execute(
         "UPDATE webhook_deliveries SET due_at = created_at, lease_owner = NULL WHERE lease_owner = :owner",
         {"owner": owner},
@@ -173,14 +180,14 @@ def end_leases(connection: sqlite3.Connection, *, owner: str) -> None:
 
 
 def next_lease_end(connection: sqlite3.Connection) -> str | None:
-    """Return when the next lease ends, by the machine's clock, or None if there is none."""
+    """Return the earliest end of a lease, by the machine's clock. Returns None if there is no lease."""
     query = "SELECT min(due_at) FROM webhook_deliveries WHERE lease_owner IS NOT NULL"
     lease_end: str | None = connection.execute(query).fetchone()[0]
     return lease_end
 
 
 def end_expired_leases(connection: sqlite3.Connection, *, machine_now: str) -> None:
-    """End the leases whose time is over by the machine's clock. Their deliveries are due again."""
+    """End the leases that have expired by the machine's clock. The leased deliveries are due again."""
     connection.execute(
         "UPDATE webhook_deliveries SET due_at = created_at, lease_owner = NULL"
         " WHERE lease_owner IS NOT NULL AND due_at <= :machine_now",
@@ -203,9 +210,9 @@ def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> b
 
 
 def reschedule_deliveries_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
-    """Make deliveries due now if they wait only because the clock was set back. Returns how many.
+    """If deliveries wait only because the clock was set back, make them due now. Returns how many.
 
-    A leased delivery gets a new lease instead. The new lease ends at `until`.
+    If such a delivery is leased, it gets a new lease instead. The new lease ends at the time `until`.
     """
     return connection.execute(
         "UPDATE webhook_deliveries SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,
@@ -214,7 +221,7 @@ def reschedule_deliveries_from_future(connection: sqlite3.Connection, *, now: st
 
 
 def insert_attempt(connection: sqlite3.Connection, *, delivery_id: str, attempt: WebhookAttempt) -> None:
-    """Record the result of an attempt. Does nothing if the delivery was removed."""
+    """Record the result of an attempt. If the delivery was removed, nothing is recorded."""
     connection.execute(
         "INSERT OR IGNORE INTO webhook_attempts (delivery_id, attempt, at, took_ms, status, answer, error)"
         " SELECT id, :attempt, :at, :took_ms, :status, :answer, :error FROM webhook_deliveries WHERE id = :id",
@@ -238,7 +245,7 @@ _FENCE = " WHERE id = :id AND state = 'pending' AND attempts = :attempts AND due
 
 
 def reschedule(connection: sqlite3.Connection, *, delivery: Delivery, again_at: str) -> None:
-    """Set the time of the next attempt. Does nothing if another process has leased the delivery in the meantime."""
+    """Set the time of the next attempt. If another process has leased the delivery in the meantime, nothing changes."""
     connection.execute(
         "UPDATE webhook_deliveries SET due_at = :again_at, lease_owner = NULL, retries = retries + 1" + _FENCE,
         {**delivery._asdict(), "again_at": again_at},

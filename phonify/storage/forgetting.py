@@ -1,7 +1,7 @@
 """The SQL that removes a phone's number from webhook deliveries, stored answers and refused requests.
 
-A delivery and an answer have the number as a JSON string. They keep it after their message was removed. As in
-`accounts.py`, no function commits.
+Deliveries and answers contain the number as a JSON string. The number stays there even after the message was removed.
+As in `accounts.py`, no function commits.
 """
 
 import sqlite3

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class FrontAccount(NamedTuple):
-    """The data of an account that only the Twilio-compatible front uses."""
+    """Data about an account. Only the Twilio-compatible front uses this data."""
 
     account_id: int
     auth_token: str
@@ -17,7 +17,7 @@ class FrontAccount(NamedTuple):
 
 
 class FrontMessage(NamedTuple):
-    """The data of a message that only its front uses."""
+    """Data about a message. Only the front of the message uses this data."""
 
     is_reply: bool = False
     service_sid: str | None = None
@@ -29,7 +29,7 @@ class FrontMessage(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A request to send that a front has refused."""
+    """A refused request. A front has refused to send a message."""
 
     at: str
     to: str

@@ -1,4 +1,4 @@
-"""The SQL of the fronts: their data about accounts and messages, and the requests that they refused."""
+"""The SQL of the fronts: data about accounts and messages, and refused requests."""
 
 import json
 import sqlite3
@@ -28,7 +28,7 @@ def put_front_account(connection: sqlite3.Connection, *, account: FrontAccount) 
 
 
 def insert_front_messages(connection: sqlite3.Connection, *, message_ids: Sequence[str], message: FrontMessage) -> None:
-    """Store the same data for each of several messages. Replaces existing data."""
+    """Store the same data for several messages. Replaces existing data."""
     values = {
         **message._asdict(),
         "media": json.dumps(message.media),
@@ -82,5 +82,5 @@ def delete_refusals(connection: sqlite3.Connection, *, account_id: int) -> None:
 
 
 def delete_old_refusals(connection: sqlite3.Connection, *, until: str) -> None:
-    """In all accounts, remove the requests that were refused before a time. An account has only a few of them."""
+    """Remove all requests that were refused before a time. Each account has only a few of these requests."""
     connection.execute("DELETE FROM front_refusals WHERE at < :until", {"until": until})

@@ -6,7 +6,7 @@ from .records import ReceiptResult
 
 
 class ReceiptRow(NamedTuple):
-    """A provider's report about a message, without its `seq`."""
+    """A row of `receipts` without its `seq`: a provider's report about a message."""
 
     gateway: str
     event_id: str
@@ -21,7 +21,7 @@ class ReceiptRow(NamedTuple):
 
 
 class TextRow(NamedTuple):
-    """A text that a gateway has received, or a part of one, without its `seq`."""
+    """A row of `received_texts` without its `seq`: a text or a part of a text."""
 
     gateway: str
     event_id: str
@@ -47,7 +47,7 @@ class MessagePart(NamedTuple):
 
 
 class GatewayQueue(NamedTuple):
-    """How many messages of all accounts are in the queue of a gateway."""
+    """The counts of messages in the queue of a gateway, for all accounts together."""
 
     due: int
     in_doubt: int
@@ -55,7 +55,7 @@ class GatewayQueue(NamedTuple):
 
 
 class GatewayState(NamedTuple):
-    """The state of a gateway, shared by all processes."""
+    """The state of a gateway. All processes share this state."""
 
     name: str
     held: bool = False  # an operator has paused it

@@ -1,4 +1,4 @@
-"""The SQL of gateways: their states, their queues, and how many segments they were given.
+"""The SQL of gateways: their states, their queues, and the segments that they got.
 
 As in `accounts.py`, no function commits.
 """
@@ -28,7 +28,7 @@ def mark_started(connection: sqlite3.Connection, *, names: Iterable[str], at: st
 
 
 def list_started(connection: sqlite3.Connection) -> dict[str, str]:
-    """Return the gateways of the server that was started last, each with the time of this start."""
+    """Return the names of the gateways of the server that was started last, and the time of this start."""
     return dict(connection.execute("SELECT name, started_at FROM gateways WHERE started_at IS NOT NULL").fetchall())
 
 
@@ -39,7 +39,7 @@ def put_state(connection: sqlite3.Connection, *, state: GatewayState) -> None:
 
 
 def insert_sends(connection: sqlite3.Connection, *, gateway: str, at: str, parts: int) -> None:
-    """Record how many segments were given to a gateway."""
+    """Record how many segments a gateway got."""
     connection.execute(
         "INSERT INTO gateway_sends (gateway, at, parts) VALUES (:gateway, :at, :parts)",
         {"gateway": gateway, "at": at, "parts": parts},
@@ -47,7 +47,7 @@ def insert_sends(connection: sqlite3.Connection, *, gateway: str, at: str, parts
 
 
 def count_sends(connection: sqlite3.Connection, *, gateway: str, since: str, now: str) -> int:
-    """Count the segments that a gateway was given since a time."""
+    """Count the segments that a gateway got after the time `since`."""
     (count,) = connection.execute(
         "SELECT coalesce(sum(parts), 0) FROM gateway_sends WHERE gateway = :gateway AND at > :since AND at <= :now",
         {"gateway": gateway, "since": since, "now": now},
@@ -56,7 +56,7 @@ def count_sends(connection: sqlite3.Connection, *, gateway: str, since: str, now
 
 
 def find_send_time(connection: sqlite3.Connection, *, gateway: str, since: str, now: str, number: int) -> str | None:
-    """Return when a gateway was given a segment. `number` is 1 for the first segment after `since`."""
+    """Return when a gateway got a segment. The first segment after the time `since` has the number 1."""
     at: str | None = connection.execute(
         "SELECT min(at) FROM (SELECT at, sum(parts) OVER (ORDER BY at, rowid) AS last FROM gateway_sends"
         " WHERE gateway = :gateway AND at > :since AND at <= :now) WHERE last >= :number",
@@ -66,14 +66,14 @@ def find_send_time(connection: sqlite3.Connection, *, gateway: str, since: str, 
 
 
 def delete_sends(connection: sqlite3.Connection, *, gateway: str, since: str) -> None:
-    """Remove the records of segments that a gateway was given before a time."""
+    """Remove the records of segments that a gateway got before a time."""
     connection.execute(
         "DELETE FROM gateway_sends WHERE gateway = :gateway AND at <= :since", {"gateway": gateway, "since": since}
     )
 
 
 def count_waiting(connection: sqlite3.Connection) -> dict[str, int]:
-    """Count the messages that wait for each gateway. The keys are the names of the gateways."""
+    """Count the messages that wait for each gateway. The keys of the result are the names of the gateways."""
     rows = connection.execute(
         "SELECT gateway, count(*) FROM messages WHERE due_at IS NOT NULL AND gateway IS NOT NULL GROUP BY gateway"
     )

@@ -1,4 +1,4 @@
-"""The SQL of idempotency keys and the first answer to each."""
+"""The SQL of idempotency keys, and of the first answer to each key."""
 
 import sqlite3
 
@@ -6,7 +6,7 @@ from .records import Answer
 
 
 def get_answer(connection: sqlite3.Connection, *, account_id: int, key: str, since: str) -> Answer | None:
-    """Return the first answer to a key, or None if there is none after `since`."""
+    """Return the first answer to a key. Returns None if no answer was stored after the time `since`."""
     row = connection.execute(
         "SELECT request_hash, status, answer FROM idempotency_keys"
         " WHERE account_id = :account_id AND key = :key AND created_at > :since",
@@ -16,7 +16,7 @@ def get_answer(connection: sqlite3.Connection, *, account_id: int, key: str, sin
 
 
 def put_answer(connection: sqlite3.Connection, *, account_id: int, key: str, answer: Answer, now: str) -> None:
-    """Store the first answer to a key. It replaces an expired answer."""
+    """Store the first answer to a key. This replaces an expired answer to the same key."""
     connection.execute(
         "INSERT OR REPLACE INTO idempotency_keys (account_id, key, request_hash, status, answer, created_at)"
         " VALUES (:account_id, :key, :request_hash, :status, :answer, :now)",
@@ -25,7 +25,7 @@ def put_answer(connection: sqlite3.Connection, *, account_id: int, key: str, ans
 
 
 def delete_answers(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
-    """Remove at most `limit` expired answers. Returns how many were removed."""
+    """Remove at most `limit` expired answers. Returns the number of removed answers."""
     return connection.execute(
         "DELETE FROM idempotency_keys WHERE (account_id, key) IN"
         " (SELECT account_id, key FROM idempotency_keys WHERE created_at <= :until LIMIT :limit)",

@@ -16,13 +16,13 @@ def get_lab(connection: sqlite3.Connection, *, account_id: int) -> LabRun | None
 
 
 def put_lab(connection: sqlite3.Connection, *, lab: LabRun) -> None:
-    """Add a lab. It replaces the account's latest lab."""
+    """Add a lab. The new lab replaces the account's latest lab."""
     names = ", ".join(f":{name}" for name in LabRun._fields)
     connection.execute(f"INSERT OR REPLACE INTO labs ({_COLUMNS}) VALUES ({names})", lab._asdict())
 
 
 def extend_lab(connection: sqlite3.Connection, *, lab: LabRun, trial: str, until: str) -> bool:
-    """Record the current trial of a lab, and set its `until`. Returns False if the lab was replaced."""
+    """Record the current trial and the new `until` of a lab. Returns False if the lab has finished or was replaced."""
     cursor = connection.execute(
         "UPDATE labs SET trial = :trial, until = :until"
         " WHERE account_id = :account_id AND id = :id AND finished_at IS NULL",
@@ -32,7 +32,10 @@ def extend_lab(connection: sqlite3.Connection, *, lab: LabRun, trial: str, until
 
 
 def finish_lab(connection: sqlite3.Connection, *, lab: LabRun, report: str | None, now: str) -> None:
-    """Store the report of a lab, unless the lab was replaced. A report of None means that the lab was interrupted."""
+    """Store the report of a lab. The report is None if the lab was interrupted.
+
+    If the lab was replaced, nothing changes.
+    """
     connection.execute(
         "UPDATE labs SET trial = NULL, finished_at = :now, report = :report"
         " WHERE account_id = :account_id AND id = :id AND finished_at IS NULL",

@@ -1,4 +1,4 @@
-"""The SQL of messages: store, find, list, change, remove. The SQL of their delivery is in `outbox.py`.
+"""The SQL that stores, finds, lists, changes and removes messages. The SQL of the delivery is in `outbox.py`.
 
 As in `accounts.py`, the connection comes first, and no function commits. A function that stores or removes messages
 also updates their conversations.
@@ -25,7 +25,7 @@ _LAST_SEQ = "SELECT max(seq) FROM ({})".format(
 
 
 def get_last_message_id(connection: sqlite3.Connection) -> str | None:
-    """Return the greatest id of all messages, or None. The next id must be greater."""
+    """Return the greatest id of all messages, or None. The id of a new message must be greater."""
     row = connection.execute("SELECT id FROM messages ORDER BY id DESC LIMIT 1").fetchone()
     return row[0] if row else None
 
@@ -74,10 +74,10 @@ _CONDITIONS = {
 def list_messages(
     connection: sqlite3.Connection, *, account_id: int, criteria: Criteria, offset: int, limit: int
 ) -> list[Message]:
-    """Return an account's messages that match, newest first.
+    """Return an account's messages that match the criteria, newest first.
 
-    `offset` and `limit` count from the newest match. If only `after` is given, without `before`, they count from the
-    oldest match.
+    `offset` and `limit` count from the newest match. If the criteria have `after` and no `before`, `offset` and `limit`
+    count from the oldest match.
     """
     given = {name: value for name, value in criteria._asdict().items() if value is not None}
     conditions = ["account_id = :account_id", *(_CONDITIONS[name] for name in given if name in _CONDITIONS)]
@@ -141,9 +141,9 @@ def delete_message(connection: sqlite3.Connection, *, message: Message) -> None:
 
 
 def delete_messages(connection: sqlite3.Connection, *, account_id: int, message_ids: Iterable[str]) -> int:
-    """Remove messages of an account in any state. Returns how many were removed.
+    """Remove messages of an account in any state. Returns the number of removed messages.
 
-    If a message is being sent, its outcome is ignored later, because the message then has no row.
+    If a message is being sent, its outcome is ignored later, because its row does not exist any more.
     """
     phones = []
     for message_id in message_ids:
@@ -163,8 +163,8 @@ def delete_settled(
 ) -> int | None:
     """Remove at most `limit` messages of an account that are in a final state, oldest first.
 
-    Removes only messages with a seq greater than `after`. If `upto_id` is given, removes only messages up to this id.
-    Returns the seq of the last removed message, or None if there was none.
+    Only messages with a seq greater than `after` are removed. If `upto_id` is given, the messages with greater ids are
+    kept. Returns the seq of the last removed message, or None if no message was removed.
     """
     return _delete(
         connection,
@@ -174,7 +174,10 @@ def delete_settled(
 
 
 def delete_old(connection: sqlite3.Connection, *, id_below: str, limit: int, after: int = 0) -> int | None:
-    """Remove messages of all accounts, as `delete_settled` does. Their ids are smaller than `id_below`."""
+    """Remove messages of all accounts with an id smaller than `id_below`.
+
+    The other parameters are as in `delete_settled`.
+    """
     # The order of the ids is the order of time. created_at is not used, because it has no index.
     return _delete(
         connection,
@@ -195,7 +198,8 @@ def _delete(connection: sqlite3.Connection, which: str, values: dict[str, Any]) 
 def refresh_conversations(connection: sqlite3.Connection, *, phones: Iterable[tuple[int, str]]) -> None:
     """Update conversations after messages were changed or removed. A conversation without messages is removed.
 
-    read_seq is never greater than last_seq, because SQLite may give the seq of a removed message to a new message.
+    SQLite can use the seq of a removed message again for a new message. So read_seq must never be greater than
+    last_seq.
     """
     for account_id, phone in phones:
         values = {"account_id": account_id, "phone": phone}

@@ -1,4 +1,4 @@
-"""The SQL for operators. It tests whether the file can be written, checks the file for damage, and counts rows."""
+"""The SQL for operators. This module tests whether the file can be written, checks the file, and counts rows."""
 
 import sqlite3
 from collections import Counter
@@ -10,7 +10,7 @@ from .received_texts import count_open_texts
 
 
 class Gauges(NamedTuple):
-    """How many rows all accounts have together."""
+    """The counts of rows, for all accounts together."""
 
     messages: dict[tuple[str, str], int]  # by state and direction
     oldest_due_at: str | None  # when the oldest waiting message became due or will be due
@@ -19,7 +19,10 @@ class Gauges(NamedTuple):
 
 
 def try_to_write(connection: sqlite3.Connection) -> None:
-    """Try to insert a message and to update an account. Undoes both. Raises an exception if one of them fails."""
+    """Try to insert a message and to update an account. The content of the database does not change.
+
+    Raises an exception if a statement fails.
+    """
     connection.execute("SAVEPOINT trial")
     connection.execute(
         "INSERT INTO messages (id, account_id, direction, body, origin_number, to_number, state, created_at, due_at)"
@@ -33,7 +36,7 @@ def try_to_write(connection: sqlite3.Connection) -> None:
 def read_gauges(connection: sqlite3.Connection, *, gateways: Iterable[str]) -> Gauges:
     """Count the rows. For a million messages, this takes about 10 milliseconds.
 
-    `oldest_due_at` covers only messages that wait for one of `gateways`.
+    `oldest_due_at` is the time of the oldest message that waits for one of the gateways.
     """
     total, inbound = connection.execute(
         "SELECT (SELECT count(*) FROM messages), (SELECT count(*) FROM messages WHERE direction = 'inbound')"
@@ -57,7 +60,7 @@ def is_used(connection: sqlite3.Connection) -> bool:
 
 
 def find_faults(connection: sqlite3.Connection) -> Iterator[str]:
-    """Check the whole file. Yields a text for people about each error."""
+    """Check the whole file. Yields a text about each error. The texts are for people."""
     for (fault,) in connection.execute("PRAGMA integrity_check"):
         if fault != "ok":
             yield fault

@@ -23,7 +23,7 @@ def list_new_messages(connection: sqlite3.Connection, *, after: int, limit: int)
 
 
 def list_messages_by_id(connection: sqlite3.Connection, *, message_ids: Sequence[str]) -> list[Message]:
-    """Return the messages with these ids that still exist."""
+    """Return the existing messages with these ids."""
     found = (
         connection.execute(f"SELECT {COLUMNS} FROM messages WHERE id = ?", (message_id,)).fetchone()
         for message_id in message_ids

@@ -18,7 +18,10 @@ def next_due_at(connection: sqlite3.Connection, *, gateway: str) -> str | None:
 
 
 def next_lease_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return when the next lease of a gateway's messages ends, by the machine's clock. Returns None without a lease."""
+    """Return when the first lease of a gateway's messages ends, by the machine's clock.
+
+    Returns None if there is no lease.
+    """
     lease_end: str | None = connection.execute(
         "SELECT min(due_at) FROM messages WHERE lease_owner IS NOT NULL AND gateway = :gateway", {"gateway": gateway}
     ).fetchone()[0]
@@ -48,9 +51,9 @@ def list_due_messages(connection: sqlite3.Connection, *, gateway: str, now: str,
 def find_late_message(
     connection: sqlite3.Connection, *, gateway: str, before: str, machine_before: str
 ) -> Message | None:
-    """Return the oldest due message of a gateway, or None if no message has been due since `before` or earlier.
+    """Return the oldest due message of a gateway. Returns None if no message was due at `before` or earlier.
 
-    A leased message becomes due at the end of its lease. This time is compared with `machine_before`.
+    A leased message is due at the end of its lease. The end of the lease is compared with `machine_before`.
     """
     row = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= max(:before, :machine_before)"
@@ -61,7 +64,7 @@ def find_late_message(
 
 
 def list_interrupted_messages(connection: sqlite3.Connection, *, gateway: str, now: str, limit: int) -> list[Message]:
-    """Return messages of a gateway whose last attempt was interrupted, so that its outcome is unknown."""
+    """Return a gateway's messages with an interrupted last attempt. The outcome of this attempt is unknown."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= :now AND lease_owner IS NULL"
         " AND submitted_at IS NOT NULL AND expires_at > :now LIMIT :limit",
@@ -71,7 +74,7 @@ def list_interrupted_messages(connection: sqlite3.Connection, *, gateway: str, n
 
 
 def list_expired_messages(connection: sqlite3.Connection, *, gateway: str, now: str, limit: int) -> list[Message]:
-    """Return the waiting messages of a gateway that have expired. Leased messages are excluded."""
+    """Return a gateway's waiting messages that have expired. Leased messages are excluded."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND expires_at <= :now"
         " AND due_at <= :now AND lease_owner IS NULL ORDER BY expires_at LIMIT :limit",
@@ -86,8 +89,8 @@ def lease_messages(
     """Lease messages before they are handed to the gateway. Returns the updated messages.
 
     `place` is the value of the gateway's property `place`. Other loops don't deliver these messages until the lease
-    ends or the owner's process ends. `until` is a time of the machine's clock. So a lease has its duration even if a
-    developer stops or advances the clock of a sandbox.
+    ends or the owner's process ends. The lease ends at the time `until` of the machine's clock. So the duration of a
+    lease is right even if a developer stops or advances the clock of a sandbox.
     """
     leased = [
         message._replace(attempts=message.attempts + 1, submitted_at=now, submitted_to=place, due_at=until)
@@ -102,7 +105,7 @@ def lease_messages(
 
 
 def list_lease_owners(connection: sqlite3.Connection) -> list[str]:
-    """Return the owners of leases."""
+    """Return the owners of all leases."""
     rows = connection.execute("SELECT DISTINCT lease_owner FROM messages WHERE lease_owner IS NOT NULL")
     return [owner for (owner,) in rows]
 
@@ -123,7 +126,7 @@ def end_leases(connection: sqlite3.Connection, *, owner: str, now: str) -> None:
 
 
 def end_expired_leases(connection: sqlite3.Connection, *, now: str, machine_now: str) -> None:
-    """End the leases whose time is over by the machine's clock."""
+    """End the leases that have expired by the machine's clock."""
     connection.execute(
         f"UPDATE messages SET due_at = min({_FORMER_DUE}, :now), lease_owner = NULL"
         " WHERE lease_owner IS NOT NULL AND due_at <= :machine_now",
@@ -150,9 +153,9 @@ def has_messages_from_future(connection: sqlite3.Connection, *, gateway: str, no
 
 
 def reschedule_messages_from_future(connection: sqlite3.Connection, *, gateway: str, now: str, until: str) -> int:
-    """Make messages of a gateway due if they wait only because the clock was set back. Returns how many.
+    """If messages of a gateway wait only because the clock was set back, make them due now. Returns how many.
 
-    A leased message gets a new lease instead. The new lease ends at `until`.
+    If such a message is leased, it gets a new lease instead. The new lease ends at the time `until`.
     """
     return connection.execute(
         "UPDATE messages SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,
@@ -178,7 +181,10 @@ def has_messages_valid_too_long(connection: sqlite3.Connection, *, gateway: str,
 
 
 def shorten_validity(connection: sqlite3.Connection, *, gateway: str, now: str, latest: str) -> int:
-    """Let messages of a gateway expire at `latest` if they stay valid for too long because the clock was set back."""
+    """Shorten validity periods that are too long because the clock was set back.
+
+    These periods then end at the time `latest`.
+    """
     return connection.execute(
         "UPDATE messages SET expires_at = :latest, due_at = iif(due_at = expires_at, :latest, due_at)"
         + _VALID_TOO_LONG,
@@ -208,7 +214,7 @@ def mark_error(connection: sqlite3.Connection, *, message: Message, error_type: 
 
 
 def reschedule(connection: sqlite3.Connection, *, message: Message, due_at: str) -> bool:
-    """Record that a message was not sent. The next attempt is at `due_at`."""
+    """Record that a message was not sent. The next attempt is at the time `due_at`."""
     return _update(connection, "due_at = :value, submitted_at = NULL", message, value=due_at)
 
 
@@ -224,10 +230,10 @@ def give_back(connection: sqlite3.Connection, *, message: Message, now: str) -> 
 
 
 def make_due(connection: sqlite3.Connection, *, message: Message, now: str) -> int | None:
-    """Make an outbound message due now. Returns the number of its attempts, or None if the message is in a final state.
+    """Make an outbound message due now. Returns the number of attempts, or None if the message is in a final state.
 
-    If the message is being sent, its lease ends, and the outcome of this attempt is ignored later. So call this only
-    for a gateway that sends nothing.
+    If the message is being sent, its lease ends, and the outcome of this attempt is ignored later. So use this function
+    only for a gateway that sends nothing.
     """
     row = connection.execute(
         "UPDATE messages SET due_at = :now, submitted_at = NULL, attempts = attempts + (lease_owner IS NOT NULL),"
@@ -238,7 +244,7 @@ def make_due(connection: sqlite3.Connection, *, message: Message, now: str) -> i
 
 
 def await_validity(connection: sqlite3.Connection, *, message: Message, now: str) -> bool:
-    """Record that a message is in doubt. The message then waits for the end of its validity period, without a lease."""
+    """Record that a message is in doubt. The message then waits without a lease until its validity period ends."""
     return _update(connection, "due_at = expires_at, submitted_at = coalesce(submitted_at, :now)", message, now)
 
 
@@ -253,9 +259,9 @@ def _update(
 
 
 def insert_attempt(connection: sqlite3.Connection, *, message_id: str, attempt: MessageAttempt) -> None:
-    """Record an attempt to send a message. Does nothing if another process has leased the message in the meantime.
+    """Record an attempt to send a message. If another process has leased the message in the meantime, nothing changes.
 
-    An attempt in doubt is replaced when its outcome is known.
+    When the outcome of an attempt in doubt becomes known, the known outcome replaces the doubt.
     """
     connection.execute(
         "INSERT OR REPLACE INTO message_attempts (message_id, attempt, at, outcome, due_at)"

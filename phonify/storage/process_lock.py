@@ -30,14 +30,14 @@ class ProcessLock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Release the lock. Does nothing if this object does not have it."""
+        """Release the lock. If this object does not hold the lock, nothing happens."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
 class Owner:
-    """The owner of leases: a random id, and a file that this process keeps locked until it ends.
+    """The owner of leases. It has a random id, and a file that stays locked until the process ends.
 
     Create the owner after a fork. A process that is stopped with SIGSTOP keeps its lock.
     """
@@ -90,7 +90,10 @@ def _try_to_lock(descriptor: int) -> bool:
 
 
 def _remove_if_dead(file: Path) -> bool:
-    """Remove the file of an owner whose process has ended. Returns False if the process may still be running."""
+    """Remove the file of an owner whose process has ended.
+
+    Returns False if it is possible that the process still runs.
+    """
     try:
         descriptor = os.open(file, os.O_RDWR)
     except FileNotFoundError:

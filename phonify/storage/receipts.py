@@ -14,7 +14,10 @@ _RECEIPT = ", ".join(ReceiptRow._fields)
 
 
 def insert_parts(connection: sqlite3.Connection, *, message_id: str, gateway: str, references: Sequence[str]) -> None:
-    """Store the provider's ids of a message. If another message has one of these ids, that message loses it."""
+    """Store the provider's ids of a message.
+
+    If another message already has one of these ids, the id moves to this message.
+    """
     connection.executemany(
         "INSERT OR REPLACE INTO message_parts (message_id, part, gateway, reference)"
         " SELECT id, :part, :gateway, :reference FROM messages WHERE id = :id",
@@ -26,7 +29,7 @@ def insert_parts(connection: sqlite3.Connection, *, message_id: str, gateway: st
 
 
 def insert_reported_part(connection: sqlite3.Connection, *, message_id: str, gateway: str, reference: str) -> None:
-    """Store a provider's id that is known only from a receipt. Its part number is 0 or less."""
+    """Store a provider's id that is known only from a receipt. The part number of such an id is 0 or less."""
     connection.execute(
         "INSERT OR IGNORE INTO message_parts (message_id, part, gateway, reference)"
         " SELECT :id, min(coalesce(min(part), 1), 1) - 1, :gateway, :reference FROM message_parts"
@@ -56,7 +59,7 @@ def find_message_id(connection: sqlite3.Connection, *, gateway: str, reference: 
 def update_part(
     connection: sqlite3.Connection, *, message_id: str, gateway: str, reference: str, status: ReceiptResult
 ) -> None:
-    """Record the final status of a part. If the part has a status already, nothing changes."""
+    """Record the final status of a part. If the part already has a status, nothing changes."""
     connection.execute(
         "UPDATE message_parts SET status = :status WHERE message_id = :message_id AND gateway = :gateway"
         " AND reference = :reference AND status IS NULL",
@@ -68,7 +71,7 @@ def update_part(
 
 
 def insert_receipt(connection: sqlite3.Connection, *, receipt: ReceiptRow) -> bool:
-    """Store a receipt. Returns False if it is stored already."""
+    """Store a receipt. Returns False if the receipt is already stored."""
     names = ", ".join(f":{name}" for name in ReceiptRow._fields)
     cursor = connection.execute(
         f"INSERT INTO receipts ({_RECEIPT}) VALUES ({names}) ON CONFLICT DO NOTHING", receipt._asdict()
@@ -79,7 +82,7 @@ def insert_receipt(connection: sqlite3.Connection, *, receipt: ReceiptRow) -> bo
 def claim_waiting_receipts(
     connection: sqlite3.Connection, *, message_id: str, gateway: str, references: Sequence[str]
 ) -> None:
-    """Give a message the receipts that came before its references were known."""
+    """Assign stored receipts to a message. These receipts came before the provider's ids of the message were known."""
     connection.executemany(
         "UPDATE receipts SET message_id = :message_id"
         " WHERE reference = :reference AND gateway = :gateway AND message_id IS NULL",
@@ -88,7 +91,7 @@ def claim_waiting_receipts(
 
 
 def list_receipts(connection: sqlite3.Connection, *, message_id: str) -> list[ReceiptRow]:
-    """Return the receipts of a message, in the order in which they came."""
+    """Return the receipts of a message in the order of arrival."""
     rows = connection.execute(
         f"SELECT {_RECEIPT} FROM receipts WHERE message_id = :id ORDER BY seq", {"id": message_id}
     )
@@ -96,7 +99,7 @@ def list_receipts(connection: sqlite3.Connection, *, message_id: str) -> list[Re
 
 
 def count_partial(connection: sqlite3.Connection, *, message_id: str) -> int:
-    """Count the receipts that say that one segment of a message was delivered."""
+    """Count a message's receipts that report the delivery of one segment."""
     (count,) = connection.execute(
         "SELECT count(*) FROM receipts WHERE message_id = :id AND partial AND status = 'delivered'", {"id": message_id}
     ).fetchone()
@@ -104,7 +107,7 @@ def count_partial(connection: sqlite3.Connection, *, message_id: str) -> int:
 
 
 def delete_receipts(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
-    """Remove at most `limit` receipts that came before a time. Returns how many."""
+    """Remove at most `limit` receipts that came before a time. Returns the number of removed receipts."""
     return connection.execute(
         "DELETE FROM receipts WHERE seq IN (SELECT seq FROM receipts WHERE received_at < :until LIMIT :limit)",
         {"until": until, "limit": limit},
@@ -123,7 +126,7 @@ def get_message(connection: sqlite3.Connection, *, message_id: str) -> Message |
 def set_receipt(
     connection: sqlite3.Connection, *, message_id: str, receipt: ReceiptResult, at: str, code: str | None
 ) -> bool:
-    """Record a message's receipt. If the message has a receipt already, returns False and changes nothing."""
+    """Record a message's receipt. If the message already has a receipt, nothing changes, and the result is False."""
     cursor = connection.execute(
         "UPDATE messages SET receipt_status = :receipt, receipt_at = :at, receipt_code = :code"
         " WHERE id = :id AND receipt_status IS NULL",
@@ -136,7 +139,7 @@ def set_receipt(
 
 
 def put_look_up(connection: sqlite3.Connection, *, message_id: str, due_at: str) -> None:
-    """Plan the first look-up of a message, unless one is planned already."""
+    """Plan the first look-up of a message. If a look-up is already planned, nothing changes."""
     connection.execute(
         "INSERT INTO look_ups (message_id, due_at, gateway) SELECT id, :due_at, gateway FROM messages WHERE id = :id"
         " ON CONFLICT DO NOTHING",
@@ -155,7 +158,7 @@ def next_look_up_at(connection: sqlite3.Connection, *, gateway: str) -> str | No
 def list_due_look_ups(
     connection: sqlite3.Connection, *, gateway: str, now: str, limit: int
 ) -> list[tuple[Message, int]]:
-    """Return messages of a gateway that are due for a look-up. Each comes with the number of its earlier look-ups."""
+    """Return a gateway's messages that are due for a look-up, each with the count of its earlier look-ups."""
     columns = ", ".join(f"m.{name}" for name in Message._fields)
     rows = connection.execute(
         f"SELECT l.tries, {columns} FROM look_ups AS l JOIN messages AS m ON m.id = l.message_id"
@@ -166,13 +169,13 @@ def list_due_look_ups(
 
 
 def has_look_ups_after(connection: sqlite3.Connection, *, latest: str) -> bool:
-    """Return whether a look-up is due after a time."""
+    """Return whether a look-up is due later than the time `latest`."""
     row = connection.execute("SELECT EXISTS (SELECT 1 FROM look_ups WHERE due_at > :latest)", {"latest": latest})
     return bool(row.fetchone()[0])
 
 
 def hasten_look_ups(connection: sqlite3.Connection, *, now: str, latest: str) -> int:
-    """Make look-ups due now if they are due after `latest`. Returns the number of these look-ups."""
+    """If look-ups are due later than the time `latest`, make them due now. Returns the number of these look-ups."""
     values = {"now": now, "latest": latest}
     return connection.execute("UPDATE look_ups SET due_at = :now WHERE due_at > :latest", values).rowcount
 

@@ -10,7 +10,7 @@ _COLUMNS = ", ".join(TextRow._fields)
 
 
 def insert_text(connection: sqlite3.Connection, *, text: TextRow) -> bool:
-    """Store a text or a part of one. Returns False if it is stored already."""
+    """Store a text or a part of a text. Returns False if it is already stored."""
     names = ", ".join(f":{name}" for name in TextRow._fields)
     cursor = connection.execute(
         f"INSERT INTO received_texts ({_COLUMNS}) VALUES ({names}) ON CONFLICT DO NOTHING", text._asdict()
@@ -19,7 +19,7 @@ def insert_text(connection: sqlite3.Connection, *, text: TextRow) -> bool:
 
 
 def list_siblings(connection: sqlite3.Connection, *, text: TextRow) -> list[TextRow]:
-    """Return the parts of a text that have come, including this one. Parts that no longer wait are left out."""
+    """Return the received parts of a text, including the given part. Parts that no longer wait are excluded."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM received_texts WHERE gateway = :gateway AND sender = :sender"
         " AND to_number IS :to_number AND part_reference = :part_reference AND part_total = :part_total"
@@ -46,20 +46,20 @@ def list_due_texts(connection: sqlite3.Connection, *, now: str, limit: int) -> l
 
 
 def has_texts_due_after(connection: sqlite3.Connection, *, latest: str) -> bool:
-    """Return whether a text still waits for its missing parts after this time."""
+    """Return whether a text still waits for its missing parts after the time `latest`."""
     row = connection.execute("SELECT EXISTS (SELECT 1 FROM received_texts WHERE due_at > :latest)", {"latest": latest})
     return bool(row.fetchone()[0])
 
 
 def shorten_waits(connection: sqlite3.Connection, *, latest: str) -> int:
-    """Let texts wait for their missing parts at most until `latest`. Returns how many parts now wait less."""
+    """Let texts wait for their missing parts until the time `latest` at most. Returns how many waits became shorter."""
     return connection.execute(
         "UPDATE received_texts SET due_at = :latest WHERE due_at > :latest", {"latest": latest}
     ).rowcount
 
 
 def list_open_texts(connection: sqlite3.Connection, *, number: str | None, limit: int) -> list[TextRow]:
-    """Return texts that belong to no account, oldest first. With `number`, only the texts to this number."""
+    """Return texts that belong to no account, oldest first. If `number` is given, return only texts to this number."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM received_texts WHERE message_id IS NULL AND due_at IS NULL"
         " AND (:number IS NULL OR to_number = :number) ORDER BY seq LIMIT :limit",
@@ -77,7 +77,7 @@ def count_open_texts(connection: sqlite3.Connection) -> int:
 
 
 def close_texts(connection: sqlite3.Connection, *, texts: Sequence[TextRow], message_id: str) -> None:
-    """Record which message has these texts. The message has their bodies, so the bodies are removed here."""
+    """Record which message has these texts. The message has the bodies, so the bodies are removed here."""
     connection.executemany(
         "UPDATE received_texts SET message_id = :message_id, body = '', due_at = NULL"
         " WHERE gateway = :gateway AND event_id = :event_id",
@@ -86,7 +86,7 @@ def close_texts(connection: sqlite3.Connection, *, texts: Sequence[TextRow], mes
 
 
 def leave_open(connection: sqlite3.Connection, *, texts: Sequence[TextRow]) -> None:
-    """Record that no account has the number of these texts. They wait until an account gets the number."""
+    """Record that no account has the number of these texts. The texts wait until an account gets the number."""
     connection.executemany(
         "UPDATE received_texts SET due_at = NULL WHERE gateway = :gateway AND event_id = :event_id",
         [text._asdict() for text in texts],
@@ -94,7 +94,10 @@ def leave_open(connection: sqlite3.Connection, *, texts: Sequence[TextRow]) -> N
 
 
 def delete_texts(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
-    """Remove at most `limit` texts that are in a message and came before a time. Returns how many."""
+    """Remove at most `limit` texts that are in a message and came before a time.
+
+    Returns the number of removed texts.
+    """
     return connection.execute(
         "DELETE FROM received_texts WHERE seq IN (SELECT seq FROM received_texts"
         " WHERE received_at < :until AND message_id IS NOT NULL LIMIT :limit)",
@@ -103,10 +106,10 @@ def delete_texts(connection: sqlite3.Connection, *, until: str, limit: int) -> i
 
 
 def delete_texts_of(connection: sqlite3.Connection, *, account_id: int, sender: str) -> None:
-    """Remove the texts of a phone that are in no message, except texts to a number of another account.
+    """Remove a phone's texts that are in no message. Texts to a number of another account are kept.
 
-    If the message of a text was removed, only the phone's number is removed from the text. The event id stays, so that
-    a repetition of the text is recognised.
+    If the message of a text was removed, only the phone's number is removed from the text. The event id is kept, so
+    that a repetition of the text is recognised.
     """
     connection.execute(
         "DELETE FROM received_texts WHERE sender = :sender AND message_id IS NULL"
@@ -124,7 +127,7 @@ def delete_texts_of(connection: sqlite3.Connection, *, account_id: int, sender: 
 
 
 def put_number(connection: sqlite3.Connection, *, number: str, account_id: int, now: str) -> None:
-    """Give a number to an account. If another account has the number, that account loses it."""
+    """Assign a phone number to an account. If another account has the number, that account loses the number."""
     connection.execute(
         "INSERT INTO numbers (number, account_id, created_at) VALUES (:number, :account_id, :now)"
         " ON CONFLICT DO UPDATE SET account_id = :account_id, created_at = :now",
@@ -133,12 +136,15 @@ def put_number(connection: sqlite3.Connection, *, number: str, account_id: int, 
 
 
 def delete_number(connection: sqlite3.Connection, *, number: str) -> bool:
-    """Take a number away from its account. Returns False if no account has it."""
+    """Remove a phone number from its account. Returns False if no account has this number."""
     return connection.execute("DELETE FROM numbers WHERE number = :number", {"number": number}).rowcount == 1
 
 
 def list_numbers(connection: sqlite3.Connection, *, account_id: int | None = None) -> list[tuple[str, str]]:
-    """Return numbers, each with the name of its account. With `account_id`, only the numbers of this account."""
+    """Return phone numbers and the names of their accounts.
+
+    If `account_id` is given, return only this account's numbers.
+    """
     return connection.execute(
         "SELECT n.number, a.name FROM numbers AS n JOIN accounts AS a ON a.id = n.account_id"
         " WHERE :account_id IS NULL OR n.account_id = :account_id ORDER BY n.number",
@@ -147,7 +153,7 @@ def list_numbers(connection: sqlite3.Connection, *, account_id: int | None = Non
 
 
 def find_owner(connection: sqlite3.Connection, *, number: str) -> Account | None:
-    """Return the account that has a number. Only the operator gives numbers to accounts."""
+    """Return the account that has a phone number. Only an operator can assign numbers to accounts."""
     row = connection.execute(
         "SELECT a.id, a.name, a.origin, a.created_at, a.quota, a.rate_limit FROM numbers AS n"
         " JOIN accounts AS a ON a.id = n.account_id WHERE n.number = :number",

@@ -28,7 +28,7 @@ class Account(NamedTuple):
 
 
 class ApiKey(NamedTuple):
-    """The facts about a key. The key itself is not stored."""
+    """Data about a key. The key itself is not stored."""
 
     id: int
     account: str
@@ -125,22 +125,22 @@ class Message(NamedTuple):
 
     @property
     def is_scheduled(self) -> bool:
-        """Whether the message waits for its `send_at`."""
+        """Whether the message is scheduled and still waits for the time `send_at`."""
         return self.state == "unconfirmed" and self.attempts == 0 and self.send_at is not None
 
     @property
     def in_doubt(self) -> bool:
-        """Whether it is unknown if the gateway has taken the message."""
+        """Whether the message is in doubt. Nobody knows if the gateway has taken such a message."""
         return self.state == "unconfirmed" and self.submitted_at is not None and self.due_at == self.expires_at
 
     @property
     def other_side(self) -> str:
-        """The number of the phone: the recipient of an outbound message, the sender of an inbound message."""
+        """The number of the phone: the recipient of an outbound message, or the sender of an inbound message."""
         return self.to_number if self.direction == "outbound" else self.origin_number
 
 
 class Criteria(NamedTuple):
-    """The criteria of a list of messages. A criterion that is None matches every message."""
+    """The criteria for a list of messages. If a criterion is None, it matches every message."""
 
     to: str | None = None
     origin: str | None = None
@@ -215,7 +215,7 @@ class KeywordReplies(NamedTuple):
 
 
 class Webhook(NamedTuple):
-    """The webhook of an account. Events are posted to its URL."""
+    """The webhook of an account. Phonify posts events to the URL of the webhook."""
 
     url: str
     secret: str
@@ -226,7 +226,7 @@ class Webhook(NamedTuple):
 
     @property
     def enabled(self) -> bool:
-        """Whether events are posted to the URL."""
+        """Whether Phonify posts events to the URL."""
         return self.disabled_at is None
 
 

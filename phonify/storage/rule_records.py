@@ -39,17 +39,17 @@ class Rule(NamedTuple):
 
     @property
     def refusal(self) -> str | None:
-        """The error type of messages that the rule refuses immediately, or None if the rule refuses none."""
+        """The error type if the rule refuses messages immediately, otherwise None."""
         return self.error_type or "delivery_failed" if self.outcome == "refused" else None
 
     def has_ended(self, now: str) -> bool:
-        """Return whether the rule no longer applies."""
+        """Return whether the rule has expired or is used up."""
         used_up = self.uses is not None and self.used >= self.uses
         return used_up or (self.expires_at is not None and self.expires_at <= now)
 
 
 class MetRule(NamedTuple):
-    """The rule that a message has met, with its outcome as it was at that time."""
+    """The rule that was applied to a message, with the outcome that the rule had at that time."""
 
     message_id: str
     rule_id: str | None  # None: a person has chosen the outcome

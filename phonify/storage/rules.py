@@ -1,4 +1,4 @@
-"""The SQL of the rules of the sandbox, and of the rules that messages have met. No function commits."""
+"""The SQL of the sandbox's rules, and of the rules that were applied to messages. No function commits."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -29,13 +29,13 @@ def put_rules(connection: sqlite3.Connection, *, account_id: int, rules: Iterabl
 
 
 def get_last_rule_id(connection: sqlite3.Connection) -> str | None:
-    """Return the greatest id of all rules. The next id must be greater."""
+    """Return the greatest id of all rules. The id of a new rule must be greater."""
     last_id: str | None = connection.execute("SELECT max(id) FROM rules").fetchone()[0]
     return last_id
 
 
 def update_counts(connection: sqlite3.Connection, *, rules: Iterable[Rule]) -> None:
-    """Store the counts of rules: how many messages have matched, and how often the rule was applied."""
+    """Store the counts of rules: how often each rule has matched, and how often it was applied."""
     connection.executemany(
         "UPDATE rules SET seen = :seen, used = :used WHERE id = :id", [rule._asdict() for rule in rules]
     )
@@ -48,17 +48,20 @@ def count_rules(connection: sqlite3.Connection) -> int:
 
 
 def put_met_rules(connection: sqlite3.Connection, *, met: Iterable[MetRule]) -> None:
-    """Store the rules that messages have met. They replace the rules that these messages have met before."""
+    """Store the rules that were applied to messages.
+
+    These rules replace the rules that were applied to the same messages before.
+    """
     connection.executemany(_MET_INSERT, [one._asdict() for one in met])
 
 
 def delete_met_rule(connection: sqlite3.Connection, *, message_id: str) -> None:
-    """Forget the rule that a message has met."""
+    """Remove the record of the rule that was applied to a message."""
     connection.execute("DELETE FROM met_rules WHERE message_id = :id", {"id": message_id})
 
 
 def find_met_rules(connection: sqlite3.Connection, *, message_ids: Sequence[str]) -> dict[str, MetRule]:
-    """Return the rule that each message has met. The keys are the ids of the messages."""
+    """Return the rules that were applied to messages. The keys of the result are the ids of the messages."""
     found = {}
     for message_id in message_ids:
         row = connection.execute(
@@ -73,7 +76,7 @@ def find_met_rules(connection: sqlite3.Connection, *, message_ids: Sequence[str]
 
 
 def set_effect_time(connection: sqlite3.Connection, *, message_id: str, due_at: str | None) -> None:
-    """Set the time when the receipt or the reply of a message comes. None means that nothing more comes."""
+    """Set the time when the receipt or the reply of a message comes. If `due_at` is None, nothing more comes."""
     connection.execute(
         "UPDATE met_rules SET due_at = :due_at WHERE message_id = :id", {"id": message_id, "due_at": due_at}
     )
@@ -87,7 +90,7 @@ def next_effect_time(connection: sqlite3.Connection) -> str | None:
 
 
 def list_due_effects(connection: sqlite3.Connection, *, now: str, limit: int) -> list[MetRule]:
-    """Return the rules whose receipt or reply is due, earliest first."""
+    """Return the applied rules with a due receipt or reply, earliest first."""
     rows = connection.execute(
         f"SELECT {_MET_COLUMNS} FROM met_rules WHERE due_at <= :now ORDER BY due_at, message_id LIMIT :limit",
         {"now": now, "limit": limit},
@@ -100,7 +103,7 @@ _LATEST = "strftime('%Y-%m-%dT%H:%M:%fZ', :now, printf('%.3f seconds', seconds))
 
 
 def has_effects_too_late(connection: sqlite3.Connection, *, now: str) -> bool:
-    """Return whether a receipt or a reply comes too late because the clock was set back."""
+    """Return whether a receipt or a reply would come too late because the clock was set back."""
     row = connection.execute(
         f"SELECT EXISTS (SELECT 1 FROM met_rules WHERE due_at > :now AND due_at > {_LATEST})", {"now": now}
     )
@@ -108,7 +111,10 @@ def has_effects_too_late(connection: sqlite3.Connection, *, now: str) -> bool:
 
 
 def hasten_effects(connection: sqlite3.Connection, *, now: str) -> int:
-    """Shorten the waits that exceed the seconds of their rule, counted from now. Returns how many were shortened."""
+    """If receipts and replies would come too late because the clock was set back, correct their times.
+
+    Returns how many.
+    """
     return connection.execute(
         f"UPDATE met_rules SET due_at = {_LATEST} WHERE due_at > :now AND due_at > {_LATEST}", {"now": now}
     ).rowcount

@@ -42,7 +42,7 @@ def get_last_run_id(connection: sqlite3.Connection) -> str | None:
 
 
 def list_live_runs(connection: sqlite3.Connection, *, creator_id: int, now: str) -> list[Run]:
-    """Return the runs of an account that have not ended, newest first."""
+    """Return the runs that an account has created and that have not ended, newest first."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM runs WHERE creator_id = :creator_id AND expires_at > :now ORDER BY id DESC",
         {"creator_id": creator_id, "now": now},
@@ -59,14 +59,14 @@ def get_live_run(connection: sqlite3.Connection, *, run_id: str, now: str) -> Ru
 
 
 def end_run(connection: sqlite3.Connection, *, run: Run) -> None:
-    """Set the end of a run to its `expires_at`. Removes its keys, its webhook and its data for the front."""
+    """End a run at the time `expires_at`. Also remove the keys, the webhook and the front's data of the account."""
     connection.execute("UPDATE runs SET expires_at = :expires_at WHERE id = :id", run._asdict())
     for table in ("api_keys", "webhooks", "front_accounts"):
         connection.execute(f"DELETE FROM {table} WHERE account_id = :account_id", run._asdict())
 
 
 def list_ended_accounts(connection: sqlite3.Connection, *, now: str) -> list[int]:
-    """Return the ids of the accounts of runs that have ended."""
+    """Return the account ids of the runs that have ended."""
     rows = connection.execute("SELECT account_id FROM runs WHERE expires_at <= :now", {"now": now})
     return [account_id for (account_id,) in rows]
 

@@ -1,4 +1,4 @@
-"""A part of a transaction that can fail alone, so that one bad row does not block all other rows."""
+"""A part of a transaction can fail separately. So one bad row does not block all other rows."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from .database import translate
 
 
 class PartFailed(Exception):
-    """The part has failed unexpectedly, and its changes are undone. The transaction can go on."""
+    """A part has failed unexpectedly, and its changes are undone. The transaction can continue."""
 
 
 @contextmanager
 def isolating(connection: sqlite3.Connection) -> Iterator[None]:
-    """If the `with` block raises an unexpected error, undo its changes and raise PartFailed.
+    """If the `with` block raises an unexpected error, undo the changes of the block and raise PartFailed.
 
-    If an error of the database may be temporary, it is raised unchanged, and the whole transaction fails.
+    If an error of the database can be temporary, it is raised unchanged, and the whole transaction fails.
     """
     connection.execute("SAVEPOINT part")
     try:

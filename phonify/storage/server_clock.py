@@ -5,14 +5,14 @@ from typing import NamedTuple
 
 
 class ClockRow(NamedTuple):
-    """How the clock differs from the machine's clock. schema.sql explains the columns."""
+    """The difference between the server's clock and the machine's clock. schema.sql explains the columns."""
 
     ahead_ms: int
     frozen_at: str | None
 
 
 class ClockStatus(NamedTuple):
-    """What the clock shows."""
+    """The status of the server's clock."""
 
     now: str
     machine_now: str

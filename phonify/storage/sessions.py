@@ -30,7 +30,7 @@ def insert_link(connection: sqlite3.Connection, *, token_hash: str, account_id: 
 
 
 def take_link(connection: sqlite3.Connection, *, token_hash: str, now: str) -> int | None:
-    """Use up a link. Returns the id of its account, or None if the link does not exist or is too old."""
+    """Use a link and remove it. Returns the id of the account, or None if the link does not exist or has expired."""
     row = connection.execute(
         "DELETE FROM sign_in_links WHERE token_hash = :token_hash RETURNING account_id, expires_at",
         {"token_hash": token_hash},
@@ -60,7 +60,7 @@ def find_account_by_session(connection: sqlite3.Connection, *, token_hash: str, 
 
 
 def list_sessions(connection: sqlite3.Connection, *, account: str | None, now: str) -> list[Session]:
-    """Return the sessions of one account or of all accounts that have not ended, oldest first."""
+    """Return the sessions that have not ended, oldest first. Without `account`, return the sessions of all accounts."""
     rows = connection.execute(
         f"SELECT s.id, a.name, s.key_id, s.created_at, s.expires_at FROM {_SESSIONS}"
         f" WHERE {_LIVE} AND (:account IS NULL OR a.name = :account) ORDER BY s.id",
@@ -70,7 +70,7 @@ def list_sessions(connection: sqlite3.Connection, *, account: str | None, now: s
 
 
 def delete_session(connection: sqlite3.Connection, *, session_id: int) -> bool:
-    """Remove a session. Returns False if it does not exist."""
+    """Remove a session. Returns False if the session does not exist."""
     return connection.execute("DELETE FROM sessions WHERE id = ?", (session_id,)).rowcount == 1
 
 
@@ -80,7 +80,7 @@ def delete_session_of_token(connection: sqlite3.Connection, *, token_hash: str) 
 
 
 def delete_ended(connection: sqlite3.Connection, *, now: str, limit: int) -> int:
-    """Remove at most `limit` sessions that have ended, and all old links. Returns how many were removed."""
+    """Remove at most `limit` sessions that have ended, and all expired links. Returns the number of removed rows."""
     values = {"now": now, "limit": limit}
     sessions = connection.execute(
         "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= :now LIMIT :limit)", values

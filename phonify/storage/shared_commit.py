@@ -3,8 +3,9 @@
 Each thread runs a block of code. The blocks run one after the other, each in its own savepoint. The last thread
 commits. The other threads wait for this commit.
 
-A test had two processes, each with eight threads. Together they stored 2,057 messages a second, with a 99th percentile
-of 28 ms. With one transaction for each block, they stored 1,043 messages a second, with a 99th percentile of 90 ms.
+A test had two processes, each with eight threads. Together, the processes stored 2,057 messages a second. The 99th
+percentile of the time of a request was 28 ms. With one transaction for each block, the processes stored 1,043 messages
+a second, and the 99th percentile was 90 ms.
 """
 
 import sqlite3
@@ -32,9 +33,9 @@ class _Transaction:
 class SharedCommit:
     """The transaction that the threads of a process share.
 
-    `begin` returns a connection with an open transaction. Its argument is a deadline, a time of `clock.monotonic()`.
-    After the deadline, `begin` raises sqlite3.OperationalError. `ended` is called after each transaction. Its argument
-    is the error, or None if the transaction was stored.
+    `begin` gets a deadline (a time of `clock.monotonic()`) and returns a connection with an open transaction. After the
+    deadline, `begin` raises sqlite3.OperationalError. After each transaction, `ended` gets the error, or None if the
+    transaction was stored.
     """
 
     def __init__(self, begin: Callable[[float], sqlite3.Connection], ended: Callable[[Exception | None], None]) -> None:
@@ -49,8 +50,8 @@ class SharedCommit:
     def block(self, patience: float) -> Iterator[sqlite3.Connection]:
         """Run a `with` block inside the transaction. When the block has ended, its changes are on disk.
 
-        An exception in a block undoes only the changes of this block. Raises StoreUnavailable if the block could not
-        begin within `patience` seconds, or if its transaction could not be stored.
+        If a block raises an exception, only the changes of this block are undone. Raises StoreUnavailable if the block
+        could not begin within `patience` seconds, or if its transaction could not be stored.
         """
         deadline = monotonic() + patience
         self._enter(patience)
@@ -127,7 +128,7 @@ def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _commit(connection: sqlite3.Connection) -> Exception | None:
-    """Commit. Returns the error if that failed, else None."""
+    """Commit the transaction. Returns the error, or None after success."""
     if not connection.in_transaction:
         return sqlite3.OperationalError("SQLite has rolled back the transaction")
     try:

@@ -24,7 +24,7 @@ def _subscription(row: tuple[str, int, str | None, Reason | None]) -> Subscripti
 def put_subscription(
     connection: sqlite3.Connection, *, account_id: int, phone: str, subscribed: bool, reason: Reason, now: str
 ) -> bool:
-    """Opt a phone out, or in again. Returns False if nothing has changed."""
+    """Opt a phone out, or opt it in again. Returns False if nothing has changed."""
     if get_subscription(connection, account_id=account_id, phone=phone).subscribed == subscribed:
         return False
     connection.execute(
@@ -54,7 +54,7 @@ def list_phones(connection: sqlite3.Connection, *, account_id: int, offset: int,
 def list_subscriptions(
     connection: sqlite3.Connection, *, account_id: int, offset: int, limit: int
 ) -> list[SubscriptionRow]:
-    """Return the phones of `list_phones`, and then other phones that have opted out or in."""
+    """Return the phones of `list_phones`, and after them the other phones that have opted out or in."""
     found = list_phones(connection, account_id=account_id, offset=offset, limit=limit)
     if len(found) == limit:
         return found

@@ -1,4 +1,4 @@
-"""A pipe that wakes a delivery loop after a commit of any process of the server."""
+"""A pipe that wakes a delivery loop after any process of the server has committed."""
 
 import os
 import select
@@ -27,13 +27,13 @@ class Wakeup:
                 os.set_blocking(end, False)
 
     def wake(self) -> None:
-        """Wake a waiting loop. A signal handler can call this."""
+        """Wake a waiting loop. A signal handler can call this method."""
         if self._ends is not None:
             with suppress(BlockingIOError):  # the pipe is full, so the loop will wake anyway
                 os.write(self._ends[1], b"\0")
 
     def wait(self, timeout: float) -> None:
-        """Wait at most `timeout` seconds for a wake-up. A wake-up since the last call counts too."""
+        """Wait at most `timeout` seconds for a wake-up. A wake-up between two calls counts too."""
         if self._ends is None:
             sleep(timeout)
         elif select.select([self._ends[0]], [], [], timeout)[0]:

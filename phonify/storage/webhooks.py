@@ -1,4 +1,4 @@
-"""The SQL of webhooks, and of received messages whose state depends on them. Deliveries are in `deliveries.py`."""
+"""The SQL of webhooks, and of received messages that depend on a webhook. Deliveries are in `deliveries.py`."""
 
 import sqlite3
 
@@ -21,7 +21,7 @@ def list_urls(connection: sqlite3.Connection) -> list[str]:
 
 
 def put_webhook(connection: sqlite3.Connection, *, account_id: int, url: str, secret: str, now: str) -> Webhook:
-    """Set the URL of an account's webhook, and enable the webhook. The secret is used only if the webhook is new."""
+    """Set the URL of an account's webhook, and enable the webhook. An existing webhook keeps its secret."""
     row = connection.execute(
         "INSERT INTO webhooks (account_id, url, secret, created_at) VALUES (:account_id, :url, :secret, :now)"
         f" ON CONFLICT (account_id) DO UPDATE SET url = excluded.url, disabled_at = NULL RETURNING {_WEBHOOK}",
@@ -68,7 +68,7 @@ def disable_webhook(connection: sqlite3.Connection, *, account_id: int, url: str
 
 
 def settle_received(connection: sqlite3.Connection, *, message_id: str, error_type: str | None, now: str) -> None:
-    """Set an unconfirmed received message to `error` if `error_type` is given, otherwise to `sent`."""
+    """Set the state of an unconfirmed received message: `error` if `error_type` is given, otherwise `sent`."""
     connection.execute(
         "UPDATE messages SET state = iif(:error_type IS NULL, 'sent', 'error'), error_type = :error_type,"
         " finished_at = :now WHERE id = :id AND direction = 'inbound' AND state = 'unconfirmed'",

@@ -27,7 +27,10 @@ class DatabaseUnusable(Exception):
 
 
 def find_schema() -> Path:
-    """Return the path of schema.sql. It is inside an installed package, and beside the package in a checkout."""
+    """Return the path of schema.sql. An installed package contains this file.
+
+    In a checkout, the file is in the parent folder of the package.
+    """
     package = _STEPS.parent.parent
     installed = package / "schema.sql"
     return installed if installed.exists() else package.with_name("schema.sql")
@@ -69,8 +72,8 @@ def prepare(database: Database) -> None:
 def _claim(connection: sqlite3.Connection, path: Path) -> None:
     """Keep all other programs out of the file until the connection closes.
 
-    A program that has the file open could copy it during the upgrade, or write rows of the earlier version afterwards.
-    The file can leave WAL mode only if no other program has it open.
+    If another program had the file open, it could copy the file during the upgrade. It could also write rows of the
+    earlier version afterwards. The file can leave WAL mode only if no other program has it open.
     """
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     try:
@@ -137,7 +140,7 @@ def _upgrade(connection: sqlite3.Connection, version: int) -> None:
 
 
 def check_place(database: Database) -> bool:
-    """Return whether the file exists. Raises DatabaseUnusable if it does not exist and can't be created."""
+    """Return whether the file exists. Raises DatabaseUnusable if the file is missing and can't be created."""
     path = database.path
     if path.exists():
         return True
