@@ -7,7 +7,7 @@
 -- tables and indexes. It never drops anything. The version of the tables is in
 -- PRAGMA user_version. Upgrades are in phonify/storage/upgrades/.
 
--- The accounts of this server. An account never sees another account's data.
+-- The accounts of this server. An account never sees the data of other accounts.
 CREATE TABLE IF NOT EXISTS accounts (
     id         INTEGER PRIMARY KEY,
     name       TEXT NOT NULL UNIQUE,
@@ -17,9 +17,9 @@ CREATE TABLE IF NOT EXISTS accounts (
     rate_limit INTEGER                  -- requests a minute; NULL: no limit
 ) STRICT;
 
--- How many messages of its quota an account has used on a day. The previous day
--- is kept too. Otherwise, an account would get a new quota if the clock is set
--- back.
+-- How many messages of its quota an account has used on a day. The row of the
+-- previous day is kept too. Without this row, an account would get a new quota
+-- after the clock was set back.
 CREATE TABLE IF NOT EXISTS quota_days (
     account_id INTEGER NOT NULL REFERENCES accounts (id),
     day        TEXT NOT NULL,           -- 2026-01-31, UTC
@@ -27,8 +27,8 @@ CREATE TABLE IF NOT EXISTS quota_days (
     PRIMARY KEY (account_id, day)
 ) STRICT, WITHOUT ROWID;
 
--- How many requests an account has sent in a minute, for its rate limit. The
--- previous minute is kept too.
+-- How many requests an account has sent in a minute, for its rate limit. The row
+-- of the previous minute is kept too.
 CREATE TABLE IF NOT EXISTS rate_minutes (
     account_id INTEGER NOT NULL REFERENCES accounts (id),
     minute     INTEGER NOT NULL,        -- minutes since 1970 (UTC)
@@ -45,7 +45,8 @@ CREATE TABLE IF NOT EXISTS keyword_replies (
     help_reply    TEXT                  -- the reply to HELP
 ) STRICT;
 
--- Phones that have opted out, or in again. A phone without a row is subscribed.
+-- Phones that have opted out or have opted in again. A phone without a row is
+-- subscribed.
 CREATE TABLE IF NOT EXISTS subscriptions (
     account_id INTEGER NOT NULL REFERENCES accounts (id),
     phone      TEXT NOT NULL,
@@ -55,7 +56,7 @@ CREATE TABLE IF NOT EXISTS subscriptions (
     PRIMARY KEY (account_id, phone)
 ) STRICT, WITHOUT ROWID;
 
--- The API keys of accounts. An account may have several keys, so that a key can
+-- The API keys of accounts. An account can have several keys, so that a key can
 -- be replaced. Only the SHA-256 of a key is stored. A slow hash is not needed,
 -- because a key is random.
 CREATE TABLE IF NOT EXISTS api_keys (
@@ -68,8 +69,8 @@ CREATE TABLE IF NOT EXISTS api_keys (
     used_at    TEXT                     -- last use, recorded at most once a minute
 ) STRICT;
 
--- Links that open the inbox without a key. A link works once and for ten minutes,
--- and then its row is removed. Only the SHA-256 of its token is stored.
+-- Links that open the inbox without a key. A link works only once, and only for
+-- ten minutes. Then its row is removed. Only the SHA-256 of the token is stored.
 CREATE TABLE IF NOT EXISTS sign_in_links (
     token_hash TEXT PRIMARY KEY,
     account_id INTEGER NOT NULL REFERENCES accounts (id),
@@ -77,8 +78,8 @@ CREATE TABLE IF NOT EXISTS sign_in_links (
     expires_at TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Sessions of the pages. A session that a key has opened ends if the key is
--- revoked. Only the SHA-256 of its token is stored.
+-- Sessions of the pages. If a key has opened a session, the session ends when the
+-- key is revoked. Only the SHA-256 of the token is stored.
 CREATE TABLE IF NOT EXISTS sessions (
     id         INTEGER PRIMARY KEY,
     account_id INTEGER NOT NULL REFERENCES accounts (id),
@@ -108,7 +109,7 @@ CREATE INDEX IF NOT EXISTS runs_by_end ON runs (expires_at);
 
 -- Every message, sent or received.
 --
--- due_at is the time at which the delivery loop takes the message next. At
+-- due_at is the time at which the delivery loop handles the message next. At
 -- first, this is the time of sending. During a lease, this is the end of the
 -- lease. After a temporary failure, this is the time of the next attempt. In a
 -- final state, due_at is NULL.
@@ -128,7 +129,7 @@ CREATE TABLE IF NOT EXISTS messages (
     to_country     TEXT,
     to_carrier     TEXT,
     state          TEXT NOT NULL CHECK (state IN ('unconfirmed', 'sent', 'error')),
-    error_type     TEXT,                -- only in state 'error': a type of errors.py
+    error_type     TEXT,                -- only in state 'error': a type of errors/table.py
     created_at     TEXT NOT NULL,
     send_at        TEXT,                -- only if scheduled: the time of sending
     due_at         TEXT,
@@ -151,7 +152,7 @@ CREATE TABLE IF NOT EXISTS messages (
     CHECK (due_at IS NULL OR state = 'unconfirmed')
 ) STRICT;
 
--- SQLite adds seq, the primary key, to the end of each index. So the entries for
+-- SQLite adds the primary key seq to the end of each index. So the entries for
 -- one number are in the order of arrival.
 CREATE INDEX IF NOT EXISTS messages_by_account ON messages (account_id);
 CREATE INDEX IF NOT EXISTS messages_by_to ON messages (account_id, to_number);
@@ -163,7 +164,7 @@ CREATE INDEX IF NOT EXISTS messages_expiring ON messages (gateway, expires_at) W
 CREATE INDEX IF NOT EXISTS messages_leased ON messages (lease_owner) WHERE lease_owner IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_released ON messages (account_id, released_from) WHERE released_from IS NOT NULL;
 
--- Attempts to send a message that failed or are in doubt.
+-- The failed attempts to send a message, and the attempts in doubt.
 CREATE TABLE IF NOT EXISTS message_attempts (
     message_id TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
     attempt    INTEGER NOT NULL,        -- 1 for the first
@@ -178,7 +179,7 @@ CREATE TABLE IF NOT EXISTS message_attempts (
 CREATE TABLE IF NOT EXISTS message_parts (
     message_id TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
     part       INTEGER NOT NULL,        -- 1 for the first; 0 or less: only a receipt has named the id
-    gateway    TEXT NOT NULL,           -- the gateway's name
+    gateway    TEXT NOT NULL,           -- the name of the gateway
     reference  TEXT NOT NULL,           -- the provider's id
     status     TEXT CHECK (status IN ('delivered', 'undelivered')),-- NULL: no receipt yet
     PRIMARY KEY (message_id, part)
@@ -186,8 +187,8 @@ CREATE TABLE IF NOT EXISTS message_parts (
 
 CREATE UNIQUE INDEX IF NOT EXISTS message_parts_by_reference ON message_parts (reference, gateway);
 
--- Reports of providers about messages, as they came. A receipt may come before the
--- provider's id of the message is known. Then it waits here.
+-- Reports of providers about messages, unchanged. A receipt can come before the
+-- provider's id of the message is known. Then the receipt waits here.
 CREATE TABLE IF NOT EXISTS receipts (
     seq         INTEGER PRIMARY KEY,
     gateway     TEXT NOT NULL,
@@ -207,7 +208,8 @@ CREATE INDEX IF NOT EXISTS receipts_waiting ON receipts (reference, gateway) WHE
 CREATE INDEX IF NOT EXISTS receipts_by_message ON receipts (message_id) WHERE message_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS receipts_by_age ON receipts (received_at);
 
--- The look-ups: when a gateway is asked next for the outcome of a message.
+-- The next look-up of a message. In a look-up, Phonify asks a gateway for the
+-- outcome of a message.
 CREATE TABLE IF NOT EXISTS look_ups (
     message_id TEXT PRIMARY KEY REFERENCES messages (id) ON DELETE CASCADE,
     due_at     TEXT NOT NULL,
@@ -226,7 +228,7 @@ CREATE TABLE IF NOT EXISTS numbers (
 
 CREATE INDEX IF NOT EXISTS numbers_by_account ON numbers (account_id);
 
--- Texts that a gateway has received, as they came: whole texts, and parts of long
+-- Texts that a gateway has received, unchanged: whole texts, and parts of long
 -- texts. A row is kept for some days, so that a repeated text is recognised.
 CREATE TABLE IF NOT EXISTS received_texts (
     seq            INTEGER PRIMARY KEY,
@@ -249,11 +251,11 @@ CREATE INDEX IF NOT EXISTS received_texts_open ON received_texts (to_number) WHE
 CREATE INDEX IF NOT EXISTS received_texts_due ON received_texts (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS received_texts_by_age ON received_texts (received_at);
 
--- The state of each gateway that all processes share.
+-- The state of each gateway. All processes share this state.
 CREATE TABLE IF NOT EXISTS gateways (
     name          TEXT PRIMARY KEY,
     held          INTEGER NOT NULL DEFAULT 0 CHECK (held IN (0, 1)),-- 1: an operator has paused it
-    paused_until  TEXT,                 -- after a fault that concerns all messages; NULL: not paused
+    paused_until  TEXT,                 -- after a fault that affects all messages; NULL: not paused
     faults        INTEGER NOT NULL DEFAULT 0,-- such faults since the last message that was taken
     fault         TEXT,                 -- the text of the last fault, for the operator
     fault_at      TEXT,
@@ -261,7 +263,8 @@ CREATE TABLE IF NOT EXISTS gateways (
     started_at    TEXT                  -- the start of the latest server or worker; NULL: it does not have this gateway
 ) STRICT, WITHOUT ROWID;
 
--- What was given to a gateway in the last hour, for its limits.
+-- The segments that a gateway got in the last hour. The limits of the gateway need
+-- these counts.
 CREATE TABLE IF NOT EXISTS gateway_sends (
     gateway TEXT NOT NULL,
     at      TEXT NOT NULL,
@@ -285,7 +288,8 @@ CREATE TABLE IF NOT EXISTS idempotency_keys (
 CREATE INDEX IF NOT EXISTS idempotency_keys_by_age ON idempotency_keys (created_at);
 
 -- The conversations of an account, one for each phone. They are updated together
--- with the messages. So a list of conversations does not search all messages.
+-- with the messages. So a list of conversations does not need a search through all
+-- messages.
 CREATE TABLE IF NOT EXISTS conversations (
     account_id INTEGER NOT NULL REFERENCES accounts (id),
     phone      TEXT NOT NULL,           -- the number of the phone
@@ -303,7 +307,7 @@ CREATE TABLE IF NOT EXISTS webhooks (
     url        TEXT NOT NULL,
     secret     TEXT NOT NULL,           -- whsec_ and base64 (Standard Webhooks)
     created_at TEXT NOT NULL,
-    disabled_at TEXT,                   -- the receiver has answered 410; NULL: enabled
+    disabled_at TEXT,                   -- when the app has answered 410; NULL: enabled
     former_secret TEXT,                 -- also signs events, until former_until; NULL: none
     former_until TEXT
 ) STRICT;
@@ -353,8 +357,9 @@ CREATE TABLE IF NOT EXISTS webhook_attempts (
     PRIMARY KEY (delivery_id, attempt)
 ) STRICT, WITHOUT ROWID;
 
--- The latest webhook lab of each account. A lab moves `until` forward while it runs.
--- If `until` is over, the process of the lab has ended, and another lab can begin.
+-- The latest webhook lab of each account. While a lab runs, it moves `until`
+-- forward. If the time `until` has passed, the process of the lab has ended, and
+-- another lab can begin.
 CREATE TABLE IF NOT EXISTS labs (
     account_id  INTEGER PRIMARY KEY REFERENCES accounts (id),
     id          TEXT NOT NULL,
@@ -367,11 +372,11 @@ CREATE TABLE IF NOT EXISTS labs (
 ) STRICT;
 
 -- The data of an account for the Twilio-compatible front. The auth token is stored
--- as plain text, because it signs the front's webhooks. It is valid only for this
--- front.
+-- as plain text, because the front signs its webhooks with this token. The token is
+-- valid only for this front.
 CREATE TABLE IF NOT EXISTS front_accounts (
     account_id      INTEGER PRIMARY KEY REFERENCES accounts (id),
-    auth_token      TEXT NOT NULL,      -- usually 32 hexadecimal digits; a test may set another token
+    auth_token      TEXT NOT NULL,      -- usually 32 hexadecimal digits; a test can set another token
     inbound_url     TEXT,               -- gets received messages; NULL: none
     inbound_method  TEXT NOT NULL DEFAULT 'POST' CHECK (inbound_method IN ('GET', 'POST')),
     fallback_url    TEXT,               -- used if inbound_url does not work
@@ -391,7 +396,7 @@ CREATE TABLE IF NOT EXISTS front_messages (
 ) STRICT, WITHOUT ROWID;
 
 -- The clock of the server, if a developer has changed it in a sandbox. Without a
--- row, it is the machine's clock.
+-- row, the server uses the machine's clock.
 CREATE TABLE IF NOT EXISTS server_clock (
     id        INTEGER PRIMARY KEY CHECK (id = 1),-- there is one clock
     ahead_ms  INTEGER NOT NULL,         -- milliseconds ahead of the machine's clock; less than 0: behind
@@ -399,7 +404,7 @@ CREATE TABLE IF NOT EXISTS server_clock (
 ) STRICT;
 
 -- The latest requests of each account that a front has refused. The inbox shows
--- them.
+-- these requests.
 CREATE TABLE IF NOT EXISTS front_refusals (
     seq        INTEGER PRIMARY KEY,
     account_id INTEGER NOT NULL REFERENCES accounts (id),
@@ -437,14 +442,14 @@ CREATE TABLE IF NOT EXISTS rules (
     status        INTEGER,              -- of the answer to a request
     uses          INTEGER,              -- the rule ends after this number of uses; NULL: it does not
     expires_at    TEXT,                 -- the rule ends at this time; NULL: it does not
-    seen          INTEGER NOT NULL DEFAULT 0,-- how many have matched; nth and share do not count here
+    seen          INTEGER NOT NULL DEFAULT 0,-- how many have matched, before nth and share are checked
     used          INTEGER NOT NULL DEFAULT 0 -- how often the rule was applied
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS rules_by_account ON rules (account_id, position);
 
--- The rule that a message has met, with its outcome as it was at that time. So the
--- outcome does not change if the rule is changed or removed.
+-- The rule that was applied to a message, with the outcome that the rule had at that
+-- time. So the outcome does not change if the rule is changed or removed later.
 CREATE TABLE IF NOT EXISTS met_rules (
     message_id TEXT PRIMARY KEY REFERENCES messages (id) ON DELETE CASCADE,
     rule_id    TEXT,                    -- the special number of a built-in rule; NULL: a person has chosen the outcome
