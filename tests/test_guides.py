@@ -113,7 +113,7 @@ def test_the_codes_of_the_twilio_compatible_api_are_those_of_the_code() -> None:
 
 @pytest.mark.parametrize(("name", "write"), [("trials", write_trials), ("verdicts", write_verdicts)])
 def test_the_trials_and_the_verdicts_of_the_lab_are_those_of_the_code(name: str, write: Callable[[], str]) -> None:
-    shown = read("lab.md").split(f"<!-- {name} -->\n", 1)[1].split(f"\n<!-- /{name} -->", 1)[0]
+    shown = read("lab.md").split(f"<!-- {name} -->\n\n", 1)[1].split(f"\n\n<!-- /{name} -->", 1)[0]
     assert shown == write()
 
 

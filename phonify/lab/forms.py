@@ -69,17 +69,17 @@ class ProviderForm(ABC):
 
     @abstractmethod
     def make_wrong_secret(self, secret: str) -> str:
-        """Return a secret that is not the right one."""
+        """Return a wrong secret in the form of this provider."""
 
     def add_signature(self, request: Request, other: Request) -> Request | None:  # noqa: ARG002 - for other forms
-        """Add the signature of another request before the request's own.
+        """Put the signature of `other` before the signature of a request.
 
         Returns None if the form allows only one signature.
         """
         return None
 
     def write_message_id(self, message_id: str) -> str:
-        """Return the id of a message as the requests show it."""
+        """Return the id that the requests use for a message."""
         return message_id
 
     def read_answer(self, event: LabEvent, app: AppUnderTest, answer: Answer) -> Reading:  # noqa: ARG002 - for TwiML
@@ -88,7 +88,7 @@ class ProviderForm(ABC):
 
 
 def make_message(event: LabEvent, account_id: int) -> Message:
-    """Return the message of an event, as it is after the event."""
+    """Return the message of an event, in its state after the event."""
     from_phone = event.kind == "received"
     at = format_time(event.at)
     return Message(

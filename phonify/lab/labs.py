@@ -1,6 +1,7 @@
-"""The labs of accounts. A lab tries the account's own webhook, and its report is stored.
+"""The labs of accounts. A lab tries the webhook of its account. Phonify stores the report.
 
-A lab runs in a thread of the process that has got the request. Its row tells the other processes that it is running.
+A lab runs in a thread of the process that has got the request. The other processes see in the
+database that the lab is running.
 """
 
 import json
@@ -34,7 +35,7 @@ class _Ended(Exception):
 
 
 class Labs:
-    """The operations on labs. Each is limited to one account."""
+    """The operations on labs. Each operation is for one account."""
 
     def __init__(self, database: Database, clock: Clock, webhooks: Webhooks, fronts: Fronts) -> None:
         self._database = database
@@ -78,10 +79,10 @@ class Labs:
         status_url: str | None = None,
         probe_url: str | None = None,
     ) -> LabRun:
-        """Start a lab against the account's own webhook, in a thread.
+        """Start a lab in a thread. The lab tries the account's own webhook.
 
-        Raises InvalidRequest for a wrong argument, Refused if the account has no webhook, and LabRunning if the account
-        already has a running lab.
+        Raises InvalidRequest if an argument is wrong, Refused if the account has no webhook, and LabRunning if a lab of
+        the account is already running.
         """
         chosen, app = self._read(account, form, status_url, probe_url)
         now, shown = self._clock.machine_now(), self._clock.now()
@@ -124,12 +125,12 @@ class Labs:
     # Running
 
     def close(self) -> None:
-        """Wait briefly until the labs of this process end. They end if `database.stopping` is set."""
+        """Wait briefly until the labs of this process end. To end them, first set `database.stopping`."""
         for thread in self._threads:
             thread.join(timeout=2)
 
     def post(self, request: Request) -> Answer:
-        """Send a request of a lab. It goes only to addresses that are allowed for webhooks."""
+        """Send a request of a lab. Its address must be allowed for webhooks."""
         return send(request, private_allowed=self._webhooks.private_allowed)
 
     def _run(self, lab: LabRun, form: ProviderForm, app: AppUnderTest) -> None:
@@ -153,7 +154,7 @@ class Labs:
 
 @dataclass
 class _Pulse:
-    """Records that a lab is running: at the beginning of each trial, and once in PULSE seconds."""
+    """Records that a lab is running, at the beginning of each trial and about every PULSE seconds."""
 
     database: Database
     clock: Clock

@@ -1,6 +1,7 @@
-"""The probe is a URL of the app that says what the app did. `docs/lab.md` describes it.
+"""The probe is a URL of the app. Its answers say what the app has done. `docs/lab.md` describes the probe.
 
-`GET PROBE?message_id=ID` answers `{"handled": 1, "state": "delivered"}`, or 404 if the app does not know the message.
+The answer to `GET PROBE?message_id=ID` is JSON with `handled` and `state`. If the app does not know the message, the
+answer is 404.
 """
 
 import json
@@ -28,7 +29,7 @@ class Seen(NamedTuple):
 
 
 class ProbeUnusable(Exception):
-    """The probe gives a wrong answer. The text of the exception tells people the reason."""
+    """The probe has given a wrong answer. The text of the exception says why the answer is wrong."""
 
 
 class Probe:
@@ -41,7 +42,7 @@ class Probe:
         self._sender = sender
 
     def check(self) -> None:
-        """Check that the probe can be used. It must not know a new message."""
+        """Check that the lab can use the probe. The probe must not know a message that the lab has just invented."""
         if self.url is None:
             return
         try:
@@ -115,26 +116,26 @@ def _read(exchange: Exchange) -> Seen:
 
 
 def _find_word(watches: Iterable[Watch], seen: Mapping[str, Seen]) -> str | None:
-    """Return the app's word for "delivered". Returns None if it has no such word, or the same word for "sent"."""
+    """Return the app's word for "delivered". Returns None if the app has no such word, or uses it for "sent" too."""
     words = {watch.role: seen[watch.message_id].state for watch in watches if watch.role}
     delivered = words.get("delivered")
     return delivered if delivered != words.get("sent") else None
 
 
 def _is_wrong(watch: Watch, seen: Seen, word: str | None) -> bool:
-    """Return whether the app shows a wrong state for a message that was delivered."""
+    """Return whether the app shows a wrong state for a delivered message."""
     return watch.wrong_state != "" and word is not None and seen.state != word
 
 
 def _is_done(watches: Iterable[Watch], seen: Mapping[str, Seen]) -> bool:
-    """Return whether the app has done all that it should do."""
+    """Return whether the app has done all the expected work."""
     word = _find_word(watches, seen)
     pairs = [(watch, seen[watch.message_id]) for watch in watches]
     return all(one.handled >= watch.minimum and not _is_wrong(watch, one, word) for watch, one in pairs)
 
 
 def _judge_trial(result: TrialResult, seen: Mapping[str, Seen], word: str | None, *, uses_events: bool) -> None:
-    """Add findings about what the probe says about the messages of a trial."""
+    """Judge what the probe says about the messages of a trial. Add findings to the result of the trial."""
     for watch in result.watches:
         found = seen[watch.message_id]
         times = "once" if found.handled == 1 else f"{found.handled} times"

@@ -9,7 +9,7 @@ from .probe import NO_PROBE
 from .results import Finding, Outcome, TrialResult
 from .verdicts import VERDICTS
 
-ANSWERS_ONLY = "Only the answers were judged. With a probe URL, the lab also checks what the app did."
+ANSWERS_ONLY = "The lab has judged only the answers. With a probe URL, it also checks what the app did."
 _WORDS: dict[Outcome, str] = {"passed": "ok", "warning": "warning", "failed": "FAILED", "skipped": "not run"}
 
 
@@ -28,7 +28,7 @@ class Report(NamedTuple):
         return sum(result.outcome == outcome for result in self.results)
 
     def summarize(self) -> str:
-        """Return one line for people."""
+        """Return a summary of the report in one line."""
         words: dict[Outcome, str] = {"failed": "failed", "warning": "with a warning", "skipped": "not run"}
         others = [f"{self.count(outcome)} {word}" for outcome, word in words.items() if self.count(outcome)]
         return ", ".join([f"{self.count('passed')} passed", *others, f"in {self.seconds:.1f} s"])
@@ -73,7 +73,7 @@ def _dump_finding(finding: Finding) -> dict[str, str]:
 
 
 def list_lines(report: Report) -> Iterator[str]:
-    """Yield the report as lines for people."""
+    """Yield the lines of the report as text."""
     width = max(len(result.name) for result in report.results)
     for result in report.results:
         reason = f" ({result.skipped})" if result.outcome == "skipped" else ""

@@ -1,4 +1,4 @@
-"""What a trial has found."""
+"""The results of trials."""
 
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -10,7 +10,7 @@ MOST_DETAIL = 300  # characters
 
 
 class Finding(NamedTuple):
-    """A verdict and the facts behind it."""
+    """A verdict and its details."""
 
     verdict: str
     detail: str
@@ -18,7 +18,7 @@ class Finding(NamedTuple):
 
 @dataclass
 class Watch:
-    """What the probe must say about a message at the end of the lab."""
+    """The expected answer of the probe about a message, at the end of the lab."""
 
     message_id: str
     minimum: int = 0  # how many events about the message the app must have handled
@@ -41,12 +41,12 @@ class TrialResult:
     watches: list[Watch] = field(default_factory=list)
 
     def find(self, verdict: str, detail: str) -> None:
-        """Add a finding. A long detail is cut, because it can contain a text of the app."""
+        """Add a finding. Cut a long detail, because it can contain text from the app."""
         self.findings.append(Finding(verdict, detail[:MOST_DETAIL]))
 
     @property
     def outcome(self) -> Outcome:
-        """The result in one word. The worst finding decides."""
+        """The result in one word. The worst finding determines the result."""
         severities = {VERDICTS[finding.verdict].severity for finding in self.findings}
         if "failure" in severities:
             return "failed"

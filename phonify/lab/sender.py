@@ -1,4 +1,4 @@
-"""Sends the requests of a lab, and measures the answers."""
+"""Sends the requests of a lab, and measures the time until each answer."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -48,7 +48,7 @@ class Sender:
     def exchange(self, request: Request, patience: float) -> Exchange:
         """Send a request, and wait up to `patience` seconds for the answer.
 
-        If the app answers that it got too many requests, wait and send the request again.
+        If the app answers 429 (too many requests), wait and send the request again.
         """
         request = request._replace(timeout=patience, connect_timeout=patience, read_timeout=patience)
         exchange = self._try(request)
@@ -60,7 +60,7 @@ class Sender:
         return exchange
 
     def exchange_twice(self, request: Request, patience: float) -> tuple[Exchange, Exchange]:
-        """Send a request twice at once."""
+        """Send a request twice at the same time."""
         with ThreadPoolExecutor(2) as pool:
             first, second = pool.map(self.exchange, (request, request), (patience, patience))
         return first, second

@@ -15,7 +15,7 @@ from .forms import TEST_EVENT, AppUnderTest, LabEvent, ProviderForm, make_messag
 
 
 class StandardForm(ProviderForm):
-    """Builds requests with the code that posts the real events."""
+    """Builds requests with the same code as the real events."""
 
     name = "standard"
     title = "Standard Webhooks"
@@ -44,7 +44,7 @@ class StandardForm(ProviderForm):
         return StandardWebhooks().build_request(delivery, target, at)
 
     def add_signature(self, request: Request, other: Request) -> Request:
-        """Add the signature of another request before the request's own."""
+        """Put the signature of `other` before the signature of a request."""
         both = f"{other.headers[self.signature]} {request.headers[self.signature]}"
         return request._replace(headers={**request.headers, self.signature: both})
 

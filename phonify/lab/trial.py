@@ -1,6 +1,6 @@
 """A trial posts requests to an app, and judges the answers. `Bench` has the tools for this.
 
-Each lab has one bench. All trials of the lab use it, one after another.
+Each lab has one bench. The trials of the lab use it one after another.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ NOT_KNOWN = (404, 409, 422, 425, 503)
 
 
 class Trial(NamedTuple):
-    """One thing that the lab does to an app. `run` can raise Skipped and OutOfTime."""
+    """One test of an app. The function `run` can raise Skipped and OutOfTime."""
 
     name: str
     title: str
@@ -28,7 +28,7 @@ class Trial(NamedTuple):
 
 
 class Skipped(Exception):
-    """The trial makes no sense for this app. The text of the exception tells people the reason."""
+    """The trial makes no sense for this app. The text of the exception says why."""
 
 
 class OutOfTime(Exception):
@@ -55,13 +55,13 @@ class Bench:
     # Making requests
 
     def make_event(self, kind: EventKind | None = None, *, age: float = 0, message_id: str | None = None) -> LabEvent:
-        """Return a new event that happened `age` seconds ago. Without `message_id`, the event has a new message."""
+        """Return a new event that happened `age` seconds ago. If `message_id` is None, the event has a new message."""
         now = self.sender.clock.machine_now()
         ids = generate_ids(now)
         return LabEvent(next(ids), message_id or next(ids), kind or self.first.kind, now - timedelta(seconds=age))
 
     def build(self, event: LabEvent, *, age: float = 0) -> Request:
-        """Return the request for an event, signed `age` seconds ago."""
+        """Return the request for an event. Its signature is `age` seconds old."""
         return self.form.build_request(event, self.app, self.sender.clock.machine_now() - timedelta(seconds=age))
 
     def build_forged(self, event: LabEvent) -> Request:
@@ -70,7 +70,7 @@ class Bench:
         return self.form.build_request(event, app, self.sender.clock.machine_now())
 
     def begin(self, kind: EventKind | None = None, *, age: float = 0) -> LabEvent:
-        """Return a new event as `make_event` does. If it is a status, first call `prepare` for its message."""
+        """Return a new event. If the event is a status, first call `prepare` for its message."""
         event = self.make_event(kind, age=age)
         if event.kind not in ("received", "test"):
             self.prepare(event.message_id)
@@ -86,12 +86,12 @@ class Bench:
     # Sending
 
     def post(self, request: Request, *, patience: float = 2.0) -> Exchange:
-        """Send a request. `patience` says how long the lab waits for the answer. 1 is as long as the provider waits."""
+        """Send a request. The lab waits for the answer `patience` times as long as the provider."""
         self._check_time()
         return self.sender.exchange(request, patience * self.limit)
 
     def post_twice(self, request: Request) -> tuple[Exchange, Exchange]:
-        """Send a request twice at once."""
+        """Send a request twice at the same time."""
         self._check_time()
         return self.sender.exchange_twice(request, 2 * self.limit)
 
@@ -100,7 +100,10 @@ class Bench:
             raise OutOfTime
 
     def prepare(self, message_id: str) -> bool:
-        """Ask the app's probe to store a message, as if the app had sent it. Returns whether the app agrees."""
+        """Ask the app's probe to store a message, as if the app had sent it.
+
+        Returns whether the probe accepts the request.
+        """
         if self.app.probe_url is None:
             return False
         body = urlencode({"message_id": self.form.write_message_id(message_id)}).encode()
@@ -118,7 +121,7 @@ class Bench:
             raise Skipped("no URL for statuses was given")
 
     def must_know(self, event: LabEvent) -> bool:
-        """Return whether the app must accept an event. It can refuse the status of a message that it does not know."""
+        """Return whether the app must accept an event. An app is allowed to refuse the status of an unknown message."""
         return event.kind in ("received", "test") or event.message_id in self._known
 
     def is_not_known(self, event: LabEvent, exchange: Exchange) -> bool:
@@ -136,7 +139,8 @@ class Bench:
     ) -> bool:
         """Add a finding if the answer to a genuine event is wrong. Returns whether the app has accepted the event.
 
-        It is not wrong to refuse a status of a message that the app does not know. The trial `early_status` reports it.
+        An app is allowed to refuse the status of an unknown message. The trials `statuses` and `early_status`
+        report such an answer.
         """
         find = self.result.find
         seconds = f"{exchange.seconds:.1f} s" if exchange.seconds >= 1 else f"{exchange.seconds * 1000:.0f} ms"

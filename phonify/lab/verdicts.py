@@ -1,6 +1,6 @@
 """The verdicts of the lab: what an app can do wrong, the consequences in production, and what to do.
 
-A warning does not make a trial fail, because a correct app can have a reason for it.
+A warning does not make a trial fail, because a correct app can behave in this way.
 """
 
 from typing import Literal, NamedTuple
@@ -30,135 +30,140 @@ _VERDICTS = (
     Verdict(
         "answered_late",
         "answered too late",
-        "The provider has given up before the answer comes. It counts the event as failed and posts it again. So the"
-        " work is done again, and a busy app becomes even slower.",
-        "Store the event, answer at once, and do the work afterwards.",
+        "The provider stops waiting before the answer comes. It counts the event as failed and posts it again. Then the"
+        " app does the work again. A busy app becomes even slower.",
+        "Store the event, answer immediately, and do the work afterwards.",
     ),
     Verdict(
         "slow",
         "answered slowly",
         "The app used more than half of the time that the provider waits. Under load, its answers will come too late.",
-        "Store the event, answer at once, and do the work afterwards.",
+        "Store the event, answer immediately, and do the work afterwards.",
         "warning",
     ),
     Verdict(
         "no_answer",
         "gave no answer",
-        "The provider counts the event as failed and posts it again, although the app may have handled it.",
-        "Answer every request. Look into the log of the app for an exception that has ended the request.",
+        "The provider counts the event as failed and posts it again, although the app has perhaps handled it.",
+        "Answer every request. Look for an exception in the log of the app.",
     ),
     Verdict(
         "not_running",
         "refused the connection",
         "The provider counts the event as failed and posts it again later.",
-        "Is the app running at this address? Start it, and check the host and the port of the URL.",
+        "Start the app, if it is not running. Check the host and the port of the URL.",
     ),
     Verdict(
         "bad_twiml",
         "answered with TwiML that can't be used",
-        "The person who has written to the app gets no reply, and Twilio logs an error.",
-        "Answer with the content type text/xml and a <Response>, or with an empty answer.",
+        "The sender of the message gets no reply, and Twilio logs an error.",
+        "Answer with a <Response> of the content type text/xml, or with an empty body.",
     ),
     Verdict(
         "accepted_forgery",
         "accepted a forgery",
-        "Everyone who knows the URL can post false events, such as a text in the name of any phone.",
-        "Check the signature of each request before anything else, and refuse a missing or wrong one with 401 or 403.",
+        "Everyone who knows the URL can post false events, for example a text with any phone number as its sender.",
+        "First check the signature of each request. Refuse a missing or wrong signature with 401 or 403.",
     ),
     Verdict(
         "answered_forgery",
         "answered a forgery with 2xx, but did nothing",
-        "Nobody notices an attack, because the answer looks like a success. Nobody notices a wrong secret either: the"
-        " provider thinks that its events are handled, but the app ignores them.",
+        "Nobody notices an attack, because the answer looks like a success. If the secret is wrong, the app ignores all"
+        " events, but the provider thinks that the app has handled them.",
         "Refuse a missing or wrong signature with 401 or 403.",
         "warning",
     ),
     Verdict(
         "accepted_replay",
         "accepted an old signature",
-        "Somebody who has recorded one request, for example from a log, can post it again at any later time.",
-        "Refuse a request whose webhook-timestamp is more than five minutes away from the time of the app's machine.",
+        "An attacker can copy one request, for example from a log, and post it again at any later time.",
+        "Compare webhook-timestamp with the time of the app's machine. Refuse the request if the difference is more"
+        " than five minutes.",
     ),
     Verdict(
         "refused_two_signatures",
         "refused an event with two signatures",
-        "For some time after a change of the secret, each event has two signatures: one for the new secret, and one"
-        " for the former secret. The app loses these events.",
+        "After a change of the secret, each event has two signatures for some time: one with the new secret, and one"
+        " with the old secret. The app loses these events.",
         "Split webhook-signature at the spaces. Accept the event if one of the signatures is right.",
     ),
     Verdict(
         "refused_respelled",
-        "refused a genuine event that is written another way",
-        "The same JSON or form can be written in several ways. The app writes it again in its own way, and computes"
-        " the signature of this text. So it will refuse genuine events, for example those with an emoji.",
-        "Compute the signature of the body exactly as it came, before you parse it. With Twilio, compute it of all"
-        " decoded parameters.",
+        "refused a genuine event with unusual spaces and escapes",
+        "The same data can be written in several ways. The app parses the data, writes it again in its own way, and"
+        " computes the signature of this text. So it will refuse genuine events, for example events with an emoji.",
+        "Before you parse the body, compute the signature of exactly the bytes that came. With Twilio, compute the"
+        " signature of all decoded parameters.",
     ),
     Verdict(
         "refused_unknown_field",
         "refused an event with a field that it does not know",
-        "Providers add fields without notice. From that day on, the app refuses all events.",
-        "Ignore fields that the app does not know. With Twilio, check the signature of all parameters that came.",
+        "Providers add fields without notice. After such a change, the app refuses all events.",
+        "Ignore fields that the app does not know. With Twilio, compute the signature of all received parameters.",
     ),
     Verdict(
         "failed_on_unknown_event",
         "failed on an event that it does not know",
-        "Providers add events without notice. The app will fail on each of them, and the provider repeats it.",
+        "Providers add new events without notice. The app will fail on each new event, and the provider will repeat the"
+        " event.",
         "If the app does not know an event, answer 2xx and ignore the event.",
     ),
     Verdict(
         "refused_unknown_event",
         "refused an event that it does not know",
-        "The provider repeats the event, for a day or more. Some providers disable a webhook that fails for long.",
+        "The provider repeats the event for a day or more. Some providers disable a webhook that fails for a long"
+        " time.",
         "If the app does not know an event, answer 2xx and ignore the event.",
         "warning",
     ),
     Verdict(
         "refused_unknown_message",
         "refused a status of a message that it does not know",
-        "A status can arrive before the answer to the request that sent the message. Then the app does not know the"
-        " message yet. Some providers never repeat a refused status.",
-        "Store the status with the id, and answer 2xx. Use the status as soon as the message is known.",
+        "A status can arrive before the answer to the request that sent the message. At that time, the app does not"
+        " know the message yet. Some providers never repeat a refused status.",
+        "Store the status with the id of the message, and answer 2xx. Use the status as soon as the message is known.",
         "warning",
     ),
     Verdict(
         "refused_day_late",
         "refused an event that happened a day ago",
-        "After an outage, providers post the events that happened meanwhile. The app refuses all of them.",
+        "After an outage, providers post the events that happened during the outage. The app refuses all these events.",
         "Compare only webhook-timestamp with the current time. The time in the event says when the event happened.",
     ),
     Verdict(
         "other_second_answer",
-        "gave another answer the second time",
+        "gave a different answer the second time",
         "If the first answer is lost or late, the provider posts the event again, and only the second answer counts."
-        " Then an event that was handled counts as failed, or the person gets no reply.",
-        "Answer a repeated event as you answered it the first time: with 2xx, and with the same TwiML.",
+        " Then the provider counts a handled event as failed, or the person gets no reply.",
+        "Give the same answer to a repeated event: a status 2xx, and the same TwiML.",
     ),
     Verdict(
         "other_reply",
-        "replied with another text the second time",
+        "replied with a different text the second time",
         "If the first answer is lost or late, the person gets the second reply.",
-        "Make sure that both replies are right. Store the reply with the id of the event if they must be the same.",
+        "Make sure that both replies are right. If the replies must be the same, store the reply with the id of the"
+        " event.",
         "warning",
     ),
     Verdict(
         "refused_parallel",
-        "refused one of two equal events that came at once",
-        "The provider posts the event again later, and the app then accepts it. Until then, its log shows a failure.",
-        "Answer both with 2xx if the app can.",
+        "refused one of two equal requests that came at the same time",
+        "The provider posts the event again later, and the app then accepts it. Until then, the provider's log shows a"
+        " failure.",
+        "If the app can, answer both requests with 2xx.",
         "warning",
     ),
     Verdict(
         "handled_twice",
         "handled an event twice",
-        "Providers deliver an event at least once, so sometimes twice. A person then gets two replies, or pays twice.",
-        "Store the id of each event in the transaction that does the work, with a unique index. Skip ids that are"
-        " stored.",
+        "Providers deliver an event at least once, and sometimes twice. A person then gets two replies, or pays twice.",
+        "Store the id of each event, with a unique index, in the transaction that does the work. Ignore an event if its"
+        " id is already stored.",
     ),
     Verdict(
         "lost_event",
         "accepted an event and did not handle it",
-        "The provider has got an answer 2xx, so it never posts the event again. The event is lost.",
+        "After an answer 2xx, the provider never posts the event again. The event is lost.",
         "Store the event before you answer. If the app handles events later, give the command lab a longer --patience.",
     ),
     Verdict(
@@ -171,22 +176,23 @@ _VERDICTS = (
     ),
     Verdict(
         "took_older_state",
-        "took the older state",
-        "Events can arrive in another order. The app then shows a delivered message as only sent.",
+        "replaced a state with an older state",
+        "Events can arrive in the wrong order. The app then shows a delivered message as sent.",
         "Compare the times of the events, or never change a final state.",
     ),
     Verdict(
         "refused_older",
-        "refused an event that came after a later one",
-        "The provider posts the event again, for a day or more, although it can never succeed.",
+        "refused an event that came in the wrong order",
+        "The provider posts the event again for a day or more, although the app will always refuse it.",
         "If an event comes too late to matter, answer 2xx and ignore the event.",
     ),
     Verdict(
         "lost_early_status",
-        "lost a status that came before the answer to the send",
-        "A status can arrive before the answer to the request that sent the message. The app then shows this message"
-        " as waiting forever.",
-        "Store the status with the id, even if the message is not known yet. Use it as soon as the message is known.",
+        "lost a status of a message that it did not know yet",
+        "A status can arrive before the answer to the request that sent the message. The app then never shows this"
+        " status.",
+        "Store the status with the id of the message, even if the message is not known yet. Use the status as soon as"
+        " the message is known.",
     ),
     Verdict(
         "server_error",
@@ -198,8 +204,8 @@ _VERDICTS = (
     Verdict(
         "accepted_cut",
         "accepted a request that was cut off",
-        "The app may handle half of an event.",
-        "Check that the body is as long as Content-Length says, and check its signature.",
+        "The app then handles an event that is not complete.",
+        "Compare the length of the body with Content-Length. Check the signature.",
     ),
     Verdict(
         "refused_slow",
@@ -210,20 +216,20 @@ _VERDICTS = (
     Verdict(
         "stopped_answering",
         "stopped answering after a bad request",
-        "One request, which anybody can send, stops the app for everybody.",
+        "Anybody can stop the app for all users with one request.",
         "Look for the exception that ended the process. Catch all exceptions that a bad request can cause.",
     ),
     Verdict(
         "probe_unusable",
         "has a probe that can't be used",
         "The lab can't check what the app does with an event.",
-        'Answer GET with JSON such as {"handled": 1, "state": "delivered"}. See the guide of the lab.',
+        'Answer GET with JSON such as {"handled": 1, "state": "delivered"}. See the guide to the lab.',
     ),
     Verdict(
         "not_finished",
         "was too slow for the lab",
-        "The app answers so slowly that the lab ended without some trials.",
-        "Answer at once, and do the work afterwards.",
+        "The app answered so slowly that the lab could not finish all trials.",
+        "Answer immediately, and do the work afterwards.",
     ),
 )
 VERDICTS = {verdict.name: verdict for verdict in _VERDICTS}

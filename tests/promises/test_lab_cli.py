@@ -45,7 +45,7 @@ def test_a_correct_app_passes_and_the_status_is_0(runner: FlaskCliRunner) -> Non
     lines = result.stdout.splitlines()
     assert [line.split()[1] for line in lines[: len(TRIALS)]] == NAMES[:-1]
     assert lines[-2].startswith("21 passed, 1 not run, in ")
-    assert lines[-1] == "Only the answers were judged. With a probe URL, the lab also checks what the app did."
+    assert lines[-1] == "The lab has judged only the answers. With a probe URL, it also checks what the app did."
 
 
 def test_the_last_line_of_a_report_with_a_probe_is_the_sum(runner: FlaskCliRunner) -> None:
@@ -60,7 +60,7 @@ def test_an_app_that_is_not_running_is_asked_for(runner: FlaskCliRunner) -> None
     result = run(runner, f"http://127.0.0.1:{find_free_port()}/sms", "--secret", SECRET)
     assert result.exit_code == 1
     assert "refused the connection: a genuine event: the connection was refused\n" in result.stdout
-    assert "What to do: Is the app running at this address?" in result.stdout
+    assert "What to do: Start the app, if it is not running." in result.stdout
 
 
 def test_a_failure_says_what_goes_wrong_and_what_to_do_and_the_status_is_1(runner: FlaskCliRunner) -> None:
@@ -70,7 +70,7 @@ def test_a_failure_says_what_goes_wrong_and_what_to_do_and_the_status_is_1(runne
     assert "FAILED   missing          No signature\n" in result.stdout
     assert "accepted a forgery: a request without webhook-signature got 200\n" in result.stdout
     assert "accepted a forgery (failure, accepted_forgery)\n  Everyone who knows the URL" in result.stdout
-    assert "\n  What to do: Check the signature of each request" in result.stdout
+    assert "\n  What to do: First check the signature of each request" in result.stdout
 
 
 def test_the_report_as_json_has_every_trial(runner: FlaskCliRunner) -> None:
@@ -97,7 +97,7 @@ def test_the_report_as_junit_has_failures_and_skipped_trials(runner: FlaskCliRun
     (failure,) = cases["stale"]
     assert failure.get("type") == "accepted_replay"
     assert failure.get("message") == "accepted an old signature: a signature of yesterday got 200"
-    assert "What to do: Refuse a request" in (failure.text or "")
+    assert "What to do: Compare webhook-timestamp" in (failure.text or "")
     assert cases["probe"][0].get("message") == "no probe was given"
     assert len(cases["forged"]) == 0
 

@@ -13,7 +13,7 @@ PIECES = 5  # of a slow request
 
 
 def try_empty(bench: Bench) -> None:
-    """Post nothing, without a signature, as bots do."""
+    """Post an empty body without a signature, as bots do."""
     request = bench.build(bench.make_event())
     _require_body(request)
     exchange = bench.post(request._replace(body=b"", headers={"Content-Type": "text/plain"}), patience=1)
@@ -66,7 +66,7 @@ def _replace_body(request: Request, pieces: Iterator[bytes], *, length: int) -> 
 
 
 def _dribble(body: bytes, seconds: float, sleep: Callable[[float], object]) -> Iterator[bytes]:
-    """Yield a body in pieces, with pauses between them. `seconds` is the length of all pauses together."""
+    """Yield a body in pieces, with pauses between them. All pauses together take `seconds`."""
     size = len(body) // PIECES + 1
     for start in range(0, len(body), size):
         sleep(seconds / PIECES)

@@ -9,7 +9,7 @@ NEW_FIELD = 12  # characters
 
 
 def try_genuine(bench: Bench) -> None:
-    """Post one event. If the app refuses it, no other trial makes sense."""
+    """Post one event. If the app refuses the event, the other trials make no sense."""
     event = bench.first
     if event.kind != "received":
         bench.prepare(event.message_id)
@@ -53,7 +53,7 @@ def _post_status(bench: Bench, event: LabEvent) -> None:
 
 
 def try_two_signatures(bench: Bench) -> None:
-    """Post an event with two signatures, as after a change of the secret. Only the second one is right."""
+    """Post an event with two signatures, as after a change of the secret. Only the second signature is right."""
     for event in bench.begin_each():
         request = bench.form.add_signature(bench.build(event), bench.build_forged(event))
         if request is None:
@@ -63,21 +63,21 @@ def try_two_signatures(bench: Bench) -> None:
 
 
 def try_respelled(bench: Bench) -> None:
-    """Post an event that is written another way: with other spaces and escapes."""
+    """Post an event that is written with unusual spaces and escapes."""
     for event in bench.begin_each():
         exchange = bench.post(bench.build(event._replace(respelled=True)))
-        bench.expect_accepted(event, exchange, "refused_respelled", subject="an event with other spaces and escapes")
+        bench.expect_accepted(event, exchange, "refused_respelled", subject="an event with unusual spaces and escapes")
 
 
 def try_unknown_field(bench: Bench) -> None:
-    """Post an event with fields that did not exist when the app was written."""
+    """Post an event with new fields, which the app does not know."""
     for event in bench.begin_each():
         exchange = bench.post(bench.build(event._replace(extra=NEW_FIELD)))
         bench.expect_accepted(event, exchange, "refused_unknown_field", subject="an event with a new field")
 
 
 def try_unknown_event(bench: Bench) -> None:
-    """Post an event that did not exist when the app was written."""
+    """Post a new kind of event, which the app does not know."""
     bench.require_statuses()
     event = bench.begin("unknown")
     exchange = bench.post(bench.build(event))
@@ -88,7 +88,7 @@ def try_unknown_event(bench: Bench) -> None:
 
 
 def try_day_late(bench: Bench) -> None:
-    """Post an event that happened a day ago. Its signature is new, as at a retry."""
+    """Post an event that happened a day ago. Its signature is new, as in a retry after an outage."""
     for event in bench.begin_each(age=DAY):
         exchange = bench.post(bench.build(event))
         bench.expect_accepted(event, exchange, "refused_day_late", subject="an event of yesterday")

@@ -32,7 +32,7 @@ def try_other_bytes(bench: Bench) -> None:
 
 
 def try_stale(bench: Bench) -> None:
-    """Post an event with a signature that was right a day ago."""
+    """Post an event with a signature that is a day old."""
     if not bench.form.has_time:
         raise Skipped(f"a signature of {bench.form.title} has no time")
     for event in bench.begin_each(age=DAY):
@@ -43,7 +43,7 @@ def try_stale(bench: Bench) -> None:
 def post_forgery(
     bench: Bench, event: LabEvent, request: Request, subject: str, *, verdict: str = "accepted_forgery"
 ) -> Exchange:
-    """Send a request that the app must refuse. Add a finding if the app accepts it, and a watch for the probe."""
+    """Send a request that the app must refuse. Add a watch. If the app accepts the request, also add a finding."""
     exchange = bench.post(request, patience=1)
     if exchange.is_accepted:
         bench.result.find(verdict, f"{subject} got {exchange}")

@@ -1,4 +1,4 @@
-"""Trials with events that come more than once, or in another order."""
+"""Trials with events that come more than once, or in the wrong order."""
 
 from ..forms import LabEvent
 from ..results import Watch
@@ -10,13 +10,13 @@ WAITS = (0.05, 0.1, 0.2)  # before each retry; 1 is as long as the provider wait
 
 
 def try_twice_at_once(bench: Bench) -> None:
-    """Post the same event twice at once, several times."""
+    """Post the same event twice at the same time. Do this several times."""
     for _ in range(PAIRS):
         event = bench.begin()
         first, second = bench.post_twice(bench.build(event))
         if second.is_accepted and not first.is_accepted:
             first, second = second, first
-        _compare(bench, event, first, second, how="of two at once")
+        _compare(bench, event, first, second, how="of two at the same time")
 
 
 def try_answer_too_late(bench: Bench) -> None:
@@ -33,7 +33,7 @@ def try_twice_later(bench: Bench) -> None:
 
 
 def _compare(bench: Bench, event: LabEvent, first: Exchange | None, second: Exchange, *, how: str) -> None:
-    """Judge the second answer to an event. `first` is None if an earlier trial got the first answer, which was 2xx."""
+    """Judge the second answer to an event. `first` is None if the first answer was 2xx in an earlier trial."""
     result = bench.result
     if second.answer is not None and not second.is_accepted:
         if bench.is_not_known(event, second):
@@ -53,7 +53,7 @@ def _compare(bench: Bench, event: LabEvent, first: Exchange | None, second: Exch
 
 
 def _retry(bench: Bench, event: LabEvent) -> Exchange:
-    """Post an event again, as providers do, until the app accepts it. Returns the last answer."""
+    """Retry an event until the app accepts it, but at most `len(WAITS)` times. Returns the last answer."""
     for wait in WAITS:
         bench.sender.sleep(wait * bench.limit)
         exchange = bench.post(bench.build(event))
@@ -72,7 +72,7 @@ def _compare_replies(bench: Bench, event: LabEvent, first: Exchange, second: Exc
 
 
 def try_out_of_order(bench: Bench) -> None:
-    """Post the status delivered of a message, and then its status sent."""
+    """Post the status `delivered` of a message, and then its older status `sent`."""
     bench.require_statuses()
     later = bench.begin("delivered")
     earlier = bench.make_event("sent", age=3, message_id=later.message_id)
