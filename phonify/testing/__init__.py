@@ -1,1 +1,1 @@
-"""Phonify in a test suite: the pytest plugin, its server, and a client for tests."""
+"""The tools for test suites: the pytest plugin, its server, and a client."""

@@ -1,4 +1,4 @@
-"""A client for tests. It finds the messages that an app has sent to a Phonify server. It can also answer as the phone.
+"""A client for tests. It finds the messages that an app has sent to a Phonify server. It can also reply as the phone.
 
 It needs only the standard library. A server with the stub gateway sends it as one file: `/sandbox/phonify_client.py`.
 """
@@ -28,7 +28,7 @@ __tracebackhide__ = True  # pytest then shows the line of the test
 _LONGEST = 20.0  # seconds: the longest `wait` of a request; each request can take this time in addition
 _NAP, _PAGE = 0.02, 1_000  # seconds between two requests, and messages in one answer
 _THREADS = ThreadPoolExecutor(64, "phonify")  # asyncio's own threads are few, and the app may need them
-_BLOCKED = "This blocked the event loop. If the app runs in it, await the other form, such as code_async."
+_BLOCKED = "This wait blocked the event loop. If the app runs in the same loop, await a method such as code_async."
 _PARTS = {"code": "a one-time code", "links": "a link"}
 
 
@@ -37,7 +37,7 @@ class PhonifyError(Exception):
 
 
 class TwilioSettings(TypedDict, total=False):
-    """The settings of a run for an app that uses Twilio. The URLs are those of the app."""
+    """The settings of a run for an app that uses Twilio. The URLs are URLs of the app."""
 
     auth_token: str | None  # a token that the app knows already
     inbound_url: str | None  # gets received messages
@@ -48,7 +48,7 @@ class TwilioSettings(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class _Wanted:
-    """Criteria of messages. `part` is an attribute of Message that must not be empty."""
+    """Criteria of messages. `part` names an attribute of Message. This attribute must not be empty."""
 
     to: str | None = None
     origin: str | None = None
@@ -59,17 +59,17 @@ class _Wanted:
 
     @classmethod
     def read(cls, function: str, criteria: Criteria, *options: str) -> Self:
-        """Return the criteria of a call. `function` is the called method, and `options` are its other arguments."""
+        """Return the criteria of a call. `function` is the called method, and `options` names its other arguments."""
         refuse_unknown(function, criteria, [*Criteria.__annotations__, *options])
         return cls(**criteria)
 
     @property
     def arguments(self) -> dict[str, object]:
-        """The criteria that the server checks. Only the server knows whether two numbers are the same."""
+        """The criteria that the server checks. Only the server knows whether two phone numbers are the same."""
         return {"direction": self.direction, "origin": self.origin, "to": self.to, "state": self.state}
 
     def list_misses(self, message: Message) -> list[str]:
-        """Return the criteria that a message does not match. The server has checked the others."""
+        """Return the criteria that a message does not match. The server has checked the other criteria."""
         matching = {
             f"without {self.contains!r}": (self.contains or "").casefold() in message.body.casefold(),
             f"without {_PARTS.get(self.part)}": not self.part or bool(getattr(message, self.part)),
@@ -95,10 +95,10 @@ def _awaitable(wait: Callable[_P, _T]) -> Callable[_P, Coroutine[Any, Any, _T]]:
 
 
 class Phonify(RuleCalls):
-    """An account on a server. It finds the messages of the app under test, and can answer as the phone.
+    """An account on a server. It finds the messages of the app under test, and can reply as the phone.
 
-    By default only messages from the app match. With `direction=None`, messages from phones match too. All methods
-    raise ValueError for a wrong argument, and PhonifyError if the server can't be used.
+    By default, only messages from the app match. With `direction=None`, messages from phones match too. If an argument
+    is wrong, a method raises ValueError. If the server can't be used, a method raises PhonifyError.
     """
 
     _now, _sleep = staticmethod(time.monotonic), staticmethod(time.sleep)  # a test can replace the functions in `time`
@@ -112,19 +112,20 @@ class Phonify(RuleCalls):
 
     @classmethod
     def connect(cls, url: str, key: str) -> Self:
-        """Return a client of an account. This sends no request to the server."""
+        """Return a client for an account. Sends no request to the server."""
         return cls(url, key)
 
     def messages(self, **criteria: Unpack[Criteria]) -> list[Message]:
-        """Return all messages that match, oldest first, without waiting."""
+        """Return all messages that match, oldest first. Does not wait."""
         wanted = _Wanted.read("messages", criteria)
         return [message for message in self._list(wanted.arguments) if not wanted.list_misses(message)]
 
     def wait_for(self, *, timeout: float = 5.0, **criteria: Unpack[Criteria]) -> Message:
         """Return the oldest message that matches. Waits for such a message up to `timeout` seconds.
 
-        Messages that exist already count too, except those that a wait has returned. Most messages are `unconfirmed` at
-        first. To wait for an outcome, pass a `state`. If none matches in time, AssertionError lists all messages.
+        Existing messages can match too. Messages that a wait has returned do not match again. Most messages are
+        `unconfirmed` at first. To wait for an outcome, pass a `state`. If no message matches in time, the method raises
+        an AssertionError with a list of the latest messages.
         """
         return self._wait_for(_Wanted.read("wait_for", criteria, "timeout"), timeout)
 
@@ -137,7 +138,10 @@ class Phonify(RuleCalls):
         return self._wait_for(_Wanted(to, contains=contains, part="links"), timeout).links[0]
 
     def assert_none(self, *, within: float = 0.5, **criteria: Unpack[Criteria]) -> None:
-        """Raise AssertionError if a message matches now or within the given seconds. Returned messages don't count."""
+        """Raise AssertionError if a message matches now or in the next `within` seconds.
+
+        The method ignores messages that a wait has returned.
+        """
         wanted = _Wanted.read("assert_none", criteria, "within")
         if found := self._find(wanted, within, claim=False):
             raise AssertionError(f"an unwanted {wanted} arrived:\n  {found!r}")
@@ -148,8 +152,9 @@ class Phonify(RuleCalls):
     def reply(self, phone: Message | str, body: str, *, to: str | None = None) -> Message:
         """Send a message from a phone to the app. `phone` is a number, or a message that this phone got.
 
-        For a message, the default recipient is the sender of this message. For a number, the default recipient is the
-        sender of the last message that the phone got. If the phone got none, it is the account's default sender.
+        If `phone` is a message, the default recipient is the sender of this message. If `phone` is a number, the
+        default recipient is the sender of the last message to this number. If there is none, the default
+        recipient is the default sender of the account.
         """
         if isinstance(phone, Message):
             outbound = phone.direction == "outbound"
@@ -158,17 +163,17 @@ class Phonify(RuleCalls):
         return read_message(self._call("POST", "/sandbox/inbound", {"from": phone, "to": to, "body": body})["message"])
 
     def clear(self, **criteria: Unpack[Criteria]) -> int:
-        """Remove the messages that match, by default in both directions. Returns how many messages were removed."""
+        """Remove the messages that match. By default, both directions match. Returns the number of removed messages."""
         wanted = _Wanted.read("clear", {"direction": None, **criteria})
         return int(self._call("DELETE", "/sandbox/messages", {**wanted.arguments, "q": wanted.contains})["removed"])
 
     def force(
         self, message: Message | str, outcome: Outcome, *, timeout: float = 5.0, **settings: Unpack[OutcomeSettings]
     ) -> Message:
-        """Give an outcome to one message that waits, and return the message. `message` is a Message or its id.
+        """Give an outcome to one waiting message, and return the message. `message` is a Message or its id.
 
-        Waits up to `timeout` seconds until the message has the outcome. It does not wait if the outcome is `delayed`,
-        `unavailable` or `unconfirmed`. It does not wait for a reply, or for a receipt with `seconds`.
+        Waits up to `timeout` seconds until the message has the outcome. It does not wait for the outcomes
+        `delayed`, `unavailable` and `unconfirmed`. It does not wait for a reply, or for a receipt with `seconds`.
         """
         message_id, begun = message if isinstance(message, str) else message.id, self._now()
         path = f"/sandbox/messages/{message_id}/outcome"
@@ -188,7 +193,7 @@ class Phonify(RuleCalls):
         return str(self._call("PUT", "/v1/webhook", {"url": url})["webhook"]["secret"])
 
     def run(self, name: str | None = None, ttl: int = 3600, **twilio: Unpack[TwilioSettings]) -> "Run":
-        """Begin a run, which is an account for one test. The server ends it after `ttl` seconds."""
+        """Begin a run, which is an account for one test. The server ends the run after `ttl` seconds."""
         refuse_unknown("run", twilio, ["name", "ttl", *TwilioSettings.__annotations__])
         return Run(self, self._call("POST", "/sandbox/runs", {"name": name, "ttl": ttl, **twilio})["run"])
 
@@ -202,7 +207,7 @@ class Phonify(RuleCalls):
         raise AssertionError("\n".join(lines))
 
     def _find(self, wanted: _Wanted, seconds: float, *, claim: bool) -> Message | None:
-        """Return the first message that matches. With `claim`, no other wait in any thread returns this message."""
+        """Return the first message that matches. If `claim` is true, all other waits ignore this message."""
         begun, this = self._now(), object()
         while True:
             listed = self._list(wanted.arguments)
@@ -215,7 +220,7 @@ class Phonify(RuleCalls):
             self._wait_for_change(wanted, listed, min(remaining, _LONGEST))
 
     def _wait_for_change(self, wanted: _Wanted, listed: list[Message], seconds: float) -> None:
-        """Wait until another message can match, for at most the given seconds."""
+        """Wait up to `seconds` seconds until another message can match."""
         answer = {}
         # With `after`, the server would miss an older message that gets the wanted state.
         if wanted.state is None or not listed:
@@ -225,14 +230,14 @@ class Phonify(RuleCalls):
             self._sleep(min(_NAP, seconds))
 
     def _list(self, arguments: _Arguments, limit: int | None = None) -> list[Message]:
-        """Return the messages that match, oldest first. With `limit`, return only the newest ones."""
+        """Return the messages that match, oldest first. If `limit` is given, return only the newest messages."""
         answer = self._call("GET", "/sandbox/messages", {**arguments, "limit": limit or _PAGE})
         page = [read_message(shown) for shown in reversed(answer["messages"])]
         older = self._list({**arguments, "before": page[0].id}) if limit is None and len(page) == _PAGE else []
         return older + page
 
     def _report(self, wanted: _Wanted) -> str:
-        """Return a text with the messages that arrived, why each of them does not match, and other problems."""
+        """Return a text with the messages that arrived, the reasons why they do not match, and other problems."""
         came = self._list({}, limit=50)
         words = {"direction": "not", "origin": "not from", "to": "not to"}
         matching = {
@@ -245,7 +250,7 @@ class Phonify(RuleCalls):
         return write_failure(came, misses, problems, seconds=self._now() - self._begun + self.clock.moved)
 
     def _call(self, method: str, path: str, arguments: _Arguments, *, wait: float = 0, also: int = 0) -> Any:
-        """Return the answer to a request. `also` is a status that is not an error."""
+        """Return the answer to a request. `also` is one more status that is not an error."""
         given = {name: value for name, value in arguments.items() if value is not None}
         status, answer = self._request(method, path, urlencode(given), wait + _LONGEST)
         if status in (200, 201, also):
@@ -275,7 +280,7 @@ class Phonify(RuleCalls):
 
 
 class Run(Phonify, contextlib.AbstractContextManager["Run"]):
-    """An account for one test. The end of a `with` block ends the run.
+    """An account for one test. The run ends at the end of its `with` block.
 
     An app that uses Twilio needs `account_sid`, `auth_token`, and `url` as the base URL of its client.
     """

@@ -1,4 +1,4 @@
-"""The clock of a server in a test. `client.py` needs this file, and the server sends both as one file."""
+"""The clock of a server in a test. `client.py` needs this file. The server sends both as one file."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Advance:
-    """How many messages, receipts and events an advance of the clock has handled."""
+    """The number of messages, receipts and events that were handled during an advance of the clock."""
 
     sent: int = 0
     expired: int = 0  # messages in state `error`, because their validity period ended
@@ -21,7 +21,7 @@ class Advance:
 
 
 class Clock:
-    """The clock of a server. It is the same for all accounts, and only a key of the account `default` can change it.
+    """The clock of a server. It is the same for all accounts. Only a key of the account `default` can change it.
 
     The methods raise PhonifyError if the key can't change the clock, or if another request is advancing it.
     """
@@ -51,7 +51,7 @@ class Clock:
         self.changed = False
 
     def advance(self, by: str | timedelta | None = None, *, to: str | datetime | None = None) -> Advance:
-        """Advance the clock by a duration such as `24h`, or to a time. Everything that is due until then is done."""
+        """Advance the clock by a duration such as `24h`, or to a time. Phonify does all work that is due until then."""
         given = {
             "by": f"{by // timedelta(seconds=1)}s" if isinstance(by, timedelta) else by,
             "to": to.isoformat() if isinstance(to, datetime) else to,

@@ -6,7 +6,7 @@ _MOST_CHARACTERS = 100  # in the name of a run
 
 
 class Elsewhere:
-    """A server that is already running at a URL. Each created account is a run of the key's account."""
+    """A server that is already running at a URL. Each new account is a run of the key's account."""
 
     def __init__(self, url: str, key: str) -> None:
         self._owner = Phonify.connect(url, key)
@@ -15,13 +15,13 @@ class Elsewhere:
         self.clock = self._owner.clock
 
     def create_account(self, name: str) -> Run:
-        """Create a run. It ends when `end` is called here or on the run, or after a day."""
+        """Create a run. The run ends after a day, or earlier if `end` is called."""
         run = self._owner.run(name[-_MOST_CHARACTERS:], ttl=86_400)
         self._runs.append(run)
         return run
 
     def end(self) -> None:
-        """End all runs. If a test has changed the clock, reset it."""
+        """End all runs. If a test has changed the clock, reset the clock."""
         if self.clock.changed:
             self.clock.reset()
         for run in self._runs:

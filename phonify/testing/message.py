@@ -1,6 +1,6 @@
 """The messages that a test gets, and the criteria that select them.
 
-`client.py` needs this file, and the server sends both as one file.
+`client.py` needs this file. The server sends both as one file.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ Direction = Literal["outbound", "inbound"]
 
 
 class Criteria(TypedDict, total=False):
-    """Criteria of messages. A criterion that is None or not given matches every message."""
+    """Criteria of messages. If a criterion is None or is not given, every message matches it."""
 
     to: str | None
     origin: str | None
@@ -23,7 +23,7 @@ class Criteria(TypedDict, total=False):
 
 @dataclass(frozen=True, repr=False)
 class Message:
-    """A message as it was at the time of the request. Later changes are not shown."""
+    """A message as it was at the time of the request. The object does not show later changes."""
 
     id: str
     direction: Direction

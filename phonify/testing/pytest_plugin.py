@@ -29,7 +29,7 @@ def phonify_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Server
 
         key = os.environ.get("PHONIFY_API_KEY")
         if not key:
-            pytest.fail("PHONIFY_URL is set, so PHONIFY_API_KEY must have a key of that server", pytrace=False)
+            pytest.fail("If PHONIFY_URL is set, PHONIFY_API_KEY must have a key of that server", pytrace=False)
         with _failing_clearly():
             elsewhere = Elsewhere(url, key)
         yield elsewhere
@@ -46,9 +46,9 @@ def phonify_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Server
 
 @pytest.fixture
 def phonify(phonify_server: "Server | Elsewhere", request: pytest.FixtureRequest) -> Iterator["Phonify"]:
-    """Give each test its own account. The account shows the messages of the app, and can answer as the phone.
+    """Give each test its own account. The account shows the messages of the app, and can reply as the phone.
 
-    After a test that has changed the clock, the clock shows the real time again.
+    If a test has changed the clock, the fixture resets the clock after the test.
     """
     from .client import Run  # noqa: PLC0415 - see above
 
@@ -64,9 +64,9 @@ def phonify(phonify_server: "Server | Elsewhere", request: pytest.FixtureRequest
 
 @pytest.fixture
 def phonify_twilio(phonify: "Phonify") -> Iterator["TwilioAccount"]:
-    """Let the installed package `twilio` speak to the account of `phonify`, without a change to the app.
+    """Make the installed package `twilio` use the account of `phonify`. The app does not change.
 
-    If the environment has a TWILIO_AUTH_TOKEN, this token signs the webhooks.
+    If the environment has a TWILIO_AUTH_TOKEN, Phonify signs the webhooks with this token.
     """
     from .twilio_sdk import TwilioAccount, redirecting  # noqa: PLC0415 - see above
 
@@ -78,7 +78,7 @@ def phonify_twilio(phonify: "Phonify") -> Iterator["TwilioAccount"]:
 
 @contextmanager
 def _failing_clearly() -> Iterator[None]:
-    """Show errors of the client and missing packages of the server as one line without a traceback."""
+    """Show an error of the client, or a missing package of the server, in one line without a traceback."""
     from .client import PhonifyError  # noqa: PLC0415 - see above
 
     try:
@@ -86,6 +86,6 @@ def _failing_clearly() -> Iterator[None]:
     except (PhonifyError, ValueError) as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
     except ImportError as error:
-        needs = "Install Phonify with the packages that it needs, or set PHONIFY_URL to a server that is running"
+        needs = "Install Phonify with the packages that it needs, or set PHONIFY_URL to the URL of a running server"
         reason = f"the server can't be started here: {error}. {needs}"
         raise pytest.fail.Exception(reason, pytrace=False) from None

@@ -1,4 +1,4 @@
-"""The rules of the sandbox. `client.py` needs this file, and the server sends both as one file."""
+"""The rules of the sandbox. `client.py` needs this file. The server sends both as one file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ ENDS = {"sent": "sent", "failed": "error", "delivered": "sent", "undelivered": "
 
 
 class OutcomeSettings(TypedDict, total=False):
-    """The settings of an outcome. A setting of None has no effect."""
+    """The settings of an outcome. If a setting is None, it has no effect."""
 
     error: str | None  # an error type, such as `unreachable_handset`
     seconds: float | None
@@ -33,7 +33,7 @@ class OutcomeSettings(TypedDict, total=False):
 
 
 class RuleSettings(OutcomeSettings, total=False):
-    """The conditions of a rule, the settings of its outcome, and its end."""
+    """The settings of a rule: its conditions, the settings of its outcome, and its limits."""
 
     name: str | None
     to: str | None  # a number, or its beginning and `*`
@@ -68,7 +68,7 @@ class Rule:
 
 
 class RuleCalls:
-    """The methods of an account for its rules."""
+    """The methods for the rules of an account."""
 
     def _call(self, method: str, path: str, arguments: Any) -> Any:
         raise NotImplementedError
@@ -78,7 +78,7 @@ class RuleCalls:
         return [Rule.read(shown) for shown in self._call("GET", "/sandbox/rules", {})["rules"]]
 
     def add_rule(self, outcome: Outcome, **settings: Unpack[RuleSettings]) -> Rule:
-        """Add a rule, by default at the end. The first rule that matches applies."""
+        """Add a rule, by default at the end. The server applies the first rule that matches."""
         return Rule.read(self._call("POST", "/sandbox/rules", {"outcome": outcome, **settings})["rule"])
 
     def change_rule(self, rule: Rule, outcome: Outcome, **settings: Unpack[RuleSettings]) -> Rule:
@@ -86,11 +86,11 @@ class RuleCalls:
         return Rule.read(self._call("PUT", f"/sandbox/rules/{rule.id}", {"outcome": outcome, **settings})["rule"])
 
     def move_rule(self, rule: Rule, position: int) -> Rule:
-        """Move a rule to another position in the list. 1 is the first."""
+        """Move a rule to another position in the list. The first position is 1."""
         return Rule.read(self._call("POST", f"/sandbox/rules/{rule.id}/move", {"position": position})["rule"])
 
     def delete_rule(self, rule: Rule) -> None:
-        """Delete a rule. Messages that have met the rule keep its outcome."""
+        """Delete a rule. If the rule was applied to a message, the message keeps its outcome."""
         self._call("DELETE", f"/sandbox/rules/{rule.id}", {})
 
     def clear_rules(self) -> None:
@@ -98,6 +98,6 @@ class RuleCalls:
         self._call("DELETE", "/sandbox/rules", {})
 
     def load_scenario(self, file: str | Path) -> list[Rule]:
-        """Replace all rules by those of a scenario file. All counts begin at 0."""
+        """Replace all rules with the rules of a scenario file. All counts begin at 0."""
         text = Path(file).read_text(encoding="utf-8")
         return [Rule.read(shown) for shown in self._call("PUT", "/sandbox/rules", {"scenario": text})["rules"]]

@@ -17,7 +17,7 @@ from .client import Phonify
 
 
 class _Handler(WSGIRequestHandler):
-    """Werkzeug's request handler, without its log."""
+    """Werkzeug's request handler, but without a log."""
 
     timeout = 5  # seconds until the connection of a client that sends nothing is closed
 
@@ -32,7 +32,7 @@ class _HTTPServer(ThreadedWSGIServer):
 class Server:
     """A Phonify server in threads of this process, on a free port of 127.0.0.1. It runs within a `with` block.
 
-    It ignores the environment variables PHONIFY_*, because they may be for the app under test.
+    It ignores the environment variables PHONIFY_*, because the app under test can have its own.
     """
 
     def __init__(self, database: Path) -> None:

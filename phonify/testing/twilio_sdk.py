@@ -1,4 +1,4 @@
-"""Lets the installed package `twilio` speak to a Phonify server. `pytest_plugin.py` makes a fixture of it."""
+"""Makes the installed package `twilio` use a Phonify server. `pytest_plugin.py` has the fixture for this."""
 
 import importlib
 import os
@@ -31,15 +31,15 @@ class TwilioAccount:
         self.auth_token = str(shown["auth_token"])
 
     def use_auth_token(self, token: str) -> None:
-        """Sign webhooks with a token that the app knows already."""
+        """Set the token with which Phonify signs webhooks. The app must know this token."""
         self._change(auth_token=token)
 
     def set_inbound_url(self, url: str, *, method: str = "POST", fallback_url: str = "") -> None:
-        """Set the URL of the app that gets received messages. If this URL fails, Phonify uses `fallback_url`."""
+        """Set the URL of the app for received messages. If this URL fails, Phonify uses `fallback_url`."""
         self._change(inbound_url=url, inbound_method=method, fallback_url=fallback_url)
 
     def redirect(self, url: str) -> str:
-        """Return the URL on this server that replaces a URL of Twilio's API. Any other URL is returned unchanged."""
+        """Replace a URL of Twilio's API with a URL of this server. Returns any other URL unchanged."""
         parts = urlsplit(url)
         if not (parts.hostname or "").endswith(".twilio.com"):
             return url
@@ -49,9 +49,10 @@ class TwilioAccount:
 
 @contextmanager
 def redirecting(account: TwilioAccount) -> Iterator[None]:
-    """Send the requests of every client of the SDK to the account. The credentials of the client do not matter.
+    """Send the requests of all clients of the SDK to the account. The credentials of the clients do not matter.
 
-    If the app has its own TWILIO_AUTH_TOKEN, this token signs webhooks. Raises ImportError if the SDK is not installed.
+    If the environment has a TWILIO_AUTH_TOKEN, Phonify signs webhooks with this token. Raises ImportError if the SDK
+    is not installed.
     """
     own = os.environ.get("TWILIO_AUTH_TOKEN", "")
     if is_auth_token(own):
