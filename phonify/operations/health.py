@@ -16,15 +16,16 @@ bp = Blueprint("monitoring", __name__)
 
 @bp.get("/healthz")
 def show_health() -> dict[str, Any]:
-    """Answer that the process runs."""
+    """Report that the process runs."""
     return {"status": "ok"}
 
 
 @bp.get("/readyz")
 def show_readiness() -> ResponseReturnValue:
-    """Answer whether messages can be stored and are delivered. If not, the status is 503 and `faults` has the reasons.
+    """Report whether Phonify can store and deliver messages.
 
-    If a gateway takes no messages, this is only a warning, because messages can still be stored.
+    If it can't, the status is 503, and `faults` has the reasons. If a gateway takes no messages, this is only
+    a warning, because Phonify can still store messages.
     """
     services = get_services()
     faults, warnings = [], []
@@ -52,7 +53,7 @@ def show_readiness() -> ResponseReturnValue:
 
 
 def _look_at_gateway(health: GatewayHealth, connection: Connection) -> tuple[list[str], list[str]]:
-    """Return the faults and the warnings of a gateway, and of the delivery of its messages."""
+    """Return the faults and the warnings about a gateway and the delivery of its messages."""
     status, delay = health.read_status(connection), health.find_delay(connection)
     warnings = [] if status.is_open else [f"the gateway {status.name}: {status.summary}"]
     if delay is None:

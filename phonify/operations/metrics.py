@@ -2,8 +2,8 @@
 
 This module is imported only if PHONIFY_METRICS is on, because prometheus-client is an optional extra.
 
-The processes of a server share files in which they count requests and attempts. The other values are read from the
-database at each request for /metrics.
+The processes of a server count requests and attempts in shared files. The other values come from the database, at each
+request for /metrics.
 """
 
 import atexit
@@ -18,7 +18,7 @@ DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def _make_directory() -> None:
-    """Make the folder for the files. Forked processes use it too. Only this process removes it, when it ends."""
+    """Make the folder for the files. Forked processes use the folder too, but only this process removes it."""
     folder, made_by = tempfile.mkdtemp(prefix="phonify-metrics-"), os.getpid()
 
     def remove() -> None:
@@ -86,13 +86,13 @@ class _DatabaseCollector(Collector):
         yield GaugeMetricFamily("phonify_queue_messages", "Messages that are due.", due)
         age = (now - parse_time(gauges.oldest_due_at)).total_seconds() if gauges.oldest_due_at else 0
         yield GaugeMetricFamily(
-            "phonify_queue_oldest_seconds", "Seconds since the oldest due message became due.", max(age, 0)
+            "phonify_queue_oldest_seconds", "Delay of the oldest due message in seconds.", max(age, 0)
         )
         yield _make_gauge("phonify_webhook_deliveries", "Stored webhook deliveries.", "state", gauges.deliveries)
         yield from _describe_gateways(statuses)
         yield _make_gauge(
             "phonify_messages_without_gateway",
-            "Messages that wait for a gateway that this server does not have.",
+            "Messages that wait for a missing gateway.",
             "gateway",
             {one.gateway: one.messages for one in left},
         )
@@ -106,7 +106,7 @@ class _DatabaseCollector(Collector):
 
 
 def _make_gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
-    """Make a gauge with one label. `values` has the value of the gauge for each value of the label."""
+    """Make a gauge with one label. `values` maps each value of the label to a number."""
     gauge = GaugeMetricFamily(name, text, labels=(label,))
     for label_value, value in values.items():
         gauge.add_metric((label_value,), value)
@@ -120,8 +120,8 @@ def _describe_gateways(statuses: Sequence[GatewayStatus]) -> Iterator[Metric]:
     in_doubt = {status.name: status.queue.in_doubt for status in statuses}
     look_ups = {status.name: status.queue.look_ups for status in statuses}
     name = "phonify_gateway_last_success_timestamp_seconds"
-    yield _make_gauge("phonify_gateway_paused", "1 if it takes no messages, else 0.", "gateway", paused)
-    yield _make_gauge(name, "When it last took a message.", "gateway", taken)
+    yield _make_gauge("phonify_gateway_paused", "1 if the gateway takes no messages, else 0.", "gateway", paused)
+    yield _make_gauge(name, "Time at which the gateway last took a message.", "gateway", taken)
     yield _make_gauge("phonify_gateway_messages_in_doubt", "Messages in doubt.", "gateway", in_doubt)
     yield _make_gauge("phonify_gateway_look_ups_due", "Look-ups that are due.", "gateway", look_ups)
 
@@ -136,7 +136,7 @@ def show_metrics() -> Response:
 
 
 def measure(app: Flask) -> None:
-    """Count the requests to an app, and the attempts of its loops."""
+    """Count the requests to an app, and the attempts of its delivery loops."""
     app.register_blueprint(bp)
     app.before_request(_begin)
     app.after_request(_count)

@@ -1,6 +1,7 @@
 """The resource /sandbox/clock: stop, advance and reset the clock of the server.
 
-The rate limit does not count these requests. Otherwise, nobody could advance a frozen clock after the limit is reached.
+The rate limit does not count these requests. Otherwise, a client that has reached the limit could not advance a frozen
+clock.
 """
 
 from typing import Any
@@ -35,7 +36,7 @@ def get_clock() -> dict[str, Any]:
     answers={200: ClockAnswer},
     errors=_ERRORS,
     examples=examples.FREEZE_CLOCK,
-    text="The clock stands still for all accounts, until it is advanced, runs on or is reset.",
+    text="The clock stops for all accounts. To start it again, let it run on or reset it.",
 )
 def freeze_clock() -> dict[str, Any]:
     """Stop the clock of the server."""
@@ -64,10 +65,10 @@ def run_clock() -> dict[str, Any]:
     errors=(*_ERRORS, "by_or_to", "clock_only_forward", "clock_too_far"),
     examples=examples.ADVANCE_CLOCK,
     text=(
-        "The clock goes forward by a duration or to a time. Everything that is due until then is done in the order of"
-        " its time: scheduled messages, retries, events of webhooks, ends of validity periods, removal of old data."
-        " The answer comes when nothing is left to do. If this takes longer than 20 seconds, the clock stops before its"
-        " `target`, and `finished` is false. Then advance it again."
+        "The clock goes forward by a duration or to a time. Phonify does all work that is due until then, in the order"
+        " of the due times: scheduled messages, retries, webhook events, ends of validity periods, removal of old data."
+        " Then it answers. If the work takes longer than 20 seconds, the clock stops before its `target`, and"
+        " `finished` is false. In this case, advance the clock again."
     ),
 )
 def advance_clock() -> dict[str, Any]:
@@ -92,7 +93,7 @@ def reset_clock() -> dict[str, Any]:
 
 
 def _get_clock_to_change() -> ServerClock:
-    """Return the clock of the server. Raises Refused if the account is not allowed to change it."""
+    """Return the clock of the server. Raises Refused if the account is not allowed to change the clock."""
     clock = get_services().clock
     clock.check_change(current_account())
     return clock

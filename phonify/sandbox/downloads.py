@@ -1,4 +1,4 @@
-"""The downloads of the clients for tests, in Python and in JavaScript. They need no key."""
+"""The downloads of the clients for tests, in Python and in JavaScript. A download needs no key."""
 
 import hashlib
 import io
@@ -30,7 +30,7 @@ def download_python_client() -> Response:
 
 @bp.get("/phonify.mjs")
 def download_javascript_client() -> Response:
-    """Send the client in JavaScript, an ES module."""
+    """Send the client in JavaScript. It is an ES module."""
     return send_file(_STATIC / "phonify.mjs", mimetype="text/javascript", max_age=_MAX_AGE)
 
 
@@ -42,6 +42,6 @@ def download_types() -> Response:
 
 @bp.after_request
 def forbid_sniffing(response: Response) -> Response:
-    """Tell browsers to use the content type that the answer names."""
+    """Forbid browsers to guess the content type of an answer."""
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

@@ -1,4 +1,4 @@
-"""The resource /sandbox/lab: the webhook lab against the account's own webhook."""
+"""The resource /sandbox/lab. The webhook lab tries the account's own webhook."""
 
 from typing import Any
 
@@ -25,12 +25,12 @@ _START = StartLabSchema()
     errors=("no_webhook", "lab_running", "unknown_argument"),
     examples=examples.START_LAB,
     text=(
-        "The lab posts genuine, forged and damaged events to the URL that the account has registered. It takes seconds"
-        " or minutes. `GET /sandbox/lab` shows its progress and its report. An account has one lab at a time."
+        "The lab posts genuine, forged and damaged events to the URL that the account has registered. The lab can"
+        " take some minutes. `GET /sandbox/lab` shows its progress and its report. An account has one lab at a time."
     ),
 )
 def start_lab() -> tuple[dict[str, Any], int]:
-    """Start a lab against the account's own webhook."""
+    """Start a lab that tries the account's own webhook."""
     lab = get_services().labs.start(current_account(), **load(_START, read_arguments()))
     return {"lab": dump_lab(lab, is_running=True)}, 202
 

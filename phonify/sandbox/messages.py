@@ -1,4 +1,4 @@
-"""The resource /sandbox/messages: list messages with their codes and links, remove and release messages."""
+"""The resource /sandbox/messages: list, remove and release messages. The list has one-time codes and links."""
 
 import json
 from typing import Any
@@ -32,12 +32,12 @@ _OUTCOME = OutcomeSchema()
     errors=("too_many_waiting",),
     examples=examples.LIST,
     text=(
-        "Lists messages as `GET /v1/messages` does. Each message also has `code` and `links`. If a message has met a"
-        " rule, it also has `rule`."
+        "Lists messages as `GET /v1/messages` does. Each message also has `code` and `links`. If a rule was applied"
+        " to a message, the message also has `rule`."
     ),
 )
 def list_test_messages() -> dict[str, Any]:
-    """List the account's messages that match, with one-time codes and links, newest first."""
+    """List the matching messages of the account, newest first, with one-time codes and links."""
     found = get_services().sending.find_all(current_account(), **load(_LIST, read_arguments()))
     return {"messages": dump_sandbox_messages(found, get_services().rules.find_met(found))}
 
@@ -55,7 +55,7 @@ def list_test_messages() -> dict[str, Any]:
     ),
 )
 def remove_messages() -> dict[str, Any]:
-    """Remove the account's messages that match, in any state."""
+    """Remove the matching messages of the account, in any state."""
     removed = get_services().retention.remove(current_account(), **load(_REMOVE, read_arguments()))
     return {"removed": removed}
 
@@ -67,12 +67,12 @@ def remove_messages() -> dict[str, Any]:
     errors=("unknown_argument", "argument_without_effect", "message_not_open"),
     examples=rule_examples.FORCE,
     text=(
-        "The message can be scheduled, waiting for another attempt, or in doubt. The outcome applies at once. The"
-        " answer shows the message before it is sent."
+        "The message must be scheduled, in doubt, or waiting for an attempt. The outcome applies immediately. The"
+        " answer shows the message in its state before the outcome."
     ),
 )
 def force_outcome(message_id: str) -> dict[str, Any]:
-    """Give an outcome to one message that waits."""
+    """Give an outcome to one waiting message."""
     draft = load(_OUTCOME, read_arguments())
     return {"message": dump_message(get_services().rules.force(current_account(), message_id, draft))}
 
@@ -96,8 +96,8 @@ def force_outcome(message_id: str) -> dict[str, Any]:
     examples=examples.RELEASE,
     links={"get_message": {"message_id": "$response.body#/message/id"}},
     text=(
-        "The gateway in `PHONIFY_RELEASE_GATEWAY` sends a copy of the message, with the same sender. The copy is a new"
-        " message. It goes only to a number in `PHONIFY_ONLY_TO`. Opt-outs and the quota count. If the recipient is"
+        "The gateway in `PHONIFY_RELEASE_GATEWAY` sends a copy of the message. The copy is a new message with the same"
+        " sender. The recipient must be in `PHONIFY_ONLY_TO`. Opt-outs and the quota apply. If the recipient is"
         " refused, nothing is stored."
     ),
 )

@@ -1,4 +1,4 @@
-"""The resource /sandbox/problems: problems of an account that its messages do not show."""
+"""The resource /sandbox/problems: the problems that the messages of an account do not show."""
 
 from typing import Any
 
@@ -19,12 +19,13 @@ bp = Blueprint("test_problems", __name__, url_prefix="/problems")
     answers={200: ProblemsAnswer},
     examples=examples.LIST_PROBLEMS,
     text=(
-        "The list has the latest 20 problems: requests that the Twilio-compatible API has refused, and webhooks whose"
-        " last attempt failed or got a wrong answer."
+        "The list has at most 20 problems. A problem is a request that the Twilio-compatible API has refused, or a"
+        " webhook whose last attempt failed or got a wrong answer. The messages of the account do not show these"
+        " problems."
     ),
 )
 def list_test_problems() -> dict[str, Any]:
-    """List the account's latest problems that its messages do not show, oldest first."""
+    """List the account's latest problems, oldest first."""
     services = get_services()
     found = list_problems(services.fronts, services.webhooks, services.clock, current_account())
     return {"problems": dump_problems(found)}

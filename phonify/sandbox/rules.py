@@ -36,7 +36,7 @@ _FAULTS = ("unknown_argument", "argument_without_effect")
 @describe(
     answers={200: RulesAnswer},
     examples=examples.LIST_RULES,
-    text="The first rule that matches applies. If no rule matches, a special number has its own outcome.",
+    text="Phonify applies the first rule that matches. If no rule matches, a special number has its own outcome.",
 )
 def list_rules() -> dict[str, Any]:
     """List the account's rules in their order."""
@@ -50,7 +50,7 @@ def list_rules() -> dict[str, Any]:
     errors=(*_FAULTS, "too_many_rules"),
     examples=examples.CREATE_RULE,
     links=dict.fromkeys(("get_rule", "change_rule", "delete_rule", "move_rule"), _RULE_ID),
-    text="The rule applies to messages and requests that come later.",
+    text="The rule applies to later messages and requests.",
 )
 def create_rule() -> tuple[dict[str, Any], int]:
     """Create a rule."""
@@ -67,7 +67,7 @@ def create_rule() -> tuple[dict[str, Any], int]:
     text="The rules of the scenario replace all rules of the account, and all counts begin at 0.",
 )
 def load_scenario() -> dict[str, Any]:
-    """Replace the account's rules by those of a scenario file."""
+    """Replace the account's rules with the rules of a scenario file."""
     drafts = read_scenario(load(_SCENARIO, read_arguments())["scenario"])
     return {"rules": dump_rules(get_services().rules.load(current_account(), drafts))}
 
@@ -76,7 +76,7 @@ def load_scenario() -> dict[str, Any]:
 @describe(
     answers={200: RulesAnswer},
     examples=examples.DELETE_RULES,
-    text="The answer has the list without rules. The method `DESTROY` does the same.",
+    text="The answer has an empty list of rules. The method `DESTROY` does the same.",
 )
 def delete_rules() -> dict[str, Any]:
     """Delete all rules of the account."""
@@ -122,7 +122,7 @@ def move_rule(rule_id: str) -> dict[str, Any]:
 @describe(
     answers={200: RuleAnswer},
     examples=examples.DELETE_RULE,
-    text="Messages that have met the rule keep its outcome. The method `DESTROY` does the same.",
+    text="If the rule was applied to a message, the message keeps its outcome. The method `DESTROY` does the same.",
 )
 def delete_rule(rule_id: str) -> dict[str, Any]:
     """Delete a rule."""

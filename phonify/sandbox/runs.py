@@ -1,4 +1,4 @@
-"""The resource /sandbox/runs. Each run is an account for one test run."""
+"""The resource /sandbox/runs. A run is an account for one test."""
 
 from typing import Any
 
@@ -28,12 +28,12 @@ _RUN_ID = {"run_id": "$response.body#/run/id"}
     links={"get_run": _RUN_ID, "end_run": _RUN_ID},
     text=(
         "A run is a separate account with its own key and its own messages. Only this answer shows the key. After `ttl`"
-        " seconds, the run and all its data are removed. The requests and messages of the run count for the limits of"
-        " the account that created it. `twilio` has the credentials of the run for the Twilio-compatible API."
+        " seconds, the run and all its data are removed. The requests and messages of the run count toward the limits"
+        " of the account that created the run. `twilio` has the credentials of the run for the Twilio-compatible API."
     ),
 )
 def create_run() -> tuple[dict[str, Any], int]:
-    """Create an account for one test run."""
+    """Create a run, which is an account for one test."""
     created = get_services().runs.create(current_account(), **load(_CREATE, read_arguments()))
     return {"run": dump_new_run(created.run, api_key=created.api_key, front=created.front)}, 201
 
@@ -46,7 +46,7 @@ def list_runs() -> dict[str, Any]:
 
 
 @bp.get("/<run_id>")
-@describe(answers={200: RunAnswer}, examples=examples.GET_RUN, text="The key of the run is allowed too.")
+@describe(answers={200: RunAnswer}, examples=examples.GET_RUN, text="You can also use the key of the run.")
 def get_run(run_id: str) -> dict[str, Any]:
     """Retrieve one run of the account."""
     return {"run": dump_run(get_services().runs.find(current_account(), run_id))}
@@ -57,8 +57,9 @@ def get_run(run_id: str) -> dict[str, Any]:
     answers={200: RunAnswer},
     examples=examples.END_RUN,
     text=(
-        "The messages and all other data of the run are removed. Its key then gets 401, and its webhook gets no more"
-        " events. The key of the run is allowed too. The method `DESTROY` does the same."
+        "The messages and all other data of the run are removed. Requests with the key of the run then get 401. The"
+        " webhook of the run gets no more events. To end the run, you can also use its own key. The method"
+        " `DESTROY` does the same."
     ),
 )
 def end_run(run_id: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ for resource in (messages, problems, rules, runs, lab):
     answers={201: MessageAnswer},
     examples=examples.INBOUND,
     links={"get_message": {"message_id": "$response.body#/message/id"}},
-    text="Phonify stores the message and posts it to the webhook. A keyword opts the phone out or in.",
+    text="Phonify stores the message and posts it to the webhook. A keyword can opt the phone out or in.",
 )
 def simulate_inbound() -> tuple[dict[str, Any], int]:
     """Simulate a message from a phone to the account."""
@@ -46,6 +46,6 @@ def simulate_inbound() -> tuple[dict[str, Any], int]:
     text="Nothing is stored. The command `check-text` shows the same.",
 )
 def check() -> dict[str, Any]:
-    """Check the form of a text as SMS: encoding, segments, characters that need UCS-2, a code for a web site."""
+    """Check a text: its encoding and segments, the characters that need UCS-2, and a code bound to a web site."""
     arguments = load(CheckSchema(max_body=get_services().settings.max_body), read_arguments())
     return {"check": dump_check(check_text(arguments["body"]))}
