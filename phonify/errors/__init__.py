@@ -1,4 +1,4 @@
-"""The errors of requests, and the exceptions that carry them to the API. `table.py` has the types of errors."""
+"""The errors of requests, and the exceptions that contain these errors. `table.py` has the types of errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Fault:
-    """One error of a request. `param` is the name of the wrong argument, if there is one."""
+    """One error of a request. If an argument is wrong, `param` is its name."""
 
     type: str
     param: str | None = None
@@ -51,11 +51,11 @@ class Fault:
 
     @property
     def title(self) -> str:
-        """The sentence for people."""
+        """The text of the error for people."""
         return ERROR_TYPES[self.type].title
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the error as the API shows it. `param` is left out if no argument is wrong."""
+        """Return the error as the API shows it. If no argument is wrong, `param` is left out."""
         shown = {"type": self.type, "title": self.title}
         if self.param is not None:
             shown["param"] = self.param
@@ -79,9 +79,9 @@ def fault_for_status(status: int) -> Fault:
 
 
 class PhonifyError(Exception):
-    """The base of all exceptions of the domain. It has one or more errors of the same kind.
+    """The base of all exceptions of the domain. An exception has one or more errors of one kind.
 
-    If a subclass has a `fault_type`, it needs no argument. It then has one error of this type.
+    If a subclass sets `fault_type`, the exception needs no argument. Then it has one error of this type.
     """
 
     fault_type = ""
@@ -126,7 +126,7 @@ class TooManyWaiting(PhonifyError):
 
 
 class TooManyRuns(PhonifyError):
-    """The account has the maximum number of test runs. The first of these runs ends after `retry_after` seconds."""
+    """The account has the maximum number of test runs. After `retry_after` seconds, the first run ends."""
 
     fault_type = "too_many_runs"
 
@@ -138,7 +138,7 @@ class LabRunning(PhonifyError):
 
 
 class AccountRemoved(PhonifyError):
-    """The account belonged to a test run that ended during the request."""
+    """The request used the account of a test run, and the test run ended during the request."""
 
     fault_type = "unauthorized"
 

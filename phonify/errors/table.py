@@ -1,6 +1,6 @@
 """Every error of the API: its type, its kind and its title.
 
-Error types are defined only in the table below. `http/errors.py` gives each kind its HTTP status.
+Error types are defined only in the table below. `http/errors.py` has the HTTP status of each kind.
 """
 
 import enum
@@ -44,7 +44,7 @@ class Kind(enum.Enum):
 
 
 class ErrorType(NamedTuple):
-    """One row of the table. `type` never changes. `title` is for people."""
+    """One row of the table. `type` never changes. `title` is a text for people."""
 
     type: str
     kind: Kind
@@ -57,14 +57,14 @@ _TITLES = {
         "bad_request": "The request is not valid HTTP.",
         "malformed_json": "The body is not valid JSON in UTF-8.",
         "json_sent_as_form": (
-            "The body is JSON, but it was sent as a form. Send it with the header Content-Type: application/json."
+            "The body is JSON, but it was sent as a form. Send the body with the header Content-Type: application/json."
         ),
         "json_not_object": 'The JSON body must be an object, such as {"to": "+14560000000"}.',
         "malformed_form": (
             "The form or the query string is not valid. Use percent-encoded UTF-8, or multipart with a boundary."
         ),
         "missing_argument": "This argument is missing. It is required.",
-        "unknown_argument": "This request has no argument with this name, so nothing was done.",
+        "unknown_argument": "This request has no argument with this name. Nothing was done.",
         "repeated_argument": "This argument was given more than once. Give it once.",
         "invalid_msisdn": (
             "Not a valid E.164 number. Use the plus sign, country code and number, for example +14560000000."
@@ -77,7 +77,7 @@ _TITLES = {
         "invalid_text": "Not a valid text. Use a string without NUL characters or unpaired surrogates.",
         "empty_text": "The text is empty. Use at least 1 character.",
         "text_too_long": (
-            f"The text is too long. A body may have {MAX_BODY} characters, unless PHONIFY_MAX_BODY allows more."
+            f"The text is too long. A body can have {MAX_BODY} characters. The setting PHONIFY_MAX_BODY can allow more."
         ),
         "invalid_limit": "The limit must be a whole number from 1 to 1000.",
         "invalid_offset": "The offset must be a whole number from 0 to 2147483647.",
@@ -87,19 +87,19 @@ _TITLES = {
         "invalid_message_id": "Not a valid message id. Use the id of a message object.",
         "invalid_time": "Not a valid time. Use ISO 8601 with a time zone, for example 2026-01-31T09:30:00Z.",
         "invalid_idempotency_key": "The Idempotency-Key header must be 1 to 255 printable ASCII characters.",
-        "nothing_to_change": "Nothing to change. Give at least one of body, to and send_at.",
+        "nothing_to_change": "Nothing to change. Give at least one of the arguments body, to and send_at.",
         "invalid_webhook_url": (
             "Not a valid webhook URL. Use https:// or http:// and an allowed host. Leave out the user name and "
             "password."
         ),
-        "invalid_form": "The form must be standard, or twilio if this server has the Twilio-compatible API.",
+        "invalid_form": ("The form must be standard or twilio. The form twilio needs the Twilio-compatible API."),
         "invalid_method": "The method must be GET or POST.",
         "invalid_keyword": (
-            "Not valid keywords. Use at most 20 keywords. Each must have 1 to 40 characters, without commas, and can't "
-            "be only punctuation. Keywords that opt in or ask for help, such as START and HELP, are not allowed."
+            "Not valid keywords. Use at most 20 keywords. A keyword must have 1 to 40 characters and no comma, and "
+            "can't be only punctuation. Keywords that opt in or ask for help, such as START and HELP, are not allowed."
         ),
         "reply_is_keyword": (
-            "A reply can't be a keyword. A phone that sends it back would get the same reply again and again."
+            "A reply can't be a keyword. If a phone sent the reply back, the phone would get it again and again."
         ),
         "invalid_name": "Not a valid name. Use 1 to 100 characters.",
         "invalid_auth_token": "Not a valid auth token. Use 1 to 64 printable ASCII characters without spaces.",
@@ -107,22 +107,24 @@ _TITLES = {
         "invalid_duration": (
             "Not a valid duration. Use numbers with the units d, h, m and s, for example 24h, 1d12h or 90s."
         ),
-        "by_or_to": "Give one of two arguments: by with a duration, or to with a time.",
+        "by_or_to": "Give the argument by (a duration) or the argument to (a time), but not both.",
         # Rules of the sandbox.
         "invalid_match": (
-            "Use a number, a sender, or a beginning with * at its end. Examples: +14560000000, SHOP, +49*."
+            "Use a number, a sender, or the first characters with * at the end. Examples: +14560000000, SHOP, +49*."
         ),
         "invalid_outcome": (
             f"The outcome must be {', '.join(OUTCOMES[:-1])} or {OUTCOMES[-1]}. A rule for received messages must have"
             " the outcome reply. An outcome for one message can't be refused, api_error or api_slow."
         ),
-        "argument_without_effect": "This argument has no effect with this outcome, so nothing was done. Leave it out.",
-        "invalid_error_type": "Not an error type that a message can have. Use for example unreachable_handset.",
+        "argument_without_effect": (
+            "This argument has no effect with this outcome. Nothing was done. Leave the argument out."
+        ),
+        "invalid_error_type": "A message can't have this error type. Use, for example, unreachable_handset.",
         "invalid_status": "The status must be 429, 500 or 503.",
         "invalid_count": "Not a valid number. Use a whole number from 1 to 1000000.",
         "invalid_share": "The share must be a percentage from 0.001 to 100.",
         "invalid_seed": "The seed must be a whole number from 0 to 2147483647.",
-        "invalid_seconds": "Not a valid number of seconds. Use 0 to 1000000, or 0 to 30 with the outcome api_slow.",
+        "invalid_seconds": "Not a valid number of seconds. Use 0 to 1000000. With the outcome api_slow, use 0 to 30.",
         "invalid_scenario": "Not a valid scenario. Use TOML with a table [[rules]] for each rule, and nothing else.",
     },
     # Authentication.
@@ -140,7 +142,7 @@ _TITLES = {
         "sender_not_permitted": "The gateway can't send from this sender.",
         "recipient_not_permitted": "This server sends only to the numbers in PHONIFY_ONLY_TO.",
         "message_not_waiting": (
-            "Only a scheduled message can be changed or cancelled, and only before its sending begins."
+            "Only a scheduled message can be changed or cancelled. This is possible until its sending begins."
         ),
         "message_not_final": (
             "This message is still being sent. Only a message in state sent or error can be redacted or removed."
@@ -158,27 +160,29 @@ _TITLES = {
         "quota_used_up": "The account has used up its quota of messages for today.",
         "validity_expired": "The validity period ended before the message was confirmed as sent.",
         "webhook_failed": "The account's webhook did not accept this message within a day.",
-        "no_webhook": "The account has no webhook. Set its URL first.",
+        "no_webhook": "The account has no webhook. Set a webhook URL first.",
         "no_release_gateway": "This server can't release messages, because PHONIFY_RELEASE_GATEWAY is not set.",
         "message_not_releasable": (
-            "Only an outbound message in state sent can be released. The sandbox must have caught it, and it must have "
-            "a text."
+            "Only an outbound message in state sent can be released. The sandbox must have caught the message, and "
+            "the message must have a text."
         ),
         "run_cannot_release": "A test run can't release messages. Use the key of an account.",
-        "run_cannot_create_runs": "A test run can't create test runs. Use the key of its creator.",
+        "run_cannot_create_runs": (
+            "A test run can't create test runs. Use the key of the account that created the test run."
+        ),
         "clock_not_permitted": "Only a key of the account default can change the clock of the server.",
         "clock_not_changeable": (
-            "This server sends messages to phones, so its clock can't be changed. Use the stub without a release "
-            "gateway."
+            "This server sends messages to phones, so its clock can't be changed. Use the gateway stub without "
+            "a release gateway."
         ),
         "clock_only_forward": (
-            "The clock already shows a later time. It only goes forward. A reset sets it to the real time."
+            "The clock already shows a later time. The clock only goes forward. A reset sets it to the real time."
         ),
         "clock_too_far": "The clock can be at most 100 years ahead of the real time.",
         "too_many_rules": "The account would have more than 100 rules. Delete a rule first.",
         "message_not_open": (
             "Only an outbound message in state unconfirmed can get an outcome. A message that was released to a phone "
-            "can't."
+            "can't get an outcome."
         ),
     },
     # Errors with the same meaning as their HTTP status.
@@ -189,13 +193,15 @@ _TITLES = {
         "method_not_allowed": "This address does not support this method. See the Allow header.",
     },
     Kind.TOO_LARGE: {
-        "request_too_large": "The request is too large. A body may have at most 256 KiB and 1,100 fields.",
+        "request_too_large": "The request is too large. A body can have at most 256 KiB and 1,100 fields.",
     },
     Kind.UNSUPPORTED_MEDIA_TYPE: {
         "unsupported_media_type": (
             "The body must be application/json, application/x-www-form-urlencoded or multipart/form-data."
         ),
-        "unsupported_content_encoding": "The body has a Content-Encoding, such as gzip. Send it without compression.",
+        "unsupported_content_encoding": (
+            "The body has a Content-Encoding, such as gzip. Send the body without compression."
+        ),
     },
     Kind.HEADERS_TOO_LARGE: {
         "headers_too_large": (
@@ -206,16 +212,18 @@ _TITLES = {
         "idempotency_key_reused": (
             "This Idempotency-Key was already used with other arguments. Use a new key for a new request."
         ),
-        "clock_is_advancing": "Another request or command is advancing the clock. Try again when it has ended.",
+        "clock_is_advancing": (
+            "Another request or command is advancing the clock. Try again when the advance has ended."
+        ),
     },
     Kind.TOO_MANY: {
         "too_many_waiting": "Too many requests are waiting already. Try again later, or leave out the argument wait.",
         "rate_limited": "Too many requests in this minute. See the Retry-After header.",
-        "lab_running": "A webhook lab of the account is running. Wait until it has ended.",
-        "too_many_runs": "The account has 100 test runs already. End one, or wait until one ends.",
+        "lab_running": "A webhook lab of the account is running. Wait until the lab has ended.",
+        "too_many_runs": "The account has 100 test runs already. End a test run, or wait until a test run ends.",
     },
     Kind.INTERNAL: {
-        "internal_error": "An unexpected error happened on the server. It has been logged.",
+        "internal_error": "An unexpected error happened on the server. The log of the server has the details.",
     },
     Kind.UNAVAILABLE: {
         "store_unavailable": "The database can't be used at the moment. Nothing was stored. Try again.",

@@ -87,7 +87,7 @@ def test_faults_are_shown_at_their_fields(page: FlaskClient) -> None:
 def test_a_lab_without_a_webhook_is_refused(page: FlaskClient) -> None:
     response = page.post("/inbox/lab", data={"form": "standard"}, headers=HERE)
     assert response.status_code == 400
-    assert "The account has no webhook. Set its URL first." in response.text
+    assert "The account has no webhook. Set a webhook URL first." in response.text
 
 
 def test_another_site_can_start_no_lab(page: FlaskClient) -> None:

@@ -16,7 +16,7 @@ PHONE = "+14560000000"
 OWN = "+15005550006"
 HERE = {"Sec-Fetch-Site": "same-origin"}
 TOO_LONG = [("text_too_long", "body")]
-TITLE = "The text is too long. A body may have 160 characters, unless PHONIFY_MAX_BODY allows more."
+TITLE = "The text is too long. A body can have 160 characters. The setting PHONIFY_MAX_BODY can allow more."
 LIMITS = [None, 161, 300, 1_600]  # of the setting; None: it is not set
 GRIN = "\N{GRINNING FACE}"  # one code point, two units of UTF-16
 
