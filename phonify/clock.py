@@ -1,7 +1,7 @@
-"""The clock of the server. Tests replace it with their own clock.
+"""The clock of the server. Tests replace this clock with their own clock.
 
-In a sandbox, a developer can stop and advance the clock (`domain/server_clock.py`). So each clock tells two times: its
-own time and the time of the machine.
+In a sandbox, a developer can stop and advance the clock (`domain/server_clock.py`). Therefore, each clock has two
+times: its own time and the time of the machine.
 """
 
 import re
@@ -31,24 +31,24 @@ class Clock(Protocol):
         """Return the current date and time in UTC, as a datetime with a time zone."""
 
     def machine_now(self) -> datetime:
-        """Return the machine's time of day in UTC.
+        """Return the machine's date and time in UTC.
 
-        Leases, signatures, sessions, keys and test runs use it. A developer can't change this time.
+        Leases, signatures, sessions, keys and test runs use this time. A developer can't change it.
         """
 
     def monotonic(self) -> float:
-        """Return seconds from a clock that is never set back. Use it to measure durations."""
+        """Return the seconds of a clock that is never set back. This clock measures durations."""
 
 
 class SystemClock:
     """The clock of the machine."""
 
     def now(self) -> datetime:
-        """Return the machine's time of day in UTC."""
+        """Return the machine's date and time in UTC."""
         return datetime.now(UTC)
 
     def machine_now(self) -> datetime:
-        """Return the same as `now`."""
+        """Return the same time as `now`."""
         return self.now()
 
     def monotonic(self) -> float:
@@ -62,16 +62,16 @@ def format_time(moment: datetime) -> str:
 
 
 def seconds_until(text: str | None, now: datetime) -> float:
-    """Return the seconds from `now` to a time in the form of `format_time`. For None, return infinity."""
+    """Return the seconds from `now` until a time that `format_time` has written. If `text` is None, return infinity."""
     return (parse_time(text) - now).total_seconds() if text is not None else float("inf")
 
 
 def parse_time(text: str) -> datetime:
     """Read a date and a time with a time zone, in the form of RFC 3339. Raises ValueError for any other text.
 
-    The T and the Z may be lower case, and a space may replace the T. Two more forms of ISO 8601 are accepted: a time
-    without seconds, and a time zone without a colon. If the seconds have more than six decimal digits, the other digits
-    are ignored. If the year in UTC is not from 1 to 9999, the result is the first or the last possible time.
+    The T and the Z can be lower case, and a space can replace the T. Two more forms of ISO 8601 are accepted: a time
+    without seconds, and a time zone without a colon. Only the first six decimal digits of the seconds are used. If the
+    year in UTC is not from 1 to 9999, the result is the first or the last possible time.
     """
     match = _TIME.fullmatch(text)
     if match is None:

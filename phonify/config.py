@@ -1,6 +1,7 @@
-"""Settings: read from PHONIFY_* variables once, at the start. All errors are reported together.
+"""The settings. They are read once, at the start, from PHONIFY_* variables. All errors are reported together.
 
-The first functions each read one kind of value. Then come the settings, each with its default and its reader.
+Each of the first functions reads one kind of value. The class `Settings` has the default and the reader of each
+setting.
 """
 
 import re
@@ -29,7 +30,7 @@ class ConfigError(click.ClickException):
 
 
 def _setting(default: Any, read: Callable[[str], Any]) -> Any:
-    """Return a field with its default. `read` reads its value from a text, or raises ValueError."""
+    """Return the field of a setting. `read` turns a text into the value, or raises ValueError."""
     return field(default=default, metadata={"read": read})
 
 
@@ -110,7 +111,7 @@ def _read_url(text: str) -> str:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings. Each one is set by the variable PHONIFY_<NAME>."""
+    """All settings. Each setting has a variable PHONIFY_<NAME>."""
 
     database: Path = _setting(Path("phonify.db"), _read_path)
     host: str = _setting(
@@ -159,10 +160,10 @@ _FIELDS = {f"{PREFIX}{field.name.upper()}": field for field in fields(Settings)}
 
 
 def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Read the settings from an environment. Raises one ConfigError that names all errors.
+    """Read the settings from an environment. Raises one ConfigError with all errors.
 
-    `overrides` replace values of the environment. Their names have no prefix: `{"DATABASE": "/tmp/test.db"}`. A value
-    is text or has the type of the setting. An unknown name is an error.
+    `overrides` replace values of the environment. The names of overrides have no prefix, for example `DATABASE`. A
+    value is a text, or it has the type of the setting. An unknown name is an error.
     """
     given, known = merge(environ, overrides), _list_variables()
     values, faults = {}, []
@@ -183,7 +184,7 @@ def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | Non
 
 
 def merge(environ: Mapping[str, str], overrides: Mapping[str, Any] | None) -> dict[str, str]:
-    """Return all PHONIFY_* variables. `overrides` replace them. An override of None means the default."""
+    """Return all PHONIFY_* variables, changed by `overrides`. An override of None restores the default."""
     given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
     for name, value in (overrides or {}).items():
         if value in (None, ()):
@@ -194,7 +195,7 @@ def merge(environ: Mapping[str, str], overrides: Mapping[str, Any] | None) -> di
 
 
 def _find_gateway_faults(settings: Settings, given: Mapping[str, str]) -> list[str]:
-    """Find the errors of the gateways' own variables, and settings that can't be used together."""
+    """Find errors in the variables of the gateways, and settings that can't be used together."""
     faults = []
     for name in dict.fromkeys(filter(None, (settings.gateway, settings.release_gateway))):
         try:
@@ -211,7 +212,9 @@ def _find_gateway_faults(settings: Settings, given: Mapping[str, str]) -> list[s
     if not sandbox:
         faults.append(f"{PREFIX}RELEASE_GATEWAY: needs the gateway stub, because {settings.gateway} sends everything")
     if not settings.only_to:
-        faults.append(f"{PREFIX}RELEASE_GATEWAY: needs {PREFIX}ONLY_TO with the numbers that may get messages")
+        faults.append(
+            f"{PREFIX}RELEASE_GATEWAY: needs {PREFIX}ONLY_TO with the numbers that are allowed to get messages"
+        )
     return faults
 
 
@@ -221,30 +224,30 @@ def _list_variables() -> set[str]:
 
 
 def unknown_settings(environ: Mapping[str, str]) -> list[str]:
-    """Return the PHONIFY_* variables that are not settings. They are probably spelled wrong."""
+    """Return the PHONIFY_* variables that are not settings. Their names are probably spelled wrong."""
     # The pytest plugin uses the first one, and the commands in the guides use the second one.
     known = _list_variables() | {f"{PREFIX}URL", f"{PREFIX}KEY"}
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
 
 
 def check_setting(name: str, text: str) -> None:
-    """Raise ValueError if a text is not a valid value for the setting with this name, such as `port`."""
+    """Raise ValueError if `text` is not a valid value of the setting `name`."""
     _FIELDS[f"{PREFIX}{name.upper()}"].metadata["read"](text)
 
 
 def list_defaults() -> list[tuple[str, str]]:
-    """Return the variable of each setting and its default as text. The text is empty if there is no default."""
+    """Return the variable and the default of each setting. If a setting has no default, the text is empty."""
     return [(name, "" if field.default is None else _write(field.default)) for name, field in _FIELDS.items()]
 
 
 def write_address(host: str, port: int) -> str:
-    """Return the address of a server, as a browser on the same machine needs it."""
+    """Return the address of a server for a browser on the same machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _write(value: Any) -> str:
-    """Return the value of a setting as text, as it is written in the environment."""
+    """Convert a value to the text of an environment variable."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, tuple):

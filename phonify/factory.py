@@ -46,11 +46,11 @@ logger = logging.getLogger(__name__)
 def create_app(
     config: Mapping[str, Any] | None = None, *, clock: Clock | None = None, gateway: Gateway | None = None
 ) -> Flask:
-    """Read the settings, prepare the database if it exists, and build the app.
+    """Build the app from the settings. If the database exists, prepare it.
 
-    `config` has settings without their prefix, such as `{"DATABASE": "/tmp/test.db"}`. They replace settings from the
-    environment. If the database does not exist, the first request creates it. Raises ConfigError if the app can't
-    start. A server can fork afterwards, because no file is open and no thread is running.
+    `config` has settings without their prefix, such as `{"DATABASE": "/tmp/test.db"}`. These settings replace settings
+    from the environment. If the database does not exist, the first request creates it. Raises ConfigError if the app
+    can't start. After this call, a server can fork, because no file is open and no thread is running.
     """
     return build_app(make_services(config, clock=clock, gateway=gateway))
 
@@ -58,7 +58,7 @@ def create_app(
 def make_services(
     config: Mapping[str, Any] | None = None, *, clock: Clock | None = None, gateway: Gateway | None = None
 ) -> Services:
-    """Read the settings, and prepare the database if it exists. See `create_app`."""
+    """Make the services from the settings. If the database exists, prepare it. See `create_app`."""
     settings = read_settings(os.environ, config)
     logging.getLogger("phonify").setLevel(settings.log_level)
     install_key_filter()
@@ -132,7 +132,7 @@ def _measure(app: Flask) -> None:
 
 
 def _prepare_at_first_request() -> None:
-    """Create the database if it was missing when the app was built. Only servers do this, as only they get requests."""
+    """Create the database at the first request, if it is missing. Commands get no request, so they do not do this."""
     try:
         get_services().prepare()
     except ConfigError as error:

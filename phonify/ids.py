@@ -1,6 +1,6 @@
-"""Message ids: UUIDv7 (RFC 9562 section 5.7). They can't be guessed, and their order is the order of creation.
+"""Message ids: UUIDv7 (RFC 9562 section 5.7). Nobody can guess an id. The order of ids is the order of their creation.
 
-The check of auth tokens is here too, because settings, requests and tests all need it.
+This module also checks auth tokens, because settings, requests and tests need this check.
 """
 
 import os
@@ -26,15 +26,15 @@ def is_auth_token(text: str) -> bool:
 
 
 def read_time(id_: str) -> datetime:
-    """Return the time at which a message id was generated. The time is in UTC, to the millisecond."""
+    """Return the time at which a message id was generated. The time is in UTC, with milliseconds."""
     return datetime.fromtimestamp(int(id_.replace("-", "")[:12], 16) / 1000, UTC)
 
 
 def generate_ids(now: datetime, after: str | None = None) -> Iterator[str]:
-    """Yield ids in ascending order. All are greater than `after`, even if the clock was set back.
+    """Yield ids in ascending order. All ids are greater than the id `after`, even if the clock was set back.
 
-    The 12 bits after the milliseconds are the fraction of a millisecond (RFC 9562 section 6.2, method 3). They increase
-    with each id. 62 bits are random.
+    The 12 bits after the milliseconds are the fraction of a millisecond (RFC 9562 section 6.2, method 3). These 12 bits
+    increase with each id. 62 other bits are random.
     """
     ticks = int(now.timestamp() * (1000 << _FRACTION_BITS))
     if after is not None:

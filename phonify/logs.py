@@ -40,9 +40,9 @@ _REFUSED = "Invalid request from"
 
 
 def mask_keys(text: str) -> str:
-    """Replace the API keys in addresses and Authorization headers by `***`, and return the text.
+    """Return the text with `***` in place of API keys in addresses and Authorization headers.
 
-    Addresses of callbacks are cut after the name of the gateway.
+    In the address of a callback, `***` also replaces everything after the name of the gateway.
     """
     if not _SUSPECT.search(text):
         return text
@@ -54,16 +54,16 @@ def mask_keys(text: str) -> str:
 
 
 def mask_request(method: str, address: str) -> tuple[str, str]:
-    """Mask the keys in the method and the address of a request, and return both.
+    """Mask the keys in the method and the address of a request. Return the method and the address.
 
-    A client may send an Authorization header as the first line by mistake. Then the method is BASIC, and the address is
-    a key.
+    By mistake, a client can send an Authorization header as the first line. Then the method is BASIC, and the address
+    is a key.
     """
     return method, mask_keys(address) if method.upper() != "BASIC" else "***"
 
 
 def escape_controls(text: str) -> str:
-    """Escape the control characters in a text, and return it. The result has only one line."""
+    """Escape the control characters in a text. Return the new text, which has only one line."""
     return text if text.isprintable() else _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
@@ -71,7 +71,7 @@ class KeyFilter(logging.Filter):
     """Masks keys in log lines about requests."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Mask the record in place."""
+        """Mask the keys in the record itself. Return True, because every record is logged."""
         if isinstance(record.args, MutableMapping):  # gunicorn's values; `u` is the username, which is the key
             record.args.update({"u": "-", "{authorization}i": "-"})
         try:
@@ -141,7 +141,7 @@ def make_formatter(log_format: str) -> logging.Formatter:
 def configure_logs(log_format: str) -> None:
     """Make the root logger write to standard error, as text or as JSON.
 
-    With JSON, warnings of Python and unhandled exceptions are log lines too.
+    With JSON, Python's warnings and unhandled exceptions are log lines too.
     """
     logging.raiseExceptions = False  # a line that can't be written, for example on a full disk, is lost
     handler = logging.StreamHandler()

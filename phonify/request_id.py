@@ -1,6 +1,6 @@
 """The id of the current request, and the id of its key.
 
-The answer to a request, its log lines and its messages have the id of the request.
+The id of a request is in its answer, in its log lines and in its messages.
 """
 
 from contextvars import ContextVar

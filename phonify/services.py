@@ -1,4 +1,4 @@
-"""The object in `app.extensions["phonify"]`. Views and commands use it."""
+"""The object in `app.extensions["phonify"]`. Views and commands use this object."""
 
 import logging
 import threading
@@ -50,12 +50,12 @@ logger = logging.getLogger(__name__)
 
 
 class Services:
-    """The parts of a running Phonify."""
+    """The parts of Phonify, such as its database, its clock and its gateways."""
 
     def __init__(
         self, settings: Settings, machine_clock: Clock, gateway: Gateway, release_gateway: Gateway | None = None
     ) -> None:
-        """Create all parts. No file is opened."""
+        """Create all parts, but open no file."""
         self.settings = settings
         self.gateway = gateway  # the main gateway
         self.prepared = threading.Event()  # set after `prepare`
@@ -137,11 +137,11 @@ class Services:
 
     @property
     def has_twilio(self) -> bool:
-        """Whether the Twilio-compatible front is on."""
+        """True if the Twilio-compatible API is on."""
         return self.gateway.sandbox if self.settings.twilio is None else self.settings.twilio
 
     def prepare(self, *, only_existing: bool = False) -> None:
-        """Create or upgrade the database once. With `only_existing`, create no database. Raises ConfigError."""
+        """Create or upgrade the database once. If `only_existing` is True, create no database. Raises ConfigError."""
         if self.prepared.is_set():
             return
         settings, database, clock = self.settings, self.database, self.clock
@@ -166,7 +166,7 @@ class Services:
         self.prepared.set()
 
     def is_delivering(self) -> bool:
-        """Tell whether a running server or worker delivers from this database."""
+        """Return whether a server or worker is running on this database."""
         return has_owner(self.database.path)
 
     # Loops
@@ -176,7 +176,7 @@ class Services:
     ) -> Loop[Message, MessageOutcome]:
         """Make a loop that delivers the messages of one gateway. The default is the main gateway.
 
-        Other servers can't wake the loop. It checks for their messages at least every `longest_nap` seconds.
+        Other servers can't wake the loop. Therefore, it checks for new messages at least every `longest_nap` seconds.
         """
         running = running or self.gateways[self.gateway.name]
         delivery = running.make_delivery(lease=self.settings.lease)
@@ -221,7 +221,7 @@ class Services:
         self.retention.clean()
 
     def start_delivery(self, *, longest_nap: float = 0.25) -> list[threading.Thread]:
-        """Start each loop in its own thread. Returns the threads. They end after `stop`."""
+        """Start each loop in its own thread. Returns the threads, which end after `stop`."""
         self.share_wakeups()
         note_start(self.database, self.clock, self.gateways)
         self.moving.warn()
@@ -246,17 +246,17 @@ class Services:
     # What a start prints
 
     def create_first_key(self) -> str | None:
-        """Make a key of the account `default` if the database has no key, else return None."""
+        """Make the first key of the account `default`. Return None if the database already has a key."""
         account = accounts.ensure_default_account(self.database, self.clock)
         return accounts.create_first_key(self.database, self.clock, account)
 
     def make_live_list(self, stream: TextIO) -> LiveList | None:
-        """Make the live list of messages. Return None if the gateway is not the stub, or the stream is no terminal."""
+        """Make the live list of messages. Return None if this server or this stream shows no list."""
         wanted = self.settings.gateway == "stub" and self.settings.log_format != "json" and stream.isatty()
         return LiveList(self.database, stream) if wanted else None
 
     def has_key(self) -> bool:
-        """Tell whether the database has a key. A revoked key counts too."""
+        """Return whether the database has a key. A revoked key counts too."""
         return bool(accounts.list_keys(self.database))
 
     def create_link(self, address: str) -> str:
@@ -264,24 +264,24 @@ class Services:
         return self.sessions.create_link(accounts.ensure_default_account(self.database, self.clock), address)
 
     def describe_fronts(self) -> list[str]:
-        """Return lines about the fronts. The first start prints them."""
+        """Return the lines that the first start prints about the fronts."""
         account = accounts.ensure_default_account(self.database, self.clock)
         return [line for page in self.front_pages for line in page.describe_start(account)]
 
     # Waking and stopping
 
     def share_wakeups(self) -> None:
-        """Let processes wake each other's loops. Call it before the processes are forked."""
+        """Let processes wake each other's loops. Call this function before the fork."""
         self.message_wakeup.share()
         self.webhook_wakeup.share()
 
     def wake(self) -> None:
-        """Wake all loops. A signal handler may call this."""
+        """Wake all loops. A signal handler can call this function."""
         self.message_wakeup.wake()
         self.webhook_wakeup.wake()
 
     def stop(self) -> None:
-        """End the loops and the waiting requests. A signal handler may call this."""
+        """End the loops and the waiting requests. A signal handler can call this function."""
         self.database.stopping = True
         self.wake()
 

@@ -10,7 +10,7 @@ from phonify.gateways import GATEWAYS
 from tests.support.fake_gateway import FakeGateway
 
 STUB_ONLY = "PHONIFY_ONLY_TO: needs PHONIFY_RELEASE_GATEWAY, because the gateway stub sends nothing"
-NO_NUMBERS = "PHONIFY_RELEASE_GATEWAY: needs PHONIFY_ONLY_TO with the numbers that may get messages"
+NO_NUMBERS = "PHONIFY_RELEASE_GATEWAY: needs PHONIFY_ONLY_TO with the numbers that are allowed to get messages"
 NOT_STUB = "PHONIFY_RELEASE_GATEWAY: needs the gateway stub, because real sends everything"
 SENDS_NOTHING = "PHONIFY_RELEASE_GATEWAY: 'stub' sends nothing"
 NO_URL = "PHONIFY_REAL_URL: is missing"

@@ -49,7 +49,7 @@ def create_account(name: str, origin: str | None, as_json: bool) -> None:
 @accounts_cli.command("list")
 @json_option
 def list_accounts(as_json: bool) -> None:
-    """List all accounts. The accounts of test runs are left out."""
+    """List the accounts, but not the accounts of test runs."""
     print_list(
         accounts.list_accounts(get_services().database),
         _show,
@@ -79,7 +79,7 @@ _NO_LIMIT = -1  # for `none`; None means that the option was not given
 
 
 class _LimitType(click.IntRange):
-    """A whole number, or `none`."""
+    """The type of a limit: a whole number, or `none`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number, or _NO_LIMIT for `none`."""
@@ -89,14 +89,14 @@ class _LimitType(click.IntRange):
 @accounts_cli.command("limit")
 @click.argument("name")
 @click.option(
-    "--quota", type=_LimitType(0, 2**31 - 1), metavar="N|none", help="The maximum number of messages a day (UTC)."
+    "--quota", type=_LimitType(0, 2**31 - 1), metavar="N|none", help="The maximum number of messages in a day (UTC)."
 )
 @click.option(
-    "--rate", type=_LimitType(1, 2**31 - 1), metavar="N|none", help="The maximum number of requests a minute."
+    "--rate", type=_LimitType(1, 2**31 - 1), metavar="N|none", help="The maximum number of requests in a minute."
 )
 @json_option
 def limit_account(name: str, quota: int | None, rate: int | None, as_json: bool) -> None:
-    """Set limits of the account NAME, and show its limits. New limits apply immediately."""
+    """Show the limits of the account NAME. The options set new limits, which apply immediately."""
     services = get_services()
     account = get_account(services, name, hint="NAME")
     if account.creator_id is not None:

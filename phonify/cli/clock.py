@@ -23,7 +23,7 @@ def show_clock(as_json: bool) -> None:
 @clock_cli.command("freeze")
 @json_option
 def freeze_clock(as_json: bool) -> None:
-    """Stop the clock. It stands still for all accounts."""
+    """Stop the clock for all accounts."""
     services = get_services()
     services.clock.freeze()
     _print_clock(services, as_json=as_json)
@@ -32,7 +32,7 @@ def freeze_clock(as_json: bool) -> None:
 @clock_cli.command("run")
 @json_option
 def run_clock(as_json: bool) -> None:
-    """Let the clock run on from the time that it shows."""
+    """Start the clock again, from the time that it shows."""
     services = get_services()
     services.clock.run_on()
     _print_clock(services, as_json=as_json)
@@ -63,18 +63,20 @@ def _read_time(_context: click.Context, _parameter: click.Parameter, value: str 
 
 @clock_cli.command("advance")
 @click.argument("duration", required=False, callback=_read_duration)
-@click.option("--to", "target", callback=_read_time, help="A time, such as 2026-01-31T18:00:00Z, instead of DURATION.")
+@click.option(
+    "--to", "target", callback=_read_time, help="Advance the clock to this time, for example 2026-01-31T18:00:00Z."
+)
 @json_option
 def advance_clock(duration: timedelta | None, target: datetime | None, as_json: bool) -> None:
     """Advance the clock by DURATION, such as 24h or 1d12h.
 
-    Everything that is due between the two times is done, in the order of the due times. No server or worker needs to
-    be running.
+    The command does all work that is due up to the new time, in the order of the due times. It does not need a running
+    server or worker.
     """
     services = get_services()
     goal = target if duration is None else duration
     if goal is None or None not in (duration, target):
-        raise click.UsageError("Give either DURATION or --to.")
+        raise click.UsageError("Give DURATION or --to, but not both.")
     advance = services.make_advancing().advance(goal, most_seconds=float("inf"))
     if as_json:
         print_json({**dump_clock(services.clock.get_status()), "advance": dump_advance(advance)})

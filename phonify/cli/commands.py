@@ -46,7 +46,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     check_text_command,
 )
 _ABOUT = (
-    "This app is Phonify, an SMS API and sandbox on one SQLite file. To serve it, run: python app.py. Settings are"
+    "This app is Phonify, an SMS API and sandbox on one SQLite file. To serve the app, run: python app.py. Settings are"
     " PHONIFY_* variables, such as PHONIFY_DATABASE and PHONIFY_PORT. The running server has guides at /docs."
 )
 
@@ -60,9 +60,9 @@ def register_commands(group: click.Group) -> None:
 
 
 def _describe_app() -> None:
-    """Describe the app at the end of the help of the current command, such as `flask --app app --help`.
+    """Add a text about the app to the end of the current help, for example of `flask --app app`.
 
-    flask builds the app to list its commands. click prints the list, and then this text.
+    To list the commands of the app, flask builds the app. Then click prints the list and this text.
     """
     context = click.get_current_context(silent=True)
     if context is not None and context.find_root().command.epilog is None:

@@ -25,7 +25,7 @@ def init_db() -> None:
 @click.command(cls=Command)
 @click.argument("file", type=click.Path(path_type=Path))
 def backup(file: Path) -> None:
-    """Copy the database into the new file FILE. Servers can continue to write."""
+    """Copy the database into the new file FILE. Servers can continue to write during the copy."""
     database = get_services().database
     try:
         _refuse_unused(database)
@@ -57,7 +57,7 @@ def check() -> None:
 
 
 def _refuse_unused(database: Database) -> None:
-    """Raise Failed if the database is empty. Then it is probably the wrong file."""
+    """Raise Failed if the database is empty. An empty database is probably the wrong file."""
     with database.reading() as connection:
         if not is_used(connection):
             raise Failed(f"{database.path.absolute()} is empty. Is PHONIFY_DATABASE set to the right file?")
@@ -69,7 +69,7 @@ def restore(file: Path) -> None:
     """Replace the database with a copy of the backup FILE. The old database is kept under another name.
 
     Stop all servers and workers first. This command also works if the database is damaged. `flask --app app` does not
-    have this command, because flask opens the database before it runs a command.
+    have this command, because flask opens the database before each command.
     """
     path = read_settings(os.environ).database
     fault = check_backup(file)

@@ -28,7 +28,7 @@ _AFTER = (0.3, 3, 6)  # seconds after a text; the delivery loop runs at these ti
 
 
 class DemoClock(SystemClock):
-    """A clock that shows past times while the conversations are created."""
+    """The clock of the demo. While the conversations are created, it shows past times."""
 
     def __init__(self) -> None:
         self.behind = timedelta(0)
@@ -38,15 +38,15 @@ class DemoClock(SystemClock):
         return super().now() - self.behind
 
     def set_to(self, moment: datetime) -> None:
-        """Set the clock to a moment. It continues to run from there."""
+        """Set the clock to a time. The clock continues to run from this time."""
         self.behind = super().now() - moment
 
 
 def serve_demo(create_app: Callable[..., Any], given: Mapping[str, Any], *, command: str, open_inbox: bool) -> None:
-    """Serve a temporary database until SIGTERM or Ctrl-C, then remove it.
+    """Serve a temporary database until SIGTERM or Ctrl-C. Then remove the database.
 
-    `create_app` is the application factory. `given` has settings for the app. The other arguments are passed to
-    `serve`.
+    `create_app` is the application factory. The argument `given` has settings for the app. `serve` gets the other
+    arguments.
     """
     # A signal during the start must also remove the folder. Later, the server handles the signals.
     for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
@@ -57,7 +57,7 @@ def serve_demo(create_app: Callable[..., Any], given: Mapping[str, Any], *, comm
 
 
 def create_demo(create_app: Callable[..., Any], path: Path, given: Mapping[str, Any] | None = None) -> Any:
-    """Create the app of the demo. It has the stub gateway, and conversations in its database."""
+    """Create the app of the demo, with the stub gateway and a database of conversations."""
     clock = DemoClock()
     app = create_app({**(given or {}), "DATABASE": path, "GATEWAY": "stub"}, clock=clock)
     services: Services = app.extensions["phonify"]
@@ -95,7 +95,7 @@ def fill(services: Services, clock: DemoClock) -> None:
 
 
 def _exchange(services: Services, account: Account, phone: str, text: Text, start: datetime) -> None:
-    """Send a text as the app, or receive it from the phone."""
+    """Send the text if it is from the app. Otherwise, receive the text from the phone."""
     if text.sent:
         given = {"to": phone, "body": text.body, "origin": APP}
         if text.days_ahead is not None:

@@ -1,7 +1,7 @@
 """The conversations of `phonify serve --demo`, between an invented bicycle shop and its customers.
 
-The numbers are reserved for fiction in their countries, or are special numbers of the stub gateway. The time 96 is 96
-minutes before the start. The time (2, "15:20") is two days before the start, at 15:20 UTC.
+Some numbers are reserved for fiction in their countries. The others are special numbers of the stub gateway. The time
+96 means 96 minutes before the start. The time (2, "15:20") means 15:20 UTC, two days before the start.
 """
 
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ READ_UNTIL = timedelta(minutes=45)  # later messages from phones are unread
 
 
 class Text(NamedTuple):
-    """A text from the app to the phone if `sent` is True, else from the phone to the app."""
+    """A text in a conversation. If `sent` is True, the app sends the text. Otherwise, the phone sends it."""
 
     when: When
     body: str

@@ -17,9 +17,9 @@ from .output import Command, Failed, echo, get_services, json_option, print_json
 def explain(message_id: str, as_json: bool) -> None:
     """Show what happened to the message MESSAGE_ID, and when.
 
-    MESSAGE_ID is the id of a message of any account, or the SID that the Twilio-compatible API shows for it.
+    MESSAGE_ID is the id of a message, or its SID in the Twilio-compatible API. The message can belong to any account.
 
-    The steps are the request, the checks, the attempts, the receipts of the provider and the webhooks.
+    The command shows the request, the checks, the attempts, the receipts of the provider and the webhooks.
     """
     services = get_services()
     try:
@@ -42,7 +42,7 @@ def explain(message_id: str, as_json: bool) -> None:
 
 
 def _write_distance(at: str, now: datetime) -> str:
-    """Write how long it is until a future time. Return an empty text for any other time."""
+    """Return the duration until a future time as text. For any other time, return an empty text."""
     seconds = ceil((parse_time(at) - now).total_seconds()) if at else 0
     if seconds <= 0:
         return ""

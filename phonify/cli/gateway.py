@@ -26,15 +26,17 @@ from .output import (
 
 PERIODS = {1: "a second", 60: "a minute", 3_600: "an hour"}
 
-gateway_cli = Group("gateway", help="Watch, try and pause the gateway that sends to phones.")
+gateway_cli = Group("gateway", help="Show, check and pause the gateway that sends to phones.")
 
-gateway_option = click.option("--gateway", "gateway_name", help="The gateway. Default: the one that sends to phones.")
+gateway_option = click.option(
+    "--gateway", "gateway_name", help="The gateway. Default: the gateway that sends to phones."
+)
 
 
 def choose_gateway(services: Services, name: str | None) -> str:
-    """Check the name of a gateway, and return it. Without a name, choose the gateway that sends to phones.
+    """Check the name of a gateway, and return the name. Without a name, choose the gateway that sends to phones.
 
-    If the server has two gateways, standard error says which one was chosen.
+    If the server has two gateways, standard error names the chosen gateway.
     """
     if name is None:
         sending = [name for name, running in services.gateways.items() if not running.gateway.sandbox]
@@ -51,7 +53,7 @@ def choose_gateway(services: Services, name: str | None) -> str:
 
 
 def warn_of_other_gateway(services: Services) -> None:
-    """Warn on standard error if this shell's gateways are not those of the latest server.
+    """Warn on standard error if this shell and the latest server name different gateways.
 
     In a shell without the server's variables, a command uses the stub gateway.
     """
@@ -70,10 +72,10 @@ def warn_of_other_gateway(services: Services) -> None:
 
 
 @gateway_cli.command("status")
-@click.option("--gateway", "gateway_name", help="Only this gateway. Default: all gateways of this server.")
+@click.option("--gateway", "gateway_name", help="Show only this gateway. Default: all gateways of this server.")
 @json_option
 def show_status(gateway_name: str | None, as_json: bool) -> None:
-    """Show whether the gateway works, and what waits for it."""
+    """Show whether the gateway works, and how many messages wait for it."""
     services = get_services()
     warn_of_other_gateway(services)
     names = [choose_gateway(services, gateway_name)] if gateway_name is not None else list(services.gateways)
@@ -124,7 +126,7 @@ def _print_status(status: GatewayStatus, open_texts: int, *, as_json: bool) -> N
 @gateway_cli.command("check")
 @gateway_option
 def check_gateway(gateway_name: str | None) -> None:
-    """Ask the provider whether it would take messages. Nothing is sent. No database is needed."""
+    """Ask the provider whether it accepts messages. The command sends no message and needs no database."""
     services = load_services()
     name = choose_gateway(services, gateway_name)
     if services.prepared.is_set():
@@ -170,7 +172,7 @@ def _write_text(text: TextRow) -> str:
 @gateway_cli.command("pause")
 @gateway_option
 def pause(gateway_name: str | None) -> None:
-    """Give the gateway no messages until `gateway resume`. Messages are still accepted, and they wait."""
+    """Pause the gateway until `gateway resume`. The server still accepts messages, but they wait."""
     services = get_services()
     name = choose_gateway(services, gateway_name)
     warn_of_other_gateway(services)
@@ -179,14 +181,14 @@ def pause(gateway_name: str | None) -> None:
 
 
 def _write_option(name: str | None) -> str:
-    """Return the option that names the same gateway in another command."""
+    """Return the option `--gateway` for another command, or an empty text if there is no name."""
     return f" --gateway {name}" if name is not None else ""
 
 
 @gateway_cli.command("resume")
 @gateway_option
 def resume(gateway_name: str | None) -> None:
-    """Let the gateway get messages again. This also ends a pause after a fault."""
+    """Resume the gateway. This also ends a pause after a fault."""
     services = get_services()
     name = choose_gateway(services, gateway_name)
     warn_of_other_gateway(services)
@@ -200,10 +202,10 @@ def resume(gateway_name: str | None) -> None:
 @gateway_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def move_messages(former: str, gateway_name: str | None, yes: bool) -> None:
-    """Move messages that wait for the gateway NAME to a gateway of this server. This server does not have NAME.
+    """Move the waiting messages of a missing gateway to a gateway of this server.
 
-    The new gateway checks each message first. If it refuses a message, the message fails. If NAME may have received a
-    message already, the message is not moved.
+    NAME is a gateway that this server does not have. The new gateway checks each message. If the new gateway refuses a
+    message, the message fails. If the gateway NAME has possibly received a message, the message is not moved.
     """
     services = get_services()
     name = choose_gateway(services, gateway_name)
@@ -221,15 +223,16 @@ def move_messages(former: str, gateway_name: str | None, yes: bool) -> None:
     note_done(f"Messages were moved to the gateway {name}.")
     echo(f"Moved to the gateway {name}: {moved.moved}. Refused by it: {moved.refused}. Left: {moved.left}.")
     if moved.left:
-        echo(f"The gateway {former} may have got the messages that are left. They wait for the end of their validity.")
+        left_text = "has possibly received the messages that are left. They wait until their validity ends."
+        echo(f"The gateway {former} {left_text}")
 
 
 @gateway_cli.command("callbacks")
 @gateway_option
 def register_callbacks(gateway_name: str | None) -> None:
-    """Tell the provider the address of this server, if the provider needs it.
+    """Send the address of this server to the provider. Only some providers need this address.
 
-    You can repeat this command. It needs no database.
+    You can repeat this command. The command needs no database.
     """
     services = load_services()
     name = choose_gateway(services, gateway_name)
@@ -237,6 +240,6 @@ def register_callbacks(gateway_name: str | None) -> None:
         lines = services.gateways[name].gateway.register()
     except GatewayFault as fault:
         raise Failed(f"the gateway {name}: {escape_controls(str(fault))}") from fault
-    note_done("The provider was told the address of this server.")
+    note_done("The provider has received the address of this server.")
     for line in lines:
         echo(escape_controls(line))

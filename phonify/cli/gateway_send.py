@@ -18,19 +18,23 @@ from .output import Command, Failed, echo, get_account, get_services, json_optio
 @click.command("send", cls=Command)
 @click.argument("to")
 @click.argument("text")
-@click.option("--from", "origin", help="The sender. Default: the default sender of the account default.")
+@click.option("--from", "origin", help="The sender. Default: the default sender of the account.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
-    "--wait", type=click.FloatRange(0, 600), default=20, show_default=True, help="Seconds to wait for the outcome."
+    "--wait",
+    type=click.FloatRange(0, 600),
+    default=20,
+    show_default=True,
+    help="The maximum wait for the outcome, in seconds.",
 )
 @gateway_option
 @json_option
 def send_one(
     to: str, text: str, origin: str | None, yes: bool, wait: float, gateway_name: str | None, as_json: bool
 ) -> None:
-    """Send TEXT to the number TO, as a message of the account default, and show its outcome.
+    """Send TEXT to the number TO, and show the outcome. The message belongs to the account default.
 
-    A running server or worker must deliver it. The exit status is 0 only if the gateway has taken the message.
+    A running server or worker must deliver the message. The exit status is 0 only if the gateway has taken the message.
     """
     services = get_services()
     account = get_account(services, DEFAULT_ACCOUNT)
@@ -69,7 +73,7 @@ def _read_draft(services: Services, to: str, text: str, origin: str | None) -> D
 
 
 def _wait_for_outcome(services: Services, account: Account, message: Message, seconds: float) -> Message:
-    """Wait until the outcome of a message is known or in doubt, or until the time is over. Return the message."""
+    """Wait until a message has an outcome or is in doubt, but only for the given time. Return the message."""
     watcher, end = services.database.watch(), monotonic() + seconds
     while message.state == "unconfirmed" and not message.in_doubt and (left := end - monotonic()) > 0:
         watcher.wait(min(left, 1.0))

@@ -22,10 +22,10 @@ keys_cli = Group("keys", help="Manage API keys.")
 
 @keys_cli.command("create")
 @account_option
-@click.option("--name", default="", help="The name of the key, such as the app that uses it.")
+@click.option("--name", default="", help="A name for the key, such as the name of the app.")
 @json_option
 def create_key(account_name: str, name: str, as_json: bool) -> None:
-    """Create a key and print it. It is shown only once."""
+    """Create a key and print it. The key is shown only once."""
     services = get_services(may_create=True)
     if name and not name.isprintable():
         raise click.BadParameter("must be printable", param_hint="--name")
@@ -45,7 +45,7 @@ def create_key(account_name: str, name: str, as_json: bool) -> None:
 @click.option("--account", "account_name", help="List only the keys of this account.")
 @json_option
 def list_keys(account_name: str | None, as_json: bool) -> None:
-    """List keys with their numbers, names and times. The keys themselves are not stored."""
+    """List the id, the name and the times of each key. The keys themselves are not stored."""
     services = get_services()
     if account_name is not None:
         get_account(services, account_name)
@@ -62,8 +62,8 @@ def list_keys(account_name: str | None, as_json: bool) -> None:
 @keys_cli.command("revoke")
 @click.argument("key_id", type=click.IntRange(1, 2**63 - 1))
 def revoke_key(key_id: int) -> None:
-    """Revoke the key with the number KEY_ID. Requests with this key are refused immediately."""
+    """Revoke the key with the id KEY_ID. From then on, requests with this key are refused."""
     services = get_services()
     if not accounts.revoke_key(services.database, services.clock, key_id):
-        raise Failed(f"no valid key has the number {key_id}; see: keys list")
+        raise Failed(f"no valid key has the id {key_id}; see: keys list")
     report(f"Key {key_id} is no longer valid.")

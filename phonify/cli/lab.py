@@ -1,4 +1,4 @@
-"""The command `lab`: it tries an app's webhook."""
+"""The command `lab`, which tests the webhook of an app."""
 
 import json
 import os
@@ -28,17 +28,17 @@ from .output import Command, Failed, account_option, echo, get_account, get_serv
     "--secret",
     envvar="LAB_SECRET",
     show_envvar=True,
-    help="The secret or auth token with which the app checks signatures. Default: the secret or token of the account.",
+    help="The app checks signatures with this secret or auth token. Default: the secret or token of the account.",
 )
-@click.option("--status-url", metavar="URL", help="With the form twilio: the URL of the app that gets statuses.")
-@click.option("--probe", metavar="URL", help="A URL of the app. It says what the app did.")
-@click.option("--limit", type=click.FloatRange(0.1, 60), help="Seconds that the provider waits for an answer.")
+@click.option("--status-url", metavar="URL", help="The URL of the app for statuses. Use it only with the form twilio.")
+@click.option("--probe", metavar="URL", help="A URL at which the app reports what it did.")
+@click.option("--limit", type=click.FloatRange(0.1, 60), help="How long the provider waits for an answer, in seconds.")
 @click.option(
     "--patience",
     type=click.FloatRange(0, 600),
     default=PATIENCE,
     show_default=True,
-    help="Seconds that the app has for its work after its answer.",
+    help="How long the app can work after its answer, in seconds.",
 )
 @click.option(
     "--junit", "junit_file", metavar="FILE", type=click.Path(dir_okay=False), help="Write a report as JUnit XML."
@@ -57,10 +57,10 @@ def lab(
     account_name: str,
     as_json: bool,
 ) -> None:
-    """Try the webhook of an app at URL. By default, URL is the one that the account has registered.
+    """Test the webhook of an app at URL. By default, URL is the registered URL of the account.
 
-    The lab posts genuine events, and also repeated, late, forged and damaged ones. Use it with a test instance of the
-    app, because the app handles the events. The exit status is 1 if the app has failed a trial.
+    The lab posts genuine, repeated, late, forged and damaged events. The app handles them like real events. Therefore,
+    use a test instance of the app. If the app fails a trial, the exit status is 1.
     """
     services = load_services()
     form = services.labs.forms.get(form_name)
@@ -95,7 +95,7 @@ def _find_app(
     status_url: str | None,
     secret: str | None,
 ) -> AppUnderTest:
-    """Return the app to test. A value that is not given comes from the account in the database."""
+    """Return the app to test. Missing values come from the account in the database."""
     if form.name == "standard" and status_url is not None:
         raise click.UsageError("--status-url is only for the form twilio")
     given = url or status_url
@@ -127,7 +127,7 @@ def _check(services: Services, form: ProviderForm, app: AppUnderTest) -> None:
 
 
 def _check_place(file: str) -> None:
-    """Raise a usage error if the report can't be written. Call it before the lab begins."""
+    """Raise a usage error if the report can't be written. Call this function before the lab begins."""
     folder = Path(file).absolute().parent
     if not os.access(folder, os.W_OK):
         raise click.BadParameter(f"the folder {folder} can't be written to", param_hint="--junit")

@@ -93,7 +93,7 @@ def messages(
 
 
 def _find_since(services: Services, account: Account, criteria: Criteria, after: str | None) -> list[Message]:
-    """Return all messages that are newer than a message, oldest first."""
+    """Return all messages after the message with the id `after`, oldest first."""
     found: list[Message] = []
     while True:
         before = found[-1].id if found else None
@@ -104,7 +104,7 @@ def _find_since(services: Services, account: Account, criteria: Criteria, after:
 
 
 def _describe_state(services: Services, message: Message) -> str:
-    """Return a detail that the state does not show: the receipt, the error, the send time, or why it waits."""
+    """Return a detail about a message: its receipt, its error, its send time, or why it waits."""
     if message.error_type is not None:
         return message.error_type
     if message.receipt_status is not None:
@@ -115,7 +115,7 @@ def _describe_state(services: Services, message: Message) -> str:
 
 
 def _describe_wait(services: Services, message: Message) -> str | None:
-    """Say which gateway a message waits for, if this gateway is missing or takes no messages now."""
+    """Describe why a message waits for its gateway. Return None if the gateway takes messages."""
     if message.state != "unconfirmed" or message.gateway is None or message.in_doubt:
         return None
     running = services.gateways.get(message.gateway)

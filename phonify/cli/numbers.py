@@ -57,9 +57,9 @@ def list_numbers(account_name: str | None, as_json: bool) -> None:
 @click.option("--account", "account_name", required=True, help="The account that gets the texts to this number.")
 @json_option
 def add_number(number: str, account_name: str, as_json: bool) -> None:
-    """Give NUMBER to an account. The account also gets the texts that have waited for this number.
+    """Give NUMBER to an account. The account also gets the waiting texts to this number.
 
-    If another account has the number, that account loses it, but keeps the texts that it has received.
+    If another account has NUMBER, that account loses NUMBER. That account keeps the texts that it has already received.
     """
     services = get_services()
     account = get_account(services, account_name)
@@ -76,7 +76,7 @@ def add_number(number: str, account_name: str, as_json: bool) -> None:
 def remove_number(number: str) -> None:
     """Take NUMBER away from its account.
 
-    Texts to NUMBER then belong to no account, and they wait. If NUMBER is the default sender of an account, this
+    New texts to NUMBER then belong to no account, and they wait. If NUMBER is the default sender of an account, this
     account continues to get the texts.
     """
     if not get_services().inbound.take_number(number):

@@ -1,4 +1,4 @@
-"""What the commands share: options, failures, finding an account, printing."""
+"""The shared parts of the commands: options, failures, the search of an account, printing."""
 
 import errno
 import json
@@ -36,13 +36,13 @@ msisdn_argument = click.argument("msisdn", callback=_read_msisdn)
 
 
 class Failed(click.ClickException):
-    """The command failed. Its exit status is 1."""
+    """A failure of a command. The exit status is 1."""
 
 
 def note_done(text: str) -> None:
     """Note what the command has changed.
 
-    If the output can't be written later, the error text ends with this text.
+    If a later output can't be written, the error text ends with this note.
     """
     click.get_current_context().meta[_DONE] = text
 
@@ -65,10 +65,10 @@ def _writing() -> Iterator[None]:
 
 
 class Command(click.Command):
-    """A command that ends with a short error text if the database, the domain or the output reports an error."""
+    """A command that reports errors of the database, the domain and the output as a short text."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments. If one of them is --help, this prints the help."""
+        """Read the arguments. The argument --help prints the help."""
         with _writing():
             return super().parse_args(ctx, args)
 
@@ -83,18 +83,18 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group of such commands. If its help can't be written, it ends with a short error text too."""
+    """A group of commands of the class `Command`. It also reports errors of the output as a short text."""
 
     command_class = Command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments. If one of them is --help, this prints the help."""
+        """Read the arguments. The argument --help prints the help."""
         with _writing():
             return super().parse_args(ctx, args)
 
 
 def load_services() -> Services:
-    """Return the services of the app. Its database may not exist yet. In a command, the first call builds the app."""
+    """Return the services of the app. The database can be missing. The first call in a command builds the app."""
     services: Services = click.get_current_context().obj.load_app().extensions["phonify"]
     return services
 
@@ -102,8 +102,8 @@ def load_services() -> Services:
 def get_services(*, may_create: bool = False, quiet: bool = False) -> Services:
     """Return the services of the app and prepare its database.
 
-    Raises ConfigError if the database does not exist and `may_create` is False. If the database is created, standard
-    error says so, because the person may have meant another file. `quiet` omits this line.
+    Raises ConfigError if the database does not exist and `may_create` is False. If the function creates the database,
+    it prints the path on standard error, because the path can be wrong. `quiet` omits this line.
     """
     services = load_services()
     if not services.prepared.is_set():
@@ -116,7 +116,7 @@ def get_services(*, may_create: bool = False, quiet: bool = False) -> Services:
 
 
 def get_account(services: Services, name: str, *, hint: str = "--account") -> Account:
-    """Return the account with a name. Raises click.BadParameter if there is none. `hint` is the argument."""
+    """Return the account with a name. Raises click.BadParameter with `hint` if no account has this name."""
     account = accounts.find_account(services.database, name)
     if account is None:
         raise click.BadParameter(f"there is no account {name!r}; see: accounts list", param_hint=hint)
@@ -125,7 +125,7 @@ def get_account(services: Services, name: str, *, hint: str = "--account") -> Ac
 
 @contextmanager
 def usage_errors(names: Mapping[str, str]) -> Iterator[None]:
-    """Raise click.UsageError in place of InvalidRequest. `names` is for `describe_faults`."""
+    """Raise click.UsageError in place of InvalidRequest. `describe_faults` gets the argument `names`."""
     try:
         yield
     except InvalidRequest as error:
@@ -133,7 +133,7 @@ def usage_errors(names: Mapping[str, str]) -> Iterator[None]:
 
 
 def describe_faults(faults: Sequence[Fault], names: Mapping[str, str]) -> str:
-    """Describe each error in a line. `names` has the name of each argument on the command line.
+    """Return a text with one line for each error. `names` maps an argument to its name in the command.
 
     An element of a list, such as `to[1]`, can have its own name.
     """
@@ -146,15 +146,15 @@ def describe_faults(faults: Sequence[Fault], names: Mapping[str, str]) -> str:
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print a line. With `err`, print it on standard error. Raises Failed if that is not possible."""
+    """Print a line on standard output. With `err`, use standard error. Raises Failed if the line can't be written."""
     with _writing():
         click.echo(text, err=err)
 
 
 def report(text: str, shown: dict[str, Any] | None = None) -> None:
-    """Print what the command has done. If an object is given, print the object as JSON instead of the text.
+    """Print what the command has done. If `shown` is given, print this object as JSON instead of the text.
 
-    Raises Failed with the text if that is not possible.
+    If the output can't be written, raises Failed with the text.
     """
     note_done(text)
     echo(text if shown is None else json.dumps(shown))
@@ -173,7 +173,7 @@ def print_list(
     *,
     as_json: bool,
 ) -> None:
-    """Print a table with a row for each object, or with `as_json` a line of JSON for each object.
+    """Print a row of a table for each object. With `as_json`, print a line of JSON for each object.
 
     `write_row` makes the row, and `dump` makes the JSON.
     """

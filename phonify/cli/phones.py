@@ -2,7 +2,7 @@
 
 from .output import Group, account_option, get_account, get_services, json_option, msisdn_argument, report
 
-phones_cli = Group("phones", help="Manage the data that accounts have about phones.")
+phones_cli = Group("phones", help="Manage the data about phones.")
 
 
 @phones_cli.command("forget")
@@ -10,9 +10,9 @@ phones_cli = Group("phones", help="Manage the data that accounts have about phon
 @account_option
 @json_option
 def forget(msisdn: str, account_name: str, as_json: bool) -> None:
-    """Remove all texts that the account has exchanged with the phone MSISDN.
+    """Remove all texts between the account and the phone MSISDN.
 
-    Scheduled texts are removed too, and they are not sent. An opt-out of the phone stays.
+    Scheduled texts are removed too, and they are not sent. If the phone has opted out, it stays opted out.
     """
     services = get_services()
     account = get_account(services, account_name)

@@ -25,26 +25,26 @@ from .output import (
     usage_errors,
 )
 
-rules_cli = Group("rules", help="Decide what happens to messages in the sandbox: outcomes, delays, faults of the API.")
+rules_cli = Group("rules", help="Manage the rules of the sandbox. A rule sets outcomes, delays or errors of the API.")
 
 _OPTIONS = (
-    click.option("--to", help="Only messages to this number. +49* means all numbers that begin with +49."),
-    click.option("--origin", help="Only messages from this sender."),
-    click.option("--contains", help="Only messages with this text."),
-    click.option("--pattern", help="Only messages whose whole text matches this pattern with * and ?."),
+    click.option("--to", help="Match only messages to this number. +49* means all numbers that begin with +49."),
+    click.option("--origin", help="Match only messages from this sender."),
+    click.option("--contains", help="Match only messages that contain this text."),
+    click.option("--pattern", help="Match only messages whose whole text fits this pattern with * and ?."),
     click.option("--direction", type=click.Choice(("outbound", "inbound")), help="Default: outbound."),
-    click.option("--nth", metavar="N", help="Only the N-th message that matches."),
-    click.option("--share", metavar="PERCENT", help="Only this percentage of the messages that match."),
-    click.option("--seed", metavar="N", help="Decides which messages belong to the share. Default: 0."),
-    click.option("--error", metavar="TYPE", help="The error of a message, such as unreachable_handset."),
-    click.option("--seconds", metavar="N", help="The delay, or the time until a receipt or a reply."),
-    click.option("--times", metavar="N", help="How often a message fails temporarily. Default: 1."),
-    click.option("--reply", metavar="TEXT", help="The text that the phone sends."),
-    click.option("--status", type=click.Choice(("429", "500", "503")), help="The status of the answer."),
+    click.option("--nth", metavar="N", help="Apply the rule only to the N-th matching message."),
+    click.option("--share", metavar="PERCENT", help="Apply the rule only to this percentage of the matching messages."),
+    click.option("--seed", metavar="N", help="This number decides which messages belong to the share. Default: 0."),
+    click.option("--error", metavar="TYPE", help="The error that a message gets, such as unreachable_handset."),
+    click.option("--seconds", metavar="N", help="The delay, or the time until a receipt or a reply, in seconds."),
+    click.option("--times", metavar="N", help="The number of temporary failures of a message. Default: 1."),
+    click.option("--reply", metavar="TEXT", help="The text of the reply from the phone."),
+    click.option("--status", type=click.Choice(("429", "500", "503")), help="The HTTP status of the answer."),
     click.option("--name", help="A name for the rule."),
     click.option("--uses", metavar="N", help="The rule ends after N uses."),
-    click.option("--ttl", metavar="SECONDS", help="The rule ends after this time."),
-    click.option("--position", metavar="N", help="The place in the list. 1 is the first."),
+    click.option("--ttl", metavar="SECONDS", help="The rule ends after this number of seconds."),
+    click.option("--position", metavar="N", help="The position of the rule in the list. The first position is 1."),
 )
 
 
@@ -59,7 +59,7 @@ def _rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @account_option
 @json_option
 def list_rules(account_name: str, as_json: bool) -> None:
-    """List the rules in their order. The first rule that matches applies."""
+    """List the rules in order. The first rule that matches a message applies to it."""
     rules, account = _get_rules(account_name)
     _print_rules(rules.find_all(account), as_json=as_json)
 
@@ -70,7 +70,7 @@ def list_rules(account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def add_rule(outcome: str, account_name: str, as_json: bool, **options: str | None) -> None:
-    """Add a rule with an OUTCOME. Without --position, it is the last rule.
+    """Add a rule with the outcome OUTCOME. Without --position, the new rule is the last rule.
 
     OUTCOME is sent, refused, failed, delayed, unavailable, unconfirmed, delivered, undelivered, reply, api_error or
     api_slow.
@@ -86,7 +86,7 @@ def add_rule(outcome: str, account_name: str, as_json: bool, **options: str | No
 @account_option
 @json_option
 def change_rule(rule: str, outcome: str, account_name: str, as_json: bool, **options: str | None) -> None:
-    """Replace a whole rule. RULE is its position or its id. Its counts begin again at 0."""
+    """Replace a whole rule. RULE is its position or its id. The counts of the rule begin again at 0."""
     rules, account = _get_rules(account_name)
     changed = rules.change(account, _find_id(rules, account, rule), _read_rule(outcome, options))
     _print_rules([changed], as_json=as_json)
@@ -98,7 +98,7 @@ def change_rule(rule: str, outcome: str, account_name: str, as_json: bool, **opt
 @account_option
 @json_option
 def move_rule(rule: str, position: int, account_name: str, as_json: bool) -> None:
-    """Move a rule to another POSITION, and print the new list. RULE is its position or its id."""
+    """Move a rule to the position POSITION, and print the new list. RULE is the old position or the id."""
     rules, account = _get_rules(account_name)
     rules.move(account, _find_id(rules, account, rule), position)
     _print_rules(rules.find_all(account), as_json=as_json)
@@ -108,7 +108,7 @@ def move_rule(rule: str, position: int, account_name: str, as_json: bool) -> Non
 @click.argument("rule")
 @account_option
 def delete_rule(rule: str, account_name: str) -> None:
-    """Delete a rule. RULE is its position or its id. `all` deletes all rules."""
+    """Delete a rule. RULE is the position or the id of the rule. With `all`, delete all rules."""
     rules, account = _get_rules(account_name)
     if rule == "all":
         rules.load(account, [])
@@ -123,7 +123,7 @@ def delete_rule(rule: str, account_name: str) -> None:
 @account_option
 @json_option
 def load_rules(file: Path, account_name: str, as_json: bool) -> None:
-    """Replace all rules with the rules in a scenario FILE."""
+    """Replace all rules with the rules in the scenario file FILE."""
     rules, account = _get_rules(account_name)
     try:
         drafts = read_scenario_file(file)

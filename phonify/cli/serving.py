@@ -1,4 +1,4 @@
-"""The options of `phonify serve`, the list of settings in its help, and the loading of a scenario."""
+"""Parts of `phonify serve`: its options, the list of settings in its help, and the loading of a scenario."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,15 +23,15 @@ def _check(_context: click.Context, option: click.Parameter, value: str | None) 
 
 
 def setting_option(name: str, text: str, *, metavar: str) -> Callable[[Any], Any]:
-    """Return an option that replaces the variable of a setting."""
-    text = f"{text} It wins over {PREFIX}{name.upper()}."
+    """Return an option that overrides the environment variable of a setting."""
+    text = f"{text} This option overrides {PREFIX}{name.upper()}."
     return click.option(f"--{name}", callback=_check, metavar=metavar, help=text)
 
 
 def load_scenario(app: Any, file: Path) -> Any:
     """Replace the rules of the account `default` with the rules in a scenario file. Returns the app.
 
-    Raises ConfigError if that is not possible.
+    Raises ConfigError if the rules can't be replaced.
     """
     services: Services = app.extensions["phonify"]
     if not services.rules.enabled:
@@ -48,7 +48,7 @@ def load_scenario(app: Any, file: Path) -> Any:
 
 
 def list_settings() -> str:
-    """List all settings and their defaults, for the end of the help."""
+    """Return the end of the help, which lists all settings and their defaults."""
     lines = [f"  {name:26} {default}".rstrip() for name, default in list_defaults()]
     # With \\b, click keeps the lines of a paragraph.
-    return "\n".join(["\b", "Settings (variables of the environment) and their defaults:", *lines])
+    return "\n".join(["\b", "Settings (environment variables) and their defaults:", *lines])

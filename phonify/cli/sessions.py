@@ -28,12 +28,12 @@ sessions_cli = Group("sessions", help="Manage the sessions of the inbox.")
 
 
 @click.command("open", cls=Command)
-@click.option("--url", help="The address of the server. Default: http:// with PHONIFY_HOST and PHONIFY_PORT.")
+@click.option("--url", help="The address of the server. Default: the host PHONIFY_HOST and the port PHONIFY_PORT.")
 @account_option
 def open_inbox(url: str | None, account_name: str) -> None:
-    """Open the inbox in a browser, and print the link. The link signs in without a key.
+    """Open the inbox in a browser, and print the link. The link signs you in without a key.
 
-    It works once, for ten minutes. Without --url, a server must be running.
+    The link works only once, and only for ten minutes. If --url is not given, a server must be running.
     """
     services = get_services()
     account = get_account(services, account_name)
@@ -41,7 +41,7 @@ def open_inbox(url: str | None, account_name: str) -> None:
     if url is None:
         _check_server(services.settings, address)
     link = services.sessions.create_link(account, address)
-    note_done("A link was made, but not shown. It ends after ten minutes.")
+    note_done("A link was made, but not shown. The link ends after ten minutes.")
     echo(link)
     open_browser(link).wait()
 
@@ -90,7 +90,7 @@ def list_sessions(account_name: str | None, as_json: bool) -> None:
 @sessions_cli.command("end")
 @click.argument("session_id", type=click.IntRange(1, 2**63 - 1))
 def end_session(session_id: int) -> None:
-    """End the session with the number SESSION_ID. Its browser has to sign in again."""
+    """End the session with the id SESSION_ID. The browser of the session must sign in again."""
     if not get_services().sessions.end(session_id):
-        raise Failed(f"no session has the number {session_id}; see: sessions list")
+        raise Failed(f"no session has the id {session_id}; see: sessions list")
     report(f"Session {session_id} has ended.")

@@ -22,7 +22,7 @@ from .output import (
     usage_errors,
 )
 
-subscriptions_cli = Group("subscriptions", help="Manage the phones that accounts may write to.")
+subscriptions_cli = Group("subscriptions", help="Manage the opt-outs and opt-ins of phones.")
 keywords_cli = Group("keywords", help="Manage opt-out keywords and the replies to keywords.")
 
 
@@ -32,7 +32,7 @@ keywords_cli = Group("keywords", help="Manage opt-out keywords and the replies t
 @account_option
 @json_option
 def list_subscriptions(offset: int, limit: int, account_name: str, as_json: bool) -> None:
-    """List the phones of the account's conversations, and then other phones that have opted out or in."""
+    """List the phones that have conversations with the account. Then list other phones that have opted out or in."""
     services = get_services()
     found = services.subscriptions.find_all(get_account(services, account_name), offset=offset, limit=limit)
     _print_subscriptions(found, as_json=as_json)
@@ -43,7 +43,7 @@ def list_subscriptions(offset: int, limit: int, account_name: str, as_json: bool
 @account_option
 @json_option
 def show_subscription(msisdn: str, account_name: str, as_json: bool) -> None:
-    """Show whether the account may write to the phone MSISDN."""
+    """Show whether the account is allowed to write to the phone MSISDN."""
     _show(msisdn, account_name, as_json=as_json)
 
 
@@ -52,7 +52,7 @@ def show_subscription(msisdn: str, account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def opt_out(msisdn: str, account_name: str, as_json: bool) -> None:
-    """Opt the phone MSISDN out. Messages to the phone are refused until it opts in again."""
+    """Opt the phone MSISDN out. Messages to the phone are refused until the phone opts in again."""
     _show(msisdn, account_name, subscribed=False, as_json=as_json)
 
 
@@ -61,7 +61,7 @@ def opt_out(msisdn: str, account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def opt_in(msisdn: str, account_name: str, as_json: bool) -> None:
-    """Opt the phone MSISDN in again. Then the account may write to the phone."""
+    """Opt the phone MSISDN in again. Then the account can write to the phone again."""
     _show(msisdn, account_name, subscribed=True, as_json=as_json)
 
 
@@ -89,7 +89,7 @@ def _print_subscriptions(found: Sequence[SubscriptionRow], *, as_json: bool) -> 
 @account_option
 @json_option
 def show_keywords(account_name: str, as_json: bool) -> None:
-    """Show the account's own opt-out keywords and its replies."""
+    """Show the opt-out keywords and the replies of the account."""
     services = get_services()
     _print_replies(services.subscriptions.get_replies(get_account(services, account_name)), as_json=as_json)
 
@@ -99,7 +99,7 @@ def show_keywords(account_name: str, as_json: bool) -> None:
     "--stop-keyword",
     "stop_keywords",
     multiple=True,
-    help="An additional opt-out keyword. Repeat the option for several keywords.",
+    help="An additional opt-out keyword. For several keywords, repeat the option.",
 )
 @click.option("--stop-reply", help="The reply to a phone that opts out.")
 @click.option("--start-reply", help="The reply to a phone that opts in again.")
@@ -107,9 +107,9 @@ def show_keywords(account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def set_keywords(stop_keywords: Sequence[str], account_name: str, as_json: bool, **replies: str | None) -> None:
-    """Set the account's own opt-out keywords and its replies.
+    """Set the account's own opt-out keywords and replies.
 
-    An empty text removes a setting. Settings without an option stay the same.
+    An option with an empty text removes a setting. If an option is not given, its setting does not change.
     """
     services = get_services()
     account = get_account(services, account_name)

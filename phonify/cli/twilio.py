@@ -1,4 +1,4 @@
-"""The command line of the Twilio-compatible API: `flask --app app twilio COMMAND`."""
+"""The commands for the Twilio-compatible API: `flask --app app twilio COMMAND`."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ from .output import (
 
 _METHOD = click.Choice(["GET", "POST"], case_sensitive=False)
 
-twilio_cli = Group("twilio", help="The credentials and URLs of accounts in the Twilio-compatible API.")
+twilio_cli = Group("twilio", help="Manage the credentials and URLs of accounts in the Twilio-compatible API.")
 
 
 @twilio_cli.command("show")
@@ -40,7 +40,7 @@ def show(account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def rotate(account_name: str, as_json: bool) -> None:
-    """Give the account a new auth token. Apps that use the old one are refused."""
+    """Give the account a new auth token. Requests with the old token are refused."""
     services = get_services()
     account = get_account(services, account_name)
     try:
@@ -54,14 +54,14 @@ def rotate(account_name: str, as_json: bool) -> None:
 @twilio_cli.command("set-inbound")
 @click.argument("url")
 @click.option("--method", type=_METHOD, default="POST", show_default=True)
-@click.option("--fallback-url", help="The URL that is used if URL fails.")
+@click.option("--fallback-url", help="If a request to URL fails, Phonify uses this URL.")
 @click.option("--fallback-method", type=_METHOD, default="POST", show_default=True)
 @account_option
 @json_option
 def set_inbound(
     url: str, method: str, fallback_url: str | None, fallback_method: str, account_name: str, as_json: bool
 ) -> None:
-    """Post received messages to URL. The answer can be TwiML."""
+    """Set the URL that gets received messages. The answer of the app can be TwiML."""
     settings = {
         "inbound_url": url,
         "inbound_method": method,

@@ -32,7 +32,7 @@ webhooks_cli = Group("webhooks", help="Manage webhooks and their deliveries.")
 @account_option
 @json_option
 def set_webhook(url: str, account_name: str, as_json: bool) -> None:
-    """Set the URL to which the events of the account are posted. An existing secret is kept."""
+    """Set the URL that gets the events of the account. An existing secret does not change."""
     services = get_services()
     account = get_account(services, account_name)
     try:
@@ -48,7 +48,7 @@ def set_webhook(url: str, account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def show_webhook(account_name: str, as_json: bool) -> None:
-    """Show the account's webhook and its secret, and whether it is disabled."""
+    """Show the account's webhook: its URL, its secret, and whether it is disabled."""
     services = get_services()
     webhook = services.webhooks.get(get_account(services, account_name))
     if webhook is None:
@@ -60,7 +60,7 @@ def show_webhook(account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def rotate_secret(account_name: str, as_json: bool) -> None:
-    """Give the account's webhook a new secret. For a day, the former secret signs too."""
+    """Give the account's webhook a new secret. For one day, Phonify also signs with the former secret."""
     services = get_services()
     webhook = services.webhooks.rotate_secret(get_account(services, account_name))
     note_done(f"The webhook of the account {account_name!r} has a new secret. To see it: webhooks show")
@@ -85,7 +85,7 @@ def send_test(account_name: str) -> None:
     """Send the event webhook.test, and print the id of its delivery. A running server or worker posts the event."""
     services = get_services()
     delivery_id = services.webhooks.send_test(get_account(services, account_name))
-    note_done(f"The event webhook.test was stored, and its delivery is {delivery_id}.")
+    note_done(f"The event webhook.test was stored, and the id of its delivery is {delivery_id}.")
     echo(delivery_id)
 
 
@@ -94,7 +94,7 @@ def send_test(account_name: str) -> None:
 @account_option
 @json_option
 def list_deliveries(limit: int, account_name: str, as_json: bool) -> None:
-    """List deliveries with their URLs and last answers, newest last. With --json, list each attempt too."""
+    """List deliveries with their URLs and last answers, newest last. With --json, also list each attempt."""
     services = get_services()
     account = get_account(services, account_name)
     webhook = services.webhooks.get(account)
@@ -126,7 +126,7 @@ def list_deliveries(limit: int, account_name: str, as_json: bool) -> None:
 @click.argument("delivery_id")
 @account_option
 def redeliver(delivery_id: str, account_name: str) -> None:
-    """Post the event of the delivery DELIVERY_ID again. A running server or worker posts it."""
+    """Post the event of the delivery DELIVERY_ID again. A running server or worker posts the event."""
     services = get_services()
     account = get_account(services, account_name)
     try:
@@ -151,6 +151,6 @@ def _print_webhook(webhook: Webhook, *, as_json: bool) -> None:
     else:
         print_table(("URL", "SECRET"), [(webhook.url, webhook.secret)])
         if webhook.former_until is not None:
-            echo(f"The former secret signs too until {webhook.former_until}.")
+            echo(f"Phonify also signs with the former secret until {webhook.former_until}.")
         if not webhook.enabled:
             echo(f"disabled at {webhook.disabled_at}, because the receiver answered 410; see: webhooks set")

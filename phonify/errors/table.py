@@ -44,7 +44,7 @@ class Kind(enum.Enum):
 
 
 class ErrorType(NamedTuple):
-    """One row of the table. `type` never changes. `title` is a text for people."""
+    """One row of the table of errors. `type` never changes. `title` is a text for people."""
 
     type: str
     kind: Kind

@@ -32,9 +32,9 @@ def serve(
 ) -> None:
     """Serve a Flask app until SIGTERM or SIGINT. `create_app` returns the app.
 
-    If the server can't start, it prints the reason and exits with status 2. The text of the start shows commands.
-    `command` is their beginning, by default the flask command for the script that is running. On a terminal, the text
-    has a sign-in link. `open_inbox` opens such a link in a browser.
+    If the server can't start, it prints the reason and exits with status 2. At the start, the server prints commands
+    that begin with `command`. The default is the flask command for the running script. On a terminal, the server also
+    prints a sign-in link. `open_inbox` opens a sign-in link in a browser.
     """
     command = command or f"flask --app {shlex.quote(str(Path(sys.argv[0]).with_suffix('')))}"
     log_format = os.environ.get("PHONIFY_LOG_FORMAT", "text")

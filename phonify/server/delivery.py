@@ -11,9 +11,9 @@ from . import processes
 
 
 def deliver(services: Services, parent: int, pause: float) -> None:
-    """Deliver until SIGTERM. Then wait for current attempts, but only for the grace period.
+    """Deliver until SIGTERM. Then wait for current attempts until the grace period ends.
 
-    Delivery begins after `pause` seconds. If a loop fails, the process ends and the parent starts it again.
+    Delivery begins after `pause` seconds. If a loop fails, the process ends, and the parent starts a new process.
     """
     processes.begin(parent, lambda *_: services.stop())
     time.sleep(pause)
@@ -28,7 +28,7 @@ def deliver(services: Services, parent: int, pause: float) -> None:
 
 
 def show_messages(services: Services, run: Callable[[], None], parent: int) -> None:
-    """Print messages until SIGTERM. `run` prints them until the database is `stopping`."""
+    """Print messages until SIGTERM. The function `run` prints them until `database.stopping` is True."""
     processes.begin(parent, lambda *_: services.stop())
     run()
     services.close()

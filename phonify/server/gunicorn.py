@@ -1,4 +1,4 @@
-"""gunicorn with our settings and hooks, and a worker that answers invalid HTTP with JSON.
+"""gunicorn with our settings and hooks. Its worker answers invalid HTTP with JSON.
 
 The loggers are in `loggers.py`.
 """
@@ -22,10 +22,10 @@ from .loggers import JsonLogger, ServerLogger
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's worker with threads. Its errors are JSON."""
+    """gunicorn's worker with threads. The worker answers errors with JSON."""
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        """Answer a request that is not valid HTTP. gunicorn logs it and chooses the status. The answer is JSON."""
+        """Answer invalid HTTP with JSON. gunicorn logs the error and chooses the status."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
             super().handle_error(req, theirs, addr, exc)
@@ -90,7 +90,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         processes.begin(self._parent)
 
     def _begin_worker(self, worker: Worker) -> None:
-        """Make waiting requests end at SIGTERM. Otherwise, gunicorn would wait for them."""
+        """End waiting requests at SIGTERM, because gunicorn would wait for them."""
         services = self._services
 
         def stop(signum: int, frame: FrameType | None) -> None:

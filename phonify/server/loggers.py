@@ -1,7 +1,7 @@
-"""gunicorn's logger with our format, and the access log: one line for each request, without keys.
+"""gunicorn's logger with our format. The access log has one line for each request, without keys.
 
-Requests for pages are logged only if the level is DEBUG or the answer is an error. The log would be too long otherwise,
-because an open page asks every second whether something has changed.
+The log has requests for pages only if the level is DEBUG or the answer is an error. An open page sends a request every
+second, and these requests would fill the log.
 """
 
 import logging
@@ -22,7 +22,7 @@ class ServerLogger(Logger):  # type: ignore[misc]
     log_format = "text"
 
     def setup(self, cfg: Any) -> None:
-        """Set up the handlers."""
+        """Set up gunicorn's log handlers with our format."""
         super().setup(cfg)
         for handler in (*self.error_log.handlers, *self.access_log.handlers):
             handler.setFormatter(make_formatter(self.log_format))
@@ -70,7 +70,7 @@ class JsonLogger(ServerLogger):
 
 
 def _is_logged(address: str, status: int) -> bool:
-    """Tell whether a request is logged."""
+    """Return whether the access log has a line for a request."""
     path = address.partition("?")[0]
     is_page = path == "/" or any(path == page or path.startswith(f"{page}/") for page in _PAGES)
     return not is_page or status >= 400 or logging.getLogger("phonify").isEnabledFor(logging.DEBUG)

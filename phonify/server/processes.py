@@ -1,6 +1,6 @@
 """The processes of a server: a parent and two children, gunicorn and delivery. The children end when the parent ends.
 
-After the fork, each process blocks signals until it has set its own handlers. So no signal is lost.
+After the fork, each process blocks signals until it has set its own handlers. Therefore, no signal is lost.
 """
 
 import logging
@@ -38,11 +38,11 @@ def heed_signals() -> None:
 def begin(parent: int, stop: Callable[[int, FrameType | None], None] | None = None) -> None:
     """Set the signal handlers of this child, unblock signals, and make this process end when its parent ends.
 
-    `stop` handles SIGTERM, and SIGHUP is ignored. Without `stop`, the handlers of both signals stay as they are.
+    If `stop` is given, it handles SIGTERM, and SIGHUP is ignored. Otherwise, the handlers of both signals do not
+    change.
 
-    This process ignores the signals of a terminal, because the parent ends its children. If the parent ends without
-    ending its children, this process sends itself SIGTERM and ends at most 0.2 seconds later. `parent` is the parent's
-    process id.
+    This process ignores the signals of a terminal, because the parent ends this process. If the parent ends first, this
+    process sends SIGTERM to itself and ends at most 0.2 seconds later. `parent` is the process id of the parent.
     """
 
     def look(*_: object) -> None:
@@ -63,7 +63,7 @@ def begin(parent: int, stop: Callable[[int, FrameType | None], None] | None = No
 
 
 def start(function: Callable[..., None], *arguments: Any, daemon: bool = False) -> BaseProcess:
-    """Fork a child that calls a function. The child ends after the function.
+    """Fork a child that calls a function. The child ends when the function returns.
 
     A daemon gets SIGTERM when this process ends. Any other child must end by itself, because this process waits for it.
     """
@@ -73,7 +73,7 @@ def start(function: Callable[..., None], *arguments: Any, daemon: bool = False) 
 
 
 def _run(function: Callable[..., None], *arguments: Any) -> None:
-    """Call a function. An exception goes to the log, because multiprocessing would print it in another format."""
+    """Call a function. Log an exception here, because multiprocessing would print it in another format."""
     try:
         function(*arguments)
     except Exception:
@@ -82,11 +82,11 @@ def _run(function: Callable[..., None], *arguments: Any) -> None:
 
 
 def supervise(web_server: BaseProcess, start_delivery: Callable[[float], BaseProcess], *, grace: int) -> int:
-    """Wait for a signal to stop, or for the end of the web server. Returns the exit status.
+    """Wait for a signal that stops the server, or for the end of the web server. Returns the exit status.
 
-    Meanwhile, SIGHUP is passed on to the web server. If delivery ends, it is started again. The argument of
-    `start_delivery` is the number of seconds that the new process waits before it delivers. At the end, both children
-    get SIGTERM. A child is killed if it still runs some seconds after the grace period.
+    This function forwards SIGHUP to the web server. If the delivery process ends, a new process starts. The argument of
+    `start_delivery` is the delay of the new process in seconds. At the end, both children get SIGTERM. If a child still
+    runs five seconds after the grace period, it is killed.
     """
     pause = 0.0
     delivery, started = start_delivery(pause), time.monotonic()

@@ -1,4 +1,4 @@
-"""The start of a server: opens the port and prints how to use the server."""
+"""The start of a server. These functions open the port and print how to use the server."""
 
 import errno
 import logging
@@ -21,9 +21,9 @@ BACKLOG = 2048  # the maximum number of connections that wait for a worker
 
 
 def open_listener(host: str, port: int) -> socket.socket:
-    """Listen on a port. 0 means any free port. Raises ConfigError if that is not possible.
+    """Listen on a port. The port 0 means any free port. Raises ConfigError if the port can't be used.
 
-    If the port is in use, waits up to 5 seconds.
+    If the port is in use, the function waits up to 5 seconds.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -52,7 +52,7 @@ def _bind(listener: socket.socket, address: Any) -> None:
 
 
 def log_start(services: Services, port: int, command: str) -> None:
-    """Log the address of the server. The log is JSON and has no key, unlike the text of `print_start`."""
+    """Log the address of the server as JSON. Unlike the text of `print_start`, this log has no key."""
     settings = services.settings
     _warn_of_short_key(services)
     address = write_address(settings.host, port)
@@ -85,7 +85,7 @@ def write_program(settings: Settings, command: str) -> str:
 
 
 def print_start(services: Services, port: int, command: str, *, link: str | None = None) -> None:
-    """Print the address of the server, and the commands that send a message and make a key.
+    """Print the address of the server, a command that sends a message, and a command that makes a key.
 
     At the first start, also print a new key. `command` is the same as in `write_program`. `link` is a sign-in link.
     """
@@ -99,7 +99,7 @@ def print_start(services: Services, port: int, command: str, *, link: str | None
         lines += services.describe_fronts()
     if link is not None:
         lines += [
-            "This link opens the inbox and signs you in. It works once, for ten minutes:",
+            "This link opens the inbox and signs you in. It works only once, and only for ten minutes:",
             "",
             f"    {link}",
             "",
@@ -122,7 +122,7 @@ def print_start(services: Services, port: int, command: str, *, link: str | None
 
 
 def say_at_start(text: str) -> None:
-    """Print a text for the person who starts a server. If that is not possible, the server starts anyway."""
+    """Print a text for the person who starts a server. If it can't be printed, the server starts anyway."""
     try:
         print(text, flush=True)
     except OSError as error:

@@ -229,7 +229,7 @@ def test_sessions_are_listed_and_ended(browser, make_browser, link, run):
     assert is_signed_in(other)
     assert run("sessions", "end", "2") == "Session 2 has ended.\n"
     assert not is_signed_in(other)
-    assert run("sessions", "end", "2", status=1) == "Error: no session has the number 2; see: sessions list\n"
+    assert run("sessions", "end", "2", status=1) == "Error: no session has the id 2; see: sessions list\n"
 
 
 def test_sessions_are_listed_as_json_of_one_account(browser, make_browser, link, run, make_key):
@@ -269,7 +269,9 @@ def test_each_start_on_a_terminal_prints_a_link_that_signs_in(tmp_path):
     links = []
     for _ in range(2):
         with on_terminal(tmp_path) as terminal:
-            links.append(terminal.wait_for(r"works once, for ten minutes:\s+(http://\S+token=phl_\S+)\s")[1])
+            links.append(
+                terminal.wait_for(r"works only once, and only for ten minutes:\s+(http://\S+token=phl_\S+)\s")[1]
+            )
             jar = urllib.request.HTTPCookieProcessor()
             with urllib.request.build_opener(jar).open(links[-1]) as response:
                 assert (response.status, urlsplit(response.url).path) == (200, "/")

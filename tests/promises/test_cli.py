@@ -162,7 +162,7 @@ def test_a_revoked_key_is_refused_from_then_on(run, client):
 
 
 def test_a_key_that_is_not_there_or_revoked_already_can_not_be_revoked(run):
-    assert run("keys", "revoke", "99", status=1).stderr == "Error: no valid key has the number 99; see: keys list\n"
+    assert run("keys", "revoke", "99", status=1).stderr == "Error: no valid key has the id 99; see: keys list\n"
     run("keys", "revoke", "1")
     run("keys", "revoke", "1", status=1)
 
@@ -467,7 +467,7 @@ def test_a_secret_is_rotated_and_a_webhook_removed(run, show):
 
 @pytest.mark.parametrize("command", ["rotate", "test"])
 def test_without_a_webhook_that_is_said(run, command):
-    assert run("webhooks", command, status=1).stderr == "Error: The account has no webhook. Set its URL first.\n"
+    assert run("webhooks", command, status=1).stderr == "Error: The account has no webhook. Set a webhook URL first.\n"
 
 
 def test_deliveries_are_listed_and_redelivered(run, show, post_due, receiver):

@@ -484,8 +484,8 @@ def test_the_commands_do_the_same(operator: Operator, client: FlaskClient, send:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["advance"], 2, "Give either DURATION or --to."),
-        (["advance", "1h", "--to", TOMORROW], 2, "Give either DURATION or --to."),
+        (["advance"], 2, "Give DURATION or --to, but not both."),
+        (["advance", "1h", "--to", TOMORROW], 2, "Give DURATION or --to, but not both."),
         (["advance", "1y"], 2, "Not a valid duration."),
         (["advance", "--to", "noon"], 2, "Not a valid time."),
         (["advance", "--to", "2020-01-01T00:00Z"], 1, "The clock already shows a later time."),

@@ -80,7 +80,7 @@ def test_a_command_that_can_not_print_fails_with_one_line(run, command: str) -> 
         ),
         pytest.param(
             "open --url http://127.0.0.1:8000",
-            "A link was made, but not shown. It ends after ten minutes.",
+            "A link was made, but not shown. The link ends after ten minutes.",
             marks=pytest.mark.slow,
         ),
         pytest.param(

@@ -319,7 +319,7 @@ def test_the_command_says_until_when_the_former_secret_signs_and_does_not_show_i
     rotated = webhooks.rotate_secret(account)
     assert rotated.former_until == "2026-02-01T09:30:00.000Z"
     shown = operator.run("webhooks", "show")
-    assert shown.splitlines()[-1] == "The former secret signs too until 2026-02-01T09:30:00.000Z."
+    assert shown.splitlines()[-1] == "Phonify also signs with the former secret until 2026-02-01T09:30:00.000Z."
     assert hook.secret not in shown + operator.run("webhooks", "show", "--json")
 
 
