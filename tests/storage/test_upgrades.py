@@ -156,6 +156,18 @@ ROWS: Rows = {
     ],
     "gateways": [{"name": "peer", "held": 1, "faults": 0}],
     "gateway_sends": [{"gateway": "peer", "at": "t1", "parts": 2}],
+    "labs": [
+        {"account_id": 1, "id": "lab-1", "form": "standard", "started_at": "t1", "until": "t9", "trial": "events"}
+    ],
+    "server_clock": [{"id": 1, "ahead_ms": 60_000, "frozen_at": "t5"}],
+    "rules": [
+        {"id": "rule-1", "account_id": 1, "position": 1, "contains": "ß", "direction": "outbound", "seed": 7}
+        | {"outcome": "reply", "seconds": 0.5, "times": 1, "reply": "Ja 👋", "seen": 3, "used": 2}
+    ],
+    "met_rules": [
+        {"message_id": "id-1", "rule_id": "rule-1", "outcome": "reply", "seconds": 0.5, "times": 1, "due_at": "t2"},
+        {"message_id": "id-10", "rule_id": "+15005550012", "outcome": "unconfirmed", "seconds": 0, "times": 1},
+    ],
 }
 
 
@@ -179,7 +191,8 @@ def create_earlier(path: Path, version: int) -> None:
                 names, holes = ", ".join(known), ", ".join("?" * len(known))
                 if columns:
                     connection.execute(f"INSERT INTO {table} ({names}) VALUES ({holes})", [*known.values()])
-    assert all(read_rows(path).values()), "a table has no rows"
+    empty = [table for table, rows in read_rows(path).items() if not rows]
+    assert empty == [], f"add a row to ROWS for each of these tables: {', '.join(empty)}"
 
 
 def read_rows(path: Path) -> Rows:

@@ -2,6 +2,10 @@
 
 `2.sql` upgrades a file from version 1 to version 2, and so on. After these steps, `schema.sql` creates missing tables
 and indexes.
+
+To make a new version, first copy the unchanged `schema.sql` to `tests/storage/former_schemas/version-N.sql`. `N` is the
+version that you leave. The tests upgrade a file of each former version. Then change `schema.sql`, add the step, and
+increase SCHEMA_VERSION.
 """
 
 import logging
