@@ -1,51 +1,12 @@
 """The parent blueprint of /sandbox. It is registered only if the gateway is a sandbox."""
 
-from typing import Any
-
 from flask import Blueprint
 
-from ..http.arguments import read_arguments
-from ..http.auth import current_account, require_key
-from ..http.current import get_services
-from ..schemas import examples
-from ..schemas.answers import CheckAnswer, MessageAnswer
-from ..schemas.description import describe
-from ..schemas.objects import dump_message
-from ..schemas.requests import CheckSchema, InboundSchema, load
-from ..schemas.text_check import dump_check
-from ..sms.segments import check_text
-from . import lab, messages, problems, rules, runs
+from ..http.auth import require_key
+from . import lab, messages, problems, rules, runs, texts
 
 bp = Blueprint("sandbox", __name__, url_prefix="/sandbox")
 bp.before_request(require_key)
-for resource in (messages, problems, rules, runs, lab):
+
+for resource in (texts, messages, problems, rules, runs, lab):
     bp.register_blueprint(resource.bp)
-
-
-@bp.post("/inbound")
-@describe(
-    arguments=InboundSchema,
-    answers={201: MessageAnswer},
-    examples=examples.INBOUND,
-    links={"get_message": {"message_id": "$response.body#/message/id"}},
-    text="Phonify stores the message and posts it to the webhook. A keyword can opt the phone out or in.",
-)
-def simulate_inbound() -> tuple[dict[str, Any], int]:
-    """Simulate a message from a phone to the account."""
-    services = get_services()
-    arguments = load(InboundSchema(max_body=services.settings.max_body), read_arguments())
-    message = services.receiving.receive(current_account(), **arguments)
-    return {"message": dump_message(message)}, 201
-
-
-@bp.post("/check")
-@describe(
-    arguments=CheckSchema,
-    answers={200: CheckAnswer},
-    examples=examples.CHECK,
-    text="Nothing is stored. The command `check-text` shows the same.",
-)
-def check() -> dict[str, Any]:
-    """Check a text: its encoding and segments, the characters that need UCS-2, and a code bound to a web site."""
-    arguments = load(CheckSchema(max_body=get_services().settings.max_body), read_arguments())
-    return {"check": dump_check(check_text(arguments["body"]))}
