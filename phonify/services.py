@@ -85,7 +85,7 @@ class Services:
         self.receiving = Receiving(database, clock, webhooks, subscriptions, self.sending, rules)
         self.inbound = Inbound(database, clock, self.receiving, origin=settings.origin)
         receipts = Receipts(webhooks)
-        self.rule_effects = RuleEffects(database, clock, receipts, self.receiving)
+        self.rule_effects = RuleEffects(database, clock, main, receipts, self.receiving)
         # Both have the main gateway and the gateway that sends released messages, by name.
         self.senders = {main: self.sending}
         self.gateways = {main: self._run_gateway(gateway, main_only_to, receipts)}

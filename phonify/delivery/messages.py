@@ -1,7 +1,7 @@
-"""Delivers messages: claims due messages, calls the gateway, and records the outcomes."""
+"""Delivers messages: claims due messages, calls the gateway (`calls.py`), and records the outcomes."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from ..clock import Clock, format_time, seconds_until
@@ -56,7 +56,6 @@ class MessageDelivery:
         self._lease = lease
         self._only_to = only_to  # if it is not empty, only these numbers get messages
         self._calls = GatewayCalls(database, gateway, clock, lease=lease, observe=observe)
-        self.deliver = self._calls.deliver
 
     def seconds_to_next(self) -> float:
         """Return the seconds until a message is due or a lease ends."""
@@ -158,6 +157,12 @@ class MessageDelivery:
             return False
         return message.send_at is not None or message.created_at <= found.changed_at
 
+    # Calling the gateway
+
+    def deliver(self, jobs: Sequence[Message], finish: Callable[[MessageOutcome], None]) -> None:
+        """Send the messages with the gateway. The code of the calls is in `calls.py`."""
+        self._calls.deliver(jobs, finish)
+
     # Recording
 
     def record(self, connection: Connection, outcomes: Sequence[MessageOutcome]) -> None:
@@ -207,6 +212,7 @@ class MessageDelivery:
             reported = {message.id for message, answer in taken.items() if answer.receipts}
             reported |= self._rules.plan_effects(connection, sent, clock_now)
             simulated = [message for message in sent if message.id not in reported]
+            # Only fronts post this event. The account's own webhook does not.
             self._webhooks.enqueue(connection, "message.simulated", simulated, clock_now)
 
     def _note_taken(self, connection: Connection, message: Message, outcome: Taken, now: datetime) -> None:

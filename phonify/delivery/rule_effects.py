@@ -8,7 +8,7 @@ from ..domain.receipts import Receipts
 from ..domain.receiving import Receiving
 from ..domain.rules import write_behaviour
 from ..errors import StoreUnavailable
-from ..gateways.stub import StubGateway, write_receipt
+from ..gateways.stub import write_receipt
 from ..storage import conversations as conversation_store
 from ..storage import rules as store
 from ..storage.database import Connection, Database
@@ -25,9 +25,12 @@ AFTER_FAULT = 1.0  # seconds to wait after an error
 class RuleEffects:
     """Stores receipts and replies in a loop. The loop calls no gateway, so each effect needs only one transaction."""
 
-    def __init__(self, database: Database, clock: Clock, receipts: Receipts, receiving: Receiving) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, gateway: str, receipts: Receipts, receiving: Receiving
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._gateway = gateway  # the name of the gateway of the sandbox
         self._receipts = receipts
         self._receiving = receiving
 
@@ -84,4 +87,4 @@ class RuleEffects:
             self._receiving.reply_within(connection, trace.account, trace.message, met.reply or "")
         else:
             receipt = write_receipt(write_behaviour(met))._replace(message_id=met.message_id)
-            self._receipts.take(connection, StubGateway.name, [receipt], now)
+            self._receipts.take(connection, self._gateway, [receipt], now)
