@@ -5,7 +5,8 @@ from datetime import timedelta
 from ..clock import Clock, format_time
 from ..errors import Fault, InvalidRequest
 from ..ids import generate_ids
-from ..schemas.fields import read_own_number
+from ..schemas.fields import Recipient, read_own_number
+from ..schemas.requests import Draft
 from ..sms.numbers import Number, parse_originator
 from ..storage import messages as store
 from ..storage import webhooks as webhook_store
@@ -72,7 +73,8 @@ class Receiving:
         reply = self._subscriptions.apply_keyword(connection, account, sender.number, body, now=format_time(now))
         replies = []
         if reply is not None and self._may_reply(sender, to, reply):
-            answer = self._sending.compose(account, sender, body=reply, origin=to, id_=next(ids), now=now)
+            draft = Draft([Recipient(sender, None)], body=reply)
+            answer = self._sending.compose(account, sender, draft, origin=to, id_=next(ids), now=now)
             # An opt-out stops all earlier messages, so the reply gets a later time. It does not count for the quota.
             replies = [answer._replace(created_at=format_time(now + timedelta(milliseconds=1)))]
         texts = [read_text(message) if meets_rules else None, *map(read_text, replies)]

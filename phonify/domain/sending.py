@@ -171,14 +171,12 @@ class Sending:
             self.compose(
                 account,
                 recipient.number,
-                body=draft.body,
+                draft,
                 origin=origin,
-                send_at=draft.send_at,
-                validity=draft.validity,
                 id_=next(ids),
                 now=now,
                 refusal=refusals.get(index),
-            )._replace(front=draft.front_name, released_from=draft.released_id)
+            )
             for index, recipient in enumerate(draft.to)
         ]
         store.insert_messages(connection, messages=messages)
@@ -210,26 +208,26 @@ class Sending:
         self,
         account: Account,
         to: Number,
+        draft: Draft,
         *,
-        body: str,
         origin: Number,
         id_: str,
         now: datetime,
-        send_at: datetime | None = None,
-        validity: timedelta | None = None,
         refusal: str | None = None,
     ) -> Message:
         """Return a new message to one number, but do not store it. If `refusal` is given, the state is `error`."""
-        due_at, expires_at = self.plan(now, send_at, validity)
-        message = write_message(account, "outbound", origin, to, body, id_=id_, now=now)
+        due_at, expires_at = self.plan(now, draft.send_at, draft.validity)
+        message = write_message(account, "outbound", origin, to, draft.body, id_=id_, now=now)
         return message._replace(
             state="error" if refusal else "unconfirmed",
             error_type=refusal,
-            send_at=format_time(send_at) if send_at else None,
+            send_at=format_time(draft.send_at) if draft.send_at else None,
             due_at=None if refusal else due_at,
             expires_at=expires_at,
             finished_at=message.created_at if refusal else None,
             gateway=self._gateway.name,
+            front=draft.front_name,
+            released_from=draft.released_id,
         )
 
     def plan(self, now: datetime, send_at: datetime | None, validity: timedelta | None = None) -> tuple[str, str]:

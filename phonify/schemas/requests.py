@@ -69,7 +69,8 @@ class Draft(NamedTuple):
 
     def hash(self) -> str:
         """Return a hash of the request without its idempotency key. Equal requests have equal hashes."""
-        # Do not change this form, because the database has hashes that earlier versions have made.
+        # Append a new argument only if it is given. Then a request without it keeps its hash. The database has hashes
+        # that earlier versions have made.
         given: list[list[Any]] = [["body", self.body]]
         if self.origin is not None:
             given.append(["origin", self.origin.number])

@@ -116,7 +116,8 @@ def test_each_argument_of_a_request_counts_for_its_hash_except_the_key():
     }
     of_fronts = {"validity", "front", "front_name"}  # fronts use no idempotency keys
     assert {*others, "idempotency_key"} == set(Draft._fields) - of_fronts
-    assert len({DRAFT.hash(), *(DRAFT._replace(**{name: value}).hash() for name, value in others.items())}) == 6
+    hashes = {DRAFT.hash(), *(DRAFT._replace(**{name: value}).hash() for name, value in others.items())}
+    assert len(hashes) == 1 + len(others)
 
 
 @pytest.mark.parametrize("once", [False, True])

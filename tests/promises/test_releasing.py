@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from phonify.gateways import GATEWAYS
 from phonify.gateways.base import Doubt, Refused
 from phonify.gateways.events import Receipt
+from phonify.schemas.requests import Draft
 from phonify.services import Services
 from tests.support.app import faults_of, sign_in
 from tests.support.fake_gateway import OnceGateway
@@ -60,6 +61,12 @@ def count(execute: Callable[..., Any]) -> Callable[[], int]:
 
 def release(client: FlaskClient, message_id: str, **headers: str) -> Any:
     return client.post(f"/sandbox/messages/{message_id}/release", headers=headers)
+
+
+def test_each_argument_of_a_request_is_copied_by_a_release_or_is_only_for_the_first_message() -> None:
+    copied = {"to", "body", "origin"}  # the next test compares them
+    only_for_the_first = {"send_at", "validity", "idempotency_key", "front", "front_name"}
+    assert copied | only_for_the_first == set(Draft._fields) - {"released_id"}
 
 
 def test_a_released_message_is_a_new_one_that_the_release_gateway_sends(
