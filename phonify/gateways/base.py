@@ -107,7 +107,8 @@ class Gateway(ABC):
     # If False, such a message is in doubt.
     repeatable = False
 
-    # True if the gateway only simulates sending. `/sandbox` exists only with such a gateway.
+    # True if the gateway only simulates sending. `/sandbox` exists only with such a gateway. Only the stub and gateways
+    # in tests set this, because `factory.py` connects the rules of the sandbox only to the stub.
     sandbox = False
 
     # True if `look_up` can find out what happened to a message.
@@ -138,7 +139,11 @@ class Gateway(ABC):
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:  # noqa: ARG003 - for gateways that have variables
-        """Make the gateway from its variables. Raises ValueError with one line for each error."""
+        """Make the gateway from its variables. Raises ValueError with one line for each error.
+
+        A start calls this method twice, because it checks all settings first. So the method must have no side effects.
+        Open connections in `start`.
+        """
         return cls()
 
     def check(self, to: str, origin: str, body: str) -> Refused | None:  # noqa: ARG002 - for gateways that have something to check
