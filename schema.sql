@@ -140,7 +140,7 @@ CREATE TABLE IF NOT EXISTS messages (
     finished_at    TEXT,                -- when the state became final
     request_id     TEXT,                -- the id of the request that stored it, for logs
     key_id         INTEGER,             -- the id of that request's key; NULL: none
-    lease_owner    TEXT,                -- the process that delivers it now (process_lock.py)
+    lease_owner    TEXT,                -- the process that delivers it now (storage/process_lock.py)
     front          TEXT,                -- the front that stored it, such as twilio; NULL: no front
     gateway        TEXT,                -- the name of the gateway that it was accepted for; NULL: inbound, or not known
     receipt_status TEXT CHECK (receipt_status IN ('delivered', 'undelivered')),-- NULL: no delivery receipt yet
