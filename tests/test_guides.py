@@ -101,7 +101,9 @@ def test_what_one_machine_carries_is_what_the_benchmark_printed() -> None:
 
 @pytest.mark.parametrize("name", [name for name, gateway in GATEWAYS.items() if gateway.variables])
 def test_the_guide_of_a_gateway_names_all_its_variables(name: str) -> None:
-    guide = read(f"gateways-{name}.md")
+    path = GUIDES / f"gateways-{name}.md"
+    assert path.is_file(), f"the gateway {name} has variables, so write the guide phonify/docs/{path.name} about them"
+    guide = path.read_text(encoding="utf-8")
     assert [variable for variable in GATEWAYS[name].variables if f"`{variable}`" not in guide] == []
 
 

@@ -33,7 +33,7 @@ class Variables:
         self._errors: list[str] = []
 
     def read(self, name: str, default: str | None = None) -> str:
-        """Return a text. The variable is required if it has no default."""
+        """Return a text. The variable is required if it has no default. If it is a path, make a `Path` of it."""
         text = self._environ.get(self._prefix + name, "")
         if text:
             return text

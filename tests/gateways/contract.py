@@ -70,8 +70,9 @@ class GatewayContract(ABC):
         assert re.fullmatch(r"[a-z][a-z0-9_-]*", self.name)
         assert isinstance(gateway, GATEWAYS[self.name])
 
-    def test_its_variables_have_the_name_of_a_setting(self, gateway: Gateway) -> None:
-        assert [name for name in gateway.variables if not re.fullmatch(r"PHONIFY_[A-Z][A-Z0-9_]*", name)] == []
+    def test_its_variables_begin_with_its_name(self, gateway: Gateway) -> None:
+        form = rf"PHONIFY_{self.name.upper()}_[A-Z0-9_]+"
+        assert [name for name in gateway.variables if not re.fullmatch(form, name)] == []
 
     def test_it_says_what_it_is_and_what_it_can_take(self, gateway: Gateway) -> None:
         assert gateway.repeatable in (True, False)

@@ -23,7 +23,7 @@ def read(name: str) -> str:
 
 def get(client: FlaskClient, address: str) -> str:
     response = client.get(address)
-    assert response.status_code == 200, address
+    assert response.status_code == 200, f"{address}; is a new guide missing in GROUPS of phonify/web/guides.py?"
     assert response.mimetype == "text/html"
     return response.get_data(as_text=True)
 
