@@ -117,7 +117,11 @@ class MessageSchema(RecordSchema):
     )
     to = fields.String(required=True, attribute="to_number", metadata={**_NUMBER, "description": "The recipient."})
     origin = fields.Nested(NumberSchema, required=True, metadata={"description": "The sender."})
-    phone = fields.Nested(NumberSchema, required=True, metadata={"description": "Facts about `to`."})
+    phone = fields.Nested(
+        NumberSchema,
+        required=True,
+        metadata={"description": "Facts about `to`. In an inbound message, this is the app's number."},
+    )
     state = fields.String(
         required=True,
         validate=validate.OneOf(["unconfirmed", "sent", "error"]),
