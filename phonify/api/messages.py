@@ -29,9 +29,10 @@ _MESSAGE_ID = {"message_id": "$response.body#/messages/0/id"}
     examples=examples.SEND,
     links={"get_message": _MESSAGE_ID, "change_message": _MESSAGE_ID, "cancel_message": _MESSAGE_ID},
     text=(
-        "The answer is 201 as soon as the messages are on disk. They are delivered afterwards. If an argument is not"
-        " valid, nothing is stored. If a recipient is refused immediately, the message to this recipient is stored in"
-        " state `error`, and the other messages are sent. Then the answer is 402 with `errors` and `messages`."
+        "Phonify stores the messages on disk, and then answers 201. Phonify delivers the messages afterwards. If an"
+        " argument is not valid, Phonify stores nothing. If Phonify refuses a recipient immediately, it stores the"
+        " message to this recipient in state `error`. Phonify sends the other messages. The answer is then 402 with"
+        " `errors` and `messages`."
     ),
 )
 def send_message() -> Response:
@@ -55,9 +56,9 @@ def send_message() -> Response:
     errors=("too_many_waiting",),
     examples=examples.LIST,
     text=(
-        "With `wait`, the request waits until a message matches. This is useful in end-to-end tests. To get all new"
-        " messages with repeated calls, set `after` to the newest known id. Don't set `state` in these calls, because"
-        " an older message may get this state later."
+        "The argument `wait` delays the answer until a message matches. This is useful in end-to-end tests. Set"
+        " `after` to the newest id that you know. Then repeated calls return all new messages. Leave out `state` in"
+        " these calls. Otherwise, you can miss an older message that gets this state later."
     ),
 )
 def list_messages() -> dict[str, Any]:
@@ -80,7 +81,7 @@ def get_message(message_id: str) -> dict[str, Any]:
     answers={200: MessageAnswer},
     errors=("nothing_to_change", "message_not_waiting", *MESSAGE_ERRORS),
     examples=examples.CHANGE,
-    text="Give at least one argument. The other values stay the same.",
+    text="Give at least one argument. The values of the other arguments do not change.",
 )
 def change_message(message_id: str) -> dict[str, Any]:
     """Change a scheduled message before its sending begins."""

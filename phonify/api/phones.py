@@ -1,4 +1,4 @@
-"""The resource /v1/phones: facts about a number, and the phones of an account's conversations."""
+"""The resource /v1/phones: facts about a number, and the list of an account's phones."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ _PAGING = PagingSchema()
 @bp.get("")
 @describe(arguments=PagingSchema, answers={200: PhonesAnswer}, examples=examples.PHONES)
 def list_phones() -> dict[str, Any]:
-    """List the phones of the account's conversations. The phone with the latest message is the first."""
+    """List the phones that the account has exchanged messages with. The latest conversation comes first."""
     paging = load(_PAGING, read_arguments())
     found = get_services().subscriptions.find_phones(current_account(), **paging)
     return {"phones": [dump_phone(phone) for phone in found]}

@@ -1,4 +1,4 @@
-"""The resource /v1/subscriptions: which phones have opted out of an account's messages."""
+"""The resource /v1/subscriptions shows whether phones have opted out. A request can opt a phone out."""
 
 from typing import Any
 
@@ -19,9 +19,17 @@ _PAGING = PagingSchema()
 
 
 @bp.get("")
-@describe(arguments=PagingSchema, answers={200: SubscriptionsAnswer}, examples=examples.SUBSCRIPTIONS)
+@describe(
+    arguments=PagingSchema,
+    answers={200: SubscriptionsAnswer},
+    examples=examples.SUBSCRIPTIONS,
+    text=(
+        "The list begins with the phones that the account has exchanged messages with. Then come other phones that"
+        " have opted out or in."
+    ),
+)
 def list_subscriptions() -> dict[str, Any]:
-    """List the phones of the account's conversations, followed by other phones that have opted out or in."""
+    """List the subscriptions of phones."""
     paging = load(_PAGING, read_arguments())
     found = get_services().subscriptions.find_all(current_account(), **paging)
     return {"subscriptions": [dump_subscription(subscription) for subscription in found]}
@@ -39,10 +47,10 @@ def get_subscription(msisdn: str) -> dict[str, Any]:
 @describe(
     answers={200: ResultAnswer},
     examples=examples.UNSUBSCRIBE,
-    text="This is the same as a STOP from the phone. A message to the phone gets 402 and is stored in state `error`.",
+    text="A STOP from the phone has the same effect. A message to the phone gets 402 and is stored in state `error`.",
 )
 def unsubscribe(msisdn: str) -> dict[str, Any]:
-    """Opt a phone out. Messages to the phone are refused until it opts in again."""
+    """Opt a phone out. Messages to the phone are refused until the phone opts in again."""
     phone = read_msisdn(msisdn)
     get_services().subscriptions.change(current_account(), phone, subscribed=False, reason="api")
     return {"result": "OK"}

@@ -1,4 +1,4 @@
-"""The resource /v1/webhook: the URL for the account's events, the secret that signs them, and a test event."""
+"""The resource /v1/webhook: the URL for the account's events, the signing secret, and a test event."""
 
 from typing import Any
 
@@ -40,8 +40,8 @@ def get_webhook() -> dict[str, Any]:
     answers={200: WebhookAnswer},
     examples=examples.SET_WEBHOOK,
     text=(
-        "The answer is 200, also for the account's first webhook. An existing secret is kept. A disabled webhook is"
-        " enabled again."
+        "The answer is 200, even if the account had no webhook before. An existing secret does not change. A disabled"
+        " webhook is enabled again."
     ),
 )
 def set_webhook() -> dict[str, Any]:
@@ -56,8 +56,8 @@ def set_webhook() -> dict[str, Any]:
     errors=("not_found",),
     examples=examples.REMOVE_WEBHOOK,
     text=(
-        "The answer has the webhook as it was. Events that are not delivered yet are given up. If the account has no"
-        " webhook, the answer is 404. The method `DESTROY` does the same."
+        "The answer shows the removed webhook. Phonify cancels the events that it has not delivered yet. If the account"
+        " has no webhook, the answer is 404. The method `DESTROY` does the same."
     ),
 )
 def remove_webhook() -> dict[str, Any]:
@@ -74,8 +74,8 @@ def remove_webhook() -> dict[str, Any]:
     errors=("no_webhook",),
     examples=examples.TEST_WEBHOOK,
     text=(
-        "The answer is 202 as soon as the event is on disk. The event is posted afterwards, also to a disabled webhook."
-        " The header `webhook-id` of the event has the id in the answer."
+        "Phonify stores the event on disk, and then answers 202. Phonify posts the event afterwards, even if the"
+        " webhook is disabled. The header `webhook-id` of the event contains the id from the answer."
     ),
 )
 def send_test_event() -> tuple[dict[str, Any], int]:

@@ -1,1 +1,1 @@
-"""The parts that all HTTP packages share: authentication, arguments, error handlers, the rate limit."""
+"""The shared parts of the HTTP packages: authentication, arguments, error handlers and the rate limit."""

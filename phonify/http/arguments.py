@@ -28,19 +28,21 @@ MAX_CONTENT_LENGTH = 256 * 1024  # bytes
 
 
 def read_arguments() -> Arguments:
-    """Return the arguments of the current request. An argument in the body replaces one in the query string.
+    """Return the arguments of the current request.
 
-    `to` is a list if the request has it more than once, has `to[]` or `to[0]`, or has a JSON array. A JSON null means
-    that the argument is not given. Raises InvalidRequest, EncodedBody, UnsupportedMediaType or RequestEntityTooLarge if
-    the request can't be read.
+    If an argument is in the query string and in the body, the value in the body is used. `to` is a list if the request
+    repeats this argument, if its name is `to[]` or `to[0]`, or if the value is a JSON array. A JSON null means that the
+    argument is not given. Raises InvalidRequest, EncodedBody, UnsupportedMediaType or RequestEntityTooLarge if the
+    request can't be read.
     """
     return {**_collect(_parse(request.query_string)), **_read_body()}
 
 
 def read_fields() -> list[tuple[str, str]]:
-    """Return the fields of the query string, then the fields of a form in the body, in their order.
+    """Return the fields of the query string, followed by the fields of a form in the body.
 
-    A body of another type has no fields. Raises the same errors as `read_arguments`.
+    If the body is not a form, the result has only the fields of the query string. Raises the same errors as
+    `read_arguments`.
     """
     return _parse(request.query_string) + (_parse_form(read_data()) or [])
 
@@ -62,7 +64,7 @@ def _read_body() -> Arguments:
 
 
 def read_data() -> bytes:
-    """Return the body. Raises InvalidRequest if it is incomplete."""
+    """Return the body. Raises InvalidRequest if the body is incomplete."""
     try:
         data = request.get_data()
     except HTTPException:
@@ -107,7 +109,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _is_json_object(data: bytes) -> bool:
-    """Tell whether a form holds JSON. Some clients send JSON as a form if nobody sets the content type."""
+    """Return whether a form contains JSON. Some clients send JSON as a form if nobody sets the content type."""
     if not data.lstrip().startswith(b"{"):
         return False
     try:

@@ -20,7 +20,7 @@ _BASIC = re.compile(r"basic +[A-Za-z0-9+/]+={0,2}", re.IGNORECASE)
 def is_basic(header: str) -> bool:
     """Return whether an Authorization header has the form of HTTP Basic.
 
-    Flask-HTTPAuth accepts any scheme, and ignores characters that are not Base64.
+    Flask-HTTPAuth itself accepts any scheme, and ignores characters that are not Base64.
     """
     return _BASIC.fullmatch(header) is not None
 
@@ -30,7 +30,7 @@ def make_auth(
 ) -> HTTPBasicAuth:
     """Return an object of Flask-HTTPAuth for HTTP Basic.
 
-    `find_account` returns the account of a user name and a password. `refuse` returns the answer to credentials that
+    `find_account` returns the account of a user name and a password. `refuse` returns the answer if the credentials
     are not valid. Flask-HTTPAuth adds the header WWW-Authenticate to this answer.
     """
     made = HTTPBasicAuth(realm=realm)
@@ -40,7 +40,7 @@ def make_auth(
 
 
 def find_account(key: str, _password: str) -> Account | None:
-    """Return the account of a key. Without an Authorization header, the key is the argument `api_key`.
+    """Return the account of a key. If there is no Authorization header, the key is the argument `api_key`.
 
     Raises the same errors as `read_arguments`.
     """
@@ -68,7 +68,7 @@ def require_key_only() -> None:
 
 @auth.login_required  # type: ignore[untyped-decorator]
 def require_key() -> None:
-    """Require a valid key, count the request for the rate limit, and apply the rules of the sandbox to it.
+    """Require a valid key, count the request for the rate limit, and apply the rules of the sandbox.
 
     This is a `before_request` function.
     """

@@ -1,4 +1,4 @@
-"""CORS: pages of other origins can call the API if the setting PHONIFY_CORS names their origin.
+"""CORS allows pages of other origins to call the API. The setting PHONIFY_CORS lists these origins.
 
 Pages of any origin can read the API's description, because it is public.
 """
@@ -18,7 +18,7 @@ _MAX_AGE = 600  # seconds for which a browser remembers what is allowed
 
 
 def add_cors_headers(response: Response) -> Response:
-    """Let a page of an allowed origin read the answer. This is an `after_request` function."""
+    """Allow a page of an allowed origin to read the answer. This is an `after_request` function."""
     if request.path == _DESCRIPTION:
         response.headers["Access-Control-Allow-Origin"] = "*"
         return response

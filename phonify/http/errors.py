@@ -1,4 +1,4 @@
-"""The HTTP status of each kind of error, and error handlers that answer with the API's JSON."""
+"""The HTTP status of each kind of error, and the error handlers of the app."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -34,9 +34,10 @@ ErrorForm = Callable[[int, PhonifyError | None], Response]
 
 
 def register_error_handlers(app: Flask, forms: Mapping[str, ErrorForm]) -> None:
-    """Register the error handlers of an app. `forms` has the error form of each front, by the prefix of its paths.
+    """Register the error handlers of an app.
 
-    Other paths have errors in the form of the API.
+    `forms` maps the path prefix of a front to the error form of the front. Errors of other paths have the form of the
+    API.
     """
     app.extensions[_FORMS] = forms
     app.register_error_handler(PhonifyError, show_error)
@@ -53,7 +54,7 @@ def _show(faults: Sequence[Fault], status: int, error: PhonifyError | None = Non
 
 
 def show_faults(faults: Sequence[Fault], status: int) -> Response:
-    """Return the API's answer for one or more faults."""
+    """Return the API's answer for one or more Fault objects."""
     response = jsonify(errors=[fault.to_dict() for fault in faults])
     response.status_code = status
     return response
@@ -74,7 +75,7 @@ def show_error(error: PhonifyError) -> Response:
 
 
 def show_http_exception(error: HTTPException) -> Response:
-    """Answer an HTTP error of Flask. The answer keeps its status and its headers, such as Allow."""
+    """Answer an HTTP error of Flask. The answer has its status, and its headers such as Allow."""
     status = error.code or 500
     response = _show([fault_for_status(status)], status)
     for name, value in error.get_headers():
@@ -84,6 +85,6 @@ def show_http_exception(error: HTTPException) -> Response:
 
 
 def show_unexpected_error(error: Exception) -> Response:
-    """Answer an unexpected error. Only the log has the traceback."""
+    """Answer an unexpected error. The traceback is only in the log."""
     logger.error("%s %s failed", request.method, mask_keys(escape_controls(request.path)), exc_info=error)
     return _show([Fault("internal_error")], 500)

@@ -1,6 +1,6 @@
-"""Errors and slow answers of the API that a rule of the sandbox simulates.
+"""A rule of the sandbox can simulate an error or a slow answer of the API.
 
-Rules do not apply to requests under /sandbox. So a test can always change its rules.
+Rules do not apply to requests under /sandbox, so that a test can always change its rules.
 """
 
 from typing import Any
@@ -17,9 +17,9 @@ HEADER = "X-Phonify-Rule"
 
 
 def meet_rule(account: Account, *, sends_messages: bool) -> None:
-    """Apply the rules of the account to the current request: delay the answer, or raise SimulatedFault.
+    """Apply the account's rules to the current request. A rule delays the answer, or raises SimulatedFault.
 
-    `sends_messages` tells whether the request sends messages. If a rule applies, a header of the answer has the id of
+    `sends_messages` is True if the request sends messages. If a rule applies, a header of the answer shows the id of
     the rule.
     """
     rules = get_services().rules
@@ -40,9 +40,9 @@ def meet_rule(account: Account, *, sends_messages: bool) -> None:
 
 
 def _list_texts(account: Account) -> list[tuple[str, str, str]]:
-    """Return the recipient, the sender and the body of each message that the request would send, exactly as given.
+    """Return the recipient, the sender and the body of each message in the request. These values are not checked yet.
 
-    If the request can't be read, the list is empty. The view then reports the error, unless a rule answers first.
+    If the request can't be read, the list is empty. If no rule answers the request, the view reports this error.
     """
     try:
         arguments = read_arguments()

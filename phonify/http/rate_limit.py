@@ -1,4 +1,4 @@
-"""The rate limit: how many requests a minute an account may send. All processes share the count.
+"""The rate limit is the number of requests that an account can send per minute. All processes share the count.
 
 Answers have the headers of the IETF draft draft-ietf-httpapi-ratelimit-headers.
 """

@@ -1,4 +1,4 @@
-"""The id of each request. A header of the answer shows it."""
+"""Each request has an id. A header of the answer shows this id."""
 
 import random
 import re
@@ -11,7 +11,7 @@ _FORM = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 def begin_request() -> None:
-    """Give the current request an id. A valid id in the request's header is kept. Otherwise the id is new."""
+    """Give the current request an id. If the request's header has no valid id, the id is new."""
     given = request.headers.get(HEADER)
     # The id is not secret, so the quick random generator is enough. After a fork, Python gives it a new seed.
     valid = given is not None and _FORM.fullmatch(given)

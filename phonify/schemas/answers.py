@@ -34,7 +34,9 @@ class MessagesAnswer(Schema):
 class SentAnswer(MessagesAnswer):
     """The messages that a request has sent."""
 
-    message = fields.Nested(MessageSchema, metadata={"description": "The message, if there is only one recipient."})
+    message = fields.Nested(
+        MessageSchema, metadata={"description": "The message, if the request has only one recipient."}
+    )
 
 
 class RefusedAnswer(SentAnswer):
@@ -74,19 +76,19 @@ class WebhookAnswer(Schema):
 
 
 class DeliveryAnswer(Schema):
-    """The delivery of an event that will be posted."""
+    """The delivery of a new event."""
 
     delivery = fields.Nested(DeliverySchema, required=True)
 
 
 class ResultAnswer(Schema):
-    """The answer if there is no object to return."""
+    """An answer without an object."""
 
     result = fields.String(required=True, metadata={"enum": ["OK"]})
 
 
 class CheckAnswer(Schema):
-    """The check of a text."""
+    """The result of checking a text."""
 
     check = fields.Nested(TextCheckSchema, required=True)
 
@@ -100,7 +102,7 @@ class DocumentAnswer(Schema):
 
 
 def dump_sent(messages: Sequence[Message], faults: Sequence[Fault]) -> Shown:
-    """Return the answer to a request to send. With faults, it is a RefusedAnswer. Otherwise, it is a SentAnswer."""
+    """Return a SentAnswer, or a RefusedAnswer if there are faults."""
     shown: Shown = {"messages": dump_messages(messages)}
     if len(messages) == 1:
         shown["message"] = shown["messages"][0]
@@ -110,5 +112,5 @@ def dump_sent(messages: Sequence[Message], faults: Sequence[Fault]) -> Shown:
 
 
 def choose_status(sent: Shown) -> int:
-    """Return the HTTP status for an answer that `dump_sent` has made."""
+    """Return the HTTP status for an answer of `dump_sent`."""
     return 402 if "errors" in sent else 201

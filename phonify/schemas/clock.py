@@ -1,4 +1,4 @@
-"""The clock of the server: the arguments of advancing it, the objects in answers, and texts for people."""
+"""The schemas of requests and answers about the clock of the server, and texts for people."""
 
 import re
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ def read_duration(text: str) -> timedelta:
 
 
 def write_duration(duration: timedelta) -> str:
-    """Return a duration in words, such as `24 h` or `365 d 2 h`. Fractions of a second are left out."""
+    """Return a duration for people, such as `24 h` or `365 d 2 h`. The result has no fractions of a second."""
     minutes, seconds = divmod(int(duration.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24) if hours > 48 else (0, hours)
@@ -38,7 +38,7 @@ def write_duration(duration: timedelta) -> str:
 
 
 def write_summary(advance: Advance) -> str:
-    """Describe in one line what an advance has done, such as `24 h: 3 sent, 2 webhooks, 1 expired`."""
+    """Return a one-line summary of an advance of the clock."""
     duration = write_duration(parse_time(advance.ended_at) - parse_time(advance.begun_at))
     counts = advance.ended._asdict()
     done = ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in _COUNTS if counts[name])
@@ -62,7 +62,7 @@ class AdvanceSchema(ArgumentsSchema):
 
     @validates_schema(pass_original=True, skip_on_field_errors=True)
     def require_one(self, _loaded: dict[str, Any], given: Mapping[str, Any], **_: Any) -> None:
-        """Refuse a request that has both arguments, or none."""
+        """Require exactly one of the two arguments."""
         if ("by" in given) == ("to" in given):
             raise ValidationError("by_or_to")
 
@@ -72,9 +72,9 @@ class ClockSchema(RecordSchema):
 
     now = fields.String(required=True, metadata={**MOMENT, "description": "The time of the clock, in UTC."})
     machine_now = fields.String(required=True, metadata={**MOMENT, "description": "The real time, in UTC."})
-    frozen = fields.Boolean(required=True, metadata={"description": "Whether the clock stands still."})
+    frozen = fields.Boolean(required=True, metadata={"description": "Whether the clock is stopped."})
     changed = fields.Boolean(
-        required=True, metadata={"description": "Whether somebody has changed the clock since its last reset."}
+        required=True, metadata={"description": "Whether the clock was changed after its last reset."}
     )
 
 
@@ -83,27 +83,29 @@ def _count_field(description: str) -> fields.Integer:
 
 
 class EndedSchema(RecordSchema):
-    """How many messages and events have ended during an advance, and how many messages and receipts have arrived."""
+    """How many messages, receipts and events an advance has processed."""
 
-    sent = _count_field("Messages that became `sent`.")
-    expired = _count_field("Messages that became `error`, because their validity period ended.")
-    failed = _count_field("Messages that became `error` for another reason.")
+    sent = _count_field("Messages that reached the state `sent`.")
+    expired = _count_field("Messages that failed at the end of their validity period.")
+    failed = _count_field("Messages that failed for another reason.")
     received = _count_field("Messages from phones.")
     receipts = _count_field("Delivery receipts.")
-    webhooks = _count_field("Events that a webhook has accepted.")
-    failed_webhooks = _count_field("Events that were given up.")
+    webhooks = _count_field("Events that the webhook has accepted.")
+    failed_webhooks = _count_field("Events that failed. Phonify does not post them again.")
     removed = _count_field("Old messages that were removed.")
 
 
 class AdvancedSchema(RecordSchema):
-    """What an advance of the clock has done."""
+    """The results of advancing the clock."""
 
     begun_at = fields.String(required=True, metadata={**MOMENT, "description": "The time before the advance, in UTC."})
     ended_at = fields.String(required=True, metadata={**MOMENT, "description": "The time after the advance, in UTC."})
-    target = fields.String(required=True, metadata={**MOMENT, "description": "The time to which it was advanced."})
+    target = fields.String(required=True, metadata={**MOMENT, "description": "The requested time, in UTC."})
     finished = fields.Boolean(
         required=True,
-        metadata={"description": "False if the clock has stopped before `target`. Then advance it to `target` again."},
+        metadata={
+            "description": "False if the advance ended before `target`. If so, advance the clock to `target` again."
+        },
     )
     ended = fields.Nested(EndedSchema, required=True)
     summary = fields.Function(
@@ -124,7 +126,7 @@ class ClockAnswer(Schema):
 
 
 class AdvanceAnswer(ClockAnswer):
-    """The clock of the server after an advance, and what the advance has done."""
+    """The clock of the server after an advance, and the results of the advance."""
 
     advance = fields.Nested(AdvancedSchema, required=True)
 

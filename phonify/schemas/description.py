@@ -1,6 +1,6 @@
-"""The descriptions of views. `api/openapi/document.py` builds the OpenAPI document from them.
+"""The descriptions of views. `api/openapi/document.py` builds the OpenAPI document from these descriptions.
 
-The decorator `describe` describes a view. A test fails if a view has no description.
+Each view has the decorator `describe`. A test fails if a view has no description.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ F = TypeVar("F", bound=View)
 
 @dataclass(frozen=True)
 class Example:
-    """An example of a request and its answer. `path` has the path parameters by name."""
+    """An example of a request and its answer. `path` has the value of each path parameter."""
 
     name: str
     answer: Mapping[str, Any]
@@ -28,9 +28,9 @@ class Example:
 class Description:
     """The description of a view. The summary is the first line of the view's docstring.
 
-    `answers` are the schemas by status. `errors` are the error types that only this view has. The error types of the
-    arguments are not listed. `links` are the operations that a client can call after a 201, by name. A link gives the
-    place of each path parameter in the answer.
+    `answers` has the schema of each status. `errors` has the error types of the view, except the error types of its
+    arguments. `links` has the operations that a client can call after a 201. A link shows where the answer contains
+    the path parameters.
     """
 
     answers: Mapping[int, type[Schema]]

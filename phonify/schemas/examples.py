@@ -135,7 +135,7 @@ INBOUND = (
 )
 CHECK = (
     Example(
-        "A text with a curly quote and a code for a web site",
+        "A curly quote, and a code for a web site",
         arguments={"body": "It\N{RIGHT SINGLE QUOTATION MARK}s 482193.\n\n@example.com #482193"},
         answer={
             "check": {

@@ -1,6 +1,6 @@
 """The fields of requests. A field reads one argument. It also has the error types and the JSON Schema of the argument.
 
-A ValidationError has error types of `errors/table.py`, not sentences.
+The texts of a ValidationError are error types of `errors/table.py`.
 """
 
 import re
@@ -49,7 +49,7 @@ _TIME = {"type": "string", "format": "date-time", "examples": ["2026-01-31T18:00
 
 
 class Recipient(NamedTuple):
-    """The recipient of a message. `param` names its argument, such as `to` or `to[3]`, or is None."""
+    """The recipient of a message. `param` is the name of the argument, such as `to[3]`, or None."""
 
     number: Number
     param: str | None
@@ -92,7 +92,7 @@ def _read_message_id(text: str) -> str:
 
 
 def read_own_number(text: str) -> Number:
-    """Read a number that can receive messages from phones: an E.164 number or a short code."""
+    """Read an E.164 number or a short code. Phones can send messages to such a number."""
     number = parse_originator(text)
     if not text.lstrip("+").isdigit():
         raise ValueError("an alphanumeric sender")
@@ -100,7 +100,7 @@ def read_own_number(text: str) -> Number:
 
 
 class Argument(fields.Field[Any]):
-    """One argument. `read` converts its string to a value, or raises ValueError.
+    """One argument. The function `read` converts the string to a value, or raises ValueError.
 
     `invalid` is the error type of a value that can't be read. `form` is the JSON Schema.
     """
@@ -131,7 +131,7 @@ class Argument(fields.Field[Any]):
 
 
 class BodyArgument(Argument):
-    """The body of a message. It has at most MAX_BODY characters, unless `limit` sets another maximum."""
+    """The body of a message. It has at most MAX_BODY characters. The method `limit` can change this maximum."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(str, invalid="invalid_text", form=_TEXT, **options)
@@ -146,7 +146,7 @@ class BodyArgument(Argument):
 
 
 class NumericArgument(Argument):
-    """A number in decimal digits. In JSON, it may be a number or a string."""
+    """A number in decimal digits. In JSON, it can be a number or a string."""
 
     def read_one(self, value: Any) -> Any:
         """Read one string or number, and return the value."""
@@ -166,7 +166,7 @@ class WholeArgument(NumericArgument):
 
 
 class RecipientsArgument(Argument):
-    """One MSISDN or a list of MSISDNs. The value is a list of Recipient."""
+    """One MSISDN or a list of MSISDNs. The result is a list of Recipient objects."""
 
     default_error_messages = {"empty": "missing_argument"}  # noqa: RUF012 - marshmallow's own interface
 
@@ -204,9 +204,9 @@ def list_error_types(field: fields.Field[Any]) -> set[str]:
 
 
 def search_field(description: str) -> Argument:
-    """Return a field for a search in bodies.
+    """Return a field for a text to find in the bodies of messages.
 
-    The text may be longer than a body that `/v1` accepts, because stored bodies may be longer.
+    The search text can be longer than a body in a request, because a stored body can be longer.
     """
     form = {**_TEXT, "description": description}
     return Argument(str, invalid="invalid_text", form=form, validate=_make_text_rules(HIGHEST_MAX_BODY))
@@ -228,7 +228,7 @@ def originator_field(description: str, *, invalid: str = "invalid_originator", *
 
 
 def callback_url_field(description: str, *, example: str) -> Argument:
-    """Return a field for a URL of the app. An empty text is read as None. The domain checks other texts."""
+    """Return a field for a URL of the app. An empty text becomes None. The domain checks all other texts."""
     form = {"type": "string", "format": "callback-url", "description": description, "examples": [example]}
     return Argument(lambda text: text or None, invalid="invalid_webhook_url", form=form)
 
@@ -245,13 +245,15 @@ def message_id_field(description: str) -> Argument:
 
 
 def idempotency_field() -> Argument:
-    """Return a field for the header Idempotency-Key. Its value is None if the header is missing."""
+    """Return a field for the header Idempotency-Key. The value is None if the header is missing."""
     form = {
         "type": "string",
         "minLength": 1,
         "maxLength": 255,
         "pattern": "^[ -~]*$",
-        "description": "It makes a repeated request safe. For 24 hours, the same key gets the first answer again.",
+        "description": (
+            "You can safely repeat a request with the same value. For 24 hours, you get the first answer again."
+        ),
         "examples": ["order-1042"],
     }
     return Argument(

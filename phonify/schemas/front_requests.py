@@ -1,4 +1,4 @@
-"""The schemas of requests that change the settings of the Twilio-compatible API, or create a test run with them."""
+"""The schemas of two requests: change the settings of the Twilio-compatible API, and create a test run."""
 
 from typing import Any
 
@@ -12,12 +12,14 @@ _EXAMPLE = "http://127.0.0.1:5000/sms"
 
 
 class FrontSettingsSchema(ArgumentsSchema):
-    """Arguments of changing the settings of the Twilio-compatible API."""
+    """The settings of the Twilio-compatible API."""
 
-    inbound_url = callback_url_field("The URL that gets received messages. An empty text means none.", example=_EXAMPLE)
+    inbound_url = callback_url_field(
+        "The URL that gets received messages. An empty text means no URL.", example=_EXAMPLE
+    )
     inbound_method = choice_field("GET", "POST", invalid="invalid_method", description="The method for `inbound_url`.")
     fallback_url = callback_url_field(
-        "The URL that is used if `inbound_url` fails. An empty text means none.", example=_EXAMPLE
+        "Phonify uses this URL if `inbound_url` fails. An empty text means no URL.", example=_EXAMPLE
     )
     fallback_method = choice_field(
         "GET", "POST", invalid="invalid_method", description="The method for `fallback_url`."
@@ -28,18 +30,18 @@ class FrontSettingsSchema(ArgumentsSchema):
         form={
             "type": "string",
             "pattern": f"^{AUTH_TOKEN}$",
-            "description": "The auth token that signs webhooks. You can set the token that your app already has.",
+            "description": "The auth token that signs webhooks. You can use the token that your app already has.",
         },
         validate=validate.Regexp(rf"{AUTH_TOKEN}\Z", error="invalid_auth_token"),
     )
 
 
 class ChangeFrontSchema(StrictSchema, FrontSettingsSchema):
-    """Arguments of changing the settings of the Twilio-compatible API by REST."""
+    """The arguments of `PUT /sandbox/twilio`."""
 
 
 class CreateRunSchema(FrontSettingsSchema):
-    """Arguments of creating a test run."""
+    """The arguments of `POST /sandbox/runs`."""
 
     name = name_field("The purpose of the run.")
     ttl = whole_field(
@@ -48,6 +50,6 @@ class CreateRunSchema(FrontSettingsSchema):
 
     @post_load
     def gather_settings(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Return the settings of the front as one object."""
+        """Put the settings of the front into one object."""
         name, ttl = loaded.pop("name", None), loaded.pop("ttl")
         return {"name": name, "ttl": ttl, "front": loaded}

@@ -17,10 +17,10 @@ REPLIES = ("stop_reply", "start_reply", "help_reply")
 def read_keyword_settings(
     stop_keywords: Sequence[str], replies: Mapping[str, str], *, max_body: int = MAX_BODY
 ) -> KeywordReplies:
-    """Check and return the settings. Raises InvalidRequest with all faults.
+    """Check and return the settings. Raises InvalidRequest, which lists all errors.
 
-    The names of `replies` are those of REPLIES. An empty text means that there is no reply. A reply has at most
-    `max_body` characters. Built-in keywords are removed from `stop_keywords`.
+    The keys of `replies` are listed in REPLIES. An empty text means no reply. A reply has at most `max_body`
+    characters. The result does not contain the built-in keywords of `stop_keywords`.
     """
     faults = []
     keywords = {normalize_keyword(given): given.strip() for given in stop_keywords if given.strip()}

@@ -22,20 +22,22 @@ class StartLabSchema(StrictSchema):
         description="`standard` tries the account's webhook. `twilio` tries its URL for received messages.",
     )
     status_url = callback_url_field(
-        "Only with `twilio`: the URL to which the lab posts statuses. Without this URL, it posts no status.",
+        "With `twilio`, the lab posts statuses to this URL. Without this URL, the lab posts no statuses.",
         example=_EXAMPLE,
     )
-    probe_url = callback_url_field("A URL of the app. Its answer says what the app has done.", example=_EXAMPLE)
+    probe_url = callback_url_field(
+        "A URL of the app. The lab asks there what the app has done with an event.", example=_EXAMPLE
+    )
 
 
 class FindingSchema(Schema):
-    """A verdict and the facts behind it."""
+    """A verdict with its facts."""
 
     verdict = fields.String(required=True, metadata={"description": "The guide of the lab lists all verdicts."})
     severity = fields.String(required=True, validate=validate.OneOf(["failure", "warning"]))
     title = fields.String(required=True)
     detail = fields.String(required=True, metadata={"description": "The facts."})
-    why = fields.String(required=True, metadata={"description": "What goes wrong in production."})
+    why = fields.String(required=True, metadata={"description": "What can go wrong in production."})
     fix = fields.String(required=True, metadata={"description": "What to do."})
 
 
@@ -46,7 +48,9 @@ class TrialSchema(Schema):
     title = fields.String(required=True)
     outcome = fields.String(required=True, validate=validate.OneOf(["passed", "warning", "failed", "skipped"]))
     seconds = fields.Float(required=True, metadata={"minimum": 0})
-    reason = fields.String(required=True, allow_none=True, metadata={"description": "Why the trial was not run."})
+    reason = fields.String(
+        required=True, allow_none=True, metadata={"description": "The reason why the lab has skipped the trial."}
+    )
     findings = fields.List(fields.Nested(FindingSchema), required=True)
 
 
@@ -57,7 +61,7 @@ class ReportSchema(Schema):
     url = fields.String(required=True)
     started_at = fields.String(required=True, metadata=MOMENT)
     seconds = fields.Float(required=True, metadata={"minimum": 0})
-    probed = fields.Boolean(required=True, metadata={"description": "Whether the probe was used."})
+    probed = fields.Boolean(required=True, metadata={"description": "Whether the lab has used the probe."})
     passed = fields.Integer(required=True, strict=True, metadata={"minimum": 0})
     warnings = fields.Integer(required=True, strict=True, metadata={"minimum": 0})
     failed = fields.Integer(required=True, strict=True, metadata={"minimum": 0})

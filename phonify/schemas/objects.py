@@ -1,6 +1,6 @@
 """The schemas of messages, phones and other objects, as the API, webhooks and commands show them.
 
-The metadata of a field is for the API's description.
+The API's description shows the metadata of the fields.
 """
 
 from collections.abc import Iterable
@@ -23,19 +23,19 @@ is_encoding = validate.OneOf(["gsm7", "ucs2"])
 
 
 class RecordSchema(Schema):
-    """The base class of schemas for records."""
+    """The base class of the schemas that show records."""
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
         """Return an attribute.
 
         Without this method, marshmallow tries `obj[attr]` first, and a record raises an exception each time. For 50
-        messages, these exceptions take 0.75 of 1.7 ms.
+        messages, the call takes 1.7 ms. The exceptions take 0.75 ms of this time.
         """
         return getattr(obj, attr, default)
 
     @post_dump
     def leave_out_empty_fields(self, shown: Shown, **_: Any) -> Shown:
-        """Leave out each field that has no value and is not required."""
+        """Leave out optional fields without a value."""
         optional = {name for name, field in self.fields.items() if not field.required}
         return {name: value for name, value in shown.items() if value is not None or name not in optional}
 
@@ -46,7 +46,7 @@ class ErrorSchema(Schema):
     type = fields.String(
         required=True,
         validate=validate.OneOf(list(ERROR_TYPES)),
-        metadata={"description": "The kind of error. A type never changes."},
+        metadata={"description": "The kind of error. The types never change."},
     )
     title = fields.String(required=True, metadata={"description": "The error in plain English."})
     param = fields.String(
@@ -75,7 +75,7 @@ class NumberSchema(RecordSchema):
     carrier = fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "The carrier. Null if it is not known.", "examples": ["O2"]},
+        metadata={"description": "The carrier. Null if Phonify does not know the carrier.", "examples": ["O2"]},
     )
 
 
@@ -85,13 +85,13 @@ class ReceiptSchema(RecordSchema):
     status = fields.String(
         required=True,
         validate=validate.OneOf(["delivered", "undelivered"]),
-        metadata={"description": "Whether the phone has got the message."},
+        metadata={"description": "Whether the phone has received the message."},
     )
     at = fields.String(required=True, metadata={**MOMENT, "description": "The time of the report in UTC."})
     code = fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "The provider's own code. Null if the provider gives none."},
+        metadata={"description": "The provider's own code. Null if the provider sends no code."},
     )
 
 
@@ -105,14 +105,14 @@ class MessageSchema(RecordSchema):
     id = fields.String(
         required=True,
         metadata={
-            "description": "The id. The order of ids is the order of creation. An id can't be guessed.",
+            "description": "The id. A later message has a greater id. Nobody can guess an id.",
             "examples": ["019c1353-98c0-7000-8000-5c0ffee00001"],
         },
     )
     body = fields.String(
         required=True,
         metadata={
-            "description": "The text. It may be longer than a body in a request. It is empty if it was redacted."
+            "description": "The text. It can be longer than a body in a request. If the text was redacted, it is empty."
         },
     )
     to = fields.String(required=True, attribute="to_number", metadata={**_NUMBER, "description": "The recipient."})
@@ -141,18 +141,18 @@ class MessageSchema(RecordSchema):
         metadata={"type": "string", **ENCODING},
     )
     send_at = fields.String(
-        metadata={**MOMENT, "description": "The time of sending in UTC. Only scheduled messages have it."}
+        metadata={**MOMENT, "description": "The time of sending in UTC. Only scheduled messages have this field."}
     )
     receipt = fields.Nested(
         ReceiptSchema,
-        metadata={"description": "The provider's final report. Only messages with a delivery receipt have it."},
+        metadata={"description": "The provider's final report. Only messages with a delivery receipt have this field."},
     )
     errors = fields.Function(
         _list_errors,
         metadata={
             "type": "array",
             "items": {"$ref": "#/components/schemas/Error"},
-            "description": "Why the message failed. Only messages in state `error` have it.",
+            "description": "The reason for the failure. Only messages in state `error` have this field.",
         },
     )
 
@@ -168,7 +168,7 @@ class PhoneSchema(NumberSchema):
         validate=validate.OneOf(NUMBER_TYPES),
         metadata={"description": "The type of the number in the numbering plan."},
     )
-    valid = fields.Boolean(required=True, metadata={"description": "Whether the range of the number is in use."})
+    valid = fields.Boolean(required=True, metadata={"description": "Whether the number is in a range that is in use."})
     subscribed = fields.Boolean(required=True, metadata=_SUBSCRIBED)
 
 
@@ -179,13 +179,18 @@ class SubscriptionSchema(NumberSchema):
     changed_at = fields.String(
         required=True,
         allow_none=True,
-        metadata={**MOMENT, "description": "When the phone last opted out or in. Null if it never did."},
+        metadata={
+            **MOMENT,
+            "description": "The time of the last opt-out or opt-in. Null if the subscription was never changed.",
+        },
     )
     reason = fields.String(
         required=True,
         allow_none=True,
         validate=validate.OneOf(get_args(Reason)),
-        metadata={"description": "What changed the subscription last. Null if it was never changed."},
+        metadata={
+            "description": "The reason for the last opt-out or opt-in. Null if the subscription was never changed."
+        },
     )
 
 
@@ -193,15 +198,17 @@ class WebhookSchema(RecordSchema):
     """The webhook of an account as the API shows it."""
 
     url = fields.String(
-        required=True, metadata={"description": "The URL that the account's events are posted to.", "format": "uri"}
+        required=True, metadata={"description": "Phonify posts the account's events to this URL.", "format": "uri"}
     )
     secret = fields.String(
         required=True,
-        metadata={"description": "The secret that signs the events: `whsec_` and 24 random bytes in Base64."},
+        metadata={
+            "description": "The secret that signs the events. It is `whsec_`, followed by 24 random bytes in Base64."
+        },
     )
     enabled = fields.Boolean(
         required=True,
-        metadata={"description": "False if the receiver has answered 410. Set the URL again to enable it."},
+        metadata={"description": "False if the receiver has answered 410. Set the URL again to enable the webhook."},
     )
     created_at = fields.String(required=True, metadata={**MOMENT, "description": "The time of creation in UTC."})
 
@@ -209,7 +216,9 @@ class WebhookSchema(RecordSchema):
 class DeliverySchema(Schema):
     """The delivery of an event."""
 
-    id = fields.String(required=True, metadata={"description": "The id, as in the header `webhook-id` of the event."})
+    id = fields.String(
+        required=True, metadata={"description": "The id. The header `webhook-id` of the event has the same id."}
+    )
 
 
 _MESSAGE = MessageSchema()

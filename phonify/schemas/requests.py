@@ -37,7 +37,7 @@ from .fields import (
 
 
 def load(schema: Schema, arguments: Mapping[str, Any]) -> Any:
-    """Load arguments with a schema, and return the result. Raises InvalidRequest with all faults."""
+    """Load arguments with a schema, and return the result. Raises InvalidRequest, which lists all errors."""
     try:
         return schema.load(arguments)
     except ValidationError as error:
@@ -55,7 +55,7 @@ def _list_faults(messages: Mapping[str, Any]) -> list[Fault]:
 
 
 class Draft(NamedTuple):
-    """A checked request to send."""
+    """The checked arguments of a request that sends messages."""
 
     to: Sequence[Recipient]
     body: str
@@ -68,7 +68,7 @@ class Draft(NamedTuple):
     released_id: str | None = None  # the id of the caught message, if this releases one
 
     def hash(self) -> str:
-        """Return a hash of the request without its idempotency key. Equal requests have equal hashes."""
+        """Return a hash of the request. It does not depend on the idempotency key. Equal requests have equal hashes."""
         # Append a new argument only if it is given. Then a request without it keeps its hash. The database has hashes
         # that earlier versions have made.
         given: list[list[Any]] = [["body", self.body]]
@@ -83,7 +83,7 @@ class Draft(NamedTuple):
 
 
 class ArgumentsSchema(Schema):
-    """The base of the schemas of requests. It ignores unknown arguments."""
+    """The base class of all schemas for requests. It ignores unknown arguments."""
 
     class Meta:
         """Options of marshmallow."""
@@ -92,7 +92,7 @@ class ArgumentsSchema(Schema):
 
 
 class StrictSchema(ArgumentsSchema):
-    """The base of the schemas that refuse unknown arguments. Their requests do harm if a name has a mistake."""
+    """The base class of strict schemas. They refuse unknown arguments, because a mistake in a name could do harm."""
 
     error_messages = {"unknown": "unknown_argument"}  # noqa: RUF012 - of marshmallow
     ignored = frozenset({"api_key"})  # every request may have the key as an argument
@@ -109,7 +109,7 @@ class StrictSchema(ArgumentsSchema):
 
 
 class BodySchema(ArgumentsSchema):
-    """Base of the schemas of requests with a body. The body has at most `max_body` characters."""
+    """The base class of the schemas that have a `body`. The body has at most `max_body` characters."""
 
     def __init__(self, *, max_body: int = MAX_BODY, **options: Any) -> None:
         self.max_body = max_body
@@ -122,13 +122,13 @@ class BodySchema(ArgumentsSchema):
 
 
 class SendSchema(BodySchema):
-    """The arguments of sending a message. They are loaded as a `Draft`."""
+    """The arguments of sending a message. The result of loading is a `Draft`."""
 
     to = RecipientsArgument(
         limit=MAX_RECIPIENTS,
         required=True,
-        description="One number in E.164 with the plus sign, or up to 1,000 numbers as an array, repeated fields or"
-        " `to[]`.",
+        description="One number in E.164 with the plus sign, or up to 1,000 such numbers. Write several numbers as an"
+        " array, as repeated fields or as `to[]`.",
     )
     body = BodyArgument(required=True)
     origin = originator_field(
@@ -140,12 +140,12 @@ class SendSchema(BodySchema):
 
     @post_load
     def make_draft(self, loaded: dict[str, Any], **_: Any) -> Draft:
-        """Return the arguments as one object."""
+        """Return the arguments as a Draft."""
         return Draft(**loaded)
 
 
 class ReleaseSchema(ArgumentsSchema):
-    """The only argument of releasing a message."""
+    """The argument of releasing a message."""
 
     idempotency_key = idempotency_field()
 
@@ -159,13 +159,13 @@ class ChangeSchema(BodySchema):
 
     @validates_schema
     def require_a_change(self, loaded: dict[str, Any], **_: Any) -> None:
-        """Refuse a request without changes."""
+        """Refuse a request that changes nothing."""
         if not loaded:
             raise ValidationError("nothing_to_change")
 
     @post_load
     def take_one_recipient(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Replace the list in `to` with its only recipient."""
+        """Replace the list in `to` with the only recipient."""
         if "to" in loaded:
             (loaded["to"],) = loaded["to"]
         return loaded
@@ -183,25 +183,29 @@ class PagingSchema(ArgumentsSchema):
 
 
 class CriteriaSchema(ArgumentsSchema):
-    """The criteria of messages. They are loaded as one object, `criteria`. A subclass can add other arguments."""
+    """The criteria of messages. The result of loading has them as one object. A subclass can add other arguments."""
 
-    to = originator_field("Only messages to this number.", invalid="invalid_msisdn")
-    origin = originator_field("Only messages from this sender.")
-    phone = originator_field("Only messages to or from this number.", invalid="invalid_msisdn")
+    to = originator_field("Select messages to this number.", invalid="invalid_msisdn")
+    origin = originator_field("Select messages from this sender.")
+    phone = originator_field("Select messages to or from this number.", invalid="invalid_msisdn")
     state = choice_field(
-        "unconfirmed", "sent", "error", invalid="invalid_state", description="Only messages in this state."
+        "unconfirmed", "sent", "error", invalid="invalid_state", description="Select messages in this state."
     )
     direction = choice_field(
-        "outbound", "inbound", invalid="invalid_direction", description="Only messages in this direction."
+        "outbound", "inbound", invalid="invalid_direction", description="Select messages in this direction."
     )
-    q = search_field("Only messages with this text in the body. The case of ASCII letters does not matter.")
-    reference = search_field("Only the message with this id of the provider.")
-    after = message_id_field("Only messages newer than the message with this id. That message may be removed already.")
-    before = message_id_field("Only messages older than the message with this id. That message may be removed already.")
+    q = search_field("Select messages with this text in the body. The case of ASCII letters does not matter.")
+    reference = search_field("Select the message that has this id at the provider.")
+    after = message_id_field(
+        "Select messages newer than the message with this id. You can use the id of a removed message."
+    )
+    before = message_id_field(
+        "Select messages older than the message with this id. You can use the id of a removed message."
+    )
 
     @post_load
     def make_criteria(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Return the criteria as one object."""
+        """Put the criteria into one object."""
         for side in {"to", "origin", "phone"} & loaded.keys():
             loaded[side] = loaded[side].number
         criteria = {name: loaded.pop(name) for name in Criteria._fields if name in loaded}
@@ -209,7 +213,7 @@ class CriteriaSchema(ArgumentsSchema):
 
 
 class RemoveSchema(StrictSchema, CriteriaSchema):
-    """The arguments of removing messages. The other arguments of listing messages have no effect."""
+    """The arguments of removing messages. The schema ignores `limit`, `offset` and `wait`."""
 
     ignored = StrictSchema.ignored | {"limit", "offset", "wait"}
 
@@ -220,7 +224,7 @@ class ListSchema(PagingSchema, CriteriaSchema):
     wait = NumericArgument(
         read_decimal,
         invalid="invalid_wait",
-        form={"description": "If no message matches, wait up to this number of seconds for a message."},
+        form={"description": "If no message matches, the request waits up to this number of seconds."},
         validate=validate.Range(0, MAX_WAIT, error="invalid_wait"),
         load_default=0.0,
     )
@@ -235,7 +239,7 @@ class SetWebhookSchema(ArgumentsSchema):
         form={
             "type": "string",
             "format": "uri",
-            "description": "A URL with https or http, without a user name and a password.",
+            "description": "A URL with https or http. It must have no user name and no password.",
             "examples": ["https://example.com/sms"],
         },
         required=True,
@@ -259,7 +263,7 @@ class InboundSchema(BodySchema):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def require_a_number(self, _loaded: dict[str, Any], given: Mapping[str, Any], **_: Any) -> None:
-        """Refuse a request without numbers, because the default of `to` depends on `from`."""
+        """Refuse a request that has neither `from` nor `to`, because the default of `to` depends on `from`."""
         if not {"from", "to"} & given.keys():
             raise ValidationError("missing_argument", "to")
 
@@ -271,7 +275,7 @@ class CheckSchema(BodySchema):
 
 
 def read_msisdn(text: str) -> str:
-    """Read an MSISDN in a path, and return it in E.164. Raises InvalidRequest if it is not valid."""
+    """Read an MSISDN in a path, and return the number in E.164. Raises InvalidRequest if it is not valid."""
     try:
         # A plus sign in a path may arrive as a space.
         return parse_msisdn(f"+{text[1:]}" if text.startswith(" ") else text).number

@@ -33,7 +33,7 @@ MOVE_RULE = (Example("To the beginning", path=_AT_RULE, arguments={"position": 1
 DELETE_RULE = (Example("A rule", path=_AT_RULE, answer={"rule": _RULE}),)
 FORCE = (
     Example(
-        "A message that waits fails",
+        "A waiting message fails",
         path={"message_id": MESSAGE_ID},
         arguments={"outcome": "failed", "error": "blocked_by_recipient"},
         answer={"message": {**MESSAGE, "send_at": "2030-01-01T09:00:00.000Z"}},

@@ -8,7 +8,7 @@ from .rules import ARGUMENTS
 
 
 def describe_met_rule(met: MetRule) -> str:
-    """Describe the rule that a message has met."""
+    """Describe the rule that was applied to a message."""
     does = describe_outcome(met)
     if met.rule_id is None:
         return f"The outcome was chosen for this message: {does}"
@@ -36,7 +36,7 @@ def describe_outcome(rule: Rule | MetRule) -> str:
 
 
 def describe_match(rule: Rule) -> str:
-    """Describe which messages or requests a rule matches."""
+    """Describe the messages or requests that a rule matches."""
     what = "requests" if rule.is_about_requests else "received messages" if rule.direction == "inbound" else "messages"
     parts = [
         f"to {rule.to_number}" if rule.to_number else "",
@@ -51,7 +51,7 @@ def describe_match(rule: Rule) -> str:
 
 
 def describe_scenario_fault(fault: Fault) -> str:
-    """Describe a fault of a scenario. The first rule has the number 1."""
+    """Describe an error in a scenario. The first rule has the number 1."""
     text = "A rule has no argument with this name." if fault.type == "unknown_argument" else fault.title
     place = re.fullmatch(r"rules\[([0-9]+)\]\.?(.*)", fault.param or "", re.DOTALL)
     if place is None:

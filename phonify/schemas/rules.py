@@ -1,4 +1,4 @@
-"""The schemas of the rules of the sandbox, for requests and answers. The reader of scenario files is here too."""
+"""The schemas of the rules of the sandbox, for requests and answers. This module also reads scenario files."""
 
 import re
 import tomllib
@@ -46,7 +46,7 @@ _OUTCOME_ARGUMENTS = ("error", "seconds", "times", "reply", "status")
 
 
 class RuleDraft(NamedTuple):
-    """A checked rule of a request, without its id."""
+    """A checked rule from a request. The rule has no id yet."""
 
     rule: Rule
     ttl: int | None = None  # seconds until it ends
@@ -54,12 +54,12 @@ class RuleDraft(NamedTuple):
 
 
 def _read_recipient(text: str) -> str:
-    """Read a number, or the first digits of a number with `*` after them."""
+    """Read a number, or the first digits of a number followed by `*`."""
     return text if re.fullmatch(r"\+?[0-9]{1,15}\*", text) else read_own_number(text).number
 
 
 def _read_sender(text: str) -> str:
-    """Read a number or a name, or its beginning with `*` after it."""
+    """Read a sender, or the beginning of a sender followed by `*`."""
     return text if re.fullmatch(r"\+?[A-Za-z0-9 ]{1,15}\*", text) else parse_originator(text).number
 
 
@@ -69,7 +69,7 @@ def _number_field(read: Callable[[str], str], form: str, whose: str, attribute: 
         "minLength": 1,
         "maxLength": 17,
         "format": form,
-        "description": f"Only messages {whose}. A value with `*` at the end is the beginning of a number.",
+        "description": f"The rule applies to messages {whose}. `+49*` means all numbers that begin with +49.",
         "examples": ["+49*"],
     }
     return Argument(read, invalid="invalid_match", form=shown, attribute=attribute)
@@ -80,7 +80,7 @@ def _count_field(description: str, **options: Any) -> Argument:
 
 
 class OutcomeSchema(StrictSchema):
-    """The arguments of a request that gives one message an outcome. They are loaded as a `RuleDraft`."""
+    """The arguments of setting the outcome of one message. The result of loading is a `RuleDraft`."""
 
     outcomes = _FOR_ONE_MESSAGE
 
@@ -88,18 +88,16 @@ class OutcomeSchema(StrictSchema):
     error = choice_field(
         *MESSAGE_ERRORS,
         invalid="invalid_error_type",
-        description="The error type of `refused` and `failed`.",
+        description="The error type of `refused`, `failed` or `undelivered`.",
         attribute="error_type",
     )
     seconds = NumericArgument(
         read_decimal,
         invalid="invalid_seconds",
-        form={
-            "description": "The seconds until the message is sent, or until the receipt, the reply or the slow answer."
-        },
+        form={"description": "The delay of the sending, the receipt, the reply or the slow answer, in seconds."},
         validate=validate.Range(0, _MAX_VALUE, error="invalid_seconds"),
     )
-    times = _count_field("How often `unavailable` fails before the message is sent. The default is 1.")
+    times = _count_field("The number of failed attempts with `unavailable`. The default is 1.")
     reply = search_field("The text that the phone sends.")
     status = WholeArgument(
         int,
@@ -110,7 +108,7 @@ class OutcomeSchema(StrictSchema):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def check_outcome(self, loaded: dict[str, Any], given: Mapping[str, Any], **_: Any) -> None:
-        """Refuse arguments that have no effect. Also refuse a request if a required argument is missing."""
+        """Check the outcome and its arguments."""
         outcome = loaded.get("outcome")
         if outcome not in ARGUMENTS:
             return
@@ -129,7 +127,7 @@ class OutcomeSchema(StrictSchema):
 
     @post_load
     def make_draft(self, loaded: dict[str, Any], **_: Any) -> RuleDraft:
-        """Return the arguments as one object."""
+        """Return the arguments as a RuleDraft."""
         ttl, position = loaded.pop("ttl", None), loaded.pop("position", None)
         if loaded["outcome"] == "reply":
             loaded.setdefault("seconds", 1.0)
@@ -137,44 +135,46 @@ class OutcomeSchema(StrictSchema):
 
 
 class CreateRuleSchema(OutcomeSchema):
-    """The arguments of a rule. They are loaded as a `RuleDraft`."""
+    """The arguments of a rule. The result of loading is a `RuleDraft`."""
 
     outcomes = OUTCOMES
 
     name = name_field("A name for people.")
     to = _number_field(_read_recipient, "recipient-or-beginning", "to this number", "to_number")
     origin = _number_field(_read_sender, "sender-or-beginning", "from this number or sender", "origin_number")
-    contains = search_field("Only messages with this text in the body. Upper and lower case are the same.")
+    contains = search_field(
+        "The rule applies to messages with this text in the body. The case of letters does not matter."
+    )
     pattern = search_field(
-        "Only messages whose whole body has this form. `*` stands for any text, and `?` stands for one character."
-        " Upper and lower case are the same."
+        "The rule applies to messages whose whole body matches this pattern. `*` means any text, and `?` means one"
+        " character. The case of letters does not matter."
     )
     direction = choice_field(
         "outbound", "inbound", invalid="invalid_direction", description="`outbound` is the default."
     )
-    nth = _count_field("Only the n-th message or request that matches.")
+    nth = _count_field("The rule applies only to the n-th matching message or request.")
     share = NumericArgument(
         read_decimal,
         invalid="invalid_share",
-        form={"description": "Only this percentage of the messages or requests that match. `seed` decides which ones."},
+        form={"description": "The rule applies only to this percentage of the matches. `seed` selects them."},
         validate=validate.Range(0.001, 100, error="invalid_share"),
     )
     seed = whole_field(
-        0, 2**31 - 1, invalid="invalid_seed", description="The same seed gives the same choice. The default is 0."
+        0, 2**31 - 1, invalid="invalid_seed", description="The same seed gives the same selection. The default is 0."
     )
     uses = _count_field("The rule ends after this number of uses.")
     ttl = _count_field("The rule ends after this number of seconds.")
-    position = _count_field("The place in the list. 1 is the first. The default is the end of the list.")
+    position = _count_field("The position in the list, counted from 1. The default is the end of the list.")
 
 
 class ChangeRuleSchema(CreateRuleSchema):
-    """The arguments of replacing a rule. They are loaded as a `RuleDraft`."""
+    """The arguments of replacing a rule. The result of loading is a `RuleDraft`."""
 
 
 class MoveSchema(StrictSchema):
     """The argument of moving a rule."""
 
-    position = _count_field("1 is the first place.", required=True)
+    position = _count_field("The new position in the list, counted from 1.", required=True)
 
 
 class ScenarioSchema(StrictSchema):
@@ -183,7 +183,7 @@ class ScenarioSchema(StrictSchema):
     scenario = Argument(
         str,
         invalid="invalid_scenario",
-        form={"type": "string", "description": "The rules in TOML, each in a table `[[rules]]`."},
+        form={"type": "string", "description": "The rules in TOML. Each rule is a table `[[rules]]`."},
         required=True,
     )
 
@@ -195,7 +195,7 @@ RULE_ERRORS = tuple(sorted({type_ for field in _RULE.fields.values() for type_ i
 def read_scenario(text: str) -> list[RuleDraft]:
     """Read the text of a scenario file.
 
-    Raises InvalidRequest with all faults. The `param` of a fault is its place in the file, such as `rules[2].to`.
+    Raises InvalidRequest, which lists all errors. `param` is the place of an error in the file, such as `rules[2].to`.
     """
     try:
         given = tomllib.loads(text)
@@ -217,13 +217,15 @@ def read_scenario(text: str) -> list[RuleDraft]:
 
 
 class MetRuleSchema(RecordSchema):
-    """The rule that a message has met."""
+    """The rule that was applied to a message."""
 
     id = fields.String(
         required=True,
         attribute="rule_id",
         allow_none=True,
-        metadata={"description": "The rule's id or special number. Null if a person has chosen the outcome."},
+        metadata={
+            "description": "The rule's id, or the special number. Null if the outcome was chosen for this message."
+        },
     )
     name = fields.String(required=True, allow_none=True, metadata={"description": "Null if the rule has no name."})
     outcome = fields.String(required=True, validate=validate.OneOf(get_args(RuleOutcome)))
@@ -232,11 +234,11 @@ class MetRuleSchema(RecordSchema):
 class RuleSchema(RecordSchema):
     """A rule as the API shows it.
 
-    A field without a value is left out. A field that has no effect with the outcome is left out too.
+    The rule has only the fields with a value and an effect.
     """
 
     id = fields.String(required=True, metadata={"description": "Later rules have greater ids."})
-    position = fields.Integer(required=True, metadata={"description": "1 is the first place in the list."})
+    position = fields.Integer(required=True, metadata={"description": "The position in the list, counted from 1."})
     name = fields.String()
     to = fields.String(attribute="to_number")
     origin = fields.String(attribute="origin_number")
@@ -253,15 +255,15 @@ class RuleSchema(RecordSchema):
     reply = fields.String()
     status = fields.Integer()
     uses = fields.Integer()
-    expires_at = fields.String(metadata={**MOMENT, "description": "When the rule ends, in UTC."})
+    expires_at = fields.String(metadata={**MOMENT, "description": "The end of the rule, in UTC."})
     seen = fields.Integer(
-        required=True, metadata={"description": "The number of matches. It does not depend on `nth` and `share`."}
+        required=True, metadata={"description": "The number of matches. `nth` and `share` do not change this number."}
     )
-    used = fields.Integer(required=True, metadata={"description": "How often the rule was applied."})
+    used = fields.Integer(required=True, metadata={"description": "The number of times that the rule was applied."})
 
     @post_dump
     def leave_out_fields_without_effect(self, shown: Shown, **_: Any) -> Shown:
-        """Leave out the fields that have no effect with the outcome, and a seed without a share."""
+        """Leave out the fields that have no effect. For example, `seed` has no effect without `share`."""
         without_effect = set(_OUTCOME_ARGUMENTS) - ARGUMENTS[shown["outcome"]].keys()
         if shown.get("share") is None:
             without_effect.add("seed")

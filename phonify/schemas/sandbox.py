@@ -1,4 +1,4 @@
-"""The objects that only a sandbox shows: messages with codes and links, problems, test runs, Twilio settings."""
+"""The schemas of objects that only a sandbox has: codes, links, problems, test runs and Twilio settings."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -24,14 +24,14 @@ def _show_code(message: Message) -> str | None:
 
 
 class SandboxMessageSchema(MessageSchema):
-    """A message of the API with its one-time code and its links."""
+    """A message with its one-time code and its links."""
 
     code = fields.Function(
         _show_code,
         required=True,
         metadata={
             "type": ["string", "null"],
-            "description": "The one-time code in the text, without spaces and hyphens. Null if there is no code.",
+            "description": "The one-time code in the text, without spaces and hyphens. Null if the text has no code.",
             "examples": ["482193"],
         },
     )
@@ -41,11 +41,12 @@ class SandboxMessageSchema(MessageSchema):
         metadata={
             "type": "array",
             "items": {"type": "string"},
-            "description": "The addresses in the text that begin with `http://` or `https://`, in text order.",
+            "description": "The `http://` and `https://` addresses in the text, in the order of the text.",
         },
     )
     rule = fields.Nested(
-        MetRuleSchema, metadata={"description": "The rule that the message has met. Other messages do not have it."}
+        MetRuleSchema,
+        metadata={"description": "The rule that was applied to the message. Without a rule, this field is missing."},
     )
 
 
@@ -62,12 +63,15 @@ class RemovedAnswer(Schema):
 
 
 class ProblemSchema(RecordSchema):
-    """A problem that no message shows."""
+    """A problem, such as a refused request or a failed webhook."""
 
-    at = fields.String(required=True, metadata={**MOMENT, "description": "When it happened, in UTC."})
+    at = fields.String(required=True, metadata={**MOMENT, "description": "The time of the problem, in UTC."})
     seconds_ago = fields.Float(
         required=True,
-        metadata={"minimum": 0, "description": "The seconds since then, for a client with a wrong clock."},
+        metadata={
+            "minimum": 0,
+            "description": "The age of the problem in seconds. It is correct even if the client's clock is wrong.",
+        },
     )
     text = fields.String(required=True, metadata={"description": "The problem in plain English."})
 
@@ -90,14 +94,16 @@ class RunSchema(RecordSchema):
 
 
 class TwilioSettingsSchema(RecordSchema):
-    """An account in the Twilio-compatible API."""
+    """The credentials and the URLs of an account in the Twilio-compatible API."""
 
     account_sid = fields.Function(lambda kept: write_account_sid(kept.account_id), required=True, metadata=_SID)
     auth_token = fields.String(required=True)
-    inbound_url = fields.String(required=True, allow_none=True, metadata={"description": "It gets received messages."})
+    inbound_url = fields.String(
+        required=True, allow_none=True, metadata={"description": "This URL gets received messages."}
+    )
     inbound_method = fields.String(required=True, validate=validate.OneOf(["GET", "POST"]))
     fallback_url = fields.String(
-        required=True, allow_none=True, metadata={"description": "It is used if `inbound_url` fails."}
+        required=True, allow_none=True, metadata={"description": "Phonify uses this URL if `inbound_url` fails."}
     )
     fallback_method = fields.String(required=True, validate=validate.OneOf(["GET", "POST"]))
 
@@ -112,7 +118,9 @@ class NewRunSchema(RunSchema):
     """A new test run with its key."""
 
     twilio = fields.Nested(TwilioSettingsSchema, required=True)
-    api_key = fields.String(required=True, metadata={"description": "The run's own key. No other answer shows it."})
+    api_key = fields.String(
+        required=True, metadata={"description": "The run's own key. Only this answer shows the key."}
+    )
 
 
 class RunAnswer(Schema):
@@ -141,7 +149,7 @@ _TWILIO = TwilioSettingsSchema()
 
 
 def dump_sandbox_messages(messages: Iterable[Message], met: Mapping[str, MetRule]) -> list[Shown]:
-    """Return messages with their one-time codes, their links and their rules. `met` has the rules by message id."""
+    """Return messages with their codes, links and rules. `met` maps the id of a message to the applied rule."""
     shown: list[Shown] = _MESSAGE.dump(messages, many=True)
     for message in shown:
         if message["id"] in met:

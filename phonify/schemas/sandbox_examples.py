@@ -1,4 +1,4 @@
-"""Examples of requests and answers under /sandbox, except those of `examples.py`. A test checks each example."""
+"""Examples of requests and answers under /sandbox. `examples.py` has more examples. A test checks each example."""
 
 from .description import Example
 from .examples import MESSAGE, MESSAGE_ID

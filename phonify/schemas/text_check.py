@@ -1,4 +1,4 @@
-"""The schema of the check of a text, as the API and the command line show it."""
+"""The schema for the result of checking a text. The API and the command line use this schema."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from ..sms.segments import TextCheck, count_units
 from .objects import ENCODING, Shown, is_encoding
 
 _POSITION = {"minimum": 0, "description": "The position in the text. The first character is 0."}
-_UNITS = {"description": "The length in septets (GSM-7) or units of UTF-16 (UCS-2)."}
+_UNITS = {"description": "The length in septets for GSM-7, or in UTF-16 units for UCS-2."}
 
 
 class SegmentSchema(Schema):
-    """One SMS of a text: `text[start:end]`."""
+    """One SMS of a text. It contains `text[start:end]`."""
 
     start = fields.Integer(required=True, metadata=_POSITION)
     end = fields.Integer(required=True, metadata={**_POSITION, "description": "The position after the last character."})
@@ -27,20 +27,20 @@ class WideCharacterSchema(Schema):
     character = fields.String(
         required=True,
         validate=validate.Length(1, 2),
-        metadata={"description": "The character, or a letter and its separate accent."},
+        metadata={"description": "The character, or a letter with a combining accent."},
     )
-    name = fields.String(required=True, metadata={"description": "The name of the character in Unicode."})
+    name = fields.String(required=True, metadata={"description": "The Unicode name of the character."})
     substitute = fields.String(
         required=True,
         allow_none=True,
         metadata={
-            "description": "A replacement in GSM-7. Null if there is none. Empty if you can leave out the character."
+            "description": "A replacement in GSM-7. Null if GSM-7 has none. Empty if you can leave out the character."
         },
     )
 
 
 class WebOtpSchema(Schema):
-    """The last line of a text. It may bind a one-time code to a web site."""
+    """The last line of a text. It can bind a one-time code to a web site."""
 
     valid = fields.Boolean(required=True)
     line = fields.String(
@@ -56,7 +56,7 @@ class WebOtpSchema(Schema):
 
 
 class TextCheckSchema(Schema):
-    """The check of a text."""
+    """The result of checking a text."""
 
     encoding = fields.String(required=True, validate=is_encoding, metadata=ENCODING)
     characters = fields.Integer(
@@ -76,12 +76,14 @@ class TextCheckSchema(Schema):
     webotp = fields.Nested(
         WebOtpSchema,
         required=True,
-        metadata={"description": "The last line of the text. Browsers read a code from a last line `@host #code`."},
+        metadata={
+            "description": "The last line of the text. A browser can read a code from a line such as `@host #code`."
+        },
     )
 
     @pre_dump
     def spell_out(self, check: TextCheck, **_: Any) -> Shown:
-        """Add the positions of the segments. Also add the parts of the last line."""
+        """Add the positions of the segments and the parts of the last line."""
         code = check.bound_code
         return {
             **check._asdict(),
@@ -110,6 +112,6 @@ _TEXT_CHECK = TextCheckSchema()
 
 
 def dump_check(check: TextCheck) -> Shown:
-    """Return the check of a text as the API shows it."""
+    """Return the result of a check as the API shows it."""
     shown: Shown = _TEXT_CHECK.dump(check)
     return shown

@@ -1,6 +1,6 @@
-"""Messages and their identifiers in the form of Twilio's API 2010-04-01.
+"""This module shows messages in the form of Twilio's API 2010-04-01.
 
-Phonify computes each identifier from its own id, so the database does not store these identifiers.
+Phonify computes each SID from an id in the database. The database does not store SIDs.
 """
 
 import re
@@ -57,12 +57,12 @@ MEANINGS = {
 
 
 def write_account_sid(account_id: int) -> str:
-    """Return the SID of an account: AC and the account's number as 32 hexadecimal digits."""
+    """Return the SID of an account. It is AC, followed by the account's number as 32 hexadecimal digits."""
     return f"AC{account_id % _RANGE:032x}"
 
 
 def read_number_sid(sid: str) -> int | None:
-    """Return the number in the SID of an account or a key, or None if the SID is not valid."""
+    """Return the number in the SID of an account or a key. None means that the SID is not valid."""
     found = _NUMBER_SID.fullmatch(sid)
     number = int(found[1], 16) if found else 0
     number -= _RANGE if number >= _RANGE // 2 else 0
@@ -70,12 +70,15 @@ def read_number_sid(sid: str) -> int | None:
 
 
 def write_message_sid(message: Message, kept: FrontMessage) -> str:
-    """Return the SID of a message: MM or SM, then the message's id without hyphens. MM means that there are media."""
+    """Return the SID of a message.
+
+    It begins with SM, or with MM if the message has media. Then comes the message's id without hyphens.
+    """
     return f"{'MM' if kept.media else 'SM'}{message.id.replace('-', '')}"
 
 
 def read_message_sid(sid: str) -> str | None:
-    """Return the id in the SID of a message, or None if the SID is not valid."""
+    """Return the id in the SID of a message. None means that the SID is not valid."""
     found = _MESSAGE_SID.fullmatch(sid)
     if found is None:
         return None
@@ -103,7 +106,7 @@ class Status(NamedTuple):
 def choose_status(message: Message, *, simulated: bool = False) -> Status:
     """Return the status of a message.
 
-    `simulated` means that a sandbox has taken the message. Then the message needs no receipt.
+    `simulated` means that a sandbox has caught the message. Such a message becomes `delivered` without a receipt.
     """
     if message.direction == "inbound":
         return Status("received")
@@ -119,7 +122,7 @@ def choose_status(message: Message, *, simulated: bool = False) -> Status:
 
 
 def _judge_receipt(message: Message) -> Status | None:
-    """Return the status that the receipt of a message gives. Its code counts only if Twilio has the same code."""
+    """Return the status from the receipt of a message. The code of the receipt is used only if Twilio has this code."""
     if message.receipt_status != "undelivered":
         return Status("delivered") if message.receipt_status is not None else None
     codes = {str(code): code for code in MEANINGS}
@@ -127,7 +130,7 @@ def _judge_receipt(message: Message) -> Status | None:
 
 
 def _find_sent_at(message: Message, status: str) -> str | None:
-    """Return the time when a message was received, was sent or failed. Returns None if it is not sent yet."""
+    """Return the time when a message was received, was sent or failed. None means that there is no such time."""
     if message.direction == "inbound":
         return message.created_at
     if status == "sent" and message.state == "unconfirmed":
@@ -140,7 +143,7 @@ def dump_twilio_message(
 ) -> dict[str, Any]:
     """Return a message as Twilio's API shows it. `choose_status` explains `simulated`.
 
-    Set `accepted` in the answer to a request that names a messaging service, because the sender is not chosen yet.
+    Set `accepted` if the request names a messaging service. The answer then has no sender yet.
     """
     status = choose_status(message, simulated=simulated)
     sid, account_sid = write_message_sid(message, kept), write_account_sid(message.account_id)

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, built from the routes, the marshmallow schemas and the descriptions beside the views."""
+"""This module builds the OpenAPI 3.1 document from the routes, the marshmallow schemas and the views."""
 
 import json
 import re
@@ -47,7 +47,7 @@ def build_document(app: Flask) -> Json:
 def list_operations(app: Flask) -> Iterator[tuple[Rule, str, View]]:
     """Yield each route of the API with its method and its view, in the order of registration.
 
-    The files that `sandbox/downloads.py` serves are not part of the API.
+    The API does not include the files of `sandbox/downloads.py`.
     """
     for rule in app.url_map.iter_rules():
         if rule.rule.startswith(("/v1/", "/sandbox/")) and not rule.endpoint.startswith("downloads."):
@@ -61,7 +61,7 @@ def _name_schema(schema: Any) -> str:
 
 
 class _Argument(NamedTuple):
-    """An argument of an operation. Its place is `query`, `header` or `body`."""
+    """An argument of an operation. `place` is `query`, `header` or `body`."""
 
     name: str
     place: str
@@ -254,7 +254,7 @@ def _or_null(schema: Json) -> Json:
 
 
 def _list_error_types(rule: Rule, description: Description) -> dict[int, list[str]]:
-    """Return the error types of an operation by HTTP status, in the order of `errors/table.py`."""
+    """Group the error types of an operation by HTTP status. The order is that of `errors/table.py`."""
     found = {"internal_error"} if description.public else {*ALWAYS, *description.errors}
     for part in rule.arguments:
         found |= set(PARTS[part][1])
@@ -281,5 +281,7 @@ def _describe_errors(types: list[str]) -> Json:
 
 
 def _describe_status(status: int, types: list[str]) -> str:
-    phrase = "The request is valid but did not complete as expected" if status == 402 else HTTPStatus(status).phrase
+    phrase = (
+        "The request is valid, but was refused completely or in part" if status == 402 else HTTPStatus(status).phrase
+    )
     return f"{phrase}: {', '.join(f'`{type_}`' for type_ in types)}." if types else f"{phrase}."

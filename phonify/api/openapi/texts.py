@@ -1,4 +1,4 @@
-"""The parts of the OpenAPI document that several views share: texts, headers, path parameters, common errors."""
+"""Shared parts of the OpenAPI document: texts, headers, path parameters and common errors."""
 
 from typing import Any
 
@@ -35,44 +35,51 @@ PARTS: dict[str, tuple[Json, tuple[str, ...]]] = {
 _ONLY_SANDBOX = "These requests exist only with a gateway that sends nothing."
 TAGS = {
     "messages": "Send, find, change and cancel messages. Sent and received messages are the same kind of object.",
-    "phones": "Get facts about a number, and list the phones of the account's conversations.",
-    "subscriptions": "Find out which phones the account can write to. A phone opts out with STOP, and in with START.",
-    "webhook": "Set the URL for the account's events, get the secret that signs them, and post a test event.",
+    "phones": "Get facts about a number, and list the phones of the account.",
+    "subscriptions": "Find out whether a phone has opted out. STOP opts a phone out. START opts it in again.",
+    "webhook": "Set the URL for the account's events, get the signing secret, and post a test event.",
     "sandbox": "These paths exist only with a gateway that sends nothing, such as the stub.",
     "test_messages": f"Read and remove messages in a test. {_ONLY_SANDBOX}",
     "test_problems": f"Find out why no message arrived. {_ONLY_SANDBOX}",
     "test_rules": f"Decide what happens to messages and requests. {_ONLY_SANDBOX}",
-    "test_runs": "Create accounts that exist for one test run. Parallel runs do not see each other's messages.",
-    "test_lab": "Try the account's webhook with repeated, forged and damaged events. Only a sandbox has the lab.",
+    "test_runs": "Create an account for each test run. Parallel runs do not see each other's messages.",
+    "test_lab": "Try the account's webhook with repeated, forged and damaged events. The lab exists only in a sandbox.",
     "test_clock": f"Stop and advance the clock of the server in a test. {_ONLY_SANDBOX}",
     "test_twilio": f"Set up the Twilio-compatible API of the account. {_ONLY_SANDBOX}",
     "openapi": "Get this description of the API.",
 }
 HEADERS: Json = {
-    "Location": {"description": "The address of the message, if there is only one.", "schema": {"type": "string"}},
+    "Location": {
+        "description": "The address of the message, if the request has only one recipient.",
+        "schema": {"type": "string"},
+    },
     "Idempotent-Replayed": {
         "description": "`true` if this is the answer to an earlier request with the same `Idempotency-Key`.",
         "schema": {"type": "string", "enum": ["true"]},
     },
     "Retry-After": {
-        "description": "The number of seconds to wait before the next try.",
+        "description": "Wait this number of seconds before the next request.",
         "required": True,
         "schema": {"type": "integer", "minimum": 0},
     },
     "WWW-Authenticate": {"description": "`Basic`.", "required": True, "schema": {"type": "string"}},
     REQUEST_ID: {
-        "description": "The id of the request. It is the id in the request's header, or a new id.",
+        "description": "The id of the request. If the request's header has no valid id, Phonify makes a new id.",
         "required": True,
         "schema": {"type": "string"},
     },
     "RateLimit": {
         "description": (
-            'It exists only with a rate limit. `"default";r=58;t=30` means that 58 requests remain for 30 seconds.'
+            "This header exists only if the account has a rate limit. "
+            '`"default";r=58;t=30` means that 58 more requests are allowed in the next 30 seconds.'
         ),
         "schema": {"type": "string"},
     },
     "RateLimit-Policy": {
-        "description": 'It exists only with a rate limit. `"default";q=60;w=60` means 60 requests in 60 seconds.',
+        "description": (
+            "This header exists only if the account has a rate limit. "
+            '`"default";q=60;w=60` means that 60 requests are allowed in 60 seconds.'
+        ),
         "schema": {"type": "string"},
     },
 }
@@ -81,8 +88,8 @@ REQUEST_ID_PARAMETER: Json = {
     "name": REQUEST_ID,
     "required": False,
     "description": (
-        "An id for the request: 1 to 64 ASCII letters, digits, `.`, `_`, `:` and `-`. The answer and the log show it. "
-        "A value of another form is replaced by a new id."
+        "An id for the request. Use 1 to 64 ASCII letters, digits, `.`, `_`, `:` and `-`. The answer and the log show "
+        "this id. If the value has another form, Phonify makes a new id."
     ),
     "schema": {"type": "string"},
 }
@@ -109,11 +116,11 @@ of a number is read as a plus sign. A slash at the end of an address makes no di
 **Answers** are always JSON. Later versions may add attributes.
 
 **Errors** are `{"errors": [{"type": "...", "title": "...", "param": "..."}]}`. `type` never changes. `title` is for
-people. `param` is the argument with the error. All errors of a request are reported together. 402 means that the
-request was valid but did not complete as expected.
+people. `param` is the argument with the error. One answer lists all errors of a request. 402 means that the request is
+valid, but it was refused completely or in part.
 
 **DESTROY.** The method `DESTROY` does the same as `DELETE`.
 
-**Sending again.** With the header `Idempotency-Key`, a request to send can be repeated safely. For 24 hours, a request
-with the same key and the same arguments gets the first answer again.
+**Sending again.** With the header `Idempotency-Key`, you can safely repeat a request that sends messages. For 24 hours,
+a request with the same key and the same arguments gets the first answer again.
 """

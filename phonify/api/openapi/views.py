@@ -1,4 +1,4 @@
-"""The view of the OpenAPI document. The document is built at the first request for it."""
+"""The view of the OpenAPI document. The first request for the document builds it."""
 
 import json
 
@@ -20,7 +20,7 @@ _MAX_AGE = 60  # seconds
     public=True,
     answers={200: DocumentAnswer},
     examples=(),
-    text="The document is generated from the code. The reference under `/docs` is generated from this document.",
+    text="Phonify generates this document from its code. The reference under `/docs` is generated from this document.",
 )
 def show_document() -> Response:
     """Retrieve this description of the API as an OpenAPI 3.1 document."""

@@ -8,22 +8,22 @@ _RECEIPT = {"at": MESSAGE["created_at"], "code": None}
 # Each event with its summary and the message in its example.
 _EVENTS: dict[str, tuple[str, Json]] = {
     "message.received": ("A phone has sent a message to the account", {**MESSAGE, "direction": "inbound"}),
-    "message.sent": ("The gateway has taken a message", {**MESSAGE, "state": "sent"}),
+    "message.sent": ("The gateway has accepted a message", {**MESSAGE, "state": "sent"}),
     "message.error": (
         "A message has failed",
         {**MESSAGE, "state": "error", "errors": [Fault("cannot_receive_sms").to_dict()]},
     ),
     "message.delivered": (
-        "A delivery receipt says that the phone has got a message",
+        "A delivery receipt says that a message was delivered",
         {**MESSAGE, "state": "sent", "receipt": {"status": "delivered", **_RECEIPT}},
     ),
     "message.undelivered": (
-        "A delivery receipt says that the phone has not got a message",
+        "A delivery receipt says that a message was not delivered",
         {**MESSAGE, "state": "sent", "receipt": {"status": "undelivered", **_RECEIPT}},
     ),
 }
 _HEADERS = {
-    "webhook-id": "The id of the event. It is the same at each attempt.",
+    "webhook-id": "The id of the event. All attempts have the same id.",
     "webhook-timestamp": "The time of the attempt, in Unix seconds.",
     "webhook-signature": "`v1,` and the HMAC-SHA256 of id, timestamp and body, as Standard Webhooks defines it.",
 }
@@ -55,7 +55,7 @@ def _describe_event(event: str, message: Json) -> Json:
         ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": payload, "example": example}}},
         "responses": {
-            "2XX": {"description": "The event is delivered, and is not posted again."},
-            "default": {"description": "The event is posted again for about a day. The delays become longer."},
+            "2XX": {"description": "The event is delivered. Phonify does not post it again."},
+            "default": {"description": "Phonify posts the event again for about a day. The delay grows each time."},
         },
     }
