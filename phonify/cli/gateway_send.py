@@ -4,7 +4,7 @@ import click
 
 from ..clock import monotonic
 from ..domain.accounts import DEFAULT_ACCOUNT
-from ..errors import Refused
+from ..errors import RequestRefused
 from ..schemas.objects import dump_message
 from ..schemas.requests import Draft, SendSchema, load
 from ..services import Services
@@ -50,7 +50,7 @@ def send_one(
         )
     try:
         (message,) = services.senders[name].send(account, draft, keep_refused=False).messages
-    except Refused as refusal:
+    except RequestRefused as refusal:
         raise Failed(f"nothing was sent: {refusal.faults[0].title}") from refusal
     note_done(f"Message {message.id} was stored. What happens next: explain {message.id}")
     message = _wait_for_outcome(services, account, message, wait)

@@ -8,7 +8,7 @@ import click
 
 from ..config import PREFIX, ConfigError, check_setting, list_defaults
 from ..domain import accounts
-from ..errors import Refused
+from ..errors import RequestRefused
 from ..services import Services
 from .rules import read_scenario_file
 
@@ -42,7 +42,7 @@ def load_scenario(app: Any, file: Path) -> Any:
         services.rules.load(accounts.ensure_default_account(services.database, services.clock), drafts)
     except ValueError as error:
         raise ConfigError(f"the scenario can't be used:\n{error}") from error
-    except Refused as error:
+    except RequestRefused as error:
         raise ConfigError(f"the scenario can't be used: {error.faults[0].title}") from error
     return app
 

@@ -14,7 +14,7 @@ from typing import Protocol
 from ..clock import format_time, monotonic, seconds_until, sleep
 from ..domain.moving import Moving
 from ..domain.server_clock import MOST_AHEAD, ServerClock
-from ..errors import Fault, Refused
+from ..errors import Fault, RequestRefused
 from ..storage import advancing as store
 from ..storage import received_texts as text_store
 from ..storage.advancing import Advance, Ended
@@ -57,18 +57,18 @@ class Advancing:
 
         After `most_seconds` of real time, the advance ends, even if the clock has not reached the goal.
 
-        If the clock was running before, it runs again after the advance. Raises Refused if the clock can't be changed,
-        if the goal is in the past, or if the goal is more than MOST_AHEAD after the machine's time. Raises Conflict if
-        another request is advancing the clock.
+        If the clock was running before, it runs again after the advance. Raises RequestRefused if the clock can't be
+        changed, if the goal is in the past, or if the goal is more than MOST_AHEAD after the machine's time. Raises
+        Conflict if another request is advancing the clock.
         """
         clock = self._clock
         with clock.changing():
             frozen, begun = clock.get_status().frozen, clock.now()
             target = begun + min(goal, 2 * MOST_AHEAD) if isinstance(goal, timedelta) else goal
             if target < begun:
-                raise Refused([Fault("clock_only_forward")])
+                raise RequestRefused([Fault("clock_only_forward")])
             if target > clock.machine_now() + MOST_AHEAD:
-                raise Refused([Fault("clock_too_far")])
+                raise RequestRefused([Fault("clock_too_far")])
             clock.set_to(begun, frozen=True)
             try:
                 finished = self._go_to(target, monotonic() + most_seconds)

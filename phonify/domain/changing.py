@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from ..clock import Clock, format_time
-from ..errors import Fault, Refused
+from ..errors import Fault, RequestRefused
 from ..schemas.fields import Recipient
 from ..storage import deliveries as delivery_store
 from ..storage import messages as store
@@ -53,8 +53,9 @@ class Changing:
     ) -> Message:
         """Change a scheduled message. If the new time is in the past, the message is sent now.
 
-        Raises NotFound if the account has no message with this id. Raises Refused if the sending has begun, or if the
-        new recipient has opted out. If the gateway or a rule refuses the changed message, this raises Refused too.
+        Raises NotFound if the account has no message with this id. Raises RequestRefused if the sending has begun, or
+        if the new recipient has opted out. If the gateway or a rule refuses the changed message, this raises
+        RequestRefused too.
         """
         main = self._sending[self._main]
         found = main.find(account, message_id)
@@ -63,13 +64,13 @@ class Changing:
             number = to.number.number
             refusal = sending.find_refusal(number, origin=found.origin_number, body=body or found.body)
             if refusal is not None:
-                raise Refused([Fault(refusal, to.param)])
+                raise RequestRefused([Fault(refusal, to.param)])
         with self._database.write() as connection:
             now = self._clock.now()
             message = self._get_waiting(connection, account, message_id, now)
             if to is not None:
                 if self._subscriptions.is_opted_out(connection, account, to.number.number):
-                    raise Refused([Fault("opted_out", to.param)])
+                    raise RequestRefused([Fault("opted_out", to.param)])
                 recipient = to.number
                 message = message._replace(
                     to_number=recipient.number, to_country=recipient.country, to_carrier=recipient.carrier
@@ -87,11 +88,14 @@ class Changing:
                 if meets_again:
                     self._rules.note_again(connection, message, rule)
         if refusal is not None:  # the transaction is committed, because the rule has counted the message
-            raise Refused([Fault(refusal, to.param if to is not None else None)])
+            raise RequestRefused([Fault(refusal, to.param if to is not None else None)])
         return message
 
     def cancel(self, account: Account, message_id: str) -> Message:
-        """Remove a scheduled message. Raises NotFound as `change` does. Raises Refused if the sending has begun."""
+        """Remove a scheduled message.
+
+        Raises NotFound as `change` does. Raises RequestRefused if the sending has begun.
+        """
         with self._database.write() as connection:
             message = self._get_waiting(connection, account, message_id, self._clock.now())
             store.delete_message(connection, message=message)
@@ -108,7 +112,7 @@ class Changing:
     def redact(self, account: Account, message_id: str) -> Message:
         """Remove the body from a message and from its webhook events.
 
-        Raises NotFound as `change` does. Raises Refused if the message is outbound and not in a final state.
+        Raises NotFound as `change` does. Raises RequestRefused if the message is outbound and not in a final state.
         """
         with self._database.write() as connection:
             message = self._get_final(connection, account, message_id)
@@ -126,12 +130,12 @@ class Changing:
     def _get_final(self, connection: Connection, account: Account, message_id: str) -> Message:
         message = find_message(connection, account, message_id)
         if message.state == "unconfirmed" and message.direction == "outbound":
-            raise Refused([Fault("message_not_final")])
+            raise RequestRefused([Fault("message_not_final")])
         return message
 
     def _get_waiting(self, connection: Connection, account: Account, message_id: str, now: datetime) -> Message:
         message = find_message(connection, account, message_id)
         waits = message.state == "unconfirmed" and message.attempts == 0
         if not waits or message.send_at is None or message.send_at <= format_time(now):
-            raise Refused([Fault("message_not_waiting")])
+            raise RequestRefused([Fault("message_not_waiting")])
         return message

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..errors import Fault, Refused
+from ..errors import Fault, RequestRefused
 from ..schemas.fields import Recipient
 from ..schemas.requests import Draft
 from ..sms.numbers import parse_msisdn, parse_originator
@@ -47,8 +47,8 @@ class Releasing:
     def release(self, account: Account, message_id: str) -> Message:
         """Send a copy of a caught message through the release gateway, and return the copy.
 
-        Raises NotFound if the account has no message with this id. Raises Refused if the message can't be released, or
-        if the recipient is refused. A refused release stores nothing.
+        Raises NotFound if the account has no message with this id. Raises RequestRefused if the message can't be
+        released, or if the recipient is refused. A refused release stores nothing.
         """
         sending, draft = self._draft(account, message_id)
         return sending.send(account, draft, keep_refused=False).messages[0]
@@ -62,11 +62,11 @@ class Releasing:
         with self._database.reading() as connection:
             message = find_message(connection, account, message_id)
         if account.creator_id is not None:
-            raise Refused([Fault("run_cannot_release")])
+            raise RequestRefused([Fault("run_cannot_release")])
         if self._sending is None:
-            raise Refused([Fault("no_release_gateway")])
+            raise RequestRefused([Fault("no_release_gateway")])
         if not self._is_caught(message):
-            raise Refused([Fault("message_not_releasable")])
+            raise RequestRefused([Fault("message_not_releasable")])
         to, origin = parse_msisdn(message.to_number), parse_originator(message.origin_number)
         return self._sending, Draft(to=[Recipient(to, None)], body=message.body, origin=origin, released_id=message.id)
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from ..clock import Clock, format_time
-from ..errors import Fault, NotFound, Refused, RuleOutcome, StoreUnavailable
+from ..errors import Fault, NotFound, RequestRefused, RuleOutcome, StoreUnavailable
 from ..gateways.base import Gateway, OutboundMessage
 from ..gateways.stub import BEHAVIOURS, SPECIAL_NUMBERS, Behaviour
 from ..ids import generate_ids
@@ -72,7 +72,10 @@ class Rules:
         return _pick(self.find_all(account), rule_id)
 
     def create(self, account: Account, draft: RuleDraft) -> Rule:
-        """Add a rule at its position, by default at the end. Raises Refused if the account has MOST_RULES rules."""
+        """Add a rule at its position, by default at the end.
+
+        Raises RequestRefused if the account has MOST_RULES rules.
+        """
         with self._editing(account) as (rules, ids):
             rule = self._make(account, draft, next(ids))
             rules.insert((draft.position or len(rules) + 1) - 1, rule)
@@ -102,7 +105,7 @@ class Rules:
         return rule
 
     def load(self, account: Account, drafts: Iterable[RuleDraft]) -> list[Rule]:
-        """Replace all rules of an account. Raises Refused if there are more than MOST_RULES new rules."""
+        """Replace all rules of an account. Raises RequestRefused if there are more than MOST_RULES new rules."""
         with self._editing(account) as (rules, ids):
             rules[:] = [self._make(account, draft, next(ids)) for draft in drafts]
         return rules
@@ -119,7 +122,7 @@ class Rules:
             rules = store.list_rules(connection, account_id=account.id)
             yield rules, generate_ids(self._clock.now(), after=store.get_last_rule_id(connection))
             if len(rules) > MOST_RULES:
-                raise Refused([Fault("too_many_rules")])
+                raise RequestRefused([Fault("too_many_rules")])
             store.put_rules(connection, account_id=account.id, rules=rules)
             rules[:] = store.list_rules(connection, account_id=account.id)
 
@@ -190,8 +193,8 @@ class Rules:
     def force(self, account: Account, message_id: str, draft: RuleDraft) -> Message:
         """Set the outcome of one message. The message is due immediately, even if it is scheduled.
 
-        Raises NotFound if the account has no message with this id. Raises Refused if the message is inbound, has a
-        final state, or belongs to another gateway.
+        Raises NotFound if the account has no message with this id. Raises RequestRefused if the message is inbound, has
+        a final state, or belongs to another gateway.
         """
         with self._database.write() as connection:
             now = format_time(self._clock.now())
@@ -200,7 +203,7 @@ class Rules:
                 raise NotFound
             attempts = outbox_store.make_due(connection, message=message, now=now) if self._has(message) else None
             if attempts is None:
-                raise Refused([Fault("message_not_open")])
+                raise RequestRefused([Fault("message_not_open")])
             message = message._replace(due_at=now, submitted_at=None, attempts=attempts)
             self.note(connection, [(message, draft.rule)])
         return message

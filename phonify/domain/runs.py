@@ -8,7 +8,7 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from ..clock import Clock, format_time, parse_time
-from ..errors import Fault, NotFound, Refused, StoreUnavailable, TooManyRuns
+from ..errors import Fault, NotFound, RequestRefused, StoreUnavailable, TooManyRuns
 from ..ids import generate_ids
 from ..storage import accounts as account_store
 from ..storage import conversations as conversation_store
@@ -46,10 +46,11 @@ class Runs:
         """Create a run that ends after `ttl` seconds. The run has the default sender and the limits of the account.
 
         `front` has settings of the Twilio-compatible API. Raises InvalidRequest if a URL in `front` is not allowed.
-        Raises Refused if the account is itself a run. Raises TooManyRuns if the account already has MOST_RUNS runs.
+        Raises RequestRefused if the account is itself a run. Raises TooManyRuns if the account already has MOST_RUNS
+        runs.
         """
         if account.creator_id is not None:
-            raise Refused([Fault("run_cannot_create_runs")])
+            raise RequestRefused([Fault("run_cannot_create_runs")])
         settings = front or {}
         self._fronts.check(settings)
         key = generate_key()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from ..clock import Clock, format_time
-from ..errors import Conflict, Fault, NotFound, Refused
+from ..errors import Conflict, Fault, NotFound, RequestRefused
 from ..gateways.base import Gateway
 from ..ids import generate_ids
 from ..request_id import current_key_id, current_request_id
@@ -70,13 +70,13 @@ class Sending:
         """Store one message for each recipient. The messages are on disk when this returns.
 
         If a recipient is refused, its message is stored in state `error`, and the result has a fault. If `keep_refused`
-        is false and a recipient is refused, this raises Refused and stores no message.
+        is false and a recipient is refused, this raises RequestRefused and stores no message.
         """
         refusals = self._check(account, draft)
         with self._database.write() as connection:
             sent = self._store(connection, account, draft, refusals, keep_refused=keep_refused)
         if sent.faults and not keep_refused:
-            raise Refused(sent.faults)
+            raise RequestRefused(sent.faults)
         return sent
 
     def send_within(self, connection: Connection, account: Account, draft: Draft) -> Sent:
@@ -87,7 +87,7 @@ class Sending:
         """Do the same as `send`, but only once in 24 hours for each idempotency key of the account.
 
         Returns the answer to the first request with the key, and whether this request is the first. Raises Conflict
-        if the first request was different. A request that raises Refused does not count as the first request.
+        if the first request was different. A request that raises RequestRefused does not count as the first request.
         """
         refusals = self._check(account, draft)
         request_hash = draft.hash()
@@ -105,7 +105,7 @@ class Sending:
                     )
                     return answer, True
         if first is None:
-            raise Refused(sent.faults)
+            raise RequestRefused(sent.faults)
         if first.request_hash != request_hash:
             raise Conflict([Fault("idempotency_key_reused")])
         return first, False
@@ -139,7 +139,7 @@ class Sending:
 
         `refusals` has the refusals of the gateway. This method checks the opt-outs, the rules and the quota. If
         `keep_refused` is false and a recipient is refused, this method stores only the counts of the rules. The
-        caller then raises Refused after the transaction.
+        caller then raises RequestRefused after the transaction.
         """
         origin = draft.origin or parse_originator(self.default_origin(account))
         now = self._clock.now()

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
 from ..clock import Clock, format_time, parse_time
-from ..errors import Conflict, Fault, Refused, StoreUnavailable
+from ..errors import Conflict, Fault, RequestRefused, StoreUnavailable
 from ..storage import server_clock as store
 from ..storage.database import Database
 from ..storage.process_lock import ProcessLock
@@ -92,18 +92,19 @@ class ServerClock(Clock):
         return self._can_change and account.name == DEFAULT_ACCOUNT
 
     def check_change(self, account: Account) -> None:
-        """Raise Refused if an account is not allowed to change the clock."""
+        """Raise RequestRefused if an account is not allowed to change the clock."""
         if account.name != DEFAULT_ACCOUNT:
-            raise Refused([Fault("clock_not_permitted")])
+            raise RequestRefused([Fault("clock_not_permitted")])
 
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Hold the lock of the clock during a block, so that nobody else can change the clock.
 
-        Raises Refused if the clock of this server can't be changed. Raises Conflict if the clock is being advanced.
+        Raises RequestRefused if the clock of this server can't be changed. Raises Conflict if the clock is being
+        advanced.
         """
         if not self._can_change:
-            raise Refused([Fault("clock_not_changeable")])
+            raise RequestRefused([Fault("clock_not_changeable")])
         lock = ProcessLock(self._database.path.with_name(f"{self._database.path.name}-clock"))
         try:
             lock.acquire(_PATIENCE)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from ..clock import Clock, format_time
-from ..errors import Fault, InvalidRequest, NotFound, Refused, StoreUnavailable
+from ..errors import Fault, InvalidRequest, NotFound, RequestRefused, StoreUnavailable
 from ..ids import generate_ids
 from ..outgoing.url_guard import BadUrl, check_url, names_private_host
 from ..storage import deliveries as delivery_store
@@ -85,7 +85,7 @@ class Webhooks:
             return webhook_store.put_webhook(connection, account_id=account.id, url=url, secret=secret, now=now)
 
     def rotate_secret(self, account: Account) -> Webhook:
-        """Set a new secret for the account's webhook. Raises Refused if the account has no webhook.
+        """Set a new secret for the account's webhook. Raises RequestRefused if the account has no webhook.
 
         During FORMER_PERIOD, events have a second signature with the former secret. Older secrets do not sign.
         """
@@ -93,7 +93,7 @@ class Webhooks:
         with self._database.write() as connection:
             webhook = webhook_store.update_secret(connection, account_id=account.id, secret=secret, former_until=until)
         if webhook is None:
-            raise Refused([Fault("no_webhook")])
+            raise RequestRefused([Fault("no_webhook")])
         return webhook
 
     def remove(self, account: Account) -> Webhook | None:
@@ -146,20 +146,24 @@ class Webhooks:
         return [delivery.event for delivery in found if delivery.kind == kind.name]
 
     def send_test(self, account: Account) -> str:
-        """Store a test event, and return the id of its delivery. Raises Refused if the account has no webhook."""
+        """Store a test event, and return the id of its delivery.
+
+        Raises RequestRefused if the account has no webhook.
+        """
         now = self._clock.now()
         time, delivery_id = format_time(now), next(generate_ids(now))
         test = NewDelivery(delivery_id, account.id, None, _TEST, write_payload(_TEST, time, {}))
         with self._database.write() as connection:
             if webhook_store.get_webhook(connection, account_id=account.id) is None:
-                raise Refused([Fault("no_webhook")])
+                raise RequestRefused([Fault("no_webhook")])
             delivery_store.insert_deliveries(connection, kind=StandardWebhooks.name, deliveries=[test], now=time)
         return delivery_id
 
     def redeliver(self, account: Account, delivery_id: str) -> None:
         """Post an event again. Its delivery can be in any state.
 
-        Raises NotFound if the account has no delivery with this id. Raises Refused if the account has no webhook.
+        Raises NotFound if the account has no delivery with this id. Raises RequestRefused if the account has no
+        webhook.
         """
         with self._database.write() as connection:
             found = delivery_store.get_delivery(connection, account_id=account.id, delivery_id=delivery_id)
@@ -167,7 +171,7 @@ class Webhooks:
                 raise NotFound
             kind = self.kinds.get(found.kind)
             if kind is None or kind.find_target(connection, found) is None:
-                raise Refused([Fault("no_webhook")])
+                raise RequestRefused([Fault("no_webhook")])
             delivery_store.redeliver(connection, delivery_id=delivery_id, now=format_time(self._clock.now()))
 
     # Results

@@ -23,7 +23,7 @@ __all__ = [
     "NotFound",
     "PhonifyError",
     "RateLimited",
-    "Refused",
+    "RequestRefused",
     "RuleOutcome",
     "SimulatedFault",
     "StoreUnavailable",
@@ -110,7 +110,7 @@ class NotFound(PhonifyError):
     fault_type = "not_found"
 
 
-class Refused(PhonifyError):
+class RequestRefused(PhonifyError):
     """The request is valid but did not complete as expected."""
 
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 from ..clock import Clock, format_time, monotonic
 from ..domain.fronts import Fronts
 from ..domain.webhooks import Webhooks
-from ..errors import Fault, InvalidRequest, LabRunning, PhonifyError, Refused, StoreUnavailable, TooManyWaiting
+from ..errors import Fault, InvalidRequest, LabRunning, PhonifyError, RequestRefused, StoreUnavailable, TooManyWaiting
 from ..ids import generate_ids
 from ..outgoing.http_client import Answer, Request, send
 from ..storage import labs as store
@@ -81,8 +81,8 @@ class Labs:
     ) -> LabRun:
         """Start a lab in a thread. The lab tries the account's own webhook.
 
-        Raises InvalidRequest if an argument is wrong, Refused if the account has no webhook, and LabRunning if a lab of
-        the account is already running.
+        Raises InvalidRequest if an argument is wrong, RequestRefused if the account has no webhook, and LabRunning if a
+        lab of the account is already running.
         """
         chosen, app = self._read(account, form, status_url, probe_url)
         now, shown = self._clock.machine_now(), self._clock.now()
@@ -119,7 +119,7 @@ class Labs:
         if app is not None and name != StandardForm.name:  # the account's own webhook has one URL for all events
             app = app._replace(status_url=status_url)
         if app is None or (app.url is None and app.status_url is None):
-            raise Refused([Fault("no_webhook")])
+            raise RequestRefused([Fault("no_webhook")])
         return form, app._replace(probe_url=probe_url)
 
     # Running

@@ -93,7 +93,7 @@ def reset_clock() -> dict[str, Any]:
 
 
 def _get_clock_to_change() -> ServerClock:
-    """Return the clock of the server. Raises Refused if the account is not allowed to change the clock."""
+    """Return the clock of the server. Raises RequestRefused if the account is not allowed to change the clock."""
     clock = get_services().clock
     clock.check_change(current_account())
     return clock

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, Response, request, url_for
 
 from ..clock import parse_time
-from ..errors import Fault, Refused
+from ..errors import Fault, RequestRefused
 from ..http.current import get_services
 from ..schemas.clock import read_duration
 from .advances import write_query
@@ -52,7 +52,7 @@ def advance_clock() -> Any:
         advance = advancing.advance(_read_goal(given))
     except ValueError:
         return show_page(faults=[Fault("invalid_duration", "advance")], advance=given), 400
-    except Refused as error:
+    except RequestRefused as error:
         return show_page(faults=[Fault(error.faults[0].type, "advance")], advance=given), 400
     return redirect_to(url_for("settings.show_settings", **write_query(advance), _anchor="clock"))
 

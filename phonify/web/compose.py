@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template, request, url_for
 
-from ..errors import Fault, InvalidRequest, PhonifyError, Refused
+from ..errors import Fault, InvalidRequest, PhonifyError, RequestRefused
 from ..http.arguments import read_arguments
 from ..http.current import get_services
 from ..schemas.requests import ChangeSchema, InboundSchema, SendSchema, load
@@ -83,7 +83,7 @@ def change_message(message_id: str) -> Any:
             services.changing.change(current_account(), message_id, **changes)
         else:
             services.sending.find(current_account(), message_id)  # raises NotFound
-    except (InvalidRequest, Refused) as error:
+    except (InvalidRequest, RequestRefused) as error:
         return show_detail(message_id, faults=error.faults, given=given), 400
     if "HX-Request" in request.headers:
         return show_detail(message_id)
@@ -95,7 +95,7 @@ def cancel_message(message_id: str) -> Any:
     """Cancel a scheduled message."""
     try:
         message = get_services().changing.cancel(current_account(), message_id)
-    except Refused as error:
+    except RequestRefused as error:
         return show_detail(message_id, faults=error.faults), 400
     there = url_for("inbox.show_thread", phone=display.other_side(message), notice="cancelled")
     if "HX-Request" in request.headers:
@@ -114,7 +114,7 @@ def release_message(message_id: str) -> Any:
     key = f"{message_id} {copy.id}" if copy is not None and copy.state == "error" else message_id
     try:
         first, _ = services.releasing.release_once(account, message_id, key)
-    except Refused as error:
+    except RequestRefused as error:
         return show_detail(message_id, faults=error.faults), 400
     released_id = json.loads(first.answer)["message"]["id"]
     if "HX-Request" in request.headers:

@@ -16,7 +16,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest, HTTPException
 
 from ..domain.sessions import SESSION_AGE
-from ..errors import Fault, InvalidRequest, PhonifyError, Refused, fault_for_status
+from ..errors import Fault, InvalidRequest, PhonifyError, RequestRefused, fault_for_status
 from ..http.current import get_services
 from ..http.errors import STATUSES
 from ..logs import escape_controls, mask_keys
@@ -210,7 +210,7 @@ def _show_error_page(title: str, text: str, status: int) -> ResponseReturnValue:
 
 def show_error(error: PhonifyError) -> ResponseReturnValue:
     """Show an error of the domain as a page."""
-    status = 400 if isinstance(error, InvalidRequest | Refused) else STATUSES[error.faults[0].kind]
+    status = 400 if isinstance(error, InvalidRequest | RequestRefused) else STATUSES[error.faults[0].kind]
     if status >= 500:
         logger.warning(
             "%s %s: %s (%s)", request.method, mask_keys(escape_controls(request.path)), error, error.__cause__

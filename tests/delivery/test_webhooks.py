@@ -17,7 +17,7 @@ from phonify.delivery.loop import Loop
 from phonify.domain import accounts
 from phonify.domain.standard_webhooks import RETRIES, StandardWebhooks, sign
 from phonify.domain.webhooks import Webhooks
-from phonify.errors import InvalidRequest, NotFound, Refused, StoreUnavailable
+from phonify.errors import InvalidRequest, NotFound, RequestRefused, StoreUnavailable
 from phonify.services import Services
 from phonify.storage.records import Account, Delivery, Webhook
 from tests.support.fake_gateway import FakeGateway
@@ -126,7 +126,7 @@ def test_a_url_that_can_not_be_posted_to_is_refused(webhooks, account, url):
 
 def test_without_a_webhook_there_is_no_secret_to_rotate_and_nothing_to_test(webhooks, account):
     for operation in (webhooks.rotate_secret, webhooks.send_test):
-        with pytest.raises(Refused, match="no_webhook"):
+        with pytest.raises(RequestRefused, match="no_webhook"):
             operation(account)
 
 
@@ -269,7 +269,7 @@ def test_a_redelivery_asked_for_during_an_attempt_is_not_put_off_by_its_failure(
 def test_without_a_webhook_nothing_is_redelivered(webhooks, account, hook):
     delivery_id = webhooks.send_test(account)
     webhooks.remove(account)
-    with pytest.raises(Refused, match="no_webhook"):
+    with pytest.raises(RequestRefused, match="no_webhook"):
         webhooks.redeliver(account, delivery_id)
     assert webhooks.list_deliveries(account, limit=1)[0].state == "failed"
 

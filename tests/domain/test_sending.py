@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from phonify.domain import accounts
-from phonify.errors import Conflict, Refused
+from phonify.errors import Conflict, RequestRefused
 from phonify.schemas.answers import dump_sent
 from phonify.schemas.fields import Recipient
 from phonify.schemas.requests import Draft
@@ -127,7 +127,7 @@ def test_a_request_that_must_not_be_refused_stores_nothing_if_the_quota_is_too_s
     accounts.set_limits(services.database, account, quota=2, rate_limit=None)
     account = accounts.find_account(services.database, account.name)
     send = partial(sending.send_once, key="key") if once else sending.send
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(RequestRefused) as raised:
         send(account, DRAFT, keep_refused=False)
     assert [(fault.type, fault.param) for fault in raised.value.faults] == [("quota_used_up", "to[2]")]
     assert accounts.count_quota_used(services.database, clock, account) == 0
@@ -141,7 +141,7 @@ def test_a_request_that_a_rule_refuses_leaves_its_idempotency_key_free(make_app,
     account = accounts.ensure_default_account(services.database, clock)
     rule = {"outcome": "refused", "error": "invalid_number", "to": "+14560000001", "uses": 1}
     assert app.test_client().post("/sandbox/rules", json=rule).status_code == 201
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         services.sending.send_once(account, DRAFT, "key", keep_refused=False)
     assert execute("SELECT count(*) FROM messages") == execute("SELECT count(*) FROM idempotency_keys") == [(0,)]
     answer, is_first = services.sending.send_once(account, DRAFT, "key", keep_refused=False)

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from ...errors import NotFound, Refused
+from ...errors import NotFound, RequestRefused
 from ...http.current import get_services
 from ...schemas.fields import MAX_OFFSET
 from ...schemas.twilio import dump_twilio_message, read_message_sid, write_message_sid
@@ -32,7 +32,7 @@ def create_message() -> tuple[dict[str, Any], int]:
             services.fronts.ensure_account(account)  # its auth token signs what is posted
         try:
             (message,) = services.sending.send(account, draft, keep_refused=False).messages
-        except Refused as refused:
+        except RequestRefused as refused:
             raise _explain(given, refused.faults[0].type, services.clock.now()) from refused
     except TwilioError as error:
         services.fronts.note_refusal(
@@ -108,12 +108,12 @@ def update_message(sid: str) -> dict[str, Any]:
     if status:
         try:
             message = changing.call_off(current_account(), message.id)
-        except Refused as error:
+        except RequestRefused as error:
             raise TwilioError(30409, "The message is not scheduled, so it can't be canceled.") from error
     if given.has("Body"):
         try:
             message = changing.redact(current_account(), message.id)
-        except Refused as error:
+        except RequestRefused as error:
             raise TwilioError(20009, "The message is not in a final state, so it can't be redacted.") from error
     return _dump(message)
 
@@ -124,7 +124,7 @@ def delete_message(sid: str) -> Response:
     message = find_message(sid)
     try:
         get_services().changing.remove(current_account(), message.id)
-    except Refused as error:
+    except RequestRefused as error:
         raise TwilioError(20009, "The message is not in a final state, so it can't be deleted.") from error
     return Response(status=204)
 
