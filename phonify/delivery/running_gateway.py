@@ -11,7 +11,7 @@ from ..domain.receipts import Receipts
 from ..domain.rules import Rules
 from ..domain.webhooks import Webhooks
 from ..gateways.base import Gateway
-from ..gateways.events import Event, Receipt, Received
+from ..gateways.events import GatewayEvent, Receipt, Received
 from ..storage.database import Database
 from .look_ups import LookUps
 from .loop import Observe
@@ -56,7 +56,7 @@ class RunningGateway:
         with self._database.reading() as connection:
             return self.health.find_trouble(connection)
 
-    def take(self, events: Sequence[Event]) -> None:
+    def take(self, events: Sequence[GatewayEvent]) -> None:
         """Store receipts and received texts in one transaction. When this method returns, the data is on disk."""
         if not events:
             return

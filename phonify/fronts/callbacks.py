@@ -7,7 +7,7 @@ from typing import cast
 from flask import Blueprint, Response, request
 
 from ..errors import NotFound
-from ..gateways.events import Forged, HookRequest, Unreadable
+from ..gateways.events import CallbackRequest, Forged, Unreadable
 from ..http.arguments import read_data
 from ..http.current import get_services
 
@@ -38,14 +38,14 @@ def hear(name: str, path: str) -> Response:
     return Response(heard.answer.body, heard.answer.status, content_type=heard.answer.content_type)
 
 
-def _read_request(path: str) -> HookRequest:
+def _read_request(path: str) -> CallbackRequest:
     services = get_services()
     public_url = services.settings.public_url or request.url_root.rstrip("/")
     try:
         query = request.query_string.decode()
     except UnicodeDecodeError as error:
         raise Unreadable("its query is not UTF-8") from error
-    return HookRequest(
+    return CallbackRequest(
         method=request.method,
         path=path,
         url=f"{public_url}{request.path}" + (f"?{query}" if query else ""),

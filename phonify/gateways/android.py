@@ -16,7 +16,7 @@ from ..outgoing.http_client import Answer, Request
 from ..sms.numbers import parse_msisdn
 from .android_callbacks import EVENTS, Place, read_callback, read_state, shorten, verify
 from .base import GatewayFault, Later, Limits, OutboundMessage, Outcome, Refused, Taken
-from .events import Heard, HookRequest, Receipt
+from .events import CallbackRequest, Heard, Receipt
 from .over_http import HttpGateway, encode_credentials, read_object
 from .variables import Secret, Variables
 
@@ -151,7 +151,7 @@ class AndroidGateway(HttpGateway):
         reason = f"the app answered with the status {answer.status}"
         return Later(retry_after=answer.retry_after, reason=reason, unsure=True)
 
-    def hear(self, request: HookRequest) -> Heard:
+    def hear(self, request: CallbackRequest) -> Heard:
         """Read a callback."""
         verify(request, self._signing_key)
         return Heard(read_callback(request.body, self._place))

@@ -11,7 +11,17 @@ from typing import Any, NamedTuple
 from ..clock import parse_time
 from ..ids import is_message_id
 from ..sms.numbers import parse_shown_number
-from .events import Event, Forged, HookRequest, Receipt, ReceiptStatus, Received, Unreadable, clean, read_json_object
+from .events import (
+    CallbackRequest,
+    Forged,
+    GatewayEvent,
+    Receipt,
+    ReceiptStatus,
+    Received,
+    Unreadable,
+    clean,
+    read_json_object,
+)
 from .variables import Secret
 
 log = logging.getLogger(__name__)
@@ -63,7 +73,7 @@ class Place(NamedTuple):
     country: str | None  # ISO 3166-1 alpha-2, for numbers in national form
 
 
-def verify(request: HookRequest, key: Secret) -> None:
+def verify(request: CallbackRequest, key: Secret) -> None:
     """Raise Forged if a callback has no valid signature, or if the time differs from the clock by over 5 minutes."""
     timestamp = request.headers.get("X-Timestamp", "")
     given = request.headers.get("X-Signature", "").lower()
@@ -79,7 +89,7 @@ def verify(request: HookRequest, key: Secret) -> None:
         raise Forged("the time of the signature differs by more than 5 minutes; check the clocks")
 
 
-def read_callback(body: bytes, place: Place) -> list[Event]:
+def read_callback(body: bytes, place: Place) -> list[GatewayEvent]:
     """Return the events of a verified callback. Raises Unreadable if the content is not valid."""
     callback = read_json_object(body)
     name = _read_text(callback, "event")
@@ -96,7 +106,7 @@ def read_callback(body: bytes, place: Place) -> list[Event]:
     return _read_receipt(callback, payload, name)
 
 
-def _read_received(callback: dict[str, Any], payload: dict[str, Any], place: Place) -> list[Event]:
+def _read_received(callback: dict[str, Any], payload: dict[str, Any], place: Place) -> list[GatewayEvent]:
     if place.sim and payload.get("simNumber") not in (None, place.sim):
         return []  # Phonify does not use the other SIM
     sender = _read_text(payload, "sender" if payload.get("sender") else "phoneNumber").strip()
@@ -118,7 +128,7 @@ def _read_received(callback: dict[str, Any], payload: dict[str, Any], place: Pla
     ]
 
 
-def _read_receipt(callback: dict[str, Any], payload: dict[str, Any], name: str) -> list[Event]:
+def _read_receipt(callback: dict[str, Any], payload: dict[str, Any], name: str) -> list[GatewayEvent]:
     message_id = _read_text(payload, "messageId")
     if not is_message_id(message_id):
         return []  # another program sends through this phone too

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol, Self
 
 from ..errors import ERROR_TYPES
-from .events import Event, Heard, HookRequest, Receipt
+from .events import CallbackRequest, GatewayEvent, Heard, Receipt
 
 
 class OutboundMessage(NamedTuple):
@@ -89,7 +89,7 @@ class Limits(NamedTuple):
 class Sink(Protocol):
     """Stores the events that a gateway gets without a request, for example on a connection that stays open."""
 
-    def take(self, events: Sequence[Event]) -> None:
+    def take(self, events: Sequence[GatewayEvent]) -> None:
         """Store events, and return when they are on disk. The gateway acknowledges the events only after this call."""
 
 
@@ -163,7 +163,7 @@ class Gateway(ABC):
         that was not sent.
         """
 
-    def hear(self, request: HookRequest) -> Heard:
+    def hear(self, request: CallbackRequest) -> Heard:
         """Read a request to `/gateways/<name>/...`. Returns the events and the answer.
 
         The answer is sent after the commit. Raises Forged if the sender can't prove that it is the provider. Raises

@@ -41,10 +41,10 @@ class Received(NamedTuple):
     part: Part | None = None
 
 
-Event = Receipt | Received
+GatewayEvent = Receipt | Received
 
 
-class HookRequest(NamedTuple):
+class CallbackRequest(NamedTuple):
     """A provider's request to `/gateways/<name>/<path>`."""
 
     method: str
@@ -56,7 +56,7 @@ class HookRequest(NamedTuple):
     at: datetime  # when it arrived
 
 
-class HookAnswer(NamedTuple):
+class CallbackAnswer(NamedTuple):
     """The answer that the provider expects."""
 
     status: int = 200
@@ -67,8 +67,8 @@ class HookAnswer(NamedTuple):
 class Heard(NamedTuple):
     """The events in a request, and the answer to the request."""
 
-    events: Sequence[Event]
-    answer: HookAnswer = HookAnswer()
+    events: Sequence[GatewayEvent]
+    answer: CallbackAnswer = CallbackAnswer()
 
 
 def clean(text: str) -> str:

@@ -1,6 +1,6 @@
 """The gateway `twilio`, for Twilio and for each service that has Twilio's API at another base URL.
 
-It sends with `POST /2010-04-01/Accounts/{AccountSid}/Messages.json`. `twilio_hooks.py` reads what the service reports.
+It sends with `POST /2010-04-01/Accounts/{AccountSid}/Messages.json`. `twilio_callbacks.py` reads its callbacks.
 """
 
 import re
@@ -13,8 +13,9 @@ from urllib.parse import quote, urlencode, urlsplit
 from ..ids import read_time
 from ..outgoing.http_client import Answer, Request
 from .base import Doubt, GatewayFault, Later, Limits, OutboundMessage, Outcome, Refused, Taken
-from .events import Heard, HookRequest, Receipt
+from .events import CallbackRequest, Heard, Receipt
 from .over_http import HttpGateway, encode_credentials, read_object
+from .twilio_callbacks import FAILED, Callbacks, make_receipt
 from .twilio_codes import (
     ERROR_TYPES,
     OTHER_ERROR_TYPE,
@@ -24,7 +25,6 @@ from .twilio_codes import (
     choose_error_type,
     read_code,
 )
-from .twilio_hooks import FAILED, Hooks, make_receipt
 from .variables import Secret, Variables
 
 DEFAULT_URL = "https://api.twilio.com"
@@ -71,9 +71,9 @@ class TwilioGateway(HttpGateway):
         )
     )
 
-    def __init__(self, account: Account, hooks: Hooks, number: str | None = None) -> None:
+    def __init__(self, account: Account, callbacks: Callbacks, number: str | None = None) -> None:
         self._account = account
-        self._hooks = hooks
+        self._callbacks = callbacks
         self.number = number
         self.peer = urlsplit(account.url).netloc
 
@@ -96,7 +96,7 @@ class TwilioGateway(HttpGateway):
         url, number = given.read_url("URL", DEFAULT_URL), given.read_number("NUMBER")
         given.finish()
         account = Account(sid, auth_token, key_sid, key_secret, service, url)
-        return cls(account, Hooks(public_url, [token for token in (auth_token, secondary) if token]), number)
+        return cls(account, Callbacks(public_url, [token for token in (auth_token, secondary) if token]), number)
 
     # Sending
 
@@ -110,7 +110,7 @@ class TwilioGateway(HttpGateway):
         }
         if self._account.messaging_service_sid:
             fields["MessagingServiceSid"] = self._account.messaging_service_sid
-        if callback := self._hooks.write_callback(message.id):
+        if callback := self._callbacks.write_callback(message.id):
             fields["StatusCallback"] = callback
         request = self._build("POST", "/Messages.json")
         headers = {**request.headers, "Content-Type": "application/x-www-form-urlencoded"}
@@ -192,9 +192,9 @@ class TwilioGateway(HttpGateway):
             return {}
         raise GatewayFault(f"{PAUSING[code]} ({code})" if code in PAUSING else _describe(answer, code))
 
-    def hear(self, request: HookRequest) -> Heard:
+    def hear(self, request: CallbackRequest) -> Heard:
         """Read a signed request: a status of a message, or a text from a phone."""
-        return self._hooks.hear(request)
+        return self._callbacks.hear(request)
 
 
 def _judge_message(content: Mapping[str, Any]) -> Outcome:

@@ -16,7 +16,7 @@ import pytest
 from phonify.errors import ERROR_TYPES, Kind
 from phonify.gateways import GATEWAYS
 from phonify.gateways.base import Gateway, Later, OutboundMessage, Outcome, Refused, Taken
-from phonify.gateways.events import Event
+from phonify.gateways.events import GatewayEvent
 
 PATIENCE = 30.0  # seconds until the deadline of a call
 
@@ -84,7 +84,7 @@ class GatewayContract(ABC):
 
     def test_it_can_be_started_and_stopped(self, gateway: Gateway) -> None:
         class Nowhere:
-            def take(self, events: Sequence[Event]) -> None:
+            def take(self, events: Sequence[GatewayEvent]) -> None:
                 raise AssertionError(f"no provider has reported anything: {events}")
 
         gateway.start(Nowhere())

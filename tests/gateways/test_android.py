@@ -11,7 +11,7 @@ from phonify.gateways.base import GatewayFault, Later, OutboundMessage, Outcome,
 from phonify.gateways.events import Receipt
 from phonify.gateways.variables import Secret
 from tests.gateways.contract import GatewayContract, check, make_message, send
-from tests.support.android_hooks import DEVICE, OTHER_DEVICE, PASSWORD, USERNAME
+from tests.support.android_callbacks import DEVICE, OTHER_DEVICE, PASSWORD, USERNAME
 from tests.support.android_server import BROKEN, QUEUE_FULL, REFUSED, AndroidServer, serving
 from tests.support.receivers import Receiver, status
 from tests.support.servers import find_free_port

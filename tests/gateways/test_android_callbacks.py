@@ -10,7 +10,7 @@ from phonify.gateways.android import AndroidGateway
 from phonify.gateways.android_callbacks import read_reason
 from phonify.gateways.events import Receipt, Received
 from tests.gateways.contract import make_message, send
-from tests.support.android_hooks import (
+from tests.support.android_callbacks import (
     MESSAGE,
     OWN,
     REASONS,

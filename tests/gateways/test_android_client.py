@@ -16,7 +16,7 @@ from phonify.gateways.android_callbacks import EVENTS
 from phonify.gateways.base import Taken
 from phonify.gateways.events import Receipt, Received
 from tests.gateways.contract import make_message, send
-from tests.support.android_hooks import DEVICE, PASSWORD, TEXT, USERNAME, hear, make_callback, make_hook
+from tests.support.android_callbacks import DEVICE, PASSWORD, TEXT, USERNAME, hear, make_callback, make_hook
 from tests.support.android_server import QUEUE_FULL, REFUSED, AndroidServer, serving
 
 PHONE = "+14560000000"

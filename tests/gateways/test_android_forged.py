@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from phonify.gateways.events import Forged, Heard, HookRequest, Receipt, Received, Unreadable
-from tests.support.android_hooks import (
+from phonify.gateways.events import CallbackRequest, Forged, Heard, Receipt, Received, Unreadable
+from tests.support.android_callbacks import (
     MESSAGE,
     NOW,
     OTHER_DEVICE,
@@ -143,7 +143,7 @@ def test_random_callbacks_are_read_or_refused_and_nothing_else() -> None:
     assert outcomes == {Forged, Unreadable, Receipt, Received}
 
 
-def make_random(chance: random.Random) -> HookRequest:
+def make_random(chance: random.Random) -> CallbackRequest:
     event = chance.choice(["sms:received", "sms:sent", "sms:delivered", "sms:failed", "system:ping"])
     payload: dict[str, Any] = {**TEXT, "messageId": MESSAGE, "reason": chance.choice([*REASONS, None])}
     callback = make_callback(event, payload)

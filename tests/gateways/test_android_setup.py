@@ -9,7 +9,7 @@ from phonify.gateways.android import AndroidGateway
 from phonify.gateways.base import GatewayFault, Later
 from phonify.gateways.variables import Secret
 from tests.gateways.contract import make_message, send
-from tests.support.android_hooks import DEVICE, OTHER_DEVICE, PASSWORD, SIGNING_KEY, USERNAME
+from tests.support.android_callbacks import DEVICE, OTHER_DEVICE, PASSWORD, SIGNING_KEY, USERNAME
 from tests.support.android_server import AndroidServer, serving
 from tests.support.servers import find_free_port
 

@@ -7,7 +7,17 @@ from urllib.parse import parse_qsl, quote
 
 import pytest
 
-from phonify.gateways.events import Event, Forged, Heard, HookAnswer, HookRequest, Part, Receipt, Received, Unreadable
+from phonify.gateways.events import (
+    CallbackAnswer,
+    CallbackRequest,
+    Forged,
+    GatewayEvent,
+    Heard,
+    Part,
+    Receipt,
+    Received,
+    Unreadable,
+)
 from phonify.gateways.http import TemplateGateway
 from tests.gateways.contract import make_message
 from tests.support.http_providers import CALLBACK_SECRET, PUBLIC_URL, TAKEN, make_variables
@@ -41,10 +51,10 @@ def hear(
     url = f"{PUBLIC_URL}/gateways/http/{path}" + (f"?{query}" if query else "")
     headers = {"Content-Type": content_type} if content_type else {}
     method = "POST" if body else "GET"
-    return gateway.hear(HookRequest(method, path, url, parse_qsl(query), headers, body, at or datetime.now(UTC)))
+    return gateway.hear(CallbackRequest(method, path, url, parse_qsl(query), headers, body, at or datetime.now(UTC)))
 
 
-def hear_events(path: str, query: str = "", **variables: str) -> Sequence[Event]:
+def hear_events(path: str, query: str = "", **variables: str) -> Sequence[GatewayEvent]:
     gateway = TemplateGateway.from_environ(make_variables(URL, **(variables or CUSTOM)))
     return hear(f"{CALLBACK_SECRET}/{path}", query, gateway=gateway).events
 
@@ -78,7 +88,7 @@ def test_without_a_secret_every_request_is_forged() -> None:
 def test_each_type_of_a_receipt_of_kannel_has_its_status(type_: str, status: str) -> None:
     heard = hear(f"{CALLBACK_SECRET}/receipt/{ID}", f"type={type_}&answer=ACK%2F&reference=52b3&at=1795967179")
     at = datetime(2026, 11, 29, 15, 46, 19, tzinfo=UTC)
-    assert heard.answer == HookAnswer(200, "")
+    assert heard.answer == CallbackAnswer(200, "")
     assert heard.events == [
         Receipt(status, ID, "52b3", code="ACK/", at=at, event_id=f"{ID}//{type_}")  # type: ignore[arg-type]
     ]

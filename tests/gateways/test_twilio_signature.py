@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phonify.gateways.events import Forged, Heard, HookRequest, Unreadable
+from phonify.gateways.events import CallbackRequest, Forged, Heard, Unreadable
 from tests.support.twilio_service import (
     PUBLIC_URL,
     STATUS_PATH,
@@ -25,7 +25,7 @@ from tests.support.twilio_service import (
 SENDABLE = st.text(st.characters(exclude_categories=["Cs"]))  # without unpaired surrogates
 
 
-def hear(request: HookRequest, **given: str) -> Heard:
+def hear(request: CallbackRequest, **given: str) -> Heard:
     return make_gateway(**given).hear(request)
 
 
@@ -92,7 +92,7 @@ def test_without_a_public_url_each_request_is_forged() -> None:
         lambda request: request._replace(url=request.url.replace("0001", "0002")),
     ],
 )
-def test_a_request_that_was_changed_is_forged(forge: Callable[[HookRequest], HookRequest]) -> None:
+def test_a_request_that_was_changed_is_forged(forge: Callable[[CallbackRequest], CallbackRequest]) -> None:
     with pytest.raises(Forged):
         hear(forge(make_hook(STATUS_PATH, report("sent"))))
 
@@ -144,7 +144,7 @@ def spoil(random: Random, text: str) -> str:
     return spoilt if spoilt != text else f"{text}~"
 
 
-def spoil_request(random: Random, request: HookRequest) -> HookRequest:
+def spoil_request(random: Random, request: CallbackRequest) -> CallbackRequest:
     """Return a request with one or more spoilt parts that are signed."""
     for part in random.choices(["url", "body", "signature", "nothing signed"], k=random.randint(1, 3)):
         match part:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.support.android_hooks import DEVICE, PASSWORD, SIGNING_KEY
+from tests.support.android_callbacks import DEVICE, PASSWORD, SIGNING_KEY
 from tests.support.android_server import REFUSED, AndroidServer, serving
 from tests.support.load import wait_until
 from tests.support.servers import Process

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from phonify.gateways.base import GatewayFault, Later, OutboundMessage, Taken
-from phonify.gateways.events import Event, HookRequest, Receipt, Received
+from phonify.gateways.events import CallbackRequest, GatewayEvent, Receipt, Received
 from phonify.gateways.http import TemplateGateway
 from phonify.ids import generate_ids
 from phonify.sms.segments import split_segments
@@ -33,7 +33,7 @@ class Site:
     """Kannel, and the gateway with all that it hears."""
 
     def __init__(self, folder: Path) -> None:
-        self.events: list[Event] = []
+        self.events: list[GatewayEvent] = []
         self.refuse_next = threading.Event()
         self.receiver = Receiver(self._hear)
         self.gateway = self.make_gateway("http://127.0.0.1:1/")
@@ -54,7 +54,7 @@ class Site:
             status(503)(client, posted)
             return
         heard = self.gateway.hear(
-            HookRequest(method, path, url, parse_qsl(query), posted.headers, posted.body, datetime.now(UTC))
+            CallbackRequest(method, path, url, parse_qsl(query), posted.headers, posted.body, datetime.now(UTC))
         )
         self.events += heard.events
         status(heard.answer.status, body=heard.answer.body)(client, posted)

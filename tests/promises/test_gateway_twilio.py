@@ -9,7 +9,7 @@ import pytest
 
 from phonify.clock import monotonic
 from phonify.gateways.base import GatewayFault, Later, OutboundMessage, Outcome, Refused, Taken
-from phonify.gateways.events import Event, Receipt, Received
+from phonify.gateways.events import GatewayEvent, Receipt, Received
 from phonify.gateways.twilio import TwilioGateway
 from phonify.schemas.twilio import MEANINGS
 from tests.support.app import KEY, ROOT
@@ -73,7 +73,7 @@ def send(gateway: TwilioGateway, message: OutboundMessage) -> Outcome:
     return outcome
 
 
-def hear(gateway: TwilioGateway, hooks: Receiver, count: int) -> list[Event]:
+def hear(gateway: TwilioGateway, hooks: Receiver, count: int) -> list[GatewayEvent]:
     """Return what the gateway hears in requests that arrive."""
     requests = [read_hook(received, get_base(hooks)) for received in hooks.wait_for(count)]
     return [event for request in requests for event in gateway.hear(request).events]

@@ -16,7 +16,7 @@ from json import dumps
 from pathlib import Path
 from typing import Any
 
-from tests.support.android_hooks import DEVICE, make_callback, sign
+from tests.support.android_callbacks import DEVICE, make_callback, sign
 from tests.support.android_server import EVENTS, AndroidServer
 
 CALLS, TRIED, TOLD = "calls", "tried", "told"  # the logs

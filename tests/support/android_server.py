@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from tests.support.android_hooks import DEVICE, OTHER_DEVICE, PASSWORD, SIGNING_KEY, USERNAME
+from tests.support.android_callbacks import DEVICE, OTHER_DEVICE, PASSWORD, SIGNING_KEY, USERNAME
 
 REFUSED, QUEUE_FULL, BROKEN = "+14560000001", "+14560000002", "+14560000003"  # numbers with their own answer
 PREFIX = "/3rdparty/v1"

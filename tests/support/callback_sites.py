@@ -10,8 +10,8 @@ from random import Random
 from typing import ClassVar
 from urllib.parse import parse_qsl, quote, urlencode
 
-from tests.support.android_hooks import DEVICE, PASSWORD, SIGNING_KEY, USERNAME
-from tests.support.android_hooks import sign as sign_for_android
+from tests.support.android_callbacks import DEVICE, PASSWORD, SIGNING_KEY, USERNAME
+from tests.support.android_callbacks import sign as sign_for_android
 from tests.support.app import basic
 from tests.support.callbacks import (
     OTHER_SECRETS,

@@ -9,7 +9,7 @@ from datetime import datetime
 from random import Random
 from typing import ClassVar, NamedTuple
 
-from tests.support.android_hooks import SIGNING_KEY
+from tests.support.android_callbacks import SIGNING_KEY
 from tests.support.app import KEY, basic
 from tests.support.http_providers import CALLBACK_SECRET
 from tests.support.twilio_service import TOKEN

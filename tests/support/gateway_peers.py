@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from twilio.request_validator import RequestValidator
 
-from tests.support.android_hooks import DEVICE, PASSWORD, SIGNING_KEY, USERNAME, make_callback, sign
+from tests.support.android_callbacks import DEVICE, PASSWORD, SIGNING_KEY, USERNAME, make_callback, sign
 from tests.support.android_peer import CALLS, read_lines
 from tests.support.android_server import PREFIX
 from tests.support.app import ROOT

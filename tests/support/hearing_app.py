@@ -13,7 +13,16 @@ from flask import Response, request
 
 from phonify import create_app
 from phonify.gateways.base import Gateway, OutboundMessage, Outcome, Taken
-from phonify.gateways.events import Event, Forged, Heard, HookAnswer, HookRequest, Receipt, Received, Unreadable
+from phonify.gateways.events import (
+    CallbackAnswer,
+    CallbackRequest,
+    Forged,
+    GatewayEvent,
+    Heard,
+    Receipt,
+    Received,
+    Unreadable,
+)
 from phonify.server import serve
 
 SECRET = "a-secret-path"
@@ -30,17 +39,17 @@ class PeerGateway(Gateway):
         for message in batch:
             yield message.id, Taken((f"ref-{message.id}",))
 
-    def hear(self, hook: HookRequest) -> Heard:
+    def hear(self, hook: CallbackRequest) -> Heard:
         if hook.path != SECRET:
             raise Forged
         try:
             events = [read_event(**one) for one in json.loads(hook.body)]
         except (ValueError, TypeError) as error:
             raise Unreadable("not a list of events") from error
-        return Heard(events, HookAnswer(202, "heard"))
+        return Heard(events, CallbackAnswer(202, "heard"))
 
 
-def read_event(**given: str) -> Event:
+def read_event(**given: str) -> GatewayEvent:
     return Receipt(**given) if "status" in given else Received(**given)  # type: ignore[arg-type]
 
 

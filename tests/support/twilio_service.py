@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from twilio.request_validator import RequestValidator
 
 from phonify.gateways.base import OutboundMessage
-from phonify.gateways.events import HookRequest
+from phonify.gateways.events import CallbackRequest
 from phonify.gateways.twilio import TwilioGateway
 from phonify.ids import generate_ids
 from tests.support.receivers import Received, Receiver, status
@@ -82,18 +82,18 @@ def read_user(received: Received) -> str:
 # Requests from the service
 
 
-def make_hook(path: str, form: Mapping[str, str], *, token: str = TOKEN, **parts: Any) -> HookRequest:
+def make_hook(path: str, form: Mapping[str, str], *, token: str = TOKEN, **parts: Any) -> CallbackRequest:
     """Return a signed request to `/gateways/twilio/<path>`. `parts` replace parts of it, after it was signed."""
     url = f"{PUBLIC_URL}/gateways/twilio/{path}"
     headers = {
         "content-type": "application/x-www-form-urlencoded; charset=utf-8",
         "x-twilio-signature": RequestValidator(token).compute_signature(url, dict(form)),
     }
-    request = HookRequest("POST", path, url, (), headers, urlencode(form).encode(), datetime.now(UTC))
+    request = CallbackRequest("POST", path, url, (), headers, urlencode(form).encode(), datetime.now(UTC))
     return request._replace(**parts)
 
 
-def make_json(content: object, *, body: bytes | None = None) -> HookRequest:
+def make_json(content: object, *, body: bytes | None = None) -> CallbackRequest:
     """Return a request with JSON, which is signed by the hash of the body in the query."""
     data = json.dumps(content).encode()
     url = f"{PUBLIC_URL}/gateways/twilio/{STATUS_PATH}?bodySHA256={hashlib.sha256(data).hexdigest()}"
@@ -146,11 +146,11 @@ def write_text(body: str = "Hello", **more: str) -> dict[str, str]:
     }
 
 
-def read_hook(received: Received, base: str) -> HookRequest:
+def read_hook(received: Received, base: str) -> CallbackRequest:
     """Return a request to `/gateways/twilio/...` that a receiver got as the URL `base`."""
     method, target, _ = received.line.split()
     path, _, query = target.partition("?")
-    return HookRequest(
+    return CallbackRequest(
         method,
         path.removeprefix("/gateways/twilio/"),
         base + target,

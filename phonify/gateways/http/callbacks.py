@@ -18,11 +18,11 @@ from ...ids import is_message_id
 from ...logs import escape_controls
 from ...sms.numbers import mask_number, parse_msisdn
 from ..events import (
-    Event,
+    CallbackAnswer,
+    CallbackRequest,
     Forged,
+    GatewayEvent,
     Heard,
-    HookAnswer,
-    HookRequest,
     Part,
     Receipt,
     ReceiptStatus,
@@ -85,21 +85,21 @@ class Callbacks:
     inbound: Names
     answer: str  # the body of the answer to each request
 
-    def hear(self, request: HookRequest) -> Heard:
+    def hear(self, request: CallbackRequest) -> Heard:
         """Read a request. Raises Forged if the path does not contain the secret."""
         secret, _, place = request.path.partition("/")
         expected = self.secret.reveal().encode()
         if not expected or not hmac.compare_digest(secret.encode(errors="replace"), expected):
             raise Forged
         found = _RECEIPT.fullmatch(place)
-        event: Event | None
+        event: GatewayEvent | None
         if found and self.receipt:
             event = self._read_receipt(read_parameters(request), found)
         elif place == "inbound" and self.inbound:
             event = self._read_text(read_parameters(request), request.at)
         else:
             raise Unreadable("there is no such callback")
-        return Heard([event] if event is not None else [], HookAnswer(200, self.answer))
+        return Heard([event] if event is not None else [], CallbackAnswer(200, self.answer))
 
     def _read_receipt(self, parameters: Parameters, found: re.Match[str]) -> Receipt | None:
         """Return a receipt, or None if the status has no meaning."""

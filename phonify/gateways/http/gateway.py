@@ -11,7 +11,7 @@ from ...outgoing.http_client import Answer, Request
 from ...sms.alphabet import encode_gsm7
 from ...sms.segments import Encoding, split_segments
 from ..base import Doubt, GatewayFault, Later, Limits, OutboundMessage, Outcome, Taken
-from ..events import Heard, HookRequest
+from ..events import CallbackRequest, Heard
 from ..over_http import HttpGateway, encode_credentials
 from .answers import MOST_ANSWER, suggest_cause
 from .configuration import VARIABLES, Configuration, read_configuration
@@ -139,7 +139,7 @@ class TemplateGateway(HttpGateway):
         basic = encode_credentials(username, password)
         return {"username": username, "password": password.reveal(), "basic": basic}
 
-    def hear(self, request: HookRequest) -> Heard:
+    def hear(self, request: CallbackRequest) -> Heard:
         """Read a receipt or a received text."""
         return self._configuration.callbacks.hear(request)
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from ...sms.alphabet import decode_gsm7
-from ..events import HookRequest, Unreadable
+from ..events import CallbackRequest, Unreadable
 
 Parameters = dict[str, bytes]
 
@@ -21,7 +21,7 @@ _DATA_CODINGS = {"": "utf-8", "1": "ascii", "3": "latin-1", "8": "utf-16-be"}  #
 _GSM7 = ("0", "gsm", "gsm7", "gsm-7")
 
 
-def read_parameters(request: HookRequest) -> Parameters:
+def read_parameters(request: CallbackRequest) -> Parameters:
     """Return the parameters. If a name occurs several times, its first value counts.
 
     In JSON, the name of a nested value is its path: data.0.id.

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from phonify.gateways.android import AndroidGateway
-from phonify.gateways.events import Event, HookRequest, Receipt, Received
+from phonify.gateways.events import CallbackRequest, GatewayEvent, Receipt, Received
 from phonify.gateways.variables import Secret
 
 USERNAME, PASSWORD, SIGNING_KEY = "phonify", "correct horse", "signing key"
@@ -48,12 +48,12 @@ def sign(body: bytes, at: datetime, key: str = SIGNING_KEY) -> dict[str, str]:
     return {"X-Signature": signature, "X-Timestamp": timestamp, "Content-Type": "application/json; charset=UTF-8"}
 
 
-def make_hook(content: object, at: datetime | None = None, key: str = SIGNING_KEY) -> HookRequest:
+def make_hook(content: object, at: datetime | None = None, key: str = SIGNING_KEY) -> CallbackRequest:
     """Return a signed callback as Phonify gets it."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     at = at or datetime.now(UTC)
     url = "https://sms.example.org/gateways/android/callback"
-    return HookRequest("POST", "callback", url, (), sign(body, at, key), body, at)
+    return CallbackRequest("POST", "callback", url, (), sign(body, at, key), body, at)
 
 
 def make_gateway(
@@ -68,7 +68,7 @@ def make_callback(event: str, payload: object, **others: Any) -> dict[str, Any]:
     return {"id": "ev1", "event": event, "deviceId": DEVICE, "webhookId": "w", "payload": payload, **others}
 
 
-def hear(content: object, **options: Any) -> list[Event]:
+def hear(content: object, **options: Any) -> list[GatewayEvent]:
     return list(make_gateway(**options).hear(make_hook(content, NOW)).events)
 
 

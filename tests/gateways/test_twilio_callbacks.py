@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import pytest
 from twilio.request_validator import RequestValidator
 
-from phonify.gateways.events import Forged, Heard, HookAnswer, HookRequest, Receipt, Received, Unreadable
+from phonify.gateways.events import CallbackAnswer, CallbackRequest, Forged, Heard, Receipt, Received, Unreadable
 from phonify.gateways.twilio_codes import ERROR_TYPES
 from tests.support.twilio_service import (
     MESSAGE_ID,
@@ -25,10 +25,10 @@ from tests.support.twilio_service import (
     write_text,
 )
 
-NO_REPLY = HookAnswer(200, "<Response/>", "text/xml; charset=utf-8")
+NO_REPLY = CallbackAnswer(200, "<Response/>", "text/xml; charset=utf-8")
 
 
-def hear(request: HookRequest, **given: str) -> Heard:
+def hear(request: CallbackRequest, **given: str) -> Heard:
     return make_gateway(**given).hear(request)
 
 
@@ -49,7 +49,7 @@ def hear(request: HookRequest, **given: str) -> Heard:
 )
 def test_a_status_is_a_receipt_of_the_message_in_the_path(word: str, status: Any) -> None:
     receipt = Receipt(status, MESSAGE_ID, MESSAGE_SID, code=word, event_id=f"{MESSAGE_SID}:{word}")
-    assert hear(make_hook(STATUS_PATH, report(word))) == Heard([receipt], HookAnswer(204))
+    assert hear(make_hook(STATUS_PATH, report(word))) == Heard([receipt], CallbackAnswer(204))
 
 
 @pytest.mark.parametrize("word", ["undelivered", "failed"])
@@ -81,7 +81,7 @@ def test_a_repeated_status_has_the_same_event_id_and_each_status_has_its_own() -
 
 
 def test_an_unknown_status_is_no_event_and_gets_a_success() -> None:
-    assert hear(make_hook(STATUS_PATH, report("teleported"))) == Heard([], HookAnswer(204))
+    assert hear(make_hook(STATUS_PATH, report("teleported"))) == Heard([], CallbackAnswer(204))
 
 
 @pytest.mark.parametrize("name", ["MessageSid", "MessageStatus"])

@@ -9,10 +9,10 @@ from urllib.parse import parse_qsl, urlsplit
 from ..ids import is_message_id
 from ..outgoing.twilio_signature import sign
 from .events import (
+    CallbackAnswer,
+    CallbackRequest,
     Forged,
     Heard,
-    HookAnswer,
-    HookRequest,
     Receipt,
     ReceiptStatus,
     Received,
@@ -25,7 +25,7 @@ from .variables import Secret
 PATH = "/gateways/twilio/"
 RETRIES = "#rc=5&rp=ct,rt,5xx"  # asks Twilio to retry a callback 5 times; Twilio neither sends nor signs this part
 MOST_FIELDS = 200
-NO_REPLY = HookAnswer(200, "<Response/>", "text/xml; charset=utf-8")
+NO_REPLY = CallbackAnswer(200, "<Response/>", "text/xml; charset=utf-8")
 
 FAILED = frozenset({"failed", "undelivered", "canceled"})
 _STATUSES: dict[str, ReceiptStatus] = {
@@ -41,7 +41,7 @@ _STATUSES: dict[str, ReceiptStatus] = {
 }
 
 
-class Hooks:
+class Callbacks:
     """Reads Twilio's requests for one account. Twilio sends no requests if the public URL is not set."""
 
     def __init__(self, public_url: str, auth_tokens: Sequence[Secret]) -> None:
@@ -53,17 +53,17 @@ class Hooks:
         """Return the callback URL of a message, or None if there is no public URL."""
         return f"{self._public_url}{PATH}status/{message_id}{RETRIES}" if self._public_url else None
 
-    def hear(self, request: HookRequest) -> Heard:
+    def hear(self, request: CallbackRequest) -> Heard:
         """Check the signature of a request, and read the request."""
         parameters = self._read_signed(request)
         kind, _, message_id = request.path.partition("/")
         if kind == "status" and is_message_id(message_id):
-            return Heard(_read_status(message_id, parameters), HookAnswer(204))
+            return Heard(_read_status(message_id, parameters), CallbackAnswer(204))
         if request.path == "received":
             return Heard([_read_received(parameters)], NO_REPLY)
         raise Unreadable("there is nothing at this address")
 
-    def _read_signed(self, request: HookRequest) -> dict[str, str]:
+    def _read_signed(self, request: CallbackRequest) -> dict[str, str]:
         """Return the parameters in the query and in the body."""
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type == "application/x-www-form-urlencoded":
@@ -80,7 +80,7 @@ class Hooks:
         content = read_json_object(request.body)
         return {**query, **{name: value for name, value in content.items() if isinstance(value, str)}}
 
-    def _check_signature(self, request: HookRequest, form: Sequence[tuple[str, str]]) -> None:
+    def _check_signature(self, request: CallbackRequest, form: Sequence[tuple[str, str]]) -> None:
         given = request.headers.get("x-twilio-signature", "")
         if not self._public_url or not request.url.startswith(self._public_url):
             raise Forged("callbacks need PHONIFY_PUBLIC_URL")
