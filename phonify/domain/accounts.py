@@ -147,7 +147,7 @@ def set_limits(database: Database, account: Account, *, quota: int | None, rate_
 
 
 def count_quota_used(database: Database, clock: Clock, account: Account) -> int:
-    """Return the used part of an account's quota for today (UTC), in messages. Returns 0 if there is no quota."""
+    """Return how many messages of its daily quota an account has used today (UTC). Returns 0 without a quota."""
     day = format_time(clock.now())[:10]
     with database.reading() as connection:
         return account_store.get_quota_used(connection, account_id=account.limits_id, day=day)
@@ -168,7 +168,7 @@ class KeyRing:
         return self.admit(owner)
 
     def admit(self, owner: KeyOwner | None) -> Account | None:
-        """Return the account of a key or of a session, and record that the key is used.
+        """Return the account of a key or of a session. Record the use of the key.
 
         If the account is a test run that has ended, return None.
         """

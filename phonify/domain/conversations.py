@@ -89,8 +89,8 @@ class Conversations:
         is a provider's id, the search finds the message with this id. With `scheduled`, the result has only scheduled
         messages. With `failed`, the result has only messages in state `error` or with the receipt `undelivered`.
 
-        One call searches a limited number of messages, because a search through all messages would take too long.
-        To search older messages, call this again with `below` set to `next`.
+        One call searches a limited number of messages, because a search through all messages would take too long. To
+        search older messages, call this method again, and pass `next` as `below`.
         """
         with self._database.reading() as connection:
             return Found(

@@ -1,4 +1,4 @@
-"""The interface of fronts that add parts to the pages and lines to the output of the first start."""
+"""An interface for fronts. Such a front adds parts to the pages, and lines to the output of the first start."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ class FrontPage(Protocol):
     template: str  # for the front's part of the settings page
 
     def describe_message(self, message: Message) -> Sequence[str]:
-        """Return facts about a message, in the terms of the front's API."""
+        """Return facts about a message, with the words of the front's API."""
 
     def describe_settings(self, account: Account, address: str) -> Mapping[str, Any]:
         """Return the values for the front's template. `address` is the address of this server."""

@@ -27,7 +27,7 @@ class TokenIsSet(Exception):
 class Fronts:
     """The operations of fronts. Each operation uses only data of one account.
 
-    `default_token` is the auth token of the account `default` from the settings, or None.
+    `default_token` is the auth token that a setting gives to the account `default`. It is None without this setting.
     """
 
     def __init__(

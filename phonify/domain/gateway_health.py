@@ -107,9 +107,9 @@ class GatewayHealth:
         return Trouble(self._name, condition, until, state.fault if condition != "held" else None)
 
     def find_full_limit(self, connection: Connection, message: Message, at: datetime | None = None) -> str | None:
-        """Return a text about the limit that a message exceeds at the time `at`, by default now.
+        """Return a text about the limit that a message exceeds. Returns None if it exceeds no limit.
 
-        The text can follow the word "because". Returns None if the message exceeds no limit.
+        `at` is the time of the check, by default now. The text can follow the word "because".
         """
         parts = count_segments(message.body)[0]
         for limit in self._pacing.list_usage(connection, at or self._clock.now()):
@@ -130,7 +130,7 @@ class GatewayHealth:
         return "works" if state.taken_at is not None else "untried"
 
     def find_delay(self, connection: Connection) -> Delay | None:
-        """Return how late the gateway's oldest message is, and why. Returns None if no message is late."""
+        """Return the delay of the gateway's oldest message, and the reason. Returns None if no message is late."""
         now = self._clock.now()
         late = outbox_store.find_late_message(
             connection,
@@ -145,7 +145,7 @@ class GatewayHealth:
     def _explain(self, connection: Connection, message: Message, now: datetime) -> str | None:
         """Return why the gateway has delayed messages in the last minute.
 
-        Returns None if the gateway is not the reason of the delay. In this case, the delivery itself does not work.
+        Returns None if the gateway does not explain the delay. Then the delivery loop has a problem.
         """
         state = store.get_state(connection, name=self._name)
         before, after = format_time(now - PATIENCE), format_time(now + PATIENCE)
@@ -164,13 +164,13 @@ class GatewayHealth:
 
 
 def note_start(database: Database, clock: Clock, names: Collection[str]) -> None:
-    """Store the names of the gateways of a server or worker that starts."""
+    """Store the gateway names of a server or worker when it starts."""
     with suppress(StoreUnavailable), database.write() as connection:  # the loops log this error
         store.mark_started(connection, names=names, at=format_time(clock.machine_now()))
 
 
 def find_other_start(database: Database, known: Collection[str]) -> Start | None:
-    """Return the latest start of a server or worker. Returns None if this process has the gateways `known`."""
+    """Return the latest start of a server or worker. Returns None if it has exactly the gateways `known`."""
     with database.reading() as connection:
         started = store.list_started(connection)
     return Start(max(started.values()), sorted(started)) if started and started.keys() != set(known) else None

@@ -170,7 +170,7 @@ def _explain(message: Message) -> str:
 def _list_origins(trace: Trace) -> tuple[Part, ...]:
     """Return details of a message: its request, the key of the request, its front and its gateway.
 
-    A message from a command has no request. A message from a session without a key has no key.
+    A message from a command has no request. If the user signed in with a link, the message has no key.
     """
     message, parts = trace.message, []
     if message.request_id is not None:
@@ -221,7 +221,7 @@ def _find_wait(
 def _find_former_wait(
     message: Message, attempts: list[MessageAttempt], state: GatewayState, now: str, *, whole: bool
 ) -> Step | None:
-    """Return a step for the gateway's last fault. Returns None if the message did not wait at that time."""
+    """Return a step about the gateway's last fault. Returns None if the message was not waiting during this fault."""
     doubts = [one.at for one in attempts if one.outcome == "unconfirmed"]
     end = min(filter(None, [message.finished_at, *doubts, now]))
     begin = max(message.created_at, message.send_at or "")

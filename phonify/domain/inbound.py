@@ -55,7 +55,7 @@ class Inbound:
             self._hand_over(connection, parts)
 
     def hand_over_due(self) -> None:
-        """Store texts that have waited too long for missing parts. In the message, `GAP` replaces the missing parts."""
+        """Store incomplete texts that have waited too long. In the message, `GAP` replaces the missing parts."""
         now, due = format_time(self._clock.now()), True
         while due and not self._database.stopping:
             with self._database.write() as connection:
@@ -65,7 +65,7 @@ class Inbound:
                     self._hand_over(connection, store.list_siblings(connection, text=text))
 
     def _hand_over(self, connection: Connection, texts: Sequence[TextRow]) -> None:
-        """Store one message from a whole text, or from the parts of a text."""
+        """Store one message. `texts` has the whole text, or its parts."""
         to = texts[0].to_number or ""
         owner = self._find_owner(connection, to)
         if owner is None:
@@ -109,7 +109,7 @@ class Inbound:
         return count
 
     def take_number(self, number: str) -> bool:
-        """Take a number away from its account. Returns False if no account has the number."""
+        """Remove a number from its account. Returns False if no account has the number."""
         with self._database.write() as connection:
             return store.delete_number(connection, number=number)
 
@@ -119,7 +119,7 @@ class Inbound:
             return store.list_numbers(connection, account_id=account.id if account is not None else None)
 
     def find_default_number(self) -> str | None:
-        """Return PHONIFY_ORIGIN if it is a number that no account has. Otherwise return None.
+        """Return the number in PHONIFY_ORIGIN. Returns None if it is a name, or if an account has this number.
 
         The account `default` gets the texts to this number.
         """
@@ -179,7 +179,7 @@ def _write_body(texts: Sequence[TextRow]) -> str:
 
 
 def _group(texts: Sequence[TextRow]) -> list[list[TextRow]]:
-    """Group the parts of each text. The groups are in the order in which the texts came.
+    """Group the parts of each text. The group of the oldest text comes first.
 
     A sender can use the reference of an earlier text again. So a second copy of a part begins a new text.
     """

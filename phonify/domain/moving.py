@@ -1,4 +1,4 @@
-"""The rules of messages whose gateway this server does not have. For example, the operator has replaced the gateway.
+"""The rules of messages that wait for a missing gateway. For example, the operator has replaced their gateway.
 
 Each accepted message belongs to one gateway. Only the operator can move the message to another gateway.
 """
@@ -26,7 +26,7 @@ _ROWS = 100  # the most messages that move or end in one transaction
 
 
 class Left(NamedTuple):
-    """The messages that wait for a gateway which this server does not have."""
+    """The waiting messages of a gateway that this server does not have."""
 
     gateway: str
     messages: int
@@ -47,7 +47,7 @@ class Moved(NamedTuple):
 
 
 class Moving:
-    """Finds, moves and ends messages whose gateway this server does not have."""
+    """Finds the messages of gateways that this server does not have. Moves or ends these messages."""
 
     def __init__(
         self,
@@ -93,9 +93,9 @@ class Moving:
     def move(self, gateway: str, to: str) -> Moved:
         """Move the waiting messages of a gateway to the new gateway `to`. This server must have the new gateway.
 
-        The new gateway checks each message first, like a new message. If the new gateway is the sandbox, its rules
-        apply too. A refused message ends in state `error`. If the old gateway has possibly got a message, the message
-        does not move.
+        The new gateway first checks each message, with the same check as for new messages. If the new gateway is the
+        sandbox, its rules apply too. A refused message ends in state `error`. A message does not move if the old
+        gateway has possibly received it.
         """
         moved = refused = 0
         while found := self._list_movable(gateway):
@@ -145,7 +145,7 @@ class Moving:
         return min((end for end in ends if end is not None), default=None)
 
     def end_expired(self) -> None:
-        """End the expired messages whose gateway this server does not have."""
+        """End the expired messages of gateways that this server does not have."""
         now = self._clock.now()
         for left in self.list_left():
             ended = True

@@ -9,7 +9,7 @@ _MOST_OPEN = 1_000  # the most messages without a final state that it watches
 
 
 class News:
-    """Finds what has happened to messages of all accounts after the last call. Use it only in one thread."""
+    """Finds the news about messages of all accounts since the last call. Use it only in one thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -18,7 +18,7 @@ class News:
             self._last_seq = store.get_last_seq(connection)
 
     def read(self) -> list[Message]:
-        """Return the messages that were received, were scheduled or got an outcome after the last call."""
+        """Return the news since the last call: messages that were received, were scheduled or got an outcome."""
         with self._database.reading() as connection:
             found = store.list_messages_by_id(connection, message_ids=list(self._open))
             new = store.list_new_messages(connection, after=self._last_seq, limit=_AT_ONCE)

@@ -30,7 +30,7 @@ def end_as_sent(
 def end_as_error(
     connection: Connection, webhooks: Webhooks, errors: Mapping[Message, str], now: datetime
 ) -> list[Message]:
-    """Set messages to `error`, each with its error type. Returns the changed messages, as `end_as_sent` does."""
+    """Set messages to `error`, each with its error type. Returns the changed messages. See `end_as_sent`."""
     at = format_time(now)
     failed = [
         message._replace(state="error", error_type=error_type, finished_at=at, due_at=None, submitted_at=None)

@@ -1,7 +1,7 @@
 """Decides when a gateway gets messages. A gateway has limits. A fault or the operator can pause a gateway.
 
-All processes share this state. If a fault concerns all messages, it pauses the gateway. Wrong credentials are an
-example. Without this pause, Phonify would try to send each message, and each attempt would fail.
+All processes share this state. If a fault concerns all messages, it pauses the gateway. For example, the credentials
+are wrong. Without this pause, Phonify would try to send each message, and each attempt would fail.
 """
 
 import logging
@@ -26,7 +26,7 @@ LONGEST_PAUSE = 3_600.0  # if the provider asks for it
 
 
 class Usage(NamedTuple):
-    """A limit of a gateway, and the used part of this limit."""
+    """A limit of a gateway, and how much of it is used."""
 
     seconds: int  # the period, which ends now
     most: int  # segments
@@ -79,7 +79,7 @@ class Pacing:
         return store.get_state(connection, name=self._gateway).faults > 0
 
     def list_usage(self, connection: Connection, now: datetime) -> list[Usage]:
-        """Return each limit of the gateway with its used part at the time `now`."""
+        """Return each limit of the gateway, and how much of it is used at the time `now`."""
         used = []
         for seconds, most in self._rates.items():
             since = format_time(now - timedelta(seconds=seconds))
@@ -88,7 +88,10 @@ class Pacing:
         return used
 
     def admit(self, connection: Connection, messages: Sequence[Message]) -> list[Message]:
-        """Choose messages from the start of the list until a limit is full. Count these messages for the limits."""
+        """Choose messages from the start of the list, as many as the limits allow.
+
+        The chosen messages count for the limits.
+        """
         if self.is_trying(connection):
             messages = messages[:1]
         if not self._rates or not messages:
@@ -125,7 +128,7 @@ class Pacing:
             self._note_working(connection)
 
     def _pause(self, connection: Connection, reason: str, retry_after: float) -> None:
-        """Pause the gateway if it is not paused. If several faults come together, only the first fault counts."""
+        """Pause the gateway if it is not paused. If several faults happen at the same time, only one counts."""
         state, now = store.get_state(connection, name=self._gateway), self._clock.now()
         at = format_time(now)
         if _is_paused(state, now):
@@ -153,7 +156,7 @@ class Pacing:
     # The operator
 
     def hold(self, *, held: bool) -> None:
-        """Pause the gateway if `held` is true, otherwise resume it. Resuming also ends a pause after a fault."""
+        """Pause the gateway if `held` is true. Otherwise resume it, and end a pause that a fault has caused."""
         with self._database.write() as connection:
             state = store.get_state(connection, name=self._gateway)._replace(held=held)
             if not held:

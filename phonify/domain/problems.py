@@ -1,4 +1,4 @@
-"""Refused requests and failed webhook attempts of an account. No message of the account shows these problems.
+"""Refused requests and failed webhook attempts of an account. The messages of the account do not show these problems.
 
 If a test gets no message in time, the test client adds these problems to the error.
 """

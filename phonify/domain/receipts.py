@@ -87,7 +87,7 @@ class Receipts:
         self._apply_again(connection, message, now)
 
     def _apply_again(self, connection: Connection, message: Message, now: datetime) -> bool:
-        """Apply all receipts of a message again, after more is known. Returns whether the message has receipts."""
+        """Apply all receipts of a message again, with new facts about the message. Returns whether it has receipts."""
         rows = store.list_receipts(connection, message_id=message.id)
         for row in rows:
             self._apply(connection, row, now)
@@ -115,7 +115,7 @@ class Receipts:
         return message if message is not None and message.direction == "outbound" and message.attempts else None
 
     def _conclude(self, connection: Connection, message: Message, row: ReceiptRow) -> ReceiptResult | None:
-        """Return the result of the whole message after this receipt. Returns None if the result is not known yet."""
+        """Return the result of a message after this receipt. Returns None if the result is not known yet."""
         if row.status == "sent":
             return None
         if row.partial:

@@ -1,4 +1,4 @@
-"""The rules of receiving. One transaction stores a message from a phone with all its effects."""
+"""The rules of receiving. One transaction stores a message from a phone, and everything that the message causes."""
 
 from datetime import timedelta
 
@@ -40,8 +40,9 @@ class Receiving:
     def receive(self, account: Account, *, sender: Number, body: str, to: Number | None = None) -> Message:
         """Store a message from a phone.
 
-        If the account has a webhook, the message is `unconfirmed` until the webhook has accepted it. A keyword opts the
-        phone out or in. If the account has set a reply to the keyword, the phone gets the reply.
+        If the account has a webhook, the message is `unconfirmed` until the webhook has accepted it. A keyword can opt
+        out the phone, or opt in the phone again. If the account has set a reply to the keyword, the phone gets the
+        reply.
 
         If `to` is None, the recipient is the sender of the last message to this phone. If the phone has got no message,
         the recipient is the account's default sender. Raises InvalidRequest if a phone can't write to this recipient.
@@ -87,9 +88,9 @@ class Receiving:
         return message
 
     def reply_within(self, connection: Connection, account: Account, message: Message, body: str) -> None:
-        """Store another text from the phone that has sent or got a message. No rule applies to this text.
+        """Store a new text from the phone that has sent or received `message`. No rule applies to the new text.
 
-        A phone can write only to a number. If the account's side of the message is not a number, this does nothing.
+        A phone can write only to a number. If the account has no number in `message`, this method does nothing.
         """
         own = message.origin_number if message.direction == "outbound" else message.to_number
         try:
@@ -105,7 +106,7 @@ class Receiving:
         return sender.number != to.number and refusal is None
 
     def _find_own_number(self, account: Account, phone: Number) -> Number:
-        """Return the default recipient of a message from a phone. `receive` describes this default."""
+        """Return the default recipient of a message from a phone. See `receive`."""
         got = self._sending.find_all(account, Criteria(to=phone.number, direction="outbound"), limit=1)
         number = got[0].origin_number if got else self._sending.default_origin(account)
         try:

@@ -21,7 +21,10 @@ class Releasing:
         self._sending = sending  # sends through the release gateway; None: there is none
 
     def can_release(self, account: Account, message: Message) -> bool:
-        """Return whether this server can release a message. Only `find_refusal` checks the recipient."""
+        """Return whether this server can release a message.
+
+        This method does not check the recipient. See `find_refusal`.
+        """
         return self._sending is not None and account.creator_id is None and self._is_caught(message)
 
     def find_refusal(self, message: Message) -> Fault | None:

@@ -1,4 +1,4 @@
-"""The rules of removing old rows, and of removing messages at a user's request."""
+"""The rules of removing old rows. A user can also remove messages."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -106,7 +106,7 @@ class Retention:
     def forget(self, account: Account, phone: str) -> int:
         """Remove all messages between an account and a phone, in any state. Returns how many messages were removed.
 
-        Also removes these rows with the phone's number: webhook deliveries, answers to idempotency keys, refused
+        Also removes other rows with the phone's number: webhook deliveries, answers to idempotency keys, refused
         requests, and texts without an account. The subscription stays. Raises StoreUnavailable as `remove` does.
         """
         removed = self.remove(account, Criteria(phone=phone))
@@ -159,7 +159,7 @@ class Retention:
                 after = delete_next(connection, after)
 
     def _remove_old_rows(self, delete: Callable[..., int], age: timedelta) -> None:
-        """Remove rows that are older than `age`, in steps, until a step removes nothing."""
+        """Remove all rows that are older than `age`. Each transaction removes only some of them."""
         until, deleted = format_time(self._clock.now() - age), 1
         while deleted and not self._database.stopping:
             with self._database.write() as connection:

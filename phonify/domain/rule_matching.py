@@ -11,7 +11,7 @@ from ..storage.rule_records import Rule
 
 
 class Text(NamedTuple):
-    """The parts of a message that rules compare."""
+    """The parts of a message that a rule checks."""
 
     direction: Direction
     to: str
@@ -32,7 +32,10 @@ class Counting:
         self._fits: dict[tuple[str, str], bool] = {}  # by the rule's id and the body
 
     def find(self, texts: Sequence[Text]) -> Rule | None:
-        """Find the first rule that applies to one of the texts. Update the counts of this rule and of earlier rules."""
+        """Find the first rule that applies to one of these messages.
+
+        Updates the counts of this rule and of earlier rules.
+        """
         for rule in self._rules.values():
             if rule.has_ended(self._now) or not self._is_met(rule, texts):
                 continue
@@ -65,8 +68,8 @@ class Counting:
 def is_drawn(rule: Rule) -> bool:
     """Return whether a rule applies to the last message that it has matched.
 
-    `rule.seen` counts the messages that match the rule. The answer depends only on the rule and on this count. So all
-    processes get the same answer. If the same messages are sent again, they get the same answers.
+    `rule.seen` counts the messages that match the rule. The result depends only on the rule and on this count. So all
+    processes get the same result. A second test with the same messages also gets the same results.
     """
     if rule.nth is not None and rule.nth != rule.seen:
         return False

@@ -82,7 +82,10 @@ class Rules:
         return _pick(rules, rule.id)
 
     def change(self, account: Account, rule_id: str, draft: RuleDraft) -> Rule:
-        """Replace a rule. The id and, by default, the position stay the same. The counts begin again at 0."""
+        """Replace a rule, but keep its id. The counts begin again at 0.
+
+        If `draft` has no position, the position stays the same.
+        """
         with self._editing(account) as (rules, _):
             former = _pick(rules, rule_id)
             rules.remove(former)
@@ -133,7 +136,7 @@ class Rules:
     # Messages
 
     def meet(self, connection: Connection, account_id: int, texts: Sequence[Text | None]) -> list[Rule | None]:
-        """Find the rule that applies to each text, and count its use. The result for None is None.
+        """Return the rule that applies to each message, and count its use. For None in `texts`, the result is None.
 
         Call this in the transaction that stores the messages.
         """
@@ -153,7 +156,7 @@ class Rules:
         store.put_met_rules(connection, met=[_write_met(message, rule) for message, rule in met if rule is not None])
 
     def find_built_in_refusal(self, number: str) -> str | None:
-        """Return the error type if the number is special and its rule refuses messages. Otherwise return None."""
+        """Return the error type of a special number that refuses messages. Returns None for all other numbers."""
         rule = _BUILT_IN.get(number)
         return rule.refusal if rule is not None else None
 
@@ -165,12 +168,12 @@ class Rules:
         return self.meet(connection, message.account_id, [read_text(message)])[0] if self._has(message) else None
 
     def note_again(self, connection: Connection, message: Message, rule: Rule | None) -> None:
-        """Replace the stored rule of a changed or moved message with `rule`."""
+        """Remove the stored rule of a changed or moved message, and store `rule`."""
         store.delete_met_rule(connection, message_id=message.id)
         self.note(connection, [(message, rule)])
 
     def choose(self, message: OutboundMessage) -> Behaviour | None:
-        """Return the behaviour of a message, or None if no rule applies. The stub gateway calls this."""
+        """Return the behaviour of a message, or None if no rule applies. The stub gateway calls this method."""
         with self._database.reading() as connection:
             met = store.find_met_rules(connection, message_ids=[message.id]).get(message.id)
         return write_behaviour(met) if met is not None else None
@@ -191,7 +194,7 @@ class Rules:
         return met is None or met.due_at is None or met.outcome == "reply"
 
     def force(self, account: Account, message_id: str, draft: RuleDraft) -> Message:
-        """Set the outcome of one message. The message is due immediately, even if it is scheduled.
+        """Set the outcome of one message. The outcome applies immediately, even if the message is scheduled.
 
         Raises NotFound if the account has no message with this id. Raises RequestRefused if the message is inbound, has
         a final state, or belongs to another gateway.
@@ -238,7 +241,7 @@ class Rules:
     def meet_request(self, account: Account, given: Sequence[tuple[str, str, str]]) -> Rule | None:
         """Find the rule that applies to a request, and count its use.
 
-        `given` has the recipient, the sender and the body of each message that the request would send.
+        `given` has the recipient, the sender and the body of each message in the request.
         """
         with self._database.write() as connection:
             rules = [rule for rule in store.list_rules(connection, account_id=account.id) if rule.is_about_requests]
@@ -249,7 +252,7 @@ class Rules:
 
 
 def read_text(message: Message) -> Text:
-    """Return the parts of a message that rules compare."""
+    """Return the parts of a message that a rule checks."""
     return Text(message.direction, message.to_number, message.origin_number, message.body)
 
 

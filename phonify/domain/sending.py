@@ -67,7 +67,7 @@ class Sending:
         self.waiting = Waiting(database, places=most_waiting)
 
     def send(self, account: Account, draft: Draft, *, keep_refused: bool = True) -> Sent:
-        """Store one message for each recipient. The messages are on disk when this returns.
+        """Store one message for each recipient. When this method returns, the messages are on disk.
 
         If a recipient is refused, its message is stored in state `error`, and the result has a fault. If `keep_refused`
         is false and a recipient is refused, this raises RequestRefused and stores no message.

@@ -59,7 +59,7 @@ class ServerClock(Clock):
         return self._machine.monotonic()
 
     def get_status(self) -> ClockStatus:
-        """Return the time of the clock, and how the clock differs from the machine's clock."""
+        """Return the time of the clock and of the machine, and whether the clock was stopped or changed."""
         row = self._read_row()
         frozen = row is not None and row.frozen_at is not None
         return ClockStatus(format_time(self._tell(row)), format_time(self._machine.now()), frozen, row is not None)
@@ -123,7 +123,7 @@ class ServerClock(Clock):
             self.set_to(self.now(), frozen=True)
 
     def run_on(self) -> None:
-        """Let a stopped clock run on from the time that it shows."""
+        """Start a stopped clock again, from the time that it shows."""
         with self.changing():
             self.set_to(self.now(), frozen=False)
 

@@ -1,4 +1,4 @@
-"""The sessions of the pages, and the links that begin a session without a key."""
+"""The sessions of the pages, and the links for signing in without a key."""
 
 import secrets
 from datetime import timedelta

@@ -49,7 +49,7 @@ class StandardWebhooks(WebhookKind):
     def compose(
         self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime
     ) -> list[NewDelivery]:
-        """Return one delivery for each message whose account has an enabled webhook."""
+        """Return one delivery for each message. If an account has no enabled webhook, its messages get no delivery."""
         if event not in _EVENTS:
             return []
         time, ids = format_time(now), generate_ids(now)
@@ -77,7 +77,7 @@ class StandardWebhooks(WebhookKind):
         return Target(webhook.url, webhook.secret, webhook.former_secret, webhook.former_until)
 
     def build_request(self, delivery: Delivery | NewDelivery, target: Target, at: datetime) -> Request:
-        """Return a signed POST. Until `former_until`, a second signature uses the former secret."""
+        """Return a signed POST request. Until `former_until`, the former secret also signs the request."""
         timestamp, payload = int(at.timestamp()), delivery.payload
         secrets = [target.secret]
         if target.former_secret is not None and format_time(at) < (target.former_until or ""):
@@ -92,7 +92,7 @@ class StandardWebhooks(WebhookKind):
         return Request("POST", target.url, payload.encode(), headers)
 
     def choose_delay(self, result: Result) -> float | None:
-        """Return the delay before the next retry. After about a day or after the answer 410, return None."""
+        """Return the delay before the next retry. Returns None after about a day, or after the answer 410."""
         retries, answer = result.delivery.retries, result.answer
         if retries >= len(RETRIES) or (answer is not None and answer.status == _GONE):
             return None

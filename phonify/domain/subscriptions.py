@@ -1,4 +1,7 @@
-"""The phones that an account is allowed to write to. A keyword or a person opts a phone out. Keywords get replies."""
+"""The phones that an account is allowed to write to. A keyword or a person can opt out a phone.
+
+The account can set replies to keywords.
+"""
 
 from ..clock import Clock, format_time
 from ..sms.keywords import Keyword, find_keyword
@@ -22,7 +25,7 @@ class Subscriptions:
         return not store.get_subscription(connection, account_id=account.id, phone=phone).subscribed
 
     def apply_keyword(self, connection: Connection, account: Account, phone: str, text: str, *, now: str) -> str | None:
-        """Opt a phone out or in if its text is a keyword. Call this in the transaction that stores the text.
+        """Opt out or opt in a phone if its text is a keyword. Call this in the transaction that stores the text.
 
         Returns the account's reply to the keyword, or None. Short codes and alphanumeric senders can't opt out.
         """
@@ -47,14 +50,17 @@ class Subscriptions:
         return replies.stop_reply if keyword == "stop" else replies.start_reply
 
     def find_answered_keyword(self, connection: Connection, account_id: int, text: str) -> Keyword | None:
-        """Return the kind of the keyword, or None if the text is no keyword or if the account has no replies."""
+        """Return the kind of keyword that a text is. Returns None if it is no keyword.
+
+        Also returns None if the account has no replies to keywords.
+        """
         replies = store.get_replies(connection, account_id=account_id)
         if replies.stop_reply is None and replies.start_reply is None and replies.help_reply is None:
             return None
         return find_keyword(text, replies.stop_keywords)
 
     def change(self, account: Account, phone: str, *, subscribed: bool, reason: Reason) -> None:
-        """Opt a phone in if `subscribed` is true, otherwise opt it out."""
+        """Opt in a phone if `subscribed` is true. Otherwise opt out the phone."""
         now = format_time(self._clock.now())
         with self._database.write() as connection:
             store.put_subscription(
@@ -67,12 +73,15 @@ class Subscriptions:
             return store.get_subscription(connection, account_id=account.id, phone=phone)
 
     def find_all(self, account: Account, *, offset: int, limit: int) -> list[SubscriptionRow]:
-        """Return the phones of `find_phones` first, then other phones that have opted out or in."""
+        """Return the result of `find_phones`, and then the other phones that have opted out or in."""
         with self._database.reading() as connection:
             return store.list_subscriptions(connection, account_id=account.id, offset=offset, limit=limit)
 
     def find_phones(self, account: Account, *, offset: int, limit: int) -> list[SubscriptionRow]:
-        """Return the subscriptions of phones with a conversation. The phone with the latest message comes first."""
+        """Return the subscriptions of phones that have a conversation.
+
+        The phone with the latest message comes first.
+        """
         with self._database.reading() as connection:
             return store.list_phones(connection, account_id=account.id, offset=offset, limit=limit)
 

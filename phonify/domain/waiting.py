@@ -47,7 +47,7 @@ class Waiting:
         return found
 
     def pause(self, seconds: float) -> None:
-        """Wait for some seconds, or until the server stops. Raises TooManyWaiting as `search` does."""
+        """Wait for some seconds, or until the server stops. Raises TooManyWaiting in the same case as `search`."""
         end = monotonic() + seconds
         with self._place():
             while (left := end - monotonic()) > 0 and not self._database.stopping:

@@ -28,7 +28,7 @@ Event = Literal[
 
 
 class Target(NamedTuple):
-    """The URL that a delivery is posted to, and the secret that signs the post."""
+    """The URL that gets a delivery, and the secret that signs the request."""
 
     url: str
     secret: str
@@ -71,7 +71,7 @@ class WebhookKind(ABC):
 
     @abstractmethod
     def build_request(self, delivery: Delivery, target: Target, at: datetime) -> Request:
-        """Return the signed request for an attempt. The time `at` comes from the machine's clock, also in a sandbox."""
+        """Return the signed request for an attempt. Even in a sandbox, `at` is the time of the machine's clock."""
 
     @abstractmethod
     def choose_delay(self, result: Result) -> float | None:

@@ -87,7 +87,7 @@ class Webhooks:
     def rotate_secret(self, account: Account) -> Webhook:
         """Set a new secret for the account's webhook. Raises RequestRefused if the account has no webhook.
 
-        During FORMER_PERIOD, events have a second signature with the former secret. Older secrets do not sign.
+        During FORMER_PERIOD, events have a second signature with the former secret. Phonify does not use older secrets.
         """
         secret, until = _make_secret(), format_time(self._clock.machine_now() + FORMER_PERIOD)
         with self._database.write() as connection:
@@ -113,8 +113,8 @@ class Webhooks:
     def enqueue(self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime) -> None:
         """Store an event for each of these messages. Call this in the transaction that changes the messages.
 
-        If a kind of webhook has an unexpected error, the messages still change. Only the events of the messages that
-        cause the error are lost.
+        An unexpected error in a kind of webhook does not undo the change of the messages. If some messages cause such
+        an error, only the events of these messages are lost.
         """
         if messages:
             for kind in self.kinds.values():
