@@ -1,1 +1,1 @@
-"""The APIs of other providers. The SDKs of these providers work with this server."""
+"""APIs that are compatible with those of other providers. The SDKs of these providers work with this server."""

@@ -1,4 +1,4 @@
-"""The gateways, by their names in PHONIFY_GATEWAY. Each gateway has its own file or package."""
+"""The gateways, and their names for the variable PHONIFY_GATEWAY. Each gateway has its own file or package."""
 
 from .android import AndroidGateway
 from .base import Gateway

@@ -2,7 +2,7 @@
 
 The gateway reaches the app directly on the phone, through a server of the app, or through the vendor's cloud. The app
 stores each message under Phonify's id, and answers 409 if it already has the id. So Phonify can send a message again if
-it does not know whether the app has the message. A server keeps the ids of each device separately. If a request names
+it does not know whether the app has the message. A server stores the ids separately for each device. If a request names
 no device, the server chooses any device. So each request names the device, except a request to the phone itself.
 """
 
@@ -167,7 +167,7 @@ class AndroidGateway(HttpGateway):
         return read_state(message.id, found)
 
     def probe(self) -> str:
-        """Ask the app for its health and its devices."""
+        """Ask the app for its state and its devices."""
         health = read_object(self.ask(self._request("GET", "/health")))
         answer = self.ask(self._request("GET", "/devices"))
         if answer.status == 404:

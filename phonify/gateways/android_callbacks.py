@@ -74,7 +74,7 @@ class Place(NamedTuple):
 
 
 def verify(request: CallbackRequest, key: Secret) -> None:
-    """Raise Forged if a callback has no valid signature, or if the time differs from the clock by over 5 minutes."""
+    """Raise Forged if a callback's signature is not valid, or if its time and the clock differ by over 5 minutes."""
     timestamp = request.headers.get("X-Timestamp", "")
     given = request.headers.get("X-Signature", "").lower()
     if not key:
@@ -176,7 +176,7 @@ def read_reason(reason: Any) -> tuple[str, str]:
 
 
 def shorten(text: str) -> str:
-    """Return the beginning of a text from the app, with masked phone numbers and without control characters."""
+    """Return the beginning of a text from the app. Phone numbers are masked, and control characters are removed."""
     return re.sub(r"\+?[0-9]{5,}", "*", "".join(filter(str.isprintable, clean(text))))[:LONGEST_CODE]
 
 

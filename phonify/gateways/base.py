@@ -14,7 +14,7 @@ from .events import CallbackRequest, GatewayEvent, Heard, Receipt
 
 
 class OutboundMessage(NamedTuple):
-    """A message for a gateway."""
+    """A message that a gateway sends."""
 
     id: str  # Phonify's id; the same at each attempt, so the provider can recognise a repetition
     origin: str
@@ -87,18 +87,18 @@ class Limits(NamedTuple):
 
 
 class Sink(Protocol):
-    """Stores the events that a gateway gets without a request, for example on a connection that stays open."""
+    """Stores events that do not come as a callback, for example events on an open connection to the provider."""
 
     def take(self, events: Sequence[GatewayEvent]) -> None:
         """Store events, and return when they are on disk. The gateway acknowledges the events only after this call."""
 
 
 class GatewayFault(Exception):
-    """The provider can't be used now. The text explains the reason to the operator, without a secret."""
+    """The provider can't be used now. Its text tells the operator the reason, and contains no secret."""
 
 
 class Gateway(ABC):
-    """The base class of gateways. All threads of a process use the same object."""
+    """The base class of gateways. All threads of a process use the same gateway object."""
 
     # The name in PHONIFY_GATEWAY and in the path of callbacks.
     name = "gateway"
@@ -130,10 +130,10 @@ class Gateway(ABC):
 
     @property
     def place(self) -> str:
-        """The place that recognises a repeated message, such as the gateway's name and the device.
+        """The name of the place that recognises a repeated message, for example the gateway and the device.
 
-        Only a repeatable gateway needs this property. If the outcome of an attempt is unknown and the place is
-        different now, the message is not sent again.
+        Only a repeatable gateway needs this property. Phonify does not repeat an attempt with an unknown outcome if the
+        place has changed since this attempt.
         """
         return self.name
 
@@ -141,15 +141,16 @@ class Gateway(ABC):
     def from_environ(cls, environ: Mapping[str, str]) -> Self:  # noqa: ARG003 - for gateways that have variables
         """Make the gateway from its variables. Raises ValueError with one line for each error.
 
-        A start calls this method twice, because it checks all settings first. So the method must have no side effects.
-        Open connections in `start`.
+        When the server starts, it calls this method twice: first to check all settings, and then to make the gateway.
+        So the method must have no side effects. If the gateway needs a connection, open it in `start`.
         """
         return cls()
 
     def check(self, to: str, origin: str, body: str) -> Refused | None:  # noqa: ARG002 - for gateways that have something to check
         """Return Refused if `to`, `origin` or `body` shows that the message can't be sent.
 
-        This method must be quick and must not use the network, because a request waits for it. Nothing is stored yet.
+        This method must be quick and must not use the network, because an app waits for the result. Nothing is stored
+        yet.
         """
         return None
 
@@ -159,8 +160,8 @@ class Gateway(ABC):
 
         Yield an outcome as soon as it is known. `send` must end before `deadline`, a time of `clock.monotonic()`.
 
-        A message without an outcome counts as Doubt, even after an exception. So yield the outcome Later for a message
-        that was not sent.
+        A message without an outcome counts as Doubt, even if this method raises an exception. So yield the outcome
+        Later for a message that was not sent.
         """
 
     def hear(self, request: CallbackRequest) -> Heard:
@@ -193,7 +194,7 @@ class Gateway(ABC):
         raise GatewayFault("this gateway needs no registration")
 
     def start(self, sink: Sink) -> None:  # noqa: B027 - only for gateways that keep a connection
-        """Open what the gateway needs, such as a connection. Returns at once.
+        """Open a connection, or another resource that the gateway needs. Returns at once.
 
         The delivery process calls this method.
         """

@@ -59,7 +59,7 @@ Choose = Callable[[OutboundMessage], Behaviour | None]  # None: no rule says wha
 
 
 class StubGateway(Gateway):
-    """Takes every message immediately, if no rule says otherwise."""
+    """Accepts each message immediately, unless a rule chooses another outcome."""
 
     name = "stub"
     repeatable = True
@@ -71,9 +71,9 @@ class StubGateway(Gateway):
         self._choose: Choose | None = None
 
     def follow(self, choose: Choose) -> None:
-        """Let a function choose the behaviours.
+        """Set the function that chooses the behaviour of each message.
 
-        Then `check` refuses nothing, because `domain/rules.py` refuses messages.
+        With such a function, `check` refuses no message. Instead, `domain/rules.py` decides which messages are refused.
         """
         self._choose = choose
 
@@ -96,7 +96,7 @@ class StubGateway(Gateway):
 
 
 def simulate(behaviour: Behaviour, attempt: int) -> Outcome:
-    """Return the outcome of an attempt to send a message. A message with the outcome `refused` has no attempts."""
+    """Return the outcome of an attempt to send a message. There is no attempt for the outcome `refused`."""
     attempt -= behaviour.since
     match behaviour.outcome:
         case "failed":

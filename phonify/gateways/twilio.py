@@ -117,7 +117,7 @@ class TwilioGateway(HttpGateway):
         return request._replace(body=urlencode(fields).encode(), headers=headers)
 
     def _build(self, method: str, path: str, *, as_account: bool = False) -> Request:
-        """Return a request with the API key or with the auth token.
+        """Return a request. Its credentials are the API key or the auth token.
 
         The auth token is used if there is no API key, or if `as_account` is true.
         """
@@ -132,7 +132,7 @@ class TwilioGateway(HttpGateway):
     def judge(self, message: OutboundMessage, answer: Answer) -> Outcome:  # noqa: ARG002 - the answer says it all
         """Convert an answer to an outcome.
 
-        The error code decides. If there is none, the HTTP status decides.
+        The error code in the answer decides the outcome. If the code is missing or unknown, the HTTP status decides.
         """
         content = read_object(answer)
         if 200 <= answer.status < 300:
@@ -145,7 +145,7 @@ class TwilioGateway(HttpGateway):
     def look_up(self, message: OutboundMessage, references: Sequence[str]) -> Sequence[Receipt]:
         """Ask for a message by its SID. Without a SID, ask for a message with the same sender, recipient and text.
 
-        If several messages match, there is no receipt.
+        If several messages match, return no receipt.
         """
         if not references:
             return self._find(message)
@@ -229,7 +229,7 @@ def _judge_status(answer: Answer, code: int | None) -> Outcome:
 
 
 def _read_receipt(message_id: str, resource: Mapping[str, Any]) -> Receipt | None:
-    """Convert the service's JSON object of a message to a receipt. `message_id` is Phonify's id of the message."""
+    """Make a receipt from the JSON with which the service describes a message. `message_id` is Phonify's id."""
     sid, status = resource.get("sid"), resource.get("status")
     if not isinstance(sid, str) or not isinstance(status, str):
         return None

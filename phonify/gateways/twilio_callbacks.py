@@ -42,7 +42,7 @@ _STATUSES: dict[str, ReceiptStatus] = {
 
 
 class Callbacks:
-    """Reads Twilio's requests for one account. Twilio sends no requests if the public URL is not set."""
+    """Reads Twilio's requests for one account. Without a public URL, no requests are accepted."""
 
     def __init__(self, public_url: str, auth_tokens: Sequence[Secret]) -> None:
         self._public_url = public_url

@@ -25,7 +25,7 @@ class Secret:
 
 
 class Variables:
-    """The variables with one prefix, such as PHONIFY_ANDROID_. Collects the errors in all variables that are read."""
+    """The variables whose names begin with a prefix, such as PHONIFY_ANDROID_. Collects the errors in their values."""
 
     def __init__(self, environ: Mapping[str, str], prefix: str) -> None:
         self._environ = environ
@@ -33,7 +33,7 @@ class Variables:
         self._errors: list[str] = []
 
     def read(self, name: str, default: str | None = None) -> str:
-        """Return a text. The variable is required if it has no default. If it is a path, make a `Path` of it."""
+        """Return a text. A variable without a default is required. For a path, use this text to make a `Path`."""
         text = self._environ.get(self._prefix + name, "")
         if text:
             return text

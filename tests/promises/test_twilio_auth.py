@@ -12,7 +12,7 @@ SK = "SK00000000000000000000000000000001"  # of the first key
 MEANING = (
     "Use an account SID of this server (AC and 32 digits) as the user name, and its auth token or an API key"
     " as the password."
-    " The settings page and the command `phonify twilio show` have the SID and the token."
+    " The settings page and the command `phonify twilio show` show the SID and the token."
 )
 REFUSED = (401, 20003, MEANING)
 

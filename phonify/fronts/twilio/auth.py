@@ -44,7 +44,7 @@ def take_account_sid(_endpoint: str | None, values: dict[str, Any] | None) -> No
 
 @auth.login_required  # type: ignore[untyped-decorator]
 def require_credentials() -> Response | None:
-    """Require valid credentials of the account in the path, and count the request.
+    """Check the credentials for the account in the path, and count the request for the rate limit.
 
     The rules of the sandbox then apply to the request. This is a `before_request` function.
     """

@@ -99,9 +99,9 @@ class TwilioCallbacks(WebhookKind):
     # What an answer means
 
     def judge(self, delivery: Delivery, answer: Answer) -> Verdict:
-        """Judge whether an answer accepts a delivery.
+        """Decide from the app's answer whether the app accepted a delivery.
 
-        If the delivery contains a message status, each answer with 2xx accepts the delivery. The answer to a received
+        If the delivery contains a message status, the app accepts it with any HTTP status 2xx. The answer to a received
         message must be TwiML. If the TwiML is valid, the content of the verdict is a Document. Otherwise, the content
         is Twilio's error code.
         """
@@ -166,7 +166,7 @@ class TwilioCallbacks(WebhookKind):
         return Draft(to=[Recipient(to, "to")], body=reply.body, origin=origin, front=kept, front_name=FRONT)
 
     def choose_delay(self, result: Result) -> float | None:
-        """Return the seconds until a retry, or None for no retry. The fragment of the URL contains the options.
+        """Return the seconds until a retry, or None if there is no retry. The fragment of the URL contains the options.
 
         Without a fragment, there is one retry if the connection failed.
         """
@@ -180,7 +180,7 @@ class TwilioCallbacks(WebhookKind):
         return FIRST_RETRY * 2.0**retries
 
     def conclude(self, connection: Connection, result: Result, now: datetime) -> None:
-        """Follow the TwiML in an answer. If the answer can't be used, post to the fallback URL."""
+        """Carry out the instructions (TwiML) in an answer. If the answer can't be used, post to the fallback URL."""
         delivery, content = result.delivery, result.verdict.content
         if delivery.event != RECEIVED:
             return

@@ -13,7 +13,7 @@ _BY_STATUS = {
         20003,
         (
             "Use an account SID of this server (AC and 32 digits) as the user name, and its auth token or an API key"
-            " as the password. The settings page and the command `phonify twilio show` have the SID and the token."
+            " as the password. The settings page and the command `phonify twilio show` show the SID and the token."
         ),
     ),
     404: (20404, "The requested resource {path} was not found"),

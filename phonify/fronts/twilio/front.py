@@ -1,4 +1,4 @@
-"""Puts the Twilio-compatible front into an app: views, callbacks, pages."""
+"""Adds the Twilio-compatible front to an app: its views, its callbacks and its page."""
 
 from collections.abc import Mapping
 

@@ -17,7 +17,7 @@ _STATUSES = {"error": "failed", "unknown": "lab_unknown"}
 
 
 class TwilioForm(ProviderForm):
-    """Builds requests with the code that posts the real callbacks."""
+    """Builds requests with the same code as for real callbacks."""
 
     name = "twilio"
     title = "Twilio"
@@ -80,7 +80,7 @@ def _list_parameters(event: LabEvent, app: AppUnderTest) -> dict[str, str]:
 
 
 def _respell(body: bytes) -> bytes:
-    """Encode a form differently: in another order, with spaces as %20 and hexadecimal digits in lower case.
+    """Change the encoding of a form: the order of the parameters, %20 for spaces, and hexadecimal digits in lower case.
 
     The signature stays valid, because it covers the decoded parameters.
     """

@@ -49,7 +49,7 @@ def create_message() -> tuple[dict[str, Any], int]:
 
 
 def _explain(given: Parameters, error_type: str, now: datetime) -> TwilioError:
-    """Return the error for a message that our own rules refuse."""
+    """Return the error for a message that Phonify's own rules refuse."""
     error = given.refuse(CODES.get(error_type, OTHER_CODE))
     if error_type == "quota_used_up":  # until the next day begins in UTC
         error.retry_after = 86_400 - int(now.timestamp()) % 86_400
@@ -82,7 +82,7 @@ def list_messages() -> dict[str, Any]:
 
 
 def _read_number(given: Parameters, name: str) -> str | None:
-    """Read the phone number of a filter. Returns any other text unchanged."""
+    """Read a filter for a phone number. If its value is not a phone number, return the value unchanged."""
     text = given.get_number(name)
     try:
         return parse_originator(text).number if text else None
@@ -98,7 +98,7 @@ def fetch_message(sid: str) -> dict[str, Any]:
 
 @bp.post("/<account_sid>/Messages/<sid>.json")
 def update_message(sid: str) -> dict[str, Any]:
-    """Cancel a scheduled message, or empty the body of a message in a final state."""
+    """Cancel a scheduled message, or remove the body from a message in a final state."""
     given, changing, message = Parameters(), get_services().changing, find_message(sid)
     status = given.get("Status")
     if status not in ("", "canceled"):
@@ -120,7 +120,7 @@ def update_message(sid: str) -> dict[str, Any]:
 
 @bp.delete("/<account_sid>/Messages/<sid>.json")
 def delete_message(sid: str) -> Response:
-    """Remove a message in a final state."""
+    """Remove a message that is in a final state."""
     message = find_message(sid)
     try:
         get_services().changing.remove(current_account(), message.id)

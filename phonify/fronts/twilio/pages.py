@@ -15,7 +15,7 @@ from .sdks import list_sdk_lines
 
 
 class TwilioPage:
-    """Adds the Twilio-compatible front to the pages."""
+    """Adds the data and the settings of the Twilio-compatible API to the pages."""
 
     name = "twilio"
     template = "twilio/settings.html"

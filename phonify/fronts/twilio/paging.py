@@ -51,10 +51,10 @@ def _read_whole(given: Parameters, name: str, default: int) -> int:
 
 
 def read_dates(given: Parameters, name: str) -> tuple[str | None, str | None]:
-    """Read the filters NAME, NAME< and NAME>. Each filter includes the given time.
+    """Read the filters NAME, NAME< and NAME>. A filter also finds messages with exactly the given time.
 
-    Returns a range of stored times. The range includes the first time and excludes the second time. None means no
-    limit.
+    Returns the beginning and the end of the range that matches. The end is the first time after the range. None means
+    that there is no limit.
     """
     first, until = None, None
     for suffix in ("", "<", ">"):
@@ -67,7 +67,7 @@ def read_dates(given: Parameters, name: str) -> tuple[str | None, str | None]:
 
 
 def _read_moment(name: str, text: str) -> tuple[str, str]:
-    """Return the beginning and the end of a day, or of a second. The end is exclusive."""
+    """Return the time at which a day or a second begins, and the time at which the next one begins."""
     try:
         if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
             begin, length = datetime.combine(date.fromisoformat(text), time(), UTC), timedelta(days=1)

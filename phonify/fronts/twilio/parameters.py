@@ -1,6 +1,6 @@
 """Reads a request to send a message. Its parameters are checked in Twilio's order, and the first error is returned.
 
-The code and the text of an error are Twilio's.
+Each error has Twilio's code and Twilio's text.
 """
 
 import json
@@ -94,7 +94,7 @@ def cut(text: str, limit: int) -> str:
 class Parameters:
     """The parameters of the current request. If a parameter is repeated, the last value counts.
 
-    For media, all values count.
+    The parameter MediaUrl is different: each of its values counts.
     """
 
     def __init__(self) -> None:
@@ -232,7 +232,7 @@ def _read_media(given: Parameters) -> tuple[str, ...]:
 
 
 def is_media_url(url: str) -> bool:
-    """Return whether a text is an absolute URL of a file. Any host is allowed, because the file is never fetched."""
+    """Return whether a text is an absolute URL of a file. Phonify never fetches the file, so any host is allowed."""
     if not url.isprintable() or re.search(r"\s", url):
         return False
     try:
@@ -252,7 +252,7 @@ def _read_validity(given: Parameters) -> timedelta | None:
 
 
 def _read_send_at(given: Parameters, *, now: datetime, service_sid: str | None) -> datetime | None:
-    """Return the time at which to send. As with Twilio, SendAt has no effect without ScheduleType=fixed."""
+    """Return the time at which to send. Without ScheduleType=fixed, SendAt has no effect."""
     if given.get("ScheduleType") != "fixed":
         return None
     if not given.get("SendAt"):

@@ -35,7 +35,7 @@ def read_payload(delivery: Delivery) -> Payload:
 
 
 def list_statuses(event: Event, message: Message, kept: FrontMessage) -> list[str]:
-    """Return the statuses of a message up to an event, oldest first. The initial status is not included."""
+    """Return the statuses that a message has had when an event happens, oldest first, without the initial status."""
     if event == "message.accepted":
         return ["queued"] if kept.service_sid is not None and message.send_at is None else []
     first = ["queued"] if message.send_at is not None else []
@@ -54,7 +54,7 @@ def list_statuses(event: Event, message: Message, kept: FrontMessage) -> list[st
 
 
 def list_untold(statuses: Sequence[str], events: Sequence[str]) -> list[str]:
-    """Return the statuses that the app has not got yet. `events` are the stored events of the message."""
+    """Return the statuses for which there is no callback yet. `events` are the stored events of the message."""
     if any(f"twilio.{status}" in events for status in FINAL):
         return []
     return [status for status in statuses if f"twilio.{status}" not in events]

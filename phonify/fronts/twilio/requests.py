@@ -1,4 +1,4 @@
-"""Signed requests to an app in Twilio's form, and the options in the fragment of a URL."""
+"""Makes requests with Twilio's signature, and reads the options in the fragment of a URL."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class Options(NamedTuple):
 
 
 def read_options(url: str) -> Options:
-    """Return the options in a URL's fragment, such as `#rc=2&rp=5xx,rt&tt=3000`. Unreadable options have no effect."""
+    """Return the options in a URL's fragment, such as `#rc=2&rp=5xx,rt&tt=3000`. Invalid values have no effect."""
     given = {name: values[-1] for name, values in parse_qs(urldefrag(url).fragment).items()}
     reasons = frozenset(given.get("rp", "ct").split(","))
     return Options(
@@ -65,7 +65,7 @@ def build_request(
 
 
 def write_sent_url(url: str) -> str:
-    """Return a URL in the form that the app sees in the request.
+    """Return a URL as the app receives it in the request.
 
     The host is in lower case, and the path is not empty. The URL is percent-encoded and has no empty query.
     """

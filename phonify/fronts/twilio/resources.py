@@ -1,4 +1,4 @@
-"""Twilio's resources around messages: the account, the media of a message, feedback."""
+"""Twilio's resources for the account, the media of a message, and the feedback on a message."""
 
 import hashlib
 import mimetypes

@@ -23,7 +23,7 @@ _SETTINGS = ChangeFrontSchema()
 @describe(
     answers={200: TwilioSettingsAnswer},
     examples=examples.GET_TWILIO,
-    text="An account without an auth token gets one.",
+    text="If the account has no auth token, Phonify makes one.",
 )
 def get_twilio_settings() -> dict[str, Any]:
     """Retrieve the credentials and the URLs of the account in the Twilio-compatible API."""
@@ -38,8 +38,8 @@ def get_twilio_settings() -> dict[str, Any]:
     errors=("unknown_argument",),
     examples=examples.CHANGE_TWILIO,
     text=(
-        "Values that are not given stay the same. An account without an auth token gets one. An unknown argument is"
-        " refused."
+        "A value stays the same if the request does not contain it. If the account has no auth token, Phonify makes"
+        " one. An unknown argument is refused."
     ),
 )
 def change_twilio_settings() -> dict[str, Any]:

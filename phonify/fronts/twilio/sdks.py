@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 
 def list_sdk_lines(address: str) -> list[tuple[str, str]]:
-    """Return lines of code by language. `address` is the address of this server, without a slash at the end."""
+    """Return each language with its lines of code. `address` is this server's address, without a slash at the end."""
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     return [

@@ -45,7 +45,7 @@ class TwimlFault(Exception):
 
 
 def read_answer(answer: Answer, url: str) -> Document:
-    """Read the TwiML in an answer from a URL. Raises TwimlFault if the answer can't be used."""
+    """Read the TwiML in the answer of the app at a URL. Raises TwimlFault if the answer can't be used."""
     if not 200 <= answer.status < 300:
         raise TwimlFault(11200, f"the app answered with status {answer.status}")
     if len(answer.text.encode()) > MOST_TWIML:
@@ -99,7 +99,7 @@ def _read_message(verb: ET.Element, url: str) -> Reply:
 
 
 def _join(base: str, url: str) -> str:
-    """Make a URL absolute, and return it. An unreadable URL is returned unchanged."""
+    """Make a URL absolute, and return it. If the URL is not valid, return it unchanged."""
     try:
         return urljoin(base, url)
     except ValueError:

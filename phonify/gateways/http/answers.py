@@ -1,6 +1,6 @@
 """Rules for the answers of a provider. Each rule leads to an outcome. A `Finder` finds the provider's id in an answer.
 
-A rule is a status, optionally a pattern between slashes, and optionally a word: `400 /receiver/ invalid_number`.
+A rule has a status. It can also have a pattern between slashes, and a word: `400 /receiver/ invalid_number`.
 """
 
 import json
@@ -65,8 +65,8 @@ REFUSALS = tuple(name for name, error in ERROR_TYPES.items() if error.kind is Ki
 def compile_pattern(text: str) -> re.Pattern[str]:
     """Compile a regular expression.
 
-    Raises ValueError if the expression is not valid, or if a search with it can take very long. A repeated group is not
-    allowed, because the time of the search can grow exponentially with the length of the answer.
+    Raises ValueError if the expression is not valid, or if a search with this expression can take very long. A repeated
+    group is not allowed, because the time of the search can grow exponentially with the length of the answer.
     """
     if re.search(r"\)[*+{]", re.sub(r"\\.|\[[^\]]*\]", "", text)):
         raise ValueError(f"the pattern {text!r} repeats a group, which may take very long")
@@ -79,7 +79,8 @@ def compile_pattern(text: str) -> re.Pattern[str]:
 class Finder:
     """Finds values in an answer.
 
-    It uses `json:` and a path such as data.0.id, or `regex:` and a pattern with one group.
+    `json:` and a path, such as json:data.0.id, finds values in JSON. `regex:` and a pattern with one group finds a
+    value in any text.
     """
 
     def __init__(self, text: str) -> None:
@@ -92,7 +93,7 @@ class Finder:
     def find(self, text: str) -> tuple[str, ...]:
         """Return the values, without duplicates.
 
-        A path finds several values if it has an asterisk in place of a number.
+        A path can find several values: an asterisk in a path stands for each item of a list.
         """
         if self._pattern is not None:
             found = self._pattern.search(text[:_MOST_SEARCHED])
@@ -127,7 +128,7 @@ def _follow(document: Any, path: list[str]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Answers:
-    """Judges answers. An answer that no rule matches leaves the message in doubt."""
+    """Judges answers. If no rule matches an answer, the message is in doubt."""
 
     later: list[Rule]
     refused: list[Rule]
@@ -156,7 +157,7 @@ class Answers:
 def suggest_cause(answer: Answer) -> str:
     """Return a hint if the provider refused the credentials.
 
-    The hint is the end of a sentence. For any other answer, the hint is an empty text.
+    The hint begins with a semicolon, because the caller adds it to a sentence. For any other answer, the hint is empty.
     """
     if answer.status not in (401, 403):
         return ""

@@ -65,7 +65,7 @@ def parse_names(text: str, allowed: Collection[str], required: Collection[str]) 
 
 
 def parse_statuses(text: str) -> list[tuple[str, str]]:
-    """Read `delivered=1 undelivered=2,16`. Returns pairs of a provider's value and its meaning, in the same order."""
+    """Read `delivered=1 undelivered=2,16`. Returns each value of the provider with its meaning, in the same order."""
     values = []
     for word in text.split():
         meaning, _, given = word.partition("=")
@@ -102,7 +102,7 @@ class Callbacks:
         return Heard([event] if event is not None else [], CallbackAnswer(200, self.answer))
 
     def _read_receipt(self, parameters: Parameters, found: re.Match[str]) -> Receipt | None:
-        """Return a receipt, or None if the status has no meaning."""
+        """Return a receipt, or None if Phonify ignores the status."""
         get = _make_getter(parameters, self.receipt)
         status, reference = get("status"), get("reference")
         message_id, part, parts = found.groups()
@@ -162,7 +162,7 @@ class Callbacks:
 
 
 def _make_getter(parameters: Parameters, mapping: Names) -> Callable[[str], str]:
-    """Return a function that returns the value of a mapped name, or an empty text if the value is missing."""
+    """Return a function that finds the value of a name, such as `status`. A missing value is an empty text."""
     return lambda name: parameters.get(mapping.get(name, ""), b"").decode(errors="replace")
 
 
@@ -198,7 +198,7 @@ def _read_time(text: str) -> datetime | None:
 def _shorten(code: str) -> str:
     """Return only the state and the error of an SMSC's receipt. The rest can contain the sent text.
 
-    Other codes are kept.
+    A code that contains neither of them stays unchanged.
     """
     state, error = re.search(r"\bstat:(\w+)", code), re.search(r"\berr:(\w+)", code)
     if state or error:

@@ -1,4 +1,4 @@
-"""The gateway `http`: for providers that take a message as one HTTP request. Variables describe the requests."""
+"""The gateway `http`, for providers with an HTTP API. Environment variables define the requests to the provider."""
 
 import itertools
 import random
@@ -31,7 +31,7 @@ class _Piece(NamedTuple):
 
 
 class TemplateGateway(HttpGateway):
-    """Sends messages with HTTP requests. Environment variables describe the requests.
+    """Sends messages with HTTP requests. Environment variables define the requests.
 
     If a template has a placeholder for a user data header, each segment of a long text is sent in its own request.
     """
@@ -53,7 +53,7 @@ class TemplateGateway(HttpGateway):
         return cls(read_configuration(environ))
 
     def build_request(self, message: OutboundMessage) -> Request:
-        """Return the request that sends a message as a whole."""
+        """Return one request that sends the whole message."""
         encoding, segments = split_segments(message.body)
         return self._build_request(message, _Piece(message.body, encoding, len(segments)))
 
@@ -65,7 +65,7 @@ class TemplateGateway(HttpGateway):
         """Send the pieces one after another. Stop if a piece is not taken.
 
         If the first piece is not taken, the message gets the outcome of this piece. If a later piece is not taken, the
-        message is in doubt, because a repetition would send the earlier pieces twice.
+        message is in doubt, because another attempt would send the earlier pieces again.
         """
         end = monotonic() + seconds
         references: list[str] = []

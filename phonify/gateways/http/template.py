@@ -1,6 +1,6 @@
 """Templates of requests. A placeholder such as {to} stands for a value of a message.
 
-The place of a placeholder decides how the value is escaped: in a form or query, in JSON, or in a header. The author of
+Phonify escapes each value in the way that its place needs: in a form, in a query, in JSON or in a header. The author of
 a template never escapes a value.
 """
 
@@ -38,7 +38,7 @@ class Form:
                 raise ValueError(f"parameter {number} can't be read: use name=value&name=value, percent-encoded")
 
     def render(self, values: Values) -> str:
-        """Return the form. If a placeholder has no value, the parameter with this placeholder is left out."""
+        """Return the form. A parameter is left out if one of its placeholders has no value."""
         return "&".join(
             _PLACEHOLDER.sub(lambda found: quote(values[found[1]], safe=""), parameter)
             for parameter in self._parameters
@@ -47,7 +47,7 @@ class Form:
 
 
 class Json:
-    """A template of a JSON document. A placeholder is inside a string, or it is a number."""
+    """A template of a JSON document. A placeholder is inside a string, or its value is a number."""
 
     content_type = JSON_TYPE
 
