@@ -1,9 +1,9 @@
-"""Advances the clock of a sandbox. All work that becomes due is done in the order of the due times.
+"""Advances the clock of a sandbox, and does all work that becomes due. The earliest work is done first.
 
 The clock goes from one due time to the next one. At each due time, the clock stands still until all due work is done.
-The process that advances the clock also delivers messages and events. The processes that always deliver continue to do
-this. So the app receives its events during the advance, and Phonify handles the answers of the app. If the process is
-killed, no work is lost. The clock then stands at the last due time that it has reached.
+The process that advances the clock also delivers messages and events. Other delivery processes continue to deliver too.
+So the app receives its events during the advance, and Phonify handles the answers of the app. If the process is
+killed, no work is lost. The clock then shows the last due time that it has reached.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ class Worker(Protocol):
     """Does one kind of work. For example, a delivery loop is a worker."""
 
     def seconds_to_due(self) -> float:
-        """Return the seconds until there is work, by the server's clock. If there is work now, returns 0 or less."""
+        """Return the seconds on the server's clock until work is due. If there is work now, returns 0 or less."""
 
     def deliver_due(self, *, deadline: float) -> int:
         """Do the work that is due. No work begins after the time `deadline` of `clock.monotonic()`."""
@@ -57,9 +57,10 @@ class Advancing:
 
         After `most_seconds` of real time, the advance ends, even if the clock has not reached the goal.
 
-        If the clock was running before, it runs again after the advance. Raises RequestRefused if the clock can't be
-        changed, if the goal is in the past, or if the goal is more than MOST_AHEAD after the machine's time. Raises
-        Conflict if another request is advancing the clock.
+        If the clock was running before, it runs again after the advance.
+
+        Raises RequestRefused if the clock can't be changed, or if the goal is in the past or too far ahead
+        (MOST_AHEAD). Raises Conflict if another request is advancing the clock.
         """
         clock = self._clock
         with clock.changing():
@@ -87,7 +88,7 @@ class Advancing:
         return finished
 
     def _find_next(self, now: datetime) -> datetime:
-        """Return the next time at which something is due. This time is at least one millisecond after `now`."""
+        """Return the time when the next work is due. This time is at least one millisecond after `now`."""
         with self._database.reading() as connection:
             text_due_at = text_store.next_due_at(connection)
         seconds = min(
@@ -98,7 +99,7 @@ class Advancing:
         return now + timedelta(milliseconds=max(ceil(min(seconds * 1000, MOST_AHEAD / timedelta(milliseconds=1))), 1))
 
     def _work(self, deadline: float, now: datetime | None = None) -> bool:
-        """Set the clock to a time, do the work that is due, and count the results. Returns False if work is left."""
+        """Set the clock to a time, do the due work, and count the results. Returns False if work remains."""
         with self._database.reading() as connection:
             pending = store.list_pending(connection, until=format_time(now or self._clock.now()))
             count = store.count_messages(connection, upto=pending.last_message)

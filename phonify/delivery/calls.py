@@ -40,7 +40,7 @@ class MessageOutcome(NamedTuple):
 
 
 def retry_delay(attempt: int) -> float:
-    """Return the seconds to wait after a failed attempt. The wait grows exponentially and has jitter."""
+    """Return the seconds to wait after a failed attempt. The wait doubles with each attempt. A part of it is random."""
     return min(FIRST_RETRY * 2.0 ** min(attempt - 1, 30), LAST_RETRY) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
@@ -136,7 +136,7 @@ class GatewayCalls:
             self._reserve(-len(waiting))
             raise
         for message in waiting.values():
-            text = "Message %s: the gateway gave no outcome, attempt %d"
+            text = "Message %s: the gateway returned no outcome in attempt %d"
             logger.error(text, message.id, message.attempts, exc_info=failure, extra=_trace(message))
             failure = None  # one traceback is enough
             self._observe("unconfirmed", self._clock.monotonic() - begun)
@@ -149,17 +149,19 @@ class GatewayCalls:
         trace = _trace(message)
         match outcome:
             case Taken():
-                logger.debug("Message %s: sent, attempt %d", *attempt, extra=trace)
+                logger.debug("Message %s: sent in attempt %d", *attempt, extra=trace)
             case Refused(error_type):
                 number = mask_number(message.to_number)
                 logger.info("Message %s to %s: refused, %s", message.id, number, error_type, extra=trace)
             case Later(pause=True, unsure=False):
-                logger.info("Message %s: not sent, because the gateway takes no messages", message.id, extra=trace)
+                logger.info("Message %s: not sent, because the gateway is paused", message.id, extra=trace)
             case Later(retry_after):
                 due_at = self._retry_time(message, retry_after)
-                logger.info("Message %s: gateway unavailable, attempt %d, next at %s", *attempt, due_at, extra=trace)
+                logger.info(
+                    "Message %s: gateway unavailable in attempt %d, next attempt at %s", *attempt, due_at, extra=trace
+                )
             case Doubt():
-                logger.info("Message %s: in doubt, attempt %d", *attempt, extra=trace)
+                logger.info("Message %s: in doubt after attempt %d", *attempt, extra=trace)
         return MessageOutcome(message, outcome, self._now(), due_at)
 
     def _now(self) -> str:
@@ -179,5 +181,5 @@ class GatewayCalls:
 
 
 def _trace(message: Message) -> dict[str, str | None]:
-    """Return the fields that a JSON log line has about a message."""
+    """Return the fields that describe a message in a JSON log line."""
     return {"message_id": message.id, "request_id": message.request_id}

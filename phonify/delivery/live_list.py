@@ -87,7 +87,7 @@ def _describe_outcome(message: Message) -> tuple[str, int]:
 
 
 def _shorten(text: str, width: int) -> str:
-    """Shorten or pad a text to one line of exactly `width` columns."""
+    """Return a text as one line of exactly `width` columns. The text is shortened, or spaces are added."""
     line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     if _measure(line) > width:
         end = 0
@@ -98,9 +98,9 @@ def _shorten(text: str, width: int) -> str:
 
 
 def _measure(text: str) -> int:
-    """Return how many columns a text has. East Asian characters and emoji have two columns.
+    """Return how many columns of the terminal a text needs.
 
-    Combining characters have no column.
+    An East Asian character or an emoji needs two columns. A combining character needs no column.
     """
     return sum(
         0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text

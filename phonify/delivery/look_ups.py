@@ -51,7 +51,7 @@ class LookUps:
         return seconds_until(due_at, self._clock.now())
 
     def deliver_due(self, *, deadline: float) -> int:
-        """Look up all due messages, and return how many.
+        """Look up all due messages, and return their number.
 
         No step begins after the time `deadline` of `clock.monotonic()`.
         """
@@ -61,7 +61,7 @@ class LookUps:
         return count
 
     def step(self) -> int:
-        """Look up at most `AT_ONCE` due messages. Returns how many."""
+        """Look up at most `AT_ONCE` due messages, and return their number."""
         claimed = self._claim()
         for message, references in claimed:
             if self._database.stopping:
@@ -79,7 +79,7 @@ class LookUps:
         return len(claimed)
 
     def _claim(self) -> list[tuple[Message, Sequence[str]]]:
-        """Return due messages with the provider's ids. Also plan the next look-ups of these messages.
+        """Return due messages, each with its ids at the provider. Also plan the next look-ups of these messages.
 
         The look-ups of a message end when its result is known, or after `MOST` look-ups.
         """

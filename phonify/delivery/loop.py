@@ -37,7 +37,7 @@ class Delivery(Protocol[Job, Outcome]):
     name: str
 
     def seconds_to_next(self) -> float:
-        """Return the seconds until the next row is due or a lease ends. If this time has come, returns 0 or less."""
+        """Return the seconds until the next row is due or a lease ends. If there is work now, returns 0 or less."""
 
     def seconds_to_due(self) -> float:
         """Return the seconds until the next row is due. Leased rows are excluded."""
@@ -54,19 +54,19 @@ class Delivery(Protocol[Job, Outcome]):
     def deliver(self, jobs: Sequence[Job], finish: Callable[[Outcome], None]) -> None:
         """Deliver jobs. No transaction is open during this call.
 
-        Calls `finish` with the outcome of each job. This call can come later and from another thread. The loop calls
-        `deliver` after each transaction, even if there are no jobs.
+        Calls `finish` with the outcome of each job, possibly later and from another thread. The loop calls `deliver`
+        after each transaction, even if there are no jobs.
         """
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
         """Return the owners that have leases."""
 
     def end_leases(self, connection: Connection, owner: str) -> None:
-        """End the leases of an owner. The leased rows are due again immediately."""
+        """End the leases of an owner. Other owners can then claim these rows immediately."""
 
 
 class Loop(Generic[Job, Outcome]):
-    """A delivery loop on a database. Call all methods in one thread of the process that created the loop."""
+    """A delivery loop for one database. Call all methods in one thread of the process that created the loop."""
 
     def __init__(
         self,

@@ -81,7 +81,7 @@ class MessageDelivery:
         return min(max(seconds, opens_in), seconds_until(expires_at, now))
 
     def _seconds_to_open(self, connection: Connection) -> float:
-        """Return the seconds until the gateway can get the first of the due messages."""
+        """Return the seconds until the gateway can get the first due message."""
         now = format_time(self._clock.now())
         due = outbox_store.list_due_messages(connection, gateway=self._gateway.name, now=now, limit=1)
         return self._pacing.seconds_to_open(connection, due[0].body if due else "")
@@ -97,7 +97,7 @@ class MessageDelivery:
     # Claiming
 
     def claim(self, connection: Connection, owner: str) -> list[Message]:
-        """Lease due messages to the owner. Due messages that must not be sent any more end without a lease."""
+        """Lease due messages to the owner. A message that must not be sent any more is ended instead."""
         clock_now, machine_now = self._clock.now(), self._clock.machine_now()
         now = format_time(clock_now)
         leased: list[Message] = []
@@ -127,7 +127,8 @@ class MessageDelivery:
     def _is_doubtful(self, connection: Connection, message: Message) -> bool:
         """Return whether a phone could get a message twice if the message is sent again.
 
-        This is possible if the outcome of an earlier attempt is unknown and the gateway can't recognise a repetition.
+        This is possible if the outcome of an earlier attempt is unknown and the gateway can't recognise repeated
+        messages.
         """
         if not message.attempts or (self._gateway.repeatable and message.submitted_to in (None, self._gateway.place)):
             return False
@@ -160,7 +161,7 @@ class MessageDelivery:
     # Calling the gateway
 
     def deliver(self, jobs: Sequence[Message], finish: Callable[[MessageOutcome], None]) -> None:
-        """Send the messages with the gateway. The code of the calls is in `calls.py`."""
+        """Send the messages through the gateway, with the code in `calls.py`."""
         self._calls.deliver(jobs, finish)
 
     # Recording
@@ -168,8 +169,8 @@ class MessageDelivery:
     def record(self, connection: Connection, outcomes: Sequence[MessageOutcome]) -> None:
         """Record outcomes. Also store the webhook events of messages that have ended or are in doubt.
 
-        After an unexpected error, each outcome is recorded separately. So an outcome that causes an error does not stop
-        the other outcomes. The message of this outcome is then in doubt.
+        After an unexpected error, each outcome is recorded separately. If this causes an error again, the message is in
+        doubt. The other outcomes are still recorded.
         """
         try:
             with isolating(connection):
@@ -218,7 +219,7 @@ class MessageDelivery:
     def _note_taken(self, connection: Connection, message: Message, outcome: Taken, now: datetime) -> None:
         """Store the references of a message, and the receipts in the gateway's answer.
 
-        References and receipts are stored even if an earlier receipt has already ended the message.
+        References and receipts are stored even if an earlier receipt has already decided the state of the message.
         """
         self._receipts.note_taken(connection, self._gateway, message, outcome.references, now)
         receipts = [receipt._replace(message_id=message.id) for receipt in outcome.receipts]

@@ -1,4 +1,4 @@
-"""Stores what the sandbox's rules cause after a message: a receipt, or a reply of the phone."""
+"""Stores the delivery receipts and the replies of phones that the rules of the sandbox cause."""
 
 import logging
 from datetime import datetime

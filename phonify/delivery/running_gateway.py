@@ -1,4 +1,4 @@
-"""A gateway of this server, with its state and its loops. Receipts and texts from the provider are stored here."""
+"""A gateway of this server, with its state and its loops. It stores the receipts and texts from the provider."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -52,7 +52,7 @@ class RunningGateway:
             return self.health.read_status(connection)
 
     def find_trouble(self) -> Trouble | None:
-        """Return why the gateway gets no messages now, or None if it gets messages."""
+        """Return the reason why the gateway gets no messages now. Returns None if it gets messages."""
         with self._database.reading() as connection:
             return self.health.find_trouble(connection)
 
@@ -86,6 +86,6 @@ class RunningGateway:
     def make_look_ups(self) -> LookUps:
         """Return a new loop that asks the gateway for the results of messages.
 
-        Call the method `run` of the loop in a separate thread.
+        Call its method `run` in a separate thread.
         """
         return LookUps(self._database, self.gateway, self._clock, self.take)

@@ -72,7 +72,7 @@ class Upkeep:
             logger.exception("upkeep pauses for a minute after an unexpected error")
 
     def follow_clock(self) -> None:
-        """If the clock was set back, correct the due times and the ends of validity periods that are too late now."""
+        """Correct times that are too late because the clock was set back: due times and ends of validity periods."""
         clock_now = self._clock.now()
         now, latest = format_time(clock_now), format_time(clock_now + self._lease)
         until = format_time(self._clock.machine_now() + self._lease)

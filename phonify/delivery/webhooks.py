@@ -102,7 +102,7 @@ class WebhookDelivery:
     def _count_free_places(self, account_id: int, claimed: int = 0) -> int:
         """Return how many more posts an account can start now.
 
-        `claimed` is the number of other posts that will start too.
+        `claimed` is the number of deliveries that are claimed but not posted yet.
         """
         with self._lock:
             quick = account_id in self._quick
@@ -110,7 +110,7 @@ class WebhookDelivery:
             return max(0, min(places - self._under_way[account_id], all_places - self._under_way.total() - claimed))
 
     def claim(self, connection: Connection, owner: str) -> list[WebhookJob]:
-        """Lease as many due deliveries as the limits of parallel posts allow."""
+        """Lease due deliveries, up to the limits of parallel posts."""
         now, machine = format_time(self._clock.now()), self._clock.machine_now()
         machine_now, until = format_time(machine), format_time(machine + self._lease)
         delivery_store.end_expired_leases(connection, machine_now=machine_now)
@@ -129,7 +129,7 @@ class WebhookDelivery:
         return kind.find_target(connection, delivery) if kind is not None else None
 
     def record(self, connection: Connection, outcomes: Sequence[WebhookOutcome]) -> None:
-        """Record outcomes. Each delivery is then delivered, failed, or due again later.
+        """Record outcomes. Mark each delivery as delivered or failed, or set the time of its next attempt.
 
         If an outcome causes an unexpected error, the delivery fails.
         """
@@ -160,9 +160,9 @@ class WebhookDelivery:
             kind.conclude(connection, result, clock_now)
 
     def _end_delivery(self, connection: Connection, delivery: Delivery, now: str, *, delivered: bool) -> bool:
-        """End a delivery. The next delivery of the same sequence becomes due.
+        """End a delivery. After that, the next delivery of its sequence can be posted.
 
-        Returns False if the outcome comes too late.
+        Returns False if the delivery had already ended, or if another process has leased it in the meantime.
         """
         mark = delivery_store.mark_delivered if delivered else delivery_store.mark_failed
         ended = mark(connection, delivery=delivery, now=now)

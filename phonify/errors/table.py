@@ -99,7 +99,7 @@ _TITLES = {
             "can't be only punctuation. Keywords that opt in or ask for help, such as START and HELP, are not allowed."
         ),
         "reply_is_keyword": (
-            "A reply can't be a keyword. If a phone sent the reply back, the phone would get it again and again."
+            "A reply can't be a keyword. Otherwise, a phone that sends texts back gets the reply again and again."
         ),
         "invalid_name": "Not a valid name. Use 1 to 100 characters.",
         "invalid_auth_token": "Not a valid auth token. Use 1 to 64 printable ASCII characters without spaces.",
@@ -107,7 +107,7 @@ _TITLES = {
         "invalid_duration": (
             "Not a valid duration. Use numbers with the units d, h, m and s, for example 24h, 1d12h or 90s."
         ),
-        "by_or_to": "Give the argument by (a duration) or the argument to (a time), but not both.",
+        "by_or_to": "Give exactly one of the two arguments: by (a duration) or to (a time).",
         # Rules of the sandbox.
         "invalid_match": (
             "Use a number, a sender, or the first characters with * at the end. Examples: +14560000000, SHOP, +49*."
@@ -117,7 +117,7 @@ _TITLES = {
             " the outcome reply. An outcome for one message can't be refused, api_error or api_slow."
         ),
         "argument_without_effect": (
-            "This argument has no effect with this outcome. Nothing was done. Leave the argument out."
+            "This argument has no effect with this outcome. Nothing was done. Leave out the argument."
         ),
         "invalid_error_type": "A message can't have this error type. Use, for example, unreachable_handset.",
         "invalid_status": "The status must be 429, 500 or 503.",
@@ -179,7 +179,7 @@ _TITLES = {
             "The clock already shows a later time. The clock only goes forward. A reset sets it to the real time."
         ),
         "clock_too_far": "The clock can be at most 100 years ahead of the real time.",
-        "too_many_rules": "The account would have more than 100 rules. Delete a rule first.",
+        "too_many_rules": "An account can have at most 100 rules. Delete a rule first.",
         "message_not_open": (
             "Only an outbound message in state unconfirmed can get an outcome. A message that was released to a phone "
             "can't get an outcome."

@@ -1,4 +1,4 @@
-"""The schemas of answers, for the API's description. Answers contain the objects of `objects.py`."""
+"""The schemas of answers. The API's description contains them. Answers contain the objects of `objects.py`."""
 
 from collections.abc import Sequence
 
@@ -82,7 +82,7 @@ class DeliveryAnswer(Schema):
 
 
 class ResultAnswer(Schema):
-    """An answer without an object."""
+    """An answer that only confirms the success of a request."""
 
     result = fields.String(required=True, metadata={"enum": ["OK"]})
 
@@ -112,5 +112,5 @@ def dump_sent(messages: Sequence[Message], faults: Sequence[Fault]) -> Shown:
 
 
 def choose_status(sent: Shown) -> int:
-    """Return the HTTP status for an answer of `dump_sent`."""
+    """Return the HTTP status of an answer that `dump_sent` has made."""
     return 402 if "errors" in sent else 201

@@ -1,4 +1,7 @@
-"""The schemas of requests and answers about the clock of the server, and texts for people."""
+"""The schemas of requests and answers about the clock of the server.
+
+This module also describes durations and results for people.
+"""
 
 import re
 from collections.abc import Mapping
@@ -46,7 +49,7 @@ def write_summary(advance: Advance) -> str:
 
 
 class AdvanceSchema(ArgumentsSchema):
-    """The arguments of advancing the clock."""
+    """The arguments for advancing the clock."""
 
     by = Argument(
         read_duration,

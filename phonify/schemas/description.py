@@ -15,7 +15,7 @@ F = TypeVar("F", bound=View)
 
 @dataclass(frozen=True)
 class Example:
-    """An example of a request and its answer. `path` has the value of each path parameter."""
+    """An example of a request and its answer. `path` maps each path parameter to its value."""
 
     name: str
     answer: Mapping[str, Any]
@@ -28,9 +28,9 @@ class Example:
 class Description:
     """The description of a view. The summary is the first line of the view's docstring.
 
-    `answers` has the schema of each status. `errors` has the error types of the view, except the error types of its
-    arguments. `links` has the operations that a client can call after a 201. A link shows where the answer contains
-    the path parameters.
+    `answers` maps each status to the schema of the answer. `errors` lists the error types of the view, but not those of
+    its arguments. `links` lists the operations that a client can call after an answer with status 201. A link shows
+    where this answer contains the path parameters.
     """
 
     answers: Mapping[int, type[Schema]]

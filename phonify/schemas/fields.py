@@ -1,6 +1,6 @@
-"""The fields of requests. A field reads one argument. It also has the error types and the JSON Schema of the argument.
+"""The fields of requests. A field reads one argument. It contains the error types and the JSON Schema of this argument.
 
-The texts of a ValidationError are error types of `errors/table.py`.
+The texts in a ValidationError are error types. `errors/table.py` lists these types.
 """
 
 import re
@@ -102,7 +102,7 @@ def read_own_number(text: str) -> Number:
 class Argument(fields.Field[Any]):
     """One argument. The function `read` converts the string to a value, or raises ValueError.
 
-    `invalid` is the error type of a value that can't be read. `form` is the JSON Schema.
+    `invalid` is the error type of a value that can't be read. `form` is the JSON Schema of the argument.
     """
 
     default_error_messages = {  # noqa: RUF012 - marshmallow's own interface
@@ -204,9 +204,9 @@ def list_error_types(field: fields.Field[Any]) -> set[str]:
 
 
 def search_field(description: str) -> Argument:
-    """Return a field for a text to find in the bodies of messages.
+    """Return a field for a search text. The search looks for it in the bodies of messages.
 
-    The search text can be longer than a body in a request, because a stored body can be longer.
+    A stored body can be longer than the current maximum of a body. So the search text can be longer too.
     """
     form = {**_TEXT, "description": description}
     return Argument(str, invalid="invalid_text", form=form, validate=_make_text_rules(HIGHEST_MAX_BODY))
@@ -228,7 +228,7 @@ def originator_field(description: str, *, invalid: str = "invalid_originator", *
 
 
 def callback_url_field(description: str, *, example: str) -> Argument:
-    """Return a field for a URL of the app. An empty text becomes None. The domain checks all other texts."""
+    """Return a field for a URL of the app. An empty text becomes None. The code in `domain/` checks all other texts."""
     form = {"type": "string", "format": "callback-url", "description": description, "examples": [example]}
     return Argument(lambda text: text or None, invalid="invalid_webhook_url", form=form)
 

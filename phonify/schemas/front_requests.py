@@ -1,4 +1,4 @@
-"""The schemas of two requests: change the settings of the Twilio-compatible API, and create a test run."""
+"""The schemas of the requests `PUT /sandbox/twilio` and `POST /sandbox/runs`."""
 
 from typing import Any
 
@@ -50,6 +50,6 @@ class CreateRunSchema(FrontSettingsSchema):
 
     @post_load
     def gather_settings(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Put the settings of the front into one object."""
+        """Put the settings of the Twilio-compatible API into one object."""
         name, ttl = loaded.pop("name", None), loaded.pop("ttl")
         return {"name": name, "ttl": ttl, "front": loaded}

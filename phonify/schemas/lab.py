@@ -13,7 +13,7 @@ _EXAMPLE = "http://127.0.0.1:3000/probe"
 
 
 class StartLabSchema(StrictSchema):
-    """The arguments of starting a lab."""
+    """The arguments for starting a lab."""
 
     form = choice_field(
         "standard",
@@ -26,12 +26,12 @@ class StartLabSchema(StrictSchema):
         example=_EXAMPLE,
     )
     probe_url = callback_url_field(
-        "A URL of the app. The lab asks there what the app has done with an event.", example=_EXAMPLE
+        "A URL of the app. The lab asks this URL what the app has done with an event.", example=_EXAMPLE
     )
 
 
 class FindingSchema(Schema):
-    """A verdict with its facts."""
+    """A problem that the lab has found in the app."""
 
     verdict = fields.String(required=True, metadata={"description": "The guide of the lab lists all verdicts."})
     severity = fields.String(required=True, validate=validate.OneOf(["failure", "warning"]))
@@ -81,7 +81,9 @@ class LabSchema(Schema):
     )
     started_at = fields.String(required=True, metadata={**MOMENT, "description": "In UTC."})
     finished_at = fields.String(required=True, allow_none=True, metadata={**MOMENT, "description": "In UTC."})
-    trial = fields.String(required=True, allow_none=True, metadata={"description": "The running trial, or null."})
+    trial = fields.String(
+        required=True, allow_none=True, metadata={"description": "The running trial. Null if no trial is running."}
+    )
     report = fields.Nested(ReportSchema, required=True, allow_none=True)
 
 

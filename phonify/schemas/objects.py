@@ -28,8 +28,8 @@ class RecordSchema(Schema):
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
         """Return an attribute.
 
-        Without this method, marshmallow tries `obj[attr]` first, and a record raises an exception each time. For 50
-        messages, the call takes 1.7 ms. The exceptions take 0.75 ms of this time.
+        Without this method, marshmallow tries `obj[attr]` first, and a record raises an exception each time. It then
+        takes 1.7 ms to show 50 messages. The exceptions take 0.75 ms of this time.
         """
         return getattr(obj, attr, default)
 
@@ -61,7 +61,10 @@ class NumberSchema(RecordSchema):
 
     number = fields.String(
         required=True,
-        metadata={**_NUMBER, "description": "An E.164 number with the plus sign, a short code or a sender's name."},
+        metadata={
+            **_NUMBER,
+            "description": "An E.164 number with the plus sign, a short code or an alphanumeric sender.",
+        },
     )
     country = fields.String(
         required=True,
@@ -112,7 +115,7 @@ class MessageSchema(RecordSchema):
     body = fields.String(
         required=True,
         metadata={
-            "description": "The text. It can be longer than a body in a request. If the text was redacted, it is empty."
+            "description": "The text. It can be longer than the maximum for requests. If it was redacted, it is empty."
         },
     )
     to = fields.String(required=True, attribute="to_number", metadata={**_NUMBER, "description": "The recipient."})
@@ -166,9 +169,11 @@ class PhoneSchema(NumberSchema):
     type = fields.String(
         required=True,
         validate=validate.OneOf(NUMBER_TYPES),
-        metadata={"description": "The type of the number in the numbering plan."},
+        metadata={"description": "The type of the number, according to the numbering plan."},
     )
-    valid = fields.Boolean(required=True, metadata={"description": "Whether the number is in a range that is in use."})
+    valid = fields.Boolean(
+        required=True, metadata={"description": "Whether the number belongs to a range of numbers in use."}
+    )
     subscribed = fields.Boolean(required=True, metadata=_SUBSCRIBED)
 
 
@@ -208,7 +213,9 @@ class WebhookSchema(RecordSchema):
     )
     enabled = fields.Boolean(
         required=True,
-        metadata={"description": "False if the receiver has answered 410. Set the URL again to enable the webhook."},
+        metadata={
+            "description": "False if the receiver has answered with 410. Set the URL again to enable the webhook."
+        },
     )
     created_at = fields.String(required=True, metadata={**MOMENT, "description": "The time of creation in UTC."})
 

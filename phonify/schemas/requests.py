@@ -92,7 +92,7 @@ class ArgumentsSchema(Schema):
 
 
 class StrictSchema(ArgumentsSchema):
-    """The base class of strict schemas. They refuse unknown arguments, because a mistake in a name could do harm."""
+    """The base class of strict schemas. They refuse unknown arguments, so that a misspelled argument does no harm."""
 
     error_messages = {"unknown": "unknown_argument"}  # noqa: RUF012 - of marshmallow
     ignored = frozenset({"api_key"})  # every request may have the key as an argument
@@ -122,7 +122,7 @@ class BodySchema(ArgumentsSchema):
 
 
 class SendSchema(BodySchema):
-    """The arguments of sending a message. The result of loading is a `Draft`."""
+    """The arguments for sending a message. `load` returns a `Draft`."""
 
     to = RecipientsArgument(
         limit=MAX_RECIPIENTS,
@@ -145,13 +145,13 @@ class SendSchema(BodySchema):
 
 
 class ReleaseSchema(ArgumentsSchema):
-    """The argument of releasing a message."""
+    """The argument for releasing a message."""
 
     idempotency_key = idempotency_field()
 
 
 class ChangeSchema(BodySchema):
-    """The arguments of changing a scheduled message."""
+    """The arguments for changing a scheduled message."""
 
     to = RecipientsArgument(limit=1, description="The new number.")
     body = BodyArgument()
@@ -165,14 +165,14 @@ class ChangeSchema(BodySchema):
 
     @post_load
     def take_one_recipient(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Replace the list in `to` with the only recipient."""
+        """Replace the list in `to` with its single recipient."""
         if "to" in loaded:
             (loaded["to"],) = loaded["to"]
         return loaded
 
 
 class PagingSchema(ArgumentsSchema):
-    """The paging of a list."""
+    """The arguments that select one page of a list."""
 
     offset = whole_field(
         0, MAX_OFFSET, invalid="invalid_offset", description="The number of items to skip.", load_default=0
@@ -183,7 +183,7 @@ class PagingSchema(ArgumentsSchema):
 
 
 class CriteriaSchema(ArgumentsSchema):
-    """The criteria of messages. The result of loading has them as one object. A subclass can add other arguments."""
+    """The criteria that select messages. The schema puts them into one object. A subclass can add other arguments."""
 
     to = originator_field("Select messages to this number.", invalid="invalid_msisdn")
     origin = originator_field("Select messages from this sender.")
@@ -213,13 +213,13 @@ class CriteriaSchema(ArgumentsSchema):
 
 
 class RemoveSchema(StrictSchema, CriteriaSchema):
-    """The arguments of removing messages. The schema ignores `limit`, `offset` and `wait`."""
+    """The arguments for removing messages. The schema ignores `limit`, `offset` and `wait`."""
 
     ignored = StrictSchema.ignored | {"limit", "offset", "wait"}
 
 
 class ListSchema(PagingSchema, CriteriaSchema):
-    """The arguments of listing messages: the criteria, the paging and `wait`."""
+    """The arguments for listing messages: the criteria, the paging and `wait`."""
 
     wait = NumericArgument(
         read_decimal,
@@ -231,7 +231,7 @@ class ListSchema(PagingSchema, CriteriaSchema):
 
 
 class SetWebhookSchema(ArgumentsSchema):
-    """The arguments of setting the webhook."""
+    """The arguments for setting the webhook."""
 
     url = Argument(
         str,  # the domain checks the URL
@@ -239,7 +239,7 @@ class SetWebhookSchema(ArgumentsSchema):
         form={
             "type": "string",
             "format": "uri",
-            "description": "A URL with https or http. It must have no user name and no password.",
+            "description": "A URL that begins with `https://` or `http://`. It must have no user name and no password.",
             "examples": ["https://example.com/sms"],
         },
         required=True,
@@ -247,7 +247,7 @@ class SetWebhookSchema(ArgumentsSchema):
 
 
 class InboundSchema(BodySchema):
-    """The arguments of simulating a received message."""
+    """The arguments for simulating a received message."""
 
     sender = originator_field("The number of the phone.", required=True, data_key="from")
     to = Argument(
@@ -255,8 +255,8 @@ class InboundSchema(BodySchema):
         invalid="invalid_msisdn",
         form={
             **OWN_NUMBER,
-            "description": "The app's number or short code. The default is the sender of the last message that the"
-            " phone got, or the account's default sender.",
+            "description": "The app's number or short code. The default is the last sender that has written to the"
+            " phone. If no sender has written to the phone, the default is the account's default sender.",
         },
     )
     body = BodyArgument(required=True)
@@ -269,13 +269,13 @@ class InboundSchema(BodySchema):
 
 
 class CheckSchema(BodySchema):
-    """The arguments of checking a text."""
+    """The arguments for checking a text."""
 
     body = BodyArgument(required=True)
 
 
 def read_msisdn(text: str) -> str:
-    """Read an MSISDN in a path, and return the number in E.164. Raises InvalidRequest if it is not valid."""
+    """Read an MSISDN from a path, and return the number in E.164. Raises InvalidRequest if it is not valid."""
     try:
         # A plus sign in a path may arrive as a space.
         return parse_msisdn(f"+{text[1:]}" if text.startswith(" ") else text).number

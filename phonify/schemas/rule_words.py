@@ -1,4 +1,4 @@
-"""Texts for people about the rules of the sandbox."""
+"""Describes the rules of the sandbox in plain English."""
 
 import re
 

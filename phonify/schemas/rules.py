@@ -54,12 +54,12 @@ class RuleDraft(NamedTuple):
 
 
 def _read_recipient(text: str) -> str:
-    """Read a number, or the first digits of a number followed by `*`."""
+    """Read a number, or the first digits of a number with `*` at the end."""
     return text if re.fullmatch(r"\+?[0-9]{1,15}\*", text) else read_own_number(text).number
 
 
 def _read_sender(text: str) -> str:
-    """Read a sender, or the beginning of a sender followed by `*`."""
+    """Read a sender, or the first characters of a sender with `*` at the end."""
     return text if re.fullmatch(r"\+?[A-Za-z0-9 ]{1,15}\*", text) else parse_originator(text).number
 
 
@@ -80,7 +80,7 @@ def _count_field(description: str, **options: Any) -> Argument:
 
 
 class OutcomeSchema(StrictSchema):
-    """The arguments of setting the outcome of one message. The result of loading is a `RuleDraft`."""
+    """The arguments for setting the outcome of one message. `load` returns a `RuleDraft`."""
 
     outcomes = _FOR_ONE_MESSAGE
 
@@ -88,16 +88,16 @@ class OutcomeSchema(StrictSchema):
     error = choice_field(
         *MESSAGE_ERRORS,
         invalid="invalid_error_type",
-        description="The error type of `refused`, `failed` or `undelivered`.",
+        description="The error type for the outcome `refused`, `failed` or `undelivered`.",
         attribute="error_type",
     )
     seconds = NumericArgument(
         read_decimal,
         invalid="invalid_seconds",
-        form={"description": "The delay of the sending, the receipt, the reply or the slow answer, in seconds."},
+        form={"description": "The seconds to wait before the sending, the receipt, the reply or the slow answer."},
         validate=validate.Range(0, _MAX_VALUE, error="invalid_seconds"),
     )
-    times = _count_field("The number of failed attempts with `unavailable`. The default is 1.")
+    times = _count_field("With `unavailable`: the number of attempts that fail. The default is 1.")
     reply = search_field("The text that the phone sends.")
     status = WholeArgument(
         int,
@@ -135,7 +135,7 @@ class OutcomeSchema(StrictSchema):
 
 
 class CreateRuleSchema(OutcomeSchema):
-    """The arguments of a rule. The result of loading is a `RuleDraft`."""
+    """The arguments of a rule. `load` returns a `RuleDraft`."""
 
     outcomes = OUTCOMES
 
@@ -168,17 +168,17 @@ class CreateRuleSchema(OutcomeSchema):
 
 
 class ChangeRuleSchema(CreateRuleSchema):
-    """The arguments of replacing a rule. The result of loading is a `RuleDraft`."""
+    """The arguments for replacing a rule. `load` returns a `RuleDraft`."""
 
 
 class MoveSchema(StrictSchema):
-    """The argument of moving a rule."""
+    """The argument for moving a rule."""
 
     position = _count_field("The new position in the list, counted from 1.", required=True)
 
 
 class ScenarioSchema(StrictSchema):
-    """The argument of replacing all rules."""
+    """The argument for replacing all rules."""
 
     scenario = Argument(
         str,
@@ -224,7 +224,8 @@ class MetRuleSchema(RecordSchema):
         attribute="rule_id",
         allow_none=True,
         metadata={
-            "description": "The rule's id, or the special number. Null if the outcome was chosen for this message."
+            "description": "The rule's id. For the rule of a special number, this is the number. Null if the outcome"
+            " was set for this message alone."
         },
     )
     name = fields.String(required=True, allow_none=True, metadata={"description": "Null if the rule has no name."})
@@ -232,10 +233,7 @@ class MetRuleSchema(RecordSchema):
 
 
 class RuleSchema(RecordSchema):
-    """A rule as the API shows it.
-
-    The rule has only the fields with a value and an effect.
-    """
+    """A rule as the API shows it. Fields without a value or without an effect are left out."""
 
     id = fields.String(required=True, metadata={"description": "Later rules have greater ids."})
     position = fields.Integer(required=True, metadata={"description": "The position in the list, counted from 1."})
@@ -257,7 +255,8 @@ class RuleSchema(RecordSchema):
     uses = fields.Integer()
     expires_at = fields.String(metadata={**MOMENT, "description": "The end of the rule, in UTC."})
     seen = fields.Integer(
-        required=True, metadata={"description": "The number of matches. `nth` and `share` do not change this number."}
+        required=True,
+        metadata={"description": "The number of matches. It includes the matches that `nth` or `share` excludes."},
     )
     used = fields.Integer(required=True, metadata={"description": "The number of times that the rule was applied."})
 

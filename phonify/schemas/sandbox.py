@@ -46,7 +46,7 @@ class SandboxMessageSchema(MessageSchema):
     )
     rule = fields.Nested(
         MetRuleSchema,
-        metadata={"description": "The rule that was applied to the message. Without a rule, this field is missing."},
+        metadata={"description": "The rule that was applied to the message. Missing if no rule was applied."},
     )
 
 

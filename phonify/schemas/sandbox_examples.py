@@ -12,7 +12,7 @@ LIST = (
         answer={"messages": [_WITH_CODE]},
     ),
 )
-REMOVE = (Example("The messages to one phone", arguments={"phone": "+14560000000"}, answer={"removed": 1}),)
+REMOVE = (Example("Messages to and from one phone", arguments={"phone": "+14560000000"}, answer={"removed": 1}),)
 
 _PROBLEM = {
     "at": "2026-01-31T09:30:00.000Z",

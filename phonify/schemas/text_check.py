@@ -34,7 +34,8 @@ class WideCharacterSchema(Schema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "A replacement in GSM-7. Null if GSM-7 has none. Empty if you can leave out the character."
+            "description": "A replacement in GSM-7. Null if there is no replacement. An empty string means that you"
+            " can leave out the character."
         },
     )
 
@@ -44,13 +45,17 @@ class WebOtpSchema(Schema):
 
     valid = fields.Boolean(required=True)
     line = fields.String(
-        required=True, allow_none=True, metadata={"description": "The last line, if it begins with `@`."}
+        required=True,
+        allow_none=True,
+        metadata={"description": "The last line of the text. Null if this line does not begin with `@`."},
     )
     host = fields.String(required=True, allow_none=True)
     embedded_host = fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "The host after a second `@`. The code is for an embedded page of this host."},
+        metadata={
+            "description": "The host after a second `@` in the line. The code is for an embedded page from this host."
+        },
     )
     code = fields.String(required=True, allow_none=True)
 
@@ -83,7 +88,7 @@ class TextCheckSchema(Schema):
 
     @pre_dump
     def spell_out(self, check: TextCheck, **_: Any) -> Shown:
-        """Add the positions of the segments and the parts of the last line."""
+        """Add the positions of the segments. Also add the hosts and the code from the last line."""
         code = check.bound_code
         return {
             **check._asdict(),

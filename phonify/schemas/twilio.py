@@ -62,7 +62,7 @@ def write_account_sid(account_id: int) -> str:
 
 
 def read_number_sid(sid: str) -> int | None:
-    """Return the number in the SID of an account or a key. None means that the SID is not valid."""
+    """Read the SID of an account or a key, and return its number. None means that the SID is not valid."""
     found = _NUMBER_SID.fullmatch(sid)
     number = int(found[1], 16) if found else 0
     number -= _RANGE if number >= _RANGE // 2 else 0
@@ -78,7 +78,7 @@ def write_message_sid(message: Message, kept: FrontMessage) -> str:
 
 
 def read_message_sid(sid: str) -> str | None:
-    """Return the id in the SID of a message. None means that the SID is not valid."""
+    """Read the SID of a message, and return the message's id. None means that the SID is not valid."""
     found = _MESSAGE_SID.fullmatch(sid)
     if found is None:
         return None
@@ -122,7 +122,10 @@ def choose_status(message: Message, *, simulated: bool = False) -> Status:
 
 
 def _judge_receipt(message: Message) -> Status | None:
-    """Return the status from the receipt of a message. The code of the receipt is used only if Twilio has this code."""
+    """Return the status that a message has because of its receipt.
+
+    The code of the receipt is used only if Twilio has this code.
+    """
     if message.receipt_status != "undelivered":
         return Status("delivered") if message.receipt_status is not None else None
     codes = {str(code): code for code in MEANINGS}

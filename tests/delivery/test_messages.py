@@ -763,7 +763,7 @@ def test_messages_without_an_outcome_are_in_doubt(send_batches, execute, caplog)
     _, states = send_batches(3, lambda batch: iter([(batch[1].id, Taken())]))
     assert states == [("unconfirmed", None), ("sent", None), ("unconfirmed", None)]
     assert execute("SELECT attempt, outcome FROM message_attempts") == [(1, "unconfirmed")] * 2
-    assert caplog.text.count("the gateway gave no outcome") == 2
+    assert caplog.text.count("the gateway returned no outcome") == 2
     assert "The gateway failed" not in caplog.text
 
 
