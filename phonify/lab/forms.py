@@ -1,6 +1,7 @@
 """The interface of a form. A form says how a provider writes, signs and repeats its requests to an app.
 
-`standard_form.py` is the form of Standard Webhooks. A front can add the form of its provider.
+`standard_form.py` is the form of Standard Webhooks. A front, such as the Twilio-compatible API, can add the form of its
+provider.
 """
 
 from abc import ABC, abstractmethod
@@ -61,7 +62,7 @@ class ProviderForm(ABC):
 
     @abstractmethod
     def check_secret(self, secret: str) -> bool:
-        """Return whether a text can be a secret of this form."""
+        """Return whether a string can be a secret of this form."""
 
     @abstractmethod
     def build_request(self, event: LabEvent, app: AppUnderTest, at: datetime) -> Request:
@@ -88,7 +89,7 @@ class ProviderForm(ABC):
 
 
 def make_message(event: LabEvent, account_id: int) -> Message:
-    """Return the message of an event, in its state after the event."""
+    """Return the message of an event. The message has the state that follows from the event."""
     from_phone = event.kind == "received"
     at = format_time(event.at)
     return Message(

@@ -1,7 +1,7 @@
-"""The labs of accounts. A lab tries the webhook of its account. Phonify stores the report.
+"""The labs of accounts. A lab tests the webhook of its account. Phonify stores the report.
 
-A lab runs in a thread of the process that has got the request. The other processes see in the
-database that the lab is running.
+A lab runs in a thread of the process that received the request. The other processes see in the database that the lab is
+running.
 """
 
 import json
@@ -79,7 +79,7 @@ class Labs:
         status_url: str | None = None,
         probe_url: str | None = None,
     ) -> LabRun:
-        """Start a lab in a thread. The lab tries the account's own webhook.
+        """Start a lab in a thread. The lab tests the account's own webhook.
 
         Raises InvalidRequest if an argument is wrong, RequestRefused if the account has no webhook, and LabRunning if a
         lab of the account is already running.
@@ -125,12 +125,12 @@ class Labs:
     # Running
 
     def close(self) -> None:
-        """Wait briefly until the labs of this process end. To end them, first set `database.stopping`."""
+        """Wait up to 2 seconds for the end of each lab in this process. To end them, first set `database.stopping`."""
         for thread in self._threads:
             thread.join(timeout=2)
 
     def post(self, request: Request) -> Answer:
-        """Send a request of a lab. Its address must be allowed for webhooks."""
+        """Send a request of a lab. Raises NotAnswered if its address is not allowed for webhooks."""
         return send(request, private_allowed=self._webhooks.private_allowed)
 
     def _run(self, lab: LabRun, form: ProviderForm, app: AppUnderTest) -> None:
@@ -162,7 +162,7 @@ class _Pulse:
     last: tuple[str, float] = ("", 0.0)  # the trial and the time of the last pulse
 
     def beat(self, trial: str) -> None:
-        """Record that the lab is running, if it is time for a pulse. Raises _Ended if the lab must end."""
+        """If it is time for a pulse, record that the lab is running. Raises _Ended if the lab must end."""
         if self.database.stopping:
             raise _Ended
         name, at = self.last

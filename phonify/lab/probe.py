@@ -76,7 +76,7 @@ class Probe:
         self.result.find("probe_unusable", reason)
 
     def _wait(self, watches: Sequence[Watch], patience: float) -> dict[str, Seen]:
-        """Wait until the app has done its work, and return what its probe says then."""
+        """Wait until the app has done its work. Then return the answers of its probe."""
         clock, sleep = self._sender.clock, self._sender.sleep
         end = clock.monotonic() + patience
         while not _is_done(watches, self._look(watches)) and clock.monotonic() < end:

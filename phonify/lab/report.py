@@ -94,7 +94,10 @@ def list_lines(report: Report) -> Iterator[str]:
 
 
 def write_junit(report: Report) -> str:
-    """Return the report as JUnit XML. If a trial has only warnings, its test case passes and shows them as output."""
+    """Return the report as JUnit XML.
+
+    If a trial has only warnings, its test case passes. The output of the test case shows the warnings.
+    """
     counts = {
         "tests": str(len(report.results)),
         "failures": str(report.count("failed")),

@@ -18,7 +18,7 @@ class Finding(NamedTuple):
 
 @dataclass
 class Watch:
-    """The expected answer of the probe about a message, at the end of the lab."""
+    """What the probe must say about a message at the end of the lab."""
 
     message_id: str
     minimum: int = 0  # how many events about the message the app must have handled
@@ -41,7 +41,7 @@ class TrialResult:
     watches: list[Watch] = field(default_factory=list)
 
     def find(self, verdict: str, detail: str) -> None:
-        """Add a finding. Cut a long detail, because it can contain text from the app."""
+        """Add a finding. Shorten a long detail, because it can contain text from the app."""
         self.findings.append(Finding(verdict, detail[:MOST_DETAIL]))
 
     @property

@@ -32,9 +32,9 @@ def run_lab(
     """Run the trials and return their results.
 
     `limit` is the number of seconds that the provider waits for an answer. By default, it is the limit of the form.
-    `patience` is the number of seconds that the app can work after its answer. The lab calls `tell` with the name of
-    the trial before each request. The lab uses the time of the machine, because the app compares the time of a
-    signature with this time.
+    `patience` is the number of seconds that the app has for its work after its answer. Before each request, the lab
+    calls `tell` with the name of the trial. The lab uses the real time of the machine. The app compares the time of a
+    signature with the same time.
     """
     begun, started_at = clock.monotonic(), format_time(clock.machine_now())
     limit = limit or form.limit

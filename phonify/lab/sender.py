@@ -30,7 +30,7 @@ class Exchange(NamedTuple):
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the status of the answer is 2xx."""
+        """True if the status of the answer is 2xx."""
         return 200 <= self.status < 300
 
 

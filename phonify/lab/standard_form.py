@@ -1,4 +1,4 @@
-"""The form of Standard Webhooks. Phonify posts to the account's own webhook in this form."""
+"""The form of Standard Webhooks. Phonify uses this form for all events to the account's own webhook."""
 
 import base64
 import hashlib
@@ -26,7 +26,7 @@ class StandardForm(ProviderForm):
     statuses = ("error", "undelivered", "test")
 
     def check_secret(self, secret: str) -> bool:
-        """Return whether a text is base64, with or without the prefix `whsec_`."""
+        """Return whether a string is base64, with or without the prefix `whsec_`."""
         try:
             return bool(base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True))
         except ValueError:

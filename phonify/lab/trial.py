@@ -55,7 +55,7 @@ class Bench:
     # Making requests
 
     def make_event(self, kind: EventKind | None = None, *, age: float = 0, message_id: str | None = None) -> LabEvent:
-        """Return a new event that happened `age` seconds ago. If `message_id` is None, the event has a new message."""
+        """Return a new event that happened `age` seconds ago. If `message_id` is None, its message is new."""
         now = self.sender.clock.machine_now()
         ids = generate_ids(now)
         return LabEvent(next(ids), message_id or next(ids), kind or self.first.kind, now - timedelta(seconds=age))
@@ -86,7 +86,7 @@ class Bench:
     # Sending
 
     def post(self, request: Request, *, patience: float = 2.0) -> Exchange:
-        """Send a request. The lab waits for the answer `patience` times as long as the provider."""
+        """Send a request, and wait up to `patience * limit` seconds for the answer."""
         self._check_time()
         return self.sender.exchange(request, patience * self.limit)
 
@@ -100,7 +100,7 @@ class Bench:
             raise OutOfTime
 
     def prepare(self, message_id: str) -> bool:
-        """Ask the app's probe to store a message, as if the app had sent it.
+        """Ask the app's probe to store a message as a message that the app sent.
 
         Returns whether the probe accepts the request.
         """

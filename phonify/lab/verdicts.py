@@ -25,7 +25,7 @@ _VERDICTS = (
         "The app loses events. The provider repeats them for a while and then gives up. Some providers disable the"
         " webhook.",
         "Answer 2xx to every event with a valid signature. Check the secret of the app and the clock of its machine."
-        " Check that the app uses the body and the URL exactly as it received them.",
+        " Check that the app does not change the body or the URL before it checks the signature.",
     ),
     Verdict(
         "answered_late",
@@ -44,7 +44,7 @@ _VERDICTS = (
     Verdict(
         "no_answer",
         "gave no answer",
-        "The provider counts the event as failed and posts it again, although the app has perhaps handled it.",
+        "The provider counts the event as failed and posts it again, although the app has possibly handled it.",
         "Answer every request. Look for an exception in the log of the app.",
     ),
     Verdict(
@@ -57,12 +57,12 @@ _VERDICTS = (
         "bad_twiml",
         "answered with TwiML that can't be used",
         "The sender of the message gets no reply, and Twilio logs an error.",
-        "Answer with a <Response> of the content type text/xml, or with an empty body.",
+        "Answer with a <Response> and the content type text/xml, or with an empty body.",
     ),
     Verdict(
         "accepted_forgery",
         "accepted a forgery",
-        "Everyone who knows the URL can post false events, for example a text with any phone number as its sender.",
+        "Everyone who knows the URL can post false events. For example, they can invent a text from any phone number.",
         "First check the signature of each request. Refuse a missing or wrong signature with 401 or 403.",
     ),
     Verdict(
@@ -77,7 +77,7 @@ _VERDICTS = (
         "accepted_replay",
         "accepted an old signature",
         "An attacker can copy one request, for example from a log, and post it again at any later time.",
-        "Compare webhook-timestamp with the time of the app's machine. Refuse the request if the difference is more"
+        "Compare webhook-timestamp with the clock of the app's machine. Refuse the request if the difference is more"
         " than five minutes.",
     ),
     Verdict(
@@ -91,9 +91,9 @@ _VERDICTS = (
         "refused_respelled",
         "refused a genuine event with unusual spaces and escapes",
         "The same data can be written in several ways. The app parses the data, writes it again in its own way, and"
-        " computes the signature of this text. So it will refuse genuine events, for example events with an emoji.",
-        "Before you parse the body, compute the signature of exactly the bytes that came. With Twilio, compute the"
-        " signature of all decoded parameters.",
+        " computes the signature of this copy. So it will refuse genuine events, for example events with an emoji.",
+        "Compute the signature of the received bytes, before you parse them. With Twilio, compute the signature of all"
+        " decoded parameters.",
     ),
     Verdict(
         "refused_unknown_field",
@@ -119,9 +119,10 @@ _VERDICTS = (
     Verdict(
         "refused_unknown_message",
         "refused a status of a message that it does not know",
-        "A status can arrive before the answer to the request that sent the message. At that time, the app does not"
-        " know the message yet. Some providers never repeat a refused status.",
-        "Store the status with the id of the message, and answer 2xx. Use the status as soon as the message is known.",
+        "The provider can post a status before it answers the request to send the message. At that time, the app does"
+        " not know the message yet. Some providers never repeat a refused status.",
+        "Store the status with the id of the message, and answer 2xx. Use the status as soon as the app knows the"
+        " message.",
         "warning",
     ),
     Verdict(
@@ -150,49 +151,50 @@ _VERDICTS = (
         "refused one of two equal requests that came at the same time",
         "The provider posts the event again later, and the app then accepts it. Until then, the provider's log shows a"
         " failure.",
-        "If the app can, answer both requests with 2xx.",
+        "Answer both requests with 2xx, if this is possible.",
         "warning",
     ),
     Verdict(
         "handled_twice",
         "handled an event twice",
         "Providers deliver an event at least once, and sometimes twice. A person then gets two replies, or pays twice.",
-        "Store the id of each event, with a unique index, in the transaction that does the work. Ignore an event if its"
-        " id is already stored.",
+        "Store the id of each event in a column with a unique index. Do this in the transaction that does the work."
+        " Ignore an event if its id is already stored.",
     ),
     Verdict(
         "lost_event",
         "accepted an event and did not handle it",
         "After an answer 2xx, the provider never posts the event again. The event is lost.",
-        "Store the event before you answer. If the app handles events later, give the command lab a longer --patience.",
+        "Store the event before you answer. If the app handles events later, run the command lab with a longer"
+        " --patience.",
     ),
     Verdict(
         "handled_nothing",
         "handled no event",
-        "If the app should use these events, it has lost them. The provider never posts an accepted event again.",
+        "If the app needs these events, it has lost them. The provider never posts an accepted event again.",
         "If the app does not use received messages, do nothing. Otherwise store the event before you answer. If the"
-        " app handles events later, give the command lab a longer --patience.",
+        " app handles events later, run the command lab with a longer --patience.",
         "warning",
     ),
     Verdict(
         "took_older_state",
         "replaced a state with an older state",
-        "Events can arrive in the wrong order. The app then shows a delivered message as sent.",
+        "Events can arrive in the wrong order. The app then shows the older state for a delivered message.",
         "Compare the times of the events, or never change a final state.",
     ),
     Verdict(
         "refused_older",
         "refused an event that came in the wrong order",
         "The provider posts the event again for a day or more, although the app will always refuse it.",
-        "If an event comes too late to matter, answer 2xx and ignore the event.",
+        "If an event is older than the current state, answer 2xx and ignore the event.",
     ),
     Verdict(
         "lost_early_status",
         "lost a status of a message that it did not know yet",
-        "A status can arrive before the answer to the request that sent the message. The app then never shows this"
-        " status.",
-        "Store the status with the id of the message, even if the message is not known yet. Use the status as soon as"
-        " the message is known.",
+        "The provider can post a status before it answers the request to send the message. The app then never shows"
+        " this status.",
+        "Store the status with the id of the message, even if the app does not know the message yet. Use the status as"
+        " soon as the app knows the message.",
     ),
     Verdict(
         "server_error",

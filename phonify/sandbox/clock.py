@@ -36,7 +36,7 @@ def get_clock() -> dict[str, Any]:
     answers={200: ClockAnswer},
     errors=_ERRORS,
     examples=examples.FREEZE_CLOCK,
-    text="The clock stops for all accounts. To start it again, let it run on or reset it.",
+    text="The clock stops for all accounts. To start it again, let it continue or reset it.",
 )
 def freeze_clock() -> dict[str, Any]:
     """Stop the clock of the server."""
@@ -49,10 +49,10 @@ def freeze_clock() -> dict[str, Any]:
     answers={200: ClockAnswer},
     errors=_ERRORS,
     examples=examples.RUN_CLOCK,
-    text="The clock runs on from the time that it shows.",
+    text="The clock continues from the time that it shows.",
 )
 def run_clock() -> dict[str, Any]:
-    """Let the clock of the server run on."""
+    """Let the clock of the server continue."""
     _get_clock_to_change().run_on()
     return get_clock()
 
@@ -65,10 +65,10 @@ def run_clock() -> dict[str, Any]:
     errors=(*_ERRORS, "by_or_to", "clock_only_forward", "clock_too_far"),
     examples=examples.ADVANCE_CLOCK,
     text=(
-        "The clock goes forward by a duration or to a time. Phonify does all work that is due until then, in the order"
-        " of the due times: scheduled messages, retries, webhook events, ends of validity periods, removal of old data."
-        " Then it answers. If the work takes longer than 20 seconds, the clock stops before its `target`, and"
-        " `finished` is false. In this case, advance the clock again."
+        "The clock goes forward by a duration or to a time. Phonify does all the work up to the new time, in order of"
+        " time. It sends scheduled messages, repeats failed attempts, posts webhook events, ends validity periods, and"
+        " removes old data. Then it answers. If the work takes longer than 20 seconds, the clock stops before its"
+        " `target`, and `finished` is false. In this case, advance the clock again."
     ),
 )
 def advance_clock() -> dict[str, Any]:

@@ -19,7 +19,7 @@ _IMPORT = re.compile(r"^from \.(\w+) import .*\n", re.MULTILINE)
 def download_python_client() -> Response:
     """Send the client in Python as one file.
 
-    If the client imports a module of its folder, the text of the module replaces the import.
+    If the client imports a module from its own folder, the source code of that module replaces the import line.
     """
     text = (_PYTHON / "client.py").read_text(encoding="utf-8")
     content = _IMPORT.sub(lambda found: (_PYTHON / f"{found[1]}.py").read_text(encoding="utf-8"), text).encode()

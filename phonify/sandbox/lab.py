@@ -1,4 +1,4 @@
-"""The resource /sandbox/lab. The webhook lab tries the account's own webhook."""
+"""The resource /sandbox/lab. The webhook lab tests the account's own webhook."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ _START = StartLabSchema()
     ),
 )
 def start_lab() -> tuple[dict[str, Any], int]:
-    """Start a lab that tries the account's own webhook."""
+    """Start a lab that tests the account's own webhook."""
     lab = get_services().labs.start(current_account(), **load(_START, read_arguments()))
     return {"lab": dump_lab(lab, is_running=True)}, 202
 
@@ -40,7 +40,7 @@ def start_lab() -> tuple[dict[str, Any], int]:
     answers={200: LabAnswer},
     errors=("not_found",),
     examples=examples.GET_LAB,
-    text="The report is kept until the next lab. If the account has had no lab, the answer is 404.",
+    text="The report is kept until the next lab. If the account never had a lab, the answer is 404.",
 )
 def get_lab() -> dict[str, Any]:
     """Retrieve the account's latest lab."""

@@ -32,8 +32,8 @@ _OUTCOME = OutcomeSchema()
     errors=("too_many_waiting",),
     examples=examples.LIST,
     text=(
-        "Lists messages as `GET /v1/messages` does. Each message also has `code` and `links`. If a rule was applied"
-        " to a message, the message also has `rule`."
+        "Lists messages in the same way as `GET /v1/messages`. Each message also has `code` and `links`. If a rule was"
+        " applied to a message, the message also has `rule`."
     ),
 )
 def list_test_messages() -> dict[str, Any]:
@@ -49,8 +49,8 @@ def list_test_messages() -> dict[str, Any]:
     errors=("unknown_argument",),
     examples=examples.REMOVE,
     text=(
-        "Without criteria, all messages are removed, even scheduled messages and messages that are being sent. No event"
-        " about a removed message is posted. Opt-outs stay. If an argument is unknown, nothing is removed."
+        "Without criteria, all messages are removed, even scheduled messages and messages that are being sent."
+        " Phonify posts no events about removed messages. Opt-outs stay. If an argument is unknown, nothing is removed."
         " The method `DESTROY` does the same."
     ),
 )
@@ -68,7 +68,7 @@ def remove_messages() -> dict[str, Any]:
     examples=rule_examples.FORCE,
     text=(
         "The message must be scheduled, in doubt, or waiting for an attempt. The outcome applies immediately. The"
-        " answer shows the message in its state before the outcome."
+        " answer shows the state that the message had before the outcome."
     ),
 )
 def force_outcome(message_id: str) -> dict[str, Any]:

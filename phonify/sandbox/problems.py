@@ -1,4 +1,4 @@
-"""The resource /sandbox/problems: the problems that the messages of an account do not show."""
+"""The resource /sandbox/problems. It lists problems that the messages of an account do not show."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ bp = Blueprint("test_problems", __name__, url_prefix="/problems")
     answers={200: ProblemsAnswer},
     examples=examples.LIST_PROBLEMS,
     text=(
-        "The list has at most 20 problems. A problem is a request that the Twilio-compatible API has refused, or a"
-        " webhook whose last attempt failed or got a wrong answer. The messages of the account do not show these"
+        "The list has at most 20 problems. It shows requests that the Twilio-compatible API has refused. It also"
+        " shows webhooks whose last attempt failed or got a wrong answer. The messages of the account do not show these"
         " problems."
     ),
 )

@@ -1,4 +1,4 @@
-"""The resource /sandbox/rules: what happens to the messages and requests of an account."""
+"""The resource /sandbox/rules. Rules decide what happens to the messages and requests of an account."""
 
 from typing import Any
 

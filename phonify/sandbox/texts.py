@@ -1,4 +1,4 @@
-"""The paths /sandbox/inbound and /sandbox/check: simulate a text from a phone, and check the form of a text."""
+"""The paths /sandbox/inbound and /sandbox/check. They simulate a text from a phone, and check a text."""
 
 from typing import Any
 
@@ -24,7 +24,10 @@ bp = Blueprint("sandbox", __name__)  # the API reference shows these paths under
     answers={201: MessageAnswer},
     examples=examples.INBOUND,
     links={"get_message": {"message_id": "$response.body#/message/id"}},
-    text="Phonify stores the message and posts it to the webhook. A keyword can opt the phone out or in.",
+    text=(
+        "Phonify stores the message and posts it to the webhook. A keyword such as `STOP` opts out the phone."
+        " A keyword such as `START` ends the opt-out."
+    ),
 )
 def simulate_inbound() -> tuple[dict[str, Any], int]:
     """Simulate a message from a phone to the account."""
@@ -42,6 +45,6 @@ def simulate_inbound() -> tuple[dict[str, Any], int]:
     text="Nothing is stored. The command `check-text` shows the same.",
 )
 def check() -> dict[str, Any]:
-    """Check a text: its encoding and segments, the characters that need UCS-2, and a code bound to a web site."""
+    """Check a text: its encoding, its segments, the characters that need UCS-2, and its WebOTP code."""
     arguments = load(CheckSchema(max_body=get_services().settings.max_body), read_arguments())
     return {"check": dump_check(check_text(arguments["body"]))}

@@ -37,7 +37,7 @@ class PhonifyError(Exception):
 
 
 class TwilioSettings(TypedDict, total=False):
-    """The settings of a run for an app that uses Twilio. The URLs are URLs of the app."""
+    """The settings of a run for an app that uses Twilio. All URLs belong to the app."""
 
     auth_token: str | None  # a token that the app knows already
     inbound_url: str | None  # gets received messages
@@ -59,7 +59,7 @@ class _Wanted:
 
     @classmethod
     def read(cls, function: str, criteria: Criteria, *options: str) -> Self:
-        """Return the criteria of a call. `function` is the called method, and `options` names its other arguments."""
+        """Return the criteria of a call. `function` names the method, and `options` name its other arguments."""
         refuse_unknown(function, criteria, [*Criteria.__annotations__, *options])
         return cls(**criteria)
 
@@ -98,7 +98,8 @@ class Phonify(RuleCalls):
     """An account on a server. It finds the messages of the app under test, and can reply as the phone.
 
     By default, only messages from the app match. With `direction=None`, messages from phones match too. If an argument
-    is wrong, a method raises ValueError. If the server can't be used, a method raises PhonifyError.
+    is wrong, a method raises ValueError. If the server gives no valid answer or refuses a request, a method raises
+    PhonifyError.
     """
 
     _now, _sleep = staticmethod(time.monotonic), staticmethod(time.sleep)  # a test can replace the functions in `time`
@@ -123,18 +124,18 @@ class Phonify(RuleCalls):
     def wait_for(self, *, timeout: float = 5.0, **criteria: Unpack[Criteria]) -> Message:
         """Return the oldest message that matches. Waits for such a message up to `timeout` seconds.
 
-        Existing messages can match too. Messages that a wait has returned do not match again. Most messages are
-        `unconfirmed` at first. To wait for an outcome, pass a `state`. If no message matches in time, the method raises
-        an AssertionError with a list of the latest messages.
+        Existing messages can match too. If a wait has returned a message, this message does not match again. Most
+        messages are `unconfirmed` at first. To wait for an outcome, pass a `state`. If no message matches in time, the
+        method raises an AssertionError with a list of the latest messages.
         """
         return self._wait_for(_Wanted.read("wait_for", criteria, "timeout"), timeout)
 
     def code(self, *, to: str | None = None, contains: str | None = None, timeout: float = 5.0) -> str:
-        """Return the one-time code of the oldest message that has a code. Waits as `wait_for` does."""
+        """Return the one-time code of the oldest message that has a code. Waits in the same way as `wait_for`."""
         return str(self._wait_for(_Wanted(to, contains=contains, part="code"), timeout).code)
 
     def link(self, *, to: str | None = None, contains: str | None = None, timeout: float = 5.0) -> str:
-        """Return the first link of the oldest message that has a link. Waits as `wait_for` does."""
+        """Return the first link of the oldest message that has a link. Waits in the same way as `wait_for`."""
         return self._wait_for(_Wanted(to, contains=contains, part="links"), timeout).links[0]
 
     def assert_none(self, *, within: float = 0.5, **criteria: Unpack[Criteria]) -> None:
@@ -150,10 +151,10 @@ class Phonify(RuleCalls):
     link_async, assert_none_async = _awaitable(link), _awaitable(assert_none)
 
     def reply(self, phone: Message | str, body: str, *, to: str | None = None) -> Message:
-        """Send a message from a phone to the app. `phone` is a number, or a message that this phone got.
+        """Send a message from a phone to the app. `phone` is a number, or a message that this phone got or sent.
 
         If `phone` is a message, the default recipient is the sender of this message. If `phone` is a number, the
-        default recipient is the sender of the last message to this number. If there is none, the default
+        default recipient is the sender of the last message to this number. If the number got no message, the default
         recipient is the default sender of the account.
         """
         if isinstance(phone, Message):
@@ -172,8 +173,8 @@ class Phonify(RuleCalls):
     ) -> Message:
         """Give an outcome to one waiting message, and return the message. `message` is a Message or its id.
 
-        Waits up to `timeout` seconds until the message has the outcome. It does not wait for the outcomes
-        `delayed`, `unavailable` and `unconfirmed`. It does not wait for a reply, or for a receipt with `seconds`.
+        Waits up to `timeout` seconds until the message has the outcome. It does not wait for the outcomes `delayed`,
+        `unavailable` and `unconfirmed`. It does not wait for a reply, or for a receipt that `seconds` delays.
         """
         message_id, begun = message if isinstance(message, str) else message.id, self._now()
         path = f"/sandbox/messages/{message_id}/outcome"
@@ -220,7 +221,7 @@ class Phonify(RuleCalls):
             self._wait_for_change(wanted, listed, min(remaining, _LONGEST))
 
     def _wait_for_change(self, wanted: _Wanted, listed: list[Message], seconds: float) -> None:
-        """Wait up to `seconds` seconds until another message can match."""
+        """Wait until another message can match, but at most `seconds` seconds."""
         answer = {}
         # With `after`, the server would miss an older message that gets the wanted state.
         if wanted.state is None or not listed:
@@ -237,7 +238,7 @@ class Phonify(RuleCalls):
         return older + page
 
     def _report(self, wanted: _Wanted) -> str:
-        """Return a text with the messages that arrived, the reasons why they do not match, and other problems."""
+        """Describe the messages that arrived, the reasons why they do not match, and other problems."""
         came = self._list({}, limit=50)
         words = {"direction": "not", "origin": "not from", "to": "not to"}
         matching = {
@@ -250,7 +251,7 @@ class Phonify(RuleCalls):
         return write_failure(came, misses, problems, seconds=self._now() - self._begun + self.clock.moved)
 
     def _call(self, method: str, path: str, arguments: _Arguments, *, wait: float = 0, also: int = 0) -> Any:
-        """Return the answer to a request. `also` is one more status that is not an error."""
+        """Return the answer to a request. `also` is another status that does not count as an error."""
         given = {name: value for name, value in arguments.items() if value is not None}
         status, answer = self._request(method, path, urlencode(given), wait + _LONGEST)
         if status in (200, 201, also):
@@ -282,7 +283,7 @@ class Phonify(RuleCalls):
 class Run(Phonify, contextlib.AbstractContextManager["Run"]):
     """An account for one test. The run ends at the end of its `with` block.
 
-    An app that uses Twilio needs `account_sid`, `auth_token`, and `url` as the base URL of its client.
+    An app that uses Twilio needs `account_sid` and `auth_token`. Its Twilio client needs `url` as the base URL.
     """
 
     def __init__(self, owner: Phonify, shown: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Advance:
-    """The number of messages, receipts and events that were handled during an advance of the clock."""
+    """How many messages, receipts and events Phonify handled while it advanced the clock."""
 
     sent: int = 0
     expired: int = 0  # messages in state `error`, because their validity period ended
@@ -41,7 +41,7 @@ class Clock:
         self.changed = True
 
     def run_on(self) -> None:
-        """Let the clock run on from the time that it shows."""
+        """Let the clock continue from the time that it shows."""
         self._call("POST", "/sandbox/clock/run", {})
         self.changed = True
 
@@ -51,7 +51,7 @@ class Clock:
         self.changed = False
 
     def advance(self, by: str | timedelta | None = None, *, to: str | datetime | None = None) -> Advance:
-        """Advance the clock by a duration such as `24h`, or to a time. Phonify does all work that is due until then."""
+        """Advance the clock by a duration such as `24h`, or to a time. Phonify does all the work up to the new time."""
         given = {
             "by": f"{by // timedelta(seconds=1)}s" if isinstance(by, timedelta) else by,
             "to": to.isoformat() if isinstance(to, datetime) else to,

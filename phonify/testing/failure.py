@@ -10,7 +10,7 @@ _MOST_PROBLEMS = 5
 def write_failure(
     came: Sequence[object], misses: Sequence[Sequence[str]], problems: Sequence[Mapping[str, Any]], *, seconds: float
 ) -> str:
-    """Return a text with the messages that arrived, and with the problems of the last `seconds` seconds.
+    """Describe the messages that arrived, and the problems of the last `seconds` seconds.
 
     For each message, `misses` lists why the message does not match. If this list is empty, a wait has already returned
     the message.
@@ -26,13 +26,13 @@ def write_failure(
 
 
 def refuse_unknown(function: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise TypeError if a function has no parameter for a given argument. `known` has its parameters."""
+    """Raise TypeError if a given argument is unknown. `known` lists the parameters of the function."""
     if unknown := [name for name in given if name not in known]:
         raise TypeError(f"{function}() has no argument {', '.join(map(repr, unknown))}. Use {', '.join(known)}.")
 
 
 def explain_error(error: Mapping[str, str], arguments: Mapping[str, object]) -> str:
-    """Return an error of the server as a sentence. In the sentence, the first rule of a scenario has number 1."""
+    """Describe an error of the server in one sentence. In the sentence, the first rule of a scenario has number 1."""
     param, text = error.get("param", ""), error["title"]
     if param in arguments and error["type"] in ("invalid_msisdn", "invalid_originator"):
         text += f" {arguments[param]!r} is not a valid number."

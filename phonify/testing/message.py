@@ -23,7 +23,7 @@ class Criteria(TypedDict, total=False):
 
 @dataclass(frozen=True, repr=False)
 class Message:
-    """A message as it was at the time of the request. The object does not show later changes."""
+    """A message, with its state at the time of the request. The object does not show later changes."""
 
     id: str
     direction: Direction
@@ -44,7 +44,7 @@ class Message:
 
 
 def read_message(shown: Mapping[str, Any]) -> Message:
-    """Read a message from an answer of the server."""
+    """Read a message from the server's answer."""
     same = {name: shown[name] for name in ("id", "direction", "to", "body", "state", "created_at")}
     errors = [error["type"] for error in shown.get("errors", [])]
     more = {

@@ -29,7 +29,7 @@ def phonify_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Server
 
         key = os.environ.get("PHONIFY_API_KEY")
         if not key:
-            pytest.fail("If PHONIFY_URL is set, PHONIFY_API_KEY must have a key of that server", pytrace=False)
+            pytest.fail("Set PHONIFY_API_KEY to a key of the server at PHONIFY_URL", pytrace=False)
         with _failing_clearly():
             elsewhere = Elsewhere(url, key)
         yield elsewhere
@@ -46,7 +46,7 @@ def phonify_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Server
 
 @pytest.fixture
 def phonify(phonify_server: "Server | Elsewhere", request: pytest.FixtureRequest) -> Iterator["Phonify"]:
-    """Give each test its own account. The account shows the messages of the app, and can reply as the phone.
+    """Give each test its own account. With it, a test can read the messages of the app and reply as the phone.
 
     If a test has changed the clock, the fixture resets the clock after the test.
     """
@@ -64,9 +64,9 @@ def phonify(phonify_server: "Server | Elsewhere", request: pytest.FixtureRequest
 
 @pytest.fixture
 def phonify_twilio(phonify: "Phonify") -> Iterator["TwilioAccount"]:
-    """Make the installed package `twilio` use the account of `phonify`. The app does not change.
+    """Make the installed package `twilio` use the account of `phonify`. The app needs no change.
 
-    If the environment has a TWILIO_AUTH_TOKEN, Phonify signs the webhooks with this token.
+    If the environment variable TWILIO_AUTH_TOKEN is set, Phonify signs the webhooks with this token.
     """
     from .twilio_sdk import TwilioAccount, redirecting  # noqa: PLC0415 - see above
 
@@ -78,7 +78,7 @@ def phonify_twilio(phonify: "Phonify") -> Iterator["TwilioAccount"]:
 
 @contextmanager
 def _failing_clearly() -> Iterator[None]:
-    """Show an error of the client, or a missing package of the server, in one line without a traceback."""
+    """Show an error in one line, without a traceback: an error of the client, or a missing package of the server."""
     from .client import PhonifyError  # noqa: PLC0415 - see above
 
     try:

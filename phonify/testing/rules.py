@@ -51,7 +51,7 @@ class RuleSettings(OutcomeSettings, total=False):
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule as it was at the time of the request."""
+    """A rule, with its state at the time of the request."""
 
     id: str
     position: int
@@ -62,7 +62,7 @@ class Rule:
 
     @classmethod
     def read(cls, shown: Mapping[str, Any]) -> Self:
-        """Read a rule from an answer of the server."""
+        """Read a rule from the server's answer."""
         same = {name: shown[name] for name in ("id", "position", "outcome", "seen", "used")}
         return cls(**same, name=shown.get("name"))
 

@@ -32,7 +32,7 @@ class _HTTPServer(ThreadedWSGIServer):
 class Server:
     """A Phonify server in threads of this process, on a free port of 127.0.0.1. It runs within a `with` block.
 
-    It ignores the environment variables PHONIFY_*, because the app under test can have its own.
+    It ignores the environment variables PHONIFY_*, because they can be settings for the app under test.
     """
 
     def __init__(self, database: Path) -> None:

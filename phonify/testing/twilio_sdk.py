@@ -49,10 +49,10 @@ class TwilioAccount:
 
 @contextmanager
 def redirecting(account: TwilioAccount) -> Iterator[None]:
-    """Send the requests of all clients of the SDK to the account. The credentials of the clients do not matter.
+    """Send all requests of the Twilio SDK to the account. The credentials of the clients do not matter.
 
-    If the environment has a TWILIO_AUTH_TOKEN, Phonify signs webhooks with this token. Raises ImportError if the SDK
-    is not installed.
+    If the environment variable TWILIO_AUTH_TOKEN is set, Phonify signs webhooks with this token. Raises ImportError if
+    the SDK is not installed.
     """
     own = os.environ.get("TWILIO_AUTH_TOKEN", "")
     if is_auth_token(own):

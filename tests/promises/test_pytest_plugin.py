@@ -243,8 +243,8 @@ def test_tests_at_the_same_time_share_a_server_elsewhere(run_suite, elsewhere) -
 @pytest.mark.parametrize(
     ("url", "key", "line"),
     [
-        ("http://127.0.0.1:{port}", None, "If PHONIFY_URL is set, PHONIFY_API_KEY must have a key of that server"),
-        ("http://127.0.0.1:{port}", "", "If PHONIFY_URL is set, PHONIFY_API_KEY must have a key of that server"),
+        ("http://127.0.0.1:{port}", None, "Set PHONIFY_API_KEY to a key of the server at PHONIFY_URL"),
+        ("http://127.0.0.1:{port}", "", "Set PHONIFY_API_KEY to a key of the server at PHONIFY_URL"),
         (
             "http://127.0.0.1:{port}",
             "wrong",

@@ -13,7 +13,7 @@ PIECES = 5  # of a slow request
 
 
 def try_empty(bench: Bench) -> None:
-    """Post an empty body without a signature, as bots do."""
+    """Post an empty body without a signature. Bots send such requests."""
     request = bench.build(bench.make_event())
     _require_body(request)
     exchange = bench.post(request._replace(body=b"", headers={"Content-Type": "text/plain"}), patience=1)
@@ -66,7 +66,7 @@ def _replace_body(request: Request, pieces: Iterator[bytes], *, length: int) -> 
 
 
 def _dribble(body: bytes, seconds: float, sleep: Callable[[float], object]) -> Iterator[bytes]:
-    """Yield a body in pieces, with pauses between them. All pauses together take `seconds`."""
+    """Yield a body in pieces, with pauses between them. The pauses take `seconds` seconds in total."""
     size = len(body) // PIECES + 1
     for start in range(0, len(body), size):
         sleep(seconds / PIECES)

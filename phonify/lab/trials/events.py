@@ -53,7 +53,7 @@ def _post_status(bench: Bench, event: LabEvent) -> None:
 
 
 def try_two_signatures(bench: Bench) -> None:
-    """Post an event with two signatures, as after a change of the secret. Only the second signature is right."""
+    """Post an event with two signatures. Only the second one is right. A change of the secret causes such events."""
     for event in bench.begin_each():
         request = bench.form.add_signature(bench.build(event), bench.build_forged(event))
         if request is None:
@@ -88,7 +88,7 @@ def try_unknown_event(bench: Bench) -> None:
 
 
 def try_day_late(bench: Bench) -> None:
-    """Post an event that happened a day ago. Its signature is new, as in a retry after an outage."""
+    """Post an event that happened a day ago, with a new signature. Providers do this after an outage."""
     for event in bench.begin_each(age=DAY):
         exchange = bench.post(bench.build(event))
         bench.expect_accepted(event, exchange, "refused_day_late", subject="an event of yesterday")

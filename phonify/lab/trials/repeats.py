@@ -33,7 +33,7 @@ def try_twice_later(bench: Bench) -> None:
 
 
 def _compare(bench: Bench, event: LabEvent, first: Exchange | None, second: Exchange, *, how: str) -> None:
-    """Judge the second answer to an event. `first` is None if the first answer was 2xx in an earlier trial."""
+    """Judge the second answer to an event. If `first` is None, an earlier trial got the first answer: 2xx."""
     result = bench.result
     if second.answer is not None and not second.is_accepted:
         if bench.is_not_known(event, second):
