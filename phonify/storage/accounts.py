@@ -81,7 +81,7 @@ def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> Key
 
 
 def set_key_used(connection: sqlite3.Connection, *, key_id: int, now: str, unless_since: str) -> None:
-    """Record that a key was used. If the last recorded use is later than `unless_since`, nothing changes."""
+    """Record that a key was used. If a use after `unless_since` is already recorded, nothing changes."""
     connection.execute(
         "UPDATE api_keys SET used_at = :now WHERE id = :key_id AND coalesce(used_at, '') <= :unless_since",
         {"key_id": key_id, "now": now, "unless_since": unless_since},
@@ -121,9 +121,9 @@ def set_account_limits(
 def take_quota(
     connection: sqlite3.Connection, *, account_id: int, day: str, quota: int, wanted: int, partly: bool = True
 ) -> int:
-    """Use at most `wanted` messages of an account's quota for a day. Returns how many messages were available.
+    """Take at most `wanted` messages from the daily quota of an account. Returns how many messages were available.
 
-    If `partly` is false, the function uses either all `wanted` messages or none.
+    If `partly` is false, the function takes either all `wanted` messages or none.
     """
     taken = max(0, min(wanted, quota - get_quota_used(connection, account_id=account_id, day=day)))
     if taken and (partly or taken == wanted):
@@ -150,9 +150,9 @@ def get_quota_used(connection: sqlite3.Connection, *, account_id: int, day: str)
 
 
 def take_request(connection: sqlite3.Connection, *, account_id: int, minute: int, limit: int) -> int | None:
-    """Count one more request of an account in a minute.
+    """Add 1 to the number of requests that an account has sent in this minute.
 
-    Returns the new count, or None if the limit was reached before.
+    Returns the new number. If the account has already reached its limit, nothing changes, and the result is None.
     """
     row = connection.execute(
         "INSERT INTO rate_minutes SELECT :account_id, :minute, 1 WHERE :limit > 0"

@@ -1,4 +1,4 @@
-"""The SQL that counts which rows end during an advance of the server's clock.
+"""The SQL that counts how many rows end while the server's clock is advanced.
 
 As in `accounts.py`, no function commits.
 """
@@ -17,7 +17,7 @@ def has_leases(connection: sqlite3.Connection) -> bool:
 
 
 class Pending(NamedTuple):
-    """The rows that can end when the clock reaches the time `until`."""
+    """The rows that Phonify can finish when the clock reaches the time `until`."""
 
     until: str
     receipts: int  # how many receipts already came at this time
@@ -28,7 +28,7 @@ class Pending(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """The counts of ended messages, ended webhook deliveries, received messages and receipts."""
+    """How many messages and webhook deliveries have ended, and how many messages and receipts were received."""
 
     sent: int = 0
     expired: int = 0
@@ -41,7 +41,7 @@ class Ended(NamedTuple):
 
 
 class Advance(NamedTuple):
-    """The result of an advance of the clock."""
+    """What happened when the clock was advanced."""
 
     begun_at: str
     ended_at: str
@@ -51,7 +51,7 @@ class Advance(NamedTuple):
 
 
 def list_pending(connection: sqlite3.Connection, *, until: str) -> Pending:
-    """Find the rows that are due at the time `until` or earlier, and the rows that processes are delivering now."""
+    """Find the rows that are due at the time `until`, and the rows that processes are delivering now."""
     messages = connection.execute(
         "SELECT seq FROM messages WHERE due_at <= :until"
         " UNION SELECT seq FROM messages WHERE lease_owner IS NOT NULL"
@@ -72,9 +72,9 @@ def list_pending(connection: sqlite3.Connection, *, until: str) -> Pending:
 
 
 def count_ended(connection: sqlite3.Connection, *, pending: Pending) -> Ended:
-    """Count the rows that have ended. Only pending rows and newer rows are checked.
+    """Count the rows that have ended, and the new receipts.
 
-    Also count the new receipts.
+    The function checks only the rows that were pending and the rows that are newer.
     """
     messages = _find_rows(
         connection, "SELECT direction, state, error_type FROM messages", pending.messages, pending.last_message
@@ -97,7 +97,7 @@ def count_ended(connection: sqlite3.Connection, *, pending: Pending) -> Ended:
 
 
 def _find_rows(connection: sqlite3.Connection, select: str, seqs: list[int], last: int) -> list[tuple[str | None, ...]]:
-    """Return the existing rows with a seq in `seqs`, and all rows with a seq greater than `last`."""
+    """Return two groups of rows: those with a seq from the list `seqs`, and those with a seq greater than `last`."""
     found = [connection.execute(f"{select} WHERE seq = ?", (seq,)).fetchone() for seq in seqs]
     found += connection.execute(f"{select} WHERE seq > ?", (last,)).fetchall()
     return [row for row in found if row is not None]

@@ -39,9 +39,9 @@ def backup(database: Database, target: Path) -> None:
 
 
 def check_backup(path: Path) -> str | None:
-    """Check a backup.
+    """Check a backup. Returns None if the file can be used.
 
-    Returns the reason why the file can't be used, as a text for people, or None if the file can be used.
+    Otherwise, returns a reason that people can read.
     """
     try:
         with closing(_open_copy(path)) as connection:
@@ -108,7 +108,7 @@ def _is_in_use(path: Path) -> bool:
 
 
 def _move_aside(path: Path) -> Path | None:
-    """Rename the database, its -wal file and its -shm file. Returns the new name of the database."""
+    """Rename the database, its -wal file and its -shm file. Returns the new path of the database."""
     if not path.exists():
         return None
     former = path.with_name(f"{path.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")

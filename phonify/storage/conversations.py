@@ -70,7 +70,7 @@ def mark_all_read(connection: sqlite3.Connection, *, account_id: int, up_to: int
 
 
 def count_unread(connection: sqlite3.Connection, *, account_id: int, selected: str | None) -> int:
-    """Count the conversations with unread messages. `selected` is the phone of a conversation that is excluded.
+    """Count the conversations with unread messages. The conversation with the phone `selected` is excluded.
 
     For a hundred thousand conversations, this takes about 10 milliseconds.
     """
@@ -96,7 +96,7 @@ def list_thread(
 ) -> list[Entry]:
     """Return the messages between an account and a phone, latest first.
 
-    Only messages with `since <= seq < below` match.
+    The result has only messages with `since <= seq < below`.
     """
     rows = connection.execute(
         f"SELECT m.seq, {_COLUMNS} FROM messages AS m WHERE m.seq IN ({_THREAD}) ORDER BY m.seq DESC LIMIT :limit",
@@ -115,9 +115,9 @@ def get_entry(connection: sqlite3.Connection, *, account_id: int, message_id: st
 
 
 def list_copies(connection: sqlite3.Connection, *, account_id: int, first: str, last: str) -> list[Message]:
-    """Return the released copies of an account's caught messages, oldest first.
+    """Return the copies of caught messages that an account has released, oldest first.
 
-    `first` and `last` are the ids of the first and the last caught message.
+    The ids of the caught messages are between `first` and `last`, including these two ids.
     """
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM messages AS m WHERE m.account_id = :account_id AND m.released_from IS NOT NULL"
@@ -147,10 +147,11 @@ def search_messages(
 ) -> tuple[list[Entry], int | None]:
     """Return messages with a text in the body or in a phone number, latest first.
 
-    `numbers` are other forms of the text. A message also matches if a phone number contains one of these forms. If the
-    text is the provider's id of a message, this message matches too. The second result is the `below` of the next page,
-    or None if there is no next page. Searches at most `search_limit` messages, because a search through all messages
-    would take too long.
+    If the text looks like a phone number, `numbers` has other spellings of this number. A message also matches if its
+    phone number contains one of these spellings, or if the text is the id that the provider gave to it.
+
+    The function searches at most `search_limit` messages, because a search through all messages would take too long.
+    It also returns the `below` for the next page, or None if this is the last page.
     """
     row = connection.execute(
         "SELECT seq FROM messages WHERE account_id = :account_id AND seq < :below"
@@ -202,7 +203,7 @@ def get_trace(connection: sqlite3.Connection, *, message_id: str) -> Trace | Non
 
 
 def list_attempts(connection: sqlite3.Connection, *, message_id: str) -> list[MessageAttempt]:
-    """Return the failed and doubtful attempts to send a message, oldest first."""
+    """Return the attempts to send a message that have failed or are in doubt, oldest first."""
     rows = connection.execute(
         "SELECT attempt, at, outcome, due_at FROM message_attempts WHERE message_id = :id ORDER BY attempt",
         {"id": message_id},

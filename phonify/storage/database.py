@@ -2,7 +2,7 @@
 
 Connections for reading are in a pool. Each process has one connection for writing, and its threads share the commits
 (`shared_commit.py`). If another process is writing, this process tries to begin its transaction every half a
-millisecond. SQLite's own busy handler is not used, because it sleeps longer after each try.
+millisecond. SQLite's own busy handler would sleep longer after each try, so Phonify does not use it.
 """
 
 import sqlite3
@@ -45,10 +45,10 @@ _UNAVAILABLE = {
 class Database:
     """One SQLite file.
 
-    This class is thread-safe. `committed` is called after each commit. Call `close` before a fork. This closes all idle
-    connections, and the next use opens new connections. If the file is replaced after its first use, each write and
-    each new connection raises StoreUnavailable. Without this check, the processes of a server could use different
-    files.
+    This class is thread-safe. After each commit, it calls the function `committed`. Call `close` before a fork. This
+    closes all idle connections, and the next use opens new connections. If the file was replaced after its first use,
+    each write and each new connection raises StoreUnavailable. Without this check, the processes of a server could use
+    different files.
     """
 
     def __init__(self, path: Path) -> None:
@@ -97,7 +97,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection for reading. Raises StoreUnavailable if the file can't be read."""
+        """Give the `with` block a connection for reading. Raises StoreUnavailable if the file can't be read."""
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -200,7 +200,7 @@ class Database:
             self._check_file(path)
 
     def _check_file(self, path: Path) -> None:
-        """Raise StoreUnavailable if a file was removed or replaced. Changes of the old file would be lost."""
+        """Raise StoreUnavailable if a file was removed or replaced. Changes to the old file would be lost."""
         try:
             found = path.stat()
         except OSError as error:
@@ -252,7 +252,7 @@ class Database:
 
 
 class Watcher:
-    """Notices the commits that happen after the watcher was created. This class is not thread-safe."""
+    """Notices new commits of all processes. This class is not thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -280,7 +280,7 @@ class Watcher:
 
 
 def translate(error: Exception) -> Exception:
-    """Return the exception to raise for an error of SQLite.
+    """Return Phonify's own exception for an error of SQLite.
 
     If the error can be temporary, the result is StoreUnavailable. If the account does not exist any more, the result is
     AccountRemoved. Other errors are returned unchanged.

@@ -1,4 +1,4 @@
-"""The SQL of deliveries and their attempts. A delivery is a request to an account's app. No function commits."""
+"""The SQL of deliveries and their attempts. Phonify sends one request for each delivery. No function commits."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -12,9 +12,9 @@ _HELD = "9999-12-31T23:59:59.999Z"  # the due_at of a delivery that waits for ea
 def insert_deliveries(
     connection: sqlite3.Connection, *, kind: str, deliveries: Iterable[NewDelivery], now: str
 ) -> None:
-    """Add deliveries. A delivery is due now.
+    """Add deliveries. Phonify can post them now.
 
-    If earlier deliveries of its sequence are pending, it is due after them.
+    If earlier deliveries of the same sequence are pending, Phonify posts those first.
     """
     connection.executemany(
         "INSERT INTO webhook_deliveries"
@@ -27,7 +27,7 @@ def insert_deliveries(
 
 
 def release_next(connection: sqlite3.Connection, *, sequence: str, now: str) -> None:
-    """Make the next delivery of a sequence due. Call this function when the previous delivery has ended."""
+    """Let Phonify post the next delivery of a sequence. Call this function when the previous delivery has ended."""
     connection.execute(
         "UPDATE webhook_deliveries SET due_at = :now WHERE seq ="
         " (SELECT min(seq) FROM webhook_deliveries WHERE sequence = :sequence AND due_at IS NOT NULL)"
@@ -61,7 +61,7 @@ def list_deliveries_of_message(connection: sqlite3.Connection, *, account_id: in
 def empty_bodies(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> None:
     """Remove the text of a message from the payloads of all deliveries about this message.
 
-    The place of the text in the payload depends on the kind of delivery.
+    In webhook events and in Twilio callbacks, the text has different places.
     """
     connection.execute(
         "UPDATE webhook_deliveries"
@@ -91,9 +91,9 @@ def list_attempts(connection: sqlite3.Connection, *, delivery_id: str) -> tuple[
 
 
 def redeliver(connection: sqlite3.Connection, *, delivery_id: str, now: str) -> None:
-    """Make a delivery due again, with all retries.
+    """Let Phonify post a delivery again now. All retries are allowed again.
 
-    If the delivery waits for an earlier delivery of its sequence, it continues to wait.
+    If an earlier delivery of the same sequence is pending, Phonify posts the earlier delivery first.
     """
     connection.execute(
         f"UPDATE webhook_deliveries SET state = 'pending', due_at = iif(due_at = '{_HELD}', due_at, :now),"
@@ -109,7 +109,7 @@ _CANCEL = (
 
 
 def cancel_deliveries(connection: sqlite3.Connection, *, account_id: int, kind: str, now: str) -> None:
-    """Set an account's pending deliveries of one kind to `failed`."""
+    """Set all pending deliveries of an account to `failed`, but only those of this kind."""
     connection.execute(_CANCEL + " AND kind = :kind", {"account_id": account_id, "kind": kind, "now": now})
 
 
@@ -136,9 +136,9 @@ def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int)
 
 
 def list_due_accounts(connection: sqlite3.Connection, *, machine_now: str) -> list[tuple[int, str]]:
-    """Find the accounts that have pending deliveries without a lease. The account that waits longest comes first.
+    """Find the accounts that have pending deliveries without a lease. The account that has waited longest is first.
 
-    Returns the id of each account, and the time at which its first delivery is due. Accounts of ended test runs are
+    Returns the id of each account, and the time when its first delivery can be posted. Accounts of ended test runs are
     excluded.
     """
     return connection.execute(
@@ -155,7 +155,7 @@ def list_due_accounts(connection: sqlite3.Connection, *, machine_now: str) -> li
 def lease_deliveries(
     connection: sqlite3.Connection, *, account_id: int, owner: str, now: str, until: str, limit: int
 ) -> Sequence[Delivery]:
-    """Lease an account's due deliveries to an owner. The lease ends at the time `until` of the machine's clock."""
+    """Give an owner a lease of the account's due deliveries. The lease ends at `until`, by the machine's clock."""
     rows = connection.execute(
         "UPDATE webhook_deliveries SET attempts = attempts + 1, due_at = :until, lease_owner = :owner WHERE seq IN"
         " (SELECT seq FROM webhook_deliveries WHERE account_id = :account_id AND due_at <= :now"
@@ -180,7 +180,7 @@ def end_leases(connection: sqlite3.Connection, *, owner: str) -> None:
 
 
 def next_lease_end(connection: sqlite3.Connection) -> str | None:
-    """Return the earliest end of a lease, by the machine's clock. Returns None if there is no lease."""
+    """Return when the first lease ends, by the machine's clock. Returns None if there is no lease."""
     query = "SELECT min(due_at) FROM webhook_deliveries WHERE lease_owner IS NOT NULL"
     lease_end: str | None = connection.execute(query).fetchone()[0]
     return lease_end
@@ -210,7 +210,7 @@ def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> b
 
 
 def reschedule_deliveries_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
-    """If deliveries wait only because the clock was set back, make them due now. Returns how many.
+    """Make deliveries due now if they wait only because the clock was set back. Returns how many.
 
     If such a delivery is leased, it gets a new lease instead. The new lease ends at the time `until`.
     """

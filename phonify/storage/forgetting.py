@@ -1,7 +1,7 @@
 """The SQL that removes a phone's number from webhook deliveries, stored answers and refused requests.
 
-Deliveries and answers contain the number as a JSON string. The number stays there even after the message was removed.
-As in `accounts.py`, no function commits.
+Deliveries and answers contain the number as a JSON string. They still contain it after the message was removed. As in
+`accounts.py`, no function commits.
 """
 
 import sqlite3
@@ -33,7 +33,7 @@ def delete_answers(connection: sqlite3.Connection, *, account_id: int, phone: st
 def list_refused_numbers(connection: sqlite3.Connection, *, account_id: int) -> list[tuple[int, str]]:
     """Return the seq and the recipient of each refused request of an account.
 
-    Each recipient is written exactly as in the request.
+    The recipient is the exact text from the request, so it is possibly not a valid number.
     """
     return connection.execute(
         "SELECT seq, to_number FROM front_refusals WHERE account_id = :account_id", {"account_id": account_id}

@@ -18,7 +18,7 @@ def get_state(connection: sqlite3.Connection, *, name: str) -> GatewayState:
 
 
 def mark_started(connection: sqlite3.Connection, *, names: Iterable[str], at: str) -> None:
-    """Record the gateways of the server that was started last."""
+    """Record which gateways the new server has, and when it was started. Replaces the record of the previous server."""
     connection.execute("UPDATE gateways SET started_at = NULL WHERE started_at IS NOT NULL")
     connection.executemany(
         "INSERT INTO gateways (name, started_at) VALUES (:name, :at)"
@@ -28,7 +28,7 @@ def mark_started(connection: sqlite3.Connection, *, names: Iterable[str], at: st
 
 
 def list_started(connection: sqlite3.Connection) -> dict[str, str]:
-    """Return the names of the gateways of the server that was started last, and the time of this start."""
+    """Find the server that was started most recently. Return the names of its gateways, and its start time."""
     return dict(connection.execute("SELECT name, started_at FROM gateways WHERE started_at IS NOT NULL").fetchall())
 
 
@@ -56,7 +56,7 @@ def count_sends(connection: sqlite3.Connection, *, gateway: str, since: str, now
 
 
 def find_send_time(connection: sqlite3.Connection, *, gateway: str, since: str, now: str, number: int) -> str | None:
-    """Return when a gateway got a segment. The first segment after the time `since` has the number 1."""
+    """Return when a gateway got the segment with this number. Segment 1 is the first one after the time `since`."""
     at: str | None = connection.execute(
         "SELECT min(at) FROM (SELECT at, sum(parts) OVER (ORDER BY at, rowid) AS last FROM gateway_sends"
         " WHERE gateway = :gateway AND at > :since AND at <= :now) WHERE last >= :number",
@@ -66,7 +66,7 @@ def find_send_time(connection: sqlite3.Connection, *, gateway: str, since: str, 
 
 
 def delete_sends(connection: sqlite3.Connection, *, gateway: str, since: str) -> None:
-    """Remove the records of segments that a gateway got before a time."""
+    """Remove the records of old segments: those that a gateway got at the time `since` or earlier."""
     connection.execute(
         "DELETE FROM gateway_sends WHERE gateway = :gateway AND at <= :since", {"gateway": gateway, "since": since}
     )

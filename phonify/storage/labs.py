@@ -22,7 +22,10 @@ def put_lab(connection: sqlite3.Connection, *, lab: LabRun) -> None:
 
 
 def extend_lab(connection: sqlite3.Connection, *, lab: LabRun, trial: str, until: str) -> bool:
-    """Record the current trial and the new `until` of a lab. Returns False if the lab has finished or was replaced."""
+    """Record which trial of a lab runs now, and extend the time of the lab to `until`.
+
+    Returns False if the lab has finished or was replaced.
+    """
     cursor = connection.execute(
         "UPDATE labs SET trial = :trial, until = :until"
         " WHERE account_id = :account_id AND id = :id AND finished_at IS NULL",

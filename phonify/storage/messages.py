@@ -25,13 +25,13 @@ _LAST_SEQ = "SELECT max(seq) FROM ({})".format(
 
 
 def get_last_message_id(connection: sqlite3.Connection) -> str | None:
-    """Return the greatest id of all messages, or None. The id of a new message must be greater."""
+    """Return the greatest id of all messages, or None. A new message needs an id that is greater."""
     row = connection.execute("SELECT id FROM messages ORDER BY id DESC LIMIT 1").fetchone()
     return row[0] if row else None
 
 
 def insert_messages(connection: sqlite3.Connection, *, messages: Sequence[Message]) -> None:
-    """Add messages. Their ids must be ascending, and greater than all existing ids."""
+    """Add messages. Each id must be greater than the id before it, and greater than all existing ids."""
     connection.executemany(_INSERT, [message._asdict() for message in messages])
     connection.executemany(
         "INSERT INTO conversations (account_id, phone, last_seq)"
@@ -76,8 +76,8 @@ def list_messages(
 ) -> list[Message]:
     """Return an account's messages that match the criteria, newest first.
 
-    `offset` and `limit` count from the newest match. If the criteria have `after` and no `before`, `offset` and `limit`
-    count from the oldest match.
+    Usually, `offset` and `limit` count from the newest match. They count from the oldest match if the criteria have
+    `after` but not `before`.
     """
     given = {name: value for name, value in criteria._asdict().items() if value is not None}
     conditions = ["account_id = :account_id", *(_CONDITIONS[name] for name in given if name in _CONDITIONS)]
@@ -106,7 +106,7 @@ def list_messages(
 
 
 def _list_index_conditions(criteria: Criteria) -> list[str]:
-    """Return the condition of a partial index. SQLite uses the index only if the query has this condition."""
+    """Return the condition that a query must have, so that SQLite can use a partial index."""
     if criteria.state in ("unconfirmed", "error"):
         return ["state <> 'sent'"]
     return ["direction = 'inbound'"] if criteria.direction == "inbound" else []

@@ -19,9 +19,9 @@ class Gauges(NamedTuple):
 
 
 def try_to_write(connection: sqlite3.Connection) -> None:
-    """Try to insert a message and to update an account. The content of the database does not change.
+    """Test if a message can be inserted and an account can be updated. The content of the database does not change.
 
-    Raises an exception if a statement fails.
+    Raises an exception if this is not possible.
     """
     connection.execute("SAVEPOINT trial")
     connection.execute(
@@ -36,7 +36,7 @@ def try_to_write(connection: sqlite3.Connection) -> None:
 def read_gauges(connection: sqlite3.Connection, *, gateways: Iterable[str]) -> Gauges:
     """Count the rows. For a million messages, this takes about 10 milliseconds.
 
-    `oldest_due_at` is the time of the oldest message that waits for one of the gateways.
+    `oldest_due_at` is the earliest time at which a waiting message for one of the gateways can be sent.
     """
     total, inbound = connection.execute(
         "SELECT (SELECT count(*) FROM messages), (SELECT count(*) FROM messages WHERE direction = 'inbound')"
@@ -60,7 +60,7 @@ def is_used(connection: sqlite3.Connection) -> bool:
 
 
 def find_faults(connection: sqlite3.Connection) -> Iterator[str]:
-    """Check the whole file. Yields a text about each error. The texts are for people."""
+    """Check the whole file. For each error, yields a description that people can read."""
     for (fault,) in connection.execute("PRAGMA integrity_check"):
         if fault != "ok":
             yield fault

@@ -15,7 +15,7 @@ _NOT_TAKEN = (
 
 
 def list_movable_messages(connection: sqlite3.Connection, *, gateway: str, limit: int) -> list[Message]:
-    """Return waiting messages if their gateway has certainly not taken them. Leased messages are excluded."""
+    """Return the waiting messages that the gateway has certainly not taken. Leased messages are excluded."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND {_NOT_TAKEN}"
         " ORDER BY due_at, seq LIMIT :limit",
@@ -33,9 +33,9 @@ def update_gateway(connection: sqlite3.Connection, *, messages: Iterable[Message
 
 
 def next_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return when the next waiting message of a gateway ends, or None.
+    """Return when the next waiting message of a gateway fails because it is too old, or None.
 
-    A message ends when it is due and has expired.
+    A message fails when its validity period and its waiting time have both ended.
     """
     at: str | None = connection.execute(
         "SELECT min(max(due_at, expires_at)) FROM messages"
@@ -46,13 +46,13 @@ def next_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
 
 
 def adopt_messages(connection: sqlite3.Connection, *, gateway: str) -> int:
-    """Assign all waiting messages without a gateway to this gateway. Returns how many."""
+    """Assign waiting messages to this gateway if they have no gateway yet. Returns how many."""
     return connection.execute(
         "UPDATE messages SET gateway = :gateway WHERE gateway IS NULL AND due_at IS NOT NULL", {"gateway": gateway}
     ).rowcount
 
 
 def may_have_been_taken(connection: sqlite3.Connection, *, message: Message) -> bool:
-    """Return whether it is possible that the gateway has already taken this waiting message."""
+    """Return True if the gateway has possibly taken this waiting message."""
     row = connection.execute(f"SELECT NOT {_NOT_TAKEN} FROM messages WHERE id = :id", {"id": message.id}).fetchone()
     return bool(row[0])

@@ -1,4 +1,4 @@
-"""The SQL of the delivery of messages: due messages, leases, outcomes. As in `accounts.py`, no function commits."""
+"""The SQL for delivering messages: due messages, leases, outcomes. As in `accounts.py`, no function commits."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from .records import Message, MessageAttempt
 
 
 def next_due_at(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return when the next message of a gateway is due, or None if no message waits. Leased messages are excluded."""
+    """Return when the next waiting message of a gateway can be sent, or None. Leased messages are excluded."""
     row = connection.execute(
         "SELECT due_at FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND lease_owner IS NULL"
         " ORDER BY due_at LIMIT 1",
@@ -39,7 +39,7 @@ def next_expiry(connection: sqlite3.Connection, *, gateway: str) -> str | None:
 
 
 def list_due_messages(connection: sqlite3.Connection, *, gateway: str, now: str, limit: int) -> list[Message]:
-    """Return due messages of a gateway, in the order in which they became due."""
+    """Return the messages of a gateway that can be sent now. The message that has waited longest is first."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= :now AND lease_owner IS NULL"
         " ORDER BY due_at, seq LIMIT :limit",
@@ -51,9 +51,9 @@ def list_due_messages(connection: sqlite3.Connection, *, gateway: str, now: str,
 def find_late_message(
     connection: sqlite3.Connection, *, gateway: str, before: str, machine_before: str
 ) -> Message | None:
-    """Return the oldest due message of a gateway. Returns None if no message was due at `before` or earlier.
+    """Return the message of a gateway that has been due longest. Returns None if no message was due at `before`.
 
-    A leased message is due at the end of its lease. The end of the lease is compared with `machine_before`.
+    For a leased message, the end of its lease counts. The function compares this end with `machine_before`.
     """
     row = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= max(:before, :machine_before)"
@@ -64,7 +64,7 @@ def find_late_message(
 
 
 def list_interrupted_messages(connection: sqlite3.Connection, *, gateway: str, now: str, limit: int) -> list[Message]:
-    """Return a gateway's messages with an interrupted last attempt. The outcome of this attempt is unknown."""
+    """Return the messages of a gateway whose last attempt was interrupted. The outcome of this attempt is unknown."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= :now AND lease_owner IS NULL"
         " AND submitted_at IS NOT NULL AND expires_at > :now LIMIT :limit",
@@ -88,9 +88,9 @@ def lease_messages(
 ) -> list[Message]:
     """Lease messages before they are handed to the gateway. Returns the updated messages.
 
-    `place` is the value of the gateway's property `place`. Other loops don't deliver these messages until the lease
-    ends or the owner's process ends. The lease ends at the time `until` of the machine's clock. So the duration of a
-    lease is right even if a developer stops or advances the clock of a sandbox.
+    `place` is the property `place` of the gateway. Other loops don't deliver these messages until the lease ends or the
+    owner's process ends. The lease ends at the time `until`, by the machine's clock. So the lease ends at the right
+    time even if a developer stops or advances the clock of a sandbox.
     """
     leased = [
         message._replace(attempts=message.attempts + 1, submitted_at=now, submitted_to=place, due_at=until)
@@ -153,7 +153,7 @@ def has_messages_from_future(connection: sqlite3.Connection, *, gateway: str, no
 
 
 def reschedule_messages_from_future(connection: sqlite3.Connection, *, gateway: str, now: str, until: str) -> int:
-    """If messages of a gateway wait only because the clock was set back, make them due now. Returns how many.
+    """Make a gateway's messages due now if they wait only because the clock was set back. Returns how many.
 
     If such a message is leased, it gets a new lease instead. The new lease ends at the time `until`.
     """
@@ -172,7 +172,7 @@ _VALID_TOO_LONG = (
 
 
 def has_messages_valid_too_long(connection: sqlite3.Connection, *, gateway: str, now: str, latest: str) -> bool:
-    """Return whether a message of a gateway stays valid for too long because the clock was set back."""
+    """Return whether a message of a gateway is valid for too long after the clock was set back."""
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM messages" + _VALID_TOO_LONG + ")",
         {"gateway": gateway, "now": now, "latest": latest},
@@ -181,7 +181,7 @@ def has_messages_valid_too_long(connection: sqlite3.Connection, *, gateway: str,
 
 
 def shorten_validity(connection: sqlite3.Connection, *, gateway: str, now: str, latest: str) -> int:
-    """Shorten validity periods that are too long because the clock was set back.
+    """Shorten the validity periods that are too long after the clock was set back.
 
     These periods then end at the time `latest`.
     """
@@ -233,7 +233,7 @@ def make_due(connection: sqlite3.Connection, *, message: Message, now: str) -> i
     """Make an outbound message due now. Returns the number of attempts, or None if the message is in a final state.
 
     If the message is being sent, its lease ends, and the outcome of this attempt is ignored later. So use this function
-    only for a gateway that sends nothing.
+    only for a gateway that sends no real messages.
     """
     row = connection.execute(
         "UPDATE messages SET due_at = :now, submitted_at = NULL, attempts = attempts + (lease_owner IS NOT NULL),"
@@ -261,7 +261,7 @@ def _update(
 def insert_attempt(connection: sqlite3.Connection, *, message_id: str, attempt: MessageAttempt) -> None:
     """Record an attempt to send a message. If another process has leased the message in the meantime, nothing changes.
 
-    When the outcome of an attempt in doubt becomes known, the known outcome replaces the doubt.
+    An attempt in doubt can get a known outcome later. This outcome then replaces the record.
     """
     connection.execute(
         "INSERT OR REPLACE INTO message_attempts (message_id, attempt, at, outcome, due_at)"

@@ -1,4 +1,4 @@
-"""Locks between processes. A lock is a locked file. The kernel releases the lock when the process ends."""
+"""Locks between processes. Each lock is a locked file. When the process ends, the kernel releases the lock."""
 
 import fcntl
 import glob
@@ -37,9 +37,9 @@ class ProcessLock:
 
 
 class Owner:
-    """The owner of leases. It has a random id, and a file that stays locked until the process ends.
+    """A process that owns leases. It has a random id, and a file that stays locked until the process ends.
 
-    Create the owner after a fork. A process that is stopped with SIGSTOP keeps its lock.
+    If the process forks, create the owner after the fork. A process that is stopped with SIGSTOP keeps its lock.
     """
 
     def __init__(self, database: Path) -> None:
@@ -69,7 +69,7 @@ class Owner:
 
 
 def has_owner(database: Path) -> bool:
-    """Return whether any process delivers from this database."""
+    """Return whether a process that owns leases in this database is possibly running."""
     return any(not _remove_if_dead(file) for file in _list_files(database.resolve()))
 
 
@@ -92,7 +92,7 @@ def _try_to_lock(descriptor: int) -> bool:
 def _remove_if_dead(file: Path) -> bool:
     """Remove the file of an owner whose process has ended.
 
-    Returns False if it is possible that the process still runs.
+    Returns False if the process possibly still runs.
     """
     try:
         descriptor = os.open(file, os.O_RDWR)

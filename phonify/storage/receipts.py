@@ -29,7 +29,7 @@ def insert_parts(connection: sqlite3.Connection, *, message_id: str, gateway: st
 
 
 def insert_reported_part(connection: sqlite3.Connection, *, message_id: str, gateway: str, reference: str) -> None:
-    """Store a provider's id that is known only from a receipt. The part number of such an id is 0 or less."""
+    """Store an id that the provider sent only in a receipt. Such an id gets a part number of 0 or less."""
     connection.execute(
         "INSERT OR IGNORE INTO message_parts (message_id, part, gateway, reference)"
         " SELECT :id, min(coalesce(min(part), 1), 1) - 1, :gateway, :reference FROM message_parts"
@@ -48,7 +48,7 @@ def list_parts(connection: sqlite3.Connection, *, message_id: str) -> list[Messa
 
 
 def find_message_id(connection: sqlite3.Connection, *, gateway: str, reference: str) -> str | None:
-    """Return the id of the message to which a provider's id belongs."""
+    """Find the message that has this provider's id, and return the message's own id."""
     row = connection.execute(
         "SELECT message_id FROM message_parts WHERE reference = :reference AND gateway = :gateway",
         {"gateway": gateway, "reference": reference},
@@ -82,7 +82,7 @@ def insert_receipt(connection: sqlite3.Connection, *, receipt: ReceiptRow) -> bo
 def claim_waiting_receipts(
     connection: sqlite3.Connection, *, message_id: str, gateway: str, references: Sequence[str]
 ) -> None:
-    """Assign stored receipts to a message. These receipts came before the provider's ids of the message were known."""
+    """Find the receipts that came before Phonify knew the provider's ids of a message. Assign them to this message."""
     connection.executemany(
         "UPDATE receipts SET message_id = :message_id"
         " WHERE reference = :reference AND gateway = :gateway AND message_id IS NULL",
@@ -99,7 +99,7 @@ def list_receipts(connection: sqlite3.Connection, *, message_id: str) -> list[Re
 
 
 def count_partial(connection: sqlite3.Connection, *, message_id: str) -> int:
-    """Count a message's receipts that report the delivery of one segment."""
+    """Count the receipts that say that one segment of a message was delivered."""
     (count,) = connection.execute(
         "SELECT count(*) FROM receipts WHERE message_id = :id AND partial AND status = 'delivered'", {"id": message_id}
     ).fetchone()
@@ -158,7 +158,7 @@ def next_look_up_at(connection: sqlite3.Connection, *, gateway: str) -> str | No
 def list_due_look_ups(
     connection: sqlite3.Connection, *, gateway: str, now: str, limit: int
 ) -> list[tuple[Message, int]]:
-    """Return a gateway's messages that are due for a look-up, each with the count of its earlier look-ups."""
+    """Return the messages of a gateway that need a look-up now. Each comes with the number of its earlier look-ups."""
     columns = ", ".join(f"m.{name}" for name in Message._fields)
     rows = connection.execute(
         f"SELECT l.tries, {columns} FROM look_ups AS l JOIN messages AS m ON m.id = l.message_id"
@@ -175,7 +175,7 @@ def has_look_ups_after(connection: sqlite3.Connection, *, latest: str) -> bool:
 
 
 def hasten_look_ups(connection: sqlite3.Connection, *, now: str, latest: str) -> int:
-    """If look-ups are due later than the time `latest`, make them due now. Returns the number of these look-ups."""
+    """Find all look-ups that are due later than `latest`, and make them due now. Returns how many."""
     values = {"now": now, "latest": latest}
     return connection.execute("UPDATE look_ups SET due_at = :now WHERE due_at > :latest", values).rowcount
 

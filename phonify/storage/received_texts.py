@@ -46,20 +46,23 @@ def list_due_texts(connection: sqlite3.Connection, *, now: str, limit: int) -> l
 
 
 def has_texts_due_after(connection: sqlite3.Connection, *, latest: str) -> bool:
-    """Return whether a text still waits for its missing parts after the time `latest`."""
+    """Return whether a text will still wait for its missing parts after the time `latest`."""
     row = connection.execute("SELECT EXISTS (SELECT 1 FROM received_texts WHERE due_at > :latest)", {"latest": latest})
     return bool(row.fetchone()[0])
 
 
 def shorten_waits(connection: sqlite3.Connection, *, latest: str) -> int:
-    """Let texts wait for their missing parts until the time `latest` at most. Returns how many waits became shorter."""
+    """Let texts wait for their missing parts only until the time `latest`. Returns how many texts have changed."""
     return connection.execute(
         "UPDATE received_texts SET due_at = :latest WHERE due_at > :latest", {"latest": latest}
     ).rowcount
 
 
 def list_open_texts(connection: sqlite3.Connection, *, number: str | None, limit: int) -> list[TextRow]:
-    """Return texts that belong to no account, oldest first. If `number` is given, return only texts to this number."""
+    """Return the received texts that no account has got yet, oldest first.
+
+    If `number` is given, return only texts to this number.
+    """
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM received_texts WHERE message_id IS NULL AND due_at IS NULL"
         " AND (:number IS NULL OR to_number = :number) ORDER BY seq LIMIT :limit",
@@ -69,7 +72,7 @@ def list_open_texts(connection: sqlite3.Connection, *, number: str | None, limit
 
 
 def count_open_texts(connection: sqlite3.Connection) -> int:
-    """Count the texts that belong to no account yet."""
+    """Count the received texts that no account has got yet."""
     (count,) = connection.execute(
         "SELECT count(*) FROM received_texts WHERE message_id IS NULL AND due_at IS NULL"
     ).fetchone()
@@ -77,7 +80,7 @@ def count_open_texts(connection: sqlite3.Connection) -> int:
 
 
 def close_texts(connection: sqlite3.Connection, *, texts: Sequence[TextRow], message_id: str) -> None:
-    """Record which message has these texts. The message has the bodies, so the bodies are removed here."""
+    """Record which message these texts became. The message contains their bodies, so the texts lose their bodies."""
     connection.executemany(
         "UPDATE received_texts SET message_id = :message_id, body = '', due_at = NULL"
         " WHERE gateway = :gateway AND event_id = :event_id",
@@ -94,9 +97,9 @@ def leave_open(connection: sqlite3.Connection, *, texts: Sequence[TextRow]) -> N
 
 
 def delete_texts(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
-    """Remove at most `limit` texts that are in a message and came before a time.
+    """Remove old texts that are already in a message. A text is old if it came before the time `until`.
 
-    Returns the number of removed texts.
+    Removes at most `limit` texts. Returns the number of removed texts.
     """
     return connection.execute(
         "DELETE FROM received_texts WHERE seq IN (SELECT seq FROM received_texts"
@@ -106,10 +109,10 @@ def delete_texts(connection: sqlite3.Connection, *, until: str, limit: int) -> i
 
 
 def delete_texts_of(connection: sqlite3.Connection, *, account_id: int, sender: str) -> None:
-    """Remove a phone's texts that are in no message. Texts to a number of another account are kept.
+    """Remove a phone's texts that are in no message. Texts to other accounts are kept.
 
-    If the message of a text was removed, only the phone's number is removed from the text. The event id is kept, so
-    that a repetition of the text is recognised.
+    If the message of a text was removed, the row of the text stays without the phone's number. The row still has the
+    event id. So Phonify recognises the text if it comes again.
     """
     connection.execute(
         "DELETE FROM received_texts WHERE sender = :sender AND message_id IS NULL"

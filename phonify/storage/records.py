@@ -23,7 +23,7 @@ class Account(NamedTuple):
 
     @property
     def limits_id(self) -> int:
-        """The id of the account whose limits apply."""
+        """The id of the account whose limits are used."""
         return self.id if self.creator_id is None else self.creator_id
 
 
@@ -41,7 +41,7 @@ class ApiKey(NamedTuple):
 class KeyOwner(NamedTuple):
     """A valid key or session, and its account."""
 
-    key_id: int | None  # None: a link has opened the session
+    key_id: int | None  # None: the user signed in with a link
     used_at: str | None
     expires_at: str | None  # only for a test run: the end of the run
     account: Account
@@ -255,7 +255,7 @@ class WebhookAttempt(NamedTuple):
 
     @property
     def result(self) -> str:
-        """The status and the error, as a text for people."""
+        """The status and the error, in a form that people can read."""
         return ", ".join(str(found) for found in (self.status, self.error) if found)
 
 

@@ -39,7 +39,7 @@ class Rule(NamedTuple):
 
     @property
     def refusal(self) -> str | None:
-        """The error type if the rule refuses messages immediately, otherwise None."""
+        """The error type of a rule that refuses messages immediately. For other rules, it is None."""
         return self.error_type or "delivery_failed" if self.outcome == "refused" else None
 
     def has_ended(self, now: str) -> bool:
@@ -49,7 +49,7 @@ class Rule(NamedTuple):
 
 
 class MetRule(NamedTuple):
-    """The rule that was applied to a message, with the outcome that the rule had at that time."""
+    """The rule that was applied to a message. The rule can change later, but this record keeps the outcome."""
 
     message_id: str
     rule_id: str | None  # None: a person has chosen the outcome

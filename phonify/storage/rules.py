@@ -29,7 +29,7 @@ def put_rules(connection: sqlite3.Connection, *, account_id: int, rules: Iterabl
 
 
 def get_last_rule_id(connection: sqlite3.Connection) -> str | None:
-    """Return the greatest id of all rules. The id of a new rule must be greater."""
+    """Return the greatest id of all rules. A new rule needs an id that is greater."""
     last_id: str | None = connection.execute("SELECT max(id) FROM rules").fetchone()[0]
     return last_id
 
@@ -48,10 +48,7 @@ def count_rules(connection: sqlite3.Connection) -> int:
 
 
 def put_met_rules(connection: sqlite3.Connection, *, met: Iterable[MetRule]) -> None:
-    """Store the rules that were applied to messages.
-
-    These rules replace the rules that were applied to the same messages before.
-    """
+    """Store which rule was applied to each message. Replaces earlier records about the same messages."""
     connection.executemany(_MET_INSERT, [one._asdict() for one in met])
 
 
@@ -61,7 +58,7 @@ def delete_met_rule(connection: sqlite3.Connection, *, message_id: str) -> None:
 
 
 def find_met_rules(connection: sqlite3.Connection, *, message_ids: Sequence[str]) -> dict[str, MetRule]:
-    """Return the rules that were applied to messages. The keys of the result are the ids of the messages."""
+    """Find which rules were applied to these messages. The keys of the result are the ids of the messages."""
     found = {}
     for message_id in message_ids:
         row = connection.execute(
@@ -76,7 +73,7 @@ def find_met_rules(connection: sqlite3.Connection, *, message_ids: Sequence[str]
 
 
 def set_effect_time(connection: sqlite3.Connection, *, message_id: str, due_at: str | None) -> None:
-    """Set the time when the receipt or the reply of a message comes. If `due_at` is None, nothing more comes."""
+    """Set the time of the receipt or the reply to a message. If `due_at` is None, no receipt and no reply comes."""
     connection.execute(
         "UPDATE met_rules SET due_at = :due_at WHERE message_id = :id", {"id": message_id, "due_at": due_at}
     )
@@ -90,7 +87,7 @@ def next_effect_time(connection: sqlite3.Connection) -> str | None:
 
 
 def list_due_effects(connection: sqlite3.Connection, *, now: str, limit: int) -> list[MetRule]:
-    """Return the applied rules with a due receipt or reply, earliest first."""
+    """Return the applied rules whose receipt or reply must come now. The earliest is first."""
     rows = connection.execute(
         f"SELECT {_MET_COLUMNS} FROM met_rules WHERE due_at <= :now ORDER BY due_at, message_id LIMIT :limit",
         {"now": now, "limit": limit},
@@ -103,7 +100,7 @@ _LATEST = "strftime('%Y-%m-%dT%H:%M:%fZ', :now, printf('%.3f seconds', seconds))
 
 
 def has_effects_too_late(connection: sqlite3.Connection, *, now: str) -> bool:
-    """Return whether a receipt or a reply would come too late because the clock was set back."""
+    """Return whether the time of a receipt or a reply is too late after the clock was set back."""
     row = connection.execute(
         f"SELECT EXISTS (SELECT 1 FROM met_rules WHERE due_at > :now AND due_at > {_LATEST})", {"now": now}
     )
@@ -111,9 +108,9 @@ def has_effects_too_late(connection: sqlite3.Connection, *, now: str) -> bool:
 
 
 def hasten_effects(connection: sqlite3.Connection, *, now: str) -> int:
-    """If receipts and replies would come too late because the clock was set back, correct their times.
+    """Correct the times of receipts and replies after the clock was set back. Returns how many.
 
-    Returns how many.
+    Otherwise they would come too late.
     """
     return connection.execute(
         f"UPDATE met_rules SET due_at = {_LATEST} WHERE due_at > :now AND due_at > {_LATEST}", {"now": now}

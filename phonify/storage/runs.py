@@ -59,7 +59,7 @@ def get_live_run(connection: sqlite3.Connection, *, run_id: str, now: str) -> Ru
 
 
 def end_run(connection: sqlite3.Connection, *, run: Run) -> None:
-    """End a run at the time `expires_at`. Also remove the keys, the webhook and the front's data of the account."""
+    """Store the new end of a run. Also remove the keys, the webhook and the front's data of the account."""
     connection.execute("UPDATE runs SET expires_at = :expires_at WHERE id = :id", run._asdict())
     for table in ("api_keys", "webhooks", "front_accounts"):
         connection.execute(f"DELETE FROM {table} WHERE account_id = :account_id", run._asdict())

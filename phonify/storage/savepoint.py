@@ -16,7 +16,7 @@ class PartFailed(Exception):
 def isolating(connection: sqlite3.Connection) -> Iterator[None]:
     """If the `with` block raises an unexpected error, undo the changes of the block and raise PartFailed.
 
-    If an error of the database can be temporary, it is raised unchanged, and the whole transaction fails.
+    Some database errors can be temporary. Such an error is raised unchanged, and the whole transaction fails.
     """
     connection.execute("SAVEPOINT part")
     try:

@@ -15,13 +15,13 @@ class Session(NamedTuple):
 
     id: int
     account: str
-    key_id: int | None  # the key that has opened it; None: a link has opened it
+    key_id: int | None  # the key of the sign-in; None: the user signed in with a link
     created_at: str
     expires_at: str
 
 
 def insert_link(connection: sqlite3.Connection, *, token_hash: str, account_id: int, now: str, expires_at: str) -> None:
-    """Add a sign-in link."""
+    """Store a new sign-in link."""
     connection.execute(
         "INSERT INTO sign_in_links (token_hash, account_id, created_at, expires_at)"
         " VALUES (:token_hash, :account_id, :now, :expires_at)",
@@ -30,7 +30,7 @@ def insert_link(connection: sqlite3.Connection, *, token_hash: str, account_id: 
 
 
 def take_link(connection: sqlite3.Connection, *, token_hash: str, now: str) -> int | None:
-    """Use a link and remove it. Returns the id of the account, or None if the link does not exist or has expired."""
+    """Remove a link when it is used. Returns the id of its account, or None if the link is missing or has expired."""
     row = connection.execute(
         "DELETE FROM sign_in_links WHERE token_hash = :token_hash RETURNING account_id, expires_at",
         {"token_hash": token_hash},

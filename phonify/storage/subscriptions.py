@@ -8,7 +8,7 @@ _IS_PHONE = "phone LIKE '+%'"  # excludes short codes and alphanumeric senders
 
 
 def get_subscription(connection: sqlite3.Connection, *, account_id: int, phone: str) -> SubscriptionRow:
-    """Return the subscription of a phone. A phone without a row is subscribed."""
+    """Return the subscription of a phone. If the table has no row for a phone, the phone is subscribed."""
     row = connection.execute(
         "SELECT phone, subscribed, changed_at, reason FROM subscriptions"
         " WHERE account_id = :account_id AND phone = :phone",
@@ -24,7 +24,7 @@ def _subscription(row: tuple[str, int, str | None, Reason | None]) -> Subscripti
 def put_subscription(
     connection: sqlite3.Connection, *, account_id: int, phone: str, subscribed: bool, reason: Reason, now: str
 ) -> bool:
-    """Opt a phone out, or opt it in again. Returns False if nothing has changed."""
+    """Opt out a phone, or opt it in again. Returns False if nothing has changed."""
     if get_subscription(connection, account_id=account_id, phone=phone).subscribed == subscribed:
         return False
     connection.execute(
@@ -54,7 +54,7 @@ def list_phones(connection: sqlite3.Connection, *, account_id: int, offset: int,
 def list_subscriptions(
     connection: sqlite3.Connection, *, account_id: int, offset: int, limit: int
 ) -> list[SubscriptionRow]:
-    """Return the phones of `list_phones`, and after them the other phones that have opted out or in."""
+    """Return first the phones of `list_phones`, and then the other phones that have opted out or in."""
     found = list_phones(connection, account_id=account_id, offset=offset, limit=limit)
     if len(found) == limit:
         return found

@@ -1,4 +1,4 @@
-"""A pipe that wakes a delivery loop after any process of the server has committed."""
+"""A pipe between the processes of a server. It wakes a delivery loop after each commit."""
 
 import os
 import select
@@ -20,7 +20,7 @@ class Wakeup:
         self._ends: tuple[int, int] | None = None
 
     def share(self) -> None:
-        """Open the pipe. Processes that are forked after this call share it."""
+        """Open the pipe. Processes that are forked later use the same pipe."""
         if self._ends is None:
             self._ends = os.pipe()
             for end in self._ends:

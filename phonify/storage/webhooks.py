@@ -68,7 +68,10 @@ def disable_webhook(connection: sqlite3.Connection, *, account_id: int, url: str
 
 
 def settle_received(connection: sqlite3.Connection, *, message_id: str, error_type: str | None, now: str) -> None:
-    """Set the state of an unconfirmed received message: `error` if `error_type` is given, otherwise `sent`."""
+    """Set the final state of a received message that is still unconfirmed.
+
+    If `error_type` is given, the new state is `error`. Otherwise, it is `sent`.
+    """
     connection.execute(
         "UPDATE messages SET state = iif(:error_type IS NULL, 'sent', 'error'), error_type = :error_type,"
         " finished_at = :now WHERE id = :id AND direction = 'inbound' AND state = 'unconfirmed'",
@@ -77,7 +80,7 @@ def settle_received(connection: sqlite3.Connection, *, message_id: str, error_ty
 
 
 def settle_all_received(connection: sqlite3.Connection, *, account_id: int, now: str) -> None:
-    """Set an account's received messages to `sent` if they wait for the webhook."""
+    """Find the received messages of an account that wait for the webhook, and set their state to `sent`."""
     connection.execute(
         "UPDATE messages SET state = 'sent', finished_at = :now WHERE account_id = :account_id"
         " AND state = 'unconfirmed' AND state <> 'sent' AND direction = 'inbound'",

@@ -10,14 +10,14 @@ from .reading import read_number
 
 
 def write_query(advance: Advance) -> dict[str, Any]:
-    """Return the result of an advance as parameters of an address."""
+    """Write the result of a clock advance as parameters of an address."""
     counts = {name: count for name, count in advance.ended._asdict().items() if count}
     more = {} if advance.finished else {"more": 1}
     return {"from": advance.begun_at, "until": advance.ended_at, **counts, **more}
 
 
 def read_summary(query: Mapping[str, str]) -> str | None:
-    """Return the summary from the parameters of an address. Returns None if the parameters are not valid.
+    """Make the summary from the parameters in an address. Returns None if the parameters are not valid.
 
     The summary has only times and counts. So nobody can make a link that shows another text.
     """

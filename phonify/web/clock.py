@@ -32,7 +32,7 @@ def freeze_clock() -> Response:
 
 @bp.post("/run")
 def run_clock() -> Response:
-    """Let the clock run on from the time that it shows."""
+    """Start the stopped clock again. It continues from the time that it shows."""
     get_services().clock.run_on()
     return _back()
 

@@ -156,7 +156,7 @@ def _read_form() -> dict[str, str]:
 
 
 def _read_change() -> dict[str, str]:
-    """Return only the fields that the person has changed. The values of the other fields can be out of date."""
+    """Return only the fields that the person has changed. The other fields possibly have old values."""
     form = _read_form()
     plain = {"body": form.get("body"), "send_at": form.get("send_at", "")[:_TIME_LENGTH]}
     return {name: form[name] for name in plain if name in form and plain[name] != form.get(f"shown_{name}")}
@@ -168,9 +168,10 @@ def _is_phone(given: Mapping[str, Any]) -> bool:
 
 
 def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
-    """Send a message to the phone. If the phone is the sender, receive a message. Returns the message and its errors.
+    """Send a message to the phone. If the phone is the sender, receive a message.
 
     A received message goes to the number in `origin`, or to the default sender if `origin` has no number.
+    Returns the message, and a list of errors.
     """
     services, account = get_services(), current_account()
     max_body = services.settings.max_body

@@ -1,4 +1,4 @@
-"""The pages of conversations, threads and messages, and the fragments that keep these pages up to date."""
+"""The pages of conversations, threads and messages, and the fragments that refresh these pages."""
 
 from typing import Any
 
@@ -59,7 +59,7 @@ def list_conversations() -> Any:
 
 @bp.get("/inbox/unread")
 def show_unread() -> Response:
-    """Show the number of unread conversations, for pages that have no list of conversations."""
+    """Show the number of unread conversations. Only pages without a list of conversations need this number."""
     return answer_look("inbox/unread.html", {"unread": count_unread()})
 
 
@@ -90,7 +90,7 @@ def show_thread_page(phone: str, **form: Any) -> str:
 
 @bp.get("/inbox/phones/<path:phone>/messages")
 def list_messages(phone: str) -> Response:
-    """Show the head of a thread, and the messages whose seq is at least `since`."""
+    """Show the top of a thread, and the messages whose seq is at least `since`."""
     return answer_fragment("inbox/exchange.html", look_at_thread(phone, since=read_number(request.args.get("since"))))
 
 
@@ -103,7 +103,7 @@ def list_older(phone: str) -> str:
 
 @bp.post("/inbox/phones/<path:phone>/subscription")
 def change_subscription(phone: str) -> Any:
-    """Opt a phone out, or in again."""
+    """Opt out a phone, or opt it in again."""
     account, services = current_account(), get_services()
     if not is_msisdn(phone):
         raise NotFound
@@ -115,8 +115,8 @@ def change_subscription(phone: str) -> Any:
 def show_message(message_id: str) -> Any:
     """Show the details of a message, as a page or as a fragment.
 
-    The argument `phone` is the phone of the open thread. With `phone`, a fragment
-    reports that the message was removed. Without `phone`, a removed message raises NotFound.
+    The argument `phone` is the phone of the open thread. If the message was removed and `phone` is given, a fragment
+    says that the message was removed. If `phone` is missing, the function raises NotFound.
     """
     if "HX-Request" not in request.headers:
         return show_detail(message_id)

@@ -19,7 +19,7 @@ from ..storage.records import Message
 
 
 class Piece(NamedTuple):
-    """A part of a text and its kind."""
+    """A part of a text, and the kind of this part."""
 
     kind: Literal["text", "link", "code", "match"]
     text: str
@@ -55,19 +55,22 @@ def _cut(body: str, marks: Iterable[tuple[int, int, str]]) -> list[Piece]:
 
 
 def cut_wide(segment: str, check: TextCheck) -> list[tuple[bool, str]]:
-    """Split a segment into runs of characters. The flag of a run is True if its characters are not in GSM-7."""
+    """Split a segment into pieces, each with a flag.
+
+    The flag is True if the characters of the piece are not in GSM-7.
+    """
     wide = {found.character[-1] for found in check.wide}  # if it is a letter and its accent, only the accent
     return [(is_wide, "".join(run)) for is_wide, run in groupby(segment, wide.__contains__)]
 
 
 def list_groups(number: str) -> list[str]:
-    """Split a number into its groups of digits. Any other text is one group."""
+    """Split a phone number into its groups of digits. If the text is not a phone number, it is one group."""
     grouped = group_number(number)
     return grouped.split(" ") if grouped != number else [number]
 
 
 def cut_number(number: str, *searched: str | None) -> list[list[Piece]]:
-    """Split each group of digits of a number into pieces. A match can begin in one group and end in another group."""
+    """Mark the matches in each group of digits of a number. A match can begin in one group and end in another group."""
     groups, pieces = [], cut_matches(number, *searched)
     for group in list_groups(number):
         cut, left = [], len(group)
@@ -101,9 +104,10 @@ def own_side(message: Message) -> str:
 
 
 def name_state(message: Message) -> str:
-    """Return the state of a message in the words of the pages.
+    """Return the state of a message in the words that the pages use.
 
-    A message from a phone is `received`. If the webhook has not accepted the message, the text also has the state.
+    If a phone sent the message, the text is `received`. If the webhook has not accepted the message, the text also has
+    the state.
     """
     if message.direction == "inbound":
         return "received" if message.state == "sent" else f"received, webhook {message.state}"
@@ -111,7 +115,7 @@ def name_state(message: Message) -> str:
 
 
 def is_undelivered(message: Message) -> bool:
-    """Return whether the gateway took a message, but a receipt says that the phone did not get it."""
+    """Return True if the gateway took a message, but a receipt says that the phone did not get this message."""
     return message.state == "sent" and message.receipt_status == "undelivered"
 
 
@@ -134,7 +138,7 @@ def write_time(at: str, *, seconds: bool = False) -> Markup:
 
 
 def write_curl(address: str, key: str, message: Message) -> str:
-    """Write a curl line that sends a message again. For a received message, the line simulates the reception."""
+    """Write a curl command that sends a message again. For a received message, the command simulates the reception."""
     if message.direction == "inbound":
         path = "/sandbox/inbound"
         arguments = {"from": message.origin_number, "to": message.to_number, "body": message.body}
@@ -146,7 +150,7 @@ def write_curl(address: str, key: str, message: Message) -> str:
 
 
 def list_samples(address: str, key: str) -> list[tuple[str, str]]:
-    """Write programs that send a first message. Returns pairs of a language and a program."""
+    """Write programs that send a first message. Returns the programming language and the code of each program."""
     url, body = f"{address}/v1/messages", "Hello from Phonify. Your code is 424242."
     arguments = json.dumps({"to": "+14560000000", "body": body})
     curl = f"curl {url} -u {shlex.quote(f'{key}:')} \\\n  -d to=+14560000000 \\\n  -d body='{body}'"

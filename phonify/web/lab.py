@@ -29,7 +29,7 @@ def show_lab() -> str:
 
 @bp.post("")
 def start_lab() -> Any:
-    """Start a lab against the account's own webhook."""
+    """Start a lab. It posts to the account's own app."""
     given = {name: request.form[name].strip() for name in FIELDS if name in request.form}
     try:
         get_services().labs.start(current_account(), **load(StartLabSchema(), given))

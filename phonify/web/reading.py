@@ -62,7 +62,7 @@ def read_thread(phone: str, *, below: int = END, since: int = 0) -> dict[str, An
 
 
 def find_copies(entries: Sequence[Entry]) -> dict[str, Message]:
-    """Return the released copies by the ids of the caught messages. The latest entry must come first."""
+    """Return the released copies. The keys are the ids of the caught messages. The latest entry must be first."""
     return get_services().releasing.find_copies(current_account(), [entry.message for entry in entries])
 
 
@@ -96,7 +96,7 @@ def read_detail(message_id: str) -> dict[str, Any]:
 
 
 def read_address() -> str:
-    """Return the address of this server as the browser knows it, including the prefix of a mounted app."""
+    """Return the address that the browser uses for this server. If the app is mounted, the address has its prefix."""
     return request.url_root.rstrip("/")
 
 
@@ -108,5 +108,5 @@ def read_number(text: object, default: int = 0) -> int:
 
 
 def normalize_lines(text: str) -> str:
-    """End each line of a form's text with LF. Browsers send CR LF."""
+    """Replace the line ends CR LF, which browsers send, with LF."""
     return text.replace("\r\n", "\n").replace("\r", "\n")

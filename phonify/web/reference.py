@@ -44,6 +44,6 @@ def show_guide(name: str) -> str:
 
 @bp.post("/key")
 def take_key() -> dict[str, str | None]:
-    """Answer with the key of the session. Only pages of this server are allowed to get the key."""
+    """Return the key of the current session. Only pages of this server are allowed to get the key."""
     key = session.current_key() if session.find_session() is not None else ""
     return {"api_key": key or None}

@@ -59,7 +59,7 @@ class Row(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """An answer of an operation."""
+    """One of the answers that an operation can give."""
 
     status: str
     text: str
@@ -92,7 +92,7 @@ class Event(NamedTuple):
 
 
 def read_document(document: Json) -> Json:
-    """Return the content of the page. The keys are the names of the template's variables."""
+    """Return the variables for the template of the page."""
     tags = {tag["name"]: tag["description"] for tag in document["tags"]}
     operations: dict[str, list[Operation]] = {name: [] for name in tags}
     for path, methods in document["paths"].items():
@@ -197,7 +197,7 @@ def _read_event(name: str, event: Json) -> Event:
 
 
 def _split_example(operation: Operation) -> tuple[str, Json]:
-    """Return the path of an operation's example, and the arguments that are not in the path."""
+    """Return the path for the example of an operation, and the arguments that are not in the path."""
     path, arguments = operation.path, dict(operation.example)
     for row in operation.arguments:
         if row.place == "path":
@@ -206,7 +206,7 @@ def _split_example(operation: Operation) -> tuple[str, Json]:
 
 
 def write_curl(address: str, operation: Operation) -> str:
-    """Return a curl line for an operation's example. The line takes the key from the variable KEY."""
+    """Return the curl command for an operation's example. The command reads the API key from the variable KEY."""
     path, arguments = _split_example(operation)
     words = ["curl"]
     if operation.method == "GET" and arguments:
@@ -265,7 +265,7 @@ with urlopen(request) as response:
 
 
 def write_json(value: Any) -> Markup:
-    """Return JSON as HTML. Names, strings and other values are in elements with different classes."""
+    """Return JSON as HTML. The CSS class of each element shows what it contains: a name, a string or another value."""
     text = html.escape(json.dumps(value, indent=2, ensure_ascii=False), quote=False)
     marked = _JSON_TOKEN.sub(lambda token: f'<span class="json-{token.lastgroup}">{token[0]}</span>', text)
     return Markup(marked)  # noqa: S704 - escaped above

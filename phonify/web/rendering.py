@@ -1,4 +1,4 @@
-"""The values for all templates, and the answers with fragments. A fragment is a part of a page."""
+"""The values that all templates get, and the answers that contain only a part of a page: a fragment."""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -38,10 +38,10 @@ def describe_clock() -> dict[str, Any] | None:
 
 
 def place_faults(faults: Collection[Fault], fields: Sequence[str]) -> dict[str, Any]:
-    """Separate the errors of a form's fields from other errors.
+    """Separate the errors that belong to fields of a form from other errors.
 
-    `wrong` has the first error of each wrong field, in the order of `fields`. `faults` has the errors of all other
-    arguments.
+    The result `wrong` has the first error of each wrong field, in the order of `fields`. The result `faults` has all
+    errors that belong to no field of the form.
     """
     first = {fault.param: fault for fault in reversed([*faults])}
     wrong = {name: first[name] for name in fields if name in first}
@@ -49,7 +49,10 @@ def place_faults(faults: Collection[Fault], fields: Sequence[str]) -> dict[str, 
 
 
 def answer_look(part: str, shown: dict[str, Any]) -> Response:
-    """Answer with a live element, and with the lines about gateways and the clock. See `answer_fragment`."""
+    """Answer with a part of the page that is often refreshed, and with the lines about gateways and the clock.
+
+    See `answer_fragment`.
+    """
     lines = {"troubles": list_troubles(get_services(), g.account), "clock": describe_clock()}
     return answer_fragment("inbox/look.html", {"part": part, **lines, **shown})
 
@@ -57,7 +60,7 @@ def answer_look(part: str, shown: dict[str, Any]) -> Response:
 def answer_fragment(template: str, shown: dict[str, Any]) -> Response:
     """Answer with a fragment, or with 304 if it has not changed.
 
-    The ETag is computed from the values for the template. So an unchanged fragment is not rendered.
+    The ETag is a hash of the template's values. If the values have not changed, nothing is rendered.
     """
     etag = hashlib.sha256(repr(shown).encode("utf-8", "surrogatepass")).hexdigest()
     unchanged = request.if_none_match.contains_weak(etag)

@@ -101,7 +101,7 @@ def load_scenario() -> Any:
 
 @bp.post("/messages/<message_id>/outcome")
 def force_outcome(message_id: str) -> Any:
-    """Set the outcome of one message. The field `outcome` has the outcome. An error can follow after a space."""
+    """Set the outcome of one message. The field `outcome` has the outcome, or the outcome, a space and an error."""
     outcome, _, error = request.form.get("outcome", "").partition(" ")
     arguments = {"outcome": outcome, "error": error} if error else {"outcome": outcome}
     try:

@@ -1,8 +1,9 @@
 """The sessions of the pages: a cookie with the session's token, and protection against other sites.
 
-A key or a link opens a session. If a key has opened the session, the cookie also has the key. Pages show commands with
-this key. Requests that change something must come from a page of this server. The header Sec-Fetch-Site
-or Origin shows where a request comes from. No site can put a page into a frame. Only scripts of this server run.
+Users sign in with a key or with a link. After a sign-in with a key, the cookie also has this key. Pages can show
+commands that contain the key. Requests that change something must come from a page of this server. The header
+Sec-Fetch-Site or Origin shows where a request comes from. No site can show these pages in a frame. The browser runs
+only scripts from this server.
 """
 
 import logging
@@ -120,7 +121,7 @@ def _take_link() -> ResponseReturnValue:
 
 
 def _keeps_session() -> bool:
-    """Return whether the browser's session must stay. A link on another site must not replace a session."""
+    """Return True if the request must not replace the session. Links on other sites must not replace it."""
     return find_session() is not None and not comes_from_here()
 
 
@@ -156,7 +157,7 @@ def show_sign_in_page() -> ResponseReturnValue:
 
 @bp.post("/sign-in")
 def sign_in() -> ResponseReturnValue:
-    """Begin a session with a key."""
+    """Sign in with the key from the form."""
     return _sign_in(request.form.get("api_key", "").strip(), "This key is not valid. A key usually begins with phk_.")
 
 
@@ -188,7 +189,7 @@ def _read_cookie() -> tuple[str, str]:
 
 
 def current_key() -> str:
-    """Return the key of the session, or an empty string if a link has opened the session."""
+    """Return the key of the session, or an empty string if the user signed in with a link."""
     return _read_cookie()[0]
 
 
@@ -209,7 +210,7 @@ def _show_error_page(title: str, text: str, status: int) -> ResponseReturnValue:
 
 
 def show_error(error: PhonifyError) -> ResponseReturnValue:
-    """Show an error of the domain as a page."""
+    """Show an error of Phonify as a page."""
     status = 400 if isinstance(error, InvalidRequest | RequestRefused) else STATUSES[error.faults[0].kind]
     if status >= 500:
         logger.warning(

@@ -65,7 +65,7 @@ def change_keywords() -> Any:
 
 @bp.post("/keys")
 def create_key() -> Any:
-    """Make another key. Only this answer shows the key."""
+    """Make another key. The key is shown only in the answer to this request."""
     services, name = get_services(), request.form.get("name", "").strip()
     if not name.isprintable() or len(name) > 100:
         return show_page(faults=[Fault("invalid_text", "name")], name=name), 400
@@ -195,7 +195,7 @@ def _show_keywords(replies: KeywordReplies) -> dict[str, str]:
 
 
 def show_page(faults: Collection[Fault] = (), **context: Any) -> str:
-    """Return the page. The values in `context` replace or extend the values for the template."""
+    """Return the page. The template also gets the values in `context`. They can replace the usual values."""
     services, account = get_services(), current_account()
     keys = [key for key in accounts.list_keys(services.database, account=account.name) if key.revoked_at is None]
     page = {

@@ -145,7 +145,7 @@ def test_the_pages_of_a_session_without_a_key_work_and_show_no_key(browser, link
     assert "Replace <code>KEY</code> with an API key." in browser.get("/").text
     message = send()
     assert "-u KEY:" in browser.get(f"/inbox/messages/{message['id']}").text
-    assert "A link has opened this session" in browser.get("/inbox/settings").text
+    assert "You signed in with a link" in browser.get("/inbox/settings").text
     assert browser.post("/docs/key", headers={"Sec-Fetch-Site": "same-origin"}).json == {"api_key": None}
 
 

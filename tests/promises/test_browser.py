@@ -607,7 +607,7 @@ def test_the_curl_line_of_the_details_sends_the_message_again_when_pasted(open_p
     send(body)
     page = open_page(f"/inbox/phones/{PHONE}", permissions=CLIPBOARD)
     detail = show_details(page, body)
-    detail.get_by_role("button", name="Copy the curl line").click()
+    detail.get_by_role("button", name="Copy the curl command").click()
     expect(page.get_by_role("status")).to_have_text("Copied")
     line = page.evaluate("navigator.clipboard.readText()")
     subprocess.run(line.replace("curl ", "curl -sSf ", 1), shell=True, check=True, capture_output=True)
@@ -617,7 +617,7 @@ def test_the_curl_line_of_the_details_sends_the_message_again_when_pasted(open_p
 def test_the_curl_line_of_a_received_message_simulates_it_again(open_page, server, receive):
     receive("Once more")
     detail = show_details(open_page(f"/inbox/phones/{PHONE}"), "Once more")
-    line = detail.get_by_role("button", name="Copy the curl line").get_attribute("data-copy")
+    line = detail.get_by_role("button", name="Copy the curl command").get_attribute("data-copy")
     assert "KEY:" in detail.locator("pre").first.inner_text()  # the key can only be copied
     subprocess.run(line.replace("curl ", "curl -sSf ", 1), shell=True, check=True, capture_output=True)
     assert [message["direction"] for message in messages_of(server)] == ["inbound", "inbound"]

@@ -247,7 +247,7 @@ def test_the_details_of_a_caught_message_have_a_button_that_releases_it(
     deliver_released()
     (handed,) = gateway.handed
     assert response.headers["Location"] == f"/inbox/messages/{handed.id}"
-    assert "Release to the phone" not in page.get(f"/inbox/messages/{handed.id}", headers=HERE).text
+    assert "Release the message to the phone" not in page.get(f"/inbox/messages/{handed.id}", headers=HERE).text
 
 
 def test_the_button_shows_the_new_message_in_place(page, caught, execute) -> None:
@@ -292,7 +292,7 @@ def test_the_copy_and_the_caught_message_name_each_other(page, client, caught, r
     assert listed.count('<span class="pill">released</span>') == 1
     detail = page.get(f"/inbox/messages/{caught_id}", headers=HTMX).text
     assert f'href="/inbox/messages/{copy_id}"' in detail
-    assert "Release to the phone" not in detail
+    assert "Release the message to the phone" not in detail
     assert f'href="/inbox/messages/{caught_id}"' in page.get(f"/inbox/messages/{copy_id}", headers=HTMX).text
     assert f"Released from the message {caught_id}\n" in runner.invoke(args=["explain", copy_id]).output
 
@@ -311,14 +311,14 @@ def test_a_copy_that_has_failed_may_be_released_again(page, caught, deliver_rele
     message_id = caught()
     page.post(f"/inbox/messages/{message_id}/release", headers=HTMX)
     deliver_released()
-    assert "Release to the phone again" in page.get(f"/inbox/messages/{message_id}", headers=HTMX).text
+    assert "Release the message to the phone again" in page.get(f"/inbox/messages/{message_id}", headers=HTMX).text
     page.post(f"/inbox/messages/{message_id}/release", headers=HTMX)
     assert count() == 3
 
 
 def test_a_message_to_a_number_that_gets_none_has_no_button_but_the_reason(page, caught) -> None:
     detail = html.unescape(page.get(f"/inbox/messages/{caught(OTHER)}", headers=HTMX).text)
-    assert "Release to the phone" not in detail
+    assert "Release the message to the phone" not in detail
     assert "This message can't be released. This server sends only to the numbers in PHONIFY_ONLY_TO." in detail
 
 
@@ -328,7 +328,7 @@ def test_without_a_release_gateway_there_is_no_button(make_app) -> None:
     app.extensions["phonify"].make_message_loop().deliver_due()
     browser = FlaskClient(app, app.response_class)
     sign_in(browser, "test-key")
-    assert "Release to the phone" not in browser.get(f"/inbox/messages/{message['id']}", headers=HERE).text
+    assert "Release the message to the phone" not in browser.get(f"/inbox/messages/{message['id']}", headers=HERE).text
 
 
 # The end of the configuration

@@ -229,11 +229,11 @@ def test_a_phone_has_its_country_as_far_as_it_can_be_told(number, expected):
     assert display.describe_phone(number)[0] == expected
 
 
-# The curl line
+# The curl command
 
 
 def curl_arguments(line: str) -> tuple[str, str, dict[str, str]]:
-    """Return the address, the user and the fields of a curl line, as a shell reads them."""
+    """Return the address, the user and the fields of a curl command, as a shell reads them."""
     program, address, option, user, *rest = shlex.split(line)
     assert (program, option) == ("curl", "-u")
     assert rest[::2] == ["--data-urlencode"] * (len(rest) // 2)

@@ -4,8 +4,8 @@
 and indexes.
 
 To make a new version, first copy the unchanged `schema.sql` to `tests/storage/former_schemas/version-N.sql`. `N` is the
-version that you leave. The tests upgrade a file of each former version. Then change `schema.sql`, add the step, and
-increase SCHEMA_VERSION.
+old version, before the upgrade. The tests upgrade a file of each old version. Then change `schema.sql`, add the SQL
+file of the step, and increase SCHEMA_VERSION.
 """
 
 import logging
@@ -27,7 +27,7 @@ _OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 
 
 class DatabaseUnusable(Exception):
-    """The file can't be used as Phonify's database. The text of the exception is one line for people."""
+    """The file can't be used as Phonify's database. Its text gives people the reason on one line."""
 
 
 def find_schema() -> Path:
@@ -76,8 +76,8 @@ def prepare(database: Database) -> None:
 def _claim(connection: sqlite3.Connection, path: Path) -> None:
     """Keep all other programs out of the file until the connection closes.
 
-    If another program had the file open, it could copy the file during the upgrade. It could also write rows of the
-    earlier version afterwards. The file can leave WAL mode only if no other program has it open.
+    If another program had the file open, it could copy the file during the upgrade. After the upgrade, it could write
+    rows in the format of the earlier version. The file can leave WAL mode only if no other program has it open.
     """
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     try:
