@@ -57,7 +57,7 @@ def send_message() -> Response:
     examples=examples.LIST,
     text=(
         "The argument `wait` delays the answer until a message matches. This is useful in end-to-end tests. Set"
-        " `after` to the newest id that you know. Then repeated calls return all new messages. Leave out `state` in"
+        " `after` to the newest id that you know. Repeat this to get all new messages. Leave out `state` in"
         " these calls. Otherwise, you can miss an older message that gets this state later."
     ),
 )

@@ -21,7 +21,7 @@ _PAGING = PagingSchema()
 @bp.get("")
 @describe(arguments=PagingSchema, answers={200: PhonesAnswer}, examples=examples.PHONES)
 def list_phones() -> dict[str, Any]:
-    """List the phones that the account has exchanged messages with. The latest conversation comes first."""
+    """List the phones with which the account has exchanged messages. The latest conversation comes first."""
     paging = load(_PAGING, read_arguments())
     found = get_services().subscriptions.find_phones(current_account(), **paging)
     return {"phones": [dump_phone(phone) for phone in found]}

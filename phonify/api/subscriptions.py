@@ -1,4 +1,4 @@
-"""The resource /v1/subscriptions shows whether phones have opted out. A request can opt a phone out."""
+"""The resource /v1/subscriptions shows whether phones have opted out. A request can opt out a phone."""
 
 from typing import Any
 
@@ -24,8 +24,8 @@ _PAGING = PagingSchema()
     answers={200: SubscriptionsAnswer},
     examples=examples.SUBSCRIPTIONS,
     text=(
-        "The list begins with the phones that the account has exchanged messages with. Then come other phones that"
-        " have opted out or in."
+        "The list begins with the phones with which the account has exchanged messages. Other phones that have"
+        " opted out or in come after them."
     ),
 )
 def list_subscriptions() -> dict[str, Any]:
@@ -47,10 +47,13 @@ def get_subscription(msisdn: str) -> dict[str, Any]:
 @describe(
     answers={200: ResultAnswer},
     examples=examples.UNSUBSCRIBE,
-    text="A STOP from the phone has the same effect. A message to the phone gets 402 and is stored in state `error`.",
+    text=(
+        "A STOP from the phone has the same effect. If a client then sends a message to the phone, the answer is 402."
+        " Phonify stores the message in state `error`."
+    ),
 )
 def unsubscribe(msisdn: str) -> dict[str, Any]:
-    """Opt a phone out. Messages to the phone are refused until the phone opts in again."""
+    """Opt out a phone. Messages to the phone are refused until the phone opts in again."""
     phone = read_msisdn(msisdn)
     get_services().subscriptions.change(current_account(), phone, subscribed=False, reason="api")
     return {"result": "OK"}

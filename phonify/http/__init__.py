@@ -1,1 +1,1 @@
-"""The shared parts of the HTTP packages: authentication, arguments, error handlers and the rate limit."""
+"""Code that several HTTP packages share: authentication, arguments, error handlers and the rate limit."""

@@ -18,7 +18,7 @@ _MAX_AGE = 600  # seconds for which a browser remembers what is allowed
 
 
 def add_cors_headers(response: Response) -> Response:
-    """Allow a page of an allowed origin to read the answer. This is an `after_request` function."""
+    """Let a page read the answer if the page comes from an allowed origin. This is an `after_request` function."""
     if request.path == _DESCRIPTION:
         response.headers["Access-Control-Allow-Origin"] = "*"
         return response

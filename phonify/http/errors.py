@@ -36,8 +36,8 @@ ErrorForm = Callable[[int, PhonifyError | None], Response]
 def register_error_handlers(app: Flask, forms: Mapping[str, ErrorForm]) -> None:
     """Register the error handlers of an app.
 
-    `forms` maps the path prefix of a front to the error form of the front. Errors of other paths have the form of the
-    API.
+    `forms` maps the path prefix of a front to a function that makes the error answers of this front. On all other
+    paths, errors have the form of the REST API.
     """
     app.extensions[_FORMS] = forms
     app.register_error_handler(PhonifyError, show_error)
@@ -61,7 +61,7 @@ def show_faults(faults: Sequence[Fault], status: int) -> Response:
 
 
 def show_error(error: PhonifyError) -> Response:
-    """Answer an error of the domain."""
+    """Return the answer to a request that failed with an error of the domain."""
     response = _show(error.faults, STATUSES[error.faults[0].kind], error)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
@@ -75,7 +75,10 @@ def show_error(error: PhonifyError) -> Response:
 
 
 def show_http_exception(error: HTTPException) -> Response:
-    """Answer an HTTP error of Flask. The answer has its status, and its headers such as Allow."""
+    """Return the answer to a request that failed with an HTTP error of Flask.
+
+    The answer has the status of the error, and its headers such as Allow.
+    """
     status = error.code or 500
     response = _show([fault_for_status(status)], status)
     for name, value in error.get_headers():
@@ -85,6 +88,6 @@ def show_http_exception(error: HTTPException) -> Response:
 
 
 def show_unexpected_error(error: Exception) -> Response:
-    """Answer an unexpected error. The traceback is only in the log."""
+    """Return the answer to a request that failed with an unexpected error. The traceback is only in the log."""
     logger.error("%s %s failed", request.method, mask_keys(escape_controls(request.path)), exc_info=error)
     return _show([Fault("internal_error")], 500)

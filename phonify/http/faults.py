@@ -42,7 +42,8 @@ def meet_rule(account: Account, *, sends_messages: bool) -> None:
 def _list_texts(account: Account) -> list[tuple[str, str, str]]:
     """Return the recipient, the sender and the body of each message in the request. These values are not checked yet.
 
-    If the request can't be read, the list is empty. If no rule answers the request, the view reports this error.
+    If the request can't be read, the list is empty. The view reports the error later, unless a rule answers the request
+    first.
     """
     try:
         arguments = read_arguments()

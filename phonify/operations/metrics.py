@@ -2,8 +2,8 @@
 
 This module is imported only if PHONIFY_METRICS is on, because prometheus-client is an optional extra.
 
-The processes of a server count requests and attempts in shared files. The other values come from the database, at each
-request for /metrics.
+The processes of a server count requests and attempts in shared files. At each request for /metrics, Phonify reads the
+other values from the database.
 """
 
 import atexit
@@ -54,10 +54,10 @@ _REQUESTS = Counter("phonify_http_requests", "Answered requests.", ("method", "r
 _REQUEST_SECONDS = Histogram("phonify_http_request_seconds", "Time to answer a request.", ("method", "route"))
 _ATTEMPTS = Counter("phonify_gateway_attempts", "Attempts to hand a message to the gateway.", ("gateway", "outcome"))
 _ATTEMPT_SECONDS = Histogram(
-    "phonify_gateway_attempt_seconds", "Time that the gateway needs for an attempt.", ("gateway",)
+    "phonify_gateway_attempt_seconds", "Time of an attempt to hand a message to the gateway.", ("gateway",)
 )
 _POSTS = Counter("phonify_webhook_attempts", "Attempts to post an event to a webhook.", ("outcome",))
-_POST_SECONDS = Histogram("phonify_webhook_attempt_seconds", "Time that the receiver needs for an attempt.")
+_POST_SECONDS = Histogram("phonify_webhook_attempt_seconds", "Time of an attempt to post an event to a webhook.")
 
 
 class _DatabaseCollector(Collector):
@@ -83,10 +83,10 @@ class _DatabaseCollector(Collector):
             messages.add_metric((state, direction), count)
         yield messages
         due = sum(status.queue.due for status in statuses)
-        yield GaugeMetricFamily("phonify_queue_messages", "Messages that are due.", due)
+        yield GaugeMetricFamily("phonify_queue_messages", "Messages that should be sent now.", due)
         age = (now - parse_time(gauges.oldest_due_at)).total_seconds() if gauges.oldest_due_at else 0
         yield GaugeMetricFamily(
-            "phonify_queue_oldest_seconds", "Delay of the oldest due message in seconds.", max(age, 0)
+            "phonify_queue_oldest_seconds", "Delay of the oldest message in the queue in seconds.", max(age, 0)
         )
         yield _make_gauge("phonify_webhook_deliveries", "Stored webhook deliveries.", "state", gauges.deliveries)
         yield from _describe_gateways(statuses)
@@ -123,7 +123,7 @@ def _describe_gateways(statuses: Sequence[GatewayStatus]) -> Iterator[Metric]:
     yield _make_gauge("phonify_gateway_paused", "1 if the gateway takes no messages, else 0.", "gateway", paused)
     yield _make_gauge(name, "Time at which the gateway last took a message.", "gateway", taken)
     yield _make_gauge("phonify_gateway_messages_in_doubt", "Messages in doubt.", "gateway", in_doubt)
-    yield _make_gauge("phonify_gateway_look_ups_due", "Look-ups that are due.", "gateway", look_ups)
+    yield _make_gauge("phonify_gateway_look_ups_due", "Look-ups that should happen now.", "gateway", look_ups)
 
 
 @bp.get("/metrics")
@@ -136,7 +136,7 @@ def show_metrics() -> Response:
 
 
 def measure(app: Flask) -> None:
-    """Count the requests to an app, and the attempts of its delivery loops."""
+    """Count the requests to an app, and its attempts to deliver messages and events."""
     app.register_blueprint(bp)
     app.before_request(_begin)
     app.after_request(_count)

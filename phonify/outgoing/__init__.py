@@ -1,1 +1,1 @@
-"""An HTTP client for Phonify's requests, and the checks of URLs and addresses."""
+"""The HTTP client that sends Phonify's requests, and checks of URLs and addresses."""

@@ -134,7 +134,7 @@ def _tls_context() -> ssl.SSLContext:
 
 
 def _secure(connection: HTTPConnection, target: Target, until: float) -> None:
-    """Begin TLS. HTTPSConnection is not used, because it has the same time limit for TLS as for one address."""
+    """Begin TLS. HTTPSConnection is not used, because it would use the time limit of one address for TLS too."""
     connection.sock.settimeout(_remaining(until))
     connection.sock = _tls_context().wrap_socket(connection.sock, server_hostname=target.host.rstrip("."))
 
@@ -195,7 +195,7 @@ def _exchange(connection: HTTPConnection, target: Target, request: Request, end:
 
 
 def _read_retry_after(text: str) -> float | None:
-    """Read the header Retry-After: seconds, or a time in HTTP's form. Returns None for any other text."""
+    """Convert the header Retry-After to seconds. It has a number or a date. Returns None for any other text."""
     if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)
     try:

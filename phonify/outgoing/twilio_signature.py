@@ -1,4 +1,4 @@
-"""The signature of requests in Twilio's form.
+"""Signs requests in the same way as Twilio.
 
 The Twilio-compatible API signs its requests to apps. The gateway `twilio` checks the signatures of Twilio's requests.
 """

@@ -1,6 +1,6 @@
 """Checks the URLs and the addresses to which Phonify posts.
 
-A URL is checked when it is set. The addresses of its host are checked at each post.
+Phonify checks a URL when it is set. Before each post, Phonify checks the addresses of the host.
 """
 
 import re
@@ -28,7 +28,7 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 
 class BadUrl(ValueError):
-    """Phonify can't post to the URL. The text explains the reason."""
+    """Phonify can't post to the URL. The exception explains the reason."""
 
 
 class Target(NamedTuple):
@@ -151,6 +151,6 @@ def _unwrap(address: IPv6Address) -> list[IPv4Address]:
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """Return the addresses of a host, the preferred address first."""
+    """Return the addresses of a host. The preferred address comes first."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))

@@ -1,4 +1,4 @@
-"""The process that delivers, and the process that prints the live list of messages.
+"""The process that delivers messages and events, and the process that prints the live list of messages.
 
 In a web process, this work would slow down requests.
 """

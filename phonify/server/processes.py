@@ -84,9 +84,9 @@ def _run(function: Callable[..., None], *arguments: Any) -> None:
 def supervise(web_server: BaseProcess, start_delivery: Callable[[float], BaseProcess], *, grace: int) -> int:
     """Wait for a signal that stops the server, or for the end of the web server. Returns the exit status.
 
-    This function forwards SIGHUP to the web server. If the delivery process ends, a new process starts. The argument of
-    `start_delivery` is the delay of the new process in seconds. At the end, both children get SIGTERM. If a child still
-    runs five seconds after the grace period, it is killed.
+    This function forwards SIGHUP to the web server. If the delivery process ends, a new process starts.
+    `start_delivery` gets the number of seconds that the new process waits before its work begins. At the end, both
+    children get SIGTERM. If a child still runs five seconds after the grace period, it is killed.
     """
     pause = 0.0
     delivery, started = start_delivery(pause), time.monotonic()

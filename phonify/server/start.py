@@ -72,7 +72,7 @@ def _warn_of_short_key(services: Services) -> None:
 
 
 def write_program(settings: Settings, command: str) -> str:
-    """Return the beginning of a command for this server's database. The command works in the current folder.
+    """Return the first words of a command that uses this server's database. The command works in the current folder.
 
     `command` is the program with its options, such as `flask --app app`.
     """

@@ -1,7 +1,7 @@
 """Reads the words about one-time codes from `code_words.toml`, and makes patterns from them.
 
-The patterns are for texts that `fold` and `lower` have converted. The patterns are made at their first use, because it
-takes time to make them.
+Convert a text with `fold` and `lower` before you search it with the patterns. The patterns are made at their first use,
+because it takes time to make them.
 """
 
 import functools
@@ -134,9 +134,9 @@ def load_patterns() -> Patterns:
 
 
 def mark_amounts(text: str) -> str:
-    """Mark the currencies and units next to numbers in a folded text, and return the text.
+    """Mark the currencies and units next to numbers in a text from `fold`, and return the text.
 
-    Each character of such a word is replaced by CURRENCY or UNIT.
+    The function replaces each character of such a word with CURRENCY or UNIT.
     """
     patterns, small = load_patterns(), lower(text)
     before, after = patterns.before_amount.finditer(small), list(patterns.after_amount.finditer(small))
@@ -180,7 +180,10 @@ def _join(words: Iterable[str]) -> str:
 
 
 def _make_tree(branches: Iterable[tuple[str, ...]]) -> str:
-    """Join sequences of patterns into one pattern. For speed, the pattern contains a common beginning only once."""
+    """Join sequences of patterns into one pattern.
+
+    If sequences have the same beginning, the pattern contains it only once. This makes the pattern fast.
+    """
     grouped = groupby(sorted(branches, key=_rank), key=lambda branch: branch[:1])
     parts = [first[0] + _make_tree([branch[1:] for branch in group]) if first else "" for first, group in grouped]
     return parts[0] if len(parts) == 1 else f"(?:{'|'.join(parts)})"

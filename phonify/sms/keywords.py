@@ -21,11 +21,11 @@ _INVISIBLE = frozenset(
 
 
 def normalize_keyword(text: str) -> str:
-    """Convert a text to the form in which keywords are compared. Two texts with the same result are the same keyword.
+    """Convert a text to the form that Phonify uses to compare keywords.
 
-    The form is NFKC in lower case. The form has no invisible characters, no symbols such as emoji, and no punctuation
-    or spaces around the text. A hyphen becomes a space, and several spaces become one space. If a text has only
-    symbols, the symbols are kept.
+    Two texts with the same form are the same keyword. The form is NFKC in lower case. The form has no invisible
+    characters, no symbols such as emoji, and no punctuation or spaces around the text. A hyphen becomes a space, and
+    several spaces become one space. If a text has only symbols, the symbols are kept.
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     visible = "".join(map(_simplify, folded))

@@ -15,5 +15,5 @@ class Link(NamedTuple):
 
 
 def find_links(text: str) -> list[Link]:
-    """Return the http and https links, in the order of the text. A link does not contain the punctuation after it."""
+    """List the http and https links of a text, from first to last. A link does not contain the punctuation after it."""
     return [Link(match[0], *match.span()) for match in _LINK.finditer(text)]

@@ -31,8 +31,8 @@ _NON_GEOGRAPHIC = "001"  # the region that phonenumbers gives to +800, +882 and 
 def load_regions() -> None:
     """Load the data of all regions into memory.
 
-    Without this function, the library reads the data of a region from disk at the first use. If this reading fails
-    because the process has no file descriptor or memory left, the library never releases its lock.
+    Without this function, the library reads the data of a region from disk when this region is used first. The reading
+    fails if the process has no file descriptor or no memory left. The library then never releases its lock.
     """
     for region in phonenumbers.SUPPORTED_REGIONS:
         phonenumbers.PhoneMetadata.metadata_for_region(region)
@@ -55,7 +55,7 @@ def parse_msisdn(text: str) -> Number:
     The country code must exist, and the length must be possible. The number itself does not need to be in use. If the
     number belongs to no known region, its country is the main region of the country code. The country of +800, +870 and
     similar numbers is None. A national prefix after the country code (the 0 in +44 0 7...) is removed. All other digits
-    are kept. If the result is read again, it does not change.
+    are kept. If the function reads its own result, it returns the same number.
     """
     if not _E164.fullmatch(text):
         raise ValueError("not in E.164 form")
@@ -73,7 +73,7 @@ def parse_msisdn(text: str) -> Number:
 
 
 def is_same_number(text: str, number: str) -> bool:
-    """Return whether a text means the given E.164 number. The text can have any form, such as `0049 151 23456789`."""
+    """Return whether a text is the given E.164 number, with any separators, such as `0049 151 23456789`."""
     digits = "".join(str(unicodedata.decimal(character)) for character in text if character.isdecimal())
     read = f"+{digits.removeprefix('00')}"
     try:
@@ -85,7 +85,7 @@ def is_same_number(text: str, number: str) -> bool:
 def parse_shown_number(text: str, country: str | None) -> str:
     """Convert a number to E.164. Phones can show a number in national form, such as `070 000 00 01` in Sweden.
 
-    Other texts are returned unchanged, such as short codes, alphanumeric senders and numbers that are not in use.
+    Returns other texts unchanged. Examples are short codes, alphanumeric senders and numbers that are not in use.
     """
     try:
         parsed = phonenumbers.parse(text, country)
@@ -105,7 +105,7 @@ def is_msisdn(text: str) -> bool:
 
 
 def _parse(text: str) -> phonenumbers.PhoneNumber:
-    """Read a number, and remove misplaced national prefixes. Raises ValueError if the number has other extra digits.
+    """Read a number, and remove misplaced national prefixes. Raises ValueError if the library changes any other digits.
 
     Without this check, the library would also remove carrier codes and rewrite numbers of some countries. The result
     would be the number of another person.
@@ -165,7 +165,7 @@ def read_typed_number(text: str) -> str:
 
 
 def list_searched_numbers(text: str) -> list[str]:
-    """Return the forms in which a stored number can contain the searched digits. For `0041`, one of the forms is `+41`.
+    """Return the strings to search for in stored numbers. For `0041`, the list has `0041` and `+41`.
 
     If the text has a character that is neither a digit nor a separator, the list is empty.
     """
@@ -215,10 +215,10 @@ def classify_number(number: str) -> Kind:
 def parse_originator(text: str) -> Number:
     """Read a sender. Raises ValueError for any other text.
 
-    A sender is an E.164 number, a short code of 3 to 8 digits, or alphanumeric. An alphanumeric sender has 1 to 11
-    septets of printable characters of GSM-7, and at least one letter (3GPP TS 23.040 section 9.1.2.5). A character of
-    the extension table takes two septets. A sender can't begin or end with a space, because phones do not show such a
-    space.
+    A sender is an E.164 number, a short code of 3 to 8 digits, or alphanumeric. An alphanumeric sender has only
+    printable characters of GSM-7, and at least one of them is a letter. It has 1 to 11 septets (3GPP TS 23.040 section
+    9.1.2.5). A character of the extension table takes two septets. A sender can't begin or end with a space, because
+    phones do not show such a space.
     """
     if text.startswith("+"):
         return parse_msisdn(text)
@@ -239,8 +239,8 @@ def _is_alphanumeric(text: str) -> bool:
 def group_number(number: str) -> str:
     """Put spaces between the groups of digits of an E.164 number (ITU-T E.123), and return it.
 
-    Other senders are not changed. A number is not changed if the library does not know it, or if the library would
-    change its digits.
+    The function does not change other senders. It also does not change a number if the library does not know the number
+    or would change its digits.
     """
     if not _E164.fullmatch(number):
         return number

@@ -1,8 +1,9 @@
 """Finds the one-time code in the text of a message.
 
 The last line of a message can be an origin-bound one-time code (WICG, "Origin-bound one-time codes delivered via SMS").
-In other messages, the code is the number nearest to a word such as "code", "OTP" or "TAN". The words are in
-`code_words.toml`. A code can have digits and capital letters. Each search over the text takes linear time.
+In other messages, the code is the number that is nearest to a word such as "code", "OTP" or "TAN". The words are in
+`code_words.toml`. A code can have digits and capital letters. The time of each search is proportional to the length of
+the text.
 """
 
 import functools
@@ -131,7 +132,7 @@ def _find_best(text: str) -> Code | None:
 
 
 class _Words:
-    """Finds the words that describe numbers, such as "code", in a text."""
+    """Finds the words in a text that describe a number, for example "code"."""
 
     def __init__(self, text: str) -> None:
         patterns = load_patterns()
@@ -161,7 +162,7 @@ class _Words:
                 yield named
 
     def measure_distance(self, start: int, end: int, code: str) -> int:
-        """Return the number of characters between a number and the nearest word that means a code.
+        """Measure the distance from a number to the nearest word such as "code", in characters.
 
         Each end of a sentence counts as 20 characters.
         """

@@ -1,8 +1,8 @@
 """The encoding of a text, and the number of SMS that the text needs (3GPP TS 23.038 and TS 23.040).
 
-In GSM-7, a single SMS has 160 septets, and a segment of a longer text has 153. A character of the extension table takes
-two septets. In UCS-2, a single SMS has 70 units of UTF-16, and a segment of a longer text has 67. A surrogate pair
-takes two units. A character is never split between two segments.
+In GSM-7, a single SMS can have 160 septets. Each segment of a longer text can have 153 septets. A character of the
+extension table takes two septets. In UCS-2, a single SMS can have 70 units of UTF-16. Each segment of a longer text can
+have 67 units. A surrogate pair takes two units. A character is never split between two segments.
 """
 
 import unicodedata

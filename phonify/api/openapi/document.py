@@ -47,7 +47,7 @@ def build_document(app: Flask) -> Json:
 def list_operations(app: Flask) -> Iterator[tuple[Rule, str, View]]:
     """Yield each route of the API with its method and its view, in the order of registration.
 
-    The API does not include the files of `sandbox/downloads.py`.
+    The files of `sandbox/downloads.py` are not part of the API.
     """
     for rule in app.url_map.iter_rules():
         if rule.rule.startswith(("/v1/", "/sandbox/")) and not rule.endpoint.startswith("downloads."):
@@ -254,7 +254,7 @@ def _or_null(schema: Json) -> Json:
 
 
 def _list_error_types(rule: Rule, description: Description) -> dict[int, list[str]]:
-    """Group the error types of an operation by HTTP status. The order is that of `errors/table.py`."""
+    """Group the error types of an operation by HTTP status. They have the same order as in `errors/table.py`."""
     found = {"internal_error"} if description.public else {*ALWAYS, *description.errors}
     for part in rule.arguments:
         found |= set(PARTS[part][1])
@@ -282,6 +282,8 @@ def _describe_errors(types: list[str]) -> Json:
 
 def _describe_status(status: int, types: list[str]) -> str:
     phrase = (
-        "The request is valid, but was refused completely or in part" if status == 402 else HTTPStatus(status).phrase
+        "The request is valid, but Phonify refused the request or a part of it"
+        if status == 402
+        else HTTPStatus(status).phrase
     )
     return f"{phrase}: {', '.join(f'`{type_}`' for type_ in types)}." if types else f"{phrase}."

@@ -36,7 +36,7 @@ _ONLY_SANDBOX = "These requests exist only with a gateway that sends nothing."
 TAGS = {
     "messages": "Send, find, change and cancel messages. Sent and received messages are the same kind of object.",
     "phones": "Get facts about a number, and list the phones of the account.",
-    "subscriptions": "Find out whether a phone has opted out. STOP opts a phone out. START opts it in again.",
+    "subscriptions": "Find out whether a phone has opted out. STOP opts out a phone. START opts it in again.",
     "webhook": "Set the URL for the account's events, get the signing secret, and post a test event.",
     "sandbox": "These paths exist only with a gateway that sends nothing, such as the stub.",
     "test_messages": f"Read and remove messages in a test. {_ONLY_SANDBOX}",
@@ -117,7 +117,7 @@ of a number is read as a plus sign. A slash at the end of an address makes no di
 
 **Errors** are `{"errors": [{"type": "...", "title": "...", "param": "..."}]}`. `type` never changes. `title` is for
 people. `param` is the argument with the error. One answer lists all errors of a request. 402 means that the request is
-valid, but it was refused completely or in part.
+valid, but Phonify refused the request or a part of it.
 
 **DESTROY.** The method `DESTROY` does the same as `DELETE`.
 

@@ -56,6 +56,6 @@ def _describe_event(event: str, message: Json) -> Json:
         "requestBody": {"required": True, "content": {"application/json": {"schema": payload, "example": example}}},
         "responses": {
             "2XX": {"description": "The event is delivered. Phonify does not post it again."},
-            "default": {"description": "Phonify posts the event again for about a day. The delay grows each time."},
+            "default": {"description": "Phonify posts the event again, for about a day. The delays get longer."},
         },
     }
