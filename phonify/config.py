@@ -1,7 +1,7 @@
 """The settings. They are read once, at the start, from PHONIFY_* variables. All errors are reported together.
 
-Each of the first functions reads one kind of value. The class `Settings` has the default and the reader of each
-setting.
+Each function `_read_...` reads one kind of value. The class `Settings` has the default of each setting, and the
+function that reads its value.
 """
 
 import re
@@ -30,7 +30,7 @@ class ConfigError(click.ClickException):
 
 
 def _setting(default: Any, read: Callable[[str], Any]) -> Any:
-    """Return the field of a setting. `read` turns a text into the value, or raises ValueError."""
+    """Return the dataclass field of a setting. `read` turns a text into the value, or raises ValueError."""
     return field(default=default, metadata={"read": read})
 
 
@@ -162,8 +162,8 @@ _FIELDS = {f"{PREFIX}{field.name.upper()}": field for field in fields(Settings)}
 def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Settings:
     """Read the settings from an environment. Raises one ConfigError with all errors.
 
-    `overrides` replace values of the environment. The names of overrides have no prefix, for example `DATABASE`. A
-    value is a text, or it has the type of the setting. An unknown name is an error.
+    `overrides` replace values of the environment. The names of overrides have no prefix, for example `DATABASE`.
+    An override is a text, or has the type of the setting. An unknown name is an error.
     """
     given, known = merge(environ, overrides), _list_variables()
     values, faults = {}, []
@@ -184,7 +184,7 @@ def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | Non
 
 
 def merge(environ: Mapping[str, str], overrides: Mapping[str, Any] | None) -> dict[str, str]:
-    """Return all PHONIFY_* variables, changed by `overrides`. An override of None restores the default."""
+    """Return all PHONIFY_* variables, with the changes in `overrides`. None stands for the default of a setting."""
     given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
     for name, value in (overrides or {}).items():
         if value in (None, ()):
@@ -219,7 +219,7 @@ def _find_gateway_faults(settings: Settings, given: Mapping[str, str]) -> list[s
 
 
 def _list_variables() -> set[str]:
-    """Return the variables of all settings and all gateways."""
+    """Return the names of the environment variables of all settings and all gateways."""
     return {*_FIELDS, *(name for gateway in GATEWAYS.values() for name in gateway.variables)}
 
 

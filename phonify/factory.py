@@ -132,7 +132,7 @@ def _measure(app: Flask) -> None:
 
 
 def _prepare_at_first_request() -> None:
-    """Create the database at the first request, if it is missing. Commands get no request, so they do not do this."""
+    """Create the database at the first request, if it is missing. A command never calls this function."""
     try:
         get_services().prepare()
     except ConfigError as error:

@@ -221,7 +221,7 @@ class Services:
         self.retention.clean()
 
     def start_delivery(self, *, longest_nap: float = 0.25) -> list[threading.Thread]:
-        """Start each loop in its own thread. Returns the threads, which end after `stop`."""
+        """Start each loop in its own thread. Return the threads. They end after a call of `stop`."""
         self.share_wakeups()
         note_start(self.database, self.clock, self.gateways)
         self.moving.warn()
@@ -251,12 +251,12 @@ class Services:
         return accounts.create_first_key(self.database, self.clock, account)
 
     def make_live_list(self, stream: TextIO) -> LiveList | None:
-        """Make the live list of messages. Return None if this server or this stream shows no list."""
+        """Make the live list of messages. Return None if there is no list, for example if `stream` is no terminal."""
         wanted = self.settings.gateway == "stub" and self.settings.log_format != "json" and stream.isatty()
         return LiveList(self.database, stream) if wanted else None
 
     def has_key(self) -> bool:
-        """Return whether the database has a key. A revoked key counts too."""
+        """Return whether the database has a valid or revoked key."""
         return bool(accounts.list_keys(self.database))
 
     def create_link(self, address: str) -> str:
@@ -264,14 +264,14 @@ class Services:
         return self.sessions.create_link(accounts.ensure_default_account(self.database, self.clock), address)
 
     def describe_fronts(self) -> list[str]:
-        """Return the lines that the first start prints about the fronts."""
+        """Return the lines about the fronts. The server prints them at its first start."""
         account = accounts.ensure_default_account(self.database, self.clock)
         return [line for page in self.front_pages for line in page.describe_start(account)]
 
     # Waking and stopping
 
     def share_wakeups(self) -> None:
-        """Let processes wake each other's loops. Call this function before the fork."""
+        """Let each process wake the loops of the other processes. Call this function before the fork."""
         self.message_wakeup.share()
         self.webhook_wakeup.share()
 

@@ -70,7 +70,7 @@ def _read_time(_context: click.Context, _parameter: click.Parameter, value: str 
 def advance_clock(duration: timedelta | None, target: datetime | None, as_json: bool) -> None:
     """Advance the clock by DURATION, such as 24h or 1d12h.
 
-    The command does all work that is due up to the new time, in the order of the due times. It does not need a running
+    Everything that would happen until the new time happens now, in the same order. The command does not need a running
     server or worker.
     """
     services = get_services()

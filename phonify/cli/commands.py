@@ -60,9 +60,9 @@ def register_commands(group: click.Group) -> None:
 
 
 def _describe_app() -> None:
-    """Add a text about the app to the end of the current help, for example of `flask --app app`.
+    """Add a text about the app at the end of a help page, such as the help of `flask --app app`.
 
-    To list the commands of the app, flask builds the app. Then click prints the list and this text.
+    Before flask lists the commands of the app, it builds the app. Then click prints the list and this text.
     """
     context = click.get_current_context(silent=True)
     if context is not None and context.find_root().command.epilog is None:

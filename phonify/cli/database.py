@@ -57,7 +57,7 @@ def check() -> None:
 
 
 def _refuse_unused(database: Database) -> None:
-    """Raise Failed if the database is empty. An empty database is probably the wrong file."""
+    """Raise Failed if the database is empty. Then PHONIFY_DATABASE probably names the wrong file."""
     with database.reading() as connection:
         if not is_used(connection):
             raise Failed(f"{database.path.absolute()} is empty. Is PHONIFY_DATABASE set to the right file?")

@@ -28,7 +28,7 @@ _AFTER = (0.3, 3, 6)  # seconds after a text; the delivery loop runs at these ti
 
 
 class DemoClock(SystemClock):
-    """The clock of the demo. While the conversations are created, it shows past times."""
+    """The clock of the demo. It shows times in the past while the demo creates its conversations."""
 
     def __init__(self) -> None:
         self.behind = timedelta(0)

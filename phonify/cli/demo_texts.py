@@ -1,6 +1,6 @@
 """The conversations of `phonify serve --demo`, between an invented bicycle shop and its customers.
 
-Some numbers are reserved for fiction in their countries. The others are special numbers of the stub gateway. The time
+Some phone numbers are reserved for films and books. The others are special numbers of the stub gateway. The time
 96 means 96 minutes before the start. The time (2, "15:20") means 15:20 UTC, two days before the start.
 """
 
@@ -11,9 +11,9 @@ When = int | tuple[int, str]
 
 APP = "+15005550006"  # the number of the shop
 REPLIES = {
-    "stop_reply": "Acme Bikes: you get no more texts from us. Reply START if you change your mind.",
-    "start_reply": "Acme Bikes: welcome back! Reply STOP at any time to end this.",
-    "help_reply": "Acme Bikes: workshop open 9 to 18, Monday to Saturday. Reply STOP to get no more texts.",
+    "stop_reply": "Acme Bikes: we will send you no more texts. Reply START if you change your mind.",
+    "start_reply": "Acme Bikes: welcome back! Reply STOP at any time to get no more texts.",
+    "help_reply": "Acme Bikes: our workshop is open 9:00 to 18:00, Monday to Saturday. Reply STOP to end these texts.",
 }
 READ_UNTIL = timedelta(minutes=45)  # later messages from phones are unread
 
@@ -45,7 +45,9 @@ def _phone(when: When, body: str) -> Text:
 
 CONVERSATIONS = {
     "+12025550143": [
-        _app((2, "15:20"), "Acme Bikes: your order 2071 is packed. Your parcel arrives tomorrow between 9 and 11."),
+        _app(
+            (2, "15:20"), "Acme Bikes: your order 2071 is packed. Your parcel arrives tomorrow between 9:00 and 11:00."
+        ),
         _phone((2, "15:34"), "Great! Can the driver leave it at the blue door?"),
         _app((2, "15:41"), "Sure, we have told the driver: blue door."),
         _app(96, "482193 is your Acme code. It is valid for 10 minutes. Never share it."),
@@ -61,7 +63,7 @@ CONVERSATIONS = {
         _app((3, "10:05"), "Acme Bikes: your spring check is due. Reply with a day that suits you."),
         _phone((3, "12:48"), "Thursday after 4 would be good"),
         _app((3, "12:55"), "Booked: Thursday at 16:30. Please bring your lock and its key."),
-        _app(41, "Acme Bikes: see you today at 16:30. Reply 1 to confirm, 2 to move it.", days_ahead=1),
+        _app(41, "Acme Bikes: see you today at 16:30. Reply 1 to confirm, or 2 for another time.", days_ahead=1),
     ],
     "+491713920042": [
         _app(
@@ -94,7 +96,7 @@ CONVERSATIONS = {
     "+14155550132": [
         _app((3, "17:00"), "Acme Bikes: your rental starts tomorrow at 10. The bikes wait at the harbor gate."),
         _phone((3, "17:25"), "HELP"),
-        _phone((3, "17:31"), "Found your hours, thanks. We come at 10:30, is that ok?"),
+        _phone((3, "17:31"), "I have found your opening hours, thanks. We come at 10:30, is that ok?"),
         _app((3, "17:36"), "10:30 is fine. Enjoy the ride!"),
         _phone(22, "Two bikes again for Saturday, please. Same size as last time 🚴🚴"),
     ],
@@ -114,7 +116,7 @@ CONVERSATIONS = {
         _app((1, "17:45"), "903344 is your Acme code. It is valid for 10 minutes."),
     ],
     "+15005550012": [
-        _app((3, "9:30"), "Acme Bikes: your parcel arrives today between 14 and 16."),
-        _app(75, "Acme Bikes: we missed you. Your parcel comes again tomorrow between 14 and 16."),
+        _app((3, "9:30"), "Acme Bikes: your parcel arrives today between 14:00 and 16:00."),
+        _app(75, "Acme Bikes: we missed you at your door. We will bring your parcel tomorrow between 14:00 and 16:00."),
     ],
 }

@@ -42,7 +42,7 @@ def explain(message_id: str, as_json: bool) -> None:
 
 
 def _write_distance(at: str, now: datetime) -> str:
-    """Return the duration until a future time as text. For any other time, return an empty text."""
+    """Return the duration until a time, as text. If the time is not in the future, return an empty string."""
     seconds = ceil((parse_time(at) - now).total_seconds()) if at else 0
     if seconds <= 0:
         return ""

@@ -36,7 +36,7 @@ gateway_option = click.option(
 def choose_gateway(services: Services, name: str | None) -> str:
     """Check the name of a gateway, and return the name. Without a name, choose the gateway that sends to phones.
 
-    If the server has two gateways, standard error names the chosen gateway.
+    If the server has two gateways, the function prints the chosen gateway on standard error.
     """
     if name is None:
         sending = [name for name, running in services.gateways.items() if not running.gateway.sandbox]
@@ -53,9 +53,9 @@ def choose_gateway(services: Services, name: str | None) -> str:
 
 
 def warn_of_other_gateway(services: Services) -> None:
-    """Warn on standard error if this shell and the latest server name different gateways.
+    """Print a warning if the latest server has other gateways than the variables of this shell.
 
-    In a shell without the server's variables, a command uses the stub gateway.
+    If a shell does not have the environment variables of the server, a command uses the stub gateway.
     """
     start = find_other_start(services.database, services.gateways)
     if start is None:
@@ -172,7 +172,7 @@ def _write_text(text: TextRow) -> str:
 @gateway_cli.command("pause")
 @gateway_option
 def pause(gateway_name: str | None) -> None:
-    """Pause the gateway until `gateway resume`. The server still accepts messages, but they wait."""
+    """Pause the gateway until `gateway resume`. The server still accepts messages, but does not send them."""
     services = get_services()
     name = choose_gateway(services, gateway_name)
     warn_of_other_gateway(services)
@@ -181,14 +181,14 @@ def pause(gateway_name: str | None) -> None:
 
 
 def _write_option(name: str | None) -> str:
-    """Return the option `--gateway` for another command, or an empty text if there is no name."""
+    """Return the option `--gateway` with this name. If `name` is None, return an empty string."""
     return f" --gateway {name}" if name is not None else ""
 
 
 @gateway_cli.command("resume")
 @gateway_option
 def resume(gateway_name: str | None) -> None:
-    """Resume the gateway. This also ends a pause after a fault."""
+    """Resume the gateway. The gateway can also be paused because of a fault. The command ends this pause too."""
     services = get_services()
     name = choose_gateway(services, gateway_name)
     warn_of_other_gateway(services)
@@ -205,7 +205,7 @@ def move_messages(former: str, gateway_name: str | None, yes: bool) -> None:
     """Move the waiting messages of a missing gateway to a gateway of this server.
 
     NAME is a gateway that this server does not have. The new gateway checks each message. If the new gateway refuses a
-    message, the message fails. If the gateway NAME has possibly received a message, the message is not moved.
+    message, the message fails. The command does not move messages that the gateway NAME has possibly received.
     """
     services = get_services()
     name = choose_gateway(services, gateway_name)

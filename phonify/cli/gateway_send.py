@@ -34,7 +34,7 @@ def send_one(
 ) -> None:
     """Send TEXT to the number TO, and show the outcome. The message belongs to the account default.
 
-    A running server or worker must deliver the message. The exit status is 0 only if the gateway has taken the message.
+    A server or worker must be running to deliver the message. The exit status is 0 only if the gateway accepts it.
     """
     services = get_services()
     account = get_account(services, DEFAULT_ACCOUNT)
@@ -73,7 +73,7 @@ def _read_draft(services: Services, to: str, text: str, origin: str | None) -> D
 
 
 def _wait_for_outcome(services: Services, account: Account, message: Message, seconds: float) -> Message:
-    """Wait until a message has an outcome or is in doubt, but only for the given time. Return the message."""
+    """Wait at most `seconds` until a message has an outcome or is in doubt. Return the message."""
     watcher, end = services.database.watch(), monotonic() + seconds
     while message.state == "unconfirmed" and not message.in_doubt and (left := end - monotonic()) > 0:
         watcher.wait(min(left, 1.0))

@@ -32,7 +32,8 @@ def create_key(account_name: str, name: str, as_json: bool) -> None:
     account = get_account(services, account_name)
     key_id, key = accounts.create_key(services.database, services.clock, account, name=name)
     note_done(
-        f"Key {key_id} of the account {account.name!r} was made, but not shown. To revoke it: keys revoke {key_id}"
+        f"Key {key_id} of the account {account.name!r} was created, but it could not be printed."
+        f" To revoke it: keys revoke {key_id}"
     )
     if as_json:
         print_json({"id": key_id, "account": account.name, "name": name, "key": key})
@@ -45,7 +46,7 @@ def create_key(account_name: str, name: str, as_json: bool) -> None:
 @click.option("--account", "account_name", help="List only the keys of this account.")
 @json_option
 def list_keys(account_name: str | None, as_json: bool) -> None:
-    """List the id, the name and the times of each key. The keys themselves are not stored."""
+    """List the keys, and when they were created, last used and revoked. The keys themselves are not shown."""
     services = get_services()
     if account_name is not None:
         get_account(services, account_name)

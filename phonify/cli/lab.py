@@ -30,15 +30,21 @@ from .output import Command, Failed, account_option, echo, get_account, get_serv
     show_envvar=True,
     help="The app checks signatures with this secret or auth token. Default: the secret or token of the account.",
 )
-@click.option("--status-url", metavar="URL", help="The URL of the app for statuses. Use it only with the form twilio.")
+@click.option(
+    "--status-url",
+    metavar="URL",
+    help="The URL at which the app receives message statuses. This option is only for the form twilio.",
+)
 @click.option("--probe", metavar="URL", help="A URL at which the app reports what it did.")
-@click.option("--limit", type=click.FloatRange(0.1, 60), help="How long the provider waits for an answer, in seconds.")
+@click.option(
+    "--limit", type=click.FloatRange(0.1, 60), help="How many seconds the lab waits for an answer of the app."
+)
 @click.option(
     "--patience",
     type=click.FloatRange(0, 600),
     default=PATIENCE,
     show_default=True,
-    help="How long the app can work after its answer, in seconds.",
+    help="How many seconds the app can work after its answer.",
 )
 @click.option(
     "--junit", "junit_file", metavar="FILE", type=click.Path(dir_okay=False), help="Write a report as JUnit XML."
@@ -57,7 +63,7 @@ def lab(
     account_name: str,
     as_json: bool,
 ) -> None:
-    """Test the webhook of an app at URL. By default, URL is the registered URL of the account.
+    """Test the webhook of an app at URL. Without URL, the command uses the registered URL of the account.
 
     The lab posts genuine, repeated, late, forged and damaged events. The app handles them like real events. Therefore,
     use a test instance of the app. If the app fails a trial, the exit status is 1.
@@ -95,7 +101,7 @@ def _find_app(
     status_url: str | None,
     secret: str | None,
 ) -> AppUnderTest:
-    """Return the app to test. Missing values come from the account in the database."""
+    """Return the app to test. If an argument is missing, use the value of the account in the database."""
     if form.name == "standard" and status_url is not None:
         raise click.UsageError("--status-url is only for the form twilio")
     given = url or status_url
@@ -114,7 +120,7 @@ def _find_app(
 
 
 def _check(services: Services, form: ProviderForm, app: AppUnderTest) -> None:
-    """Raise a usage error if the lab can't post to a URL or can't sign."""
+    """Raise a usage error if the lab can't post to a URL or can't sign its requests."""
     for hint, url in (("URL", app.url), ("--status-url", app.status_url), ("--probe", app.probe_url)):
         if url is not None:
             try:

@@ -15,7 +15,9 @@ from .output import (
     report,
 )
 
-numbers_cli = Group("numbers", help="Manage the numbers at which accounts receive texts.")
+numbers_cli = Group(
+    "numbers", help="Manage the phone numbers of accounts. An account receives the texts to its numbers."
+)
 
 
 def _read_own_number(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -59,7 +61,7 @@ def list_numbers(account_name: str | None, as_json: bool) -> None:
 def add_number(number: str, account_name: str, as_json: bool) -> None:
     """Give NUMBER to an account. The account also gets the waiting texts to this number.
 
-    If another account has NUMBER, that account loses NUMBER. That account keeps the texts that it has already received.
+    If NUMBER belongs to another account, that account loses the number. It keeps the texts that it has received before.
     """
     services = get_services()
     account = get_account(services, account_name)
@@ -74,10 +76,10 @@ def add_number(number: str, account_name: str, as_json: bool) -> None:
 @numbers_cli.command("remove")
 @number_argument
 def remove_number(number: str) -> None:
-    """Take NUMBER away from its account.
+    """Remove NUMBER from its account.
 
-    New texts to NUMBER then belong to no account, and they wait. If NUMBER is the default sender of an account, this
-    account continues to get the texts.
+    New texts to NUMBER then wait until an account gets this number. But if NUMBER is the default sender of an account,
+    this account still gets the texts.
     """
     if not get_services().inbound.take_number(number):
         raise Failed(f"no account has the number {number}; see: numbers list")

@@ -1,4 +1,4 @@
-"""The shared parts of the commands: options, failures, the search of an account, printing."""
+"""Code that the commands share: options, errors, finding an account, printing."""
 
 import errno
 import json
@@ -42,7 +42,7 @@ class Failed(click.ClickException):
 def note_done(text: str) -> None:
     """Note what the command has changed.
 
-    If a later output can't be written, the error text ends with this note.
+    If the command can't print its output later, the error text ends with this note.
     """
     click.get_current_context().meta[_DONE] = text
 
@@ -83,7 +83,7 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group of commands of the class `Command`. It also reports errors of the output as a short text."""
+    """A group of commands of the class `Command`. If its help can't be printed, it reports a short error."""
 
     command_class = Command
 
@@ -103,7 +103,7 @@ def get_services(*, may_create: bool = False, quiet: bool = False) -> Services:
     """Return the services of the app and prepare its database.
 
     Raises ConfigError if the database does not exist and `may_create` is False. If the function creates the database,
-    it prints the path on standard error, because the path can be wrong. `quiet` omits this line.
+    it prints the path on standard error. The user can then notice a wrong path. With `quiet`, it prints nothing.
     """
     services = load_services()
     if not services.prepared.is_set():
@@ -125,7 +125,7 @@ def get_account(services: Services, name: str, *, hint: str = "--account") -> Ac
 
 @contextmanager
 def usage_errors(names: Mapping[str, str]) -> Iterator[None]:
-    """Raise click.UsageError in place of InvalidRequest. `describe_faults` gets the argument `names`."""
+    """If the block raises InvalidRequest, raise click.UsageError instead. For `names`, see `describe_faults`."""
     try:
         yield
     except InvalidRequest as error:
@@ -133,7 +133,7 @@ def usage_errors(names: Mapping[str, str]) -> Iterator[None]:
 
 
 def describe_faults(faults: Sequence[Fault], names: Mapping[str, str]) -> str:
-    """Return a text with one line for each error. `names` maps an argument to its name in the command.
+    """Return a text with one line for each error. `names` has the names of the arguments in the command.
 
     An element of a list, such as `to[1]`, can have its own name.
     """
@@ -154,7 +154,7 @@ def echo(text: str, *, err: bool = False) -> None:
 def report(text: str, shown: dict[str, Any] | None = None) -> None:
     """Print what the command has done. If `shown` is given, print this object as JSON instead of the text.
 
-    If the output can't be written, raises Failed with the text.
+    If the output can't be written, raise Failed. This error contains `text`.
     """
     note_done(text)
     echo(text if shown is None else json.dumps(shown))
@@ -190,7 +190,7 @@ def escape_body(body: str) -> str:
 
 
 def print_table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows in columns, without control characters. The last column is not padded."""
+    """Print rows in columns, without control characters. The last column gets no extra spaces."""
     table = [[escape_controls(str(cell)) for cell in row] for row in [*([heading] if heading else []), *rows]]
     if not table:
         return

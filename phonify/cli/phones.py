@@ -2,7 +2,7 @@
 
 from .output import Group, account_option, get_account, get_services, json_option, msisdn_argument, report
 
-phones_cli = Group("phones", help="Manage the data about phones.")
+phones_cli = Group("phones", help="Manage the data that is stored about phones.")
 
 
 @phones_cli.command("forget")
@@ -10,7 +10,7 @@ phones_cli = Group("phones", help="Manage the data about phones.")
 @account_option
 @json_option
 def forget(msisdn: str, account_name: str, as_json: bool) -> None:
-    """Remove all texts between the account and the phone MSISDN.
+    """Remove all texts that the account and the phone MSISDN have exchanged.
 
     Scheduled texts are removed too, and they are not sent. If the phone has opted out, it stays opted out.
     """

@@ -25,13 +25,16 @@ from .output import (
     usage_errors,
 )
 
-rules_cli = Group("rules", help="Manage the rules of the sandbox. A rule sets outcomes, delays or errors of the API.")
+rules_cli = Group("rules", help="Manage the rules of the sandbox. A rule changes what happens to messages or requests.")
 
 _OPTIONS = (
     click.option("--to", help="Match only messages to this number. +49* means all numbers that begin with +49."),
     click.option("--origin", help="Match only messages from this sender."),
     click.option("--contains", help="Match only messages that contain this text."),
-    click.option("--pattern", help="Match only messages whose whole text fits this pattern with * and ?."),
+    click.option(
+        "--pattern",
+        help="Match only messages whose whole text fits this pattern. * means any text, ? means any character.",
+    ),
     click.option("--direction", type=click.Choice(("outbound", "inbound")), help="Default: outbound."),
     click.option("--nth", metavar="N", help="Apply the rule only to the N-th matching message."),
     click.option("--share", metavar="PERCENT", help="Apply the rule only to this percentage of the matching messages."),
@@ -59,7 +62,7 @@ def _rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @account_option
 @json_option
 def list_rules(account_name: str, as_json: bool) -> None:
-    """List the rules in order. The first rule that matches a message applies to it."""
+    """List the rules in order. For each message, Phonify applies the first rule that matches."""
     rules, account = _get_rules(account_name)
     _print_rules(rules.find_all(account), as_json=as_json)
 
@@ -86,7 +89,7 @@ def add_rule(outcome: str, account_name: str, as_json: bool, **options: str | No
 @account_option
 @json_option
 def change_rule(rule: str, outcome: str, account_name: str, as_json: bool, **options: str | None) -> None:
-    """Replace a whole rule. RULE is its position or its id. The counts of the rule begin again at 0."""
+    """Replace a whole rule. RULE is the position or the id of the rule. The counts of the rule begin again at 0."""
     rules, account = _get_rules(account_name)
     changed = rules.change(account, _find_id(rules, account, rule), _read_rule(outcome, options))
     _print_rules([changed], as_json=as_json)
@@ -98,7 +101,7 @@ def change_rule(rule: str, outcome: str, account_name: str, as_json: bool, **opt
 @account_option
 @json_option
 def move_rule(rule: str, position: int, account_name: str, as_json: bool) -> None:
-    """Move a rule to the position POSITION, and print the new list. RULE is the old position or the id."""
+    """Move a rule to the position POSITION, and print the new list. RULE is its old position or its id."""
     rules, account = _get_rules(account_name)
     rules.move(account, _find_id(rules, account, rule), position)
     _print_rules(rules.find_all(account), as_json=as_json)
@@ -108,7 +111,7 @@ def move_rule(rule: str, position: int, account_name: str, as_json: bool) -> Non
 @click.argument("rule")
 @account_option
 def delete_rule(rule: str, account_name: str) -> None:
-    """Delete a rule. RULE is the position or the id of the rule. With `all`, delete all rules."""
+    """Delete a rule. RULE is the position or the id of the rule. If RULE is `all`, delete all rules."""
     rules, account = _get_rules(account_name)
     if rule == "all":
         rules.load(account, [])

@@ -48,7 +48,7 @@ def load_scenario(app: Any, file: Path) -> Any:
 
 
 def list_settings() -> str:
-    """Return the end of the help, which lists all settings and their defaults."""
+    """Return the list of all settings and their defaults, for the end of the help."""
     lines = [f"  {name:26} {default}".rstrip() for name, default in list_defaults()]
     # With \\b, click keeps the lines of a paragraph.
     return "\n".join(["\b", "Settings (environment variables) and their defaults:", *lines])

@@ -41,13 +41,13 @@ def open_inbox(url: str | None, account_name: str) -> None:
     if url is None:
         _check_server(services.settings, address)
     link = services.sessions.create_link(account, address)
-    note_done("A link was made, but not shown. The link ends after ten minutes.")
+    note_done("A sign-in link was created, but it could not be printed. The link ends after ten minutes.")
     echo(link)
     open_browser(link).wait()
 
 
 def _check_server(settings: Settings, address: str) -> None:
-    """Raise Failed if no Phonify server answers at the address of the settings."""
+    """Raise Failed if no server answers at `address`, or if the server is not Phonify."""
     connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=_PATIENCE)
     try:
         connection.request("GET", "/healthz")
@@ -90,7 +90,7 @@ def list_sessions(account_name: str | None, as_json: bool) -> None:
 @sessions_cli.command("end")
 @click.argument("session_id", type=click.IntRange(1, 2**63 - 1))
 def end_session(session_id: int) -> None:
-    """End the session with the id SESSION_ID. The browser of the session must sign in again."""
+    """End the session with the id SESSION_ID. The user of the session must sign in again."""
     if not get_services().sessions.end(session_id):
         raise Failed(f"no session has the id {session_id}; see: sessions list")
     report(f"Session {session_id} has ended.")

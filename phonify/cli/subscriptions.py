@@ -32,7 +32,10 @@ keywords_cli = Group("keywords", help="Manage opt-out keywords and the replies t
 @account_option
 @json_option
 def list_subscriptions(offset: int, limit: int, account_name: str, as_json: bool) -> None:
-    """List the phones that have conversations with the account. Then list other phones that have opted out or in."""
+    """List the phones that have conversations with the account.
+
+    Then list the other phones that have opted out or opted in.
+    """
     services = get_services()
     found = services.subscriptions.find_all(get_account(services, account_name), offset=offset, limit=limit)
     _print_subscriptions(found, as_json=as_json)
@@ -43,7 +46,7 @@ def list_subscriptions(offset: int, limit: int, account_name: str, as_json: bool
 @account_option
 @json_option
 def show_subscription(msisdn: str, account_name: str, as_json: bool) -> None:
-    """Show whether the account is allowed to write to the phone MSISDN."""
+    """Show whether the account is allowed to send messages to the phone MSISDN."""
     _show(msisdn, account_name, as_json=as_json)
 
 
@@ -52,7 +55,7 @@ def show_subscription(msisdn: str, account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def opt_out(msisdn: str, account_name: str, as_json: bool) -> None:
-    """Opt the phone MSISDN out. Messages to the phone are refused until the phone opts in again."""
+    """Opt out the phone MSISDN. Messages to the phone are refused until the phone opts in again."""
     _show(msisdn, account_name, subscribed=False, as_json=as_json)
 
 
@@ -61,7 +64,7 @@ def opt_out(msisdn: str, account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def opt_in(msisdn: str, account_name: str, as_json: bool) -> None:
-    """Opt the phone MSISDN in again. Then the account can write to the phone again."""
+    """Opt in the phone MSISDN again. Then the account can send messages to the phone again."""
     _show(msisdn, account_name, subscribed=True, as_json=as_json)
 
 

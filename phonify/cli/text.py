@@ -22,15 +22,17 @@ from .output import Command, Failed, echo, json_option, print_json, print_table,
     help="The maximum number of SMS for the text.",
 )
 @click.option("--allow-ucs2", is_flag=True, help="Allow characters that are not in GSM-7.")
-@click.option("--webotp", is_flag=True, help="Require a last line @host #code, which binds the code to a web site.")
+@click.option(
+    "--webotp", is_flag=True, help="The last line must be @host #code. Such a line binds the code to a web site."
+)
 @json_option
 def check_text_command(text: str, max_segments: int, allow_ucs2: bool, webotp: bool, as_json: bool) -> None:
     """Show how TEXT is sent as SMS: encoding, segments, and the characters that need UCS-2.
 
     If TEXT is -, the command reads the text from standard input, without a line break at the end.
 
-    If the text is empty or too long for a body, the exit status is 2. If the text fails a check, the exit status is 1.
-    By default, a text that needs UCS-2 or more than one SMS fails. The options change the checks.
+    If the text is empty or too long for a message, the exit status is 2. If the text fails a check, the exit status is
+    1. By default, a text that needs UCS-2 or more than one SMS fails. The options change the checks.
     """
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")

@@ -54,7 +54,7 @@ def rotate(account_name: str, as_json: bool) -> None:
 @twilio_cli.command("set-inbound")
 @click.argument("url")
 @click.option("--method", type=_METHOD, default="POST", show_default=True)
-@click.option("--fallback-url", help="If a request to URL fails, Phonify uses this URL.")
+@click.option("--fallback-url", help="A second URL. Phonify uses it if a request to URL fails.")
 @click.option("--fallback-method", type=_METHOD, default="POST", show_default=True)
 @account_option
 @json_option

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @click.command(cls=Command)
 def worker() -> None:
-    """Deliver messages and webhook events until SIGTERM or Ctrl-C. Then finish current attempts."""
+    """Deliver messages and webhook events until SIGTERM or Ctrl-C. Then finish the current attempts and end."""
     log_format = os.environ.get("PHONIFY_LOG_FORMAT", "text")
     configure_logs(log_format)
     try:

@@ -55,7 +55,7 @@ class Fault:
         return ERROR_TYPES[self.type].title
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the error as the API shows it. If no argument is wrong, `param` is left out."""
+        """Return the JSON object of the error. If no argument is wrong, the object has no `param`."""
         shown = {"type": self.type, "title": self.title}
         if self.param is not None:
             shown["param"] = self.param
@@ -111,11 +111,11 @@ class NotFound(PhonifyError):
 
 
 class RequestRefused(PhonifyError):
-    """The request is valid but did not complete as expected."""
+    """The request is valid, but Phonify or the gateway refuses it."""
 
 
 class Conflict(PhonifyError):
-    """The request contradicts an earlier request."""
+    """The request conflicts with an earlier request, or with another running request or command."""
 
 
 class TooManyWaiting(PhonifyError):
@@ -126,7 +126,7 @@ class TooManyWaiting(PhonifyError):
 
 
 class TooManyRuns(PhonifyError):
-    """The account has the maximum number of test runs. After `retry_after` seconds, the first run ends."""
+    """The account has the maximum number of test runs. The next test run ends after `retry_after` seconds."""
 
     fault_type = "too_many_runs"
 
@@ -144,7 +144,7 @@ class AccountRemoved(PhonifyError):
 
 
 class RateLimited(PhonifyError):
-    """The account has used up its requests for this minute."""
+    """The account has made too many requests in this minute."""
 
     fault_type = "rate_limited"
 

@@ -119,7 +119,9 @@ _TITLES = {
         "argument_without_effect": (
             "This argument has no effect with this outcome. Nothing was done. Leave out the argument."
         ),
-        "invalid_error_type": "A message can't have this error type. Use, for example, unreachable_handset.",
+        "invalid_error_type": (
+            "A message can't have this error type. Use another type, for example unreachable_handset."
+        ),
         "invalid_status": "The status must be 429, 500 or 503.",
         "invalid_count": "Not a valid number. Use a whole number from 1 to 1000000.",
         "invalid_share": "The share must be a percentage from 0.001 to 100.",
@@ -142,7 +144,7 @@ _TITLES = {
         "sender_not_permitted": "The gateway can't send from this sender.",
         "recipient_not_permitted": "This server sends only to the numbers in PHONIFY_ONLY_TO.",
         "message_not_waiting": (
-            "Only a scheduled message can be changed or cancelled. This is possible until its sending begins."
+            "Only a scheduled message can be changed or cancelled, and only before its sending begins."
         ),
         "message_not_final": (
             "This message is still being sent. Only a message in state sent or error can be redacted or removed."
@@ -152,13 +154,13 @@ _TITLES = {
         "account_suspended": "The account was suspended before the message was sent.",
         "unreachable_handset": "The phone is switched off or can't be reached.",
         "unknown_handset": "The phone is unknown or no longer exists.",
-        "filtered_by_carrier": "A carrier has filtered the message out.",
-        "delivery_failed": "The message was not delivered, for an unknown reason.",
+        "filtered_by_carrier": "A carrier has filtered out the message.",
+        "delivery_failed": "The message was not delivered. The reason is unknown.",
         "blocked_by_recipient": "The recipient has blocked messages from this sender.",
         "cannot_receive_sms": "This number cannot receive SMS.",
         "opted_out": "The recipient has opted out of messages from this account.",
         "quota_used_up": "The account has used up its quota of messages for today.",
-        "validity_expired": "The validity period ended before the message was confirmed as sent.",
+        "validity_expired": "The validity period ended before the gateway confirmed the message.",
         "webhook_failed": "The account's webhook did not accept this message within a day.",
         "no_webhook": "The account has no webhook. Set a webhook URL first.",
         "no_release_gateway": "This server can't release messages, because PHONIFY_RELEASE_GATEWAY is not set.",
@@ -176,7 +178,7 @@ _TITLES = {
             "a release gateway."
         ),
         "clock_only_forward": (
-            "The clock already shows a later time. The clock only goes forward. A reset sets it to the real time."
+            "The clock already shows a later time, and it can't be set back. A reset sets it to the real time."
         ),
         "clock_too_far": "The clock can be at most 100 years ahead of the real time.",
         "too_many_rules": "An account can have at most 100 rules. Delete a rule first.",
@@ -213,7 +215,7 @@ _TITLES = {
             "This Idempotency-Key was already used with other arguments. Use a new key for a new request."
         ),
         "clock_is_advancing": (
-            "Another request or command is advancing the clock. Try again when the advance has ended."
+            "Another request or command is advancing the clock. Wait until it has finished, then try again."
         ),
     },
     Kind.TOO_MANY: {

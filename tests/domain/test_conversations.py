@@ -403,7 +403,7 @@ def test_the_history_of_a_message_that_is_never_confirmed(send, message_loop, se
     assert history(services, account, id_) == [
         ACCEPTED,
         doubt,
-        ("Failed: The validity period ended before the message was confirmed as sent.", "failed"),
+        ("Failed: The validity period ended before the gateway confirmed the message.", "failed"),
     ]
 
 

@@ -109,7 +109,7 @@ def test_a_failed_message_shows_the_ids_of_the_provider_too(send, deliver, take,
     message = send()
     deliver()
     take(Receipt("undelivered", message_id=message["id"], reference="ref-9"))
-    failed = "Failed: The message was not delivered, for an unknown reason."
+    failed = "Failed: The message was not delivered. The reason is unknown."
     assert (failed, "failed", ["Provider's id ref-9, gateway gateway"]) in tell(message)
 
 

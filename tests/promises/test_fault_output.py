@@ -61,10 +61,13 @@ def test_a_command_that_can_not_print_fails_with_one_line(run, command: str) -> 
 @pytest.mark.parametrize(
     ("command", "done"),
     [
-        ("keys create", "Key 1 of the account 'default' was made, but not shown. To revoke it: keys revoke 1"),
+        (
+            "keys create",
+            "Key 1 of the account 'default' was created, but it could not be printed. To revoke it: keys revoke 1",
+        ),
         pytest.param(
             "keys create --json",
-            "Key 1 of the account 'default' was made, but not shown. To revoke it: keys revoke 1",
+            "Key 1 of the account 'default' was created, but it could not be printed. To revoke it: keys revoke 1",
             marks=pytest.mark.slow,
         ),
         pytest.param(
@@ -80,7 +83,7 @@ def test_a_command_that_can_not_print_fails_with_one_line(run, command: str) -> 
         ),
         pytest.param(
             "open --url http://127.0.0.1:8000",
-            "A link was made, but not shown. The link ends after ten minutes.",
+            "A sign-in link was created, but it could not be printed. The link ends after ten minutes.",
             marks=pytest.mark.slow,
         ),
         pytest.param(
@@ -105,7 +108,7 @@ WITHOUT_READER = (
 def test_a_command_whose_reader_has_gone_says_what_it_has_changed(run) -> None:
     failed = run(f"-c {shlex.quote(WITHOUT_READER)} {PHONIFY} keys create")
     assert failed.returncode
-    assert failed.stderr.endswith("was made, but not shown. To revoke it: keys revoke 1\n")
+    assert failed.stderr.endswith("was created, but it could not be printed. To revoke it: keys revoke 1\n")
 
 
 @pytest.mark.slow
