@@ -120,7 +120,7 @@ def _parse(text: str) -> phonenumbers.PhoneNumber:
         return parsed
     if given == _find_national_prefix(parsed) + read:
         return _parse(f"+{code}{read}")
-    raise ValueError("too many digits for this country")
+    raise ValueError(f"too {'many' if len(given) > len(read) else 'few'} digits for this country")
 
 
 def _find_national_prefix(parsed: phonenumbers.PhoneNumber) -> str:

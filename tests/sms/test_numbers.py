@@ -6,7 +6,7 @@ import tomllib
 
 import phonenumbers
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from phonenumbers import carrier
 
@@ -294,6 +294,7 @@ CODES = sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
     )
 )
 @settings(max_examples=400)
+@example("+2612000000")  # the library adds the digits of the area code
 def test_a_number_is_read_as_the_library_reads_it_and_loses_nothing_but_national_prefixes(text: str) -> None:
     try:
         parsed = phonenumbers.parse(text)
@@ -305,7 +306,7 @@ def test_a_number_is_read_as_the_library_reads_it_and_loses_nothing_but_national
     try:
         number = parse_msisdn(text)
     except ValueError:
-        assert not possible or len(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)) < len(text)
+        assert not possible or phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) != text
     else:
         read = phonenumbers.parse(number.number)
         assert number.number == phonenumbers.format_number(read, phonenumbers.PhoneNumberFormat.E164)
