@@ -368,3 +368,11 @@ def test_a_national_number_stays_as_it_is_if_the_country_is_unknown() -> None:
 @given(st.from_regex(r"\+[1-9][0-9]{1,14}", fullmatch=True))
 def test_grouping_changes_no_digit(number: str) -> None:
     assert group_number(number).replace(" ", "") == number
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [("+2612000000", "too few digits"), ("+541115123456789", "too many digits")]
+)
+def test_a_number_whose_digits_the_library_would_change_is_refused_with_the_reason(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse_msisdn(text)
