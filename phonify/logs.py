@@ -56,7 +56,7 @@ def mask_keys(text: str) -> str:
 def mask_request(method: str, address: str) -> tuple[str, str]:
     """Mask the keys in the method and the address of a request. Return the method and the address.
 
-    By mistake, a client can send an Authorization header as the first line. Then the method is BASIC, and the address
+    A client can send an Authorization header as the first line by mistake. Then the method is BASIC, and the address
     is a key.
     """
     return method, mask_keys(address) if method.upper() != "BASIC" else "***"

@@ -70,7 +70,7 @@ def rotate_secret(account_name: str, as_json: bool) -> None:
 @webhooks_cli.command("remove")
 @account_option
 def remove_webhook(account_name: str) -> None:
-    """Remove the account's webhook. Events that are not delivered yet are cancelled."""
+    """Remove the account's webhook. Events that have not been delivered are cancelled."""
     services = get_services()
     removed = services.webhooks.remove(get_account(services, account_name))
     if removed is None:

@@ -149,7 +149,7 @@ class MessageDelivery:
         return ended + [message for message in interrupted if self._is_doubtful(connection, message)]
 
     def _is_opted_out(self, connection: Connection, message: Message) -> bool:
-        """Return whether the recipient has opted out after the message was accepted.
+        """Return whether the recipient opted out after Phonify had accepted the message.
 
         A message that was accepted after the opt-out is the reply to STOP or HELP. Such a message is sent.
         """

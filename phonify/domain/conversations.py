@@ -86,8 +86,9 @@ class Conversations:
         """Return the messages whose body, sender or recipient contains the text, latest first.
 
         `numbers` has other forms of the text. The search looks for these forms in senders and recipients. If the text
-        is a provider's id, the search finds the message with this id. With `scheduled`, the result has only scheduled
-        messages. With `failed`, the result has only messages in state `error` or with the receipt `undelivered`.
+        is the id that a provider has given to a message, the search finds this message. With `scheduled`, the result
+        has only scheduled messages. With `failed`, the result has only messages in state `error` or with the receipt
+        `undelivered`.
 
         One call searches a limited number of messages, because a search through all messages would take too long. To
         search older messages, call this method again, and pass `next` as `below`.

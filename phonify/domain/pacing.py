@@ -108,7 +108,7 @@ class Pacing:
             admitted.append(message)
             used += parts
         longest = format_time(now - timedelta(seconds=max(self._rates)))
-        store.delete_sends(connection, gateway=self._gateway, since=longest)
+        store.delete_sends(connection, gateway=self._gateway, until=longest)
         if used:
             store.insert_sends(connection, gateway=self._gateway, at=format_time(now), parts=used)
         return admitted

@@ -73,7 +73,7 @@ class Receipts:
         references: Sequence[str],
         now: datetime,
     ) -> None:
-        """Store the provider's ids of a message. Apply the receipts that are stored already."""
+        """Store the ids that the provider has given to a message. Apply the receipts that came earlier."""
         store.insert_parts(connection, message_id=message.id, gateway=gateway.name, references=references)
         store.claim_waiting_receipts(connection, message_id=message.id, gateway=gateway.name, references=references)
         came_before = self._apply_again(connection, message, now)

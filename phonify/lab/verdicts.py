@@ -62,7 +62,8 @@ _VERDICTS = (
     Verdict(
         "accepted_forgery",
         "accepted a forgery",
-        "Everyone who knows the URL can post false events. For example, they can invent a text from any phone number.",
+        "Everyone who knows the URL can post false events. For example, they can fake a received message from any"
+        " phone number.",
         "First check the signature of each request. Refuse a missing or wrong signature with 401 or 403.",
     ),
     Verdict(

@@ -97,7 +97,7 @@ def parse_shown_number(text: str, country: str | None) -> str:
 
 
 def is_msisdn(text: str) -> bool:
-    """Return whether a text is a number in the form that `parse_msisdn` returns."""
+    """Return whether a string is an E.164 number, exactly as `parse_msisdn` writes it."""
     try:
         return parse_msisdn(text).number == text
     except ValueError:

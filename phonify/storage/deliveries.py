@@ -91,7 +91,7 @@ def list_attempts(connection: sqlite3.Connection, *, delivery_id: str) -> tuple[
 
 
 def redeliver(connection: sqlite3.Connection, *, delivery_id: str, now: str) -> None:
-    """Let Phonify post a delivery again now. All retries are allowed again.
+    """Make a delivery due now, so that Phonify posts it again. All retries are allowed again.
 
     If an earlier delivery of the same sequence is pending, Phonify posts the earlier delivery first.
     """

@@ -65,10 +65,10 @@ def find_send_time(connection: sqlite3.Connection, *, gateway: str, since: str, 
     return at
 
 
-def delete_sends(connection: sqlite3.Connection, *, gateway: str, since: str) -> None:
-    """Remove the records of old segments: those that a gateway got at the time `since` or earlier."""
+def delete_sends(connection: sqlite3.Connection, *, gateway: str, until: str) -> None:
+    """Remove the records of segments that a gateway got before `until` or at this time."""
     connection.execute(
-        "DELETE FROM gateway_sends WHERE gateway = :gateway AND at <= :since", {"gateway": gateway, "since": since}
+        "DELETE FROM gateway_sends WHERE gateway = :gateway AND at <= :until", {"gateway": gateway, "until": until}
     )
 
 

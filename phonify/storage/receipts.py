@@ -14,7 +14,7 @@ _RECEIPT = ", ".join(ReceiptRow._fields)
 
 
 def insert_parts(connection: sqlite3.Connection, *, message_id: str, gateway: str, references: Sequence[str]) -> None:
-    """Store the provider's ids of a message.
+    """Store the ids that the provider has given to a message.
 
     If another message already has one of these ids, the id moves to this message.
     """
@@ -39,7 +39,7 @@ def insert_reported_part(connection: sqlite3.Connection, *, message_id: str, gat
 
 
 def list_parts(connection: sqlite3.Connection, *, message_id: str) -> list[MessagePart]:
-    """Return the provider's ids of a message."""
+    """Return the ids that the provider has given to a message."""
     rows = connection.execute(
         "SELECT part, gateway, reference, status FROM message_parts WHERE message_id = :id ORDER BY part",
         {"id": message_id},
@@ -82,7 +82,10 @@ def insert_receipt(connection: sqlite3.Connection, *, receipt: ReceiptRow) -> bo
 def claim_waiting_receipts(
     connection: sqlite3.Connection, *, message_id: str, gateway: str, references: Sequence[str]
 ) -> None:
-    """Find the receipts that came before Phonify knew the provider's ids of a message. Assign them to this message."""
+    """Find receipts that came too early, and assign them to their message.
+
+    Phonify did not know the provider's ids of this message when the receipts came.
+    """
     connection.executemany(
         "UPDATE receipts SET message_id = :message_id"
         " WHERE reference = :reference AND gateway = :gateway AND message_id IS NULL",

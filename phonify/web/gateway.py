@@ -1,4 +1,4 @@
-"""Reads the data about gateways: for a line on all pages, and for a part of the settings page."""
+"""Reads the state of the gateways. A line on each page and a section of the settings page show it."""
 
 from typing import Any
 

@@ -53,8 +53,8 @@ def _read_whole(given: Parameters, name: str, default: int) -> int:
 def read_dates(given: Parameters, name: str) -> tuple[str | None, str | None]:
     """Read the filters NAME, NAME< and NAME>. A filter also finds messages with exactly the given time.
 
-    Returns the beginning and the end of the range that matches. The end is the first time after the range. None means
-    that there is no limit.
+    Returns the beginning and the end of the range that matches. The end itself is not in the range. None means that
+    there is no limit.
     """
     first, until = None, None
     for suffix in ("", "<", ">"):

@@ -1,7 +1,7 @@
 """Templates of requests. A placeholder such as {to} stands for a value of a message.
 
-Phonify escapes each value in the way that its place needs: in a form, in a query, in JSON or in a header. The author of
-a template never escapes a value.
+Phonify escapes each value in the way that its place needs: in a form, in a query, in JSON or in a header. A template
+contains no escapes for values.
 """
 
 import json
