@@ -56,13 +56,15 @@ class Inbound:
 
     def hand_over_due(self) -> None:
         """Store incomplete texts that have waited too long. In the message, `GAP` replaces the missing parts."""
-        now, due = format_time(self._clock.now()), True
-        while due and not self._database.stopping:
+        now = format_time(self._clock.now())
+        while self._has_due(now) and not self._database.stopping:
             with self._database.write() as connection:
-                found = store.list_due_texts(connection, now=now, limit=1)
-                due = bool(found)
-                for text in found:
+                for text in store.list_due_texts(connection, now=now, limit=1):
                     self._hand_over(connection, store.list_siblings(connection, text=text))
+
+    def _has_due(self, now: str) -> bool:
+        with self._database.reading() as connection:
+            return bool(store.list_due_texts(connection, now=now, limit=1))
 
     def _hand_over(self, connection: Connection, texts: Sequence[TextRow]) -> None:
         """Store one message. `texts` has the whole text, or its parts."""

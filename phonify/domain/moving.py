@@ -6,6 +6,7 @@ Each accepted message belongs to one gateway. Only the operator can move the mes
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import NamedTuple
 
 from ..clock import Clock, format_time
@@ -68,11 +69,13 @@ class Moving:
 
     def adopt(self) -> None:
         """Assign waiting messages without a gateway to the main gateway. Such messages come from an earlier version."""
+        with self._database.reading() as connection:
+            if not store.has_messages_without_gateway(connection):
+                return
         with self._database.write() as connection:
             count = store.adopt_messages(connection, gateway=self._main)
-        if count:
-            text = "Messages without a gateway, from an earlier version: %d. The gateway %s gets them."
-            logger.warning(text, count, self._main)
+        text = "Messages without a gateway, from an earlier version: %d. The gateway %s gets them."
+        logger.warning(text, count, self._main)
 
     def warn(self) -> None:
         """Log how many messages wait for gateways that this server does not have."""
@@ -148,11 +151,13 @@ class Moving:
         """End the expired messages of gateways that this server does not have."""
         now = self._clock.now()
         for left in self.list_left():
-            ended = True
-            while ended and not self._database.stopping:
+            while self._list_expired(left.gateway, now) and not self._database.stopping:
                 with self._database.write() as connection:
                     expired = outbox_store.list_expired_messages(
                         connection, gateway=left.gateway, now=format_time(now), limit=_ROWS
                     )
-                    errors = dict.fromkeys(expired, "validity_expired")
-                    ended = bool(end_as_error(connection, self._webhooks, errors, now))
+                    end_as_error(connection, self._webhooks, dict.fromkeys(expired, "validity_expired"), now)
+
+    def _list_expired(self, gateway: str, now: datetime) -> list[Message]:
+        with self._database.reading() as connection:
+            return outbox_store.list_expired_messages(connection, gateway=gateway, now=format_time(now), limit=1)

@@ -178,7 +178,7 @@ _TITLES = {
             "a release gateway."
         ),
         "clock_only_forward": (
-            "The clock already shows a later time, and it can't be set back. A reset sets it to the real time."
+            "The clock already shows a later time. It can't be set back, but a reset sets it to the real time."
         ),
         "clock_too_far": "The clock can be at most 100 years ahead of the real time.",
         "too_many_rules": "An account can have at most 100 rules. Delete a rule first.",

@@ -90,7 +90,7 @@ class Unreadable(Exception):
 def read_json_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object in the body of a request. Raises Unreadable if the body is not a JSON object."""
     try:
-        content = json.loads(body)
+        content = json.loads(body.decode())
     except (ValueError, RecursionError) as error:
         raise Unreadable("the body is not JSON") from error
     if not isinstance(content, dict):

@@ -125,9 +125,11 @@ def is_allowed(address: str, *, private_allowed: bool) -> bool:
 
     If an IPv6 address contains an IPv4 address, the IPv4 address is checked instead.
     """
-    ip = ip_address(address.partition("%")[0])  # without a zone
-    if isinstance(ip, IPv6Address) and (inner := _unwrap(ip)):
-        return all(is_allowed(str(one), private_allowed=private_allowed) for one in inner)
+    ip = ip_address(address)
+    if isinstance(ip, IPv6Address):
+        ip = IPv6Address(int(ip))  # without a zone
+        if inner := _unwrap(ip):
+            return all(is_allowed(str(one), private_allowed=private_allowed) for one in inner)
     if ip in _METADATA or ip.is_link_local or ip.is_multicast or ip.is_unspecified:
         return False
     if ip.is_loopback:

@@ -45,6 +45,14 @@ def next_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
     return at
 
 
+def has_messages_without_gateway(connection: sqlite3.Connection) -> bool:
+    """Return whether a waiting message has no gateway."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM messages WHERE gateway IS NULL AND due_at IS NOT NULL)"
+    ).fetchone()
+    return bool(row[0])
+
+
 def adopt_messages(connection: sqlite3.Connection, *, gateway: str) -> int:
     """Assign waiting messages to this gateway if they have no gateway yet. Returns how many."""
     return connection.execute(

@@ -175,11 +175,12 @@ def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
     """
     services, account = get_services(), current_account()
     max_body = services.settings.max_body
+    fields = {name: given[name] for name in ("body", "origin", "send_at") if name in given}
     if not _is_phone(given):
-        sent = services.sending.send(account, load(SendSchema(max_body=max_body), {**given, "to": phone}))
+        sent = services.sending.send(account, load(SendSchema(max_body=max_body), {**fields, "to": phone}))
         return sent.messages[0], sent.faults
     own = given.get("origin", "")
     if not own.lstrip("+").isdecimal():  # missing or alphanumeric
         own = services.sending.default_origin(account)
-    arguments = load(InboundSchema(max_body=max_body), {**given, "from": phone, "to": own})
+    arguments = load(InboundSchema(max_body=max_body), {**fields, "from": phone, "to": own})
     return services.receiving.receive(account, **arguments), []

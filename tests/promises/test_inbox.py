@@ -258,6 +258,12 @@ def test_a_link_on_another_site_signs_in_where_nobody_is(visitor):
     assert visitor.get("/").status_code == 200
 
 
+def test_an_options_request_of_another_site_does_not_sign_in(visitor):
+    response = visitor.options(f"/inbox/settings?api_key={KEY}", headers={"Sec-Fetch-Site": "cross-site"})
+    assert response.status_code == 403
+    assert "Set-Cookie" not in response.headers
+
+
 def test_a_link_replaces_a_session_whose_key_was_revoked(page, other_key, operator):
     operator.revoke_key(KEY)
     page.get(f"/?api_key={other_key}", headers={"Sec-Fetch-Site": "cross-site"})
