@@ -17,7 +17,7 @@ from tests.support.servers import Process, find_free_port
 
 FULL = "/dev/full"
 TO = "+14560000000"
-pytestmark = pytest.mark.skipif(not Path(FULL).exists(), reason=f"there is no {FULL}")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not Path(FULL).exists(), reason=f"there is no {FULL}")]
 FAILURE = "Error: the output can't be written: No space left on device\n"
 PHONIFY, FLASK = "-m phonify", "-m flask --app app"
 
@@ -104,14 +104,12 @@ WITHOUT_READER = (
 )
 
 
-@pytest.mark.slow
 def test_a_command_whose_reader_has_gone_says_what_it_has_changed(run) -> None:
     failed = run(f"-c {shlex.quote(WITHOUT_READER)} {PHONIFY} keys create")
     assert failed.returncode
     assert failed.stderr.endswith("was created, but it could not be printed. To revoke it: keys revoke 1\n")
 
 
-@pytest.mark.slow
 def test_without_buffers_of_python_the_failure_is_the_same(run) -> None:
     failed = run(f"{PHONIFY} accounts list", f"> {FULL}", PYTHONUNBUFFERED="1")
     assert (failed.returncode, failed.stderr) == (1, FAILURE)
@@ -168,7 +166,6 @@ def send(server: Process) -> None:
     wait_until(lambda: server.call("GET", f"/v1/messages/{message_id}")[1]["message"]["state"] == "sent")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("log_format", ["text", "json"])
 @pytest.mark.parametrize("redirection", [f"> {FULL} 2>&1", f"> {FULL}", f"2> {FULL}", "> >(exec <&-) 2>&1"])
 @pytest.mark.parametrize("command", ["app.py", "-m phonify serve --demo"])
@@ -187,14 +184,12 @@ def test_a_server_that_can_not_write_its_log_starts_and_serves_in_all_processes(
     assert server.terminate() == 0
 
 
-@pytest.mark.slow
 def test_a_server_without_output_says_in_its_log_that_the_start_is_not_printed(serve) -> None:
     server = serve("app.py", f"> {FULL}", API_KEY=KEY * 4)
     (line,) = [line for line in server.output.splitlines() if "start" in line]
     assert line.endswith("WARNING phonify.server.start: the start can't be printed: No space left on device")
 
 
-@pytest.mark.slow
 def test_a_worker_that_can_not_write_its_log_delivers(start, run) -> None:
     worker = start("-c", f"import os; os.execvp('bash', ['bash', '-c', 'exec {sys.executable} -m phonify worker "
                    f"> {FULL} 2>&1'])")  # fmt: skip
@@ -207,7 +202,6 @@ def can_mount() -> bool:
     return os.geteuid() == 0 and subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not can_mount(), reason="only root may mount a small disk")
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_a_log_on_a_full_disk_goes_on_as_soon_as_there_is_room(serve, tmp_path: Path, log_format: str) -> None:

@@ -101,6 +101,7 @@ def test_errors_have_an_id_too(client, path, status):
 # Logs as JSON
 
 
+@pytest.mark.slow
 def test_a_server_writes_json_lines_where_asked_to(start):
     server = start(LOG_FORMAT="json", WORKERS="1")
     status, _ = server.call("POST", "/v1/messages?api_key=test-key", key=None, to="+15005550004", body="Hello")
@@ -115,6 +116,7 @@ def test_a_server_writes_json_lines_where_asked_to(start):
     assert delivery["request_id"] == access["request_id"]
 
 
+@pytest.mark.slow
 def test_a_first_start_with_json_makes_no_key_and_says_how_to_make_one(start):
     server = start(LOG_FORMAT="json", API_KEY=None)
     server.wait_for(r"there is no API key yet; make one with: PHONIFY_DATABASE=\S+ \S*flask --app app keys create")
@@ -122,6 +124,7 @@ def test_a_first_start_with_json_makes_no_key_and_says_how_to_make_one(start):
     assert [json.loads(line)["logger"] for line in server.output.splitlines()] == ["phonify.server.start"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("app.py",), ("-m", "phonify", "worker")])
 def test_wrong_settings_are_json_too(start, command):
     server = start(*command, LOG_FORMAT="json", PORT="x")
@@ -130,6 +133,7 @@ def test_wrong_settings_are_json_too(start, command):
     assert (line["level"], "PHONIFY_PORT: 'x' must be" in line["message"]) == ("error", True)
 
 
+@pytest.mark.slow
 def test_a_worker_writes_json_lines_where_asked_to(start):
     worker = start("-m", "flask", "--app", "app", "worker", LOG_FORMAT="json")
     worker.wait_for("Delivering messages of .*\n")
@@ -158,6 +162,7 @@ def settle(server):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_metrics_are_right_over_several_processes(start):
     server = start(METRICS="on", WORKERS="2")
     for _ in range(20):
@@ -181,6 +186,7 @@ def test_metrics_are_right_over_several_processes(start):
     assert float(metrics['phonify_database_bytes{file="wal"}']) > 0
 
 
+@pytest.mark.slow
 def test_the_queue_is_seen_in_the_metrics(start):
     server = start(METRICS="on", WORKERS="1", ACCESS_LOG="off")
     assert server.call("POST", "/v1/messages", to="+15005550012", body="Hello")[0] == 201
@@ -190,6 +196,7 @@ def test_the_queue_is_seen_in_the_metrics(start):
     assert metrics['phonify_gateway_attempts_total{gateway="stub",outcome="unconfirmed"}'] == "1.0"
 
 
+@pytest.mark.slow
 def test_the_health_of_a_gateway_and_texts_without_account_are_seen_in_the_metrics(start):
     server = start(str(ROOT / "tests" / "support" / "hearing_app.py"), METRICS="on", WORKERS="1")
     assert server.call("POST", "/v1/messages", to="+14560000000", body="Hello")[0] == 201
@@ -211,6 +218,7 @@ def test_the_health_of_a_gateway_and_texts_without_account_are_seen_in_the_metri
 # The check of a whole file
 
 
+@pytest.mark.slow
 def test_a_method_of_a_client_s_own_is_no_series_of_its_own(start):
     server = start(METRICS="on", WORKERS="1")
     for letter in "ABCDE":
