@@ -74,7 +74,7 @@ class Rules:
     def create(self, account: Account, draft: RuleDraft) -> Rule:
         """Add a rule at its position, by default at the end.
 
-        Raises RequestRefused if the account has MOST_RULES rules.
+        Raises RequestRefused if the account already has the maximum number of rules (MOST_RULES).
         """
         with self._editing(account) as (rules, ids):
             rule = self._make(account, draft, next(ids))

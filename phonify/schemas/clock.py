@@ -86,7 +86,7 @@ def _count_field(description: str) -> fields.Integer:
 
 
 class EndedSchema(RecordSchema):
-    """How many messages, receipts and events an advance has processed."""
+    """How many messages, receipts and events Phonify processed during an advance of the clock."""
 
     sent = _count_field("Messages that reached the state `sent`.")
     expired = _count_field("Messages that failed at the end of their validity period.")

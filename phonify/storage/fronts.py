@@ -82,5 +82,5 @@ def delete_refusals(connection: sqlite3.Connection, *, account_id: int) -> None:
 
 
 def delete_old_refusals(connection: sqlite3.Connection, *, until: str) -> None:
-    """Remove all requests that were refused before a time. Each account has only a few of these requests."""
+    """Remove all requests that were refused before the given time. Each account has only a few of these requests."""
     connection.execute("DELETE FROM front_refusals WHERE at < :until", {"until": until})

@@ -168,7 +168,7 @@ class TwilioCallbacks(WebhookKind):
     def choose_delay(self, result: Result) -> float | None:
         """Return the seconds until a retry, or None if there is no retry. The fragment of the URL contains the options.
 
-        Without a fragment, there is one retry if the connection failed.
+        If the URL has no fragment, Phonify retries once, and only after a failed connection.
         """
         options, retries = read_options(result.delivery.url or ""), result.delivery.retries
         if result.answer is not None:
