@@ -250,10 +250,14 @@ class Services:
         account = accounts.ensure_default_account(self.database, self.clock)
         return accounts.create_first_key(self.database, self.clock, account)
 
-    def make_live_list(self, stream: TextIO) -> LiveList | None:
-        """Make the live list of messages. Return None if there is no list, for example if `stream` is no terminal."""
-        wanted = self.settings.gateway == "stub" and self.settings.log_format != "json" and stream.isatty()
-        return LiveList(self.database, stream) if wanted else None
+    def make_live_list(self, stream: TextIO | None) -> LiveList | None:
+        """Make the live list of messages. Return None if there is no list, for example if `stream` is no terminal.
+
+        `stream` is None if the standard output is closed.
+        """
+        if stream is None or self.settings.gateway != "stub" or self.settings.log_format == "json":
+            return None
+        return LiveList(self.database, stream) if stream.isatty() else None
 
     def has_key(self) -> bool:
         """Return whether the database has a valid or revoked key."""

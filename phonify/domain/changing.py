@@ -135,7 +135,8 @@ class Changing:
 
     def _get_waiting(self, connection: Connection, account: Account, message_id: str, now: datetime) -> Message:
         message = find_message(connection, account, message_id)
-        waits = message.state == "unconfirmed" and message.attempts == 0
-        if not waits or message.send_at is None or message.send_at <= format_time(now):
+        waits = message.state == "unconfirmed" and message.attempts == 0 and message.send_at is not None
+        # Both times are in the future, unless a person has forced an outcome. Then the message is due now.
+        if not waits or min(message.send_at or "", message.due_at or "") <= format_time(now):
             raise RequestRefused([Fault("message_not_waiting")])
         return message

@@ -47,7 +47,7 @@ def serve(
         listener = open_listener(settings.host, settings.port)
         port = listener.getsockname()[1]
         address = write_address(settings.host, port)
-        on_terminal = sys.stdout.isatty() and log_format != "json"
+        on_terminal = sys.stdout is not None and sys.stdout.isatty() and log_format != "json"
         if open_inbox:
             open_browser(services.create_link(address))
         processes.hold_signals()  # a signal may arrive as soon as the text is printed

@@ -150,6 +150,10 @@ def _read_form() -> dict[str, str]:
     """
     arguments = read_arguments().items()
     given = {name: normalize_lines(value) for name, value in arguments if value and isinstance(value, str)}
+    try:
+        "".join(given.values()).encode()
+    except UnicodeEncodeError:  # JSON can contain a half of a surrogate pair, but a page can't
+        raise InvalidRequest([Fault("bad_request")]) from None
     if "send_at" in given and len(given["send_at"]) <= _TIME_LENGTH:
         given["send_at"] += "Z"
     return given

@@ -167,7 +167,7 @@ def send(server: Process) -> None:
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-@pytest.mark.parametrize("redirection", [f"> {FULL} 2>&1", f"> {FULL}", f"2> {FULL}", "> >(exec <&-) 2>&1"])
+@pytest.mark.parametrize("redirection", [f"> {FULL} 2>&1", f"> {FULL}", f"2> {FULL}", "> >(exec <&-) 2>&1", ">&-"])
 @pytest.mark.parametrize("command", ["app.py", "-m phonify serve --demo"])
 def test_a_server_that_can_not_write_its_log_starts_and_serves_in_all_processes(
     serve, command: str, redirection: str, log_format: str

@@ -450,6 +450,7 @@ def test_every_answer_has_the_headers_of_a_page(app, page, visitor, receive):
         ("GET", "/inbox/phones/", 404),
         ("POST", "/inbox/settings/keys/99/revoke", 404),
         ("POST", "/inbox/settings/keys/x/revoke", 404),
+        ("POST", "/inbox/settings/keys/9223372036854775808/revoke", 404),
         ("POST", "/inbox/settings/webhook/test", 400),
         ("GET", "/inbox/static/nothing.js", 404),
     ],
@@ -466,6 +467,7 @@ def test_an_error_is_a_page_with_the_same_headers(page, method, path, status):
     [
         ("application/x-www-form-urlencoded", b"body=%ff", 400),
         ("application/json", b"{", 400),
+        ("application/json", b'{"to": "+14560000000", "body": "\\ud800"}', 400),
         ("text/plain", b"x", 415),
         ("application/x-www-form-urlencoded", b"body=" + b"x" * 300_000, 413),
         ("multipart/form-data", b"x", 400),

@@ -514,6 +514,18 @@ def test_a_scheduled_message_can_get_an_outcome_at_once(
     assert now(message)["rule"] == {"id": None, "name": None, "outcome": "failed"}
 
 
+def test_a_scheduled_message_with_a_forced_outcome_can_not_be_changed_or_cancelled(
+    client: FlaskClient, send: Send, deliver: Work, now: Now
+) -> None:
+    message = send(send_at="2030-01-01T09:00:00Z")
+    client.post(f"/sandbox/messages/{message['id']}/outcome", json={"outcome": "failed", "error": "canceled"})
+    address = f"/v1/messages/{message['id']}"
+    for refused in (client.put(address, json={"body": "Changed"}), client.delete(address)):
+        assert (refused.status_code, refused.get_json()["errors"][0]["type"]) == (402, "message_not_waiting")
+    deliver()
+    assert (now(message)["state"], now(message)["body"]) == ("error", message["body"])
+
+
 @pytest.mark.parametrize(
     ("outcome", "state", "receipt"),
     [
