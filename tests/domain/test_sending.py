@@ -8,13 +8,14 @@ from functools import partial
 
 import pytest
 
+from phonify.clock import format_time
 from phonify.domain import accounts
 from phonify.errors import Conflict, RequestRefused
 from phonify.schemas.answers import dump_sent
 from phonify.schemas.fields import Recipient
 from phonify.schemas.requests import Draft
 from phonify.sms.numbers import parse_msisdn, parse_originator
-from phonify.storage.records import Answer
+from phonify.storage.records import Answer, Message
 from tests.support.fake_gateway import FakeGateway
 
 PHONES = [Recipient(parse_msisdn(f"+1456000000{number}"), f"to[{number}]") for number in range(3)]
@@ -118,6 +119,15 @@ def test_each_argument_of_a_request_counts_for_its_hash_except_the_key():
     assert {*others, "idempotency_key"} == set(Draft._fields) - of_fronts
     hashes = {DRAFT.hash(), *(DRAFT._replace(**{name: value}).hash() for name, value in others.items())}
     assert len(hashes) == 1 + len(others)
+
+
+def test_each_argument_that_is_also_an_attribute_of_a_message_is_stored_with_the_message(sending, account):
+    arguments = {"body": "Other", "send_at": datetime(2030, 1, 31, 9, 30, tzinfo=UTC)}
+    assert {*arguments, "front"} == set(Draft._fields) & set(Message._fields)  # `front_name` is the front of a message
+    sent = sending.send(account, DRAFT._replace(**arguments)).messages[0]
+    stored = sending.find(account, sent.id)
+    for name, value in arguments.items():
+        assert getattr(stored, name) == (format_time(value) if isinstance(value, datetime) else value)
 
 
 @pytest.mark.parametrize("once", [False, True])

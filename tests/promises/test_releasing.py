@@ -63,10 +63,15 @@ def release(client: FlaskClient, message_id: str, **headers: str) -> Any:
     return client.post(f"/sandbox/messages/{message_id}/release", headers=headers)
 
 
-def test_each_argument_of_a_request_is_copied_by_a_release_or_is_only_for_the_first_message() -> None:
-    copied = {"to", "body", "origin"}  # the next test compares them
+def test_each_argument_of_a_request_is_copied_by_a_release_or_is_only_for_the_first_message(client, caught) -> None:
+    copied = {"to": PHONE, "body": "Your code is 482193", "origin": "Acme"}
     only_for_the_first = {"send_at", "validity", "idempotency_key", "front", "front_name"}
-    assert copied | only_for_the_first == set(Draft._fields) - {"released_id"}
+    assert copied.keys() | only_for_the_first == set(Draft._fields) - {"released_id"}
+    former = caught(**copied)
+    released = release(client, former).get_json()["message"]
+    first = client.get(f"/v1/messages/{former}").get_json()["message"]
+    assert {name: released[name] for name in copied} == {name: first[name] for name in copied}
+    assert (released["to"], released["body"], released["origin"]["number"]) == tuple(copied.values())
 
 
 def test_a_released_message_is_a_new_one_that_the_release_gateway_sends(

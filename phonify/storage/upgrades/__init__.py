@@ -3,9 +3,9 @@
 `2.sql` upgrades a file from version 1 to version 2, and so on. After these steps, `schema.sql` creates missing tables
 and indexes.
 
-To make a new version, first copy the unchanged `schema.sql` to `tests/storage/former_schemas/version-N.sql`. `N` is the
-old version, before the upgrade. The tests upgrade a file of each old version. Then change `schema.sql`, add the SQL
-file of the step, and increase SCHEMA_VERSION.
+Each change of the schema is a new version, even before a release. To make a new version, first copy the unchanged
+`schema.sql` to `tests/storage/former_schemas/version-N.sql`. `N` is the old version, before the upgrade. The tests
+upgrade a file of each old version. Then change `schema.sql`, add the SQL file of the step, and increase SCHEMA_VERSION.
 """
 
 import logging
