@@ -242,7 +242,7 @@ def list_defaults() -> list[tuple[str, str]]:
 
 def write_address(host: str, port: int) -> str:
     """Return the address of a server for a browser on the same machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - nothing listens on it
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

@@ -1,7 +1,7 @@
 """The delivery loop. The loop claims due rows, delivers them, and records the outcomes. A row is a message or an event.
 
-Several loops can run on one database, in different processes. A loop leases the rows that it claims. Other loops don't
-claim a leased row until its lease ends, or until the process that holds the lease ends.
+Several loops can run on one database, in different processes. A loop leases the rows that it claims. Another
+loop can claim a leased row only after the lease has ended, or after the process that holds the lease has stopped.
 """
 
 import logging

@@ -147,7 +147,7 @@ def set_limits(database: Database, account: Account, *, quota: int | None, rate_
 
 
 def count_quota_used(database: Database, clock: Clock, account: Account) -> int:
-    """Return how many messages of its daily quota an account has used today (UTC). Returns 0 without a quota."""
+    """Return how much of an account's daily quota is used today (UTC). Returns 0 if the account has no quota."""
     day = format_time(clock.now())[:10]
     with database.reading() as connection:
         return account_store.get_quota_used(connection, account_id=account.limits_id, day=day)

@@ -168,7 +168,7 @@ class Rules:
         return self.meet(connection, message.account_id, [read_text(message)])[0] if self._has(message) else None
 
     def note_again(self, connection: Connection, message: Message, rule: Rule | None) -> None:
-        """Remove the stored rule of a changed or moved message, and store `rule`."""
+        """Replace the stored rule of a message that was changed or moved."""
         store.delete_met_rule(connection, message_id=message.id)
         self.note(connection, [(message, rule)])
 

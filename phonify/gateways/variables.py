@@ -33,7 +33,7 @@ class Variables:
         self._errors: list[str] = []
 
     def read(self, name: str, default: str | None = None) -> str:
-        """Return a text. A variable without a default is required. For a path, use this text to make a `Path`."""
+        """Return a text. A variable without a default is required. If it contains a path, make a `Path` of the text."""
         text = self._environ.get(self._prefix + name, "")
         if text:
             return text

@@ -30,8 +30,9 @@ def _make_directory() -> None:
 
 
 if DIRECTORY not in os.environ:
-    _make_directory()  # the import below reads the variable
+    _make_directory()
 
+# These imports come last, because the import of prometheus_client reads the variable.
 from flask import Blueprint, Flask, Response, g, request  # noqa: E402
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest  # noqa: E402
 from prometheus_client.core import GaugeMetricFamily, Metric  # noqa: E402

@@ -33,8 +33,8 @@ def serve(
     """Serve a Flask app until SIGTERM or SIGINT. `create_app` returns the app.
 
     If the server can't start, it prints the reason and exits with status 2. At the start, the server prints commands
-    that begin with `command`. The default is the flask command for the running script. On a terminal, the server also
-    prints a sign-in link. `open_inbox` opens a sign-in link in a browser.
+    that begin with `command`. The default is `flask --app`, followed by the running script. On a terminal, the server
+    also prints a sign-in link. `open_inbox` opens a sign-in link in a browser.
     """
     command = command or f"flask --app {shlex.quote(str(Path(sys.argv[0]).with_suffix('')))}"
     log_format = os.environ.get("PHONIFY_LOG_FORMAT", "text")

@@ -45,7 +45,10 @@ class TwimlFault(Exception):
 
 
 def read_answer(answer: Answer, url: str) -> Document:
-    """Read the TwiML in the answer of the app at a URL. Raises TwimlFault if the answer can't be used."""
+    """Read the TwiML in an answer of the app. `url` is the address that answered.
+
+    Raises TwimlFault if the answer can't be used.
+    """
     if not 200 <= answer.status < 300:
         raise TwimlFault(11200, f"the app answered with status {answer.status}")
     if len(answer.text.encode()) > MOST_TWIML:
