@@ -6,6 +6,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -100,9 +101,9 @@ class Attack:
         self._random = Random(f"{site.name} {number}")
 
     def run(self) -> "Attack":
-        for number in range(CALLS):
-            (self._forge, self._forge, self._make_noise, self._break)[number % 4]()
-        self._connection.close()
+        with closing(self._connection):
+            for number in range(CALLS):
+                (self._forge, self._forge, self._make_noise, self._break)[number % 4]()
         return self
 
     def _send(self, call: Call) -> None:
@@ -178,10 +179,9 @@ def test_a_server_is_healthy_with_the_same_threads_after_thousands_of_forged_and
     assert list_threads(server) >= threads  # more may have been started
     assert "Traceback" not in server.output
     assert server.call("GET", "/readyz")[0] == 200
-    connection = Connection(server.port)
-    for call in site.write_all(ids, "Hello", datetime.now(UTC)):
-        assert connection.send(write(call), method=call.method) < 300
-    connection.close()
+    with closing(Connection(server.port)) as connection:
+        for call in site.write_all(ids, "Hello", datetime.now(UTC)):
+            assert connection.send(write(call), method=call.method) < 300
     messages = server.call("GET", "/v1/messages?direction=outbound")[1]["messages"]
     assert [message["receipt"]["status"] for message in messages] == ["delivered"] * len(to)
     assert [one["body"] for one in server.call("GET", "/v1/messages?direction=inbound")[1]["messages"]] == ["Hello"]

@@ -34,7 +34,8 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def _sign_late(random: Random, call: Call, now: datetime) -> Call:
-    seconds = random.choice([-1, 1]) * random.choice([301, 400, 86_400, 86_400 * 365])
+    # 301 s ahead can be 300 s at the arrival: the time is sent in whole seconds, and the request takes some time.
+    seconds = random.choice([-301, -400, 400, -86_400, 86_400, -86_400 * 365, 86_400 * 365])
     return call._replace(headers=sign_for_android(call.body, now + timedelta(seconds=seconds)))
 
 
