@@ -24,8 +24,8 @@ def show_health() -> dict[str, Any]:
 def show_readiness() -> ResponseReturnValue:
     """Report whether Phonify can store and deliver messages.
 
-    If it can't, the status is 503, and `faults` has the reasons. If a gateway takes no messages, this is only
-    a warning, because Phonify can still store messages.
+    If it can't, the status is 503, and `faults` has the reasons. If a gateway accepts no messages, the answer has
+    a warning. The status is still 200, because Phonify can store messages.
     """
     services = get_services()
     faults, warnings = [], []
@@ -53,7 +53,7 @@ def show_readiness() -> ResponseReturnValue:
 
 
 def _look_at_gateway(health: GatewayHealth, connection: Connection) -> tuple[list[str], list[str]]:
-    """Return the faults and the warnings about a gateway and the delivery of its messages."""
+    """Return a list of faults and a list of warnings. Both lists are about one gateway and its late messages."""
     status, delay = health.read_status(connection), health.find_delay(connection)
     warnings = [] if status.is_open else [f"the gateway {status.name}: {status.summary}"]
     if delay is None:

@@ -48,17 +48,19 @@ from ..storage import monitoring as monitoring_store  # noqa: E402
 
 bp = Blueprint("metrics", __name__)
 
-# All other methods share one label, because a client could send any number of different methods.
+# All HTTP methods outside this set get the label `other`. Otherwise, clients could create any number of labels.
 _METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "DESTROY"}
 
 _REQUESTS = Counter("phonify_http_requests", "Answered requests.", ("method", "route", "status"))
 _REQUEST_SECONDS = Histogram("phonify_http_request_seconds", "Time to answer a request.", ("method", "route"))
-_ATTEMPTS = Counter("phonify_gateway_attempts", "Attempts to hand a message to the gateway.", ("gateway", "outcome"))
-_ATTEMPT_SECONDS = Histogram(
-    "phonify_gateway_attempt_seconds", "Time of an attempt to hand a message to the gateway.", ("gateway",)
+_ATTEMPTS = Counter(
+    "phonify_gateway_attempts", "Number of attempts to send a message through the gateway.", ("gateway", "outcome")
 )
-_POSTS = Counter("phonify_webhook_attempts", "Attempts to post an event to a webhook.", ("outcome",))
-_POST_SECONDS = Histogram("phonify_webhook_attempt_seconds", "Time of an attempt to post an event to a webhook.")
+_ATTEMPT_SECONDS = Histogram(
+    "phonify_gateway_attempt_seconds", "Duration of an attempt to send a message through the gateway.", ("gateway",)
+)
+_POSTS = Counter("phonify_webhook_attempts", "Number of attempts to post an event to a webhook.", ("outcome",))
+_POST_SECONDS = Histogram("phonify_webhook_attempt_seconds", "Duration of an attempt to post an event to a webhook.")
 
 
 class _DatabaseCollector(Collector):
@@ -87,7 +89,7 @@ class _DatabaseCollector(Collector):
         yield GaugeMetricFamily("phonify_queue_messages", "Messages that should be sent now.", due)
         age = (now - parse_time(gauges.oldest_due_at)).total_seconds() if gauges.oldest_due_at else 0
         yield GaugeMetricFamily(
-            "phonify_queue_oldest_seconds", "Delay of the oldest message in the queue in seconds.", max(age, 0)
+            "phonify_queue_oldest_seconds", "Seconds since the oldest waiting message became due.", max(age, 0)
         )
         yield _make_gauge("phonify_webhook_deliveries", "Stored webhook deliveries.", "state", gauges.deliveries)
         yield from _describe_gateways(statuses)
@@ -137,7 +139,7 @@ def show_metrics() -> Response:
 
 
 def measure(app: Flask) -> None:
-    """Count the requests to an app, and its attempts to deliver messages and events."""
+    """Measure HTTP requests to `app`, attempts to send messages, and posts to webhooks."""
     app.register_blueprint(bp)
     app.before_request(_begin)
     app.after_request(_count)
@@ -161,7 +163,7 @@ def _count(response: Response) -> Response:
 
 
 def _count_attempt(gateway: str, outcome: str, seconds: float) -> None:
-    """Count an attempt to hand a message to a gateway."""
+    """Count an attempt to send a message through a gateway."""
     _ATTEMPTS.labels(gateway, outcome).inc()
     _ATTEMPT_SECONDS.labels(gateway).observe(seconds)
 

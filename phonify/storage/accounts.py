@@ -1,7 +1,8 @@
 """The SQL of accounts, their keys and limits. See also `runs.py` for the accounts of test runs.
 
-The first parameter of each function is the connection. All other parameters are keyword-only. No function commits,
-because the domain decides where a transaction begins and ends. Times are text in the form of `clock.format_time`.
+The first parameter of each function is the connection. All other parameters are keyword-only. The caller commits the
+changes, because the domain decides where a transaction begins and ends. Times are text in the form of
+`clock.format_time`.
 """
 
 import sqlite3
@@ -81,7 +82,7 @@ def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> Key
 
 
 def set_key_used(connection: sqlite3.Connection, *, key_id: int, now: str, unless_since: str) -> None:
-    """Record that a key was used. If a use after `unless_since` is already recorded, nothing changes."""
+    """Record that a key was used. If the stored time is later than `unless_since`, nothing changes."""
     connection.execute(
         "UPDATE api_keys SET used_at = :now WHERE id = :key_id AND coalesce(used_at, '') <= :unless_since",
         {"key_id": key_id, "now": now, "unless_since": unless_since},
@@ -121,9 +122,9 @@ def set_account_limits(
 def take_quota(
     connection: sqlite3.Connection, *, account_id: int, day: str, quota: int, wanted: int, partly: bool = True
 ) -> int:
-    """Take at most `wanted` messages from the daily quota of an account. Returns how many messages were available.
+    """Reserve at most `wanted` messages of an account's daily quota. Returns how many messages were available.
 
-    If `partly` is false, the function takes either all `wanted` messages or none.
+    If `partly` is false, and if fewer than `wanted` messages are available, the function reserves nothing.
     """
     taken = max(0, min(wanted, quota - get_quota_used(connection, account_id=account_id, day=day)))
     if taken and (partly or taken == wanted):
@@ -132,7 +133,7 @@ def take_quota(
             " ON CONFLICT DO UPDATE SET messages = messages + :taken RETURNING messages",
             {"account_id": account_id, "day": day, "taken": taken},
         ).fetchone()
-        if used == taken:  # the first message of a day: remove all rows except this day's and the previous day's
+        if used == taken:  # with the first message of a day, remove the rows that are older than the previous day
             connection.execute(
                 "DELETE FROM quota_days WHERE account_id = :account_id AND day < date(:day, '-1 day')",
                 {"account_id": account_id, "day": day},
@@ -141,7 +142,7 @@ def take_quota(
 
 
 def get_quota_used(connection: sqlite3.Connection, *, account_id: int, day: str) -> int:
-    """Return how many messages of its quota an account has used on a day."""
+    """Return an account's used quota for one day, as a number of messages."""
     row = connection.execute(
         "SELECT messages FROM quota_days WHERE account_id = :account_id AND day = :day",
         {"account_id": account_id, "day": day},
@@ -159,7 +160,7 @@ def take_request(connection: sqlite3.Connection, *, account_id: int, minute: int
         " ON CONFLICT DO UPDATE SET requests = requests + 1 WHERE requests < :limit RETURNING requests",
         {"account_id": account_id, "minute": minute, "limit": limit},
     ).fetchone()
-    if row == (1,):  # the first request of a minute: remove all rows except this minute's and the previous minute's
+    if row == (1,):  # with the first request of a minute, remove the rows that are older than the previous minute
         connection.execute(
             "DELETE FROM rate_minutes WHERE account_id = :account_id AND minute < :minute - 1",
             {"account_id": account_id, "minute": minute},

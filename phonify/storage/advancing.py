@@ -1,7 +1,4 @@
-"""The SQL that counts how many rows end while the server's clock is advanced.
-
-As in `accounts.py`, no function commits.
-"""
+"""The SQL for an advance of the server's clock. It counts, for example, sent messages and new receipts."""
 
 import sqlite3
 from typing import NamedTuple
@@ -17,10 +14,10 @@ def has_leases(connection: sqlite3.Connection) -> bool:
 
 
 class Pending(NamedTuple):
-    """The rows that Phonify can finish when the clock reaches the time `until`."""
+    """The messages and deliveries that are due at the time `until`. Leased rows are included."""
 
     until: str
-    receipts: int  # how many receipts already came at this time
+    receipts: int  # how many stored receipts have `until` as the time of arrival
     messages: list[int]  # the seqs of due messages
     deliveries: list[int]  # the seqs of due webhook deliveries
     last_message: int  # the greatest seq of all messages
@@ -28,7 +25,7 @@ class Pending(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """How many messages and webhook deliveries have ended, and how many messages and receipts were received."""
+    """How many messages and webhook deliveries were finished, and how many messages and receipts were received."""
 
     sent: int = 0
     expired: int = 0
@@ -46,7 +43,7 @@ class Advance(NamedTuple):
     begun_at: str
     ended_at: str
     target: str
-    finished: bool  # False: it took too long for one request, or the server stops
+    finished: bool  # False: the time limit was over, or the server was stopping
     ended: Ended
 
 
@@ -72,9 +69,9 @@ def list_pending(connection: sqlite3.Connection, *, until: str) -> Pending:
 
 
 def count_ended(connection: sqlite3.Connection, *, pending: Pending) -> Ended:
-    """Count the rows that have ended, and the new receipts.
+    """Count the finished messages, the finished deliveries and the new receipts.
 
-    The function checks only the rows that were pending and the rows that are newer.
+    The function checks two groups of messages and deliveries: those in `pending`, and those that were stored later.
     """
     messages = _find_rows(
         connection, "SELECT direction, state, error_type FROM messages", pending.messages, pending.last_message

@@ -1,4 +1,4 @@
-"""Makes backups of the database while servers write, checks backups, and restores them."""
+"""Makes, checks and restores backups of the database. Servers can write to the database during a backup."""
 
 import os
 import sqlite3
@@ -11,14 +11,14 @@ from .upgrades import APPLICATION_ID, SCHEMA_VERSION, DatabaseUnusable
 
 
 class DatabaseInUse(Exception):
-    """A server or a command has the database open."""
+    """A server or a command is using the database."""
 
 
 def backup(database: Database, target: Path) -> None:
     """Copy the database into a new file. Other processes can continue to write.
 
     Raises FileExistsError if the file already exists. Raises OSError or sqlite3.Error if the file can't be written.
-    Raises DatabaseUnusable if the copy is damaged. No new file remains after an error.
+    Raises DatabaseUnusable if the copy is damaged. After an error, the function removes its incomplete file.
     """
     if target.exists():
         raise FileExistsError(0, "exists already", str(target))

@@ -7,7 +7,7 @@ from .messages import RECEIVED, SENT, escape_like
 from .records import Account, Conversation, Direction, Entry, Message, MessageAttempt, State, Trace
 
 _COLUMNS = ", ".join(f"m.{name}" for name in Message._fields)
-MOST_UNREAD = 100  # unread messages are counted up to this number
+MOST_UNREAD = 100  # Phonify reports at most this number of unread messages
 
 
 def _entries(rows: sqlite3.Cursor) -> list[Entry]:
@@ -24,7 +24,10 @@ _UNREAD = "SELECT count(*) FROM ({} LIMIT :limit)".format(
 def list_conversations(
     connection: sqlite3.Connection, *, account_id: int, below: int, limit: int
 ) -> list[Conversation]:
-    """Return an account's conversations with a `last_seq` less than `below`, latest first."""
+    """Return at most `limit` conversations of an account, latest first.
+
+    The `last_seq` of each returned conversation is less than `below`.
+    """
     rows = connection.execute(
         f"SELECT c.phone, c.last_seq, c.read_seq, {_COLUMNS} FROM conversations AS c"
         " JOIN messages AS m ON m.seq = c.last_seq"
@@ -52,7 +55,10 @@ def has_unread(connection: sqlite3.Connection, *, account_id: int, phone: str, m
 
 
 def mark_read(connection: sqlite3.Connection, *, account_id: int, phone: str, message_id: str) -> None:
-    """Mark a conversation as read up to a message. If the message was removed, nothing changes."""
+    """Mark a message as read, and also all earlier messages of the conversation.
+
+    If the message was removed, nothing changes.
+    """
     connection.execute(
         "UPDATE conversations SET read_seq = max(read_seq, min(last_seq, m.seq)) FROM messages AS m"
         " WHERE conversations.account_id = :account_id AND conversations.phone = :phone AND m.id = :id",
@@ -70,9 +76,10 @@ def mark_all_read(connection: sqlite3.Connection, *, account_id: int, up_to: int
 
 
 def count_unread(connection: sqlite3.Connection, *, account_id: int, selected: str | None) -> int:
-    """Count the conversations with unread messages. The conversation with the phone `selected` is excluded.
+    """Count the conversations with unread messages.
 
-    For a hundred thousand conversations, this takes about 10 milliseconds.
+    If `selected` is a phone number, the function does not count the conversation with this number. For a hundred
+    thousand conversations, the function takes about 10 milliseconds.
     """
     (count,) = connection.execute(
         "SELECT count(*) FROM conversations"
@@ -115,7 +122,7 @@ def get_entry(connection: sqlite3.Connection, *, account_id: int, message_id: st
 
 
 def list_copies(connection: sqlite3.Connection, *, account_id: int, first: str, last: str) -> list[Message]:
-    """Return the copies of caught messages that an account has released, oldest first.
+    """Return the released copies of an account's caught messages, oldest first.
 
     The ids of the caught messages are between `first` and `last`, including these two ids.
     """
@@ -145,13 +152,15 @@ def search_messages(
     limit: int,
     search_limit: int,
 ) -> tuple[list[Entry], int | None]:
-    """Return messages with a text in the body or in a phone number, latest first.
+    """Search the messages of an account. The latest match is first.
 
-    If the text looks like a phone number, `numbers` has other spellings of this number. A message also matches if its
-    phone number contains one of these spellings, or if the text is the id that the provider gave to it.
+    If `text` is given, a message matches in three cases. Its body contains `text`. Its sender or its recipient contains
+    `text` or a string from `numbers`. Or `text` is the provider's id of the message. If `text` looks like a phone
+    number, `numbers` has other spellings of this number.
 
     The function searches at most `search_limit` messages, because a search through all messages would take too long.
-    It also returns the `below` for the next page, or None if this is the last page.
+    The result is a list of matches and a number. For the next page, this number is the argument `below`. On the last
+    page, the result has None in place of the number.
     """
     row = connection.execute(
         "SELECT seq FROM messages WHERE account_id = :account_id AND seq < :below"
@@ -203,7 +212,7 @@ def get_trace(connection: sqlite3.Connection, *, message_id: str) -> Trace | Non
 
 
 def list_attempts(connection: sqlite3.Connection, *, message_id: str) -> list[MessageAttempt]:
-    """Return the attempts to send a message that have failed or are in doubt, oldest first."""
+    """Return a message's failed and uncertain attempts, oldest first."""
     rows = connection.execute(
         "SELECT attempt, at, outcome, due_at FROM message_attempts WHERE message_id = :id ORDER BY attempt",
         {"id": message_id},

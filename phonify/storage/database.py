@@ -1,8 +1,8 @@
 """The database: connections for reading, the connection for writing, and watchers of commits.
 
 Connections for reading are in a pool. Each process has one connection for writing, and its threads share the commits
-(`shared_commit.py`). If another process is writing, this process tries to begin its transaction every half a
-millisecond. SQLite's own busy handler would sleep longer after each try, so Phonify does not use it.
+(`shared_commit.py`). Only one process can write at a time. If another process is writing, Phonify tries again after
+half a millisecond. SQLite's own busy handler would sleep longer after each try, so Phonify does not use it.
 """
 
 import sqlite3
@@ -24,11 +24,12 @@ SqliteError = sqlite3.Error
 BUSY_TIMEOUT = 5.0  # seconds to wait for other threads and processes
 _TRY_AGAIN = 0.0005  # seconds between two tries to begin a transaction
 _POLL_INTERVAL = 0.01  # seconds between two checks for a commit
-_WRITER_CACHE = 8_000  # KiB; enough for the index pages that a request with 1,000 messages changes
-_CHECKPOINT = 4_000  # pages; if the -wal file has more, SQLite copies them into the database
+_WRITER_CACHE = 8_000  # KiB; all index changes of a request with 1,000 messages fit into this cache
+_CHECKPOINT = 4_000  # database pages; SQLite copies the pages of a longer -wal file into the database
 _WAL_LIMIT = _CHECKPOINT * (4_096 + 24)  # bytes; SQLite shortens a longer -wal file to this size
 
-# The primary result codes of errors that may be temporary. The disk, a lock or the permissions of the file cause them.
+# Some errors of SQLite can be temporary. These are their primary result codes. Such an error comes from the disk, from
+# a lock, or from the permissions of the file.
 _UNAVAILABLE = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -52,7 +53,7 @@ class Database:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path.resolve()  # each name of the file must lead to the same -wal file
+        self.path = path.resolve()  # a symbolic link to the file must use the same -wal file
         self.busy_timeout = BUSY_TIMEOUT
         self.stopping = False  # True at shutdown: loops and waiting requests end
         self.committed: Callable[[], None] = lambda: None
@@ -73,10 +74,11 @@ class Database:
         return ProcessLock(self.path.with_name(f"{self.path.name}-lock"))
 
     def close(self) -> None:
-        """Close all idle connections. When the last process closes, SQLite moves the -wal file into the database.
+        """Close all idle connections.
 
-        The processes close the database one after another. If two processes closed it at the same time, SQLite could
-        leave the -wal file behind.
+        When the last process closes the database, SQLite copies the -wal file into the database and removes the -wal
+        file. The processes close the database one after another. If two processes closed the database at the same time,
+        SQLite could leave the -wal file behind.
         """
         with self._closing:
             if not self._open:
@@ -120,7 +122,7 @@ class Database:
             try:
                 if self._counter is None:
                     self._counter = self._connect(timeout=self.busy_timeout)
-                # The counter shows only the commits of other connections. So this connection never commits.
+                # The counter shows only the commits of other connections. So this connection is never used for writing.
                 (version,) = self._counter.execute("PRAGMA data_version").fetchone()
             except sqlite3.DatabaseError as error:
                 self._discard_counter()
@@ -143,8 +145,8 @@ class Database:
         """Run a `with` block inside a transaction. When the block has ended, its changes are on disk.
 
         The threads share the transaction, and their blocks run one after another. If a block raises an exception, only
-        the changes of this block are undone. Raises StoreUnavailable if the changes could not be stored, or if the
-        block could not begin within `patience` seconds.
+        the changes of this block are undone. Raises StoreUnavailable if the changes could not be stored. Raises
+        StoreUnavailable also if other writers use the database for more than `patience` seconds.
         """
         try:
             with self._shared_commit.block(self.busy_timeout if patience is None else patience) as connection:
@@ -210,8 +212,8 @@ class Database:
             raise StoreUnavailable from OSError(f"{path} was replaced under the running server")
 
     def _connect(self, *, timeout: float, **settings: int) -> sqlite3.Connection:
-        # If a file was removed, SQLite would create it again. If the database was replaced, SQLite would write the -wal
-        # file of the former database into the new one.
+        # This check prevents two faults. SQLite would create a removed file again. If the database file was replaced,
+        # SQLite would write the old -wal file into the new database file.
         self._check_files()
         if self._shm.exists() and not self._wal.exists() and self._shm.exists():
             raise StoreUnavailable from OSError(
@@ -252,7 +254,7 @@ class Database:
 
 
 class Watcher:
-    """Notices new commits of all processes. This class is not thread-safe."""
+    """Finds out whether any process has changed the database. This class is not thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,4 +1,7 @@
-"""The SQL of deliveries and their attempts. Phonify sends one request for each delivery. No function commits."""
+"""The SQL of deliveries and their attempts. Phonify sends one request for each delivery.
+
+As in `accounts.py`, the caller commits the changes.
+"""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -6,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from .records import Delivery, NewDelivery, WebhookAttempt
 
 _ROW = ", ".join(Delivery._fields[:-1])
-_HELD = "9999-12-31T23:59:59.999Z"  # the due_at of a delivery that waits for earlier deliveries of its sequence
+# The `due_at` of a delivery while earlier deliveries of the same sequence are pending.
+_HELD = "9999-12-31T23:59:59.999Z"
 
 
 def insert_deliveries(
@@ -39,7 +43,10 @@ def release_next(connection: sqlite3.Connection, *, sequence: str, now: str) -> 
 def list_deliveries(
     connection: sqlite3.Connection, *, account_id: int, limit: int, before: int | None
 ) -> list[Delivery]:
-    """Return an account's deliveries with a seq less than `before`, newest first."""
+    """Return at most `limit` deliveries of an account, newest first.
+
+    If `before` is given, each returned delivery has a seq that is less than `before`.
+    """
     rows = connection.execute(
         f"SELECT {_ROW} FROM webhook_deliveries WHERE account_id = :account_id"
         " AND seq < coalesce(:before, 9223372036854775807) ORDER BY seq DESC LIMIT :limit",
@@ -59,9 +66,9 @@ def list_deliveries_of_message(connection: sqlite3.Connection, *, account_id: in
 
 
 def empty_bodies(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> None:
-    """Remove the text of a message from the payloads of all deliveries about this message.
+    """Empty the body of a message in the payload of each delivery about this message.
 
-    In webhook events and in Twilio callbacks, the text has different places.
+    The fields of the two formats differ. A webhook event has `data.message.body`. A Twilio callback has `Body`.
     """
     connection.execute(
         "UPDATE webhook_deliveries"
@@ -109,14 +116,14 @@ _CANCEL = (
 
 
 def cancel_deliveries(connection: sqlite3.Connection, *, account_id: int, kind: str, now: str) -> None:
-    """Set all pending deliveries of an account to `failed`, but only those of this kind."""
+    """Set the pending deliveries of one account and one kind to `failed`."""
     connection.execute(_CANCEL + " AND kind = :kind", {"account_id": account_id, "kind": kind, "now": now})
 
 
 def cancel_deliveries_of_messages(
     connection: sqlite3.Connection, *, account_id: int, message_ids: Iterable[str], now: str
 ) -> None:
-    """Set all pending deliveries about these messages of an account to `failed`."""
+    """Set an account's pending deliveries to `failed` if their message is in `message_ids`."""
     connection.executemany(
         _CANCEL + " AND message_id = :message_id",
         [{"account_id": account_id, "message_id": message_id, "now": now} for message_id in message_ids],
@@ -124,7 +131,10 @@ def cancel_deliveries_of_messages(
 
 
 def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
-    """Remove at most `limit` deliveries that ended before a time. Returns the number of removed deliveries."""
+    """Remove old deliveries, at most `limit`. Returns the number of removed deliveries.
+
+    A delivery is old if it was finished at the time `until` or earlier.
+    """
     return connection.execute(
         "DELETE FROM webhook_deliveries WHERE seq IN"
         " (SELECT seq FROM webhook_deliveries WHERE finished_at <= :until LIMIT :limit)",
@@ -155,7 +165,10 @@ def list_due_accounts(connection: sqlite3.Connection, *, machine_now: str) -> li
 def lease_deliveries(
     connection: sqlite3.Connection, *, account_id: int, owner: str, now: str, until: str, limit: int
 ) -> Sequence[Delivery]:
-    """Give an owner a lease of the account's due deliveries. The lease ends at `until`, by the machine's clock."""
+    """Claim at most `limit` due deliveries of an account. Each claimed delivery gets a lease for `owner`.
+
+    The lease ends when the machine's clock shows the time `until`.
+    """
     rows = connection.execute(
         "UPDATE webhook_deliveries SET attempts = attempts + 1, due_at = :until, lease_owner = :owner WHERE seq IN"
         " (SELECT seq FROM webhook_deliveries WHERE account_id = :account_id AND due_at <= :now"
@@ -180,14 +193,17 @@ def end_leases(connection: sqlite3.Connection, *, owner: str) -> None:
 
 
 def next_lease_end(connection: sqlite3.Connection) -> str | None:
-    """Return when the first lease ends, by the machine's clock. Returns None if there is no lease."""
+    """Return the earliest end time of all leases, or None if there is no lease. Leases use the machine's clock."""
     query = "SELECT min(due_at) FROM webhook_deliveries WHERE lease_owner IS NOT NULL"
     lease_end: str | None = connection.execute(query).fetchone()[0]
     return lease_end
 
 
 def end_expired_leases(connection: sqlite3.Connection, *, machine_now: str) -> None:
-    """End the leases that have expired by the machine's clock. The leased deliveries are due again."""
+    """Remove all expired leases. The deliveries with these leases are then due again.
+
+    A lease has expired if its end time is `machine_now` or earlier. `machine_now` is the time of the machine's clock.
+    """
     connection.execute(
         "UPDATE webhook_deliveries SET due_at = created_at, lease_owner = NULL"
         " WHERE lease_owner IS NOT NULL AND due_at <= :machine_now",
@@ -202,7 +218,7 @@ _FROM_FUTURE = (
 
 
 def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> bool:
-    """Return whether a delivery waits only because the clock was set back."""
+    """Return whether a delivery is due too late because the clock was set back."""
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM webhook_deliveries" + _FROM_FUTURE + ")", {"now": now}
     ).fetchone()
@@ -210,9 +226,9 @@ def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> b
 
 
 def reschedule_deliveries_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
-    """Make deliveries due now if they wait only because the clock was set back. Returns how many.
+    """Set new times for deliveries that are due too late because the clock was set back. Returns how many.
 
-    If such a delivery is leased, it gets a new lease instead. The new lease ends at the time `until`.
+    A delivery without a lease becomes due now. A leased delivery gets a new lease, which ends at the time `until`.
     """
     return connection.execute(
         "UPDATE webhook_deliveries SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,
@@ -239,8 +255,9 @@ def mark_delivered(connection: sqlite3.Connection, *, delivery: Delivery, now: s
     return cursor.rowcount == 1
 
 
-# As in `outbox.py`, `attempts` is the fencing token. The end of the lease is a second token. Without the second token,
-# a late outcome could delay a redelivery that was requested in the meantime.
+# As in `outbox.py`, `attempts` is the fencing token. A redelivery changes `due_at`, but it does not change `attempts`.
+# So `due_at` is compared together with `attempts`. Otherwise, the late outcome of an earlier attempt could delay the
+# redelivery.
 _FENCE = " WHERE id = :id AND state = 'pending' AND attempts = :attempts AND due_at = :due_at"
 
 

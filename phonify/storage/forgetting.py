@@ -1,7 +1,7 @@
 """The SQL that removes a phone's number from webhook deliveries, stored answers and refused requests.
 
 Deliveries and answers contain the number as a JSON string. They still contain it after the message was removed. As in
-`accounts.py`, no function commits.
+`accounts.py`, the caller commits the changes.
 """
 
 import sqlite3
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 
 def list_deliveries_about(connection: sqlite3.Connection, *, account_id: int, phone: str) -> list[int]:
-    """Return the seqs of an account's webhook deliveries that contain a phone's number."""
+    """Find an account's webhook deliveries that have a phone's number in the payload. Returns their seqs."""
     rows = connection.execute(
         "SELECT seq FROM webhook_deliveries WHERE account_id = :account_id AND instr(payload, :phone)",
         {"account_id": account_id, "phone": f'"{phone}"'},

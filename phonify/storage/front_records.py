@@ -1,4 +1,7 @@
-"""The records of fronts: data about accounts and messages, and refused requests. schema.sql explains the columns."""
+"""The records of fronts, such as the Twilio-compatible API. schema.sql explains the columns.
+
+A record is data about an account, data about a message, or a refused request.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -6,7 +9,7 @@ from typing import NamedTuple
 
 
 class FrontAccount(NamedTuple):
-    """Data about an account. Only the Twilio-compatible front uses this data."""
+    """The data that the Twilio-compatible API stores about an account."""
 
     account_id: int
     auth_token: str
@@ -17,7 +20,10 @@ class FrontAccount(NamedTuple):
 
 
 class FrontMessage(NamedTuple):
-    """Data about a message. Only the front of the message uses this data."""
+    """The data that a front, such as the Twilio-compatible API, stores about a message.
+
+    Only the front that accepted the message uses this data.
+    """
 
     is_reply: bool = False
     service_sid: str | None = None

@@ -1,4 +1,4 @@
-"""The SQL of the fronts: data about accounts and messages, and refused requests."""
+"""The SQL of fronts, such as the Twilio-compatible API. Fronts store refused requests and some other data."""
 
 import json
 import sqlite3
@@ -11,7 +11,7 @@ _MESSAGE = ", ".join(FrontMessage._fields)
 
 
 def get_front_account(connection: sqlite3.Connection, *, account_id: int) -> FrontAccount | None:
-    """Return the front's data about an account, or None."""
+    """Return the data that the Twilio-compatible API has stored about an account. Returns None if there is no data."""
     row = connection.execute(
         f"SELECT {_ACCOUNT} FROM front_accounts WHERE account_id = :account_id", {"account_id": account_id}
     ).fetchone()
@@ -19,7 +19,7 @@ def get_front_account(connection: sqlite3.Connection, *, account_id: int) -> Fro
 
 
 def put_front_account(connection: sqlite3.Connection, *, account: FrontAccount) -> None:
-    """Store the front's data about an account."""
+    """Store data about an account for the Twilio-compatible API."""
     connection.execute(
         f"INSERT OR REPLACE INTO front_accounts ({_ACCOUNT}) VALUES (:account_id, :auth_token,"
         " :inbound_url, :inbound_method, :fallback_url, :fallback_method)",
@@ -42,7 +42,10 @@ def insert_front_messages(connection: sqlite3.Connection, *, message_ids: Sequen
 
 
 def get_front_message(connection: sqlite3.Connection, *, message_id: str) -> FrontMessage:
-    """Return the data that a front stores for a message. Returns the defaults if nothing is stored."""
+    """Return the data that a front, such as the Twilio-compatible API, has stored about a message.
+
+    Returns the defaults if nothing is stored.
+    """
     row = connection.execute(
         f"SELECT {_MESSAGE} FROM front_messages WHERE message_id = :message_id", {"message_id": message_id}
     ).fetchone()
@@ -53,7 +56,7 @@ def get_front_message(connection: sqlite3.Connection, *, message_id: str) -> Fro
 
 
 def insert_refusal(connection: sqlite3.Connection, *, account_id: int, refusal: Refusal, limit: int) -> None:
-    """Store a refused request. Only the latest `limit` refused requests of an account are kept."""
+    """Store a refused request. If the account then has more than `limit` such requests, the oldest are removed."""
     connection.execute(
         "INSERT INTO front_refusals (account_id, at, to_number, origin, body, code, meaning)"
         " VALUES (:account_id, :at, :to, :origin, :body, :code, :meaning)",

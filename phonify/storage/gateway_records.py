@@ -6,7 +6,7 @@ from .records import ReceiptResult
 
 
 class ReceiptRow(NamedTuple):
-    """A row of `receipts` without its `seq`: a provider's report about a message."""
+    """A provider's report about a message. The fields are the columns of the table `receipts`, except `seq`."""
 
     gateway: str
     event_id: str
@@ -21,7 +21,7 @@ class ReceiptRow(NamedTuple):
 
 
 class TextRow(NamedTuple):
-    """A row of `received_texts` without its `seq`: a text or a part of a text."""
+    """A received text or a part of it. The fields are the columns of the table `received_texts`, except `seq`."""
 
     gateway: str
     event_id: str
@@ -40,7 +40,7 @@ class TextRow(NamedTuple):
 class MessagePart(NamedTuple):
     """The provider's id of a message or of one of its parts."""
 
-    part: int  # 1 for the first; 0 or less if only a receipt has named the id
+    part: int  # 1 for the first part; 0 or less for an id that first came in a receipt
     gateway: str
     reference: str
     status: ReceiptResult | None = None
@@ -64,4 +64,4 @@ class GatewayState(NamedTuple):
     fault: str | None = None  # the text of the last fault
     fault_at: str | None = None
     taken_at: str | None = None
-    started_at: str | None = None  # the start of the latest server or worker; None: it does not have this gateway
+    started_at: str | None = None  # when the latest server or worker started; None: that process lacks this gateway

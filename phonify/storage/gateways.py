@@ -1,6 +1,6 @@
 """The SQL of gateways: their states, their queues, and the segments that they got.
 
-As in `accounts.py`, no function commits.
+As in `accounts.py`, the caller commits the changes.
 """
 
 import sqlite3
@@ -56,7 +56,10 @@ def count_sends(connection: sqlite3.Connection, *, gateway: str, since: str, now
 
 
 def find_send_time(connection: sqlite3.Connection, *, gateway: str, since: str, now: str, number: int) -> str | None:
-    """Return when a gateway got the segment with this number. Segment 1 is the first one after the time `since`."""
+    """Return the time at which a gateway got the segment `number`.
+
+    Segment 1 is the first segment that the gateway got after the time `since`.
+    """
     at: str | None = connection.execute(
         "SELECT min(at) FROM (SELECT at, sum(parts) OVER (ORDER BY at, rowid) AS last FROM gateway_sends"
         " WHERE gateway = :gateway AND at > :since AND at <= :now) WHERE last >= :number",
@@ -66,14 +69,14 @@ def find_send_time(connection: sqlite3.Connection, *, gateway: str, since: str, 
 
 
 def delete_sends(connection: sqlite3.Connection, *, gateway: str, until: str) -> None:
-    """Remove the records of segments that a gateway got before `until` or at this time."""
+    """Remove a gateway's old records of segments. A record is old if its time is `until` or earlier."""
     connection.execute(
         "DELETE FROM gateway_sends WHERE gateway = :gateway AND at <= :until", {"gateway": gateway, "until": until}
     )
 
 
 def count_waiting(connection: sqlite3.Connection) -> dict[str, int]:
-    """Count the messages that wait for each gateway. The keys of the result are the names of the gateways."""
+    """Return the number of waiting messages for each gateway. The keys of the result are the names of the gateways."""
     rows = connection.execute(
         "SELECT gateway, count(*) FROM messages WHERE due_at IS NOT NULL AND gateway IS NOT NULL GROUP BY gateway"
     )

@@ -6,7 +6,10 @@ from .records import Answer
 
 
 def get_answer(connection: sqlite3.Connection, *, account_id: int, key: str, since: str) -> Answer | None:
-    """Return the stored answer to an idempotency key. Returns None if no answer was stored after the time `since`."""
+    """Return the answer to the first request with an idempotency key. Returns None if there is no such answer.
+
+    An answer has expired if it was stored at the time `since` or earlier. An expired answer is not returned.
+    """
     row = connection.execute(
         "SELECT request_hash, status, answer FROM idempotency_keys"
         " WHERE account_id = :account_id AND key = :key AND created_at > :since",
@@ -16,7 +19,7 @@ def get_answer(connection: sqlite3.Connection, *, account_id: int, key: str, sin
 
 
 def put_answer(connection: sqlite3.Connection, *, account_id: int, key: str, answer: Answer, now: str) -> None:
-    """Store the first answer to an idempotency key. This replaces an expired answer to the same key."""
+    """Store the answer to the first request with an idempotency key. An expired answer is replaced."""
     connection.execute(
         "INSERT OR REPLACE INTO idempotency_keys (account_id, key, request_hash, status, answer, created_at)"
         " VALUES (:account_id, :key, :request_hash, :status, :answer, :now)",

@@ -1,7 +1,7 @@
 """The SQL that stores, finds, lists, changes and removes messages. The SQL of the delivery is in `outbox.py`.
 
-As in `accounts.py`, the connection comes first, and no function commits. A function that stores or removes messages
-also updates their conversations.
+As in `accounts.py`, the first parameter is the connection, and the caller commits the changes. If a function stores or
+removes messages, it also updates the conversations of these messages.
 """
 
 import sqlite3
@@ -14,7 +14,7 @@ COLUMNS = ", ".join(Message._fields)
 _INSERT = f"INSERT INTO messages ({COLUMNS}) VALUES ({', '.join(f':{name}' for name in Message._fields)})"
 _PHONE = "CASE direction WHEN 'outbound' THEN to_number ELSE origin_number END"
 _END = 2**63 - 1  # greater than the seq of any message
-# The conditions for the messages that an account has sent to a phone, and for those that it has received from it.
+# SENT finds the messages from an account to a phone. RECEIVED finds the messages from the phone to the account.
 SENT = "account_id = :account_id AND to_number = :phone AND direction = 'outbound'"
 RECEIVED = "account_id = :account_id AND origin_number = :phone AND direction = 'inbound'"
 _LAST_SEQ = "SELECT max(seq) FROM ({})".format(
@@ -25,7 +25,7 @@ _LAST_SEQ = "SELECT max(seq) FROM ({})".format(
 
 
 def get_last_message_id(connection: sqlite3.Connection) -> str | None:
-    """Return the greatest id of all messages, or None. A new message needs an id that is greater."""
+    """Return the greatest id of all messages, or None. The id of a new message must be greater."""
     row = connection.execute("SELECT id FROM messages ORDER BY id DESC LIMIT 1").fetchone()
     return row[0] if row else None
 
@@ -50,13 +50,15 @@ def get_message(connection: sqlite3.Connection, *, account_id: int, message_id: 
     return Message._make(row) if row else None
 
 
-# The time of a message in a search by time. An inbound message has the time of its arrival. A message in doubt has the
-# time of its last attempt. Other messages have the time when they were sent or failed. A cancelled message has none.
+# The criteria `sent_from` and `sent_until` compare this time of a message. For an inbound message, it is the time of
+# arrival. For a cancelled message, it is NULL. For a message in doubt, it is the time of the latest attempt. For every
+# other message, it is the time at which the message was sent or failed.
 _SENT_AT = (
     "CASE WHEN direction = 'inbound' THEN created_at WHEN error_type = 'canceled' THEN NULL"
     " WHEN due_at = expires_at THEN submitted_at ELSE finished_at END"
 )
-# The SQL of each criterion. Ids and seq have the same order, and the indexes end in seq.
+# The SQL of each criterion. If a message has a greater id, it also has a greater seq. So conditions about ids compare
+# seqs, because `seq` is the last column of each index.
 _CONDITIONS = {
     "to": "to_number = :to",
     "origin": "origin_number = :origin",
@@ -76,8 +78,8 @@ def list_messages(
 ) -> list[Message]:
     """Return an account's messages that match the criteria, newest first.
 
-    Usually, `offset` and `limit` count from the newest match. They count from the oldest match if the criteria have
-    `after` but not `before`.
+    Usually, `offset` 0 is the newest match. If `criteria.after` is given without `criteria.before`, `offset` 0 is the
+    oldest match. The function returns at most `limit` matches, and begins at `offset`.
     """
     given = {name: value for name, value in criteria._asdict().items() if value is not None}
     conditions = ["account_id = :account_id", *(_CONDITIONS[name] for name in given if name in _CONDITIONS)]
@@ -88,7 +90,8 @@ def list_messages(
     if criteria.phone is None:
         source = f"FROM messages WHERE {where}"
     else:
-        # One query finds the messages to the number, another the messages from it. So each of them can use an index.
+        # One query finds the messages to the number. Another query finds the messages from the number. So each query
+        # can use an index.
         sides = " UNION ".join(
             f"SELECT seq FROM (SELECT seq FROM messages WHERE {where} AND {side} = :phone"
             f" ORDER BY seq {order} LIMIT :limit + :offset)"
@@ -106,7 +109,7 @@ def list_messages(
 
 
 def _list_index_conditions(criteria: Criteria) -> list[str]:
-    """Return the condition that a query must have, so that SQLite can use a partial index."""
+    """Return the condition of a partial index. SQLite can use this index only if the query contains the condition."""
     if criteria.state in ("unconfirmed", "error"):
         return ["state <> 'sent'"]
     return ["direction = 'inbound'"] if criteria.direction == "inbound" else []
@@ -141,9 +144,9 @@ def delete_message(connection: sqlite3.Connection, *, message: Message) -> None:
 
 
 def delete_messages(connection: sqlite3.Connection, *, account_id: int, message_ids: Iterable[str]) -> int:
-    """Remove messages of an account in any state. Returns the number of removed messages.
+    """Remove an account's messages in any state. Returns the number of removed messages.
 
-    If a message is being sent, its outcome is ignored later, because its row does not exist any more.
+    If Phonify is sending a removed message at this moment, Phonify ignores the outcome of this attempt.
     """
     phones = []
     for message_id in message_ids:
@@ -174,7 +177,7 @@ def delete_settled(
 
 
 def delete_old(connection: sqlite3.Connection, *, id_below: str, limit: int, after: int = 0) -> int | None:
-    """Remove messages of all accounts with an id smaller than `id_below`.
+    """Remove old messages of all accounts. A message is old if its id is smaller than `id_below`.
 
     The other parameters are as in `delete_settled`.
     """
@@ -198,8 +201,7 @@ def _delete(connection: sqlite3.Connection, which: str, values: dict[str, Any]) 
 def refresh_conversations(connection: sqlite3.Connection, *, phones: Iterable[tuple[int, str]]) -> None:
     """Update conversations after messages were changed or removed. A conversation without messages is removed.
 
-    SQLite can use the seq of a removed message again for a new message. So read_seq must never be greater than
-    last_seq.
+    SQLite can give the seq of a removed message to a new message. So read_seq must never be greater than last_seq.
     """
     for account_id, phone in phones:
         values = {"account_id": account_id, "phone": phone}

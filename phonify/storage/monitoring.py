@@ -1,4 +1,7 @@
-"""The SQL for operators. This module tests whether the file can be written, checks the file, and counts rows."""
+"""The SQL for health checks, metrics and commands.
+
+This module tests whether the file can be written, checks the file, and counts rows.
+"""
 
 import sqlite3
 from collections import Counter
@@ -19,9 +22,9 @@ class Gauges(NamedTuple):
 
 
 def try_to_write(connection: sqlite3.Connection) -> None:
-    """Test if a message can be inserted and an account can be updated. The content of the database does not change.
+    """Try to insert a message, and try to update an account. The content of the database does not change.
 
-    Raises an exception if this is not possible.
+    Raises an exception if one of these writes is not possible.
     """
     connection.execute("SAVEPOINT trial")
     connection.execute(
@@ -36,7 +39,7 @@ def try_to_write(connection: sqlite3.Connection) -> None:
 def read_gauges(connection: sqlite3.Connection, *, gateways: Iterable[str]) -> Gauges:
     """Count the rows. For a million messages, this takes about 10 milliseconds.
 
-    `oldest_due_at` is the earliest time at which a waiting message for one of the gateways can be sent.
+    `oldest_due_at` is the earliest due time of all waiting messages for these gateways.
     """
     total, inbound = connection.execute(
         "SELECT (SELECT count(*) FROM messages), (SELECT count(*) FROM messages WHERE direction = 'inbound')"

@@ -1,4 +1,7 @@
-"""The SQL that moves waiting messages to another gateway. As in `accounts.py`, no function commits."""
+"""The SQL that moves waiting messages to another gateway.
+
+As in `accounts.py`, the caller commits the changes.
+"""
 
 import sqlite3
 from collections.abc import Iterable
@@ -6,8 +9,8 @@ from collections.abc import Iterable
 from .messages import COLUMNS
 from .records import Message
 
-# The condition for a message that its gateway has certainly not taken. Each attempt has ended, and the gateway could
-# not take the message.
+# The condition for messages that can move to another gateway. Each attempt to send such a message has ended with the
+# outcome `unavailable`. So the gateway does not have the message, and no phone can get it twice.
 _NOT_TAKEN = (
     "(submitted_at IS NULL AND attempts = (SELECT count(*) FROM message_attempts"
     " WHERE message_id = messages.id AND outcome = 'unavailable'))"
@@ -15,7 +18,10 @@ _NOT_TAKEN = (
 
 
 def list_movable_messages(connection: sqlite3.Connection, *, gateway: str, limit: int) -> list[Message]:
-    """Return the waiting messages that the gateway has certainly not taken. Leased messages are excluded."""
+    """Return a gateway's waiting messages that can move to another gateway.
+
+    The gateway does not have these messages. Leased messages are excluded.
+    """
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND {_NOT_TAKEN}"
         " ORDER BY due_at, seq LIMIT :limit",
@@ -33,9 +39,9 @@ def update_gateway(connection: sqlite3.Connection, *, messages: Iterable[Message
 
 
 def next_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return when the next waiting message of a gateway fails because it is too old, or None.
+    """Return the earliest time at which a waiting message of a gateway fails. Returns None if no message waits.
 
-    A message fails when its validity period and its waiting time have both ended.
+    A message fails when its validity period and its waiting time are both over. Leased messages are excluded.
     """
     at: str | None = connection.execute(
         "SELECT min(max(due_at, expires_at)) FROM messages"

@@ -1,4 +1,4 @@
-"""The SQL of the live list: new messages of all accounts. As in `accounts.py`, no function commits."""
+"""The SQL of the live list: new messages of all accounts. As in `accounts.py`, the caller commits the changes."""
 
 import sqlite3
 from collections.abc import Sequence

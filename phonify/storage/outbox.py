@@ -1,4 +1,7 @@
-"""The SQL for delivering messages: due messages, leases, outcomes. As in `accounts.py`, no function commits."""
+"""The SQL for delivering messages: due messages, leases, outcomes.
+
+As in `accounts.py`, the caller commits the changes.
+"""
 
 import sqlite3
 from collections.abc import Iterable
@@ -8,7 +11,7 @@ from .records import Message, MessageAttempt
 
 
 def next_due_at(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return when the next waiting message of a gateway can be sent, or None. Leased messages are excluded."""
+    """Return the earliest due time of a gateway's messages, or None. Leased messages are excluded."""
     row = connection.execute(
         "SELECT due_at FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND lease_owner IS NULL"
         " ORDER BY due_at LIMIT 1",
@@ -18,9 +21,9 @@ def next_due_at(connection: sqlite3.Connection, *, gateway: str) -> str | None:
 
 
 def next_lease_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return when the first lease of a gateway's messages ends, by the machine's clock.
+    """Return the earliest end time of the leases for a gateway's messages. Returns None if there is no lease.
 
-    Returns None if there is no lease.
+    Leases use the machine's clock.
     """
     lease_end: str | None = connection.execute(
         "SELECT min(due_at) FROM messages WHERE lease_owner IS NOT NULL AND gateway = :gateway", {"gateway": gateway}
@@ -29,7 +32,7 @@ def next_lease_end(connection: sqlite3.Connection, *, gateway: str) -> str | Non
 
 
 def next_expiry(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return when the next waiting message of a gateway expires, or None. Leased messages are excluded."""
+    """Return the earliest expiry time of a gateway's waiting messages, or None. Leased messages are excluded."""
     row = connection.execute(
         "SELECT expires_at FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND lease_owner IS NULL"
         " ORDER BY expires_at LIMIT 1",
@@ -39,7 +42,7 @@ def next_expiry(connection: sqlite3.Connection, *, gateway: str) -> str | None:
 
 
 def list_due_messages(connection: sqlite3.Connection, *, gateway: str, now: str, limit: int) -> list[Message]:
-    """Return the messages of a gateway that can be sent now. The message that has waited longest is first."""
+    """Return a gateway's messages that are due. The message with the earliest due time is first."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= :now AND lease_owner IS NULL"
         " ORDER BY due_at, seq LIMIT :limit",
@@ -51,9 +54,10 @@ def list_due_messages(connection: sqlite3.Connection, *, gateway: str, now: str,
 def find_late_message(
     connection: sqlite3.Connection, *, gateway: str, before: str, machine_before: str
 ) -> Message | None:
-    """Return the message of a gateway that has been due longest. Returns None if no message was due at `before`.
+    """Return the gateway's late message with the earliest due time. Returns None if no message is late.
 
-    For a leased message, the end of its lease counts. The function compares this end with `machine_before`.
+    A message without a lease is late if its due time is `before` or earlier. A leased message is late if the lease
+    ended at the time `machine_before` or earlier.
     """
     row = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= max(:before, :machine_before)"
@@ -64,7 +68,7 @@ def find_late_message(
 
 
 def list_interrupted_messages(connection: sqlite3.Connection, *, gateway: str, now: str, limit: int) -> list[Message]:
-    """Return the messages of a gateway whose last attempt was interrupted. The outcome of this attempt is unknown."""
+    """Return a gateway's messages if their latest attempt was interrupted. The outcome of this attempt is unknown."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= :now AND lease_owner IS NULL"
         " AND submitted_at IS NOT NULL AND expires_at > :now LIMIT :limit",
@@ -74,7 +78,7 @@ def list_interrupted_messages(connection: sqlite3.Connection, *, gateway: str, n
 
 
 def list_expired_messages(connection: sqlite3.Connection, *, gateway: str, now: str, limit: int) -> list[Message]:
-    """Return a gateway's waiting messages that have expired. Leased messages are excluded."""
+    """Return a gateway's unfinished messages if their validity period is over. Leased messages are excluded."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND expires_at <= :now"
         " AND due_at <= :now AND lease_owner IS NULL ORDER BY expires_at LIMIT :limit",
@@ -86,7 +90,7 @@ def list_expired_messages(connection: sqlite3.Connection, *, gateway: str, now: 
 def lease_messages(
     connection: sqlite3.Connection, *, messages: Iterable[Message], place: str, owner: str, now: str, until: str
 ) -> list[Message]:
-    """Lease messages before they are handed to the gateway. Returns the updated messages.
+    """Give each message a lease. Call this function before the gateway gets the messages. Returns the updated messages.
 
     `place` is the property `place` of the gateway. Other loops don't deliver these messages until the lease ends or the
     owner's process ends. The lease ends at the time `until`, by the machine's clock. So the lease ends at the right
@@ -110,7 +114,8 @@ def list_lease_owners(connection: sqlite3.Connection) -> list[str]:
     return [owner for (owner,) in rows]
 
 
-# The time at which a message was due before its lease. If a lease ends early, the message is due at this time again.
+# A lease replaces the due time of the message. This is the former due time. If the lease ends early, the former due
+# time is restored.
 _FORMER_DUE = (
     "coalesce((SELECT due_at FROM message_attempts WHERE message_id = id AND attempt = messages.attempts - 1),"
     " max(created_at, coalesce(send_at, created_at)))"
@@ -126,7 +131,7 @@ def end_leases(connection: sqlite3.Connection, *, owner: str, now: str) -> None:
 
 
 def end_expired_leases(connection: sqlite3.Connection, *, now: str, machine_now: str) -> None:
-    """End the leases that have expired by the machine's clock."""
+    """Remove all expired leases. `machine_now` is the time of the machine's clock."""
     connection.execute(
         f"UPDATE messages SET due_at = min({_FORMER_DUE}, :now), lease_owner = NULL"
         " WHERE lease_owner IS NOT NULL AND due_at <= :machine_now",
@@ -134,8 +139,9 @@ def end_expired_leases(connection: sqlite3.Connection, *, now: str, machine_now:
     )
 
 
-# The condition for messages that wait only because the clock was set back. Their last attempt is in the future. Without
-# an attempt, their creation is in the future. Scheduled messages and messages in doubt are excluded.
+# The condition for messages that are due too late because the clock was set back. The clock shows a time before the
+# latest attempt. If there was no attempt, the clock shows a time before the creation of the message. Scheduled messages
+# and messages in doubt are excluded.
 _FROM_FUTURE = (
     " WHERE gateway = :gateway AND due_at > :now AND due_at IS NOT expires_at"
     " AND (attempts > 0 OR send_at IS NULL OR send_at < due_at)"
@@ -145,7 +151,7 @@ _FROM_FUTURE = (
 
 
 def has_messages_from_future(connection: sqlite3.Connection, *, gateway: str, now: str) -> bool:
-    """Return whether a message of a gateway waits only because the clock was set back."""
+    """Return whether a message of a gateway is due too late because the clock was set back."""
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM messages" + _FROM_FUTURE + ")", {"gateway": gateway, "now": now}
     ).fetchone()
@@ -153,9 +159,9 @@ def has_messages_from_future(connection: sqlite3.Connection, *, gateway: str, no
 
 
 def reschedule_messages_from_future(connection: sqlite3.Connection, *, gateway: str, now: str, until: str) -> int:
-    """Make a gateway's messages due now if they wait only because the clock was set back. Returns how many.
+    """Set new times for messages that are due too late because the clock was set back. Returns how many.
 
-    If such a message is leased, it gets a new lease instead. The new lease ends at the time `until`.
+    A message without a lease becomes due now. A leased message gets a new lease, which ends at the time `until`.
     """
     return connection.execute(
         "UPDATE messages SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,
@@ -163,8 +169,8 @@ def reschedule_messages_from_future(connection: sqlite3.Connection, *, gateway: 
     ).rowcount
 
 
-# The condition for waiting messages whose validity ends too late, because they were created while the clock was ahead.
-# Messages in doubt are included. Scheduled messages are excluded.
+# The condition for messages with a validity period that ends too late. Phonify created these messages before somebody
+# set the clock back. Messages in doubt are included. Scheduled messages are excluded.
 _VALID_TOO_LONG = (
     " WHERE gateway = :gateway AND due_at IS NOT NULL AND expires_at > :latest"
     " AND created_at > :now AND send_at IS NULL"
@@ -172,7 +178,7 @@ _VALID_TOO_LONG = (
 
 
 def has_messages_valid_too_long(connection: sqlite3.Connection, *, gateway: str, now: str, latest: str) -> bool:
-    """Return whether a message of a gateway is valid for too long after the clock was set back."""
+    """Return whether a message of a gateway is valid after `latest` because the clock was set back."""
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM messages" + _VALID_TOO_LONG + ")",
         {"gateway": gateway, "now": now, "latest": latest},
@@ -181,9 +187,9 @@ def has_messages_valid_too_long(connection: sqlite3.Connection, *, gateway: str,
 
 
 def shorten_validity(connection: sqlite3.Connection, *, gateway: str, now: str, latest: str) -> int:
-    """Shorten the validity periods that are too long after the clock was set back.
+    """Shorten the validity periods that end after `latest` because the clock was set back.
 
-    These periods then end at the time `latest`.
+    The shortened periods end at the time `latest`. Returns the number of shortened periods.
     """
     return connection.execute(
         "UPDATE messages SET expires_at = :latest, due_at = iif(due_at = expires_at, :latest, due_at)"
@@ -192,8 +198,8 @@ def shorten_validity(connection: sqlite3.Connection, *, gateway: str, now: str, 
     ).rowcount
 
 
-# The functions below record outcomes. `attempts` is the fencing token, because it changes if another process leases the
-# message. In this case, a function changes nothing and returns False.
+# The functions below record outcomes. `attempts` is the fencing token, because each new lease changes `attempts`. If
+# another process has leased the message in the meantime, these functions change nothing and return False.
 _FENCE = ", lease_owner = NULL WHERE id = :id AND attempts = :attempts AND state = 'unconfirmed'"
 
 
@@ -219,7 +225,7 @@ def reschedule(connection: sqlite3.Connection, *, message: Message, due_at: str)
 
 
 def give_back(connection: sqlite3.Connection, *, message: Message, now: str) -> bool:
-    """Undo the lease of a message that the gateway did not get. The attempt does not count."""
+    """End the lease of a message before the gateway gets the message. The attempt is not counted."""
     return _update(
         connection,
         f"due_at = min({_FORMER_DUE}, :now), submitted_at = NULL, submitted_to = iif(attempts = 1, NULL, submitted_to),"
@@ -230,10 +236,10 @@ def give_back(connection: sqlite3.Connection, *, message: Message, now: str) -> 
 
 
 def make_due(connection: sqlite3.Connection, *, message: Message, now: str) -> int | None:
-    """Make an outbound message due now. Returns the number of attempts, or None if the message is in a final state.
+    """Set the due time of an outbound message to `now`. Returns the number of attempts, or None for a final state.
 
-    If the message is being sent, its lease ends, and the outcome of this attempt is ignored later. So use this function
-    only for a gateway that sends no real messages.
+    If Phonify is already sending the message, the function ends the lease. Phonify then ignores the outcome of this
+    attempt. So use this function only for a gateway that sends no real messages.
     """
     row = connection.execute(
         "UPDATE messages SET due_at = :now, submitted_at = NULL, attempts = attempts + (lease_owner IS NOT NULL),"
@@ -261,7 +267,8 @@ def _update(
 def insert_attempt(connection: sqlite3.Connection, *, message_id: str, attempt: MessageAttempt) -> None:
     """Record an attempt to send a message. If another process has leased the message in the meantime, nothing changes.
 
-    An attempt in doubt can get a known outcome later. This outcome then replaces the record.
+    Sometimes, the outcome of an attempt is unknown at first. If the outcome becomes known, the new record replaces the
+    old record.
     """
     connection.execute(
         "INSERT OR REPLACE INTO message_attempts (message_id, attempt, at, outcome, due_at)"

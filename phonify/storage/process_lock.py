@@ -19,7 +19,10 @@ class ProcessLock:
         self._descriptor: int | None = None
 
     def acquire(self, patience: float) -> None:
-        """Wait for the lock. Raises TimeoutError after `patience` seconds, and OSError if the file can't be created."""
+        """Wait for the lock. Raises TimeoutError if the lock is not free within `patience` seconds.
+
+        Raises OSError if the file of the lock can't be created.
+        """
         end = monotonic() + patience
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         while not _try_to_lock(descriptor):
@@ -43,7 +46,7 @@ class Owner:
     """
 
     def __init__(self, database: Path) -> None:
-        self._database = database.resolve()  # each name of the database must lead to the same lock file
+        self._database = database.resolve()  # a symbolic link to the database must use the same lock files
         for file in _list_files(self._database):
             _remove_if_dead(file)
         while True:
@@ -69,7 +72,7 @@ class Owner:
 
 
 def has_owner(database: Path) -> bool:
-    """Return whether a process that owns leases in this database is possibly running."""
+    """Return whether a running process possibly owns leases in this database."""
     return any(not _remove_if_dead(file) for file in _list_files(database.resolve()))
 
 

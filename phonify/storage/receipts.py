@@ -1,4 +1,7 @@
-"""The SQL of providers' ids, of delivery receipts, and of look-ups. As in `accounts.py`, no function commits."""
+"""The SQL of providers' ids, of delivery receipts, and of look-ups.
+
+As in `accounts.py`, the caller commits the changes.
+"""
 
 import sqlite3
 from collections.abc import Sequence
@@ -29,7 +32,7 @@ def insert_parts(connection: sqlite3.Connection, *, message_id: str, gateway: st
 
 
 def insert_reported_part(connection: sqlite3.Connection, *, message_id: str, gateway: str, reference: str) -> None:
-    """Store an id that the provider sent only in a receipt. Such an id gets a part number of 0 or less."""
+    """Store a provider's id that first came in a receipt. Such an id gets a part number of 0 or less."""
     connection.execute(
         "INSERT OR IGNORE INTO message_parts (message_id, part, gateway, reference)"
         " SELECT :id, min(coalesce(min(part), 1), 1) - 1, :gateway, :reference FROM message_parts"
@@ -102,7 +105,7 @@ def list_receipts(connection: sqlite3.Connection, *, message_id: str) -> list[Re
 
 
 def count_partial(connection: sqlite3.Connection, *, message_id: str) -> int:
-    """Count the receipts that say that one segment of a message was delivered."""
+    """Count a message's receipts that each report one delivered segment."""
     (count,) = connection.execute(
         "SELECT count(*) FROM receipts WHERE message_id = :id AND partial AND status = 'delivered'", {"id": message_id}
     ).fetchone()
@@ -110,7 +113,7 @@ def count_partial(connection: sqlite3.Connection, *, message_id: str) -> int:
 
 
 def delete_receipts(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
-    """Remove at most `limit` receipts that came before a time. Returns the number of removed receipts."""
+    """Remove at most `limit` receipts that came before `until`. Returns the number of removed receipts."""
     return connection.execute(
         "DELETE FROM receipts WHERE seq IN (SELECT seq FROM receipts WHERE received_at < :until LIMIT :limit)",
         {"until": until, "limit": limit},
@@ -151,7 +154,7 @@ def put_look_up(connection: sqlite3.Connection, *, message_id: str, due_at: str)
 
 
 def next_look_up_at(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return when the next look-up of a gateway's messages is due, or None."""
+    """Return the earliest due time of a gateway's look-ups. Returns None if no look-up is planned."""
     due_at: str | None = connection.execute(
         "SELECT min(due_at) FROM look_ups WHERE gateway = :gateway", {"gateway": gateway}
     ).fetchone()[0]
@@ -161,7 +164,10 @@ def next_look_up_at(connection: sqlite3.Connection, *, gateway: str) -> str | No
 def list_due_look_ups(
     connection: sqlite3.Connection, *, gateway: str, now: str, limit: int
 ) -> list[tuple[Message, int]]:
-    """Return the messages of a gateway that need a look-up now. Each comes with the number of its earlier look-ups."""
+    """Find a gateway's messages that need a look-up now.
+
+    Returns each message together with a number: how often Phonify has already looked up this message.
+    """
     columns = ", ".join(f"m.{name}" for name in Message._fields)
     rows = connection.execute(
         f"SELECT l.tries, {columns} FROM look_ups AS l JOIN messages AS m ON m.id = l.message_id"
@@ -172,13 +178,13 @@ def list_due_look_ups(
 
 
 def has_look_ups_after(connection: sqlite3.Connection, *, latest: str) -> bool:
-    """Return whether a look-up is due later than the time `latest`."""
+    """Return whether the due time of a look-up is after `latest`."""
     row = connection.execute("SELECT EXISTS (SELECT 1 FROM look_ups WHERE due_at > :latest)", {"latest": latest})
     return bool(row.fetchone()[0])
 
 
 def hasten_look_ups(connection: sqlite3.Connection, *, now: str, latest: str) -> int:
-    """Find all look-ups that are due later than `latest`, and make them due now. Returns how many."""
+    """Find all look-ups with a due time after `latest`, and make them due now. Returns how many."""
     values = {"now": now, "latest": latest}
     return connection.execute("UPDATE look_ups SET due_at = :now WHERE due_at > :latest", values).rowcount
 

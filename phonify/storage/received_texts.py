@@ -1,4 +1,7 @@
-"""The SQL of texts from gateways, and of the numbers of accounts. As in `accounts.py`, no function commits."""
+"""The SQL of received text messages, and of accounts' phone numbers.
+
+As in `accounts.py`, the caller commits the changes.
+"""
 
 import sqlite3
 from collections.abc import Sequence
@@ -19,7 +22,10 @@ def insert_text(connection: sqlite3.Connection, *, text: TextRow) -> bool:
 
 
 def list_siblings(connection: sqlite3.Connection, *, text: TextRow) -> list[TextRow]:
-    """Return the received parts of a text, including the given part. Parts that no longer wait are excluded."""
+    """Return all stored parts of a text message. `text` is one of these parts.
+
+    Parts that no longer wait are excluded.
+    """
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM received_texts WHERE gateway = :gateway AND sender = :sender"
         " AND to_number IS :to_number AND part_reference = :part_reference AND part_total = :part_total"
@@ -30,14 +36,14 @@ def list_siblings(connection: sqlite3.Connection, *, text: TextRow) -> list[Text
 
 
 def next_due_at(connection: sqlite3.Connection) -> str | None:
-    """Return when the next text stops waiting for its missing parts, or None if no text waits."""
+    """Return the earliest due time of the incomplete text messages. Returns None if all text messages are complete."""
     query = "SELECT min(due_at) FROM received_texts WHERE due_at IS NOT NULL"
     due_at: str | None = connection.execute(query).fetchone()[0]
     return due_at
 
 
 def list_due_texts(connection: sqlite3.Connection, *, now: str, limit: int) -> list[TextRow]:
-    """Return texts that have waited long enough for their missing parts."""
+    """Return incomplete text messages that are due. Phonify does not wait any longer for their missing parts."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM received_texts WHERE due_at <= :now ORDER BY due_at LIMIT :limit",
         {"now": now, "limit": limit},
@@ -46,22 +52,22 @@ def list_due_texts(connection: sqlite3.Connection, *, now: str, limit: int) -> l
 
 
 def has_texts_due_after(connection: sqlite3.Connection, *, latest: str) -> bool:
-    """Return whether a text will still wait for its missing parts after the time `latest`."""
+    """Return whether the due time of an incomplete text message is after `latest`."""
     row = connection.execute("SELECT EXISTS (SELECT 1 FROM received_texts WHERE due_at > :latest)", {"latest": latest})
     return bool(row.fetchone()[0])
 
 
 def shorten_waits(connection: sqlite3.Connection, *, latest: str) -> int:
-    """Let texts wait for their missing parts only until the time `latest`. Returns how many texts have changed."""
+    """Find incomplete text messages with a due time after `latest`. Make them due at `latest`. Returns how many."""
     return connection.execute(
         "UPDATE received_texts SET due_at = :latest WHERE due_at > :latest", {"latest": latest}
     ).rowcount
 
 
 def list_open_texts(connection: sqlite3.Connection, *, number: str | None, limit: int) -> list[TextRow]:
-    """Return the received texts that no account has got yet, oldest first.
+    """Return the received text messages that belong to no account, oldest first.
 
-    If `number` is given, return only texts to this number.
+    If `number` is given, return only text messages to this number.
     """
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM received_texts WHERE message_id IS NULL AND due_at IS NULL"
@@ -72,7 +78,7 @@ def list_open_texts(connection: sqlite3.Connection, *, number: str | None, limit
 
 
 def count_open_texts(connection: sqlite3.Connection) -> int:
-    """Count the received texts that no account has got yet."""
+    """Count the received text messages that belong to no account."""
     (count,) = connection.execute(
         "SELECT count(*) FROM received_texts WHERE message_id IS NULL AND due_at IS NULL"
     ).fetchone()
@@ -80,7 +86,10 @@ def count_open_texts(connection: sqlite3.Connection) -> int:
 
 
 def close_texts(connection: sqlite3.Connection, *, texts: Sequence[TextRow], message_id: str) -> None:
-    """Record which message these texts became. The message contains their bodies, so the texts lose their bodies."""
+    """Record the id of the message that was made from these texts.
+
+    Also empty the bodies in the rows of the texts, because the message has the whole body.
+    """
     connection.executemany(
         "UPDATE received_texts SET message_id = :message_id, body = '', due_at = NULL"
         " WHERE gateway = :gateway AND event_id = :event_id",
@@ -89,7 +98,10 @@ def close_texts(connection: sqlite3.Connection, *, texts: Sequence[TextRow], mes
 
 
 def leave_open(connection: sqlite3.Connection, *, texts: Sequence[TextRow]) -> None:
-    """Record that no account has the number of these texts. The texts wait until an account gets the number."""
+    """Record that the recipient's number of these texts belongs to no account.
+
+    The texts then wait until an account gets this number.
+    """
     connection.executemany(
         "UPDATE received_texts SET due_at = NULL WHERE gateway = :gateway AND event_id = :event_id",
         [text._asdict() for text in texts],
@@ -97,7 +109,7 @@ def leave_open(connection: sqlite3.Connection, *, texts: Sequence[TextRow]) -> N
 
 
 def delete_texts(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
-    """Remove old texts that are already in a message. A text is old if it came before the time `until`.
+    """Remove old texts if a message was made from them. A text is old if its `received_at` is less than `until`.
 
     Removes at most `limit` texts. Returns the number of removed texts.
     """
@@ -109,10 +121,10 @@ def delete_texts(connection: sqlite3.Connection, *, until: str, limit: int) -> i
 
 
 def delete_texts_of(connection: sqlite3.Connection, *, account_id: int, sender: str) -> None:
-    """Remove a phone's texts that are in no message. Texts to other accounts are kept.
+    """Remove a sender's texts that wait for parts or for an account. Texts to other accounts are kept.
 
-    If the message of a text was removed, the row of the text stays without the phone's number. The row still has the
-    event id. So Phonify recognises the text if it comes again.
+    If a message was made from a text and then removed, only the sender's number is removed from the row of the text.
+    The row keeps the event id. So Phonify recognises the text if it comes again.
     """
     connection.execute(
         "DELETE FROM received_texts WHERE sender = :sender AND message_id IS NULL"

@@ -19,11 +19,11 @@ class Account(NamedTuple):
     created_at: str
     quota: int | None = None  # messages a day
     rate_limit: int | None = None  # requests a minute
-    creator_id: int | None = None  # only for a test run: the account that created it, and whose limits apply
+    creator_id: int | None = None  # only for a test run: the creator of the run. The creator's limits apply.
 
     @property
     def limits_id(self) -> int:
-        """The id of the account whose limits are used."""
+        """The id of the account whose limits apply to this account."""
         return self.id if self.creator_id is None else self.creator_id
 
 
@@ -130,7 +130,7 @@ class Message(NamedTuple):
 
     @property
     def in_doubt(self) -> bool:
-        """Whether the message is in doubt. Nobody knows if the gateway has taken such a message."""
+        """Whether the message is in doubt. That means: nobody knows whether the gateway has taken the message."""
         return self.state == "unconfirmed" and self.submitted_at is not None and self.due_at == self.expires_at
 
     @property
@@ -148,10 +148,10 @@ class Criteria(NamedTuple):
     state: State | None = None
     direction: Direction | None = None
     q: str | None = None  # a part of the body; the case of ASCII letters does not matter
-    after: str | None = None  # an id; only newer messages match
-    before: str | None = None  # an id; only older messages match
+    after: str | None = None  # a message id; messages with a greater id match
+    before: str | None = None  # a message id; messages with a smaller id match
     reference: str | None = None  # the provider's id
-    sent_from: str | None = None  # compared with `finished_at` of outbound and `created_at` of inbound messages
+    sent_from: str | None = None  # inclusive; for the compared time, see `_SENT_AT` in `messages.py`
     sent_until: str | None = None  # exclusive
 
 
@@ -221,7 +221,7 @@ class Webhook(NamedTuple):
     secret: str
     created_at: str
     disabled_at: str | None = None  # None: enabled
-    former_secret: str | None = None  # also signs events, until `former_until`
+    former_secret: str | None = None  # until `former_until`, Phonify signs events with both secrets
     former_until: str | None = None
 
     @property
@@ -240,7 +240,7 @@ class LabRun(NamedTuple):
     until: str  # if the lab is not finished at this time, its process has ended
     trial: str | None = None  # the trial that is running
     finished_at: str | None = None
-    report: str | None = None  # JSON; None: the lab is running or was interrupted
+    report: str | None = None  # JSON; None if the lab is running or was interrupted
 
 
 class WebhookAttempt(NamedTuple):

@@ -34,7 +34,7 @@ class Rule(NamedTuple):
 
     @property
     def is_about_requests(self) -> bool:
-        """Whether the rule applies to requests, not to messages."""
+        """True if the rule applies to requests. False if the rule applies to messages."""
         return self.outcome in ("api_error", "api_slow")
 
     @property
@@ -52,12 +52,12 @@ class MetRule(NamedTuple):
     """The rule that was applied to a message. The rule can change later, but this record keeps the outcome."""
 
     message_id: str
-    rule_id: str | None  # None: a person has chosen the outcome
+    rule_id: str | None  # None if a person has chosen the outcome
     name: str | None
     outcome: RuleOutcome
     error_type: str | None = None
     seconds: float = 0.0
     times: int = 1
     reply: str | None = None
-    since: int = 0  # how many attempts the message had when the outcome began to apply
+    since: int = 0  # the number of earlier attempts, to which the outcome does not apply
     due_at: str | None = None  # when the receipt or the reply comes

@@ -1,4 +1,7 @@
-"""The SQL of the sandbox's rules, and of the rules that were applied to messages. No function commits."""
+"""The SQL of the sandbox's rules, and of the rules that were applied to messages.
+
+As in `accounts.py`, the caller commits the changes.
+"""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -29,7 +32,7 @@ def put_rules(connection: sqlite3.Connection, *, account_id: int, rules: Iterabl
 
 
 def get_last_rule_id(connection: sqlite3.Connection) -> str | None:
-    """Return the greatest id of all rules. A new rule needs an id that is greater."""
+    """Return the greatest id of all rules. The id of a new rule must be greater."""
     last_id: str | None = connection.execute("SELECT max(id) FROM rules").fetchone()[0]
     return last_id
 
@@ -53,7 +56,7 @@ def put_met_rules(connection: sqlite3.Connection, *, met: Iterable[MetRule]) -> 
 
 
 def delete_met_rule(connection: sqlite3.Connection, *, message_id: str) -> None:
-    """Remove the record of the rule that was applied to a message."""
+    """Remove a message's record in the table `met_rules`. The rule itself is kept."""
     connection.execute("DELETE FROM met_rules WHERE message_id = :id", {"id": message_id})
 
 
@@ -73,7 +76,7 @@ def find_met_rules(connection: sqlite3.Connection, *, message_ids: Sequence[str]
 
 
 def set_effect_time(connection: sqlite3.Connection, *, message_id: str, due_at: str | None) -> None:
-    """Set the time of the receipt or the reply to a message. If `due_at` is None, no receipt and no reply comes."""
+    """Store the planned time of a message's receipt or reply. If `due_at` is None, no receipt and no reply comes."""
     connection.execute(
         "UPDATE met_rules SET due_at = :due_at WHERE message_id = :id", {"id": message_id, "due_at": due_at}
     )
@@ -87,7 +90,7 @@ def next_effect_time(connection: sqlite3.Connection) -> str | None:
 
 
 def list_due_effects(connection: sqlite3.Connection, *, now: str, limit: int) -> list[MetRule]:
-    """Return the applied rules whose receipt or reply must come now. The earliest is first."""
+    """Return the records of the receipts and replies that are due. The record with the earliest due time is first."""
     rows = connection.execute(
         f"SELECT {_MET_COLUMNS} FROM met_rules WHERE due_at <= :now ORDER BY due_at, message_id LIMIT :limit",
         {"now": now, "limit": limit},
@@ -95,12 +98,13 @@ def list_due_effects(connection: sqlite3.Connection, *, now: str, limit: int) ->
     return [MetRule._make(row) for row in rows]
 
 
-# If an effect began to wait now, this would be its time. If the planned time is later, the clock was set back.
+# The latest possible time of a receipt or a reply is `seconds` after the present time. If a stored time is later,
+# somebody has set the clock back.
 _LATEST = "strftime('%Y-%m-%dT%H:%M:%fZ', :now, printf('%.3f seconds', seconds))"
 
 
 def has_effects_too_late(connection: sqlite3.Connection, *, now: str) -> bool:
-    """Return whether the time of a receipt or a reply is too late after the clock was set back."""
+    """Return whether a receipt or a reply is due too late because the clock was set back."""
     row = connection.execute(
         f"SELECT EXISTS (SELECT 1 FROM met_rules WHERE due_at > :now AND due_at > {_LATEST})", {"now": now}
     )
@@ -108,10 +112,7 @@ def has_effects_too_late(connection: sqlite3.Connection, *, now: str) -> bool:
 
 
 def hasten_effects(connection: sqlite3.Connection, *, now: str) -> int:
-    """Correct the times of receipts and replies after the clock was set back. Returns how many.
-
-    Otherwise they would come too late.
-    """
+    """Set new times for receipts and replies that are due too late because the clock was set back. Returns how many."""
     return connection.execute(
         f"UPDATE met_rules SET due_at = {_LATEST} WHERE due_at > :now AND due_at > {_LATEST}", {"now": now}
     ).rowcount

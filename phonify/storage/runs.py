@@ -6,8 +6,8 @@ from .records import Run
 
 _COLUMNS = ", ".join(Run._fields)
 
-# Each table with rows of an account, and a column that is unique among these rows. Conversations are removed before
-# messages, so that no conversation lacks its latest message.
+# The tables that contain rows of an account. For each table, there is a column that identifies one of these rows.
+# Conversations are removed before messages, because each conversation must have its latest message.
 TABLES = {
     "webhooks": "account_id",
     "labs": "account_id",
@@ -59,7 +59,10 @@ def get_live_run(connection: sqlite3.Connection, *, run_id: str, now: str) -> Ru
 
 
 def end_run(connection: sqlite3.Connection, *, run: Run) -> None:
-    """Store the new end of a run. Also remove the keys, the webhook and the front's data of the account."""
+    """Store the new `expires_at` of a run, and remove data of the run's account.
+
+    The function removes the keys, the webhook, and the data for the Twilio-compatible API.
+    """
     connection.execute("UPDATE runs SET expires_at = :expires_at WHERE id = :id", run._asdict())
     for table in ("api_keys", "webhooks", "front_accounts"):
         connection.execute(f"DELETE FROM {table} WHERE account_id = :account_id", run._asdict())
@@ -85,7 +88,7 @@ def delete_account_rows(connection: sqlite3.Connection, *, account_id: int, limi
         ).rowcount
         if left <= 0:
             return False
-    # The run is removed together with its account. So a crash leaves no account without its run.
+    # One transaction removes the run and its account. So even after a crash, the account of a run still has the run.
     connection.execute("DELETE FROM runs WHERE account_id = :account_id", {"account_id": account_id})
     connection.execute("DELETE FROM accounts WHERE id = :account_id", {"account_id": account_id})
     return True

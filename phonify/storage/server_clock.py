@@ -1,4 +1,4 @@
-"""The SQL of the server's clock. As in `accounts.py`, no function commits."""
+"""The SQL of the server's clock. As in `accounts.py`, the caller commits the changes."""
 
 import sqlite3
 from typing import NamedTuple

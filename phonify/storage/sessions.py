@@ -1,4 +1,4 @@
-"""The SQL of sign-in links and of the sessions of the pages. As in `accounts.py`, no function commits."""
+"""The SQL of sign-in links, and of sessions on the web pages. As in `accounts.py`, the caller commits the changes."""
 
 import sqlite3
 from typing import NamedTuple
@@ -75,12 +75,12 @@ def delete_session(connection: sqlite3.Connection, *, session_id: int) -> bool:
 
 
 def delete_session_of_token(connection: sqlite3.Connection, *, token_hash: str) -> None:
-    """Remove the session of a token, if it exists."""
+    """Remove the session that has this token. If there is no such session, nothing changes."""
     connection.execute("DELETE FROM sessions WHERE token_hash = ?", (token_hash,))
 
 
 def delete_ended(connection: sqlite3.Connection, *, now: str, limit: int) -> int:
-    """Remove at most `limit` sessions that have ended, and all expired links. Returns the number of removed rows."""
+    """Remove all expired links. Also remove at most `limit` expired sessions. Returns the number of removed rows."""
     values = {"now": now, "limit": limit}
     sessions = connection.execute(
         "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= :now LIMIT :limit)", values

@@ -1,4 +1,7 @@
-"""The SQL of subscriptions: which phones an account is allowed to write to, and how it replies to keywords."""
+"""The SQL of subscriptions and of automatic replies to keywords.
+
+An account is allowed to send messages only to subscribed phones.
+"""
 
 import sqlite3
 
@@ -54,7 +57,7 @@ def list_phones(connection: sqlite3.Connection, *, account_id: int, offset: int,
 def list_subscriptions(
     connection: sqlite3.Connection, *, account_id: int, offset: int, limit: int
 ) -> list[SubscriptionRow]:
-    """Return first the phones of `list_phones`, and then the other phones that have opted out or in."""
+    """Return the phones of `list_phones`. After them, return the other phones with a stored subscription."""
     found = list_phones(connection, account_id=account_id, offset=offset, limit=limit)
     if len(found) == limit:
         return found

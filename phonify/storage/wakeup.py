@@ -29,7 +29,7 @@ class Wakeup:
     def wake(self) -> None:
         """Wake a waiting loop. A signal handler can call this method."""
         if self._ends is not None:
-            with suppress(BlockingIOError):  # the pipe is full, so the loop will wake anyway
+            with suppress(BlockingIOError):  # a full pipe already has bytes that wake the loop
                 os.write(self._ends[1], b"\0")
 
     def wait(self, timeout: float) -> None:

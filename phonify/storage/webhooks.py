@@ -41,7 +41,7 @@ def update_secret(connection: sqlite3.Connection, *, account_id: int, secret: st
 
 
 def delete_former_secrets(connection: sqlite3.Connection, *, now: str) -> None:
-    """Remove the former secrets that no longer sign events, in all accounts."""
+    """In all accounts, remove the former secrets that have expired."""
     connection.execute(
         "UPDATE webhooks SET former_secret = NULL, former_until = NULL WHERE former_until <= :now", {"now": now}
     )
@@ -68,7 +68,7 @@ def disable_webhook(connection: sqlite3.Connection, *, account_id: int, url: str
 
 
 def settle_received(connection: sqlite3.Connection, *, message_id: str, error_type: str | None, now: str) -> None:
-    """Set the final state of a received message that is still unconfirmed.
+    """Set the final state of an inbound message. If the message already has a final state, nothing changes.
 
     If `error_type` is given, the new state is `error`. Otherwise, it is `sent`.
     """
@@ -80,7 +80,7 @@ def settle_received(connection: sqlite3.Connection, *, message_id: str, error_ty
 
 
 def settle_all_received(connection: sqlite3.Connection, *, account_id: int, now: str) -> None:
-    """Find the received messages of an account that wait for the webhook, and set their state to `sent`."""
+    """Set an account's unconfirmed inbound messages to `sent`. These messages stop waiting for the webhook."""
     connection.execute(
         "UPDATE messages SET state = 'sent', finished_at = :now WHERE account_id = :account_id"
         " AND state = 'unconfirmed' AND state <> 'sent' AND direction = 'inbound'",

@@ -175,7 +175,7 @@ def test_a_file_or_folder_that_can_only_be_read_is_one_clear_line_at_start(start
     )
     server = start("-c", execute, DATABASE=str(database))
     assert server.popen.wait(30) == 2
-    why = "Permission denied" if what == "file" else "its folder can't be written to"
+    why = "Permission denied" if what == "file" else "its folder is not writable"
     assert server.output == f"Error: the database can't be used: {database}: {why}\n"
     folder.chmod(0o700)
     tell(f"{what} read-only at start: refused", 0, 0, 0, 0, time.monotonic() - begun)

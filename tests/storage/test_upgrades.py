@@ -617,7 +617,7 @@ def test_a_file_in_a_folder_that_can_only_be_read_is_refused(tmp_path):
     start(folder / "phonify.db")
     folder.chmod(0o500)
     shown = refuse_unprivileged(folder / "phonify.db")
-    assert shown == f"{folder}/phonify.db: its folder can't be written to\n"
+    assert shown == f"{folder}/phonify.db: its folder is not writable\n"
 
 
 @needs_permissions

@@ -1,11 +1,12 @@
-"""Creates the database file, and upgrades a file of an earlier version in one transaction.
+"""Creates the database file, or upgrades a file of an earlier version. The whole upgrade is one transaction.
 
 `2.sql` upgrades a file from version 1 to version 2, and so on. After these steps, `schema.sql` creates missing tables
 and indexes.
 
-Each change of the schema is a new version, even before a release. To make a new version, first copy the unchanged
-`schema.sql` to `tests/storage/former_schemas/version-N.sql`. `N` is the old version, before the upgrade. The tests
-upgrade a file of each old version. Then change `schema.sql`, add the SQL file of the step, and increase SCHEMA_VERSION.
+Each change of the schema needs a new version number, even if the old version was never released. To make a new version,
+first copy the unchanged `schema.sql` to `tests/storage/former_schemas/version-N.sql`. `N` is the number of the old
+version. The tests upgrade a file of each old version. Then change `schema.sql`, add the SQL file of the step, and
+increase SCHEMA_VERSION.
 """
 
 import logging
@@ -27,7 +28,7 @@ _OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 
 
 class DatabaseUnusable(Exception):
-    """The file can't be used as Phonify's database. Its text gives people the reason on one line."""
+    """The file can't be used as Phonify's database. The text of the exception explains the reason in one line."""
 
 
 def find_schema() -> Path:
@@ -74,10 +75,11 @@ def prepare(database: Database) -> None:
 
 
 def _claim(connection: sqlite3.Connection, path: Path) -> None:
-    """Keep all other programs out of the file until the connection closes.
+    """Lock the file, so that only this connection can use it. The lock ends when the connection closes.
 
-    If another program had the file open, it could copy the file during the upgrade. After the upgrade, it could write
-    rows in the format of the earlier version. The file can leave WAL mode only if no other program has it open.
+    Without the lock, another program could copy the file during the upgrade. After the upgrade, a server of an earlier
+    version could write rows in the old format. The function changes the journal mode. This change is possible only if
+    no other program is using the file.
     """
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     try:
@@ -173,11 +175,12 @@ def _check_missing(path: Path) -> None:
 
 def _check_folder(path: Path) -> None:
     if not os.access(path.parent, os.W_OK):
-        raise PermissionError(0, "its folder can't be written to")
+        raise PermissionError(0, "its folder is not writable")
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> int:
-    # The tables must be counted before the id is read, because another process may create both between the two reads.
+    # Count the tables before the id is read. Between the two statements, another process can create the tables and the
+    # id. In this case, `tables` is 0, so this function raises no error.
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
