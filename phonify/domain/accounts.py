@@ -14,7 +14,7 @@ from ..storage.records import Account, ApiKey, KeyOwner
 DEFAULT_ACCOUNT = "default"
 _KEY_BYTES = 24  # 192 random bits
 _NOTE_USE = 60.0  # seconds; the use of a key is recorded at most once in this time
-_NOTE_PATIENCE = 0.1  # the longest time in seconds that a request waits to record the use of its key
+_NOTE_PATIENCE = 0.1  # seconds; if the database is busy for longer, the use of the key is not recorded
 
 
 class NameTaken(Exception):
@@ -118,7 +118,7 @@ def list_keys(database: Database, *, account: str | None = None) -> list[ApiKey]
 
 
 def find_key_id(database: Database, key: str) -> int | None:
-    """Return the id of a valid key, or None."""
+    """Return the id of a key, or None if the key is not valid."""
     with database.reading() as connection:
         owner = account_store.find_account_by_key(connection, key_hash=hash_key(key))
     return owner.key_id if owner is not None else None
@@ -159,7 +159,7 @@ class KeyRing:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._failed_at: float | None = None  # when recording the use of a key last failed
+        self._failed_at: float | None = None  # the monotonic time of the last failure in `_note_use`
 
     def find_account(self, key: str) -> Account | None:
         """Return the account of a key, or None if the key is not valid."""

@@ -1,4 +1,4 @@
-"""The rules of changing messages.
+"""Operations that change stored messages.
 
 Users can change or cancel a scheduled message. Users can redact or remove a message in a final state.
 """
@@ -53,9 +53,9 @@ class Changing:
     ) -> Message:
         """Change a scheduled message. If the new time is in the past, the message is sent now.
 
-        Raises NotFound if the account has no message with this id. Raises RequestRefused if the sending has begun, or
-        if the new recipient has opted out. If the gateway or a rule refuses the changed message, this raises
-        RequestRefused too.
+        Raises NotFound if the account has no message with this id. Raises RequestRefused for one of these reasons: the
+        sending has begun, the new recipient has opted out, the gateway refuses the changed message, or a rule refuses
+        the changed message.
         """
         main = self._sending[self._main]
         found = main.find(account, message_id)
@@ -87,14 +87,14 @@ class Changing:
                 store.update_waiting_message(connection, message=message)
                 if meets_again:
                     self._rules.note_again(connection, message, rule)
-        if refusal is not None:  # the transaction is committed, because the rule has counted the message
+        if refusal is not None:  # raised after the commit, so that the new count of the rule is stored
             raise RequestRefused([Fault(refusal, to.param if to is not None else None)])
         return message
 
     def cancel(self, account: Account, message_id: str) -> Message:
         """Remove a scheduled message.
 
-        Raises NotFound as `change` does. Raises RequestRefused if the sending has begun.
+        Raises NotFound if the account has no message with this id. Raises RequestRefused if the sending has begun.
         """
         with self._database.write() as connection:
             message = self._get_waiting(connection, account, message_id, self._clock.now())
@@ -102,7 +102,10 @@ class Changing:
         return message
 
     def call_off(self, account: Account, message_id: str) -> Message:
-        """Set a scheduled message to `error` with the type `canceled`. Raises the same errors as `cancel`."""
+        """Cancel a scheduled message without removing it.
+
+        The state becomes `error`, and the error type becomes `canceled`. Raises the same errors as `cancel`.
+        """
         with self._database.write() as connection:
             now = self._clock.now()
             message = self._get_waiting(connection, account, message_id, now)
@@ -112,7 +115,8 @@ class Changing:
     def redact(self, account: Account, message_id: str) -> Message:
         """Remove the body from a message and from its webhook events.
 
-        Raises NotFound as `change` does. Raises RequestRefused if the message is outbound and not in a final state.
+        Raises NotFound if the account has no message with this id. Raises RequestRefused if an outbound message is
+        still in state `unconfirmed`.
         """
         with self._database.write() as connection:
             message = self._get_final(connection, account, message_id)
@@ -136,7 +140,7 @@ class Changing:
     def _get_waiting(self, connection: Connection, account: Account, message_id: str, now: datetime) -> Message:
         message = find_message(connection, account, message_id)
         waits = message.state == "unconfirmed" and message.attempts == 0 and message.send_at is not None
-        # Both times are in the future, unless a person has forced an outcome. Then the message is due now.
+        # Usually both times are in the future. If a person has chosen the outcome of the message, `due_at` is now.
         if not waits or min(message.send_at or "", message.due_at or "") <= format_time(now):
             raise RequestRefused([Fault("message_not_waiting")])
         return message

@@ -1,4 +1,4 @@
-"""The messages of the inbox: its conversations, its threads and its search."""
+"""The data of the inbox: conversations, threads and search results."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,15 +9,15 @@ from ..storage import conversations as conversation_store
 from ..storage.database import Database
 from ..storage.records import Account, Conversation, Direction, Entry, State
 
-END = 2**63 - 1  # greater than the seq of any message
-_PATIENCE = 0.5  # seconds that a page waits at most to mark a thread as read
+END = 2**63 - 1  # greater than the seq of every message
+_PATIENCE = 0.5  # seconds; if the database is busy for longer, the thread stays unread
 
 
 class Found(NamedTuple):
     """One page of search results."""
 
     entries: list[Entry]
-    next: int | None  # the `below` of the next page; None: there is no next page
+    next: int | None  # the argument `below` for the next page; None: this is the last page
 
 
 class Conversations:
@@ -33,7 +33,10 @@ class Conversations:
             return conversation_store.list_conversations(connection, account_id=account.id, below=below, limit=limit)
 
     def mark_read(self, account: Account, phone: str, entries: list[Entry]) -> None:
-        """Mark a thread as read, up to the latest of `entries`. Does nothing if the database can't be written."""
+        """Mark the messages of a thread as read. Does nothing if the database can't be written.
+
+        `entries` has messages of the thread, latest first. Messages that are newer than these messages stay unread.
+        """
         if not entries:
             return
         account_id, message_id = account.id, entries[0].message.id
@@ -44,12 +47,15 @@ class Conversations:
             conversation_store.mark_read(connection, account_id=account_id, phone=phone, message_id=message_id)
 
     def count_unread(self, account: Account, *, selected: str | None = None) -> int:
-        """Return how many conversations have unread messages. Ignore the conversation with the phone `selected`."""
+        """Return how many conversations have unread messages.
+
+        `selected` is the phone of one conversation. This conversation is not counted.
+        """
         with self._database.reading() as connection:
             return conversation_store.count_unread(connection, account_id=account.id, selected=selected)
 
     def mark_all_read(self, account: Account, *, up_to: int = END) -> None:
-        """Mark all conversations as read, up to the message whose seq is `up_to`."""
+        """Mark all conversations as read. Messages with a seq greater than `up_to` stay unread."""
         with self._database.write() as connection:
             conversation_store.mark_all_read(connection, account_id=account.id, up_to=up_to)
 
@@ -83,15 +89,15 @@ class Conversations:
         below: int = END,
         limit: int = 50,
     ) -> Found:
-        """Return the messages whose body, sender or recipient contains the text, latest first.
+        """Return the messages whose body, sender or recipient contains `text`, latest first.
 
-        `numbers` has other forms of the text. The search looks for these forms in senders and recipients. If the text
-        is the id that a provider has given to a message, the search finds this message. With `scheduled`, the result
-        has only scheduled messages. With `failed`, the result has only messages in state `error` or with the receipt
-        `undelivered`.
+        If `text` is the id that a provider has given to a message, the search finds this message. `numbers` is a list
+        of other spellings of `text`. The search looks for these spellings in senders and recipients. If `scheduled` is
+        true, the result has only scheduled messages. If `failed` is true, each message in the result has the state
+        `error` or the receipt `undelivered`.
 
         One call searches a limited number of messages, because a search through all messages would take too long. To
-        search older messages, call this method again, and pass `next` as `below`.
+        search older messages, call this method again. The value for `below` is in `Found.next`.
         """
         with self._database.reading() as connection:
             return Found(

@@ -1,4 +1,8 @@
-"""An interface for fronts. Such a front adds parts to the pages, and lines to the output of the first start."""
+"""An interface for fronts. A front offers the API of another provider.
+
+One front is the Twilio-compatible API. A front can show texts on the pages. A front can also print lines when the
+server starts for the first time.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -7,19 +11,19 @@ from ..storage.records import Account, Message
 
 
 class FrontPage(Protocol):
-    """The parts that a front adds to the pages and to the output of the first start."""
+    """The texts that a front, such as the Twilio-compatible API, shows on the pages and prints in the terminal."""
 
     name: str
-    template: str  # for the front's part of the settings page
+    template: str  # the path of an HTML template; the settings page includes this template
 
     def describe_message(self, message: Message) -> Sequence[str]:
-        """Return facts about a message, with the words of the front's API."""
+        """Return facts about a message. The facts use the words of the API that the front offers."""
 
     def describe_settings(self, account: Account, address: str) -> Mapping[str, Any]:
-        """Return the values for the front's template. `address` is the address of this server."""
+        """Return the values for `template`. `address` is the address of this server."""
 
     def change_settings(self, account: Account, form: Mapping[str, str]) -> None:
         """Change the account's settings. Raises InvalidRequest with all errors of the form."""
 
     def describe_start(self, account: Account) -> Sequence[str]:
-        """Return the lines that the first start of the server prints."""
+        """Return the lines that the server prints when it starts for the first time."""

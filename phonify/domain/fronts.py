@@ -25,9 +25,10 @@ class TokenIsSet(Exception):
 
 
 class Fronts:
-    """The operations of fronts. Each operation uses only data of one account.
+    """The operations on the data of fronts. One front is, for example, the Twilio-compatible API.
 
-    `default_token` is the auth token that a setting gives to the account `default`. It is None without this setting.
+    Each operation uses only data of one account. `default_token` is the auth token that a setting gives to the
+    account `default`. Without this setting, `default_token` is None.
     """
 
     def __init__(
@@ -41,9 +42,9 @@ class Fronts:
     # Accounts
 
     def ensure_account(self, account: Account, *, auth_token: str | None = None) -> FrontAccount:
-        """Make sure that an account has an auth token, and return the account's data for the front.
+        """Return an account's `FrontAccount`. If the account has no auth token yet, make a token.
 
-        If `auth_token` is given, it becomes the token of the account.
+        If `auth_token` is given, this string becomes the token of the account.
         """
         found = self.find(account)
         if found is not None and auth_token in (None, found.auth_token):
@@ -51,7 +52,7 @@ class Fronts:
         return self.configure(account, {} if auth_token is None else {"auth_token": auth_token})
 
     def find(self, account: Account) -> FrontAccount | None:
-        """Return an account's data for the front, or None if the account has no auth token."""
+        """Return an account's `FrontAccount`, or None if the account has no auth token."""
         with self._database.reading() as connection:
             return self.get_account(connection, account.id)
 
@@ -69,7 +70,7 @@ class Fronts:
         with self._database.reading() as connection:
             account = self.get_owner(connection, account_id)
             kept = store.get_front_account(connection, account_id=account_id)
-        # `compare_digest` refuses texts that are not ASCII, so it gets bytes.
+        # `compare_digest` raises TypeError for a non-ASCII string. So both arguments are bytes.
         given = auth_token.encode("utf-8", "surrogatepass")
         return account if kept is not None and hmac.compare_digest(kept.auth_token.encode(), given) else None
 
@@ -87,7 +88,7 @@ class Fronts:
         return self.configure(account, {"auth_token": make_token()})
 
     def configure(self, account: Account, settings: Mapping[str, Any]) -> FrontAccount:
-        """Change settings of an account. The names of the settings are the fields of `FrontAccount`.
+        """Change settings of an account. Each name in `settings` is a field name of `FrontAccount`.
 
         If the account has no auth token yet, it gets a new token. Raises InvalidRequest if a URL is not allowed.
         """
@@ -149,7 +150,7 @@ class Fronts:
     # Refused requests
 
     def note_refusal(self, account: Account, *, to: str, origin: str, body: str, code: int, meaning: str) -> None:
-        """Store a send request that the front has refused."""
+        """Store a refused request. A front, such as the Twilio-compatible API, has refused to send the message."""
         refusal = Refusal(format_time(self._clock.now()), to, origin, body, code, meaning)
         with self._database.write() as connection:
             store.insert_refusal(connection, account_id=account.id, refusal=refusal, limit=MOST_REFUSALS)

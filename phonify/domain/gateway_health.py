@@ -16,13 +16,13 @@ from ..storage.gateway_records import GatewayQueue, GatewayState
 from ..storage.records import Message
 from .pacing import Pacing, Usage
 
-PATIENCE = timedelta(minutes=1)  # a message that has been due for longer is late
+PATIENCE = timedelta(minutes=1)  # a message is late if it became due more than this time ago
 
 Condition = Literal["held", "paused", "failing", "simulating", "works", "untried"]
 SUMMARIES: dict[Condition, str] = {
     "held": "paused by the operator",
     "paused": "paused until {until} after a fault",
-    "failing": "failed the last time, and Phonify tries it again with the next message",
+    "failing": "has failed, and Phonify uses the next message to test the gateway",
     "simulating": "works, but sends nothing to phones",
     "works": "works",
     "untried": "has sent no message yet",
@@ -35,7 +35,7 @@ class GatewayStatus(NamedTuple):
 
     name: str
     condition: Condition
-    summary: str  # the condition in words, for everybody
+    summary: str  # the condition in words; all users are allowed to read this text
     state: GatewayState
     queue: GatewayQueue
     limits: list[Usage]
@@ -57,11 +57,11 @@ class Trouble(NamedTuple):
     name: str
     condition: Condition  # held, paused or failing
     until: str | None  # the end of the pause; only if paused
-    fault: str | None  # only for the operator; None if held
+    fault: str | None  # only the operator is allowed to read this text; None if the condition is `held`
 
 
 class Delay(NamedTuple):
-    """The delay of the oldest late message."""
+    """The delay of the message that has been due longest."""
 
     seconds: float  # since the message became due
     reason: str | None  # None: nothing explains the delay
@@ -107,7 +107,7 @@ class GatewayHealth:
         return Trouble(self._name, condition, until, state.fault if condition != "held" else None)
 
     def find_full_limit(self, connection: Connection, message: Message, at: datetime | None = None) -> str | None:
-        """Return a text about the limit that a message exceeds. Returns None if it exceeds no limit.
+        """Return a text about the limit that a message exceeds, or None if all limits allow the message.
 
         `at` is the time of the check, by default now. The text can follow the word "because".
         """
@@ -143,7 +143,7 @@ class GatewayHealth:
         return Delay(-seconds_until(late.due_at, now), self._explain(connection, late, now))
 
     def _explain(self, connection: Connection, message: Message, now: datetime) -> str | None:
-        """Return why the gateway has delayed messages in the last minute.
+        """Return why messages waited for the gateway in the last minute.
 
         Returns None if the gateway does not explain the delay. Then the delivery loop has a problem.
         """
@@ -170,7 +170,10 @@ def note_start(database: Database, clock: Clock, names: Collection[str]) -> None
 
 
 def find_other_start(database: Database, known: Collection[str]) -> Start | None:
-    """Return the latest start of a server or worker. Returns None if it has exactly the gateways `known`."""
+    """Return the latest `Start` in the database. Returns None if nothing has started.
+
+    Also returns None if the started server or worker has exactly the gateways in `known`.
+    """
     with database.reading() as connection:
         started = store.list_started(connection)
     return Start(max(started.values()), sorted(started)) if started and started.keys() != set(known) else None

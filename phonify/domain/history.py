@@ -24,7 +24,10 @@ _OUTCOMES = {
     "unavailable": "the gateway could not take it at that time",
     "unconfirmed": "it is unknown whether the gateway took it, so it is not sent again",
 }
-_REPEATED = "it is unknown whether the gateway took it. The gateway recognises a repetition, so it is sent again"
+_REPEATED = (
+    "it is unknown whether the gateway took it. Phonify sends the message again, because the gateway recognises a"
+    " repeated message"
+)
 _DELIVERY_STATES: dict[str, State] = {"pending": "waiting", "delivered": "done", "failed": "failed"}
 
 
@@ -71,8 +74,8 @@ class Histories:
     def find(self, message_id: str, *, whole: bool = False) -> History:
         """Return the history of a message. Raises NotFound if no account has a message with this id.
 
-        With `whole`, the history includes the texts of a gateway's faults. Only the operator is allowed to see these
-        texts.
+        If `whole` is true, the history includes the descriptions of gateway faults. Only the operator is allowed to see
+        these descriptions.
         """
         with self._database.reading() as connection:
             trace = conversation_store.get_trace(connection, message_id=message_id)
@@ -99,7 +102,7 @@ class Histories:
 
 
 def _list_reply(met: MetRule | None) -> list[Step]:
-    """Return a step for the reply or the receipt that a rule has planned."""
+    """Return the planned reply or receipt of a rule as a step. If nothing is planned, return an empty list."""
     if met is None or met.due_at is None:
         return []
     what = "The phone replies" if met.outcome == "reply" else f"Receipt: {met.outcome}"
@@ -168,9 +171,10 @@ def _explain(message: Message) -> str:
 
 
 def _list_origins(trace: Trace) -> tuple[Part, ...]:
-    """Return details of a message: its request, the key of the request, its front and its gateway.
+    """Return details of a message: the request, the API key, the front and the gateway.
 
-    A message from a command has no request. If the user signed in with a link, the message has no key.
+    If a command has created the message, there is no request. If the user signed in with a link, there is no API key. A
+    front is, for example, the Twilio-compatible API.
     """
     message, parts = trace.message, []
     if message.request_id is not None:
@@ -192,7 +196,7 @@ def _find_wait(
 ) -> Step | None:
     """Return why a message waits for its gateway. Returns None if the message does not wait.
 
-    `health` is None if the server does not have the gateway. With `whole`, the step has the text of the fault.
+    `health` is None if the server does not have the gateway. If `whole` is true, the step describes the fault.
     """
     message = trace.message
     due_at = message.due_at
@@ -214,21 +218,27 @@ def _find_wait(
         text = f"Waiting, because the gateway {trouble.name} is paused"
         parts.append(Part(trouble.until, "End of the pause"))
     else:
-        text = f"Waiting, because the gateway {trouble.name} has failed. Phonify tries it again with the next message"
+        text = (
+            f"Waiting, because the gateway {trouble.name} has failed. Phonify uses the next message to test the gateway"
+        )
     return Step(due_at, text, "waiting", tuple(parts))
 
 
 def _find_former_wait(
     message: Message, attempts: list[MessageAttempt], state: GatewayState, now: str, *, whole: bool
 ) -> Step | None:
-    """Return a step about the gateway's last fault. Returns None if the message was not waiting during this fault."""
+    """Return the step of the history that describes the gateway's last fault.
+
+    Returns None if the message was not waiting during this fault.
+    """
     doubts = [one.at for one in attempts if one.outcome == "unconfirmed"]
     end = min(filter(None, [message.finished_at, *doubts, now]))
     begin = max(message.created_at, message.send_at or "")
     if message.direction == "inbound" or state.fault_at is None or not begin <= state.fault_at < end:
         return None
     parts = (Part(state.fault_at, f"Reason: {state.fault}"),) if whole else ()
-    return Step(state.fault_at, f"The gateway {state.name} met a fault, and messages waited", "done", parts)
+    text = f"The gateway {state.name} had a fault, and messages for this gateway had to wait"
+    return Step(state.fault_at, text, "done", parts)
 
 
 def _describe_receipt(receipt: ReceiptRow) -> Step:

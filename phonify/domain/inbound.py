@@ -1,4 +1,7 @@
-"""The rules of texts from gateways: how the parts of a text are joined, and which account gets the text."""
+"""Text messages that gateways receive from phones.
+
+This module joins the parts of each text message, and finds the account that gets the message.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -20,9 +23,9 @@ logger = logging.getLogger(__name__)
 PATIENCE = timedelta(minutes=10)  # how long a text waits for its missing parts
 GAP = "\N{HORIZONTAL ELLIPSIS}"  # replaces missing parts
 _MOST_PARTS = 255
-_LONGEST_NUMBER = 32  # characters of a sender that is not a valid number
-_ROWS = 100_000  # the most waiting texts that an account gets with a new number
-_AT_ONCE = 50  # the most of these texts in one transaction
+_LONGEST_NUMBER = 32  # characters; if a sender is not a valid number, the sender is cut to this length
+_ROWS = 100_000  # `give_number` stores at most this number of waiting texts
+_AT_ONCE = 50  # `give_number` stores at most this number of messages in one transaction
 
 
 class Inbound:
@@ -32,10 +35,13 @@ class Inbound:
         self._database = database
         self._clock = clock
         self._receiving = receiving
-        self._origin = origin  # texts to this number go to the account `default`, unless an account has the number
+        self._origin = origin  # if no account has this number, the account `default` gets the texts to this number
 
     def take(self, connection: Connection, gateway: str, texts: Sequence[Received], now: datetime) -> None:
-        """Store texts of a gateway. A complete text becomes a message immediately."""
+        """Store text messages that a gateway has received.
+
+        If all parts of a text message have arrived, an account gets the message immediately.
+        """
         for received in texts:
             text = _make_row(gateway, received, now)
             if store.insert_text(connection, text=text):
@@ -55,7 +61,10 @@ class Inbound:
             self._hand_over(connection, parts)
 
     def hand_over_due(self) -> None:
-        """Store incomplete texts that have waited too long. In the message, `GAP` replaces the missing parts."""
+        """Store text messages whose parts have not all come within PATIENCE.
+
+        In the stored message, `GAP` replaces the missing parts.
+        """
         now = format_time(self._clock.now())
         while self._has_due(now) and not self._database.stopping:
             with self._database.write() as connection:
@@ -102,7 +111,7 @@ class Inbound:
             waiting = _group(store.list_open_texts(connection, number=number, limit=_ROWS))
         for start in range(0, len(waiting), _AT_ONCE):
             with self._database.write() as connection:
-                # Another process may have stored some of them since.
+                # Meanwhile, another process may have stored some of these texts.
                 open_ids = {one.event_id for one in store.list_open_texts(connection, number=number, limit=_ROWS)}
                 for texts in waiting[start : start + _AT_ONCE]:
                     if {text.event_id for text in texts} <= open_ids:
@@ -121,9 +130,9 @@ class Inbound:
             return store.list_numbers(connection, account_id=account.id if account is not None else None)
 
     def find_default_number(self) -> str | None:
-        """Return the number in PHONIFY_ORIGIN. Returns None if it is a name, or if an account has this number.
+        """Return the number in PHONIFY_ORIGIN. The account `default` gets the texts to this number.
 
-        The account `default` gets the texts to this number.
+        Returns None if PHONIFY_ORIGIN has a name and not a number. Also returns None if an account has the number.
         """
         if not self._origin.lstrip("+").isdecimal():
             return None  # phones can't write to an alphanumeric sender
@@ -183,7 +192,7 @@ def _write_body(texts: Sequence[TextRow]) -> str:
 def _group(texts: Sequence[TextRow]) -> list[list[TextRow]]:
     """Group the parts of each text. The group of the oldest text comes first.
 
-    A sender can use the reference of an earlier text again. So a second copy of a part begins a new text.
+    Two texts from one sender can have the same reference. So a second part with the same part number begins a new text.
     """
     groups: list[list[TextRow]] = []
     begun: dict[tuple[object, ...], list[TextRow]] = {}

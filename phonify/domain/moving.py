@@ -1,4 +1,4 @@
-"""The rules of messages that wait for a missing gateway. For example, the operator has replaced their gateway.
+"""Messages whose gateway is missing. For example, messages still wait for a gateway that the operator has replaced.
 
 Each accepted message belongs to one gateway. Only the operator can move the message to another gateway.
 """
@@ -23,18 +23,18 @@ from .webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
 
-_ROWS = 100  # the most messages that move or end in one transaction
+_ROWS = 100  # one transaction changes at most this number of messages
 
 
 class Left(NamedTuple):
-    """The waiting messages of a gateway that this server does not have."""
+    """The number of messages that wait for a gateway. This server does not have the gateway."""
 
     gateway: str
     messages: int
 
     @property
     def summary(self) -> str:
-        """A sentence about these messages for the operator."""
+        """A sentence that tells the operator about the waiting messages."""
         messages = "1 message waits" if self.messages == 1 else f"{self.messages} messages wait"
         return f"{messages} for the gateway {self.gateway}, which this server does not have"
 
@@ -48,7 +48,10 @@ class Moved(NamedTuple):
 
 
 class Moving:
-    """Finds the messages of gateways that this server does not have. Moves or ends these messages."""
+    """Finds messages whose gateway is missing: this server does not have the gateway.
+
+    Moves these messages to another gateway, or sets expired messages to `error`.
+    """
 
     def __init__(
         self,
@@ -68,7 +71,10 @@ class Moving:
         self._main = main  # the name of the main gateway
 
     def adopt(self) -> None:
-        """Assign waiting messages without a gateway to the main gateway. Such messages come from an earlier version."""
+        """Assign the main gateway to all waiting messages that have no gateway.
+
+        Such messages come from an earlier version.
+        """
         with self._database.reading() as connection:
             if not store.has_messages_without_gateway(connection):
                 return
@@ -84,7 +90,7 @@ class Moving:
                 logger.warning("%s. See: gateway move-messages", left.summary)
 
     def list_left(self) -> list[Left]:
-        """Return how many messages wait for each gateway that this server does not have."""
+        """Count the waiting messages of each missing gateway. A gateway is missing if this server does not have it."""
         with self._database.reading() as connection:
             return self.read_left(connection)
 
@@ -94,11 +100,12 @@ class Moving:
         return [Left(name, found[name]) for name in sorted(found.keys() - self._sending.keys())]
 
     def move(self, gateway: str, to: str) -> Moved:
-        """Move the waiting messages of a gateway to the new gateway `to`. This server must have the new gateway.
+        """Move the waiting messages of one gateway to another gateway.
 
-        The new gateway first checks each message, with the same check as for new messages. If the new gateway is the
-        sandbox, its rules apply too. A refused message ends in state `error`. A message does not move if the old
-        gateway has possibly received it.
+        `gateway` and `to` are the names of these two gateways. This server must have the gateway `to`. The gateway `to`
+        first checks each message, with the same check as for new messages. If the gateway `to` is the sandbox, its
+        rules apply too. A refused message ends in state `error`. A message does not move if the old gateway has
+        possibly received it.
         """
         moved = refused = 0
         while found := self._list_movable(gateway):
@@ -109,7 +116,8 @@ class Moving:
                 for message in found
             }
             with self._database.write() as connection:
-                # Somebody may have changed or cancelled some of them since. The next round moves the changed ones.
+                # Meanwhile, somebody may have changed or cancelled some of these messages.
+                # The next round moves the changed messages.
                 same = [
                     message
                     for message in store.list_movable_messages(connection, gateway=gateway, limit=_ROWS)
@@ -128,7 +136,7 @@ class Moving:
         return Moved(moved, refused, left)
 
     def _meet_rules(self, connection: Connection, message: Message, to: str) -> str | None:
-        """Store the rule that applies to a message at its new gateway.
+        """Find the rule of the sandbox that applies to a moved message, and store this rule.
 
         Returns the error type if the rule refuses the message.
         """
@@ -148,7 +156,7 @@ class Moving:
         return min((end for end in ends if end is not None), default=None)
 
     def end_expired(self) -> None:
-        """End the expired messages of gateways that this server does not have."""
+        """Set expired messages to `error` if this server does not have their gateway."""
         now = self._clock.now()
         for left in self.list_left():
             while self._list_expired(left.gateway, now) and not self._database.stopping:

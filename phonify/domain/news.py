@@ -4,12 +4,12 @@ from ..storage import news as store
 from ..storage.database import Database
 from ..storage.records import Message
 
-_AT_ONCE = 500  # the most new messages in one call
-_MOST_OPEN = 1_000  # the most messages without a final state that it watches
+_AT_ONCE = 500  # one call of `read` reads at most this number of new messages
+_MOST_OPEN = 1_000  # `News` watches at most this number of unconfirmed messages
 
 
 class News:
-    """Finds the news about messages of all accounts since the last call. Use it only in one thread."""
+    """Finds messages that have news. The messages can belong to any account. Use each object in only one thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -18,7 +18,10 @@ class News:
             self._last_seq = store.get_last_seq(connection)
 
     def read(self) -> list[Message]:
-        """Return the news since the last call: messages that were received, were scheduled or got an outcome."""
+        """Return the messages that have news since the last call of `read`.
+
+        A message has news if it was received, if it was scheduled, or if an attempt to send it has an outcome.
+        """
         with self._database.reading() as connection:
             found = store.list_messages_by_id(connection, message_ids=list(self._open))
             new = store.list_new_messages(connection, after=self._last_seq, limit=_AT_ONCE)
@@ -39,7 +42,8 @@ class News:
     def _is_news(self, message: Message) -> bool:
         if message.state != "unconfirmed":
             return True
-        # A message in doubt keeps the time of its attempt. It is due at the end of its validity, so it has no lease.
+        # A message in doubt has an outcome, although it keeps the time of its attempt. For such a message, `due_at` is
+        # the end of its validity period.
         has_outcome = message.submitted_at is None or message.due_at == message.expires_at
         if message.attempts <= self._open[message.id] or not has_outcome:
             return False

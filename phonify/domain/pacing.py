@@ -28,13 +28,13 @@ LONGEST_PAUSE = 3_600.0  # if the provider asks for it
 class Usage(NamedTuple):
     """A limit of a gateway, and how much of it is used."""
 
-    seconds: int  # the period, which ends now
+    seconds: int  # the limit counts the segments of the last `seconds` seconds
     most: int  # segments
     used: int
 
 
 class Pacing:
-    """Decides when one gateway gets messages. Call `admit` and `note` in a transaction."""
+    """Decides how many messages one gateway gets, and at which time. Call `admit` and `note` in a transaction."""
 
     def __init__(
         self,
@@ -46,13 +46,16 @@ class Pacing:
         self._database = database
         self._clock = clock
         self._gateway = gateway.name
-        self._rates = rates  # seconds of a period -> the most segments in this period
+        self._rates = rates  # length of a period in seconds -> maximum number of segments in this period
         self._sandbox = gateway.sandbox  # a sandbox always works
-        # The name in logs, with the provider's address.
+        # In logs, the provider's address follows the name of the gateway.
         self._shown = f"{gateway.name} ({gateway.peer})" if gateway.peer else gateway.name
 
     def seconds_to_open(self, connection: Connection, body: str = "") -> float:
-        """Return the seconds until the gateway can get a text. Returns 0 if it can get the text now."""
+        """Return how many seconds a message with this body must wait for the gateway.
+
+        Returns 0 if the gateway can get the message now. Returns infinity if the operator has paused the gateway.
+        """
         state, now = store.get_state(connection, name=self._gateway), self._clock.now()
         if state.held:
             return float("inf")
@@ -62,7 +65,7 @@ class Pacing:
         return max(waits)
 
     def _seconds_to_fit(self, connection: Connection, usage: Usage, parts: int, now: datetime) -> float:
-        """Return the seconds until a limit has room for a text of `parts` segments."""
+        """Return how many seconds a message of `parts` segments must wait because of one limit."""
         excess = usage.used + min(parts, usage.most) - usage.most
         since = now - timedelta(seconds=usage.seconds)
         first, last = format_time(since), format_time(now)
@@ -72,14 +75,14 @@ class Pacing:
         return (parse_time(at) - since).total_seconds() if at else 0.0
 
     def is_trying(self, connection: Connection) -> bool:
-        """Return whether the gateway gets only one message now.
+        """Return whether Phonify is testing the gateway after a fault. The test is a single message.
 
-        The outcome of this message shows whether a fault has ended.
+        The outcome of this message shows whether the fault has ended.
         """
         return store.get_state(connection, name=self._gateway).faults > 0
 
     def list_usage(self, connection: Connection, now: datetime) -> list[Usage]:
-        """Return each limit of the gateway, and how much of it is used at the time `now`."""
+        """Return a `Usage` for each limit of the gateway. The period of each limit ends at `now`."""
         used = []
         for seconds, most in self._rates.items():
             since = format_time(now - timedelta(seconds=seconds))
@@ -88,9 +91,9 @@ class Pacing:
         return used
 
     def admit(self, connection: Connection, messages: Sequence[Message]) -> list[Message]:
-        """Choose messages from the start of the list, as many as the limits allow.
+        """Choose the first messages of the list, as many as the limits allow.
 
-        The chosen messages count for the limits.
+        The segments of the chosen messages are added to the usage of each limit.
         """
         if self.is_trying(connection):
             messages = messages[:1]
@@ -102,7 +105,8 @@ class Pacing:
         used = 0
         for message in messages:
             parts = count_segments(message.body)[0]
-            # If a text has more segments than a limit allows, it is sent alone, after a period without other texts.
+            # A message can have more segments than a limit allows. Such a message waits for a period without other
+            # messages.
             if any(usage.used + used + min(parts, usage.most) > usage.most for usage in usages):
                 break
             admitted.append(message)
@@ -118,7 +122,8 @@ class Pacing:
     def note(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
         """Update the state of the gateway after an attempt.
 
-        If an outcome asks for a pause, pause the gateway. If the gateway has taken or refused a message, it works.
+        If `pause` is true in an outcome, the gateway is paused. If the gateway has taken or refused a message, Phonify
+        records that the gateway works.
         """
         for outcome in outcomes:
             if isinstance(outcome, Later | Doubt) and outcome.pause:
@@ -140,23 +145,23 @@ class Pacing:
         logger.warning("The gateway %s is paused until %s: %s", self._shown, until, reason)
 
     def _note_working(self, connection: Connection) -> None:
-        """Record that the provider takes messages. This ends the fault if the gateway is not paused."""
+        """Store in the database that the gateway works. If the gateway is not paused, this ends its fault."""
         state, now = store.get_state(connection, name=self._gateway), self._clock.now()
         at = format_time(now)
         if _is_paused(state, now):
-            # This message was sent before the fault, so it does not show that the fault has ended.
+            # This message was sent before the fault. So the fault may still exist.
             store.put_state(connection, state=state._replace(taken_at=at))
             return
         if state.faults:
             logger.warning("The gateway %s works again", self._shown)
         elif state.taken_at is not None and state.taken_at[:-5] == at[:-5]:
-            return  # recorded in this second already
+            return  # `taken_at` already has the current second
         store.put_state(connection, state=state._replace(paused_until=None, faults=0, taken_at=at))
 
     # The operator
 
     def hold(self, *, held: bool) -> None:
-        """Pause the gateway if `held` is true. Otherwise resume it, and end a pause that a fault has caused."""
+        """Pause the gateway if `held` is true. If `held` is false, end each pause, even a pause because of a fault."""
         with self._database.write() as connection:
             state = store.get_state(connection, name=self._gateway)._replace(held=held)
             if not held:

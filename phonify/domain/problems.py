@@ -24,7 +24,7 @@ class Problem(NamedTuple):
 
 
 def list_problems(fronts: Fronts, webhooks: Webhooks, clock: Clock, account: Account) -> list[Problem]:
-    """Return the latest problems of an account, oldest first."""
+    """Return the latest problems of an account, at most MOST_PROBLEMS. The result is in the order of time."""
     found = [
         (one.at, f"refused message to {one.to or 'no number'}: {one.code} {one.meaning}")
         for one in reversed(fronts.list_refusals(account))

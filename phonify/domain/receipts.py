@@ -1,6 +1,6 @@
-"""The rules of delivery receipts. A receipt is a provider's report about a sent message.
+"""Applies delivery receipts to messages. A receipt is a provider's report about a sent message.
 
-A receipt can arrive before the provider has answered the request to send. A receipt can arrive twice, in the wrong
+A receipt can arrive before the provider has answered Phonify's request. A receipt can arrive twice, in the wrong
 order, or days later. So Phonify stores each receipt unchanged. Later receipts do not replace the first final receipt.
 """
 
@@ -23,8 +23,8 @@ from .webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
 
-LOOK_UP_DOUBT = timedelta(seconds=15)  # the time until the first look-up of a message in doubt
-LOOK_UP_TAKEN = timedelta(minutes=10)  # the time until the first look-up of a message without a receipt
+LOOK_UP_DOUBT = timedelta(seconds=15)  # if a message is in doubt, Phonify waits this time before the first look-up
+LOOK_UP_TAKEN = timedelta(minutes=10)  # if a message has no receipt, Phonify waits this time before the first look-up
 _EVENTS: dict[ReceiptResult, Event] = {"delivered": "message.delivered", "undelivered": "message.undelivered"}
 
 
@@ -42,7 +42,10 @@ class Receipts:
                 self._apply(connection, row, now)
 
     def _match(self, connection: Connection, row: ReceiptRow) -> ReceiptRow | None:
-        """If the message of a receipt is known, add the message's id. Returns None if the receipt is wrong."""
+        """Find the message that a receipt reports on, and add the message's id to the row.
+
+        If the message is unknown, the row stays unchanged. Returns None if the receipt is wrong.
+        """
         message = store.get_message(connection, message_id=row.message_id) if row.message_id is not None else None
         if message is not None and message.gateway != row.gateway:
             text = "Message %s: a receipt of the gateway %s is ignored, because the message belongs to %s"
@@ -60,7 +63,9 @@ class Receipts:
                 )
         elif owner != row.message_id:
             logger.warning(
-                "Message %s: a receipt is ignored, because it has the reference of %s", row.message_id, owner
+                "Message %s: a receipt is ignored, because the receipt has the reference of the message %s",
+                row.message_id,
+                owner,
             )
             return None
         return row
@@ -87,7 +92,10 @@ class Receipts:
         self._apply_again(connection, message, now)
 
     def _apply_again(self, connection: Connection, message: Message, now: datetime) -> bool:
-        """Apply all receipts of a message again, with new facts about the message. Returns whether it has receipts."""
+        """Apply all receipts of a message again, because Phonify has learnt more about the message.
+
+        Returns whether the message has receipts.
+        """
         rows = store.list_receipts(connection, message_id=message.id)
         for row in rows:
             self._apply(connection, row, now)
@@ -110,7 +118,10 @@ class Receipts:
             logger.debug("Message %s: %s", message.id, result, extra={"message_id": message.id})
 
     def _get_message(self, connection: Connection, row: ReceiptRow) -> Message | None:
-        """Return the message of a receipt. Returns None if no gateway has got such a message."""
+        """Return the message that a receipt reports on.
+
+        Returns None if Phonify does not know the message, or if Phonify has never tried to send the message.
+        """
         message = store.get_message(connection, message_id=row.message_id) if row.message_id is not None else None
         return message if message is not None and message.direction == "outbound" and message.attempts else None
 
@@ -125,10 +136,12 @@ class Receipts:
             # If the body was redacted, nobody knows how many segments the message had.
             return "delivered" if message.body and count >= count_segments(message.body)[0] else None
         parts = store.list_parts(connection, message_id=message.id)
-        # If only a receipt has named a part, its number is 0 or less. Such parts do not show how many parts there are.
+        # If a receipt has added a part, the part's number is 0 or less. Nobody knows how many such parts will follow.
+        # So `statuses` does not contain these parts.
         statuses = {part.reference: part.status for part in parts if part.part > 0 and part.gateway == row.gateway}
         if row.reference not in statuses:
-            # While a long text is being sent, its references are unknown. So this receipt may report only one part.
+            # While a long text is being sent, its references are unknown. So it is possible that this receipt reports
+            # on a single part of the text.
             may_be_partial = (
                 row.status == "delivered" and row.reference is not None and _is_long_and_being_sent(message)
             )

@@ -1,4 +1,7 @@
-"""The rules of receiving. One transaction stores a message from a phone, and everything that the message causes."""
+"""Receives messages from phones.
+
+One transaction stores the message and all its effects, such as an opt-out, a reply or a webhook event.
+"""
 
 from datetime import timedelta
 
@@ -40,12 +43,13 @@ class Receiving:
     def receive(self, account: Account, *, sender: Number, body: str, to: Number | None = None) -> Message:
         """Store a message from a phone.
 
-        If the account has a webhook, the message is `unconfirmed` until the webhook has accepted it. A keyword can opt
-        out the phone, or opt in the phone again. If the account has set a reply to the keyword, the phone gets the
+        If the account has a webhook, the message is `unconfirmed` until the webhook has accepted it. A keyword can end
+        the phone's subscription, or begin it again. If the account has set a reply to the keyword, the phone gets the
         reply.
 
-        If `to` is None, the recipient is the sender of the last message to this phone. If the phone has got no message,
-        the recipient is the account's default sender. Raises InvalidRequest if a phone can't write to this recipient.
+        `to` is the account's number that gets the message. If `to` is None, Phonify uses the sender of the latest
+        message from the account to the phone. If there is no such message, Phonify uses the account's default sender.
+        Raises InvalidRequest if a phone can't write to the sender that Phonify uses.
         """
         to = to or self._find_own_number(account, sender)
         with self._database.write() as connection:
@@ -76,7 +80,8 @@ class Receiving:
         if reply is not None and self._may_reply(sender, to, reply):
             draft = Draft([Recipient(sender, None)], body=reply)
             answer = self._sending.compose(account, sender, draft, origin=to, id_=next(ids), now=now)
-            # An opt-out stops all earlier messages, so the reply gets a later time. It does not count for the quota.
+            # An opt-out stops all messages that were created before it. So the reply is created 1 ms later.
+            # The reply does not use the quota of the account.
             replies = [answer._replace(created_at=format_time(now + timedelta(milliseconds=1)))]
         texts = [read_text(message) if meets_rules else None, *map(read_text, replies)]
         met = zip([message, *replies], self._rules.meet(connection, account.id, texts), strict=True)
@@ -88,9 +93,10 @@ class Receiving:
         return message
 
     def reply_within(self, connection: Connection, account: Account, message: Message, body: str) -> None:
-        """Store a new text from the phone that has sent or received `message`. No rule applies to the new text.
+        """Store a new message from a phone to the account. The phone is the sender or the recipient of `message`.
 
-        A phone can write only to a number. If the account has no number in `message`, this method does nothing.
+        The new message goes to the account's number in `message`. If `message` has a name instead of this number, this
+        method does nothing, because a phone can't write to a name. No rule applies to the new message.
         """
         own = message.origin_number if message.direction == "outbound" else message.to_number
         try:
@@ -106,7 +112,7 @@ class Receiving:
         return sender.number != to.number and refusal is None
 
     def _find_own_number(self, account: Account, phone: Number) -> Number:
-        """Return the default recipient of a message from a phone. See `receive`."""
+        """Return the account's number to which a phone writes by default. See `receive`."""
         got = self._sending.find_all(account, Criteria(to=phone.number, direction="outbound"), limit=1)
         number = got[0].origin_number if got else self._sending.default_origin(account)
         try:

@@ -1,4 +1,8 @@
-"""The rules of releasing. A sandbox catches each message. A release sends a copy of the message to its phone."""
+"""Releases caught messages.
+
+A sandbox catches each message: the message becomes `sent`, but no phone gets it. If a user releases the message, the
+release gateway sends a copy of the message to the phone.
+"""
 
 from collections.abc import Sequence
 
@@ -13,12 +17,12 @@ from .sending import Sending, find_message
 
 
 class Releasing:
-    """Releases messages through the release gateway."""
+    """Releases messages through the gateway in PHONIFY_RELEASE_GATEWAY."""
 
     def __init__(self, database: Database, sandbox: str, sending: Sending | None) -> None:
         self._database = database
         self._sandbox = sandbox  # the name of the gateway that catches messages
-        self._sending = sending  # sends through the release gateway; None: there is none
+        self._sending = sending  # uses the release gateway; None: the server has no release gateway
 
     def can_release(self, account: Account, message: Message) -> bool:
         """Return whether this server can release a message.
@@ -28,16 +32,17 @@ class Releasing:
         return self._sending is not None and account.creator_id is None and self._is_caught(message)
 
     def find_refusal(self, message: Message) -> Fault | None:
-        """Return why the release gateway refuses a message, or None if it accepts the message."""
+        """Return why a copy of a message can't be sent to the phone. Returns None if the copy can be sent."""
         if self._sending is None:
             return Fault("no_release_gateway")
         refusal = self._sending.find_refusal(message.to_number, origin=message.origin_number, body=message.body)
         return Fault(refusal) if refusal is not None else None
 
     def find_copies(self, account: Account, messages: Sequence[Message]) -> dict[str, Message]:
-        """Return the latest released copy of each message. The keys are the ids of the caught messages.
+        """Return the copies of the released messages. The keys of the result are the ids of the released messages.
 
-        `messages` must be ordered by their ids, latest first.
+        If a message was released several times, the result has the latest copy. `messages` must be ordered by their
+        ids, latest first.
         """
         if not messages:
             return {}
@@ -48,10 +53,10 @@ class Releasing:
         return {copy.released_from: copy for copy in copies if copy.released_from is not None}
 
     def release(self, account: Account, message_id: str) -> Message:
-        """Send a copy of a caught message through the release gateway, and return the copy.
+        """Send a copy of a caught message to the phone, and return the copy. The release gateway sends the copy.
 
         Raises NotFound if the account has no message with this id. Raises RequestRefused if the message can't be
-        released, or if the recipient is refused. A refused release stores nothing.
+        released, or if the recipient is refused. If an error is raised, no message is stored.
         """
         sending, draft = self._draft(account, message_id)
         return sending.send(account, draft, keep_refused=False).messages[0]

@@ -1,4 +1,4 @@
-"""The rules of removing old rows. A user can also remove messages."""
+"""Removes old rows from the database. Also removes the messages that a user chooses."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,7 +22,7 @@ from .sending import IDEMPOTENCY_PERIOD
 
 KEEP_DELIVERIES = timedelta(days=30)  # after the end of the delivery
 KEEP_EVENTS = timedelta(days=30)  # receipts and texts are kept, so that Phonify recognises a repetition
-_ROWS = 100  # the most rows, other than messages, to remove in one transaction
+_ROWS = 100  # one transaction removes at most this number of rows; for messages, see `messages_at_once`
 
 
 class Retention:
@@ -72,14 +72,14 @@ class Retention:
         )
 
     def remove(self, account: Account, criteria: Criteria) -> int:
-        """Remove an account's messages that match the criteria, in any state. Returns how many messages were removed.
+        """Remove all messages of an account that match the criteria. Returns how many messages were removed.
 
-        If a message is being sent, its outcome is ignored. Pending events about the messages are cancelled. Raises
-        StoreUnavailable if the server stops before all messages are removed.
+        The messages can be in any state. If a message is being sent, its outcome is ignored. Pending events about the
+        messages are cancelled. Raises StoreUnavailable if the server stops before all messages are removed.
         """
         with self._database.reading() as connection:
             last_id = message_store.get_last_message_id(connection)
-        removed, before = 0, f"{last_id}~"  # "~" sorts after the last id, so newer messages are not removed
+        removed, before = 0, f"{last_id}~"  # greater than the last id, and less than the ids of newer messages
         if criteria.before is not None:
             before = min(before, criteria.before)
         while True:
@@ -104,10 +104,11 @@ class Retention:
             before = ids[-1]
 
     def forget(self, account: Account, phone: str) -> int:
-        """Remove all messages between an account and a phone, in any state. Returns how many messages were removed.
+        """Remove all messages between an account and a phone. Returns how many messages were removed.
 
-        Also removes other rows with the phone's number: webhook deliveries, answers to idempotency keys, refused
-        requests, and texts without an account. The subscription stays. Raises StoreUnavailable as `remove` does.
+        The messages can be in any state. Also removes other rows with the phone's number: webhook deliveries, answers
+        to idempotency keys, refused requests, and texts without an account. The subscription stays. Raises
+        StoreUnavailable in the same case as `remove`.
         """
         removed = self.remove(account, Criteria(phone=phone))
         with self._database.reading() as connection:
@@ -151,7 +152,8 @@ class Retention:
     def _go_through(self, delete_next: Callable[[Connection, int], int | None]) -> None:
         """Delete messages in steps, until `delete_next` returns None.
 
-        Each call gets the last deleted seq, deletes the next messages, and returns the new last seq.
+        Each call deletes some messages whose seq is greater than the argument. The call returns the greatest deleted
+        seq. This seq is the argument of the next call.
         """
         after: int | None = 0
         while after is not None and not self._database.stopping:

@@ -11,7 +11,7 @@ from ..storage.rule_records import Rule
 
 
 class Text(NamedTuple):
-    """The parts of a message that a rule checks."""
+    """The data that a rule can check in a message."""
 
     direction: Direction
     to: str
@@ -20,7 +20,7 @@ class Text(NamedTuple):
 
 
 class Counting:
-    """Finds the rules that apply to a request or to its messages, and counts their uses.
+    """Finds the rule for a request or for a message, and counts how often each rule is used.
 
     A request can send one body to many recipients. So this object keeps the result for each rule and body.
     """
@@ -66,10 +66,11 @@ class Counting:
 
 
 def is_drawn(rule: Rule) -> bool:
-    """Return whether a rule applies to the last message that it has matched.
+    """Return whether a rule applies to the latest message that matches the rule.
 
-    `rule.seen` counts the messages that match the rule. The result depends only on the rule and on this count. So all
-    processes get the same result. A second test with the same messages also gets the same results.
+    A rule with `nth` or `share` applies only to some matching messages. `rule.seen` counts all matching messages. The
+    result depends only on the rule and on this count. So all processes get the same result. A second test with the same
+    messages also gets the same results.
     """
     if rule.nth is not None and rule.nth != rule.seen:
         return False
@@ -84,7 +85,7 @@ def match_pattern(pattern: str, text: str) -> bool:
 
     `*` stands for any number of characters, and `?` for one character. Upper and lower case count as equal.
     """
-    # In `fnmatch`, a `[` begins a set of characters. Here it stands for itself.
+    # In `fnmatch`, a `[` begins a set of characters. In a rule, `[` is an ordinary character.
     expression = fnmatch.translate(pattern.replace("[", "[[]"))
     return re.fullmatch(expression, text, re.IGNORECASE) is not None
 

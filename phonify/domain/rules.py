@@ -52,7 +52,7 @@ class Rules:
         self.enabled = gateway.sandbox
 
     def warn_if_useless(self) -> None:
-        """Log a warning if rules have no effect because the gateway sends messages to phones."""
+        """Log a warning if rules exist, but the gateway sends messages to phones. Such rules have no effect."""
         if self.enabled:
             return
         with suppress(StoreUnavailable), self._database.reading() as connection:  # the loops log this error
@@ -84,7 +84,7 @@ class Rules:
     def change(self, account: Account, rule_id: str, draft: RuleDraft) -> Rule:
         """Replace a rule, but keep its id. The counts begin again at 0.
 
-        If `draft` has no position, the position stays the same.
+        If the position in `draft` is None, the rule keeps its old position.
         """
         with self._editing(account) as (rules, _):
             former = _pick(rules, rule_id)
@@ -93,7 +93,7 @@ class Rules:
         return _pick(rules, rule_id)
 
     def move(self, account: Account, rule_id: str, position: int) -> Rule:
-        """Move a rule to a position. Raises NotFound as `find` does."""
+        """Move a rule to a position. Raises NotFound if the account has no rule with this id."""
         with self._editing(account) as (rules, _):
             rule = _pick(rules, rule_id)
             rules.remove(rule)
@@ -101,7 +101,7 @@ class Rules:
         return _pick(rules, rule_id)
 
     def delete(self, account: Account, rule_id: str) -> Rule:
-        """Remove a rule and return it. Raises NotFound as `find` does."""
+        """Remove a rule and return it. Raises NotFound if the account has no rule with this id."""
         with self._editing(account) as (rules, _):
             rule = _pick(rules, rule_id)
             rules.remove(rule)
@@ -115,9 +115,9 @@ class Rules:
 
     @contextmanager
     def _editing(self, account: Account) -> Iterator[tuple[list[Rule], Iterator[str]]]:
-        """Yield the rules of an account, and ids for new rules. Then store the rules, in the order of the list.
+        """Yield the list of an account's rules, and ids for new rules. Then store the rules, in the order of the list.
 
-        After the block, the list has the stored rules.
+        After the `with` statement, the list contains the rules as they are in the database.
         """
         if not self.enabled:
             raise NotFound
@@ -161,19 +161,20 @@ class Rules:
         return rule.refusal if rule is not None else None
 
     def meet_again(self, connection: Connection, message: Message) -> Rule | None:
-        """Find the rule that applies to a changed or moved message, and count its use. `note_again` stores the rule.
+        """Find the rule for a message again, because the message was changed or was moved to another gateway.
 
-        If the message belongs to another gateway, no rule applies.
+        The counts of the rules are updated. `note_again` stores the rule. If the message is not in the sandbox, no rule
+        applies.
         """
         return self.meet(connection, message.account_id, [read_text(message)])[0] if self._has(message) else None
 
     def note_again(self, connection: Connection, message: Message, rule: Rule | None) -> None:
-        """Replace the stored rule of a message that was changed or moved."""
+        """Replace the stored rule of a message, because the message was changed or was moved."""
         store.delete_met_rule(connection, message_id=message.id)
         self.note(connection, [(message, rule)])
 
     def choose(self, message: OutboundMessage) -> Behaviour | None:
-        """Return the behaviour of a message, or None if no rule applies. The stub gateway calls this method."""
+        """Return what the stub gateway does with a message. Returns None if no rule applies to the message."""
         with self._database.reading() as connection:
             met = store.find_met_rules(connection, message_ids=[message.id]).get(message.id)
         return write_behaviour(met) if met is not None else None
@@ -184,9 +185,9 @@ class Rules:
             return store.find_met_rules(connection, message_ids=[message.id for message in messages])
 
     def is_delivery_simulated(self, message: Message) -> bool:
-        """Return whether a sent message counts as delivered.
+        """Return whether a sent message counts as delivered, although it has no receipt.
 
-        A message of the sandbox counts as delivered if no rule has planned a receipt.
+        This is true if the message belongs to the sandbox. Exception: if a rule has planned a receipt, this is false.
         """
         if not self._has(message):
             return False
@@ -194,7 +195,7 @@ class Rules:
         return met is None or met.due_at is None or met.outcome == "reply"
 
     def force(self, account: Account, message_id: str, draft: RuleDraft) -> Message:
-        """Set the outcome of one message. The outcome applies immediately, even if the message is scheduled.
+        """Choose the outcome of one message. The message becomes due now, even if it is scheduled for later.
 
         Raises NotFound if the account has no message with this id. Raises RequestRefused if the message is inbound, has
         a final state, or belongs to another gateway.
@@ -215,7 +216,7 @@ class Rules:
         """Return whether a message belongs to the sandbox and not to another gateway."""
         return self.enabled and message.gateway in (None, self._gateway.name)
 
-    # What comes after a message
+    # Planned receipts and replies
 
     def plan_effects(self, connection: Connection, messages: Sequence[Message], now: datetime) -> set[str]:
         """Set the time of each receipt or reply that a rule has planned for these messages.
@@ -252,7 +253,7 @@ class Rules:
 
 
 def read_text(message: Message) -> Text:
-    """Return the parts of a message that a rule checks."""
+    """Return the data that a rule can check in a message."""
     return Text(message.direction, message.to_number, message.origin_number, message.body)
 
 
@@ -271,7 +272,7 @@ def _write_met(message: Message, rule: Rule) -> MetRule:
 
 
 def write_behaviour(met: MetRule) -> Behaviour:
-    """Return the behaviour of a message to which a rule applies."""
+    """Return what the stub gateway does with a message, according to the rule of the message."""
     return Behaviour(met.outcome, met.error_type, met.seconds, met.times, met.since)
 
 

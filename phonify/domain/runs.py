@@ -21,7 +21,7 @@ from .accounts import generate_key, hash_key
 from .fronts import Fronts, make_token
 
 MOST_RUNS = 100  # of one account, at the same time
-_ROWS = 500  # the most rows to remove in one transaction
+_ROWS = 500  # one transaction removes at most this number of rows
 
 
 class NewRun(NamedTuple):
@@ -33,7 +33,10 @@ class NewRun(NamedTuple):
 
 
 class Runs:
-    """The operations on test runs. An account sees only the runs that it has created. A run sees only itself."""
+    """The operations on test runs. An account sees only the runs that it has created.
+
+    The key of a run gives access to this run only.
+    """
 
     def __init__(self, database: Database, clock: Clock, fronts: Fronts) -> None:
         self._database = database
@@ -77,7 +80,7 @@ class Runs:
         return NewRun(run, key, kept)
 
     def find_all(self, account: Account) -> list[Run]:
-        """Return the runs of an account that have not ended, newest first."""
+        """Return the active runs of an account, newest first. The result has no ended runs."""
         with self._database.reading() as connection:
             return store.list_live_runs(connection, creator_id=account.id, now=format_time(self._clock.machine_now()))
 
@@ -93,7 +96,7 @@ class Runs:
             return conversation_store.count_messages(connection, account_id=run.account_id)
 
     def end(self, account: Account, run_id: str) -> Run:
-        """End a run immediately, and remove all its rows. Raises NotFound as `find` does."""
+        """End a run immediately, and remove all its rows. Raises NotFound in the same cases as `find`."""
         with self._database.write() as connection:
             now = format_time(self._clock.machine_now())
             run = _check(account, store.get_live_run(connection, run_id=run_id, now=now))

@@ -1,4 +1,4 @@
-"""The rules of sending and finding messages. This module begins and ends their transactions."""
+"""Sends and finds messages. This module begins and ends the transactions."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ IDEMPOTENCY_PERIOD = timedelta(hours=24)
 
 
 class Sent(NamedTuple):
-    """The result of a send request.
+    """The result of a request that sends messages.
 
     It has one message for each recipient, and one fault for each refused recipient.
     """
@@ -69,8 +69,9 @@ class Sending:
     def send(self, account: Account, draft: Draft, *, keep_refused: bool = True) -> Sent:
         """Store one message for each recipient. When this method returns, the messages are on disk.
 
-        If a recipient is refused, its message is stored in state `error`, and the result has a fault. If `keep_refused`
-        is false and a recipient is refused, this raises RequestRefused and stores no message.
+        If a recipient is refused, the message to this recipient gets the state `error`. The list `faults` of the result
+        has the reason. If `keep_refused` is false and a recipient is refused, this raises RequestRefused and stores no
+        message.
         """
         refusals = self._check(account, draft)
         with self._database.write() as connection:
@@ -84,10 +85,11 @@ class Sending:
         return self._store(connection, account, draft, self._check(account, draft))
 
     def send_once(self, account: Account, draft: Draft, key: str, *, keep_refused: bool = True) -> tuple[Answer, bool]:
-        """Do the same as `send`, but only once in 24 hours for each idempotency key of the account.
+        """Do the same as `send`, but send nothing if the account has already used the idempotency key.
 
-        Returns the answer to the first request with the key, and whether this request is the first. Raises Conflict
-        if the first request was different. A request that raises RequestRefused does not count as the first request.
+        An account can use a key again after 24 hours. Returns the answer to the first request with the key, and True if
+        the current request is the first one. Raises Conflict if the current request differs from the first request. If
+        a request raises RequestRefused, its key stays unused.
         """
         refusals = self._check(account, draft)
         request_hash = draft.hash()
@@ -138,8 +140,8 @@ class Sending:
         """Store the messages of a request, and the webhook events of refused messages.
 
         `refusals` has the refusals of the gateway. This method checks the opt-outs, the rules and the quota. If
-        `keep_refused` is false and a recipient is refused, this method stores only the counts of the rules. The
-        caller then raises RequestRefused after the transaction.
+        `keep_refused` is false and a recipient is refused, no message is stored. This method then stores only how often
+        each rule was used, and the caller raises RequestRefused after the transaction.
         """
         origin = draft.origin or parse_originator(self.default_origin(account))
         now = self._clock.now()
@@ -215,7 +217,7 @@ class Sending:
         now: datetime,
         refusal: str | None = None,
     ) -> Message:
-        """Return a new message to one number, but do not store it. If `refusal` is given, the state is `error`."""
+        """Return a new message that is not stored yet. If `refusal` is given, the state is `error`."""
         due_at, expires_at = self.plan(now, draft.send_at, draft.validity)
         message = write_message(account, "outbound", origin, to, draft.body, id_=id_, now=now)
         return message._replace(
@@ -244,7 +246,7 @@ class Sending:
         return account.origin or self._origin
 
     def find(self, account: Account, message_id: str) -> Message:
-        """Return a message of the account. Raises NotFound as `find_message` does."""
+        """Return a message of the account. Raises NotFound if the account has no message with this id."""
         with self._database.reading() as connection:
             return find_message(connection, account, message_id)
 

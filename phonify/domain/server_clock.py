@@ -20,7 +20,7 @@ from ..storage.upgrades import DatabaseUnusable
 from .accounts import DEFAULT_ACCOUNT
 
 MOST_AHEAD = timedelta(days=36_500)
-_PATIENCE = 0.1  # seconds to wait until another process has changed the clock
+_PATIENCE = 0.1  # seconds; `changing` waits at most this time for the lock
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -59,7 +59,10 @@ class ServerClock(Clock):
         return self._machine.monotonic()
 
     def get_status(self) -> ClockStatus:
-        """Return the time of the clock and of the machine, and whether the clock was stopped or changed."""
+        """Return the time of the server's clock, and the time of the machine's clock.
+
+        The result also shows whether the server's clock is stopped, and whether it was changed.
+        """
         row = self._read_row()
         frozen = row is not None and row.frozen_at is not None
         return ClockStatus(format_time(self._tell(row)), format_time(self._machine.now()), frozen, row is not None)
@@ -98,7 +101,7 @@ class ServerClock(Clock):
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Hold the lock of the clock during a block, so that nobody else can change the clock.
+        """Lock the clock during a `with` statement. During this time, nobody else can change the clock.
 
         Raises RequestRefused if the clock of this server can't be changed. Raises Conflict if the clock is being
         advanced.

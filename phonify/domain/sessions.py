@@ -14,7 +14,7 @@ from .accounts import KeyRing, hash_key
 LINK_AGE = timedelta(minutes=10)
 SESSION_AGE = timedelta(days=30)
 _TOKEN_BYTES = 24  # 192 random bits
-_ROWS = 100  # the most rows to remove in one transaction
+_ROWS = 100  # one transaction removes at most this number of rows
 
 
 class Sessions:
@@ -26,7 +26,10 @@ class Sessions:
         self._keys = keys
 
     def create_link(self, account: Account, address: str) -> str:
-        """Return a new sign-in link to the server at `address`. The link works only once, and only during LINK_AGE."""
+        """Make a link for signing in without a key. `address` is the address of the server.
+
+        The link works only once, and only during LINK_AGE.
+        """
         token, now = f"phl_{secrets.token_urlsafe(_TOKEN_BYTES)}", self._clock.machine_now()
         with self._database.write() as connection:
             store.insert_link(
@@ -39,7 +42,7 @@ class Sessions:
         return f"{address.rstrip('/')}/inbox/sign-in?token={token}"
 
     def open_by_link(self, link: str) -> str | None:
-        """Begin a session with a link. Returns the session's token, or None if the link is not valid."""
+        """Use a sign-in link to begin a session. Returns the session's token, or None if the link is not valid."""
         with self._database.write() as connection:
             account_id = store.take_link(
                 connection, token_hash=hash_key(link), now=format_time(self._clock.machine_now())
@@ -47,7 +50,7 @@ class Sessions:
             return self._open(connection, account_id, None) if account_id is not None else None
 
     def open_by_key(self, key: str) -> str | None:
-        """Begin a session with a key. Returns the session's token, or None if the key is not valid."""
+        """Use an API key to begin a session. Returns the session's token, or None if the key is not valid."""
         if self._keys.find_account(key) is None:
             return None
         with self._database.write() as connection:

@@ -77,7 +77,10 @@ class StandardWebhooks(WebhookKind):
         return Target(webhook.url, webhook.secret, webhook.former_secret, webhook.former_until)
 
     def build_request(self, delivery: Delivery | NewDelivery, target: Target, at: datetime) -> Request:
-        """Return a signed POST request. Until `former_until`, the former secret also signs the request."""
+        """Return a signed POST request.
+
+        Before the time `former_until`, the request has a second signature. This signature uses the former secret.
+        """
         timestamp, payload = int(at.timestamp()), delivery.payload
         secrets = [target.secret]
         if target.former_secret is not None and format_time(at) < (target.former_until or ""):
@@ -113,7 +116,7 @@ class StandardWebhooks(WebhookKind):
             )
         if result.answer is None or result.answer.status != _GONE or result.target is None:
             return
-        # Since the post, the account may have set another URL.
+        # The account may have set another URL while Phonify was posting this event.
         if webhook_store.disable_webhook(connection, account_id=account_id, url=result.target.url, now=time):
             delivery_store.cancel_deliveries(connection, account_id=account_id, kind=self.name, now=time)
             webhook_store.settle_all_received(connection, account_id=account_id, now=time)

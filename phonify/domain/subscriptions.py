@@ -1,6 +1,7 @@
-"""The phones that an account is allowed to write to. A keyword or a person can opt out a phone.
+"""The phones that an account is allowed to write to. Each phone has a subscription.
 
-The account can set replies to keywords.
+The subscription ends if the phone sends a keyword such as STOP. A person can also end the subscription. The account can
+set replies to keywords.
 """
 
 from ..clock import Clock, format_time
@@ -25,7 +26,9 @@ class Subscriptions:
         return not store.get_subscription(connection, account_id=account.id, phone=phone).subscribed
 
     def apply_keyword(self, connection: Connection, account: Account, phone: str, text: str, *, now: str) -> str | None:
-        """Opt out or opt in a phone if its text is a keyword. Call this in the transaction that stores the text.
+        """End or begin the subscription of a phone if `text` is a keyword.
+
+        Call this in the transaction that stores the message with this text.
 
         Returns the account's reply to the keyword, or None. Short codes and alphanumeric senders can't opt out.
         """
@@ -50,9 +53,9 @@ class Subscriptions:
         return replies.stop_reply if keyword == "stop" else replies.start_reply
 
     def find_answered_keyword(self, connection: Connection, account_id: int, text: str) -> Keyword | None:
-        """Return the kind of keyword that a text is. Returns None if it is no keyword.
+        """Return the kind of a keyword: `stop`, `start` or `help`. Returns None if `text` is not a keyword.
 
-        Also returns None if the account has no replies to keywords.
+        If the account has no replies to keywords, this always returns None.
         """
         replies = store.get_replies(connection, account_id=account_id)
         if replies.stop_reply is None and replies.start_reply is None and replies.help_reply is None:
@@ -60,7 +63,7 @@ class Subscriptions:
         return find_keyword(text, replies.stop_keywords)
 
     def change(self, account: Account, phone: str, *, subscribed: bool, reason: Reason) -> None:
-        """Opt in a phone if `subscribed` is true. Otherwise opt out the phone."""
+        """Set whether a phone is subscribed. If `subscribed` is false, the account can't write to the phone."""
         now = format_time(self._clock.now())
         with self._database.write() as connection:
             store.put_subscription(

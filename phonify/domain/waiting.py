@@ -12,11 +12,14 @@ from ..storage.database import Database
 T = TypeVar("T")
 
 _SOON, _LATER = 0.02, 0.1  # seconds between two checks for a commit
-_SOON_FOR = 5.0  # seconds of waiting until _LATER replaces _SOON
+_SOON_FOR = 5.0  # seconds; if a request has waited for this time, _LATER replaces _SOON
 
 
 class Waiting:
-    """The waiting requests of one process. Their number is limited, because each request occupies a thread."""
+    """Lets requests wait for messages, and counts the waiting requests of one process.
+
+    The number of waiting requests is limited, because each request occupies a thread.
+    """
 
     def __init__(self, database: Database, *, places: int) -> None:
         self.count = 0  # requests that are waiting now
@@ -31,7 +34,7 @@ class Waiting:
         requests wait already.
         """
         begun = monotonic()
-        # The watcher is created first, so that it notices a commit during the first search.
+        # The watcher must exist before the first search begins. Then it notices a commit during this search.
         watcher = self._database.watch()
         found = search()
         if found:
@@ -55,7 +58,7 @@ class Waiting:
 
     @contextmanager
     def _place(self) -> Iterator[None]:
-        """Count a request while it waits."""
+        """Add 1 to `count` while a request waits. Raises TooManyWaiting if all places are occupied."""
         with self._lock:
             if self.count >= self._places:
                 raise TooManyWaiting

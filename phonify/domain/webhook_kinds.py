@@ -1,7 +1,7 @@
-"""The interface of a kind of webhook. A kind says what is posted, how a post is signed, and what an answer means.
+"""An interface for webhook formats. Such a format is called a kind.
 
-The account's own webhook is one kind (`standard_webhooks.py`). A front offers the API of another provider. The
-callbacks of this API are another kind.
+The class of a kind builds the requests, signs them, and reads the answers. The account's own webhook has the kind
+`standard` (`standard_webhooks.py`). The callbacks of the Twilio-compatible API have another kind.
 """
 
 from abc import ABC, abstractmethod
@@ -13,7 +13,8 @@ from ..outgoing.http_client import Answer, NotAnswered, Request
 from ..storage.database import Connection
 from ..storage.records import Delivery, Message, NewDelivery
 
-# What can happen to a message. Only fronts use `message.accepted`, `message.in_doubt` and `message.simulated`.
+# What can happen to a message. The account's own webhook never gets `message.accepted`, `message.in_doubt` and
+# `message.simulated`. Only the callbacks of a front, such as the Twilio-compatible API, can report these events.
 # `message.simulated`: a sandbox has taken a message and will give no receipt. So the message counts as delivered.
 Event = Literal[
     "message.accepted",
@@ -40,8 +41,8 @@ class Verdict(NamedTuple):
     """The meaning of an answer."""
 
     accepted: bool
-    error: str | None = None  # a text for people, if the content of the answer has errors
-    content: Any = None  # only for the kind that has read the answer
+    error: str | None = None  # describes the errors in the content of the answer; None: no errors
+    content: Any = None  # the data that `judge` has read in the answer
 
 
 class Result(NamedTuple):
@@ -78,7 +79,7 @@ class WebhookKind(ABC):
         """Return the seconds from a failed attempt to the next attempt, or None if there is no next attempt."""
 
     def judge(self, delivery: Delivery, answer: Answer) -> Verdict:  # noqa: ARG002 - for kinds that read answers
-        """Return whether an answer accepts the delivery. By default, every status 2xx accepts the delivery."""
+        """Return whether the receiver has accepted an event. By default, each status 2xx means acceptance."""
         return Verdict(accepted=200 <= answer.status < 300)
 
     def conclude(self, connection: Connection, result: Result, now: datetime) -> None:  # noqa: B027 - may do nothing

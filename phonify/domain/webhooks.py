@@ -1,4 +1,4 @@
-"""The rules of webhooks: an account's URL, its events, and redelivery.
+"""Operations on webhooks. An account can set one URL, and Phonify posts events to this URL.
 
 An event is stored as a delivery. `delivery/webhooks.py` posts the stored deliveries.
 """
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 _TEST = "webhook.test"
 _SECRET_BYTES = 24
-FORMER_PERIOD = timedelta(days=1)  # how long the former secret also signs
+FORMER_PERIOD = timedelta(days=1)  # during this time, events have a second signature with the former secret
 
 
 def _make_secret() -> str:
@@ -55,7 +55,7 @@ class Webhooks:
             return webhook_store.get_webhook(connection, account_id=account.id)
 
     def warn(self) -> None:
-        """Log how many webhooks get no events because their addresses are not allowed."""
+        """Log a warning if webhooks have private addresses that are not allowed. These webhooks get no events."""
         with suppress(StoreUnavailable), self._database.reading() as connection:  # the loops log this error
             for warning in self.list_warnings(connection):
                 logger.warning("%s", warning)
@@ -99,7 +99,7 @@ class Webhooks:
     def remove(self, account: Account) -> Webhook | None:
         """Remove the account's webhook. Returns the removed webhook, or None if the account has no webhook.
 
-        Pending events are cancelled. Received messages that wait for the webhook become `sent`.
+        Pending events are cancelled. If a received message still waits for the webhook, its state becomes `sent`.
         """
         now = format_time(self._clock.now())
         with self._database.write() as connection:
@@ -113,8 +113,8 @@ class Webhooks:
     def enqueue(self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime) -> None:
         """Store an event for each of these messages. Call this in the transaction that changes the messages.
 
-        An unexpected error in a kind of webhook does not undo the change of the messages. If some messages cause such
-        an error, only the events of these messages are lost.
+        If the class of a webhook kind raises an unexpected error, the transaction continues. Only the events of the
+        messages that cause the error are lost.
         """
         if messages:
             for kind in self.kinds.values():
@@ -135,7 +135,7 @@ class Webhooks:
                 logger.exception(text, messages[0].id, kind.name, exc_info=error.__cause__)
 
     def add(self, connection: Connection, kind: WebhookKind, deliveries: Iterable[NewDelivery], now: datetime) -> None:
-        """Store the deliveries of a kind of webhook."""
+        """Store deliveries. All of them have the given kind."""
         delivery_store.insert_deliveries(connection, kind=kind.name, deliveries=deliveries, now=format_time(now))
 
     def list_events(self, connection: Connection, kind: WebhookKind, message: Message) -> list[str]:
@@ -177,13 +177,16 @@ class Webhooks:
     # Results
 
     def list_deliveries(self, account: Account, *, limit: int, before: int | None = None) -> list[Delivery]:
-        """Return the account's deliveries, newest first. `before` is the last seq of the previous page."""
+        """Return the webhook deliveries of an account, newest first.
+
+        If `before` is given, the result has only deliveries whose seq is less than `before`.
+        """
         with self._database.reading() as connection:
             rows = delivery_store.list_deliveries(connection, account_id=account.id, limit=limit, before=before)
             return _with_attempts(connection, rows)
 
     def list_for_message(self, account: Account, message_id: str) -> list[Delivery]:
-        """Return the deliveries about one of the account's messages, newest first."""
+        """Return the webhook deliveries about one message of an account, newest first."""
         with self._database.reading() as connection:
             rows = delivery_store.list_deliveries_of_message(connection, account_id=account.id, message_id=message_id)
             return _with_attempts(connection, rows)

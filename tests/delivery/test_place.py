@@ -53,7 +53,8 @@ def test_the_same_phone_gets_a_message_again_whose_outcome_is_unknown(make_app, 
     message = app.test_client().post("/v1/messages", json={"to": "+14560000000", "body": "Hello"}).get_json()["message"]
     deliver(app)
     explained = app.test_cli_runner().invoke(args=["explain", message["id"]]).output
-    assert "Attempt 1: it is unknown whether the gateway took it. The gateway recognises a repetition" in explained
+    repeated = "Phonify sends the message again, because the gateway recognises a repeated message"
+    assert f"Attempt 1: it is unknown whether the gateway took it. {repeated}" in explained
     clock.advance(120)
     again = Phone("first", Taken())
     assert deliver(make_app(again)) == 1

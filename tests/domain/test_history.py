@@ -136,7 +136,7 @@ def test_a_message_that_waits_for_the_end_of_a_pause_says_so(send, deliver, tell
     ]
     clock.advance(30)
     assert not [one for one, *_ in tell(message) if "paused" in one]
-    text = "Waiting, because the gateway gateway has failed. Phonify tries it again with the next message"
+    text = "Waiting, because the gateway gateway has failed. Phonify uses the next message to test the gateway"
     assert (text, "waiting", []) in tell(message)
 
 
@@ -151,7 +151,7 @@ def test_a_message_that_was_sent_after_a_fault_still_tells_of_it(send, deliver, 
     gateway.act = lambda _: Taken()
     deliver()
     after = send()
-    text = "The gateway gateway met a fault, and messages waited"
+    text = "The gateway gateway had a fault, and messages for this gateway had to wait"
     assert (text, "done", []) in tell(message)
     assert not [one for other in (before, after) for one, *_ in tell(other) if "fault" in one]
     (step,) = [step for step in services.history.find(message["id"], whole=True).steps if step.text == text]

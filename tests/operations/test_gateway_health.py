@@ -160,7 +160,7 @@ def test_a_gateway_whose_last_call_met_a_fault_stays_a_warning_until_it_takes_a_
     send()
     deliver()
     clock.advance(10)
-    failed = "the gateway gateway: failed the last time, and Phonify tries it again with the next message"
+    failed = "the gateway gateway: has failed, and Phonify uses the next message to test the gateway"
     assert ask()[2] == [failed]
     gateway.act = lambda _: Taken()
     deliver()

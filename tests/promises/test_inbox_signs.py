@@ -122,7 +122,8 @@ def test_the_line_changes_with_the_gateway_in_open_pages(real, fail, gateway, cl
         assert browser.get(address, headers={**HTMX, "If-None-Match": etag}).status_code == 304
     clock.advance(61)
     for address in ("/inbox/conversations", "/inbox/unread"):
-        assert "The gateway gateway has failed. Phonify tries it again with the next message. Reason: " in look(address)
+        text = "The gateway gateway has failed. Phonify uses the next message to test the gateway. Reason: "
+        assert text in look(address)
         assert browser.get(address, headers={**HTMX, "If-None-Match": etag}).status_code == 200
     runner.invoke(args=["gateway", "pause"])
     assert "An operator has paused the gateway gateway. Messages wait until an operator resumes the gateway." in look(
