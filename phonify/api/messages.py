@@ -31,8 +31,8 @@ _MESSAGE_ID = {"message_id": "$response.body#/messages/0/id"}
     text=(
         "Phonify stores the messages on disk, and then answers 201. Phonify delivers the messages afterwards. If an"
         " argument is not valid, Phonify stores nothing. If Phonify refuses a recipient immediately, it stores the"
-        " message to this recipient in state `error`. Phonify sends the other messages. The answer is then 402 with"
-        " `errors` and `messages`."
+        " message for this recipient. The state of this message is `error`. Phonify sends the other messages. The"
+        " answer is then 402 with `errors` and `messages`."
     ),
 )
 def send_message() -> Response:

@@ -24,8 +24,8 @@ _PAGING = PagingSchema()
     answers={200: SubscriptionsAnswer},
     examples=examples.SUBSCRIPTIONS,
     text=(
-        "The list begins with the phones with which the account has exchanged messages. Other phones that have"
-        " opted out or in come after them."
+        "The list begins with the phones with which the account has exchanged messages. After these phones,"
+        " the list contains other phones that have opted out or opted in."
     ),
 )
 def list_subscriptions() -> dict[str, Any]:

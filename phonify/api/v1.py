@@ -1,7 +1,7 @@
 """The parent blueprint of all resources under /v1.
 
-Every request for a resource needs a key and counts for the rate limit. An unknown path gets 404 and a wrong method gets
-405, with and without a key.
+Every request for a resource needs a key. The rate limit covers these requests. An unknown path gets 404 and a wrong
+method gets 405, with and without a key.
 """
 
 from flask import Blueprint

@@ -51,11 +51,11 @@ class Fault:
 
     @property
     def title(self) -> str:
-        """The text of the error for people."""
+        """The text that explains the error to people."""
         return ERROR_TYPES[self.type].title
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object of the error. If no argument is wrong, the object has no `param`."""
+        """Return the JSON object of the error. It has `param` only if an argument is wrong."""
         shown = {"type": self.type, "title": self.title}
         if self.param is not None:
             shown["param"] = self.param
@@ -115,7 +115,7 @@ class RequestRefused(PhonifyError):
 
 
 class Conflict(PhonifyError):
-    """The request conflicts with an earlier request, or with another running request or command."""
+    """The request conflicts with an earlier request, with a parallel request or with a running command."""
 
 
 class TooManyWaiting(PhonifyError):

@@ -6,10 +6,10 @@ Error types are defined only in the table below. `http/errors.py` has the HTTP s
 import enum
 from typing import Literal, NamedTuple, get_args
 
-MAX_BODY = 160  # characters (Unicode code points) of a body, unless PHONIFY_MAX_BODY allows more
+MAX_BODY = 160  # characters (Unicode code points); the limit of a body if PHONIFY_MAX_BODY is not set
 HIGHEST_MAX_BODY = 1_600  # characters
 
-# The outcomes of a rule of the sandbox, and of one message.
+# The outcomes that a rule of the sandbox can have. A person can choose most of them for a single message.
 RuleOutcome = Literal[
     "sent",
     "refused",
@@ -187,7 +187,7 @@ _TITLES = {
             "can't get an outcome."
         ),
     },
-    # Errors with the same meaning as their HTTP status.
+    # The HTTP status alone already explains these errors.
     Kind.NOT_FOUND: {
         "not_found": "There is nothing at this address.",
     },

@@ -1,9 +1,11 @@
 """The gateway `android`, for the app SMS Gateway for Android (https://docs.sms-gate.app).
 
 The gateway reaches the app directly on the phone, through a server of the app, or through the vendor's cloud. The app
-stores each message under Phonify's id, and answers 409 if it already has the id. So Phonify can send a message again if
-it does not know whether the app has the message. A server stores the ids separately for each device. If a request names
-no device, the server chooses any device. So each request names the device, except a request to the phone itself.
+stores each message under Phonify's id. If the app already has this id, it answers 409. So Phonify can safely send a
+message again if no answer has arrived.
+
+A server stores the ids separately for each device. If a request has no device id, the server chooses any device. So
+each request to a server has a device id. A request to the app on the phone needs no device id.
 """
 
 import json
@@ -94,7 +96,7 @@ class AndroidGateway(HttpGateway):
             variables.add_error("USERNAME", "it must not have a colon")
         device = variables.read("DEVICE", "")
         if url and not device and urlsplit(url).path:
-            # A URL with only a host and a port is the URL of a phone.
+            # If the URL has no path, the app on the phone answers directly. Then no device id is needed.
             variables.add_error("DEVICE", "is missing; without it, the server sends each message through any device")
         password = variables.read_secret("PASSWORD")
         sim = variables.read_whole("SIM", 0, lowest=0, highest=3)
@@ -130,7 +132,7 @@ class AndroidGateway(HttpGateway):
             content["deviceId"] = self._place.device
         if self._place.sim:
             content["simNumber"] = self._place.sim
-        # Phonify has checked the number. The check of the app refuses numbers that are not of the type mobile.
+        # Phonify has already checked the number. The app's check is skipped, because it accepts only mobile numbers.
         return self._request("POST", "/messages", content)._replace(query="skipPhoneValidation=true")
 
     def judge(self, message: OutboundMessage, answer: Answer) -> Outcome:
@@ -147,7 +149,7 @@ class AndroidGateway(HttpGateway):
             reason = _PAUSES.get(answer.status, "the answer is a redirect; check PHONIFY_ANDROID_URL")
             unsure = answer.status in (502, 504)
             return Later(retry_after=answer.retry_after, pause=True, reason=reason, unsure=unsure)
-        # It is unknown whether the app has the message. If it has, it will recognise the id at the next attempt.
+        # It is unknown whether the app has the message. If the app has it, the app will recognise the id next time.
         reason = f"the app answered with the status {answer.status}"
         return Later(retry_after=answer.retry_after, reason=reason, unsure=True)
 
@@ -163,7 +165,7 @@ class AndroidGateway(HttpGateway):
             return ()
         found = _expect(answer, dict)
         if found.get("id") != message.id:
-            raise GatewayFault("the app answered with another message")
+            raise GatewayFault("the app's answer is about a different message")
         return read_state(message.id, found)
 
     def probe(self) -> str:

@@ -26,10 +26,10 @@ from .variables import Secret
 
 log = logging.getLogger(__name__)
 
-LARGEST_DIFFERENCE = 300  # seconds between the time of a signature and the clock
+LARGEST_DIFFERENCE = 300  # seconds; the maximum difference between Phonify's clock and the time in a signature
 LONGEST_CODE = 100  # characters
 
-# The events that tell what happened to a message, and the field with the time.
+# For each event about an outbound message: the status for the receipt, and the name of the field with the time.
 _REPORTS: dict[str, tuple[ReceiptStatus, str]] = {
     "sms:sent": ("sent", "sentAt"),
     "sms:delivered": ("delivered", "deliveredAt"),
@@ -43,13 +43,14 @@ _STATES: dict[str, ReceiptStatus] = {
     "Cancelled": "undelivered",
 }
 
-# Words in the app's reasons for a failure, and their error types. The first word that is found decides.
+# Words from the app's explanations of failures. Each word has an error type. Phonify uses the first entry whose word
+# is in the explanation.
 _REASONS = (
     ("TTL expired", "validity_expired"),
-    ("LIMIT_EXCEEDED", "queue_overflow"),  # Android's own limit of texts in half an hour
+    ("LIMIT_EXCEEDED", "queue_overflow"),  # Android allows only a limited number of texts in 30 minutes
     ("RATE_LIMITED", "queue_overflow"),
-    ("SHORT_CODE_N", "unroutable_number"),  # the phone's owner has not allowed, or never allows, this short code
-    ("FDN_CHECK_FAILURE", "unroutable_number"),  # the SIM can only send to the numbers in a list
+    ("SHORT_CODE_N", "unroutable_number"),  # the phone's owner has forbidden this short code
+    ("FDN_CHECK_FAILURE", "unroutable_number"),  # the SIM has a list of allowed numbers, and this number is not in it
     ("CANCELLED", "canceled"),
     ("STOP_SENDING", "canceled"),  # the phone's owner has said no in a dialog
 )
@@ -68,7 +69,7 @@ _STATUSES = {
 class Place(NamedTuple):
     """What Phonify knows about the phone."""
 
-    device: str  # the app's id of the device; empty: any
+    device: str  # the id of the device in the app; if it is empty, any device is accepted
     sim: int  # the number of its slot; 0: any
     country: str | None  # ISO 3166-1 alpha-2, for numbers in national form
 
@@ -148,7 +149,10 @@ def _read_receipt(callback: dict[str, Any], payload: dict[str, Any], name: str) 
 
 
 def read_state(message_id: str, found: dict[str, Any]) -> list[Receipt]:
-    """Convert the state of a message in the app to a receipt. If the message is not sent yet, there is no receipt."""
+    """Return a receipt that shows the state of a message. `found` is the app's JSON for this message.
+
+    Returns an empty list if the app has not sent the message yet.
+    """
     state = found.get("state")
     status = _STATES.get(state) if isinstance(state, str) else None
     if status is None:

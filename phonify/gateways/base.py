@@ -16,7 +16,7 @@ from .events import CallbackRequest, GatewayEvent, Heard, Receipt
 class OutboundMessage(NamedTuple):
     """A message that a gateway sends."""
 
-    id: str  # Phonify's id; the same at each attempt, so the provider can recognise a repetition
+    id: str  # Phonify's id; all attempts have the same id, so the provider can recognise a repeated message
     origin: str
     to: str  # E.164 with the plus sign
     body: str
@@ -46,16 +46,16 @@ class Refused:
 
 @dataclass(frozen=True)
 class Later:
-    """The provider did not take the message, for a temporary reason. The message is sent again later.
+    """The provider did not take the message. The reason is temporary, so Phonify sends the message again later.
 
     `pause` means that the reason concerns all messages, for example wrong credentials or too many requests. The gateway
-    then sends nothing for some time. `unsure` means that the provider has possibly taken the message. Only a repeatable
-    gateway can set `unsure`.
+    then sends nothing for some time. `unsure` means that the provider has possibly taken the message. A gateway can
+    set `unsure` only if its attribute `repeatable` is True.
     """
 
-    retry_after: float | None = None  # seconds, if the provider names them
+    retry_after: float | None = None  # seconds; None: the provider does not say how long Phonify should wait
     pause: bool = False
-    reason: str = ""  # for the operator, without a secret, a number or a text
+    reason: str = ""  # for the operator; it contains no secret, no phone number and no text of a message
     unsure: bool = False
 
 
@@ -63,7 +63,7 @@ class Later:
 class Doubt:
     """It is unknown whether the provider has taken the message. The message is not sent again.
 
-    `pause` means that the reason concerns all messages, for example that the provider does not answer. The gateway then
+    `pause` means that the reason concerns all messages. For example, the provider does not answer. The gateway then
     sends nothing for some time. Without this pause, all waiting messages would soon be in doubt.
     """
 
@@ -82,7 +82,10 @@ class Limits(NamedTuple):
 
     @property
     def window(self) -> int:
-        """The highest number of messages in all calls together. After a crash, these messages can be in doubt."""
+        """The maximum number of messages that a gateway sends at the same time.
+
+        After a crash, these messages can be in doubt.
+        """
         return self.batch * self.calls
 
 
@@ -90,7 +93,10 @@ class Sink(Protocol):
     """Stores events that do not come as a callback, for example events on an open connection to the provider."""
 
     def take(self, events: Sequence[GatewayEvent]) -> None:
-        """Store events, and return when they are on disk. The gateway acknowledges the events only after this call."""
+        """Store events. When this method returns, the events are on disk.
+
+        The gateway acknowledges the events after this call, not before.
+        """
 
 
 class GatewayFault(Exception):
@@ -104,11 +110,12 @@ class Gateway(ABC):
     name = "gateway"
 
     # True if it does no harm to send a message twice. If a crash interrupts an attempt, the message is then sent again.
-    # If False, such a message is in doubt.
+    # If this attribute is False and a crash interrupts an attempt, the message is in doubt.
     repeatable = False
 
-    # True if the gateway only simulates sending. `/sandbox` exists only with such a gateway. Only the stub and gateways
-    # in tests set this, because `factory.py` connects the rules of the sandbox only to the stub.
+    # True if the gateway only simulates sending. `/sandbox` exists only with such a gateway. Outside the tests,
+    # only the stub sets this attribute to True. `factory.py` connects the rules of the sandbox to the stub, and to no
+    # other gateway.
     sandbox = False
 
     # True if `look_up` can find out what happened to a message.
@@ -125,15 +132,16 @@ class Gateway(ABC):
     # The provider's address for the log: host and port, without a path or a secret. Empty: there is none.
     peer = ""
 
-    # The gateway's own number, if it has only one. It is the recipient of a received text that names no recipient.
+    # The gateway's own number, if the gateway has exactly one number. If the provider does not say to which number a
+    # text was sent, Phonify uses this number.
     number: str | None = None
 
     @property
     def place(self) -> str:
-        """The name of the place that recognises a repeated message, for example the gateway and the device.
+        """The name of the system that recognises a repeated message, for example the gateway and the device.
 
-        Only a repeatable gateway needs this property. Phonify does not repeat an attempt with an unknown outcome if the
-        place has changed since this attempt.
+        If `repeatable` is False, a gateway does not need this property. An attempt can have an unknown outcome. If the
+        name has changed since such an attempt, Phonify does not send the message again.
         """
         return self.name
 
@@ -160,8 +168,8 @@ class Gateway(ABC):
 
         Yield an outcome as soon as it is known. `send` must end before `deadline`, a time of `clock.monotonic()`.
 
-        A message without an outcome counts as Doubt, even if this method raises an exception. So yield the outcome
-        Later for a message that was not sent.
+        A message without an outcome counts as Doubt, even if this method raises an exception. If a message was not
+        sent, yield a `Later` object for it.
         """
 
     def hear(self, request: CallbackRequest) -> Heard:
@@ -189,7 +197,7 @@ class Gateway(ABC):
     def register(self) -> Sequence[str]:
         """Tell the provider the address of Phonify. Returns lines for the operator. A second call does no harm.
 
-        Raises GatewayFault if this registration is not possible or not needed.
+        Raises GatewayFault in two cases: the registration fails, or the gateway needs no registration.
         """
         raise GatewayFault("this gateway needs no registration")
 
@@ -200,4 +208,7 @@ class Gateway(ABC):
         """
 
     def stop(self, deadline: float) -> None:  # noqa: B027 - only for gateways that keep a connection
-        """Close what `start` has opened. `stop` must end before `deadline`, a time of `clock.monotonic()`."""
+        """Close the resources that the method `start` opened.
+
+        `stop` must end before `deadline`, a time of `clock.monotonic()`.
+        """

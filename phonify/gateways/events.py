@@ -10,7 +10,7 @@ ReceiptStatus = Literal["sent", "delivered", "undelivered"]
 
 
 class Receipt(NamedTuple):
-    """A provider's report about a message. It names the message by Phonify's id or by the provider's id."""
+    """A provider's report about a message. The field `message_id` or `reference` identifies the message."""
 
     status: ReceiptStatus  # sent: the provider has taken the message
     message_id: str | None = None
@@ -18,8 +18,8 @@ class Receipt(NamedTuple):
     error_type: str | None = None  # of `errors/table.py`, only if the status is undelivered
     code: str = ""  # the provider's own code or word
     at: datetime | None = None  # with a time zone; None: now
-    event_id: str | None = None  # the same each time the provider repeats this report
-    partial: bool = False  # True: this is the receipt of one segment; each other segment needs one too
+    event_id: str | None = None  # if the provider repeats this report, the repetition has the same id
+    partial: bool = False  # True: this receipt is for one segment; every segment needs its own receipt
 
 
 class Part(NamedTuple):
@@ -35,8 +35,8 @@ class Received(NamedTuple):
 
     sender: str
     body: str
-    event_id: str  # the same each time the provider repeats this text
-    to: str | None = None  # None: the number of the gateway
+    event_id: str  # if the provider repeats this text, the repetition has the same id
+    to: str | None = None  # the recipient; None: Phonify uses `Gateway.number`
     at: datetime | None = None  # with a time zone; None: now
     part: Part | None = None
 

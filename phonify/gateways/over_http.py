@@ -26,10 +26,10 @@ class HttpGateway(Gateway):
 
     @abstractmethod
     def judge(self, message: OutboundMessage, answer: Answer) -> Outcome:
-        """Convert an answer to an outcome. An answer with status 200 does not always mean Taken."""
+        """Convert an answer to an outcome. The status 200 alone does not prove that the provider took the message."""
 
     def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:
-        """Send the messages one after another. If no time is left for a message, the outcome is Later."""
+        """Send the messages one after another. If no time is left for a message, yield a `Later` object."""
         end = deadline - min(0.5, (deadline - monotonic()) / 10)  # the rest is for storing the last outcome
         for message in batch:
             seconds = min(end - monotonic(), LONGEST)
@@ -44,7 +44,7 @@ class HttpGateway(Gateway):
         except NotAnswered as failure:
             if failure.connected and not self.repeatable:
                 return Doubt(str(failure), pause=True)
-            # The provider did not get the message, or it recognises a repetition.
+            # Another attempt is safe. Either there was no connection, or the provider recognises a repeated message.
             return Later(pause=not failure.connected, reason=str(failure), unsure=failure.connected)
         return self.judge(message, answer)
 

@@ -19,7 +19,7 @@ class Behaviour(NamedTuple):
     error_type: str | None = None
     seconds: float = 0.0
     times: int = 1
-    since: int = 0  # how many attempts there were before the outcome applied
+    since: int = 0  # the number of attempts before this behaviour began; `times` does not count them
 
 
 _SPECIAL = {
@@ -28,7 +28,7 @@ _SPECIAL = {
     "+15005550003": (Behaviour("refused", "country_not_permitted"), "refused immediately: country not permitted"),
     "+15005550004": (Behaviour("failed", "blocked_by_recipient"), "fails later: blocked by the recipient"),
     "+15005550009": (Behaviour("failed", "cannot_receive_sms"), "fails later: can't receive SMS"),
-    "+15005550010": (Behaviour("unavailable", times=2), "fails twice for a temporary reason, then sent"),
+    "+15005550010": (Behaviour("unavailable", times=2), "sent at attempt 3, after 2 temporary failures"),
     "+15005550011": (Behaviour("delayed", seconds=5.0), "sent after 5 seconds"),
     "+15005550012": (Behaviour("unconfirmed"), "never confirmed: fails at the end of its validity period"),
     "+15005550013": (Behaviour("undelivered", "unreachable_handset"), "sent, then a receipt: undelivered"),
@@ -71,9 +71,9 @@ class StubGateway(Gateway):
         self._choose: Choose | None = None
 
     def follow(self, choose: Choose) -> None:
-        """Set the function that chooses the behaviour of each message.
+        """Set the function that chooses a `Behaviour` for each message.
 
-        With such a function, `check` refuses no message. Instead, `domain/rules.py` decides which messages are refused.
+        After this call, the method `check` always returns None. The code in `domain/rules.py` refuses messages instead.
         """
         self._choose = choose
 
@@ -96,7 +96,10 @@ class StubGateway(Gateway):
 
 
 def simulate(behaviour: Behaviour, attempt: int) -> Outcome:
-    """Return the outcome of an attempt to send a message. There is no attempt for the outcome `refused`."""
+    """Return the outcome of an attempt to send a message.
+
+    This function does not handle the outcome `refused`, because Phonify makes no attempt to send such a message.
+    """
     attempt -= behaviour.since
     match behaviour.outcome:
         case "failed":

@@ -30,10 +30,10 @@ from .variables import Secret, Variables
 DEFAULT_URL = "https://api.twilio.com"
 PREFIX = "PHONIFY_TWILIO_GATEWAY_"
 LONGEST_VALIDITY = 36_000  # seconds
-MOST_ANSWER = 65_536  # bytes of a message; its text is escaped
+MOST_ANSWER = 65_536  # bytes for one message in an answer; JSON escapes make the text longer
 MOST_LISTED = 100
 SKEW = timedelta(minutes=1)  # between the clock of the service and ours
-_SID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # Twilio's have two letters and 32 hexadecimal digits
+_SID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a SID from Twilio has two letters and 32 hexadecimal digits
 _CONCERN_ALL = (401, 404, 407, 429)  # HTTP statuses
 
 
@@ -42,14 +42,14 @@ class Account(NamedTuple):
 
     sid: str
     auth_token: Secret
-    key_sid: str  # of an API key; if there is one, it is used for sending in place of the auth token
+    key_sid: str  # the SID of an API key; if it is empty, Phonify sends with the auth token
     key_secret: Secret
     messaging_service_sid: str
     url: str
 
 
 class TwilioGateway(HttpGateway):
-    """Sends through Twilio. Twilio does not recognise a repetition, so a message in doubt is not sent again."""
+    """Sends through Twilio. Phonify never repeats a message that is in doubt, because a phone could get it twice."""
 
     name = "twilio"
     can_look_up = True
@@ -89,8 +89,9 @@ class TwilioGateway(HttpGateway):
         service = given.read("MESSAGING_SERVICE_SID", "")
         for name, text in (("ACCOUNT_SID", sid), ("KEY_SID", key_sid), ("MESSAGING_SERVICE_SID", service)):
             if text and not _SID.fullmatch(text):
-                given.add_error(name, "must be a SID, such as AC and 32 hexadecimal digits")
-        # Signatures are checked with the auth token. It is optional only with an API key and without callbacks.
+                given.add_error(name, "must be a SID, for example AC followed by 32 hexadecimal digits")
+        # Phonify checks signatures with the auth token. The token is required if there are callbacks, or if there is no
+        # API key.
         auth_token = given.read_secret("AUTH_TOKEN", required=bool(public_url) or not key_sid)
         secondary = given.read_secret("SECONDARY_AUTH_TOKEN", required=False)
         url, number = given.read_url("URL", DEFAULT_URL), given.read_number("NUMBER")
@@ -166,7 +167,11 @@ class TwilioGateway(HttpGateway):
         return [receipt] if receipt else []
 
     def probe(self) -> str:
-        """Fetch the account with the auth token. If there is an API key, fetch a message with this key."""
+        """Check the credentials.
+
+        The auth token is used to fetch the account. The API key is used to fetch a message. A missing credential is
+        skipped.
+        """
         found = []
         if self._account.key_sid:
             self._fetch("/Messages.json", query="PageSize=1")
@@ -202,12 +207,12 @@ def _judge_message(content: Mapping[str, Any]) -> Outcome:
     if content.get("status") in FAILED:
         return Refused(choose_error_type(code), str(code or ""))
     if not isinstance(sid, str) or not _SID.fullmatch(sid):
-        return Doubt("the answer is not a message of Twilio's API")
+        return Doubt("the answer contains no valid SID of a message")
     return Taken((sid,))
 
 
 def _judge_code(code: int | None, retry_after: float | None) -> Outcome | None:
-    """Return the outcome for an error code, or None if the HTTP status decides."""
+    """Return the outcome for an error code. Returns None if the caller must use the HTTP status instead."""
     if code == QUEUE_OF_SENDER_FULL:
         return Later(retry_after, reason=f"the queue of the sender is full ({code})")
     if code in PAUSING:

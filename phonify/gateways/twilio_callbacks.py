@@ -23,7 +23,9 @@ from .twilio_codes import choose_error_type, read_code
 from .variables import Secret
 
 PATH = "/gateways/twilio/"
-RETRIES = "#rc=5&rp=ct,rt,5xx"  # asks Twilio to retry a callback 5 times; Twilio neither sends nor signs this part
+# If a callback URL ends with this fragment, Twilio retries the callback 5 times. Twilio's request and its signature do
+# not contain the fragment.
+RETRIES = "#rc=5&rp=ct,rt,5xx"
 MOST_FIELDS = 200
 NO_REPLY = CallbackAnswer(200, "<Response/>", "text/xml; charset=utf-8")
 
@@ -94,7 +96,7 @@ class Callbacks:
 
 
 def _list_forms(url: str) -> list[str]:
-    """Return two forms of a URL: without the port and with the port. The provider signs one of these forms."""
+    """Return the URL without its port and the URL with its port. The signature is for one of these URLs."""
     parts = urlsplit(url)
     bare = parts.netloc.removesuffix(f":{parts.port}")
     port = parts.port or (443 if parts.scheme == "https" else 80)

@@ -13,13 +13,13 @@ ERROR_TYPES = {
     21408: "country_not_permitted",
     21601: "sender_not_permitted",  # a sender without SMS
     21603: "sender_not_permitted",  # no sender
-    21606: "sender_not_permitted",  # not a sender of this account, or not for this country
+    21606: "sender_not_permitted",  # the account does not own the sender, or the sender can't reach this country
     21608: "unroutable_number",  # not verified by a trial account
     21610: "opted_out",
     21612: "unroutable_number",
     21614: "cannot_receive_sms",  # not a mobile number
     21635: "cannot_receive_sms",  # a landline
-    21659: "sender_not_permitted",  # not a sender of Twilio
+    21659: "sender_not_permitted",  # the sender is not a number from Twilio
     21660: "sender_not_permitted",  # a sender of another account
     21661: "sender_not_permitted",  # a sender without SMS
     21711: "sender_not_permitted",  # not in the messaging service

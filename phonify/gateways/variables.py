@@ -25,7 +25,7 @@ class Secret:
 
 
 class Variables:
-    """The variables whose names begin with a prefix, such as PHONIFY_ANDROID_. Collects the errors in their values."""
+    """The variables whose names begin with a prefix, such as PHONIFY_ANDROID_. `finish` reports all errors together."""
 
     def __init__(self, environ: Mapping[str, str], prefix: str) -> None:
         self._environ = environ

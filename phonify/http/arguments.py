@@ -18,10 +18,10 @@ Arguments = dict[str, Any]
 # Arguments that are phone numbers. In a query string or a form, a client must write the plus sign as %2B. Otherwise it
 # arrives as a space. The same is true for the plus sign in the time zone of `send_at`.
 _NUMBERS = {"to", "origin", "phone", "from"}
-_TIME_ZONE = re.compile(r"(T.*) ([0-9]{2}:?[0-9]{2})$")  # a time with a space where the plus sign was
+_TIME_ZONE = re.compile(r"(T.*) ([0-9]{2}:?[0-9]{2})$")  # a time whose plus sign arrived as a space
 _MANY = "to"  # the only argument that may have several values
-_LISTED = re.compile(rf"{_MANY}\[[0-9]{{0,4}}\]")  # to[], or to[0] and to[1] as PHP writes them
-_FILES = ("to", "body")  # arguments that may be the content of a file
+_LISTED = re.compile(rf"{_MANY}\[[0-9]{{0,4}}\]")  # to[], or a name with an index as in PHP, such as to[0]
+_FILES = ("to", "body")  # a client can send these arguments as files
 _URLENCODED = "application/x-www-form-urlencoded"
 MAX_FIELDS = 1_100
 MAX_CONTENT_LENGTH = 256 * 1024  # bytes
@@ -140,7 +140,7 @@ def _parse(encoded: bytes) -> list[tuple[str, str]]:
 
 
 def _parse_multipart(data: bytes, boundary: str) -> list[tuple[str, str]]:
-    # request.form is not used. It is empty if the body is incomplete, and it replaces bytes that are not UTF-8.
+    # request.form is not used, because it hides two errors: an incomplete body, and bytes that are not UTF-8.
     decoder = MultipartDecoder(boundary.encode(), max_parts=MAX_FIELDS)
     pairs: list[tuple[str, str]] = []
     name, value = None, b""

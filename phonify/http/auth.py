@@ -54,7 +54,7 @@ def find_account(key: str, _password: str) -> Account | None:
 
 
 def refuse_key(status: int) -> tuple[dict[str, Any], int]:
-    """Return the API's answer to a missing or invalid key."""
+    """Return the answer to a request that has no valid key."""
     return {"errors": [Fault("unauthorized").to_dict()]}, status
 
 

@@ -14,7 +14,7 @@ _REQUEST_HEADERS = "Authorization, Content-Type, Idempotency-Key, X-Request-Id"
 _ANSWER_HEADERS = (
     "Location, Retry-After, Idempotent-Replayed, RateLimit, RateLimit-Policy, X-Request-Id, X-Phonify-Rule"
 )
-_MAX_AGE = 600  # seconds for which a browser remembers what is allowed
+_MAX_AGE = 600  # seconds; for this time, a browser keeps the answer to a preflight request
 
 
 def add_cors_headers(response: Response) -> Response:

@@ -29,15 +29,15 @@ STATUSES = {
 }
 
 
-# Returns the answer for a status. The second argument is the error of the domain, or None.
+# Returns the answer for an HTTP status. The second argument is the exception, if it is a PhonifyError.
 ErrorForm = Callable[[int, PhonifyError | None], Response]
 
 
 def register_error_handlers(app: Flask, forms: Mapping[str, ErrorForm]) -> None:
     """Register the error handlers of an app.
 
-    `forms` maps the path prefix of a front to a function that makes the error answers of this front. On all other
-    paths, errors have the form of the REST API.
+    A front, such as the Twilio-compatible API, has its own format for errors. `forms` maps a path prefix to a function
+    that makes error answers in the front's format. On all other paths, errors have the format of the REST API.
     """
     app.extensions[_FORMS] = forms
     app.register_error_handler(PhonifyError, show_error)
@@ -77,7 +77,7 @@ def show_error(error: PhonifyError) -> Response:
 def show_http_exception(error: HTTPException) -> Response:
     """Return the answer to a request that failed with an HTTP error of Flask.
 
-    The answer has the status of the error, and its headers such as Allow.
+    The answer has the error's status and the error's headers, such as Allow.
     """
     status = error.code or 500
     response = _show([fault_for_status(status)], status)

@@ -1,6 +1,6 @@
 """A rule of the sandbox can simulate an error or a slow answer of the API.
 
-Rules do not apply to requests under /sandbox, so that a test can always change its rules.
+Rules do not apply to requests under /sandbox. So a test can change the rules even if a rule makes other requests fail.
 """
 
 from typing import Any

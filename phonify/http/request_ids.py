@@ -20,7 +20,7 @@ def begin_request() -> None:
 
 
 def add_request_id(response: Response) -> Response:
-    """Add the header with the request's id to the answer."""
+    """Add a header to the answer. The header contains the request's id."""
     request_id = current_request_id.get()
     if request_id is not None:
         response.headers[HEADER] = request_id

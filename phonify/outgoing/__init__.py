@@ -1,1 +1,1 @@
-"""The HTTP client that sends Phonify's requests, and checks of URLs and addresses."""
+"""The HTTP client for Phonify's own requests, and the code that checks URLs and addresses."""

@@ -46,7 +46,7 @@ class NotAnswered(Exception):
 
     def __init__(self, reason: str, *, connected: bool = False) -> None:
         super().__init__(reason)
-        self.connected = connected  # False: surely nothing was sent; True: the receiver may have got the request
+        self.connected = connected  # False if nothing was sent; True if the receiver may have the request
 
 
 class Request(NamedTuple):
@@ -54,11 +54,11 @@ class Request(NamedTuple):
 
     method: str
     url: str
-    body: bytes | Iterable[bytes] | None  # pieces are sent one by one, and need a header Content-Length
+    body: bytes | Iterable[bytes] | None  # for an iterable, `headers` must contain Content-Length
     headers: Mapping[str, str]
     timeout: float = TIMEOUT  # for everything
-    connect_timeout: float = TIMEOUT  # for connecting to all addresses together, and for TLS
-    read_timeout: float = TIMEOUT  # for each wait for bytes of the answer
+    connect_timeout: float = TIMEOUT  # in total, for all attempts to connect and for TLS
+    read_timeout: float = TIMEOUT  # the longest time in which no byte of the answer arrives
     most_answer: int = MOST_ANSWER  # the highest number of bytes of the answer that are read
     query: str = ""  # encoded parameters that are added to the URL; MAX_URL does not limit them
 
@@ -69,8 +69,8 @@ class Answer(NamedTuple):
     status: int
     text: str  # the first `most_answer` bytes
     content_type: str = ""
-    complete: bool = True  # False if the receiver has announced more than `text` contains
-    retry_after: float | None = None  # seconds, if the answer names them
+    complete: bool = True  # False if Phonify knows that a part of the body is missing in `text`
+    retry_after: float | None = None  # seconds; None if the answer has no valid header Retry-After
 
 
 def send(request: Request, *, private_allowed: bool, resolve: Resolve = resolve) -> Answer:
@@ -108,7 +108,7 @@ def _find_addresses(target: Target, *, private_allowed: bool, resolve: Resolve) 
         raise NotAnswered("the name could not be resolved") from error
     allowed = [address for address in addresses if is_allowed(address, private_allowed=private_allowed)]
     if not allowed:
-        raise NotAnswered(explain_refusal(addresses[0]) if addresses else "the name has no address")
+        raise NotAnswered(explain_refusal(addresses[0]) if addresses else "the host name has no IP address")
     return allowed
 
 
@@ -117,7 +117,7 @@ def _connect(target: Target, addresses: Sequence[str], until: float) -> HTTPConn
     *others, last = addresses
     for left, address in zip(range(len(addresses), 1, -1), others, strict=True):
         with suppress(HTTPError):
-            # An address that does not answer must not use up the time of the other addresses.
+            # Each address gets an equal part of the remaining time. So there is time for the next address.
             return _connect_to(address, target.port, _remaining(until) / left)
     return _connect_to(last, target.port, _remaining(until))
 
@@ -134,7 +134,10 @@ def _tls_context() -> ssl.SSLContext:
 
 
 def _secure(connection: HTTPConnection, target: Target, until: float) -> None:
-    """Begin TLS. HTTPSConnection is not used, because it would use the time limit of one address for TLS too."""
+    """Begin TLS. TLS can use all the time before `until`.
+
+    HTTPSConnection is not used. It would connect and begin TLS within the time limit of a single address.
+    """
     connection.sock.settimeout(_remaining(until))
     connection.sock = _tls_context().wrap_socket(connection.sock, server_hostname=target.host.rstrip("."))
 
@@ -149,14 +152,14 @@ def _remaining(end: float) -> float:
 
 @contextmanager
 def _cutting_off(sock: socket.socket, end: float) -> Iterator[None]:
-    """End a connection at the given time, even if the receiver still sends bytes.
+    """Close a connection at the given time, even if bytes of the answer are still arriving.
 
     Raises RuntimeError if no thread can be started.
     """
 
     def cut_off() -> None:
         with suppress(OSError):  # the receiver may have ended the connection
-            # Without a reset, a receiver that is sending would wait for minutes.
+            # This option makes TCP send a reset. Otherwise, the other side could try to send for minutes.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             # SSLSocket.shutdown would also end TLS, and the other thread would read encrypted bytes as the answer.
             socket.socket.shutdown(sock, socket.SHUT_RDWR)
@@ -182,7 +185,7 @@ def _exchange(connection: HTTPConnection, target: Target, request: Request, end:
         connection.request(request.method, path, request.body, headers, preload_content=False, decode_content=False)
     connection.timeout = min(request.read_timeout, _remaining(end))
     with connection.getresponse() as response:
-        _remaining(end)  # if the headers were cut off, they look complete
+        _remaining(end)  # raise TimeoutError if the time is over, because some headers may be missing
         text, complete = b"", False
         with suppress(HTTPError):
             while len(text) < request.most_answer and (piece := response.read1(request.most_answer - len(text))):

@@ -1,6 +1,6 @@
 """Checks the URLs and the addresses to which Phonify posts.
 
-Phonify checks a URL when it is set. Before each post, Phonify checks the addresses of the host.
+When a user sets a URL, Phonify checks this URL. Before each post, Phonify checks the addresses of the host.
 """
 
 import re
@@ -16,8 +16,8 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _BRACKETED = re.compile(r"\[[^\[\]]*\](:[0-9]*)?")
 
-# Addresses of cloud metadata services. Such a service gives a machine its credentials. Other services of this
-# kind have link-local addresses. Link-local addresses are never allowed.
+# Addresses of cloud metadata services. A machine in a cloud gets its credentials from such a service. Other services of
+# this kind have link-local addresses. Link-local addresses are never allowed.
 _METADATA = {
     ip_address(address)
     for address in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
@@ -84,7 +84,7 @@ def _read_host(host: str, *, bracketed: bool) -> str:
 
 
 def check_url(url: str, *, private_allowed: bool) -> None:
-    """Raise BadUrl if Phonify can't post to a URL, or if the host is an address that is not allowed.
+    """Raise BadUrl if a URL is not valid, or if its host is a forbidden IP address.
 
     A host name is not resolved here. The addresses of a host can change, so they are checked at each post.
     """

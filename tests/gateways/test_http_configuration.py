@@ -94,13 +94,13 @@ def test_nothing_works_without_an_address_a_template_and_a_rule() -> None:
         "URL: is missing",
         "QUERY: lacks {to} or {to_digits}",
         "QUERY: lacks {text} or {text_hex}",
-        "TAKEN: is missing; without it, no answer would mean that a message was taken",
+        "TAKEN: is missing; it says which answers mean that the provider has taken the message",
     ]
 
 
 def test_without_a_preset_and_a_template_the_fault_names_the_choices_and_what_each_needs() -> None:
     fault, *others = list_faults(url="")
-    assert fault.startswith("PRESET: is missing; choose ")
+    assert fault.startswith("PRESET: is missing. Use ")
     assert set(re.findall("[a-z]+", fault)) > set(PRESETS)
     for name in ("URL", "USERNAME", "PASSWORD", "TAKEN", "QUERY", "BODY"):
         assert f"PHONIFY_HTTP_{name}" in fault
@@ -150,7 +150,7 @@ def test_all_faults_are_told_together() -> None:
         ({"BODY": "<to>{to}</to>"}, "BODY: parameter 1 can't be read: use name=value&name=value, percent-encoded"),
         (
             {"BODY": '{"to": "{to}", "text": {text}}'},
-            "BODY: it is not valid JSON: put each placeholder that is not a number inside quotes",
+            "BODY: it is not valid JSON: write quotes around each placeholder, except placeholders for numbers",
         ),
         ({"BODY": '{"to": "{to}", "text": "{udh}"}'}, "BODY: {udh} is not a placeholder that can be here"),
         ({"HEADERS": "X-Text: {text}"}, "HEADERS: {text} is not a placeholder that can be here"),
@@ -161,7 +161,7 @@ def test_all_faults_are_told_together() -> None:
         ({"HEADERS": "X-A: {username}", "USERNAME": ""}, "USERNAME: is missing"),
         (
             {"HEADERS": "X-A: {password}", "PASSWORD": "päss"},
-            "PASSWORD: in a header, it and the user name must have printable ASCII characters only",
+            "PASSWORD: the headers have placeholders, so the user name and the password must be printable ASCII",
         ),
         ({"TAKEN": "200 taken"}, "TAKEN: 'taken' has no meaning here"),
         ({"LATER": "429 wait"}, "LATER: 'wait' must be pause"),

@@ -127,7 +127,7 @@ ACCEPTED, DENIED, BUSY = (202, "0: Accepted"), (400, "Missing receiver number"),
         ([DENIED], Refused("invalid_number", "400")),
         ([BUSY], Later(pause=True, reason="the provider answered with status 503")),
         ([None], Doubt("the connection was closed without an answer", pause=True)),
-        ([ACCEPTED, DENIED], Doubt("1 of 3 segments were taken: the provider refused the next")),
+        ([ACCEPTED, DENIED], Doubt("1 of 3 segments were taken: the provider refused the next segment")),
         ([ACCEPTED, BUSY], Doubt("1 of 3 segments were taken: the provider answered with status 503", pause=True)),
         (
             [ACCEPTED, ACCEPTED, None],

@@ -203,7 +203,7 @@ def test_a_code_in_another_form_is_none(service: Receiver, content: object) -> N
 @pytest.mark.parametrize("body", ["", "<html>welcome</html>", "[]", "{}", '{"sid": 7}', '{"sid": "a b"}', "[" * 60_000])
 def test_a_success_that_is_no_message_is_a_doubt(service: Receiver, body: str) -> None:
     service.act = status(200, body=body)
-    assert attempt(make_gateway(get_base(service))) == Doubt("the answer is not a message of Twilio's API")
+    assert attempt(make_gateway(get_base(service))) == Doubt("the answer contains no valid SID of a message")
 
 
 def test_a_success_that_is_cut_off_is_a_doubt(service: Receiver) -> None:

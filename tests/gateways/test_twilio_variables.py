@@ -31,7 +31,7 @@ def test_all_faults_are_reported_together() -> None:
 def test_a_sid_with_other_characters_is_a_fault_that_does_not_show_it(name: str) -> None:
     given = {"KEY_SECRET": "s3cret"} if name == "KEY_SID" else {}
     (fault,) = fail(**{name: f"{SID}:{TOKEN}", **given})
-    assert fault == f"{name}: must be a SID, such as AC and 32 hexadecimal digits"
+    assert fault == f"{name}: must be a SID, for example AC followed by 32 hexadecimal digits"
 
 
 def test_an_api_key_needs_its_secret() -> None:

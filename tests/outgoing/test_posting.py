@@ -373,7 +373,7 @@ def test_a_name_that_does_not_resolve_says_so():
 
     with pytest.raises(NotAnswered, match=r"^the name could not be resolved$"):
         post("http://nowhere.example/", b"", {}, private_allowed=True, resolve=resolve)
-    assert refusal("http://nowhere.example/", addresses=[]) == "the name has no address"
+    assert refusal("http://nowhere.example/", addresses=[]) == "the host name has no IP address"
 
 
 def test_a_url_that_can_not_be_used_says_why():

@@ -84,7 +84,7 @@ class _Builder:
             servers=[{"url": "/", "description": "This server."}],
             security=[{"basic": []}, {"api_key": []}],
         )
-        converter: Any = plugin.converter  # apispec does not type it
+        converter: Any = plugin.converter  # apispec has no type hints for it
         converter.map_to_openapi_type(NumericArgument, Float)
         converter.map_to_openapi_type(WholeArgument, Integer)
         self._converter = converter
@@ -133,7 +133,8 @@ class _Builder:
         }
         if any(argument.place == "body" for argument in arguments):
             operation["requestBody"] = self._describe_body(arguments, description)
-            # Without an optional parameter, openapi-python-client makes a module that can't be imported.
+            # If an operation has no optional parameter, openapi-python-client makes a broken module: Python can't
+            # import it.
             parameters.append(REQUEST_ID_PARAMETER)
         if description.public:
             operation["security"] = []
@@ -154,7 +155,7 @@ class _Builder:
         in_body = [argument for argument in arguments if argument.place == "body"]
         required = [argument.name for argument in in_body if argument.required]
         form: Json = {"type": "object", "properties": {argument.name: argument.schema for argument in in_body}}
-        # In JSON, null means that the argument is not given. A form has no null.
+        # In JSON, null means that the argument is not given. A form can't contain null.
         nullable = {one.name: one.schema if one.required else _or_null(one.schema) for one in in_body}
         loose: Json = {"type": "object", "properties": nullable}
         if required:
@@ -191,7 +192,8 @@ class _Builder:
             for example in description.examples
             if example.status == status
         }
-        # The examples of errors have no object. So they do not match the schema of an answer that requires an object.
+        # An example of an error contains only `errors`. Some answers also have other attributes, such as `messages`.
+        # An example of an error is not valid for such an answer.
         if status not in description.answers:
             examples |= {type_: {"$ref": f"#/components/examples/{type_}"} for type_ in types}
         limited = not description.public and status != 401

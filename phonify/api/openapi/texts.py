@@ -32,7 +32,7 @@ PARTS: dict[str, tuple[Json, tuple[str, ...]]] = {
         ("invalid_msisdn", "not_found"),
     ),
 }
-_ONLY_SANDBOX = "These requests exist only with a gateway that sends nothing."
+_ONLY_SANDBOX = "These paths exist only if the gateway never sends messages to phones."
 TAGS = {
     "messages": "Send, find, change and cancel messages. Sent and received messages are the same kind of object.",
     "phones": "Get facts about a number, and list the phones of the account.",
@@ -44,13 +44,13 @@ TAGS = {
     "test_rules": f"Decide what happens to messages and requests. {_ONLY_SANDBOX}",
     "test_runs": "Create an account for each test run. Parallel runs do not see each other's messages.",
     "test_lab": "Try the account's webhook with repeated, forged and damaged events. The lab exists only in a sandbox.",
-    "test_clock": f"Stop and advance the clock of the server in a test. {_ONLY_SANDBOX}",
+    "test_clock": f"Control the server's clock in a test: stop the clock, or advance it. {_ONLY_SANDBOX}",
     "test_twilio": f"Set up the Twilio-compatible API of the account. {_ONLY_SANDBOX}",
     "openapi": "Get this description of the API.",
 }
 HEADERS: Json = {
     "Location": {
-        "description": "The address of the message, if the request has only one recipient.",
+        "description": "The URL of the message. If the request has several recipients, this header is missing.",
         "schema": {"type": "string"},
     },
     "Idempotent-Replayed": {

@@ -5,7 +5,7 @@ from ...schemas.examples import MESSAGE
 from .texts import Json
 
 _RECEIPT = {"at": MESSAGE["created_at"], "code": None}
-# Each event with its summary and the message in its example.
+# For each event: a summary of the event, and a message for the example.
 _EVENTS: dict[str, tuple[str, Json]] = {
     "message.received": ("A phone has sent a message to the account", {**MESSAGE, "direction": "inbound"}),
     "message.sent": ("The gateway has accepted a message", {**MESSAGE, "state": "sent"}),

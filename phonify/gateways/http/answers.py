@@ -1,6 +1,7 @@
-"""Rules for the answers of a provider. Each rule leads to an outcome. A `Finder` finds the provider's id in an answer.
+"""Rules for the answers of a provider. Each rule leads to an outcome.
 
-A rule has a status. It can also have a pattern between slashes, and a word: `400 /receiver/ invalid_number`.
+A rule has a status, such as `400`. A rule can also have a pattern and a word: `400 /receiver/ invalid_number`. The
+slashes enclose the pattern. A `Finder` finds the id that the provider gave to a message.
 """
 
 import json
@@ -13,9 +14,9 @@ from ...errors import ERROR_TYPES, Kind
 from ...outgoing.http_client import Answer
 from ..base import Doubt, Later, Outcome, Refused, Taken
 
-MOST_ANSWER = 16_384  # bytes that are read of an answer
-_MOST_SEARCHED = 2_048  # characters in which patterns search
-_LONGEST = 200  # characters of a provider's id
+MOST_ANSWER = 16_384  # bytes; the rest of an answer is not read
+_MOST_SEARCHED = 2_048  # characters; patterns do not search the rest of an answer
+_LONGEST = 200  # characters; the maximum length of a provider's id
 _RULE = re.compile(
     r"""\s* ([1-5](?:[0-9]{2}|xx))            # a status: 202, or 2xx for each that begins with 2
         (?: \s+ / ((?:\\.|[^/\\])+) / )?  # a pattern
@@ -42,7 +43,7 @@ class Rule(NamedTuple):
 def parse_rules(text: str, *words: str) -> list[Rule]:
     """Read rules that are separated by commas.
 
-    Raises ValueError if a rule can't be read, or if the word of a rule is not in `words`.
+    Raises ValueError in two cases: a rule can't be read, or a rule has a word that is not in `words`.
     """
     rules, position = [], 0
     while position < len(text):
@@ -65,11 +66,12 @@ REFUSALS = tuple(name for name, error in ERROR_TYPES.items() if error.kind is Ki
 def compile_pattern(text: str) -> re.Pattern[str]:
     """Compile a regular expression.
 
-    Raises ValueError if the expression is not valid, or if a search with this expression can take very long. A repeated
-    group is not allowed, because the time of the search can grow exponentially with the length of the answer.
+    Raises ValueError if the expression is not valid, or if a search with this expression can take very long. A group
+    must not have the quantifier `*`, `+` or `{`. With such a group, the duration of a search can grow exponentially
+    with the length of the answer.
     """
     if re.search(r"\)[*+{]", re.sub(r"\\.|\[[^\]]*\]", "", text)):
-        raise ValueError(f"the pattern {text!r} repeats a group, which may take very long")
+        raise ValueError(f"the pattern {text!r} repeats a group, so a search can take very long")
     try:
         return re.compile(text)
     except re.error as error:
@@ -79,8 +81,8 @@ def compile_pattern(text: str) -> re.Pattern[str]:
 class Finder:
     """Finds values in an answer.
 
-    `json:` and a path, such as json:data.0.id, finds values in JSON. `regex:` and a pattern with one group finds a
-    value in any text.
+    With `json:` and a path, such as json:data.0.id, a Finder finds values in JSON. With `regex:` and a pattern, a
+    Finder finds a value in an answer of any format. The pattern must have exactly one group.
     """
 
     def __init__(self, text: str) -> None:
@@ -107,7 +109,7 @@ class Finder:
 
 
 def is_identifier(text: str) -> bool:
-    """Return whether a text can be an id or a code of a provider."""
+    """Return whether Phonify accepts a string as a provider's id or as a provider's code."""
     return 0 < len(text) <= _LONGEST and text.isprintable()
 
 
@@ -139,7 +141,7 @@ class Answers:
     def judge(self, answer: Answer) -> Outcome:
         """Return the outcome of the first rule that matches.
 
-        The rules of `later` come first, then `refused`, then `taken`.
+        This method tries the rules in this order: the list `later`, the list `refused`, the list `taken`.
         """
         for rule in self.later:
             if rule.matches(answer):
@@ -165,5 +167,5 @@ def suggest_cause(answer: Answer) -> str:
 
 
 def _describe(answer: Answer) -> str:
-    """Return a reason. The reason does not contain the answer, because some answers repeat the text or the password."""
+    """Return a reason without the text of the answer. Some answers contain the message or the password."""
     return f"the provider answered with status {answer.status}"

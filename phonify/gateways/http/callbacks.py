@@ -1,6 +1,6 @@
 """Reads the callbacks of a provider: delivery receipts and received texts.
 
-Environment variables contain the names of the parameters.
+The values of PHONIFY_HTTP_RECEIPT and PHONIFY_HTTP_INBOUND list the names of the provider's parameters.
 """
 
 import hashlib
@@ -43,14 +43,14 @@ _RECEIPT = re.compile(r"receipt(?:/([^/]+)(?:/([1-9][0-9]{0,2})/([1-9][0-9]{0,2}
 _BARE_NUMBER = re.compile(r"(?:00)?([1-9][0-9]{8,14})")
 _LONGEST_CODE = 64
 
-Names = dict[str, str]  # the parameter of each name
+Names = dict[str, str]  # from Phonify's names, such as status, to the provider's parameters
 
 
 def parse_names(text: str, allowed: Collection[str], required: Collection[str]) -> Names:
     """Read the names of parameters, such as `status=type code=answer`.
 
-    In this example, the parameter `type` has the status. If `required` contains `text|text_hex`, one of these two names
-    is required.
+    In this example, the parameter `type` has the status. In `required`, the item `text|text_hex` means that one of the
+    two names is enough.
     """
     mapping = {}
     for word in text.split():
@@ -77,7 +77,7 @@ def parse_statuses(text: str) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Callbacks:
-    """Reads the requests of a provider to `<secret>/receipt/<our id>` and `<secret>/inbound`."""
+    """Reads the requests that a provider sends to `<secret>/receipt/<our id>` and `<secret>/inbound`."""
 
     secret: Secret
     receipt: Names
@@ -111,7 +111,7 @@ class Callbacks:
         if not is_identifier(reference):
             reference = ""
         if message_id is None and not reference:
-            raise Unreadable("it names no message")
+            raise Unreadable("it has no message id")
         meaning = next((word for value, word in self.statuses if fnmatchcase(status, value)), None)
         # The segments of a text are sent one after another. So only the last one shows that all were taken.
         if meaning is None or (meaning == "sent" and part != parts):
@@ -147,8 +147,8 @@ class Callbacks:
             logger.warning("a message from %s is ignored: it is binary, or its charset is unknown", masked)
             return None
         part = _read_part(get)
-        # A person may send the same text twice, such as STOP. Without a time, the second text is a repetition
-        # only within the same minute.
+        # A person may send a text such as STOP twice. If the callback has no time, Phonify uses the minute in which
+        # the callback arrived. So the same text is a new message in the next minute.
         time = at or f"{arrival:%Y-%m-%dT%H:%M}"
         content = (sender.encode(), to.encode(), time.encode(), octets, get("part_reference").encode())
         return Received(
@@ -162,7 +162,10 @@ class Callbacks:
 
 
 def _make_getter(parameters: Parameters, mapping: Names) -> Callable[[str], str]:
-    """Return a function that finds the value of a name, such as `status`. A missing value is an empty text."""
+    """Return a function that finds the value of a name, such as `status`.
+
+    If the value is missing, the function returns an empty string.
+    """
     return lambda name: parameters.get(mapping.get(name, ""), b"").decode(errors="replace")
 
 
@@ -184,7 +187,10 @@ def _read_part(get: Callable[[str], str]) -> Part | None:
 
 
 def _read_time(text: str) -> datetime | None:
-    """Read a time in ISO 8601, in seconds since 1970 or in milliseconds since 1970. Returns None for any other text."""
+    """Convert a string to a time. Returns None if the string has an unknown form.
+
+    The known forms are ISO 8601, a number of seconds since 1970, and a number of milliseconds since 1970.
+    """
     try:
         if re.fullmatch("[0-9]{9,10}", text):
             return datetime.fromtimestamp(int(text), UTC)
@@ -198,7 +204,7 @@ def _read_time(text: str) -> datetime | None:
 def _shorten(code: str) -> str:
     """Return only the state and the error of an SMSC's receipt. The rest can contain the sent text.
 
-    A code that contains neither of them stays unchanged.
+    If the code has no state and no error, return the code itself. The result has at most 64 characters.
     """
     state, error = re.search(r"\bstat:(\w+)", code), re.search(r"\berr:(\w+)", code)
     if state or error:

@@ -22,9 +22,9 @@ VARIABLES = tuple(
 )
 _SHORTEST_SECRET = 16  # characters
 _NO_PRESET = (
-    "is missing; choose kannel or jasmin, which need PHONIFY_HTTP_URL, PHONIFY_HTTP_USERNAME and PHONIFY_HTTP_PASSWORD,"
-    " or custom, which needs PHONIFY_HTTP_URL, PHONIFY_HTTP_TAKEN, and PHONIFY_HTTP_QUERY or PHONIFY_HTTP_BODY with"
-    " {to} and {text}"
+    "is missing. Use kannel, jasmin or custom. The presets kannel and jasmin need PHONIFY_HTTP_URL,"
+    " PHONIFY_HTTP_USERNAME and PHONIFY_HTTP_PASSWORD. The preset custom needs PHONIFY_HTTP_URL, PHONIFY_HTTP_TAKEN and"
+    " a template with {to} and {text}. PHONIFY_HTTP_QUERY or PHONIFY_HTTP_BODY contains the template."
 )
 
 Read = TypeVar("Read")
@@ -80,9 +80,11 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
     username = variables.read("USERNAME", None if {"username", "basic"} & needed else "")
     password = variables.read_secret("PASSWORD", required=bool({"password", "basic"} & needed))
     if headers.names and not re.fullmatch("[ -~]*", username + password.reveal()):
-        variables.add_error("PASSWORD", "in a header, it and the user name must have printable ASCII characters only")
+        variables.add_error(
+            "PASSWORD", "the headers have placeholders, so the user name and the password must be printable ASCII"
+        )
     if not texts["taken"] and not is_empty:
-        variables.add_error("TAKEN", "is missing; without it, no answer would mean that a message was taken")
+        variables.add_error("TAKEN", "is missing; it says which answers mean that the provider has taken the message")
     answers = Answers(
         later=parse("later", lambda text: parse_rules(text, "pause")),
         refused=parse("refused", lambda text: parse_rules(text, *REFUSALS)),

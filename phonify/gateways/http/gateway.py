@@ -26,7 +26,7 @@ class _Piece(NamedTuple):
     text: str
     encoding: Encoding
     segments: int  # of the whole text
-    number: int = 0  # of the segment, from 1; 0: the whole text
+    number: int = 0  # the number of the segment, from 1; 0 if this piece is the whole text
     header: bytes = b""  # the user data header (3GPP TS 23.040 section 9.2.3.24.1)
 
 
@@ -42,7 +42,8 @@ class TemplateGateway(HttpGateway):
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
-        # Phones join the segments with the same reference. So references count up: two random ones can be equal.
+        # A phone joins all segments that have the same reference. A counter makes the references, because two random
+        # references can be equal.
         self._references = itertools.count(random.randrange(256))  # noqa: S311 - not a secret
         self.number = configuration.number
         self.peer = urlsplit(configuration.url).netloc
@@ -62,10 +63,10 @@ class TemplateGateway(HttpGateway):
         return self._configuration.answers.judge(answer)
 
     def _send(self, message: OutboundMessage, seconds: float) -> Outcome:
-        """Send the pieces one after another. Stop if a piece is not taken.
+        """Send the pieces of a message one after another. If the provider does not accept a piece, send no other piece.
 
-        If the first piece is not taken, the message gets the outcome of this piece. If a later piece is not taken, the
-        message is in doubt, because another attempt would send the earlier pieces again.
+        If the first piece fails, the message gets the outcome of this piece. If a later piece fails, the message is in
+        doubt. Another attempt would send the earlier pieces again.
         """
         end = monotonic() + seconds
         references: list[str] = []
@@ -77,7 +78,7 @@ class TemplateGateway(HttpGateway):
             if not isinstance(outcome, Taken):
                 if not sent:
                     return outcome
-                reason = getattr(outcome, "reason", "") or "the provider refused the next"
+                reason = getattr(outcome, "reason", "") or "the provider refused the next segment"
                 pause = isinstance(outcome, Later | Doubt) and outcome.pause
                 return Doubt(f"{sent} of {piece.segments} segments were taken: {reason}", pause=pause)
             references += outcome.references

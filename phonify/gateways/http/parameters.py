@@ -17,7 +17,7 @@ _MOST = 200  # parameters
 _CHARSETS = re.compile(
     r"utf-?8|utf-?16(-?[bl]e)?|us-ascii|ascii|iso-8859-[0-9]{1,2}|latin-?1|windows-125[0-8]|cp125[0-8]"
 )
-_DATA_CODINGS = {"": "utf-8", "1": "ascii", "3": "latin-1", "8": "utf-16-be"}  # SMPP 3.4 section 5.2.19, besides GSM-7
+_DATA_CODINGS = {"": "utf-8", "1": "ascii", "3": "latin-1", "8": "utf-16-be"}  # SMPP 3.4 section 5.2.19, without GSM-7
 _GSM7 = ("0", "gsm", "gsm7", "gsm-7")
 
 
@@ -41,7 +41,7 @@ def read_parameters(request: CallbackRequest) -> Parameters:
 def decode_text(octets: bytes, charset: str) -> str | None:
     """Decode a text. Returns None if the octets are binary or the charset is unknown.
 
-    The charset is a name, such as UTF-16BE, or a data coding of SMPP, such as 8.
+    `charset` can be a name, such as UTF-16BE. It can also be the number of a data coding in SMPP, such as 8.
     """
     charset = charset.strip().lower()
     if charset in _GSM7:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Preset:
-    """Each field is the default of the variable PHONIFY_HTTP_<FIELD>. See `docs/gateways-http.md`."""
+    """Default values. For example, `query` is the default of PHONIFY_HTTP_QUERY. See `docs/gateways-http.md`."""
 
     method: str = "POST"
     query: str = ""
     headers: str = ""
     body: str = ""
-    coding: str = "0 2"  # what {coding} is: for GSM-7, for UCS-2
+    coding: str = "0 2"  # two values of {coding}: the first for GSM-7, the second for UCS-2
     taken: str = ""
     refused: str = ""
     later: str = ""

@@ -1,7 +1,7 @@
 """Templates of requests. A placeholder such as {to} stands for a value of a message.
 
-Phonify escapes each value in the way that its place needs: in a form, in a query, in JSON or in a header. A template
-contains no escapes for values.
+Phonify escapes the values. In a form or in a query, Phonify uses percent-encoding. In JSON, Phonify uses the escapes of
+JSON. In a header, the values are unchanged.
 """
 
 import json
@@ -34,7 +34,7 @@ class Form:
         self._parameters = text.split("&") if text else []
         for number, parameter in enumerate(self._parameters, start=1):
             if not _PARAMETER.fullmatch(parameter) or re.search("[{}]", _PLACEHOLDER.sub("", parameter)):
-                # The text of the parameter may be a secret.
+                # The error does not quote the parameter, because the parameter may contain a secret.
                 raise ValueError(f"parameter {number} can't be read: use name=value&name=value, percent-encoded")
 
     def render(self, values: Values) -> str:
@@ -47,7 +47,7 @@ class Form:
 
 
 class Json:
-    """A template of a JSON document. A placeholder is inside a string, or its value is a number."""
+    """A template of a JSON document. Placeholders are inside quotes. Placeholders for numbers do not need quotes."""
 
     content_type = JSON_TYPE
 
@@ -58,7 +58,9 @@ class Json:
         try:
             json.loads(self.render(sample))
         except ValueError as error:
-            raise ValueError("it is not valid JSON: put each placeholder that is not a number inside quotes") from error
+            raise ValueError(
+                "it is not valid JSON: write quotes around each placeholder, except placeholders for numbers"
+            ) from error
 
     def render(self, values: Values) -> str:
         """Return the document."""
