@@ -1,9 +1,9 @@
 """Advances the clock of a sandbox, and does all work that becomes due. The earliest work is done first.
 
-The clock goes from one due time to the next one. At each due time, the clock stands still until all due work is done.
-The process that advances the clock also delivers messages and events. Other delivery processes continue to deliver too.
-So the app receives its events during the advance, and Phonify handles the answers of the app. If the process is
-killed, no work is lost. The clock then shows the last due time that it has reached.
+In each step, the clock goes to the next due time. At each due time, the clock stands still until all due work is done.
+The process that advances the clock also delivers messages and events. During the advance, the other delivery processes
+continue their work. So the app gets events during the advance. Phonify handles the app's answers to these events. If
+the process is killed, no work is lost. The clock then stands still at the due time of the current step.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,22 +20,25 @@ from ..storage import received_texts as text_store
 from ..storage.advancing import Advance, Ended
 from ..storage.database import Database
 
-MOST_SECONDS = 20.0  # of real time; then the advance ends early
-_NAP = 0.005  # seconds between two checks whether other processes still have leases
+MOST_SECONDS = 20.0  # the maximum duration of an advance, in real time
+_NAP = 0.005  # seconds to wait before the next check for leases of other processes
 
 
 class Worker(Protocol):
-    """Does one kind of work. For example, a delivery loop is a worker."""
+    """A part of Phonify that does one kind of work, such as a delivery loop."""
 
     def seconds_to_due(self) -> float:
-        """Return the seconds on the server's clock until work is due. If there is work now, returns 0 or less."""
+        """Return the seconds until work is due, on the server's clock.
+
+        If work is due now, the result is 0 or negative.
+        """
 
     def deliver_due(self, *, deadline: float) -> int:
-        """Do the work that is due. No work begins after the time `deadline` of `clock.monotonic()`."""
+        """Do all due work. When `clock.monotonic()` has reached `deadline`, no new work begins."""
 
 
 class Advancing:
-    """Advances the clock. Create a new object for each advance."""
+    """Advances the clock once. To advance the clock again, create a new object."""
 
     def __init__(
         self,

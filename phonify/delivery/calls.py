@@ -1,4 +1,7 @@
-"""Calls a gateway to send claimed messages. No transaction is open during a call. Each message gets an outcome."""
+"""Sends claimed messages through a gateway. Each message gets an outcome.
+
+When this code calls the gateway, no transaction is open.
+"""
 
 import logging
 import random
@@ -16,7 +19,7 @@ from .loop import Observe
 
 logger = logging.getLogger(__name__)
 
-FIRST_RETRY = 1.0  # seconds; doubled with each attempt
+FIRST_RETRY = 1.0  # seconds to wait after the first failed attempt
 LAST_RETRY = 600.0
 SHORTEST_RETRY = 0.5
 DAY = 86_400.0  # seconds
@@ -56,7 +59,7 @@ class GatewayCalls:
     """Calls one gateway.
 
     If the gateway accepts only one call at a time, the call runs in the thread that calls `deliver`. Otherwise, each
-    call has its own thread. So a slow answer delays only the messages of its own call.
+    call runs in a separate thread. So if a call to the gateway is slow, only the messages in this call are delayed.
     """
 
     def __init__(
@@ -132,7 +135,7 @@ class GatewayCalls:
             failure = error
             if not waiting:
                 logger.exception("The gateway raised an error after its last outcome")
-        except BaseException:  # the thread ends, so these messages get no outcome here
+        except BaseException:  # this thread will end without an outcome for these messages
             self._reserve(-len(waiting))
             raise
         for message in waiting.values():
@@ -168,7 +171,7 @@ class GatewayCalls:
         return format_time(self._clock.now())
 
     def _retry_time(self, message: Message, retry_after: float | None) -> str:
-        """Return the time of the next attempt. This time is never after the end of the validity period."""
+        """Return the time of the next attempt. The latest possible time is the end of the validity period."""
         delay = retry_delay(message.attempts)
         if retry_after is not None:
             # The order of the arguments matters: if retry_after is NaN, the result is the shortest delay.
@@ -181,5 +184,5 @@ class GatewayCalls:
 
 
 def _trace(message: Message) -> dict[str, str | None]:
-    """Return the fields that describe a message in a JSON log line."""
+    """Return the id of a message and the id of its request, as fields for the JSON log."""
     return {"message_id": message.id, "request_id": message.request_id}

@@ -1,6 +1,6 @@
 """The live list of messages. With the stub gateway, the terminal shows one line for each message.
 
-The list is for a person at the terminal. The list is not a log, so it shows phone numbers and texts. The list never
+The list is for a person at the terminal. The log hides phone numbers and texts, but the list shows them. The list never
 goes to a file or to a pipe.
 """
 
@@ -72,7 +72,7 @@ def write_line(message: Message, *, columns: int, colour: bool) -> str:
 
 
 def _describe_outcome(message: Message) -> tuple[str, int]:
-    """Return a text that describes the outcome, and the code of its colour."""
+    """Return two values: a description of the outcome, and the ANSI code of a colour."""
     if message.direction == "inbound":
         return "received", _CYAN
     if message.state == "sent":
@@ -100,7 +100,7 @@ def _shorten(text: str, width: int) -> str:
 def _measure(text: str) -> int:
     """Return how many columns of the terminal a text needs.
 
-    An East Asian character or an emoji needs two columns. A combining character needs no column.
+    An East Asian character or an emoji is two columns wide. A combining character, such as an accent, adds no width.
     """
     return sum(
         0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text

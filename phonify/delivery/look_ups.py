@@ -15,11 +15,11 @@ from .calls import write_outbound
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 10  # the most messages in one step
+AT_ONCE = 10  # the maximum number of messages in one step
 INTERVAL = 1.0  # seconds between two steps
 DELAYS = (30, 120, 600, 3_600, 6 * 3_600)  # seconds until the next look-up
 LONGEST_DELAY = timedelta(seconds=max(DELAYS))
-MOST = 12  # the most look-ups of one message
+MOST = 12  # the maximum number of look-ups for one message
 
 
 class LookUps:
@@ -39,9 +39,9 @@ class LookUps:
             try:
                 self.step()
             except StoreUnavailable as error:
-                logger.warning("look-ups pause, because the database can't be used: %s", error.__cause__)
+                logger.warning("the look-ups are paused, because the database can't be used: %s", error.__cause__)
             except Exception:
-                logger.exception("look-ups pause after an unexpected error")
+                logger.exception("the look-ups are paused after an unexpected error")
             sleep(INTERVAL)
 
     def seconds_to_due(self) -> float:
@@ -51,9 +51,9 @@ class LookUps:
         return seconds_until(due_at, self._clock.now())
 
     def deliver_due(self, *, deadline: float) -> int:
-        """Look up all due messages, and return their number.
+        """Look up all due messages, and return how many were claimed.
 
-        No step begins after the time `deadline` of `clock.monotonic()`.
+        When `clock.monotonic()` has reached `deadline`, no new step begins.
         """
         count = 0
         while monotonic() < deadline and (found := self.step()):
@@ -61,7 +61,7 @@ class LookUps:
         return count
 
     def step(self) -> int:
-        """Look up at most `AT_ONCE` due messages, and return their number."""
+        """Look up at most `AT_ONCE` due messages, and return how many were claimed."""
         claimed = self._claim()
         for message, references in claimed:
             if self._database.stopping:
@@ -74,7 +74,7 @@ class LookUps:
             except Exception:
                 logger.exception("Message %s: look-up failed unexpectedly", message.id)
                 continue
-            # A message in doubt has no reference yet, so its receipts must name the message.
+            # A message in doubt has no reference yet. So each receipt must contain the id of the message.
             self._take([receipt._replace(message_id=message.id) for receipt in receipts])
         return len(claimed)
 

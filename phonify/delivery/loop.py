@@ -22,7 +22,7 @@ Outcome = TypeVar("Outcome")
 
 Observe = Callable[[str, float], None]  # gets the outcome and the duration in seconds of each attempt
 
-TAKE_OVER_INTERVAL = 0.5  # seconds between two checks for owners that have ended
+TAKE_OVER_INTERVAL = 0.5  # seconds between two searches for owners whose process has ended
 GATHER = 0.02  # seconds to wait for more outcomes and due rows, so that one transaction handles them together
 AFTER_FAULT = 1.0  # seconds to wait if the database can't be used
 
@@ -37,13 +37,16 @@ class Delivery(Protocol[Job, Outcome]):
     name: str
 
     def seconds_to_next(self) -> float:
-        """Return the seconds until the next row is due or a lease ends. If there is work now, returns 0 or less."""
+        """Return the seconds until there is work: a row is due, or a lease ends.
+
+        If there is work now, the result is 0 or negative.
+        """
 
     def seconds_to_due(self) -> float:
         """Return the seconds until the next row is due. Leased rows are excluded."""
 
     def claim(self, connection: Connection, owner: str) -> Sequence[Job]:
-        """Lease due rows to the owner, and return the rows."""
+        """Claim due rows for the owner, and return these rows. Each claimed row gets a lease."""
 
     def record(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
         """Record the outcomes of jobs.
@@ -54,8 +57,8 @@ class Delivery(Protocol[Job, Outcome]):
     def deliver(self, jobs: Sequence[Job], finish: Callable[[Outcome], None]) -> None:
         """Deliver jobs. No transaction is open during this call.
 
-        Calls `finish` with the outcome of each job, possibly later and from another thread. The loop calls `deliver`
-        after each transaction, even if there are no jobs.
+        Calls `finish` once for each job, with the outcome of the job. This call can come after `deliver` has returned,
+        and from another thread. The loop calls `deliver` after each transaction, even if there are no jobs.
         """
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
@@ -83,7 +86,7 @@ class Loop(Generic[Job, Outcome]):
         self._longest_nap = longest_nap
         self._grace = grace
         self._owner: Owner | None = None
-        self._next_check = 0.0  # when to check again for owners that have ended
+        self._next_check = 0.0  # the time of the next search for owners whose process has ended
         self._finished: deque[Outcome] = deque()
         self._unrecorded: list[Outcome] = []
         self._in_hand = 0  # claimed jobs without a recorded outcome
@@ -92,7 +95,7 @@ class Loop(Generic[Job, Outcome]):
     def run(self) -> None:
         """Deliver until `database.stopping` is true.
 
-        Then wait until all claimed jobs have ended, at most for the grace period.
+        Then wait for the outcomes of all claimed jobs. After the grace period, the method returns in any case.
         """
         while not self._database.stopping:
             try:
@@ -102,19 +105,18 @@ class Loop(Generic[Job, Outcome]):
                 elif in_hand and self.claimed > claimed and self._delivery.seconds_to_next() > 0:
                     sleep(GATHER)
             except (StoreUnavailable, OSError) as error:
-                logger.warning(
-                    "%s: delivery pauses, because the database can't be used: %s", self._delivery.name, _why(error)
-                )
+                text = "%s: the delivery is paused, because the database can't be used: %s"
+                logger.warning(text, self._delivery.name, _why(error))
                 self._pause()
             except Exception:
-                logger.exception("%s: delivery pauses after an unexpected error", self._delivery.name)
+                logger.exception("%s: the delivery is paused after an unexpected error", self._delivery.name)
                 self._pause()
         self._end()
 
     def deliver_due(self, *, deadline: float = float("inf")) -> int:
         """Deliver all due rows and record the outcomes. Returns the number of attempts.
 
-        The loop claims no row after the time `deadline` of `clock.monotonic()`.
+        When `clock.monotonic()` has reached `deadline`, the loop claims no more rows.
         """
         before = self.claimed
         while self.step(claiming=monotonic() < deadline) or self._in_hand:
@@ -124,11 +126,11 @@ class Loop(Generic[Job, Outcome]):
         return self.claimed - before
 
     def seconds_to_due(self) -> float:
-        """Return the seconds until the next row is due. If a row is due now, the result is 0 or less."""
+        """Return the seconds until the next row is due. If a row is due now, the result is 0 or negative."""
         return self._delivery.seconds_to_due()
 
     def step(self, *, claiming: bool = True) -> bool:
-        """Record outcomes and claim due rows, in one transaction. Returns False if there was nothing to do."""
+        """Use one transaction to record outcomes and to claim due rows. Returns False if there was nothing to do."""
         while self._finished:
             self._unrecorded.append(self._finished.popleft())
         self._owner = owner = self._owner or Owner(self._database.path)

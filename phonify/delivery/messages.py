@@ -24,7 +24,8 @@ from .loop import Observe
 
 logger = logging.getLogger(__name__)
 
-EXPIRED = 300  # the most messages that end in one transaction while the gateway gets no messages
+# While the gateway gets no messages, one transaction reads at most this number of expired messages.
+EXPIRED = 300
 
 
 class MessageDelivery:
@@ -64,15 +65,19 @@ class MessageDelivery:
         return min(self.seconds_to_due(), seconds_until(lease_ends_at, self._clock.machine_now()))
 
     def seconds_to_due(self) -> float:
-        """Return the seconds until the gateway can get a due message, or until a validity period ends."""
+        """Return the seconds until the gateway can get a due message.
+
+        If a validity period ends earlier, return the seconds until this end.
+        """
         if not self._calls.count_places():
-            return float("inf")  # the end of a call will wake the loop
+            return float("inf")  # when a call to the gateway ends, the loop continues
         with self._database.reading() as connection:
             due_at = outbox_store.next_due_at(connection, gateway=self._gateway.name)
             if due_at is None:
                 return float("inf")
+            # One call to the gateway shows whether the fault has ended. When this call ends, the loop continues.
             if self._calls.is_calling() and self._pacing.is_trying(connection):
-                return float("inf")  # the outcome of this call shows whether the fault has ended, and wakes the loop
+                return float("inf")
             now, opens_in = self._clock.now(), self._seconds_to_open(connection)
             seconds = seconds_until(due_at, now)
             if opens_in <= 0:
@@ -97,7 +102,7 @@ class MessageDelivery:
     # Claiming
 
     def claim(self, connection: Connection, owner: str) -> list[Message]:
-        """Lease due messages to the owner. A message that must not be sent any more is ended instead."""
+        """Claim due messages for the owner. If a message must not be sent, end this message without an attempt."""
         clock_now, machine_now = self._clock.now(), self._clock.machine_now()
         now = format_time(clock_now)
         leased: list[Message] = []
@@ -137,7 +142,7 @@ class MessageDelivery:
     def _list_messages(self, connection: Connection, now: str) -> list[Message]:
         """Return due messages.
 
-        If the gateway gets no messages now, return only those that have expired or are in doubt.
+        If the gateway can't get messages now, return only expired messages and doubtful messages (see `_is_doubtful`).
         """
         if self._seconds_to_open(connection) <= 0:
             places = self._calls.count_places()
@@ -151,7 +156,8 @@ class MessageDelivery:
     def _is_opted_out(self, connection: Connection, message: Message) -> bool:
         """Return whether the recipient opted out after Phonify had accepted the message.
 
-        A message that was accepted after the opt-out is the reply to STOP or HELP. Such a message is sent.
+        After an opt-out, the recipient can get only one kind of message: the reply to STOP or HELP. For this reply, the
+        method returns False.
         """
         found = subscription_store.get_subscription(connection, account_id=message.account_id, phone=message.to_number)
         if found.subscribed or found.changed_at is None:
@@ -169,8 +175,8 @@ class MessageDelivery:
     def record(self, connection: Connection, outcomes: Sequence[MessageOutcome]) -> None:
         """Record outcomes. Also store the webhook events of messages that have ended or are in doubt.
 
-        After an unexpected error, each outcome is recorded separately. If this causes an error again, the message is in
-        doubt. The other outcomes are still recorded.
+        After an unexpected error, each outcome is recorded separately. If an outcome causes an error again, Phonify
+        marks the message of this outcome as in doubt. The other outcomes are still recorded.
         """
         try:
             with isolating(connection):
@@ -217,7 +223,7 @@ class MessageDelivery:
             self._webhooks.enqueue(connection, "message.simulated", simulated, clock_now)
 
     def _note_taken(self, connection: Connection, message: Message, outcome: Taken, now: datetime) -> None:
-        """Store the references of a message, and the receipts in the gateway's answer.
+        """Store the references and the receipts that the gateway has returned for a message.
 
         References and receipts are stored even if an earlier receipt has already decided the state of the message.
         """

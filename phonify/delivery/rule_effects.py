@@ -1,4 +1,4 @@
-"""Stores the delivery receipts and the replies of phones that the rules of the sandbox cause."""
+"""Stores the effects of the sandbox's rules. An effect is a delivery receipt or the reply of a phone."""
 
 import logging
 from datetime import datetime
@@ -18,7 +18,7 @@ from ..storage.savepoint import PartFailed, isolating
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 100  # effects in one transaction
-INTERVAL = 0.1  # seconds between two checks for due effects
+INTERVAL = 0.1  # seconds to wait before the next check
 AFTER_FAULT = 1.0  # seconds to wait after an error
 
 
@@ -41,10 +41,10 @@ class RuleEffects:
             try:
                 self.deliver_due()
             except StoreUnavailable as error:
-                logger.warning("rules pause, because the database can't be used: %s", error.__cause__)
+                logger.warning("the rules are paused, because the database can't be used: %s", error.__cause__)
                 pause = AFTER_FAULT
             except Exception:
-                logger.exception("rules pause after an unexpected error")
+                logger.exception("the rules are paused after an unexpected error")
                 pause = AFTER_FAULT
             sleep(pause)
 
@@ -55,14 +55,14 @@ class RuleEffects:
         return seconds_until(due_at, self._clock.now())
 
     def deliver_due(self, *, deadline: float = float("inf")) -> int:
-        """Store all due receipts and replies. No step begins after the time `deadline` of `clock.monotonic()`."""
+        """Store all due receipts and replies. When `clock.monotonic()` has reached `deadline`, no new step begins."""
         count = 0
         while monotonic() < deadline and not self._database.stopping and (found := self.step()):
             count += found
         return count
 
     def step(self) -> int:
-        """Store at most AT_ONCE due receipts and replies. Returns how many were due."""
+        """Store receipts and replies that are due. The maximum is `AT_ONCE`. Returns how many were due."""
         if self.seconds_to_due() > 0:
             return 0
         now = self._clock.now()

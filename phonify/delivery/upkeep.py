@@ -1,4 +1,4 @@
-"""Removes old rows once a minute. Also corrects due times if the clock was set back."""
+"""Removes old rows once a minute. If the clock was set to an earlier time, this module adapts due times."""
 
 import logging
 from collections.abc import Callable, Collection
@@ -22,7 +22,7 @@ _NAP = 0.25  # seconds between two checks of the clock
 
 
 class Upkeep:
-    """Removes old rows and corrects due times in a loop. This class is not thread-safe."""
+    """A loop for the upkeep of the database. This class is not thread-safe."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Upkeep:
     def step(self) -> None:
         """Do the upkeep if the last upkeep was more than a minute ago.
 
-        If the clock was set back, correct due times immediately.
+        If the clock was set to an earlier time, adapt due times immediately.
         """
         before, self._latest = self._latest, self._clock.now()
         now = self._clock.monotonic()
@@ -72,7 +72,10 @@ class Upkeep:
             logger.exception("upkeep pauses for a minute after an unexpected error")
 
     def follow_clock(self) -> None:
-        """Correct times that are too late because the clock was set back: due times and ends of validity periods."""
+        """Adapt due times and validity periods if the clock was set to an earlier time.
+
+        If a time is too far in the future, it becomes earlier.
+        """
         clock_now = self._clock.now()
         now, latest = format_time(clock_now), format_time(clock_now + self._lease)
         until = format_time(self._clock.machine_now() + self._lease)
@@ -102,8 +105,8 @@ class Upkeep:
             due += text_store.shorten_waits(connection, latest=joined_until)
             due += rule_store.hasten_effects(connection, now=now)
         logger.warning(
-            "the clock was set back: %d messages, webhooks, look-ups, parts of texts, receipts and replies are due"
-            " earlier, and the validity of %d messages ends earlier",
+            "the clock was set to an earlier time, so Phonify changed %d due times (of messages, webhooks, look-ups,"
+            " parts of texts, receipts and replies) and %d validity periods",
             due,
             shortened,
         )

@@ -24,12 +24,13 @@ from .loop import Observe
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)  # the minimum; a post takes up to 15 seconds, plus the time to resolve the name
+# The shortest possible lease. An HTTP post takes up to 15 seconds, plus the time to resolve the host name.
+LEASE = timedelta(seconds=60)
 MOST_SHOWN = 2_048  # how many characters of an answer are stored
 MOST_ERROR = 500  # how many characters of an error are stored
 _UNEXPECTED = "an unexpected error, which has been logged"
-# The limits of parallel posts: for one account, and for all accounts together. If the last answer of a receiver was
-# slow, its account has the lower limits. So slow receivers always leave some places for other accounts.
+# The limits of parallel posts: for one account, and for all accounts together. If the latest answer of an app was slow,
+# the limits `..._IF_SLOW` apply to the account of this app. So slow apps can't use all places.
 PLACES, ALL_PLACES = 4, 64
 PLACES_IF_SLOW, ALL_PLACES_IF_SLOW = 1, 48
 QUICK = 2_000  # milliseconds
@@ -50,7 +51,7 @@ class WebhookOutcome(NamedTuple):
 
 
 class WebhookDelivery:
-    """Delivers webhook events. The delivery loop calls these methods. Each post has its own thread."""
+    """Delivers webhook events. The delivery loop calls these methods. Each HTTP post runs in a separate thread."""
 
     name = "webhooks"
 
@@ -71,11 +72,11 @@ class WebhookDelivery:
         self._resolve = resolve
         self._observe = observe
         self._lock = threading.Lock()  # guards _under_way and _quick
-        self._under_way: Counter[int] = Counter()  # running posts by account
-        self._quick: set[int] = set()  # accounts whose receiver gave its last answer within QUICK
+        self._under_way: Counter[int] = Counter()  # for each account, the number of unfinished posts
+        self._quick: set[int] = set()  # accounts whose app answered the latest post in less than QUICK
 
     def seconds_to_next(self) -> float:
-        """Return the seconds until a delivery is due (see `seconds_to_due`) or a lease ends."""
+        """Return the seconds until there is work: a delivery is due, or a lease ends."""
         with self._database.reading() as connection:
             lease_ends_at = delivery_store.next_lease_end(connection)
         return min(self.seconds_to_due(), seconds_until(lease_ends_at, self._clock.machine_now()))
@@ -110,7 +111,7 @@ class WebhookDelivery:
             return max(0, min(places - self._under_way[account_id], all_places - self._under_way.total() - claimed))
 
     def claim(self, connection: Connection, owner: str) -> list[WebhookJob]:
-        """Lease due deliveries, up to the limits of parallel posts."""
+        """Claim due deliveries for the owner, but only as many as there are free places."""
         now, machine = format_time(self._clock.now()), self._clock.machine_now()
         machine_now, until = format_time(machine), format_time(machine + self._lease)
         delivery_store.end_expired_leases(connection, machine_now=machine_now)
@@ -173,7 +174,7 @@ class WebhookDelivery:
     # Posting
 
     def deliver(self, jobs: Sequence[WebhookJob], finish: Callable[[WebhookOutcome], None]) -> None:
-        """Post each delivery in its own thread. If a thread can't be started, the attempt fails."""
+        """Post each delivery to its URL, in a separate thread. If a thread can't be started, the attempt fails."""
         for job in jobs:
             with self._lock:
                 self._under_way[job.delivery.account_id] += 1
@@ -210,10 +211,14 @@ class WebhookDelivery:
         return send(request, private_allowed=self._webhooks.private_allowed, resolve=self._resolve)
 
     def _end(self, result: Result, at: str, seconds: float, finish: Callable[[WebhookOutcome], None]) -> None:
-        """Record that a post has ended, and call `finish` with its outcome. The post began at the time `at`."""
+        """Record that a post has ended, and call `finish` with the outcome of the post.
+
+        `at` is the time when the HTTP request began.
+        """
         delivery, answer, error = result.delivery, result.answer, result.verdict.error
         status, text = (answer.status, answer.text[:MOST_SHOWN]) if answer is not None else (None, None)
-        if error is not None:  # it can quote the answer, and a receiver can put anything into its answer
+        # The error can contain a part of the app's answer. This answer can contain any characters.
+        if error is not None:
             error = escape_controls(error)[:MOST_ERROR]
         attempt = WebhookAttempt(delivery.attempts, at, round(seconds * 1000), status, text, error)
         level = logging.DEBUG if result.verdict.accepted else logging.INFO

@@ -1,4 +1,4 @@
-"""The server of `python app.py` and `phonify serve`: gunicorn and the delivery process."""
+"""The server that `python app.py` and `phonify serve` start. It consists of gunicorn and the delivery process."""
 
 import logging
 import os
@@ -32,9 +32,10 @@ def serve(
 ) -> None:
     """Serve a Flask app until SIGTERM or SIGINT. `create_app` returns the app.
 
-    If the server can't start, it prints the reason and exits with status 2. At the start, the server prints commands
-    that begin with `command`. The default is `flask --app`, followed by the running script. On a terminal, the server
-    also prints a sign-in link. `open_inbox` opens a sign-in link in a browser.
+    If the server can't start, it prints the reason and exits with status 2. When the server starts, it prints examples
+    of commands. `command` is the first part of each example. By default, `command` is `flask --app`, followed by the
+    running script. On a terminal, the server also prints a sign-in link. If `open_inbox` is true, a browser opens a
+    sign-in link.
     """
     command = command or f"flask --app {shlex.quote(str(Path(sys.argv[0]).with_suffix('')))}"
     log_format = os.environ.get("PHONIFY_LOG_FORMAT", "text")

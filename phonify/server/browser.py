@@ -6,7 +6,7 @@ import sys
 
 def open_browser(address: str) -> subprocess.Popen[bytes]:
     """Open an address in the default browser, if the machine has a desktop. Returns the process that opens it."""
-    # It is a process of its own, because a browser may be slow, or may be a program that takes the terminal.
+    # Some browsers start slowly, and text browsers use the terminal. So a separate process opens the browser.
     return subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-m", "webbrowser", address],
         stdin=subprocess.DEVNULL,

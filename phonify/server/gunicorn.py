@@ -59,7 +59,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
             "bind": f"fd://{self._descriptor}",
             "workers": settings.workers,
             "threads": threads,
-            # Together with the files of the database, this stays below the usual limit of open files.
+            # Connections and database files are open files. With this number, the total stays below the usual limit.
             "worker_connections": threads + 500,
             "worker_class": Worker,
             "logger_class": JsonLogger if settings.log_format == "json" else ServerLogger,
@@ -90,7 +90,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         processes.begin(self._parent)
 
     def _begin_worker(self, worker: Worker) -> None:
-        """End waiting requests at SIGTERM, because gunicorn would wait for them."""
+        """Set the handler of SIGTERM. The handler ends requests that wait for an event. So gunicorn stops quickly."""
         services = self._services
 
         def stop(signum: int, frame: FrameType | None) -> None:

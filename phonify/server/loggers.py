@@ -47,7 +47,7 @@ class ServerLogger(Logger):  # type: ignore[misc]
         )
 
     def write_access(self, request: dict[str, Any]) -> None:
-        """Write the line of a request as text."""
+        """Write one line about a request to the access log, as text."""
         self.access_log.info(
             '%s "%s %s" %s %s %sms',
             request["client"],
@@ -65,7 +65,7 @@ class JsonLogger(ServerLogger):
     log_format = "json"
 
     def write_access(self, request: dict[str, Any]) -> None:
-        """Write the line of a request as JSON."""
+        """Write one line about a request to the access log, as JSON."""
         self.access_log.info("answered", extra=request)
 
 

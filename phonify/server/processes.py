@@ -1,4 +1,6 @@
-"""The processes of a server: a parent and two children, gunicorn and delivery. The children end when the parent ends.
+"""The processes of a server. The parent starts two children: gunicorn and the delivery process.
+
+When the parent ends, the children also end.
 
 After the fork, each process blocks signals until it has set its own handlers. Therefore, no signal is lost.
 """
@@ -20,9 +22,10 @@ _FROM_TERMINAL = {signal.SIGINT, signal.SIGQUIT}  # a terminal sends these signa
 _STOPPING = _FROM_TERMINAL | {signal.SIGTERM}
 _HELD = _STOPPING | {signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM}
 _LOOK = 0.2  # seconds between two checks of the parent
-_LAST = 0.2  # seconds in which a process must end after its parent
-_PAUSE = 1.0  # seconds; if the delivery process runs for a shorter time, the next start waits for this time
-_MARGIN = 5  # seconds after the grace period; then a running child is killed
+_LAST = 0.2  # seconds; after its parent has ended, a process must end within this time
+# If a delivery process ends within _PAUSE seconds, the next delivery process waits _PAUSE seconds before its work.
+_PAUSE = 1.0
+_MARGIN = 5  # seconds between the end of the grace period and SIGKILL
 
 
 def hold_signals() -> None:
@@ -38,11 +41,12 @@ def heed_signals() -> None:
 def begin(parent: int, stop: Callable[[int, FrameType | None], None] | None = None) -> None:
     """Set the signal handlers of this child, unblock signals, and make this process end when its parent ends.
 
-    If `stop` is given, it handles SIGTERM, and SIGHUP is ignored. Otherwise, the handlers of both signals do not
-    change.
+    If `stop` is given, the function `stop` handles SIGTERM, and this process ignores SIGHUP. Otherwise, the handlers of
+    both signals do not change.
 
-    This process ignores the signals of a terminal, because the parent ends this process. If the parent ends first, this
-    process sends SIGTERM to itself and ends at most 0.2 seconds later. `parent` is the process id of the parent.
+    This process ignores SIGINT and SIGQUIT from the terminal. The parent also gets these signals, and then ends its
+    children. If the parent has ended, this process sends SIGTERM to itself. This process then ends within 0.2 seconds.
+    `parent` is the process id of the parent.
     """
 
     def look(*_: object) -> None:
@@ -57,7 +61,7 @@ def begin(parent: int, stop: Callable[[int, FrameType | None], None] | None = No
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, look)
-    # A thread would not survive the forks of gunicorn's master, but a timer does not need a thread.
+    # A timer needs no thread. A thread would not be safe here, because gunicorn's master forks.
     signal.setitimer(signal.ITIMER_REAL, _LOOK, _LOOK)
     heed_signals()
 
@@ -65,7 +69,8 @@ def begin(parent: int, stop: Callable[[int, FrameType | None], None] | None = No
 def start(function: Callable[..., None], *arguments: Any, daemon: bool = False) -> BaseProcess:
     """Fork a child that calls a function. The child ends when the function returns.
 
-    A daemon gets SIGTERM when this process ends. Any other child must end by itself, because this process waits for it.
+    If `daemon` is true, the child gets SIGTERM when its parent ends. Otherwise, the child must end by itself, because
+    the parent waits for the child.
     """
     process = multiprocessing.get_context("fork").Process(target=_run, args=(function, *arguments), daemon=daemon)
     process.start()
@@ -82,10 +87,11 @@ def _run(function: Callable[..., None], *arguments: Any) -> None:
 
 
 def supervise(web_server: BaseProcess, start_delivery: Callable[[float], BaseProcess], *, grace: int) -> int:
-    """Wait for a signal that stops the server, or for the end of the web server. Returns the exit status.
+    """Wait until the server must stop. Then stop its processes, and return the exit status.
 
-    This function forwards SIGHUP to the web server. If the delivery process ends, a new process starts.
-    `start_delivery` gets the number of seconds that the new process waits before its work begins. At the end, both
+    The server must stop if it gets SIGTERM, SIGINT or SIGQUIT, or if the web server has ended. This function forwards
+    SIGHUP to the web server. If the delivery process ends, `start_delivery` starts a new process. The argument of
+    `start_delivery` is a pause in seconds. The new process begins its work after this pause. At the end, both
     children get SIGTERM. If a child still runs five seconds after the grace period, it is killed.
     """
     pause = 0.0

@@ -417,9 +417,8 @@ def test_a_running_loop_pauses_while_the_database_is_locked_and_goes_on(
     locked.wait(10)
     lockers.append(lock_database())
     unlock.set()
-    wait_until(
-        lambda: "messages: delivery pauses, because the database can't be used: database is locked" in caplog.text
-    )
+    paused = "messages: the delivery is paused, because the database can't be used: database is locked"
+    wait_until(lambda: paused in caplog.text)
     lockers[0].execute("ROLLBACK")
     wait_until(lambda: states() == ["sent"])
     assert len(gateway.handed) == 1
@@ -473,7 +472,7 @@ def counting_loop(services: Services, counting: Counting) -> Loop[int, int]:
 def test_a_running_loop_goes_on_after_an_unexpected_error(counting_loop, counting, run, caplog):
     run(counting_loop)
     wait_until(lambda: sorted(counting.recorded) == [10, 20, 30])
-    assert "numbers: delivery pauses after an unexpected error" in caplog.text
+    assert "numbers: the delivery is paused after an unexpected error" in caplog.text
 
 
 def test_a_running_loop_finishes_what_is_in_hand_before_it_ends(counting_loop, counting, run, services):

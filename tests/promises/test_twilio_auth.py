@@ -10,9 +10,9 @@ from tests.support.twilio import AC, ACCOUNT, MESSAGES, OWN, PHONE, TOKEN, Twili
 
 SK = "SK00000000000000000000000000000001"  # of the first key
 MEANING = (
-    "Use an account SID of this server (AC and 32 digits) as the user name, and its auth token or an API key"
-    " as the password."
-    " The settings page and the command `phonify twilio show` show the SID and the token."
+    "The user name must be an account SID of this server (AC and 32 digits). The password must be the account's"
+    " auth token or an API key. You find the SID and the token on the settings page, or with the command"
+    " `phonify twilio show`."
 )
 REFUSED = (401, 20003, MEANING)
 

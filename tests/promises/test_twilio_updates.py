@@ -40,7 +40,7 @@ def test_the_body_of_a_final_message_is_emptied(twilio, client, deliver):
     assert read_error(twilio.call("POST", sent["uri"], {"Body": ""})) == expected
     deliver()
     refused = read_error(twilio.call("POST", sent["uri"], {"Body": "Another"}))
-    assert refused == (400, 20001, "Body can only be changed to an empty text.")
+    assert refused == (400, 20001, "You can remove the body of a message, but you can't change it. Use an empty Body.")
     before = twilio.get(sent["uri"])
     answer = twilio.call("POST", sent["uri"], {"Body": ""})
     assert (answer.status_code, answer.get_json()) == (200, {**before, "body": ""})

@@ -170,7 +170,7 @@ def test_a_document_behind_a_redirect_that_fails_goes_to_the_fallback_url(
         ('<Message statusCallback="http://[">Hi</Message>', "21609: http://[ can't be posted to"),
         ("<Message>Hi<Media>cat.png</Media></Message>", "21620: the media URL cat.png is not valid"),
         ("<Message>Hi<Media>http://[</Media></Message>", "21620: the media URL http://[ is not valid"),
-        (f"<Message>{'<Media>http://a.example/</Media>' * 11}</Message>", "21623: <Message> has more than 10 media"),
+        (f"<Message>{'<Media>http://a.test/</Media>' * 11}</Message>", "21623: <Message> has more than 10 media URLs"),
     ],
 )
 def test_a_reply_that_can_not_be_sent_is_a_warning_and_the_others_are_sent(ask, replies, warning, message, shown):

@@ -44,9 +44,9 @@ def take_account_sid(_endpoint: str | None, values: dict[str, Any] | None) -> No
 
 @auth.login_required  # type: ignore[untyped-decorator]
 def require_credentials() -> Response | None:
-    """Check the credentials for the account in the path, and count the request for the rate limit.
+    """Check that the credentials belong to the account whose SID is in the path.
 
-    The rules of the sandbox then apply to the request. This is a `before_request` function.
+    Then count the request for the rate limit, and apply the rules of the sandbox. This is a `before_request` function.
     """
     account = auth.current_user()
     if account is None:  # OPTIONS has no account: Flask-HTTPAuth lets it pass

@@ -30,13 +30,14 @@ from .requests import build_request, read_options
 from .twiml import MOST_TWIML, Document, Redirect, Reply, TwimlFault, read_answer
 
 MOST_REDIRECTS = 10
-MOST_REPLIES = 10  # messages of one document
-MOST_WARNINGS, MOST_CHARACTERS = 5, 120  # how many warnings are shown, and how many characters of each
-FIRST_RETRY = 1.0  # seconds; doubled with each retry
+MOST_REPLIES = 10  # <Message> elements in one TwiML document
+# Phonify shows at most MOST_WARNINGS warnings, and at most MOST_CHARACTERS characters of each warning.
+MOST_WARNINGS, MOST_CHARACTERS = 5, 120
+FIRST_RETRY = 1.0  # seconds to wait before the first retry
 
 
 class TwilioCallbacks(WebhookKind):
-    """Posts statuses to the URL of the message. Posts received messages to the URL of the account."""
+    """A status is posted to the URL of the message. A received message is posted to the URL of the account."""
 
     name = FRONT
 
@@ -51,7 +52,7 @@ class TwilioCallbacks(WebhookKind):
     def compose(
         self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime
     ) -> list[NewDelivery]:
-        """Return a delivery for each new status, or for each received message."""
+        """Return the webhook deliveries that report an event to the app."""
         ids = generate_ids(now)
         if event == "message.received":
             return [one for message in messages for one in self._tell_received(connection, message, ids)]
@@ -101,9 +102,9 @@ class TwilioCallbacks(WebhookKind):
     def judge(self, delivery: Delivery, answer: Answer) -> Verdict:
         """Decide from the app's answer whether the app accepted a delivery.
 
-        If the delivery contains a message status, the app accepts it with any HTTP status 2xx. The answer to a received
-        message must be TwiML. If the TwiML is valid, the content of the verdict is a Document. Otherwise, the content
-        is Twilio's error code.
+        If the delivery reports a message status, an HTTP status 2xx means that the app accepted the delivery. The
+        answer to a received message must be TwiML. If the TwiML is valid, the content of the verdict is a Document.
+        Otherwise, the content is Twilio's error code.
         """
         if delivery.event != RECEIVED:
             return super().judge(delivery, answer)
@@ -151,7 +152,7 @@ class TwilioCallbacks(WebhookKind):
         elif bad := [url for url in reply.media if not is_media_url(url)]:
             fault = f"21620: the media URL {bad[0]} is not valid"
         elif len(reply.media) > MAX_MEDIA:
-            fault = f"21623: <Message> has more than {MAX_MEDIA} media"
+            fault = f"21623: <Message> has more than {MAX_MEDIA} media URLs"
         elif bad := [url for url in reply.callbacks if not self._fronts.is_url(url)]:
             fault = f"21609: {bad[0]} can't be posted to"
         return fault
@@ -205,7 +206,7 @@ class TwilioCallbacks(WebhookKind):
             self._add(connection, delivery, document.redirect.url, payload, now)
 
     def _add(self, connection: Connection, delivery: Delivery, url: str, payload: Payload, now: datetime) -> None:
-        """Store one more delivery about the same received message."""
+        """Store another webhook delivery for the same received message."""
         id_, written = next(generate_ids(now)), payload.write()
         one = NewDelivery(id_, delivery.account_id, delivery.message_id, RECEIVED, written, url)
         self._webhooks.add(connection, self, [one], now)

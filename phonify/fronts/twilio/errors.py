@@ -1,4 +1,4 @@
-"""Errors in Twilio's form: a code, a text, and the HTTP status."""
+"""Errors in Twilio's JSON format: a code, a text, and the HTTP status."""
 
 from flask import Response, jsonify, request
 
@@ -12,8 +12,9 @@ _BY_STATUS = {
     401: (
         20003,
         (
-            "Use an account SID of this server (AC and 32 digits) as the user name, and its auth token or an API key"
-            " as the password. The settings page and the command `phonify twilio show` show the SID and the token."
+            "The user name must be an account SID of this server (AC and 32 digits). The password must be the account's"
+            " auth token or an API key. You find the SID and the token on the settings page, or with the command"
+            " `phonify twilio show`."
         ),
     ),
     404: (20404, "The requested resource {path} was not found"),
@@ -25,7 +26,7 @@ _BY_STATUS = {
 
 
 class TwilioError(Exception):
-    """An error in Twilio's form. The request is refused."""
+    """A refused request. The answer has Twilio's JSON format."""
 
     def __init__(self, code: int, message: str, status: int = 400, *, retry_after: int | None = None) -> None:
         super().__init__(message)

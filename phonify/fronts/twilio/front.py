@@ -1,4 +1,4 @@
-"""Adds the Twilio-compatible front to an app: its views, its callbacks and its page."""
+"""Adds the Twilio-compatible API to the Flask app: views, callbacks and a page with settings."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ from .errors import TwilioError, show_error
 from .lab_form import TwilioForm
 from .pages import TwilioPage
 
-# Below these paths, all errors are in Twilio's form, even if no view has the path.
+# Below these paths, all errors have Twilio's JSON format. This includes the 404 for an unknown path.
 ERROR_FORMS: Mapping[str, ErrorForm] = dict.fromkeys(
     (f"/{API_VERSION}", "/v1/Services", "/v2/Services", "/v2/PhoneNumbers"), show_error
 )
@@ -36,7 +36,7 @@ def add_views(app: Flask, *, sandbox: bool) -> None:
 
 
 def add_to_services(services: Services) -> None:
-    """Add the front's callbacks, its form for the webhook lab, and its page."""
+    """Add three parts to `services`: the callbacks, the form for the webhook lab, and the settings page."""
     services.webhooks.add_kind(
         TwilioCallbacks(services.fronts, services.webhooks, services.subscriptions, services.sending)
     )

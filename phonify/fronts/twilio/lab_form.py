@@ -1,4 +1,4 @@
-"""Twilio's form for the webhook lab. It builds received messages and statuses, and reads TwiML in the answers."""
+"""The form `twilio` of the webhook lab. It builds test requests in Twilio's format, and reads TwiML answers."""
 
 import hashlib
 import re
@@ -17,7 +17,7 @@ _STATUSES = {"error": "failed", "unknown": "lab_unknown"}
 
 
 class TwilioForm(ProviderForm):
-    """Builds requests with the same code as for real callbacks."""
+    """Builds requests for the webhook lab. The same functions also build real callbacks."""
 
     name = "twilio"
     title = "Twilio"
@@ -28,7 +28,7 @@ class TwilioForm(ProviderForm):
     statuses = ("error", "undelivered")
 
     def check_secret(self, secret: str) -> bool:
-        """Return whether a text can be an auth token."""
+        """Return whether a string is valid as an auth token."""
         return is_auth_token(secret)
 
     def make_wrong_secret(self, secret: str) -> str:
@@ -80,9 +80,10 @@ def _list_parameters(event: LabEvent, app: AppUnderTest) -> dict[str, str]:
 
 
 def _respell(body: bytes) -> bytes:
-    """Change the encoding of a form: the order of the parameters, %20 for spaces, and hexadecimal digits in lower case.
+    """Change the encoding of a request body.
 
-    The signature stays valid, because it covers the decoded parameters.
+    The parameters get the reverse order. Spaces become %20. Hexadecimal digits get lower case. The signature stays
+    valid, because it covers the decoded parameters.
     """
     pairs = reversed(parse_qsl(body.decode(), keep_blank_values=True))
     encoded = urlencode(list(pairs), quote_via=quote, safe="")

@@ -29,7 +29,7 @@ def create_message() -> tuple[dict[str, Any], int]:
             given, now=services.clock.now(), magic=services.gateway.sandbox, is_url=services.fronts.is_url
         )
         if draft.front is not None and draft.front.status_callback is not None:
-            services.fronts.ensure_account(account)  # its auth token signs what is posted
+            services.fronts.ensure_account(account)  # the callbacks are signed with the account's auth token
         try:
             (message,) = services.sending.send(account, draft, keep_refused=False).messages
         except RequestRefused as refused:
@@ -70,7 +70,7 @@ def list_messages() -> dict[str, Any]:
         before=page.before,
         after=page.after,
     )
-    # Without a token, the number of the page decides.
+    # If the request has no page token, the offset depends on the page number.
     offset = page.number * page.size if page.before is None and page.after is None else 0
     found = services.sending.find_all(account, criteria, offset=min(offset, MAX_OFFSET), limit=page.size + 1)
     has_next = len(found) > page.size or page.after is not None
@@ -104,7 +104,7 @@ def update_message(sid: str) -> dict[str, Any]:
     if status not in ("", "canceled"):
         raise TwilioError(20001, "Status can only be changed to canceled.")
     if given.get("Body"):
-        raise TwilioError(20001, "Body can only be changed to an empty text.")
+        raise TwilioError(20001, "You can remove the body of a message, but you can't change it. Use an empty Body.")
     if status:
         try:
             message = changing.call_off(current_account(), message.id)

@@ -1,4 +1,4 @@
-"""What the Twilio-compatible front adds to the pages: facts about a message, and the settings of the front."""
+"""Shows data of the Twilio-compatible API in the inbox and on the settings page."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -43,7 +43,7 @@ class TwilioPage:
         return facts
 
     def describe_settings(self, account: Account, address: str) -> Mapping[str, Any]:
-        """Return the credentials, the inbound URLs, and the code that connects an SDK to this server."""
+        """Return the credentials, the inbound URLs, and the lines of program code for each SDK."""
         return {
             "twilio_sid": write_account_sid(account.id),
             "twilio": self._fronts.find(account),

@@ -19,7 +19,7 @@ _PAGING = ("PageSize", "Page", "PageToken")
 
 
 class Page(NamedTuple):
-    """The page that a request asks for."""
+    """The requested page of a list."""
 
     number: int
     size: int
@@ -67,7 +67,10 @@ def read_dates(given: Parameters, name: str) -> tuple[str | None, str | None]:
 
 
 def _read_moment(name: str, text: str) -> tuple[str, str]:
-    """Return the time at which a day or a second begins, and the time at which the next one begins."""
+    """Return the time when a period begins, and the time when this period ends.
+
+    If `text` is a date, the period is this day. If `text` is a time, the period is one second.
+    """
     try:
         if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
             begin, length = datetime.combine(date.fromisoformat(text), time(), UTC), timedelta(days=1)

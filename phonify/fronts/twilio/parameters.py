@@ -22,20 +22,22 @@ FRONT = "twilio"  # in the column `front`
 MAX_BODY = 1_600  # characters
 MAX_MEDIA = 10
 MAX_VALIDITY = 36_000  # seconds
-MOST_SHOWN, MOST_KEPT = 100, 200  # characters of a value in an error text, and of a stored parameter
+# Limits in characters. MOST_SHOWN is for a value in an error text. MOST_KEPT is for a stored parameter.
+MOST_SHOWN, MOST_KEPT = 100, 200
 SCHEDULE_FROM, SCHEDULE_UNTIL = timedelta(seconds=300), timedelta(days=35)
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _SENDER = re.compile(r"\+?[A-Za-z0-9 _&+-]+")
 
-# These are stored and shown. Only one has an effect: with ContentRetention=discard, the body of a final message is
-# emptied.
+# Phonify stores and shows these parameters. Only ContentRetention has an effect: with the value `discard`, Phonify
+# removes the body of a message in a final state.
 KEPT = (
     "ProvideFeedback", "Attempt", "ContentRetention", "AddressRetention", "SendAsMms", "ShortenUrls", "MessageIntent",
     "RiskCheck", "TrafficType", "ForceDelivery", "MaxPrice", "PersistentAction", "ApplicationSid", "FallbackFrom",
     "ContentSid", "ContentVariables", "SmartEncoded",
 )  # fmt: skip
 
-# The error codes of the test numbers in Twilio's documentation, as a sender and as a recipient.
+# Twilio's documentation has these test numbers. MAGIC_SENDERS has the error codes of senders. MAGIC_RECIPIENTS has the
+# error codes of recipients.
 MAGIC_SENDERS = {"+15005550001": 21212, "+15005550007": 21606, "+15005550008": 21611}
 MAGIC_RECIPIENTS = {
     "+15005550001": 21211,
@@ -44,7 +46,7 @@ MAGIC_RECIPIENTS = {
     "+15005550004": 21610,
     "+15005550009": 21614,
 }
-# The code of a recipient that our own rules refuse.
+# If Phonify's own rules refuse a recipient, Twilio's error code depends on the error type.
 CODES = {
     "invalid_number": 21211,
     "unroutable_number": 21612,
@@ -54,7 +56,7 @@ CODES = {
     "cannot_receive_sms": 21614,
     "quota_used_up": 20429,
 }
-OTHER_CODE = 21612  # of any other refusal
+OTHER_CODE = 21612  # Twilio's error code for all other error types
 _MESSAGES = {
     20429: "Too Many Requests",
     21211: "The 'To' number {to} is not a valid phone number.",
@@ -92,9 +94,9 @@ def cut(text: str, limit: int) -> str:
 
 
 class Parameters:
-    """The parameters of the current request. If a parameter is repeated, the last value counts.
+    """The parameters of the current request. If a parameter is repeated, Phonify uses the last value.
 
-    The parameter MediaUrl is different: each of its values counts.
+    For the parameter MediaUrl, Phonify uses all values.
     """
 
     def __init__(self) -> None:
@@ -109,7 +111,7 @@ class Parameters:
         return any(given == name for given, _ in self._fields)
 
     def get_all(self, name: str) -> list[str]:
-        """Return all values of a parameter that are not empty."""
+        """Return all values of a parameter, except empty values."""
         return [value for given, value in self._fields if given == name and value]
 
     def get_number(self, name: str) -> str:
@@ -252,7 +254,7 @@ def _read_validity(given: Parameters) -> timedelta | None:
 
 
 def _read_send_at(given: Parameters, *, now: datetime, service_sid: str | None) -> datetime | None:
-    """Return the time at which to send. Without ScheduleType=fixed, SendAt has no effect."""
+    """Return the time when the message must be sent. Without ScheduleType=fixed, SendAt has no effect."""
     if given.get("ScheduleType") != "fixed":
         return None
     if not given.get("SendAt"):

@@ -12,8 +12,8 @@ from ...sms.segments import count_segments
 from ...storage.front_records import FrontMessage
 from ...storage.records import Delivery, Message, NewDelivery
 
-FINAL = ("delivered", "undelivered", "failed", "canceled")  # no status follows these
-RECEIVED = "twilio.received"  # the name of an event; for a status, it is `twilio.` and the status
+FINAL = ("delivered", "undelivered", "failed", "canceled")  # after one of these, the status never changes
+RECEIVED = "twilio.received"  # the event of a received message; for the status `sent`, the event is `twilio.sent`
 
 
 class Payload(NamedTuple):
@@ -35,7 +35,10 @@ def read_payload(delivery: Delivery) -> Payload:
 
 
 def list_statuses(event: Event, message: Message, kept: FrontMessage) -> list[str]:
-    """Return the statuses that a message has had when an event happens, oldest first, without the initial status."""
+    """Return the statuses of a message up to an event.
+
+    The oldest status is first. The initial status is not in the list.
+    """
     if event == "message.accepted":
         return ["queued"] if kept.service_sid is not None and message.send_at is None else []
     first = ["queued"] if message.send_at is not None else []

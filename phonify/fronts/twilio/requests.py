@@ -47,7 +47,7 @@ def build_request(
 ) -> Request:
     """Return a signed request. The fragment of the URL is neither sent nor signed.
 
-    `token` is the same for each attempt, so that an app can recognise a repetition.
+    All attempts of one delivery have the same `token`. So an app can recognise a repeated request.
     """
     options, url = read_options(url), write_sent_url(url)
     headers = {"User-Agent": USER_AGENT, "I-Twilio-Idempotency-Token": token, "Accept": "*/*"}
@@ -65,7 +65,7 @@ def build_request(
 
 
 def write_sent_url(url: str) -> str:
-    """Return a URL as the app receives it in the request.
+    """Convert a URL to the form that the app receives in the request.
 
     The host is in lower case, and the path is not empty. The URL is percent-encoded and has no empty query.
     """

@@ -4,7 +4,10 @@ from urllib.parse import urlsplit
 
 
 def list_sdk_lines(address: str) -> list[tuple[str, str]]:
-    """Return each language with its lines of code. `address` is this server's address, without a slash at the end."""
+    """Return pairs: the name of a programming language, and the code for this language.
+
+    `address` is this server's address, without a slash at the end.
+    """
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     return [

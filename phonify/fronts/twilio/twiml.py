@@ -12,7 +12,7 @@ _XML_TYPES = ("text/xml", "application/xml", "text/html", "")
 
 
 class Reply(NamedTuple):
-    """A message to send. If `to` is None, the recipient is the sender of the received message."""
+    """A message to send. If `to` is None, the reply goes to the phone that sent the received message."""
 
     body: str
     media: tuple[str, ...]
@@ -29,11 +29,11 @@ class Redirect(NamedTuple):
 
 
 class Document(NamedTuple):
-    """The actions that an answer requests: first the replies, then the redirect."""
+    """The instructions in the app's answer. Phonify sends the replies first, and then follows the redirect."""
 
     replies: tuple[Reply, ...] = ()
     redirect: Redirect | None = None
-    warnings: tuple[str, ...] = ()  # each begins with Twilio's code
+    warnings: tuple[str, ...] = ()  # each warning begins with an error code of Twilio, such as 12200
 
 
 class TwimlFault(Exception):
