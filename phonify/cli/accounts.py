@@ -75,7 +75,7 @@ def _show_limit(limit: int | None) -> object:
     return "-" if limit is None else limit
 
 
-_NO_LIMIT = -1  # for `none`; None means that the option was not given
+_NO_LIMIT = -1  # the user typed `none`. If the option is missing, the value is None
 
 
 class _LimitType(click.IntRange):

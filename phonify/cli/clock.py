@@ -10,7 +10,7 @@ from ..schemas.clock import dump_advance, dump_clock, read_duration, write_summa
 from ..services import Services
 from .output import Group, echo, get_services, json_option, print_json
 
-clock_cli = Group("clock", help="Stop and advance the clock of a sandbox.")
+clock_cli = Group("clock", help="Control the clock of a sandbox.")
 
 
 @clock_cli.command("show")
@@ -70,8 +70,8 @@ def _read_time(_context: click.Context, _parameter: click.Parameter, value: str 
 def advance_clock(duration: timedelta | None, target: datetime | None, as_json: bool) -> None:
     """Advance the clock by DURATION, such as 24h or 1d12h.
 
-    Everything that would happen until the new time happens now, in the same order. The command does not need a running
-    server or worker.
+    The command does all work that is due before or at the new time. Earlier work is done first. The command does not
+    need a running server or worker.
     """
     services = get_services()
     goal = target if duration is None else duration

@@ -60,9 +60,10 @@ def register_commands(group: click.Group) -> None:
 
 
 def _describe_app() -> None:
-    """Add a text about the app at the end of a help page, such as the help of `flask --app app`.
+    """Append `_ABOUT` to the help page of the root command, such as `flask --app app`.
 
-    Before flask lists the commands of the app, it builds the app. Then click prints the list and this text.
+    Before flask lists the commands, it builds the app. The app calls this function. Then the library click prints the
+    list and `_ABOUT`.
     """
     context = click.get_current_context(silent=True)
     if context is not None and context.find_root().command.epilog is None:

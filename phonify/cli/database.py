@@ -68,8 +68,8 @@ def _refuse_unused(database: Database) -> None:
 def restore(file: Path) -> None:
     """Replace the database with a copy of the backup FILE. The old database is kept under another name.
 
-    Stop all servers and workers first. This command also works if the database is damaged. `flask --app app` does not
-    have this command, because flask opens the database before each command.
+    Stop all servers and workers first. This command also works if the database is damaged. `flask --app app` opens the
+    database before each command. Therefore, this command exists only under `phonify`.
     """
     path = read_settings(os.environ).database
     fault = check_backup(file)

@@ -24,11 +24,13 @@ from .demo_texts import APP, CONVERSATIONS, READ_UNTIL, REPLIES, Text
 
 logger = logging.getLogger(__name__)
 
-_AFTER = (0.3, 3, 6)  # seconds after a text; the delivery loop runs at these times, because some texts are retried
+# After each text message, the delivery loop runs three times. These are the delays in seconds. The second run and the
+# third run repeat failed attempts.
+_AFTER = (0.3, 3, 6)
 
 
 class DemoClock(SystemClock):
-    """The clock of the demo. It shows times in the past while the demo creates its conversations."""
+    """The clock of the demo. While the demo creates its conversations, the clock shows past times."""
 
     def __init__(self) -> None:
         self.behind = timedelta(0)
@@ -48,7 +50,8 @@ def serve_demo(create_app: Callable[..., Any], given: Mapping[str, Any], *, comm
     `create_app` is the application factory. The argument `given` has settings for the app. `serve` gets the other
     arguments.
     """
-    # A signal during the start must also remove the folder. Later, the server handles the signals.
+    # If a signal comes before the server runs, Python exits normally and removes the folder. Later, the server handles
+    # the signals.
     for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(ending, lambda signum, _: sys.exit(128 + signum))
     with tempfile.TemporaryDirectory(prefix="phonify-demo-") as folder:

@@ -1,7 +1,7 @@
 """The conversations of `phonify serve --demo`, between an invented bicycle shop and its customers.
 
 Some phone numbers are reserved for films and books. The others are special numbers of the stub gateway. The time
-96 means 96 minutes before the start. The time (2, "15:20") means 15:20 UTC, two days before the start.
+96 means 96 minutes before the demo starts. The pair (2, "15:20") means 15:20 UTC, two days before the demo starts.
 """
 
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 When = int | tuple[int, str]
 
-APP = "+15005550006"  # the number of the shop
+APP = "+15005550006"  # the phone number of the shop
 REPLIES = {
     "stop_reply": "Acme Bikes: we will send you no more texts. Reply START if you change your mind.",
     "start_reply": "Acme Bikes: welcome back! Reply STOP at any time to get no more texts.",
@@ -27,7 +27,7 @@ class Text(NamedTuple):
     days_ahead: int | None = None  # if the text is scheduled: days after the start, at 9:00 UTC
 
     def find_moment(self, start: datetime) -> datetime:
-        """Return the time of the text."""
+        """Return the time when the message was written. The demo starts at `start`."""
         if isinstance(self.when, int):
             return start - timedelta(minutes=self.when)
         days, time = self.when

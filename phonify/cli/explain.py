@@ -19,7 +19,7 @@ def explain(message_id: str, as_json: bool) -> None:
 
     MESSAGE_ID is the id of a message, or its SID in the Twilio-compatible API. The message can belong to any account.
 
-    The command shows the request, the checks, the attempts, the receipts of the provider and the webhooks.
+    The command shows the request, the checks, the attempts, the webhooks and the provider's receipts.
     """
     services = get_services()
     try:

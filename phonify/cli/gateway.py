@@ -34,9 +34,10 @@ gateway_option = click.option(
 
 
 def choose_gateway(services: Services, name: str | None) -> str:
-    """Check the name of a gateway, and return the name. Without a name, choose the gateway that sends to phones.
+    """Return the name of a gateway of this server. Raises click.BadParameter if the server has no such gateway.
 
-    If the server has two gateways, the function prints the chosen gateway on standard error.
+    If `name` is None, the function chooses the gateway that sends to phones. If the server has two gateways, the
+    function then prints the chosen gateway on standard error.
     """
     if name is None:
         sending = [name for name, running in services.gateways.items() if not running.gateway.sandbox]
@@ -53,9 +54,10 @@ def choose_gateway(services: Services, name: str | None) -> str:
 
 
 def warn_of_other_gateway(services: Services) -> None:
-    """Print a warning if the latest server has other gateways than the variables of this shell.
+    """Print a warning if this command and the server use different gateways.
 
-    If a shell does not have the environment variables of the server, a command uses the stub gateway.
+    If several servers have used the database, the function checks the server that was started last. If a shell does not
+    have the environment variables of the server, a command uses the stub gateway.
     """
     start = find_other_start(services.database, services.gateways)
     if start is None:
@@ -177,11 +179,11 @@ def pause(gateway_name: str | None) -> None:
     name = choose_gateway(services, gateway_name)
     warn_of_other_gateway(services)
     services.gateways[name].pacing.hold(held=True)
-    report(f"The gateway {name} gets no messages until: gateway resume{_write_option(gateway_name)}")
+    report(f"The gateway {name} is paused. To resume the gateway: gateway resume{_write_option(gateway_name)}")
 
 
 def _write_option(name: str | None) -> str:
-    """Return the option `--gateway` with this name. If `name` is None, return an empty string."""
+    """Return ` --gateway`, followed by `name`. If `name` is None, return an empty string."""
     return f" --gateway {name}" if name is not None else ""
 
 
@@ -202,16 +204,18 @@ def resume(gateway_name: str | None) -> None:
 @gateway_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def move_messages(former: str, gateway_name: str | None, yes: bool) -> None:
-    """Move the waiting messages of a missing gateway to a gateway of this server.
+    """Move messages from the gateway NAME to a gateway of this server.
 
-    NAME is a gateway that this server does not have. The new gateway checks each message. If the new gateway refuses a
-    message, the message fails. The command does not move messages that the gateway NAME has possibly received.
+    This server does not have the gateway NAME. Therefore, the messages of this gateway wait. The new gateway checks
+    each message. If the new gateway refuses a message, the message fails. The command does not move messages that the
+    gateway NAME has possibly received.
     """
     services = get_services()
     name = choose_gateway(services, gateway_name)
     warn_of_other_gateway(services)
     if former in services.gateways:
-        raise click.BadParameter(f"this server has the gateway {former!r}, which gets its messages", param_hint="NAME")
+        text = f"this server has the gateway {former!r}; give a gateway that this server does not have"
+        raise click.BadParameter(text, param_hint="NAME")
     left = next((left for left in services.moving.list_left() if left.gateway == former), None)
     if left is None:
         echo(f"No messages wait for the gateway {escape_controls(former)}.")
@@ -223,7 +227,7 @@ def move_messages(former: str, gateway_name: str | None, yes: bool) -> None:
     note_done(f"Messages were moved to the gateway {name}.")
     echo(f"Moved to the gateway {name}: {moved.moved}. Refused by it: {moved.refused}. Left: {moved.left}.")
     if moved.left:
-        left_text = "has possibly received the messages that are left. They wait until their validity ends."
+        left_text = "has possibly received the remaining messages. These messages wait until their validity ends."
         echo(f"The gateway {former} {left_text}")
 
 

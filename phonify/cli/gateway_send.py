@@ -32,7 +32,7 @@ from .output import Command, Failed, echo, get_account, get_services, json_optio
 def send_one(
     to: str, text: str, origin: str | None, yes: bool, wait: float, gateway_name: str | None, as_json: bool
 ) -> None:
-    """Send TEXT to the number TO, and show the outcome. The message belongs to the account default.
+    """Send TEXT to the number TO, and show the outcome. The message belongs to the account `default`.
 
     A server or worker must be running to deliver the message. The exit status is 0 only if the gateway accepts it.
     """

@@ -33,7 +33,7 @@ from .output import Command, Failed, account_option, echo, get_account, get_serv
 @click.option(
     "--status-url",
     metavar="URL",
-    help="The URL at which the app receives message statuses. This option is only for the form twilio.",
+    help="The URL at which the app receives message statuses. This option needs --form twilio.",
 )
 @click.option("--probe", metavar="URL", help="A URL at which the app reports what it did.")
 @click.option(
@@ -44,7 +44,7 @@ from .output import Command, Failed, account_option, echo, get_account, get_serv
     type=click.FloatRange(0, 600),
     default=PATIENCE,
     show_default=True,
-    help="The maximum number of seconds that the app can work after its answer.",
+    help="After its answer, the app has this number of seconds to finish its work.",
 )
 @click.option(
     "--junit", "junit_file", metavar="FILE", type=click.Path(dir_okay=False), help="Write a report as JUnit XML."
@@ -63,7 +63,9 @@ def lab(
     account_name: str,
     as_json: bool,
 ) -> None:
-    """Test the webhook of an app at URL. Without URL, the command uses the registered URL of the account.
+    """Test the webhook of an app. URL is the address of the webhook.
+
+    If URL is missing, the command uses the registered URL of the account.
 
     The lab posts genuine, repeated, late, forged and damaged events. The app handles them like real events. Therefore,
     use a test instance of the app. If the app fails a trial, the exit status is 1.
@@ -71,7 +73,7 @@ def lab(
     services = load_services()
     form = services.labs.forms.get(form_name)
     if form is None:
-        raise click.BadParameter(f"this server has no form {form_name!r}, see PHONIFY_TWILIO", param_hint="--form")
+        raise click.BadParameter(f"this server does not support {form_name!r}; see PHONIFY_TWILIO", param_hint="--form")
     app = _find_app(services, form, account_name, url=url, status_url=status_url, secret=secret)
     app = app._replace(probe_url=probe)
     _check(services, form, app)
@@ -101,9 +103,9 @@ def _find_app(
     status_url: str | None,
     secret: str | None,
 ) -> AppUnderTest:
-    """Return the app to test. If an argument is missing, use the value of the account in the database."""
+    """Return the app that the lab tests. If an argument is missing, use the value of the account in the database."""
     if form.name == "standard" and status_url is not None:
-        raise click.UsageError("--status-url is only for the form twilio")
+        raise click.UsageError("--status-url needs --form twilio")
     given = url or status_url
     if given is not None and secret is not None:
         return AppUnderTest(url, url if form.name == "standard" else status_url, secret)

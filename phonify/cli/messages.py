@@ -75,7 +75,8 @@ def messages(
     """List the latest messages, newest last."""
     if follow and state is not None:
         raise click.UsageError(
-            "--follow can't be used with --state, because --follow shows messages before their state is final"
+            "Give --follow or --state, but not both. --follow shows each new message immediately. The state of the"
+            " message can still change."
         )
     services = get_services()
     warn_of_other_gateway(services)
@@ -93,7 +94,7 @@ def messages(
 
 
 def _find_since(services: Services, account: Account, criteria: Criteria, after: str | None) -> list[Message]:
-    """Return all messages after the message with the id `after`, oldest first."""
+    """Return all messages that are newer than a given message, oldest first. `after` is the id of this message."""
     found: list[Message] = []
     while True:
         before = found[-1].id if found else None

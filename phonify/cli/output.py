@@ -21,7 +21,7 @@ from ..storage.records import Account
 _T = TypeVar("_T")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object in each line.")
-_DONE = f"{__name__}.done"  # in the context of the command: what it has changed
+_DONE = f"{__name__}.done"  # `note_done` stores its text in `Context.meta` under this key
 account_option = click.option("--account", "account_name", default=accounts.DEFAULT_ACCOUNT, show_default=True)
 
 
@@ -40,9 +40,9 @@ class Failed(click.ClickException):
 
 
 def note_done(text: str) -> None:
-    """Note what the command has changed.
+    """Store a note about what the command has changed.
 
-    If the command can't print its output later, the error text ends with this note.
+    After the change, the command prints its output. If the output can't be printed, the error text ends with the note.
     """
     click.get_current_context().meta[_DONE] = text
 
@@ -51,7 +51,8 @@ def note_done(text: str) -> None:
 def _writing() -> Iterator[None]:
     """Raise Failed if the output can't be written.
 
-    If a pipe was closed and the command has changed nothing, click ends the command without an error text.
+    If the output is a closed pipe and the command has changed nothing, the original OSError is raised. The library
+    click then prints no error text.
     """
     try:
         yield
@@ -65,7 +66,10 @@ def _writing() -> Iterator[None]:
 
 
 class Command(click.Command):
-    """A command that reports errors of the database, the domain and the output as a short text."""
+    """A command that reports errors in one or a few lines.
+
+    It handles errors from the database, errors of the class PhonifyError, and output that can't be printed.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments. The argument --help prints the help."""
@@ -94,7 +98,7 @@ class Group(click.Group):
 
 
 def load_services() -> Services:
-    """Return the services of the app. The database can be missing. The first call in a command builds the app."""
+    """Return the services of the app, even if no database exists. The first call in a command builds the app."""
     services: Services = click.get_current_context().obj.load_app().extensions["phonify"]
     return services
 
@@ -116,7 +120,7 @@ def get_services(*, may_create: bool = False, quiet: bool = False) -> Services:
 
 
 def get_account(services: Services, name: str, *, hint: str = "--account") -> Account:
-    """Return the account with a name. Raises click.BadParameter with `hint` if no account has this name."""
+    """Return the account with the given name. Raises click.BadParameter with `hint` if no account has this name."""
     account = accounts.find_account(services.database, name)
     if account is None:
         raise click.BadParameter(f"there is no account {name!r}; see: accounts list", param_hint=hint)

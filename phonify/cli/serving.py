@@ -35,7 +35,7 @@ def load_scenario(app: Any, file: Path) -> Any:
     """
     services: Services = app.extensions["phonify"]
     if not services.rules.enabled:
-        raise ConfigError(f"--scenario needs the gateway stub, but PHONIFY_GATEWAY is {services.gateway.name}")
+        raise ConfigError(f"--scenario needs the stub gateway, but PHONIFY_GATEWAY is {services.gateway.name}")
     try:
         drafts = read_scenario_file(file)
         services.prepare()

@@ -41,7 +41,7 @@ def open_inbox(url: str | None, account_name: str) -> None:
     if url is None:
         _check_server(services.settings, address)
     link = services.sessions.create_link(account, address)
-    note_done("A sign-in link was created, but it could not be printed. The link ends after ten minutes.")
+    note_done("A sign-in link was created, but it could not be printed. The link expires after ten minutes.")
     echo(link)
     open_browser(link).wait()
 

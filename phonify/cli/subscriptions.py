@@ -23,7 +23,7 @@ from .output import (
 )
 
 subscriptions_cli = Group("subscriptions", help="Manage the opt-outs and opt-ins of phones.")
-keywords_cli = Group("keywords", help="Manage opt-out keywords and the replies to keywords.")
+keywords_cli = Group("keywords", help="Manage keywords and automatic replies.")
 
 
 @subscriptions_cli.command("list")
@@ -55,7 +55,10 @@ def show_subscription(msisdn: str, account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def opt_out(msisdn: str, account_name: str, as_json: bool) -> None:
-    """Opt out the phone MSISDN. Messages to the phone are refused until the phone opts in again."""
+    """Record that a phone has opted out. MSISDN is the number of the phone.
+
+    Phonify then refuses messages to this phone. The phone can opt in again.
+    """
     _show(msisdn, account_name, subscribed=False, as_json=as_json)
 
 
@@ -64,7 +67,10 @@ def opt_out(msisdn: str, account_name: str, as_json: bool) -> None:
 @account_option
 @json_option
 def opt_in(msisdn: str, account_name: str, as_json: bool) -> None:
-    """Opt in the phone MSISDN again. Then the account can send messages to the phone again."""
+    """Record that a phone has opted in again. MSISDN is the number of the phone.
+
+    Then the account can send messages to the phone again.
+    """
     _show(msisdn, account_name, subscribed=True, as_json=as_json)
 
 

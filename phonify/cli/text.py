@@ -29,14 +29,14 @@ from .output import Command, Failed, echo, json_option, print_json, print_table,
 def check_text_command(text: str, max_segments: int, allow_ucs2: bool, webotp: bool, as_json: bool) -> None:
     """Show how TEXT is sent as SMS: encoding, segments, and the characters that need UCS-2.
 
-    If TEXT is -, the command reads the text from standard input, without a line break at the end.
+    If TEXT is -, the command reads the text from standard input. It removes one line break at the end of the text.
 
     If the text is empty or too long for a message, the exit status is 2. If the text fails a check, the exit status is
-    1. By default, a text that needs UCS-2 or more than one SMS fails. The options change the checks.
+    1. By default, a text fails if it needs UCS-2, or if it needs several SMS. The options change the checks.
     """
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
-    # These settings do not come from an app, because an app needs a usable database.
+    # The Flask app needs a usable database, but this command needs only the settings.
     schema = CheckSchema(max_body=read_settings(os.environ).max_body)
     with usage_errors({"body": "TEXT"}):
         check = check_text(load(schema, {"body": text})["body"])

@@ -61,7 +61,7 @@ def rotate(account_name: str, as_json: bool) -> None:
 def set_inbound(
     url: str, method: str, fallback_url: str | None, fallback_method: str, account_name: str, as_json: bool
 ) -> None:
-    """Set the URL that gets received messages. The answer of the app can be TwiML."""
+    """Set the URL for messages from phones. The answer of the app can be TwiML."""
     settings = {
         "inbound_url": url,
         "inbound_method": method,

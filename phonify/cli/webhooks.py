@@ -70,7 +70,7 @@ def rotate_secret(account_name: str, as_json: bool) -> None:
 @webhooks_cli.command("remove")
 @account_option
 def remove_webhook(account_name: str) -> None:
-    """Remove the account's webhook. Events that have not been delivered are cancelled."""
+    """Remove the account's webhook. Phonify cancels all events that it has not delivered yet."""
     services = get_services()
     removed = services.webhooks.remove(get_account(services, account_name))
     if removed is None:
@@ -94,7 +94,10 @@ def send_test(account_name: str) -> None:
 @account_option
 @json_option
 def list_deliveries(limit: int, account_name: str, as_json: bool) -> None:
-    """List deliveries with their URLs and last answers, newest last. With --json, also list each attempt."""
+    """List the latest deliveries. The newest delivery is at the end.
+
+    The list shows the URL and the last answer of each delivery. With --json, the list has every attempt.
+    """
     services = get_services()
     account = get_account(services, account_name)
     webhook = services.webhooks.get(account)

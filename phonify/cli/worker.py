@@ -18,7 +18,10 @@ logger = logging.getLogger(__name__)
 
 @click.command(cls=Command)
 def worker() -> None:
-    """Deliver messages and webhook events until SIGTERM or Ctrl-C. Then finish the current attempts and end."""
+    """Deliver messages and webhook events until SIGTERM or Ctrl-C.
+
+    After the signal, the worker finishes the current attempts. Then it exits.
+    """
     log_format = os.environ.get("PHONIFY_LOG_FORMAT", "text")
     configure_logs(log_format)
     try:
@@ -34,7 +37,7 @@ def worker() -> None:
     if log_format == "json":
         logger.info("Delivering messages of %s (gateway: %s)", settings.database, settings.gateway)
     else:
-        with suppress(OSError):  # a worker also works if nobody can read this
+        with suppress(OSError):  # the worker runs even if this line can't be printed
             click.echo(f"Delivering messages of {settings.database} (gateway: {settings.gateway})", err=True)
     change = services.clock.describe_change()
     if change is not None:
@@ -42,7 +45,7 @@ def worker() -> None:
     live_list = services.make_live_list(sys.stdout)
     if live_list is not None:
         threading.Thread(target=live_list.run, name="live list", daemon=True).start()
-    # Other processes store the messages, and they can't wake this process. So it checks for work often.
+    # Other processes store the messages, and can't wake this process. So this process frequently looks for messages.
     for loop in services.start_delivery(longest_nap=0.02):
         loop.join()
     services.close()

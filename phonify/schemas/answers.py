@@ -40,7 +40,7 @@ class SentAnswer(MessagesAnswer):
 
 
 class RefusedAnswer(SentAnswer):
-    """The messages of a request with at least one refused recipient."""
+    """The messages and the errors of a request. Phonify has refused at least one recipient."""
 
     errors = fields.List(fields.Nested(ErrorSchema), required=True)
 

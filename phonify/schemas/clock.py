@@ -1,6 +1,6 @@
 """The schemas of requests and answers about the clock of the server.
 
-This module also describes durations and results for people.
+The functions `write_duration` and `write_summary` return texts for people.
 """
 
 import re
@@ -19,7 +19,7 @@ from .requests import ArgumentsSchema
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _DURATION = "".join(f"([0-9]{{1,6}}{unit})?" for unit in _UNITS)
-# The counts of a summary, in its order.
+# A summary shows these counts in this order.
 _COUNTS = ("sent", "failed", "received", "receipts", "webhooks", "failed_webhooks", "expired", "removed")
 
 
@@ -41,7 +41,7 @@ def write_duration(duration: timedelta) -> str:
 
 
 def write_summary(advance: Advance) -> str:
-    """Return a one-line summary of an advance of the clock."""
+    """Return one line that says what happened when the clock was advanced."""
     duration = write_duration(parse_time(advance.ended_at) - parse_time(advance.begun_at))
     counts = advance.ended._asdict()
     done = ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in _COUNTS if counts[name])
@@ -101,13 +101,13 @@ class EndedSchema(RecordSchema):
 class AdvancedSchema(RecordSchema):
     """The results of advancing the clock."""
 
-    begun_at = fields.String(required=True, metadata={**MOMENT, "description": "The time before the advance, in UTC."})
-    ended_at = fields.String(required=True, metadata={**MOMENT, "description": "The time after the advance, in UTC."})
+    begun_at = fields.String(required=True, metadata={**MOMENT, "description": "The old time of the clock, in UTC."})
+    ended_at = fields.String(required=True, metadata={**MOMENT, "description": "The new time of the clock, in UTC."})
     target = fields.String(required=True, metadata={**MOMENT, "description": "The requested time, in UTC."})
     finished = fields.Boolean(
         required=True,
         metadata={
-            "description": "False if the advance ended before `target`. If so, advance the clock to `target` again."
+            "description": "False if the clock has not reached `target`. If so, advance the clock to `target` again."
         },
     )
     ended = fields.Nested(EndedSchema, required=True)
@@ -145,6 +145,6 @@ def dump_clock(status: ClockStatus) -> Shown:
 
 
 def dump_advance(advance: Advance) -> Shown:
-    """Return an advance as the API shows it."""
+    """Return the results of advancing the clock, in the form of the API."""
     shown: Shown = _ADVANCED.dump(advance)
     return shown

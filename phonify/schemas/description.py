@@ -28,9 +28,9 @@ class Example:
 class Description:
     """The description of a view. The summary is the first line of the view's docstring.
 
-    `answers` maps each status to the schema of the answer. `errors` lists the error types of the view, but not those of
-    its arguments. `links` lists the operations that a client can call after an answer with status 201. A link shows
-    where this answer contains the path parameters.
+    `answers` maps each status to the schema of the answer. `errors` lists the error types that the view itself raises.
+    The schema of the arguments has its own error types. After an answer with status 201, a client can call the
+    operations in `links`. `links` maps each operation to its path parameters, and to their places in the answer.
     """
 
     answers: Mapping[int, type[Schema]]
@@ -40,7 +40,7 @@ class Description:
     at_least_one: bool = False  # whether at least one argument must be given
     errors: tuple[str, ...] = ()
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    public: bool = False  # whether the view needs no key
+    public: bool = False  # whether a client can use the view without a key
 
 
 DESCRIPTIONS: dict[View, Description] = {}

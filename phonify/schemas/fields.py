@@ -1,4 +1,6 @@
-"""The fields of requests. A field reads one argument. It contains the error types and the JSON Schema of this argument.
+"""The fields of the schemas for requests.
+
+Each field reads one argument of a request. It contains the error types and the JSON Schema of this argument.
 
 The texts in a ValidationError are error types. `errors/table.py` lists these types.
 """
@@ -20,7 +22,8 @@ MAX_OFFSET = 2**31 - 1
 MAX_WAIT = 30  # seconds
 MAX_NAME = 100  # characters
 
-# JSON Schemas. Phonify defines most of these formats, because a pattern can't describe which numbers exist.
+# JSON Schemas. Most of the formats, such as `msisdn`, are Phonify's own. A pattern can't describe which
+# numbers exist.
 _TEXT = {"type": "string", "pattern": "^[^\\u0000]*$"}
 MSISDN = {"type": "string", "format": "msisdn", "pattern": r"^\+[1-9][0-9]{1,14}$", "examples": ["+14560000000"]}
 # The characters of an alphanumeric sender. Some take two septets, but the pattern counts each character as one.
@@ -139,7 +142,7 @@ class BodyArgument(Argument):
 
     def limit(self, max_body: int) -> None:
         """Set the maximum number of characters (Unicode code points)."""
-        # marshmallow copies fields, and the copies share these objects. So the objects are replaced, not changed.
+        # marshmallow makes copies of a field. All copies share the old objects, so this method assigns new objects.
         self.validators = _make_text_rules(max_body)
         description = f"The text: 1 to {max_body:,} characters (Unicode code points), no NUL."
         self.metadata = {**self.metadata, "description": description}
@@ -213,7 +216,7 @@ def search_field(description: str) -> Argument:
 
 
 def name_field(description: str) -> Argument:
-    """Return a field for a name that a person chooses."""
+    """Return a field that reads a name, such as the name of a rule."""
     rules = (
         validate.Length(min=1, max=MAX_NAME, error="invalid_name"),
         validate.Regexp(_CLEAN, error="invalid_name"),
@@ -234,7 +237,7 @@ def callback_url_field(description: str, *, example: str) -> Argument:
 
 
 def time_field(description: str) -> Argument:
-    """Return a field for a time."""
+    """Return a field that reads a date and a time."""
     return Argument(parse_time, invalid="invalid_time", form={**_TIME, "description": description})
 
 

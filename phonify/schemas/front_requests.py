@@ -15,7 +15,7 @@ class FrontSettingsSchema(ArgumentsSchema):
     """The settings of the Twilio-compatible API."""
 
     inbound_url = callback_url_field(
-        "The URL that gets received messages. An empty text means no URL.", example=_EXAMPLE
+        "Phonify forwards messages from phones to this URL. An empty text means no URL.", example=_EXAMPLE
     )
     inbound_method = choice_field("GET", "POST", invalid="invalid_method", description="The method for `inbound_url`.")
     fallback_url = callback_url_field(

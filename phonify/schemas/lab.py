@@ -19,14 +19,14 @@ class StartLabSchema(StrictSchema):
         "standard",
         "twilio",
         invalid="invalid_form",
-        description="`standard` tries the account's webhook. `twilio` tries its URL for received messages.",
+        description="`standard` tests the webhook of the account. `twilio` tests the `inbound_url` of the account.",
     )
     status_url = callback_url_field(
         "With `twilio`, the lab posts statuses to this URL. Without this URL, the lab posts no statuses.",
         example=_EXAMPLE,
     )
     probe_url = callback_url_field(
-        "A URL of the app. The lab asks this URL what the app has done with an event.", example=_EXAMPLE
+        "A URL of the app. With a GET request, the lab asks how many events the app has handled.", example=_EXAMPLE
     )
 
 

@@ -29,7 +29,7 @@ class RecordSchema(Schema):
         """Return an attribute.
 
         Without this method, marshmallow tries `obj[attr]` first, and a record raises an exception each time. It then
-        takes 1.7 ms to show 50 messages. The exceptions take 0.75 ms of this time.
+        takes 1.7 ms to show 50 messages. For 0.75 of these 1.7 ms, Python raises and handles the exceptions.
         """
         return getattr(obj, attr, default)
 
@@ -48,7 +48,7 @@ class ErrorSchema(Schema):
         validate=validate.OneOf(list(ERROR_TYPES)),
         metadata={"description": "The kind of error. The types never change."},
     )
-    title = fields.String(required=True, metadata={"description": "The error in plain English."})
+    title = fields.String(required=True, metadata={"description": "A description of the error, in English."})
     param = fields.String(
         metadata={
             "description": "The argument with the error, such as `to`. In a list, `to[3]` is the fourth recipient."
@@ -172,7 +172,7 @@ class PhoneSchema(NumberSchema):
         metadata={"description": "The type of the number, according to the numbering plan."},
     )
     valid = fields.Boolean(
-        required=True, metadata={"description": "Whether the number belongs to a range of numbers in use."}
+        required=True, metadata={"description": "Whether the numbering plan has assigned the range of this number."}
     )
     subscribed = fields.Boolean(required=True, metadata=_SUBSCRIBED)
 
@@ -247,7 +247,7 @@ def dump_messages(messages: Iterable[Message]) -> list[Shown]:
 
 
 def dump_phone(subscription: SubscriptionRow) -> Shown:
-    """Return a phone as the API shows it."""
+    """Return the phone of a subscription, in the form of the API."""
     number, kind = parse_originator(subscription.phone), classify_number(subscription.phone)
     shown: Shown = _PHONE.dump(SimpleNamespace(**subscription._asdict(), **number._asdict(), **kind._asdict()))
     return shown

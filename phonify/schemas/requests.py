@@ -63,14 +63,14 @@ class Draft(NamedTuple):
     send_at: datetime | None = None
     idempotency_key: str | None = None
     validity: timedelta | None = None  # None: the default of the server
-    front: FrontMessage | None = None  # the data that the sending front stores with the message
+    front: FrontMessage | None = None  # data that a front, such as the one for Twilio, stores for the message
     front_name: str | None = None
-    released_id: str | None = None  # the id of the caught message, if this releases one
+    released_id: str | None = None  # if the request releases a caught message: the id of this message
 
     def hash(self) -> str:
         """Return a hash of the request. It does not depend on the idempotency key. Equal requests have equal hashes."""
-        # Append a new argument only if it is given. Then a request without it keeps its hash. The database has hashes
-        # that earlier versions have made.
+        # Append a new argument only if the request has it. A request without the argument then has the same hash as in
+        # earlier versions. The database contains hashes from earlier versions.
         given: list[list[Any]] = [["body", self.body]]
         if self.origin is not None:
             given.append(["origin", self.origin.number])
@@ -132,8 +132,8 @@ class SendSchema(BodySchema):
     )
     body = BodyArgument(required=True)
     origin = originator_field(
-        "The sender: a number in E.164, a short code of 3 to 8 digits, or up to 11 printable characters of the GSM"
-        " 7-bit alphabet with at least one letter. The default is the account's sender."
+        "The sender: a number in E.164, a short code of 3 to 8 digits, or a name. A name has up to 11 printable"
+        " characters of the GSM 7-bit alphabet. At least one of them is a letter. The default is the account's sender."
     )
     send_at = time_field("The time of sending, in ISO 8601 with a time zone. A time in the past means now.")
     idempotency_key = idempotency_field()
@@ -159,7 +159,7 @@ class ChangeSchema(BodySchema):
 
     @validates_schema
     def require_a_change(self, loaded: dict[str, Any], **_: Any) -> None:
-        """Refuse a request that changes nothing."""
+        """Refuse a request that gives no new value."""
         if not loaded:
             raise ValidationError("nothing_to_change")
 
@@ -231,10 +231,10 @@ class ListSchema(PagingSchema, CriteriaSchema):
 
 
 class SetWebhookSchema(ArgumentsSchema):
-    """The arguments for setting the webhook."""
+    """The arguments of the request that sets the webhook."""
 
     url = Argument(
-        str,  # the domain checks the URL
+        str,  # the code in `domain/` checks the URL
         invalid="invalid_webhook_url",
         form={
             "type": "string",
@@ -263,7 +263,7 @@ class InboundSchema(BodySchema):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def require_a_number(self, _loaded: dict[str, Any], given: Mapping[str, Any], **_: Any) -> None:
-        """Refuse a request that has neither `from` nor `to`, because the default of `to` depends on `from`."""
+        """Require the argument `from` or the argument `to`. If `to` is missing, its value depends on `from`."""
         if not {"from", "to"} & given.keys():
             raise ValidationError("missing_argument", "to")
 

@@ -19,7 +19,7 @@ def describe_met_rule(met: MetRule) -> str:
 
 
 def describe_outcome(rule: Rule | MetRule) -> str:
-    """Describe an outcome with its arguments, such as `failed, unreachable_handset`."""
+    """Return the outcome of a rule and its arguments as a text, such as `failed, unreachable_handset`."""
     known = ARGUMENTS[rule.outcome]
     parts: list[str] = [rule.outcome]
     if "error" in known and rule.error_type is not None:
@@ -51,7 +51,7 @@ def describe_match(rule: Rule) -> str:
 
 
 def describe_scenario_fault(fault: Fault) -> str:
-    """Describe an error in a scenario. The first rule has the number 1."""
+    """Describe a mistake in a scenario. The first rule has the number 1."""
     text = "A rule has no argument with this name." if fault.type == "unknown_argument" else fault.title
     place = re.fullmatch(r"rules\[([0-9]+)\]\.?(.*)", fault.param or "", re.DOTALL)
     if place is None:

@@ -25,8 +25,8 @@ from .fields import (
 from .objects import MOMENT, RecordSchema, Shown
 from .requests import StrictSchema, load
 
-_MAX_VALUE = 1_000_000  # of a count, or of a number of seconds
-_MAX_DELAY = 30  # seconds until a slow answer of the API
+_MAX_VALUE = 1_000_000  # the maximum count, and the maximum number of seconds
+_MAX_DELAY = 30  # seconds; the longest delay of the outcome `api_slow`
 # The arguments that an outcome can have, and whether each is required.
 ARGUMENTS: dict[RuleOutcome, dict[str, bool]] = {
     "sent": {},
@@ -50,7 +50,7 @@ class RuleDraft(NamedTuple):
 
     rule: Rule
     ttl: int | None = None  # seconds until it ends
-    position: int | None = None  # None: a new rule is the last, a changed rule stays at its place
+    position: int | None = None  # if None, a new rule becomes the last, and a changed rule keeps its place
 
 
 def _read_recipient(text: str) -> str:
@@ -94,7 +94,7 @@ class OutcomeSchema(StrictSchema):
     seconds = NumericArgument(
         read_decimal,
         invalid="invalid_seconds",
-        form={"description": "The seconds to wait before the sending, the receipt, the reply or the slow answer."},
+        form={"description": "Seconds until the message is sent, the receipt or reply arrives, or the API answers."},
         validate=validate.Range(0, _MAX_VALUE, error="invalid_seconds"),
     )
     times = _count_field("With `unavailable`: the number of attempts that fail. The default is 1.")
@@ -178,7 +178,7 @@ class MoveSchema(StrictSchema):
 
 
 class ScenarioSchema(StrictSchema):
-    """The argument for replacing all rules."""
+    """The argument of the request that replaces all rules."""
 
     scenario = Argument(
         str,
@@ -224,8 +224,8 @@ class MetRuleSchema(RecordSchema):
         attribute="rule_id",
         allow_none=True,
         metadata={
-            "description": "The rule's id. For the rule of a special number, this is the number. Null if the outcome"
-            " was set for this message alone."
+            "description": "The id of the rule. If the rule belongs to a special number, the id is this number. Null if"
+            " a request has forced the outcome of this message."
         },
     )
     name = fields.String(required=True, allow_none=True, metadata={"description": "Null if the rule has no name."})
@@ -256,7 +256,7 @@ class RuleSchema(RecordSchema):
     expires_at = fields.String(metadata={**MOMENT, "description": "The end of the rule, in UTC."})
     seen = fields.Integer(
         required=True,
-        metadata={"description": "The number of matches. It includes the matches that `nth` or `share` excludes."},
+        metadata={"description": "The number of matches. Phonify counts them before it applies `nth` and `share`."},
     )
     used = fields.Integer(required=True, metadata={"description": "The number of times that the rule was applied."})
 

@@ -73,7 +73,7 @@ class ProblemSchema(RecordSchema):
             "description": "The age of the problem in seconds. It is correct even if the client's clock is wrong.",
         },
     )
-    text = fields.String(required=True, metadata={"description": "The problem in plain English."})
+    text = fields.String(required=True, metadata={"description": "A description of the problem, in English."})
 
 
 class ProblemsAnswer(Schema):
@@ -99,7 +99,7 @@ class TwilioSettingsSchema(RecordSchema):
     account_sid = fields.Function(lambda kept: write_account_sid(kept.account_id), required=True, metadata=_SID)
     auth_token = fields.String(required=True)
     inbound_url = fields.String(
-        required=True, allow_none=True, metadata={"description": "This URL gets received messages."}
+        required=True, allow_none=True, metadata={"description": "Phonify forwards messages from phones to this URL."}
     )
     inbound_method = fields.String(required=True, validate=validate.OneOf(["GET", "POST"]))
     fallback_url = fields.String(

@@ -1,4 +1,4 @@
-"""The schema for the result of checking a text. The API and the command line use this schema."""
+"""The schema for the result of a text check. The API and the command line use this schema."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _UNITS = {"description": "The length in septets for GSM-7, or in UTF-16 units fo
 
 
 class SegmentSchema(Schema):
-    """One SMS of a text. It contains `text[start:end]`."""
+    """The part of a text that fits into one SMS. It is `text[start:end]`."""
 
     start = fields.Integer(required=True, metadata=_POSITION)
     end = fields.Integer(required=True, metadata={**_POSITION, "description": "The position after the last character."})
@@ -54,7 +54,7 @@ class WebOtpSchema(Schema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "The host after a second `@` in the line. The code is for an embedded page from this host."
+            "description": "The second host in the line. The one-time code is for an embedded page of this host."
         },
     )
     code = fields.String(required=True, allow_none=True)

@@ -13,13 +13,13 @@ from ..storage.front_records import FrontMessage
 from ..storage.records import Message
 
 API_VERSION = "2010-04-01"
-PRICE = 0.0083  # US dollars for each segment; an invented price, so that apps can add up prices
+PRICE = 0.0083  # US dollars for each segment; not a real price, but apps can test their calculations with it
 _MESSAGE_SID = re.compile(r"(?:SM|MM)([0-9a-f]{32})")
 _RANGE = 1 << 128  # the account of a test run has a negative number; its SID is a two's complement
 _UNKNOWN_CODE = 30008
 _NUMBER_SID = re.compile(r"(?:AC|SK)([0-9a-f]{32})")
 
-# The status and the code of a message in state `error`, by its error type.
+# For each error type: the status and the code of a message in state `error`.
 FAILURES: dict[str, tuple[str, int | None]] = {
     "canceled": ("canceled", None),
     "opted_out": ("failed", 21610),
@@ -62,7 +62,7 @@ def write_account_sid(account_id: int) -> str:
 
 
 def read_number_sid(sid: str) -> int | None:
-    """Read the SID of an account or a key, and return its number. None means that the SID is not valid."""
+    """Read the SID of an account or a key, and return the id in the SID. None means that the SID is not valid."""
     found = _NUMBER_SID.fullmatch(sid)
     number = int(found[1], 16) if found else 0
     number -= _RANGE if number >= _RANGE // 2 else 0
@@ -122,7 +122,7 @@ def choose_status(message: Message, *, simulated: bool = False) -> Status:
 
 
 def _judge_receipt(message: Message) -> Status | None:
-    """Return the status that a message has because of its receipt.
+    """Return the status that follows from the delivery receipt. Returns None if the message has no receipt.
 
     The code of the receipt is used only if Twilio has this code.
     """

@@ -45,7 +45,8 @@ def decode_gsm7(codes: bytes) -> str:
     for code in codes:
         character = _DEFAULT[code] if code < len(_DEFAULT) else "\N{REPLACEMENT CHARACTER}"
         if escaped:
-            # If the extension table lacks a code, the default table has its character (TS 23.038 6.2.1.1).
+            # Some codes are not in the extension table. Then the default table gives the character (TS 23.038
+            # 6.2.1.1).
             text.append(_EXTENSION.get(code, character))
             escaped = False
         elif character == _ESCAPE:

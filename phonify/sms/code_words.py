@@ -15,13 +15,16 @@ from typing import Any, NamedTuple
 
 _FILE = Path(__file__).with_name("code_words.toml")
 KINDS = ("promotion", "label", "secret", "code")  # if a word is of several kinds, the first one counts
-CURRENCY, UNIT = "\ue000", "\ue001"  # no characters of a language
+CURRENCY, UNIT = "\ue000", "\ue001"  # characters for private use; no language has them
 _SPACE = "[ \u00a0\u2010\u2011-]?"
 _LONGEST_PIECE = 8  # characters: a letter and its accents
-_WITHOUT_MARKS = 4  # letters; a shorter word without its accents may be another word
+# A word with at least this number of letters is also found without its accents. If a shorter word loses its accents, it
+# can become a different word.
+_WITHOUT_MARKS = 4
 _NO_MARKS = str.maketrans({"ł": "l", "đ": "d", "ø": "o", "æ": "ae", "ß": "ss", "ð": "d", "þ": "th"})
 
-# The letters of scripts that have spaces between words. A word ends if no other letter of its script follows.
+# Some writing systems have spaces between words. Each item has the letters of one writing system. A word ends before
+# the first character that is not in the same item.
 _SCRIPTS = (
     "A-Za-z\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff",  # Latin
     "\u0370-\u03ff\u1f00-\u1fff",  # Greek
@@ -43,20 +46,20 @@ class Patterns(NamedTuple):
     """The patterns for all languages."""
 
     words: re.Pattern[str]
-    kinds: dict[str, str]  # the kind of each word, by its form in `find_kind`
-    capitals: frozenset[str]  # words that count only in capitals
-    between: re.Pattern[str]  # what may stand between a label and its number: the end of the word, and more words
+    kinds: dict[str, str]  # from `_key(word)` to the kind of the word
+    capitals: frozenset[str]  # `_key(word)` of the words that must be in capitals
+    between: re.Pattern[str]  # from a label to its number: the rest of the label, and words such as "is"
     is_: str  # a pattern of the words for "is"
     before_amount: re.Pattern[str]  # a currency before a number
     after_amount: re.Pattern[str]  # a currency (group 1) or a unit (group 2) after a number
-    capitals_of_amount: re.Pattern[str]  # a currency that counts only in capitals; for texts before `lower`
+    capitals_of_amount: re.Pattern[str]  # currencies in capitals; the text must not come from `lower`
 
 
 class Folded(NamedTuple):
     """A normalised text, with ASCII digits. The character `text[i]` is at index `places[i]` of the original."""
 
     text: str
-    places: list[int]  # it has one item more than `text`: the end of the original
+    places: list[int]  # an index for each character of `text`, then the length of the original
 
 
 def fold(text: str) -> Folded:
@@ -121,7 +124,7 @@ def load_patterns() -> Patterns:
     is_ = _join(lists["is"])
     currencies = [*currency["codes"].split(), *currency["words"]]
     return Patterns(
-        # Most characters of a text, such as digits, begin no word. The lookahead skips them quickly.
+        # Words begin only with certain characters. The lookahead quickly skips all other characters, such as digits.
         re.compile(f"(?=[{re.escape(''.join(sorted(first)))}]){_join(naming)}"),
         kinds,
         frozenset(capitals),
@@ -134,9 +137,10 @@ def load_patterns() -> Patterns:
 
 
 def mark_amounts(text: str) -> str:
-    """Mark the currencies and units next to numbers in a text from `fold`, and return the text.
+    """Mark each currency or unit next to a number, and return the changed text.
 
-    The function replaces each character of such a word with CURRENCY or UNIT.
+    The given text must come from `fold`. The function replaces each character of a currency with CURRENCY, and each
+    character of a unit with UNIT.
     """
     patterns, small = load_patterns(), lower(text)
     before, after = patterns.before_amount.finditer(small), list(patterns.after_amount.finditer(small))
@@ -148,7 +152,10 @@ def mark_amounts(text: str) -> str:
 
 
 def find_kind(patterns: Patterns, match: re.Match[str], text: str) -> str | None:
-    """Return the kind of a word that was found in a text. Returns None if the word must be in capitals but is not."""
+    """Return the kind of the word in `match`. `text` is the searched text before `lower`.
+
+    Some words must be in capitals. If such a word has small letters in `text`, the function returns None.
+    """
     key = _key(match[0])
     if key in patterns.capitals and not text[match.start() : match.end()].isupper():
         return None

@@ -14,18 +14,19 @@ _START_IN_TWO_WORDS = ("UN STOP",)
 
 Keyword = Literal["stop", "start", "help"]
 
-# Invisible characters that Unicode does not list as format characters: fillers, joiners and variation selectors.
+# Fillers, joiners, variation selectors and marks on symbols. `_simplify` removes these characters. Their Unicode
+# categories are not enough to find them.
 _INVISIBLE = frozenset(
     map(chr, [0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x3164, 0xFFA0])
 ) | frozenset(map(chr, [*range(0x20D0, 0x20F1), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
 
 
 def normalize_keyword(text: str) -> str:
-    """Convert a text to the form that Phonify uses to compare keywords.
+    """Return a normalised text for the comparison of keywords.
 
-    Two texts with the same form are the same keyword. The form is NFKC in lower case. The form has no invisible
-    characters, no symbols such as emoji, and no punctuation or spaces around the text. A hyphen becomes a space, and
-    several spaces become one space. If a text has only symbols, the symbols are kept.
+    If the results of two texts are equal, the texts are the same keyword. The function applies NFKC and case folding.
+    It removes invisible characters, and symbols such as emoji. It removes punctuation and spaces at both ends. A hyphen
+    becomes a space, and several spaces become one space. If a text has only symbols, the symbols are kept.
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     visible = "".join(map(_simplify, folded))

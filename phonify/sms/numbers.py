@@ -25,14 +25,14 @@ _DIGITS = re.compile(r"\+?[0-9]+")
 _SEPARATORS = re.compile(r"[\s()./·\u2010-\u2015\u2212-]+")
 _LONGEST_SHORT_CODE = 8
 _MACHINE_NUMBERS = Path(__file__).with_name("machine_numbers.toml")
-_NON_GEOGRAPHIC = "001"  # the region that phonenumbers gives to +800, +882 and others
+_NON_GEOGRAPHIC = "001"  # the region of +800, +882 and similar numbers in the library phonenumbers
 
 
 def load_regions() -> None:
     """Load the data of all regions into memory.
 
-    Without this function, the library reads the data of a region from disk when this region is used first. The reading
-    fails if the process has no file descriptor or no memory left. The library then never releases its lock.
+    By default, the library reads the data of a region from a file at the first use. If the process has no memory or no
+    file descriptor for this file, the library raises an error, and never releases its lock.
     """
     for region in phonenumbers.SUPPORTED_REGIONS:
         phonenumbers.PhoneMetadata.metadata_for_region(region)
@@ -52,10 +52,10 @@ class Number(NamedTuple):
 def parse_msisdn(text: str) -> Number:
     """Read an E.164 number with the plus sign. Raises ValueError for any other text.
 
-    The country code must exist, and the length must be possible. The number itself does not need to be in use. If the
-    number belongs to no known region, its country is the main region of the country code. The country of +800, +870 and
-    similar numbers is None. A national prefix after the country code (the 0 in +44 0 7...) is removed. All other digits
-    are kept. If the function reads its own result, it returns the same number.
+    The country code must exist, and the length must be possible. The number itself does not need to be in use. Some
+    numbers are in no known region. Then the result has the main country of the country code. The country of +800, +870
+    and similar numbers is None. A national prefix after the country code (the 0 in +44 0 7...) is removed. All other
+    digits are kept. If you parse the returned number again, you get the same number.
     """
     if not _E164.fullmatch(text):
         raise ValueError("not in E.164 form")
@@ -85,7 +85,7 @@ def is_same_number(text: str, number: str) -> bool:
 def parse_shown_number(text: str, country: str | None) -> str:
     """Convert a number to E.164. Phones can show a number in national form, such as `070 000 00 01` in Sweden.
 
-    Returns other texts unchanged. Examples are short codes, alphanumeric senders and numbers that are not in use.
+    The function does not change other texts, such as short codes, alphanumeric senders and unused numbers.
     """
     try:
         parsed = phonenumbers.parse(text, country)
@@ -105,10 +105,10 @@ def is_msisdn(text: str) -> bool:
 
 
 def _parse(text: str) -> phonenumbers.PhoneNumber:
-    """Read a number, and remove misplaced national prefixes. Raises ValueError if the library changes any other digits.
+    """Read a number, and remove misplaced national prefixes. Raises ValueError if the library makes another change.
 
-    Without this check, the library would also remove carrier codes and rewrite numbers of some countries. The result
-    would be the number of another person.
+    The library removes carrier codes. It rewrites the numbers of some countries. Such a changed number can belong to
+    another person.
     """
     try:
         parsed = phonenumbers.parse(text)
@@ -148,15 +148,15 @@ def _load_machine_plans() -> list[dict[str, Any]]:
 
 def _find_carrier(parsed: phonenumbers.PhoneNumber) -> str | None:
     # The first function checks only the prefix and is quick. The second function also finds the type of the number,
-    # and this is slow. Most numbers have no carrier, so the second call is rare.
+    # and this is slow. Most numbers have no carrier, so the second function is rarely called.
     return (carrier.name_for_valid_number(parsed, "en") and carrier.name_for_number(parsed, "en")) or None
 
 
 def read_typed_number(text: str) -> str:
-    """Remove the separators from a number that a person has typed, and return it. Returns other texts unchanged.
+    """Return a typed number without its separators. Returns other texts unchanged.
 
-    The separators are spaces, hyphens, parentheses, dots, slashes, invisible characters and `tel:`. If the number is
-    longer than a short code, 00 at its beginning becomes a plus sign.
+    The separators are spaces, hyphens, parentheses, dots, slashes, invisible characters and `tel:`. If a number of more
+    than 8 digits begins with 00, the function replaces 00 with a plus sign. A number of 8 digits can be a short code.
     """
     number = _read_digits(text)
     if number is None:
@@ -165,7 +165,7 @@ def read_typed_number(text: str) -> str:
 
 
 def list_searched_numbers(text: str) -> list[str]:
-    """Return the strings to search for in stored numbers. For `0041`, the list has `0041` and `+41`.
+    """Convert a search text to the strings that a stored number can contain. `0041` becomes `0041` and `+41`.
 
     If the text has a character that is neither a digit nor a separator, the list is empty.
     """
@@ -202,9 +202,10 @@ NUMBER_TYPES = (*sorted(_TYPES.values()), "short_code", "alphanumeric")
 
 
 def classify_number(number: str) -> Kind:
-    """Return the kind of an E.164 number, a short code or an alphanumeric sender.
+    """Return the type of a number, and whether the number is valid.
 
-    Short codes and alphanumeric senders are always valid.
+    `number` is an E.164 number, a short code or an alphanumeric sender. Short codes and alphanumeric senders are always
+    valid.
     """
     if not number.startswith("+"):
         return Kind("short_code" if number.isdecimal() else "alphanumeric", valid=True)
@@ -237,10 +238,10 @@ def _is_alphanumeric(text: str) -> bool:
 
 
 def group_number(number: str) -> str:
-    """Put spaces between the groups of digits of an E.164 number (ITU-T E.123), and return it.
+    """Put spaces between the groups of digits of an E.164 number (ITU-T E.123), and return the number.
 
-    The function does not change other senders. It also does not change a number if the library does not know the number
-    or would change its digits.
+    Three kinds of numbers stay unchanged: numbers in another format, numbers that the library can't parse, and numbers
+    with digits that the library changes.
     """
     if not _E164.fullmatch(number):
         return number

@@ -1,9 +1,9 @@
 """Finds the one-time code in the text of a message.
 
-The last line of a message can be an origin-bound one-time code (WICG, "Origin-bound one-time codes delivered via SMS").
-In other messages, the code is the number that is nearest to a word such as "code", "OTP" or "TAN". The words are in
-`code_words.toml`. A code can have digits and capital letters. The time of each search is proportional to the length of
-the text.
+The last line of a message can bind a one-time code to a web site. WICG's specification "Origin-bound one-time codes
+delivered via SMS" defines the format. In other messages, the code is the number that is nearest to a word such as
+"code", "OTP" or "TAN". The words are in `code_words.toml`. A code can have digits and capital letters. The time of each
+search is proportional to the length of the text.
 """
 
 import functools
@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from .code_words import CURRENCY, UNIT, find_kind, fold, load_patterns, lower, mark_amounts
 
-# A host is a name with a dot, or localhost. So "@alice #summer" is not a code. A host has no port. A second host
-# may follow the code. Other text after the code is ignored, as the specification says.
+# A host is a name with a dot, or localhost. So "@alice #summer" is not a code. The line must not contain a port. The
+# line can have a second host after the code. Other text after the code is ignored, as the specification says.
 _HOST = r"((?:[\w-]+\.)+[\w-]+|localhost)"
 _LAST_LINE = re.compile(rf"@{_HOST} #([^ \t\n\f\r]+)(?: @{_HOST}(?![^ \t\n\f\r]))?")
 
@@ -27,8 +27,9 @@ _UNIT = rf"[{UNIT}%]"
 _HYPHENS = r"[-\u2011\u2013]"
 _NEXT_GROUP = rf"[ \u00a0\u202f] [0-9]{{1,4}} (?! [A-Za-z0-9] | [.,:/-][0-9] | \s?{_UNIT} )"
 
-# This finds the parts of a text that contain digits. `mark_amounts` has changed the text before. The first alternatives
-# are never a code: links, amounts, phone numbers, masked accounts. The group `token` may be a code.
+# This pattern finds the parts of a text that contain digits. The text must come from `mark_amounts`. Most branches of
+# the pattern find texts that are not codes: links, amounts, phone numbers and masked accounts. The group `token`
+# contains a possible code.
 _NUMBERS = re.compile(
     rf"""(?: https?:// | \bwww\. ) \S+
     | (?<![a-z0-9.-]) [a-z0-9][a-z0-9.-]{{0,80}} \. [a-z]{{2,10}} / \S*
@@ -61,7 +62,7 @@ _OFFER = re.compile(r"[A-Z]{3,}[0-9]{2,4}")  # SAVE20
 _COLON = "[:：=]"  # noqa: RUF001
 _SENTENCE_END = re.compile(r"[.!?]\s|[。！？]|\n+")  # noqa: RUF001
 _FARTHEST = 100  # characters: the highest distance between a word and its code
-_LINKED = 25  # characters; an "is" between a word and a number shortens the distance by this number
+_LINKED = 25  # characters; if "is" stands between a word and a code, this value is subtracted from their distance
 
 
 class Code(NamedTuple):
@@ -79,7 +80,7 @@ class OriginBoundCode(NamedTuple):
     code: str
     start: int
     end: int
-    embedded_host: str | None = None  # the host of the page in a frame, if the code is for this page
+    embedded_host: str | None = None  # if the code is for a page in a frame: the host of this page
 
 
 def find_origin_bound_code(text: str) -> OriginBoundCode | None:
@@ -102,8 +103,9 @@ def _find_last_line(text: str) -> int:
 def find_code(text: str) -> Code | None:
     """Return the one-time code of a message, or None.
 
-    An origin-bound code can have any form. Other codes have 4 to 10 characters: digits, or capital letters and digits.
-    Right after "code is" or a colon, small letters are allowed. Digits of other scripts are returned as ASCII.
+    A code that is bound to a web site can have any characters. Other codes have 4 to 10 characters: digits, or capital
+    letters and digits. Directly after "code is" or "code:", a code can contain small letters. The digits of all writing
+    systems become ASCII digits.
     """
     if bound := find_origin_bound_code(text):
         return Code(bound.code, bound.start, bound.end)
@@ -132,7 +134,7 @@ def _find_best(text: str) -> Code | None:
 
 
 class _Words:
-    """Finds the words in a text that describe a number, for example "code"."""
+    """Finds words such as "code" in a text. These words say what a number means."""
 
     def __init__(self, text: str) -> None:
         patterns = load_patterns()
@@ -152,7 +154,7 @@ class _Words:
     def list_named(self, numbers: Sequence[re.Match[str]]) -> Iterator[re.Match[str]]:
         """Yield the words that follow directly after "code is" or "code:".
 
-        Skips words that overlap one of the numbers.
+        If a part of such a word is already in `numbers`, the word is skipped.
         """
         taken = [number.span() for number in numbers]
         for _, end in chain(*self._naming.values()):
@@ -164,7 +166,7 @@ class _Words:
     def measure_distance(self, start: int, end: int, code: str) -> int:
         """Measure the distance from a number to the nearest word such as "code", in characters.
 
-        Each end of a sentence counts as 20 characters.
+        For each sentence that ends between the number and the word, the function adds 20 characters.
         """
         return min(
             (self._measure(kind, span, start, end, code) for kind, span in self._list_nearest(start, end)),
@@ -212,7 +214,7 @@ def _compile_links() -> _Links:
 
 
 def _remove_separators(token: str) -> str | None:
-    """Remove the separators from a token such as `123 456`. Returns None if the token can't be a code."""
+    """Remove the separators from a token such as `123 456`. Returns None if the token does not look like a code."""
     groups = _SEPARATOR.split(token)
     sizes = {len(group) for group in groups}
     code = "".join(groups)
@@ -223,7 +225,7 @@ def _remove_separators(token: str) -> str | None:
 
 
 def _count_doubts(token: str, code: str) -> int:
-    """Return a penalty for a token that is probably not a code. The penalty is a number of characters."""
+    """Return a penalty in characters. It is greater than 0 if the token is probably not a code."""
     if _YEAR_OR_DATE.fullmatch(token):
         return 40
     return 20 if len(code) > 8 or not code.isdigit() else 0

@@ -47,9 +47,9 @@ class WideCharacter(NamedTuple):
     """A character that is not in GSM-7. A text with such a character needs UCS-2."""
 
     position: int  # index in the text
-    character: str  # usually one; two if a letter and its accent are separate, and GSM-7 has both as one
+    character: str  # one character, or a letter and its accent that form one character of GSM-7
     name: str  # the name in Unicode
-    substitute: str | None  # a replacement in GSM-7; None: no replacement; empty: the character can be left out
+    substitute: str | None  # a replacement in GSM-7. Empty: delete the character. None: GSM-7 has no replacement
 
 
 class TextCheck(NamedTuple):
@@ -122,7 +122,7 @@ def _describe(text: str, position: int) -> WideCharacter:
         and _is_invisible(character)
         and GSM7.issuperset(pair[:-1] + text[position + 1 : position + 2])
     ):
-        substitute = ""  # elsewhere it may join emoji, or form letters of other scripts
+        substitute = ""  # next to characters outside GSM-7, this character can join emoji or change a letter
     return WideCharacter(position, character, _name(character), substitute)
 
 

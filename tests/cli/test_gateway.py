@@ -207,7 +207,7 @@ def test_a_gateway_that_the_server_does_not_have_is_a_wrong_argument(run) -> Non
 
 
 def test_a_paused_gateway_gets_nothing_until_it_is_resumed(run, show, gateway, send, deliver) -> None:
-    assert run("pause").stdout == "The gateway gateway gets no messages until: gateway resume\n"
+    assert run("pause").stdout == "The gateway gateway is paused. To resume the gateway: gateway resume\n"
     send()
     deliver()
     assert (gateway.handed, show()["condition"]) == ([], "held")

@@ -83,11 +83,11 @@ def test_a_command_that_can_not_print_fails_with_one_line(run, command: str) -> 
         ),
         pytest.param(
             "open --url http://127.0.0.1:8000",
-            "A sign-in link was created, but it could not be printed. The link ends after ten minutes.",
+            "A sign-in link was created, but it could not be printed. The link expires after ten minutes.",
             marks=pytest.mark.slow,
         ),
         pytest.param(
-            "gateway pause", "The gateway stub gets no messages until: gateway resume", marks=pytest.mark.slow
+            "gateway pause", "The gateway stub is paused. To resume the gateway: gateway resume", marks=pytest.mark.slow
         ),
     ],
 )

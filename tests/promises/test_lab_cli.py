@@ -166,7 +166,7 @@ def test_an_app_that_uses_twilio_is_tried_at_both_urls(runner: FlaskCliRunner) -
         ([], "the account 'default' has no webhook; give URL"),
         (["--form", "twilio"], "the account 'default' has no URL for received messages; give URL"),
         (["--account", "nobody"], "there is no account 'nobody'"),
-        (["http://127.0.0.1:9/", "--status-url", "http://127.0.0.1:9/"], "--status-url is only for the form twilio"),
+        (["http://127.0.0.1:9/", "--status-url", "http://127.0.0.1:9/"], "--status-url needs --form twilio"),
         (["http://127.0.0.1:9/", "--secret", SECRET, "--limit", "0"], "Invalid value for '--limit'"),
         (["http://127.0.0.1:9/", "--secret", SECRET, "--junit", "/none/lab.xml"], "Invalid value for --junit"),
     ],
@@ -190,4 +190,4 @@ def test_a_server_that_delivers_to_phones_posts_to_no_private_address(make_app: 
 def test_without_the_twilio_compatible_api_there_is_no_such_form(make_app: Callable[..., Flask]) -> None:
     result = run(make_app(TWILIO="off").test_cli_runner(), "http://127.0.0.1:9/", "--form", "twilio")
     assert result.exit_code == 2
-    assert "this server has no form 'twilio', see PHONIFY_TWILIO" in result.stderr
+    assert "this server does not support 'twilio'; see PHONIFY_TWILIO" in result.stderr

@@ -142,7 +142,7 @@ def test_a_server_does_not_start_with_a_scenario_that_it_can_not_use(tmp_path: P
         (
             right,
             android | {"ANDROID_PASSWORD": "b"},
-            "--scenario needs the gateway stub, but PHONIFY_GATEWAY is android",
+            "--scenario needs the stub gateway, but PHONIFY_GATEWAY is android",
         ),
     ]
     with starting(tmp_path) as start:
