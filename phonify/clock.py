@@ -1,7 +1,7 @@
 """The clock of the server. Tests replace this clock with their own clock.
 
-In a sandbox, a developer can stop and advance the clock (`domain/server_clock.py`). Therefore, each clock has two
-times: its own time and the time of the machine.
+In a sandbox, a developer can stop and advance the clock (`domain/server_clock.py`). Therefore, `now` and
+`machine_now` can return different times.
 """
 
 import re
@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
-# These functions wait and measure durations. The tests of an app may use a library that stops the clock. Such a library
-# replaces the functions of the module `time`, but not a `partial`. So a server in the same process continues to run.
+# These functions wait and measure durations. Some test suites use a library that stops the time. This library
+# replaces the functions of the module `time`. The library does not replace these `partial` objects. So a server in the
+# same process continues to run.
 monotonic = partial(time.monotonic)
 sleep = partial(time.sleep)
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-# In each version of Python, `fromisoformat` accepts different forms. This pattern is the same in all versions.
+# The forms that `fromisoformat` accepts depend on the version of Python. This pattern is the same in all versions.
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}) [Tt\ ] ((?:[01][0-9]|2[0-3]):[0-9]{2}) (?: (:[0-9]{2}) (?:\.([0-9]+))? )?"
     r" ([Zz] | [+-][0-9]{2}:?[0-9]{2})",
@@ -37,7 +38,7 @@ class Clock(Protocol):
         """
 
     def monotonic(self) -> float:
-        """Return the seconds of a clock that is never set back. This clock measures durations."""
+        """Return a number of seconds that never decreases. Code uses this number to measure durations."""
 
 
 class SystemClock:
@@ -48,7 +49,7 @@ class SystemClock:
         return datetime.now(UTC)
 
     def machine_now(self) -> datetime:
-        """Return the same time as `now`."""
+        """Return the result of `now`."""
         return self.now()
 
     def monotonic(self) -> float:
@@ -62,7 +63,7 @@ def format_time(moment: datetime) -> str:
 
 
 def seconds_until(text: str | None, now: datetime) -> float:
-    """Return the seconds from `now` until a time that `format_time` has written. If `text` is None, return infinity."""
+    """Return the seconds from `now` to the time in `text`, or infinity if `text` is None. See `parse_time`."""
     return (parse_time(text) - now).total_seconds() if text is not None else float("inf")
 
 

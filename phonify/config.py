@@ -81,8 +81,8 @@ def _read_origin(text: str) -> str:
         return parse_originator(text).number
     except ValueError as error:
         raise ValueError(
-            "must be an E.164 number with the plus sign, a short code of 3 to 8 digits,"
-            " or up to 11 printable characters of the GSM 7-bit alphabet with at least one letter"
+            "must be an E.164 number with the plus sign, a short code of 3 to 8 digits, or a name."
+            " A name has up to 11 printable characters of the GSM 7-bit alphabet. At least one character is a letter"
         ) from error
 
 
@@ -128,11 +128,11 @@ class Settings:
     origin: str = _setting("+15005550006", _read_origin)
     max_body: int = _setting(MAX_BODY, _read_whole(MAX_BODY, HIGHEST_MAX_BODY))
     gateway: str = _setting("stub", _read_choice(GATEWAYS))
-    gateway_window: int | None = _setting(None, _read_whole(1, 1_000))  # None: the gateway's own
-    gateway_per_second: int | None = _setting(None, _read_whole(1, 100_000))  # in segments, like the next two
+    gateway_window: int | None = _setting(None, _read_whole(1, 1_000))  # None means the gateway's own window
+    gateway_per_second: int | None = _setting(None, _read_whole(1, 100_000))  # these three limits count segments
     gateway_per_minute: int | None = _setting(None, _read_whole(1, 1_000_000))
     gateway_per_hour: int | None = _setting(None, _read_whole(1, 100_000_000))
-    only_to: tuple[str, ...] = _setting((), _read_numbers)  # if there are any, only these numbers get messages
+    only_to: tuple[str, ...] = _setting((), _read_numbers)  # if it is not empty, only these numbers get messages
     release_gateway: str | None = _setting(None, _read_choice(GATEWAYS))
     public_url: str | None = _setting(None, _read_url)
     workers: int = _setting(2, _read_whole(1, 64))
@@ -143,14 +143,14 @@ class Settings:
     grace: int = _setting(30, _read_whole(1, 600))
     keepalive: int = _setting(75, _read_whole(1, 3_600))
     cors: tuple[str, ...] = _setting((), _read_origins)  # origins of other pages that may call the API
-    webhook_private: bool | None = _setting(None, _read_switch)  # None: on if the gateway is a sandbox, else off
+    webhook_private: bool | None = _setting(None, _read_switch)  # None means `on` in a sandbox, otherwise `off`
     retain_messages: int | None = _setting(None, _read_whole(1, 999_999_999))
     retain_days: int | None = _setting(None, _read_whole(1, 36_500))
     access_log: bool = _setting(True, _read_switch)
     log_level: str = _setting("INFO", _read_choice(("DEBUG", "INFO", "WARNING", "ERROR")))
     log_format: str = _setting("text", _read_choice(("text", "json")))
     metrics: bool = _setting(False, _read_switch)
-    twilio: bool | None = _setting(None, _read_switch)  # None: on if the gateway is a sandbox, else off
+    twilio: bool | None = _setting(None, _read_switch)  # None means `on` in a sandbox, otherwise `off`
     twilio_auth_token: str | None = _setting(  # of the account `default`
         None, _read_form(AUTH_TOKEN, "must be 1 to 64 printable ASCII characters without spaces")
     )
@@ -163,7 +163,7 @@ def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | Non
     """Read the settings from an environment. Raises one ConfigError with all errors.
 
     `overrides` replace values of the environment. The names of overrides have no prefix, for example `DATABASE`.
-    An override is a text, or has the type of the setting. An unknown name is an error.
+    The value of an override can be a string. It can also have the type of the setting. An unknown name is an error.
     """
     given, known = merge(environ, overrides), _list_variables()
     values, faults = {}, []
@@ -195,7 +195,7 @@ def merge(environ: Mapping[str, str], overrides: Mapping[str, Any] | None) -> di
 
 
 def _find_gateway_faults(settings: Settings, given: Mapping[str, str]) -> list[str]:
-    """Find errors in the variables of the gateways, and settings that can't be used together."""
+    """Check the variables of the gateways, and check for settings that exclude each other. Return the errors."""
     faults = []
     for name in dict.fromkeys(filter(None, (settings.gateway, settings.release_gateway))):
         try:
@@ -241,7 +241,7 @@ def list_defaults() -> list[tuple[str, str]]:
 
 
 def write_address(host: str, port: int) -> str:
-    """Return the address of a server for a browser on the same machine."""
+    """Return the URL at which a browser on the same machine can reach the server."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - nothing listens on it
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

@@ -84,7 +84,7 @@ def make_services(
 def build_app(services: Services) -> Flask:
     """Build the app with its views. The views find the services in `app.extensions`."""
     app = Flask("phonify", static_folder=None)
-    # Otherwise, Flask would answer some paths with a redirect, and its redirect is HTML.
+    # Without the next two lines, Flask answers some paths with a redirect. The content of this redirect is HTML.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it

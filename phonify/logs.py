@@ -14,7 +14,7 @@ from .clock import format_time
 
 logger = logging.getLogger(__name__)
 
-# These names match the argument `api_key`, also with percent-encoded characters. They also match similar names that a
+# These names match the argument `api_key`, even if its name is percent-encoded. They also match similar names that a
 # client may use by mistake: `api_key[]`, `api-key`, `key`. Auth tokens and secrets are masked too.
 _NAMES = "|".join(
     "".join(f"(?:{character}|%{ord(character):02x})" for character in name)
@@ -24,15 +24,15 @@ _ARGUMENT = re.compile(rf"((?:{_NAMES})[^=&?/\s]{{0,20}}?(?:=|%3d))(?:[^&\s]*[^&
 _CREDENTIALS = re.compile(r"(basic(?:\s|\+|%20)+)[A-Za-z0-9+/=_~.%-]+", re.IGNORECASE)
 _USERINFO = re.compile(r"(//)[^/@\s]*@")
 _OURS = re.compile(r"ph[kls]_[A-Za-z0-9_-]+")  # a key or a token that Phonify has made, anywhere in a text
-# In the address of a callback, secrets, numbers and texts follow the name of the gateway. The path of a Python file in
-# a traceback is not masked.
+# The URL of a callback can contain secrets, numbers and message bodies. These parts follow the gateway's name.
+# The path of a Python file in a traceback is not masked.
 _CALLBACK = re.compile(r"(/gateways/[^/?\s\"]+[/?])(?![\w/]+\.py\")[^\s\"]+")
-_SUSPECT = re.compile(r"[=@%\s]|ph[kls]_|/gateways/")  # a text without a match contains no key
+_SUSPECT = re.compile(r"[=@%\s]|ph[kls]_|/gateways/")  # only a string that matches can contain a key
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
-# Loggers of WSGI servers that write addresses or headers.
+# Each of these loggers belongs to a WSGI server, and writes URLs or request headers.
 _SERVERS = ("werkzeug", "gunicorn.access", "gunicorn.error", "granian.access")
-# Every record has these attributes. Other attributes are `extra`.
+# Every record has these attributes. All other attributes come from the argument `extra` of the log call.
 _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({})))
 
 _PARSING = "gunicorn.error"
@@ -40,9 +40,10 @@ _REFUSED = "Invalid request from"
 
 
 def mask_keys(text: str) -> str:
-    """Return the text with `***` in place of API keys in addresses and Authorization headers.
+    """Replace each API key in `text` with `***`, and return the result.
 
-    In the address of a callback, `***` also replaces everything after the name of the gateway.
+    This function finds keys in URLs and in Authorization headers. In the URL of a callback, `***` also replaces
+    everything after the name of the gateway.
     """
     if not _SUSPECT.search(text):
         return text
@@ -54,10 +55,10 @@ def mask_keys(text: str) -> str:
 
 
 def mask_request(method: str, address: str) -> tuple[str, str]:
-    """Mask the keys in the method and the address of a request. Return the method and the address.
+    """Mask the keys in the URL of a request. Return the method and the masked URL.
 
-    A client can send an Authorization header as the first line by mistake. Then the method is BASIC, and the address
-    is a key.
+    A client can send an Authorization header as the first line by mistake. Then the method is `BASIC`, and `address`
+    contains a key instead of a URL. In this case, mask all of `address`.
     """
     return method, mask_keys(address) if method.upper() != "BASIC" else "***"
 
@@ -77,7 +78,7 @@ class KeyFilter(logging.Filter):
         try:
             message = record.getMessage()
         except (TypeError, ValueError):
-            return True  # the logging module reports wrong arguments itself
+            return True  # later, the logging module reports these wrong arguments
         if record.name == _PARSING and message.startswith(_REFUSED):
             # After the address of the client, gunicorn shows a part of the request. This part may contain a key.
             message = f"{_REFUSED} {message.removeprefix(_REFUSED).split(':')[0].strip()}"
@@ -88,7 +89,7 @@ class KeyFilter(logging.Filter):
 
 
 def install_key_filter() -> None:
-    """Mask keys in the logs of WSGI servers."""
+    """Install the filter that masks keys in the logs of WSGI servers."""
     for name in _SERVERS:
         logger = logging.getLogger(name)
         if not any(isinstance(present, KeyFilter) for present in logger.filters):
@@ -106,7 +107,7 @@ class TextFormatter(logging.Formatter):
         return _write_time(record)
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return a record as text, without keys."""
+        """Convert a record to text, and mask the API keys in this text."""
         return mask_keys(super().format(record))
 
 
@@ -114,7 +115,7 @@ class JsonFormatter(logging.Formatter):
     """Formats a record as JSON: time, level, logger, message, the `extra` fields and the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return a record as one line, without keys."""
+        """Convert a record to one line of JSON. Mask the API keys in the message and in the traceback."""
         line: dict[str, Any] = {
             "time": _write_time(record),
             "level": record.levelname.lower(),
@@ -141,7 +142,7 @@ def make_formatter(log_format: str) -> logging.Formatter:
 def configure_logs(log_format: str) -> None:
     """Make the root logger write to standard error, as text or as JSON.
 
-    With JSON, Python's warnings and unhandled exceptions are log lines too.
+    If `log_format` is `json`, the warnings and unhandled exceptions of Python also become log lines.
     """
     logging.raiseExceptions = False  # a line that can't be written, for example on a full disk, is lost
     handler = logging.StreamHandler()

@@ -80,13 +80,13 @@ class Services:
         self.retention = Retention(database, clock, most_messages=settings.retain_messages, longest=longest)
 
         main, only_to = gateway.name, frozenset(settings.only_to)
-        main_only_to = frozenset[str]() if gateway.sandbox else only_to  # a sandbox gets messages to all numbers
+        main_only_to = frozenset[str]() if gateway.sandbox else only_to  # a sandbox accepts messages to all numbers
         self.sending = self._make_sending(gateway, main_only_to, rules)
         self.receiving = Receiving(database, clock, webhooks, subscriptions, self.sending, rules)
         self.inbound = Inbound(database, clock, self.receiving, origin=settings.origin)
         receipts = Receipts(webhooks)
         self.rule_effects = RuleEffects(database, clock, main, receipts, self.receiving)
-        # Both have the main gateway and the gateway that sends released messages, by name.
+        # The keys of both are the name of the main gateway and the name of the gateway that sends released messages.
         self.senders = {main: self.sending}
         self.gateways = {main: self._run_gateway(gateway, main_only_to, receipts)}
         releasing = None
@@ -204,7 +204,7 @@ class Services:
         )
 
     def make_advancing(self) -> Advancing:
-        """Make an object that advances the clock of the sandbox once."""
+        """Make an object that can advance the clock of the sandbox. Use the object for only one call of `advance`."""
         running = self.gateways[self.gateway.name]
         workers: list[Worker] = [self.make_message_loop(), self.rule_effects, self.make_webhook_loop()]
         if running.gateway.can_look_up:
@@ -212,7 +212,7 @@ class Services:
         return Advancing(self.database, self.clock, workers, self.moving, self.clean)
 
     def clean(self) -> None:
-        """Remove old rows, ended test runs and ended sessions. Handle texts and messages that have waited too long."""
+        """Remove old rows, finished test runs and expired sessions. Handle incomplete texts and expired messages."""
         self.inbound.hand_over_due()
         self.moving.adopt()
         self.moving.end_expired()

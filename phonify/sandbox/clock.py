@@ -1,7 +1,7 @@
 """The resource /sandbox/clock: stop, advance and reset the clock of the server.
 
-The rate limit does not count these requests. Otherwise, a client that has reached the limit could not advance a frozen
-clock.
+The rate limit does not count these requests. So a client can advance a frozen clock even after the client has reached
+the limit.
 """
 
 from typing import Any
@@ -36,7 +36,10 @@ def get_clock() -> dict[str, Any]:
     answers={200: ClockAnswer},
     errors=_ERRORS,
     examples=examples.FREEZE_CLOCK,
-    text="The clock stops for all accounts. To start it again, let it continue or reset it.",
+    text=(
+        "The clock stops for all accounts. `POST /sandbox/clock/run` starts the clock again. `DELETE /sandbox/clock`"
+        " sets the clock to the real time, and also starts the clock."
+    ),
 )
 def freeze_clock() -> dict[str, Any]:
     """Stop the clock of the server."""

@@ -1,4 +1,4 @@
-"""The downloads of the clients for tests, in Python and in JavaScript. A download needs no key."""
+"""Serves the source files of the test clients for Python and JavaScript. A download needs no key."""
 
 import hashlib
 import io
@@ -17,26 +17,27 @@ _IMPORT = re.compile(r"^from \.(\w+) import .*\n", re.MULTILINE)
 
 @bp.get("/phonify_client.py")
 def download_python_client() -> Response:
-    """Send the client in Python as one file.
+    """Return the source code of the Python client as one file.
 
-    If the client imports a module from its own folder, the source code of that module replaces the import line.
+    `client.py` imports other modules of the folder `testing/`. In the answer, the source code of these modules replaces
+    the import lines.
     """
     text = (_PYTHON / "client.py").read_text(encoding="utf-8")
     content = _IMPORT.sub(lambda found: (_PYTHON / f"{found[1]}.py").read_text(encoding="utf-8"), text).encode()
-    # The digest of the text is its ETag. So a test that has the file gets it again only after a change.
+    # The digest is the ETag. If a browser or a test already has this content, the answer is 304 without the file.
     digest = hashlib.sha256(content).hexdigest()
     return send_file(io.BytesIO(content), mimetype="text/x-python", max_age=_MAX_AGE, etag=digest)
 
 
 @bp.get("/phonify.mjs")
 def download_javascript_client() -> Response:
-    """Send the client in JavaScript. It is an ES module."""
+    """Return the source code of the JavaScript client, which is an ES module."""
     return send_file(_STATIC / "phonify.mjs", mimetype="text/javascript", max_age=_MAX_AGE)
 
 
 @bp.get("/phonify.d.mts")
 def download_types() -> Response:
-    """Send the TypeScript types of the client in JavaScript."""
+    """Return the TypeScript types of the JavaScript client."""
     return send_file(_STATIC / "phonify.d.mts", mimetype="text/plain", max_age=_MAX_AGE)
 
 

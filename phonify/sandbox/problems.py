@@ -1,4 +1,4 @@
-"""The resource /sandbox/problems. It lists problems that the messages of an account do not show."""
+"""The resource /sandbox/problems: the refused requests and the failed webhooks of an account."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ bp = Blueprint("test_problems", __name__, url_prefix="/problems")
     ),
 )
 def list_test_problems() -> dict[str, Any]:
-    """List the account's latest problems, oldest first."""
+    """List the account's latest problems, in the order of time."""
     services = get_services()
     found = list_problems(services.fronts, services.webhooks, services.clock, current_account())
     return {"problems": dump_problems(found)}

@@ -110,7 +110,7 @@ def change_rule(rule_id: str) -> dict[str, Any]:
     answers={200: RuleAnswer},
     errors=("unknown_argument",),
     examples=examples.MOVE_RULE,
-    text="The counts of the rule stay the same.",
+    text="The values of `seen` and `used` stay the same.",
 )
 def move_rule(rule_id: str) -> dict[str, Any]:
     """Move a rule to another position in the list."""

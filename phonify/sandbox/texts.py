@@ -1,4 +1,4 @@
-"""The paths /sandbox/inbound and /sandbox/check. They simulate a text from a phone, and check a text."""
+"""The path /sandbox/inbound simulates a message from a phone. The path /sandbox/check shows how a text is encoded."""
 
 from typing import Any
 
@@ -25,8 +25,8 @@ bp = Blueprint("sandbox", __name__)  # the API reference shows these paths under
     examples=examples.INBOUND,
     links={"get_message": {"message_id": "$response.body#/message/id"}},
     text=(
-        "Phonify stores the message and posts it to the webhook. A keyword such as `STOP` opts out the phone."
-        " A keyword such as `START` ends the opt-out."
+        "Phonify stores the message and posts it to the webhook. If the body is a keyword such as"
+        " `STOP`, the account can't send messages to this phone. A keyword such as `START` ends this opt-out."
     ),
 )
 def simulate_inbound() -> tuple[dict[str, Any], int]:

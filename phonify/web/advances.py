@@ -1,4 +1,7 @@
-"""The summary of a clock advance, as parameters of an address. A reload of the page does not repeat the advance."""
+"""Puts the summary of what happened while the clock was advanced into the URL of the settings page.
+
+If the browser reloads the page, the page shows the same summary. The clock is not advanced again.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,14 +13,14 @@ from .reading import read_number
 
 
 def write_query(advance: Advance) -> dict[str, Any]:
-    """Write the result of a clock advance as parameters of an address."""
+    """Return the URL parameters that say what happened while the clock was advanced."""
     counts = {name: count for name, count in advance.ended._asdict().items() if count}
     more = {} if advance.finished else {"more": 1}
     return {"from": advance.begun_at, "until": advance.ended_at, **counts, **more}
 
 
 def read_summary(query: Mapping[str, str]) -> str | None:
-    """Make the summary from the parameters in an address. Returns None if the parameters are not valid.
+    """Make the summary from the parameters of the URL. Returns None if the parameters are not valid.
 
     The summary has only times and counts. So nobody can make a link that shows another text.
     """

@@ -1,4 +1,4 @@
-"""The forms of the inbox: new messages, answers in a thread, scheduled messages, the release of caught messages."""
+"""The HTML forms of the inbox. A person can send, schedule, change, cancel or release messages with these forms."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -41,7 +41,7 @@ def compose() -> Any:
     given.setdefault("to", given.get("special", ""))
     typed = {name: read_typed_number(value) if name in ("to", "origin") else value for name, value in given.items()}
     try:
-        # In this form, the field `to` has the number of the phone, even if the phone is the sender.
+        # The form field `to` contains the number of the phone, even if the phone is the sender.
         message, faults = _write(typed["to"], typed)
     except PhonifyError as error:
         return _show_compose(given, error.faults), 400
@@ -52,7 +52,7 @@ def compose() -> Any:
 
 @bp.post("/inbox/phones/<path:phone>/messages")
 def write(phone: str) -> Any:
-    """Send a message in a thread as the app or, in a sandbox, as the phone."""
+    """Send a message in a thread. In a sandbox, the sender can also be the phone."""
     given = _read_form()
     try:
         _, faults = _write(phone, given)
@@ -152,7 +152,7 @@ def _read_form() -> dict[str, str]:
     given = {name: normalize_lines(value) for name, value in arguments if value and isinstance(value, str)}
     try:
         "".join(given.values()).encode()
-    except UnicodeEncodeError:  # JSON can contain a half of a surrogate pair, but a page can't
+    except UnicodeEncodeError:  # JSON can contain a lone surrogate, but UTF-8 can't
         raise InvalidRequest([Fault("bad_request")]) from None
     if "send_at" in given and len(given["send_at"]) <= _TIME_LENGTH:
         given["send_at"] += "Z"
@@ -172,7 +172,7 @@ def _is_phone(given: Mapping[str, Any]) -> bool:
 
 
 def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
-    """Send a message to the phone. If the phone is the sender, receive a message.
+    """Send a message to the phone. If the phone is the sender, simulate a message from the phone instead.
 
     A received message goes to the number in `origin`, or to the default sender if `origin` has no number.
     Returns the message, and a list of errors.

@@ -81,7 +81,10 @@ def show_thread(phone: str) -> str:
 
 
 def show_thread_page(phone: str, **form: Any) -> str:
-    """Show a thread and its form. Raises NotFound if the thread is empty and `phone` is not a valid number."""
+    """Show the messages of a phone, and the form for a new message.
+
+    Raises NotFound if there are no messages and `phone` is not a valid number.
+    """
     thread = look_at_thread(phone)
     if not thread["entries"] and not is_msisdn(phone):
         raise NotFound
@@ -129,7 +132,10 @@ def show_message(message_id: str) -> Any:
 
 
 def show_detail(message_id: str, **form: Any) -> str:
-    """Show a message and its form. The answer to htmx is a fragment. The answer to other clients is a page."""
+    """Show the details of a message.
+
+    If htmx sent the request, the answer is only this part of the page. Otherwise, the answer is the whole page.
+    """
     detail = {**read_detail(message_id), **form}
     if "HX-Request" in request.headers:
         return render_template("inbox/detail.html", **detail)

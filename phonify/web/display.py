@@ -1,4 +1,4 @@
-"""Functions for the templates: parts of texts, numbers, states, errors, code samples."""
+"""Functions for the templates. They format texts, numbers, states and errors, and they write code samples."""
 
 import json
 import re
@@ -59,7 +59,7 @@ def cut_wide(segment: str, check: TextCheck) -> list[tuple[bool, str]]:
 
     The flag is True if the characters of the piece are not in GSM-7.
     """
-    wide = {found.character[-1] for found in check.wide}  # if it is a letter and its accent, only the accent
+    wide = {found.character[-1] for found in check.wide}  # if a letter has an accent, take only the accent
     return [(is_wide, "".join(run)) for is_wide, run in groupby(segment, wide.__contains__)]
 
 
@@ -106,8 +106,8 @@ def own_side(message: Message) -> str:
 def name_state(message: Message) -> str:
     """Return the state of a message in the words that the pages use.
 
-    If a phone sent the message, the text is `received`. If the webhook has not accepted the message, the text also has
-    the state.
+    If a phone sent the message, the result is `received`. If the webhook has not accepted this message, the result also
+    contains the value of `state`.
     """
     if message.direction == "inbound":
         return "received" if message.state == "sent" else f"received, webhook {message.state}"
@@ -115,7 +115,7 @@ def name_state(message: Message) -> str:
 
 
 def is_undelivered(message: Message) -> bool:
-    """Return True if the gateway took a message, but a receipt says that the phone did not get this message."""
+    """Return True if the state is `sent` and a receipt says that the phone did not get the message."""
     return message.state == "sent" and message.receipt_status == "undelivered"
 
 
@@ -138,7 +138,7 @@ def write_time(at: str, *, seconds: bool = False) -> Markup:
 
 
 def write_curl(address: str, key: str, message: Message) -> str:
-    """Write a curl command that sends a message again. For a received message, the command simulates the reception."""
+    """Write a curl command that sends an outbound message again, or that simulates an inbound message again."""
     if message.direction == "inbound":
         path = "/sandbox/inbound"
         arguments = {"from": message.origin_number, "to": message.to_number, "body": message.body}
@@ -150,7 +150,7 @@ def write_curl(address: str, key: str, message: Message) -> str:
 
 
 def list_samples(address: str, key: str) -> list[tuple[str, str]]:
-    """Write programs that send a first message. Returns the programming language and the code of each program."""
+    """Return example programs that send a message: the programming language and the code of each program."""
     url, body = f"{address}/v1/messages", "Hello from Phonify. Your code is 424242."
     arguments = json.dumps({"to": "+14560000000", "body": body})
     curl = f"curl {url} -u {shlex.quote(f'{key}:')} \\\n  -d to=+14560000000 \\\n  -d body='{body}'"

@@ -46,7 +46,7 @@ class Guide(NamedTuple):
 
 
 def list_titles() -> dict[str, dict[str, str]]:
-    """Return the titles of the guides, for each group and each name."""
+    """Return a dictionary for each group of guides. Each dictionary maps the name of a guide to its title."""
     return {group: {name: _read(name).partition("\n")[0][2:] for name in names} for group, names in GROUPS.items()}
 
 

@@ -18,15 +18,15 @@ from .session import current_account, current_key
 
 CONVERSATIONS = 40
 MESSAGES = 50
-MOST_CONVERSATIONS = 200  # a page keeps at most this number of conversations up to date
-MOST_MESSAGES = 500  # a page keeps at most this number of messages up to date
+MOST_CONVERSATIONS = 200  # a page refreshes at most this number of conversations
+MOST_MESSAGES = 500  # a page refreshes at most this number of messages
 
 
 def read_conversations(*, below: int = END, shown: int = 0, current: str | None = None) -> dict[str, Any]:
     """Return at least one page of conversations, latest first.
 
     `shown` is the number of conversations that the browser shows already. `current` is the phone of the open
-    conversation. This conversation counts as read.
+    conversation. In the result, this conversation has 0 unread messages.
     """
     limit = min(max(shown, CONVERSATIONS), MOST_CONVERSATIONS)
     found = get_services().conversations.find_all(current_account(), below=below, limit=limit + 1)
@@ -40,7 +40,7 @@ def read_conversations(*, below: int = END, shown: int = 0, current: str | None 
 
 
 def count_unread(current: str | None = None) -> int:
-    """Return the number of unread conversations. The open conversation counts as read."""
+    """Return the number of unread conversations. `current` is the open conversation, which is not counted."""
     return get_services().conversations.count_unread(current_account(), selected=current)
 
 
@@ -96,7 +96,7 @@ def read_detail(message_id: str) -> dict[str, Any]:
 
 
 def read_address() -> str:
-    """Return the address that the browser uses for this server. If the app is mounted, the address has its prefix."""
+    """Return the URL that the browser uses for this server. The URL includes the path prefix of the app."""
     return request.url_root.rstrip("/")
 
 
@@ -108,5 +108,5 @@ def read_number(text: object, default: int = 0) -> int:
 
 
 def normalize_lines(text: str) -> str:
-    """Replace the line ends CR LF, which browsers send, with LF."""
+    """Replace CR LF and CR with LF. In a form, browsers send CR LF at the end of each line."""
     return text.replace("\r\n", "\n").replace("\r", "\n")

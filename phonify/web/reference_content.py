@@ -26,7 +26,7 @@ _TITLES = {
     "test_lab": "Webhook lab",
     "test_twilio": "Twilio in tests",
 }
-# The objects on the page, in this order. Other schemas of the document are answers that contain these objects.
+# The page shows only these objects, in this order. Other schemas describe whole answers, which contain these objects.
 _SHOWN_OBJECTS = (
     "Message",
     "Number",
@@ -79,7 +79,7 @@ class Operation(NamedTuple):
     arguments: list[Row]
     answers: list[Answer]
     faults: list[Answer]
-    example: Json  # arguments by name, including path parameters
+    example: Json  # the names and the values of all arguments, including path parameters
 
 
 class Event(NamedTuple):
@@ -159,7 +159,7 @@ def _read_field(name: str, schema: Json, *, required: bool, place: str) -> Row:
 
 
 def _name_type(schema: Json) -> tuple[str, str | None]:
-    """Return a short name for the type of a value, and the name of its object or None."""
+    """Return a short name for a type, and the name of the object. The second value is None if there is no object."""
     if "$ref" in schema:
         return "object", schema["$ref"].removeprefix(_OBJECTS)
     if "anyOf" in schema:
@@ -197,7 +197,7 @@ def _read_event(name: str, event: Json) -> Event:
 
 
 def _split_example(operation: Operation) -> tuple[str, Json]:
-    """Return the path for the example of an operation, and the arguments that are not in the path."""
+    """Return the path of an example with all values filled in, and the arguments that are not in this path."""
     path, arguments = operation.path, dict(operation.example)
     for row in operation.arguments:
         if row.place == "path":
@@ -206,7 +206,7 @@ def _split_example(operation: Operation) -> tuple[str, Json]:
 
 
 def write_curl(address: str, operation: Operation) -> str:
-    """Return the curl command for an operation's example. The command reads the API key from the variable KEY."""
+    """Return a curl command that sends the example request. The command reads the API key from the variable KEY."""
     path, arguments = _split_example(operation)
     words = ["curl"]
     if operation.method == "GET" and arguments:
@@ -225,7 +225,7 @@ def write_curl(address: str, operation: Operation) -> str:
 
 
 def write_python(address: str, operation: Operation) -> str:
-    """Return a Python program for an operation's example. The program needs only the standard library."""
+    """Return a Python program that sends the example request. The program needs only the standard library."""
     path, arguments = _split_example(operation)
     url = address + path
     if operation.public:
@@ -265,7 +265,10 @@ with urlopen(request) as response:
 
 
 def write_json(value: Any) -> Markup:
-    """Return JSON as HTML. The CSS class of each element shows what it contains: a name, a string or another value."""
+    """Convert a value to JSON, and put each part of the JSON into an HTML element.
+
+    The CSS class of the element shows the kind of the part: a name, a string or another value.
+    """
     text = html.escape(json.dumps(value, indent=2, ensure_ascii=False), quote=False)
     marked = _JSON_TOKEN.sub(lambda token: f'<span class="json-{token.lastgroup}">{token[0]}</span>', text)
     return Markup(marked)  # noqa: S704 - escaped above

@@ -1,4 +1,4 @@
-"""The values that all templates get, and the answers that contain only a part of a page: a fragment."""
+"""Gives all templates the same values, and answers requests for fragments. A fragment is a part of a page."""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -33,15 +33,15 @@ def template_context() -> dict[str, Any]:
 def describe_clock() -> dict[str, Any] | None:
     """Return the values for the line about the clock, or None if the clock shows the real time."""
     status = get_services().clock.get_status()
-    # The time has no seconds. So the line about a running clock changes only once a minute.
+    # The time has no seconds. So the page must refresh the line about the clock only once a minute.
     return {"time": f"{status.now[:16]}:00.000Z", "frozen": status.frozen} if status.changed else None
 
 
 def place_faults(faults: Collection[Fault], fields: Sequence[str]) -> dict[str, Any]:
-    """Separate the errors that belong to fields of a form from other errors.
+    """Split the errors of a form into two groups, and return both groups.
 
-    The result `wrong` has the first error of each wrong field, in the order of `fields`. The result `faults` has all
-    errors that belong to no field of the form.
+    `result["wrong"]` maps the name of a field to the first error of this field, in the order of `fields`.
+    `result["faults"]` lists the errors whose parameter is not in `fields`.
     """
     first = {fault.param: fault for fault in reversed([*faults])}
     wrong = {name: first[name] for name in fields if name in first}
@@ -49,7 +49,7 @@ def place_faults(faults: Collection[Fault], fields: Sequence[str]) -> dict[str, 
 
 
 def answer_look(part: str, shown: dict[str, Any]) -> Response:
-    """Answer with a part of the page that is often refreshed, and with the lines about gateways and the clock.
+    """Answer with the template `part`. Add the lines about gateways and the clock.
 
     See `answer_fragment`.
     """

@@ -101,7 +101,10 @@ def load_scenario() -> Any:
 
 @bp.post("/messages/<message_id>/outcome")
 def force_outcome(message_id: str) -> Any:
-    """Set the outcome of one message. The field `outcome` has the outcome, or the outcome, a space and an error."""
+    """Set the outcome of one message.
+
+    The form field `outcome` contains an outcome such as `sent`. A space and an error type can follow this outcome.
+    """
     outcome, _, error = request.form.get("outcome", "").partition(" ")
     arguments = {"outcome": outcome, "error": error} if error else {"outcome": outcome}
     try:

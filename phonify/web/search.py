@@ -14,8 +14,8 @@ from .reading import count_unread, find_copies, read_number
 from .session import current_account, guard
 
 SEARCH_TIME = 0.2  # seconds
-RESULTS = 50  # at most, on one page
-# The name of each filter, and the arguments of its link.
+RESULTS = 50  # the maximum number on one page
+# The name of each filter, and the query parameters of the filter's link.
 FILTERS: list[tuple[str, dict[str, str]]] = [
     ("All", {}),
     ("Errors", {"state": "error"}),
@@ -29,14 +29,14 @@ guard(bp)
 
 @bp.get("/inbox/search")
 def search() -> str:
-    """Show the messages that match the search. Without a text, show all messages."""
+    """Show the messages that match the search and the filters. An empty search string matches all messages."""
     given = {name: request.args.get(name, "").strip() or None for name in ("q", "state", "direction")}
     below: int | None = read_number(request.args.get("below"), END)
     numbers = list_searched_numbers(given["q"] or "")
     if given["q"] and (len(given["q"]) > HIGHEST_MAX_BODY or "\0" in given["q"]):
         below = None  # find nothing
     found, begun = Found([], below), monotonic()
-    # One call searches a limited number of messages. If it finds nothing, search older messages for a short time.
+    # Each call searches a limited number of messages. The loop ends if a call finds something, or after SEARCH_TIME.
     while not found.entries and found.next is not None and monotonic() - begun < SEARCH_TIME:
         found = get_services().conversations.search(
             current_account(), text=given["q"], numbers=numbers, below=found.next, limit=RESULTS, **_read_filter(given)

@@ -68,7 +68,7 @@ def refuse_other_sites() -> ResponseReturnValue | None:
 
 
 def comes_from_here() -> bool:
-    """Return whether the request comes from a page of this server or from the address bar."""
+    """Return True if a page of this server sent the request, or if the user opened the URL directly."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site in ("same-origin", "none")
@@ -80,7 +80,7 @@ def comes_from_here() -> bool:
 
 
 def require_session() -> ResponseReturnValue | None:
-    """Require a session. If the address has a key, sign in with this key."""
+    """Require a session. If the URL contains an API key, sign in with this key."""
     if "api_key" in _read_query() and request.method in _SAFE:
         return _take_key_from_address()
     account = find_session()
@@ -121,7 +121,7 @@ def _take_link() -> ResponseReturnValue:
 
 
 def _keeps_session() -> bool:
-    """Return True if the request must not replace the session. Links on other sites must not replace it."""
+    """Return True if there is a session and another site sent the request. Such a request must keep the session."""
     return find_session() is not None and not comes_from_here()
 
 
@@ -148,7 +148,7 @@ def _show_sign_in(fault: str | None = None) -> str:
 
 @bp.get("/sign-in")
 def show_sign_in_page() -> ResponseReturnValue:
-    """Show the page that asks for a key. If the address has a key or the token of a link, sign in."""
+    """Show the page that asks for an API key. If the URL contains a key or a token, sign in instead."""
     arguments = _read_query()
     if "api_key" in arguments:
         return _take_key_from_address()
@@ -176,8 +176,8 @@ def _cookie_options() -> dict[str, Any]:
 
 
 def _cookie_name() -> str:
-    # Browsers ignore the port of a cookie. Without the port in the name, two servers on one machine would replace each
-    # other's cookies.
+    # Browsers send a cookie to all ports of a host. The port is in the cookie's name. So two servers on one machine do
+    # not replace each other's cookies.
     port = re.search(r":([0-9]{1,5})$", request.host)
     return f"phonify_key_{port[1] if port else 'default'}"
 
@@ -220,7 +220,7 @@ def show_error(error: PhonifyError) -> ResponseReturnValue:
 
 
 def show_http_exception(error: HTTPException) -> ResponseReturnValue:
-    """Show an HTTP error of Flask as a page."""
+    """Show a page for an HTTP error that Flask has raised."""
     status = error.code or 500
     return _show_error_page(str(status), fault_for_status(status).title, status)
 

@@ -21,7 +21,7 @@ from .rendering import answer_fragment, place_faults
 from .session import current_account, current_key, guard, redirect_to
 
 DELIVERIES = 20
-MOST_DELIVERIES = 200  # the page keeps at most this number of deliveries up to date
+MOST_DELIVERIES = 200  # the page refreshes at most this number of deliveries
 # The fields that show their own errors, from top to bottom.
 FIELDS = (
     *("name", "url", "inbound_url", "fallback_url"),
@@ -34,7 +34,7 @@ guard(bp)
 
 @bp.get("")
 def show_settings() -> str:
-    """Show the settings of the account. If the address has the summary of a clock advance, show this summary too."""
+    """Show the settings of the account. If the URL contains a summary (`read_summary`), also show the summary."""
     return show_page(advanced=read_summary(request.args))
 
 
@@ -52,7 +52,7 @@ def change_origin() -> Any:
 
 @bp.post("/keywords")
 def change_keywords() -> Any:
-    """Change the account's own opt-out keywords and its replies."""
+    """Change the account's opt-out keywords, and the replies to opt-out keywords."""
     services, given = get_services(), {name: normalize_lines(text).strip() for name, text in request.form.items()}
     try:
         own = given.get("stop_keywords", "").split(",")
@@ -75,7 +75,7 @@ def create_key() -> Any:
 
 @bp.post("/keys/<int:key_id>/revoke")
 def revoke_key(key_id: int) -> Any:
-    """Revoke a key of the account. If a session uses this key, the session ends."""
+    """Revoke a key of the account. This also ends each session that was opened with this key."""
     services = get_services()
     known = key_id < 2**63  # SQLite has no larger numbers
     if not known or not accounts.revoke_key(services.database, services.clock, key_id, account=current_account()):
@@ -117,7 +117,7 @@ def test_webhook() -> Any:
 
 @bp.post("/fronts/<name>")
 def change_front(name: str) -> Any:
-    """Change the settings of a front."""
+    """Change the account's settings for a front, such as the Twilio-compatible API."""
     pages = {page.name: page for page in get_services().front_pages}
     if name not in pages:
         raise NotFound

@@ -122,7 +122,7 @@ def test_another_account_sees_the_clock_but_no_buttons_and_may_not_change_it(
 ) -> None:
     sign_in(anonymous, make_key("other"))
     page = anonymous.get("/inbox/settings").text
-    assert "Only the account default can change the clock." in page
+    assert "Only the account named <code>default</code> can change the clock." in page
     assert "/inbox/clock/freeze" not in page
     for action in ("freeze", "run", "reset", "advance"):
         response = post(anonymous, action, advance="1h")

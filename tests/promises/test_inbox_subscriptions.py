@@ -181,7 +181,7 @@ def read_limits(browser):
 
 
 def test_the_page_says_that_there_are_no_limits(browser):
-    assert read_limits(browser) == "Any number of messages a day. Any number of requests a minute."
+    assert read_limits(browser) == "Unlimited messages per day. Unlimited requests per minute."
 
 
 def test_the_page_shows_limits_and_what_is_used(browser, operator, send):

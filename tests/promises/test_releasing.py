@@ -316,7 +316,7 @@ def test_a_copy_that_has_failed_may_be_released_again(page, caught, deliver_rele
     message_id = caught()
     page.post(f"/inbox/messages/{message_id}/release", headers=HTMX)
     deliver_released()
-    assert "Release the message to the phone again" in page.get(f"/inbox/messages/{message_id}", headers=HTMX).text
+    assert "Release the message to the phone once more" in page.get(f"/inbox/messages/{message_id}", headers=HTMX).text
     page.post(f"/inbox/messages/{message_id}/release", headers=HTMX)
     assert count() == 3
 
