@@ -70,8 +70,9 @@ _TITLES = {
             "Not a valid E.164 number. Use the plus sign, country code and number, for example +14560000000."
         ),
         "invalid_originator": (
-            "Not a valid sender. Use an E.164 number with the plus sign, a short code of 3 to 8 digits, or up to "
-            "11 printable characters of the GSM 7-bit alphabet with at least one letter."
+            "Not a valid sender. Use an E.164 number with the plus sign, a short code of 3 to 8 digits, or a name. A "
+            "name has up to 11 printable characters of the GSM 7-bit alphabet. At least one of these characters is a "
+            "letter."
         ),
         "too_many_recipients": "Too many recipients. Use at most 1,000 in one request.",
         "invalid_text": "Not a valid text. Use a string without NUL characters or unpaired surrogates.",
@@ -92,14 +93,19 @@ _TITLES = {
             "Not a valid webhook URL. Use https:// or http:// and an allowed host. Leave out the user name and "
             "password."
         ),
-        "invalid_form": ("The form must be standard or twilio. The form twilio needs the Twilio-compatible API."),
+        "invalid_form": (
+            "The form must be standard or twilio. If the form is twilio, the server must have the Twilio-compatible "
+            "API."
+        ),
         "invalid_method": "The method must be GET or POST.",
         "invalid_keyword": (
-            "Not valid keywords. Use at most 20 keywords. A keyword must have 1 to 40 characters and no comma, and "
-            "can't be only punctuation. Keywords that opt in or ask for help, such as START and HELP, are not allowed."
+            "Not valid keywords. Use at most 20 keywords. A keyword has 1 to 40 characters. Commas are not allowed. "
+            "Punctuation alone is not a keyword. Keywords that opt in or ask for help, such as START and HELP, are not "
+            "allowed."
         ),
         "reply_is_keyword": (
-            "A reply can't be a keyword. Otherwise, a phone that sends texts back gets the reply again and again."
+            "A reply can't be a keyword. Otherwise, if a phone sent the reply back, Phonify would send the same reply "
+            "again and again."
         ),
         "invalid_name": "Not a valid name. Use 1 to 100 characters.",
         "invalid_auth_token": "Not a valid auth token. Use 1 to 64 printable ASCII characters without spaces.",
@@ -110,11 +116,13 @@ _TITLES = {
         "by_or_to": "Give exactly one of the two arguments: by (a duration) or to (a time).",
         # Rules of the sandbox.
         "invalid_match": (
-            "Use a number, a sender, or the first characters with * at the end. Examples: +14560000000, SHOP, +49*."
+            "Use a number or a sender. You can also write its first characters and then an asterisk. Examples: "
+            "+14560000000, SHOP, +49*."
         ),
         "invalid_outcome": (
-            f"The outcome must be {', '.join(OUTCOMES[:-1])} or {OUTCOMES[-1]}. A rule for received messages must have"
-            " the outcome reply. An outcome for one message can't be refused, api_error or api_slow."
+            f"The outcome must be {', '.join(OUTCOMES[:-1])} or {OUTCOMES[-1]}. A rule for received messages can have "
+            "only one outcome: reply. For a single message, three outcomes are not allowed: refused, api_error and "
+            "api_slow."
         ),
         "argument_without_effect": (
             "This argument has no effect with this outcome. Nothing was done. Leave out the argument."
@@ -144,7 +152,8 @@ _TITLES = {
         "sender_not_permitted": "The gateway can't send from this sender.",
         "recipient_not_permitted": "This server sends only to the numbers in PHONIFY_ONLY_TO.",
         "message_not_waiting": (
-            "Only a scheduled message can be changed or cancelled, and only before its sending begins."
+            "Only a scheduled message can be changed or cancelled. If Phonify has begun to send the message, it is too "
+            "late."
         ),
         "message_not_final": (
             "This message is still being sent. Only a message in state sent or error can be redacted or removed."
@@ -165,8 +174,8 @@ _TITLES = {
         "no_webhook": "The account has no webhook. Set a webhook URL first.",
         "no_release_gateway": "This server can't release messages, because PHONIFY_RELEASE_GATEWAY is not set.",
         "message_not_releasable": (
-            "Only an outbound message in state sent can be released. The sandbox must have caught the message, and "
-            "the message must have a text."
+            "This message can't be released. It must be an outbound message of the sandbox. Its state must be sent, "
+            "and its text must not be empty."
         ),
         "run_cannot_release": "A test run can't release messages. Use the key of an account.",
         "run_cannot_create_runs": (
@@ -174,17 +183,18 @@ _TITLES = {
         ),
         "clock_not_permitted": "Only a key of the account default can change the clock of the server.",
         "clock_not_changeable": (
-            "This server sends messages to phones, so its clock can't be changed. Use the gateway stub without "
-            "a release gateway."
+            "This server sends messages to phones, so its clock can't be changed. Set PHONIFY_GATEWAY to stub, and "
+            "remove PHONIFY_RELEASE_GATEWAY."
         ),
         "clock_only_forward": (
-            "The clock already shows a later time. It can't be set back, but a reset sets it to the real time."
+            "The clock already shows a later time. You can move the clock only forward. To return to the real time, "
+            "reset the clock."
         ),
         "clock_too_far": "The clock can be at most 100 years ahead of the real time.",
         "too_many_rules": "An account can have at most 100 rules. Delete a rule first.",
         "message_not_open": (
-            "Only an outbound message in state unconfirmed can get an outcome. A message that was released to a phone "
-            "can't get an outcome."
+            "Only an outbound message in state unconfirmed can get an outcome. You can't set the outcome of a released "
+            "copy, because another gateway sends this copy."
         ),
     },
     # The HTTP status alone already explains these errors.
@@ -207,12 +217,12 @@ _TITLES = {
     },
     Kind.HEADERS_TOO_LARGE: {
         "headers_too_large": (
-            "The headers of the request are too large. One header, such as the cookies, can have at most 32 KiB."
+            "The headers of the request are too large. Each header, for example Cookie, can have at most 32 KiB."
         ),
     },
     Kind.CONFLICT: {
         "idempotency_key_reused": (
-            "This Idempotency-Key was already used with other arguments. Use a new key for a new request."
+            "This Idempotency-Key was already used with other arguments. For a new request, use a new Idempotency-Key."
         ),
         "clock_is_advancing": (
             "Another request or command is advancing the clock. Wait until it has finished, then try again."

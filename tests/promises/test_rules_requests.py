@@ -318,7 +318,7 @@ def test_a_scenario_file_with_faults_is_told_line_by_line(run: Callable[..., tup
     code, shown = run("load", str(file))
     assert code == 1
     assert f"{file}: rule 1: seconds: This argument is missing." in shown
-    assert f"{file}: rule 2: to: Use a number, a sender" in shown
+    assert f"{file}: rule 2: to: Use a number or a sender." in shown
     assert f"{file}: rule 3: erorr: A rule has no argument with this name." in shown
 
 
