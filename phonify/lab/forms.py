@@ -1,7 +1,7 @@
-"""The interface of a form. A form says how a provider writes, signs and repeats its requests to an app.
+"""The base class of forms. A form describes the requests of one provider: how they are written, signed and repeated.
 
-`standard_form.py` is the form of Standard Webhooks. A front, such as the Twilio-compatible API, can add the form of its
-provider.
+The class in `standard_form.py` describes Standard Webhooks. A front, such as the Twilio-compatible API, can add another
+form, such as Twilio's.
 """
 
 from abc import ABC, abstractmethod
@@ -20,13 +20,13 @@ PHONE, APP = "+14155550123", "+15005550006"  # the phone is invented, but apps t
 class AppUnderTest(NamedTuple):
     """The app under test. If the form has one URL for all events, `url` and `status_url` are the same."""
 
-    url: str | None  # gets received messages; None: the lab posts none
-    status_url: str | None  # gets the statuses of sent messages; None: the lab posts none
+    url: str | None  # for received messages; if it is None, the lab posts no received messages
+    status_url: str | None  # for statuses; if it is None, the lab posts no statuses
     secret: str
     method: str = "POST"  # the HTTP method for received messages
     probe_url: str | None = None
     account_id: int = 1
-    former_secret: str | None = None  # signs too, until `former_until`
+    former_secret: str | None = None  # a second secret for signatures, valid until `former_until`
     former_until: str | None = None
 
 
@@ -37,15 +37,15 @@ class LabEvent(NamedTuple):
     message_id: str
     kind: EventKind
     at: datetime  # when it happened
-    extra: int = 0  # the length of an additional field that the app does not know; 0: no such field
-    respelled: bool = False  # whether it is written another way, with the same meaning
+    extra: int = 0  # the length of an unknown field; if it is 0, the event has no unknown field
+    respelled: bool = False  # if it is True, the request has the same content, but looks unusual
 
 
 class Reading(NamedTuple):
-    """What a provider reads from an answer."""
+    """How a provider understands an answer of the app."""
 
     accepted: bool
-    error: str | None = None  # if the answer is 2xx: what is wrong with its content
+    error: str | None = None  # the mistake in the content of an answer 2xx
     replies: tuple[str, ...] = ()  # the texts that the provider sends because of the answer
 
 
@@ -58,11 +58,11 @@ class ProviderForm(ABC):
     signature: str  # the header with the signature
     has_time: bool  # whether the signature covers the time of the attempt
     repeats_refused: bool  # whether the provider posts an event again after an answer such as 404
-    statuses: tuple[EventKind, ...]  # the statuses that only the trial `statuses` posts
+    statuses: tuple[EventKind, ...]  # more statuses for the trial `statuses`, after `sent` and `delivered`
 
     @abstractmethod
     def check_secret(self, secret: str) -> bool:
-        """Return whether a string can be a secret of this form."""
+        """Return whether a string is a valid secret for this provider."""
 
     @abstractmethod
     def build_request(self, event: LabEvent, app: AppUnderTest, at: datetime) -> Request:
@@ -70,12 +70,12 @@ class ProviderForm(ABC):
 
     @abstractmethod
     def make_wrong_secret(self, secret: str) -> str:
-        """Return a wrong secret in the form of this provider."""
+        """Return a different secret that has the format of this provider."""
 
     def add_signature(self, request: Request, other: Request) -> Request | None:  # noqa: ARG002 - for other forms
-        """Put the signature of `other` before the signature of a request.
+        """Return `request` with two signatures: first the signature of `other`, then its own signature.
 
-        Returns None if the form allows only one signature.
+        Returns None if this provider allows only one signature.
         """
         return None
 
@@ -84,7 +84,7 @@ class ProviderForm(ABC):
         return message_id
 
     def read_answer(self, event: LabEvent, app: AppUnderTest, answer: Answer) -> Reading:  # noqa: ARG002 - for TwiML
-        """Return what the provider reads from an answer."""
+        """Return how the provider understands an answer of the app."""
         return Reading(accepted=200 <= answer.status < 300)
 
 

@@ -26,8 +26,9 @@ from .standard_form import StandardForm
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)  # how long a lab counts as running after a pulse; longer than any request of a lab
-PULSE = 5  # seconds between two pulses of a lab
+# A running lab stores regularly that it is running. This information is valid for LEASE. Each request is shorter.
+LEASE = timedelta(seconds=60)
+PULSE = 5  # seconds before a lab stores again that it is running
 
 
 class _Ended(Exception):
@@ -46,7 +47,7 @@ class Labs:
         self.forms: dict[str, ProviderForm] = {StandardForm.name: StandardForm()}
 
     def add_form(self, form: ProviderForm) -> None:
-        """Add the form of another provider."""
+        """Add a description of another provider's requests."""
         self.forms[form.name] = form
 
     def find(self, account: Account) -> LabRun | None:
@@ -59,7 +60,7 @@ class Labs:
         return lab.finished_at is None and lab.until > format_time(self._clock.machine_now())
 
     def find_app(self, account: Account, form: ProviderForm) -> AppUnderTest | None:
-        """Return the app that the account has registered. Returns None if the account has no secret of this form."""
+        """Return the app that the account has registered, or None if the account has no secret for `form`."""
         if form.name == StandardForm.name:
             webhook = self._webhooks.get(account)
             if webhook is None:
@@ -154,22 +155,22 @@ class Labs:
 
 @dataclass
 class _Pulse:
-    """Records that a lab is running, at the beginning of each trial and about every PULSE seconds."""
+    """Stores that a lab is running. Does this when a trial begins, and about every PULSE seconds."""
 
     database: Database
     clock: Clock
     lab: LabRun
-    last: tuple[str, float] = ("", 0.0)  # the trial and the time of the last pulse
+    last: tuple[str, float] = ("", 0.0)  # the trial and the time of the last write
 
     def beat(self, trial: str) -> None:
-        """If it is time for a pulse, record that the lab is running. Raises _Ended if the lab must end."""
+        """If a trial begins or PULSE seconds are over, store that the lab is running. Raises _Ended if it must end."""
         if self.database.stopping:
             raise _Ended
         name, at = self.last
         if trial == name and monotonic() - at <= PULSE:
             return
         until = format_time(self.clock.machine_now() + LEASE)
-        with suppress(StoreUnavailable), self.database.write() as connection:  # the next beat tries again
+        with suppress(StoreUnavailable), self.database.write() as connection:  # the next call tries again
             if not store.extend_lab(connection, lab=self.lab, trial=trial, until=until):
                 raise _Ended
         self.last = (trial, monotonic())

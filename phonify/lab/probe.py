@@ -18,14 +18,15 @@ from .sender import Exchange, Sender
 NO_PROBE = "no probe was given"
 LIMIT = 5.0  # seconds to wait for an answer
 NAP = 0.1  # seconds before the lab asks again
-CALM = 0.1  # the part of the patience that the lab waits at the end, in case the app handles an event again
+# An app can handle an event again, a little later. So the lab waits before it asks the probe for the last time.
+CALM = 0.1  # the length of this wait, as a fraction of `patience`
 
 
 class Seen(NamedTuple):
     """What the app says about a message."""
 
     handled: int = 0  # how many events about the message it has handled
-    state: str | None = None  # the state that it shows, in its own words
+    state: str | None = None  # the app's own word for the state of the message
 
 
 class ProbeUnusable(Exception):
@@ -42,7 +43,7 @@ class Probe:
         self._sender = sender
 
     def check(self) -> None:
-        """Check that the lab can use the probe. The probe must not know a message that the lab has just invented."""
+        """Check that the lab can use the probe. For an invented message, the probe must answer 404 or 0 events."""
         if self.url is None:
             return
         try:
@@ -69,7 +70,7 @@ class Probe:
         for result in results:
             _judge_trial(result, seen, word, uses_events=uses_events)
         if must_handle and not uses_events:
-            self.result.find("handled_nothing", "the probe says that the app handled no received message")
+            self.result.find("handled_nothing", "for each received message, the probe says: 0 events handled")
 
     def _give_up(self, reason: str) -> None:
         self.url = None
@@ -85,7 +86,7 @@ class Probe:
         return self._look(watches)
 
     def _look(self, watches: Iterable[Watch]) -> dict[str, Seen]:
-        """Ask the probe about the messages of all watches."""
+        """Ask the probe about the message of each watch."""
         ids = dict.fromkeys(watch.message_id for watch in watches)
         return {message_id: self._ask(message_id) for message_id in ids}
 
@@ -108,15 +109,15 @@ def _read(exchange: Exchange) -> Seen:
         raise ProbeUnusable("its answer is not JSON") from error
     handled = found.get("handled") if isinstance(found, dict) else None
     if not isinstance(handled, int) or isinstance(handled, bool) or handled < 0:
-        raise ProbeUnusable('its answer has no whole number "handled"')
+        raise ProbeUnusable('"handled" in its answer must be a whole number, at least 0')
     state = found.get("state")
     if state is not None and not isinstance(state, str):
-        raise ProbeUnusable('"state" in its answer is neither a text nor null')
+        raise ProbeUnusable('"state" in its answer must be a text or null')
     return Seen(handled, state)
 
 
 def _find_word(watches: Iterable[Watch], seen: Mapping[str, Seen]) -> str | None:
-    """Return the app's word for "delivered". Returns None if the app has no such word, or uses it for "sent" too."""
+    """Return the app's word for "delivered". Return None if the word is missing or means "sent" as well."""
     words = {watch.role: seen[watch.message_id].state for watch in watches if watch.role}
     delivered = words.get("delivered")
     return delivered if delivered != words.get("sent") else None

@@ -14,7 +14,7 @@ _WORDS: dict[Outcome, str] = {"passed": "ok", "warning": "warning", "failed": "F
 
 
 class Report(NamedTuple):
-    """The results of a lab."""
+    """The results of all trials against one app."""
 
     form: str
     url: str

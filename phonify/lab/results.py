@@ -18,15 +18,15 @@ class Finding(NamedTuple):
 
 @dataclass
 class Watch:
-    """What the probe must say about a message at the end of the lab."""
+    """A message, and the answer that the probe must give about it at the end of the lab."""
 
     message_id: str
     minimum: int = 0  # how many events about the message the app must have handled
     maximum: int = 1  # how many it is allowed to handle
-    too_often: str = "handled_twice"  # the verdict if it has handled more
-    harmless: str | None = None  # the verdict that replaces a finding `too_often` if it has handled none
-    role: str = ""  # "sent" or "delivered" if the message surely has this state: it shows the app's word for the state
-    wrong_state: str = ""  # the verdict if the app does not show its word for "delivered"
+    too_often: str = "handled_twice"  # the verdict if the app has handled more events than `maximum`
+    harmless: str | None = None  # if the app has handled nothing, this verdict replaces `too_often`
+    role: str = ""  # the known state, "sent" or "delivered"; the lab then learns the app's word for this state
+    wrong_state: str = ""  # the verdict if the app shows a state other than "delivered"
 
 
 @dataclass

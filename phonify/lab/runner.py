@@ -13,7 +13,7 @@ from .trial import Bench, OutOfTime, Skipped, Trial
 from .trials import TRIALS
 
 MOST_SECONDS = 300.0  # for all trials
-PATIENCE = 10.0  # seconds that an app can work after its answer
+PATIENCE = 10.0  # seconds for the work that an app does after its answer
 
 
 def run_lab(
@@ -31,10 +31,10 @@ def run_lab(
 ) -> Report:
     """Run the trials and return their results.
 
-    `limit` is the number of seconds that the provider waits for an answer. By default, it is the limit of the form.
-    `patience` is the number of seconds that the app has for its work after its answer. Before each request, the lab
-    calls `tell` with the name of the trial. The lab uses the real time of the machine. The app compares the time of a
-    signature with the same time.
+    `limit` is the number of seconds that the provider waits for an answer. If `limit` is None, `form.limit` applies.
+    An app can answer first and finish its work later. The app has `patience` seconds for this work. Before each
+    request, the lab calls `tell` with the name of the trial. The signatures contain the real time of the machine,
+    because the app also uses the real time to check signatures.
     """
     begun, started_at = clock.monotonic(), format_time(clock.machine_now())
     limit = limit or form.limit

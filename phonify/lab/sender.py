@@ -8,8 +8,8 @@ from typing import NamedTuple
 from ..clock import Clock
 from ..outgoing.http_client import Answer, NotAnswered, Request
 
-BUSY = 429  # the status of an app that limits its requests
-BUSY_TRIES = 3  # how often the lab sends such a request again
+BUSY = 429  # the answer of an app that gets too many requests
+BUSY_TRIES = 3  # the maximum number of retries after such an answer
 Send = Callable[[Request], Answer]  # raises NotAnswered
 
 
@@ -42,7 +42,7 @@ class Sender:
     clock: Clock
     sleep: Callable[[float], object]
     tell: Callable[[str], None]  # gets the name of the trial before each request
-    longest_pause: float  # seconds that the lab waits at most if the app limits its requests
+    longest_pause: float  # the longest pause before a retry, in seconds
     trial: str = ""  # the name of the trial that is running
 
     def exchange(self, request: Request, patience: float) -> Exchange:

@@ -1,4 +1,4 @@
-"""The form of Standard Webhooks. Phonify uses this form for all events to the account's own webhook."""
+"""Requests in the format Standard Webhooks. Phonify uses this format for all events to the account's own webhook."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ from .forms import TEST_EVENT, AppUnderTest, LabEvent, ProviderForm, make_messag
 
 
 class StandardForm(ProviderForm):
-    """Builds requests with the same code as the real events."""
+    """Builds the requests of the lab. The same code builds the requests for real events."""
 
     name = "standard"
     title = "Standard Webhooks"
@@ -33,7 +33,7 @@ class StandardForm(ProviderForm):
             return False
 
     def make_wrong_secret(self, secret: str) -> str:
-        """Return another secret of the same form."""
+        """Return a different secret in the same format."""
         return SECRET_PREFIX + base64.b64encode(hashlib.sha256(secret.encode()).digest()[:24]).decode()
 
     def build_request(self, event: LabEvent, app: AppUnderTest, at: datetime) -> Request:
@@ -44,7 +44,7 @@ class StandardForm(ProviderForm):
         return StandardWebhooks().build_request(delivery, target, at)
 
     def add_signature(self, request: Request, other: Request) -> Request:
-        """Put the signature of `other` before the signature of a request."""
+        """Return `request` with two signatures: first the signature of `other`, then its own signature."""
         both = f"{other.headers[self.signature]} {request.headers[self.signature]}"
         return request._replace(headers={**request.headers, self.signature: both})
 

@@ -15,7 +15,7 @@ from .forms import AppUnderTest, EventKind, LabEvent, ProviderForm, Reading
 from .results import TrialResult
 from .sender import Exchange, Sender
 
-# An app can answer with one of these statuses if it does not know the message of an event.
+# If an app does not know the message that an event is about, it can answer with one of these statuses.
 NOT_KNOWN = (404, 409, 422, 425, 503)
 
 
@@ -43,10 +43,10 @@ class Bench:
     app: AppUnderTest
     sender: Sender
     limit: float  # seconds that the provider waits
-    end: float  # when the time for all trials is over, on the monotonic clock
+    end: float  # the end of the time for all trials, as a time of the monotonic clock
     result: TrialResult = field(init=False)  # of the trial that is running
     first: LabEvent = field(init=False)  # the event of the first trial
-    stopped: str | None = None  # why no other trial makes sense
+    stopped: str | None = None  # the reason why the lab skips the remaining trials
     _known: set[str] = field(init=False, default_factory=set)  # ids of messages that the probe has stored
 
     def __post_init__(self) -> None:
@@ -100,7 +100,7 @@ class Bench:
             raise OutOfTime
 
     def prepare(self, message_id: str) -> bool:
-        """Ask the app's probe to store a message as a message that the app sent.
+        """Post the id of a message to the probe, so that the app stores it like a sent message.
 
         Returns whether the probe accepts the request.
         """
@@ -121,15 +121,15 @@ class Bench:
             raise Skipped("no URL for statuses was given")
 
     def must_know(self, event: LabEvent) -> bool:
-        """Return whether the app must accept an event. An app is allowed to refuse the status of an unknown message."""
+        """Return whether the app must accept an event. If the message is unknown, the app can refuse a status."""
         return event.kind in ("received", "test") or event.message_id in self._known
 
     def is_not_known(self, event: LabEvent, exchange: Exchange) -> bool:
-        """Return whether the app has refused a status because it does not know the message."""
+        """Return whether the app has refused a status and does not know the message."""
         return exchange.status in NOT_KNOWN and not self.must_know(event)
 
     def read(self, event: LabEvent, exchange: Exchange) -> Reading:
-        """Return what the provider reads from an answer."""
+        """Return how the provider understands an answer of the app."""
         if exchange.answer is None:
             return Reading(accepted=False)
         return self.form.read_answer(event, self.app, exchange.answer)
@@ -139,8 +139,8 @@ class Bench:
     ) -> bool:
         """Add a finding if the answer to a genuine event is wrong. Returns whether the app has accepted the event.
 
-        An app is allowed to refuse the status of an unknown message. The trials `statuses` and `early_status`
-        report such an answer.
+        If a message is unknown, the app is allowed to refuse a status. The trials `statuses` and `early_status` report
+        such an answer.
         """
         find = self.result.find
         seconds = f"{exchange.seconds:.1f} s" if exchange.seconds >= 1 else f"{exchange.seconds * 1000:.0f} ms"
@@ -165,5 +165,5 @@ class Bench:
 
 def _explain(status: int) -> str:
     if status == 410:
-        return "; after this answer, the provider disables the webhook"
+        return "; because of this answer, the provider disables the webhook"
     return "; Phonify does not follow redirects" if 300 <= status < 400 else ""

@@ -1,6 +1,6 @@
 """The verdicts of the lab: what an app can do wrong, the consequences in production, and what to do.
 
-A warning does not make a trial fail, because a correct app can behave in this way.
+If a correct app can behave in this way, the verdict is only a warning. A trial with only warnings does not fail.
 """
 
 from typing import Literal, NamedTuple
@@ -25,7 +25,7 @@ _VERDICTS = (
         "The app loses events. The provider repeats them for a while and then gives up. Some providers disable the"
         " webhook.",
         "Answer 2xx to every event with a valid signature. Check the secret of the app and the clock of its machine."
-        " Check that the app does not change the body or the URL before it checks the signature.",
+        " Compute the signature from the unchanged body and the unchanged URL.",
     ),
     Verdict(
         "answered_late",
@@ -37,14 +37,15 @@ _VERDICTS = (
     Verdict(
         "slow",
         "answered slowly",
-        "The app used more than half of the time that the provider waits. Under load, its answers will come too late.",
+        "The provider waits for a limited time. The app used more than half of this time. Under load, the app's answers"
+        " will come too late.",
         "Store the event, answer immediately, and do the work afterwards.",
         "warning",
     ),
     Verdict(
         "no_answer",
         "gave no answer",
-        "The provider counts the event as failed and posts it again, although the app has possibly handled it.",
+        "The provider counts the event as failed and posts it again. Perhaps the app has already handled the event.",
         "Answer every request. Look for an exception in the log of the app.",
     ),
     Verdict(
@@ -64,14 +65,14 @@ _VERDICTS = (
         "accepted a forgery",
         "Everyone who knows the URL can post false events. For example, they can fake a received message from any"
         " phone number.",
-        "First check the signature of each request. Refuse a missing or wrong signature with 401 or 403.",
+        "First check the signature of each request. If the signature is missing or wrong, answer 401 or 403.",
     ),
     Verdict(
         "answered_forgery",
-        "answered a forgery with 2xx, but did nothing",
+        "ignored a forgery, but answered 2xx",
         "Nobody notices an attack, because the answer looks like a success. If the secret is wrong, the app ignores all"
         " events, but the provider thinks that the app has handled them.",
-        "Refuse a missing or wrong signature with 401 or 403.",
+        "If the signature is missing or wrong, answer 401 or 403.",
         "warning",
     ),
     Verdict(
@@ -83,24 +84,24 @@ _VERDICTS = (
     ),
     Verdict(
         "refused_two_signatures",
-        "refused an event with two signatures",
+        "refused an event that has two signatures",
         "After a change of the secret, each event has two signatures for some time: one with the new secret, and one"
         " with the old secret. The app loses these events.",
         "Split webhook-signature at the spaces. Accept the event if one of the signatures is right.",
     ),
     Verdict(
         "refused_respelled",
-        "refused a genuine event with unusual spaces and escapes",
+        "refused a genuine event that contains unusual spaces and escapes",
         "The same data can be written in several ways. The app parses the data, writes it again in its own way, and"
         " computes the signature of this copy. So it will refuse genuine events, for example events with an emoji.",
-        "Compute the signature of the received bytes, before you parse them. With Twilio, compute the signature of all"
-        " decoded parameters.",
+        "Compute the signature from the received bytes, before you parse them. With Twilio, compute it from all decoded"
+        " parameters.",
     ),
     Verdict(
         "refused_unknown_field",
-        "refused an event with a field that it does not know",
+        "refused an event that contains an unknown field",
         "Providers add fields without notice. After such a change, the app refuses all events.",
-        "Ignore fields that the app does not know. With Twilio, compute the signature of all received parameters.",
+        "Ignore unknown fields. With Twilio, use every received parameter to compute the signature.",
     ),
     Verdict(
         "failed_on_unknown_event",
@@ -119,9 +120,10 @@ _VERDICTS = (
     ),
     Verdict(
         "refused_unknown_message",
-        "refused a status of a message that it does not know",
-        "The provider can post a status before it answers the request to send the message. At that time, the app does"
-        " not know the message yet. Some providers never repeat a refused status.",
+        "refused a status about an unknown message",
+        "To send a message, the app makes a request. The provider can post a status of the message before it answers"
+        " this request. At that time, the app does not know the message yet. Some providers never repeat a refused"
+        " status.",
         "Store the status with the id of the message, and answer 2xx. Use the status as soon as the app knows the"
         " message.",
         "warning",
@@ -130,26 +132,29 @@ _VERDICTS = (
         "refused_day_late",
         "refused an event that happened a day ago",
         "After an outage, providers post the events that happened during the outage. The app refuses all these events.",
-        "Compare only webhook-timestamp with the current time. The time in the event says when the event happened.",
+        "To check the age of a request, compare webhook-timestamp with the current time. The time in the event has"
+        " another meaning: it says when the event happened.",
     ),
     Verdict(
         "other_second_answer",
         "gave a different answer the second time",
         "If the first answer is lost or late, the provider posts the event again, and only the second answer counts."
-        " Then the provider counts a handled event as failed, or the person gets no reply.",
+        " If the second answer is an error, the provider counts the event as failed. If the second answer contains no"
+        " reply, the person gets no reply.",
         "Give the same answer to a repeated event: a status 2xx, and the same TwiML.",
     ),
     Verdict(
         "other_reply",
         "replied with a different text the second time",
-        "If the first answer is lost or late, the person gets the second reply.",
+        "If the first answer is lost or late, the provider uses the second answer. Then the person gets the reply from"
+        " the second answer.",
         "Make sure that both replies are right. If the replies must be the same, store the reply with the id of the"
         " event.",
         "warning",
     ),
     Verdict(
         "refused_parallel",
-        "refused one of two equal requests that came at the same time",
+        "got the same event in two simultaneous requests, and refused one request",
         "The provider posts the event again later, and the app then accepts it. Until then, the provider's log shows a"
         " failure.",
         "Answer both requests with 2xx, if this is possible.",
@@ -166,22 +171,22 @@ _VERDICTS = (
         "lost_event",
         "accepted an event and did not handle it",
         "After an answer 2xx, the provider never posts the event again. The event is lost.",
-        "Store the event before you answer. If the app handles events later, run the command lab with a longer"
-        " --patience.",
+        "Store the event before you answer. If the app needs more time after its answer, increase the option --patience"
+        " of the command phonify lab.",
     ),
     Verdict(
         "handled_nothing",
         "handled no event",
-        "If the app needs these events, it has lost them. The provider never posts an accepted event again.",
+        "The app ignored all received messages. The provider never posts an accepted event again.",
         "If the app does not use received messages, do nothing. Otherwise store the event before you answer. If the"
-        " app handles events later, run the command lab with a longer --patience.",
+        " app needs more time after its answer, increase the option --patience of the command phonify lab.",
         "warning",
     ),
     Verdict(
         "took_older_state",
         "replaced a state with an older state",
         "Events can arrive in the wrong order. The app then shows the older state for a delivered message.",
-        "Compare the times of the events, or never change a final state.",
+        "Compare the times of the events, and ignore an older event. As an alternative, never change a final state.",
     ),
     Verdict(
         "refused_older",
@@ -191,9 +196,9 @@ _VERDICTS = (
     ),
     Verdict(
         "lost_early_status",
-        "lost a status of a message that it did not know yet",
-        "The provider can post a status before it answers the request to send the message. The app then never shows"
-        " this status.",
+        "lost a status that came too early",
+        "To send a message, the app makes a request. The provider can post a status of the message before it answers"
+        " this request. The app then never shows this status.",
         "Store the status with the id of the message, even if the app does not know the message yet. Use the status as"
         " soon as the app knows the message.",
     ),
@@ -212,7 +217,7 @@ _VERDICTS = (
     ),
     Verdict(
         "refused_slow",
-        "refused a genuine event that came slowly",
+        "refused a genuine event that came in several pieces",
         "On a slow connection, the body comes in several pieces. The app loses these events.",
         "Read the whole body before you use it.",
     ),

@@ -1,4 +1,4 @@
-"""A client for tests. It finds the messages that an app has sent to a Phonify server. It can also reply as the phone.
+"""A client for tests. It finds the messages that an app has sent to a Phonify server. It can also reply from a phone.
 
 It needs only the standard library. A server with the stub gateway sends it as one file: `/sandbox/phonify_client.py`.
 """
@@ -25,8 +25,8 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 __tracebackhide__ = True  # pytest then shows the line of the test
-_LONGEST = 20.0  # seconds: the longest `wait` of a request; each request can take this time in addition
-_NAP, _PAGE = 0.02, 1_000  # seconds between two requests, and messages in one answer
+_LONGEST = 20.0  # seconds: the longest `wait`; the time limit of a request is `wait` plus this value
+_NAP, _PAGE = 0.02, 1_000  # _NAP: seconds between two requests; _PAGE: messages in one answer
 _THREADS = ThreadPoolExecutor(64, "phonify")  # asyncio's own threads are few, and the app may need them
 _BLOCKED = "This wait blocked the event loop. If the app runs in the same loop, await a method such as code_async."
 _PARTS = {"code": "a one-time code", "links": "a link"}
@@ -59,7 +59,7 @@ class _Wanted:
 
     @classmethod
     def read(cls, function: str, criteria: Criteria, *options: str) -> Self:
-        """Return the criteria of a call. `function` names the method, and `options` name its other arguments."""
+        """Return the criteria. `function` is the name of the method, and `options` are its other arguments."""
         refuse_unknown(function, criteria, [*Criteria.__annotations__, *options])
         return cls(**criteria)
 
@@ -95,11 +95,11 @@ def _awaitable(wait: Callable[_P, _T]) -> Callable[_P, Coroutine[Any, Any, _T]]:
 
 
 class Phonify(RuleCalls):
-    """An account on a server. It finds the messages of the app under test, and can reply as the phone.
+    """An account on a server. It finds the messages of the app under test, and can reply from a phone.
 
-    By default, only messages from the app match. With `direction=None`, messages from phones match too. If an argument
-    is wrong, a method raises ValueError. If the server gives no valid answer or refuses a request, a method raises
-    PhonifyError.
+    By default, the methods find only messages from the app. With `direction=None`, they also find messages from phones.
+    If an argument is wrong, the methods raise ValueError. If the server does not answer, refuses a request or gives a
+    wrong answer, the methods raise PhonifyError.
     """
 
     _now, _sleep = staticmethod(time.monotonic), staticmethod(time.sleep)  # a test can replace the functions in `time`
@@ -108,7 +108,7 @@ class Phonify(RuleCalls):
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise ValueError(f"{url!r} is not the URL of a server. Use for example http://127.0.0.1:8000")
         self.url, self.api_key = url.rstrip("/"), api_key
-        self._returned: dict[str, object] = {}  # by id: the wait that has returned the message
+        self._returned: dict[str, object] = {}  # for each message id: the call that returned the message
         self._begun, self.clock = self._now(), Clock(self._call)
 
     @classmethod
@@ -124,7 +124,7 @@ class Phonify(RuleCalls):
     def wait_for(self, *, timeout: float = 5.0, **criteria: Unpack[Criteria]) -> Message:
         """Return the oldest message that matches. Waits for such a message up to `timeout` seconds.
 
-        Existing messages can match too. If a wait has returned a message, this message does not match again. Most
+        Existing messages can match too. Each message is returned only once by `wait_for`, `code` and `link`. Most
         messages are `unconfirmed` at first. To wait for an outcome, pass a `state`. If no message matches in time, the
         method raises an AssertionError with a list of the latest messages.
         """
@@ -141,7 +141,7 @@ class Phonify(RuleCalls):
     def assert_none(self, *, within: float = 0.5, **criteria: Unpack[Criteria]) -> None:
         """Raise AssertionError if a message matches now or in the next `within` seconds.
 
-        The method ignores messages that a wait has returned.
+        The method ignores messages that `wait_for`, `code` or `link` has already returned.
         """
         wanted = _Wanted.read("assert_none", criteria, "within")
         if found := self._find(wanted, within, claim=False):
@@ -151,11 +151,11 @@ class Phonify(RuleCalls):
     link_async, assert_none_async = _awaitable(link), _awaitable(assert_none)
 
     def reply(self, phone: Message | str, body: str, *, to: str | None = None) -> Message:
-        """Send a message from a phone to the app. `phone` is a number, or a message that this phone got or sent.
+        """Send a message from a phone to the app. `phone` is the phone's number, or a message from or to the phone.
 
-        If `phone` is a message, the default recipient is the sender of this message. If `phone` is a number, the
-        default recipient is the sender of the last message to this number. If the number got no message, the default
-        recipient is the default sender of the account.
+        If `phone` is a message and `to` is None, the reply goes to the app's number in this message. If `phone` is a
+        number and `to` is None, the reply goes to the sender of the last message to this number. If there is no such
+        message, the reply goes to the default sender of the account.
         """
         if isinstance(phone, Message):
             outbound = phone.direction == "outbound"
@@ -164,7 +164,7 @@ class Phonify(RuleCalls):
         return read_message(self._call("POST", "/sandbox/inbound", {"from": phone, "to": to, "body": body})["message"])
 
     def clear(self, **criteria: Unpack[Criteria]) -> int:
-        """Remove the messages that match. By default, both directions match. Returns the number of removed messages."""
+        """Remove the messages that match, by default in both directions. Returns the number of removed messages."""
         wanted = _Wanted.read("clear", {"direction": None, **criteria})
         return int(self._call("DELETE", "/sandbox/messages", {**wanted.arguments, "q": wanted.contains})["removed"])
 
@@ -174,7 +174,7 @@ class Phonify(RuleCalls):
         """Give an outcome to one waiting message, and return the message. `message` is a Message or its id.
 
         Waits up to `timeout` seconds until the message has the outcome. It does not wait for the outcomes `delayed`,
-        `unavailable` and `unconfirmed`. It does not wait for a reply, or for a receipt that `seconds` delays.
+        `unavailable` and `unconfirmed`. It does not wait for a reply or for a delayed receipt.
         """
         message_id, begun = message if isinstance(message, str) else message.id, self._now()
         path = f"/sandbox/messages/{message_id}/outcome"
@@ -208,7 +208,7 @@ class Phonify(RuleCalls):
         raise AssertionError("\n".join(lines))
 
     def _find(self, wanted: _Wanted, seconds: float, *, claim: bool) -> Message | None:
-        """Return the first message that matches. If `claim` is true, all other waits ignore this message."""
+        """Return the first message that matches. If `claim` is true, no other call returns this message."""
         begun, this = self._now(), object()
         while True:
             listed = self._list(wanted.arguments)
@@ -223,11 +223,11 @@ class Phonify(RuleCalls):
     def _wait_for_change(self, wanted: _Wanted, listed: list[Message], seconds: float) -> None:
         """Wait until another message can match, but at most `seconds` seconds."""
         answer = {}
-        # With `after`, the server would miss an older message that gets the wanted state.
+        # An older message can get the wanted state later. A request with `after` does not find such a message.
         if wanted.state is None or not listed:
             after = {"after": listed[-1].id if listed else None, "limit": 1, "wait": f"{seconds:.3f}"}
             answer = self._call("GET", "/sandbox/messages", wanted.arguments | after, wait=seconds, also=429)
-        if "messages" not in answer:  # there was no request, or too many requests wait already
+        if "messages" not in answer:  # no request was sent, or the answer was 429 (too many requests)
             self._sleep(min(_NAP, seconds))
 
     def _list(self, arguments: _Arguments, limit: int | None = None) -> list[Message]:
@@ -251,7 +251,7 @@ class Phonify(RuleCalls):
         return write_failure(came, misses, problems, seconds=self._now() - self._begun + self.clock.moved)
 
     def _call(self, method: str, path: str, arguments: _Arguments, *, wait: float = 0, also: int = 0) -> Any:
-        """Return the answer to a request. `also` is another status that does not count as an error."""
+        """Return the answer to a request. Raises an error if the status is not 200, 201 or `also`."""
         given = {name: value for name, value in arguments.items() if value is not None}
         status, answer = self._request(method, path, urlencode(given), wait + _LONGEST)
         if status in (200, 201, also):
@@ -281,7 +281,7 @@ class Phonify(RuleCalls):
 
 
 class Run(Phonify, contextlib.AbstractContextManager["Run"]):
-    """An account for one test. The run ends at the end of its `with` block.
+    """An account for one test. When Python leaves the `with` block, the run ends.
 
     An app that uses Twilio needs `account_sid` and `auth_token`. Its Twilio client needs `url` as the base URL.
     """

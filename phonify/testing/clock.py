@@ -15,7 +15,7 @@ class Advance:
     failed: int = 0  # other messages in state `error`
     received: int = 0
     receipts: int = 0  # delivery receipts
-    webhooks: int = 0  # events that a webhook has accepted
+    webhooks: int = 0  # events that Phonify has delivered to a webhook
     failed_webhooks: int = 0  # events that Phonify does not post again
     removed: int = 0  # old messages that were removed
 

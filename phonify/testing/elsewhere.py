@@ -6,7 +6,7 @@ _MOST_CHARACTERS = 100  # in the name of a run
 
 
 class Elsewhere:
-    """A server that is already running at a URL. Each new account is a run that belongs to the key's account."""
+    """A server that is already running at a URL. `create_account` creates a run, which belongs to the key's account."""
 
     def __init__(self, url: str, key: str) -> None:
         self._owner = Phonify.connect(url, key)

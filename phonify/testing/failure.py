@@ -12,8 +12,8 @@ def write_failure(
 ) -> str:
     """Describe the messages that arrived, and the problems of the last `seconds` seconds.
 
-    For each message, `misses` lists why the message does not match. If this list is empty, a wait has already returned
-    the message.
+    For each message, `misses` lists why the message does not match. If this list is empty, the message
+    matches, but an earlier call has already returned it.
     """
     lines = ["No message arrived. Does the app use the `url` and the `api_key` of this test?"]
     if came:
@@ -32,7 +32,7 @@ def refuse_unknown(function: str, given: Iterable[str], known: Iterable[str]) ->
 
 
 def explain_error(error: Mapping[str, str], arguments: Mapping[str, object]) -> str:
-    """Describe an error of the server in one sentence. In the sentence, the first rule of a scenario has number 1."""
+    """Describe an error of the server in one sentence. The first rule of a scenario has the number 1."""
     param, text = error.get("param", ""), error["title"]
     if param in arguments and error["type"] in ("invalid_msisdn", "invalid_originator"):
         text += f" {arguments[param]!r} is not a valid number."

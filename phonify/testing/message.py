@@ -12,7 +12,7 @@ Direction = Literal["outbound", "inbound"]
 
 
 class Criteria(TypedDict, total=False):
-    """Criteria of messages. If a criterion is None or is not given, every message matches it."""
+    """Criteria of messages. If a criterion is missing or None, it has no effect."""
 
     to: str | None
     origin: str | None
@@ -31,12 +31,12 @@ class Message:
     to: str
     body: str
     state: State
-    errors: list[str]  # error types, such as `blocked_by_recipient`; empty unless the state is `error`
+    errors: list[str]  # error types, such as `blocked_by_recipient`, if the state is `error`
     created_at: str
     code: str | None = None  # the one-time code in the body
     links: list[str] = field(default_factory=list)  # the URLs in the body
     receipt: Literal["delivered", "undelivered"] | None = None  # the delivery receipt
-    rule: str | None = None  # the rule that the message has met: its name, or its id if it has no name
+    rule: str | None = None  # the name of the rule that was applied; for a rule without a name, its id
 
     def __repr__(self) -> str:
         state = " ".join([self.state, *self.errors])

@@ -1,7 +1,8 @@
 """The plugin for pytest: the fixtures `phonify`, `phonify_server` and `phonify_twilio`.
 
-pytest imports this module at the start of every run. So only the fixture that starts a server imports the server, Flask
-and marshmallow. If PHONIFY_URL is set, the fixtures use the server at that URL and start no server.
+pytest imports this module at the start of every run. So this module does not import the server, Flask or marshmallow.
+A fixture imports them when it starts a server. If PHONIFY_URL is set, the fixtures use the server at that URL and start
+no server.
 """
 
 import os
@@ -46,7 +47,7 @@ def phonify_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Server
 
 @pytest.fixture
 def phonify(phonify_server: "Server | Elsewhere", request: pytest.FixtureRequest) -> Iterator["Phonify"]:
-    """Give each test its own account. With it, a test can read the messages of the app and reply as the phone.
+    """Give each test its own account. With it, a test can read the messages of the app and reply from a phone.
 
     If a test has changed the clock, the fixture resets the clock after the test.
     """
@@ -64,7 +65,7 @@ def phonify(phonify_server: "Server | Elsewhere", request: pytest.FixtureRequest
 
 @pytest.fixture
 def phonify_twilio(phonify: "Phonify") -> Iterator["TwilioAccount"]:
-    """Make the installed package `twilio` use the account of `phonify`. The app needs no change.
+    """Send the requests of the installed package `twilio` to the account of `phonify`. The app needs no change.
 
     If the environment variable TWILIO_AUTH_TOKEN is set, Phonify signs the webhooks with this token.
     """
@@ -78,7 +79,7 @@ def phonify_twilio(phonify: "Phonify") -> Iterator["TwilioAccount"]:
 
 @contextmanager
 def _failing_clearly() -> Iterator[None]:
-    """Show an error in one line, without a traceback: an error of the client, or a missing package of the server."""
+    """If the client raises an error or a package is missing, show the reason in one line, without a traceback."""
     from .client import PhonifyError  # noqa: PLC0415 - see above
 
     try:

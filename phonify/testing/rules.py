@@ -18,7 +18,7 @@ Outcome = Literal[
     "api_error",
     "api_slow",
 ]
-# The states that messages with these outcomes get at once.
+# For each outcome: the state that a message gets without delay.
 ENDS = {"sent": "sent", "failed": "error", "delivered": "sent", "undelivered": "sent", "reply": "sent"}
 
 
@@ -57,7 +57,7 @@ class Rule:
     position: int
     name: str | None
     outcome: Outcome
-    seen: int  # how many messages or requests have matched; `nth` and `share` do not change this number
+    seen: int  # how many messages or requests match the rule without `nth` and `share`
     used: int  # how often the rule was applied
 
     @classmethod

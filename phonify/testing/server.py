@@ -19,14 +19,14 @@ from .client import Phonify
 class _Handler(WSGIRequestHandler):
     """Werkzeug's request handler, but without a log."""
 
-    timeout = 5  # seconds until the connection of a client that sends nothing is closed
+    timeout = 5  # seconds; if a client sends nothing for this time, the server closes the connection
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - Werkzeug's
         """Log nothing."""
 
 
 class _HTTPServer(ThreadedWSGIServer):
-    daemon_threads = False  # so that closing waits for running requests
+    daemon_threads = False  # so that the server answers all current requests before it closes
 
 
 class Server:

@@ -18,7 +18,7 @@ _CLIENTS = {
 
 
 class TwilioAccount:
-    """The account of a test in the Twilio-compatible API."""
+    """The account of a test, with its credentials for the Twilio-compatible API."""
 
     def __init__(self, phonify: Phonify) -> None:
         self._phonify = phonify

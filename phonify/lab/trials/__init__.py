@@ -9,7 +9,7 @@ TRIALS = (
     Trial("answer_too_late", "A retry after an answer that came too late", repeats.try_answer_too_late),
     Trial("statuses", "The statuses of a message", events.try_statuses),
     Trial("out_of_order", "Events in the wrong order", repeats.try_out_of_order),
-    Trial("early_status", "A status of a message that the app does not know yet", repeats.try_early_status),
+    Trial("early_status", "A status that comes too early", repeats.try_early_status),
     Trial("day_late", "An event that happened a day ago", events.try_day_late),
     Trial("forged", "A forged signature", forgeries.try_forged),
     Trial("missing", "No signature", forgeries.try_missing),

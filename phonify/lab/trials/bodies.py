@@ -66,7 +66,7 @@ def _replace_body(request: Request, pieces: Iterator[bytes], *, length: int) -> 
 
 
 def _dribble(body: bytes, seconds: float, sleep: Callable[[float], object]) -> Iterator[bytes]:
-    """Yield a body in pieces, with pauses between them. The pauses take `seconds` seconds in total."""
+    """Yield a body in pieces, with pauses between them. `seconds` is the total time of the pauses."""
     size = len(body) // PIECES + 1
     for start in range(0, len(body), size):
         sleep(seconds / PIECES)

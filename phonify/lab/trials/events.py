@@ -9,7 +9,7 @@ NEW_FIELD = 12  # characters
 
 
 def try_genuine(bench: Bench) -> None:
-    """Post one event. If the app refuses the event, the other trials make no sense."""
+    """Post one event. If the app refuses the event, run no other trial."""
     event = bench.first
     if event.kind != "received":
         bench.prepare(event.message_id)

@@ -9,9 +9,9 @@ from .events import DAY
 
 
 def try_forged(bench: Bench) -> None:
-    """Post an event with the signature of another secret."""
+    """Post an event that is signed with a wrong secret."""
     for event in bench.begin_each():
-        post_forgery(bench, event, bench.build_forged(event), "a signature of another secret")
+        post_forgery(bench, event, bench.build_forged(event), "an event that is signed with a wrong secret")
 
 
 def try_missing(bench: Bench) -> None:
@@ -32,9 +32,9 @@ def try_other_bytes(bench: Bench) -> None:
 
 
 def try_stale(bench: Bench) -> None:
-    """Post an event with a signature that is a day old."""
+    """Post an event whose signature was made a day ago."""
     if not bench.form.has_time:
-        raise Skipped(f"a signature of {bench.form.title} has no time")
+        raise Skipped(f"the signatures of {bench.form.title} do not include a time")
     for event in bench.begin_each(age=DAY):
         request = bench.build(event, age=DAY)
         post_forgery(bench, event, request, "a signature of yesterday", verdict="accepted_replay")

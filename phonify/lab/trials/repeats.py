@@ -5,8 +5,8 @@ from ..results import Watch
 from ..sender import Exchange
 from ..trial import NOT_KNOWN, Bench, Skipped
 
-PAIRS = 3  # because some apps handle both of two equal events only sometimes
-WAITS = (0.05, 0.1, 0.2)  # before each retry; 1 is as long as the provider waits
+PAIRS = 3  # some apps handle a repeated event twice, but not every time
+WAITS = (0.05, 0.1, 0.2)  # the pauses before the retries, as fractions of the provider's time limit
 
 
 def try_twice_at_once(bench: Bench) -> None:
@@ -16,7 +16,7 @@ def try_twice_at_once(bench: Bench) -> None:
         first, second = bench.post_twice(bench.build(event))
         if second.is_accepted and not first.is_accepted:
             first, second = second, first
-        _compare(bench, event, first, second, how="of two at the same time")
+        _compare(bench, event, first, second, how="at the same time")
 
 
 def try_answer_too_late(bench: Bench) -> None:
@@ -24,7 +24,7 @@ def try_answer_too_late(bench: Bench) -> None:
     event = bench.begin()
     first = bench.post(bench.build(event), patience=0.05)
     second = bench.post(bench.build(event))
-    _compare(bench, event, first, second, how="after the first answer came too late")
+    _compare(bench, event, first, second, how="after a late first answer")
 
 
 def try_twice_later(bench: Bench) -> None:
@@ -33,20 +33,20 @@ def try_twice_later(bench: Bench) -> None:
 
 
 def _compare(bench: Bench, event: LabEvent, first: Exchange | None, second: Exchange, *, how: str) -> None:
-    """Judge the second answer to an event. If `first` is None, an earlier trial got the first answer: 2xx."""
+    """Judge the second answer to an event. If `first` is None, the first answer was 2xx, in an earlier trial."""
     result = bench.result
     if second.answer is not None and not second.is_accepted:
         if bench.is_not_known(event, second):
             return
         again = _retry(bench, event)
         if again.is_accepted:
-            result.find("refused_parallel", f"the second {how} got {second}, and a retry got {again}")
+            result.find("refused_parallel", f"the second request {how} got {second}, and a retry got {again}")
             second = again
         elif first is None or first.is_accepted:
             before = first if first is not None else "2xx"
-            result.find("other_second_answer", f"the first answer was {before}, the second {how} {second}")
+            result.find("other_second_answer", f"the first answer was {before}, the second request {how} got {second}")
             return
-    accepted = bench.expect_accepted(event, second, subject=f"the second {how}")
+    accepted = bench.expect_accepted(event, second, subject=f"the second request {how}")
     if accepted and first is not None and first.is_accepted:
         _compare_replies(bench, event, first, second)
     result.watches.append(Watch(event.message_id, minimum=int(accepted and event.kind == "received")))
@@ -78,24 +78,24 @@ def try_out_of_order(bench: Bench) -> None:
     earlier = bench.make_event("sent", age=3, message_id=later.message_id)
     bench.expect_accepted(later, bench.post(bench.build(later)), subject="the status delivered")
     exchange = bench.post(bench.build(earlier))
-    bench.expect_accepted(earlier, exchange, "refused_older", subject="the status sent after delivered")
+    bench.expect_accepted(earlier, exchange, "refused_older", subject='the older status "sent" after "delivered"')
     bench.result.watches.append(Watch(later.message_id, maximum=2, wrong_state="took_older_state"))
 
 
 def try_early_status(bench: Bench) -> None:
-    """Post a status of a message that the app does not know yet. Then let the app store the message."""
+    """Post a status before the app knows the message. Then let the app store the message."""
     bench.require_statuses()
     event = bench.make_event("delivered")
     exchange = bench.post(bench.build(event))
     refused = exchange.status in NOT_KNOWN
     if refused and not bench.form.repeats_refused:
-        detail = f"the status got {exchange}, and {bench.form.title} does not repeat a refused status"
+        detail = f"the app answered {exchange}, and {bench.form.title} does not post this status again"
         bench.result.find("lost_early_status", detail)
         return
     known = bench.prepare(event.message_id)
     if refused and not known:
-        raise Skipped("without a probe, the lab can't make a message known to the app")
+        raise Skipped("this trial needs a probe that stores the message")
     if refused:
         exchange = _retry(bench, event)
-    bench.expect_accepted(event, exchange, subject="a status of a message that the app did not know yet")
+    bench.expect_accepted(event, exchange, subject="a status that came too early")
     bench.result.watches.append(Watch(event.message_id, wrong_state="lost_early_status"))
