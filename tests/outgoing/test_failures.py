@@ -183,10 +183,10 @@ def test_an_answer_counts_although_the_request_was_not_read_to_its_end():
 
 
 @contextmanager
-def full_server() -> Iterator[int]:
+def full_server(port: int = 0) -> Iterator[int]:
     """Listen at 127.0.0.2 without room for a further connection. Yields the port."""
     with (
-        socket.create_server(("127.0.0.2", 0), backlog=0) as server,
+        socket.create_server(("127.0.0.2", port), backlog=0) as server,
         socket.create_connection(server.getsockname()),
     ):
         yield server.getsockname()[1]
@@ -199,7 +199,8 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_others():
             client.recv(1_000)
             client.sendall(NO_CONTENT)
 
-    with full_server() as port, socket.create_server(("127.0.0.1", port)) as server:
+    # Other tests use ports of 127.0.0.1, so this address gets a free port first.
+    with socket.create_server(("127.0.0.1", 0)) as server, full_server(server.getsockname()[1]) as port:
         thread = threading.Thread(target=serve, args=(server,))
         thread.start()
         request = Request("POST", f"http://two.example:{port}/", b"{}", {}, connect_timeout=0.5)
