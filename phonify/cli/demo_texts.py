@@ -27,7 +27,7 @@ class Text(NamedTuple):
     days_ahead: int | None = None  # if the text is scheduled: days after the start, at 9:00 UTC
 
     def find_moment(self, start: datetime) -> datetime:
-        """Return the time when the message was written. The demo starts at `start`."""
+        """Return the time when the message was written. The argument `start` is the time when the demo begins."""
         if isinstance(self.when, int):
             return start - timedelta(minutes=self.when)
         days, time = self.when

@@ -214,7 +214,7 @@ def move_messages(former: str, gateway_name: str | None, yes: bool) -> None:
     name = choose_gateway(services, gateway_name)
     warn_of_other_gateway(services)
     if former in services.gateways:
-        text = f"this server has the gateway {former!r}; give a gateway that this server does not have"
+        text = f"this server has the gateway {former!r}; use the name of a former gateway"
         raise click.BadParameter(text, param_hint="NAME")
     left = next((left for left in services.moving.list_left() if left.gateway == former), None)
     if left is None:

@@ -44,7 +44,7 @@ from .output import Command, Failed, account_option, echo, get_account, get_serv
     type=click.FloatRange(0, 600),
     default=PATIENCE,
     show_default=True,
-    help="After its answer, the app has this number of seconds to finish its work.",
+    help="How many seconds the lab waits for the app's work. An app can answer first and work later.",
 )
 @click.option(
     "--junit", "junit_file", metavar="FILE", type=click.Path(dir_okay=False), help="Write a report as JUnit XML."

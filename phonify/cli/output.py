@@ -52,7 +52,7 @@ def _writing() -> Iterator[None]:
     """Raise Failed if the output can't be written.
 
     If the output is a closed pipe and the command has changed nothing, the original OSError is raised. The library
-    click then prints no error text.
+    `click` handles this error and prints no text.
     """
     try:
         yield
@@ -66,7 +66,7 @@ def _writing() -> Iterator[None]:
 
 
 class Command(click.Command):
-    """A command that reports errors in one or a few lines.
+    """A command that prints a short text if an error occurs.
 
     It handles errors from the database, errors of the class PhonifyError, and output that can't be printed.
     """

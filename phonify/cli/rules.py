@@ -38,7 +38,9 @@ _OPTIONS = (
     click.option("--direction", type=click.Choice(("outbound", "inbound")), help="Default: outbound."),
     click.option("--nth", metavar="N", help="Apply the rule only to the N-th matching message."),
     click.option("--share", metavar="PERCENT", help="Apply the rule only to this percentage of the matching messages."),
-    click.option("--seed", metavar="N", help="With --share, this number selects the messages. Default: 0."),
+    click.option(
+        "--seed", metavar="N", help="A number for --share. The same number gives the same selection. Default: 0."
+    ),
     click.option("--error", metavar="TYPE", help="The error that a message gets, such as unreachable_handset."),
     click.option("--seconds", metavar="N", help="The number of seconds until the rule's effect, such as a receipt."),
     click.option("--times", metavar="N", help="The number of temporary failures of a message. Default: 1."),

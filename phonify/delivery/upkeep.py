@@ -74,7 +74,7 @@ class Upkeep:
     def follow_clock(self) -> None:
         """Adapt due times and validity periods if the clock was set to an earlier time.
 
-        If a time is too far in the future, it becomes earlier.
+        If such a time is too far in the future, this method replaces it with an earlier time.
         """
         clock_now = self._clock.now()
         now, latest = format_time(clock_now), format_time(clock_now + self._lease)
@@ -105,8 +105,7 @@ class Upkeep:
             due += text_store.shorten_waits(connection, latest=joined_until)
             due += rule_store.hasten_effects(connection, now=now)
         logger.warning(
-            "the clock was set to an earlier time, so Phonify changed %d due times (of messages, webhooks, look-ups,"
-            " parts of texts, receipts and replies) and %d validity periods",
+            "the clock was set to an earlier time, so Phonify changed %d due times and %d validity periods",
             due,
             shortened,
         )

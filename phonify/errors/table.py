@@ -104,8 +104,8 @@ _TITLES = {
             "allowed."
         ),
         "reply_is_keyword": (
-            "A reply can't be a keyword. Otherwise, if a phone sent the reply back, Phonify would send the same reply "
-            "again and again."
+            "A reply can't be a keyword. If a phone returned this reply, Phonify would send the reply again, and this "
+            "would never stop."
         ),
         "invalid_name": "Not a valid name. Use 1 to 100 characters.",
         "invalid_auth_token": "Not a valid auth token. Use 1 to 64 printable ASCII characters without spaces.",
@@ -152,8 +152,8 @@ _TITLES = {
         "sender_not_permitted": "The gateway can't send from this sender.",
         "recipient_not_permitted": "This server sends only to the numbers in PHONIFY_ONLY_TO.",
         "message_not_waiting": (
-            "Only a scheduled message can be changed or cancelled. If Phonify has begun to send the message, it is too "
-            "late."
+            "Only a scheduled message can be changed or cancelled. After Phonify has begun to send a message, "
+            "nobody can change or cancel the message."
         ),
         "message_not_final": (
             "This message is still being sent. Only a message in state sent or error can be redacted or removed."
@@ -174,8 +174,8 @@ _TITLES = {
         "no_webhook": "The account has no webhook. Set a webhook URL first.",
         "no_release_gateway": "This server can't release messages, because PHONIFY_RELEASE_GATEWAY is not set.",
         "message_not_releasable": (
-            "This message can't be released. It must be an outbound message of the sandbox. Its state must be sent, "
-            "and its text must not be empty."
+            "This message can't be released. You can release only an outbound message of the sandbox. The message "
+            "must be in state sent, and it must have a text."
         ),
         "run_cannot_release": "A test run can't release messages. Use the key of an account.",
         "run_cannot_create_runs": (

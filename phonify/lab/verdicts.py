@@ -146,8 +146,8 @@ _VERDICTS = (
     Verdict(
         "other_reply",
         "replied with a different text the second time",
-        "If the first answer is lost or late, the provider uses the second answer. Then the person gets the reply from"
-        " the second answer.",
+        "If the first answer is lost or late, the provider uses the second answer. Then the person gets only the"
+        " second text.",
         "Make sure that both replies are right. If the replies must be the same, store the reply with the id of the"
         " event.",
         "warning",
