@@ -1,6 +1,6 @@
 """An interface for fronts. A front offers the API of another provider.
 
-One front is the Twilio-compatible API. A front can show texts on the pages. A front can also print lines when the
+One front is the Twilio-compatible API. A front can add information to the pages. A front can also print lines when the
 server starts for the first time.
 """
 
@@ -11,13 +11,13 @@ from ..storage.records import Account, Message
 
 
 class FrontPage(Protocol):
-    """The texts that a front, such as the Twilio-compatible API, shows on the pages and prints in the terminal."""
+    """Shows information about one front on the pages and in the terminal."""
 
     name: str
     template: str  # the path of an HTML template; the settings page includes this template
 
     def describe_message(self, message: Message) -> Sequence[str]:
-        """Return facts about a message. The facts use the words of the API that the front offers."""
+        """Return facts about a message, such as the SID in the Twilio-compatible API."""
 
     def describe_settings(self, account: Account, address: str) -> Mapping[str, Any]:
         """Return the values for `template`. `address` is the address of this server."""

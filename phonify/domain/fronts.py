@@ -25,7 +25,7 @@ class TokenIsSet(Exception):
 
 
 class Fronts:
-    """The operations on the data of fronts. One front is, for example, the Twilio-compatible API.
+    """The operations on the data of fronts. A front offers the API of an SMS provider, such as Twilio.
 
     Each operation uses only data of one account. `default_token` is the auth token that a setting gives to the
     account `default`. Without this setting, `default_token` is None.
@@ -150,7 +150,7 @@ class Fronts:
     # Refused requests
 
     def note_refusal(self, account: Account, *, to: str, origin: str, body: str, code: int, meaning: str) -> None:
-        """Store a refused request. A front, such as the Twilio-compatible API, has refused to send the message."""
+        """Store a request that the Twilio-compatible API or another front has refused."""
         refusal = Refusal(format_time(self._clock.now()), to, origin, body, code, meaning)
         with self._database.write() as connection:
             store.insert_refusal(connection, account_id=account.id, refusal=refusal, limit=MOST_REFUSALS)

@@ -61,7 +61,7 @@ class Trouble(NamedTuple):
 
 
 class Delay(NamedTuple):
-    """The delay of the message that has been due longest."""
+    """The longest delay of a message that waits for the gateway."""
 
     seconds: float  # since the message became due
     reason: str | None  # None: nothing explains the delay
@@ -143,7 +143,7 @@ class GatewayHealth:
         return Delay(-seconds_until(late.due_at, now), self._explain(connection, late, now))
 
     def _explain(self, connection: Connection, message: Message, now: datetime) -> str | None:
-        """Return why messages waited for the gateway in the last minute.
+        """Return why messages for this gateway had to wait. Considers the last 60 seconds.
 
         Returns None if the gateway does not explain the delay. Then the delivery loop has a problem.
         """
@@ -170,9 +170,9 @@ def note_start(database: Database, clock: Clock, names: Collection[str]) -> None
 
 
 def find_other_start(database: Database, known: Collection[str]) -> Start | None:
-    """Return the latest `Start` in the database. Returns None if nothing has started.
+    """Return the latest `Start` in the database.
 
-    Also returns None if the started server or worker has exactly the gateways in `known`.
+    Returns None if this `Start` has the same gateways as `known`, or if the database has no `Start`.
     """
     with database.reading() as connection:
         started = store.list_started(connection)

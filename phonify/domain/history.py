@@ -102,7 +102,7 @@ class Histories:
 
 
 def _list_reply(met: MetRule | None) -> list[Step]:
-    """Return the planned reply or receipt of a rule as a step. If nothing is planned, return an empty list."""
+    """Describe the reply or the receipt that a rule has planned. Returns an empty list if nothing is planned."""
     if met is None or met.due_at is None:
         return []
     what = "The phone replies" if met.outcome == "reply" else f"Receipt: {met.outcome}"
@@ -173,8 +173,8 @@ def _explain(message: Message) -> str:
 def _list_origins(trace: Trace) -> tuple[Part, ...]:
     """Return details of a message: the request, the API key, the front and the gateway.
 
-    If a command has created the message, there is no request. If the user signed in with a link, there is no API key. A
-    front is, for example, the Twilio-compatible API.
+    If a command has created the message, there is no request. If the user signed in with a link, there is no API key.
+    For example, the Twilio-compatible API is a front.
     """
     message, parts = trace.message, []
     if message.request_id is not None:
@@ -227,7 +227,7 @@ def _find_wait(
 def _find_former_wait(
     message: Message, attempts: list[MessageAttempt], state: GatewayState, now: str, *, whole: bool
 ) -> Step | None:
-    """Return the step of the history that describes the gateway's last fault.
+    """Return a step of the history. This step describes the last fault of the gateway.
 
     Returns None if the message was not waiting during this fault.
     """

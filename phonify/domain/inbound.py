@@ -61,7 +61,7 @@ class Inbound:
             self._hand_over(connection, parts)
 
     def hand_over_due(self) -> None:
-        """Store text messages whose parts have not all come within PATIENCE.
+        """Store each text message that is still incomplete after the time `PATIENCE`.
 
         In the stored message, `GAP` replaces the missing parts.
         """

@@ -102,10 +102,10 @@ class Moving:
     def move(self, gateway: str, to: str) -> Moved:
         """Move the waiting messages of one gateway to another gateway.
 
-        `gateway` and `to` are the names of these two gateways. This server must have the gateway `to`. The gateway `to`
-        first checks each message, with the same check as for new messages. If the gateway `to` is the sandbox, its
-        rules apply too. A refused message ends in state `error`. A message does not move if the old gateway has
-        possibly received it.
+        `gateway` is the name of the old gateway, and `to` is the name of the new gateway. This server must have the new
+        gateway. Before the move, the new gateway checks each message. The checks are the same as for new messages. If
+        the new gateway is the sandbox, the rules of the sandbox apply. A refused message ends in state `error`. A
+        message does not move if the old gateway has possibly received it.
         """
         moved = refused = 0
         while found := self._list_movable(gateway):

@@ -9,7 +9,7 @@ _MOST_OPEN = 1_000  # `News` watches at most this number of unconfirmed messages
 
 
 class News:
-    """Finds messages that have news. The messages can belong to any account. Use each object in only one thread."""
+    """Finds messages to which something has happened, in all accounts. Use each object in only one thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -18,9 +18,10 @@ class News:
             self._last_seq = store.get_last_seq(connection)
 
     def read(self) -> list[Message]:
-        """Return the messages that have news since the last call of `read`.
+        """Return the messages to which something has happened since the last call of `read`.
 
-        A message has news if it was received, if it was scheduled, or if an attempt to send it has an outcome.
+        There are four such events: a message was received, a message was scheduled, a state became final, or an attempt
+        had an outcome.
         """
         with self._database.reading() as connection:
             found = store.list_messages_by_id(connection, message_ids=list(self._open))

@@ -65,7 +65,7 @@ class Pacing:
         return max(waits)
 
     def _seconds_to_fit(self, connection: Connection, usage: Usage, parts: int, now: datetime) -> float:
-        """Return how many seconds a message of `parts` segments must wait because of one limit."""
+        """Return how many seconds a message must wait because of one limit. The message has `parts` segments."""
         excess = usage.used + min(parts, usage.most) - usage.most
         since = now - timedelta(seconds=usage.seconds)
         first, last = format_time(since), format_time(now)
@@ -145,7 +145,7 @@ class Pacing:
         logger.warning("The gateway %s is paused until %s: %s", self._shown, until, reason)
 
     def _note_working(self, connection: Connection) -> None:
-        """Store in the database that the gateway works. If the gateway is not paused, this ends its fault."""
+        """Record a success of the gateway. The success ends a fault if the pause because of this fault is over."""
         state, now = store.get_state(connection, name=self._gateway), self._clock.now()
         at = format_time(now)
         if _is_paused(state, now):
@@ -161,7 +161,7 @@ class Pacing:
     # The operator
 
     def hold(self, *, held: bool) -> None:
-        """Pause the gateway if `held` is true. If `held` is false, end each pause, even a pause because of a fault."""
+        """Pause the gateway if `held` is true. Otherwise, end the pause, even if a fault has caused the pause."""
         with self._database.write() as connection:
             state = store.get_state(connection, name=self._gateway)._replace(held=held)
             if not held:

@@ -42,7 +42,7 @@ class Receipts:
                 self._apply(connection, row, now)
 
     def _match(self, connection: Connection, row: ReceiptRow) -> ReceiptRow | None:
-        """Find the message that a receipt reports on, and add the message's id to the row.
+        """Find the message of a receipt. Return the receipt's row with the id of this message.
 
         If the message is unknown, the row stays unchanged. Returns None if the receipt is wrong.
         """
@@ -63,7 +63,7 @@ class Receipts:
                 )
         elif owner != row.message_id:
             logger.warning(
-                "Message %s: a receipt is ignored, because the receipt has the reference of the message %s",
+                "Message %s: a receipt is ignored, because the receipt's reference belongs to another message: %s",
                 row.message_id,
                 owner,
             )

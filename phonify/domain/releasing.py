@@ -32,7 +32,7 @@ class Releasing:
         return self._sending is not None and account.creator_id is None and self._is_caught(message)
 
     def find_refusal(self, message: Message) -> Fault | None:
-        """Return why a copy of a message can't be sent to the phone. Returns None if the copy can be sent."""
+        """Return the error that prevents the release of a message to the phone. Returns None if there is no error."""
         if self._sending is None:
             return Fault("no_release_gateway")
         refusal = self._sending.find_refusal(message.to_number, origin=message.origin_number, body=message.body)

@@ -66,11 +66,11 @@ class Counting:
 
 
 def is_drawn(rule: Rule) -> bool:
-    """Return whether a rule applies to the latest message that matches the rule.
+    """Return whether a rule applies to a message. This message already matches the conditions of the rule.
 
-    A rule with `nth` or `share` applies only to some matching messages. `rule.seen` counts all matching messages. The
-    result depends only on the rule and on this count. So all processes get the same result. A second test with the same
-    messages also gets the same results.
+    A rule with `nth` or `share` applies only to some matching messages. `rule.seen` counts all matching messages,
+    including this message. The result depends only on the rule and on this count. So all processes get the same result.
+    A second test with the same messages also gets the same results.
     """
     if rule.nth is not None and rule.nth != rule.seen:
         return False

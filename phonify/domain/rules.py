@@ -185,7 +185,7 @@ class Rules:
             return store.find_met_rules(connection, message_ids=[message.id for message in messages])
 
     def is_delivery_simulated(self, message: Message) -> bool:
-        """Return whether a sent message counts as delivered, although it has no receipt.
+        """Return whether a sent message counts as delivered without a receipt.
 
         This is true if the message belongs to the sandbox. Exception: if a rule has planned a receipt, this is false.
         """

@@ -87,9 +87,10 @@ class Sending:
     def send_once(self, account: Account, draft: Draft, key: str, *, keep_refused: bool = True) -> tuple[Answer, bool]:
         """Do the same as `send`, but send nothing if the account has already used the idempotency key.
 
-        An account can use a key again after 24 hours. Returns the answer to the first request with the key, and True if
-        the current request is the first one. Raises Conflict if the current request differs from the first request. If
-        a request raises RequestRefused, its key stays unused.
+        After 24 hours, the account can use the same key for a new request. Returns two values: the answer, and whether
+        the request is the first one with this key. If the request is a repetition, the answer is the stored answer to
+        the first request. Raises Conflict if the current request differs from the first request. If a request raises
+        RequestRefused, its key stays unused.
         """
         refusals = self._check(account, draft)
         request_hash = draft.hash()

@@ -58,7 +58,7 @@ class Waiting:
 
     @contextmanager
     def _place(self) -> Iterator[None]:
-        """Add 1 to `count` while a request waits. Raises TooManyWaiting if all places are occupied."""
+        """Occupy one of the places while the `with` block runs. Raises TooManyWaiting if all places are occupied."""
         with self._lock:
             if self.count >= self._places:
                 raise TooManyWaiting

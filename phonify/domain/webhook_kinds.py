@@ -1,7 +1,8 @@
 """An interface for webhook formats. Such a format is called a kind.
 
-The class of a kind builds the requests, signs them, and reads the answers. The account's own webhook has the kind
-`standard` (`standard_webhooks.py`). The callbacks of the Twilio-compatible API have another kind.
+Each kind has its own class. This class builds the requests, signs the requests, and reads the answers. The account's
+own webhook has the kind `standard` (`standard_webhooks.py`). The callbacks of the Twilio-compatible API use a different
+kind.
 """
 
 from abc import ABC, abstractmethod

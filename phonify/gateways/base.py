@@ -140,8 +140,8 @@ class Gateway(ABC):
     def place(self) -> str:
         """The name of the system that recognises a repeated message, for example the gateway and the device.
 
-        If `repeatable` is False, a gateway does not need this property. An attempt can have an unknown outcome. If the
-        name has changed since such an attempt, Phonify does not send the message again.
+        A gateway needs this property only if `repeatable` is True. An attempt can have an unknown outcome. If the name
+        has changed since such an attempt, Phonify does not send the message again.
         """
         return self.name
 

@@ -98,7 +98,7 @@ class StubGateway(Gateway):
 def simulate(behaviour: Behaviour, attempt: int) -> Outcome:
     """Return the outcome of an attempt to send a message.
 
-    This function does not handle the outcome `refused`, because Phonify makes no attempt to send such a message.
+    This function does not handle the outcome `refused`. Phonify never tries to send a message with this outcome.
     """
     attempt -= behaviour.since
     match behaviour.outcome:

@@ -169,8 +169,8 @@ class TwilioGateway(HttpGateway):
     def probe(self) -> str:
         """Check the credentials.
 
-        The auth token is used to fetch the account. The API key is used to fetch a message. A missing credential is
-        skipped.
+        The auth token is used to fetch the account. The API key is used to fetch a message. If one credential is
+        missing, the method checks only the other credential.
         """
         found = []
         if self._account.key_sid:

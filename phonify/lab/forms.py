@@ -1,7 +1,7 @@
 """The base class of forms. A form describes the requests of one provider: how they are written, signed and repeated.
 
-The class in `standard_form.py` describes Standard Webhooks. A front, such as the Twilio-compatible API, can add another
-form, such as Twilio's.
+The class in `standard_form.py` describes Standard Webhooks. A front can add the form of another provider. For
+example, the Twilio-compatible API adds the form for Twilio's requests.
 """
 
 from abc import ABC, abstractmethod
@@ -73,7 +73,7 @@ class ProviderForm(ABC):
         """Return a different secret that has the format of this provider."""
 
     def add_signature(self, request: Request, other: Request) -> Request | None:  # noqa: ARG002 - for other forms
-        """Return `request` with two signatures: first the signature of `other`, then its own signature.
+        """Return `request` with two signatures: first the signature of `other`, then the signature of `request`.
 
         Returns None if this provider allows only one signature.
         """

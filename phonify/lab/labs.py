@@ -26,9 +26,9 @@ from .standard_form import StandardForm
 
 logger = logging.getLogger(__name__)
 
-# A running lab stores regularly that it is running. This information is valid for LEASE. Each request is shorter.
+# A running lab renews its lease regularly. A lease is valid for this time. Each request is shorter.
 LEASE = timedelta(seconds=60)
-PULSE = 5  # seconds before a lab stores again that it is running
+PULSE = 5  # seconds between two renewals of the lease
 
 
 class _Ended(Exception):
@@ -155,7 +155,7 @@ class Labs:
 
 @dataclass
 class _Pulse:
-    """Stores that a lab is running. Does this when a trial begins, and about every PULSE seconds."""
+    """Renews the lease of a running lab, so that other processes see that the lab is still running."""
 
     database: Database
     clock: Clock
@@ -163,7 +163,10 @@ class _Pulse:
     last: tuple[str, float] = ("", 0.0)  # the trial and the time of the last write
 
     def beat(self, trial: str) -> None:
-        """If a trial begins or PULSE seconds are over, store that the lab is running. Raises _Ended if it must end."""
+        """Renew the lease if a new trial begins, or if the last renewal is more than `PULSE` seconds ago.
+
+        Raises _Ended if the lab must end.
+        """
         if self.database.stopping:
             raise _Ended
         name, at = self.last

@@ -43,7 +43,10 @@ class Probe:
         self._sender = sender
 
     def check(self) -> None:
-        """Check that the lab can use the probe. For an invented message, the probe must answer 404 or 0 events."""
+        """Check that the lab can use the probe.
+
+        The lab asks about a message that does not exist. The answer must be status 404, or report 0 handled events.
+        """
         if self.url is None:
             return
         try:
@@ -86,7 +89,7 @@ class Probe:
         return self._look(watches)
 
     def _look(self, watches: Iterable[Watch]) -> dict[str, Seen]:
-        """Ask the probe about the message of each watch."""
+        """Ask the probe about each message in `watches`."""
         ids = dict.fromkeys(watch.message_id for watch in watches)
         return {message_id: self._ask(message_id) for message_id in ids}
 
@@ -117,7 +120,10 @@ def _read(exchange: Exchange) -> Seen:
 
 
 def _find_word(watches: Iterable[Watch], seen: Mapping[str, Seen]) -> str | None:
-    """Return the app's word for "delivered". Return None if the word is missing or means "sent" as well."""
+    """Return the app's word for the state "delivered".
+
+    Returns None if the app has no such word, or if the app uses the same word for the state "sent".
+    """
     words = {watch.role: seen[watch.message_id].state for watch in watches if watch.role}
     delivered = words.get("delivered")
     return delivered if delivered != words.get("sent") else None

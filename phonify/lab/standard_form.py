@@ -44,7 +44,7 @@ class StandardForm(ProviderForm):
         return StandardWebhooks().build_request(delivery, target, at)
 
     def add_signature(self, request: Request, other: Request) -> Request:
-        """Return `request` with two signatures: first the signature of `other`, then its own signature."""
+        """Return `request` with two signatures: first the signature of `other`, then the signature of `request`."""
         both = f"{other.headers[self.signature]} {request.headers[self.signature]}"
         return request._replace(headers={**request.headers, self.signature: both})
 

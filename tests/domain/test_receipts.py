@@ -274,7 +274,7 @@ def test_a_receipt_with_our_id_and_the_reference_of_another_message_is_ignored(
     take(Receipt("delivered", message_id=messages[0]["id"], reference="ref-2"))
     assert ["receipt" in show(message) for message in messages] == [False, False]
     assert execute("SELECT count(*) FROM receipts") == [(0,)]
-    assert f"has the reference of the message {messages[1]['id']}" in caplog.text
+    assert f"reference belongs to another message: {messages[1]['id']}" in caplog.text
 
 
 def test_a_receipt_with_our_id_tells_the_reference_for_later_receipts(

@@ -94,7 +94,7 @@ def test_nothing_works_without_an_address_a_template_and_a_rule() -> None:
         "URL: is missing",
         "QUERY: lacks {to} or {to_digits}",
         "QUERY: lacks {text} or {text_hex}",
-        "TAKEN: is missing; it says which answers mean that the provider has taken the message",
+        "TAKEN: is missing. Use a rule such as 2xx. If an answer matches, the provider has taken the message.",
     ]
 
 

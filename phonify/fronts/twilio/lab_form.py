@@ -1,4 +1,4 @@
-"""The form `twilio` of the webhook lab. It builds test requests in Twilio's format, and reads TwiML answers."""
+"""Imitates Twilio in the webhook lab: builds test requests in Twilio's format, and reads TwiML answers."""
 
 import hashlib
 import re
@@ -82,8 +82,8 @@ def _list_parameters(event: LabEvent, app: AppUnderTest) -> dict[str, str]:
 def _respell(body: bytes) -> bytes:
     """Change the encoding of a request body.
 
-    The parameters get the reverse order. Spaces become %20. Hexadecimal digits get lower case. The signature stays
-    valid, because it covers the decoded parameters.
+    The order of the parameters is reversed. Spaces become %20. Hexadecimal digits become lower case. The signature
+    stays valid, because it covers the decoded parameters.
     """
     pairs = reversed(parse_qsl(body.decode(), keep_blank_values=True))
     encoded = urlencode(list(pairs), quote_via=quote, safe="")

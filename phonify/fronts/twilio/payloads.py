@@ -35,7 +35,7 @@ def read_payload(delivery: Delivery) -> Payload:
 
 
 def list_statuses(event: Event, message: Message, kept: FrontMessage) -> list[str]:
-    """Return the statuses of a message up to an event.
+    """Return the statuses that a message has had. `event` has caused the last status.
 
     The oldest status is first. The initial status is not in the list.
     """

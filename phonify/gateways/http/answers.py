@@ -167,5 +167,5 @@ def suggest_cause(answer: Answer) -> str:
 
 
 def _describe(answer: Answer) -> str:
-    """Return a reason without the text of the answer. Some answers contain the message or the password."""
+    """Describe an answer by its HTTP status. The text of an answer can contain the message or the password."""
     return f"the provider answered with status {answer.status}"

@@ -22,10 +22,11 @@ VARIABLES = tuple(
 )
 _SHORTEST_SECRET = 16  # characters
 _NO_PRESET = (
-    "is missing. Use kannel, jasmin or custom. The presets kannel and jasmin need PHONIFY_HTTP_URL,"
-    " PHONIFY_HTTP_USERNAME and PHONIFY_HTTP_PASSWORD. The preset custom needs PHONIFY_HTTP_URL, PHONIFY_HTTP_TAKEN and"
+    "is missing. Use kannel, jasmin or custom. For kannel or jasmin, set PHONIFY_HTTP_URL,"
+    " PHONIFY_HTTP_USERNAME and PHONIFY_HTTP_PASSWORD. For custom, set PHONIFY_HTTP_URL, PHONIFY_HTTP_TAKEN and"
     " a template with {to} and {text}. PHONIFY_HTTP_QUERY or PHONIFY_HTTP_BODY contains the template."
 )
+_NO_RULE = "is missing. Use a rule such as 2xx. If an answer matches, the provider has taken the message."
 
 Read = TypeVar("Read")
 
@@ -84,7 +85,7 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
             "PASSWORD", "the headers have placeholders, so the user name and the password must be printable ASCII"
         )
     if not texts["taken"] and not is_empty:
-        variables.add_error("TAKEN", "is missing; it says which answers mean that the provider has taken the message")
+        variables.add_error("TAKEN", _NO_RULE)
     answers = Answers(
         later=parse("later", lambda text: parse_rules(text, "pause")),
         refused=parse("refused", lambda text: parse_rules(text, *REFUSALS)),
