@@ -18,7 +18,7 @@ class Finding(NamedTuple):
 
 @dataclass
 class Watch:
-    """A message, and the answer that the probe must give about it at the end of the lab."""
+    """What the lab expects from the probe about one message. The lab asks the probe at the end."""
 
     message_id: str
     minimum: int = 0  # how many events about the message the app must have handled

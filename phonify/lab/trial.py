@@ -100,9 +100,10 @@ class Bench:
             raise OutOfTime
 
     def prepare(self, message_id: str) -> bool:
-        """Post the id of a message to the probe, so that the app stores it like a sent message.
+        """Send a message id to the probe. The app must then store a message with this id.
 
-        Returns whether the probe accepts the request.
+        In the app, this message must look like a message that the app has sent. Returns whether the probe accepts the
+        request.
         """
         if self.app.probe_url is None:
             return False
@@ -121,11 +122,17 @@ class Bench:
             raise Skipped("no URL for statuses was given")
 
     def must_know(self, event: LabEvent) -> bool:
-        """Return whether the app must accept an event. If the message is unknown, the app can refuse a status."""
+        """Return whether the app must accept an event.
+
+        If the app has not stored a message, it is allowed to reject the statuses of this message.
+        """
         return event.kind in ("received", "test") or event.message_id in self._known
 
     def is_not_known(self, event: LabEvent, exchange: Exchange) -> bool:
-        """Return whether the app has refused a status and does not know the message."""
+        """Return whether an answer is an allowed rejection of an event.
+
+        A rejection is allowed if `must_know` is false and the HTTP status of the answer is in `NOT_KNOWN`.
+        """
         return exchange.status in NOT_KNOWN and not self.must_know(event)
 
     def read(self, event: LabEvent, exchange: Exchange) -> Reading:
@@ -139,8 +146,8 @@ class Bench:
     ) -> bool:
         """Add a finding if the answer to a genuine event is wrong. Returns whether the app has accepted the event.
 
-        If a message is unknown, the app is allowed to refuse a status. The trials `statuses` and `early_status` report
-        such an answer.
+        If the app has not stored a message, it is allowed to reject the statuses of this message. The trials `statuses`
+        and `early_status` report such a rejection.
         """
         find = self.result.find
         seconds = f"{exchange.seconds:.1f} s" if exchange.seconds >= 1 else f"{exchange.seconds * 1000:.0f} ms"

@@ -134,9 +134,10 @@ def _tls_context() -> ssl.SSLContext:
 
 
 def _secure(connection: HTTPConnection, target: Target, until: float) -> None:
-    """Begin TLS. TLS can use all the time before `until`.
+    """Begin TLS on a connection. The TLS handshake must end before the time `until`.
 
-    HTTPSConnection is not used. It would connect and begin TLS within the time limit of a single address.
+    HTTPSConnection has one timeout for connecting and for TLS. `_connect` needs a short timeout, because it must leave
+    time for the next address. TLS needs a long timeout. So HTTPSConnection is not used.
     """
     connection.sock.settimeout(_remaining(until))
     connection.sock = _tls_context().wrap_socket(connection.sock, server_hostname=target.host.rstrip("."))

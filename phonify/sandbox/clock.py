@@ -1,7 +1,7 @@
 """The resource /sandbox/clock: stop, advance and reset the clock of the server.
 
-The rate limit does not count these requests. So a client can advance a frozen clock even after the client has reached
-the limit.
+The rate limit does not count these requests. So a client can advance a frozen clock even if the client has reached the
+rate limit.
 """
 
 from typing import Any

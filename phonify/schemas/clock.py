@@ -107,7 +107,7 @@ class AdvancedSchema(RecordSchema):
     finished = fields.Boolean(
         required=True,
         metadata={
-            "description": "False if the clock has not reached `target`. If so, advance the clock to `target` again."
+            "description": "True if the clock has reached `target`. If false, advance the clock to `target` again."
         },
     )
     ended = fields.Nested(EndedSchema, required=True)
@@ -145,6 +145,6 @@ def dump_clock(status: ClockStatus) -> Shown:
 
 
 def dump_advance(advance: Advance) -> Shown:
-    """Return the results of advancing the clock, in the form of the API."""
+    """Return the results of an advance as the API shows them."""
     shown: Shown = _ADVANCED.dump(advance)
     return shown

@@ -237,7 +237,7 @@ def callback_url_field(description: str, *, example: str) -> Argument:
 
 
 def time_field(description: str) -> Argument:
-    """Return a field that reads a date and a time."""
+    """Return a field for a date and time, in ISO 8601 with a time zone."""
     return Argument(parse_time, invalid="invalid_time", form={**_TIME, "description": description})
 
 

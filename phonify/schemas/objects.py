@@ -28,8 +28,8 @@ class RecordSchema(Schema):
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
         """Return an attribute.
 
-        Without this method, marshmallow tries `obj[attr]` first, and a record raises an exception each time. It then
-        takes 1.7 ms to show 50 messages. For 0.75 of these 1.7 ms, Python raises and handles the exceptions.
+        Without this method, marshmallow tries `obj[attr]` first, and a record raises an exception each time. To show
+        50 messages then takes 1.7 ms. The exceptions take 0.75 ms of this time.
         """
         return getattr(obj, attr, default)
 
@@ -247,7 +247,7 @@ def dump_messages(messages: Iterable[Message]) -> list[Shown]:
 
 
 def dump_phone(subscription: SubscriptionRow) -> Shown:
-    """Return the phone of a subscription, in the form of the API."""
+    """Return the phone of a subscription as the API shows it."""
     number, kind = parse_originator(subscription.phone), classify_number(subscription.phone)
     shown: Shown = _PHONE.dump(SimpleNamespace(**subscription._asdict(), **number._asdict(), **kind._asdict()))
     return shown

@@ -94,7 +94,9 @@ class OutcomeSchema(StrictSchema):
     seconds = NumericArgument(
         read_decimal,
         invalid="invalid_seconds",
-        form={"description": "Seconds until the message is sent, the receipt or reply arrives, or the API answers."},
+        form={
+            "description": "A delay in seconds. The outcome delays the message, receipt, reply or answer of the API."
+        },
         validate=validate.Range(0, _MAX_VALUE, error="invalid_seconds"),
     )
     times = _count_field("With `unavailable`: the number of attempts that fail. The default is 1.")

@@ -54,7 +54,8 @@ class WebOtpSchema(Schema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "The second host in the line. The one-time code is for an embedded page of this host."
+            "description": "The second host in the line. If a page of `host` embeds a page of this second host, the"
+            " one-time code is for the embedded page."
         },
     )
     code = fields.String(required=True, allow_none=True)

@@ -62,7 +62,7 @@ def write_account_sid(account_id: int) -> str:
 
 
 def read_number_sid(sid: str) -> int | None:
-    """Read the SID of an account or a key, and return the id in the SID. None means that the SID is not valid."""
+    """Return the id that an account SID or a key SID contains. None means that the SID is not valid."""
     found = _NUMBER_SID.fullmatch(sid)
     number = int(found[1], 16) if found else 0
     number -= _RANGE if number >= _RANGE // 2 else 0

@@ -1,4 +1,7 @@
-"""The server that `python app.py` and `phonify serve` start. It consists of gunicorn and the delivery process."""
+"""The server. It consists of gunicorn and the delivery process.
+
+The commands `python app.py` and `phonify serve` start the server.
+"""
 
 import logging
 import os

@@ -47,7 +47,7 @@ class ServerLogger(Logger):  # type: ignore[misc]
         )
 
     def write_access(self, request: dict[str, Any]) -> None:
-        """Write one line about a request to the access log, as text."""
+        """Write a line of text to the access log. The line describes one request."""
         self.access_log.info(
             '%s "%s %s" %s %s %sms',
             request["client"],
@@ -65,7 +65,7 @@ class JsonLogger(ServerLogger):
     log_format = "json"
 
     def write_access(self, request: dict[str, Any]) -> None:
-        """Write one line about a request to the access log, as JSON."""
+        """Write a line of JSON to the access log. The line describes one request."""
         self.access_log.info("answered", extra=request)
 
 

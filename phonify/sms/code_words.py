@@ -137,10 +137,10 @@ def load_patterns() -> Patterns:
 
 
 def mark_amounts(text: str) -> str:
-    """Mark each currency or unit next to a number, and return the changed text.
+    """Find currencies and units that stand next to a number, and replace their characters with marks.
 
-    The given text must come from `fold`. The function replaces each character of a currency with CURRENCY, and each
-    character of a unit with UNIT.
+    The given text must come from `fold`. A currency, such as `eur`, becomes a mark CURRENCY for each of its characters.
+    A unit, such as `days`, becomes a mark UNIT for each of its characters. Returns the changed text.
     """
     patterns, small = load_patterns(), lower(text)
     before, after = patterns.before_amount.finditer(small), list(patterns.after_amount.finditer(small))
@@ -152,7 +152,7 @@ def mark_amounts(text: str) -> str:
 
 
 def find_kind(patterns: Patterns, match: re.Match[str], text: str) -> str | None:
-    """Return the kind of the word in `match`. `text` is the searched text before `lower`.
+    """Return the kind of the word in `match`. `match` is the result of a search in `lower(text)`.
 
     Some words must be in capitals. If such a word has small letters in `text`, the function returns None.
     """

@@ -24,9 +24,10 @@ _INVISIBLE = frozenset(
 def normalize_keyword(text: str) -> str:
     """Return a normalised text for the comparison of keywords.
 
-    If the results of two texts are equal, the texts are the same keyword. The function applies NFKC and case folding.
-    It removes invisible characters, and symbols such as emoji. It removes punctuation and spaces at both ends. A hyphen
-    becomes a space, and several spaces become one space. If a text has only symbols, the symbols are kept.
+    If the function returns equal strings for two texts, both texts mean the same keyword. The function applies NFKC and
+    case folding. It removes invisible characters, and symbols such as emoji. It removes punctuation and spaces at both
+    ends. A hyphen becomes a space, and several spaces become one space. If a text has only symbols, the symbols are
+    kept.
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     visible = "".join(map(_simplify, folded))

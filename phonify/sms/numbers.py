@@ -31,8 +31,8 @@ _NON_GEOGRAPHIC = "001"  # the region of +800, +882 and similar numbers in the l
 def load_regions() -> None:
     """Load the data of all regions into memory.
 
-    By default, the library reads the data of a region from a file at the first use. If the process has no memory or no
-    file descriptor for this file, the library raises an error, and never releases its lock.
+    By default, the library reads the data of a region from a file at the first use. The library raises an error if the
+    process has too little memory or too many open files. After this error, the library never releases its lock.
     """
     for region in phonenumbers.SUPPORTED_REGIONS:
         phonenumbers.PhoneMetadata.metadata_for_region(region)
@@ -53,9 +53,10 @@ def parse_msisdn(text: str) -> Number:
     """Read an E.164 number with the plus sign. Raises ValueError for any other text.
 
     The country code must exist, and the length must be possible. The number itself does not need to be in use. Some
-    numbers are in no known region. Then the result has the main country of the country code. The country of +800, +870
-    and similar numbers is None. A national prefix after the country code (the 0 in +44 0 7...) is removed. All other
-    digits are kept. If you parse the returned number again, you get the same number.
+    countries share a country code, such as +1. If the library finds no country for a number, the result has the main
+    country of the country code. For +1, this is the US. The country of +800, +870 and similar numbers is None. A
+    national prefix after the country code (the 0 in +44 0 7...) is removed. All other digits are kept. If you parse the
+    returned number again, you get the same number.
     """
     if not _E164.fullmatch(text):
         raise ValueError("not in E.164 form")
@@ -85,7 +86,7 @@ def is_same_number(text: str, number: str) -> bool:
 def parse_shown_number(text: str, country: str | None) -> str:
     """Convert a number to E.164. Phones can show a number in national form, such as `070 000 00 01` in Sweden.
 
-    The function does not change other texts, such as short codes, alphanumeric senders and unused numbers.
+    The function returns any other string unchanged, such as a short code, an alphanumeric sender or an unused number.
     """
     try:
         parsed = phonenumbers.parse(text, country)
@@ -105,10 +106,10 @@ def is_msisdn(text: str) -> bool:
 
 
 def _parse(text: str) -> phonenumbers.PhoneNumber:
-    """Read a number, and remove misplaced national prefixes. Raises ValueError if the library makes another change.
+    """Read a number, and remove misplaced national prefixes.
 
-    The library removes carrier codes. It rewrites the numbers of some countries. Such a changed number can belong to
-    another person.
+    Raises ValueError if the library changes the digits in any other way. The library removes carrier codes. It rewrites
+    the numbers of some countries. Such a changed number can belong to another person.
     """
     try:
         parsed = phonenumbers.parse(text)
@@ -153,7 +154,7 @@ def _find_carrier(parsed: phonenumbers.PhoneNumber) -> str | None:
 
 
 def read_typed_number(text: str) -> str:
-    """Return a typed number without its separators. Returns other texts unchanged.
+    """Remove the separators from a phone number that a person has typed. Returns any other string unchanged.
 
     The separators are spaces, hyphens, parentheses, dots, slashes, invisible characters and `tel:`. If a number of more
     than 8 digits begins with 00, the function replaces 00 with a plus sign. A number of 8 digits can be a short code.
@@ -165,9 +166,10 @@ def read_typed_number(text: str) -> str:
 
 
 def list_searched_numbers(text: str) -> list[str]:
-    """Convert a search text to the strings that a stored number can contain. `0041` becomes `0041` and `+41`.
+    """Return the forms of the phone number in a search text. The forms of `0041` are `0041` and `+41`.
 
-    If the text has a character that is neither a digit nor a separator, the list is empty.
+    The search then finds stored numbers that contain one of these forms. If the text has a character that is neither a
+    digit nor a separator, the list is empty.
     """
     number = _read_digits(text)
     if number is None:
@@ -240,8 +242,8 @@ def _is_alphanumeric(text: str) -> bool:
 def group_number(number: str) -> str:
     """Put spaces between the groups of digits of an E.164 number (ITU-T E.123), and return the number.
 
-    Three kinds of numbers stay unchanged: numbers in another format, numbers that the library can't parse, and numbers
-    with digits that the library changes.
+    In three cases, the function returns `number` unchanged. `number` is in another format. The library can't parse
+    `number`. Or the library would change a digit of `number`.
     """
     if not _E164.fullmatch(number):
         return number

@@ -104,8 +104,8 @@ def find_code(text: str) -> Code | None:
     """Return the one-time code of a message, or None.
 
     A code that is bound to a web site can have any characters. Other codes have 4 to 10 characters: digits, or capital
-    letters and digits. Directly after "code is" or "code:", a code can contain small letters. The digits of all writing
-    systems become ASCII digits.
+    letters and digits. If a code stands directly after "code is" or "code:", the code can have lowercase letters.
+    The digits of all writing systems become ASCII digits.
     """
     if bound := find_origin_bound_code(text):
         return Code(bound.code, bound.start, bound.end)
@@ -166,7 +166,7 @@ class _Words:
     def measure_distance(self, start: int, end: int, code: str) -> int:
         """Measure the distance from a number to the nearest word such as "code", in characters.
 
-        For each sentence that ends between the number and the word, the function adds 20 characters.
+        Each end of a sentence between the number and the word adds 20 to the distance.
         """
         return min(
             (self._measure(kind, span, start, end, code) for kind, span in self._list_nearest(start, end)),
@@ -225,7 +225,7 @@ def _remove_separators(token: str) -> str | None:
 
 
 def _count_doubts(token: str, code: str) -> int:
-    """Return a penalty in characters. It is greater than 0 if the token is probably not a code."""
+    """Return how many characters to add to the distance of a token. If the token looks like a code, return 0."""
     if _YEAR_OR_DATE.fullmatch(token):
         return 40
     return 20 if len(code) > 8 or not code.isdigit() else 0

@@ -82,7 +82,10 @@ def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> Key
 
 
 def set_key_used(connection: sqlite3.Connection, *, key_id: int, now: str, unless_since: str) -> None:
-    """Record that a key was used. If the stored time is later than `unless_since`, nothing changes."""
+    """Record that a key was used at the time `now`.
+
+    If a use after the time `unless_since` is already recorded, the function changes nothing.
+    """
     connection.execute(
         "UPDATE api_keys SET used_at = :now WHERE id = :key_id AND coalesce(used_at, '') <= :unless_since",
         {"key_id": key_id, "now": now, "unless_since": unless_since},

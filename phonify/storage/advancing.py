@@ -14,7 +14,7 @@ def has_leases(connection: sqlite3.Connection) -> bool:
 
 
 class Pending(NamedTuple):
-    """The messages and deliveries that are due at the time `until`. Leased rows are included."""
+    """The messages and deliveries that are due if the clock shows `until`. Leased rows are included."""
 
     until: str
     receipts: int  # how many stored receipts have `until` as the time of arrival
@@ -48,7 +48,7 @@ class Advance(NamedTuple):
 
 
 def list_pending(connection: sqlite3.Connection, *, until: str) -> Pending:
-    """Find the rows that are due at the time `until`, and the rows that processes are delivering now."""
+    """Find the rows that are due if the clock shows `until`. Leased rows are included."""
     messages = connection.execute(
         "SELECT seq FROM messages WHERE due_at <= :until"
         " UNION SELECT seq FROM messages WHERE lease_owner IS NOT NULL"
@@ -71,7 +71,7 @@ def list_pending(connection: sqlite3.Connection, *, until: str) -> Pending:
 def count_ended(connection: sqlite3.Connection, *, pending: Pending) -> Ended:
     """Count the finished messages, the finished deliveries and the new receipts.
 
-    The function checks two groups of messages and deliveries: those in `pending`, and those that were stored later.
+    The function checks the messages and deliveries in `pending`. It also checks all newer messages and deliveries.
     """
     messages = _find_rows(
         connection, "SELECT direction, state, error_type FROM messages", pending.messages, pending.last_message

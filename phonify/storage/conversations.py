@@ -122,9 +122,10 @@ def get_entry(connection: sqlite3.Connection, *, account_id: int, message_id: st
 
 
 def list_copies(connection: sqlite3.Connection, *, account_id: int, first: str, last: str) -> list[Message]:
-    """Return the released copies of an account's caught messages, oldest first.
+    """Return the copies of caught messages. The oldest copy is first.
 
-    The ids of the caught messages are between `first` and `last`, including these two ids.
+    Phonify creates such a copy when a person releases a caught message. The caught messages belong to one account.
+    Their ids are from `first` to `last`, including these two ids.
     """
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM messages AS m WHERE m.account_id = :account_id AND m.released_from IS NOT NULL"
@@ -156,7 +157,7 @@ def search_messages(
 
     If `text` is given, a message matches in three cases. Its body contains `text`. Its sender or its recipient contains
     `text` or a string from `numbers`. Or `text` is the provider's id of the message. If `text` looks like a phone
-    number, `numbers` has other spellings of this number.
+    number, `numbers` has the same phone number in other formats.
 
     The function searches at most `search_limit` messages, because a search through all messages would take too long.
     The result is a list of matches and a number. For the next page, this number is the argument `below`. On the last

@@ -66,9 +66,9 @@ def list_deliveries_of_message(connection: sqlite3.Connection, *, account_id: in
 
 
 def empty_bodies(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> None:
-    """Empty the body of a message in the payload of each delivery about this message.
+    """Replace a message's body with an empty string in all deliveries about the message.
 
-    The fields of the two formats differ. A webhook event has `data.message.body`. A Twilio callback has `Body`.
+    The name of the field depends on the payload. A webhook event has `data.message.body`. A Twilio callback has `Body`.
     """
     connection.execute(
         "UPDATE webhook_deliveries"
@@ -133,7 +133,7 @@ def cancel_deliveries_of_messages(
 def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
     """Remove old deliveries, at most `limit`. Returns the number of removed deliveries.
 
-    A delivery is old if it was finished at the time `until` or earlier.
+    A delivery is old if `finished_at` is not later than `until`.
     """
     return connection.execute(
         "DELETE FROM webhook_deliveries WHERE seq IN"
@@ -218,7 +218,10 @@ _FROM_FUTURE = (
 
 
 def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> bool:
-    """Return whether a delivery is due too late because the clock was set back."""
+    """Return whether any delivery has a due time too far in the future.
+
+    Such due times exist if somebody has set the clock back.
+    """
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM webhook_deliveries" + _FROM_FUTURE + ")", {"now": now}
     ).fetchone()
@@ -226,9 +229,10 @@ def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> b
 
 
 def reschedule_deliveries_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
-    """Set new times for deliveries that are due too late because the clock was set back. Returns how many.
+    """Replace due times that are too far in the future. Returns the number of changed deliveries.
 
-    A delivery without a lease becomes due now. A leased delivery gets a new lease, which ends at the time `until`.
+    Such due times exist if somebody has set the clock back. A delivery without a lease becomes due now. A leased
+    delivery gets a new lease, which ends at the time `until`.
     """
     return connection.execute(
         "UPDATE webhook_deliveries SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,

@@ -20,9 +20,9 @@ class FrontAccount(NamedTuple):
 
 
 class FrontMessage(NamedTuple):
-    """The data that a front, such as the Twilio-compatible API, stores about a message.
+    """The data that a front stores about a message. The Twilio-compatible API is an example of a front.
 
-    Only the front that accepted the message uses this data.
+    If a front has accepted a message, no other front uses this data.
     """
 
     is_reply: bool = False

@@ -6,9 +6,9 @@ from .records import Answer
 
 
 def get_answer(connection: sqlite3.Connection, *, account_id: int, key: str, since: str) -> Answer | None:
-    """Return the answer to the first request with an idempotency key. Returns None if there is no such answer.
+    """Return the answer to the first request with the idempotency key `key`. Returns None if there is no such answer.
 
-    An answer has expired if it was stored at the time `since` or earlier. An expired answer is not returned.
+    The answer must have been stored after the time `since`. Older answers have expired. They are not returned.
     """
     row = connection.execute(
         "SELECT request_hash, status, answer FROM idempotency_keys"
@@ -19,7 +19,7 @@ def get_answer(connection: sqlite3.Connection, *, account_id: int, key: str, sin
 
 
 def put_answer(connection: sqlite3.Connection, *, account_id: int, key: str, answer: Answer, now: str) -> None:
-    """Store the answer to the first request with an idempotency key. An expired answer is replaced."""
+    """Store the answer to the first request with the idempotency key `key`. An expired answer is replaced."""
     connection.execute(
         "INSERT OR REPLACE INTO idempotency_keys (account_id, key, request_hash, status, answer, created_at)"
         " VALUES (:account_id, :key, :request_hash, :status, :answer, :now)",

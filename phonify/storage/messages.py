@@ -78,8 +78,8 @@ def list_messages(
 ) -> list[Message]:
     """Return an account's messages that match the criteria, newest first.
 
-    Usually, `offset` 0 is the newest match. If `criteria.after` is given without `criteria.before`, `offset` 0 is the
-    oldest match. The function returns at most `limit` matches, and begins at `offset`.
+    The function skips `offset` matches. Then it returns at most `limit` matches. Usually, it skips the newest matches.
+    If `criteria.before` is None and `criteria.after` has a value, it skips the oldest matches.
     """
     given = {name: value for name, value in criteria._asdict().items() if value is not None}
     conditions = ["account_id = :account_id", *(_CONDITIONS[name] for name in given if name in _CONDITIONS)]

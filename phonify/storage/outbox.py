@@ -21,9 +21,9 @@ def next_due_at(connection: sqlite3.Connection, *, gateway: str) -> str | None:
 
 
 def next_lease_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return the earliest end time of the leases for a gateway's messages. Returns None if there is no lease.
+    """Return the time when the next lease ends. Returns None if there is no lease.
 
-    Leases use the machine's clock.
+    The function checks the leases of one gateway's messages. Leases use the machine's clock.
     """
     lease_end: str | None = connection.execute(
         "SELECT min(due_at) FROM messages WHERE lease_owner IS NOT NULL AND gateway = :gateway", {"gateway": gateway}
@@ -54,10 +54,10 @@ def list_due_messages(connection: sqlite3.Connection, *, gateway: str, now: str,
 def find_late_message(
     connection: sqlite3.Connection, *, gateway: str, before: str, machine_before: str
 ) -> Message | None:
-    """Return the gateway's late message with the earliest due time. Returns None if no message is late.
+    """Return the most overdue message of a gateway. Returns None if no message is overdue.
 
-    A message without a lease is late if its due time is `before` or earlier. A leased message is late if the lease
-    ended at the time `machine_before` or earlier.
+    A message without a lease is overdue if the due time is not later than `before`. A leased message is overdue if the
+    end of the lease is not later than `machine_before`.
     """
     row = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= max(:before, :machine_before)"
@@ -68,7 +68,7 @@ def find_late_message(
 
 
 def list_interrupted_messages(connection: sqlite3.Connection, *, gateway: str, now: str, limit: int) -> list[Message]:
-    """Return a gateway's messages if their latest attempt was interrupted. The outcome of this attempt is unknown."""
+    """Return a gateway's messages with an interrupted latest attempt. The outcome of this attempt is unknown."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= :now AND lease_owner IS NULL"
         " AND submitted_at IS NOT NULL AND expires_at > :now LIMIT :limit",
@@ -139,9 +139,9 @@ def end_expired_leases(connection: sqlite3.Connection, *, now: str, machine_now:
     )
 
 
-# The condition for messages that are due too late because the clock was set back. The clock shows a time before the
-# latest attempt. If there was no attempt, the clock shows a time before the creation of the message. Scheduled messages
-# and messages in doubt are excluded.
+# The condition for messages with a due time too far in the future. Somebody has set the clock back. The clock shows a
+# time before the latest attempt. If there was no attempt, the clock shows a time before the creation of the message.
+# Scheduled messages and messages in doubt are excluded.
 _FROM_FUTURE = (
     " WHERE gateway = :gateway AND due_at > :now AND due_at IS NOT expires_at"
     " AND (attempts > 0 OR send_at IS NULL OR send_at < due_at)"
@@ -151,7 +151,10 @@ _FROM_FUTURE = (
 
 
 def has_messages_from_future(connection: sqlite3.Connection, *, gateway: str, now: str) -> bool:
-    """Return whether a message of a gateway is due too late because the clock was set back."""
+    """Return whether any message of a gateway has a due time too far in the future.
+
+    Such due times exist if somebody has set the clock back.
+    """
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM messages" + _FROM_FUTURE + ")", {"gateway": gateway, "now": now}
     ).fetchone()
@@ -159,9 +162,10 @@ def has_messages_from_future(connection: sqlite3.Connection, *, gateway: str, no
 
 
 def reschedule_messages_from_future(connection: sqlite3.Connection, *, gateway: str, now: str, until: str) -> int:
-    """Set new times for messages that are due too late because the clock was set back. Returns how many.
+    """Replace due times that are too far in the future. Returns the number of changed messages.
 
-    A message without a lease becomes due now. A leased message gets a new lease, which ends at the time `until`.
+    Such due times exist if somebody has set the clock back. A message without a lease becomes due now. A leased message
+    gets a new lease, which ends at the time `until`.
     """
     return connection.execute(
         "UPDATE messages SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,
@@ -178,7 +182,11 @@ _VALID_TOO_LONG = (
 
 
 def has_messages_valid_too_long(connection: sqlite3.Connection, *, gateway: str, now: str, latest: str) -> bool:
-    """Return whether a message of a gateway is valid after `latest` because the clock was set back."""
+    """Return whether any message of a gateway has a validity period that ends after `latest`.
+
+    The function checks messages with a creation time in the future. Such messages exist if somebody has set the clock
+    back. Scheduled messages are excluded.
+    """
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM messages" + _VALID_TOO_LONG + ")",
         {"gateway": gateway, "now": now, "latest": latest},
@@ -187,9 +195,10 @@ def has_messages_valid_too_long(connection: sqlite3.Connection, *, gateway: str,
 
 
 def shorten_validity(connection: sqlite3.Connection, *, gateway: str, now: str, latest: str) -> int:
-    """Shorten the validity periods that end after `latest` because the clock was set back.
+    """Shorten validity periods that end after `latest`. Returns the number of shortened periods.
 
-    The shortened periods end at the time `latest`. Returns the number of shortened periods.
+    The shortened periods end at the time `latest`. The function changes messages with a creation time in the future.
+    Such messages exist if somebody has set the clock back. Scheduled messages are excluded.
     """
     return connection.execute(
         "UPDATE messages SET expires_at = :latest, due_at = iif(due_at = expires_at, :latest, due_at)"
@@ -225,7 +234,7 @@ def reschedule(connection: sqlite3.Connection, *, message: Message, due_at: str)
 
 
 def give_back(connection: sqlite3.Connection, *, message: Message, now: str) -> bool:
-    """End the lease of a message before the gateway gets the message. The attempt is not counted."""
+    """End the lease of a message that the gateway has not received. The attempt is not counted."""
     return _update(
         connection,
         f"due_at = min({_FORMER_DUE}, :now), submitted_at = NULL, submitted_to = iif(attempts = 1, NULL, submitted_to),"

@@ -33,7 +33,10 @@ def try_twice_later(bench: Bench) -> None:
 
 
 def _compare(bench: Bench, event: LabEvent, first: Exchange | None, second: Exchange, *, how: str) -> None:
-    """Judge the second answer to an event. If `first` is None, the first answer was 2xx, in an earlier trial."""
+    """Judge the second answer to an event.
+
+    If an earlier trial has already posted the event, `first` is None. In this case, the first answer was 2xx.
+    """
     result = bench.result
     if second.answer is not None and not second.is_accepted:
         if bench.is_not_known(event, second):
