@@ -72,7 +72,10 @@ class Owner:
 
 
 def has_owner(database: Path) -> bool:
-    """Return whether a running process possibly owns leases in this database."""
+    """Return whether the process of at least one lease owner is still running.
+
+    If Phonify can't check the file of an owner, the function returns True.
+    """
     return any(not _remove_if_dead(file) for file in _list_files(database.resolve()))
 
 

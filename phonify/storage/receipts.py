@@ -32,7 +32,10 @@ def insert_parts(connection: sqlite3.Connection, *, message_id: str, gateway: st
 
 
 def insert_reported_part(connection: sqlite3.Connection, *, message_id: str, gateway: str, reference: str) -> None:
-    """Store a provider's id that first came in a receipt. Such an id gets a part number of 0 or less."""
+    """Store another id that the provider has given to a message. Phonify got this id from a receipt.
+
+    The part number of such an id is 0 or less.
+    """
     connection.execute(
         "INSERT OR IGNORE INTO message_parts (message_id, part, gateway, reference)"
         " SELECT :id, min(coalesce(min(part), 1), 1) - 1, :gateway, :reference FROM message_parts"
@@ -105,7 +108,7 @@ def list_receipts(connection: sqlite3.Connection, *, message_id: str) -> list[Re
 
 
 def count_partial(connection: sqlite3.Connection, *, message_id: str) -> int:
-    """Count a message's receipts that each report one delivered segment."""
+    """Count the delivered segments of a message. Each partial receipt with status `delivered` is for one segment."""
     (count,) = connection.execute(
         "SELECT count(*) FROM receipts WHERE message_id = :id AND partial AND status = 'delivered'", {"id": message_id}
     ).fetchone()
@@ -166,7 +169,7 @@ def list_due_look_ups(
 ) -> list[tuple[Message, int]]:
     """Find a gateway's messages that need a look-up now.
 
-    Returns each message together with a number: how often Phonify has already looked up this message.
+    Returns pairs. Each pair contains a message and the number of its earlier look-ups.
     """
     columns = ", ".join(f"m.{name}" for name in Message._fields)
     rows = connection.execute(

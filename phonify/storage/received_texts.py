@@ -1,4 +1,4 @@
-"""The SQL of received text messages, and of accounts' phone numbers.
+"""The SQL for the tables `received_texts` (text messages from phones) and `numbers` (phone numbers of accounts).
 
 As in `accounts.py`, the caller commits the changes.
 """
@@ -43,7 +43,10 @@ def next_due_at(connection: sqlite3.Connection) -> str | None:
 
 
 def list_due_texts(connection: sqlite3.Connection, *, now: str, limit: int) -> list[TextRow]:
-    """Return incomplete text messages that are due. Phonify does not wait any longer for their missing parts."""
+    """Return at most `limit` stored parts with a due time up to `now`.
+
+    These parts belong to incomplete text messages. Phonify no longer waits for the missing parts.
+    """
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM received_texts WHERE due_at <= :now ORDER BY due_at LIMIT :limit",
         {"now": now, "limit": limit},
@@ -52,7 +55,7 @@ def list_due_texts(connection: sqlite3.Connection, *, now: str, limit: int) -> l
 
 
 def has_texts_due_after(connection: sqlite3.Connection, *, latest: str) -> bool:
-    """Return whether the due time of an incomplete text message is after `latest`."""
+    """Return whether any incomplete text message has a due time after `latest`."""
     row = connection.execute("SELECT EXISTS (SELECT 1 FROM received_texts WHERE due_at > :latest)", {"latest": latest})
     return bool(row.fetchone()[0])
 
@@ -88,7 +91,7 @@ def count_open_texts(connection: sqlite3.Connection) -> int:
 def close_texts(connection: sqlite3.Connection, *, texts: Sequence[TextRow], message_id: str) -> None:
     """Record the id of the message that was made from these texts.
 
-    Also empty the bodies in the rows of the texts, because the message has the whole body.
+    The function also removes the body of each text. The message already contains the complete body.
     """
     connection.executemany(
         "UPDATE received_texts SET message_id = :message_id, body = '', due_at = NULL"
@@ -98,9 +101,9 @@ def close_texts(connection: sqlite3.Connection, *, texts: Sequence[TextRow], mes
 
 
 def leave_open(connection: sqlite3.Connection, *, texts: Sequence[TextRow]) -> None:
-    """Record that the recipient's number of these texts belongs to no account.
+    """Record that no account has the phone number of the recipient.
 
-    The texts then wait until an account gets this number.
+    The texts wait until an account gets this number.
     """
     connection.executemany(
         "UPDATE received_texts SET due_at = NULL WHERE gateway = :gateway AND event_id = :event_id",
@@ -121,10 +124,10 @@ def delete_texts(connection: sqlite3.Connection, *, until: str, limit: int) -> i
 
 
 def delete_texts_of(connection: sqlite3.Connection, *, account_id: int, sender: str) -> None:
-    """Remove a sender's texts that wait for parts or for an account. Texts to other accounts are kept.
+    """Remove a sender's texts that have not become messages. Keep texts to the numbers of other accounts.
 
-    If a message was made from a text and then removed, only the sender's number is removed from the row of the text.
-    The row keeps the event id. So Phonify recognises the text if it comes again.
+    If a text has become a message, the row of the text stays. If this message was removed later, the function erases
+    the sender's number in this row. The row keeps the event id. So Phonify recognises the text if it comes again.
     """
     connection.execute(
         "DELETE FROM received_texts WHERE sender = :sender AND message_id IS NULL"

@@ -23,7 +23,7 @@ class Account(NamedTuple):
 
     @property
     def limits_id(self) -> int:
-        """The id of the account whose limits apply to this account."""
+        """Phonify counts requests and messages under this id. For a test run, this is the id of the run's creator."""
         return self.id if self.creator_id is None else self.creator_id
 
 

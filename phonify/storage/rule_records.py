@@ -34,7 +34,7 @@ class Rule(NamedTuple):
 
     @property
     def is_about_requests(self) -> bool:
-        """True if the rule applies to requests. False if the rule applies to messages."""
+        """True for a rule about requests. False for a rule about messages."""
         return self.outcome in ("api_error", "api_slow")
 
     @property

@@ -104,7 +104,7 @@ _LATEST = "strftime('%Y-%m-%dT%H:%M:%fZ', :now, printf('%.3f seconds', seconds))
 
 
 def has_effects_too_late(connection: sqlite3.Connection, *, now: str) -> bool:
-    """Return whether a receipt or a reply is due too late because the clock was set back."""
+    """Return whether the due time of any receipt or reply is too far in the future (after `_LATEST`)."""
     row = connection.execute(
         f"SELECT EXISTS (SELECT 1 FROM met_rules WHERE due_at > :now AND due_at > {_LATEST})", {"now": now}
     )
@@ -112,7 +112,10 @@ def has_effects_too_late(connection: sqlite3.Connection, *, now: str) -> bool:
 
 
 def hasten_effects(connection: sqlite3.Connection, *, now: str) -> int:
-    """Set new times for receipts and replies that are due too late because the clock was set back. Returns how many."""
+    """Correct the due times of receipts and replies. Returns the number of corrected due times.
+
+    If a due time is after `_LATEST`, it becomes `_LATEST`.
+    """
     return connection.execute(
         f"UPDATE met_rules SET due_at = {_LATEST} WHERE due_at > :now AND due_at > {_LATEST}", {"now": now}
     ).rowcount

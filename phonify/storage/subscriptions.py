@@ -57,7 +57,10 @@ def list_phones(connection: sqlite3.Connection, *, account_id: int, offset: int,
 def list_subscriptions(
     connection: sqlite3.Connection, *, account_id: int, offset: int, limit: int
 ) -> list[SubscriptionRow]:
-    """Return the phones of `list_phones`. After them, return the other phones with a stored subscription."""
+    """Return the phones that have a conversation or a stored subscription.
+
+    The phones with a conversation come first, in the order of `list_phones`. The other phones are sorted by number.
+    """
     found = list_phones(connection, account_id=account_id, offset=offset, limit=limit)
     if len(found) == limit:
         return found

@@ -124,9 +124,9 @@ class Phonify(RuleCalls):
     def wait_for(self, *, timeout: float = 5.0, **criteria: Unpack[Criteria]) -> Message:
         """Return the oldest message that matches. Waits for such a message up to `timeout` seconds.
 
-        Existing messages can match too. Each message is returned only once by `wait_for`, `code` and `link`. Most
-        messages are `unconfirmed` at first. To wait for an outcome, pass a `state`. If no message matches in time, the
-        method raises an AssertionError with a list of the latest messages.
+        Existing messages can match too. After `wait_for`, `code` or `link` has returned a message, all three methods
+        ignore this message. Most messages are `unconfirmed` at first. To wait for an outcome, pass a `state`. If no
+        message matches in time, the method raises an AssertionError with a list of the latest messages.
         """
         return self._wait_for(_Wanted.read("wait_for", criteria, "timeout"), timeout)
 
@@ -151,11 +151,11 @@ class Phonify(RuleCalls):
     link_async, assert_none_async = _awaitable(link), _awaitable(assert_none)
 
     def reply(self, phone: Message | str, body: str, *, to: str | None = None) -> Message:
-        """Send a message from a phone to the app. `phone` is the phone's number, or a message from or to the phone.
+        """Send a message from a phone to the app. `phone` is a phone number or a Message.
 
-        If `phone` is a message and `to` is None, the reply goes to the app's number in this message. If `phone` is a
-        number and `to` is None, the reply goes to the sender of the last message to this number. If there is no such
-        message, the reply goes to the default sender of the account.
+        A Message contains the number of its phone and the number of the app. The reply uses both numbers. If `phone` is
+        a phone number, Phonify finds the last message to this phone. The reply goes to the sender of that message.
+        Without such a message, the reply goes to the account's default sender. If you pass `to`, `to` is the recipient.
         """
         if isinstance(phone, Message):
             outbound = phone.direction == "outbound"
@@ -251,7 +251,7 @@ class Phonify(RuleCalls):
         return write_failure(came, misses, problems, seconds=self._now() - self._begun + self.clock.moved)
 
     def _call(self, method: str, path: str, arguments: _Arguments, *, wait: float = 0, also: int = 0) -> Any:
-        """Return the answer to a request. Raises an error if the status is not 200, 201 or `also`."""
+        """Return the answer if its status is 200, 201 or the value of `also`. Otherwise, raise an error."""
         given = {name: value for name, value in arguments.items() if value is not None}
         status, answer = self._request(method, path, urlencode(given), wait + _LONGEST)
         if status in (200, 201, also):

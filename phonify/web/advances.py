@@ -1,4 +1,4 @@
-"""Puts the summary of what happened while the clock was advanced into the URL of the settings page.
+"""Puts a summary into the URL of the settings page. The summary says what happened while the clock was advanced.
 
 If the browser reloads the page, the page shows the same summary. The clock is not advanced again.
 """

@@ -52,7 +52,7 @@ def compose() -> Any:
 
 @bp.post("/inbox/phones/<path:phone>/messages")
 def write(phone: str) -> Any:
-    """Send a message in a thread. In a sandbox, the sender can also be the phone."""
+    """Send a message from the app to a phone. In a sandbox, the form can simulate a message from the phone instead."""
     given = _read_form()
     try:
         _, faults = _write(phone, given)

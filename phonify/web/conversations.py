@@ -83,7 +83,7 @@ def show_thread(phone: str) -> str:
 def show_thread_page(phone: str, **form: Any) -> str:
     """Show the messages of a phone, and the form for a new message.
 
-    Raises NotFound if there are no messages and `phone` is not a valid number.
+    A valid number can have an empty thread. For an invalid number without messages, the function raises NotFound.
     """
     thread = look_at_thread(phone)
     if not thread["entries"] and not is_msisdn(phone):

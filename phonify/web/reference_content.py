@@ -197,7 +197,10 @@ def _read_event(name: str, event: Json) -> Event:
 
 
 def _split_example(operation: Operation) -> tuple[str, Json]:
-    """Return the path of an example with all values filled in, and the arguments that are not in this path."""
+    """Return the path of an example request, and the remaining arguments.
+
+    In this path, a value replaces each parameter such as `{id}`.
+    """
     path, arguments = operation.path, dict(operation.example)
     for row in operation.arguments:
         if row.place == "path":

@@ -103,7 +103,8 @@ def load_scenario() -> Any:
 def force_outcome(message_id: str) -> Any:
     """Set the outcome of one message.
 
-    The form field `outcome` contains an outcome such as `sent`. A space and an error type can follow this outcome.
+    The form field `outcome` contains an outcome, for example `sent`. It can also contain an error type after a space,
+    for example `failed invalid_number`.
     """
     outcome, _, error = request.form.get("outcome", "").partition(" ")
     arguments = {"outcome": outcome, "error": error} if error else {"outcome": outcome}
