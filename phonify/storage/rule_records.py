@@ -1,4 +1,4 @@
-"""The records of the rules of the sandbox. schema.sql explains the columns."""
+"""Rows of the tables `rules` and `met_rules` as Python objects. schema.sql explains the columns."""
 
 from typing import NamedTuple
 
@@ -39,7 +39,7 @@ class Rule(NamedTuple):
 
     @property
     def refusal(self) -> str | None:
-        """The error type of a rule that refuses messages immediately. For other rules, it is None."""
+        """The error type if the outcome is `refused`. For other outcomes, it is None."""
         return self.error_type or "delivery_failed" if self.outcome == "refused" else None
 
     def has_ended(self, now: str) -> bool:
@@ -49,7 +49,7 @@ class Rule(NamedTuple):
 
 
 class MetRule(NamedTuple):
-    """The rule that was applied to a message. The rule can change later, but this record keeps the outcome."""
+    """The rule that was applied to a message. If the rule changes later, this record does not change."""
 
     message_id: str
     rule_id: str | None  # None if a person has chosen the outcome

@@ -1,6 +1,6 @@
-"""The SQL of the sandbox's rules, and of the rules that were applied to messages.
+"""The SQL for the tables `rules` and `met_rules`. As in `accounts.py`, the caller commits the changes.
 
-As in `accounts.py`, the caller commits the changes.
+The table `met_rules` stores which rule was applied to a message.
 """
 
 import sqlite3
@@ -32,7 +32,7 @@ def put_rules(connection: sqlite3.Connection, *, account_id: int, rules: Iterabl
 
 
 def get_last_rule_id(connection: sqlite3.Connection) -> str | None:
-    """Return the greatest id of all rules. The id of a new rule must be greater."""
+    """Return the greatest id of all rules. A new rule must have a greater id than this id."""
     last_id: str | None = connection.execute("SELECT max(id) FROM rules").fetchone()[0]
     return last_id
 
@@ -72,25 +72,28 @@ def find_met_rules(connection: sqlite3.Connection, *, message_ids: Sequence[str]
     return found
 
 
-# What comes after a message: a receipt, or a reply of the phone.
+# A rule can give a message an effect: a receipt, or a reply from the phone.
 
 
 def set_effect_time(connection: sqlite3.Connection, *, message_id: str, due_at: str | None) -> None:
-    """Store the planned time of a message's receipt or reply. If `due_at` is None, no receipt and no reply comes."""
+    """Store when a message's effect is due. The effect is a receipt, or a reply from the phone.
+
+    If `due_at` is None, nothing is planned.
+    """
     connection.execute(
         "UPDATE met_rules SET due_at = :due_at WHERE message_id = :id", {"id": message_id, "due_at": due_at}
     )
 
 
 def next_effect_time(connection: sqlite3.Connection) -> str | None:
-    """Return the time of the next receipt or reply, or None if none is planned."""
+    """Return the earliest due time of all receipts and replies. Returns None if nothing is planned."""
     query = "SELECT min(due_at) FROM met_rules WHERE due_at IS NOT NULL"
     due_at: str | None = connection.execute(query).fetchone()[0]
     return due_at
 
 
 def list_due_effects(connection: sqlite3.Connection, *, now: str, limit: int) -> list[MetRule]:
-    """Return the records of the receipts and replies that are due. The record with the earliest due time is first."""
+    """Return at most `limit` records whose receipt or reply is due. The earliest due time comes first."""
     rows = connection.execute(
         f"SELECT {_MET_COLUMNS} FROM met_rules WHERE due_at <= :now ORDER BY due_at, message_id LIMIT :limit",
         {"now": now, "limit": limit},

@@ -59,9 +59,9 @@ def get_live_run(connection: sqlite3.Connection, *, run_id: str, now: str) -> Ru
 
 
 def end_run(connection: sqlite3.Connection, *, run: Run) -> None:
-    """Store the new `expires_at` of a run, and remove data of the run's account.
+    """Store the new `expires_at` of a run. Remove the keys and the webhook of the run.
 
-    The function removes the keys, the webhook, and the data for the Twilio-compatible API.
+    The function also removes the run's data for the Twilio-compatible API.
     """
     connection.execute("UPDATE runs SET expires_at = :expires_at WHERE id = :id", run._asdict())
     for table in ("api_keys", "webhooks", "front_accounts"):

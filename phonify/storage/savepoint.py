@@ -1,4 +1,7 @@
-"""A part of a transaction can fail separately. So one bad row does not block all other rows."""
+"""Undoes one part of a transaction if this part fails. The rest of the transaction can continue.
+
+So one bad row does not block all other rows.
+"""
 
 import sqlite3
 from collections.abc import Iterator
@@ -9,14 +12,15 @@ from .database import translate
 
 
 class PartFailed(Exception):
-    """A part has failed unexpectedly, and its changes are undone. The transaction can continue."""
+    """A part of a transaction failed unexpectedly. This part is undone. The transaction can continue."""
 
 
 @contextmanager
 def isolating(connection: sqlite3.Connection) -> Iterator[None]:
     """If the `with` block raises an unexpected error, undo the changes of the block and raise PartFailed.
 
-    Some database errors can be temporary. Such an error is raised unchanged, and the whole transaction fails.
+    Some database errors can be temporary. The function raises such an error unchanged. The whole
+    transaction then fails.
     """
     connection.execute("SAVEPOINT part")
     try:

@@ -1,4 +1,4 @@
-"""The SQL of the server's clock. As in `accounts.py`, the caller commits the changes."""
+"""The SQL for the table `server_clock`. As in `accounts.py`, the caller commits the changes."""
 
 import sqlite3
 from typing import NamedTuple

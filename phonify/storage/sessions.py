@@ -1,4 +1,4 @@
-"""The SQL of sign-in links, and of sessions on the web pages. As in `accounts.py`, the caller commits the changes."""
+"""The SQL for the tables `sign_in_links` and `sessions`. As in `accounts.py`, the caller commits the changes."""
 
 import sqlite3
 from typing import NamedTuple
@@ -11,7 +11,7 @@ _SESSIONS = "sessions AS s JOIN accounts AS a ON a.id = s.account_id LEFT JOIN a
 
 
 class Session(NamedTuple):
-    """A session of the pages, without its token."""
+    """A session on the web pages. This record does not contain the session's token."""
 
     id: int
     account: str
@@ -30,7 +30,10 @@ def insert_link(connection: sqlite3.Connection, *, token_hash: str, account_id: 
 
 
 def take_link(connection: sqlite3.Connection, *, token_hash: str, now: str) -> int | None:
-    """Remove a link when it is used. Returns the id of its account, or None if the link is missing or has expired."""
+    """Remove a sign-in link, and return the id of the link's account. So each link works only once.
+
+    Returns None if the link is missing or has expired.
+    """
     row = connection.execute(
         "DELETE FROM sign_in_links WHERE token_hash = :token_hash RETURNING account_id, expires_at",
         {"token_hash": token_hash},
@@ -50,7 +53,7 @@ def insert_session(
 
 
 def find_account_by_session(connection: sqlite3.Connection, *, token_hash: str, now: str) -> KeyOwner | None:
-    """Return the account and the key of a session that has not ended."""
+    """Return a session's account and key. Returns None if the session has ended or does not exist."""
     row = connection.execute(
         f"SELECT s.key_id, k.used_at, r.expires_at, {COLUMNS} FROM {_SESSIONS} {LIMITS}"
         f" WHERE s.token_hash = :token_hash AND {_LIVE}",
@@ -80,7 +83,7 @@ def delete_session_of_token(connection: sqlite3.Connection, *, token_hash: str) 
 
 
 def delete_ended(connection: sqlite3.Connection, *, now: str, limit: int) -> int:
-    """Remove all expired links. Also remove at most `limit` expired sessions. Returns the number of removed rows."""
+    """Remove all expired links and at most `limit` expired sessions. Returns the number of removed rows."""
     values = {"now": now, "limit": limit}
     sessions = connection.execute(
         "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= :now LIMIT :limit)", values

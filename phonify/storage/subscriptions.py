@@ -1,4 +1,4 @@
-"""The SQL of subscriptions and of automatic replies to keywords.
+"""The SQL for the tables `subscriptions` and `keyword_replies`.
 
 An account is allowed to send messages only to subscribed phones.
 """
@@ -11,7 +11,7 @@ _IS_PHONE = "phone LIKE '+%'"  # excludes short codes and alphanumeric senders
 
 
 def get_subscription(connection: sqlite3.Connection, *, account_id: int, phone: str) -> SubscriptionRow:
-    """Return the subscription of a phone. If the table has no row for a phone, the phone is subscribed."""
+    """Return the subscription of a phone. By default, a phone is subscribed and has no row in the table."""
     row = connection.execute(
         "SELECT phone, subscribed, changed_at, reason FROM subscriptions"
         " WHERE account_id = :account_id AND phone = :phone",
@@ -27,7 +27,7 @@ def _subscription(row: tuple[str, int, str | None, Reason | None]) -> Subscripti
 def put_subscription(
     connection: sqlite3.Connection, *, account_id: int, phone: str, subscribed: bool, reason: Reason, now: str
 ) -> bool:
-    """Opt out a phone, or opt it in again. Returns False if nothing has changed."""
+    """Store whether a phone is subscribed. Returns False if nothing has changed."""
     if get_subscription(connection, account_id=account_id, phone=phone).subscribed == subscribed:
         return False
     connection.execute(
@@ -43,7 +43,7 @@ def put_subscription(
 
 
 def list_phones(connection: sqlite3.Connection, *, account_id: int, offset: int, limit: int) -> list[SubscriptionRow]:
-    """Return the phones of an account's conversations. The phone with the latest message comes first."""
+    """Return the phones that have a conversation with an account. The phone with the latest message comes first."""
     rows = connection.execute(
         "SELECT c.phone, coalesce(s.subscribed, 1), s.changed_at, s.reason FROM"
         f" (SELECT phone, last_seq FROM conversations WHERE account_id = :account_id AND {_IS_PHONE}"
@@ -78,7 +78,7 @@ def list_subscriptions(
 
 
 def get_replies(connection: sqlite3.Connection, *, account_id: int) -> KeywordReplies:
-    """Return an account's own opt-out keywords and its replies to keywords."""
+    """Return two settings of an account: extra opt-out keywords, and automatic replies."""
     row = connection.execute(
         "SELECT stop_keywords, stop_reply, start_reply, help_reply FROM keyword_replies WHERE account_id = :account_id",
         {"account_id": account_id},
@@ -87,7 +87,7 @@ def get_replies(connection: sqlite3.Connection, *, account_id: int) -> KeywordRe
 
 
 def put_replies(connection: sqlite3.Connection, *, account_id: int, replies: KeywordReplies) -> None:
-    """Set an account's own opt-out keywords and its replies to keywords."""
+    """Store two settings of an account: extra opt-out keywords, and automatic replies."""
     connection.execute(
         "INSERT INTO keyword_replies VALUES (:account_id, :stop_keywords, :stop_reply, :start_reply, :help_reply)"
         " ON CONFLICT DO UPDATE SET stop_keywords = :stop_keywords, stop_reply = :stop_reply,"

@@ -10,7 +10,7 @@ _BYTES = 65_536  # the size of a pipe on Linux
 
 
 class Wakeup:
-    """Wakes one loop, in any process of the server.
+    """Wakes one waiting loop. This loop can be in any process of the server.
 
     A lost wake-up does no harm, because a loop also checks for work from time to time. Before `share` is called, `wake`
     has no effect.
@@ -33,7 +33,10 @@ class Wakeup:
                 os.write(self._ends[1], b"\0")
 
     def wait(self, timeout: float) -> None:
-        """Wait at most `timeout` seconds for a wake-up. A wake-up between two calls counts too."""
+        """Wait for a call of `wake`. Wait at most `timeout` seconds.
+
+        If `wake` was called after the previous `wait`, the method returns immediately.
+        """
         if self._ends is None:
             sleep(timeout)
         elif select.select([self._ends[0]], [], [], timeout)[0]:

@@ -1,4 +1,4 @@
-"""The SQL of webhooks, and of received messages that depend on a webhook. Deliveries are in `deliveries.py`."""
+"""The SQL for webhooks. Some functions set the states of received messages. Deliveries are in `deliveries.py`."""
 
 import sqlite3
 
@@ -48,7 +48,7 @@ def delete_former_secrets(connection: sqlite3.Connection, *, now: str) -> None:
 
 
 def delete_webhook(connection: sqlite3.Connection, *, account_id: int) -> Webhook | None:
-    """Remove the webhook of an account and return it."""
+    """Remove the webhook of an account, and return the removed webhook. Returns None if there was no webhook."""
     row = connection.execute(
         f"DELETE FROM webhooks WHERE account_id = :account_id RETURNING {_WEBHOOK}", {"account_id": account_id}
     ).fetchone()
@@ -56,7 +56,10 @@ def delete_webhook(connection: sqlite3.Connection, *, account_id: int) -> Webhoo
 
 
 def disable_webhook(connection: sqlite3.Connection, *, account_id: int, url: str, now: str) -> bool:
-    """Disable an account's webhook until its URL is set again. Returns False if the webhook has another URL now."""
+    """Disable the webhook of an account. `put_webhook` can enable the webhook later.
+
+    If `url` is not the webhook's current URL, nothing changes, and the function returns False.
+    """
     cursor = connection.execute(
         "UPDATE webhooks SET disabled_at = :now WHERE account_id = :account_id AND url = :url",
         {"account_id": account_id, "url": url, "now": now},
@@ -80,7 +83,10 @@ def settle_received(connection: sqlite3.Connection, *, message_id: str, error_ty
 
 
 def settle_all_received(connection: sqlite3.Connection, *, account_id: int, now: str) -> None:
-    """Set an account's unconfirmed inbound messages to `sent`. These messages stop waiting for the webhook."""
+    """Change the state of all `unconfirmed` inbound messages of an account to `sent`.
+
+    After this, the state of these messages no longer depends on the webhook.
+    """
     connection.execute(
         "UPDATE messages SET state = 'sent', finished_at = :now WHERE account_id = :account_id"
         " AND state = 'unconfirmed' AND state <> 'sent' AND direction = 'inbound'",

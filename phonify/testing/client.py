@@ -28,7 +28,7 @@ __tracebackhide__ = True  # pytest then shows the line of the test
 _LONGEST = 20.0  # seconds: the longest `wait`; the time limit of a request is `wait` plus this value
 _NAP, _PAGE = 0.02, 1_000  # _NAP: seconds between two requests; _PAGE: messages in one answer
 _THREADS = ThreadPoolExecutor(64, "phonify")  # asyncio's own threads are few, and the app may need them
-_BLOCKED = "This wait blocked the event loop. If the app runs in the same loop, await a method such as code_async."
+_BLOCKED = "This call blocked the event loop. If your app runs in this event loop, await a method such as `code_async`."
 _PARTS = {"code": "a one-time code", "links": "a link"}
 
 
@@ -37,7 +37,7 @@ class PhonifyError(Exception):
 
 
 class TwilioSettings(TypedDict, total=False):
-    """The settings of a run for an app that uses Twilio. All URLs belong to the app."""
+    """A run can have these settings if the app uses Twilio. All URLs belong to the app."""
 
     auth_token: str | None  # a token that the app knows already
     inbound_url: str | None  # gets received messages
@@ -69,7 +69,7 @@ class _Wanted:
         return {"direction": self.direction, "origin": self.origin, "to": self.to, "state": self.state}
 
     def list_misses(self, message: Message) -> list[str]:
-        """Return the criteria that a message does not match. The server has checked the other criteria."""
+        """Describe each difference between a message and the criteria. The server has already checked `arguments`."""
         matching = {
             f"without {self.contains!r}": (self.contains or "").casefold() in message.body.casefold(),
             f"without {_PARTS.get(self.part)}": not self.part or bool(getattr(message, self.part)),
@@ -97,9 +97,9 @@ def _awaitable(wait: Callable[_P, _T]) -> Callable[_P, Coroutine[Any, Any, _T]]:
 class Phonify(RuleCalls):
     """An account on a server. It finds the messages of the app under test, and can reply from a phone.
 
-    By default, the methods find only messages from the app. With `direction=None`, they also find messages from phones.
-    If an argument is wrong, the methods raise ValueError. If the server does not answer, refuses a request or gives a
-    wrong answer, the methods raise PhonifyError.
+    By default, the methods find only messages from the app. With `direction=None`, they find messages from the app and
+    from phones. If an argument is wrong, the methods raise ValueError. If the server does not answer, refuses a request
+    or gives a wrong answer, the methods raise PhonifyError.
     """
 
     _now, _sleep = staticmethod(time.monotonic), staticmethod(time.sleep)  # a test can replace the functions in `time`
@@ -124,9 +124,9 @@ class Phonify(RuleCalls):
     def wait_for(self, *, timeout: float = 5.0, **criteria: Unpack[Criteria]) -> Message:
         """Return the oldest message that matches. Waits for such a message up to `timeout` seconds.
 
-        Existing messages can match too. After `wait_for`, `code` or `link` has returned a message, all three methods
-        ignore this message. Most messages are `unconfirmed` at first. To wait for an outcome, pass a `state`. If no
-        message matches in time, the method raises an AssertionError with a list of the latest messages.
+        The message can be older than the call. After `wait_for`, `code` or `link` has returned a message, all three
+        methods ignore this message. Most messages are `unconfirmed` at first. To wait for an outcome, pass a `state`.
+        If no message matches in time, the method raises an AssertionError with a list of the latest messages.
         """
         return self._wait_for(_Wanted.read("wait_for", criteria, "timeout"), timeout)
 
@@ -135,11 +135,11 @@ class Phonify(RuleCalls):
         return str(self._wait_for(_Wanted(to, contains=contains, part="code"), timeout).code)
 
     def link(self, *, to: str | None = None, contains: str | None = None, timeout: float = 5.0) -> str:
-        """Return the first link of the oldest message that has a link. Waits in the same way as `wait_for`."""
+        """Find the oldest message with a link. Return its first link. Waits in the same way as `wait_for`."""
         return self._wait_for(_Wanted(to, contains=contains, part="links"), timeout).links[0]
 
     def assert_none(self, *, within: float = 0.5, **criteria: Unpack[Criteria]) -> None:
-        """Raise AssertionError if a message matches now or in the next `within` seconds.
+        """Raise AssertionError if a message matches. Waits up to `within` seconds for such a message.
 
         The method ignores messages that `wait_for`, `code` or `link` has already returned.
         """
@@ -154,8 +154,8 @@ class Phonify(RuleCalls):
         """Send a message from a phone to the app. `phone` is a phone number or a Message.
 
         A Message contains the number of its phone and the number of the app. The reply uses both numbers. If `phone` is
-        a phone number, Phonify finds the last message to this phone. The reply goes to the sender of that message.
-        Without such a message, the reply goes to the account's default sender. If you pass `to`, `to` is the recipient.
+        a phone number, Phonify finds the last message to this phone. The reply goes to the sender of that message. If
+        there is no such message, the recipient is the account's default sender. If you pass `to`, it is the recipient.
         """
         if isinstance(phone, Message):
             outbound = phone.direction == "outbound"
@@ -164,14 +164,14 @@ class Phonify(RuleCalls):
         return read_message(self._call("POST", "/sandbox/inbound", {"from": phone, "to": to, "body": body})["message"])
 
     def clear(self, **criteria: Unpack[Criteria]) -> int:
-        """Remove the messages that match, by default in both directions. Returns the number of removed messages."""
+        """Remove the messages that match. By default, both directions match. Returns how many were removed."""
         wanted = _Wanted.read("clear", {"direction": None, **criteria})
         return int(self._call("DELETE", "/sandbox/messages", {**wanted.arguments, "q": wanted.contains})["removed"])
 
     def force(
         self, message: Message | str, outcome: Outcome, *, timeout: float = 5.0, **settings: Unpack[OutcomeSettings]
     ) -> Message:
-        """Give an outcome to one waiting message, and return the message. `message` is a Message or its id.
+        """Choose the outcome of one unsent message, and return the message. `message` is a Message or a message id.
 
         Waits up to `timeout` seconds until the message has the outcome. It does not wait for the outcomes `delayed`,
         `unavailable` and `unconfirmed`. It does not wait for a reply or for a delayed receipt.
@@ -194,7 +194,7 @@ class Phonify(RuleCalls):
         return str(self._call("PUT", "/v1/webhook", {"url": url})["webhook"]["secret"])
 
     def run(self, name: str | None = None, ttl: int = 3600, **twilio: Unpack[TwilioSettings]) -> "Run":
-        """Begin a run, which is an account for one test. The server ends the run after `ttl` seconds."""
+        """Begin a run. A run is an account for one test. The server ends the run after `ttl` seconds."""
         refuse_unknown("run", twilio, ["name", "ttl", *TwilioSettings.__annotations__])
         return Run(self, self._call("POST", "/sandbox/runs", {"name": name, "ttl": ttl, **twilio})["run"])
 
@@ -208,7 +208,7 @@ class Phonify(RuleCalls):
         raise AssertionError("\n".join(lines))
 
     def _find(self, wanted: _Wanted, seconds: float, *, claim: bool) -> Message | None:
-        """Return the first message that matches. If `claim` is true, no other call returns this message."""
+        """Return the first message that matches. If `claim` is true, later calls ignore this message."""
         begun, this = self._now(), object()
         while True:
             listed = self._list(wanted.arguments)
@@ -221,7 +221,7 @@ class Phonify(RuleCalls):
             self._wait_for_change(wanted, listed, min(remaining, _LONGEST))
 
     def _wait_for_change(self, wanted: _Wanted, listed: list[Message], seconds: float) -> None:
-        """Wait until another message can match, but at most `seconds` seconds."""
+        """Wait for a new message or a new state, for at most `seconds` seconds."""
         answer = {}
         # An older message can get the wanted state later. A request with `after` does not find such a message.
         if wanted.state is None or not listed:
@@ -262,7 +262,7 @@ class Phonify(RuleCalls):
         if status == 400:
             raise ValueError("; ".join(texts))
         if status == 404:
-            texts.append("The paths under /sandbox exist only with the stub gateway.")
+            texts.append("Only a server with the stub gateway has paths under /sandbox.")
         raise PhonifyError(f"{method} {self.url}{path} was answered with {status}. {' '.join(texts)}")
 
     def _request(self, method: str, path: str, query: str, timeout: float) -> tuple[int, Any]:

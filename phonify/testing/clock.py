@@ -1,4 +1,7 @@
-"""The clock of a server in a test. `client.py` needs this file. The server sends both as one file."""
+"""Reads and changes the clock of a Phonify server.
+
+`client.py` needs this file. The server sends both as one file.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Advance:
-    """How many messages, receipts and events Phonify handled while it advanced the clock."""
+    """The result of `Clock.advance`. Each number counts messages, receipts or events that Phonify handled."""
 
     sent: int = 0
     expired: int = 0  # messages in state `error`, because their validity period ended
@@ -23,7 +26,8 @@ class Advance:
 class Clock:
     """The clock of a server. It is the same for all accounts. Only a key of the account `default` can change it.
 
-    The methods raise PhonifyError if the key can't change the clock, or if another request is advancing it.
+    The methods raise PhonifyError in two cases: The key can't change the clock, or another request is advancing the
+    clock.
     """
 
     def __init__(self, call: Callable[..., Any]) -> None:
@@ -41,7 +45,7 @@ class Clock:
         self.changed = True
 
     def run_on(self) -> None:
-        """Let the clock continue from the time that it shows."""
+        """Start the frozen clock. The clock does not jump to another time."""
         self._call("POST", "/sandbox/clock/run", {})
         self.changed = True
 
@@ -51,7 +55,10 @@ class Clock:
         self.changed = False
 
     def advance(self, by: str | timedelta | None = None, *, to: str | datetime | None = None) -> Advance:
-        """Advance the clock by a duration such as `24h`, or to a time. Phonify does all the work up to the new time."""
+        """Advance the clock by a duration such as `24h`, or to a time.
+
+        Phonify does all work that is due at or before the new time.
+        """
         given = {
             "by": f"{by // timedelta(seconds=1)}s" if isinstance(by, timedelta) else by,
             "to": to.isoformat() if isinstance(to, datetime) else to,

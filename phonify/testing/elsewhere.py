@@ -6,7 +6,10 @@ _MOST_CHARACTERS = 100  # in the name of a run
 
 
 class Elsewhere:
-    """A server that is already running at a URL. `create_account` creates a run, which belongs to the key's account."""
+    """A Phonify server that runs outside the test process.
+
+    `create_account` creates a run. A run is a temporary account for tests. The account of `key` owns the run.
+    """
 
     def __init__(self, url: str, key: str) -> None:
         self._owner = Phonify.connect(url, key)

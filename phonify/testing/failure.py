@@ -10,10 +10,11 @@ _MOST_PROBLEMS = 5
 def write_failure(
     came: Sequence[object], misses: Sequence[Sequence[str]], problems: Sequence[Mapping[str, Any]], *, seconds: float
 ) -> str:
-    """Describe the messages that arrived, and the problems of the last `seconds` seconds.
+    """Describe the messages that arrived. Then list the latest problems of the server.
 
-    For each message, `misses` lists why the message does not match. If this list is empty, the message
-    matches, but an earlier call has already returned it.
+    A problem is listed if it is at most `seconds` seconds old. `misses` has a list of reasons for each message. The
+    reasons say why the message does not match. If the list is empty, the message matches. In this case, an earlier call
+    has already returned the message.
     """
     lines = ["No message arrived. Does the app use the `url` and the `api_key` of this test?"]
     if came:

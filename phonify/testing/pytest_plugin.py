@@ -1,7 +1,7 @@
 """The plugin for pytest: the fixtures `phonify`, `phonify_server` and `phonify_twilio`.
 
-pytest imports this module at the start of every run. So this module does not import the server, Flask or marshmallow.
-A fixture imports them when it starts a server. If PHONIFY_URL is set, the fixtures use the server at that URL and start
+Whenever pytest starts, it imports this module. So this module does not import the server, Flask or marshmallow. A
+fixture imports them when it starts a server. If PHONIFY_URL is set, the fixtures use the server at that URL and start
 no server.
 """
 
@@ -47,9 +47,10 @@ def phonify_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Server
 
 @pytest.fixture
 def phonify(phonify_server: "Server | Elsewhere", request: pytest.FixtureRequest) -> Iterator["Phonify"]:
-    """Give each test its own account. With it, a test can read the messages of the app and reply from a phone.
+    """Give each test its own account.
 
-    If a test has changed the clock, the fixture resets the clock after the test.
+    With this account, a test can read the app's messages. The test can also reply to the app from a phone. If a test
+    has changed the clock, the fixture resets the clock after the test.
     """
     from .client import Run  # noqa: PLC0415 - see above
 
@@ -65,9 +66,10 @@ def phonify(phonify_server: "Server | Elsewhere", request: pytest.FixtureRequest
 
 @pytest.fixture
 def phonify_twilio(phonify: "Phonify") -> Iterator["TwilioAccount"]:
-    """Send the requests of the installed package `twilio` to the account of `phonify`. The app needs no change.
+    """Redirect the requests of the installed package `twilio` to Phonify. The app needs no change.
 
-    If the environment variable TWILIO_AUTH_TOKEN is set, Phonify signs the webhooks with this token.
+    The requests use the account of the fixture `phonify`. If the environment variable TWILIO_AUTH_TOKEN is set, Phonify
+    signs the webhooks with this token.
     """
     from .twilio_sdk import TwilioAccount, redirecting  # noqa: PLC0415 - see above
 

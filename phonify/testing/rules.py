@@ -23,7 +23,7 @@ ENDS = {"sent": "sent", "failed": "error", "delivered": "sent", "undelivered": "
 
 
 class OutcomeSettings(TypedDict, total=False):
-    """The settings of an outcome. If a setting is None, it has no effect."""
+    """Details of an outcome, for example the error type. If a setting is None, it has no effect."""
 
     error: str | None  # an error type, such as `unreachable_handset`
     seconds: float | None
@@ -33,7 +33,7 @@ class OutcomeSettings(TypedDict, total=False):
 
 
 class RuleSettings(OutcomeSettings, total=False):
-    """The settings of a rule: its conditions, the settings of its outcome, and its limits."""
+    """Details of a rule: the conditions, the details of the outcome, and the limits."""
 
     name: str | None
     to: str | None  # a number, or its beginning and `*`
@@ -74,7 +74,7 @@ class RuleCalls:
         raise NotImplementedError
 
     def rules(self) -> list[Rule]:
-        """Return the rules of the account in their order."""
+        """Return the account's rules, sorted by position."""
         return [Rule.read(shown) for shown in self._call("GET", "/sandbox/rules", {})["rules"]]
 
     def add_rule(self, outcome: Outcome, **settings: Unpack[RuleSettings]) -> Rule:

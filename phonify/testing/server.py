@@ -32,7 +32,8 @@ class _HTTPServer(ThreadedWSGIServer):
 class Server:
     """A Phonify server in threads of this process, on a free port of 127.0.0.1. It runs within a `with` block.
 
-    It ignores the environment variables PHONIFY_*, because they can be settings for the app under test.
+    The server ignores environment variables whose names begin with `PHONIFY_`. The app under test can use
+    such variables.
     """
 
     def __init__(self, database: Path) -> None:

@@ -1,4 +1,4 @@
-"""Makes the installed package `twilio` use a Phonify server. `pytest_plugin.py` has the fixture for this."""
+"""Redirects the installed package `twilio` to a Phonify server. `pytest_plugin.py` contains the fixture for this."""
 
 import importlib
 import os
@@ -18,7 +18,7 @@ _CLIENTS = {
 
 
 class TwilioAccount:
-    """The account of a test, with its credentials for the Twilio-compatible API."""
+    """The account of one test. It contains the credentials for the Twilio-compatible API."""
 
     def __init__(self, phonify: Phonify) -> None:
         self._phonify = phonify
@@ -35,7 +35,7 @@ class TwilioAccount:
         self._change(auth_token=token)
 
     def set_inbound_url(self, url: str, *, method: str = "POST", fallback_url: str = "") -> None:
-        """Set the URL of the app for received messages. If this URL fails, Phonify uses `fallback_url`."""
+        """Set the URL to which Phonify sends received messages. If this URL fails, Phonify uses `fallback_url`."""
         self._change(inbound_url=url, inbound_method=method, fallback_url=fallback_url)
 
     def redirect(self, url: str) -> str:
@@ -49,10 +49,10 @@ class TwilioAccount:
 
 @contextmanager
 def redirecting(account: TwilioAccount) -> Iterator[None]:
-    """Send all requests of the Twilio SDK to the account. The credentials of the clients do not matter.
+    """Redirect all requests of the Twilio SDK to Phonify. The SDK can have any credentials.
 
-    If the environment variable TWILIO_AUTH_TOKEN is set, Phonify signs webhooks with this token. Raises ImportError if
-    the SDK is not installed.
+    The requests use the credentials of `account`. If the environment variable TWILIO_AUTH_TOKEN is set, Phonify signs
+    webhooks with this token. Raises ImportError if the SDK is not installed.
     """
     own = os.environ.get("TWILIO_AUTH_TOKEN", "")
     if is_auth_token(own):

@@ -1,1 +1,1 @@
-"""The pages: the inbox of an account, its settings, the reference and the guides."""
+"""The web pages of Phonify: the inbox, the settings, the API reference and the guides."""

@@ -1,6 +1,6 @@
 """Puts a summary into the URL of the settings page. The summary says what happened while the clock was advanced.
 
-If the browser reloads the page, the page shows the same summary. The clock is not advanced again.
+If the browser reloads the page, the page shows the same summary. Phonify does not advance the clock a second time.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from .reading import read_number
 
 
 def write_query(advance: Advance) -> dict[str, Any]:
-    """Return the URL parameters that say what happened while the clock was advanced."""
+    """Return the result of an advance as URL parameters. The parameters contain times and counts."""
     counts = {name: count for name, count in advance.ended._asdict().items() if count}
     more = {} if advance.finished else {"more": 1}
     return {"from": advance.begun_at, "until": advance.ended_at, **counts, **more}
@@ -22,7 +22,7 @@ def write_query(advance: Advance) -> dict[str, Any]:
 def read_summary(query: Mapping[str, str]) -> str | None:
     """Make the summary from the parameters of the URL. Returns None if the parameters are not valid.
 
-    The summary has only times and counts. So nobody can make a link that shows another text.
+    The summary has only times and counts. So the author of a link can't choose the text on the page.
     """
     begun_at, ended_at = query.get("from", ""), query.get("until", "")
     try:

@@ -46,7 +46,7 @@ def reset_clock() -> Response:
 
 @bp.post("/advance")
 def advance_clock() -> Any:
-    """Advance the clock by a duration or to a time. The settings page then shows what the advance has done."""
+    """Advance the clock by a duration or to a time. The settings page then shows a summary."""
     given, advancing = request.form.get("advance", "").strip(), get_services().make_advancing()
     try:
         advance = advancing.advance(_read_goal(given))

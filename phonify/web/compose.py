@@ -36,7 +36,7 @@ def show_compose() -> str:
 
 @bp.post("/inbox/compose")
 def compose() -> Any:
-    """Send a new message as the app or, in a sandbox, as a phone."""
+    """Send a new message from the app. In a sandbox, the form can simulate a message from a phone."""
     given = _read_form()
     given.setdefault("to", given.get("special", ""))
     typed = {name: read_typed_number(value) if name in ("to", "origin") else value for name, value in given.items()}
@@ -107,7 +107,8 @@ def cancel_message(message_id: str) -> Any:
 def release_message(message_id: str) -> Any:
     """Send a caught message to its phone, and show the new message.
 
-    A second click shows this new message again. If the new message has failed, a second click sends another copy.
+    If a person clicks twice, Phonify sends only one new message. If this message has failed, the next click sends
+    another new message.
     """
     services, account = get_services(), current_account()
     copy = services.releasing.find_copies(account, [services.sending.find(account, message_id)]).get(message_id)
@@ -144,7 +145,7 @@ def _show_compose(given: Mapping[str, Any], faults: Iterable[Fault] = ()) -> str
 
 
 def _read_form() -> dict[str, str]:
-    """Return the fields of the form that are not empty. A time without a time zone is in UTC.
+    """Return the form's fields. Empty fields are left out. A time without a time zone is in UTC.
 
     Browsers end a line with CR LF, but the page counts the end of a line as one character.
     """
@@ -172,10 +173,11 @@ def _is_phone(given: Mapping[str, Any]) -> bool:
 
 
 def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
-    """Send a message to the phone. If the phone is the sender, simulate a message from the phone instead.
+    """Send a message from the app to the phone, or simulate a message from the phone.
 
-    A received message goes to the number in `origin`, or to the default sender if `origin` has no number.
-    Returns the message, and a list of errors.
+    The form field `as` chooses one of the two. For a message from the phone, the recipient is the number in `origin`.
+    If `origin` contains no number, the recipient is the account's default sender. Returns the message, and a list of
+    errors.
     """
     services, account = get_services(), current_account()
     max_body = services.settings.max_body

@@ -59,7 +59,7 @@ def list_conversations() -> Any:
 
 @bp.get("/inbox/unread")
 def show_unread() -> Response:
-    """Show the number of unread conversations. Only pages without a list of conversations need this number."""
+    """Show the number of unread conversations. A page uses this view if it has no list of conversations."""
     return answer_look("inbox/unread.html", {"unread": count_unread()})
 
 
@@ -93,7 +93,7 @@ def show_thread_page(phone: str, **form: Any) -> str:
 
 @bp.get("/inbox/phones/<path:phone>/messages")
 def list_messages(phone: str) -> Response:
-    """Show the top of a thread, and the messages whose seq is at least `since`."""
+    """Show the header of a thread, and the new messages. The `seq` of a new message is `since` or greater."""
     return answer_fragment("inbox/exchange.html", look_at_thread(phone, since=read_number(request.args.get("since"))))
 
 
@@ -118,8 +118,8 @@ def change_subscription(phone: str) -> Any:
 def show_message(message_id: str) -> Any:
     """Show the details of a message, as a page or as a fragment.
 
-    The argument `phone` is the phone of the open thread. If the message was removed and `phone` is given, a fragment
-    says that the message was removed. If `phone` is missing, the function raises NotFound.
+    If the message was removed, the function raises NotFound. There is one exception: If a request for a fragment has
+    the argument `phone`, the fragment shows a note. `phone` is the phone of the open thread.
     """
     if "HX-Request" not in request.headers:
         return show_detail(message_id)

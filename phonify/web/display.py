@@ -55,7 +55,7 @@ def _cut(body: str, marks: Iterable[tuple[int, int, str]]) -> list[Piece]:
 
 
 def cut_wide(segment: str, check: TextCheck) -> list[tuple[bool, str]]:
-    """Split a segment into pieces, each with a flag.
+    """Split a segment into pieces. For each piece, return a pair: a flag, and the text of the piece.
 
     The flag is True if the characters of the piece are not in GSM-7.
     """
@@ -64,13 +64,16 @@ def cut_wide(segment: str, check: TextCheck) -> list[tuple[bool, str]]:
 
 
 def list_groups(number: str) -> list[str]:
-    """Split a phone number into its groups of digits. If the text is not a phone number, it is one group."""
+    """Split a phone number into groups of digits. For any other text, return a list with only this text."""
     grouped = group_number(number)
     return grouped.split(" ") if grouped != number else [number]
 
 
 def cut_number(number: str, *searched: str | None) -> list[list[Piece]]:
-    """Mark the matches in each group of digits of a number. A match can begin in one group and end in another group."""
+    """Split a number into groups of digits, and mark what a search has found.
+
+    Each group is a list of pieces. A match can begin in one group and end in another group.
+    """
     groups, pieces = [], cut_matches(number, *searched)
     for group in list_groups(number):
         cut, left = [], len(group)
@@ -85,7 +88,7 @@ def cut_number(number: str, *searched: str | None) -> list[list[Piece]]:
 
 
 def describe_phone(number: str) -> tuple[str | None, str | None]:
-    """Return the country and the carrier of a phone. An unknown value is None."""
+    """Return the country and the carrier of a phone. For an unknown value, return None."""
     try:
         known = parse_originator(number)
     except ValueError:
@@ -94,17 +97,17 @@ def describe_phone(number: str) -> tuple[str | None, str | None]:
 
 
 def other_side(message: Message) -> str:
-    """Return the phone's number: the recipient or the sender of a message."""
+    """Return the phone's number. An outbound message goes to the phone. An inbound message comes from the phone."""
     return message.to_number if message.direction == "outbound" else message.origin_number
 
 
 def own_side(message: Message) -> str:
-    """Return the app's number: the sender or the recipient of a message."""
+    """Return the app's number. An outbound message comes from the app. An inbound message goes to the app."""
     return message.origin_number if message.direction == "outbound" else message.to_number
 
 
 def name_state(message: Message) -> str:
-    """Return the state of a message in the words that the pages use.
+    """Return the text that a page shows for a message's state.
 
     If a phone sent the message, the result is `received`. If the webhook has not accepted this message, the result also
     contains the value of `state`.
@@ -120,7 +123,7 @@ def is_undelivered(message: Message) -> bool:
 
 
 def explain(message: Message) -> str | None:
-    """Return why a message has failed or did not reach its phone. Returns None for other messages."""
+    """If a message has failed or is undelivered, return the reason. Otherwise, return None."""
     if message.error_type:
         return Fault(message.error_type).title
     return "A receipt says that the phone did not get the message." if is_undelivered(message) else None
@@ -138,7 +141,7 @@ def write_time(at: str, *, seconds: bool = False) -> Markup:
 
 
 def write_curl(address: str, key: str, message: Message) -> str:
-    """Write a curl command that sends an outbound message again, or that simulates an inbound message again."""
+    """Return the text of a curl command that repeats a message. If the message is inbound, the command simulates it."""
     if message.direction == "inbound":
         path = "/sandbox/inbound"
         arguments = {"from": message.origin_number, "to": message.to_number, "body": message.body}
@@ -150,7 +153,7 @@ def write_curl(address: str, key: str, message: Message) -> str:
 
 
 def list_samples(address: str, key: str) -> list[tuple[str, str]]:
-    """Return example programs that send a message: the programming language and the code of each program."""
+    """Return example programs that send a message. Each pair contains the programming language and the code."""
     url, body = f"{address}/v1/messages", "Hello from Phonify. Your code is 424242."
     arguments = json.dumps({"to": "+14560000000", "body": body})
     curl = f"curl {url} -u {shlex.quote(f'{key}:')} \\\n  -d to=+14560000000 \\\n  -d body='{body}'"

@@ -11,8 +11,8 @@ from ..storage.records import Account
 def describe_gateways(services: Services, account: Account) -> dict[str, Any]:
     """Return the values for the template `gateway.html`.
 
-    Only the operator's account `default` sees what other accounts send and receive. Only this account sees the text of
-    a fault.
+    The account `default` belongs to the operator. The template shows two things only to this account: the texts of
+    faults, and data about other accounts' messages.
     """
     statuses = [running.get_status() for running in services.gateways.values() if not running.gateway.sandbox]
     is_operator = account.name == DEFAULT_ACCOUNT
@@ -26,7 +26,10 @@ def describe_gateways(services: Services, account: Account) -> dict[str, Any]:
 
 
 def list_troubles(services: Services, account: Account) -> list[Trouble]:
-    """Return why gateways take no messages now. Only the operator's account sees the text of a fault."""
+    """For each gateway that gets no messages now, return the reason.
+
+    If the account is not the operator's account, the texts of faults are left out.
+    """
     links = [link for link in services.gateways.values() if not link.gateway.sandbox]
     found = [trouble for link in links if (trouble := link.find_trouble()) is not None]
     return found if account.name == DEFAULT_ACCOUNT else [trouble._replace(fault=None) for trouble in found]

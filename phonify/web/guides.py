@@ -81,6 +81,6 @@ def _text_of(inline: Token) -> str:
 
 
 def _find_address(link: str) -> str:
-    """Replace a link to a guide's file with the address of the guide's page. Return other links unchanged."""
+    """If a link leads to the file of a guide, return the URL of the guide's page. Return other links unchanged."""
     found = _LINK.fullmatch(link)
     return url_for("docs.show_guide", name=found[1]) + (found[2] or "") if found else link

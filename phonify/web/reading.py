@@ -108,5 +108,5 @@ def read_number(text: object, default: int = 0) -> int:
 
 
 def normalize_lines(text: str) -> str:
-    """Replace CR LF and CR with LF. In a form, browsers send CR LF at the end of each line."""
+    """Replace each line end (CR LF, or CR alone) with LF. In a form, browsers send CR LF at the end of each line."""
     return text.replace("\r\n", "\n").replace("\r", "\n")

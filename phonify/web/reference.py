@@ -1,4 +1,4 @@
-"""The pages of the API reference and the guides."""
+"""The page of the API reference, and a page for each guide."""
 
 from flask import Blueprint, render_template
 

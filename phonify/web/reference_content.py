@@ -1,4 +1,4 @@
-"""Makes the content of the reference page from the OpenAPI document: operations, fields, samples, texts."""
+"""Makes the content of the reference page: operations, fields, samples, texts. The source is the OpenAPI document."""
 
 import html
 import json
@@ -159,7 +159,10 @@ def _read_field(name: str, schema: Json, *, required: bool, place: str) -> Row:
 
 
 def _name_type(schema: Json) -> tuple[str, str | None]:
-    """Return a short name for a type, and the name of the object. The second value is None if there is no object."""
+    """Return two values: a short name for a type, and the name of an object.
+
+    If the type has no object, the second value is None.
+    """
     if "$ref" in schema:
         return "object", schema["$ref"].removeprefix(_OBJECTS)
     if "anyOf" in schema:

@@ -1,4 +1,4 @@
-"""Gives all templates the same values, and answers requests for fragments. A fragment is a part of a page."""
+"""Prepares the values for the templates. Answers requests for fragments. A fragment is a part of a page."""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -31,7 +31,7 @@ def template_context() -> dict[str, Any]:
 
 
 def describe_clock() -> dict[str, Any] | None:
-    """Return the values for the line about the clock, or None if the clock shows the real time."""
+    """Return what a page shows about the server's clock. Returns None if the clock shows the real time."""
     status = get_services().clock.get_status()
     # The time has no seconds. So the page must refresh the line about the clock only once a minute.
     return {"time": f"{status.now[:16]}:00.000Z", "frozen": status.frozen} if status.changed else None
@@ -40,7 +40,7 @@ def describe_clock() -> dict[str, Any] | None:
 def place_faults(faults: Collection[Fault], fields: Sequence[str]) -> dict[str, Any]:
     """Split the errors of a form into two groups, and return both groups.
 
-    `result["wrong"]` maps the name of a field to the first error of this field, in the order of `fields`.
+    `result["wrong"]` maps the name of a field to the first error of this field. The names are in the order of `fields`.
     `result["faults"]` lists the errors whose parameter is not in `fields`.
     """
     first = {fault.param: fault for fault in reversed([*faults])}
@@ -58,7 +58,7 @@ def answer_look(part: str, shown: dict[str, Any]) -> Response:
 
 
 def answer_fragment(template: str, shown: dict[str, Any]) -> Response:
-    """Answer with a fragment, or with 304 if it has not changed.
+    """Answer with a fragment. If the fragment has not changed, answer with the status 304.
 
     The ETag is a hash of the template's values. If the values have not changed, nothing is rendered.
     """

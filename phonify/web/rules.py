@@ -1,4 +1,4 @@
-"""The page of the rules of the sandbox, and the form that sets the outcome of one message."""
+"""The page for the sandbox's rules. The module also handles the form that sets the outcome of one message."""
 
 from collections.abc import Collection, Mapping
 from math import ceil

@@ -1,4 +1,4 @@
-"""The page of all messages, with filters and with a search by text or number."""
+"""The page of all messages. A person can filter the messages, and can search for a text or a number."""
 
 from typing import Any, get_args
 

@@ -1,9 +1,9 @@
-"""The sessions of the pages: a cookie with the session's token, and protection against other sites.
+"""The sessions of the web pages. The module also protects the pages from requests of other sites.
 
-Users sign in with a key or with a link. After a sign-in with a key, the cookie also has this key. Pages can show
-commands that contain the key. Requests that change something must come from a page of this server. The header
-Sec-Fetch-Site or Origin shows where a request comes from. No site can show these pages in a frame. The browser runs
-only scripts from this server.
+Users sign in with a key or with a link. A cookie contains the session's token. After a sign-in with a key, the cookie
+also contains this key. Pages can show commands that contain the key. Requests that change something must come from a
+page of this server. The header Sec-Fetch-Site or Origin shows where a request comes from. No site can show these pages
+in a frame. The browser runs only scripts from this server.
 """
 
 import logging
@@ -45,7 +45,7 @@ bp = Blueprint("session", __name__, url_prefix="/inbox", static_folder="static",
 
 
 def protect(blueprint: Blueprint) -> None:
-    """Protect a blueprint from other sites, and show its errors as pages."""
+    """Protect the views of a blueprint from requests of other sites. If a view fails, show an error page."""
     blueprint.before_request(refuse_other_sites)
     blueprint.after_request(add_headers)
     blueprint.register_error_handler(PhonifyError, show_error)
@@ -61,7 +61,7 @@ def guard(blueprint: Blueprint) -> None:
 
 
 def refuse_other_sites() -> ResponseReturnValue | None:
-    """Refuse a request from another site if the request could change something."""
+    """Refuse requests from other sites, except GET and HEAD."""
     if request.method in _SAFE or comes_from_here():
         return None
     return _show_error_page("Refused", "Another site sent this request.", 403)
@@ -101,14 +101,17 @@ def _read_query() -> Mapping[str, str]:
 
 
 def _take_key_from_address() -> ResponseReturnValue:
-    """Sign in, and redirect to the address without the key."""
+    """Sign in with the key in the URL. Then redirect to a URL that does not contain the key."""
     if _keeps_session():
         return redirect_to(url_for("inbox.show_inbox"))
     return _sign_in(request.args.get("api_key", ""), "This key is not valid or was revoked.")
 
 
 def _take_link() -> ResponseReturnValue:
-    """Sign in with a link. If a browser only loads the page in advance, the link stays valid."""
+    """Sign in with a link.
+
+    A browser can load the page before the user opens the link. In this case, the link stays valid.
+    """
     if request.method != "GET" or "prefetch" in request.headers.get("Sec-Purpose", ""):
         return Response(status=503)
     if _keeps_session():
@@ -121,7 +124,10 @@ def _take_link() -> ResponseReturnValue:
 
 
 def _keeps_session() -> bool:
-    """Return True if there is a session and another site sent the request. Such a request must keep the session."""
+    """Return True if there is a session and another site sent the request.
+
+    Such a request must not replace the session.
+    """
     return find_session() is not None and not comes_from_here()
 
 
@@ -148,7 +154,7 @@ def _show_sign_in(fault: str | None = None) -> str:
 
 @bp.get("/sign-in")
 def show_sign_in_page() -> ResponseReturnValue:
-    """Show the page that asks for an API key. If the URL contains a key or a token, sign in instead."""
+    """Sign in with the key or token in the URL. If the URL contains neither, ask for an API key."""
     arguments = _read_query()
     if "api_key" in arguments:
         return _take_key_from_address()
@@ -183,7 +189,7 @@ def _cookie_name() -> str:
 
 
 def _read_cookie() -> tuple[str, str]:
-    """Return the key and the token from the cookie. A missing value is an empty string."""
+    """Return two values from the cookie: the key, and the token. A missing value is an empty string."""
     key, _, token = request.cookies.get(_cookie_name(), "").rpartition(".")
     return key, token
 

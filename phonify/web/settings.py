@@ -1,4 +1,4 @@
-"""The settings page: keys, the webhook and its deliveries, sender, messages, opt-outs, limits, test runs."""
+"""The settings page: keys, the webhook, deliveries, the sender, messages, opt-outs, limits and test runs."""
 
 from collections.abc import Collection
 from typing import Any

@@ -508,7 +508,7 @@ def test_a_new_message_goes_to_a_number_that_behaves_in_a_certain_way(open_page,
 
 def test_a_phone_can_write_first(open_page, server):
     page = open_page("/inbox/compose")
-    page.get_by_text("Phone, to the app").click()
+    page.get_by_text("From a phone to the app").click()
     page.get_by_role("textbox", name="From phone").fill("+442071838750")
     page.get_by_label("Text", exact=True).fill("Hello, app")
     page.get_by_role("button", name="Send").click()
@@ -1439,7 +1439,7 @@ def create_wrong(page: Page) -> None:
 # What a person does on a page before it is looked at.
 FILLED: dict[str, Callable[[Page], None]] = {
     "compose": write_wide,
-    "as-phone": lambda page: page.get_by_text("Phone, to the app").click(),
+    "as-phone": lambda page: page.get_by_text("From a phone to the app").click(),
     "wrong": send_wrong,
     "wrong-settings": save_wrong,
     "wrong-rule": create_wrong,
@@ -1734,7 +1734,7 @@ def test_the_fields_of_a_new_message_follow_who_sends_it(open_page):
     for name in ("To", "Sender", "Text"):
         expect(page.get_by_role("textbox", name=name, exact=True)).to_be_visible()
     expect(page.get_by_label("Schedule")).to_be_visible()
-    page.get_by_text("Phone, to the app").click()
+    page.get_by_text("From a phone to the app").click()
     for name in ("From phone", "To the app's number", "Text"):
         expect(page.get_by_role("textbox", name=name, exact=True)).to_be_visible()
     expect(page.get_by_label("Schedule")).to_be_hidden()

@@ -1631,7 +1631,8 @@ def test_a_webhook_is_set_rotated_tested_and_removed(page, find_webhook):
     assert first["url"] == HOOK
     assert location(page.post("/inbox/settings/webhook/rotate")) == "/inbox/settings#webhook"
     assert find_webhook() != first
-    assert ", Phonify also signs each event with the former secret." in page.get("/inbox/settings").text
+    signatures = "One signature uses the new secret. The other signature uses the former secret."
+    assert f", each event has two signatures. {signatures}" in page.get("/inbox/settings").text
     assert location(page.post("/inbox/settings/webhook/test")) == "/inbox/settings#deliveries"
     assert "webhook.test" in page.get("/inbox/settings").text
     assert location(page.post("/inbox/settings/webhook/remove")) == "/inbox/settings#webhook"

@@ -85,7 +85,7 @@ def fail(real: Flask, gateway: OnceGateway, deliver: Callable[[Flask], int]) -> 
     return fail
 
 
-PAUSED = "The gateway gateway is paused until 2026-01-31 09:31:00 , and messages wait."
+PAUSED = "The gateway gateway is paused until 2026-01-31 09:31:00 . Until then, messages wait."
 PAGES = ["/", "/inbox/search", "/inbox/compose", "/inbox/settings", f"/inbox/phones/{PHONE}"]
 
 

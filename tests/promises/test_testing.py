@@ -490,7 +490,7 @@ def test_an_error_of_the_server_is_shown_with_the_request(make_receiver) -> None
 
 def test_a_server_that_really_sends_is_told_by_the_error(make_receiver) -> None:
     body = '{"errors": [{"type": "not_found", "title": "There is nothing at this address."}]}'
-    with pytest.raises(PhonifyError, match="only with the stub gateway"):
+    with pytest.raises(PhonifyError, match="Only a server with the stub gateway"):
         connect_to(make_receiver(status(404, body=body))).messages()
 
 

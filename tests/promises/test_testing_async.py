@@ -13,7 +13,7 @@ from phonify.testing.client import Phonify
 from phonify.testing.server import Server
 
 ALICE = "+14560000001"
-HINT = "This wait blocked the event loop. If the app runs in the same loop, await a method such as code_async."
+HINT = "This call blocked the event loop. If your app runs in this event loop, await a method such as `code_async`."
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ and indexes.
 
 Each change of the schema needs a new version number, even if the old version was never released. To make a new version,
 first copy the unchanged `schema.sql` to `tests/storage/former_schemas/version-N.sql`. `N` is the number of the old
-version. The tests upgrade a file of each old version. Then change `schema.sql`, add the SQL file of the step, and
-increase SCHEMA_VERSION.
+version. For each old version, a test creates a database file and upgrades this file. Then change `schema.sql`, add the
+SQL file of the step, and increase SCHEMA_VERSION.
 """
 
 import logging
@@ -34,7 +34,7 @@ class DatabaseUnusable(Exception):
 def find_schema() -> Path:
     """Return the path of schema.sql. An installed package contains this file.
 
-    In a checkout, the file is in the parent folder of the package.
+    In a Git working copy, schema.sql is next to the folder `phonify/`.
     """
     package = _STEPS.parent.parent
     installed = package / "schema.sql"
