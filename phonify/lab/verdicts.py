@@ -24,14 +24,14 @@ _VERDICTS = (
         "refused a genuine event",
         "The app loses events. The provider repeats them for a while and then gives up. Some providers disable the"
         " webhook.",
-        "Answer 2xx to every event with a valid signature. Check the secret of the app and the clock of its machine."
-        " Compute the signature from the unchanged body and the unchanged URL.",
+        "Answer 2xx to every event with a valid signature. Check the secret in the app. Check the clock of the app's"
+        " machine. Compute the signature from the unchanged body and the unchanged URL.",
     ),
     Verdict(
         "answered_late",
         "answered too late",
-        "The provider stops waiting before the answer comes. It counts the event as failed and posts it again. Then the"
-        " app does the work again. A busy app becomes even slower.",
+        "The provider stops waiting before the answer comes. The provider counts the event as failed, and posts the"
+        " event again. Then the app does the work again. A busy app becomes even slower.",
         "Store the event, answer immediately, and do the work afterwards.",
     ),
     Verdict(
@@ -58,7 +58,8 @@ _VERDICTS = (
         "bad_twiml",
         "answered with TwiML that can't be used",
         "The sender of the message gets no reply, and Twilio logs an error.",
-        "Answer with a <Response> and the content type text/xml, or with an empty body.",
+        "If the app wants to reply, answer with a <Response> and the content type text/xml. Otherwise, answer with an"
+        " empty body.",
     ),
     Verdict(
         "accepted_forgery",
@@ -69,9 +70,9 @@ _VERDICTS = (
     ),
     Verdict(
         "answered_forgery",
-        "ignored a forgery, but answered 2xx",
-        "Nobody notices an attack, because the answer looks like a success. If the secret is wrong, the app ignores all"
-        " events, but the provider thinks that the app has handled them.",
+        "ignored a forgery, but answered 2xx instead of 401 or 403",
+        "Nobody notices an attack, because the answer looks like a success. If the app has a wrong secret, it ignores"
+        " all genuine events. The answer 2xx then tells the provider that the app has handled these events.",
         "If the signature is missing or wrong, answer 401 or 403.",
         "warning",
     ),
@@ -79,21 +80,23 @@ _VERDICTS = (
         "accepted_replay",
         "accepted an old signature",
         "An attacker can copy one request, for example from a log, and post it again at any later time.",
-        "Compare webhook-timestamp with the clock of the app's machine. Refuse the request if the difference is more"
-        " than five minutes.",
+        "Compare the time in the header webhook-timestamp with the current time. If the difference is more than five"
+        " minutes, refuse the request.",
     ),
     Verdict(
         "refused_two_signatures",
         "refused an event that has two signatures",
         "After a change of the secret, each event has two signatures for some time: one with the new secret, and one"
         " with the old secret. The app loses these events.",
-        "Split webhook-signature at the spaces. Accept the event if one of the signatures is right.",
+        "The header webhook-signature contains several signatures, with spaces between them. If one of these"
+        " signatures is right, accept the event.",
     ),
     Verdict(
         "refused_respelled",
-        "refused a genuine event that contains unusual spaces and escapes",
-        "The same data can be written in several ways. The app parses the data, writes it again in its own way, and"
-        " computes the signature of this copy. So it will refuse genuine events, for example events with an emoji.",
+        "refused a genuine event that is written in an unusual way",
+        "The same data can be written in several ways. The app parses the data, and then encodes the data again. The"
+        " app computes the signature from the result, not from the received bytes. So the app will refuse genuine"
+        " events, for example events with an emoji.",
         "Compute the signature from the received bytes, before you parse them. With Twilio, compute it from all decoded"
         " parameters.",
     ),
@@ -120,27 +123,27 @@ _VERDICTS = (
     ),
     Verdict(
         "refused_unknown_message",
-        "refused a status about an unknown message",
-        "To send a message, the app makes a request. The provider can post a status of the message before it answers"
-        " this request. At that time, the app does not know the message yet. Some providers never repeat a refused"
+        "refused the status of an unknown message",
+        "To send a message, the app makes a request. Sometimes the status of the message comes before the answer to"
+        " this request. At that time, the app has not stored the message yet. If the app refuses the status, some"
+        " providers never post this status again.",
+        "Store the status and the id of the message, and answer 2xx. When the app has stored the message, use the"
         " status.",
-        "Store the status with the id of the message, and answer 2xx. Use the status as soon as the app knows the"
-        " message.",
         "warning",
     ),
     Verdict(
         "refused_day_late",
         "refused an event that happened a day ago",
         "After an outage, providers post the events that happened during the outage. The app refuses all these events.",
-        "To check the age of a request, compare webhook-timestamp with the current time. The time in the event has"
-        " another meaning: it says when the event happened.",
+        "To find the age of a request, compare the time in the header webhook-timestamp with the current time. Do not"
+        " use the time in the event for this check. The time in the event says when the event happened.",
     ),
     Verdict(
         "other_second_answer",
         "gave a different answer the second time",
-        "If the first answer is lost or late, the provider posts the event again, and only the second answer counts."
-        " If the second answer is an error, the provider counts the event as failed. If the second answer contains no"
-        " reply, the person gets no reply.",
+        "If the first answer is lost or late, the provider posts the event again. Then the provider uses the second"
+        " answer, not the first. If the second answer is an error, the provider counts the event as failed. If the"
+        " first answer contains a reply but the second answer does not, the person gets no reply.",
         "Give the same answer to a repeated event: a status 2xx, and the same TwiML.",
     ),
     Verdict(
@@ -148,16 +151,16 @@ _VERDICTS = (
         "replied with a different text the second time",
         "If the first answer is lost or late, the provider uses the second answer. Then the person gets only the"
         " second text.",
-        "Make sure that both replies are right. If the replies must be the same, store the reply with the id of the"
-        " event.",
+        "Make sure that both replies are right. If both replies must have the same text, store the first reply"
+        " together with the event's id. Then use the stored reply.",
         "warning",
     ),
     Verdict(
         "refused_parallel",
-        "got the same event in two simultaneous requests, and refused one request",
+        "refused one of two simultaneous requests with the same event",
         "The provider posts the event again later, and the app then accepts it. Until then, the provider's log shows a"
         " failure.",
-        "Answer both requests with 2xx, if this is possible.",
+        "If possible, answer 2xx to both requests.",
         "warning",
     ),
     Verdict(
@@ -169,17 +172,18 @@ _VERDICTS = (
     ),
     Verdict(
         "lost_event",
-        "accepted an event and did not handle it",
-        "After an answer 2xx, the provider never posts the event again. The event is lost.",
-        "Store the event before you answer. If the app needs more time after its answer, increase the option --patience"
-        " of the command phonify lab.",
+        "accepted an event, but did not handle this event",
+        "If the app answers 2xx, the provider does not post the event again. The event is lost.",
+        "Store the event before you answer. Perhaps the app handles an event a long time after its answer. In this"
+        " case, run phonify lab with a larger value of --patience.",
     ),
     Verdict(
         "handled_nothing",
         "handled no event",
-        "The app ignored all received messages. The provider never posts an accepted event again.",
-        "If the app does not use received messages, do nothing. Otherwise store the event before you answer. If the"
-        " app needs more time after its answer, increase the option --patience of the command phonify lab.",
+        "The app ignored all received messages. If the app answers 2xx, the provider does not post the event again.",
+        "If the app does not use received messages, do nothing. Otherwise, store the event before you answer. Perhaps"
+        " the app handles an event a long time after its answer. In this case, run phonify lab with a larger value of"
+        " --patience.",
         "warning",
     ),
     Verdict(
@@ -190,17 +194,17 @@ _VERDICTS = (
     ),
     Verdict(
         "refused_older",
-        "refused an event that came in the wrong order",
+        "refused an older status that came after a newer status",
         "The provider posts the event again for a day or more, although the app will always refuse it.",
         "If an event is older than the current state, answer 2xx and ignore the event.",
     ),
     Verdict(
         "lost_early_status",
         "lost a status that came too early",
-        "To send a message, the app makes a request. The provider can post a status of the message before it answers"
+        "To send a message, the app makes a request. Sometimes the status of the message comes before the answer to"
         " this request. The app then never shows this status.",
-        "Store the status with the id of the message, even if the app does not know the message yet. Use the status as"
-        " soon as the app knows the message.",
+        "If the app has not stored the message yet, store the status and the id of the message. When the app has"
+        " stored the message, use the status.",
     ),
     Verdict(
         "server_error",
@@ -223,8 +227,8 @@ _VERDICTS = (
     ),
     Verdict(
         "stopped_answering",
-        "stopped answering after a bad request",
-        "Anybody can stop the app for all users with one request.",
+        "became unavailable because of a bad request",
+        "With one request, anybody can make the app unavailable for all users.",
         "Look for the exception that ended the process. Catch all exceptions that a bad request can cause.",
     ),
     Verdict(

@@ -97,7 +97,7 @@ def test_the_report_as_junit_has_failures_and_skipped_trials(runner: FlaskCliRun
     (failure,) = cases["stale"]
     assert failure.get("type") == "accepted_replay"
     assert failure.get("message") == "accepted an old signature: a signature of yesterday got 200"
-    assert "What to do: Compare webhook-timestamp" in (failure.text or "")
+    assert "What to do: Compare the time in the header webhook-timestamp" in (failure.text or "")
     assert cases["probe"][0].get("message") == "no probe was given"
     assert len(cases["forged"]) == 0
 

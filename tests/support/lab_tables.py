@@ -13,8 +13,8 @@ def write_trials() -> str:
 
 
 def mark_code(text: str) -> str:
-    """Return a text with backquotes around XML, JSON, options and commands, which Markdown would read otherwise."""
-    return re.sub(r"<\w+>|\{[^}]*\}|--\w+|phonify \w+", lambda found: f"`{found[0]}`", text)
+    """Return a text with backquotes around XML, JSON, options, commands and headers."""
+    return re.sub(r"<\w+>|\{[^}]*\}|--\w+|phonify \w+|webhook-\w+", lambda found: f"`{found[0]}`", text)
 
 
 def write_verdicts() -> str:

@@ -16,7 +16,7 @@ TRIALS = (
     Trial("other_bytes", "The signature of another event", forgeries.try_other_bytes),
     Trial("stale", "An old signature", forgeries.try_stale),
     Trial("two_signatures", "Two signatures after a change of the secret", events.try_two_signatures),
-    Trial("respelled", "An event with unusual spaces and escapes", events.try_respelled),
+    Trial("respelled", "An event that is written in an unusual way", events.try_respelled),
     Trial("unknown_field", "An unknown field", events.try_unknown_field),
     Trial("unknown_event", "An unknown event", events.try_unknown_event),
     Trial("empty", "An empty body", bodies.try_empty),

@@ -63,10 +63,12 @@ def try_two_signatures(bench: Bench) -> None:
 
 
 def try_respelled(bench: Bench) -> None:
-    """Post an event that is written with unusual spaces and escapes."""
+    """Post an event that is written with unusual spaces and escape sequences."""
     for event in bench.begin_each():
         exchange = bench.post(bench.build(event._replace(respelled=True)))
-        bench.expect_accepted(event, exchange, "refused_respelled", subject="an event with unusual spaces and escapes")
+        bench.expect_accepted(
+            event, exchange, "refused_respelled", subject="an event that is written in an unusual way"
+        )
 
 
 def try_unknown_field(bench: Bench) -> None:
@@ -88,7 +90,7 @@ def try_unknown_event(bench: Bench) -> None:
 
 
 def try_day_late(bench: Bench) -> None:
-    """Post an event that happened a day ago, with a new signature. Providers do this after an outage."""
+    """Post an event that happened a day ago. The signature is new. Providers do this after an outage."""
     for event in bench.begin_each(age=DAY):
         exchange = bench.post(bench.build(event))
         bench.expect_accepted(event, exchange, "refused_day_late", subject="an event of yesterday")

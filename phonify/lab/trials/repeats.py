@@ -86,7 +86,7 @@ def try_out_of_order(bench: Bench) -> None:
 
 
 def try_early_status(bench: Bench) -> None:
-    """Post a status before the app knows the message. Then let the app store the message."""
+    """Post the status of a message that the app has not stored yet. Then let the app store the message."""
     bench.require_statuses()
     event = bench.make_event("delivered")
     exchange = bench.post(bench.build(event))
