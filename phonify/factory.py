@@ -46,11 +46,11 @@ logger = logging.getLogger(__name__)
 def create_app(
     config: Mapping[str, Any] | None = None, *, clock: Clock | None = None, gateway: Gateway | None = None
 ) -> Flask:
-    """Build the app from the settings. If the database exists, prepare it.
+    """Build the app from the settings. If the database already exists, upgrade it.
 
-    `config` has settings without their prefix, such as `{"DATABASE": "/tmp/test.db"}`. These settings replace settings
-    from the environment. If the database does not exist, the first request creates it. Raises ConfigError if the app
-    can't start. After this call, a server can fork, because no file is open and no thread is running.
+    `config` has settings without their prefix, such as `{"DATABASE": "/tmp/test.db"}`. These settings have priority
+    over environment variables. If the database does not exist, the first request creates it. Raises ConfigError if the
+    app can't start. After this call, a server can fork, because no file is open and no thread is running.
     """
     return build_app(make_services(config, clock=clock, gateway=gateway))
 
@@ -58,7 +58,7 @@ def create_app(
 def make_services(
     config: Mapping[str, Any] | None = None, *, clock: Clock | None = None, gateway: Gateway | None = None
 ) -> Services:
-    """Make the services from the settings. If the database exists, prepare it. See `create_app`."""
+    """Read the settings, and create the services. If the database already exists, upgrade it. See `create_app`."""
     settings = read_settings(os.environ, config)
     logging.getLogger("phonify").setLevel(settings.log_level)
     install_key_filter()
@@ -120,7 +120,7 @@ def build_app(services: Services) -> Flask:
 
 
 def _measure(app: Flask) -> None:
-    """Count requests and attempts for /metrics."""
+    """Collect the numbers that `/metrics` shows, such as the number of requests."""
     try:
         # Imported only here, because the library is an optional extra.
         metrics = importlib.import_module("phonify.operations.metrics")
@@ -132,7 +132,7 @@ def _measure(app: Flask) -> None:
 
 
 def _prepare_at_first_request() -> None:
-    """Create the database at the first request, if it is missing. A command never calls this function."""
+    """If the database is missing at the first request, create the database. A command never calls this function."""
     try:
         get_services().prepare()
     except ConfigError as error:

@@ -43,13 +43,13 @@ class Receiving:
     def receive(self, account: Account, *, sender: Number, body: str, to: Number | None = None) -> Message:
         """Store a message from a phone.
 
-        If the account has a webhook, the message is `unconfirmed` until the webhook has accepted it. A keyword can end
-        the phone's subscription, or begin it again. If the account has set a reply to the keyword, the phone gets the
-        reply.
+        If the account has a webhook, the message is `unconfirmed` until the webhook has accepted it. A keyword such as
+        STOP ends the phone's subscription. A keyword such as START begins the subscription. If the account has set a
+        reply to the keyword, the phone gets the reply.
 
-        `to` is the account's number that gets the message. If `to` is None, Phonify uses the sender of the latest
-        message from the account to the phone. If there is no such message, Phonify uses the account's default sender.
-        Raises InvalidRequest if a phone can't write to the sender that Phonify uses.
+        `to` is the recipient's number. This number belongs to the account. If `to` is None, Phonify uses the sender of
+        the latest message from the account to the phone. If there is no such message, Phonify uses the account's
+        default sender. Raises InvalidRequest if a phone can't write to the sender that Phonify uses.
         """
         to = to or self._find_own_number(account, sender)
         with self._database.write() as connection:
@@ -65,7 +65,7 @@ class Receiving:
         to: Number,
         meets_rules: bool = True,
     ) -> Message:
-        """Do the same as `receive`, in the caller's transaction.
+        """Use the caller's transaction to store a message from a phone. See `receive`.
 
         With `meets_rules`, the rules of the sandbox apply. A rule can make the phone send another text later.
         """
@@ -93,10 +93,10 @@ class Receiving:
         return message
 
     def reply_within(self, connection: Connection, account: Account, message: Message, body: str) -> None:
-        """Store a new message from a phone to the account. The phone is the sender or the recipient of `message`.
+        """Store a phone's reply. The phone is the sender or the recipient of `message`.
 
-        The new message goes to the account's number in `message`. If `message` has a name instead of this number, this
-        method does nothing, because a phone can't write to a name. No rule applies to the new message.
+        The other side of `message` is the account's number. The reply goes to this number. If the other side is a name,
+        this method does nothing, because a phone can't send a message to a name. No rule applies to the reply.
         """
         own = message.origin_number if message.direction == "outbound" else message.to_number
         try:
@@ -112,7 +112,7 @@ class Receiving:
         return sender.number != to.number and refusal is None
 
     def _find_own_number(self, account: Account, phone: Number) -> Number:
-        """Return the account's number to which a phone writes by default. See `receive`."""
+        """Return the default recipient for a phone's message. See `receive`."""
         got = self._sending.find_all(account, Criteria(to=phone.number, direction="outbound"), limit=1)
         number = got[0].origin_number if got else self._sending.default_origin(account)
         try:

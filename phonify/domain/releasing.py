@@ -1,7 +1,7 @@
 """Releases caught messages.
 
-A sandbox catches each message: the message becomes `sent`, but no phone gets it. If a user releases the message, the
-release gateway sends a copy of the message to the phone.
+A sandbox catches each message. A caught message becomes `sent`, but no phone gets the message. A user can release the
+message. Then a second gateway, the release gateway, sends a copy to the phone.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from .sending import Sending, find_message
 
 
 class Releasing:
-    """Releases messages through the gateway in PHONIFY_RELEASE_GATEWAY."""
+    """Releases caught messages. The setting PHONIFY_RELEASE_GATEWAY contains the name of the release gateway."""
 
     def __init__(self, database: Database, sandbox: str, sending: Sending | None) -> None:
         self._database = database
@@ -39,10 +39,10 @@ class Releasing:
         return Fault(refusal) if refusal is not None else None
 
     def find_copies(self, account: Account, messages: Sequence[Message]) -> dict[str, Message]:
-        """Return the copies of the released messages. The keys of the result are the ids of the released messages.
+        """Return the copies of released messages in a dictionary. Each key is the id of an original message.
 
-        If a message was released several times, the result has the latest copy. `messages` must be ordered by their
-        ids, latest first.
+        If a message was released several times, the dictionary contains the latest copy. `messages` must be ordered by
+        their ids, latest first.
         """
         if not messages:
             return {}
@@ -53,7 +53,7 @@ class Releasing:
         return {copy.released_from: copy for copy in copies if copy.released_from is not None}
 
     def release(self, account: Account, message_id: str) -> Message:
-        """Send a copy of a caught message to the phone, and return the copy. The release gateway sends the copy.
+        """Send a copy of a caught message to the phone, and return the copy.
 
         Raises NotFound if the account has no message with this id. Raises RequestRefused if the message can't be
         released, or if the recipient is refused. If an error is raised, no message is stored.
@@ -62,7 +62,7 @@ class Releasing:
         return sending.send(account, draft, keep_refused=False).messages[0]
 
     def release_once(self, account: Account, message_id: str, key: str) -> tuple[Answer, bool]:
-        """Do the same as `release`, but only once for each idempotency key. See `Sending.send_once`."""
+        """Release a message. If `key` was used before, return the stored answer. See `Sending.send_once`."""
         sending, draft = self._draft(account, message_id)
         return sending.send_once(account, draft, key, keep_refused=False)
 

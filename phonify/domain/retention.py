@@ -44,9 +44,9 @@ class Retention:
         self._messages_at_once = messages_at_once
 
     def clean(self) -> None:
-        """Remove all rows that are too old. Remove the oldest messages of accounts with too many messages.
+        """Remove all rows that are too old. If an account has too many messages, remove its oldest messages.
 
-        Only messages in a final state are removed. Texts without an account stay.
+        Only messages in a final state are removed. If a received text has no account, Phonify keeps the text.
         """
         with self._database.write() as connection:
             webhook_store.delete_former_secrets(connection, now=format_time(self._clock.machine_now()))
@@ -60,7 +60,7 @@ class Retention:
         self._remove_old_rows(text_store.delete_texts, KEEP_EVENTS)
 
     def clear(self, account: Account) -> None:
-        """Remove all messages of an account that are in a final state."""
+        """Remove the account's messages that are in a final state."""
         with self._database.reading() as connection:
             upto_id = message_store.get_last_message_id(connection)
         if upto_id is None:
@@ -72,10 +72,11 @@ class Retention:
         )
 
     def remove(self, account: Account, criteria: Criteria) -> int:
-        """Remove all messages of an account that match the criteria. Returns how many messages were removed.
+        """Remove the account's messages that match the criteria. Returns the number of removed messages.
 
-        The messages can be in any state. If a message is being sent, its outcome is ignored. Pending events about the
-        messages are cancelled. Raises StoreUnavailable if the server stops before all messages are removed.
+        The messages can be in any state. If the gateway is sending a message now, Phonify removes the message and
+        ignores the outcome. Pending events about the messages are cancelled. Raises StoreUnavailable if the server
+        stops before the last message is removed.
         """
         with self._database.reading() as connection:
             last_id = message_store.get_last_message_id(connection)
@@ -106,9 +107,9 @@ class Retention:
     def forget(self, account: Account, phone: str) -> int:
         """Remove all messages between an account and a phone. Returns how many messages were removed.
 
-        The messages can be in any state. Also removes other rows with the phone's number: webhook deliveries, answers
-        to idempotency keys, refused requests, and texts without an account. The subscription stays. Raises
-        StoreUnavailable in the same case as `remove`.
+        The messages can be in any state. Other rows are removed if they contain the phone's number. Such rows are
+        webhook deliveries, stored answers for idempotency keys, refused requests, and received texts without an
+        account. The subscription stays. Raises StoreUnavailable if the server stops before the last message is removed.
         """
         removed = self.remove(account, Criteria(phone=phone))
         with self._database.reading() as connection:
@@ -125,7 +126,7 @@ class Retention:
         return removed
 
     def _remove_old_messages(self) -> None:
-        """Remove messages that are too old. Remove the oldest messages of accounts with too many messages."""
+        """Remove messages that are too old. If an account has too many messages, remove its oldest messages."""
         if self._longest is not None:
             id_below = next(generate_ids(self._clock.now() - self._longest))
             self._go_through(
@@ -152,8 +153,8 @@ class Retention:
     def _go_through(self, delete_next: Callable[[Connection, int], int | None]) -> None:
         """Delete messages in steps, until `delete_next` returns None.
 
-        Each call deletes some messages whose seq is greater than the argument. The call returns the greatest deleted
-        seq. This seq is the argument of the next call.
+        Each call deletes some messages. The `seq` of each deleted message is greater than the argument of the call. The
+        call returns the greatest `seq` of the deleted messages. The next call gets this `seq` as its argument.
         """
         after: int | None = 0
         while after is not None and not self._database.stopping:

@@ -1,8 +1,8 @@
 """The rules of the sandbox: what happens to the messages and requests of an account.
 
-One transaction finds the rule of a message, and stores the message with the outcome of the rule. Phonify finds the rule
-of a request before it stores anything. The counts of the rules are in the database. So all processes use the same
-counts. The same requests in the same order always have the same outcomes.
+Phonify uses one transaction to find a message's rule, and to store the message and the rule's outcome. Phonify finds
+the rule of a request before it stores anything. The counts of the rules are in the database. So all processes use the
+same counts. If a test repeats its requests in the same order, the outcomes do not change.
 """
 
 import logging
@@ -63,7 +63,7 @@ class Rules:
     # The list
 
     def find_all(self, account: Account) -> list[Rule]:
-        """Return the rules of an account in their order."""
+        """Return the account's rules, sorted by position."""
         with self._database.reading() as connection:
             return store.list_rules(connection, account_id=account.id)
 
@@ -72,7 +72,7 @@ class Rules:
         return _pick(self.find_all(account), rule_id)
 
     def create(self, account: Account, draft: RuleDraft) -> Rule:
-        """Add a rule at its position, by default at the end.
+        """Add a rule. If `draft` has no position, the new rule becomes the last rule.
 
         Raises RequestRefused if the account already has the maximum number of rules (MOST_RULES).
         """
@@ -115,9 +115,10 @@ class Rules:
 
     @contextmanager
     def _editing(self, account: Account) -> Iterator[tuple[list[Rule], Iterator[str]]]:
-        """Yield the list of an account's rules, and ids for new rules. Then store the rules, in the order of the list.
+        """Yield two values: the list of the account's rules, and an iterator of ids for new rules.
 
-        After the `with` statement, the list contains the rules as they are in the database.
+        The caller can change the list in the `with` block. After the block, Phonify stores the rules in the order of
+        the list. Then Phonify reads the stored rules into the list.
         """
         if not self.enabled:
             raise NotFound
@@ -136,7 +137,9 @@ class Rules:
     # Messages
 
     def meet(self, connection: Connection, account_id: int, texts: Sequence[Text | None]) -> list[Rule | None]:
-        """Return the rule that applies to each message, and count its use. For None in `texts`, the result is None.
+        """Return a list with one item for each message: the rule that applies, or None.
+
+        The counts of the rules are updated. If an item of `texts` is None, the result for this item is None.
 
         Call this in the transaction that stores the messages.
         """
@@ -152,16 +155,16 @@ class Rules:
         ]
 
     def note(self, connection: Connection, met: Iterable[tuple[Message, Rule | None]]) -> None:
-        """Store the rule that applies to each message."""
+        """For each message, store the rule that applies to this message."""
         store.put_met_rules(connection, met=[_write_met(message, rule) for message, rule in met if rule is not None])
 
     def find_built_in_refusal(self, number: str) -> str | None:
-        """Return the error type of a special number that refuses messages. Returns None for all other numbers."""
+        """If the sandbox by default refuses messages to `number`, return the error type. Otherwise, return None."""
         rule = _BUILT_IN.get(number)
         return rule.refusal if rule is not None else None
 
     def meet_again(self, connection: Connection, message: Message) -> Rule | None:
-        """Find the rule for a message again, because the message was changed or was moved to another gateway.
+        """Find the new rule of a message. Call this if the message was changed, or was moved to another gateway.
 
         The counts of the rules are updated. `note_again` stores the rule. If the message is not in the sandbox, no rule
         applies.
@@ -169,7 +172,7 @@ class Rules:
         return self.meet(connection, message.account_id, [read_text(message)])[0] if self._has(message) else None
 
     def note_again(self, connection: Connection, message: Message, rule: Rule | None) -> None:
-        """Replace the stored rule of a message, because the message was changed or was moved."""
+        """Replace the stored rule of a message. `rule` is the result of `meet_again`."""
         store.delete_met_rule(connection, message_id=message.id)
         self.note(connection, [(message, rule)])
 
@@ -187,7 +190,7 @@ class Rules:
     def is_delivery_simulated(self, message: Message) -> bool:
         """Return whether a sent message counts as delivered without a receipt.
 
-        This is true if the message belongs to the sandbox. Exception: if a rule has planned a receipt, this is false.
+        The message must belong to the sandbox. If a rule has planned a receipt for the message, the result is False.
         """
         if not self._has(message):
             return False
@@ -213,7 +216,7 @@ class Rules:
         return message
 
     def _has(self, message: Message) -> bool:
-        """Return whether a message belongs to the sandbox and not to another gateway."""
+        """Return whether a message belongs to the gateway of the sandbox."""
         return self.enabled and message.gateway in (None, self._gateway.name)
 
     # Planned receipts and replies
@@ -240,9 +243,9 @@ class Rules:
         return self.enabled and any(rule.is_about_requests for rule in self.find_all(account))
 
     def meet_request(self, account: Account, given: Sequence[tuple[str, str, str]]) -> Rule | None:
-        """Find the rule that applies to a request, and count its use.
+        """Find the rule that applies to a request. The counts of the rules are updated.
 
-        `given` has the recipient, the sender and the body of each message in the request.
+        `given` contains three values for each message of the request: the recipient, the sender and the body.
         """
         with self._database.write() as connection:
             rules = [rule for rule in store.list_rules(connection, account_id=account.id) if rule.is_about_requests]
@@ -253,7 +256,7 @@ class Rules:
 
 
 def read_text(message: Message) -> Text:
-    """Return the data that a rule can check in a message."""
+    """Return the data that a rule checks: the message's direction, recipient, sender and body."""
     return Text(message.direction, message.to_number, message.origin_number, message.body)
 
 
@@ -272,7 +275,7 @@ def _write_met(message: Message, rule: Rule) -> MetRule:
 
 
 def write_behaviour(met: MetRule) -> Behaviour:
-    """Return what the stub gateway does with a message, according to the rule of the message."""
+    """Return what the stub gateway does if this rule applies."""
     return Behaviour(met.outcome, met.error_type, met.seconds, met.times, met.since)
 
 

@@ -25,7 +25,7 @@ _ROWS = 500  # one transaction removes at most this number of rows
 
 
 class NewRun(NamedTuple):
-    """A new run, its key, and its data for the Twilio-compatible API."""
+    """A new run and its API key. `front` contains the run's data for the Twilio-compatible API."""
 
     run: Run
     api_key: str
@@ -33,7 +33,7 @@ class NewRun(NamedTuple):
 
 
 class Runs:
-    """The operations on test runs. An account sees only the runs that it has created.
+    """The operations on test runs. An account can use a run only if the account has created the run.
 
     The key of a run gives access to this run only.
     """
@@ -48,9 +48,9 @@ class Runs:
     ) -> NewRun:
         """Create a run that ends after `ttl` seconds. The run has the default sender and the limits of the account.
 
-        `front` has settings of the Twilio-compatible API. Raises InvalidRequest if a URL in `front` is not allowed.
-        Raises RequestRefused if the account is itself a run. Raises TooManyRuns if the account already has MOST_RUNS
-        runs.
+        `front` contains the run's settings for the Twilio-compatible API. Raises InvalidRequest if a URL in `front` is
+        not allowed. Raises RequestRefused if the account belongs to a run. Raises TooManyRuns if the account already
+        has MOST_RUNS runs.
         """
         if account.creator_id is not None:
             raise RequestRefused([Fault("run_cannot_create_runs")])
@@ -114,7 +114,7 @@ class Runs:
             self._remove(account_id)
 
     def _remove(self, account_id: int) -> None:
-        """Remove all rows of a run's account in small transactions, so that other writers never wait long."""
+        """Remove all rows of a run's account. Each transaction is small, so other writers never wait long."""
         removed = False
         while not removed and not self._database.stopping:
             with self._database.write() as connection:

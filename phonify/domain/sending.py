@@ -31,7 +31,7 @@ IDEMPOTENCY_PERIOD = timedelta(hours=24)
 class Sent(NamedTuple):
     """The result of a request that sends messages.
 
-    It has one message for each recipient, and one fault for each refused recipient.
+    `messages` has one item for each recipient, even for a refused recipient. `faults` has one item for each refusal.
     """
 
     messages: list[Message]
@@ -70,8 +70,8 @@ class Sending:
         """Store one message for each recipient. When this method returns, the messages are on disk.
 
         If a recipient is refused, the message to this recipient gets the state `error`. The list `faults` of the result
-        has the reason. If `keep_refused` is false and a recipient is refused, this raises RequestRefused and stores no
-        message.
+        has the reason. If `keep_refused` is false, one refused recipient is enough: this method raises RequestRefused
+        and stores no message.
         """
         refusals = self._check(account, draft)
         with self._database.write() as connection:
@@ -85,12 +85,12 @@ class Sending:
         return self._store(connection, account, draft, self._check(account, draft))
 
     def send_once(self, account: Account, draft: Draft, key: str, *, keep_refused: bool = True) -> tuple[Answer, bool]:
-        """Do the same as `send`, but send nothing if the account has already used the idempotency key.
+        """If the idempotency key is new for the account, do the same as `send`. Otherwise, send nothing.
 
         After 24 hours, the account can use the same key for a new request. Returns two values: the answer, and whether
         the request is the first one with this key. If the request is a repetition, the answer is the stored answer to
-        the first request. Raises Conflict if the current request differs from the first request. If a request raises
-        RequestRefused, its key stays unused.
+        the first request. Raises Conflict if the current request differs from the first request. If RequestRefused is
+        raised, the account can use the key again.
         """
         refusals = self._check(account, draft)
         request_hash = draft.hash()
@@ -140,9 +140,9 @@ class Sending:
     ) -> Sent:
         """Store the messages of a request, and the webhook events of refused messages.
 
-        `refusals` has the refusals of the gateway. This method checks the opt-outs, the rules and the quota. If
-        `keep_refused` is false and a recipient is refused, no message is stored. This method then stores only how often
-        each rule was used, and the caller raises RequestRefused after the transaction.
+        `refusals` says which recipients the gateway refuses. This method checks the opt-outs, the rules and the quota.
+        If `keep_refused` is false and a recipient is refused, no message is stored. The counts of the rules are stored
+        even then. So the caller raises RequestRefused after the transaction.
         """
         origin = draft.origin or parse_originator(self.default_origin(account))
         now = self._clock.now()
@@ -196,7 +196,7 @@ class Sending:
     def _meet_rules(
         self, connection: Connection, account: Account, draft: Draft, origin: Number, refusals: dict[int, str]
     ) -> list[Rule | None]:
-        """Return the rule that applies to each message. Adds the refusals of the rules to `refusals`."""
+        """For each message, return its rule or None. If a rule refuses a message, add the refusal to `refusals`."""
         texts = [
             None if index in refusals else Text("outbound", recipient.number.number, origin.number, draft.body)
             for index, recipient in enumerate(draft.to)
@@ -256,8 +256,8 @@ class Sending:
     ) -> list[Message]:
         """Return the messages that match, newest first.
 
-        If no message matches, this waits at most `wait` seconds for a matching message. Raises TooManyWaiting if too
-        many requests wait already.
+        If no message matches yet, this method waits for a message. The maximum is `wait` seconds. Raises TooManyWaiting
+        if too many requests wait already.
         """
 
         def search() -> list[Message]:
@@ -280,7 +280,7 @@ def find_message(connection: Connection, account: Account, message_id: str) -> M
 def write_message(
     account: Account, direction: Direction, origin: Number, to: Number, body: str, *, id_: str, now: datetime
 ) -> Message:
-    """Return a new message in state `unconfirmed`, with the id and the key of the current request."""
+    """Return a new `unconfirmed` message. Its `request_id` and `key_id` come from the current request."""
     return Message(
         id=id_,
         account_id=account.id,

@@ -1,8 +1,10 @@
 """The clock of the server. In a sandbox, a developer can stop it, advance it and let it run.
 
-A row of the database has the difference between this clock and the machine's clock. So all processes have the same
-time. The clock of a sandbox reads this row for each call of `now`. One read takes about ten microseconds. So nothing is
-cached. Leases, keys, sessions, test runs and the signatures of webhooks use the machine's clock instead.
+This clock and the machine's clock can show different times. The database stores the difference in one row. So all
+processes have the same time. In a sandbox, each call of `now` reads this row. One read takes about ten microseconds. So
+nothing is cached.
+
+Some features always use the machine's time: leases, keys, sessions, test runs and webhook signatures.
 """
 
 from collections.abc import Iterator
@@ -34,7 +36,7 @@ class ServerClock(Clock):
         self._row: ClockRow | None = None
 
     def now(self) -> datetime:
-        """Return the time of the clock. If the database can't be read, the last known row is used."""
+        """Return the time of the clock. If the database is unreadable, use the row from the last successful read."""
         return self._tell(self._read_row())
 
     def _read_row(self) -> ClockRow | None:
@@ -72,7 +74,8 @@ class ServerClock(Clock):
         status = self.get_status()
         if not status.changed:
             return None
-        return f"the clock is not the real one: it {'stands still at' if status.frozen else 'shows'} {status.now}"
+        verb = "stands still at" if status.frozen else "shows"
+        return f"the clock does not show the real time: it {verb} {status.now}"
 
     def check_start(self) -> None:
         """Raise DatabaseUnusable if the clock was changed and this server sends messages to phones."""
@@ -101,7 +104,7 @@ class ServerClock(Clock):
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Lock the clock during a `with` statement. During this time, nobody else can change the clock.
+        """Hold a lock while a `with` block runs. During this time, nobody else can change the clock.
 
         Raises RequestRefused if the clock of this server can't be changed. Raises Conflict if the clock is being
         advanced.
@@ -126,7 +129,7 @@ class ServerClock(Clock):
             self.set_to(self.now(), frozen=True)
 
     def run_on(self) -> None:
-        """Start a stopped clock again, from the time that it shows."""
+        """Let a stopped clock run. The clock continues from the time that it shows now."""
         with self.changing():
             self.set_to(self.now(), frozen=False)
 
@@ -136,7 +139,7 @@ class ServerClock(Clock):
             store.delete_clock(connection)
 
     def set_to(self, moment: datetime, *, frozen: bool) -> None:
-        """Set the clock to a time. If `frozen` is true, stop the clock. Call this in a block of `changing`."""
+        """Set the clock to a time. If `frozen` is true, stop the clock. Call this inside `with self.changing()`."""
         ahead_ms = round((moment - self._machine.now()) / _MILLISECOND)
         with self._database.write() as connection:
             store.put_clock(connection, row=ClockRow(ahead_ms, format_time(moment) if frozen else None))

@@ -1,4 +1,4 @@
-"""The sessions of the pages, and the links for signing in without a key."""
+"""Manages sessions. A person signs in to the pages with an API key or with a link, and gets a session."""
 
 import secrets
 from datetime import timedelta
@@ -28,7 +28,7 @@ class Sessions:
     def create_link(self, account: Account, address: str) -> str:
         """Make a link for signing in without a key. `address` is the address of the server.
 
-        The link works only once, and only during LINK_AGE.
+        The link works once. It expires after the time `LINK_AGE`.
         """
         token, now = f"phl_{secrets.token_urlsafe(_TOKEN_BYTES)}", self._clock.machine_now()
         with self._database.write() as connection:
@@ -50,7 +50,7 @@ class Sessions:
             return self._open(connection, account_id, None) if account_id is not None else None
 
     def open_by_key(self, key: str) -> str | None:
-        """Use an API key to begin a session. Returns the session's token, or None if the key is not valid."""
+        """Use an API key to begin a session. Returns the new session's token. If the key is not valid, returns None."""
         if self._keys.find_account(key) is None:
             return None
         with self._database.write() as connection:
@@ -88,7 +88,7 @@ class Sessions:
             return store.delete_session(connection, session_id=session_id)
 
     def sign_out(self, token: str) -> None:
-        """End the session with this token, if there is such a session."""
+        """End the session that has this token. If there is no such session, do nothing."""
         with self._database.write() as connection:
             store.delete_session_of_token(connection, token_hash=hash_key(token))
 

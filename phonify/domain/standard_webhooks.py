@@ -42,14 +42,17 @@ def write_payload(event: str, now: str, data: dict[str, Any]) -> str:
 
 
 class StandardWebhooks(WebhookKind):
-    """Posts events as JSON to the account's URL. The answer decides the state of a received message."""
+    """Posts events as JSON to the account's URL. The state of a received message depends on the app's answer."""
 
     name = "standard"
 
     def compose(
         self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime
     ) -> list[NewDelivery]:
-        """Return one delivery for each message. If an account has no enabled webhook, its messages get no delivery."""
+        """Return one webhook delivery for each message.
+
+        A message is skipped if its account has no webhook, or if this webhook is disabled.
+        """
         if event not in _EVENTS:
             return []
         time, ids = format_time(now), generate_ids(now)
@@ -79,7 +82,8 @@ class StandardWebhooks(WebhookKind):
     def build_request(self, delivery: Delivery | NewDelivery, target: Target, at: datetime) -> Request:
         """Return a signed POST request.
 
-        Before the time `former_until`, the request has a second signature. This signature uses the former secret.
+        Until the time in `target.former_until`, the request has two signatures. The second signature uses the former
+        secret.
         """
         timestamp, payload = int(at.timestamp()), delivery.payload
         secrets = [target.secret]
@@ -95,7 +99,10 @@ class StandardWebhooks(WebhookKind):
         return Request("POST", target.url, payload.encode(), headers)
 
     def choose_delay(self, result: Result) -> float | None:
-        """Return the delay before the next retry. Returns None after about a day, or after the answer 410."""
+        """Return the seconds until the next retry. If there is no next retry, return None.
+
+        The retries end after about one day. If the receiver answers with the status 410, the retries end at once.
+        """
         retries, answer = result.delivery.retries, result.answer
         if retries >= len(RETRIES) or (answer is not None and answer.status == _GONE):
             return None

@@ -1,7 +1,7 @@
-"""The phones that an account is allowed to write to. Each phone has a subscription.
+"""Stores which phones accept messages from an account. Each phone has a subscription.
 
-The subscription ends if the phone sends a keyword such as STOP. A person can also end the subscription. The account can
-set replies to keywords.
+The subscription ends in two cases: the phone sends a keyword such as STOP, or a person ends the subscription. For each
+kind of keyword, an account can choose the reply that Phonify sends.
 """
 
 from ..clock import Clock, format_time
@@ -19,16 +19,17 @@ class Subscriptions:
         self._clock = clock
 
     def is_opted_out(self, connection: Connection, account: Account, phone: str) -> bool:
-        """Return whether a phone has opted out of an account.
+        """Return whether a phone has opted out of messages from the account.
 
-        Call this in the transaction that stores a message to this phone.
+        Call this method in the same transaction in which the new message is stored.
         """
         return not store.get_subscription(connection, account_id=account.id, phone=phone).subscribed
 
     def apply_keyword(self, connection: Connection, account: Account, phone: str, text: str, *, now: str) -> str | None:
-        """End or begin the subscription of a phone if `text` is a keyword.
+        """If `text` is a keyword, apply the keyword to the phone's subscription.
 
-        Call this in the transaction that stores the message with this text.
+        A keyword such as STOP ends the subscription. A keyword such as START begins the subscription. Call this method
+        in the same transaction in which the received message is stored.
 
         Returns the account's reply to the keyword, or None. Short codes and alphanumeric senders can't opt out.
         """
@@ -63,7 +64,7 @@ class Subscriptions:
         return find_keyword(text, replies.stop_keywords)
 
     def change(self, account: Account, phone: str, *, subscribed: bool, reason: Reason) -> None:
-        """Set whether a phone is subscribed. If `subscribed` is false, the account can't write to the phone."""
+        """Set whether a phone is subscribed. If `subscribed` is false, the account can't send messages to the phone."""
         now = format_time(self._clock.now())
         with self._database.write() as connection:
             store.put_subscription(
@@ -76,12 +77,16 @@ class Subscriptions:
             return store.get_subscription(connection, account_id=account.id, phone=phone)
 
     def find_all(self, account: Account, *, offset: int, limit: int) -> list[SubscriptionRow]:
-        """Return the result of `find_phones`, and then the other phones that have opted out or in."""
+        """Return the subscriptions of all known phones.
+
+        The list begins with the result of `find_phones`. It continues with phones that have no conversation, but have
+        opted out or opted in.
+        """
         with self._database.reading() as connection:
             return store.list_subscriptions(connection, account_id=account.id, offset=offset, limit=limit)
 
     def find_phones(self, account: Account, *, offset: int, limit: int) -> list[SubscriptionRow]:
-        """Return the subscriptions of phones that have a conversation.
+        """Return one subscription for each phone that has a conversation.
 
         The phone with the latest message comes first.
         """
@@ -89,11 +94,11 @@ class Subscriptions:
             return store.list_phones(connection, account_id=account.id, offset=offset, limit=limit)
 
     def get_replies(self, account: Account) -> KeywordReplies:
-        """Return the account's own opt-out keywords and its replies to keywords."""
+        """Return the account's keyword settings. They contain the account's own opt-out keywords and the replies."""
         with self._database.reading() as connection:
             return store.get_replies(connection, account_id=account.id)
 
     def set_replies(self, account: Account, replies: KeywordReplies) -> None:
-        """Set the account's own opt-out keywords and its replies to keywords."""
+        """Store the account's keyword settings. They contain the account's own opt-out keywords and the replies."""
         with self._database.write() as connection:
             store.put_replies(connection, account_id=account.id, replies=replies)

@@ -1,4 +1,4 @@
-"""Requests that wait for messages. A waiting request searches again after each commit."""
+"""Lets requests wait for messages. While a request waits, Phonify repeats the search after each commit."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ _SOON_FOR = 5.0  # seconds; if a request has waited for this time, _LATER replac
 
 
 class Waiting:
-    """Lets requests wait for messages, and counts the waiting requests of one process.
+    """Lets the requests of one process wait for messages.
 
     The number of waiting requests is limited, because each request occupies a thread.
     """
@@ -28,7 +28,9 @@ class Waiting:
         self._lock = threading.Lock()
 
     def search(self, search: Callable[[], list[T]], timeout: float) -> list[T]:
-        """Call `search` now and after each commit, until it finds something. Return what it has found.
+        """Call `search` until it returns a result, and return this result.
+
+        The first call is immediate. Each further call follows a commit.
 
         After `timeout` seconds, or if the server stops, the result is an empty list. Raises TooManyWaiting if too many
         requests wait already.
@@ -50,7 +52,10 @@ class Waiting:
         return found
 
     def pause(self, seconds: float) -> None:
-        """Wait for some seconds, or until the server stops. Raises TooManyWaiting in the same case as `search`."""
+        """Wait for the given number of seconds. If the server stops earlier, return at once.
+
+        Raises TooManyWaiting if too many requests wait already.
+        """
         end = monotonic() + seconds
         with self._place():
             while (left := end - monotonic()) > 0 and not self._database.stopping:
@@ -58,7 +63,7 @@ class Waiting:
 
     @contextmanager
     def _place(self) -> Iterator[None]:
-        """Occupy one of the places while the `with` block runs. Raises TooManyWaiting if all places are occupied."""
+        """Count one more waiting request while the `with` block runs. Raises TooManyWaiting if the limit is reached."""
         with self._lock:
             if self.count >= self._places:
                 raise TooManyWaiting

@@ -30,7 +30,7 @@ Event = Literal[
 
 
 class Target(NamedTuple):
-    """The URL that gets a delivery, and the secret that signs the request."""
+    """The URL to which Phonify posts an event, and the secret for the signature."""
 
     url: str
     secret: str
@@ -57,7 +57,7 @@ class Result(NamedTuple):
 
 
 class WebhookKind(ABC):
-    """The base class of kinds of webhooks. One object serves all threads of a process."""
+    """The base class of all webhook formats (kinds). One object serves all threads of a process."""
 
     name: str  # the value in the column `kind`
 
@@ -65,7 +65,7 @@ class WebhookKind(ABC):
     def compose(
         self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime
     ) -> list[NewDelivery]:
-        """Return the deliveries for an event. Runs in the transaction that changes the messages."""
+        """Return the deliveries for an event. The caller changes the messages in the same transaction."""
 
     @abstractmethod
     def find_target(self, connection: Connection, delivery: Delivery) -> Target | None:
@@ -73,7 +73,10 @@ class WebhookKind(ABC):
 
     @abstractmethod
     def build_request(self, delivery: Delivery, target: Target, at: datetime) -> Request:
-        """Return the signed request for an attempt. Even in a sandbox, `at` is the time of the machine's clock."""
+        """Return the signed request for an attempt.
+
+        The argument `at` comes from the machine's clock, even in a sandbox.
+        """
 
     @abstractmethod
     def choose_delay(self, result: Result) -> float | None:
@@ -84,4 +87,4 @@ class WebhookKind(ABC):
         return Verdict(accepted=200 <= answer.status < 300)
 
     def conclude(self, connection: Connection, result: Result, now: datetime) -> None:  # noqa: B027 - may do nothing
-        """Handle the result of the last attempt. Runs in the transaction that records the result."""
+        """Handle the result of the last attempt. The caller stores the result in the same transaction."""

@@ -34,7 +34,7 @@ def _make_secret() -> str:
 
 
 class Webhooks:
-    """The operations on webhooks. An operation with an account uses only data of this account."""
+    """The operations on webhooks. If an operation has the argument `account`, it uses only data of this account."""
 
     def __init__(self, database: Database, clock: Clock, *, private_allowed: bool) -> None:
         self._database = database
@@ -44,7 +44,7 @@ class Webhooks:
         self.add_kind(StandardWebhooks())
 
     def add_kind(self, kind: WebhookKind) -> None:
-        """Add a kind of webhook. Call this before the first event."""
+        """Register a webhook format (a kind). Call this before the first event."""
         self.kinds[kind.name] = kind
 
     # The account's URL
@@ -87,7 +87,8 @@ class Webhooks:
     def rotate_secret(self, account: Account) -> Webhook:
         """Set a new secret for the account's webhook. Raises RequestRefused if the account has no webhook.
 
-        During FORMER_PERIOD, events have a second signature with the former secret. Phonify does not use older secrets.
+        For the period `FORMER_PERIOD`, each event has two signatures: one with the new secret, and one with the former
+        secret. Phonify does not use older secrets.
         """
         secret, until = _make_secret(), format_time(self._clock.machine_now() + FORMER_PERIOD)
         with self._database.write() as connection:
@@ -99,7 +100,8 @@ class Webhooks:
     def remove(self, account: Account) -> Webhook | None:
         """Remove the account's webhook. Returns the removed webhook, or None if the account has no webhook.
 
-        Pending events are cancelled. If a received message still waits for the webhook, its state becomes `sent`.
+        Pending events are cancelled. A received message can be `unconfirmed`, because the webhook has not accepted the
+        message. Such a message becomes `sent`.
         """
         now = format_time(self._clock.now())
         with self._database.write() as connection:
@@ -113,8 +115,9 @@ class Webhooks:
     def enqueue(self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime) -> None:
         """Store an event for each of these messages. Call this in the transaction that changes the messages.
 
-        If the class of a webhook kind raises an unexpected error, the transaction continues. Only the events of the
-        messages that cause the error are lost.
+        The code of a webhook kind can raise an unexpected error. Then Phonify catches the error, and the caller can
+        commit. If a message causes such an error, this kind stores no event about the message. All other events are
+        stored.
         """
         if messages:
             for kind in self.kinds.values():
@@ -139,7 +142,10 @@ class Webhooks:
         delivery_store.insert_deliveries(connection, kind=kind.name, deliveries=deliveries, now=format_time(now))
 
     def list_events(self, connection: Connection, kind: WebhookKind, message: Message) -> list[str]:
-        """Return the stored events about a message, for one kind of webhook, newest first."""
+        """Return the names of stored events about a message, newest first.
+
+        The result contains only events of the given webhook kind.
+        """
         found = delivery_store.list_deliveries_of_message(
             connection, account_id=message.account_id, message_id=message.id
         )
@@ -186,7 +192,7 @@ class Webhooks:
             return _with_attempts(connection, rows)
 
     def list_for_message(self, account: Account, message_id: str) -> list[Delivery]:
-        """Return the webhook deliveries about one message of an account, newest first."""
+        """Return a message's webhook deliveries, newest first."""
         with self._database.reading() as connection:
             rows = delivery_store.list_deliveries_of_message(connection, account_id=account.id, message_id=message_id)
             return _with_attempts(connection, rows)

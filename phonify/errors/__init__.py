@@ -74,14 +74,15 @@ _TYPES_BY_STATUS = {
 
 
 def fault_for_status(status: int) -> Fault:
-    """Return the error for an HTTP status that Flask or the server has chosen."""
+    """Return the error for an HTTP status. Flask or the server has chosen this status."""
     return Fault(_TYPES_BY_STATUS.get(status, "bad_request"))
 
 
 class PhonifyError(Exception):
-    """The base of all exceptions of the domain. An exception has one or more errors of one kind.
+    """The base class of Phonify's exceptions.
 
-    If a subclass sets `fault_type`, the exception needs no argument. Then it has one error of this type.
+    An exception contains at least one error. All its errors have the same kind. If a subclass sets `fault_type`, the
+    exception needs no argument. Then it has one error of this type.
     """
 
     fault_type = ""
@@ -95,7 +96,7 @@ class PhonifyError(Exception):
 
 
 class InvalidRequest(PhonifyError):
-    """The request can't be read, or an argument is missing or has the wrong form."""
+    """Phonify can't read the request, or finds an error in an argument. For example, an argument is missing."""
 
 
 class EncodedBody(PhonifyError):
@@ -126,7 +127,7 @@ class TooManyWaiting(PhonifyError):
 
 
 class TooManyRuns(PhonifyError):
-    """The account has the maximum number of test runs. The next test run ends after `retry_after` seconds."""
+    """The account has the maximum number of test runs. After `retry_after` seconds, one of these runs ends."""
 
     fault_type = "too_many_runs"
 

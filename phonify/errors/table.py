@@ -1,6 +1,6 @@
 """Every error of the API: its type, its kind and its title.
 
-Error types are defined only in the table below. `http/errors.py` has the HTTP status of each kind.
+The table below defines all error types. `http/errors.py` has the HTTP status of each kind.
 """
 
 import enum

@@ -1,1 +1,1 @@
-"""APIs that are compatible with those of other providers. The SDKs of these providers work with this server."""
+"""Each front imitates the API of an SMS provider. The provider's SDKs work with this server."""

@@ -1,4 +1,4 @@
-"""The callbacks of gateways: a provider's requests to `/gateways/<name>/...` with receipts and received texts."""
+"""Receives callbacks. A provider posts receipts and received texts to `/gateways/<name>/...`."""
 
 import logging
 from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""The gateways, and their names for the variable PHONIFY_GATEWAY. Each gateway has its own file or package."""
+"""Lists all gateways by name. The variable PHONIFY_GATEWAY contains one of these names.
+
+Each gateway has its own file or package.
+"""
 
 from .android import AndroidGateway
 from .base import Gateway

@@ -1,11 +1,11 @@
-"""The gateway `android`, for the app SMS Gateway for Android (https://docs.sms-gate.app).
+"""The gateway `android`. It uses the Android app "SMS Gateway for Android" (https://docs.sms-gate.app).
 
-The gateway reaches the app directly on the phone, through a server of the app, or through the vendor's cloud. The app
-stores each message under Phonify's id. If the app already has this id, it answers 409. So Phonify can safely send a
-message again if no answer has arrived.
+There are three ways to reach the app: a direct request to the phone, a private server, or the vendor's cloud. The app
+stores each message under Phonify's id. If the app already has this id, it answers 409. So if no answer arrives, Phonify
+can safely repeat the message.
 
-A server stores the ids separately for each device. If a request has no device id, the server chooses any device. So
-each request to a server has a device id. A request to the app on the phone needs no device id.
+A server stores the ids separately for each device. If a request has no device id, the server chooses one of its
+devices. So each request to a server has a device id. A direct request to the phone needs no device id.
 """
 
 import json
@@ -30,11 +30,11 @@ CALLBACK_PATH = "/gateways/android/callback"
 
 # Statuses that concern all messages.
 _PAUSES = {
-    401: "the app refuses PHONIFY_ANDROID_USERNAME or PHONIFY_ANDROID_PASSWORD",
-    403: "the user of PHONIFY_ANDROID_USERNAME is not allowed to do this",
+    401: "the app refuses the credentials; check PHONIFY_ANDROID_USERNAME and PHONIFY_ANDROID_PASSWORD",
+    403: "the user that PHONIFY_ANDROID_USERNAME names has no permission for this request",
     404: "the app is not at PHONIFY_ANDROID_URL",
     405: "the app is not at PHONIFY_ANDROID_URL",
-    429: "the app takes no more requests for some time",
+    429: "the app has received too many requests; it accepts requests again later",
     502: "a proxy does not reach the app",
     503: "the queue of the device is full, or the device is offline",
     504: "a proxy does not reach the app",
@@ -89,7 +89,10 @@ class AndroidGateway(HttpGateway):
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Make the gateway from its variables. Raises ValueError with one line for each error."""
+        """Read the settings from `environ`, and create the gateway.
+
+        Raises ValueError with one line for each error.
+        """
         variables = Variables(environ, "PHONIFY_ANDROID_")
         url, username = variables.read_url("URL"), variables.read("USERNAME")
         if ":" in username:
@@ -115,7 +118,7 @@ class AndroidGateway(HttpGateway):
         )
 
     def check(self, to: str, origin: str, body: str) -> Refused | None:  # noqa: ARG002 - only the sender can be wrong
-        """Return Refused if the sender is not the phone's number. An app on a phone can't choose its sender."""
+        """Return `Refused` if `origin` is not the number of the Android phone. The app can't use another sender."""
         possible = origin == self.number if self.number else origin.startswith("+")
         return None if possible else Refused("sender_not_permitted")
 
@@ -183,7 +186,9 @@ class AndroidGateway(HttpGateway):
         if not self._place.device and len(devices) > 1:
             raise GatewayFault(f"PHONIFY_ANDROID_DEVICE must name one of the devices: {known}")
         if not devices or self._place.device not in ("", *devices):
-            raise GatewayFault(f"the app does not know the device of PHONIFY_ANDROID_DEVICE; its devices: {known}")
+            raise GatewayFault(
+                f"the app does not know the device; check PHONIFY_ANDROID_DEVICE; known devices: {known}"
+            )
         device_id = self._place.device or next(iter(devices))
         name, seen = devices[device_id].get("name"), devices[device_id].get("lastSeen")
         version, status = health.get("version", "of unknown version"), health.get("status", "unknown")
@@ -224,10 +229,10 @@ class AndroidGateway(HttpGateway):
 
 
 def _judge_refusal(text: str) -> Outcome:
-    """Return the outcome of an answer with the status 400."""
+    """Return the outcome if the app answers with the status 400."""
     lower = text.lower()
     if "device" in lower:
-        return Later(pause=True, reason="the app does not know the device of PHONIFY_ANDROID_DEVICE")
+        return Later(pause=True, reason="the app does not know the device; check PHONIFY_ANDROID_DEVICE")
     words = {"expired": "validity_expired", "phone": "invalid_number"}
     return Refused(next((words[word] for word in words if word in lower), "delivery_failed"), code=shorten(text))
 

@@ -75,7 +75,11 @@ class Place(NamedTuple):
 
 
 def verify(request: CallbackRequest, key: Secret) -> None:
-    """Raise Forged if a callback's signature is not valid, or if its time and the clock differ by over 5 minutes."""
+    """Check the signature of a callback, and the time of the signature.
+
+    Raises Forged if the signature is not valid. Raises Forged if the time of the signature differs from the current
+    time by more than 5 minutes.
+    """
     timestamp = request.headers.get("X-Timestamp", "")
     given = request.headers.get("X-Signature", "").lower()
     if not key:
@@ -83,7 +87,7 @@ def verify(request: CallbackRequest, key: Secret) -> None:
     signed = request.body + timestamp.encode(errors="replace")
     expected = hmac.new(key.reveal().encode(), signed, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), given.encode(errors="replace")):
-        raise Forged("the signature is missing or wrong; compare the signing key with that of the app")
+        raise Forged("the signature is missing or wrong; PHONIFY_ANDROID_SIGNING_KEY must equal the app's signing key")
     if not re.fullmatch("[0-9]{1,12}", timestamp):
         raise Forged("the time of the signature is missing")
     if abs(request.at.timestamp() - int(timestamp)) > LARGEST_DIFFERENCE:
@@ -97,7 +101,7 @@ def read_callback(body: bytes, place: Place) -> list[GatewayEvent]:
     if name not in EVENTS:
         return []  # such as system:ping, or another event that somebody has registered
     if place.device and (device := _read_text(callback, "deviceId")) != place.device:
-        log.warning("a callback came from the device %r, and not from PHONIFY_ANDROID_DEVICE; it is ignored", device)
+        log.warning("a callback from the device %r is ignored; PHONIFY_ANDROID_DEVICE names another device", device)
         return []
     payload = callback.get("payload")
     if not isinstance(payload, dict):
@@ -169,7 +173,7 @@ def read_state(message_id: str, found: dict[str, Any]) -> list[Receipt]:
 
 
 def read_reason(reason: Any) -> tuple[str, str]:
-    """Convert the app's reason for a failure to an error type and a code."""
+    """Return an error type and a code. `reason` is the app's explanation of a failure."""
     text = reason if isinstance(reason, str) else ""
     code = word[0] if (word := re.search("RESULT_[A-Z_]+", text)) else shorten(text)
     for part, error_type in _REASONS:
@@ -180,7 +184,7 @@ def read_reason(reason: Any) -> tuple[str, str]:
 
 
 def shorten(text: str) -> str:
-    """Return the beginning of a text from the app. Phone numbers are masked, and control characters are removed."""
+    """Shorten a string that the app has sent. Phone numbers are masked, and control characters are removed."""
     return re.sub(r"\+?[0-9]{5,}", "*", "".join(filter(str.isprintable, clean(text))))[:LONGEST_CODE]
 
 

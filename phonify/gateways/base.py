@@ -48,9 +48,9 @@ class Refused:
 class Later:
     """The provider did not take the message. The reason is temporary, so Phonify sends the message again later.
 
-    `pause` means that the reason concerns all messages, for example wrong credentials or too many requests. The gateway
-    then sends nothing for some time. `unsure` means that the provider has possibly taken the message. A gateway can
-    set `unsure` only if its attribute `repeatable` is True.
+    `pause` is True if the reason concerns all messages. For example, the credentials are wrong, or the provider gets
+    too many requests. The gateway then sends nothing for some time. `unsure` means that the provider has possibly taken
+    the message. If the gateway's attribute `repeatable` is False, the gateway must not set `unsure`.
     """
 
     retry_after: float | None = None  # seconds; None: the provider does not say how long Phonify should wait
@@ -138,7 +138,7 @@ class Gateway(ABC):
 
     @property
     def place(self) -> str:
-        """The name of the system that recognises a repeated message, for example the gateway and the device.
+        """The name of the system that recognises repeated messages. For example, the system is one Android phone.
 
         A gateway needs this property only if `repeatable` is True. An attempt can have an unknown outcome. If the name
         has changed since such an attempt, Phonify does not send the message again.
@@ -147,15 +147,16 @@ class Gateway(ABC):
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:  # noqa: ARG003 - for gateways that have variables
-        """Make the gateway from its variables. Raises ValueError with one line for each error.
+        """Read the settings from `environ`, and create the gateway.
 
-        When the server starts, it calls this method twice: first to check all settings, and then to make the gateway.
-        So the method must have no side effects. If the gateway needs a connection, open it in `start`.
+        Raises ValueError with one line for each error. When the server starts, it calls this method twice: first to
+        check all settings, and then to make the gateway. So the method must have no side effects. If the gateway needs
+        a connection, open it in `start`.
         """
         return cls()
 
     def check(self, to: str, origin: str, body: str) -> Refused | None:  # noqa: ARG002 - for gateways that have something to check
-        """Return Refused if `to`, `origin` or `body` shows that the message can't be sent.
+        """Return a `Refused` object if the gateway can't send a message with these arguments.
 
         This method must be quick and must not use the network, because an app waits for the result. Nothing is stored
         yet.
@@ -164,19 +165,20 @@ class Gateway(ABC):
 
     @abstractmethod
     def send(self, batch: Sequence[OutboundMessage], deadline: float) -> Iterator[tuple[str, Outcome]]:
-        """Send at most `limits.batch` messages. Yields the id of each message with its outcome.
+        """Send at most `limits.batch` messages. Yields one pair for each message: the id and the outcome.
 
-        Yield an outcome as soon as it is known. `send` must end before `deadline`, a time of `clock.monotonic()`.
+        Yield an outcome as soon as it is known. `deadline` is a value of `clock.monotonic()`. This method must end
+        before this time.
 
-        A message without an outcome counts as Doubt, even if this method raises an exception. If a message was not
-        sent, yield a `Later` object for it.
+        If this method yields no outcome for a message, Phonify uses the outcome `Doubt`. The same applies if this
+        method raises an exception. If a message was not sent, yield a `Later` object for it.
         """
 
     def hear(self, request: CallbackRequest) -> Heard:
         """Read a request to `/gateways/<name>/...`. Returns the events and the answer.
 
-        The answer is sent after the commit. Raises Forged if the sender can't prove that it is the provider. Raises
-        Unreadable if the content is not valid.
+        The answer is sent after the commit. Raises Forged if Phonify can't verify that the provider has sent the
+        request. Raises Unreadable if the content is not valid.
         """
         raise NotImplementedError
 
@@ -188,16 +190,16 @@ class Gateway(ABC):
         return ()
 
     def probe(self) -> str:
-        """Check whether the provider accepts messages, but send no message. Returns one line for the operator.
+        """Check whether the provider is ready to accept messages. Returns one line for the operator.
 
-        Raises GatewayFault if the provider does not accept messages.
+        This method must not send a message. Raises GatewayFault if the provider is not ready.
         """
         return "nothing to check"
 
     def register(self) -> Sequence[str]:
         """Tell the provider the address of Phonify. Returns lines for the operator. A second call does no harm.
 
-        Raises GatewayFault in two cases: the registration fails, or the gateway needs no registration.
+        Raises GatewayFault if the registration fails. A gateway without registration always raises GatewayFault.
         """
         raise GatewayFault("this gateway needs no registration")
 
@@ -210,5 +212,5 @@ class Gateway(ABC):
     def stop(self, deadline: float) -> None:  # noqa: B027 - only for gateways that keep a connection
         """Close the resources that the method `start` opened.
 
-        `stop` must end before `deadline`, a time of `clock.monotonic()`.
+        `deadline` is a value of `clock.monotonic()`. This method must end before this time.
         """

@@ -1,4 +1,4 @@
-"""What a gateway receives from its provider: requests with delivery receipts and received texts."""
+"""Describes a provider's requests and their content: delivery receipts and received texts."""
 
 import json
 import re
@@ -23,7 +23,7 @@ class Receipt(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The position of a part in a longer text."""
+    """Describes one part of a long text: its position and the number of parts."""
 
     reference: str  # the same for all parts of a text
     total: int
@@ -77,7 +77,7 @@ def clean(text: str) -> str:
 
 
 class Forged(Exception):
-    """The sender of a request can't prove that it is the provider."""
+    """Phonify can't verify that the provider has sent the request."""
 
 
 class Unreadable(Exception):
@@ -88,7 +88,7 @@ class Unreadable(Exception):
 
 
 def read_json_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in the body of a request. Raises Unreadable if the body is not a JSON object."""
+    """Read the body of a request as a JSON object. Raises Unreadable if the body is not a JSON object."""
     try:
         content = json.loads(body.decode())
     except (ValueError, RecursionError) as error:

@@ -79,7 +79,7 @@ class TwilioGateway(HttpGateway):
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Make the gateway from its variables. Raises ValueError with one line for each error."""
+        """Read the settings from `environ`, and create the gateway. Raises ValueError with one line for each error."""
         given = Variables(environ, PREFIX)
         public_url = environ.get("PHONIFY_PUBLIC_URL", "").rstrip("/")
         sid, key_sid = given.read("ACCOUNT_SID"), given.read("KEY_SID", "")

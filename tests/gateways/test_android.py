@@ -116,7 +116,7 @@ def test_without_a_device_the_server_would_take_a_message_twice(server: AndroidS
 
 def test_an_unknown_device_pauses_the_gateway_because_no_message_can_be_sent(server: AndroidServer) -> None:
     outcome = send_one(make_gateway(server, DEVICE="gone"), make_message(PHONE))
-    assert outcome == Later(pause=True, reason="the app does not know the device of PHONIFY_ANDROID_DEVICE")
+    assert outcome == Later(pause=True, reason="the app does not know the device; check PHONIFY_ANDROID_DEVICE")
 
 
 def test_a_wrong_password_pauses_the_gateway(server: AndroidServer) -> None:

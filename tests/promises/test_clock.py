@@ -457,10 +457,10 @@ def test_the_clock_is_the_same_after_a_restart_and_in_each_process(
 def test_readiness_warns_that_the_clock_is_not_the_real_one(client: FlaskClient) -> None:
     assert client.get("/readyz").get_json() == {"status": "ok"}
     client.post("/sandbox/clock/advance", json={"by": "24h"})
-    warning = f"the clock is not the real one: it shows {TOMORROW}"
+    warning = f"the clock does not show the real time: it shows {TOMORROW}"
     assert client.get("/readyz").get_json() == {"status": "ok", "warnings": [warning]}
     client.post("/sandbox/clock/freeze")
-    warning = f"the clock is not the real one: it stands still at {TOMORROW}"
+    warning = f"the clock does not show the real time: it stands still at {TOMORROW}"
     assert client.get("/readyz").get_json() == {"status": "ok", "warnings": [warning]}
 
 

@@ -80,13 +80,13 @@ def test_a_restart_keeps_the_clock_and_says_so(start: Start) -> None:
     server.terminate()
     again = start()
     said = again.wait_for(
-        r"The clock is not the real one: it stands still at (\S+)\. Set it to the real time with: (.*)"
+        r"The clock does not show the real time: it stands still at (\S+)\. Set it to the real time with: (.*)"
     )
     assert said[1] == show(again)["now"] == now
     assert said[2].endswith("clock reset")
     again.terminate()
     in_json = start(LOG_FORMAT="json")
-    in_json.wait_for(f"the clock is not the real one: it stands still at {now}")
+    in_json.wait_for(f"the clock does not show the real time: it stands still at {now}")
 
 
 @pytest.mark.parametrize("frozen", [True, False])

@@ -58,7 +58,7 @@ REFUSALS = [
         )
     ],
     *[({"ValidityPeriod": given}, 21624, NO_VALIDITY) for given in ("0", "36001", "-1", "1.5", "ten", "999999999")],
-    ({"ScheduleType": "fixed"}, 35111, "The parameter SendAt is required to schedule a message."),
+    ({"ScheduleType": "fixed"}, 35111, "To schedule a message, use the parameter SendAt."),
     (
         {"ScheduleType": "fixed", "SendAt": "2026-01-31T10:00:00Z"},
         35118,

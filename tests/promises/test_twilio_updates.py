@@ -31,7 +31,7 @@ def test_only_a_scheduled_message_is_cancelled(twilio, deliver):
     deliver()
     assert read_error(twilio.call("POST", sent["uri"], {"Status": "canceled"})) == expected
     refused = read_error(twilio.call("POST", sent["uri"], {"Status": "sent"}))
-    assert refused == (400, 20001, "Status can only be changed to canceled.")
+    assert refused == (400, 20001, "The parameter Status must have the value 'canceled'.")
 
 
 def test_the_body_of_a_final_message_is_emptied(twilio, client, deliver):
@@ -40,7 +40,11 @@ def test_the_body_of_a_final_message_is_emptied(twilio, client, deliver):
     assert read_error(twilio.call("POST", sent["uri"], {"Body": ""})) == expected
     deliver()
     refused = read_error(twilio.call("POST", sent["uri"], {"Body": "Another"}))
-    assert refused == (400, 20001, "You can remove the body of a message, but you can't change it. Use an empty Body.")
+    assert refused == (
+        400,
+        20001,
+        "You can remove the body of a message, but you can't change it. The parameter Body must be empty.",
+    )
     before = twilio.get(sent["uri"])
     answer = twilio.call("POST", sent["uri"], {"Body": ""})
     assert (answer.status_code, answer.get_json()) == (200, {**before, "body": ""})

@@ -1,1 +1,1 @@
-"""The Twilio-compatible front: an API, webhooks and a settings page for apps that use Twilio."""
+"""The front for apps that use Twilio. It consists of an API, webhooks and a settings page."""

@@ -1,7 +1,7 @@
 """Authentication with Twilio's credentials: an account SID or a key SID, and a secret.
 
-With an account SID, the password is the account's auth token or one of its API keys. With a key SID, the password is
-the API key.
+If the user name is an account SID, two passwords are possible: the account's auth token, or an API key of the account.
+If the user name is a key SID, the password is the API key with this SID.
 """
 
 from typing import Any
@@ -46,7 +46,7 @@ def take_account_sid(_endpoint: str | None, values: dict[str, Any] | None) -> No
 def require_credentials() -> Response | None:
     """Check that the credentials belong to the account whose SID is in the path.
 
-    Then count the request for the rate limit, and apply the rules of the sandbox. This is a `before_request` function.
+    Then check the rate limit, and apply the rules of the sandbox. This is a `before_request` function.
     """
     account = auth.current_user()
     if account is None:  # OPTIONS has no account: Flask-HTTPAuth lets it pass

@@ -37,7 +37,7 @@ FIRST_RETRY = 1.0  # seconds to wait before the first retry
 
 
 class TwilioCallbacks(WebhookKind):
-    """A status is posted to the URL of the message. A received message is posted to the URL of the account."""
+    """Posts each status to the message's callback URL. Posts each received message to the account's inbound URL."""
 
     name = FRONT
 
@@ -81,7 +81,10 @@ class TwilioCallbacks(WebhookKind):
         return [NewDelivery(next(ids), message.account_id, message.id, RECEIVED, payload.write(), url)]
 
     def find_target(self, connection: Connection, delivery: Delivery) -> Target | None:
-        """Return the URL of the delivery and the account's auth token. The token signs the request."""
+        """Return two values: the delivery's URL, and the account's auth token.
+
+        The auth token is the key for the signature.
+        """
         account = self._fronts.get_account(connection, delivery.account_id)
         return Target(delivery.url, account.auth_token) if account is not None and delivery.url else None
 
@@ -102,9 +105,9 @@ class TwilioCallbacks(WebhookKind):
     def judge(self, delivery: Delivery, answer: Answer) -> Verdict:
         """Decide from the app's answer whether the app accepted a delivery.
 
-        If the delivery reports a message status, an HTTP status 2xx means that the app accepted the delivery. The
-        answer to a received message must be TwiML. If the TwiML is valid, the content of the verdict is a Document.
-        Otherwise, the content is Twilio's error code.
+        If the delivery contains a message status, any HTTP status 2xx means acceptance. If the delivery contains a
+        received message, the answer must be TwiML or plain text. If this answer is valid, `Verdict.content` is a
+        `Document`. If this answer is not valid, `Verdict.content` is Twilio's error code.
         """
         if delivery.event != RECEIVED:
             return super().judge(delivery, answer)
@@ -169,7 +172,7 @@ class TwilioCallbacks(WebhookKind):
     def choose_delay(self, result: Result) -> float | None:
         """Return the seconds until a retry, or None if there is no retry. The fragment of the URL contains the options.
 
-        If the URL has no fragment, Phonify retries once, and only after a failed connection.
+        By default, Phonify retries once if it could not connect. It does not retry after other failures.
         """
         options, retries = read_options(result.delivery.url or ""), result.delivery.retries
         if result.answer is not None:
@@ -181,7 +184,7 @@ class TwilioCallbacks(WebhookKind):
         return FIRST_RETRY * 2.0**retries
 
     def conclude(self, connection: Connection, result: Result, now: datetime) -> None:
-        """Carry out the instructions (TwiML) in an answer. If the answer can't be used, post to the fallback URL."""
+        """Do what the app's TwiML says. If the answer can't be used, post to the fallback URL."""
         delivery, content = result.delivery, result.verdict.content
         if delivery.event != RECEIVED:
             return
@@ -206,7 +209,7 @@ class TwilioCallbacks(WebhookKind):
             self._add(connection, delivery, document.redirect.url, payload, now)
 
     def _add(self, connection: Connection, delivery: Delivery, url: str, payload: Payload, now: datetime) -> None:
-        """Store another webhook delivery for the same received message."""
+        """Store one more webhook delivery. It contains the received message of `delivery`."""
         id_, written = next(generate_ids(now)), payload.write()
         one = NewDelivery(id_, delivery.account_id, delivery.message_id, RECEIVED, written, url)
         self._webhooks.add(connection, self, [one], now)

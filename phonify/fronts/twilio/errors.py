@@ -56,7 +56,7 @@ class MissingResource(TwilioError):
 
 
 def show_error(status: int, error: PhonifyError | None = None) -> Response:
-    """Return the answer for an error that another part of the server has found."""
+    """Return an error answer in Twilio's format. Another part of the server has found the error."""
     code, message = _BY_STATUS.get(status, (20500, "An internal server error has occurred"))
     retry_after = error.retry_after if error is not None else None
     return TwilioError(code, message.format(path=request.path), status, retry_after=retry_after).to_response()

@@ -32,7 +32,7 @@ class TwilioForm(ProviderForm):
         return is_auth_token(secret)
 
     def make_wrong_secret(self, secret: str) -> str:
-        """Return another auth token."""
+        """Return a wrong auth token. It differs from `secret`."""
         return hashlib.sha256(secret.encode()).hexdigest()[:32]
 
     def write_message_id(self, message_id: str) -> str:
@@ -40,7 +40,10 @@ class TwilioForm(ProviderForm):
         return f"SM{message_id.replace('-', '')}"
 
     def build_request(self, event: LabEvent, app: AppUnderTest, at: datetime) -> Request:  # noqa: ARG002 - no time is sent
-        """Return a signed request. The parameters are in a form, or in the query string if the method is GET."""
+        """Return a signed request.
+
+        If the method is GET, the parameters are in the query string. Otherwise, they are in a form.
+        """
         received = event.kind == "received"
         url, method = (app.url, app.method) if received else (app.status_url, "POST")
         request = build_request(
@@ -82,8 +85,8 @@ def _list_parameters(event: LabEvent, app: AppUnderTest) -> dict[str, str]:
 def _respell(body: bytes) -> bytes:
     """Change the encoding of a request body.
 
-    The order of the parameters is reversed. Spaces become %20. Hexadecimal digits become lower case. The signature
-    stays valid, because it covers the decoded parameters.
+    The order of the parameters is reversed. Spaces become %20. Hexadecimal digits are written in lower case. The
+    signature is made from the decoded parameters. So the signature is still valid.
     """
     pairs = reversed(parse_qsl(body.decode(), keep_blank_values=True))
     encoded = urlencode(list(pairs), quote_via=quote, safe="")

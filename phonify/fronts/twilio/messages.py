@@ -1,4 +1,4 @@
-"""Twilio's resource Messages: create, fetch, list, update, delete."""
+"""Views of Twilio's resource `Messages`. An app can create, fetch, list, update and delete messages."""
 
 from datetime import datetime
 from typing import Any
@@ -49,7 +49,7 @@ def create_message() -> tuple[dict[str, Any], int]:
 
 
 def _explain(given: Parameters, error_type: str, now: datetime) -> TwilioError:
-    """Return the error for a message that Phonify's own rules refuse."""
+    """Convert an error type of Phonify to an error of Twilio."""
     error = given.refuse(CODES.get(error_type, OTHER_CODE))
     if error_type == "quota_used_up":  # until the next day begins in UTC
         error.retry_after = 86_400 - int(now.timestamp()) % 86_400
@@ -82,7 +82,7 @@ def list_messages() -> dict[str, Any]:
 
 
 def _read_number(given: Parameters, name: str) -> str | None:
-    """Read a filter for a phone number. If its value is not a phone number, return the value unchanged."""
+    """Read the value of a filter such as `To`. If the value is not a phone number, return it unchanged."""
     text = given.get_number(name)
     try:
         return parse_originator(text).number if text else None
@@ -102,9 +102,11 @@ def update_message(sid: str) -> dict[str, Any]:
     given, changing, message = Parameters(), get_services().changing, find_message(sid)
     status = given.get("Status")
     if status not in ("", "canceled"):
-        raise TwilioError(20001, "Status can only be changed to canceled.")
+        raise TwilioError(20001, "The parameter Status must have the value 'canceled'.")
     if given.get("Body"):
-        raise TwilioError(20001, "You can remove the body of a message, but you can't change it. Use an empty Body.")
+        raise TwilioError(
+            20001, "You can remove the body of a message, but you can't change it. The parameter Body must be empty."
+        )
     if status:
         try:
             message = changing.call_off(current_account(), message.id)
@@ -130,7 +132,7 @@ def delete_message(sid: str) -> Response:
 
 
 def find_message(sid: str) -> Message:
-    """Return a message of the current account by its SID. Raises MissingResource if no message has this SID."""
+    """Return the message with this SID. Raises MissingResource if the current account has no such message."""
     message_id = read_message_sid(sid)
     try:
         if message_id is not None:

@@ -1,4 +1,4 @@
-"""Shows data of the Twilio-compatible API in the inbox and on the settings page."""
+"""Adds parts to the inbox and to the settings page. These parts show data of the Twilio-compatible API."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +15,7 @@ from .sdks import list_sdk_lines
 
 
 class TwilioPage:
-    """Adds the data and the settings of the Twilio-compatible API to the pages."""
+    """Prepares the Twilio data that the pages show. Changes the Twilio settings if a user saves a form."""
 
     name = "twilio"
     template = "twilio/settings.html"
@@ -43,7 +43,10 @@ class TwilioPage:
         return facts
 
     def describe_settings(self, account: Account, address: str) -> Mapping[str, Any]:
-        """Return the credentials, the inbound URLs, and the lines of program code for each SDK."""
+        """Return the data of the settings page.
+
+        The data are the credentials, the inbound URLs and code examples. There is one code example for each SDK.
+        """
         return {
             "twilio_sid": write_account_sid(account.id),
             "twilio": self._fronts.find(account),

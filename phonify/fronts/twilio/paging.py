@@ -1,4 +1,4 @@
-"""Pages of lists in Twilio's form: page size, page token, and the addresses of other pages."""
+"""Divides lists into pages, as Twilio does. A page has a size, a token and the addresses of other pages."""
 
 import re
 from collections.abc import Sequence
@@ -51,10 +51,10 @@ def _read_whole(given: Parameters, name: str, default: int) -> int:
 
 
 def read_dates(given: Parameters, name: str) -> tuple[str | None, str | None]:
-    """Read the filters NAME, NAME< and NAME>. A filter also finds messages with exactly the given time.
+    """Read the filters `NAME`, `NAME<` and `NAME>`. Each filter includes the given time itself.
 
-    Returns the beginning and the end of the range that matches. The end itself is not in the range. None means that
-    there is no limit.
+    Returns two times: the beginning and the end of a period. The end itself is not in the period. None means that there
+    is no limit.
     """
     first, until = None, None
     for suffix in ("", "<", ">"):
@@ -69,7 +69,7 @@ def read_dates(given: Parameters, name: str) -> tuple[str | None, str | None]:
 def _read_moment(name: str, text: str) -> tuple[str, str]:
     """Return the time when a period begins, and the time when this period ends.
 
-    If `text` is a date, the period is this day. If `text` is a time, the period is one second.
+    If `text` is a date, the period is the day with this date. If `text` is a time, the period is one second.
     """
     try:
         if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):

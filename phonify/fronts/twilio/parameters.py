@@ -1,4 +1,6 @@
-"""Reads a request to send a message. Its parameters are checked in Twilio's order, and the first error is returned.
+"""Reads the request that creates a message. Phonify checks its parameters in Twilio's order.
+
+If several parameters are wrong, Phonify returns the first error.
 
 Each error has Twilio's code and Twilio's text.
 """
@@ -81,7 +83,7 @@ _MESSAGES = {
     21624: "The validity period must be from 1 to 36000 seconds.",
     21655: "The ContentSid is not valid.",
     21701: "The Messaging Service does not exist.",
-    35111: "The parameter SendAt is required to schedule a message.",
+    35111: "To schedule a message, use the parameter SendAt.",
     35114: "SendAt must be an ISO 8601 time, from 300 seconds to 35 days in the future.",
     35118: "A MessagingServiceSid is required to schedule a message.",
 }

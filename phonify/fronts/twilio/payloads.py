@@ -1,4 +1,4 @@
-"""The content of callbacks to apps: the statuses of a message, and received messages."""
+"""Writes the parameters that Phonify posts to an app. They report a message status or a received message."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -66,7 +66,10 @@ def list_untold(statuses: Sequence[str], events: Sequence[str]) -> list[str]:
 def tell_status(
     message: Message, kept: FrontMessage, status: str, ids: Iterator[str], now: datetime
 ) -> list[NewDelivery]:
-    """Return the deliveries of a status, one for each URL. Each URL gets the statuses one after another."""
+    """Return one webhook delivery for each callback URL of the message.
+
+    A delivery reports `status` to the app. Each URL gets the statuses one after another.
+    """
     payload = Payload("POST", list_status_parameters(message, kept, status, now)).write()
     return [
         NewDelivery(
@@ -83,7 +86,7 @@ def tell_status(
 
 
 def list_status_parameters(message: Message, kept: FrontMessage, status: str, now: datetime) -> dict[str, str]:
-    """Return the parameters of the callback for a status."""
+    """Return the parameters that report a message's status to the app."""
     sid = write_message_sid(message, kept)
     parameters = {
         "SmsSid": sid,
@@ -107,7 +110,7 @@ def list_status_parameters(message: Message, kept: FrontMessage, status: str, no
 
 
 def list_inbound_parameters(message: Message) -> dict[str, str]:
-    """Return the parameters of the callback for a received message."""
+    """Return the parameters that report a received message to the app."""
     sid = write_message_sid(message, FrontMessage())
     parameters = {
         "MessageSid": sid,

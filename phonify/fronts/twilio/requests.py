@@ -1,4 +1,4 @@
-"""Makes requests with Twilio's signature, and reads the options in the fragment of a URL."""
+"""Makes requests to apps and signs them as Twilio does. Reads the options that a URL's fragment contains."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -67,7 +67,8 @@ def build_request(
 def write_sent_url(url: str) -> str:
     """Convert a URL to the form that the app receives in the request.
 
-    The host is in lower case, and the path is not empty. The URL is percent-encoded and has no empty query.
+    The host is in lower case, and the path is not empty. The URL is percent-encoded. If the query is empty, it is
+    removed.
     """
     target = parse_url(url)
     host = f"[{target.host}]" if ":" in target.host else target.host

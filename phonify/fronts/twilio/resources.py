@@ -1,4 +1,4 @@
-"""Twilio's resources for the account, the media of a message, and the feedback on a message."""
+"""Views of three resources of Twilio: accounts, media and feedback. Media and feedback belong to a message."""
 
 import hashlib
 import mimetypes
@@ -83,7 +83,7 @@ def write_media_sid(message_id: str, position: int) -> str:
 
 
 def guess_type(url: str) -> str:
-    """Guess the MIME type of a file from the name in its URL. The file is never fetched."""
+    """Guess a file's MIME type. The guess depends on the file name in the URL. The file is never fetched."""
     return mimetypes.guess_type(urlsplit(url).path)[0] or "application/octet-stream"
 
 
@@ -92,7 +92,7 @@ def create_feedback(sid: str) -> tuple[dict[str, Any], int]:
     """Store the outcome that the app reports for a message."""
     message, outcome = find_message(sid), Parameters().get("Outcome") or "unconfirmed"
     if outcome not in ("confirmed", "unconfirmed"):
-        raise TwilioError(20001, "Outcome must be confirmed or unconfirmed.")
+        raise TwilioError(20001, "The parameter Outcome must be 'confirmed' or 'unconfirmed'.")
     try:
         kept = get_services().fronts.set_feedback(message, outcome)
     except NotFound as error:

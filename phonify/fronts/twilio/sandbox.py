@@ -26,7 +26,7 @@ _SETTINGS = ChangeFrontSchema()
     text="If the account has no auth token, Phonify makes one.",
 )
 def get_twilio_settings() -> dict[str, Any]:
-    """Retrieve the credentials and the URLs of the account in the Twilio-compatible API."""
+    """Retrieve the account's settings for the Twilio-compatible API: the credentials and the URLs."""
     kept = get_services().fronts.ensure_account(current_account())
     return {"twilio": dump_twilio_settings(kept)}
 
@@ -38,11 +38,11 @@ def get_twilio_settings() -> dict[str, Any]:
     errors=("unknown_argument",),
     examples=examples.CHANGE_TWILIO,
     text=(
-        "A value stays the same if the request does not contain it. If the account has no auth token, Phonify makes"
-        " one. An unknown argument is refused."
+        "If an argument is missing, its old value stays. If the account has no auth token, Phonify makes one."
+        " An unknown argument is refused."
     ),
 )
 def change_twilio_settings() -> dict[str, Any]:
-    """Change the auth token and the URLs of the account in the Twilio-compatible API."""
+    """Change the account's settings for the Twilio-compatible API: the auth token and the URLs."""
     kept = get_services().fronts.configure(current_account(), load(_SETTINGS, read_arguments()))
     return {"twilio": dump_twilio_settings(kept)}

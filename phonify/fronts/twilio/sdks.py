@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 
 def list_sdk_lines(address: str) -> list[tuple[str, str]]:
-    """Return pairs: the name of a programming language, and the code for this language.
+    """For each programming language, return its name and a code example.
 
     `address` is this server's address, without a slash at the end.
     """

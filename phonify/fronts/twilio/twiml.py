@@ -12,7 +12,7 @@ _XML_TYPES = ("text/xml", "application/xml", "text/html", "")
 
 
 class Reply(NamedTuple):
-    """A message to send. If `to` is None, the reply goes to the phone that sent the received message."""
+    """A message to send. If `to` is None, the reply goes to the sender of the received message."""
 
     body: str
     media: tuple[str, ...]
@@ -22,7 +22,7 @@ class Reply(NamedTuple):
 
 
 class Redirect(NamedTuple):
-    """Another document to fetch. The TwiML after the redirect is ignored."""
+    """The URL of the next document. Phonify fetches this document, and ignores the TwiML after the redirect."""
 
     url: str
     method: str
@@ -45,7 +45,7 @@ class TwimlFault(Exception):
 
 
 def read_answer(answer: Answer, url: str) -> Document:
-    """Read the TwiML in an answer of the app. `url` is the address that answered.
+    """Read the TwiML in an answer of the app. `url` is the URL of the request.
 
     Raises TwimlFault if the answer can't be used.
     """
@@ -61,13 +61,13 @@ def read_answer(answer: Answer, url: str) -> Document:
     if mime_type == "text/plain":
         return Document((Reply(answer.text.strip(), (), None, None, ()),))
     if mime_type not in _XML_TYPES:
-        raise TwimlFault(12300, f"the content type {mime_type} is not text/xml or application/xml")
+        raise TwimlFault(12300, f"the content type is {mime_type}, but it must be text/xml or application/xml")
     return _read_document(answer.text, url)
 
 
 def _read_document(text: str, url: str) -> Document:
     if "<!DOCTYPE" in text:
-        raise TwimlFault(12100, "the document has a DOCTYPE, which is refused")
+        raise TwimlFault(12100, "the document must not have a DOCTYPE")
     try:
         root = ET.fromstring(text.strip())  # noqa: S314 - without a DOCTYPE, there are no entities to expand
     except (ET.ParseError, ValueError) as error:
@@ -110,7 +110,7 @@ def _join(base: str, url: str) -> str:
 
 
 def _list_texts(verb: ET.Element) -> Iterator[str]:
-    """Yield the texts in a <Message> and in its <Body> elements."""
+    """Yield each piece of text in a <Message>. Text in <Body> elements is included."""
     yield verb.text or ""
     for child in verb:
         if child.tag == "Body":

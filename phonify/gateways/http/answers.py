@@ -71,7 +71,7 @@ def compile_pattern(text: str) -> re.Pattern[str]:
     with the length of the answer.
     """
     if re.search(r"\)[*+{]", re.sub(r"\\.|\[[^\]]*\]", "", text)):
-        raise ValueError(f"the pattern {text!r} repeats a group, so a search can take very long")
+        raise ValueError(f"the pattern {text!r} repeats a group; searches with this pattern can be too slow")
     try:
         return re.compile(text)
     except re.error as error:
@@ -81,8 +81,8 @@ def compile_pattern(text: str) -> re.Pattern[str]:
 class Finder:
     """Finds values in an answer.
 
-    With `json:` and a path, such as json:data.0.id, a Finder finds values in JSON. With `regex:` and a pattern, a
-    Finder finds a value in an answer of any format. The pattern must have exactly one group.
+    The argument `text` has one of two forms. `json:PATH`, such as `json:data.0.id`, finds values in JSON.
+    `regex:PATTERN` finds a value in any answer. The pattern must have exactly one group.
     """
 
     def __init__(self, text: str) -> None:
@@ -109,7 +109,7 @@ class Finder:
 
 
 def is_identifier(text: str) -> bool:
-    """Return whether Phonify accepts a string as a provider's id or as a provider's code."""
+    """Return whether an id or a code from a provider is valid: not empty, not too long, and printable."""
     return 0 < len(text) <= _LONGEST and text.isprintable()
 
 
@@ -159,7 +159,8 @@ class Answers:
 def suggest_cause(answer: Answer) -> str:
     """Return a hint if the provider refused the credentials.
 
-    The hint begins with a semicolon, because the caller adds it to a sentence. For any other answer, the hint is empty.
+    The hint begins with a semicolon, because the caller adds it to a sentence. If the provider did not refuse the
+    credentials, the hint is empty.
     """
     if answer.status not in (401, 403):
         return ""

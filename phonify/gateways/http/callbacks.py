@@ -1,6 +1,6 @@
 """Reads the callbacks of a provider: delivery receipts and received texts.
 
-The values of PHONIFY_HTTP_RECEIPT and PHONIFY_HTTP_INBOUND list the names of the provider's parameters.
+Each provider has its own parameter names. PHONIFY_HTTP_RECEIPT and PHONIFY_HTTP_INBOUND contain these names.
 """
 
 import hashlib
@@ -49,8 +49,8 @@ Names = dict[str, str]  # from Phonify's names, such as status, to the provider'
 def parse_names(text: str, allowed: Collection[str], required: Collection[str]) -> Names:
     """Read the names of parameters, such as `status=type code=answer`.
 
-    In this example, the parameter `type` has the status. In `required`, the item `text|text_hex` means that one of the
-    two names is enough.
+    In this example, the provider sends the status in the parameter `type`. In `required`, the item `text|text_hex`
+    means that one of the two names is enough.
     """
     mapping = {}
     for word in text.split():
@@ -65,7 +65,10 @@ def parse_names(text: str, allowed: Collection[str], required: Collection[str]) 
 
 
 def parse_statuses(text: str) -> list[tuple[str, str]]:
-    """Read `delivered=1 undelivered=2,16`. Returns each value of the provider with its meaning, in the same order."""
+    """Read `delivered=1 undelivered=2,16`. Returns pairs in the order of `text`.
+
+    A pair, such as `("2", "undelivered")`, contains the provider's value and the meaning of this value.
+    """
     values = []
     for word in text.split():
         meaning, _, given = word.partition("=")
@@ -162,7 +165,9 @@ class Callbacks:
 
 
 def _make_getter(parameters: Parameters, mapping: Names) -> Callable[[str], str]:
-    """Return a function that finds the value of a name, such as `status`.
+    """Return a function that reads a parameter.
+
+    The function's argument is Phonify's name for the parameter, such as `status`.
 
     If the value is missing, the function returns an empty string.
     """
@@ -202,9 +207,9 @@ def _read_time(text: str) -> datetime | None:
 
 
 def _shorten(code: str) -> str:
-    """Return only the state and the error of an SMSC's receipt. The rest can contain the sent text.
+    """Return two parts of an SMSC's receipt: the state and the error. Other parts can contain the message's body.
 
-    If the code has no state and no error, return the code itself. The result has at most 64 characters.
+    If `code` contains neither part, return `code`. The result has at most 64 characters.
     """
     state, error = re.search(r"\bstat:(\w+)", code), re.search(r"\berr:(\w+)", code)
     if state or error:
