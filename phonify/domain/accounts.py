@@ -51,7 +51,7 @@ def find_account(database: Database, name: str) -> Account | None:
 
 
 def list_accounts(database: Database) -> list[Account]:
-    """Return all accounts except the accounts of test runs, oldest first."""
+    """Return the accounts, oldest first. The result does not contain the accounts of test runs."""
     with database.reading() as connection:
         return account_store.list_accounts(connection)
 
@@ -68,7 +68,7 @@ def ensure_default_account(database: Database, clock: Clock) -> Account:
 
 
 def create_key(database: Database, clock: Clock, account: Account, *, name: str) -> tuple[int, str]:
-    """Make a key for an account. Returns the id of the key and the key itself."""
+    """Make a key for an account. Returns two values: the id of the key, and the key."""
     key = generate_key()
     now = format_time(clock.machine_now())
     with database.write() as connection:
@@ -91,7 +91,7 @@ def create_first_key(database: Database, clock: Clock, account: Account) -> str 
 
 
 def admit_key(database: Database, clock: Clock, account: Account, *, name: str, key: str) -> bool:
-    """Add a given key to an account. If the key was revoked earlier, it stays revoked, and the result is False.
+    """Make `key` a valid key of an account. If the key was revoked earlier, it stays revoked, and the result is False.
 
     Raises KeyTaken if the key belongs to another account.
     """
@@ -168,9 +168,9 @@ class KeyRing:
         return self.admit(owner)
 
     def admit(self, owner: KeyOwner | None) -> Account | None:
-        """Return the account of a key or of a session. Record the use of the key.
+        """Return the account of `owner`, the owner of a key or of a session. Record the use of the key.
 
-        If the account is a test run that has ended, return None.
+        Returns None if `owner` is None. Returns None if the account belongs to a test run, and this test run has ended.
         """
         if owner is None or (
             owner.expires_at is not None and owner.expires_at <= format_time(self._clock.machine_now())

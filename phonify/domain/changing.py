@@ -1,6 +1,6 @@
 """Operations that change stored messages.
 
-Users can change or cancel a scheduled message. Users can redact or remove a message in a final state.
+Users can change or cancel a scheduled message. If a message is in a final state, users can redact or remove it.
 """
 
 from collections.abc import Mapping
@@ -53,9 +53,9 @@ class Changing:
     ) -> Message:
         """Change a scheduled message. If the new time is in the past, the message is sent now.
 
-        Raises NotFound if the account has no message with this id. Raises RequestRefused for one of these reasons: the
-        sending has begun, the new recipient has opted out, the gateway refuses the changed message, or a rule refuses
-        the changed message.
+        Raises NotFound if the account has no message with this id. Raises RequestRefused for one of these reasons:
+        Phonify has begun to send the message, the new recipient has opted out, the gateway refuses the changed message,
+        or a rule refuses the changed message.
         """
         main = self._sending[self._main]
         found = main.find(account, message_id)
@@ -94,7 +94,8 @@ class Changing:
     def cancel(self, account: Account, message_id: str) -> Message:
         """Remove a scheduled message.
 
-        Raises NotFound if the account has no message with this id. Raises RequestRefused if the sending has begun.
+        Raises NotFound if the account has no message with this id. Raises RequestRefused if Phonify has begun to send
+        the message.
         """
         with self._database.write() as connection:
             message = self._get_waiting(connection, account, message_id, self._clock.now())

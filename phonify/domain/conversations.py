@@ -49,7 +49,7 @@ class Conversations:
     def count_unread(self, account: Account, *, selected: str | None = None) -> int:
         """Return how many conversations have unread messages.
 
-        `selected` is the phone of one conversation. This conversation is not counted.
+        `selected` is a phone number. The conversation with this phone is not included in the result.
         """
         with self._database.reading() as connection:
             return conversation_store.count_unread(connection, account_id=account.id, selected=selected)
@@ -93,8 +93,8 @@ class Conversations:
 
         If `text` is the id that a provider has given to a message, the search finds this message. `numbers` is a list
         of other spellings of `text`. The search looks for these spellings in senders and recipients. If `scheduled` is
-        true, the result has only scheduled messages. If `failed` is true, each message in the result has the state
-        `error` or the receipt `undelivered`.
+        true, the result has only scheduled messages. If `failed` is true, the result has only messages that failed: the
+        state is `error`, or the receipt is `undelivered`.
 
         One call searches a limited number of messages, because a search through all messages would take too long. To
         search older messages, call this method again. The value for `below` is in `Found.next`.

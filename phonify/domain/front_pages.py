@@ -1,7 +1,8 @@
-"""An interface for fronts. A front offers the API of another provider.
+"""The interface between fronts and the pages.
 
-One front is the Twilio-compatible API. A front can add information to the pages. A front can also print lines when the
-server starts for the first time.
+A front is a part of Phonify that implements the API of an SMS provider. For example, there is a front for the API of
+Twilio. The pages show information about each front. When the server starts for the first time, it prints information
+about each front.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,10 @@ class FrontPage(Protocol):
         """Return the values for `template`. `address` is the address of this server."""
 
     def change_settings(self, account: Account, form: Mapping[str, str]) -> None:
-        """Change the account's settings. Raises InvalidRequest with all errors of the form."""
+        """Change the account's settings. Raises InvalidRequest if `form` has errors.
+
+        The exception contains all errors in the form.
+        """
 
     def describe_start(self, account: Account) -> Sequence[str]:
         """Return the lines that the server prints when it starts for the first time."""

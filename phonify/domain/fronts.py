@@ -1,4 +1,9 @@
-"""The data of fronts: credentials and URLs of accounts, data of messages, and refused requests."""
+"""Reads and writes the data of fronts.
+
+A front is a part of Phonify that implements the API of an SMS provider, such as Twilio. The data contains the
+credentials and the URLs of each account. The data also contains details of messages, and the requests that a front has
+refused.
+"""
 
 import hmac
 import secrets
@@ -25,7 +30,7 @@ class TokenIsSet(Exception):
 
 
 class Fronts:
-    """The operations on the data of fronts. A front offers the API of an SMS provider, such as Twilio.
+    """Reads and writes the data of fronts. A front implements the API of an SMS provider, such as Twilio.
 
     Each operation uses only data of one account. `default_token` is the auth token that a setting gives to the
     account `default`. Without this setting, `default_token` is None.
@@ -57,7 +62,7 @@ class Fronts:
             return self.get_account(connection, account.id)
 
     def get_account(self, connection: Connection, account_id: int) -> FrontAccount | None:
-        """Do the same as `find`, in the caller's transaction."""
+        """Return an account's `FrontAccount`, like `find`. Runs in the caller's transaction."""
         return store.get_front_account(connection, account_id=account_id)
 
     def get_owner(self, connection: Connection, account_id: int) -> Account | None:
@@ -120,7 +125,7 @@ class Fronts:
     # Messages
 
     def get_message(self, connection: Connection, message: Message) -> FrontMessage:
-        """Do the same as `find_message`, in the caller's transaction."""
+        """Return the data that the front stores for a message. Runs in the caller's transaction. See `find_message`."""
         return store.get_front_message(connection, message_id=message.id)
 
     def find_message(self, message: Message) -> FrontMessage:
@@ -128,7 +133,7 @@ class Fronts:
         return self.find_messages([message])[0]
 
     def find_messages(self, messages: Iterable[Message]) -> list[FrontMessage]:
-        """Do the same as `find_message`, for several messages."""
+        """Return the data that the front stores for each of these messages. See `find_message`."""
         with self._database.reading() as connection:
             return [self.get_message(connection, message) for message in messages]
 

@@ -68,7 +68,7 @@ class Delay(NamedTuple):
 
 
 class Start(NamedTuple):
-    """The latest start of a server or worker with this database."""
+    """Describes when a server or worker has started most recently. The servers and workers share one database."""
 
     at: str
     gateways: list[str]  # their names
@@ -98,7 +98,7 @@ class GatewayHealth:
         )
 
     def find_trouble(self, connection: Connection) -> Trouble | None:
-        """Return why the gateway gets no messages now. Returns None if the gateway gets messages."""
+        """Return the reason why the gateway gets no messages now. If there is no such reason, return None."""
         state, now = store.get_state(connection, name=self._name), format_time(self._clock.now())
         condition = self._judge(state, now)
         if condition not in CLOSED:
@@ -107,9 +107,9 @@ class GatewayHealth:
         return Trouble(self._name, condition, until, state.fault if condition != "held" else None)
 
     def find_full_limit(self, connection: Connection, message: Message, at: datetime | None = None) -> str | None:
-        """Return a text about the limit that a message exceeds, or None if all limits allow the message.
+        """Return a description of the limit that a message exceeds. If the message exceeds no limit, return None.
 
-        `at` is the time of the check, by default now. The text can follow the word "because".
+        `at` is the time of the check, by default now. Callers put the word "because" in front of the description.
         """
         parts = count_segments(message.body)[0]
         for limit in self._pacing.list_usage(connection, at or self._clock.now()):
@@ -130,7 +130,7 @@ class GatewayHealth:
         return "works" if state.taken_at is not None else "untried"
 
     def find_delay(self, connection: Connection) -> Delay | None:
-        """Return the delay of the gateway's oldest message, and the reason. Returns None if no message is late."""
+        """Return a `Delay` for the oldest late message of the gateway. Returns None if no message is late."""
         now = self._clock.now()
         late = outbox_store.find_late_message(
             connection,
@@ -145,7 +145,7 @@ class GatewayHealth:
     def _explain(self, connection: Connection, message: Message, now: datetime) -> str | None:
         """Return why messages for this gateway had to wait. Considers the last 60 seconds.
 
-        Returns None if the gateway does not explain the delay. Then the delivery loop has a problem.
+        Returns None if no reason is found in the state of the gateway. Then the delivery loop has a problem.
         """
         state = store.get_state(connection, name=self._name)
         before, after = format_time(now - PATIENCE), format_time(now + PATIENCE)
@@ -164,7 +164,7 @@ class GatewayHealth:
 
 
 def note_start(database: Database, clock: Clock, names: Collection[str]) -> None:
-    """Store the gateway names of a server or worker when it starts."""
+    """Store that a server or worker has started. `names` contains the names of its gateways."""
     with suppress(StoreUnavailable), database.write() as connection:  # the loops log this error
         store.mark_started(connection, names=names, at=format_time(clock.machine_now()))
 

@@ -22,11 +22,11 @@ State = Literal["done", "waiting", "failed"]
 _OUTCOMES = {
     "rejected": "the gateway refused it",
     "unavailable": "the gateway could not take it at that time",
-    "unconfirmed": "it is unknown whether the gateway took it, so it is not sent again",
+    "unconfirmed": "nobody knows whether the gateway accepted the message. Phonify does not send the message again",
 }
 _REPEATED = (
-    "it is unknown whether the gateway took it. Phonify sends the message again, because the gateway recognises a"
-    " repeated message"
+    "nobody knows whether the gateway accepted the message. Phonify sends the message again. The gateway recognises"
+    " repeated messages, so the phone gets the message only once"
 )
 _DELIVERY_STATES: dict[str, State] = {"pending": "waiting", "delivered": "done", "failed": "failed"}
 
@@ -122,7 +122,7 @@ def _list_received(trace: Trace, met: MetRule | None) -> list[Step]:
 def _list_sent(
     trace: Trace, attempts: list[MessageAttempt], parts: list[MessagePart], met: MetRule | None
 ) -> list[Step]:
-    """Return the steps of sending a message. `parts` has the provider's ids."""
+    """Return the steps in the history of an outbound message. `parts` has the provider's ids."""
     message = trace.message
     cancelled = message.error_type == "canceled"
     refused = (
@@ -144,8 +144,9 @@ def _list_sent(
     references = tuple(Part(ended_at, f"Provider's id {one.reference}, gateway {one.gateway}") for one in parts)
     if message.state == "sent":
         was_in_doubt = any(one.attempt == message.attempts and one.outcome == "unconfirmed" for one in attempts)
-        taken = "a receipt says that the gateway took it" if was_in_doubt else "sent, accepted by the gateway"
-        steps.append(Step(ended_at, f"Attempt {message.attempts}: {taken}", "done", references))
+        source = "a receipt says that " if was_in_doubt else ""
+        taken = f"Attempt {message.attempts}: {source}the gateway accepted the message"
+        steps.append(Step(ended_at, taken, "done", references))
     elif cancelled:
         planned = Part(message.send_at or "", "It was scheduled for this time")
         steps.append(Step(ended_at, "Cancelled", "failed", (planned,)))
@@ -171,10 +172,11 @@ def _explain(message: Message) -> str:
 
 
 def _list_origins(trace: Trace) -> tuple[Part, ...]:
-    """Return details of a message: the request, the API key, the front and the gateway.
+    """Return where a message comes from: the request, the API key, the front and the gateway.
 
-    If a command has created the message, there is no request. If the user signed in with a link, there is no API key.
-    For example, the Twilio-compatible API is a front.
+    A front is a part of Phonify, such as the Twilio-compatible API. Some of these values can be missing. For example,
+    a command creates messages without a request. A user who has signed in with a link sends messages without an API
+    key.
     """
     message, parts = trace.message, []
     if message.request_id is not None:
@@ -196,7 +198,8 @@ def _find_wait(
 ) -> Step | None:
     """Return why a message waits for its gateway. Returns None if the message does not wait.
 
-    `health` is None if the server does not have the gateway. If `whole` is true, the step describes the fault.
+    `health` is None if the server does not have the gateway. If `whole` is true, the step contains the text of the
+    gateway's fault.
     """
     message = trace.message
     due_at = message.due_at

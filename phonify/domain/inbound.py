@@ -40,7 +40,8 @@ class Inbound:
     def take(self, connection: Connection, gateway: str, texts: Sequence[Received], now: datetime) -> None:
         """Store text messages that a gateway has received.
 
-        If all parts of a text message have arrived, an account gets the message immediately.
+        A text message can have several parts. When all parts have arrived, the message is immediately stored for the
+        account to which the recipient's number belongs.
         """
         for received in texts:
             text = _make_row(gateway, received, now)
@@ -82,7 +83,8 @@ class Inbound:
         if owner is None:
             store.leave_open(connection, texts=texts)
             logger.warning(
-                "A text to %s belongs to no account and waits. `numbers add` gives the number to an account.",
+                "Phonify keeps a text to %s, because this number belongs to no account. `numbers add` gives a number to"
+                " an account.",
                 mask_number(to) if to else "an unknown number",
             )
             return
@@ -100,9 +102,10 @@ class Inbound:
     # Numbers
 
     def give_number(self, account: Account, number: str) -> int:
-        """Give a number to an account. Then store the waiting texts to this number as messages of the account.
+        """Give a number to an account.
 
-        Returns how many messages were stored.
+        Phonify may already have received texts to this number. These texts become messages of the account. Returns the
+        number of these messages.
         """
         now, count = format_time(self._clock.now()), 0
         with self._database.write() as connection:
@@ -125,14 +128,18 @@ class Inbound:
             return store.delete_number(connection, number=number)
 
     def list_numbers(self, account: Account | None = None) -> list[tuple[str, str]]:
-        """Return pairs of a number and its account's name. With `account`, return only the numbers of this account."""
+        """Return the numbers that belong to accounts. If `account` is given, return only the numbers of this account.
+
+        Each item of the result has two strings: a number, and the name of the account that owns the number.
+        """
         with self._database.reading() as connection:
             return store.list_numbers(connection, account_id=account.id if account is not None else None)
 
     def find_default_number(self) -> str | None:
-        """Return the number in PHONIFY_ORIGIN. The account `default` gets the texts to this number.
+        """Return the number to which phones can write if they want to reach the account `default`.
 
-        Returns None if PHONIFY_ORIGIN has a name and not a number. Also returns None if an account has the number.
+        This is the number that PHONIFY_ORIGIN contains. Returns None in two cases: PHONIFY_ORIGIN contains a name, or
+        `give_number` has given the number to an account. In the second case, this account gets the texts.
         """
         if not self._origin.lstrip("+").isdecimal():
             return None  # phones can't write to an alphanumeric sender
@@ -170,7 +177,11 @@ def _make_row(gateway: str, received: Received, now: datetime) -> TextRow:
 
 
 def _read_number(text: str) -> Number:
-    """Read the number or the name of a sender. Keep an invalid sender too, so that no text is lost."""
+    """Read the number or the name of a sender.
+
+    If the sender is not valid, the result contains the beginning of `text`. So an invalid sender does not cause an
+    error, and Phonify can store the message.
+    """
     text = clean(text).strip()
     try:
         return parse_originator(text)
@@ -190,9 +201,10 @@ def _write_body(texts: Sequence[TextRow]) -> str:
 
 
 def _group(texts: Sequence[TextRow]) -> list[list[TextRow]]:
-    """Group the parts of each text. The group of the oldest text comes first.
+    """Make one group for each text message. A group contains the parts of the text message.
 
-    Two texts from one sender can have the same reference. So a second part with the same part number begins a new text.
+    The groups are in the order in which their first parts arrived. Two texts from one sender can have the same
+    reference. So if a part number appears for the second time, a new group begins.
     """
     groups: list[list[TextRow]] = []
     begun: dict[tuple[object, ...], list[TextRow]] = {}

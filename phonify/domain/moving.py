@@ -50,7 +50,7 @@ class Moved(NamedTuple):
 class Moving:
     """Finds messages whose gateway is missing: this server does not have the gateway.
 
-    Moves these messages to another gateway, or sets expired messages to `error`.
+    `move` moves these messages to another gateway. `end_expired` sets the state of expired messages to `error`.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Moving:
                 return
         with self._database.write() as connection:
             count = store.adopt_messages(connection, gateway=self._main)
-        text = "Messages without a gateway, from an earlier version: %d. The gateway %s gets them."
+        text = "Messages that an earlier version stored without a gateway: %d. The gateway %s gets these messages."
         logger.warning(text, count, self._main)
 
     def warn(self) -> None:
@@ -90,12 +90,12 @@ class Moving:
                 logger.warning("%s. See: gateway move-messages", left.summary)
 
     def list_left(self) -> list[Left]:
-        """Count the waiting messages of each missing gateway. A gateway is missing if this server does not have it."""
+        """Find messages that wait for gateways which this server does not have. Count them for each gateway."""
         with self._database.reading() as connection:
             return self.read_left(connection)
 
     def read_left(self, connection: Connection) -> list[Left]:
-        """Do the same as `list_left`, with the caller's connection."""
+        """Return the same result as `list_left`. Uses the caller's connection."""
         found = gateway_store.count_waiting(connection)
         return [Left(name, found[name]) for name in sorted(found.keys() - self._sending.keys())]
 
@@ -104,8 +104,8 @@ class Moving:
 
         `gateway` is the name of the old gateway, and `to` is the name of the new gateway. This server must have the new
         gateway. Before the move, the new gateway checks each message. The checks are the same as for new messages. If
-        the new gateway is the sandbox, the rules of the sandbox apply. A refused message ends in state `error`. A
-        message does not move if the old gateway has possibly received it.
+        the new gateway is the sandbox, the rules of the sandbox apply. A refused message ends in state `error`. If
+        the old gateway may have received a message, this method does not change the message.
         """
         moved = refused = 0
         while found := self._list_movable(gateway):
@@ -136,9 +136,9 @@ class Moving:
         return Moved(moved, refused, left)
 
     def _meet_rules(self, connection: Connection, message: Message, to: str) -> str | None:
-        """Find the rule of the sandbox that applies to a moved message, and store this rule.
+        """Find the rule that applies to a message when the message moves to the gateway `to`.
 
-        Returns the error type if the rule refuses the message.
+        Stores this rule with the message. Returns the error type if the rule refuses the message.
         """
         moved = message._replace(gateway=to)
         rule = self._rules.meet_again(connection, moved)
@@ -156,7 +156,7 @@ class Moving:
         return min((end for end in ends if end is not None), default=None)
 
     def end_expired(self) -> None:
-        """Set expired messages to `error` if this server does not have their gateway."""
+        """Find expired messages whose gateway this server does not have, and set their state to `error`."""
         now = self._clock.now()
         for left in self.list_left():
             while self._list_expired(left.gateway, now) and not self._database.stopping:

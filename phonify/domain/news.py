@@ -1,4 +1,4 @@
-"""News for the live list: new received messages, and new outcomes of sent messages."""
+"""Finds new messages and new outcomes. The server prints them in the terminal (`delivery/live_list.py`)."""
 
 from ..storage import news as store
 from ..storage.database import Database

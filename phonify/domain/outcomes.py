@@ -13,7 +13,7 @@ from .webhooks import Webhooks
 def end_as_sent(
     connection: Connection, webhooks: Webhooks, messages: Iterable[Message], now: datetime
 ) -> list[Message]:
-    """Set messages to `sent`. Returns the changed messages. Call this in a transaction.
+    """Set the state of messages to `sent`. Returns the changed messages. Call this in a transaction.
 
     A message stays unchanged if its state is final, or if another process has claimed it in the meantime.
     """
@@ -30,7 +30,10 @@ def end_as_sent(
 def end_as_error(
     connection: Connection, webhooks: Webhooks, errors: Mapping[Message, str], now: datetime
 ) -> list[Message]:
-    """Set messages to `error`, each with its error type. Returns the changed messages. See `end_as_sent`."""
+    """Set the state of each message in `errors` to `error`, and store the error type. Returns the changed messages.
+
+    See `end_as_sent`.
+    """
     at = format_time(now)
     failed = [
         message._replace(state="error", error_type=error_type, finished_at=at, due_at=None, submitted_at=None)

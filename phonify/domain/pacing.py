@@ -1,7 +1,7 @@
-"""Decides when a gateway gets messages. A gateway has limits. A fault or the operator can pause a gateway.
+"""Decides when a gateway gets messages. A gateway has limits. Phonify or the operator can pause a gateway.
 
-All processes share this state. If a fault concerns all messages, it pauses the gateway. For example, the credentials
-are wrong. Without this pause, Phonify would try to send each message, and each attempt would fail.
+All processes share this state. If a fault concerns all messages, Phonify pauses the gateway. For example, the
+credentials are wrong. Without this pause, Phonify would try to send each message, and each attempt would fail.
 """
 
 import logging
@@ -26,7 +26,7 @@ LONGEST_PAUSE = 3_600.0  # if the provider asks for it
 
 
 class Usage(NamedTuple):
-    """A limit of a gateway, and how much of it is used."""
+    """Describes how much of a gateway's limit is used."""
 
     seconds: int  # the limit counts the segments of the last `seconds` seconds
     most: int  # segments
@@ -75,14 +75,17 @@ class Pacing:
         return (parse_time(at) - since).total_seconds() if at else 0.0
 
     def is_trying(self, connection: Connection) -> bool:
-        """Return whether Phonify is testing the gateway after a fault. The test is a single message.
+        """Return whether Phonify is testing the gateway after a fault.
 
-        The outcome of this message shows whether the fault has ended.
+        For the test, Phonify sends a single message. The outcome of this message shows whether the fault has ended.
         """
         return store.get_state(connection, name=self._gateway).faults > 0
 
     def list_usage(self, connection: Connection, now: datetime) -> list[Usage]:
-        """Return a `Usage` for each limit of the gateway. The period of each limit ends at `now`."""
+        """Return a `Usage` for each limit of the gateway.
+
+        Each `Usage` counts the segments that were sent in the last `seconds` seconds before `now`.
+        """
         used = []
         for seconds, most in self._rates.items():
             since = format_time(now - timedelta(seconds=seconds))
@@ -91,9 +94,9 @@ class Pacing:
         return used
 
     def admit(self, connection: Connection, messages: Sequence[Message]) -> list[Message]:
-        """Choose the first messages of the list, as many as the limits allow.
+        """Return the first messages of the list. The limits decide how many messages are returned.
 
-        The segments of the chosen messages are added to the usage of each limit.
+        Stores how many segments the returned messages have. `list_usage` then includes these segments.
         """
         if self.is_trying(connection):
             messages = messages[:1]
@@ -122,8 +125,8 @@ class Pacing:
     def note(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
         """Update the state of the gateway after an attempt.
 
-        If `pause` is true in an outcome, the gateway is paused. If the gateway has taken or refused a message, Phonify
-        records that the gateway works.
+        If `pause` is true in an outcome, the gateway is paused. A gateway works if it answers: it can accept or refuse
+        a message. After such an answer, Phonify records that the gateway works.
         """
         for outcome in outcomes:
             if isinstance(outcome, Later | Doubt) and outcome.pause:
@@ -133,7 +136,10 @@ class Pacing:
             self._note_working(connection)
 
     def _pause(self, connection: Connection, reason: str, retry_after: float) -> None:
-        """Pause the gateway if it is not paused. If several faults happen at the same time, only one counts."""
+        """Pause the gateway. If the gateway is already paused, do nothing.
+
+        So if several faults happen at the same time, only the first fault causes a pause.
+        """
         state, now = store.get_state(connection, name=self._gateway), self._clock.now()
         at = format_time(now)
         if _is_paused(state, now):

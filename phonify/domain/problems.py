@@ -1,6 +1,7 @@
-"""Refused requests and failed webhook attempts of an account. The messages of the account do not show these problems.
+"""Finds the problems of an account that are not visible in its messages.
 
-If a test gets no message in time, the test client adds these problems to the error.
+There are two kinds of problems: a front has refused a request, or an attempt to post a webhook event has failed. If a
+test gets no message in time, the test client adds these problems to the error.
 """
 
 from operator import itemgetter
@@ -16,7 +17,7 @@ _MOST_DELIVERIES = 100  # only the latest deliveries are searched
 
 
 class Problem(NamedTuple):
-    """A problem, and when it happened."""
+    """Describes a problem and its time."""
 
     at: str
     seconds_ago: float
@@ -24,7 +25,7 @@ class Problem(NamedTuple):
 
 
 def list_problems(fronts: Fronts, webhooks: Webhooks, clock: Clock, account: Account) -> list[Problem]:
-    """Return the latest problems of an account, at most MOST_PROBLEMS. The result is in the order of time."""
+    """Return the latest problems of an account, oldest first. Returns at most `MOST_PROBLEMS` problems."""
     found = [
         (one.at, f"refused message to {one.to or 'no number'}: {one.code} {one.meaning}")
         for one in reversed(fronts.list_refusals(account))

@@ -1,7 +1,8 @@
 """Applies delivery receipts to messages. A receipt is a provider's report about a sent message.
 
-A receipt can arrive before the provider has answered Phonify's request. A receipt can arrive twice, in the wrong
-order, or days later. So Phonify stores each receipt unchanged. Later receipts do not replace the first final receipt.
+A receipt can arrive before the provider has answered Phonify's request, or days after this answer. The provider can
+send a receipt twice. The receipts of a message can arrive in the wrong order. So Phonify stores
+each receipt unchanged. Later receipts do not replace the first final receipt.
 """
 
 import logging
@@ -35,7 +36,10 @@ class Receipts:
         self._webhooks = webhooks
 
     def take(self, connection: Connection, gateway: str, receipts: Sequence[Receipt], now: datetime) -> None:
-        """Store the receipts of a gateway. If the message of a receipt is known, apply the receipt immediately."""
+        """Store the receipts of a gateway.
+
+        Each receipt reports the result of one message. If the database has this message, apply the receipt immediately.
+        """
         for receipt in receipts:
             row = self._match(connection, _make_row(gateway, receipt, now))
             if row is not None and store.insert_receipt(connection, receipt=row):
@@ -78,7 +82,7 @@ class Receipts:
         references: Sequence[str],
         now: datetime,
     ) -> None:
-        """Store the ids that the provider has given to a message. Apply the receipts that came earlier."""
+        """Store the ids that the provider has given to a message. Apply the receipts that came before these ids."""
         store.insert_parts(connection, message_id=message.id, gateway=gateway.name, references=references)
         store.claim_waiting_receipts(connection, message_id=message.id, gateway=gateway.name, references=references)
         came_before = self._apply_again(connection, message, now)
@@ -86,15 +90,18 @@ class Receipts:
             store.put_look_up(connection, message_id=message.id, due_at=format_time(now + LOOK_UP_TAKEN))
 
     def note_doubt(self, connection: Connection, gateway: Gateway, message: Message, now: datetime) -> None:
-        """Plan the first look-up of a message in doubt. Apply the receipts that came during the attempt."""
+        """Plan the first look-up of `message`. Apply the receipts that came during the attempt.
+
+        Nobody knows whether the gateway has accepted this message.
+        """
         if gateway.can_look_up:
             store.put_look_up(connection, message_id=message.id, due_at=format_time(now + LOOK_UP_DOUBT))
         self._apply_again(connection, message, now)
 
     def _apply_again(self, connection: Connection, message: Message, now: datetime) -> bool:
-        """Apply all receipts of a message again, because Phonify has learnt more about the message.
+        """Apply all stored receipts of a message. Returns whether the message has receipts.
 
-        Returns whether the message has receipts.
+        A receipt can come too early, when it can't change the message yet. So this method applies old receipts as well.
         """
         rows = store.list_receipts(connection, message_id=message.id)
         for row in rows:
@@ -118,7 +125,7 @@ class Receipts:
             logger.debug("Message %s: %s", message.id, result, extra={"message_id": message.id})
 
     def _get_message(self, connection: Connection, row: ReceiptRow) -> Message | None:
-        """Return the message that a receipt reports on.
+        """Find the message that belongs to a receipt.
 
         Returns None if Phonify does not know the message, or if Phonify has never tried to send the message.
         """
@@ -126,7 +133,10 @@ class Receipts:
         return message if message is not None and message.direction == "outbound" and message.attempts else None
 
     def _conclude(self, connection: Connection, message: Message, row: ReceiptRow) -> ReceiptResult | None:
-        """Return the result of a message after this receipt. Returns None if the result is not known yet."""
+        """Return the message's result. The result takes this receipt into account.
+
+        Returns None if the result is not known yet.
+        """
         if row.status == "sent":
             return None
         if row.partial:
@@ -166,7 +176,11 @@ def _is_long_and_being_sent(message: Message) -> bool:
 
 
 def _make_row(gateway: str, receipt: Receipt, now: datetime) -> ReceiptRow:
-    """Return the row of a receipt. Without event ids, several receipts with the same content count as one receipt."""
+    """Return the row of a receipt.
+
+    If the receipt has no event id, its content is used as its id. So two receipts with the same content have the same
+    id, and Phonify stores only one of them.
+    """
     content = (receipt.message_id, receipt.reference, receipt.status, receipt.code)
     known = receipt.error_type in ERROR_TYPES
     return ReceiptRow(

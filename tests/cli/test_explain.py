@@ -38,7 +38,7 @@ def test_a_message_is_explained_from_its_request_to_its_webhook(client, operator
         "Key 1, PHONIFY_API_KEY",
         "For the gateway stub",
         "It passed the checks: number, gateway, opt-out, quota",
-        "Attempt 1: sent, accepted by the gateway",
+        "Attempt 1: the gateway accepted the message",
         "Webhook message.sent: delivered",
         lines[-1].split("  ")[-1],
     ]

@@ -45,7 +45,7 @@ def test_another_phone_gets_only_what_the_former_one_surely_has_not_taken(
     assert (message["state"] == "sent") is (state == "sent")
     status = changed.extensions["phonify"].gateways["gateway"].get_status()
     assert status.queue.in_doubt == (state == "in doubt")
-    assert ("it is not sent again" in explained) is (state == "in doubt")
+    assert ("Phonify does not send the message again" in explained) is (state == "in doubt")
 
 
 def test_the_same_phone_gets_a_message_again_whose_outcome_is_unknown(make_app, clock, deliver) -> None:
@@ -53,8 +53,9 @@ def test_the_same_phone_gets_a_message_again_whose_outcome_is_unknown(make_app, 
     message = app.test_client().post("/v1/messages", json={"to": "+14560000000", "body": "Hello"}).get_json()["message"]
     deliver(app)
     explained = app.test_cli_runner().invoke(args=["explain", message["id"]]).output
-    repeated = "Phonify sends the message again, because the gateway recognises a repeated message"
-    assert f"Attempt 1: it is unknown whether the gateway took it. {repeated}" in explained
+    unknown = "nobody knows whether the gateway accepted the message. Phonify sends the message again."
+    repeated = "The gateway recognises repeated messages, so the phone gets the message only once"
+    assert f"Attempt 1: {unknown} {repeated}" in explained
     clock.advance(120)
     again = Phone("first", Taken())
     assert deliver(make_app(again)) == 1

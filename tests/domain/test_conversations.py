@@ -320,7 +320,7 @@ def test_the_history_of_a_message_that_was_simply_sent(send, message_loop, servi
     assert history(services, account, id_)[0] == ACCEPTED
     message_loop.deliver_due()
     assert attempts(services, id_) == []
-    assert history(services, account, id_) == [ACCEPTED, ("Attempt 1: sent, accepted by the gateway", "done")]
+    assert history(services, account, id_) == [ACCEPTED, ("Attempt 1: the gateway accepted the message", "done")]
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,7 @@ def test_the_history_of_a_message_that_fails_twice(send, message_loop, services,
         ACCEPTED,
         (f"Attempt 1: {UNAVAILABLE}", "waiting"),
         (f"Attempt 2: {UNAVAILABLE}", "waiting"),
-        ("Attempt 3: sent, accepted by the gateway", "done"),
+        ("Attempt 3: the gateway accepted the message", "done"),
     ]
 
 
@@ -386,14 +386,14 @@ def test_the_history_of_a_message_that_takes_five_seconds(send, message_loop, se
     assert (steps[-1].text, steps[-1].at) == ("Attempt 2 is due", "2026-01-31T09:30:05.000Z")
     clock.advance(5)
     message_loop.deliver_due()
-    assert history(services, account, id_)[-1] == ("Attempt 2: sent, accepted by the gateway", "done")
+    assert history(services, account, id_)[-1] == ("Attempt 2: the gateway accepted the message", "done")
 
 
 def test_the_history_of_a_message_that_is_never_confirmed(send, message_loop, services, account, clock):
     id_ = send("+15005550012")["id"]
     message_loop.deliver_due()
     doubt = (
-        "Attempt 1: it is unknown whether the gateway took it, so it is not sent again",
+        "Attempt 1: nobody knows whether the gateway accepted the message. Phonify does not send the message again",
         "waiting",
     )
     assert history(services, account, id_) == [ACCEPTED, doubt, ("End of the validity period", "waiting")]
@@ -422,7 +422,7 @@ def test_the_history_of_a_scheduled_message(send, message_loop, services, accoun
     assert history(services, account, id_) == [
         ACCEPTED,
         ("Scheduled to be sent", "done"),
-        ("Attempt 1: sent, accepted by the gateway", "done"),
+        ("Attempt 1: the gateway accepted the message", "done"),
     ]
 
 

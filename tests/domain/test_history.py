@@ -61,7 +61,7 @@ def test_the_ids_of_the_provider_are_in_the_history(send, deliver, tell, gateway
     message = send()
     deliver()
     ids = ["Provider's id a, gateway gateway", "Provider's id b, gateway gateway"]
-    assert tell(message) == [("Attempt 1: sent, accepted by the gateway", "done", ids)]
+    assert tell(message) == [("Attempt 1: the gateway accepted the message", "done", ids)]
 
 
 def test_receipts_are_in_the_history_as_they_came(send, deliver, take, tell, clock) -> None:
@@ -97,8 +97,8 @@ def test_a_receipt_that_ends_a_doubt_is_not_told_as_an_answer_of_the_gateway(
     clock.advance(1)
     take(Receipt("delivered", message_id=message["id"], reference="ref-9"))
     assert [text for text, *_ in tell(message)] == [
-        "Attempt 1: it is unknown whether the gateway took it, so it is not sent again",
-        "Attempt 1: a receipt says that the gateway took it",
+        "Attempt 1: nobody knows whether the gateway accepted the message. Phonify does not send the message again",
+        "Attempt 1: a receipt says that the gateway accepted the message",
         "Receipt: delivered",
     ]
     assert tell(message)[1][2] == ["Provider's id ref-9, gateway gateway"]

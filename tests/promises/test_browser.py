@@ -300,7 +300,7 @@ def test_open_details_follow_the_state(open_page, server, send):
     expect(page.locator("#detail .pill")).to_have_text("scheduled")
     server.call("PUT", f"/v1/messages/{message['id']}", send_at=PAST)
     expect(page.locator("#detail .pill")).to_have_text("sent", timeout=SOON)
-    expect(page.locator("#detail .steps")).to_contain_text("Attempt 3: sent, accepted by the gateway")
+    expect(page.locator("#detail .steps")).to_contain_text("Attempt 3: the gateway accepted the message")
 
 
 def test_the_head_of_an_open_thread_says_that_its_phone_has_opted_out(open_page, send, receive):
@@ -632,7 +632,7 @@ def test_details_tell_the_history(open_page, server, send):
             "Accepted and stored",
             "Attempt 1: the gateway could not take it at that time",
             "Attempt 2: the gateway could not take it at that time",
-            "Attempt 3: sent, accepted by the gateway",
+            "Attempt 3: the gateway accepted the message",
         ]
     ):
         expect(steps.nth(step)).to_contain_text(text)

@@ -1469,7 +1469,7 @@ def test_a_page_is_told_of_a_new_state(page, send, deliver):
     message_id = send()["id"]
     seen = look(page, detail_of(message_id))
     deliver()
-    assert "Attempt 1: sent, accepted by the gateway" in look(page, detail_of(message_id), seen).text
+    assert "Attempt 1: the gateway accepted the message" in look(page, detail_of(message_id), seen).text
 
 
 def test_a_page_is_told_that_a_message_is_gone(page, send, client):

@@ -314,5 +314,6 @@ def test_what_names_no_gateway_after_an_upgrade_goes_to_the_gateway_of_the_next_
     assert run(app, "status").exit_code == 0
     assert deliver() == 0
     app.extensions["phonify"].make_upkeep().step()
-    assert "Messages without a gateway, from an earlier version: 1. The gateway stub gets them." in caplog.text
+    stored = "Messages that an earlier version stored without a gateway: 1"
+    assert f"{stored}. The gateway stub gets these messages." in caplog.text
     assert deliver() == 1
