@@ -1,7 +1,7 @@
 """The labs of accounts. A lab tests the webhook of its account. Phonify stores the report.
 
-A lab runs in a thread of the process that received the request. While the lab runs, its row in the database says so.
-Other processes read this row.
+A lab runs in a thread of the process that received the request. While the lab runs, a row in the database records
+this. Other processes read the row.
 """
 
 import json

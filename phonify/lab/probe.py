@@ -34,7 +34,7 @@ class ProbeUnusable(Exception):
 
 
 class Probe:
-    """Sends requests to the probe of one app. The probe is a URL of the app. It shows which events the app has handled.
+    """Sends requests to the probe of one app. The probe is a URL of the app. It shows what the app has handled.
 
     `url` is None if the app has no probe, or if the probe can't be used.
     """

@@ -18,7 +18,10 @@ DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def _make_directory() -> None:
-    """Make the folder for the files. Forked processes share the folder. At exit, the current process removes it."""
+    """Make the folder for the files. Forked processes use the same folder.
+
+    At exit, the process that made the folder removes it. A forked process never removes the folder.
+    """
     folder, made_by = tempfile.mkdtemp(prefix="phonify-metrics-"), os.getpid()
 
     def remove() -> None:
@@ -53,7 +56,7 @@ _METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "DESTROY
 
 _REQUESTS = Counter("phonify_http_requests", "Answered requests.", ("method", "route", "status"))
 _REQUEST_SECONDS = Histogram(
-    "phonify_http_request_seconds", "Seconds from a request to its answer.", ("method", "route")
+    "phonify_http_request_seconds", "Seconds between a request and the answer.", ("method", "route")
 )
 _ATTEMPTS = Counter(
     "phonify_gateway_attempts", "Number of attempts to send a message through the gateway.", ("gateway", "outcome")

@@ -78,8 +78,8 @@ def send(request: Request, *, private_allowed: bool, resolve: Resolve = resolve)
 
     Raises NotAnswered if there is no answer in time.
 
-    The timeout of the request covers connecting, TLS, sending and receiving. In three cases, the
-    returned body is not complete: the rest of the body is late, the body is malformed, or the body is too long.
+    The timeout of the request covers connecting, TLS, sending and receiving. In three cases, the returned
+    body is not complete: a part of the body is late, the body is malformed, or the body is too long.
     """
     end = monotonic() + request.timeout
     connected = False

@@ -26,7 +26,7 @@ bp = Blueprint("sandbox", __name__)  # the API reference shows these paths under
     links={"get_message": {"message_id": "$response.body#/message/id"}},
     text=(
         "Phonify stores the message and posts it to the webhook. If the body is a keyword such as"
-        " `STOP`, the phone is opted out. Then the account can't send messages to this phone. A keyword such as `START`"
+        " `STOP`, the person opts out. Then the account can't send messages to this phone. A keyword such as `START`"
         " ends this opt-out."
     ),
 )

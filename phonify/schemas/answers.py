@@ -102,7 +102,7 @@ class DocumentAnswer(Schema):
 
 
 def dump_sent(messages: Sequence[Message], faults: Sequence[Fault]) -> Shown:
-    """Return the answer. If `faults` is empty, it is a SentAnswer. Otherwise, it is a RefusedAnswer."""
+    """Return a SentAnswer. If there are faults, return a RefusedAnswer, which also contains the faults."""
     shown: Shown = {"messages": dump_messages(messages)}
     if len(messages) == 1:
         shown["message"] = shown["messages"][0]
