@@ -1,4 +1,4 @@
-"""Masks keys in log lines, and writes the lines as text or JSON. All lines of a server have the same format."""
+"""Masks keys in log lines, and writes the lines as text or JSON. All log lines of a server have the same format."""
 
 import json
 import logging
@@ -57,8 +57,8 @@ def mask_keys(text: str) -> str:
 def mask_request(method: str, address: str) -> tuple[str, str]:
     """Mask the keys in the URL of a request. Return the method and the masked URL.
 
-    A client can send an Authorization header as the first line by mistake. Then the method is `BASIC`, and `address`
-    contains a key instead of a URL. In this case, mask all of `address`.
+    By mistake, a client can send an Authorization header instead of a request line. Then the method is `BASIC`, and
+    `address` contains a key instead of a URL. In this case, mask all of `address`.
     """
     return method, mask_keys(address) if method.upper() != "BASIC" else "***"
 
@@ -72,7 +72,7 @@ class KeyFilter(logging.Filter):
     """Masks keys in log lines about requests."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Mask the keys in the record itself. Return True, because every record is logged."""
+        """Change the record: mask all API keys in it. Return True, because every record is logged."""
         if isinstance(record.args, MutableMapping):  # gunicorn's values; `u` is the username, which is the key
             record.args.update({"u": "-", "{authorization}i": "-"})
         try:
@@ -103,7 +103,7 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 - of logging
-        """Return the time of a log record in the format of the API."""
+        """Return the time of a log record. The API uses the same time format."""
         return _write_time(record)
 
     def format(self, record: logging.LogRecord) -> str:
@@ -142,7 +142,7 @@ def make_formatter(log_format: str) -> logging.Formatter:
 def configure_logs(log_format: str) -> None:
     """Make the root logger write to standard error, as text or as JSON.
 
-    If `log_format` is `json`, the warnings and unhandled exceptions of Python also become log lines.
+    If `log_format` is `json`, Python's warnings and all unhandled exceptions become log lines.
     """
     logging.raiseExceptions = False  # a line that can't be written, for example on a full disk, is lost
     handler = logging.StreamHandler()

@@ -17,7 +17,8 @@ LONGEST = 30.0  # seconds for a request
 class HttpGateway(Gateway):
     """A gateway that sends each message with one HTTP request.
 
-    The operator sets the URL of the provider, so private addresses are allowed. Redirects are not followed.
+    The operator sets the provider's URL, and Phonify trusts the operator. So a URL with a private address is
+    allowed. Redirects are not followed.
     """
 
     @abstractmethod

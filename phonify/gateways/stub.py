@@ -1,7 +1,7 @@
-"""The stub gateway, for testing apps. It sends nothing.
+"""The stub gateway. It sends nothing. You use it to test an app.
 
 `BEHAVIOURS` has the built-in rules for messages to the special numbers. The rules of an account come first
-(`domain/rules.py`). Each of these rules also chooses a `Behaviour`.
+(`domain/rules.py`). For a message, the result of each rule is a `Behaviour`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,27 +22,44 @@ class Behaviour(NamedTuple):
     since: int = 0  # the number of attempts before this behaviour began; `times` does not count them
 
 
-_SPECIAL = {
-    "+15005550001": (Behaviour("refused", "invalid_number"), "refused immediately: invalid number"),
-    "+15005550002": (Behaviour("refused", "unroutable_number"), "refused immediately: no route"),
-    "+15005550003": (Behaviour("refused", "country_not_permitted"), "refused immediately: country not permitted"),
-    "+15005550004": (Behaviour("failed", "blocked_by_recipient"), "fails later: blocked by the recipient"),
-    "+15005550009": (Behaviour("failed", "cannot_receive_sms"), "fails later: can't receive SMS"),
-    "+15005550010": (Behaviour("unavailable", times=2), "sent at attempt 3, after 2 temporary failures"),
-    "+15005550011": (Behaviour("delayed", seconds=5.0), "sent after 5 seconds"),
-    "+15005550012": (Behaviour("unconfirmed"), "never confirmed: fails at the end of its validity period"),
-    "+15005550013": (Behaviour("undelivered", "unreachable_handset"), "sent, then a receipt: undelivered"),
-    "+15005550021": (Behaviour("failed", "queue_overflow"), "fails later: the queue is full"),
-    "+15005550022": (Behaviour("failed", "account_suspended"), "fails later: the account is suspended"),
-    "+15005550023": (Behaviour("failed", "unreachable_handset"), "fails later: the phone can't be reached"),
-    "+15005550024": (Behaviour("failed", "blocked_by_recipient"), "fails later: blocked by the recipient"),
-    "+15005550025": (Behaviour("failed", "unknown_handset"), "fails later: the phone is unknown"),
-    "+15005550026": (Behaviour("failed", "cannot_receive_sms"), "fails later: can't receive SMS"),
-    "+15005550027": (Behaviour("failed", "filtered_by_carrier"), "fails later: filtered by a carrier"),
-    "+15005550028": (Behaviour("failed", "delivery_failed"), "fails later: unknown reason"),
+BEHAVIOURS = {
+    "+15005550001": Behaviour("refused", "invalid_number"),
+    "+15005550002": Behaviour("refused", "unroutable_number"),
+    "+15005550003": Behaviour("refused", "country_not_permitted"),
+    "+15005550004": Behaviour("failed", "blocked_by_recipient"),
+    "+15005550009": Behaviour("failed", "cannot_receive_sms"),
+    "+15005550010": Behaviour("unavailable", times=2),
+    "+15005550011": Behaviour("delayed", seconds=5.0),
+    "+15005550012": Behaviour("unconfirmed"),
+    "+15005550013": Behaviour("undelivered", "unreachable_handset"),
+    "+15005550021": Behaviour("failed", "queue_overflow"),
+    "+15005550022": Behaviour("failed", "account_suspended"),
+    "+15005550023": Behaviour("failed", "unreachable_handset"),
+    "+15005550024": Behaviour("failed", "blocked_by_recipient"),
+    "+15005550025": Behaviour("failed", "unknown_handset"),
+    "+15005550026": Behaviour("failed", "cannot_receive_sms"),
+    "+15005550027": Behaviour("failed", "filtered_by_carrier"),
+    "+15005550028": Behaviour("failed", "delivery_failed"),
 }
-BEHAVIOURS = {number: behaviour for number, (behaviour, _) in _SPECIAL.items()}
-SPECIAL_NUMBERS = {number: description for number, (_, description) in _SPECIAL.items()}
+SPECIAL_NUMBERS = {
+    "+15005550001": "The message is refused immediately: the number is not valid",
+    "+15005550002": "The message is refused immediately: there is no route to the number",
+    "+15005550003": "The message is refused immediately: the country is not permitted",
+    "+15005550004": "The message fails later, because the recipient has blocked the sender",
+    "+15005550009": "The message fails later, because the phone can't receive SMS",
+    "+15005550010": "The first two attempts fail temporarily, and the third attempt succeeds",
+    "+15005550011": "The message is sent after 5 seconds",
+    "+15005550012": "The message stays unconfirmed, and fails when the validity period ends",
+    "+15005550013": "The message is sent, but a receipt reports that it was not delivered",
+    "+15005550021": "The message fails later, because the queue is full",
+    "+15005550022": "The message fails later, because the account is suspended",
+    "+15005550023": "The message fails later, because the phone can't be reached",
+    "+15005550024": "The message fails later, because the recipient has blocked the sender",
+    "+15005550025": "The message fails later, because the phone is unknown",
+    "+15005550026": "The message fails later, because the phone can't receive SMS",
+    "+15005550027": "The message fails later, because a carrier has filtered it",
+    "+15005550028": "The message fails later for an unknown reason",
+}
 # The codes in receipts. They are Twilio's codes for these error types.
 _CODES = {
     "queue_overflow": "30001",
@@ -73,7 +90,8 @@ class StubGateway(Gateway):
     def follow(self, choose: Choose) -> None:
         """Set the function that chooses a `Behaviour` for each message.
 
-        After this call, the method `check` always returns None. The code in `domain/rules.py` refuses messages instead.
+        After this call, the method `check` always returns None. The rules in `domain/rules.py` decide which messages
+        are refused.
         """
         self._choose = choose
 

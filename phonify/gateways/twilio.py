@@ -1,6 +1,7 @@
-"""The gateway `twilio`, for Twilio and for each service that has Twilio's API at another base URL.
+"""The gateway `twilio`. It works with Twilio, and with other services that offer Twilio's API at their own URL.
 
-It sends with `POST /2010-04-01/Accounts/{AccountSid}/Messages.json`. `twilio_callbacks.py` reads its callbacks.
+To send a message, the gateway uses `POST /2010-04-01/Accounts/{AccountSid}/Messages.json`. `twilio_callbacks.py` reads
+the requests that Twilio posts to Phonify.
 """
 
 import re
@@ -85,7 +86,7 @@ class TwilioGateway(HttpGateway):
         sid, key_sid = given.read("ACCOUNT_SID"), given.read("KEY_SID", "")
         key_secret = given.read_secret("KEY_SECRET", required=bool(key_sid))
         if key_secret and not key_sid:
-            given.add_error("KEY_SID", "is missing, but there is a KEY_SECRET")
+            given.add_error("KEY_SID", "is missing. If KEY_SECRET is set, KEY_SID must be set")
         service = given.read("MESSAGING_SERVICE_SID", "")
         for name, text in (("ACCOUNT_SID", sid), ("KEY_SID", key_sid), ("MESSAGING_SERVICE_SID", service)):
             if text and not _SID.fullmatch(text):
@@ -144,9 +145,10 @@ class TwilioGateway(HttpGateway):
     # Asking
 
     def look_up(self, message: OutboundMessage, references: Sequence[str]) -> Sequence[Receipt]:
-        """Ask for a message by its SID. Without a SID, ask for a message with the same sender, recipient and text.
+        """Ask Twilio for the receipts of a message.
 
-        If several messages match, return no receipt.
+        `references` contains SIDs. If it is empty, look for a message with the same sender, recipient and text. In this
+        case, if several messages match, return no receipt.
         """
         if not references:
             return self._find(message)
@@ -169,8 +171,8 @@ class TwilioGateway(HttpGateway):
     def probe(self) -> str:
         """Check the credentials.
 
-        The auth token is used to fetch the account. The API key is used to fetch a message. If one credential is
-        missing, the method checks only the other credential.
+        If there is an auth token, the method uses it to read the account's data. If there is an API key, the method
+        uses it to read the latest message.
         """
         found = []
         if self._account.key_sid:
@@ -198,7 +200,7 @@ class TwilioGateway(HttpGateway):
         raise GatewayFault(f"{PAUSING[code]} ({code})" if code in PAUSING else _describe(answer, code))
 
     def hear(self, request: CallbackRequest) -> Heard:
-        """Read a signed request: a status of a message, or a text from a phone."""
+        """Check the signature of a request, and read the request: the status of a message, or a received message."""
         return self._callbacks.hear(request)
 
 
@@ -212,7 +214,7 @@ def _judge_message(content: Mapping[str, Any]) -> Outcome:
 
 
 def _judge_code(code: int | None, retry_after: float | None) -> Outcome | None:
-    """Return the outcome for an error code. Returns None if the caller must use the HTTP status instead."""
+    """Return the outcome for an error code. Returns None if the code decides nothing. Then the HTTP status decides."""
     if code == QUEUE_OF_SENDER_FULL:
         return Later(retry_after, reason=f"the queue of the sender is full ({code})")
     if code in PAUSING:
@@ -234,7 +236,7 @@ def _judge_status(answer: Answer, code: int | None) -> Outcome:
 
 
 def _read_receipt(message_id: str, resource: Mapping[str, Any]) -> Receipt | None:
-    """Make a receipt from the JSON with which the service describes a message. `message_id` is Phonify's id."""
+    """Convert Twilio's JSON object of a message to a receipt. `message_id` is the id that Phonify uses."""
     sid, status = resource.get("sid"), resource.get("status")
     if not isinstance(sid, str) or not isinstance(status, str):
         return None

@@ -1,4 +1,7 @@
-"""What Twilio posts to `/gateways/twilio/...`: the statuses of messages, and texts from phones. Both are signed."""
+"""Reads the requests that Twilio posts to `/gateways/twilio/...`. All these requests are signed.
+
+A request contains the status of a message, or a message from a phone.
+"""
 
 import hashlib
 import hmac
@@ -96,7 +99,7 @@ class Callbacks:
 
 
 def _list_forms(url: str) -> list[str]:
-    """Return the URL without its port and the URL with its port. The signature is for one of these URLs."""
+    """Return two URLs: one without a port, and one with a port. Twilio has signed one of these URLs."""
     parts = urlsplit(url)
     bare = parts.netloc.removesuffix(f":{parts.port}")
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -108,7 +111,7 @@ def _is_same(expected: str, given: str) -> bool:
 
 
 def _read_form(body: bytes) -> list[tuple[str, str]]:
-    """Return the fields of a form, including empty fields. The signature also covers empty fields."""
+    """Return the fields of a form, including empty fields. Twilio signs all fields, even empty fields."""
     try:
         return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError as error:

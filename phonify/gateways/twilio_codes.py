@@ -48,7 +48,7 @@ PAUSING = {
     20008: "these are test credentials",
     20404: "there is no such account at this URL",
     20429: "too many requests",
-    21609: "PHONIFY_PUBLIC_URL is not accepted as the URL of callbacks",
+    21609: "Twilio does not accept the URL that PHONIFY_PUBLIC_URL contains",
     21701: "there is no such messaging service",
     21703: "the messaging service has no sender",
     21704: "the messaging service has no sender",
@@ -56,8 +56,8 @@ PAUSING = {
     21730: "Twilio is under maintenance",
     30001: "the queue is full",
     30002: "the account is suspended",
-    60728: "the account has sent too many messages in this hour",
-    63038: "the account has sent too many messages in this day",
+    60728: "the account has reached its hourly limit of messages",
+    63038: "the account has reached its daily limit of messages",
 }
 
 # The message was not taken, because the queue of its sender is full. Other senders are not affected.

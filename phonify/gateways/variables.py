@@ -8,7 +8,7 @@ from ..sms.numbers import parse_originator
 
 
 class Secret:
-    """A secret. Only `reveal` returns the text of the secret, so that no log, error or trace contains this text."""
+    """A secret. To get its text, call `reveal`. Logs, errors and tracebacks show `Secret(***)` instead of the text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -33,7 +33,10 @@ class Variables:
         self._errors: list[str] = []
 
     def read(self, name: str, default: str | None = None) -> str:
-        """Return a text. A variable without a default is required. If it contains a path, make a `Path` of the text."""
+        """Return the text of a variable. If `default` is None, the variable is required.
+
+        If the variable contains a path, convert the result to a `Path`.
+        """
         text = self._environ.get(self._prefix + name, "")
         if text:
             return text
@@ -42,9 +45,9 @@ class Variables:
         return default or ""
 
     def read_secret(self, name: str, *, required: bool = True) -> Secret:
-        """Return a secret. The secret is in the variable, or in a file.
+        """Return a secret. The secret is in the variable `name`, or in a file.
 
-        The variable with the ending _FILE names the file.
+        The variable `<name>_FILE` contains the path of the file.
         """
         text, file = self._environ.get(self._prefix + name, ""), self._environ.get(f"{self._prefix}{name}_FILE", "")
         if text and file:

@@ -1,4 +1,4 @@
-"""The arguments of a request, from the query string, a form or JSON."""
+"""Reads the arguments of a request. The query string and the body can contain arguments. The body is a form or JSON."""
 
 import json
 import re
@@ -30,10 +30,10 @@ MAX_CONTENT_LENGTH = 256 * 1024  # bytes
 def read_arguments() -> Arguments:
     """Return the arguments of the current request.
 
-    If an argument is in the query string and in the body, the value in the body is used. `to` is a list if the request
-    repeats this argument, if its name is `to[]` or `to[0]`, or if the value is a JSON array. A JSON null means that the
-    argument is not given. Raises InvalidRequest, EncodedBody, UnsupportedMediaType or RequestEntityTooLarge if the
-    request can't be read.
+    If an argument is in the query string and in the body, the value in the body is used. In three cases, `to` is
+    a list: the request contains `to` several times, the name is `to[]` or `to[0]`, or the value is a JSON array. A JSON
+    null means that the argument is not given. Raises InvalidRequest, EncodedBody, UnsupportedMediaType or
+    RequestEntityTooLarge if the request can't be read.
     """
     return {**_collect(_parse(request.query_string)), **_read_body()}
 
@@ -109,7 +109,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _is_json_object(data: bytes) -> bool:
-    """Return whether a form contains JSON. Some clients send JSON as a form if nobody sets the content type."""
+    """Return whether a form contains JSON. Some clients send JSON, but with the content type of a form."""
     if not data.lstrip().startswith(b"{"):
         return False
     try:

@@ -28,10 +28,10 @@ def is_basic(header: str) -> bool:
 def make_auth(
     realm: str, find_account: Callable[[str, str], Account | None], refuse: Callable[[int], Any]
 ) -> HTTPBasicAuth:
-    """Return an object of Flask-HTTPAuth for HTTP Basic.
+    """Return an object that checks the HTTP Basic credentials of requests.
 
-    `find_account` returns the account of a user name and a password. `refuse` returns the answer if the credentials
-    are not valid. Flask-HTTPAuth adds the header WWW-Authenticate to this answer.
+    `find_account` gets a user name and a password, and returns an account. If the credentials are not valid, `refuse`
+    returns the answer. Flask-HTTPAuth adds the header WWW-Authenticate to this answer.
     """
     made = HTTPBasicAuth(realm=realm)
     made.verify_password(find_account)
@@ -79,6 +79,6 @@ def require_key() -> None:
 
 
 def current_account() -> Account:
-    """Return the account of the current request's key."""
+    """Return the account that sent the current request. The API key in the request identifies the account."""
     account: Account = auth.current_user()
     return account

@@ -1,6 +1,6 @@
 """CORS allows pages of other origins to call the API. The setting PHONIFY_CORS lists these origins.
 
-Pages of any origin can read the API's description, because it is public.
+The description of the API is public. So all origins are allowed to fetch the description.
 """
 
 from flask import Response, request

@@ -1,4 +1,4 @@
-"""The services of the app that handles the current request."""
+"""Finds Phonify's services, such as the database, while a request is handled."""
 
 from flask import current_app
 

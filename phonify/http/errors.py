@@ -36,8 +36,9 @@ ErrorForm = Callable[[int, PhonifyError | None], Response]
 def register_error_handlers(app: Flask, forms: Mapping[str, ErrorForm]) -> None:
     """Register the error handlers of an app.
 
-    A front, such as the Twilio-compatible API, has its own format for errors. `forms` maps a path prefix to a function
-    that makes error answers in the front's format. On all other paths, errors have the format of the REST API.
+    A front, such as the Twilio-compatible API, writes errors in another format. In `forms`, each key is a path prefix
+    of a front. The value is a function. The function makes the front's error answers. On all other paths, errors have
+    the format of the REST API.
     """
     app.extensions[_FORMS] = forms
     app.register_error_handler(PhonifyError, show_error)
@@ -54,14 +55,14 @@ def _show(faults: Sequence[Fault], status: int, error: PhonifyError | None = Non
 
 
 def show_faults(faults: Sequence[Fault], status: int) -> Response:
-    """Return the API's answer for one or more Fault objects."""
+    """Return an error answer in the format of the REST API. The answer contains all `faults`."""
     response = jsonify(errors=[fault.to_dict() for fault in faults])
     response.status_code = status
     return response
 
 
 def show_error(error: PhonifyError) -> Response:
-    """Return the answer to a request that raised a PhonifyError."""
+    """Convert a PhonifyError to the answer to the current request."""
     response = _show(error.faults, STATUSES[error.faults[0].kind], error)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
@@ -75,7 +76,7 @@ def show_error(error: PhonifyError) -> Response:
 
 
 def show_http_exception(error: HTTPException) -> Response:
-    """Return the answer to a request that failed with an HTTP error of Flask.
+    """Convert an exception such as `werkzeug.exceptions.NotFound` to the answer to the current request.
 
     The answer has the error's status and the error's headers, such as Allow.
     """

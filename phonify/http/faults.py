@@ -17,7 +17,7 @@ HEADER = "X-Phonify-Rule"
 
 
 def meet_rule(account: Account, *, sends_messages: bool) -> None:
-    """Apply the account's rules to the current request. A rule delays the answer, or raises SimulatedFault.
+    """Apply the account's rules to the current request. Depending on the rule, wait or raise SimulatedFault.
 
     `sends_messages` is True if the request sends messages. If a rule applies, a header of the answer shows the id of
     the rule.
@@ -42,8 +42,8 @@ def meet_rule(account: Account, *, sends_messages: bool) -> None:
 def _list_texts(account: Account) -> list[tuple[str, str, str]]:
     """Return the recipient, the sender and the body of each message in the request. These values are not checked yet.
 
-    If the request can't be read, the list is empty. The view reports the error later, unless a rule answers the request
-    first.
+    If the request can't be read, the list is empty. Usually, the view then reports the error. If a rule ends the
+    request with an error, the view is not called.
     """
     try:
         arguments = read_arguments()

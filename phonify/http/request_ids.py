@@ -11,7 +11,7 @@ _FORM = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 def begin_request() -> None:
-    """Use the id in the header of the current request. If the header has no valid id, make a new id."""
+    """Read the id of the current request from its header. If the header has no valid id, make a new id."""
     given = request.headers.get(HEADER)
     # The id is not secret, so the quick random generator is enough. After a fork, Python gives it a new seed.
     valid = given is not None and _FORM.fullmatch(given)

@@ -1,4 +1,4 @@
-"""The base class of forms. A form describes the requests of one provider: how they are written, signed and repeated.
+"""The base class of forms. A form describes one provider's requests: the format, the signature and the retries.
 
 The class in `standard_form.py` describes Standard Webhooks. A front can add the form of another provider. For
 example, the Twilio-compatible API adds the form for Twilio's requests.
@@ -42,7 +42,7 @@ class LabEvent(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """How a provider understands an answer of the app."""
+    """The meaning of the app's answer, according to the rules of the provider."""
 
     accepted: bool
     error: str | None = None  # the mistake in the content of an answer 2xx
@@ -66,7 +66,7 @@ class ProviderForm(ABC):
 
     @abstractmethod
     def build_request(self, event: LabEvent, app: AppUnderTest, at: datetime) -> Request:
-        """Return the signed request for an attempt at the given time."""
+        """Return a signed request that contains the event. `at` is the time of the attempt."""
 
     @abstractmethod
     def make_wrong_secret(self, secret: str) -> str:
@@ -84,12 +84,12 @@ class ProviderForm(ABC):
         return message_id
 
     def read_answer(self, event: LabEvent, app: AppUnderTest, answer: Answer) -> Reading:  # noqa: ARG002 - for TwiML
-        """Return how the provider understands an answer of the app."""
+        """Return the meaning of the app's answer, according to the rules of the provider."""
         return Reading(accepted=200 <= answer.status < 300)
 
 
 def make_message(event: LabEvent, account_id: int) -> Message:
-    """Return the message of an event. The message has the state that follows from the event."""
+    """Return the message of an event. The kind of the event determines the state of the message."""
     from_phone = event.kind == "received"
     at = format_time(event.at)
     return Message(

@@ -1,7 +1,7 @@
 """The labs of accounts. A lab tests the webhook of its account. Phonify stores the report.
 
-A lab runs in a thread of the process that received the request. The other processes see in the database that the lab is
-running.
+A lab runs in a thread of the process that received the request. While the lab runs, a row in the database records
+this. Other processes read the row.
 """
 
 import json
@@ -60,7 +60,7 @@ class Labs:
         return lab.finished_at is None and lab.until > format_time(self._clock.machine_now())
 
     def find_app(self, account: Account, form: ProviderForm) -> AppUnderTest | None:
-        """Return the app that the account has registered, or None if the account has no secret for `form`."""
+        """Return the app of the account. If the account has no secret for `form`, return None."""
         if form.name == StandardForm.name:
             webhook = self._webhooks.get(account)
             if webhook is None:
@@ -126,12 +126,15 @@ class Labs:
     # Running
 
     def close(self) -> None:
-        """Wait up to 2 seconds for the end of each lab in this process. To end them, first set `database.stopping`."""
+        """Wait until the labs of this process have ended. For each lab, wait at most 2 seconds.
+
+        To end the labs, first set `database.stopping`.
+        """
         for thread in self._threads:
             thread.join(timeout=2)
 
     def post(self, request: Request) -> Answer:
-        """Send a request of a lab. Raises NotAnswered if its address is not allowed for webhooks."""
+        """Send a request that a lab has built. Raises NotAnswered if webhooks are not allowed to use its address."""
         return send(request, private_allowed=self._webhooks.private_allowed)
 
     def _run(self, lab: LabRun, form: ProviderForm, app: AppUnderTest) -> None:
@@ -165,7 +168,7 @@ class _Pulse:
     def beat(self, trial: str) -> None:
         """Renew the lease if a new trial begins, or if the last renewal is more than `PULSE` seconds ago.
 
-        Raises _Ended if the lab must end.
+        Raises `_Ended` if the process is stopping, or if the lab has finished or was replaced.
         """
         if self.database.stopping:
             raise _Ended

@@ -23,7 +23,7 @@ CALM = 0.1  # the length of this wait, as a fraction of `patience`
 
 
 class Seen(NamedTuple):
-    """What the app says about a message."""
+    """The answer of the app's probe about one message."""
 
     handled: int = 0  # how many events about the message it has handled
     state: str | None = None  # the app's own word for the state of the message
@@ -34,7 +34,10 @@ class ProbeUnusable(Exception):
 
 
 class Probe:
-    """The probe of one app. `url` is None if the app has no probe, or if the probe can't be used."""
+    """Sends requests to the probe of one app. The probe is a URL of the app. It shows what the app has handled.
+
+    `url` is None if the app has no probe, or if the probe can't be used.
+    """
 
     def __init__(self, url: str | None, form: ProviderForm, sender: Sender) -> None:
         self.url = url
@@ -55,10 +58,13 @@ class Probe:
             self._give_up(str(error))
         else:
             if handled:
-                self._give_up(f"it says {handled} about a message that it can't know")
+                self._give_up(f"for a message that does not exist, the probe reports {handled} handled events")
 
     def judge(self, results: Sequence[TrialResult], patience: float) -> None:
-        """Wait up to `patience` seconds until the app has done its work. Then add findings to the results."""
+        """Wait until the app has handled the events. Then add findings to the results.
+
+        The method waits at most `patience` seconds.
+        """
         if self.url is None:
             return
         watches = [watch for result in results for watch in result.watches]
@@ -120,9 +126,9 @@ def _read(exchange: Exchange) -> Seen:
 
 
 def _find_word(watches: Iterable[Watch], seen: Mapping[str, Seen]) -> str | None:
-    """Return the app's word for the state "delivered".
+    """Return the word that the app uses for the state `delivered`.
 
-    Returns None if the app has no such word, or if the app uses the same word for the state "sent".
+    Returns None if the app has no such word, or if the app uses the same word for the state `sent`.
     """
     words = {watch.role: seen[watch.message_id].state for watch in watches if watch.role}
     delivered = words.get("delivered")
@@ -142,14 +148,20 @@ def _is_done(watches: Iterable[Watch], seen: Mapping[str, Seen]) -> bool:
 
 
 def _judge_trial(result: TrialResult, seen: Mapping[str, Seen], word: str | None, *, uses_events: bool) -> None:
-    """Judge what the probe says about the messages of a trial. Add findings to the result of the trial."""
+    """Compare the probe's answers with the expected answers. Add findings to the result of the trial."""
     for watch in result.watches:
         found = seen[watch.message_id]
         times = "once" if found.handled == 1 else f"{found.handled} times"
         if uses_events and found.handled < watch.minimum:
-            result.find("lost_event", f"the app accepted an event, and the probe says that it handled {found.handled}")
+            result.find(
+                "lost_event", f"the app accepted an event, but the probe reports {found.handled} handled events"
+            )
         elif found.handled > watch.maximum:
-            detail = f"the probe says: {times}" if watch.maximum else f"the app handled it {times}, the probe says"
+            detail = (
+                f"the probe says: {times}"
+                if watch.maximum
+                else f"according to the probe, the app handled the event {times}"
+            )
             result.find(watch.too_often, detail)
         elif watch.harmless is not None:
             result.findings = [

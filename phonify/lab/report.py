@@ -1,4 +1,4 @@
-"""The report of a lab: as text for people, as JSON, and as JUnit XML."""
+"""Writes the report of a lab in three formats: plain text, JSON and JUnit XML."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ class Report(NamedTuple):
         return sum(result.outcome == outcome for result in self.results)
 
     def summarize(self) -> str:
-        """Return a summary of the report in one line."""
+        """Return one line that summarizes the report."""
         words: dict[Outcome, str] = {"failed": "failed", "warning": "with a warning", "skipped": "not run"}
         others = [f"{self.count(outcome)} {word}" for outcome, word in words.items() if self.count(outcome)]
         return ", ".join([f"{self.count('passed')} passed", *others, f"in {self.seconds:.1f} s"])

@@ -67,6 +67,6 @@ def _run_trial(bench: Bench, trial: Trial) -> TrialResult:
         result.skipped = str(reason)
     except OutOfTime:
         result.find("not_finished", f"during the trial {trial.name}")
-        bench.stopped = "the lab had no time left"
+        bench.stopped = "the time limit of the lab was reached"
     result.seconds = bench.sender.clock.monotonic() - begun
     return result

@@ -15,7 +15,7 @@ from .forms import TEST_EVENT, AppUnderTest, LabEvent, ProviderForm, make_messag
 
 
 class StandardForm(ProviderForm):
-    """Builds the requests of the lab. The same code builds the requests for real events."""
+    """Builds the lab's requests. It uses the code that Phonify also uses to post real events."""
 
     name = "standard"
     title = "Standard Webhooks"
@@ -33,7 +33,7 @@ class StandardForm(ProviderForm):
             return False
 
     def make_wrong_secret(self, secret: str) -> str:
-        """Return a different secret in the same format."""
+        """Return a valid secret that is different from `secret`."""
         return SECRET_PREFIX + base64.b64encode(hashlib.sha256(secret.encode()).digest()[:24]).decode()
 
     def build_request(self, event: LabEvent, app: AppUnderTest, at: datetime) -> Request:

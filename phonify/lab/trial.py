@@ -28,7 +28,7 @@ class Trial(NamedTuple):
 
 
 class Skipped(Exception):
-    """The trial makes no sense for this app. The text of the exception says why."""
+    """The lab can't run the trial with this app. The text of the exception says why."""
 
 
 class OutOfTime(Exception):
@@ -37,7 +37,7 @@ class OutOfTime(Exception):
 
 @dataclass
 class Bench:
-    """The app under test, and the tools for the trial that is running."""
+    """The app under test, and the tools that a trial uses."""
 
     form: ProviderForm
     app: AppUnderTest
@@ -55,22 +55,22 @@ class Bench:
     # Making requests
 
     def make_event(self, kind: EventKind | None = None, *, age: float = 0, message_id: str | None = None) -> LabEvent:
-        """Return a new event that happened `age` seconds ago. If `message_id` is None, its message is new."""
+        """Return a new event that happened `age` seconds ago. By default, the event is about a new message."""
         now = self.sender.clock.machine_now()
         ids = generate_ids(now)
         return LabEvent(next(ids), message_id or next(ids), kind or self.first.kind, now - timedelta(seconds=age))
 
     def build(self, event: LabEvent, *, age: float = 0) -> Request:
-        """Return the request for an event. Its signature is `age` seconds old."""
+        """Return a request that contains the event. The signature of the request is `age` seconds old."""
         return self.form.build_request(event, self.app, self.sender.clock.machine_now() - timedelta(seconds=age))
 
     def build_forged(self, event: LabEvent) -> Request:
-        """Return the request for an event, signed with a wrong secret."""
+        """Return a request that contains the event. The request is signed with a wrong secret."""
         app = self.app._replace(secret=self.form.make_wrong_secret(self.app.secret), former_secret=None)
         return self.form.build_request(event, app, self.sender.clock.machine_now())
 
     def begin(self, kind: EventKind | None = None, *, age: float = 0) -> LabEvent:
-        """Return a new event. If the event is a status, first call `prepare` for its message."""
+        """Return a new event. If the event reports a message's status, first call `prepare` for this message."""
         event = self.make_event(kind, age=age)
         if event.kind not in ("received", "test"):
             self.prepare(event.message_id)
@@ -136,7 +136,7 @@ class Bench:
         return exchange.status in NOT_KNOWN and not self.must_know(event)
 
     def read(self, event: LabEvent, exchange: Exchange) -> Reading:
-        """Return how the provider understands an answer of the app."""
+        """Return the meaning of the app's answer, according to the rules of the provider."""
         if exchange.answer is None:
             return Reading(accepted=False)
         return self.form.read_answer(event, self.app, exchange.answer)

@@ -1,4 +1,7 @@
-"""The health checks. They need no key. /healthz shows that the process runs. /readyz shows that it can do its work."""
+"""The health checks. They need no key.
+
+`/healthz` shows that the process is running. `/readyz` shows whether Phonify can store and deliver messages.
+"""
 
 from typing import Any
 
@@ -16,7 +19,7 @@ bp = Blueprint("monitoring", __name__)
 
 @bp.get("/healthz")
 def show_health() -> dict[str, Any]:
-    """Report that the process runs."""
+    """Show that the process is running."""
     return {"status": "ok"}
 
 
@@ -53,7 +56,10 @@ def show_readiness() -> ResponseReturnValue:
 
 
 def _look_at_gateway(health: GatewayHealth, connection: Connection) -> tuple[list[str], list[str]]:
-    """Return a list of faults and a list of warnings. Both lists are about one gateway and its late messages."""
+    """Return two lists: the faults and the warnings of one gateway.
+
+    If a message is late, one of the lists mentions the delay.
+    """
     status, delay = health.read_status(connection), health.find_delay(connection)
     warnings = [] if status.is_open else [f"the gateway {status.name}: {status.summary}"]
     if delay is None:

@@ -18,7 +18,10 @@ DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def _make_directory() -> None:
-    """Make the folder for the files. Forked processes use the folder too, but only this process removes it."""
+    """Make the folder for the files. Forked processes use the same folder.
+
+    At exit, the process that made the folder removes it. A forked process never removes the folder.
+    """
     folder, made_by = tempfile.mkdtemp(prefix="phonify-metrics-"), os.getpid()
 
     def remove() -> None:
@@ -52,7 +55,9 @@ bp = Blueprint("metrics", __name__)
 _METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "DESTROY"}
 
 _REQUESTS = Counter("phonify_http_requests", "Answered requests.", ("method", "route", "status"))
-_REQUEST_SECONDS = Histogram("phonify_http_request_seconds", "Time to answer a request.", ("method", "route"))
+_REQUEST_SECONDS = Histogram(
+    "phonify_http_request_seconds", "Seconds between a request and the answer.", ("method", "route")
+)
 _ATTEMPTS = Counter(
     "phonify_gateway_attempts", "Number of attempts to send a message through the gateway.", ("gateway", "outcome")
 )
@@ -95,7 +100,7 @@ class _DatabaseCollector(Collector):
         yield from _describe_gateways(statuses)
         yield _make_gauge(
             "phonify_messages_without_gateway",
-            "Messages that wait for a missing gateway.",
+            "Number of waiting messages whose gateway is missing on this server.",
             "gateway",
             {one.gateway: one.messages for one in left},
         )
@@ -139,7 +144,10 @@ def show_metrics() -> Response:
 
 
 def measure(app: Flask) -> None:
-    """Measure HTTP requests to `app`, attempts to send messages, and posts to webhooks."""
+    """Collect the metrics of `app`.
+
+    There are metrics for HTTP requests, for attempts to send a message, and for attempts to post to a webhook.
+    """
     app.register_blueprint(bp)
     app.before_request(_begin)
     app.after_request(_count)
@@ -169,6 +177,6 @@ def _count_attempt(gateway: str, outcome: str, seconds: float) -> None:
 
 
 def _count_post(outcome: str, seconds: float) -> None:
-    """Count an attempt to post to a webhook."""
+    """Add one attempt to the metrics of webhooks. `seconds` is the duration of the attempt."""
     _POSTS.labels(outcome).inc()
     _POST_SECONDS.observe(seconds)

@@ -1,8 +1,8 @@
-"""Sends requests to URLs that accounts choose. The URL and the address of its host are checked first.
+"""Sends requests to URLs that accounts choose.
 
-A host name is resolved only once for each request, and the client connects to the address that was checked. If the
-client resolved the name again, it could get a different address, for example a private address. Redirects are not
-followed, and no proxy is used.
+Before the client connects, it checks the URL, resolves the host name, and checks the IP address. Then it connects to
+the same address. If the client resolved the name a second time, it could get a different address, for example a private
+address. Redirects are not followed, and no proxy is used.
 """
 
 import http.client
@@ -42,7 +42,7 @@ _WORDS: dict[type[BaseException], str] = {  # the first matching class is used
 
 
 class NotAnswered(Exception):
-    """A request got no answer. The text of the exception explains the reason to a person."""
+    """A request got no answer. The text of the exception describes the reason in plain words."""
 
     def __init__(self, reason: str, *, connected: bool = False) -> None:
         super().__init__(reason)
@@ -74,10 +74,12 @@ class Answer(NamedTuple):
 
 
 def send(request: Request, *, private_allowed: bool, resolve: Resolve = resolve) -> Answer:
-    """Send a request and return the answer, with any HTTP status. Raises NotAnswered if there is no answer in time.
+    """Send a request and return the answer, even if its status is 4xx or 5xx.
 
-    The timeout of the request covers connecting, TLS, sending and receiving. If the body of the answer is late,
-    malformed or too long, only the first part of the body is returned.
+    Raises NotAnswered if there is no answer in time.
+
+    The timeout of the request covers connecting, TLS, sending and receiving. In three cases, the returned
+    body is not complete: a part of the body is late, the body is malformed, or the body is too long.
     """
     end = monotonic() + request.timeout
     connected = False
@@ -199,7 +201,7 @@ def _exchange(connection: HTTPConnection, target: Target, request: Request, end:
 
 
 def _read_retry_after(text: str) -> float | None:
-    """Convert the header Retry-After to seconds. It has a number or a date. Returns None for any other text."""
+    """Convert the value of Retry-After to seconds. The value is a number or a date. Returns None for any other text."""
     if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)
     try:

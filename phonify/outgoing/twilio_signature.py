@@ -1,6 +1,7 @@
 """Signs requests in the same way as Twilio.
 
-The Twilio-compatible API signs its requests to apps. The gateway `twilio` checks the signatures of Twilio's requests.
+If an app uses the Twilio-compatible API, Phonify signs the requests that it posts to the app. The gateway `twilio`
+checks the signatures of Twilio's requests.
 """
 
 import base64
@@ -12,8 +13,9 @@ from collections.abc import Iterable
 def sign(auth_token: str, url: str, parameters: Iterable[tuple[str, str]] = ()) -> str:
     """Sign a request, and return the value of the header X-Twilio-Signature.
 
-    The signature is an HMAC-SHA1 of the URL and of the parameters of a form. The parameters are sorted by name. If
-    a parameter occurs twice with the same value, it counts once. Raises ValueError for unpaired surrogates.
+    The signature is an HMAC-SHA1. The signed text is the URL, followed by all form parameters. The parameters are
+    sorted by name. If a parameter occurs twice with the same value, it counts once. Raises ValueError for
+    unpaired surrogates.
     """
     signed = url + "".join(f"{name}{value}" for name, value in sorted(set(parameters)))
     return base64.b64encode(hmac.new(auth_token.encode(), signed.encode(), hashlib.sha1).digest()).decode()

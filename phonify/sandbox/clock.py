@@ -68,10 +68,10 @@ def run_clock() -> dict[str, Any]:
     errors=(*_ERRORS, "by_or_to", "clock_only_forward", "clock_too_far"),
     examples=examples.ADVANCE_CLOCK,
     text=(
-        "The clock goes forward by a duration or to a time. Phonify does all the work up to the new time, in order of"
-        " time. It sends scheduled messages, repeats failed attempts, posts webhook events, ends validity periods, and"
-        " removes old data. Then it answers. If the work takes longer than 20 seconds, the clock stops before its"
-        " `target`, and `finished` is false. In this case, advance the clock again."
+        "Give either a duration (`by`) or the new time (`to`). Phonify does everything that is due before the new time."
+        " The earliest work comes first. Phonify sends scheduled messages, repeats failed attempts, posts webhook"
+        " events, ends validity periods, and removes old data. Then it answers. If this takes longer than 20 seconds,"
+        " the clock does not reach `target`, and `finished` is false. In this case, advance the clock again."
     ),
 )
 def advance_clock() -> dict[str, Any]:

@@ -31,7 +31,7 @@ def download_python_client() -> Response:
 
 @bp.get("/phonify.mjs")
 def download_javascript_client() -> Response:
-    """Return the source code of the JavaScript client, which is an ES module."""
+    """Return the source code of the JavaScript client. The client is an ES module."""
     return send_file(_STATIC / "phonify.mjs", mimetype="text/javascript", max_age=_MAX_AGE)
 
 

@@ -40,7 +40,7 @@ def start_lab() -> tuple[dict[str, Any], int]:
     answers={200: LabAnswer},
     errors=("not_found",),
     examples=examples.GET_LAB,
-    text="The report is kept until the next lab. If the account never had a lab, the answer is 404.",
+    text="The report is kept until the account starts another lab. If the account never had a lab, the answer is 404.",
 )
 def get_lab() -> dict[str, Any]:
     """Retrieve the account's latest lab."""

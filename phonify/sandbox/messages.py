@@ -37,7 +37,7 @@ _OUTCOME = OutcomeSchema()
     ),
 )
 def list_test_messages() -> dict[str, Any]:
-    """List the matching messages of the account, newest first, with one-time codes and links."""
+    """List matching messages, newest first. Each message has its one-time codes and its links."""
     found = get_services().sending.find_all(current_account(), **load(_LIST, read_arguments()))
     return {"messages": dump_sandbox_messages(found, get_services().rules.find_met(found))}
 
@@ -68,7 +68,7 @@ def remove_messages() -> dict[str, Any]:
     examples=rule_examples.FORCE,
     text=(
         "The message must be scheduled, in doubt, or waiting for an attempt. The outcome applies immediately. The"
-        " answer shows the state that the message had before the outcome."
+        " answer still shows the old state of the message."
     ),
 )
 def force_outcome(message_id: str) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def force_outcome(message_id: str) -> dict[str, Any]:
     ),
 )
 def release_message(message_id: str) -> Response:
-    """Send a caught message to its phone."""
+    """Send a caught message to the phone of the recipient."""
     releasing = get_services().releasing
     key = load(_RELEASE, {"Idempotency-Key": request.headers.get("Idempotency-Key")})["idempotency_key"]
     if key is None:

@@ -19,13 +19,13 @@ bp = Blueprint("test_problems", __name__, url_prefix="/problems")
     answers={200: ProblemsAnswer},
     examples=examples.LIST_PROBLEMS,
     text=(
-        "The list has at most 20 problems. It shows requests that the Twilio-compatible API has refused. It also"
-        " shows webhooks whose last attempt failed or got a wrong answer. The messages of the account do not show these"
-        " problems."
+        "The list has at most 20 problems, of two kinds. In the first kind, the Twilio-compatible API has refused a"
+        " request. In the second kind, the last attempt to post an event to a webhook has failed. An attempt fails if"
+        " the answer is not 2xx. The messages of the account do not show these problems."
     ),
 )
 def list_test_problems() -> dict[str, Any]:
-    """List the account's latest problems, in the order of time."""
+    """List the account's latest problems, oldest first."""
     services = get_services()
     found = list_problems(services.fronts, services.webhooks, services.clock, current_account())
     return {"problems": dump_problems(found)}

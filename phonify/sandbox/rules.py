@@ -36,10 +36,13 @@ _FAULTS = ("unknown_argument", "argument_without_effect")
 @describe(
     answers={200: RulesAnswer},
     examples=examples.LIST_RULES,
-    text="Phonify applies the first rule that matches. If no rule matches, a special number has its own outcome.",
+    text=(
+        "Phonify applies the first rule that matches. If no rule matches a message to a special number, Phonify uses"
+        " the outcome of this number."
+    ),
 )
 def list_rules() -> dict[str, Any]:
-    """List the account's rules in their order."""
+    """List the account's rules, in the order in which Phonify checks the rules."""
     return {"rules": dump_rules(get_services().rules.find_all(current_account()))}
 
 
@@ -122,7 +125,10 @@ def move_rule(rule_id: str) -> dict[str, Any]:
 @describe(
     answers={200: RuleAnswer},
     examples=examples.DELETE_RULE,
-    text="If the rule was applied to a message, the message keeps its outcome. The method `DESTROY` does the same.",
+    text=(
+        "If Phonify has already applied the rule to a message, the outcome of this message stays the same. The method"
+        " `DESTROY` does the same."
+    ),
 )
 def delete_rule(rule_id: str) -> dict[str, Any]:
     """Delete a rule."""

@@ -1,4 +1,4 @@
-"""The resource /sandbox/runs. A run is an account for one test."""
+"""The resource /sandbox/runs. A run is a temporary account. Each test can have its own run."""
 
 from typing import Any
 
@@ -57,11 +57,11 @@ def get_run(run_id: str) -> dict[str, Any]:
     answers={200: RunAnswer},
     examples=examples.END_RUN,
     text=(
-        "The messages and all other data of the run are removed. Requests with the key of the run then get 401. The"
-        " webhook of the run gets no more events. To end the run, you can also use its own key. The method"
-        " `DESTROY` does the same."
+        "The messages and all other data of the run are removed. After that, the answer to a"
+        " request with the run's key is 401. The webhook of the run gets no more events. To end the run, use the key of"
+        " the run, or the key of the account that created the run. The method `DESTROY` does the same."
     ),
 )
 def end_run(run_id: str) -> dict[str, Any]:
-    """End a run of the account."""
+    """End a test run that the account has created."""
     return {"run": dump_run(get_services().runs.end(current_account(), run_id))}

@@ -26,7 +26,8 @@ bp = Blueprint("sandbox", __name__)  # the API reference shows these paths under
     links={"get_message": {"message_id": "$response.body#/message/id"}},
     text=(
         "Phonify stores the message and posts it to the webhook. If the body is a keyword such as"
-        " `STOP`, the account can't send messages to this phone. A keyword such as `START` ends this opt-out."
+        " `STOP`, the person opts out. Then the account can't send messages to this phone. A keyword such as `START`"
+        " ends this opt-out."
     ),
 )
 def simulate_inbound() -> tuple[dict[str, Any], int]:
@@ -42,7 +43,7 @@ def simulate_inbound() -> tuple[dict[str, Any], int]:
     arguments=CheckSchema,
     answers={200: CheckAnswer},
     examples=examples.CHECK,
-    text="Nothing is stored. The command `check-text` shows the same.",
+    text="Nothing is stored. The command `check-text` shows the same information about a text.",
 )
 def check() -> dict[str, Any]:
     """Check a text: its encoding, its segments, the characters that need UCS-2, and its WebOTP code."""

@@ -40,7 +40,7 @@ class SentAnswer(MessagesAnswer):
 
 
 class RefusedAnswer(SentAnswer):
-    """The messages and the errors of a request. Phonify has refused at least one recipient."""
+    """The answer if Phonify has refused at least one recipient. It contains all messages and all errors."""
 
     errors = fields.List(fields.Nested(ErrorSchema), required=True)
 
@@ -82,7 +82,7 @@ class DeliveryAnswer(Schema):
 
 
 class ResultAnswer(Schema):
-    """An answer that only confirms the success of a request."""
+    """An answer without data. It confirms that the request was successful."""
 
     result = fields.String(required=True, metadata={"enum": ["OK"]})
 
@@ -102,7 +102,7 @@ class DocumentAnswer(Schema):
 
 
 def dump_sent(messages: Sequence[Message], faults: Sequence[Fault]) -> Shown:
-    """Return a SentAnswer, or a RefusedAnswer if there are faults."""
+    """Return a SentAnswer. If there are faults, return a RefusedAnswer, which also contains the faults."""
     shown: Shown = {"messages": dump_messages(messages)}
     if len(messages) == 1:
         shown["message"] = shown["messages"][0]
@@ -112,5 +112,5 @@ def dump_sent(messages: Sequence[Message], faults: Sequence[Fault]) -> Shown:
 
 
 def choose_status(sent: Shown) -> int:
-    """Return the HTTP status of an answer that `dump_sent` has made."""
+    """Return the HTTP status for the result of `dump_sent`."""
     return 402 if "errors" in sent else 201

@@ -1,4 +1,4 @@
-"""The schemas of requests and answers about the clock of the server.
+"""The schemas for the clock of the server: schemas for requests, and schemas for answers.
 
 The functions `write_duration` and `write_summary` return texts for people.
 """
@@ -32,7 +32,7 @@ def read_duration(text: str) -> timedelta:
 
 
 def write_duration(duration: timedelta) -> str:
-    """Return a duration for people, such as `24 h` or `365 d 2 h`. The result has no fractions of a second."""
+    """Return a readable text for a duration, such as `24 h` or `365 d 2 h`. The text has no fractions of a second."""
     minutes, seconds = divmod(int(duration.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24) if hours > 48 else (0, hours)
@@ -45,7 +45,8 @@ def write_summary(advance: Advance) -> str:
     duration = write_duration(parse_time(advance.ended_at) - parse_time(advance.begun_at))
     counts = advance.ended._asdict()
     done = ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in _COUNTS if counts[name])
-    return f"{duration}: {done or 'nothing was due'}{'' if advance.finished else '; more is due, so advance again'}"
+    rest = "" if advance.finished else "; some work is not done. Advance the clock again"
+    return f"{duration}: {done or 'nothing was due'}{rest}"
 
 
 class AdvanceSchema(ArgumentsSchema):
@@ -77,7 +78,7 @@ class ClockSchema(RecordSchema):
     machine_now = fields.String(required=True, metadata={**MOMENT, "description": "The real time, in UTC."})
     frozen = fields.Boolean(required=True, metadata={"description": "Whether the clock is stopped."})
     changed = fields.Boolean(
-        required=True, metadata={"description": "Whether the clock was changed after its last reset."}
+        required=True, metadata={"description": "True if the clock has been changed, and was not reset afterwards."}
     )
 
 
@@ -86,14 +87,14 @@ def _count_field(description: str) -> fields.Integer:
 
 
 class EndedSchema(RecordSchema):
-    """How many messages, receipts and events Phonify processed during an advance of the clock."""
+    """The numbers of messages, receipts and events that Phonify has processed while it advanced the clock."""
 
     sent = _count_field("Messages that reached the state `sent`.")
     expired = _count_field("Messages that failed at the end of their validity period.")
     failed = _count_field("Messages that failed for another reason.")
     received = _count_field("Messages from phones.")
     receipts = _count_field("Delivery receipts.")
-    webhooks = _count_field("Events that the webhook has accepted.")
+    webhooks = _count_field("Events that Phonify has successfully posted to the webhook.")
     failed_webhooks = _count_field("Events that failed. Phonify does not post them again.")
     removed = _count_field("Old messages that were removed.")
 
@@ -129,7 +130,7 @@ class ClockAnswer(Schema):
 
 
 class AdvanceAnswer(ClockAnswer):
-    """The clock of the server after an advance, and the results of the advance."""
+    """The answer after the clock was advanced. It contains the state of the clock, and the results."""
 
     advance = fields.Nested(AdvancedSchema, required=True)
 
@@ -139,12 +140,12 @@ _ADVANCED = AdvancedSchema()
 
 
 def dump_clock(status: ClockStatus) -> Shown:
-    """Return the clock as the API shows it."""
+    """Convert the status of the clock to the format of the API."""
     shown: Shown = _CLOCK.dump(status)
     return shown
 
 
 def dump_advance(advance: Advance) -> Shown:
-    """Return the results of an advance as the API shows them."""
+    """Convert the results of advancing the clock to the format of the API."""
     shown: Shown = _ADVANCED.dump(advance)
     return shown

@@ -1,4 +1,4 @@
-"""Examples of requests and their answers, for the API's description. Tests check that they are correct."""
+"""Examples in the API's description. An example has a request and its answer. Tests check all the examples."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ SEND = (
         answer={"messages": [SCHEDULED], "message": SCHEDULED},
     ),
     Example(
-        "Two recipients, one of them refused",
+        "Phonify refuses one of two recipients",
         status=402,
         arguments={"to": ["+14560000000", "+15005550002"], "body": "Your Acme code is 482193"},
         answer={"messages": [MESSAGE, _REFUSED], "errors": [{**_UNROUTABLE, "param": "to[1]"}]},
@@ -99,7 +99,7 @@ PHONES = (
         answer={"phones": [{**_PHONE, "type": "unknown", "valid": False, "subscribed": True}]},
     ),
 )
-SUBSCRIPTION = (Example("A phone that never opted out", path=_AT_PHONE, answer={"subscription": _SUBSCRIPTION}),)
+SUBSCRIPTION = (Example("A phone without an opt-out", path=_AT_PHONE, answer={"subscription": _SUBSCRIPTION}),)
 SUBSCRIPTIONS = (Example("The latest ten", arguments={"limit": 10}, answer={"subscriptions": [_SUBSCRIPTION]}),)
 UNSUBSCRIBE = (Example("A phone", path=_AT_PHONE, answer={"result": "OK"}),)
 
@@ -135,7 +135,7 @@ INBOUND = (
 )
 CHECK = (
     Example(
-        "A curly quote, and a code for a web site",
+        "A text with a curly quote and a WebOTP code",
         arguments={"body": "It\N{RIGHT SINGLE QUOTATION MARK}s 482193.\n\n@example.com #482193"},
         answer={
             "check": {

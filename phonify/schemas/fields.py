@@ -1,8 +1,9 @@
-"""The fields of the schemas for requests.
+"""The kinds of fields that request schemas use.
 
-Each field reads one argument of a request. It contains the error types and the JSON Schema of this argument.
+Each field is for one argument of a request. It contains the error types and the JSON Schema of this argument.
 
-The texts in a ValidationError are error types. `errors/table.py` lists these types.
+A ValidationError contains error types, such as `invalid_time`. It contains no sentences. `errors/table.py` has a
+sentence for each error type.
 """
 
 import re
@@ -207,16 +208,17 @@ def list_error_types(field: fields.Field[Any]) -> set[str]:
 
 
 def search_field(description: str) -> Argument:
-    """Return a field for a search text. The search looks for it in the bodies of messages.
+    """Return a field for an argument that contains a search text. The search looks in the bodies of messages.
 
-    A stored body can be longer than the current maximum of a body. So the search text can be longer too.
+    The search text can be longer than PHONIFY_MAX_BODY allows for new messages. Older messages can have longer bodies,
+    because the setting can change.
     """
     form = {**_TEXT, "description": description}
     return Argument(str, invalid="invalid_text", form=form, validate=_make_text_rules(HIGHEST_MAX_BODY))
 
 
 def name_field(description: str) -> Argument:
-    """Return a field that reads a name, such as the name of a rule."""
+    """Return a field for an argument that contains a name, such as the name of a rule."""
     rules = (
         validate.Length(min=1, max=MAX_NAME, error="invalid_name"),
         validate.Regexp(_CLEAN, error="invalid_name"),
@@ -231,7 +233,10 @@ def originator_field(description: str, *, invalid: str = "invalid_originator", *
 
 
 def callback_url_field(description: str, *, example: str) -> Argument:
-    """Return a field for a URL of the app. An empty text becomes None. The code in `domain/` checks all other texts."""
+    """Return a field for an argument that contains a URL of the app.
+
+    An empty text becomes None. The code in `domain/` checks all other texts.
+    """
     form = {"type": "string", "format": "callback-url", "description": description, "examples": [example]}
     return Argument(lambda text: text or None, invalid="invalid_webhook_url", form=form)
 
@@ -276,7 +281,7 @@ def choice_field(*choices: str, invalid: str, description: str, **options: Any) 
 
 
 def whole_field(lowest: int, highest: int, *, invalid: str, description: str, **options: Any) -> WholeArgument:
-    """Return a field for a whole number in a range."""
+    """Return a field for an argument that contains a whole number from `lowest` to `highest`."""
     in_range = validate.Range(lowest, highest, error=invalid)
     form = {"description": description}
     return WholeArgument(_read_digits, invalid=invalid, form=form, validate=in_range, **options)

@@ -30,7 +30,7 @@ class FrontSettingsSchema(ArgumentsSchema):
         form={
             "type": "string",
             "pattern": f"^{AUTH_TOKEN}$",
-            "description": "The auth token that signs webhooks. You can use the token that your app already has.",
+            "description": "Phonify signs webhooks with this auth token. You can use the existing token of your app.",
         },
         validate=validate.Regexp(rf"{AUTH_TOKEN}\Z", error="invalid_auth_token"),
     )

@@ -19,8 +19,8 @@ def read_keyword_settings(
 ) -> KeywordReplies:
     """Check and return the settings. Raises InvalidRequest, which lists all errors.
 
-    REPLIES lists the allowed keys of `replies`. An empty text means no reply. A reply has at most `max_body`
-    characters. If `stop_keywords` contains built-in keywords, the result leaves them out.
+    The constant `REPLIES` contains the allowed keys of `replies`. An empty text means no reply. A reply has at
+    most `max_body` characters. If `stop_keywords` contains built-in keywords, the result leaves them out.
     """
     faults = []
     keywords = {normalize_keyword(given): given.strip() for given in stop_keywords if given.strip()}

@@ -1,4 +1,4 @@
-"""The schemas of the webhook lab, for requests and answers."""
+"""The schemas for the requests and the answers of the webhook lab."""
 
 import json
 
@@ -22,7 +22,7 @@ class StartLabSchema(StrictSchema):
         description="`standard` tests the webhook of the account. `twilio` tests the `inbound_url` of the account.",
     )
     status_url = callback_url_field(
-        "With `twilio`, the lab posts statuses to this URL. Without this URL, the lab posts no statuses.",
+        "If `form` is `twilio`, the lab posts statuses to this URL. Without this URL, the lab posts no statuses.",
         example=_EXAMPLE,
     )
     probe_url = callback_url_field(
@@ -55,7 +55,7 @@ class TrialSchema(Schema):
 
 
 class ReportSchema(Schema):
-    """The report of a lab."""
+    """The report that the lab writes about an app."""
 
     form = fields.String(required=True)
     url = fields.String(required=True)
@@ -97,7 +97,7 @@ _LAB = LabSchema()
 
 
 def dump_lab(lab: LabRun, *, is_running: bool) -> Shown:
-    """Return a lab as the API shows it."""
+    """Convert a lab to the format of the API."""
     report = json.loads(lab.report) if lab.report is not None else None
     state = "running" if is_running else "finished" if report is not None else "interrupted"
     trial = lab.trial if is_running else None

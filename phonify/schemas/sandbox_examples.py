@@ -71,7 +71,7 @@ _LAB = {
 _FORGED = {
     "verdict": "accepted_forgery",
     "severity": "failure",
-    "title": "accepted a forgery",
+    "title": "The app accepted a forgery",
     "detail": "a request without webhook-signature got 200",
     "why": "Everyone who knows the URL can tell the app that a text was delivered.",
     "fix": "Check the signature of each request before anything else.",

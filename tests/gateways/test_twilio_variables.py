@@ -20,7 +20,7 @@ def fail(**given: str) -> list[str]:
 def test_all_faults_are_reported_together() -> None:
     assert fail(ACCOUNT_SID="", AUTH_TOKEN="", URL="ftp://x", NUMBER="SHOP", KEY_SECRET="s3cret") == [
         "ACCOUNT_SID: is missing",
-        "KEY_SID: is missing, but there is a KEY_SECRET",
+        "KEY_SID: is missing. If KEY_SECRET is set, KEY_SID must be set",
         "AUTH_TOKEN: is missing; set it, or set PHONIFY_TWILIO_GATEWAY_AUTH_TOKEN_FILE to a file that contains it",
         "URL: is not a URL that can be used: it must begin with https:// or http://",
         "NUMBER: 'SHOP' must be an E.164 number with the plus sign, or a short code",

@@ -84,7 +84,7 @@ def test_a_lab_ends_after_its_time() -> None:
     report = run_lab(FORMS["standard"], target, send=send, clock=clock, sleep=clock.advance, most_seconds=30)
     assert verdicts_of(report) == {"not_finished"}
     assert report.seconds < 40
-    assert report.results[-1].skipped == "the lab had no time left"
+    assert report.results[-1].skipped == "the time limit of the lab was reached"
 
 
 def test_every_verdict_is_given_in_these_tests() -> None:

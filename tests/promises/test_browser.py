@@ -1820,6 +1820,6 @@ def test_the_report_of_a_lab_comes_without_a_reload(open_page, receiver):
     page.get_by_role("link", name="Try it in the lab.").click()
     page.get_by_role("button", name="Start the lab").click()
     mark(page)
-    expect(page.locator(".verdict")).to_have_text("Your app refused a genuine event", timeout=SOON)
+    expect(page.locator(".verdict")).to_have_text("The app refused a genuine event", timeout=SOON)
     expect(page.locator("#report")).to_contain_text("0 passed, 1 failed, 21 not run")
     assert is_same(page)

@@ -99,7 +99,7 @@ def test_an_address_without_a_valid_summary_shows_none(browser: FlaskClient, que
 def test_counts_in_an_address_that_are_not_numbers_are_left_out(browser: FlaskClient) -> None:
     times = "from=2026-01-31T09:30:00.000Z&until=2026-02-01T09:30:00.000Z"
     page = browser.get(f"/inbox/settings?{times}&sent=<b>&failed=2&more=1")
-    assert "data-notice>24 h: 2 failed; more is due, so advance again.</p>" in page.text
+    assert "data-notice>24 h: 2 failed; some work is not done. Advance the clock again.</p>" in page.text
 
 
 @pytest.mark.parametrize(

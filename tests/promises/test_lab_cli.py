@@ -59,7 +59,7 @@ def test_the_last_line_of_a_report_with_a_probe_is_the_sum(runner: FlaskCliRunne
 def test_an_app_that_is_not_running_is_asked_for(runner: FlaskCliRunner) -> None:
     result = run(runner, f"http://127.0.0.1:{find_free_port()}/sms", "--secret", SECRET)
     assert result.exit_code == 1
-    assert "refused the connection: a genuine event: the connection was refused\n" in result.stdout
+    assert "The app refused the connection: a genuine event: the connection was refused\n" in result.stdout
     assert "What to do: Start the app, if it is not running." in result.stdout
 
 
@@ -68,8 +68,8 @@ def test_a_failure_says_what_goes_wrong_and_what_to_do_and_the_status_is_1(runne
         result = run(runner, f"{address}/sms", "--secret", SECRET)
     assert result.exit_code == 1
     assert "FAILED   missing          No signature\n" in result.stdout
-    assert "accepted a forgery: a request without webhook-signature got 200\n" in result.stdout
-    assert "accepted a forgery (failure, accepted_forgery)\n  Everyone who knows the URL" in result.stdout
+    assert "The app accepted a forgery: a request without webhook-signature got 200\n" in result.stdout
+    assert "The app accepted a forgery (failure, accepted_forgery)\n  Everyone who knows the URL" in result.stdout
     assert "\n  What to do: First check the signature of each request" in result.stdout
 
 
@@ -83,7 +83,7 @@ def test_the_report_as_json_has_every_trial(runner: FlaskCliRunner) -> None:
     assert [report[name] for name in ("passed", "warnings", "failed", "skipped")] == [20, 1, 0, 1]
     (finding,) = next(trial for trial in report["trials"] if trial["name"] == "unknown_event")["findings"]
     assert (finding["verdict"], finding["severity"]) == ("refused_unknown_event", "warning")
-    assert finding["detail"] == "an unknown event got 404"
+    assert finding["detail"] == "the answer to an unknown event was 404"
 
 
 def test_the_report_as_junit_has_failures_and_skipped_trials(runner: FlaskCliRunner, tmp_path: Path) -> None:
@@ -96,8 +96,11 @@ def test_the_report_as_junit_has_failures_and_skipped_trials(runner: FlaskCliRun
     assert list(cases) == NAMES
     (failure,) = cases["stale"]
     assert failure.get("type") == "accepted_replay"
-    assert failure.get("message") == "accepted an old signature: a signature of yesterday got 200"
-    assert "What to do: Compare the time in the header webhook-timestamp" in (failure.text or "")
+    assert (
+        failure.get("message")
+        == "The app accepted a request with an old signature: a request that was signed a day ago got 200"
+    )
+    assert "What to do: The header webhook-timestamp contains the time of the request." in (failure.text or "")
     assert cases["probe"][0].get("message") == "no probe was given"
     assert len(cases["forged"]) == 0
 

@@ -63,7 +63,7 @@ def test_a_lab_is_started_and_its_report_is_shown(
     wait_until(lambda: "Running" not in read(page, "/inbox/lab/report"))
     text = read(page)
     assert "<strong>0 passed, 1 failed, 21 not run</strong>" in text
-    assert "Your app gave no answer" in text
+    assert "The app gave no answer" in text
     assert "<strong>What to do:</strong> Answer every request." in text
     assert "The lab has judged only the answers. With a probe URL, it also checks what the app did." in text
 

@@ -20,7 +20,7 @@ def mark_code(text: str) -> str:
 def write_verdicts() -> str:
     """Return the list of verdicts."""
     return "\n".join(
-        f"- **`{one.name}`** ({one.severity}): The app {one.title}. *In production:* {mark_code(one.why)}"
+        f"- **`{one.name}`** ({one.severity}): {one.title}. *In production:* {mark_code(one.why)}"
         f" *What to do:* {mark_code(one.fix)}"
         for one in VERDICTS.values()
     )

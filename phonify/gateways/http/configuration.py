@@ -22,9 +22,10 @@ VARIABLES = tuple(
 )
 _SHORTEST_SECRET = 16  # characters
 _NO_PRESET = (
-    "is missing. Use kannel, jasmin or custom. For kannel or jasmin, set PHONIFY_HTTP_URL,"
-    " PHONIFY_HTTP_USERNAME and PHONIFY_HTTP_PASSWORD. For custom, set PHONIFY_HTTP_URL, PHONIFY_HTTP_TAKEN and"
-    " a template with {to} and {text}. PHONIFY_HTTP_QUERY or PHONIFY_HTTP_BODY contains the template."
+    'is missing. Use one of the values "kannel", "jasmin" and "custom". If the value is "kannel" or "jasmin", you must'
+    " set three other variables: PHONIFY_HTTP_URL, PHONIFY_HTTP_USERNAME and PHONIFY_HTTP_PASSWORD. If the value is"
+    ' "custom", you must set PHONIFY_HTTP_URL and PHONIFY_HTTP_TAKEN. You must also write a template with {to} and'
+    " {text}. Put this template into PHONIFY_HTTP_QUERY or into PHONIFY_HTTP_BODY."
 )
 _NO_RULE = "is missing. Use a rule such as 2xx. If an answer matches, the provider has taken the message."
 

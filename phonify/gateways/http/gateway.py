@@ -59,7 +59,7 @@ class TemplateGateway(HttpGateway):
         return self._build_request(message, _Piece(message.body, encoding, len(segments)))
 
     def judge(self, message: OutboundMessage, answer: Answer) -> Outcome:  # noqa: ARG002 - the answer says all
-        """Convert an answer to an outcome, with the configured rules."""
+        """Return the outcome of a message. The configured rules decide what the provider's answer means."""
         return self._configuration.answers.judge(answer)
 
     def _send(self, message: OutboundMessage, seconds: float) -> Outcome:
@@ -145,7 +145,7 @@ class TemplateGateway(HttpGateway):
         return self._configuration.callbacks.hear(request)
 
     def probe(self) -> str:
-        """Send the request of PHONIFY_HTTP_PROBE to the provider. This request sends no message."""
+        """Ask the provider whether it is ready. PHONIFY_HTTP_PROBE contains the URL. The request sends no message."""
         configuration = self._configuration
         if not configuration.probe and not configuration.probe_query.names:
             return "nothing to ask: PHONIFY_HTTP_PROBE is not set"

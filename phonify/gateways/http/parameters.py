@@ -22,7 +22,7 @@ _GSM7 = ("0", "gsm", "gsm7", "gsm-7")
 
 
 def read_parameters(request: CallbackRequest) -> Parameters:
-    """Return the parameters. If a name occurs several times, its first value counts.
+    """Return the parameters. If a name occurs several times, the first value is used.
 
     In JSON, the name of a nested value is its path: data.0.id.
     """

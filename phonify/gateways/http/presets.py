@@ -1,4 +1,4 @@
-"""The presets of the gateway `http`: default values of its variables. A preset is data only."""
+"""The presets of the gateway `http`. A preset contains default values for variables. It contains no code."""
 
 from dataclasses import dataclass
 

@@ -25,7 +25,10 @@ FORM_TYPE, JSON_TYPE = "application/x-www-form-urlencoded", "application/json"
 
 
 class Form:
-    """A template of a form or query: `name=value&name=value`. Everything except the placeholders is already encoded."""
+    """A template in the format `name=value&name=value`. Phonify makes a form or a query string from the template.
+
+    The text of the template must be percent-encoded. Its placeholders, such as `{to}`, are not encoded.
+    """
 
     content_type = FORM_TYPE
 
@@ -47,7 +50,10 @@ class Form:
 
 
 class Json:
-    """A template of a JSON document. Placeholders are inside quotes. Placeholders for numbers do not need quotes."""
+    """A template of a JSON document. It must contain quotes around each placeholder.
+
+    If the value of a placeholder is an integer, the quotes are not necessary.
+    """
 
     content_type = JSON_TYPE
 
@@ -97,5 +103,6 @@ def parse_body(text: str) -> Template:
 def _find_names(text: str, allowed: Collection[str]) -> frozenset[str]:
     names = frozenset(_PLACEHOLDER.findall(text))
     for name in sorted(names - frozenset(allowed)):
-        raise ValueError(f"{{{name}}} is not a placeholder" + (" that can be here" if name in PLACEHOLDERS else ""))
+        fault = "is not allowed in this template" if name in PLACEHOLDERS else "is not a placeholder"
+        raise ValueError(f"{{{name}}} {fault}")
     return names

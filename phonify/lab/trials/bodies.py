@@ -39,7 +39,7 @@ def try_cut(bench: Bench) -> None:
     half = iter([body[: len(body) // 2]])
     exchange = bench.post(_replace_body(request, half, length=len(body)), patience=0.05)
     if exchange.is_accepted:
-        bench.result.find("accepted_cut", f"half of an event got {exchange}")
+        bench.result.find("accepted_cut", f"the lab posted half of an event, and the answer was {exchange}")
     bench.result.watches.append(Watch(event.message_id, maximum=0, too_often="accepted_cut"))
     _check_alive(bench, "a request that was cut off")
 
@@ -85,7 +85,9 @@ def _check_alive(bench: Bench, after: str) -> None:
     if exchange.is_accepted or (exchange.answer is not None and not bench.must_know(event)):
         bench.expect_accepted(event, exchange)
         return
-    bench.result.find("stopped_answering", f"after {after}, a genuine event got {exchange}")
+    bench.result.find(
+        "stopped_answering", f"the lab posted {after}. The answer to the next genuine event was {exchange}"
+    )
     event = bench.begin()
     bench.sender.sleep(bench.limit / 5)
     if not bench.post(bench.build(event)).is_accepted:

@@ -84,7 +84,7 @@ def try_unknown_event(bench: Bench) -> None:
     event = bench.begin("unknown")
     exchange = bench.post(bench.build(event))
     if 400 <= exchange.status < 500 and exchange.seconds <= bench.limit:
-        bench.result.find("refused_unknown_event", f"an unknown event got {exchange}")
+        bench.result.find("refused_unknown_event", f"the answer to an unknown event was {exchange}")
     else:
         bench.expect_accepted(event, exchange, "failed_on_unknown_event", subject="an unknown event")
 
@@ -93,7 +93,7 @@ def try_day_late(bench: Bench) -> None:
     """Post an event that happened a day ago. The signature is new. Providers do this after an outage."""
     for event in bench.begin_each(age=DAY):
         exchange = bench.post(bench.build(event))
-        bench.expect_accepted(event, exchange, "refused_day_late", subject="an event of yesterday")
+        bench.expect_accepted(event, exchange, "refused_day_late", subject="an event that happened a day ago")
 
 
 def try_alive(bench: Bench) -> None:

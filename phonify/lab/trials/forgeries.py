@@ -1,4 +1,4 @@
-"""Trials with requests that are not from the provider. The app must refuse them and do nothing."""
+"""Trials that post forged requests. The app must refuse such a request, and must not handle its event."""
 
 from ...outgoing.http_client import Request
 from ..forms import LabEvent
@@ -28,7 +28,7 @@ def try_other_bytes(bench: Bench) -> None:
         signed = bench.build(bench.make_event(event.kind)._replace(id=event.id))
         changed = bench.build(event)
         request = signed._replace(body=changed.body, query=changed.query)
-        post_forgery(bench, event, request, "a signature of another body")
+        post_forgery(bench, event, request, "an event with the signature of another event")
 
 
 def try_stale(bench: Bench) -> None:
@@ -37,7 +37,7 @@ def try_stale(bench: Bench) -> None:
         raise Skipped(f"the signatures of {bench.form.title} do not include a time")
     for event in bench.begin_each(age=DAY):
         request = bench.build(event, age=DAY)
-        post_forgery(bench, event, request, "a signature of yesterday", verdict="accepted_replay")
+        post_forgery(bench, event, request, "a request that was signed a day ago", verdict="accepted_replay")
 
 
 def post_forgery(

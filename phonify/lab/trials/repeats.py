@@ -24,7 +24,7 @@ def try_answer_too_late(bench: Bench) -> None:
     event = bench.begin()
     first = bench.post(bench.build(event), patience=0.05)
     second = bench.post(bench.build(event))
-    _compare(bench, event, first, second, how="after a late first answer")
+    _compare(bench, event, first, second, how="(the first answer was late)")
 
 
 def try_twice_later(bench: Bench) -> None:
@@ -56,7 +56,7 @@ def _compare(bench: Bench, event: LabEvent, first: Exchange | None, second: Exch
 
 
 def _retry(bench: Bench, event: LabEvent) -> Exchange:
-    """Retry an event until the app accepts it, but at most `len(WAITS)` times. Returns the last answer."""
+    """Post an event again until the app accepts it. Post it at most `len(WAITS)` times. Returns the last answer."""
     for wait in WAITS:
         bench.sender.sleep(wait * bench.limit)
         exchange = bench.post(bench.build(event))
@@ -68,10 +68,10 @@ def _retry(bench: Bench, event: LabEvent) -> Exchange:
 def _compare_replies(bench: Bench, event: LabEvent, first: Exchange, second: Exchange) -> None:
     before, after = bench.read(event, first).replies, bench.read(event, second).replies
     if len(before) != len(after):
-        detail = f"the first answer has {len(before)} replies, the second {len(after)}"
+        detail = f"the first answer has {len(before)} replies, and the second answer has {len(after)} replies"
         bench.result.find("other_second_answer", detail)
     elif before != after:
-        bench.result.find("other_reply", f"the first reply is {before[0]!r}, the second {after[0]!r}")
+        bench.result.find("other_reply", f"the first reply is {before[0]!r}, and the second reply is {after[0]!r}")
 
 
 def try_out_of_order(bench: Bench) -> None:
@@ -81,7 +81,7 @@ def try_out_of_order(bench: Bench) -> None:
     earlier = bench.make_event("sent", age=3, message_id=later.message_id)
     bench.expect_accepted(later, bench.post(bench.build(later)), subject="the status delivered")
     exchange = bench.post(bench.build(earlier))
-    bench.expect_accepted(earlier, exchange, "refused_older", subject='the older status "sent" after "delivered"')
+    bench.expect_accepted(earlier, exchange, "refused_older", subject='the status "sent", posted after "delivered",')
     bench.result.watches.append(Watch(later.message_id, maximum=2, wrong_state="took_older_state"))
 
 
