@@ -154,7 +154,7 @@ class Services:
             if settings.api_key is not None:
                 admitted = accounts.admit_key(database, clock, account, name="PHONIFY_API_KEY", key=settings.api_key)
                 if not admitted:
-                    logger.warning("the key in PHONIFY_API_KEY was revoked and stays revoked; see: keys list")
+                    logger.warning("PHONIFY_API_KEY contains a revoked key, so no client can use it; see `keys list`")
             if self.has_twilio:
                 self.fronts.ensure_account(account, auth_token=settings.twilio_auth_token)
         except DatabaseUnusable as error:
@@ -166,7 +166,7 @@ class Services:
         self.prepared.set()
 
     def is_delivering(self) -> bool:
-        """Return whether a server or worker is running on this database."""
+        """Return whether a running server or worker uses this database."""
         return has_owner(self.database.path)
 
     # Loops
@@ -176,7 +176,7 @@ class Services:
     ) -> Loop[Message, MessageOutcome]:
         """Make a loop that delivers the messages of one gateway. The default is the main gateway.
 
-        Other servers can't wake the loop. Therefore, it checks for new messages at least every `longest_nap` seconds.
+        Other servers can't wake the loop. So the loop looks for new messages after at most `longest_nap` seconds.
         """
         running = running or self.gateways[self.gateway.name]
         delivery = running.make_delivery(lease=self.settings.lease)
@@ -197,7 +197,7 @@ class Services:
         return Loop(self.database, self.webhook_wakeup, delivery, longest_nap=longest_nap, grace=self.settings.grace)
 
     def make_upkeep(self) -> Upkeep:
-        """Make a loop that does the upkeep once a minute."""
+        """Make a loop that removes old rows once a minute. The loop also corrects due times that are too late."""
         lease, validity = self.settings.lease, self.settings.validity
         return Upkeep(
             self.database, self.clock, gateways=self.gateways, lease=lease, validity=validity, clean=self.clean
@@ -246,12 +246,12 @@ class Services:
     # What a start prints
 
     def create_first_key(self) -> str | None:
-        """Make the first key of the account `default`. Return None if the database already has a key."""
+        """Create the first API key for the account `default`. Return None if the database already has a key."""
         account = accounts.ensure_default_account(self.database, self.clock)
         return accounts.create_first_key(self.database, self.clock, account)
 
     def make_live_list(self, stream: TextIO | None) -> LiveList | None:
-        """Make the live list of messages. Return None if there is no list, for example if `stream` is no terminal.
+        """Create the list that shows new messages in a terminal. Return None if `stream` is no terminal, for example.
 
         `stream` is None if the standard output is closed.
         """
@@ -268,14 +268,14 @@ class Services:
         return self.sessions.create_link(accounts.ensure_default_account(self.database, self.clock), address)
 
     def describe_fronts(self) -> list[str]:
-        """Return the lines about the fronts. The server prints them at its first start."""
+        """Return lines about the fronts, such as the one for Twilio. A server prints them when it first starts."""
         account = accounts.ensure_default_account(self.database, self.clock)
         return [line for page in self.front_pages for line in page.describe_start(account)]
 
     # Waking and stopping
 
     def share_wakeups(self) -> None:
-        """Let each process wake the loops of the other processes. Call this function before the fork."""
+        """Allow each process to wake the loops in other processes. Call this function before the fork."""
         self.message_wakeup.share()
         self.webhook_wakeup.share()
 
@@ -285,12 +285,12 @@ class Services:
         self.webhook_wakeup.wake()
 
     def stop(self) -> None:
-        """End the loops and the waiting requests. A signal handler can call this function."""
+        """Stop all loops. Stop all requests that wait for a change. A signal handler can call this function."""
         self.database.stopping = True
         self.wake()
 
     def close(self) -> None:
-        """Stop the gateways and the labs. Then close the database and the wakeups."""
+        """Stop the gateways and the labs. Then close the database and the pipes between the processes."""
         for running in self.gateways.values():
             running.gateway.stop(monotonic() + self.settings.grace)
         self.labs.close()

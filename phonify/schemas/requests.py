@@ -55,7 +55,7 @@ def _list_faults(messages: Mapping[str, Any]) -> list[Fault]:
 
 
 class Draft(NamedTuple):
-    """The checked arguments of a request that sends messages."""
+    """The arguments of a request to send messages. Phonify has checked these arguments."""
 
     to: Sequence[Recipient]
     body: str
@@ -92,7 +92,10 @@ class ArgumentsSchema(Schema):
 
 
 class StrictSchema(ArgumentsSchema):
-    """The base class of strict schemas. They refuse unknown arguments, so that a misspelled argument does no harm."""
+    """The base class of strict schemas. A strict schema refuses unknown arguments.
+
+    So a user notices a misspelled argument.
+    """
 
     error_messages = {"unknown": "unknown_argument"}  # noqa: RUF012 - of marshmallow
     ignored = frozenset({"api_key"})  # every request may have the key as an argument
@@ -145,7 +148,7 @@ class SendSchema(BodySchema):
 
 
 class ReleaseSchema(ArgumentsSchema):
-    """The argument for releasing a message."""
+    """The argument of a request to release a message."""
 
     idempotency_key = idempotency_field()
 
@@ -165,7 +168,7 @@ class ChangeSchema(BodySchema):
 
     @post_load
     def take_one_recipient(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Replace the list in `to` with its single recipient."""
+        """Change `to` from a list to a recipient. The list has exactly one recipient."""
         if "to" in loaded:
             (loaded["to"],) = loaded["to"]
         return loaded
@@ -185,8 +188,8 @@ class PagingSchema(ArgumentsSchema):
 class CriteriaSchema(ArgumentsSchema):
     """The criteria that select messages. The schema puts them into one object. A subclass can add other arguments."""
 
-    to = originator_field("Select messages to this number.", invalid="invalid_msisdn")
-    origin = originator_field("Select messages from this sender.")
+    to = originator_field("Select messages that have this recipient.", invalid="invalid_msisdn")
+    origin = originator_field("Select messages that have this sender.")
     phone = originator_field("Select messages to or from this number.", invalid="invalid_msisdn")
     state = choice_field(
         "unconfirmed", "sent", "error", invalid="invalid_state", description="Select messages in this state."
@@ -195,7 +198,7 @@ class CriteriaSchema(ArgumentsSchema):
         "outbound", "inbound", invalid="invalid_direction", description="Select messages in this direction."
     )
     q = search_field("Select messages with this text in the body. The case of ASCII letters does not matter.")
-    reference = search_field("Select the message that has this id at the provider.")
+    reference = search_field("Select the message to which the provider gave this id.")
     after = message_id_field(
         "Select messages newer than the message with this id. You can use the id of a removed message."
     )
@@ -213,7 +216,7 @@ class CriteriaSchema(ArgumentsSchema):
 
 
 class RemoveSchema(StrictSchema, CriteriaSchema):
-    """The arguments for removing messages. The schema ignores `limit`, `offset` and `wait`."""
+    """The arguments of a request to remove messages. The schema ignores `limit`, `offset` and `wait`."""
 
     ignored = StrictSchema.ignored | {"limit", "offset", "wait"}
 
@@ -256,7 +259,7 @@ class InboundSchema(BodySchema):
         form={
             **OWN_NUMBER,
             "description": "The app's number or short code. The default is the last sender that has written to the"
-            " phone. If no sender has written to the phone, the default is the account's default sender.",
+            " phone. If there is no such sender, Phonify uses the account's default sender.",
         },
     )
     body = BodyArgument(required=True)

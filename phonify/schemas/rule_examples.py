@@ -1,16 +1,16 @@
-"""Examples of requests and answers about the rules of the sandbox. A test checks each example."""
+"""Example requests and example answers for the API of the sandbox's rules. A test checks each example."""
 
 from .description import Example
 from .examples import MESSAGE, MESSAGE_ID
 
 RULE_ID = "019c1353-98c0-7000-8000-5c0ffee00005"
-_ARGUMENTS = {"name": "German phones are off", "to": "+49*", "outcome": "failed", "error": "unreachable_handset"}
+_ARGUMENTS = {"name": "unreachable German phones", "to": "+49*", "outcome": "failed", "error": "unreachable_handset"}
 _RULE = {"id": RULE_ID, "position": 1, "direction": "outbound", **_ARGUMENTS, "seen": 0, "used": 0}
 _AT_RULE = {"rule_id": RULE_ID}
 _SHARE = {"to": "+49*", "share": 10.0, "seed": 7, "outcome": "unavailable", "times": 2}
 _SCENARIO = """\
 [[rules]]
-name = "German phones are off"
+name = "unreachable German phones"
 to = "+49*"
 outcome = "failed"
 error = "unreachable_handset"

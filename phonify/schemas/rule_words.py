@@ -19,7 +19,7 @@ def describe_met_rule(met: MetRule) -> str:
 
 
 def describe_outcome(rule: Rule | MetRule) -> str:
-    """Return the outcome of a rule and its arguments as a text, such as `failed, unreachable_handset`."""
+    """Describe the outcome of a rule, such as `failed, unreachable_handset`. The description includes the arguments."""
     known = ARGUMENTS[rule.outcome]
     parts: list[str] = [rule.outcome]
     if "error" in known and rule.error_type is not None:
@@ -51,7 +51,7 @@ def describe_match(rule: Rule) -> str:
 
 
 def describe_scenario_fault(fault: Fault) -> str:
-    """Describe a mistake in a scenario. The first rule has the number 1."""
+    """Return a description of a mistake in a scenario file. In this description, rule 1 is the first rule."""
     text = "A rule has no argument with this name." if fault.type == "unknown_argument" else fault.title
     place = re.fullmatch(r"rules\[([0-9]+)\]\.?(.*)", fault.param or "", re.DOTALL)
     if place is None:

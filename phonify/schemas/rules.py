@@ -1,4 +1,4 @@
-"""The schemas of the rules of the sandbox, for requests and answers. This module also reads scenario files."""
+"""Schemas for the sandbox rules. They check requests and format answers. This module also reads scenario files."""
 
 import re
 import tomllib
@@ -46,7 +46,7 @@ _OUTCOME_ARGUMENTS = ("error", "seconds", "times", "reply", "status")
 
 
 class RuleDraft(NamedTuple):
-    """A checked rule from a request. The rule has no id yet."""
+    """A rule that a request contains. The rule is valid, but it has no id yet."""
 
     rule: Rule
     ttl: int | None = None  # seconds until it ends
@@ -54,12 +54,12 @@ class RuleDraft(NamedTuple):
 
 
 def _read_recipient(text: str) -> str:
-    """Read a number, or the first digits of a number with `*` at the end."""
+    """Read a complete number, such as `+4915123456789`, or a beginning, such as `+49*`."""
     return text if re.fullmatch(r"\+?[0-9]{1,15}\*", text) else read_own_number(text).number
 
 
 def _read_sender(text: str) -> str:
-    """Read a sender, or the first characters of a sender with `*` at the end."""
+    """Read a complete sender, such as `MyShop`, or a beginning, such as `My*`."""
     return text if re.fullmatch(r"\+?[A-Za-z0-9 ]{1,15}\*", text) else parse_originator(text).number
 
 
@@ -110,7 +110,7 @@ class OutcomeSchema(StrictSchema):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def check_outcome(self, loaded: dict[str, Any], given: Mapping[str, Any], **_: Any) -> None:
-        """Check the outcome and its arguments."""
+        """Check that the outcome is allowed. Check that the arguments fit this outcome."""
         outcome = loaded.get("outcome")
         if outcome not in ARGUMENTS:
             return
@@ -143,7 +143,7 @@ class CreateRuleSchema(OutcomeSchema):
 
     name = name_field("A name for people.")
     to = _number_field(_read_recipient, "recipient-or-beginning", "to this number", "to_number")
-    origin = _number_field(_read_sender, "sender-or-beginning", "from this number or sender", "origin_number")
+    origin = _number_field(_read_sender, "sender-or-beginning", "from this sender", "origin_number")
     contains = search_field(
         "The rule applies to messages with this text in the body. The case of letters does not matter."
     )
@@ -154,11 +154,11 @@ class CreateRuleSchema(OutcomeSchema):
     direction = choice_field(
         "outbound", "inbound", invalid="invalid_direction", description="`outbound` is the default."
     )
-    nth = _count_field("The rule applies only to the n-th matching message or request.")
+    nth = _count_field("The number of the match to which the rule applies. A match is a message or a request.")
     share = NumericArgument(
         read_decimal,
         invalid="invalid_share",
-        form={"description": "The rule applies only to this percentage of the matches. `seed` selects them."},
+        form={"description": "Of all matches, the rule applies to this percentage. `seed` selects these matches."},
         validate=validate.Range(0.001, 100, error="invalid_share"),
     )
     seed = whole_field(
@@ -170,11 +170,11 @@ class CreateRuleSchema(OutcomeSchema):
 
 
 class ChangeRuleSchema(CreateRuleSchema):
-    """The arguments for replacing a rule. `load` returns a `RuleDraft`."""
+    """The arguments of a request to replace a rule. `load` returns a `RuleDraft`."""
 
 
 class MoveSchema(StrictSchema):
-    """The argument for moving a rule."""
+    """The argument of a request to move a rule."""
 
     position = _count_field("The new position in the list, counted from 1.", required=True)
 
@@ -235,7 +235,7 @@ class MetRuleSchema(RecordSchema):
 
 
 class RuleSchema(RecordSchema):
-    """A rule as the API shows it. Fields without a value or without an effect are left out."""
+    """A rule in an answer of the API. The answer contains only fields that have a value and an effect."""
 
     id = fields.String(required=True, metadata={"description": "Later rules have greater ids."})
     position = fields.Integer(required=True, metadata={"description": "The position in the list, counted from 1."})
@@ -255,7 +255,7 @@ class RuleSchema(RecordSchema):
     reply = fields.String()
     status = fields.Integer()
     uses = fields.Integer()
-    expires_at = fields.String(metadata={**MOMENT, "description": "The end of the rule, in UTC."})
+    expires_at = fields.String(metadata={**MOMENT, "description": "The time when the rule expires, in UTC."})
     seen = fields.Integer(
         required=True,
         metadata={"description": "The number of matches. Phonify counts them before it applies `nth` and `share`."},
@@ -264,7 +264,7 @@ class RuleSchema(RecordSchema):
 
     @post_dump
     def leave_out_fields_without_effect(self, shown: Shown, **_: Any) -> Shown:
-        """Leave out the fields that have no effect. For example, `seed` has no effect without `share`."""
+        """Leave out the fields that have no effect. For example, if `share` is missing, leave out `seed`."""
         without_effect = set(_OUTCOME_ARGUMENTS) - ARGUMENTS[shown["outcome"]].keys()
         if shown.get("share") is None:
             without_effect.add("seed")
@@ -287,12 +287,12 @@ _SHOWN = RuleSchema()
 
 
 def dump_rule(rule: Rule) -> Shown:
-    """Return a rule as the API shows it."""
+    """Convert a rule to an object for the API's answer."""
     shown: Shown = _SHOWN.dump(rule)
     return shown
 
 
 def dump_rules(rules: Iterable[Rule]) -> list[Shown]:
-    """Return rules as the API shows them."""
+    """Convert each rule to an object for the API's answer."""
     shown: list[Shown] = _SHOWN.dump(rules, many=True)
     return shown

@@ -1,4 +1,4 @@
-"""The schemas of objects that only a sandbox has: codes, links, problems, test runs and Twilio settings."""
+"""Schemas for the sandbox: codes, links, problems, test runs and Twilio settings. Other servers do not use them."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -41,12 +41,14 @@ class SandboxMessageSchema(MessageSchema):
         metadata={
             "type": "array",
             "items": {"type": "string"},
-            "description": "The `http://` and `https://` addresses in the text, in the order of the text.",
+            "description": "The `http://` and `https://` addresses that the text contains, from first to last.",
         },
     )
     rule = fields.Nested(
         MetRuleSchema,
-        metadata={"description": "The rule that was applied to the message. Missing if no rule was applied."},
+        metadata={
+            "description": "The rule that was applied to the message. If no rule was applied, this field is missing."
+        },
     )
 
 
@@ -94,7 +96,7 @@ class RunSchema(RecordSchema):
 
 
 class TwilioSettingsSchema(RecordSchema):
-    """The credentials and the URLs of an account in the Twilio-compatible API."""
+    """An account's credentials and URLs. The Twilio-compatible API uses them."""
 
     account_sid = fields.Function(lambda kept: write_account_sid(kept.account_id), required=True, metadata=_SID)
     auth_token = fields.String(required=True)
@@ -109,7 +111,7 @@ class TwilioSettingsSchema(RecordSchema):
 
 
 class TwilioSettingsAnswer(Schema):
-    """The settings of an account in the Twilio-compatible API."""
+    """An account's settings for the Twilio-compatible API."""
 
     twilio = fields.Nested(TwilioSettingsSchema, required=True)
 
@@ -149,7 +151,10 @@ _TWILIO = TwilioSettingsSchema()
 
 
 def dump_sandbox_messages(messages: Iterable[Message], met: Mapping[str, MetRule]) -> list[Shown]:
-    """Return messages with their codes, links and rules. `met` maps the id of a message to the applied rule."""
+    """Return messages with their codes, links and rules.
+
+    If a rule was applied to a message, `met` contains this rule under the message's id.
+    """
     shown: list[Shown] = _MESSAGE.dump(messages, many=True)
     for message in shown:
         if message["id"] in met:
@@ -158,13 +163,13 @@ def dump_sandbox_messages(messages: Iterable[Message], met: Mapping[str, MetRule
 
 
 def dump_problems(problems: Iterable[NamedTuple]) -> list[Shown]:
-    """Return problems as the API shows them."""
+    """Convert each problem to an object for the API's answer."""
     shown: list[Shown] = _PROBLEM.dump(problems, many=True)
     return shown
 
 
 def dump_run(run: Run) -> Shown:
-    """Return a test run as the API shows it, without its key."""
+    """Convert a test run to an object for the API's answer. The object does not contain the run's key."""
     shown: Shown = _RUN.dump(run)
     return shown
 
@@ -175,6 +180,6 @@ def dump_new_run(run: Run, *, api_key: str, front: FrontAccount) -> Shown:
 
 
 def dump_twilio_settings(kept: FrontAccount) -> Shown:
-    """Return the settings of an account in the Twilio-compatible API."""
+    """Convert an account's Twilio settings to an object for the API's answer."""
     shown: Shown = _TWILIO.dump(kept)
     return shown

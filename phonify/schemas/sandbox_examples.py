@@ -73,8 +73,9 @@ _FORGED = {
     "severity": "failure",
     "title": "The app accepted a forgery",
     "detail": "a request without webhook-signature got 200",
-    "why": "Everyone who knows the URL can tell the app that a text was delivered.",
-    "fix": "Check the signature of each request before anything else.",
+    "why": "Everyone who knows the URL can post false events. For example, they can fake a received message from any"
+    " phone number.",
+    "fix": "First check the signature of each request. If the signature is missing or wrong, answer 401 or 403.",
 }
 _REPORT = {
     "form": "standard",

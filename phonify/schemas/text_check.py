@@ -27,7 +27,7 @@ class WideCharacterSchema(Schema):
     character = fields.String(
         required=True,
         validate=validate.Length(1, 2),
-        metadata={"description": "The character, or a letter with a combining accent."},
+        metadata={"description": "The character. A letter together with its combining accent is one character here."},
     )
     name = fields.String(required=True, metadata={"description": "The Unicode name of the character."})
     substitute = fields.String(
@@ -89,7 +89,10 @@ class TextCheckSchema(Schema):
 
     @pre_dump
     def spell_out(self, check: TextCheck, **_: Any) -> Shown:
-        """Add the positions of the segments. Also add the hosts and the code from the last line."""
+        """Convert a check to an object for the API's answer.
+
+        In this object, each segment has its position, and `webotp` has the parts of the last line.
+        """
         code = check.bound_code
         return {
             **check._asdict(),

@@ -62,7 +62,7 @@ def write_account_sid(account_id: int) -> str:
 
 
 def read_number_sid(sid: str) -> int | None:
-    """Return the id that an account SID or a key SID contains. None means that the SID is not valid."""
+    """Return the id that an account SID or a key SID contains. Returns `None` if the SID is not valid."""
     found = _NUMBER_SID.fullmatch(sid)
     number = int(found[1], 16) if found else 0
     number -= _RANGE if number >= _RANGE // 2 else 0
@@ -78,7 +78,7 @@ def write_message_sid(message: Message, kept: FrontMessage) -> str:
 
 
 def read_message_sid(sid: str) -> str | None:
-    """Read the SID of a message, and return the message's id. None means that the SID is not valid."""
+    """Read the SID of a message, and return the message's id. Returns `None` if the SID is not valid."""
     found = _MESSAGE_SID.fullmatch(sid)
     if found is None:
         return None
@@ -87,12 +87,12 @@ def read_message_sid(sid: str) -> str | None:
 
 
 def write_date(time: str | None) -> str | None:
-    """Return a stored time in the form of RFC 2822, in UTC."""
+    """Convert a stored time to the format of RFC 2822. The result is in UTC."""
     return format_datetime(parse_time(time)) if time is not None else None
 
 
 class Status(NamedTuple):
-    """The status of a message and its error code."""
+    """The status and the error code of a message."""
 
     status: str
     code: int | None = None
@@ -106,7 +106,8 @@ class Status(NamedTuple):
 def choose_status(message: Message, *, simulated: bool = False) -> Status:
     """Return the status of a message.
 
-    `simulated` means that a sandbox has caught the message. Such a message becomes `delivered` without a receipt.
+    If `simulated` is true, a sandbox has caught the message: no phone gets it. Twilio's status of such a message is
+    `delivered`, even if Phonify has no receipt.
     """
     if message.direction == "inbound":
         return Status("received")
@@ -122,9 +123,10 @@ def choose_status(message: Message, *, simulated: bool = False) -> Status:
 
 
 def _judge_receipt(message: Message) -> Status | None:
-    """Return the status that follows from the delivery receipt. Returns None if the message has no receipt.
+    """Convert the delivery receipt to a status. Returns `None` if the message has no receipt.
 
-    The code of the receipt is used only if Twilio has this code.
+    If the message was not delivered, the status has an error code. If `MEANINGS` contains the receipt's code, the
+    status has the same code. Otherwise, the status has the code `_UNKNOWN_CODE`.
     """
     if message.receipt_status != "undelivered":
         return Status("delivered") if message.receipt_status is not None else None
@@ -144,9 +146,10 @@ def _find_sent_at(message: Message, status: str) -> str | None:
 def dump_twilio_message(
     message: Message, kept: FrontMessage, *, simulated: bool, accepted: bool = False
 ) -> dict[str, Any]:
-    """Return a message as Twilio's API shows it. `choose_status` explains `simulated`.
+    """Convert a message to the format of Twilio's API. `choose_status` explains `simulated`.
 
-    Set `accepted` if the request names a messaging service. The answer then has no sender yet.
+    Set `accepted` to true if the request contains the SID of a messaging service. In this case, the answer contains no
+    sender.
     """
     status = choose_status(message, simulated=simulated)
     sid, account_sid = write_message_sid(message, kept), write_account_sid(message.account_id)

@@ -36,9 +36,9 @@ def serve(
     """Serve a Flask app until SIGTERM or SIGINT. `create_app` returns the app.
 
     If the server can't start, it prints the reason and exits with status 2. When the server starts, it prints examples
-    of commands. `command` is the first part of each example. By default, `command` is `flask --app`, followed by the
-    running script. On a terminal, the server also prints a sign-in link. If `open_inbox` is true, a browser opens a
-    sign-in link.
+    of commands. `command` is the first part of each example. The default is `flask --app SCRIPT`. `SCRIPT` is the path
+    of the script that Python runs, without `.py`. On a terminal, the server also prints a sign-in link. If `open_inbox`
+    is true, a browser opens a sign-in link.
     """
     command = command or f"flask --app {shlex.quote(str(Path(sys.argv[0]).with_suffix('')))}"
     log_format = os.environ.get("PHONIFY_LOG_FORMAT", "text")

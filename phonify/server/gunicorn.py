@@ -42,7 +42,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
 
 class WebServer(BaseApplication):  # type: ignore[misc]
-    """gunicorn for an existing app and a listening socket."""
+    """A gunicorn server for an existing app. The server uses a socket that already listens."""
 
     def __init__(self, app: WSGIApplication, services: Services, descriptor: int, *, parent: int) -> None:
         self._app = app

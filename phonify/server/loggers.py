@@ -1,7 +1,7 @@
-"""gunicorn's logger with our format. The access log has one line for each request, without keys.
+"""gunicorn's logger with our format. The access log has one line for each request. API keys are masked.
 
-The log has requests for pages only if the level is DEBUG or the answer is an error. An open page sends a request every
-second, and these requests would fill the log.
+At level DEBUG, the access log contains all requests for pages. At other levels, it contains a request for a page only
+if the answer is an error. An open page sends a request every second, and these requests would fill the log.
 """
 
 import logging
@@ -17,7 +17,7 @@ _PAGES = ("/inbox", "/docs")
 
 
 class ServerLogger(Logger):  # type: ignore[misc]
-    """gunicorn's logger with one line for each request."""
+    """A logger for gunicorn. It writes one line for each request."""
 
     log_format = "text"
 
@@ -60,7 +60,7 @@ class ServerLogger(Logger):  # type: ignore[misc]
 
 
 class JsonLogger(ServerLogger):
-    """gunicorn's logger with one JSON object in each line."""
+    """A logger for gunicorn. It writes each line as a JSON object."""
 
     log_format = "json"
 

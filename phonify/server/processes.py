@@ -2,7 +2,8 @@
 
 When the parent ends, the children also end.
 
-After the fork, each process blocks signals until it has set its own handlers. Therefore, no signal is lost.
+After the fork, signals are blocked in each child. The child sets its own handlers, and then unblocks the signals.
+Therefore, no signal is lost.
 """
 
 import logging
@@ -41,8 +42,8 @@ def heed_signals() -> None:
 def begin(parent: int, stop: Callable[[int, FrameType | None], None] | None = None) -> None:
     """Set the signal handlers of this child, unblock signals, and make this process end when its parent ends.
 
-    If `stop` is given, the function `stop` handles SIGTERM, and this process ignores SIGHUP. Otherwise, the handlers of
-    both signals do not change.
+    If `stop` is given, SIGTERM calls `stop`, and SIGHUP has no effect. If `stop` is missing, the handlers of SIGTERM
+    and SIGHUP do not change.
 
     This process ignores SIGINT and SIGQUIT from the terminal. The parent also gets these signals, and then ends its
     children. If the parent has ended, this process sends SIGTERM to itself. This process then ends within 0.2 seconds.
@@ -69,8 +70,8 @@ def begin(parent: int, stop: Callable[[int, FrameType | None], None] | None = No
 def start(function: Callable[..., None], *arguments: Any, daemon: bool = False) -> BaseProcess:
     """Fork a child that calls a function. The child ends when the function returns.
 
-    If `daemon` is true, the child gets SIGTERM when its parent ends. Otherwise, the child must end by itself, because
-    the parent waits for the child.
+    If `daemon` is true, the parent sends SIGTERM to the child when the parent ends. If `daemon` is false, the parent
+    sends no signal. It waits until `function` returns.
     """
     process = multiprocessing.get_context("fork").Process(target=_run, args=(function, *arguments), daemon=daemon)
     process.start()
@@ -102,7 +103,9 @@ def supervise(web_server: BaseProcess, start_delivery: Callable[[float], BasePro
         if received == signal.SIGHUP and web_server.pid is not None:
             os.kill(web_server.pid, signal.SIGHUP)
         if delivery.exitcode is not None:
-            logger.error("the delivery process has ended with status %s and is started again", delivery.exitcode)
+            logger.error(
+                "the delivery process has ended with status %s; starting a new delivery process", delivery.exitcode
+            )
             pause = _PAUSE if time.monotonic() - started < pause + _PAUSE else 0.0
             delivery, started = start_delivery(pause), time.monotonic()
     status = web_server.exitcode or 0

@@ -53,7 +53,7 @@ def _bind(listener: socket.socket, address: Any) -> None:
 
 
 def log_start(services: Services, port: int, command: str) -> None:
-    """Log the address of the server as JSON. Unlike the text of `print_start`, this log has no key."""
+    """Log the address of the server as JSON. The log does not contain an API key."""
     settings = services.settings
     _warn_of_short_key(services)
     address = write_address(settings.host, port)
@@ -73,9 +73,10 @@ def _warn_of_short_key(services: Services) -> None:
 
 
 def write_program(settings: Settings, command: str) -> str:
-    """Return the first words of a command that uses this server's database. The command works in the current folder.
+    """Return the beginning of a command line, such as `flask --app app`.
 
-    `command` is the program with its options, such as `flask --app app`.
+    A command with this beginning uses this server's database. The command works in the current folder. `command` is the
+    program with its options, such as `flask --app app`.
     """
     program, _, options = command.partition(" ")
     installed = Path(sys.executable).with_name(program)
@@ -88,7 +89,8 @@ def write_program(settings: Settings, command: str) -> str:
 def print_start(services: Services, port: int, command: str, *, link: str | None = None) -> None:
     """Print the address of the server, a command that sends a message, and a command that makes a key.
 
-    At the first start, also print a new key. `command` is the same as in `write_program`. `link` is a sign-in link.
+    At the first start, also print a new key. `command` is the program with its options, such as `flask --app app`.
+    `link` is a sign-in link.
     """
     settings = services.settings
     _warn_of_short_key(services)
@@ -127,6 +129,6 @@ def say_at_start(text: str) -> None:
     try:
         print(text, flush=True)
     except OSError as error:
-        logger.warning("the start can't be printed: %s", error.strerror)
+        logger.warning("can't print the start-up text: %s", error.strerror)
         # The old stream still contains the text. When a process ends, Python would try to print this text again.
         sys.stdout = open(sys.stdout.fileno(), "w", closefd=False)  # noqa: SIM115 - stays open

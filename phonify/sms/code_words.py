@@ -63,7 +63,10 @@ class Folded(NamedTuple):
 
 
 def fold(text: str) -> Folded:
-    """Convert a text to NFC. Decimal digits, wide letters and mathematical letters become ASCII."""
+    """Convert a text to NFC.
+
+    Digits of all scripts, full-width letters and mathematical letters become ASCII characters.
+    """
     if unicodedata.is_normalized("NFC", text):
         return Folded("".join(map(_fold_character, text)), list(range(len(text) + 1)))
     pieces: list[str] = []
@@ -139,8 +142,8 @@ def load_patterns() -> Patterns:
 def mark_amounts(text: str) -> str:
     """Find currencies and units that stand next to a number, and replace their characters with marks.
 
-    The given text must come from `fold`. A currency, such as `eur`, becomes a mark CURRENCY for each of its characters.
-    A unit, such as `days`, becomes a mark UNIT for each of its characters. Returns the changed text.
+    `text` must be a result of `fold`. A currency, such as `eur`, becomes a mark CURRENCY for each of its characters. A
+    unit, such as `days`, becomes a mark UNIT for each of its characters. Returns the changed text.
     """
     patterns, small = load_patterns(), lower(text)
     before, after = patterns.before_amount.finditer(small), list(patterns.after_amount.finditer(small))
@@ -152,9 +155,9 @@ def mark_amounts(text: str) -> str:
 
 
 def find_kind(patterns: Patterns, match: re.Match[str], text: str) -> str | None:
-    """Return the kind of the word in `match`. `match` is the result of a search in `lower(text)`.
+    """Return the kind of a word, such as `label`. `match` is a match for this word in `lower(text)`.
 
-    Some words must be in capitals. If such a word has small letters in `text`, the function returns None.
+    Some words must be in capitals. If any letter of such a word is lowercase in `text`, the function returns None.
     """
     key = _key(match[0])
     if key in patterns.capitals and not text[match.start() : match.end()].isupper():
@@ -181,7 +184,7 @@ def _find_letters(character: str) -> str | None:
 
 
 def _join(words: Iterable[str]) -> str:
-    """Return a pattern that matches any of the words. The pattern prefers longer words."""
+    """Return a pattern that matches any of the words. If two words match, the pattern takes the longer word."""
     forms = {form for word in words for form in _list_forms(word)}
     return _make_tree({(_begin(form), *_list_atoms(form.strip("*")), _end(form)) for form in forms})
 
@@ -189,7 +192,8 @@ def _join(words: Iterable[str]) -> str:
 def _make_tree(branches: Iterable[tuple[str, ...]]) -> str:
     """Join sequences of patterns into one pattern.
 
-    If sequences have the same beginning, the pattern contains it only once. This makes the pattern fast.
+    Several sequences can have the same beginning. The result contains this beginning only once. This makes the result
+    fast.
     """
     grouped = groupby(sorted(branches, key=_rank), key=lambda branch: branch[:1])
     parts = [first[0] + _make_tree([branch[1:] for branch in group]) if first else "" for first, group in grouped]

@@ -7,7 +7,7 @@ _LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]}'’”]", re.IGNORECA
 
 
 class Link(NamedTuple):
-    """A link and its place: `text[start:end]`."""
+    """A link in a text. The link is `text[start:end]`."""
 
     url: str
     start: int

@@ -31,8 +31,9 @@ _NON_GEOGRAPHIC = "001"  # the region of +800, +882 and similar numbers in the l
 def load_regions() -> None:
     """Load the data of all regions into memory.
 
-    By default, the library reads the data of a region from a file at the first use. The library raises an error if the
-    process has too little memory or too many open files. After this error, the library never releases its lock.
+    By default, the library phonenumbers waits until it needs a region. Then it reads the data of this region from a
+    file. The library raises an error if the process has too little memory or too many open files. After this error, the
+    library never releases its lock.
     """
     for region in phonenumbers.SUPPORTED_REGIONS:
         phonenumbers.PhoneMetadata.metadata_for_region(region)
@@ -54,9 +55,9 @@ def parse_msisdn(text: str) -> Number:
 
     The country code must exist, and the length must be possible. The number itself does not need to be in use. Some
     countries share a country code, such as +1. If the library finds no country for a number, the result has the main
-    country of the country code. For +1, this is the US. The country of +800, +870 and similar numbers is None. A
-    national prefix after the country code (the 0 in +44 0 7...) is removed. All other digits are kept. If you parse the
-    returned number again, you get the same number.
+    country of the country code. For +1, this is the US. For +800, +870 and similar numbers, the field `country` is
+    `None`. A national prefix after the country code (the 0 in +44 0 7...) is removed. All other digits are kept. If you
+    parse the returned number again, you get the same number.
     """
     if not _E164.fullmatch(text):
         raise ValueError("not in E.164 form")
@@ -74,7 +75,10 @@ def parse_msisdn(text: str) -> Number:
 
 
 def is_same_number(text: str, number: str) -> bool:
-    """Return whether a text is the given E.164 number, with any separators, such as `0049 151 23456789`."""
+    """Return whether `text` means the same number as `number`. `number` is in E.164.
+
+    `text` can contain separators and the prefix 00, such as `0049 151 23456789`.
+    """
     digits = "".join(str(unicodedata.decimal(character)) for character in text if character.isdecimal())
     read = f"+{digits.removeprefix('00')}"
     try:
@@ -98,7 +102,7 @@ def parse_shown_number(text: str, country: str | None) -> str:
 
 
 def is_msisdn(text: str) -> bool:
-    """Return whether a string is an E.164 number, exactly as `parse_msisdn` writes it."""
+    """Return whether `parse_msisdn` accepts a string and returns a number that is equal to the string."""
     try:
         return parse_msisdn(text).number == text
     except ValueError:
@@ -108,8 +112,8 @@ def is_msisdn(text: str) -> bool:
 def _parse(text: str) -> phonenumbers.PhoneNumber:
     """Read a number, and remove misplaced national prefixes.
 
-    Raises ValueError if the library changes the digits in any other way. The library removes carrier codes. It rewrites
-    the numbers of some countries. Such a changed number can belong to another person.
+    Raises ValueError if the library changes the digits in any other way. The library removes carrier codes. For some
+    countries, the library changes digits of phone numbers. Such a changed number can belong to another person.
     """
     try:
         parsed = phonenumbers.parse(text)
@@ -191,7 +195,7 @@ def _read_digits(text: str) -> str | None:
 
 
 class Kind(NamedTuple):
-    """The type of a number in the numbering plan, and whether its range is in use."""
+    """Two facts from the numbering plan: the type of a phone number, and whether the number is valid."""
 
     type: str  # mobile, fixed_line, toll_free, ...; unknown
     valid: bool  # whether its range is in use
@@ -218,10 +222,10 @@ def classify_number(number: str) -> Kind:
 def parse_originator(text: str) -> Number:
     """Read a sender. Raises ValueError for any other text.
 
-    A sender is an E.164 number, a short code of 3 to 8 digits, or alphanumeric. An alphanumeric sender has only
-    printable characters of GSM-7, and at least one of them is a letter. It has 1 to 11 septets (3GPP TS 23.040 section
-    9.1.2.5). A character of the extension table takes two septets. A sender can't begin or end with a space, because
-    phones do not show such a space.
+    There are three kinds of senders: E.164 numbers, short codes of 3 to 8 digits, and alphanumeric senders. An
+    alphanumeric sender has only printable characters of GSM-7, and at least one of them is a letter. It has 1 to 11
+    septets (3GPP TS 23.040 section 9.1.2.5). A character of the extension table takes two septets. A sender can't begin
+    or end with a space, because phones do not show such a space.
     """
     if text.startswith("+"):
         return parse_msisdn(text)
@@ -257,5 +261,8 @@ def group_number(number: str) -> str:
 
 
 def mask_number(number: str) -> str:
-    """Mask a number for a log, and return it. At most the first four and the last two characters stay visible."""
+    """Return the masked number, such as `+491********89`. Logs contain masked numbers.
+
+    At most the first four and the last two characters stay visible.
+    """
     return number[:4] + "*" * max(len(number) - 6, 0) + number[-2:] if len(number) > 6 else "*" * len(number)

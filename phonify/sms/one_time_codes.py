@@ -66,7 +66,7 @@ _LINKED = 25  # characters; if "is" stands between a word and a code, this value
 
 
 class Code(NamedTuple):
-    """A one-time code and its place: `text[start:end]`."""
+    """A one-time code in a text. Its place is `text[start:end]`."""
 
     code: str  # without separators, as a person types it
     start: int
@@ -74,7 +74,7 @@ class Code(NamedTuple):
 
 
 class OriginBoundCode(NamedTuple):
-    """A code for only one web site. The code is `text[start:end]`, without its `#`."""
+    """A one-time code that belongs to a web site. The code is `text[start:end]`, without its `#`."""
 
     host: str
     code: str
@@ -91,7 +91,7 @@ def find_origin_bound_code(text: str) -> OriginBoundCode | None:
 
 
 def find_bound_line(text: str) -> str | None:
-    """Return the last line if it begins with `@`, even if it is not a valid origin-bound code."""
+    """Return the last line if it begins with `@`. The function does not check the rest of the line."""
     line = text[_find_last_line(text) :]
     return line if line.startswith("@") else None
 
@@ -103,9 +103,9 @@ def _find_last_line(text: str) -> int:
 def find_code(text: str) -> Code | None:
     """Return the one-time code of a message, or None.
 
-    A code that is bound to a web site can have any characters. Other codes have 4 to 10 characters: digits, or capital
-    letters and digits. If a code stands directly after "code is" or "code:", the code can have lowercase letters.
-    The digits of all writing systems become ASCII digits.
+    A code that is bound to a web site can have any characters. Each other code has 4 to 10 characters. These characters
+    are digits, or a mix of digits and capital letters. If a code stands directly after "code is" or "code:", the code
+    can have lowercase letters. The digits of all writing systems become ASCII digits.
     """
     if bound := find_origin_bound_code(text):
         return Code(bound.code, bound.start, bound.end)
@@ -164,7 +164,7 @@ class _Words:
                 yield named
 
     def measure_distance(self, start: int, end: int, code: str) -> int:
-        """Measure the distance from a number to the nearest word such as "code", in characters.
+        """Return the distance in characters from a number to the nearest word, such as "code".
 
         Each end of a sentence between the number and the word adds 20 to the distance.
         """

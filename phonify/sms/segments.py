@@ -1,8 +1,8 @@
 """The encoding of a text, and the number of SMS that the text needs (3GPP TS 23.038 and TS 23.040).
 
-In GSM-7, a single SMS can have 160 septets. Each segment of a longer text can have 153 septets. A character of the
-extension table takes two septets. In UCS-2, a single SMS can have 70 units of UTF-16. Each segment of a longer text can
-have 67 units. A surrogate pair takes two units. A character is never split between two segments.
+In GSM-7, a single SMS can have 160 septets. If a text needs several SMS, each segment can have 153 septets. A character
+of the extension table takes two septets. In UCS-2, a single SMS can have 70 units of UTF-16. If a text needs several
+SMS, each segment can have 67 units. A surrogate pair takes two units. A character is never split between two segments.
 """
 
 import unicodedata
@@ -78,7 +78,10 @@ def count_segments(text: str) -> tuple[int, Encoding]:
 
 
 def check_text(text: str) -> TextCheck:
-    """Return all facts about a text that is sent as SMS."""
+    """Return the encoding and the segments of a text.
+
+    The result also has the characters that are not in GSM-7, and the code in the last line.
+    """
     encoding, segments = split_segments(text)
     return TextCheck(
         encoding,

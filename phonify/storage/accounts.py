@@ -1,8 +1,8 @@
-"""The SQL of accounts, their keys and limits. See also `runs.py` for the accounts of test runs.
+"""The SQL for accounts, API keys and limits. See also `runs.py` for the accounts of test runs.
 
-The first parameter of each function is the connection. All other parameters are keyword-only. The caller commits the
-changes, because the domain decides where a transaction begins and ends. Times are text in the form of
-`clock.format_time`.
+The first parameter of each function is the connection. All other parameters are keyword-only. These functions do not
+commit changes. The caller commits them, because the code in `domain/` controls the transactions. All times are strings
+in the format of the function `clock.format_time`.
 """
 
 import sqlite3
@@ -125,9 +125,10 @@ def set_account_limits(
 def take_quota(
     connection: sqlite3.Connection, *, account_id: int, day: str, quota: int, wanted: int, partly: bool = True
 ) -> int:
-    """Reserve at most `wanted` messages of an account's daily quota. Returns how many messages were available.
+    """Reserve up to `wanted` messages from an account's quota for one day. Returns how many messages were available.
 
-    If `partly` is false, and if fewer than `wanted` messages are available, the function reserves nothing.
+    If fewer than `wanted` messages are available, `partly` decides. If `partly` is true, the function reserves these
+    messages. If `partly` is false, the function reserves nothing. The result is at most `wanted`.
     """
     taken = max(0, min(wanted, quota - get_quota_used(connection, account_id=account_id, day=day)))
     if taken and (partly or taken == wanted):
@@ -145,7 +146,7 @@ def take_quota(
 
 
 def get_quota_used(connection: sqlite3.Connection, *, account_id: int, day: str) -> int:
-    """Return an account's used quota for one day, as a number of messages."""
+    """Return how many messages an account has used from its quota on one day."""
     row = connection.execute(
         "SELECT messages FROM quota_days WHERE account_id = :account_id AND day = :day",
         {"account_id": account_id, "day": day},

@@ -1,4 +1,4 @@
-"""The SQL for an advance of the server's clock. It counts, for example, sent messages and new receipts."""
+"""The SQL that Phonify uses when it advances the clock. For example, this SQL counts sent messages and new receipts."""
 
 import sqlite3
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class Pending(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """How many messages and webhook deliveries were finished, and how many messages and receipts were received."""
+    """What happened while the clock advanced. Each field is a number of messages, receipts or webhook deliveries."""
 
     sent: int = 0
     expired: int = 0

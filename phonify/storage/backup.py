@@ -53,15 +53,18 @@ def check_backup(path: Path) -> str | None:
     if application != APPLICATION_ID:
         return "it is not a Phonify database"
     if version > SCHEMA_VERSION:
-        return f"it was written by a newer Phonify (file version {version}; this one reads up to {SCHEMA_VERSION})"
+        return (
+            f"it was written by a newer version of Phonify (the file has version {version};"
+            f" this Phonify reads versions up to {SCHEMA_VERSION})"
+        )
     return None if soundness == "ok" else str(soundness)
 
 
 def restore(path: Path, source: Path) -> Path | None:
     """Replace the database with a copy of a backup.
 
-    Returns the new name of the old database, or None if there was no old database. Raises DatabaseInUse if a process
-    has the database open. Raises OSError or sqlite3.Error if the copy can't be written.
+    Returns the new name of the old database, or None if there was no old database. Raises DatabaseInUse if any process
+    uses the database. Raises OSError or sqlite3.Error if the copy can't be written.
     """
     if _is_in_use(path):
         raise DatabaseInUse
@@ -94,7 +97,7 @@ def _name_new(file: Path, name: Path) -> None:
 
 
 def _is_in_use(path: Path) -> bool:
-    """Return whether a process has the database open. Returns False if the file is not a database."""
+    """Return whether any process uses the database. Returns False if the file is not a database."""
     if not path.exists():
         return False
     with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as connection:

@@ -1,4 +1,7 @@
-"""The SQL of the inbox: conversations, threads, search. `messages.py` keeps the conversations up to date."""
+"""The SQL for the inbox. It lists conversations, lists threads, and searches messages.
+
+`messages.py` updates the conversations.
+"""
 
 import sqlite3
 from collections.abc import Sequence
@@ -55,7 +58,7 @@ def has_unread(connection: sqlite3.Connection, *, account_id: int, phone: str, m
 
 
 def mark_read(connection: sqlite3.Connection, *, account_id: int, phone: str, message_id: str) -> None:
-    """Mark a message as read, and also all earlier messages of the conversation.
+    """Mark a message and all earlier messages of the conversation as read.
 
     If the message was removed, nothing changes.
     """
@@ -67,7 +70,10 @@ def mark_read(connection: sqlite3.Connection, *, account_id: int, phone: str, me
 
 
 def mark_all_read(connection: sqlite3.Connection, *, account_id: int, up_to: int) -> None:
-    """Mark all conversations of an account as read, up to the message with this seq."""
+    """Mark messages as read in all conversations of an account.
+
+    The function marks each message whose `seq` is at most `up_to`.
+    """
     connection.execute(
         "UPDATE conversations SET read_seq = max(read_seq, min(last_seq, :up_to))"
         " WHERE account_id = :account_id AND read_seq < last_seq",
@@ -113,7 +119,7 @@ def list_thread(
 
 
 def get_entry(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> Entry | None:
-    """Return one message of an account with its seq."""
+    """Return one message and the message's `seq`. Returns `None` if the account does not have this message."""
     rows = connection.execute(
         f"SELECT m.seq, {_COLUMNS} FROM messages AS m WHERE m.id = :id AND m.account_id = :account_id",
         {"id": message_id, "account_id": account_id},
@@ -155,13 +161,14 @@ def search_messages(
 ) -> tuple[list[Entry], int | None]:
     """Search the messages of an account. The latest match is first.
 
-    If `text` is given, a message matches in three cases. Its body contains `text`. Its sender or its recipient contains
-    `text` or a string from `numbers`. Or `text` is the provider's id of the message. If `text` looks like a phone
-    number, `numbers` has the same phone number in other formats.
+    If `text` is given, a message matches in three cases. First, the body contains `text`. Second, the number of the
+    sender or of the recipient contains a searched string. The searched strings are `text` and all strings in `numbers`.
+    Third, `text` is equal to the id that the provider gave to the message. If `text` looks like a phone number,
+    `numbers` has the same phone number in other formats.
 
     The function searches at most `search_limit` messages, because a search through all messages would take too long.
-    The result is a list of matches and a number. For the next page, this number is the argument `below`. On the last
-    page, the result has None in place of the number.
+    Returns two values. The first value is the list of matches. To get the next page, use the second value as the
+    argument `below`. On the last page, the second value is `None`.
     """
     row = connection.execute(
         "SELECT seq FROM messages WHERE account_id = :account_id AND seq < :below"
@@ -199,7 +206,7 @@ def search_messages(
 
 
 def get_trace(connection: sqlite3.Connection, *, message_id: str) -> Trace | None:
-    """Return a message, its account, the name of its key, and the owner of its lease.
+    """Return a message with three facts about it: the account, the name of the API key, and the owner of the lease.
 
     The message can belong to any account.
     """

@@ -1,8 +1,8 @@
-"""The database: connections for reading, the connection for writing, and watchers of commits.
+"""Access to the database. The class `Database` contains the connections. The class `Watcher` notices commits.
 
-Connections for reading are in a pool. Each process has one connection for writing, and its threads share the commits
+Connections for reading are in a pool. Each process has one connection for writing. Several threads can share one commit
 (`shared_commit.py`). Only one process can write at a time. If another process is writing, Phonify tries again after
-half a millisecond. SQLite's own busy handler would sleep longer after each try, so Phonify does not use it.
+half a millisecond. Phonify does not use SQLite's own busy handler, because this handler sleeps longer after each try.
 """
 
 import sqlite3
@@ -47,9 +47,9 @@ class Database:
     """One SQLite file.
 
     This class is thread-safe. After each commit, it calls the function `committed`. Call `close` before a fork. This
-    closes all idle connections, and the next use opens new connections. If the file was replaced after its first use,
-    each write and each new connection raises StoreUnavailable. Without this check, the processes of a server could use
-    different files.
+    closes all idle connections, and the next use opens new connections. Before each write and each new connection, this
+    class checks the file. If another file has replaced it, the class raises StoreUnavailable. Without this check, the
+    processes of a server could use different files.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,8 +77,8 @@ class Database:
         """Close all idle connections.
 
         When the last process closes the database, SQLite copies the -wal file into the database and removes the -wal
-        file. The processes close the database one after another. If two processes closed the database at the same time,
-        SQLite could leave the -wal file behind.
+        file. The processes close the database one after another. If two processes close the database at the same time,
+        the -wal file can stay on the disk.
         """
         with self._closing:
             if not self._open:
@@ -99,7 +99,10 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Give the `with` block a connection for reading. Raises StoreUnavailable if the file can't be read."""
+        """Provide a connection for reading. Call this function in a `with` statement.
+
+        Raises StoreUnavailable if the file can't be read.
+        """
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -117,7 +120,7 @@ class Database:
                 self._disconnect(connection)
 
     def get_data_version(self) -> int:
-        """Return a counter that changes with each commit of any process."""
+        """Return a number that changes each time a process commits."""
         with self._counting:
             try:
                 if self._counter is None:
@@ -144,9 +147,10 @@ class Database:
     def write(self, *, patience: float | None = None) -> Iterator[sqlite3.Connection]:
         """Run a `with` block inside a transaction. When the block has ended, its changes are on disk.
 
-        The threads share the transaction, and their blocks run one after another. If a block raises an exception, only
-        the changes of this block are undone. Raises StoreUnavailable if the changes could not be stored. Raises
-        StoreUnavailable also if other writers use the database for more than `patience` seconds.
+        Several threads can share one transaction. Then their `with` blocks run one after another. If a block raises an
+        exception, SQLite undoes the changes of this block. The changes of the other blocks stay. Raises
+        StoreUnavailable if the changes can't be stored, or if other writers use the database for more than `patience`
+        seconds.
         """
         try:
             with self._shared_commit.block(self.busy_timeout if patience is None else patience) as connection:
@@ -261,9 +265,10 @@ class Watcher:
         self._seen = database.get_data_version()
 
     def wait(self, timeout: float) -> bool:
-        """Wait at most `timeout` seconds for a commit. A commit between two calls counts too.
+        """Wait at most `timeout` seconds for a commit.
 
-        Returns False if there was no commit, or if the server is stopping.
+        If there was a commit after the previous call, the function returns True at once. Returns False if there was no
+        commit, or if the server is stopping.
         """
         end = monotonic() + timeout
         while not self._database.stopping:
@@ -284,8 +289,8 @@ class Watcher:
 def translate(error: Exception) -> Exception:
     """Return Phonify's own exception for an error of SQLite.
 
-    If the error can be temporary, the result is StoreUnavailable. If the account does not exist any more, the result is
-    AccountRemoved. Other errors are returned unchanged.
+    If the error is possibly temporary, the function returns a `StoreUnavailable`. If the account does not exist any
+    more, the function returns an `AccountRemoved`. All other errors are returned unchanged.
     """
     code = getattr(error, "sqlite_errorcode", None)
     if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:

@@ -1,6 +1,6 @@
 """The SQL of deliveries and their attempts. Phonify sends one request for each delivery.
 
-As in `accounts.py`, the caller commits the changes.
+These functions do not commit. The caller commits the changes.
 """
 
 import sqlite3
@@ -31,7 +31,7 @@ def insert_deliveries(
 
 
 def release_next(connection: sqlite3.Connection, *, sequence: str, now: str) -> None:
-    """Let Phonify post the next delivery of a sequence. Call this function when the previous delivery has ended."""
+    """Make the next delivery in the given sequence due now. Call this function when the previous delivery has ended."""
     connection.execute(
         "UPDATE webhook_deliveries SET due_at = :now WHERE seq ="
         " (SELECT min(seq) FROM webhook_deliveries WHERE sequence = :sequence AND due_at IS NOT NULL)"
@@ -68,7 +68,8 @@ def list_deliveries_of_message(connection: sqlite3.Connection, *, account_id: in
 def empty_bodies(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> None:
     """Replace a message's body with an empty string in all deliveries about the message.
 
-    The name of the field depends on the payload. A webhook event has `data.message.body`. A Twilio callback has `Body`.
+    The name of the field depends on the payload. In a webhook event, the field is `data.message.body`. In a Twilio
+    callback, the field is `Body`.
     """
     connection.execute(
         "UPDATE webhook_deliveries"
@@ -116,14 +117,14 @@ _CANCEL = (
 
 
 def cancel_deliveries(connection: sqlite3.Connection, *, account_id: int, kind: str, now: str) -> None:
-    """Set the pending deliveries of one account and one kind to `failed`."""
+    """For one account, set all pending deliveries of the given kind to `failed`."""
     connection.execute(_CANCEL + " AND kind = :kind", {"account_id": account_id, "kind": kind, "now": now})
 
 
 def cancel_deliveries_of_messages(
     connection: sqlite3.Connection, *, account_id: int, message_ids: Iterable[str], now: str
 ) -> None:
-    """Set an account's pending deliveries to `failed` if their message is in `message_ids`."""
+    """For one account, set all pending deliveries about the given messages to `failed`."""
     connection.executemany(
         _CANCEL + " AND message_id = :message_id",
         [{"account_id": account_id, "message_id": message_id, "now": now} for message_id in message_ids],
@@ -146,10 +147,10 @@ def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int)
 
 
 def list_due_accounts(connection: sqlite3.Connection, *, machine_now: str) -> list[tuple[int, str]]:
-    """Find the accounts that have pending deliveries without a lease. The account that has waited longest is first.
+    """Find the accounts with deliveries that wait to be posted. The account that has waited longest is first.
 
-    Returns the id of each account, and the time when its first delivery can be posted. Accounts of ended test runs are
-    excluded.
+    A waiting delivery is pending, and has no lease. For each account, returns the id and the earliest due time of the
+    waiting deliveries. Accounts of ended test runs are excluded.
     """
     return connection.execute(
         "SELECT id, (SELECT due_at FROM webhook_deliveries AS d"
@@ -167,7 +168,7 @@ def lease_deliveries(
 ) -> Sequence[Delivery]:
     """Claim at most `limit` due deliveries of an account. Each claimed delivery gets a lease for `owner`.
 
-    The lease ends when the machine's clock shows the time `until`.
+    `until` is the end of the lease. Leases use the machine's clock.
     """
     rows = connection.execute(
         "UPDATE webhook_deliveries SET attempts = attempts + 1, due_at = :until, lease_owner = :owner WHERE seq IN"
@@ -185,7 +186,7 @@ def list_lease_owners(connection: sqlite3.Connection) -> list[str]:
 
 
 def end_leases(connection: sqlite3.Connection, *, owner: str) -> None:
-    """End the leases of an owner. The leased deliveries are due again, in the order of their creation."""
+    """End the leases of an owner. The owner's deliveries become due at once. The oldest delivery is first."""
     connection.execute(
         "UPDATE webhook_deliveries SET due_at = created_at, lease_owner = NULL WHERE lease_owner = :owner",
         {"owner": owner},
@@ -231,8 +232,8 @@ def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> b
 def reschedule_deliveries_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
     """Replace due times that are too far in the future. Returns the number of changed deliveries.
 
-    Such due times exist if somebody has set the clock back. A delivery without a lease becomes due now. A leased
-    delivery gets a new lease, which ends at the time `until`.
+    Such due times exist if somebody has set the clock back. If a delivery has no lease, the function makes the delivery
+    due now. If a delivery has a lease, `until` becomes the end of this lease.
     """
     return connection.execute(
         "UPDATE webhook_deliveries SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,

@@ -1,7 +1,7 @@
 """The SQL that removes a phone's number from webhook deliveries, stored answers and refused requests.
 
-Deliveries and answers contain the number as a JSON string. They still contain it after the message was removed. As in
-`accounts.py`, the caller commits the changes.
+Deliveries and answers contain the number as a JSON string. They still contain it after the message was removed. These
+functions do not commit. The caller commits the changes.
 """
 
 import sqlite3
@@ -23,7 +23,7 @@ def delete_deliveries(connection: sqlite3.Connection, *, seqs: Sequence[int]) ->
 
 
 def delete_answers(connection: sqlite3.Connection, *, account_id: int, phone: str) -> None:
-    """Remove an account's stored answers that contain a phone's number."""
+    """Search an account's stored answers for a phone number. Remove each answer that contains this number."""
     connection.execute(
         "DELETE FROM idempotency_keys WHERE account_id = :account_id AND instr(answer, :phone)",
         {"account_id": account_id, "phone": f'"{phone}"'},
@@ -31,7 +31,7 @@ def delete_answers(connection: sqlite3.Connection, *, account_id: int, phone: st
 
 
 def list_refused_numbers(connection: sqlite3.Connection, *, account_id: int) -> list[tuple[int, str]]:
-    """Return the seq and the recipient of each refused request of an account.
+    """Find an account's refused requests. For each request, returns the `seq` and the recipient.
 
     The recipient is the exact text from the request, so it is possibly not a valid number.
     """

@@ -1,6 +1,7 @@
-"""The records of fronts, such as the Twilio-compatible API. schema.sql explains the columns.
+"""The rows that fronts store. A front is a part of Phonify that offers a provider's API, such as Twilio's API.
 
-A record is data about an account, data about a message, or a refused request.
+Each class here describes one kind of row. There are rows for accounts, for messages, and for refused requests.
+schema.sql explains the columns.
 """
 
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ class FrontMessage(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A refused request. A front has refused to send a message."""
+    """A refused request to send a message. For example, the Twilio-compatible API has refused this request."""
 
     at: str
     to: str

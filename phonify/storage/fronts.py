@@ -1,4 +1,7 @@
-"""The SQL of fronts, such as the Twilio-compatible API. Fronts store refused requests and some other data."""
+"""The SQL for the data that fronts store, such as refused requests.
+
+A front is a part of Phonify that offers a provider's API, such as Twilio's API.
+"""
 
 import json
 import sqlite3
@@ -19,7 +22,7 @@ def get_front_account(connection: sqlite3.Connection, *, account_id: int) -> Fro
 
 
 def put_front_account(connection: sqlite3.Connection, *, account: FrontAccount) -> None:
-    """Store data about an account for the Twilio-compatible API."""
+    """Store the data that the Twilio-compatible API has about an account. Replaces existing data."""
     connection.execute(
         f"INSERT OR REPLACE INTO front_accounts ({_ACCOUNT}) VALUES (:account_id, :auth_token,"
         " :inbound_url, :inbound_method, :fallback_url, :fallback_method)",
@@ -42,7 +45,7 @@ def insert_front_messages(connection: sqlite3.Connection, *, message_ids: Sequen
 
 
 def get_front_message(connection: sqlite3.Connection, *, message_id: str) -> FrontMessage:
-    """Return the data that a front, such as the Twilio-compatible API, has stored about a message.
+    """Return a front's data about a message. A front is, for example, the Twilio-compatible API.
 
     Returns the defaults if nothing is stored.
     """
@@ -56,7 +59,7 @@ def get_front_message(connection: sqlite3.Connection, *, message_id: str) -> Fro
 
 
 def insert_refusal(connection: sqlite3.Connection, *, account_id: int, refusal: Refusal, limit: int) -> None:
-    """Store a refused request. If the account then has more than `limit` such requests, the oldest are removed."""
+    """Store a refused request, and remove old ones. The account keeps its newest `limit` refused requests."""
     connection.execute(
         "INSERT INTO front_refusals (account_id, at, to_number, origin, body, code, meaning)"
         " VALUES (:account_id, :at, :to, :origin, :body, :code, :meaning)",

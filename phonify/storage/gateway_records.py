@@ -1,4 +1,4 @@
-"""The records of gateways: their state, receipts, references and received texts. schema.sql explains the columns."""
+"""The rows about gateways: states, receipts, provider ids and received texts. schema.sql explains the columns."""
 
 from typing import Literal, NamedTuple
 
@@ -38,7 +38,7 @@ class TextRow(NamedTuple):
 
 
 class MessagePart(NamedTuple):
-    """The provider's id of a message or of one of its parts."""
+    """An id that the provider has given to a message, or to a part of a message."""
 
     part: int  # 1 for the first part; 0 or less for an id that first came in a receipt
     gateway: str
@@ -47,7 +47,7 @@ class MessagePart(NamedTuple):
 
 
 class GatewayQueue(NamedTuple):
-    """The counts of messages in the queue of a gateway, for all accounts together."""
+    """How many messages a gateway's queue contains. The numbers include the messages of all accounts."""
 
     due: int
     in_doubt: int

@@ -1,6 +1,6 @@
-"""The SQL of gateways: their states, their queues, and the segments that they got.
+"""The SQL for gateways. It stores states, reads queues, and counts the segments that each gateway got.
 
-As in `accounts.py`, the caller commits the changes.
+These functions do not commit. The caller commits the changes.
 """
 
 import sqlite3
@@ -47,7 +47,7 @@ def insert_sends(connection: sqlite3.Connection, *, gateway: str, at: str, parts
 
 
 def count_sends(connection: sqlite3.Connection, *, gateway: str, since: str, now: str) -> int:
-    """Count the segments that a gateway got after the time `since`."""
+    """Count the segments that a gateway got between `since` and `now`. The time `since` itself is excluded."""
     (count,) = connection.execute(
         "SELECT coalesce(sum(parts), 0) FROM gateway_sends WHERE gateway = :gateway AND at > :since AND at <= :now",
         {"gateway": gateway, "since": since, "now": now},
@@ -56,9 +56,9 @@ def count_sends(connection: sqlite3.Connection, *, gateway: str, since: str, now
 
 
 def find_send_time(connection: sqlite3.Connection, *, gateway: str, since: str, now: str, number: int) -> str | None:
-    """Return the time at which a gateway got the segment `number`.
+    """Return the time at which a gateway got a segment. `number` is the position of this segment.
 
-    Segment 1 is the first segment that the gateway got after the time `since`.
+    The first segment between `since` and `now` has position 1. The time `since` itself is excluded.
     """
     at: str | None = connection.execute(
         "SELECT min(at) FROM (SELECT at, sum(parts) OVER (ORDER BY at, rowid) AS last FROM gateway_sends"
@@ -69,7 +69,7 @@ def find_send_time(connection: sqlite3.Connection, *, gateway: str, since: str, 
 
 
 def delete_sends(connection: sqlite3.Connection, *, gateway: str, until: str) -> None:
-    """Remove a gateway's old records of segments. A record is old if its time is `until` or earlier."""
+    """Remove a gateway's old records of segments. A record stays only if its time is later than `until`."""
     connection.execute(
         "DELETE FROM gateway_sends WHERE gateway = :gateway AND at <= :until", {"gateway": gateway, "until": until}
     )

@@ -1,4 +1,4 @@
-"""The SQL of idempotency keys, and of the first answer to each key."""
+"""The SQL for idempotency keys. For each key, the database has the answer to the first request."""
 
 import sqlite3
 

@@ -1,4 +1,4 @@
-"""The SQL of webhook labs. Each account keeps its latest lab."""
+"""The SQL for webhook labs. For each account, the database has only the latest lab."""
 
 import sqlite3
 
@@ -22,7 +22,7 @@ def put_lab(connection: sqlite3.Connection, *, lab: LabRun) -> None:
 
 
 def extend_lab(connection: sqlite3.Connection, *, lab: LabRun, trial: str, until: str) -> bool:
-    """Record which trial of a lab runs now, and extend the time of the lab to `until`.
+    """Store the name of the lab's current trial, and the lab's new time limit `until`.
 
     Returns False if the lab has finished or was replaced.
     """

@@ -1,7 +1,7 @@
-"""The SQL that stores, finds, lists, changes and removes messages. The SQL of the delivery is in `outbox.py`.
+"""The SQL that stores, finds, lists, changes and removes messages. `outbox.py` contains the SQL that delivers messages.
 
-As in `accounts.py`, the first parameter is the connection, and the caller commits the changes. If a function stores or
-removes messages, it also updates the conversations of these messages.
+The first parameter of each function is the connection. These functions do not commit. The caller commits the changes.
+If a function stores or removes messages, it also updates the conversations of these messages.
 """
 
 import sqlite3
@@ -25,13 +25,13 @@ _LAST_SEQ = "SELECT max(seq) FROM ({})".format(
 
 
 def get_last_message_id(connection: sqlite3.Connection) -> str | None:
-    """Return the greatest id of all messages, or None. The id of a new message must be greater."""
+    """Return the greatest id of all messages, or None. The id of a new message must be greater than this id."""
     row = connection.execute("SELECT id FROM messages ORDER BY id DESC LIMIT 1").fetchone()
     return row[0] if row else None
 
 
 def insert_messages(connection: sqlite3.Connection, *, messages: Sequence[Message]) -> None:
-    """Add messages. Each id must be greater than the id before it, and greater than all existing ids."""
+    """Add messages. `messages` must be sorted by id. Each new id must be greater than all ids in the database."""
     connection.executemany(_INSERT, [message._asdict() for message in messages])
     connection.executemany(
         "INSERT INTO conversations (account_id, phone, last_seq)"
@@ -144,9 +144,9 @@ def delete_message(connection: sqlite3.Connection, *, message: Message) -> None:
 
 
 def delete_messages(connection: sqlite3.Connection, *, account_id: int, message_ids: Iterable[str]) -> int:
-    """Remove an account's messages in any state. Returns the number of removed messages.
+    """Remove messages of an account. The state of a message does not matter. Returns the number of removed messages.
 
-    If Phonify is sending a removed message at this moment, Phonify ignores the outcome of this attempt.
+    A message can be removed while Phonify sends it. Phonify then ignores the outcome of this attempt.
     """
     phones = []
     for message_id in message_ids:
@@ -164,10 +164,10 @@ def delete_messages(connection: sqlite3.Connection, *, account_id: int, message_
 def delete_settled(
     connection: sqlite3.Connection, *, account_id: int, limit: int, after: int = 0, upto_id: str | None = None
 ) -> int | None:
-    """Remove at most `limit` messages of an account that are in a final state, oldest first.
+    """Remove an account's oldest messages, at most `limit`. Only messages in a final state are removed.
 
-    Only messages with a seq greater than `after` are removed. If `upto_id` is given, the messages with greater ids are
-    kept. Returns the seq of the last removed message, or None if no message was removed.
+    The `seq` of each removed message is greater than the parameter `after`. If `upto_id` is given, the messages with
+    greater ids are kept. Returns the `seq` of the last removed message, or `None` if no message was removed.
     """
     return _delete(
         connection,
@@ -179,7 +179,7 @@ def delete_settled(
 def delete_old(connection: sqlite3.Connection, *, id_below: str, limit: int, after: int = 0) -> int | None:
     """Remove old messages of all accounts. A message is old if its id is smaller than `id_below`.
 
-    The other parameters are as in `delete_settled`.
+    `limit`, `after` and the result have the same meaning as in `delete_settled`.
     """
     # The order of the ids is the order of time. created_at is not used, because it has no index.
     return _delete(
@@ -199,9 +199,10 @@ def _delete(connection: sqlite3.Connection, which: str, values: dict[str, Any]) 
 
 
 def refresh_conversations(connection: sqlite3.Connection, *, phones: Iterable[tuple[int, str]]) -> None:
-    """Update conversations after messages were changed or removed. A conversation without messages is removed.
+    """Update the conversations with `phones`. A conversation without messages is removed.
 
-    SQLite can give the seq of a removed message to a new message. So read_seq must never be greater than last_seq.
+    Call this function when messages were changed or removed. SQLite can use the `seq` of a removed message for a new
+    message. So `read_seq` must never be greater than `last_seq`.
     """
     for account_id, phone in phones:
         values = {"account_id": account_id, "phone": phone}

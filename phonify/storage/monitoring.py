@@ -39,7 +39,8 @@ def try_to_write(connection: sqlite3.Connection) -> None:
 def read_gauges(connection: sqlite3.Connection, *, gateways: Iterable[str]) -> Gauges:
     """Count the rows. For a million messages, this takes about 10 milliseconds.
 
-    `oldest_due_at` is the earliest due time of all waiting messages for these gateways.
+    Some messages wait for one of the gateways in `gateways`. `oldest_due_at` is the earliest due time of these
+    messages.
     """
     total, inbound = connection.execute(
         "SELECT (SELECT count(*) FROM messages), (SELECT count(*) FROM messages WHERE direction = 'inbound')"
@@ -57,7 +58,7 @@ def read_gauges(connection: sqlite3.Connection, *, gateways: Iterable[str]) -> G
 
 
 def is_used(connection: sqlite3.Connection) -> bool:
-    """Return whether the database has a key or a message."""
+    """Return True if the database has at least one API key or at least one message."""
     (used,) = connection.execute("SELECT EXISTS (SELECT 1 FROM api_keys) OR EXISTS (SELECT 1 FROM messages)").fetchone()
     return bool(used)
 

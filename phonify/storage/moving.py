@@ -1,6 +1,6 @@
 """The SQL that moves waiting messages to another gateway.
 
-As in `accounts.py`, the caller commits the changes.
+These functions do not commit. The caller commits the changes.
 """
 
 import sqlite3
@@ -39,7 +39,7 @@ def update_gateway(connection: sqlite3.Connection, *, messages: Iterable[Message
 
 
 def next_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return the earliest time at which a waiting message of a gateway fails. Returns None if no message waits.
+    """Return the time when the first waiting message of a gateway will fail. Returns `None` if no message waits.
 
     A message fails when its validity period and its waiting time are both over. Leased messages are excluded.
     """
@@ -52,7 +52,7 @@ def next_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
 
 
 def has_messages_without_gateway(connection: sqlite3.Connection) -> bool:
-    """Return whether a waiting message has no gateway."""
+    """Return True if at least one waiting message has no gateway."""
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM messages WHERE gateway IS NULL AND due_at IS NOT NULL)"
     ).fetchone()
@@ -67,6 +67,6 @@ def adopt_messages(connection: sqlite3.Connection, *, gateway: str) -> int:
 
 
 def may_have_been_taken(connection: sqlite3.Connection, *, message: Message) -> bool:
-    """Return True if the gateway has possibly taken this waiting message."""
+    """Return True if the gateway may already have the message. The message is still waiting in Phonify's queue."""
     row = connection.execute(f"SELECT NOT {_NOT_TAKEN} FROM messages WHERE id = :id", {"id": message.id}).fetchone()
     return bool(row[0])

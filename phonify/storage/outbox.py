@@ -1,6 +1,6 @@
 """The SQL for delivering messages: due messages, leases, outcomes.
 
-As in `accounts.py`, the caller commits the changes.
+These functions do not commit. The caller commits the changes.
 """
 
 import sqlite3
@@ -32,7 +32,10 @@ def next_lease_end(connection: sqlite3.Connection, *, gateway: str) -> str | Non
 
 
 def next_expiry(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return the earliest expiry time of a gateway's waiting messages, or None. Leased messages are excluded."""
+    """Return the time when the first waiting message of a gateway expires. Returns `None` if no message waits.
+
+    Leased messages are excluded.
+    """
     row = connection.execute(
         "SELECT expires_at FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND lease_owner IS NULL"
         " ORDER BY expires_at LIMIT 1",
@@ -78,7 +81,10 @@ def list_interrupted_messages(connection: sqlite3.Connection, *, gateway: str, n
 
 
 def list_expired_messages(connection: sqlite3.Connection, *, gateway: str, now: str, limit: int) -> list[Message]:
-    """Return a gateway's unfinished messages if their validity period is over. Leased messages are excluded."""
+    """Return a gateway's expired messages. Their validity period is over, but they are still waiting in the queue.
+
+    Leased messages are excluded.
+    """
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at IS NOT NULL AND expires_at <= :now"
         " AND due_at <= :now AND lease_owner IS NULL ORDER BY expires_at LIMIT :limit",
@@ -92,9 +98,9 @@ def lease_messages(
 ) -> list[Message]:
     """Give each message a lease. Call this function before the gateway gets the messages. Returns the updated messages.
 
-    `place` is the property `place` of the gateway. Other loops don't deliver these messages until the lease ends or the
-    owner's process ends. The lease ends at the time `until`, by the machine's clock. So the lease ends at the right
-    time even if a developer stops or advances the clock of a sandbox.
+    During the lease, no other loop can deliver these messages. `until` is the end of the lease. If the owner's process
+    ends earlier, another process ends the lease. A lease uses the machine's clock. In a sandbox, a developer can stop
+    or advance Phonify's clock, but the lease does not depend on Phonify's clock. `place` comes from `Gateway.place`.
     """
     leased = [
         message._replace(attempts=message.attempts + 1, submitted_at=now, submitted_to=place, due_at=until)
@@ -195,10 +201,11 @@ def has_messages_valid_too_long(connection: sqlite3.Connection, *, gateway: str,
 
 
 def shorten_validity(connection: sqlite3.Connection, *, gateway: str, now: str, latest: str) -> int:
-    """Shorten validity periods that end after `latest`. Returns the number of shortened periods.
+    """Shorten validity periods that are too long. Returns how many messages were changed.
 
-    The shortened periods end at the time `latest`. The function changes messages with a creation time in the future.
-    Such messages exist if somebody has set the clock back. Scheduled messages are excluded.
+    If a period ends later than the time in `latest`, this time becomes the new end. The function changes messages with
+    a creation time in the future. Such messages exist if somebody has set the clock back. Scheduled messages are
+    excluded.
     """
     return connection.execute(
         "UPDATE messages SET expires_at = :latest, due_at = iif(due_at = expires_at, :latest, due_at)"

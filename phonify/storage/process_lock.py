@@ -1,4 +1,7 @@
-"""Locks between processes. Each lock is a locked file. When the process ends, the kernel releases the lock."""
+"""Locks between processes. A process holds a lock while it keeps a file locked.
+
+When the process ends, the kernel releases the lock.
+"""
 
 import fcntl
 import glob
@@ -12,7 +15,7 @@ _INTERVAL = 0.005  # seconds
 
 
 class ProcessLock:
-    """A lock that only one thread of one process can hold at a time."""
+    """A lock for the threads of all processes. At each moment, at most one of these threads holds the lock."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -60,7 +63,7 @@ class Owner:
             os.close(descriptor)
 
     def is_alive(self, owner_id: str) -> bool:
-        """Return whether the process of an owner is still running."""
+        """Return whether the process with this owner id is still running."""
         return owner_id == self.id or not _remove_if_dead(_name_file(self._database, owner_id))
 
     def close(self) -> None:
@@ -96,9 +99,9 @@ def _try_to_lock(descriptor: int) -> bool:
 
 
 def _remove_if_dead(file: Path) -> bool:
-    """Remove the file of an owner whose process has ended.
+    """Remove an owner's file if the owner's process has ended.
 
-    Returns False if the process possibly still runs.
+    Returns True if the process has certainly ended. In all other cases, returns False.
     """
     try:
         descriptor = os.open(file, os.O_RDWR)

@@ -1,6 +1,6 @@
-"""The SQL of providers' ids, of delivery receipts, and of look-ups.
+"""The SQL for message ids from providers, for delivery receipts, and for look-ups.
 
-As in `accounts.py`, the caller commits the changes.
+These functions do not commit. The caller commits the changes.
 """
 
 import sqlite3
@@ -19,7 +19,7 @@ _RECEIPT = ", ".join(ReceiptRow._fields)
 def insert_parts(connection: sqlite3.Connection, *, message_id: str, gateway: str, references: Sequence[str]) -> None:
     """Store the ids that the provider has given to a message.
 
-    If another message already has one of these ids, the id moves to this message.
+    If a different message has one of these ids, that message loses the id.
     """
     connection.executemany(
         "INSERT OR REPLACE INTO message_parts (message_id, part, gateway, reference)"
@@ -54,7 +54,7 @@ def list_parts(connection: sqlite3.Connection, *, message_id: str) -> list[Messa
 
 
 def find_message_id(connection: sqlite3.Connection, *, gateway: str, reference: str) -> str | None:
-    """Find the message that has this provider's id, and return the message's own id."""
+    """Return Phonify's id of a message. `reference` is the provider's id of the same message."""
     row = connection.execute(
         "SELECT message_id FROM message_parts WHERE reference = :reference AND gateway = :gateway",
         {"gateway": gateway, "reference": reference},
@@ -88,9 +88,9 @@ def insert_receipt(connection: sqlite3.Connection, *, receipt: ReceiptRow) -> bo
 def claim_waiting_receipts(
     connection: sqlite3.Connection, *, message_id: str, gateway: str, references: Sequence[str]
 ) -> None:
-    """Find receipts that came too early, and assign them to their message.
+    """Assign early receipts to a message.
 
-    Phonify did not know the provider's ids of this message when the receipts came.
+    These receipts came before Phonify knew the provider's ids of the message.
     """
     connection.executemany(
         "UPDATE receipts SET message_id = :message_id"
@@ -116,7 +116,10 @@ def count_partial(connection: sqlite3.Connection, *, message_id: str) -> int:
 
 
 def delete_receipts(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
-    """Remove at most `limit` receipts that came before `until`. Returns the number of removed receipts."""
+    """Remove old receipts, at most `limit`. Returns the number of removed receipts.
+
+    A receipt is old if Phonify got it earlier than the time in `until`.
+    """
     return connection.execute(
         "DELETE FROM receipts WHERE seq IN (SELECT seq FROM receipts WHERE received_at < :until LIMIT :limit)",
         {"until": until, "limit": limit},
@@ -148,7 +151,10 @@ def set_receipt(
 
 
 def put_look_up(connection: sqlite3.Connection, *, message_id: str, due_at: str) -> None:
-    """Plan the first look-up of a message. If a look-up is already planned, nothing changes."""
+    """Schedule the first look-up for a message: Phonify will ask the provider what happened to the message.
+
+    If a look-up is already scheduled, nothing changes.
+    """
     connection.execute(
         "INSERT INTO look_ups (message_id, due_at, gateway) SELECT id, :due_at, gateway FROM messages WHERE id = :id"
         " ON CONFLICT DO NOTHING",
@@ -157,7 +163,7 @@ def put_look_up(connection: sqlite3.Connection, *, message_id: str, due_at: str)
 
 
 def next_look_up_at(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return the earliest due time of a gateway's look-ups. Returns None if no look-up is planned."""
+    """Return the time when a gateway's next look-up is due. Returns `None` if no look-up is scheduled."""
     due_at: str | None = connection.execute(
         "SELECT min(due_at) FROM look_ups WHERE gateway = :gateway", {"gateway": gateway}
     ).fetchone()[0]
@@ -181,7 +187,7 @@ def list_due_look_ups(
 
 
 def has_look_ups_after(connection: sqlite3.Connection, *, latest: str) -> bool:
-    """Return whether the due time of a look-up is after `latest`."""
+    """Return whether any look-up is due later than the time in `latest`."""
     row = connection.execute("SELECT EXISTS (SELECT 1 FROM look_ups WHERE due_at > :latest)", {"latest": latest})
     return bool(row.fetchone()[0])
 
@@ -193,7 +199,7 @@ def hasten_look_ups(connection: sqlite3.Connection, *, now: str, latest: str) ->
 
 
 def postpone_look_up(connection: sqlite3.Connection, *, message_id: str, due_at: str) -> None:
-    """Plan the next look-up of a message."""
+    """Schedule the next look-up for a message."""
     connection.execute(
         "UPDATE look_ups SET due_at = :due_at, tries = tries + 1 WHERE message_id = :id",
         {"id": message_id, "due_at": due_at},
@@ -201,5 +207,5 @@ def postpone_look_up(connection: sqlite3.Connection, *, message_id: str, due_at:
 
 
 def delete_look_up(connection: sqlite3.Connection, *, message_id: str) -> None:
-    """End the look-ups of a message."""
+    """Cancel the next look-up for a message. Phonify does not ask the provider about the message again."""
     connection.execute("DELETE FROM look_ups WHERE message_id = :id", {"id": message_id})

@@ -1,6 +1,6 @@
 """The SQL for the tables `received_texts` (text messages from phones) and `numbers` (phone numbers of accounts).
 
-As in `accounts.py`, the caller commits the changes.
+These functions do not commit. The caller commits the changes.
 """
 
 import sqlite3
@@ -22,9 +22,9 @@ def insert_text(connection: sqlite3.Connection, *, text: TextRow) -> bool:
 
 
 def list_siblings(connection: sqlite3.Connection, *, text: TextRow) -> list[TextRow]:
-    """Return all stored parts of a text message. `text` is one of these parts.
+    """Return the stored parts of an incomplete text message. `text` is one of these parts.
 
-    Parts that no longer wait are excluded.
+    The result contains only parts that still wait for the missing parts.
     """
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM received_texts WHERE gateway = :gateway AND sender = :sender"
@@ -61,14 +61,18 @@ def has_texts_due_after(connection: sqlite3.Connection, *, latest: str) -> bool:
 
 
 def shorten_waits(connection: sqlite3.Connection, *, latest: str) -> int:
-    """Find incomplete text messages with a due time after `latest`. Make them due at `latest`. Returns how many."""
+    """Replace each due time that is too late. Returns the number of replaced due times.
+
+    Only incomplete text messages have a due time. If a due time is later than the time in `latest`, the time in
+    `latest` replaces it.
+    """
     return connection.execute(
         "UPDATE received_texts SET due_at = :latest WHERE due_at > :latest", {"latest": latest}
     ).rowcount
 
 
 def list_open_texts(connection: sqlite3.Connection, *, number: str | None, limit: int) -> list[TextRow]:
-    """Return the received text messages that belong to no account, oldest first.
+    """Return received text messages that belong to no account. The oldest message is first.
 
     If `number` is given, return only text messages to this number.
     """
@@ -89,7 +93,7 @@ def count_open_texts(connection: sqlite3.Connection) -> int:
 
 
 def close_texts(connection: sqlite3.Connection, *, texts: Sequence[TextRow], message_id: str) -> None:
-    """Record the id of the message that was made from these texts.
+    """Record that a message contains these texts. `message_id` is the id of this message.
 
     The function also removes the body of each text. The message already contains the complete body.
     """
@@ -112,7 +116,7 @@ def leave_open(connection: sqlite3.Connection, *, texts: Sequence[TextRow]) -> N
 
 
 def delete_texts(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
-    """Remove old texts if a message was made from them. A text is old if its `received_at` is less than `until`.
+    """Remove old texts that have become messages. A text is old if its `received_at` is less than `until`.
 
     Removes at most `limit` texts. Returns the number of removed texts.
     """
@@ -171,7 +175,7 @@ def list_numbers(connection: sqlite3.Connection, *, account_id: int | None = Non
 
 
 def find_owner(connection: sqlite3.Connection, *, number: str) -> Account | None:
-    """Return the account that has a phone number. Only an operator can assign numbers to accounts."""
+    """Return the account to which this phone number belongs. Only an operator can assign numbers to accounts."""
     row = connection.execute(
         "SELECT a.id, a.name, a.origin, a.created_at, a.quota, a.rate_limit FROM numbers AS n"
         " JOIN accounts AS a ON a.id = n.account_id WHERE n.number = :number",

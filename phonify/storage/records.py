@@ -39,7 +39,7 @@ class ApiKey(NamedTuple):
 
 
 class KeyOwner(NamedTuple):
-    """A valid key or session, and its account."""
+    """A user's valid API key or valid session. `account` is the account that the user can use."""
 
     key_id: int | None  # None: the user signed in with a link
     used_at: str | None
@@ -75,7 +75,7 @@ class ShownReceipt(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A row of `messages`, without its `seq` and its lease."""
+    """A row of the table `messages`, except the columns `seq` and `lease_owner`."""
 
     id: str
     account_id: int
@@ -125,7 +125,7 @@ class Message(NamedTuple):
 
     @property
     def is_scheduled(self) -> bool:
-        """Whether the message is scheduled and still waits for the time `send_at`."""
+        """True if the message is scheduled, and Phonify has not tried to send the message yet."""
         return self.state == "unconfirmed" and self.attempts == 0 and self.send_at is not None
 
     @property
@@ -156,7 +156,7 @@ class Criteria(NamedTuple):
 
 
 class MessageAttempt(NamedTuple):
-    """A failed or uncertain attempt to send a message."""
+    """An attempt to send a message. The attempt failed, or its result is unknown."""
 
     attempt: int
     at: str
@@ -165,7 +165,7 @@ class MessageAttempt(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """A message, its account, the name of its key, and the owner of its lease."""
+    """A message with three facts about it: the account, the name of the API key, and the owner of the lease."""
 
     message: Message
     account: Account
@@ -174,7 +174,7 @@ class Trace(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The answer to the first request with an idempotency key."""
+    """The stored answer for an idempotency key. The first request with this key got this answer."""
 
     request_hash: str
     status: int
@@ -197,7 +197,7 @@ class Conversation(NamedTuple):
 
 
 class SubscriptionRow(NamedTuple):
-    """A phone, and whether an account is allowed to write to it."""
+    """A phone's subscription to an account. If `subscribed` is true, the account may send messages to the phone."""
 
     phone: str
     subscribed: bool
@@ -226,7 +226,7 @@ class Webhook(NamedTuple):
 
     @property
     def enabled(self) -> bool:
-        """Whether Phonify posts events to the URL."""
+        """True if Phonify posts events to the URL."""
         return self.disabled_at is None
 
 
@@ -272,7 +272,7 @@ class NewDelivery(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """A row of `webhook_deliveries` without its lease."""
+    """A row of the table `webhook_deliveries`, except the column `lease_owner`. `tries` is not a column."""
 
     seq: int
     id: str

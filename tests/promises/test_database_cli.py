@@ -123,7 +123,9 @@ def test_a_backup_of_a_newer_version_is_not_restored(run, tmp_path):
     with sqlite3.connect(tmp_path / "copy.db") as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    assert "written by a newer Phonify (file version 99" in run("restore", str(tmp_path / "copy.db"), status=1)
+    assert "written by a newer version of Phonify (the file has version 99;" in run(
+        "restore", str(tmp_path / "copy.db"), status=1
+    )
 
 
 def test_a_server_after_a_restore_knows_the_keys_of_the_backup(run, start, tmp_path):

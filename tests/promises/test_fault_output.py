@@ -187,7 +187,7 @@ def test_a_server_that_can_not_write_its_log_starts_and_serves_in_all_processes(
 def test_a_server_without_output_says_in_its_log_that_the_start_is_not_printed(serve) -> None:
     server = serve("app.py", f"> {FULL}", API_KEY=KEY * 4)
     (line,) = [line for line in server.output.splitlines() if "start" in line]
-    assert line.endswith("WARNING phonify.server.start: the start can't be printed: No space left on device")
+    assert line.endswith("WARNING phonify.server.start: can't print the start-up text: No space left on device")
 
 
 def test_a_worker_that_can_not_write_its_log_delivers(start, run) -> None:

@@ -557,7 +557,7 @@ def test_workers_and_delivery_are_replaced_when_they_were_killed(start):
         os.kill(pid, signal.SIGKILL)
     _, answer = server.call("POST", "/v1/messages", to=TO, body="Hello")
     wait_for_state(server, answer["message"]["id"], "sent")
-    server.wait_for("the delivery process has ended with status -9 and is started again")
+    server.wait_for("the delivery process has ended with status -9; starting a new delivery process")
     again = find_processes(server, workers=1)
     assert again.master == processes.master
     assert not {*processes.workers, processes.delivery} & set(again.all())

@@ -159,7 +159,10 @@ def write_a_newer_one(path: Path) -> None:
         (write_another, "it is not a Phonify database"),
         (
             write_a_newer_one,
-            f"it was written by a newer Phonify (file version {NEWER}; this one reads up to {SCHEMA_VERSION})",
+            (
+                "it was written by a newer version of Phonify"
+                f" (the file has version {NEWER}; this Phonify reads versions up to {SCHEMA_VERSION})"
+            ),
         ),
     ],
 )

@@ -559,7 +559,10 @@ def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(path):
     start(path)
     execute(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     before = path.read_bytes()
-    expected = f"written by a newer Phonify (file version {SCHEMA_VERSION + 1}; this one reads up to {SCHEMA_VERSION})"
+    expected = (
+        f"written by a newer version of Phonify (the file has version {SCHEMA_VERSION + 1};"
+        f" this Phonify reads versions up to {SCHEMA_VERSION})"
+    )
     assert refuse(path) == expected
     assert path.read_bytes() == before
 

@@ -188,6 +188,7 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> int:
         raise DatabaseUnusable(f"{path}: a SQLite file, but not a Phonify database")
     if version > SCHEMA_VERSION:
         raise DatabaseUnusable(
-            f"{path}: written by a newer Phonify (file version {version}; this one reads up to {SCHEMA_VERSION})"
+            f"{path}: written by a newer version of Phonify (the file has version {version};"
+            f" this Phonify reads versions up to {SCHEMA_VERSION})"
         )
     return version
