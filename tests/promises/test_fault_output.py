@@ -63,8 +63,10 @@ def test_a_command_that_can_not_print_fails_with_one_line(run, command: str) -> 
     [
         (
             "keys create",
-            "Key 1 of the account 'default' was created, but the key could not be printed."
-            " To revoke the key: `keys revoke 1`",
+            (
+                "Key 1 of the account 'default' was created, but the key could not be printed."
+                " To revoke the key: `keys revoke 1`"
+            ),
         ),
         pytest.param(
             "keys create --json",
