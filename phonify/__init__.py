@@ -10,7 +10,7 @@ __all__ = ["__version__", "create_app"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load `create_app` on first use. The pytest plugin imports this package, and must not import Flask."""
+    """Load `create_app` on first use. So the pytest plugin imports this package without Flask."""
     if name != "create_app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .factory import create_app  # noqa: PLC0415 - see above

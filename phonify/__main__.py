@@ -1,4 +1,7 @@
-"""The command `phonify`, also started by `python -m phonify`. It has `serve` and all commands of `flask --app app`."""
+"""The command `phonify`. The command `python -m phonify` does the same.
+
+Both commands have `serve` and all commands of `flask --app app`.
+"""
 
 import sys
 from functools import partial
@@ -20,7 +23,7 @@ from phonify.server import serve
 @click.group(cls=Group)
 @click.version_option(__version__, message="Phonify %(version)s")
 def phonify() -> None:
-    """Serve an SMS API on one SQLite file, and manage its accounts, keys and messages.
+    """Run the server of the SMS API. Manage the accounts, keys and messages in the database.
 
     Settings are PHONIFY_* variables, such as PHONIFY_DATABASE and PHONIFY_PORT.
     """
@@ -39,9 +42,11 @@ phonify.add_command(restore)
 @click.option(
     "--scenario",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Replace the rules of the account default with the rules in this TOML file.",
+    help="Read rules from this TOML file. They replace all rules of the account `default`.",
 )
-@click.option("--demo", is_flag=True, help="Serve a temporary database with invented conversations.")
+@click.option(
+    "--demo", is_flag=True, help="Show a demo with invented conversations. The demo uses a temporary database."
+)
 def serve_api(demo: bool, open_inbox: bool, scenario: Path | None, **options: str | None) -> None:
     """Serve the API and the inbox until SIGTERM or Ctrl-C."""
     command = "python -m phonify" if Path(sys.argv[0]).name == "__main__.py" else "phonify"

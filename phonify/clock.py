@@ -34,11 +34,14 @@ class Clock(Protocol):
     def machine_now(self) -> datetime:
         """Return the machine's date and time in UTC.
 
-        Leases, signatures, sessions, keys and test runs use this time. A developer can't change it.
+        Phonify uses this time for leases, signatures, sessions, keys and test runs. A developer can't change this time.
         """
 
     def monotonic(self) -> float:
-        """Return a number of seconds that never decreases. Code uses this number to measure durations."""
+        """Return a number of seconds for the measurement of durations.
+
+        A later call never returns a smaller number.
+        """
 
 
 class SystemClock:
@@ -58,7 +61,7 @@ class SystemClock:
 
 
 def format_time(moment: datetime) -> str:
-    """Return a UTC time as text, in the form of the database and the API: `2026-01-31T09:30:00.000Z`."""
+    """Return a UTC time as a string. The database and the API use this form: `2026-01-31T09:30:00.000Z`."""
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
@@ -68,7 +71,7 @@ def seconds_until(text: str | None, now: datetime) -> float:
 
 
 def parse_time(text: str) -> datetime:
-    """Read a date and a time with a time zone, in the form of RFC 3339. Raises ValueError for any other text.
+    """Parse a string of RFC 3339: a date, a time and a time zone. Raises ValueError for any other string.
 
     The T and the Z can be lower case, and a space can replace the T. Two more forms of ISO 8601 are accepted: a time
     without seconds, and a time zone without a colon. Only the first six decimal digits of the seconds are used. If the
@@ -76,7 +79,7 @@ def parse_time(text: str) -> datetime:
     """
     match = _TIME.fullmatch(text)
     if match is None:
-        raise ValueError("not a date and a time with a time zone")
+        raise ValueError("must contain a date, a time and a time zone")
     date, hours, seconds, fraction, zone = match.groups(default="")
     zone = zone.upper().replace("Z", "+00:00")
     moment = datetime.fromisoformat(f"{date}T{hours}{seconds or ':00'}.{fraction[:6]:0<6}{zone}")

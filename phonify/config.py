@@ -1,7 +1,7 @@
 """The settings. They are read once, at the start, from PHONIFY_* variables. All errors are reported together.
 
-Each function `_read_...` reads one kind of value. The class `Settings` has the default of each setting, and the
-function that reads its value.
+Each function `_read_...` reads one kind of value. For each setting, the class `Settings` has the default value and the
+function that reads the value.
 """
 
 import re
@@ -81,7 +81,7 @@ def _read_origin(text: str) -> str:
         return parse_originator(text).number
     except ValueError as error:
         raise ValueError(
-            "must be an E.164 number with the plus sign, a short code of 3 to 8 digits, or a name."
+            "must be a short code of 3 to 8 digits, a name, or an E.164 number with the plus sign."
             " A name has up to 11 printable characters of the GSM 7-bit alphabet. At least one character is a letter"
         ) from error
 
@@ -89,7 +89,7 @@ def _read_origin(text: str) -> str:
 def _read_origins(text: str) -> tuple[str, ...]:
     origins = tuple(text.replace(",", " ").split())
     if not all(re.fullmatch(r"\*|https?://[A-Za-z0-9.:\[\]_-]+", origin) for origin in origins):
-        raise ValueError("must be origins such as http://localhost:5173, with commas between them, or *")
+        raise ValueError("must be * or origins such as http://localhost:5173, with commas between the origins")
     return tuple(origin.lower() for origin in origins)
 
 
@@ -162,8 +162,9 @@ _FIELDS = {f"{PREFIX}{field.name.upper()}": field for field in fields(Settings)}
 def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Settings:
     """Read the settings from an environment. Raises one ConfigError with all errors.
 
-    `overrides` replace values of the environment. The names of overrides have no prefix, for example `DATABASE`.
-    The value of an override can be a string. It can also have the type of the setting. An unknown name is an error.
+    `overrides` replaces values of the environment. Its keys are names of settings without `PHONIFY_`, such as
+    `DATABASE`. The value of an override can be a string. It can also have the type of the setting. An unknown name is
+    an error.
     """
     given, known = merge(environ, overrides), _list_variables()
     values, faults = {}, []
@@ -184,7 +185,10 @@ def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | Non
 
 
 def merge(environ: Mapping[str, str], overrides: Mapping[str, Any] | None) -> dict[str, str]:
-    """Return all PHONIFY_* variables, with the changes in `overrides`. None stands for the default of a setting."""
+    """Apply `overrides` to an environment, and return all PHONIFY_* variables.
+
+    If the value of an override is None, the result has no such variable. The setting then has its default.
+    """
     given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
     for name, value in (overrides or {}).items():
         if value in (None, ()):
@@ -219,7 +223,10 @@ def _find_gateway_faults(settings: Settings, given: Mapping[str, str]) -> list[s
 
 
 def _list_variables() -> set[str]:
-    """Return the names of the environment variables of all settings and all gateways."""
+    """Return the names of all known environment variables.
+
+    Each variable is a setting of Phonify or a setting of a gateway.
+    """
     return {*_FIELDS, *(name for gateway in GATEWAYS.values() for name in gateway.variables)}
 
 
@@ -236,7 +243,10 @@ def check_setting(name: str, text: str) -> None:
 
 
 def list_defaults() -> list[tuple[str, str]]:
-    """Return the variable and the default of each setting. If a setting has no default, the text is empty."""
+    """Return two strings for each setting: the name of the variable, and the default value.
+
+    If a setting has no default value, the second string is empty.
+    """
     return [(name, "" if field.default is None else _write(field.default)) for name, field in _FIELDS.items()]
 
 
@@ -247,7 +257,7 @@ def write_address(host: str, port: int) -> str:
 
 
 def _write(value: Any) -> str:
-    """Convert a value to the text of an environment variable."""
+    """Convert a value to a string for an environment variable."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, tuple):

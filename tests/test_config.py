@@ -72,7 +72,7 @@ def test_a_right_value_is_read_as_its_type(name, text, value):
 
 WHOLE = "must be a whole number from"
 SENDER = (
-    "must be an E.164 number with the plus sign, a short code of 3 to 8 digits, or a name."
+    "must be a short code of 3 to 8 digits, a name, or an E.164 number with the plus sign."
     " A name has up to 11 printable characters of the GSM 7-bit alphabet. At least one character is a letter"
 )
 HOST = "must be a host name or an address, such as 127.0.0.1, 0.0.0.0 or ::1"

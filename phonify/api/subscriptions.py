@@ -1,4 +1,4 @@
-"""The resource /v1/subscriptions shows whether phones have opted out. A request can opt out a phone."""
+"""The resource /v1/subscriptions shows whether phones have opted out. A client can also unsubscribe a phone."""
 
 from typing import Any
 
@@ -24,12 +24,12 @@ _PAGING = PagingSchema()
     answers={200: SubscriptionsAnswer},
     examples=examples.SUBSCRIPTIONS,
     text=(
-        "The list begins with the phones with which the account has exchanged messages. After these phones,"
-        " the list contains other phones that have opted out or opted in."
+        "The list has two parts. The first part contains the phones that have exchanged messages with the account."
+        " The second part contains other phones. Each of these phones has opted out or opted in at least once."
     ),
 )
 def list_subscriptions() -> dict[str, Any]:
-    """List the subscriptions of phones."""
+    """List phones, and show which phones have opted out."""
     paging = load(_PAGING, read_arguments())
     found = get_services().subscriptions.find_all(current_account(), **paging)
     return {"subscriptions": [dump_subscription(subscription) for subscription in found]}
@@ -38,7 +38,7 @@ def list_subscriptions() -> dict[str, Any]:
 @bp.get("/<msisdn>")
 @describe(answers={200: SubscriptionAnswer}, examples=examples.SUBSCRIPTION)
 def get_subscription(msisdn: str) -> dict[str, Any]:
-    """Retrieve the subscription of a phone. It shows whether the account is allowed to write to the phone."""
+    """Retrieve the subscription of a phone. The answer shows whether the account may send messages to this phone."""
     phone = read_msisdn(msisdn)
     return {"subscription": dump_subscription(get_services().subscriptions.get(current_account(), phone))}
 
@@ -53,7 +53,7 @@ def get_subscription(msisdn: str) -> dict[str, Any]:
     ),
 )
 def unsubscribe(msisdn: str) -> dict[str, Any]:
-    """Opt out a phone. Messages to the phone are refused until the phone opts in again."""
+    """Record that a phone has opted out. Phonify refuses messages to this phone until the phone opts in."""
     phone = read_msisdn(msisdn)
     get_services().subscriptions.change(current_account(), phone, subscribed=False, reason="api")
     return {"result": "OK"}

@@ -1,7 +1,7 @@
 """The parent blueprint of all resources under /v1.
 
-Every request for a resource needs a key. The rate limit covers these requests. An unknown path gets 404 and a wrong
-method gets 405, with and without a key.
+Every request for a resource needs a key. The rate limit covers these requests. For an unknown path, the answer is 404.
+For a wrong method, the answer is 405. These two answers do not depend on the key.
 """
 
 from flask import Blueprint

@@ -40,8 +40,8 @@ def get_webhook() -> dict[str, Any]:
     answers={200: WebhookAnswer},
     examples=examples.SET_WEBHOOK,
     text=(
-        "The answer is 200, even if the account had no webhook before. An existing secret does not change. A disabled"
-        " webhook is enabled again."
+        "The answer is 200, even if the account had no webhook before. An existing secret does not change. If the"
+        " webhook was disabled, this request enables the webhook."
     ),
 )
 def set_webhook() -> dict[str, Any]:

@@ -26,7 +26,9 @@ accounts_cli = Group("accounts", help="Manage the accounts of this server.")
 
 @accounts_cli.command("create")
 @click.argument("name")
-@click.option("--origin", help="The account's default sender. Without this option, PHONIFY_ORIGIN is used.")
+@click.option(
+    "--origin", help="The account's default sender. Without this option, the sender is the value of PHONIFY_ORIGIN."
+)
 @json_option
 def create_account(name: str, origin: str | None, as_json: bool) -> None:
     """Create the account NAME."""
@@ -108,7 +110,9 @@ def limit_account(name: str, quota: int | None, rate: int | None, as_json: bool)
     if changed:
         account = account._replace(**changed)
         accounts.set_limits(services.database, account, quota=account.quota, rate_limit=account.rate_limit)
-        note_done(f"The limits of the account {name!r} were set. To see them: accounts limit {shlex.quote(name)}")
+        note_done(
+            f"The limits of the account {name!r} were set. To see the limits: `accounts limit {shlex.quote(name)}`"
+        )
     used = accounts.count_quota_used(services.database, services.clock, account)
     if as_json:
         print_json({**_show(account), "quota_used": used})

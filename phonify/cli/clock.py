@@ -32,7 +32,7 @@ def freeze_clock(as_json: bool) -> None:
 @clock_cli.command("run")
 @json_option
 def run_clock(as_json: bool) -> None:
-    """Start the clock again, from the time that it shows."""
+    """Restart the stopped clock. The clock continues from the time at which it stands."""
     services = get_services()
     services.clock.run_on()
     _print_clock(services, as_json=as_json)

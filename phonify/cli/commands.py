@@ -62,7 +62,7 @@ def register_commands(group: click.Group) -> None:
 def _describe_app() -> None:
     """Append `_ABOUT` to the help page of the root command, such as `flask --app app`.
 
-    Before flask lists the commands, it builds the app. The app calls this function. Then the library click prints the
+    Before flask lists the commands, it builds the app. The app calls this function. Then the library `click` prints the
     list and `_ABOUT`.
     """
     context = click.get_current_context(silent=True)

@@ -60,7 +60,10 @@ def serve_demo(create_app: Callable[..., Any], given: Mapping[str, Any], *, comm
 
 
 def create_demo(create_app: Callable[..., Any], path: Path, given: Mapping[str, Any] | None = None) -> Any:
-    """Create the app of the demo, with the stub gateway and a database of conversations."""
+    """Create the demo's app. Store invented conversations in its database.
+
+    The app uses the stub gateway.
+    """
     clock = DemoClock()
     app = create_app({**(given or {}), "DATABASE": path, "GATEWAY": "stub"}, clock=clock)
     services: Services = app.extensions["phonify"]
@@ -98,7 +101,10 @@ def fill(services: Services, clock: DemoClock) -> None:
 
 
 def _exchange(services: Services, account: Account, phone: str, text: Text, start: datetime) -> None:
-    """Send the text if it is from the app. Otherwise, receive the text from the phone."""
+    """Store one text of a conversation.
+
+    If `text.sent` is true, the app sends the text to the phone. Otherwise, the app receives the text from the phone.
+    """
     if text.sent:
         given = {"to": phone, "body": text.body, "origin": APP}
         if text.days_ahead is not None:

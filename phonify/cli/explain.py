@@ -25,7 +25,7 @@ def explain(message_id: str, as_json: bool) -> None:
     try:
         message, account, steps = services.history.find(read_message_sid(message_id) or message_id, whole=True)
     except NotFound as error:
-        raise Failed(f"there is no message {message_id}; see: messages") from error
+        raise Failed(f"there is no message {message_id}; see `messages`") from error
     if as_json:
         for step in steps:
             print_json({**step._asdict(), "parts": [part._asdict() for part in step.parts]})
@@ -42,7 +42,10 @@ def explain(message_id: str, as_json: bool) -> None:
 
 
 def _write_distance(at: str, now: datetime) -> str:
-    """Return the duration until a time, as text. If the time is not in the future, return an empty string."""
+    """Describe how far in the future the time `at` is, for example ` (in 5 min)`.
+
+    If the time is not in the future, return an empty string.
+    """
     seconds = ceil((parse_time(at) - now).total_seconds()) if at else 0
     if seconds <= 0:
         return ""

@@ -56,14 +56,14 @@ def choose_gateway(services: Services, name: str | None) -> str:
 def warn_of_other_gateway(services: Services) -> None:
     """Print a warning if this command and the server use different gateways.
 
-    If several servers have used the database, the function checks the server that was started last. If a shell does not
-    have the environment variables of the server, a command uses the stub gateway.
+    If several servers have used the database, the function checks the server that was started last. For example, the
+    shell can lack the server's environment variables. The command then uses the stub gateway.
     """
     start = find_other_start(services.database, services.gateways)
     if start is None:
         return
     echo(
-        f"The variables of this shell name the gateway {' and '.join(services.gateways)}. The latest server on this"
+        f"This command uses the gateway {' and '.join(services.gateways)}. The latest server on this"
         f" database was started at {start.at} with the gateway {escape_controls(' and '.join(start.gateways))}."
         " Run the command with the variables of the server.",
         err=True,
@@ -174,16 +174,19 @@ def _write_text(text: TextRow) -> str:
 @gateway_cli.command("pause")
 @gateway_option
 def pause(gateway_name: str | None) -> None:
-    """Pause the gateway until `gateway resume`. The server still accepts messages, but does not send them."""
+    """Pause the gateway until you use the command `gateway resume`.
+
+    The server still accepts messages, but does not send them.
+    """
     services = get_services()
     name = choose_gateway(services, gateway_name)
     warn_of_other_gateway(services)
     services.gateways[name].pacing.hold(held=True)
-    report(f"The gateway {name} is paused. To resume the gateway: gateway resume{_write_option(gateway_name)}")
+    report(f"The gateway {name} is paused. To resume the gateway: `gateway resume{_write_option(gateway_name)}`")
 
 
 def _write_option(name: str | None) -> str:
-    """Return ` --gateway`, followed by `name`. If `name` is None, return an empty string."""
+    """Return the option `--gateway` with the value `name`, after a space. If `name` is None, return an empty string."""
     return f" --gateway {name}" if name is not None else ""
 
 
@@ -207,8 +210,8 @@ def move_messages(former: str, gateway_name: str | None, yes: bool) -> None:
     """Move messages from the gateway NAME to a gateway of this server.
 
     This server does not have the gateway NAME. Therefore, the messages of this gateway wait. The new gateway checks
-    each message. If the new gateway refuses a message, the message fails. The command does not move messages that the
-    gateway NAME has possibly received.
+    each message. If the new gateway refuses a message, the message fails. It is possible that the gateway NAME has
+    already received some messages. The command does not move these messages.
     """
     services = get_services()
     name = choose_gateway(services, gateway_name)
@@ -227,8 +230,10 @@ def move_messages(former: str, gateway_name: str | None, yes: bool) -> None:
     note_done(f"Messages were moved to the gateway {name}.")
     echo(f"Moved to the gateway {name}: {moved.moved}. Refused by it: {moved.refused}. Left: {moved.left}.")
     if moved.left:
-        left_text = "has possibly received the remaining messages. These messages wait until their validity ends."
-        echo(f"The gateway {former} {left_text}")
+        echo(
+            f"It is possible that the gateway {former} has received the messages that are left. These messages wait"
+            " until their validity ends."
+        )
 
 
 @gateway_cli.command("callbacks")

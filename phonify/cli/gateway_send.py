@@ -73,7 +73,10 @@ def _read_draft(services: Services, to: str, text: str, origin: str | None) -> D
 
 
 def _wait_for_outcome(services: Services, account: Account, message: Message, seconds: float) -> Message:
-    """Wait at most `seconds` until a message has an outcome or is in doubt. Return the message."""
+    """Wait at most `seconds` for the outcome of a message. Return the latest version of this message.
+
+    If the message is in doubt, the function stops waiting.
+    """
     watcher, end = services.database.watch(), monotonic() + seconds
     while message.state == "unconfirmed" and not message.in_doubt and (left := end - monotonic()) > 0:
         watcher.wait(min(left, 1.0))

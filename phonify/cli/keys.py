@@ -32,8 +32,8 @@ def create_key(account_name: str, name: str, as_json: bool) -> None:
     account = get_account(services, account_name)
     key_id, key = accounts.create_key(services.database, services.clock, account, name=name)
     note_done(
-        f"Key {key_id} of the account {account.name!r} was created, but it could not be printed."
-        f" To revoke it: keys revoke {key_id}"
+        f"Key {key_id} of the account {account.name!r} was created, but the key could not be printed."
+        f" To revoke the key: `keys revoke {key_id}`"
     )
     if as_json:
         print_json({"id": key_id, "account": account.name, "name": name, "key": key})
@@ -69,5 +69,5 @@ def revoke_key(key_id: int) -> None:
     """Revoke the key with the id KEY_ID. From then on, requests with this key are refused."""
     services = get_services()
     if not accounts.revoke_key(services.database, services.clock, key_id):
-        raise Failed(f"no valid key has the id {key_id}; see: keys list")
+        raise Failed(f"no valid key has the id {key_id}; see `keys list`")
     report(f"Key {key_id} is no longer valid.")

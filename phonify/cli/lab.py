@@ -103,7 +103,10 @@ def _find_app(
     status_url: str | None,
     secret: str | None,
 ) -> AppUnderTest:
-    """Return the app that the lab tests. If an argument is missing, use the value of the account in the database."""
+    """Return the app that the lab tests. If both URLs are None, use the account's URLs from the database.
+
+    If `secret` is None, use the account's secret.
+    """
     if form.name == "standard" and status_url is not None:
         raise click.UsageError("--status-url needs --form twilio")
     given = url or status_url
@@ -138,4 +141,4 @@ def _check_place(file: str) -> None:
     """Raise a usage error if the report can't be written. Call this function before the lab begins."""
     folder = Path(file).absolute().parent
     if not os.access(folder, os.W_OK):
-        raise click.BadParameter(f"the folder {folder} can't be written to", param_hint="--junit")
+        raise click.BadParameter(f"Phonify can't write to the folder {folder}", param_hint="--junit")

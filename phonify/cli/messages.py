@@ -72,7 +72,7 @@ def send(
 def messages(
     follow: bool, limit: int, state: str | None, direction: str | None, account_name: str, as_json: bool
 ) -> None:
-    """List the latest messages, newest last."""
+    """List the latest messages. The newest message is at the end."""
     if follow and state is not None:
         raise click.UsageError(
             "Give --follow or --state, but not both. --follow shows each new message immediately. The state of the"
@@ -105,7 +105,10 @@ def _find_since(services: Services, account: Account, criteria: Criteria, after:
 
 
 def _describe_state(services: Services, message: Message) -> str:
-    """Return a detail about a message: its receipt, its error, its send time, or why it waits."""
+    """Return a detail about a message.
+
+    The detail is the error, the receipt, the time of sending, or the reason why the message waits.
+    """
     if message.error_type is not None:
         return message.error_type
     if message.receipt_status is not None:

@@ -50,7 +50,7 @@ def list_numbers(account_name: str | None, as_json: bool) -> None:
     )
     default = services.inbound.find_default_number()
     if default is not None and account_name in (None, DEFAULT_ACCOUNT):
-        text = f"Texts to {default} also belong to the account {DEFAULT_ACCOUNT!r}, because it is PHONIFY_ORIGIN."
+        text = f"The account {DEFAULT_ACCOUNT!r} gets the texts to {default}. PHONIFY_ORIGIN contains this number."
         echo(text, err=True)
 
 
@@ -59,9 +59,9 @@ def list_numbers(account_name: str | None, as_json: bool) -> None:
 @click.option("--account", "account_name", required=True, help="The account that gets the texts to this number.")
 @json_option
 def add_number(number: str, account_name: str, as_json: bool) -> None:
-    """Give NUMBER to an account. The account also gets the waiting texts to this number.
+    """Give NUMBER to an account. If texts to NUMBER are waiting, the account gets these texts.
 
-    If NUMBER belongs to another account, that account loses the number. It keeps the texts that it has received before.
+    If NUMBER belongs to another account, that account loses the number. That account keeps its earlier texts.
     """
     services = get_services()
     account = get_account(services, account_name)
@@ -82,5 +82,5 @@ def remove_number(number: str) -> None:
     this account still gets the texts.
     """
     if not get_services().inbound.take_number(number):
-        raise Failed(f"no account has the number {number}; see: numbers list")
+        raise Failed(f"no account has the number {number}; see `numbers list`")
     report(f"{number} belongs to no account any more.")

@@ -1,4 +1,4 @@
-"""Code that the commands share: options, errors, finding an account, printing."""
+"""Functions that all commands use. They define options, report errors, find accounts and print output."""
 
 import errno
 import json
@@ -49,10 +49,10 @@ def note_done(text: str) -> None:
 
 @contextmanager
 def _writing() -> Iterator[None]:
-    """Raise Failed if the output can't be written.
+    """Raise `Failed` if the output can't be written.
 
-    If the output is a closed pipe and the command has changed nothing, the original OSError is raised. The library
-    `click` handles this error and prints no text.
+    If the command has changed nothing, a closed pipe raises OSError instead. The library `click` handles this error and
+    prints no text.
     """
     try:
         yield
@@ -87,7 +87,10 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group of commands of the class `Command`. If its help can't be printed, it reports a short error."""
+    """A group of commands. Each command has the class `Command`.
+
+    If the group's help can't be printed, the user sees a short error.
+    """
 
     command_class = Command
 
@@ -98,13 +101,16 @@ class Group(click.Group):
 
 
 def load_services() -> Services:
-    """Return the services of the app, even if no database exists. The first call in a command builds the app."""
+    """Return the services of the app, even if no database exists.
+
+    When a command first calls this function, Flask builds the app.
+    """
     services: Services = click.get_current_context().obj.load_app().extensions["phonify"]
     return services
 
 
 def get_services(*, may_create: bool = False, quiet: bool = False) -> Services:
-    """Return the services of the app and prepare its database.
+    """Prepare the app's database, and return the app's services.
 
     Raises ConfigError if the database does not exist and `may_create` is False. If the function creates the database,
     it prints the path on standard error. The user can then notice a wrong path. With `quiet`, it prints nothing.
@@ -123,7 +129,7 @@ def get_account(services: Services, name: str, *, hint: str = "--account") -> Ac
     """Return the account with the given name. Raises click.BadParameter with `hint` if no account has this name."""
     account = accounts.find_account(services.database, name)
     if account is None:
-        raise click.BadParameter(f"there is no account {name!r}; see: accounts list", param_hint=hint)
+        raise click.BadParameter(f"there is no account {name!r}; see `accounts list`", param_hint=hint)
     return account
 
 
@@ -156,7 +162,7 @@ def echo(text: str, *, err: bool = False) -> None:
 
 
 def report(text: str, shown: dict[str, Any] | None = None) -> None:
-    """Print what the command has done. If `shown` is given, print this object as JSON instead of the text.
+    """Print what the command has done. If `shown` is not None, print `shown` as JSON instead of `text`.
 
     If the output can't be written, raise Failed. This error contains `text`.
     """

@@ -10,9 +10,10 @@ phones_cli = Group("phones", help="Manage the data that is stored about phones."
 @account_option
 @json_option
 def forget(msisdn: str, account_name: str, as_json: bool) -> None:
-    """Remove all texts that the account and the phone MSISDN have exchanged.
+    """Remove all texts between the account and the phone number MSISDN.
 
-    Scheduled texts are removed too, and they are not sent. If the phone has opted out, it stays opted out.
+    The command removes scheduled texts as well. Phonify does not send these texts. If the phone has opted out, it stays
+    opted out.
     """
     services = get_services()
     account = get_account(services, account_name)

@@ -37,17 +37,19 @@ _OPTIONS = (
     ),
     click.option("--direction", type=click.Choice(("outbound", "inbound")), help="Default: outbound."),
     click.option("--nth", metavar="N", help="Apply the rule only to the N-th matching message."),
-    click.option("--share", metavar="PERCENT", help="Apply the rule only to this percentage of the matching messages."),
+    click.option("--share", metavar="PERCENT", help="The rule applies to this percentage of the matching messages."),
     click.option(
         "--seed", metavar="N", help="A number for --share. The same number gives the same selection. Default: 0."
     ),
-    click.option("--error", metavar="TYPE", help="The error that a message gets, such as unreachable_handset."),
-    click.option("--seconds", metavar="N", help="The number of seconds until the rule's effect, such as a receipt."),
+    click.option("--error", metavar="TYPE", help="The type of the message's error. Example: unreachable_handset."),
+    click.option(
+        "--seconds", metavar="N", help="The delay in seconds. For example, a receipt arrives after this delay."
+    ),
     click.option("--times", metavar="N", help="The number of temporary failures of a message. Default: 1."),
     click.option("--reply", metavar="TEXT", help="The text of the reply from the phone."),
     click.option("--status", type=click.Choice(("429", "500", "503")), help="The HTTP status of the answer."),
     click.option("--name", help="A name for the rule."),
-    click.option("--uses", metavar="N", help="The rule ends after N uses."),
+    click.option("--uses", metavar="N", help="Phonify applies the rule at most N times."),
     click.option("--ttl", metavar="SECONDS", help="The rule ends after this number of seconds."),
     click.option("--position", metavar="N", help="The position of the rule in the list. The first position is 1."),
 )
@@ -64,7 +66,7 @@ def _rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @account_option
 @json_option
 def list_rules(account_name: str, as_json: bool) -> None:
-    """List the rules in order. For each message, Phonify applies the first rule that matches."""
+    """List the rules, sorted by position. For each message, Phonify applies the first rule that matches."""
     rules, account = _get_rules(account_name)
     _print_rules(rules.find_all(account), as_json=as_json)
 
@@ -77,8 +79,8 @@ def list_rules(account_name: str, as_json: bool) -> None:
 def add_rule(outcome: str, account_name: str, as_json: bool, **options: str | None) -> None:
     """Add a rule with the outcome OUTCOME. Without --position, the new rule is the last rule.
 
-    OUTCOME is sent, refused, failed, delayed, unavailable, unconfirmed, delivered, undelivered, reply, api_error or
-    api_slow.
+    OUTCOME is one of these values: sent, refused, failed, delayed, unavailable, unconfirmed, delivered, undelivered,
+    reply, api_error, api_slow.
     """
     rules, account = _get_rules(account_name)
     _print_rules([rules.create(account, _read_rule(outcome, options))], as_json=as_json)
@@ -103,7 +105,10 @@ def change_rule(rule: str, outcome: str, account_name: str, as_json: bool, **opt
 @account_option
 @json_option
 def move_rule(rule: str, position: int, account_name: str, as_json: bool) -> None:
-    """Move a rule to the position POSITION, and print the new list. RULE is its old position or its id."""
+    """Move a rule to the position POSITION, and print the new list.
+
+    For RULE, give the current position or the id of the rule.
+    """
     rules, account = _get_rules(account_name)
     rules.move(account, _find_id(rules, account, rule), position)
     _print_rules(rules.find_all(account), as_json=as_json)
@@ -152,7 +157,7 @@ def read_scenario_file(file: Path) -> list[RuleDraft]:
 def _get_rules(account_name: str) -> tuple[Rules, Account]:
     services = get_services()
     if not services.rules.enabled:
-        raise Failed(f"rules need the gateway stub, but PHONIFY_GATEWAY is {services.gateway.name}")
+        raise Failed(f"rules need PHONIFY_GATEWAY=stub; the current gateway is {services.gateway.name}")
     return services.rules, get_account(services, account_name)
 
 
@@ -161,7 +166,7 @@ def _find_id(rules: Rules, account: Account, given: str) -> str:
     for rule in rules.find_all(account):
         if given in (rule.id, str(rule.position)):
             return rule.id
-    raise Failed(f"there is no rule {given}; see: rules list")
+    raise Failed(f"there is no rule {given}; see `rules list`")
 
 
 def _read_rule(outcome: str, options: dict[str, str | None]) -> RuleDraft:

@@ -1,4 +1,7 @@
-"""Parts of `phonify serve`: its options, the list of settings in its help, and the loading of a scenario."""
+"""Functions for the command `phonify serve`.
+
+They define options, list the settings for the help, and load a scenario.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +51,7 @@ def load_scenario(app: Any, file: Path) -> Any:
 
 
 def list_settings() -> str:
-    """Return the list of all settings and their defaults, for the end of the help."""
+    """Return the last part of the help. It lists each setting with its default."""
     lines = [f"  {name:26} {default}".rstrip() for name, default in list_defaults()]
     # With \\b, click keeps the lines of a paragraph.
     return "\n".join(["\b", "Settings (environment variables) and their defaults:", *lines])

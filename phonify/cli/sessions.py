@@ -28,7 +28,7 @@ sessions_cli = Group("sessions", help="Manage the sessions of the inbox.")
 
 
 @click.command("open", cls=Command)
-@click.option("--url", help="The address of the server. Default: the host PHONIFY_HOST and the port PHONIFY_PORT.")
+@click.option("--url", help="The address of the server. The default uses the values of PHONIFY_HOST and PHONIFY_PORT.")
 @account_option
 def open_inbox(url: str | None, account_name: str) -> None:
     """Open the inbox in a browser, and print the link. The link signs you in without a key.
@@ -47,7 +47,7 @@ def open_inbox(url: str | None, account_name: str) -> None:
 
 
 def _check_server(settings: Settings, address: str) -> None:
-    """Raise Failed if no server answers at `address`, or if the server is not Phonify."""
+    """Raise `Failed` if no Phonify server answers at `address`."""
     connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=_PATIENCE)
     try:
         connection.request("GET", "/healthz")
@@ -92,5 +92,5 @@ def list_sessions(account_name: str | None, as_json: bool) -> None:
 def end_session(session_id: int) -> None:
     """End the session with the id SESSION_ID. The user of the session must sign in again."""
     if not get_services().sessions.end(session_id):
-        raise Failed(f"no session has the id {session_id}; see: sessions list")
+        raise Failed(f"no session has the id {session_id}; see `sessions list`")
     report(f"Session {session_id} has ended.")

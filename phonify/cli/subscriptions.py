@@ -80,7 +80,10 @@ def _show(msisdn: str, account_name: str, *, subscribed: bool | None = None, as_
     account = get_account(services, account_name)
     if subscribed is not None:
         services.subscriptions.change(account, msisdn, subscribed=subscribed, reason="command")
-        note_done(f"{msisdn} was opted {'in' if subscribed else 'out'}. To see it: subscriptions show {msisdn}")
+        note_done(
+            f"{msisdn} was opted {'in' if subscribed else 'out'}."
+            f" To see the subscription: `subscriptions show {msisdn}`"
+        )
     _print_subscriptions([services.subscriptions.get(account, msisdn)], as_json=as_json)
 
 
@@ -110,15 +113,15 @@ def show_keywords(account_name: str, as_json: bool) -> None:
     multiple=True,
     help="An additional opt-out keyword. For several keywords, repeat the option.",
 )
-@click.option("--stop-reply", help="The reply to a phone that opts out.")
-@click.option("--start-reply", help="The reply to a phone that opts in again.")
-@click.option("--help-reply", help="The reply to a phone that sends HELP.")
+@click.option("--stop-reply", help="Phonify sends this reply when a phone opts out.")
+@click.option("--start-reply", help="Phonify sends this reply when a phone opts in again.")
+@click.option("--help-reply", help="Phonify sends this reply when a phone sends the keyword HELP.")
 @account_option
 @json_option
 def set_keywords(stop_keywords: Sequence[str], account_name: str, as_json: bool, **replies: str | None) -> None:
     """Set the account's own opt-out keywords and replies.
 
-    An option with an empty text removes a setting. If an option is not given, its setting does not change.
+    To remove a setting, give its option with an empty string. If you omit an option, its setting does not change.
     """
     services = get_services()
     account = get_account(services, account_name)
@@ -129,7 +132,7 @@ def set_keywords(stop_keywords: Sequence[str], account_name: str, as_json: bool,
     with usage_errors(options):
         after = read_keyword_settings(keywords, given, max_body=services.settings.max_body)
     services.subscriptions.set_replies(account, after)
-    note_done("The keywords and replies were changed. To see them: keywords show")
+    note_done("The keywords and replies were changed. To see the settings: `keywords show`")
     _print_replies(after, as_json=as_json)
 
 

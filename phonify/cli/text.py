@@ -1,4 +1,4 @@
-"""The command `check-text`, which checks a text before sending."""
+"""The command `check-text`. The command checks a text, and sends nothing."""
 
 import os
 import sys
@@ -50,7 +50,7 @@ def check_text_command(text: str, max_segments: int, allow_ucs2: bool, webotp: b
     if len(check.segments) > max_segments:
         faults.append(f"the text needs {len(check.segments)} SMS, more than {max_segments}")
     if webotp and check.bound_code is None:
-        faults.append("the last line is not @host #code")
+        faults.append("the last line must have the form '@host #code'")
     if faults:
         raise Failed("; ".join(faults))
 
@@ -74,7 +74,7 @@ def _print_check(check: TextCheck) -> None:
     elif check.bound_line is not None:
         echo(f"WebOTP: the last line is not valid. It must be @host #code: {check.bound_line!r}")
     else:
-        echo("WebOTP: the last line has no code for a web site")
+        echo("WebOTP: the last line does not link a code to a web site")
 
 
 def _name_substitute(substitute: str | None) -> str:

@@ -23,14 +23,14 @@ from .output import (
 
 _METHOD = click.Choice(["GET", "POST"], case_sensitive=False)
 
-twilio_cli = Group("twilio", help="Manage the credentials and URLs of accounts in the Twilio-compatible API.")
+twilio_cli = Group("twilio", help="Manage the Twilio-compatible API: the credentials and URLs of each account.")
 
 
 @twilio_cli.command("show")
 @account_option
 @json_option
 def show(account_name: str, as_json: bool) -> None:
-    """Show the account SID, the auth token and the URLs for received messages."""
+    """Show the credentials (account SID and auth token), and show the URLs for received messages."""
     services = get_services()
     account = get_account(services, account_name)
     _print(account, services.fronts.ensure_account(account), as_json=as_json)
@@ -47,14 +47,14 @@ def rotate(account_name: str, as_json: bool) -> None:
         kept = services.fronts.rotate_token(account)
     except TokenIsSet as error:
         raise Failed("the token is set by PHONIFY_TWILIO_AUTH_TOKEN; change this variable instead") from error
-    note_done(f"The account {account.name!r} has a new auth token. To see it: twilio show")
+    note_done(f"The account {account.name!r} has a new auth token. To see the token: `twilio show`")
     _print(account, kept, as_json=as_json)
 
 
 @twilio_cli.command("set-inbound")
 @click.argument("url")
 @click.option("--method", type=_METHOD, default="POST", show_default=True)
-@click.option("--fallback-url", help="A second URL. Phonify uses it if a request to URL fails.")
+@click.option("--fallback-url", help="A second URL. If a request to the first URL fails, Phonify uses the second URL.")
 @click.option("--fallback-method", type=_METHOD, default="POST", show_default=True)
 @account_option
 @json_option
@@ -89,7 +89,7 @@ def _configure(account_name: str, settings: Mapping[str, str | None], *, as_json
     services = get_services()
     account = get_account(services, account_name)
     kept = services.fronts.configure(account, settings)
-    note_done(f"The URLs of the account {account.name!r} were changed. To see them: twilio show")
+    note_done(f"The URLs of the account {account.name!r} were changed. To see the URLs: `twilio show`")
     _print(account, kept, as_json=as_json)
 
 

@@ -40,7 +40,7 @@ def set_webhook(url: str, account_name: str, as_json: bool) -> None:
     except BadUrl as error:
         raise click.BadParameter(f"{url!r} can't be posted to: {error}", param_hint="URL") from error
     webhook = services.webhooks.set_url(account, url)
-    note_done(f"The webhook of the account {account.name!r} was set. To see its secret: webhooks show")
+    note_done(f"The webhook of the account {account.name!r} was set. To see the secret: `webhooks show`")
     _print_webhook(webhook, as_json=as_json)
 
 
@@ -52,7 +52,7 @@ def show_webhook(account_name: str, as_json: bool) -> None:
     services = get_services()
     webhook = services.webhooks.get(get_account(services, account_name))
     if webhook is None:
-        raise Failed(f"the account {account_name!r} has no webhook; see: webhooks set")
+        raise Failed(f"the account {account_name!r} has no webhook; see `webhooks set`")
     _print_webhook(webhook, as_json=as_json)
 
 
@@ -63,7 +63,7 @@ def rotate_secret(account_name: str, as_json: bool) -> None:
     """Give the account's webhook a new secret. For one day, Phonify also signs with the former secret."""
     services = get_services()
     webhook = services.webhooks.rotate_secret(get_account(services, account_name))
-    note_done(f"The webhook of the account {account_name!r} has a new secret. To see it: webhooks show")
+    note_done(f"The webhook of the account {account_name!r} has a new secret. To see the secret: `webhooks show`")
     _print_webhook(webhook, as_json=as_json)
 
 
@@ -85,7 +85,7 @@ def send_test(account_name: str) -> None:
     """Send the event webhook.test, and print the id of its delivery. A running server or worker posts the event."""
     services = get_services()
     delivery_id = services.webhooks.send_test(get_account(services, account_name))
-    note_done(f"The event webhook.test was stored, and the id of its delivery is {delivery_id}.")
+    note_done(f"Phonify has stored the event `webhook.test`. The id of the delivery is {delivery_id}.")
     echo(delivery_id)
 
 
@@ -135,7 +135,7 @@ def redeliver(delivery_id: str, account_name: str) -> None:
     try:
         services.webhooks.redeliver(account, delivery_id)
     except NotFound as error:
-        raise Failed(f"account {account.name} has no delivery {delivery_id}; see: webhooks deliveries") from error
+        raise Failed(f"account {account.name} has no delivery {delivery_id}; see `webhooks deliveries`") from error
     report(f"Delivery {delivery_id} is posted again.")
 
 
@@ -156,4 +156,4 @@ def _print_webhook(webhook: Webhook, *, as_json: bool) -> None:
         if webhook.former_until is not None:
             echo(f"Phonify also signs with the former secret until {webhook.former_until}.")
         if not webhook.enabled:
-            echo(f"disabled at {webhook.disabled_at}, because the receiver answered 410; see: webhooks set")
+            echo(f"disabled at {webhook.disabled_at}, because the receiver answered 410; see `webhooks set`")

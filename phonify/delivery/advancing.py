@@ -1,9 +1,9 @@
 """Advances the clock of a sandbox, and does all work that becomes due. The earliest work is done first.
 
-In each step, the clock goes to the next due time. At each due time, the clock stands still until all due work is done.
-The process that advances the clock also delivers messages and events. During the advance, the other delivery processes
-continue their work. So the app gets events during the advance. Phonify handles the app's answers to these events. If
-the process is killed, no work is lost. The clock then stands still at the due time of the current step.
+The clock moves in steps. At each step, the clock stops at the time of the next work. Phonify does this work, and then
+begins the next step. The process that advances the clock also delivers messages and events. At the same time, other
+delivery processes continue to deliver. The app gets the events at each step. Phonify handles the app's answers to these
+events. If the process is killed, no work is lost. The clock then stands still at the due time of the current step.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ class Worker(Protocol):
     """A part of Phonify that does one kind of work, such as a delivery loop."""
 
     def seconds_to_due(self) -> float:
-        """Return the seconds until work is due, on the server's clock.
+        """Return the number of seconds until work is due. The server's clock measures these seconds.
 
         If work is due now, the result is 0 or negative.
         """
@@ -38,7 +38,7 @@ class Worker(Protocol):
 
 
 class Advancing:
-    """Advances the clock once. To advance the clock again, create a new object."""
+    """Advances the clock once. For each advance, create a new object."""
 
     def __init__(
         self,
@@ -60,10 +60,10 @@ class Advancing:
 
         After `most_seconds` of real time, the advance ends, even if the clock has not reached the goal.
 
-        If the clock was running before, it runs again after the advance.
+        If the clock runs when this method begins, the clock also runs when this method ends.
 
-        Raises RequestRefused if the clock can't be changed, or if the goal is in the past or too far ahead
-        (MOST_AHEAD). Raises Conflict if another request is advancing the clock.
+        Raises RequestRefused in three cases: the clock can't be changed, the goal is in the past, or the goal is too
+        far in the future (see `MOST_AHEAD`). Raises Conflict if another request is advancing the clock.
         """
         clock = self._clock
         with clock.changing():
@@ -102,7 +102,10 @@ class Advancing:
         return now + timedelta(milliseconds=max(ceil(min(seconds * 1000, MOST_AHEAD / timedelta(milliseconds=1))), 1))
 
     def _work(self, deadline: float, now: datetime | None = None) -> bool:
-        """Set the clock to a time, do the due work, and count the results. Returns False if work remains."""
+        """Set the clock to `now`, do all work that is due, and count the results.
+
+        If `now` is None, the clock does not change. Returns False if work remains.
+        """
         with self._database.reading() as connection:
             pending = store.list_pending(connection, until=format_time(now or self._clock.now()))
             count = store.count_messages(connection, upto=pending.last_message)

@@ -58,8 +58,9 @@ def write_outbound(message: Message, now: datetime) -> OutboundMessage:
 class GatewayCalls:
     """Calls one gateway.
 
-    If the gateway accepts only one call at a time, the call runs in the thread that calls `deliver`. Otherwise, each
-    call runs in a separate thread. So if a call to the gateway is slow, only the messages in this call are delayed.
+    Some gateways accept only one call at a time. The method `deliver` calls such a gateway directly. For other
+    gateways, each call runs in a separate thread. So if a call to the gateway is slow, only the messages in this call
+    are delayed.
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class GatewayCalls:
         except Exception as error:
             failure = error
             if not waiting:
-                logger.exception("The gateway raised an error after its last outcome")
+                logger.exception("The gateway returned all outcomes, and then raised an error")
         except BaseException:  # this thread will end without an outcome for these messages
             self._reserve(-len(waiting))
             raise

@@ -1,7 +1,7 @@
 """The live list of messages. With the stub gateway, the terminal shows one line for each message.
 
-The list is for a person at the terminal. The log hides phone numbers and texts, but the list shows them. The list never
-goes to a file or to a pipe.
+The list is for a person at the terminal. The log hides phone numbers and texts, but the list shows them. Phonify prints
+the list only on a terminal. If the output is a file or a pipe, Phonify does not print the list.
 """
 
 import logging
@@ -82,12 +82,15 @@ def _describe_outcome(message: Message) -> tuple[str, int]:
     if message.attempts == 0:
         return f"scheduled for {message.send_at}", _YELLOW
     if message.due_at == message.expires_at:
-        return "in doubt, not sent again", _YELLOW
+        return "in doubt: no further attempt", _YELLOW
     return f"tried again at {message.due_at}", _YELLOW
 
 
 def _shorten(text: str, width: int) -> str:
-    """Return a text as one line of exactly `width` columns. The text is shortened, or spaces are added."""
+    """Return a text as one line of exactly `width` columns.
+
+    If the text is longer, cut the end. If the text is shorter, add spaces.
+    """
     line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     if _measure(line) > width:
         end = 0

@@ -1,4 +1,7 @@
-"""The look-ups. A look-up asks a gateway for the result of a message that is in doubt or has no receipt."""
+"""The look-ups. In a look-up, Phonify asks a gateway what has happened to a message.
+
+Phonify looks up a message if the message is in doubt or has no receipt.
+"""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -51,7 +54,7 @@ class LookUps:
         return seconds_until(due_at, self._clock.now())
 
     def deliver_due(self, *, deadline: float) -> int:
-        """Look up all due messages, and return how many were claimed.
+        """Claim and look up all due messages. Return the number of claimed messages.
 
         When `clock.monotonic()` has reached `deadline`, no new step begins.
         """
@@ -61,7 +64,7 @@ class LookUps:
         return count
 
     def step(self) -> int:
-        """Look up at most `AT_ONCE` due messages, and return how many were claimed."""
+        """Claim and look up at most `AT_ONCE` due messages. Return the number of claimed messages."""
         claimed = self._claim()
         for message, references in claimed:
             if self._database.stopping:
@@ -81,7 +84,7 @@ class LookUps:
     def _claim(self) -> list[tuple[Message, Sequence[str]]]:
         """Return due messages, each with its ids at the provider. Also plan the next look-ups of these messages.
 
-        The look-ups of a message end when its result is known, or after `MOST` look-ups.
+        When the result of a message is known, no more look-ups are planned. Each message gets at most `MOST` look-ups.
         """
         clock_now = self._clock.now()
         now = format_time(clock_now)

@@ -1,7 +1,8 @@
 """The delivery loop. The loop claims due rows, delivers them, and records the outcomes. A row is a message or an event.
 
-Several loops can run on one database, in different processes. A loop leases the rows that it claims. Another
-loop can claim a leased row only after the lease has ended, or after the process that holds the lease has stopped.
+Several loops can run on one database, in different processes. A loop leases the rows that it claims. A lease protects
+the row from other loops. The protection ends when the lease ends. The protection also ends if the process with the
+lease stops.
 """
 
 import logging
@@ -28,7 +29,7 @@ AFTER_FAULT = 1.0  # seconds to wait if the database can't be used
 
 
 class Delivery(Protocol[Job, Outcome]):
-    """Delivers one kind of row, such as messages. The loop calls all methods in its own thread.
+    """An object that delivers messages or webhook events. The loop calls all methods in its own thread.
 
     `claim`, `record` and `end_leases` get a connection with an open transaction. `list_owners` gets a connection for
     reading.
@@ -37,16 +38,16 @@ class Delivery(Protocol[Job, Outcome]):
     name: str
 
     def seconds_to_next(self) -> float:
-        """Return the seconds until there is work: a row is due, or a lease ends.
+        """Return the number of seconds until the loop has work.
 
-        If there is work now, the result is 0 or negative.
+        The loop has work if a row is due or a lease has ended. If there is work now, the result is 0 or negative.
         """
 
     def seconds_to_due(self) -> float:
         """Return the seconds until the next row is due. Leased rows are excluded."""
 
     def claim(self, connection: Connection, owner: str) -> Sequence[Job]:
-        """Claim due rows for the owner, and return these rows. Each claimed row gets a lease."""
+        """Claim rows that are due, and return these rows. Each claimed row gets a lease for `owner`."""
 
     def record(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
         """Record the outcomes of jobs.
@@ -57,8 +58,8 @@ class Delivery(Protocol[Job, Outcome]):
     def deliver(self, jobs: Sequence[Job], finish: Callable[[Outcome], None]) -> None:
         """Deliver jobs. No transaction is open during this call.
 
-        Calls `finish` once for each job, with the outcome of the job. This call can come after `deliver` has returned,
-        and from another thread. The loop calls `deliver` after each transaction, even if there are no jobs.
+        Calls `finish` once for each job, with the outcome of the job. Another thread can call `finish`, even after
+        `deliver` has returned. The loop calls `deliver` after each transaction, even if there are no jobs.
         """
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
@@ -69,7 +70,10 @@ class Delivery(Protocol[Job, Outcome]):
 
 
 class Loop(Generic[Job, Outcome]):
-    """A delivery loop for one database. Call all methods in one thread of the process that created the loop."""
+    """A delivery loop for one database.
+
+    Use the loop only in the process that created it. Call all methods in the same thread.
+    """
 
     def __init__(
         self,
@@ -93,9 +97,9 @@ class Loop(Generic[Job, Outcome]):
         self.claimed = 0  # the number of all jobs that this loop has claimed
 
     def run(self) -> None:
-        """Deliver until `database.stopping` is true.
+        """Deliver rows while `database.stopping` is false.
 
-        Then wait for the outcomes of all claimed jobs. After the grace period, the method returns in any case.
+        Then wait for the outcomes of all claimed jobs. The wait is never longer than the grace period.
         """
         while not self._database.stopping:
             try:
@@ -114,7 +118,7 @@ class Loop(Generic[Job, Outcome]):
         self._end()
 
     def deliver_due(self, *, deadline: float = float("inf")) -> int:
-        """Deliver all due rows and record the outcomes. Returns the number of attempts.
+        """Claim and deliver all rows that are due, and record the outcomes. Returns the number of attempts.
 
         When `clock.monotonic()` has reached `deadline`, the loop claims no more rows.
         """
@@ -158,7 +162,7 @@ class Loop(Generic[Job, Outcome]):
         self._wakeup.wake()
 
     def _list_ended_owners(self, owner: Owner) -> list[str]:
-        """Return the lease owners whose process has ended. Checks the owners at most twice a second."""
+        """Return the ids of owners that are no longer running. Checks the owners at most twice a second."""
         now = monotonic()
         if now < self._next_check or self._database.stopping:
             return []
@@ -167,7 +171,8 @@ class Loop(Generic[Job, Outcome]):
             owners = self._delivery.list_owners(connection)
         ended = [other for other in owners if not owner.is_alive(other)]
         for other in ended:
-            logger.warning("%s: owner %s has ended, and its leases are taken over", self._delivery.name, other)
+            text = "%s: the process of the owner %s has ended, so this process takes over the leases"
+            logger.warning(text, self._delivery.name, other)
         return ended
 
     def _pause(self) -> None:

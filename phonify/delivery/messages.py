@@ -59,7 +59,10 @@ class MessageDelivery:
         self._calls = GatewayCalls(database, gateway, clock, lease=lease, observe=observe)
 
     def seconds_to_next(self) -> float:
-        """Return the seconds until a message is due or a lease ends."""
+        """Return the number of seconds until the loop has work.
+
+        The loop has work if a message is due or a lease has ended.
+        """
         with self._database.reading() as connection:
             lease_ends_at = outbox_store.next_lease_end(connection, gateway=self._gateway.name)
         return min(self.seconds_to_due(), seconds_until(lease_ends_at, self._clock.machine_now()))
@@ -67,7 +70,7 @@ class MessageDelivery:
     def seconds_to_due(self) -> float:
         """Return the seconds until the gateway can get a due message.
 
-        If a validity period ends earlier, return the seconds until this end.
+        A validity period can end before this time. Then return the seconds until this period ends.
         """
         if not self._calls.count_places():
             return float("inf")  # when a call to the gateway ends, the loop continues
@@ -86,13 +89,13 @@ class MessageDelivery:
         return min(max(seconds, opens_in), seconds_until(expires_at, now))
 
     def _seconds_to_open(self, connection: Connection) -> float:
-        """Return the seconds until the gateway can get the first due message."""
+        """Return how long the first due message must wait for the gateway, in seconds."""
         now = format_time(self._clock.now())
         due = outbox_store.list_due_messages(connection, gateway=self._gateway.name, now=now, limit=1)
         return self._pacing.seconds_to_open(connection, due[0].body if due else "")
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
-        """Return the owners of leased messages."""
+        """Return the ids of owners that have leased messages."""
         return outbox_store.list_lease_owners(connection)
 
     def end_leases(self, connection: Connection, owner: str) -> None:
@@ -130,7 +133,7 @@ class MessageDelivery:
         )
 
     def _is_doubtful(self, connection: Connection, message: Message) -> bool:
-        """Return whether a phone could get a message twice if the message is sent again.
+        """Return whether another attempt could give the phone a second copy of the message.
 
         This is possible if the outcome of an earlier attempt is unknown and the gateway can't recognise repeated
         messages.
@@ -167,16 +170,18 @@ class MessageDelivery:
     # Calling the gateway
 
     def deliver(self, jobs: Sequence[Message], finish: Callable[[MessageOutcome], None]) -> None:
-        """Send the messages through the gateway, with the code in `calls.py`."""
+        """Send the messages through the gateway. See `calls.py`."""
         self._calls.deliver(jobs, finish)
 
     # Recording
 
     def record(self, connection: Connection, outcomes: Sequence[MessageOutcome]) -> None:
-        """Record outcomes. Also store the webhook events of messages that have ended or are in doubt.
+        """Record the outcomes of attempts, and store webhook events.
 
-        After an unexpected error, each outcome is recorded separately. If an outcome causes an error again, Phonify
-        marks the message of this outcome as in doubt. The other outcomes are still recorded.
+        If a message is now final or in doubt, Phonify stores an event for the message.
+
+        After an unexpected error, each outcome is recorded separately. If an outcome still can't be recorded, its
+        message is in doubt. The other outcomes are still recorded.
         """
         try:
             with isolating(connection):
@@ -223,9 +228,9 @@ class MessageDelivery:
             self._webhooks.enqueue(connection, "message.simulated", simulated, clock_now)
 
     def _note_taken(self, connection: Connection, message: Message, outcome: Taken, now: datetime) -> None:
-        """Store the references and the receipts that the gateway has returned for a message.
+        """Store the gateway's references and receipts for a message.
 
-        References and receipts are stored even if an earlier receipt has already decided the state of the message.
+        This happens even if an earlier receipt has made the state of the message final.
         """
         self._receipts.note_taken(connection, self._gateway, message, outcome.references, now)
         receipts = [receipt._replace(message_id=message.id) for receipt in outcome.receipts]

@@ -23,7 +23,10 @@ AFTER_FAULT = 1.0  # seconds to wait after an error
 
 
 class RuleEffects:
-    """Stores receipts and replies in a loop. The loop calls no gateway, so each effect needs only one transaction."""
+    """The loop that stores the receipts and replies of rules.
+
+    The loop stores each receipt or reply in one transaction. It does not call the gateway.
+    """
 
     def __init__(
         self, database: Database, clock: Clock, gateway: str, receipts: Receipts, receiving: Receiving
@@ -75,7 +78,9 @@ class RuleEffects:
                         self._apply(connection, met, now)
                 except PartFailed as error:
                     logger.exception(
-                        "Message %s: the effect of its rule failed", met.message_id, exc_info=error.__cause__
+                        "Message %s: the receipt or reply of the rule could not be stored",
+                        met.message_id,
+                        exc_info=error.__cause__,
                     )
         return len(due)
 

@@ -1,4 +1,7 @@
-"""A gateway of this server, with its state and its loops. It stores the receipts and texts from the provider."""
+"""One gateway of this server. The class manages the state and the loops of the gateway.
+
+The class also stores the receipts and texts from the provider.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -84,7 +87,7 @@ class RunningGateway:
         )
 
     def make_look_ups(self) -> LookUps:
-        """Return a new loop that asks the gateway for the results of messages.
+        """Return a new loop. The loop asks the gateway what has happened to messages.
 
         Call its method `run` in a separate thread.
         """

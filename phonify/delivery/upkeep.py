@@ -1,4 +1,7 @@
-"""Removes old rows once a minute. If the clock was set to an earlier time, this module adapts due times."""
+"""Removes old rows once a minute.
+
+If the clock was set to an earlier time, this module shortens delays that are too long.
+"""
 
 import logging
 from collections.abc import Callable, Collection
@@ -44,15 +47,15 @@ class Upkeep:
         self._latest = clock.now()  # the time of day at the last step
 
     def run(self) -> None:
-        """Do the upkeep once a minute until `database.stopping` is true."""
+        """Call `step` repeatedly while `database.stopping` is false."""
         while not self._database.stopping:
             self.step()
             sleep(_NAP)
 
     def step(self) -> None:
-        """Do the upkeep if the last upkeep was more than a minute ago.
+        """Remove old rows and correct due times, at most once a minute.
 
-        If the clock was set to an earlier time, adapt due times immediately.
+        If the clock was set to an earlier time, correct the due times immediately.
         """
         before, self._latest = self._latest, self._clock.now()
         now = self._clock.monotonic()
@@ -69,10 +72,10 @@ class Upkeep:
         except StoreUnavailable as error:
             logger.warning("upkeep pauses for a minute, because the database can't be used: %s", error.__cause__)
         except Exception:
-            logger.exception("upkeep pauses for a minute after an unexpected error")
+            logger.exception("the upkeep failed unexpectedly; the next upkeep is in a minute")
 
     def follow_clock(self) -> None:
-        """Adapt due times and validity periods if the clock was set to an earlier time.
+        """Correct due times and validity periods if the clock was set to an earlier time.
 
         If such a time is too far in the future, this method replaces it with an earlier time.
         """

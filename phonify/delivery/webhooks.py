@@ -1,6 +1,7 @@
 """Delivers webhook events: claims due deliveries, posts them in parallel, and records the answers.
 
-Each account has its own limit of parallel posts. So a slow app delays only the events of its own account.
+For each account, the number of parallel HTTP requests is limited. So a slow app delays only the events of its own
+account.
 """
 
 import logging
@@ -37,14 +38,14 @@ QUICK = 2_000  # milliseconds
 
 
 class WebhookJob(NamedTuple):
-    """A claimed delivery and its target."""
+    """A delivery that the loop has claimed. `target` is the receiver."""
 
     delivery: Delivery
     target: Target | None  # None: the target was removed
 
 
 class WebhookOutcome(NamedTuple):
-    """The result of a post, and the record of this attempt."""
+    """The outcome of one attempt. `attempt` is the record for the database."""
 
     result: Result
     attempt: WebhookAttempt
@@ -76,7 +77,10 @@ class WebhookDelivery:
         self._quick: set[int] = set()  # accounts whose app answered the latest post in less than QUICK
 
     def seconds_to_next(self) -> float:
-        """Return the seconds until there is work: a delivery is due, or a lease ends."""
+        """Return the number of seconds until the loop has work.
+
+        The loop has work if a delivery is due or a lease has ended.
+        """
         with self._database.reading() as connection:
             lease_ends_at = delivery_store.next_lease_end(connection)
         return min(self.seconds_to_due(), seconds_until(lease_ends_at, self._clock.machine_now()))
@@ -93,7 +97,7 @@ class WebhookDelivery:
         return seconds_until(waiting[0] if waiting else None, self._clock.now())
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
-        """Return the owners of leased deliveries."""
+        """Return the ids of owners that have leased deliveries."""
         return delivery_store.list_lease_owners(connection)
 
     def end_leases(self, connection: Connection, owner: str) -> None:
@@ -101,7 +105,7 @@ class WebhookDelivery:
         delivery_store.end_leases(connection, owner=owner)
 
     def _count_free_places(self, account_id: int, claimed: int = 0) -> int:
-        """Return how many more posts an account can start now.
+        """Return how many additional HTTP requests can begin now for an account.
 
         `claimed` is the number of deliveries that are claimed but not posted yet.
         """
@@ -111,7 +115,7 @@ class WebhookDelivery:
             return max(0, min(places - self._under_way[account_id], all_places - self._under_way.total() - claimed))
 
     def claim(self, connection: Connection, owner: str) -> list[WebhookJob]:
-        """Claim due deliveries for the owner, but only as many as there are free places."""
+        """Claim deliveries that are due, at most one for each free place. `owner` gets the leases."""
         now, machine = format_time(self._clock.now()), self._clock.machine_now()
         machine_now, until = format_time(machine), format_time(machine + self._lease)
         delivery_store.end_expired_leases(connection, machine_now=machine_now)
@@ -130,9 +134,10 @@ class WebhookDelivery:
         return kind.find_target(connection, delivery) if kind is not None else None
 
     def record(self, connection: Connection, outcomes: Sequence[WebhookOutcome]) -> None:
-        """Record outcomes. Mark each delivery as delivered or failed, or set the time of its next attempt.
+        """Record the outcomes of attempts.
 
-        If an outcome causes an unexpected error, the delivery fails.
+        If an outcome is final, end the delivery. Otherwise, set the time of the next attempt. If an outcome can't be
+        recorded because of an unexpected error, the delivery fails.
         """
         for outcome in outcomes:
             try:
@@ -163,7 +168,7 @@ class WebhookDelivery:
     def _end_delivery(self, connection: Connection, delivery: Delivery, now: str, *, delivered: bool) -> bool:
         """End a delivery. After that, the next delivery of its sequence can be posted.
 
-        Returns False if the delivery had already ended, or if another process has leased it in the meantime.
+        Returns False in two cases: the delivery has already ended, or another process has leased the delivery.
         """
         mark = delivery_store.mark_delivered if delivered else delivery_store.mark_failed
         ended = mark(connection, delivery=delivery, now=now)
@@ -187,7 +192,7 @@ class WebhookDelivery:
                 self._end(result, format_time(self._clock.now()), 0, finish)
 
     def _post(self, job: WebhookJob, finish: Callable[[WebhookOutcome], None]) -> None:
-        """Post one delivery. No transaction is open during the post."""
+        """Send one delivery as an HTTP request. No transaction is open during this request."""
         delivery = job.delivery
         at, begun = format_time(self._clock.now()), self._clock.monotonic()
         answer, failure = None, None
@@ -211,7 +216,7 @@ class WebhookDelivery:
         return send(request, private_allowed=self._webhooks.private_allowed, resolve=self._resolve)
 
     def _end(self, result: Result, at: str, seconds: float, finish: Callable[[WebhookOutcome], None]) -> None:
-        """Record that a post has ended, and call `finish` with the outcome of the post.
+        """Note that an HTTP request has ended. Call `finish` with the outcome of this request.
 
         `at` is the time when the HTTP request began.
         """

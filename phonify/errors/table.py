@@ -83,45 +83,45 @@ _TITLES = {
         "invalid_limit": "The limit must be a whole number from 1 to 1000.",
         "invalid_offset": "The offset must be a whole number from 0 to 2147483647.",
         "invalid_wait": "The wait must be a number of seconds from 0 to 30.",
-        "invalid_state": "The state must be unconfirmed, sent or error.",
-        "invalid_direction": "The direction must be outbound or inbound.",
+        "invalid_state": "The state must be one of these values: unconfirmed, sent, error.",
+        "invalid_direction": "The direction must be one of these values: outbound, inbound.",
         "invalid_message_id": "Not a valid message id. Use the id of a message object.",
         "invalid_time": "Not a valid time. Use ISO 8601 with a time zone, for example 2026-01-31T09:30:00Z.",
-        "invalid_idempotency_key": "The Idempotency-Key header must be 1 to 255 printable ASCII characters.",
-        "nothing_to_change": "Nothing to change. Give at least one of the arguments body, to and send_at.",
+        "invalid_idempotency_key": "The header Idempotency-Key must contain 1 to 255 printable ASCII characters.",
+        "nothing_to_change": 'Nothing to change. Give at least one of these arguments: "body", "to", "send_at".',
         "invalid_webhook_url": (
             "Not a valid webhook URL. Use https:// or http:// and an allowed host. Leave out the user name and "
             "password."
         ),
         "invalid_form": (
-            "The form must be standard or twilio. If the form is twilio, the server must have the Twilio-compatible "
-            "API."
+            'The argument "form" must be "standard" or "twilio". Only a server with the Twilio-compatible API accepts '
+            '"twilio".'
         ),
         "invalid_method": "The method must be GET or POST.",
         "invalid_keyword": (
             "Not valid keywords. Use at most 20 keywords. A keyword has 1 to 40 characters. Commas are not allowed. "
-            "Punctuation alone is not a keyword. Keywords that opt in or ask for help, such as START and HELP, are not "
+            "Punctuation alone is not a keyword. Keywords with another meaning, such as START and HELP, are not "
             "allowed."
         ),
         "reply_is_keyword": (
-            "A reply can't be a keyword. If a phone returned this reply, Phonify would send the reply again, and this "
-            "would never stop."
+            "The text of the reply must not be a keyword. If a phone returned this reply, Phonify would send the reply "
+            "again, and this would never stop."
         ),
         "invalid_name": "Not a valid name. Use 1 to 100 characters.",
         "invalid_auth_token": "Not a valid auth token. Use 1 to 64 printable ASCII characters without spaces.",
-        "invalid_ttl": "The ttl must be a whole number of seconds from 10 to 86400.",
+        "invalid_ttl": 'The argument "ttl" must be a whole number of seconds from 10 to 86400.',
         "invalid_duration": (
             "Not a valid duration. Use numbers with the units d, h, m and s, for example 24h, 1d12h or 90s."
         ),
-        "by_or_to": "Give exactly one of the two arguments: by (a duration) or to (a time).",
+        "by_or_to": 'Give exactly one of two arguments. The argument "by" is a duration. The argument "to" is a time.',
         # Rules of the sandbox.
         "invalid_match": (
             "Use a number or a sender. You can also write its first characters and then an asterisk. Examples: "
             "+14560000000, SHOP, +49*."
         ),
         "invalid_outcome": (
-            f"The outcome must be {', '.join(OUTCOMES[:-1])} or {OUTCOMES[-1]}. A rule for received messages can have "
-            "only one outcome: reply. For a single message, three outcomes are not allowed: refused, api_error and "
+            f"Not a valid outcome. Use one of these values: {', '.join(OUTCOMES)}. A rule for received messages "
+            'must have the outcome "reply". For a single message, these values are not allowed: refused, api_error, '
             "api_slow."
         ),
         "argument_without_effect": (
@@ -134,14 +134,20 @@ _TITLES = {
         "invalid_count": "Not a valid number. Use a whole number from 1 to 1000000.",
         "invalid_share": "The share must be a percentage from 0.001 to 100.",
         "invalid_seed": "The seed must be a whole number from 0 to 2147483647.",
-        "invalid_seconds": "Not a valid number of seconds. Use 0 to 1000000. With the outcome api_slow, use 0 to 30.",
-        "invalid_scenario": "Not a valid scenario. Use TOML with a table [[rules]] for each rule, and nothing else.",
+        "invalid_seconds": (
+            "Not a valid number of seconds. Use a number from 0 to 1000000. If the outcome has the value api_slow, use "
+            "a number from 0 to 30."
+        ),
+        "invalid_scenario": (
+            "Not a valid scenario. Use a TOML file. It must have a table [[rules]] for each rule. It must not have "
+            "anything else."
+        ),
     },
     # Authentication.
     Kind.UNAUTHORIZED: {
         "unauthorized": (
-            "The API key is missing or not valid. Send the key as the username of HTTP Basic authentication, or as the "
-            "argument api_key."
+            "The API key is missing or not valid. Send the key as the username of HTTP Basic authentication, or in the "
+            'argument "api_key".'
         ),
     },
     # The request is valid but did not complete as expected.
@@ -150,13 +156,13 @@ _TITLES = {
         "unroutable_number": "The gateway has no route to this number.",
         "country_not_permitted": "The account has no permission to send to this country.",
         "sender_not_permitted": "The gateway can't send from this sender.",
-        "recipient_not_permitted": "This server sends only to the numbers in PHONIFY_ONLY_TO.",
+        "recipient_not_permitted": "This server sends only to the numbers that PHONIFY_ONLY_TO contains.",
         "message_not_waiting": (
             "Only a scheduled message can be changed or cancelled. After Phonify has begun to send a message, "
             "nobody can change or cancel the message."
         ),
         "message_not_final": (
-            "This message is still being sent. Only a message in state sent or error can be redacted or removed."
+            "This message is still being sent. After its state is final, you can redact or remove the message."
         ),
         "canceled": "The message was cancelled before it was sent.",
         "queue_overflow": "The queue of messages from this sender is full.",
@@ -181,10 +187,10 @@ _TITLES = {
         "run_cannot_create_runs": (
             "A test run can't create test runs. Use the key of the account that created the test run."
         ),
-        "clock_not_permitted": "Only a key of the account default can change the clock of the server.",
+        "clock_not_permitted": 'Only a key of the account "default" can change the clock of the server.',
         "clock_not_changeable": (
-            "This server sends messages to phones, so its clock can't be changed. Set PHONIFY_GATEWAY to stub, and "
-            "remove PHONIFY_RELEASE_GATEWAY."
+            "This server sends messages to phones, so its clock can't be changed. Use the setting "
+            "PHONIFY_GATEWAY=stub, and remove PHONIFY_RELEASE_GATEWAY."
         ),
         "clock_only_forward": (
             "The clock already shows a later time. You can move the clock only forward. To return to the real time, "
@@ -193,7 +199,8 @@ _TITLES = {
         "clock_too_far": "The clock can be at most 100 years ahead of the real time.",
         "too_many_rules": "An account can have at most 100 rules. Delete a rule first.",
         "message_not_open": (
-            "Only an outbound message in state unconfirmed can get an outcome. You can't set the outcome of a released "
+            'You can set the outcome of an outbound message while its state is "unconfirmed".'
+            " You can't set the outcome of a released "
             "copy, because another gateway sends this copy."
         ),
     },
@@ -229,10 +236,12 @@ _TITLES = {
         ),
     },
     Kind.TOO_MANY: {
-        "too_many_waiting": "Too many requests are waiting already. Try again later, or leave out the argument wait.",
+        "too_many_waiting": (
+            'Too many requests are waiting already. Try again later, or send the request without "wait".'
+        ),
         "rate_limited": "Too many requests in this minute. See the Retry-After header.",
         "lab_running": "A webhook lab of the account is running. Wait until the lab has ended.",
-        "too_many_runs": "The account has 100 test runs already. End a test run, or wait until a test run ends.",
+        "too_many_runs": "The account has 100 test runs already. End one of these test runs, or try again later.",
     },
     Kind.INTERNAL: {
         "internal_error": "An unexpected error happened on the server. The log of the server has the details.",

@@ -141,7 +141,7 @@ def test_a_shell_without_the_variables_of_the_server_is_told_which_gateway_the_s
     start_and_stop(app)
     runner = make_app().test_cli_runner()
     hint = (
-        "The variables of this shell name the gateway stub. The latest server on this database was started at"
+        "This command uses the gateway stub. The latest server on this database was started at"
         " 2026-01-31T09:30:00.000Z with the gateway gateway. Run the command with the variables of the server.\n"
     )
     for command in ("status", "check", "pause", "resume"):
@@ -207,7 +207,7 @@ def test_a_gateway_that_the_server_does_not_have_is_a_wrong_argument(run) -> Non
 
 
 def test_a_paused_gateway_gets_nothing_until_it_is_resumed(run, show, gateway, send, deliver) -> None:
-    assert run("pause").stdout == "The gateway gateway is paused. To resume the gateway: gateway resume\n"
+    assert run("pause").stdout == "The gateway gateway is paused. To resume the gateway: `gateway resume`\n"
     send()
     deliver()
     assert (gateway.handed, show()["condition"]) == ([], "held")

@@ -74,7 +74,7 @@ def test_a_shell_that_names_only_one_of_the_two_is_told_so(delivering, make_app:
 
 
 def test_a_pause_names_the_command_that_ends_it(run) -> None:
-    assert run("pause", "--gateway", "stub").stdout.endswith("To resume the gateway: gateway resume --gateway stub\n")
+    assert run("pause", "--gateway", "stub").stdout.endswith("To resume the gateway: `gateway resume --gateway stub`\n")
 
 
 def test_the_state_is_of_both_or_of_the_chosen_one(run) -> None:

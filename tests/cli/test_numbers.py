@@ -50,7 +50,7 @@ def test_the_list_may_be_of_one_account(run) -> None:
     assert run("list", "--account", "shop").stdout.splitlines() == ["NUMBER  ACCOUNT", "72404   shop"]
 
 
-DEFAULT = "Texts to +15005550006 also belong to the account 'default', because it is PHONIFY_ORIGIN.\n"
+DEFAULT = "The account 'default' gets the texts to +15005550006. PHONIFY_ORIGIN contains this number.\n"
 
 
 def test_the_list_says_that_the_default_account_also_gets_the_texts_to_the_server_s_sender(run) -> None:
@@ -67,7 +67,7 @@ def test_a_sender_in_letters_gets_no_texts(make_app) -> None:
 
 
 def test_a_number_that_no_account_has_can_not_be_removed(run) -> None:
-    assert run("remove", NUMBER, status=1).stderr == f"Error: no account has the number {NUMBER}; see: numbers list\n"
+    assert run("remove", NUMBER, status=1).stderr == f"Error: no account has the number {NUMBER}; see `numbers list`\n"
 
 
 @pytest.mark.parametrize("given", ["", "hello", "Shop", "+1", "0207 183 8750"])

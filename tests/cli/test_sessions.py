@@ -229,7 +229,7 @@ def test_sessions_are_listed_and_ended(browser, make_browser, link, run):
     assert is_signed_in(other)
     assert run("sessions", "end", "2") == "Session 2 has ended.\n"
     assert not is_signed_in(other)
-    assert run("sessions", "end", "2", status=1) == "Error: no session has the id 2; see: sessions list\n"
+    assert run("sessions", "end", "2", status=1) == "Error: no session has the id 2; see `sessions list`\n"
 
 
 def test_sessions_are_listed_as_json_of_one_account(browser, make_browser, link, run, make_key):

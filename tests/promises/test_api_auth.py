@@ -253,7 +253,7 @@ def test_401_asks_for_http_basic(anonymous: FlaskClient) -> None:
             {
                 "type": "unauthorized",
                 "title": "The API key is missing or not valid. Send the key as the username of HTTP Basic"
-                " authentication, or as the argument api_key.",
+                ' authentication, or in the argument "api_key".',
             }
         ]
     }

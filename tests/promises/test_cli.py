@@ -162,7 +162,7 @@ def test_a_revoked_key_is_refused_from_then_on(run, client):
 
 
 def test_a_key_that_is_not_there_or_revoked_already_can_not_be_revoked(run):
-    assert run("keys", "revoke", "99", status=1).stderr == "Error: no valid key has the id 99; see: keys list\n"
+    assert run("keys", "revoke", "99", status=1).stderr == "Error: no valid key has the id 99; see `keys list`\n"
     run("keys", "revoke", "1")
     run("keys", "revoke", "1", status=1)
 
@@ -175,7 +175,7 @@ def test_what_is_no_number_of_a_key_is_a_wrong_argument(run, key_id):
 @pytest.mark.parametrize("command", [["keys", "create"], ["keys", "list"], ["send", TO, "Hello"], ["messages"]])
 def test_an_account_that_is_not_there_is_a_wrong_argument(run, command):
     result = run(*command, "--account", "nobody", status=2)
-    assert "there is no account 'nobody'; see: accounts list" in result.stderr
+    assert "there is no account 'nobody'; see `accounts list`" in result.stderr
 
 
 # send
@@ -506,7 +506,7 @@ def test_a_delivery_of_another_account_is_not_redelivered(run, receiver):
         run("webhooks", "set", receiver.url, "--account", account)
     delivery_id = run("webhooks", "test", "--account", "shop").stdout.strip()
     refused = run("webhooks", "redeliver", delivery_id, status=1)
-    assert f"account default has no delivery {delivery_id}; see: webhooks deliveries" in refused.stderr
+    assert f"account default has no delivery {delivery_id}; see `webhooks deliveries`" in refused.stderr
     run("webhooks", "redeliver", delivery_id, "--account", "shop")
 
 

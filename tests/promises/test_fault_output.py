@@ -63,11 +63,15 @@ def test_a_command_that_can_not_print_fails_with_one_line(run, command: str) -> 
     [
         (
             "keys create",
-            "Key 1 of the account 'default' was created, but it could not be printed. To revoke it: keys revoke 1",
+            (
+                "Key 1 of the account 'default' was created, but the key could not be printed."
+                " To revoke the key: `keys revoke 1`"
+            ),
         ),
         pytest.param(
             "keys create --json",
-            "Key 1 of the account 'default' was created, but it could not be printed. To revoke it: keys revoke 1",
+            "Key 1 of the account 'default' was created, but the key could not be printed."
+            " To revoke the key: `keys revoke 1`",
             marks=pytest.mark.slow,
         ),
         pytest.param(
@@ -78,7 +82,7 @@ def test_a_command_that_can_not_print_fails_with_one_line(run, command: str) -> 
         pytest.param(f"send {TO} Hello", "Messages stored: [0-9a-f-]{36}", marks=pytest.mark.slow),
         pytest.param(
             "webhooks set https://example.com/",
-            "The webhook of the account 'default' was set. To see its secret: webhooks show",
+            "The webhook of the account 'default' was set. To see the secret: `webhooks show`",
             marks=pytest.mark.slow,
         ),
         pytest.param(
@@ -87,7 +91,9 @@ def test_a_command_that_can_not_print_fails_with_one_line(run, command: str) -> 
             marks=pytest.mark.slow,
         ),
         pytest.param(
-            "gateway pause", "The gateway stub is paused. To resume the gateway: gateway resume", marks=pytest.mark.slow
+            "gateway pause",
+            "The gateway stub is paused. To resume the gateway: `gateway resume`",
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -107,7 +113,7 @@ WITHOUT_READER = (
 def test_a_command_whose_reader_has_gone_says_what_it_has_changed(run) -> None:
     failed = run(f"-c {shlex.quote(WITHOUT_READER)} {PHONIFY} keys create")
     assert failed.returncode
-    assert failed.stderr.endswith("was created, but it could not be printed. To revoke it: keys revoke 1\n")
+    assert failed.stderr.endswith("was created, but the key could not be printed. To revoke the key: `keys revoke 1`\n")
 
 
 def test_without_buffers_of_python_the_failure_is_the_same(run) -> None:

@@ -299,8 +299,8 @@ def test_the_commands_do_the_same(run: Callable[..., tuple[int, str]], names: Na
         (("add", "failed"), 2, "--error: This argument is missing"),
         (("add", "sent", "--share", "0"), 2, "--share: The share must be"),
         (("add", "sent", "--account", "nobody"), 2, "there is no account 'nobody'"),
-        (("change", "7", "sent"), 1, "there is no rule 7; see: rules list"),
-        (("delete", "nothing"), 1, "there is no rule nothing; see: rules list"),
+        (("change", "7", "sent"), 1, "there is no rule 7; see `rules list`"),
+        (("delete", "nothing"), 1, "there is no rule nothing; see `rules list`"),
         (("load", "/nowhere.toml"), 1, "/nowhere.toml: No such file or directory"),
     ],
 )
@@ -328,5 +328,5 @@ def test_with_another_gateway_a_command_refuses(make_app: Callable[..., Flask]) 
         result = runner.invoke(args=["rules", *arguments])
         assert (result.exit_code, result.output) == (
             1,
-            "Error: rules need the gateway stub, but PHONIFY_GATEWAY is gateway\n",
+            "Error: rules need PHONIFY_GATEWAY=stub; the current gateway is gateway\n",
         )

@@ -175,8 +175,8 @@ def test_a_number_that_is_none_is_not_waited_for(phonify, number) -> None:
 @pytest.mark.parametrize(
     ("wanted", "reason"),
     [
-        ({"state": "sending"}, "state: The state must be unconfirmed, sent or error."),
-        ({"direction": "up"}, "direction: The direction must be outbound or inbound."),
+        ({"state": "sending"}, "state: The state must be one of these values: unconfirmed, sent, error."),
+        ({"direction": "up"}, "direction: The direction must be one of these values: outbound, inbound."),
         ({"origin": "much too long a name"}, "origin: Not a valid sender.* 'much too long a name' is not a valid"),
     ],
 )

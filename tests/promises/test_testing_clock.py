@@ -66,7 +66,7 @@ def test_only_a_key_of_the_account_default_may_change_it(phonify: Phonify) -> No
     other = Phonify.connect(phonify.url, phonify.api_key)
     assert abs(other.clock.now() - datetime.now(UTC)) < MINUTE
     for change in (other.clock.freeze, other.clock.run_on, other.clock.reset, lambda: other.clock.advance("1h")):
-        with pytest.raises(PhonifyError, match="Only a key of the account default"):
+        with pytest.raises(PhonifyError, match='Only a key of the account "default"'):
             change()
     assert not other.clock.changed
 

@@ -108,7 +108,8 @@ def test_the_command_says_what_is_wrong(runner: FlaskCliRunner) -> None:
     assert "GRINNING FACE" in shown
     assert "0-33" in shown
     assert "not valid" in shown
-    assert said == "Error: the text needs UCS-2; the text needs 2 SMS, more than 1; the last line is not @host #code\n"
+    faults = "the text needs UCS-2; the text needs 2 SMS, more than 1; the last line must have the form '@host #code'"
+    assert said == f"Error: {faults}\n"
 
 
 def test_the_command_names_substitutes(runner: FlaskCliRunner) -> None:

@@ -206,7 +206,7 @@ def test_the_settings_page_says_why_a_webhook_is_disabled_until_its_url_is_saved
 
 
 def test_the_command_says_why_a_webhook_is_disabled(operator: Operator, gone: Receiver) -> None:
-    said = "disabled at 2026-01-31T09:31:00.000Z, because the receiver answered 410; see: webhooks set\n"
+    said = "disabled at 2026-01-31T09:31:00.000Z, because the receiver answered 410; see `webhooks set`\n"
     assert operator.run("webhooks", "show").endswith(said)
     assert operator.show("webhooks", "show")[0]["disabled_at"] == "2026-01-31T09:31:00.000Z"
     operator.set_webhook(gone.url)

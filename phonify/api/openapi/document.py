@@ -47,7 +47,7 @@ def build_document(app: Flask) -> Json:
 def list_operations(app: Flask) -> Iterator[tuple[Rule, str, View]]:
     """Yield each route of the API with its method and its view, in the order of registration.
 
-    The files of `sandbox/downloads.py` are not part of the API.
+    `sandbox/downloads.py` serves files. These files are not part of the API.
     """
     for rule in app.url_map.iter_rules():
         if rule.rule.startswith(("/v1/", "/sandbox/")) and not rule.endpoint.startswith("downloads."):

@@ -36,7 +36,10 @@ _ONLY_SANDBOX = "These paths exist only if the gateway never sends messages to p
 TAGS = {
     "messages": "Send, find, change and cancel messages. Sent and received messages are the same kind of object.",
     "phones": "Get facts about a number, and list the phones of the account.",
-    "subscriptions": "Find out whether a phone has opted out. STOP opts out a phone. START opts it in again.",
+    "subscriptions": (
+        "Find out whether a phone has opted out. If a phone sends STOP, the phone opts out. If the phone sends START"
+        " later, the phone opts in."
+    ),
     "webhook": "Set the URL for the account's events, get the signing secret, and post a test event.",
     "sandbox": "These paths exist only with a gateway that sends nothing, such as the stub.",
     "test_messages": f"Read and remove messages in a test. {_ONLY_SANDBOX}",
@@ -54,7 +57,7 @@ HEADERS: Json = {
         "schema": {"type": "string"},
     },
     "Idempotent-Replayed": {
-        "description": "`true` if this is the answer to an earlier request with the same `Idempotency-Key`.",
+        "description": "`true` if Phonify repeats a stored answer. An earlier request had the same `Idempotency-Key`.",
         "schema": {"type": "string", "enum": ["true"]},
     },
     "Retry-After": {

@@ -1,4 +1,4 @@
-"""The view of the OpenAPI document. Phonify builds the document at the first request for it."""
+"""The route of the OpenAPI document. Phonify builds the document at the first request for it."""
 
 import json
 

@@ -14,18 +14,21 @@ _EVENTS: dict[str, tuple[str, Json]] = {
         {**MESSAGE, "state": "error", "errors": [Fault("cannot_receive_sms").to_dict()]},
     ),
     "message.delivered": (
-        "A delivery receipt says that a message was delivered",
+        "The provider has reported that the phone got the message",
         {**MESSAGE, "state": "sent", "receipt": {"status": "delivered", **_RECEIPT}},
     ),
     "message.undelivered": (
-        "A delivery receipt says that a message was not delivered",
+        "The provider has reported that the phone did not get the message",
         {**MESSAGE, "state": "sent", "receipt": {"status": "undelivered", **_RECEIPT}},
     ),
 }
 _HEADERS = {
     "webhook-id": "The id of the event. All attempts have the same id.",
     "webhook-timestamp": "The time of the attempt, in Unix seconds.",
-    "webhook-signature": "`v1,` and the HMAC-SHA256 of id, timestamp and body, as Standard Webhooks defines it.",
+    "webhook-signature": (
+        "The signature. It begins with `v1,`. Then comes the HMAC-SHA256 value of the event's id, the timestamp and the"
+        " body. Standard Webhooks specifies this format."
+    ),
 }
 
 
@@ -56,6 +59,6 @@ def _describe_event(event: str, message: Json) -> Json:
         "requestBody": {"required": True, "content": {"application/json": {"schema": payload, "example": example}}},
         "responses": {
             "2XX": {"description": "The event is delivered. Phonify does not post it again."},
-            "default": {"description": "Phonify posts the event again, for about a day. The delays get longer."},
+            "default": {"description": "Phonify repeats this request for about a day. The delays get longer."},
         },
     }
