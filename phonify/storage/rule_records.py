@@ -34,7 +34,7 @@ class Rule(NamedTuple):
 
     @property
     def is_about_requests(self) -> bool:
-        """True for a rule about requests. False for a rule about messages."""
+        """True if the rule is about requests. If the rule is about messages, the value is False."""
         return self.outcome in ("api_error", "api_slow")
 
     @property

@@ -76,10 +76,7 @@ def find_met_rules(connection: sqlite3.Connection, *, message_ids: Sequence[str]
 
 
 def set_effect_time(connection: sqlite3.Connection, *, message_id: str, due_at: str | None) -> None:
-    """Store when a message's effect is due. The effect is a receipt, or a reply from the phone.
-
-    If `due_at` is None, nothing is planned.
-    """
+    """Set the due time of a message's receipt or reply. If `due_at` is None, remove the due time."""
     connection.execute(
         "UPDATE met_rules SET due_at = :due_at WHERE message_id = :id", {"id": message_id, "due_at": due_at}
     )
@@ -107,7 +104,7 @@ _LATEST = "strftime('%Y-%m-%dT%H:%M:%fZ', :now, printf('%.3f seconds', seconds))
 
 
 def has_effects_too_late(connection: sqlite3.Connection, *, now: str) -> bool:
-    """Return whether the due time of any receipt or reply is too far in the future (after `_LATEST`)."""
+    """Return True if at least one receipt or reply has a due time after `_LATEST`."""
     row = connection.execute(
         f"SELECT EXISTS (SELECT 1 FROM met_rules WHERE due_at > :now AND due_at > {_LATEST})", {"now": now}
     )
@@ -115,7 +112,7 @@ def has_effects_too_late(connection: sqlite3.Connection, *, now: str) -> bool:
 
 
 def hasten_effects(connection: sqlite3.Connection, *, now: str) -> int:
-    """Correct the due times of receipts and replies. Returns the number of corrected due times.
+    """Correct the due times of receipts and replies. Returns how many due times have changed.
 
     If a due time is after `_LATEST`, it becomes `_LATEST`.
     """

@@ -12,15 +12,15 @@ from .database import translate
 
 
 class PartFailed(Exception):
-    """A part of a transaction failed unexpectedly. This part is undone. The transaction can continue."""
+    """A part of a transaction failed unexpectedly, and was rolled back. The transaction can continue."""
 
 
 @contextmanager
 def isolating(connection: sqlite3.Connection) -> Iterator[None]:
     """If the `with` block raises an unexpected error, undo the changes of the block and raise PartFailed.
 
-    Some database errors can be temporary. The function raises such an error unchanged. The whole
-    transaction then fails.
+    Some database errors can be temporary. In this case, the function raises the original error, not PartFailed. The
+    whole transaction then fails.
     """
     connection.execute("SAVEPOINT part")
     try:

@@ -53,7 +53,10 @@ def insert_session(
 
 
 def find_account_by_session(connection: sqlite3.Connection, *, token_hash: str, now: str) -> KeyOwner | None:
-    """Return a session's account and key. Returns None if the session has ended or does not exist."""
+    """Find a session that has not ended. Return its account and its API key.
+
+    Returns None if the session has ended or does not exist.
+    """
     row = connection.execute(
         f"SELECT s.key_id, k.used_at, r.expires_at, {COLUMNS} FROM {_SESSIONS} {LIMITS}"
         f" WHERE s.token_hash = :token_hash AND {_LIVE}",

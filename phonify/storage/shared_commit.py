@@ -83,9 +83,10 @@ class SharedCommit:
             self._busy = True
 
     def _leave(self) -> None:
-        """Let the next waiting thread begin its block of code, or commit the transaction.
+        """Commit the transaction, or leave the commit to another thread.
 
-        The method commits if no thread waits, or if the transaction is too old.
+        If a thread is waiting and the transaction is not too old, the waiting thread begins its block of code.
+        Otherwise, this method commits the transaction.
         """
         transaction = self._transaction
         goes_on = (

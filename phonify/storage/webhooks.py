@@ -83,7 +83,7 @@ def settle_received(connection: sqlite3.Connection, *, message_id: str, error_ty
 
 
 def settle_all_received(connection: sqlite3.Connection, *, account_id: int, now: str) -> None:
-    """Change the state of all `unconfirmed` inbound messages of an account to `sent`.
+    """Mark all `unconfirmed` inbound messages of an account as `sent`.
 
     After this, the state of these messages no longer depends on the webhook.
     """

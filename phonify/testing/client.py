@@ -124,9 +124,9 @@ class Phonify(RuleCalls):
     def wait_for(self, *, timeout: float = 5.0, **criteria: Unpack[Criteria]) -> Message:
         """Return the oldest message that matches. Waits for such a message up to `timeout` seconds.
 
-        The message can be older than the call. After `wait_for`, `code` or `link` has returned a message, all three
-        methods ignore this message. Most messages are `unconfirmed` at first. To wait for an outcome, pass a `state`.
-        If no message matches in time, the method raises an AssertionError with a list of the latest messages.
+        The message can be older than the call. The method ignores messages that earlier calls of `wait_for`, `code` or
+        `link` have found. Most messages are `unconfirmed` at first. To wait for an outcome, pass a `state`. If no
+        message matches in time, the method raises an AssertionError with a list of the latest messages.
         """
         return self._wait_for(_Wanted.read("wait_for", criteria, "timeout"), timeout)
 
@@ -135,7 +135,7 @@ class Phonify(RuleCalls):
         return str(self._wait_for(_Wanted(to, contains=contains, part="code"), timeout).code)
 
     def link(self, *, to: str | None = None, contains: str | None = None, timeout: float = 5.0) -> str:
-        """Find the oldest message with a link. Return its first link. Waits in the same way as `wait_for`."""
+        """Return the first link of the oldest message that has a link. Waits in the same way as `wait_for`."""
         return self._wait_for(_Wanted(to, contains=contains, part="links"), timeout).links[0]
 
     def assert_none(self, *, within: float = 0.5, **criteria: Unpack[Criteria]) -> None:
@@ -151,11 +151,11 @@ class Phonify(RuleCalls):
     link_async, assert_none_async = _awaitable(link), _awaitable(assert_none)
 
     def reply(self, phone: Message | str, body: str, *, to: str | None = None) -> Message:
-        """Send a message from a phone to the app. `phone` is a phone number or a Message.
+        """Send a message from a phone to the app. `phone` is a phone number or a `Message` object.
 
-        A Message contains the number of its phone and the number of the app. The reply uses both numbers. If `phone` is
-        a phone number, Phonify finds the last message to this phone. The reply goes to the sender of that message. If
-        there is no such message, the recipient is the account's default sender. If you pass `to`, it is the recipient.
+        A `Message` object contains two numbers: the phone's number and the app's number. The reply uses both numbers.
+        If `phone` is a phone number, the reply goes to the sender of the last message to this phone. If there is no
+        such message, the reply goes to the app's default number. If you pass `to`, the reply goes to this number.
         """
         if isinstance(phone, Message):
             outbound = phone.direction == "outbound"
@@ -171,10 +171,11 @@ class Phonify(RuleCalls):
     def force(
         self, message: Message | str, outcome: Outcome, *, timeout: float = 5.0, **settings: Unpack[OutcomeSettings]
     ) -> Message:
-        """Choose the outcome of one unsent message, and return the message. `message` is a Message or a message id.
+        """Choose what the stub gateway does with one message. The state of this message must be `unconfirmed`.
 
-        Waits up to `timeout` seconds until the message has the outcome. It does not wait for the outcomes `delayed`,
-        `unavailable` and `unconfirmed`. It does not wait for a reply or for a delayed receipt.
+        `message` is a `Message` object or the id of a message. Returns the message. Waits up to `timeout` seconds until
+        the message has the outcome. The method does not wait for the outcomes `delayed`, `unavailable` and
+        `unconfirmed`. It does not wait for a reply or for a delayed receipt.
         """
         message_id, begun = message if isinstance(message, str) else message.id, self._now()
         path = f"/sandbox/messages/{message_id}/outcome"
@@ -251,7 +252,7 @@ class Phonify(RuleCalls):
         return write_failure(came, misses, problems, seconds=self._now() - self._begun + self.clock.moved)
 
     def _call(self, method: str, path: str, arguments: _Arguments, *, wait: float = 0, also: int = 0) -> Any:
-        """Return the answer if its status is 200, 201 or the value of `also`. Otherwise, raise an error."""
+        """Return the answer if its status is 200, 201 or equal to `also`. Otherwise, raise an error."""
         given = {name: value for name, value in arguments.items() if value is not None}
         status, answer = self._request(method, path, urlencode(given), wait + _LONGEST)
         if status in (200, 201, also):

@@ -11,7 +11,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Advance:
-    """The result of `Clock.advance`. Each number counts messages, receipts or events that Phonify handled."""
+    """The result of `Clock.advance`.
+
+    For example, `sent` is the number of messages that Phonify sent while it advanced the clock.
+    """
 
     sent: int = 0
     expired: int = 0  # messages in state `error`, because their validity period ended
@@ -26,8 +29,8 @@ class Advance:
 class Clock:
     """The clock of a server. It is the same for all accounts. Only a key of the account `default` can change it.
 
-    The methods raise PhonifyError in two cases: The key can't change the clock, or another request is advancing the
-    clock.
+    If the account is not `default`, the methods that change the clock raise PhonifyError. These methods also raise
+    PhonifyError while another request is advancing the clock.
     """
 
     def __init__(self, call: Callable[..., Any]) -> None:
@@ -45,7 +48,7 @@ class Clock:
         self.changed = True
 
     def run_on(self) -> None:
-        """Start the frozen clock. The clock does not jump to another time."""
+        """Let the frozen clock continue from the time that it shows."""
         self._call("POST", "/sandbox/clock/run", {})
         self.changed = True
 

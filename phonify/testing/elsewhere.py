@@ -8,7 +8,8 @@ _MOST_CHARACTERS = 100  # in the name of a run
 class Elsewhere:
     """A Phonify server that runs outside the test process.
 
-    `create_account` creates a run. A run is a temporary account for tests. The account of `key` owns the run.
+    `create_account` creates a temporary account for tests. Such an account is called a run. The account of `key` owns
+    the run.
     """
 
     def __init__(self, url: str, key: str) -> None:

@@ -12,7 +12,7 @@ def write_failure(
 ) -> str:
     """Describe the messages that arrived. Then list the latest problems of the server.
 
-    A problem is listed if it is at most `seconds` seconds old. `misses` has a list of reasons for each message. The
+    `seconds` is the maximum age of a listed problem, in seconds. `misses` has a list of reasons for each message. The
     reasons say why the message does not match. If the list is empty, the message matches. In this case, an earlier call
     has already returned the message.
     """

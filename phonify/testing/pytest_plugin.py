@@ -49,8 +49,8 @@ def phonify_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Server
 def phonify(phonify_server: "Server | Elsewhere", request: pytest.FixtureRequest) -> Iterator["Phonify"]:
     """Give each test its own account.
 
-    With this account, a test can read the app's messages. The test can also reply to the app from a phone. If a test
-    has changed the clock, the fixture resets the clock after the test.
+    With this account, a test can read the app's messages. The test can also simulate a phone that replies to the app.
+    If a test has changed the clock, the fixture resets the clock after the test.
     """
     from .client import Run  # noqa: PLC0415 - see above
 
@@ -66,7 +66,7 @@ def phonify(phonify_server: "Server | Elsewhere", request: pytest.FixtureRequest
 
 @pytest.fixture
 def phonify_twilio(phonify: "Phonify") -> Iterator["TwilioAccount"]:
-    """Redirect the requests of the installed package `twilio` to Phonify. The app needs no change.
+    """Make the installed package `twilio` send its requests to Phonify. The app needs no change.
 
     The requests use the account of the fixture `phonify`. If the environment variable TWILIO_AUTH_TOKEN is set, Phonify
     signs the webhooks with this token.

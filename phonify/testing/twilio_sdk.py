@@ -1,4 +1,7 @@
-"""Redirects the installed package `twilio` to a Phonify server. `pytest_plugin.py` contains the fixture for this."""
+"""Makes the installed package `twilio` send its requests to a Phonify server.
+
+`pytest_plugin.py` contains the fixture for this.
+"""
 
 import importlib
 import os
@@ -49,10 +52,11 @@ class TwilioAccount:
 
 @contextmanager
 def redirecting(account: TwilioAccount) -> Iterator[None]:
-    """Redirect all requests of the Twilio SDK to Phonify. The SDK can have any credentials.
+    """Make the Twilio SDK send all its requests to Phonify.
 
-    The requests use the credentials of `account`. If the environment variable TWILIO_AUTH_TOKEN is set, Phonify signs
-    webhooks with this token. Raises ImportError if the SDK is not installed.
+    The requests use the credentials of `account`. The app can give any credentials to the SDK. If the environment
+    variable TWILIO_AUTH_TOKEN is set, Phonify signs webhooks with this token. Raises ImportError if the SDK is not
+    installed.
     """
     own = os.environ.get("TWILIO_AUTH_TOKEN", "")
     if is_auth_token(own):

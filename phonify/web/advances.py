@@ -13,7 +13,7 @@ from .reading import read_number
 
 
 def write_query(advance: Advance) -> dict[str, Any]:
-    """Return the result of an advance as URL parameters. The parameters contain times and counts."""
+    """Convert an `Advance` object into URL parameters. The parameters contain times and numbers."""
     counts = {name: count for name, count in advance.ended._asdict().items() if count}
     more = {} if advance.finished else {"more": 1}
     return {"from": advance.begun_at, "until": advance.ended_at, **counts, **more}

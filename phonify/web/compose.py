@@ -107,8 +107,8 @@ def cancel_message(message_id: str) -> Any:
 def release_message(message_id: str) -> Any:
     """Send a caught message to its phone, and show the new message.
 
-    If a person clicks twice, Phonify sends only one new message. If this message has failed, the next click sends
-    another new message.
+    If a person clicks twice, Phonify sends only one new message. If this message has failed, the person can click
+    again. Phonify then sends another message.
     """
     services, account = get_services(), current_account()
     copy = services.releasing.find_copies(account, [services.sending.find(account, message_id)]).get(message_id)
@@ -175,9 +175,8 @@ def _is_phone(given: Mapping[str, Any]) -> bool:
 def _write(phone: str, given: Mapping[str, Any]) -> tuple[Message, list[Fault]]:
     """Send a message from the app to the phone, or simulate a message from the phone.
 
-    The form field `as` chooses one of the two. For a message from the phone, the recipient is the number in `origin`.
-    If `origin` contains no number, the recipient is the account's default sender. Returns the message, and a list of
-    errors.
+    The form field `as` chooses one of the two. A message from the phone goes to the number in `origin`. If `origin`
+    contains no number, this message goes to the app's default number. Returns the message, and a list of errors.
     """
     services, account = get_services(), current_account()
     max_body = services.settings.max_body

@@ -83,7 +83,8 @@ def show_thread(phone: str) -> str:
 def show_thread_page(phone: str, **form: Any) -> str:
     """Show the messages of a phone, and the form for a new message.
 
-    A valid number can have an empty thread. For an invalid number without messages, the function raises NotFound.
+    If a valid number has no messages, the page shows an empty thread. If an invalid number has no messages, the
+    function raises NotFound.
     """
     thread = look_at_thread(phone)
     if not thread["entries"] and not is_msisdn(phone):
@@ -93,7 +94,7 @@ def show_thread_page(phone: str, **form: Any) -> str:
 
 @bp.get("/inbox/phones/<path:phone>/messages")
 def list_messages(phone: str) -> Response:
-    """Show the header of a thread, and the new messages. The `seq` of a new message is `since` or greater."""
+    """Show the header of a thread, and all messages whose `seq` is at least the argument `since`."""
     return answer_fragment("inbox/exchange.html", look_at_thread(phone, since=read_number(request.args.get("since"))))
 
 
@@ -118,8 +119,8 @@ def change_subscription(phone: str) -> Any:
 def show_message(message_id: str) -> Any:
     """Show the details of a message, as a page or as a fragment.
 
-    If the message was removed, the function raises NotFound. There is one exception: If a request for a fragment has
-    the argument `phone`, the fragment shows a note. `phone` is the phone of the open thread.
+    Raises NotFound if the message was removed. But if a request for a fragment has the argument `phone`, the fragment
+    shows a note instead. `phone` is the phone of the open thread.
     """
     if "HX-Request" not in request.headers:
         return show_detail(message_id)

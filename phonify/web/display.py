@@ -123,7 +123,10 @@ def is_undelivered(message: Message) -> bool:
 
 
 def explain(message: Message) -> str | None:
-    """If a message has failed or is undelivered, return the reason. Otherwise, return None."""
+    """Explain in one sentence why a message has failed. Returns None if the message has not failed.
+
+    A message has failed if it has an error type, or if its receipt says `undelivered`.
+    """
     if message.error_type:
         return Fault(message.error_type).title
     return "A receipt says that the phone did not get the message." if is_undelivered(message) else None
@@ -141,7 +144,10 @@ def write_time(at: str, *, seconds: bool = False) -> Markup:
 
 
 def write_curl(address: str, key: str, message: Message) -> str:
-    """Return the text of a curl command that repeats a message. If the message is inbound, the command simulates it."""
+    """Return a curl command that sends the same message again.
+
+    If a phone sent the message, the command simulates a new message from this phone.
+    """
     if message.direction == "inbound":
         path = "/sandbox/inbound"
         arguments = {"from": message.origin_number, "to": message.to_number, "body": message.body}

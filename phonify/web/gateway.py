@@ -11,8 +11,8 @@ from ..storage.records import Account
 def describe_gateways(services: Services, account: Account) -> dict[str, Any]:
     """Return the values for the template `gateway.html`.
 
-    The account `default` belongs to the operator. The template shows two things only to this account: the texts of
-    faults, and data about other accounts' messages.
+    The account `default` belongs to the operator. For this account, the template also shows the texts of faults, and
+    data about the messages of all accounts. Other accounts do not see this.
     """
     statuses = [running.get_status() for running in services.gateways.values() if not running.gateway.sandbox]
     is_operator = account.name == DEFAULT_ACCOUNT

@@ -161,7 +161,7 @@ def _read_field(name: str, schema: Json, *, required: bool, place: str) -> Row:
 def _name_type(schema: Json) -> tuple[str, str | None]:
     """Return two values: a short name for a type, and the name of an object.
 
-    If the type has no object, the second value is None.
+    If the type is neither an object nor a list of objects, the name of the object is None.
     """
     if "$ref" in schema:
         return "object", schema["$ref"].removeprefix(_OBJECTS)
@@ -202,7 +202,7 @@ def _read_event(name: str, event: Json) -> Event:
 def _split_example(operation: Operation) -> tuple[str, Json]:
     """Return the path of an example request, and the remaining arguments.
 
-    In this path, a value replaces each parameter such as `{id}`.
+    The path contains values instead of parameters. For example, the id of a message replaces `{id}`.
     """
     path, arguments = operation.path, dict(operation.example)
     for row in operation.arguments:

@@ -1,4 +1,4 @@
-"""Prepares the values for the templates. Answers requests for fragments. A fragment is a part of a page."""
+"""Prepares the values for the templates, and renders fragments. A fragment is a part of a page."""
 
 import hashlib
 from collections.abc import Collection, Sequence

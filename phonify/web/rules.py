@@ -103,8 +103,8 @@ def load_scenario() -> Any:
 def force_outcome(message_id: str) -> Any:
     """Set the outcome of one message.
 
-    The form field `outcome` contains an outcome, for example `sent`. It can also contain an error type after a space,
-    for example `failed invalid_number`.
+    The form field `outcome` contains one or two words. The first word is an outcome, for example `sent`. The second
+    word is an error type. For example, `failed invalid_number` contains both.
     """
     outcome, _, error = request.form.get("outcome", "").partition(" ")
     arguments = {"outcome": outcome, "error": error} if error else {"outcome": outcome}

@@ -1,4 +1,4 @@
-"""The sessions of the web pages. The module also protects the pages from requests of other sites.
+"""The sessions of the web pages. The module also protects the pages from requests that other sites send.
 
 Users sign in with a key or with a link. A cookie contains the session's token. After a sign-in with a key, the cookie
 also contains this key. Pages can show commands that contain the key. Requests that change something must come from a
@@ -45,7 +45,10 @@ bp = Blueprint("session", __name__, url_prefix="/inbox", static_folder="static",
 
 
 def protect(blueprint: Blueprint) -> None:
-    """Protect the views of a blueprint from requests of other sites. If a view fails, show an error page."""
+    """Protect the views of a blueprint. If a view fails, show an error page.
+
+    The views refuse requests that other sites send. GET and HEAD requests from other sites are allowed.
+    """
     blueprint.before_request(refuse_other_sites)
     blueprint.after_request(add_headers)
     blueprint.register_error_handler(PhonifyError, show_error)
@@ -61,7 +64,7 @@ def guard(blueprint: Blueprint) -> None:
 
 
 def refuse_other_sites() -> ResponseReturnValue | None:
-    """Refuse requests from other sites, except GET and HEAD."""
+    """Refuse a request that another site sent. GET and HEAD requests from other sites are allowed."""
     if request.method in _SAFE or comes_from_here():
         return None
     return _show_error_page("Refused", "Another site sent this request.", 403)
@@ -101,7 +104,7 @@ def _read_query() -> Mapping[str, str]:
 
 
 def _take_key_from_address() -> ResponseReturnValue:
-    """Sign in with the key in the URL. Then redirect to a URL that does not contain the key."""
+    """Sign in with the key that the URL contains. Then redirect to a URL that does not contain the key."""
     if _keeps_session():
         return redirect_to(url_for("inbox.show_inbox"))
     return _sign_in(request.args.get("api_key", ""), "This key is not valid or was revoked.")
@@ -110,7 +113,7 @@ def _take_key_from_address() -> ResponseReturnValue:
 def _take_link() -> ResponseReturnValue:
     """Sign in with a link.
 
-    A browser can load the page before the user opens the link. In this case, the link stays valid.
+    Some browsers load a page in advance, before the user clicks. After such a request, the link is still valid.
     """
     if request.method != "GET" or "prefetch" in request.headers.get("Sec-Purpose", ""):
         return Response(status=503)

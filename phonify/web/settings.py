@@ -117,7 +117,10 @@ def test_webhook() -> Any:
 
 @bp.post("/fronts/<name>")
 def change_front(name: str) -> Any:
-    """Change the account's settings for a front. A front offers the API of an SMS provider, such as Twilio."""
+    """Change the settings of a front. Each account has its own settings.
+
+    A front offers the API of an SMS provider, such as Twilio.
+    """
     pages = {page.name: page for page in get_services().front_pages}
     if name not in pages:
         raise NotFound
