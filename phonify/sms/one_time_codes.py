@@ -103,9 +103,9 @@ def _find_last_line(text: str) -> int:
 def find_code(text: str) -> Code | None:
     """Return the one-time code of a message, or None.
 
-    A code that is bound to a web site can have any characters. Each other code has 4 to 10 characters. These characters
-    are digits, or a mix of digits and capital letters. If a code stands directly after "code is" or "code:", the code
-    can have lowercase letters. The digits of all writing systems become ASCII digits.
+    A code that is bound to a web site can have any characters. A code that is not bound to a web site has 4 to 10
+    characters. These characters are digits, or a mix of digits and capital letters. If a code stands directly after
+    "code is" or "code:", the code can have lowercase letters. The digits of all writing systems become ASCII digits.
     """
     if bound := find_origin_bound_code(text):
         return Code(bound.code, bound.start, bound.end)
@@ -164,9 +164,9 @@ class _Words:
                 yield named
 
     def measure_distance(self, start: int, end: int, code: str) -> int:
-        """Return the distance in characters from a number to the nearest word, such as "code".
+        """Return how far a number is from the nearest word such as "code".
 
-        Each end of a sentence between the number and the word adds 20 to the distance.
+        The distance is a number of characters. Each boundary between two sentences counts as 20 more characters.
         """
         return min(
             (self._measure(kind, span, start, end, code) for kind, span in self._list_nearest(start, end)),
@@ -225,7 +225,10 @@ def _remove_separators(token: str) -> str | None:
 
 
 def _count_doubts(token: str, code: str) -> int:
-    """Return how many characters to add to the distance of a token. If the token looks like a code, return 0."""
+    """Return a penalty for a token. If the token looks like a code, return 0.
+
+    The unit is characters. The caller adds the penalty to the distance between the token and the nearest word.
+    """
     if _YEAR_OR_DATE.fullmatch(token):
         return 40
     return 20 if len(code) > 8 or not code.isdigit() else 0

@@ -80,7 +80,8 @@ def count_segments(text: str) -> tuple[int, Encoding]:
 def check_text(text: str) -> TextCheck:
     """Return the encoding and the segments of a text.
 
-    The result also has the characters that are not in GSM-7, and the code in the last line.
+    The field `wide` lists the characters that are not in GSM-7. The field `bound_code` is the one-time code in the last
+    line of the text.
     """
     encoding, segments = split_segments(text)
     return TextCheck(

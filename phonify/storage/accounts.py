@@ -1,8 +1,8 @@
 """The SQL for accounts, API keys and limits. See also `runs.py` for the accounts of test runs.
 
 The first parameter of each function is the connection. All other parameters are keyword-only. These functions do not
-commit changes. The caller commits them, because the code in `domain/` controls the transactions. All times are strings
-in the format of the function `clock.format_time`.
+commit. The caller commits the changes. Usually, the caller is a function in `domain/`. All times are strings in the
+format of the function `clock.format_time`.
 """
 
 import sqlite3
@@ -84,7 +84,8 @@ def find_account_by_key(connection: sqlite3.Connection, *, key_hash: str) -> Key
 def set_key_used(connection: sqlite3.Connection, *, key_id: int, now: str, unless_since: str) -> None:
     """Record that a key was used at the time `now`.
 
-    If a use after the time `unless_since` is already recorded, the function changes nothing.
+    The database contains the time when the key was last used. If this time is later than `unless_since`, the function
+    changes nothing.
     """
     connection.execute(
         "UPDATE api_keys SET used_at = :now WHERE id = :key_id AND coalesce(used_at, '') <= :unless_since",
@@ -125,10 +126,13 @@ def set_account_limits(
 def take_quota(
     connection: sqlite3.Connection, *, account_id: int, day: str, quota: int, wanted: int, partly: bool = True
 ) -> int:
-    """Reserve up to `wanted` messages from an account's quota for one day. Returns how many messages were available.
+    """Reserve a part of an account's daily quota.
 
-    If fewer than `wanted` messages are available, `partly` decides. If `partly` is true, the function reserves these
-    messages. If `partly` is false, the function reserves nothing. The result is at most `wanted`.
+    `wanted` is the number of messages to reserve for the day `day`. Returns how many of these messages the quota still
+    allows.
+
+    If the quota allows fewer than `wanted` messages, there are two cases. If `partly` is true, the function reserves
+    the messages that the quota still allows. If `partly` is false, the function reserves nothing.
     """
     taken = max(0, min(wanted, quota - get_quota_used(connection, account_id=account_id, day=day)))
     if taken and (partly or taken == wanted):

@@ -14,7 +14,7 @@ def has_leases(connection: sqlite3.Connection) -> bool:
 
 
 class Pending(NamedTuple):
-    """The messages and deliveries that are due if the clock shows `until`. Leased rows are included."""
+    """The messages and webhook deliveries that are due at the time `until`. Leased rows are included."""
 
     until: str
     receipts: int  # how many stored receipts have `until` as the time of arrival
@@ -25,7 +25,10 @@ class Pending(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """What happened while the clock advanced. Each field is a number of messages, receipts or webhook deliveries."""
+    """Counts of the events during an advance of the clock.
+
+    For example, `webhooks` is the number of delivered webhooks.
+    """
 
     sent: int = 0
     expired: int = 0
@@ -38,7 +41,7 @@ class Ended(NamedTuple):
 
 
 class Advance(NamedTuple):
-    """What happened when the clock was advanced."""
+    """The result of an advance of the clock."""
 
     begun_at: str
     ended_at: str
@@ -48,7 +51,7 @@ class Advance(NamedTuple):
 
 
 def list_pending(connection: sqlite3.Connection, *, until: str) -> Pending:
-    """Find the rows that are due if the clock shows `until`. Leased rows are included."""
+    """Find the messages and webhook deliveries that are due at the time `until`. Leased rows are included."""
     messages = connection.execute(
         "SELECT seq FROM messages WHERE due_at <= :until"
         " UNION SELECT seq FROM messages WHERE lease_owner IS NOT NULL"

@@ -161,10 +161,10 @@ def search_messages(
 ) -> tuple[list[Entry], int | None]:
     """Search the messages of an account. The latest match is first.
 
-    If `text` is given, a message matches in three cases. First, the body contains `text`. Second, the number of the
-    sender or of the recipient contains a searched string. The searched strings are `text` and all strings in `numbers`.
-    Third, `text` is equal to the id that the provider gave to the message. If `text` looks like a phone number,
-    `numbers` has the same phone number in other formats.
+    If `text` is given, a message matches in three cases. First, the body contains `text`. Second, the sender's number
+    or the recipient's number contains `text`, or contains a string from `numbers`. Third, `text` is equal to the id
+    that the provider gave to the message. If `text` looks like a phone number, `numbers` has the same phone number in
+    other formats.
 
     The function searches at most `search_limit` messages, because a search through all messages would take too long.
     Returns two values. The first value is the list of matches. To get the next page, use the second value as the

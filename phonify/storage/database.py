@@ -47,9 +47,9 @@ class Database:
     """One SQLite file.
 
     This class is thread-safe. After each commit, it calls the function `committed`. Call `close` before a fork. This
-    closes all idle connections, and the next use opens new connections. Before each write and each new connection, this
-    class checks the file. If another file has replaced it, the class raises StoreUnavailable. Without this check, the
-    processes of a server could use different files.
+    closes all idle connections, and the next use opens new connections. The class checks the file before it writes, and
+    before it opens a connection. If another file has replaced the database file, the class raises StoreUnavailable.
+    Without this check, the processes of a server could use different files.
     """
 
     def __init__(self, path: Path) -> None:
@@ -148,9 +148,9 @@ class Database:
         """Run a `with` block inside a transaction. When the block has ended, its changes are on disk.
 
         Several threads can share one transaction. Then their `with` blocks run one after another. If a block raises an
-        exception, SQLite undoes the changes of this block. The changes of the other blocks stay. Raises
-        StoreUnavailable if the changes can't be stored, or if other writers use the database for more than `patience`
-        seconds.
+        exception, SQLite undoes the changes that this block has made. SQLite still commits the changes that the other
+        blocks have made. Raises StoreUnavailable if the changes can't be stored, or if other writers use the database
+        for more than `patience` seconds.
         """
         try:
             with self._shared_commit.block(self.busy_timeout if patience is None else patience) as connection:
@@ -289,8 +289,8 @@ class Watcher:
 def translate(error: Exception) -> Exception:
     """Return Phonify's own exception for an error of SQLite.
 
-    If the error is possibly temporary, the function returns a `StoreUnavailable`. If the account does not exist any
-    more, the function returns an `AccountRemoved`. All other errors are returned unchanged.
+    If the error may be temporary, the result is a `StoreUnavailable` exception. If the account no longer exists, the
+    result is an `AccountRemoved` exception. All other errors are returned unchanged.
     """
     code = getattr(error, "sqlite_errorcode", None)
     if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:

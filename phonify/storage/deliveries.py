@@ -31,7 +31,10 @@ def insert_deliveries(
 
 
 def release_next(connection: sqlite3.Connection, *, sequence: str, now: str) -> None:
-    """Make the next delivery in the given sequence due now. Call this function when the previous delivery has ended."""
+    """Set the due time of a sequence's next delivery to `now`.
+
+    Call this function when the previous delivery of the sequence is finished.
+    """
     connection.execute(
         "UPDATE webhook_deliveries SET due_at = :now WHERE seq ="
         " (SELECT min(seq) FROM webhook_deliveries WHERE sequence = :sequence AND due_at IS NOT NULL)"
@@ -66,7 +69,7 @@ def list_deliveries_of_message(connection: sqlite3.Connection, *, account_id: in
 
 
 def empty_bodies(connection: sqlite3.Connection, *, account_id: int, message_id: str) -> None:
-    """Replace a message's body with an empty string in all deliveries about the message.
+    """Replace a message's body with an empty string in the payloads of the message's deliveries.
 
     The name of the field depends on the payload. In a webhook event, the field is `data.message.body`. In a Twilio
     callback, the field is `Body`.
@@ -117,14 +120,17 @@ _CANCEL = (
 
 
 def cancel_deliveries(connection: sqlite3.Connection, *, account_id: int, kind: str, now: str) -> None:
-    """For one account, set all pending deliveries of the given kind to `failed`."""
+    """Cancel an account's pending deliveries of the given kind. Sets the state of these deliveries to `failed`."""
     connection.execute(_CANCEL + " AND kind = :kind", {"account_id": account_id, "kind": kind, "now": now})
 
 
 def cancel_deliveries_of_messages(
     connection: sqlite3.Connection, *, account_id: int, message_ids: Iterable[str], now: str
 ) -> None:
-    """For one account, set all pending deliveries about the given messages to `failed`."""
+    """Cancel the pending deliveries of the given messages. Sets the state of these deliveries to `failed`.
+
+    Deliveries of other accounts do not change.
+    """
     connection.executemany(
         _CANCEL + " AND message_id = :message_id",
         [{"account_id": account_id, "message_id": message_id, "now": now} for message_id in message_ids],
@@ -132,9 +138,9 @@ def cancel_deliveries_of_messages(
 
 
 def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
-    """Remove old deliveries, at most `limit`. Returns the number of removed deliveries.
+    """Remove at most `limit` old deliveries. Returns the number of removed deliveries.
 
-    A delivery is old if `finished_at` is not later than `until`.
+    A delivery is old if it was finished at the time `until` or earlier.
     """
     return connection.execute(
         "DELETE FROM webhook_deliveries WHERE seq IN"
@@ -147,10 +153,11 @@ def delete_deliveries(connection: sqlite3.Connection, *, until: str, limit: int)
 
 
 def list_due_accounts(connection: sqlite3.Connection, *, machine_now: str) -> list[tuple[int, str]]:
-    """Find the accounts with deliveries that wait to be posted. The account that has waited longest is first.
+    """Return the accounts that have waiting deliveries. The account with the earliest due time is first.
 
-    A waiting delivery is pending, and has no lease. For each account, returns the id and the earliest due time of the
-    waiting deliveries. Accounts of ended test runs are excluded.
+    A waiting delivery has the state `pending`, and has no lease. For each account, the result contains two values: the
+    account's id, and the earliest due time of the account's waiting deliveries. Accounts of finished test runs are
+    excluded.
     """
     return connection.execute(
         "SELECT id, (SELECT due_at FROM webhook_deliveries AS d"
@@ -168,7 +175,7 @@ def lease_deliveries(
 ) -> Sequence[Delivery]:
     """Claim at most `limit` due deliveries of an account. Each claimed delivery gets a lease for `owner`.
 
-    `until` is the end of the lease. Leases use the machine's clock.
+    The lease ends at the time `until`, which is a time of the machine's clock.
     """
     rows = connection.execute(
         "UPDATE webhook_deliveries SET attempts = attempts + 1, due_at = :until, lease_owner = :owner WHERE seq IN"
@@ -186,7 +193,10 @@ def list_lease_owners(connection: sqlite3.Connection) -> list[str]:
 
 
 def end_leases(connection: sqlite3.Connection, *, owner: str) -> None:
-    """End the leases of an owner. The owner's deliveries become due at once. The oldest delivery is first."""
+    """End the leases of an owner.
+
+    The deliveries with these leases are then due. Phonify posts the oldest of these deliveries first.
+    """
     connection.execute(
         "UPDATE webhook_deliveries SET due_at = created_at, lease_owner = NULL WHERE lease_owner = :owner",
         {"owner": owner},
@@ -194,7 +204,10 @@ def end_leases(connection: sqlite3.Connection, *, owner: str) -> None:
 
 
 def next_lease_end(connection: sqlite3.Connection) -> str | None:
-    """Return the earliest end time of all leases, or None if there is no lease. Leases use the machine's clock."""
+    """Return the earliest end time of all leases, or None if there is no lease.
+
+    The result is a time of the machine's clock.
+    """
     query = "SELECT min(due_at) FROM webhook_deliveries WHERE lease_owner IS NOT NULL"
     lease_end: str | None = connection.execute(query).fetchone()[0]
     return lease_end
@@ -221,7 +234,7 @@ _FROM_FUTURE = (
 def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> bool:
     """Return whether any delivery has a due time too far in the future.
 
-    Such due times exist if somebody has set the clock back.
+    Such due times exist if somebody has set the clock to an earlier time.
     """
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM webhook_deliveries" + _FROM_FUTURE + ")", {"now": now}
@@ -232,8 +245,8 @@ def has_deliveries_from_future(connection: sqlite3.Connection, *, now: str) -> b
 def reschedule_deliveries_from_future(connection: sqlite3.Connection, *, now: str, until: str) -> int:
     """Replace due times that are too far in the future. Returns the number of changed deliveries.
 
-    Such due times exist if somebody has set the clock back. If a delivery has no lease, the function makes the delivery
-    due now. If a delivery has a lease, `until` becomes the end of this lease.
+    Such due times exist if somebody has set the clock to an earlier time. If a delivery has no lease, the function
+    makes the delivery due now. If a delivery has a lease, the lease then ends at the time `until`.
     """
     return connection.execute(
         "UPDATE webhook_deliveries SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,

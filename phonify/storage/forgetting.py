@@ -23,7 +23,7 @@ def delete_deliveries(connection: sqlite3.Connection, *, seqs: Sequence[int]) ->
 
 
 def delete_answers(connection: sqlite3.Connection, *, account_id: int, phone: str) -> None:
-    """Search an account's stored answers for a phone number. Remove each answer that contains this number."""
+    """Remove an account's stored answers that contain the given phone number."""
     connection.execute(
         "DELETE FROM idempotency_keys WHERE account_id = :account_id AND instr(answer, :phone)",
         {"account_id": account_id, "phone": f'"{phone}"'},

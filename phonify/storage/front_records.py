@@ -1,7 +1,7 @@
-"""The rows that fronts store. A front is a part of Phonify that offers a provider's API, such as Twilio's API.
+"""The database rows that belong to fronts.
 
-Each class here describes one kind of row. There are rows for accounts, for messages, and for refused requests.
-schema.sql explains the columns.
+A front is a part of Phonify that offers a provider's API, such as Twilio's API. Each class here describes one kind of
+row. There are rows for accounts, for messages, and for refused requests. schema.sql explains the columns.
 """
 
 from collections.abc import Mapping
@@ -21,9 +21,10 @@ class FrontAccount(NamedTuple):
 
 
 class FrontMessage(NamedTuple):
-    """The data that a front stores about a message. The Twilio-compatible API is an example of a front.
+    """The data that a front stores about a message.
 
-    If a front has accepted a message, no other front uses this data.
+    A front is a part of Phonify that offers a provider's API, such as Twilio's API. If a front has accepted a message,
+    no other front uses this data.
     """
 
     is_reply: bool = False
@@ -36,7 +37,7 @@ class FrontMessage(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A refused request to send a message. For example, the Twilio-compatible API has refused this request."""
+    """A refused request. A client asked a front, such as the one for Twilio, to send a message."""
 
     at: str
     to: str

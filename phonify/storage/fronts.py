@@ -1,4 +1,4 @@
-"""The SQL for the data that fronts store, such as refused requests.
+"""The SQL for the tables of fronts. For example, one table contains refused requests.
 
 A front is a part of Phonify that offers a provider's API, such as Twilio's API.
 """
@@ -14,7 +14,7 @@ _MESSAGE = ", ".join(FrontMessage._fields)
 
 
 def get_front_account(connection: sqlite3.Connection, *, account_id: int) -> FrontAccount | None:
-    """Return the data that the Twilio-compatible API has stored about an account. Returns None if there is no data."""
+    """Return an account's data for the Twilio-compatible API. Returns None if there is no data."""
     row = connection.execute(
         f"SELECT {_ACCOUNT} FROM front_accounts WHERE account_id = :account_id", {"account_id": account_id}
     ).fetchone()
@@ -22,7 +22,7 @@ def get_front_account(connection: sqlite3.Connection, *, account_id: int) -> Fro
 
 
 def put_front_account(connection: sqlite3.Connection, *, account: FrontAccount) -> None:
-    """Store the data that the Twilio-compatible API has about an account. Replaces existing data."""
+    """Store an account's data for the Twilio-compatible API. The new data replaces existing data of the account."""
     connection.execute(
         f"INSERT OR REPLACE INTO front_accounts ({_ACCOUNT}) VALUES (:account_id, :auth_token,"
         " :inbound_url, :inbound_method, :fallback_url, :fallback_method)",
@@ -59,7 +59,10 @@ def get_front_message(connection: sqlite3.Connection, *, message_id: str) -> Fro
 
 
 def insert_refusal(connection: sqlite3.Connection, *, account_id: int, refusal: Refusal, limit: int) -> None:
-    """Store a refused request, and remove old ones. The account keeps its newest `limit` refused requests."""
+    """Store a refused request of an account.
+
+    If the account then has more than `limit` refused requests, the function removes the oldest requests.
+    """
     connection.execute(
         "INSERT INTO front_refusals (account_id, at, to_number, origin, body, code, meaning)"
         " VALUES (:account_id, :at, :to, :origin, :body, :code, :meaning)",

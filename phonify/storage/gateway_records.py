@@ -47,7 +47,7 @@ class MessagePart(NamedTuple):
 
 
 class GatewayQueue(NamedTuple):
-    """How many messages a gateway's queue contains. The numbers include the messages of all accounts."""
+    """Counts of the messages in a gateway's queue. The queue contains messages of all accounts."""
 
     due: int
     in_doubt: int

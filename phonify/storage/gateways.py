@@ -47,7 +47,10 @@ def insert_sends(connection: sqlite3.Connection, *, gateway: str, at: str, parts
 
 
 def count_sends(connection: sqlite3.Connection, *, gateway: str, since: str, now: str) -> int:
-    """Count the segments that a gateway got between `since` and `now`. The time `since` itself is excluded."""
+    """Count the segments that a gateway got during a period.
+
+    The period begins directly after the time `since`. The period ends with the time `now`.
+    """
     (count,) = connection.execute(
         "SELECT coalesce(sum(parts), 0) FROM gateway_sends WHERE gateway = :gateway AND at > :since AND at <= :now",
         {"gateway": gateway, "since": since, "now": now},
@@ -58,7 +61,7 @@ def count_sends(connection: sqlite3.Connection, *, gateway: str, since: str, now
 def find_send_time(connection: sqlite3.Connection, *, gateway: str, since: str, now: str, number: int) -> str | None:
     """Return the time at which a gateway got a segment. `number` is the position of this segment.
 
-    The first segment between `since` and `now` has position 1. The time `since` itself is excluded.
+    The first segment after the time `since` has position 1. The function ignores segments after the time `now`.
     """
     at: str | None = connection.execute(
         "SELECT min(at) FROM (SELECT at, sum(parts) OVER (ORDER BY at, rowid) AS last FROM gateway_sends"
@@ -69,7 +72,7 @@ def find_send_time(connection: sqlite3.Connection, *, gateway: str, since: str, 
 
 
 def delete_sends(connection: sqlite3.Connection, *, gateway: str, until: str) -> None:
-    """Remove a gateway's old records of segments. A record stays only if its time is later than `until`."""
+    """Remove old records of a gateway's segments. A record is old if its time is `until` or an earlier time."""
     connection.execute(
         "DELETE FROM gateway_sends WHERE gateway = :gateway AND at <= :until", {"gateway": gateway, "until": until}
     )

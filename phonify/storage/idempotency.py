@@ -8,7 +8,7 @@ from .records import Answer
 def get_answer(connection: sqlite3.Connection, *, account_id: int, key: str, since: str) -> Answer | None:
     """Return the answer to the first request with the idempotency key `key`. Returns None if there is no such answer.
 
-    The answer must have been stored after the time `since`. Older answers have expired. They are not returned.
+    If an answer was stored at the time `since` or earlier, it has expired. Expired answers are not returned.
     """
     row = connection.execute(
         "SELECT request_hash, status, answer FROM idempotency_keys"

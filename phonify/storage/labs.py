@@ -22,9 +22,10 @@ def put_lab(connection: sqlite3.Connection, *, lab: LabRun) -> None:
 
 
 def extend_lab(connection: sqlite3.Connection, *, lab: LabRun, trial: str, until: str) -> bool:
-    """Store the name of the lab's current trial, and the lab's new time limit `until`.
+    """Update the current trial and the time limit of a lab.
 
-    Returns False if the lab has finished or was replaced.
+    `trial` is the name of the current trial. `until` is the new time limit. Returns False if the lab has finished or
+    was replaced.
     """
     cursor = connection.execute(
         "UPDATE labs SET trial = :trial, until = :until"

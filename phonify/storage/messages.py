@@ -1,4 +1,4 @@
-"""The SQL that stores, finds, lists, changes and removes messages. `outbox.py` contains the SQL that delivers messages.
+"""The SQL that stores, finds, lists, changes and removes messages. The SQL for delivery is in `outbox.py`.
 
 The first parameter of each function is the connection. These functions do not commit. The caller commits the changes.
 If a function stores or removes messages, it also updates the conversations of these messages.
@@ -78,8 +78,9 @@ def list_messages(
 ) -> list[Message]:
     """Return an account's messages that match the criteria, newest first.
 
-    The function skips `offset` matches. Then it returns at most `limit` matches. Usually, it skips the newest matches.
-    If `criteria.before` is None and `criteria.after` has a value, it skips the oldest matches.
+    The function first skips some matches. `offset` is the number of skipped matches. Then the function returns at most
+    `limit` matches. Usually, it skips the newest matches. If `criteria.before` is None and `criteria.after` has a
+    value, it skips the oldest matches.
     """
     given = {name: value for name, value in criteria._asdict().items() if value is not None}
     conditions = ["account_id = :account_id", *(_CONDITIONS[name] for name in given if name in _CONDITIONS)]
@@ -146,7 +147,8 @@ def delete_message(connection: sqlite3.Connection, *, message: Message) -> None:
 def delete_messages(connection: sqlite3.Connection, *, account_id: int, message_ids: Iterable[str]) -> int:
     """Remove messages of an account. The state of a message does not matter. Returns the number of removed messages.
 
-    A message can be removed while Phonify sends it. Phonify then ignores the outcome of this attempt.
+    The function also removes messages that Phonify is currently sending. Phonify then ignores the outcome of the
+    attempt.
     """
     phones = []
     for message_id in message_ids:
@@ -164,7 +166,7 @@ def delete_messages(connection: sqlite3.Connection, *, account_id: int, message_
 def delete_settled(
     connection: sqlite3.Connection, *, account_id: int, limit: int, after: int = 0, upto_id: str | None = None
 ) -> int | None:
-    """Remove an account's oldest messages, at most `limit`. Only messages in a final state are removed.
+    """Remove at most `limit` of an account's messages, oldest first. Messages in the state `unconfirmed` are kept.
 
     The `seq` of each removed message is greater than the parameter `after`. If `upto_id` is given, the messages with
     greater ids are kept. Returns the `seq` of the last removed message, or `None` if no message was removed.
@@ -199,8 +201,9 @@ def _delete(connection: sqlite3.Connection, which: str, values: dict[str, Any]) 
 
 
 def refresh_conversations(connection: sqlite3.Connection, *, phones: Iterable[tuple[int, str]]) -> None:
-    """Update the conversations with `phones`. A conversation without messages is removed.
+    """Update the given conversations. A conversation without messages is removed.
 
+    Each item of `phones` identifies a conversation. The item contains the id of an account and the number of a phone.
     Call this function when messages were changed or removed. SQLite can use the `seq` of a removed message for a new
     message. So `read_seq` must never be greater than `last_seq`.
     """

@@ -39,8 +39,8 @@ def try_to_write(connection: sqlite3.Connection) -> None:
 def read_gauges(connection: sqlite3.Connection, *, gateways: Iterable[str]) -> Gauges:
     """Count the rows. For a million messages, this takes about 10 milliseconds.
 
-    Some messages wait for one of the gateways in `gateways`. `oldest_due_at` is the earliest due time of these
-    messages.
+    `gateways` contains the names of gateways. `oldest_due_at` is the earliest due time of all messages that wait for
+    these gateways.
     """
     total, inbound = connection.execute(
         "SELECT (SELECT count(*) FROM messages), (SELECT count(*) FROM messages WHERE direction = 'inbound')"

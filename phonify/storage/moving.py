@@ -39,7 +39,7 @@ def update_gateway(connection: sqlite3.Connection, *, messages: Iterable[Message
 
 
 def next_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return the time when the first waiting message of a gateway will fail. Returns `None` if no message waits.
+    """Return the earliest time at which a waiting message of a gateway fails. Returns `None` if no message waits.
 
     A message fails when its validity period and its waiting time are both over. Leased messages are excluded.
     """

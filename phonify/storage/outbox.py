@@ -23,7 +23,7 @@ def next_due_at(connection: sqlite3.Connection, *, gateway: str) -> str | None:
 def next_lease_end(connection: sqlite3.Connection, *, gateway: str) -> str | None:
     """Return the time when the next lease ends. Returns None if there is no lease.
 
-    The function checks the leases of one gateway's messages. Leases use the machine's clock.
+    The function checks the leases of one gateway's messages. The result is a time of the machine's clock.
     """
     lease_end: str | None = connection.execute(
         "SELECT min(due_at) FROM messages WHERE lease_owner IS NOT NULL AND gateway = :gateway", {"gateway": gateway}
@@ -32,7 +32,7 @@ def next_lease_end(connection: sqlite3.Connection, *, gateway: str) -> str | Non
 
 
 def next_expiry(connection: sqlite3.Connection, *, gateway: str) -> str | None:
-    """Return the time when the first waiting message of a gateway expires. Returns `None` if no message waits.
+    """Return the earliest time at which a waiting message of a gateway expires. Returns `None` if no message waits.
 
     Leased messages are excluded.
     """
@@ -59,8 +59,8 @@ def find_late_message(
 ) -> Message | None:
     """Return the most overdue message of a gateway. Returns None if no message is overdue.
 
-    A message without a lease is overdue if the due time is not later than `before`. A leased message is overdue if the
-    end of the lease is not later than `machine_before`.
+    A message that has no lease is overdue if it was due at the time `before` or earlier. A message that has a lease is
+    overdue if the lease ended at the time `machine_before` or earlier.
     """
     row = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= max(:before, :machine_before)"
@@ -71,7 +71,7 @@ def find_late_message(
 
 
 def list_interrupted_messages(connection: sqlite3.Connection, *, gateway: str, now: str, limit: int) -> list[Message]:
-    """Return a gateway's messages with an interrupted latest attempt. The outcome of this attempt is unknown."""
+    """Return a gateway's messages whose latest attempt was interrupted. The outcome of this attempt is unknown."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages WHERE gateway = :gateway AND due_at <= :now AND lease_owner IS NULL"
         " AND submitted_at IS NOT NULL AND expires_at > :now LIMIT :limit",
@@ -98,9 +98,10 @@ def lease_messages(
 ) -> list[Message]:
     """Give each message a lease. Call this function before the gateway gets the messages. Returns the updated messages.
 
-    During the lease, no other loop can deliver these messages. `until` is the end of the lease. If the owner's process
-    ends earlier, another process ends the lease. A lease uses the machine's clock. In a sandbox, a developer can stop
-    or advance Phonify's clock, but the lease does not depend on Phonify's clock. `place` comes from `Gateway.place`.
+    During the lease, no other loop can deliver these messages. The lease ends at the time `until`. If the owner's
+    process stops before this time, another process removes the lease. `until` is a time of the machine's clock. In a
+    sandbox, a developer can stop or advance Phonify's clock, but this does not change the lease. `place` comes from
+    `Gateway.place`.
     """
     leased = [
         message._replace(attempts=message.attempts + 1, submitted_at=now, submitted_to=place, due_at=until)
@@ -159,7 +160,7 @@ _FROM_FUTURE = (
 def has_messages_from_future(connection: sqlite3.Connection, *, gateway: str, now: str) -> bool:
     """Return whether any message of a gateway has a due time too far in the future.
 
-    Such due times exist if somebody has set the clock back.
+    Such due times exist if somebody has set the clock to an earlier time.
     """
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM messages" + _FROM_FUTURE + ")", {"gateway": gateway, "now": now}
@@ -170,8 +171,8 @@ def has_messages_from_future(connection: sqlite3.Connection, *, gateway: str, no
 def reschedule_messages_from_future(connection: sqlite3.Connection, *, gateway: str, now: str, until: str) -> int:
     """Replace due times that are too far in the future. Returns the number of changed messages.
 
-    Such due times exist if somebody has set the clock back. A message without a lease becomes due now. A leased message
-    gets a new lease, which ends at the time `until`.
+    Such due times exist if somebody has set the clock to an earlier time. A message without a lease becomes due now. A
+    leased message gets a new lease, which ends at the time `until`.
     """
     return connection.execute(
         "UPDATE messages SET due_at = iif(lease_owner IS NULL, :now, :until)" + _FROM_FUTURE,
@@ -188,10 +189,11 @@ _VALID_TOO_LONG = (
 
 
 def has_messages_valid_too_long(connection: sqlite3.Connection, *, gateway: str, now: str, latest: str) -> bool:
-    """Return whether any message of a gateway has a validity period that ends after `latest`.
+    """Return whether any waiting message of a gateway is valid for too long.
 
-    The function checks messages with a creation time in the future. Such messages exist if somebody has set the clock
-    back. Scheduled messages are excluded.
+    A message is valid for too long if two conditions are true. The message's creation time is later than `now`. The end
+    of the message's validity period is later than `latest`. Such messages exist if somebody has set the clock to an
+    earlier time. Scheduled messages are excluded.
     """
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM messages" + _VALID_TOO_LONG + ")",
@@ -203,9 +205,9 @@ def has_messages_valid_too_long(connection: sqlite3.Connection, *, gateway: str,
 def shorten_validity(connection: sqlite3.Connection, *, gateway: str, now: str, latest: str) -> int:
     """Shorten validity periods that are too long. Returns how many messages were changed.
 
-    If a period ends later than the time in `latest`, this time becomes the new end. The function changes messages with
-    a creation time in the future. Such messages exist if somebody has set the clock back. Scheduled messages are
-    excluded.
+    A validity period is too long if two conditions are true. The period ends later than `latest`, and the message's
+    creation time is later than `now`. Such messages exist if somebody has set the clock to an earlier time. The
+    function changes the end of such a period to `latest`. Scheduled messages are excluded.
     """
     return connection.execute(
         "UPDATE messages SET expires_at = :latest, due_at = iif(due_at = expires_at, :latest, due_at)"
@@ -241,7 +243,7 @@ def reschedule(connection: sqlite3.Connection, *, message: Message, due_at: str)
 
 
 def give_back(connection: sqlite3.Connection, *, message: Message, now: str) -> bool:
-    """End the lease of a message that the gateway has not received. The attempt is not counted."""
+    """End a message's lease. The gateway has not received this message, so the attempt is not counted."""
     return _update(
         connection,
         f"due_at = min({_FORMER_DUE}, :now), submitted_at = NULL, submitted_to = iif(attempts = 1, NULL, submitted_to),"

@@ -1,6 +1,6 @@
-"""Locks between processes. A process holds a lock while it keeps a file locked.
+"""Locks between processes. Each lock is a file that one process has locked.
 
-When the process ends, the kernel releases the lock.
+When the process ends, the kernel unlocks the file.
 """
 
 import fcntl
@@ -75,7 +75,7 @@ class Owner:
 
 
 def has_owner(database: Path) -> bool:
-    """Return whether the process of at least one lease owner is still running.
+    """Return whether any process that owns leases is still running.
 
     If Phonify can't check the file of an owner, the function returns True.
     """

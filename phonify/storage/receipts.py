@@ -19,7 +19,7 @@ _RECEIPT = ", ".join(ReceiptRow._fields)
 def insert_parts(connection: sqlite3.Connection, *, message_id: str, gateway: str, references: Sequence[str]) -> None:
     """Store the ids that the provider has given to a message.
 
-    If a different message has one of these ids, that message loses the id.
+    If another message already has one of these ids, the function removes the id from the other message.
     """
     connection.executemany(
         "INSERT OR REPLACE INTO message_parts (message_id, part, gateway, reference)"
@@ -34,7 +34,7 @@ def insert_parts(connection: sqlite3.Connection, *, message_id: str, gateway: st
 def insert_reported_part(connection: sqlite3.Connection, *, message_id: str, gateway: str, reference: str) -> None:
     """Store another id that the provider has given to a message. Phonify got this id from a receipt.
 
-    The part number of such an id is 0 or less.
+    In the new row, `part` is 0 or a negative number.
     """
     connection.execute(
         "INSERT OR IGNORE INTO message_parts (message_id, part, gateway, reference)"
@@ -90,7 +90,8 @@ def claim_waiting_receipts(
 ) -> None:
     """Assign early receipts to a message.
 
-    These receipts came before Phonify knew the provider's ids of the message.
+    These receipts arrived early: Phonify did not yet have the ids that the provider has given to the message.
+    `references` contains these ids.
     """
     connection.executemany(
         "UPDATE receipts SET message_id = :message_id"
@@ -108,7 +109,11 @@ def list_receipts(connection: sqlite3.Connection, *, message_id: str) -> list[Re
 
 
 def count_partial(connection: sqlite3.Connection, *, message_id: str) -> int:
-    """Count the delivered segments of a message. Each partial receipt with status `delivered` is for one segment."""
+    """Count the delivered segments of a message.
+
+    A partial receipt is a receipt for one segment. The function counts the partial receipts whose status is
+    `delivered`.
+    """
     (count,) = connection.execute(
         "SELECT count(*) FROM receipts WHERE message_id = :id AND partial AND status = 'delivered'", {"id": message_id}
     ).fetchone()
@@ -116,9 +121,9 @@ def count_partial(connection: sqlite3.Connection, *, message_id: str) -> int:
 
 
 def delete_receipts(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
-    """Remove old receipts, at most `limit`. Returns the number of removed receipts.
+    """Remove at most `limit` old receipts. Returns the number of removed receipts.
 
-    A receipt is old if Phonify got it earlier than the time in `until`.
+    A receipt is old if Phonify got it before the time `until`.
     """
     return connection.execute(
         "DELETE FROM receipts WHERE seq IN (SELECT seq FROM receipts WHERE received_at < :until LIMIT :limit)",
@@ -175,7 +180,8 @@ def list_due_look_ups(
 ) -> list[tuple[Message, int]]:
     """Find a gateway's messages that need a look-up now.
 
-    Returns pairs. Each pair contains a message and the number of its earlier look-ups.
+    Returns pairs. Each pair contains a message and a number. The number says how many look-ups Phonify has already made
+    for this message.
     """
     columns = ", ".join(f"m.{name}" for name in Message._fields)
     rows = connection.execute(
@@ -187,7 +193,7 @@ def list_due_look_ups(
 
 
 def has_look_ups_after(connection: sqlite3.Connection, *, latest: str) -> bool:
-    """Return whether any look-up is due later than the time in `latest`."""
+    """Return whether any look-up is due after the time `latest`."""
     row = connection.execute("SELECT EXISTS (SELECT 1 FROM look_ups WHERE due_at > :latest)", {"latest": latest})
     return bool(row.fetchone()[0])
 

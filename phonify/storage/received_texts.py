@@ -24,7 +24,8 @@ def insert_text(connection: sqlite3.Connection, *, text: TextRow) -> bool:
 def list_siblings(connection: sqlite3.Connection, *, text: TextRow) -> list[TextRow]:
     """Return the stored parts of an incomplete text message. `text` is one of these parts.
 
-    The result contains only parts that still wait for the missing parts.
+    If the `due_at` of a part is NULL, Phonify no longer waits for the missing parts. The result does not contain such
+    parts.
     """
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM received_texts WHERE gateway = :gateway AND sender = :sender"
@@ -43,7 +44,7 @@ def next_due_at(connection: sqlite3.Connection) -> str | None:
 
 
 def list_due_texts(connection: sqlite3.Connection, *, now: str, limit: int) -> list[TextRow]:
-    """Return at most `limit` stored parts with a due time up to `now`.
+    """Return at most `limit` stored parts whose due time is `now` or earlier.
 
     These parts belong to incomplete text messages. Phonify no longer waits for the missing parts.
     """
@@ -61,10 +62,10 @@ def has_texts_due_after(connection: sqlite3.Connection, *, latest: str) -> bool:
 
 
 def shorten_waits(connection: sqlite3.Connection, *, latest: str) -> int:
-    """Replace each due time that is too late. Returns the number of replaced due times.
+    """Shorten the waiting time for missing parts of text messages. Returns how many rows were changed.
 
-    Only incomplete text messages have a due time. If a due time is later than the time in `latest`, the time in
-    `latest` replaces it.
+    Phonify waits for missing parts until the due time. If a due time is later than `latest`, the function changes it to
+    `latest`.
     """
     return connection.execute(
         "UPDATE received_texts SET due_at = :latest WHERE due_at > :latest", {"latest": latest}
@@ -93,7 +94,7 @@ def count_open_texts(connection: sqlite3.Connection) -> int:
 
 
 def close_texts(connection: sqlite3.Connection, *, texts: Sequence[TextRow], message_id: str) -> None:
-    """Record that a message contains these texts. `message_id` is the id of this message.
+    """Assign received texts to a message. `message_id` is the id of this message.
 
     The function also removes the body of each text. The message already contains the complete body.
     """
@@ -105,9 +106,9 @@ def close_texts(connection: sqlite3.Connection, *, texts: Sequence[TextRow], mes
 
 
 def leave_open(connection: sqlite3.Connection, *, texts: Sequence[TextRow]) -> None:
-    """Record that no account has the phone number of the recipient.
+    """Mark received texts as open. A text is open if no account has the recipient's phone number yet.
 
-    The texts wait until an account gets this number.
+    When an account gets this number, Phonify gives the texts to the account.
     """
     connection.executemany(
         "UPDATE received_texts SET due_at = NULL WHERE gateway = :gateway AND event_id = :event_id",
@@ -116,9 +117,10 @@ def leave_open(connection: sqlite3.Connection, *, texts: Sequence[TextRow]) -> N
 
 
 def delete_texts(connection: sqlite3.Connection, *, until: str, limit: int) -> int:
-    """Remove old texts that have become messages. A text is old if its `received_at` is less than `until`.
+    """Remove at most `limit` old rows of received texts. Returns the number of removed rows.
 
-    Removes at most `limit` texts. Returns the number of removed texts.
+    A row is old if its `received_at` is less than `until`. If a text does not belong to a message yet, the function
+    keeps the row of the text.
     """
     return connection.execute(
         "DELETE FROM received_texts WHERE seq IN (SELECT seq FROM received_texts"
@@ -128,10 +130,11 @@ def delete_texts(connection: sqlite3.Connection, *, until: str, limit: int) -> i
 
 
 def delete_texts_of(connection: sqlite3.Connection, *, account_id: int, sender: str) -> None:
-    """Remove a sender's texts that have not become messages. Keep texts to the numbers of other accounts.
+    """Remove a sender's received texts that belong to no message.
 
-    If a text has become a message, the row of the text stays. If this message was removed later, the function erases
-    the sender's number in this row. The row keeps the event id. So Phonify recognises the text if it comes again.
+    The function keeps texts to phone numbers of other accounts. If a text belongs to a message, the function keeps the
+    row of the text. If the message no longer exists, the function erases the sender's number from the row. The row
+    still contains the event id. So Phonify recognises the text if it comes again.
     """
     connection.execute(
         "DELETE FROM received_texts WHERE sender = :sender AND message_id IS NULL"

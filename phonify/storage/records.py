@@ -23,7 +23,7 @@ class Account(NamedTuple):
 
     @property
     def limits_id(self) -> int:
-        """Phonify counts requests and messages under this id. For a test run, this is the id of the run's creator."""
+        """The id of the account whose limits apply. For a test run, this is the id of the run's creator."""
         return self.id if self.creator_id is None else self.creator_id
 
 
@@ -39,7 +39,7 @@ class ApiKey(NamedTuple):
 
 
 class KeyOwner(NamedTuple):
-    """A user's valid API key or valid session. `account` is the account that the user can use."""
+    """The owner of a valid API key or of a valid session. `account` is the account that the owner can use."""
 
     key_id: int | None  # None: the user signed in with a link
     used_at: str | None
@@ -75,7 +75,7 @@ class ShownReceipt(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A row of the table `messages`, except the columns `seq` and `lease_owner`."""
+    """A row of the table `messages`. The columns `seq` and `lease_owner` are not included."""
 
     id: str
     account_id: int
@@ -165,7 +165,7 @@ class MessageAttempt(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """A message with three facts about it: the account, the name of the API key, and the owner of the lease."""
+    """A message, its account, the name of its API key, and the owner of its lease."""
 
     message: Message
     account: Account
@@ -197,7 +197,10 @@ class Conversation(NamedTuple):
 
 
 class SubscriptionRow(NamedTuple):
-    """A phone's subscription to an account. If `subscribed` is true, the account may send messages to the phone."""
+    """A phone's subscription to the messages of an account.
+
+    If `subscribed` is true, the account may send messages to the phone.
+    """
 
     phone: str
     subscribed: bool
@@ -272,7 +275,7 @@ class NewDelivery(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """A row of the table `webhook_deliveries`, except the column `lease_owner`. `tries` is not a column."""
+    """A row of the table `webhook_deliveries`. The column `lease_owner` is not included. `tries` is not a column."""
 
     seq: int
     id: str
