@@ -9,7 +9,7 @@ _MOST_OPEN = 1_000  # `News` watches at most this number of unconfirmed messages
 
 
 class News:
-    """Finds messages to which something has happened, in all accounts. Use each object in only one thread."""
+    """Searches all accounts for new messages and new outcomes. Use each object in only one thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -18,10 +18,10 @@ class News:
             self._last_seq = store.get_last_seq(connection)
 
     def read(self) -> list[Message]:
-        """Return the messages to which something has happened since the last call of `read`.
+        """Return the messages that are new or have changed since the previous call of `read`.
 
-        There are four such events: a message was received, a message was scheduled, a state became final, or an attempt
-        had an outcome.
+        The result contains a message if one of these events has happened: the message was received, the message was
+        scheduled, the message's state became final, or an attempt had an outcome.
         """
         with self._database.reading() as connection:
             found = store.list_messages_by_id(connection, message_ids=list(self._open))

@@ -84,7 +84,8 @@ class Pacing:
     def list_usage(self, connection: Connection, now: datetime) -> list[Usage]:
         """Return a `Usage` for each limit of the gateway.
 
-        Each `Usage` counts the segments that were sent in the last `seconds` seconds before `now`.
+        The field `seconds` of a `Usage` is the length of a period. This period ends at `now`. The `Usage` contains how
+        many segments the gateway sent in this period.
         """
         used = []
         for seconds, most in self._rates.items():
@@ -94,9 +95,10 @@ class Pacing:
         return used
 
     def admit(self, connection: Connection, messages: Sequence[Message]) -> list[Message]:
-        """Return the first messages of the list. The limits decide how many messages are returned.
+        """Return the first messages of the list, as many as the limits allow.
 
-        Stores how many segments the returned messages have. `list_usage` then includes these segments.
+        While Phonify is testing the gateway after a fault, this method returns at most one message. Stores the number
+        of segments in these messages. `list_usage` then includes these segments.
         """
         if self.is_trying(connection):
             messages = messages[:1]
@@ -125,8 +127,8 @@ class Pacing:
     def note(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
         """Update the state of the gateway after an attempt.
 
-        If `pause` is true in an outcome, the gateway is paused. A gateway works if it answers: it can accept or refuse
-        a message. After such an answer, Phonify records that the gateway works.
+        If `pause` is true in an outcome, the gateway is paused. If the gateway has accepted or refused a message,
+        Phonify records that the gateway works.
         """
         for outcome in outcomes:
             if isinstance(outcome, Later | Doubt) and outcome.pause:
@@ -151,7 +153,7 @@ class Pacing:
         logger.warning("The gateway %s is paused until %s: %s", self._shown, until, reason)
 
     def _note_working(self, connection: Connection) -> None:
-        """Record a success of the gateway. The success ends a fault if the pause because of this fault is over."""
+        """Record a success of the gateway. If the gateway is not paused, record that its fault has ended."""
         state, now = store.get_state(connection, name=self._gateway), self._clock.now()
         at = format_time(now)
         if _is_paused(state, now):

@@ -1,4 +1,4 @@
-"""Finds the problems of an account that are not visible in its messages.
+"""Finds problems of an account. The account's messages do not show these problems.
 
 There are two kinds of problems: a front has refused a request, or an attempt to post a webhook event has failed. If a
 test gets no message in time, the test client adds these problems to the error.

@@ -1,8 +1,8 @@
 """Applies delivery receipts to messages. A receipt is a provider's report about a sent message.
 
-A receipt can arrive before the provider has answered Phonify's request, or days after this answer. The provider can
-send a receipt twice. The receipts of a message can arrive in the wrong order. So Phonify stores
-each receipt unchanged. Later receipts do not replace the first final receipt.
+A receipt can arrive before the provider's answer to Phonify's request. It can also arrive days after this answer. The
+provider can send a receipt twice. The receipts of a message can arrive in the wrong order. So Phonify stores each
+receipt unchanged. Later receipts do not replace the first final receipt.
 """
 
 import logging
@@ -46,9 +46,9 @@ class Receipts:
                 self._apply(connection, row, now)
 
     def _match(self, connection: Connection, row: ReceiptRow) -> ReceiptRow | None:
-        """Find the message of a receipt. Return the receipt's row with the id of this message.
+        """Find the message that a receipt reports on. Return a copy of `row` whose `message_id` is this message's id.
 
-        If the message is unknown, the row stays unchanged. Returns None if the receipt is wrong.
+        If the message is unknown, return `row` unchanged. Returns None if the receipt is wrong.
         """
         message = store.get_message(connection, message_id=row.message_id) if row.message_id is not None else None
         if message is not None and message.gateway != row.gateway:
@@ -82,7 +82,10 @@ class Receipts:
         references: Sequence[str],
         now: datetime,
     ) -> None:
-        """Store the ids that the provider has given to a message. Apply the receipts that came before these ids."""
+        """Store the ids that the provider has given to a message.
+
+        Some receipts of this message may have arrived already. Apply these receipts.
+        """
         store.insert_parts(connection, message_id=message.id, gateway=gateway.name, references=references)
         store.claim_waiting_receipts(connection, message_id=message.id, gateway=gateway.name, references=references)
         came_before = self._apply_again(connection, message, now)
@@ -101,7 +104,7 @@ class Receipts:
     def _apply_again(self, connection: Connection, message: Message, now: datetime) -> bool:
         """Apply all stored receipts of a message. Returns whether the message has receipts.
 
-        A receipt can come too early, when it can't change the message yet. So this method applies old receipts as well.
+        If a receipt arrived too early, it had no effect at that time. So this method applies old receipts once more.
         """
         rows = store.list_receipts(connection, message_id=message.id)
         for row in rows:
@@ -178,8 +181,8 @@ def _is_long_and_being_sent(message: Message) -> bool:
 def _make_row(gateway: str, receipt: Receipt, now: datetime) -> ReceiptRow:
     """Return the row of a receipt.
 
-    If the receipt has no event id, its content is used as its id. So two receipts with the same content have the same
-    id, and Phonify stores only one of them.
+    If the receipt has no event id, Phonify makes an event id from the receipt's content. So two receipts with the same
+    content have the same id, and Phonify stores only one of them.
     """
     content = (receipt.message_id, receipt.reference, receipt.status, receipt.code)
     known = receipt.error_type in ERROR_TYPES

@@ -1,7 +1,8 @@
 """Releases caught messages.
 
-A sandbox catches each message. A caught message becomes `sent`, but no phone gets the message. A user can release the
-message. Then a second gateway, the release gateway, sends a copy to the phone.
+A sandbox catches each message. The state of a caught message becomes `sent`, although the sandbox sends nothing to a
+phone. A user can release a caught message. Then another gateway sends a copy to the phone. This other gateway is called
+the release gateway.
 """
 
 from collections.abc import Sequence
@@ -32,16 +33,16 @@ class Releasing:
         return self._sending is not None and account.creator_id is None and self._is_caught(message)
 
     def find_refusal(self, message: Message) -> Fault | None:
-        """Return the error that prevents the release of a message to the phone. Returns None if there is no error."""
+        """Return an error if there is no release gateway, or if the recipient is refused. Otherwise, return None."""
         if self._sending is None:
             return Fault("no_release_gateway")
         refusal = self._sending.find_refusal(message.to_number, origin=message.origin_number, body=message.body)
         return Fault(refusal) if refusal is not None else None
 
     def find_copies(self, account: Account, messages: Sequence[Message]) -> dict[str, Message]:
-        """Return the copies of released messages in a dictionary. Each key is the id of an original message.
+        """Return the copies of released messages. Each key of the result is the id of an original message.
 
-        If a message was released several times, the dictionary contains the latest copy. `messages` must be ordered by
+        If a message was released several times, the result contains the latest copy. `messages` must be ordered by
         their ids, latest first.
         """
         if not messages:

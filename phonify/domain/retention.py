@@ -107,9 +107,10 @@ class Retention:
     def forget(self, account: Account, phone: str) -> int:
         """Remove all messages between an account and a phone. Returns how many messages were removed.
 
-        The messages can be in any state. Other rows are removed if they contain the phone's number. Such rows are
-        webhook deliveries, stored answers for idempotency keys, refused requests, and received texts without an
-        account. The subscription stays. Raises StoreUnavailable if the server stops before the last message is removed.
+        The messages can be in any state. Then this method removes other rows that contain the phone's number. These
+        rows are webhook deliveries, stored answers for idempotency keys, refused requests, and received texts that have
+        not become messages. The subscription stays. Raises StoreUnavailable if the server stops before the last message
+        is removed.
         """
         removed = self.remove(account, Criteria(phone=phone))
         with self._database.reading() as connection:

@@ -22,7 +22,7 @@ class Text(NamedTuple):
 class Counting:
     """Finds the rule for a request or for a message, and counts how often each rule is used.
 
-    A request can send one body to many recipients. So this object stores one result for each pair of a rule and a body.
+    A request can send one body to many recipients. So for each body, this object stores the results of the rules.
     """
 
     def __init__(self, rules: Sequence[Rule], now: str) -> None:
@@ -70,7 +70,7 @@ def is_drawn(rule: Rule) -> bool:
 
     A rule with `nth` or `share` applies only to some matching messages. `rule.seen` counts all matching messages,
     including this message. The result depends only on the rule and on this count. So all processes get the same result.
-    If a developer repeats a test with the same messages, the results do not change.
+    If two runs of a test send the same messages, both runs have the same results.
     """
     if rule.nth is not None and rule.nth != rule.seen:
         return False

@@ -2,7 +2,7 @@
 
 Phonify uses one transaction to find a message's rule, and to store the message and the rule's outcome. Phonify finds
 the rule of a request before it stores anything. The counts of the rules are in the database. So all processes use the
-same counts. If a test repeats its requests in the same order, the outcomes do not change.
+same counts. If two runs of a test make the same requests in the same order, both runs have the same outcomes.
 """
 
 import logging
@@ -117,8 +117,8 @@ class Rules:
     def _editing(self, account: Account) -> Iterator[tuple[list[Rule], Iterator[str]]]:
         """Yield two values: the list of the account's rules, and an iterator of ids for new rules.
 
-        The caller can change the list in the `with` block. After the block, Phonify stores the rules in the order of
-        the list. Then Phonify reads the stored rules into the list.
+        Inside the `with` block, the caller can change the list. When the `with` block ends, Phonify stores the list.
+        The order of the rules stays the same. Then Phonify reads the stored rules into the list.
         """
         if not self.enabled:
             raise NotFound
@@ -159,7 +159,7 @@ class Rules:
         store.put_met_rules(connection, met=[_write_met(message, rule) for message, rule in met if rule is not None])
 
     def find_built_in_refusal(self, number: str) -> str | None:
-        """If the sandbox by default refuses messages to `number`, return the error type. Otherwise, return None."""
+        """If a built-in rule refuses messages to `number`, return the error type. Otherwise, return None."""
         rule = _BUILT_IN.get(number)
         return rule.refusal if rule is not None else None
 
@@ -188,9 +188,9 @@ class Rules:
             return store.find_met_rules(connection, message_ids=[message.id for message in messages])
 
     def is_delivery_simulated(self, message: Message) -> bool:
-        """Return whether a sent message counts as delivered without a receipt.
+        """Return whether a message counts as delivered as soon as its state is `sent`.
 
-        The message must belong to the sandbox. If a rule has planned a receipt for the message, the result is False.
+        This is true if the message belongs to the sandbox, and if no rule creates a receipt for the message.
         """
         if not self._has(message):
             return False

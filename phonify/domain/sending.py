@@ -70,8 +70,8 @@ class Sending:
         """Store one message for each recipient. When this method returns, the messages are on disk.
 
         If a recipient is refused, the message to this recipient gets the state `error`. The list `faults` of the result
-        has the reason. If `keep_refused` is false, one refused recipient is enough: this method raises RequestRefused
-        and stores no message.
+        has the reason. If `keep_refused` is false, and at least one recipient is refused, this method raises
+        RequestRefused. Then no message is stored.
         """
         refusals = self._check(account, draft)
         with self._database.write() as connection:
@@ -88,9 +88,9 @@ class Sending:
         """If the idempotency key is new for the account, do the same as `send`. Otherwise, send nothing.
 
         After 24 hours, the account can use the same key for a new request. Returns two values: the answer, and whether
-        the request is the first one with this key. If the request is a repetition, the answer is the stored answer to
-        the first request. Raises Conflict if the current request differs from the first request. If RequestRefused is
-        raised, the account can use the key again.
+        the request is the first one with this key. For a repeated request, this method returns the stored answer of the
+        first request. Raises Conflict if the current request differs from the first request. If this method raises
+        RequestRefused, the key stays unused.
         """
         refusals = self._check(account, draft)
         request_hash = draft.hash()

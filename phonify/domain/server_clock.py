@@ -1,8 +1,8 @@
 """The clock of the server. In a sandbox, a developer can stop it, advance it and let it run.
 
-This clock and the machine's clock can show different times. The database stores the difference in one row. So all
-processes have the same time. In a sandbox, each call of `now` reads this row. One read takes about ten microseconds. So
-nothing is cached.
+This clock and the machine's clock can show different times. One row of the database contains the difference between the
+two clocks. So all processes have the same time. In a sandbox, each call of `now` reads this row. One read takes about
+ten microseconds. So nothing is cached.
 
 Some features always use the machine's time: leases, keys, sessions, test runs and webhook signatures.
 """
@@ -129,7 +129,7 @@ class ServerClock(Clock):
             self.set_to(self.now(), frozen=True)
 
     def run_on(self) -> None:
-        """Let a stopped clock run. The clock continues from the time that it shows now."""
+        """Restart a stopped clock. The clock continues from the time that it shows now."""
         with self.changing():
             self.set_to(self.now(), frozen=False)
 

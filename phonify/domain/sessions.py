@@ -28,7 +28,7 @@ class Sessions:
     def create_link(self, account: Account, address: str) -> str:
         """Make a link for signing in without a key. `address` is the address of the server.
 
-        The link works once. It expires after the time `LINK_AGE`.
+        The link works once. The link is valid for a limited period (`LINK_AGE`).
         """
         token, now = f"phl_{secrets.token_urlsafe(_TOKEN_BYTES)}", self._clock.machine_now()
         with self._database.write() as connection:

@@ -82,8 +82,8 @@ class StandardWebhooks(WebhookKind):
     def build_request(self, delivery: Delivery | NewDelivery, target: Target, at: datetime) -> Request:
         """Return a signed POST request.
 
-        Until the time in `target.former_until`, the request has two signatures. The second signature uses the former
-        secret.
+        If `at` is earlier than `target.former_until`, the request has two signatures. The second signature uses the
+        former secret.
         """
         timestamp, payload = int(at.timestamp()), delivery.payload
         secrets = [target.secret]
@@ -101,7 +101,7 @@ class StandardWebhooks(WebhookKind):
     def choose_delay(self, result: Result) -> float | None:
         """Return the seconds until the next retry. If there is no next retry, return None.
 
-        The retries end after about one day. If the receiver answers with the status 410, the retries end at once.
+        The retries end after about one day. If the receiver answers with the status 410, there is no further retry.
         """
         retries, answer = result.delivery.retries, result.answer
         if retries >= len(RETRIES) or (answer is not None and answer.status == _GONE):

@@ -26,10 +26,10 @@ class Subscriptions:
         return not store.get_subscription(connection, account_id=account.id, phone=phone).subscribed
 
     def apply_keyword(self, connection: Connection, account: Account, phone: str, text: str, *, now: str) -> str | None:
-        """If `text` is a keyword, apply the keyword to the phone's subscription.
+        """If `text` is a keyword, change the phone's subscription accordingly.
 
-        A keyword such as STOP ends the subscription. A keyword such as START begins the subscription. Call this method
-        in the same transaction in which the received message is stored.
+        A keyword such as STOP ends the subscription. A keyword such as START begins the subscription. A keyword such as
+        HELP changes nothing. Call this method in the same transaction in which the received message is stored.
 
         Returns the account's reply to the keyword, or None. Short codes and alphanumeric senders can't opt out.
         """
@@ -79,8 +79,8 @@ class Subscriptions:
     def find_all(self, account: Account, *, offset: int, limit: int) -> list[SubscriptionRow]:
         """Return the subscriptions of all known phones.
 
-        The list begins with the result of `find_phones`. It continues with phones that have no conversation, but have
-        opted out or opted in.
+        The list begins with the result of `find_phones`. After these phones, the list contains all other phones that
+        have opted out or opted in.
         """
         with self._database.reading() as connection:
             return store.list_subscriptions(connection, account_id=account.id, offset=offset, limit=limit)

@@ -1,4 +1,4 @@
-"""Lets requests wait for messages. While a request waits, Phonify repeats the search after each commit."""
+"""Manages requests that wait for messages. After each commit, Phonify repeats the search of each waiting request."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ _SOON_FOR = 5.0  # seconds; if a request has waited for this time, _LATER replac
 
 
 class Waiting:
-    """Lets the requests of one process wait for messages.
+    """Manages the waiting requests of one process.
 
     The number of waiting requests is limited, because each request occupies a thread.
     """
@@ -30,7 +30,7 @@ class Waiting:
     def search(self, search: Callable[[], list[T]], timeout: float) -> list[T]:
         """Call `search` until it returns a result, and return this result.
 
-        The first call is immediate. Each further call follows a commit.
+        This method calls `search` immediately. Then it repeats the call after each commit.
 
         After `timeout` seconds, or if the server stops, the result is an empty list. Raises TooManyWaiting if too many
         requests wait already.
@@ -63,7 +63,7 @@ class Waiting:
 
     @contextmanager
     def _place(self) -> Iterator[None]:
-        """Count one more waiting request while the `with` block runs. Raises TooManyWaiting if the limit is reached."""
+        """Increase `count` by 1 during the `with` block. Raises TooManyWaiting if the limit is reached."""
         with self._lock:
             if self.count >= self._places:
                 raise TooManyWaiting

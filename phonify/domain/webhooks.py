@@ -44,7 +44,10 @@ class Webhooks:
         self.add_kind(StandardWebhooks())
 
     def add_kind(self, kind: WebhookKind) -> None:
-        """Register a webhook format (a kind). Call this before the first event."""
+        """Register a kind of webhook. Call this before the first event.
+
+        A kind defines the format and the signature of its requests.
+        """
         self.kinds[kind.name] = kind
 
     # The account's URL
@@ -87,8 +90,8 @@ class Webhooks:
     def rotate_secret(self, account: Account) -> Webhook:
         """Set a new secret for the account's webhook. Raises RequestRefused if the account has no webhook.
 
-        For the period `FORMER_PERIOD`, each event has two signatures: one with the new secret, and one with the former
-        secret. Phonify does not use older secrets.
+        The period `FORMER_PERIOD` begins now. In this period, each event has two signatures: one with the new secret,
+        and one with the former secret. Phonify does not use older secrets.
         """
         secret, until = _make_secret(), format_time(self._clock.machine_now() + FORMER_PERIOD)
         with self._database.write() as connection:
@@ -100,8 +103,8 @@ class Webhooks:
     def remove(self, account: Account) -> Webhook | None:
         """Remove the account's webhook. Returns the removed webhook, or None if the account has no webhook.
 
-        Pending events are cancelled. A received message can be `unconfirmed`, because the webhook has not accepted the
-        message. Such a message becomes `sent`.
+        Pending events are cancelled. If a received message waits for the webhook, the message's state is `unconfirmed`.
+        This method changes the state of such messages to `sent`.
         """
         now = format_time(self._clock.now())
         with self._database.write() as connection:
@@ -115,9 +118,8 @@ class Webhooks:
     def enqueue(self, connection: Connection, event: Event, messages: Sequence[Message], now: datetime) -> None:
         """Store an event for each of these messages. Call this in the transaction that changes the messages.
 
-        The code of a webhook kind can raise an unexpected error. Then Phonify catches the error, and the caller can
-        commit. If a message causes such an error, this kind stores no event about the message. All other events are
-        stored.
+        A kind of webhook can raise an unexpected error for a message. Then Phonify logs the error, and stores no event
+        of this kind about this message. All other events are stored, and the caller can commit.
         """
         if messages:
             for kind in self.kinds.values():

@@ -4,8 +4,8 @@ There are three ways to reach the app: a direct request to the phone, a private 
 stores each message under Phonify's id. If the app already has this id, it answers 409. So if no answer arrives, Phonify
 can safely repeat the message.
 
-A server stores the ids separately for each device. If a request has no device id, the server chooses one of its
-devices. So each request to a server has a device id. A direct request to the phone needs no device id.
+A server stores the ids separately for each device. If a request has no device id, the server chooses a device. So each
+request to a server has a device id. A direct request to the phone needs no device id.
 """
 
 import json
@@ -31,7 +31,7 @@ CALLBACK_PATH = "/gateways/android/callback"
 # Statuses that concern all messages.
 _PAUSES = {
     401: "the app refuses the credentials; check PHONIFY_ANDROID_USERNAME and PHONIFY_ANDROID_PASSWORD",
-    403: "the user that PHONIFY_ANDROID_USERNAME names has no permission for this request",
+    403: "the user has no permission for this request; check PHONIFY_ANDROID_USERNAME",
     404: "the app is not at PHONIFY_ANDROID_URL",
     405: "the app is not at PHONIFY_ANDROID_URL",
     429: "the app has received too many requests; it accepts requests again later",

@@ -77,8 +77,8 @@ class Place(NamedTuple):
 def verify(request: CallbackRequest, key: Secret) -> None:
     """Check the signature of a callback, and the time of the signature.
 
-    Raises Forged if the signature is not valid. Raises Forged if the time of the signature differs from the current
-    time by more than 5 minutes.
+    Raises the error Forged if the signature is not valid. Raises the same error if the time of the signature differs
+    from the current time by more than 5 minutes.
     """
     timestamp = request.headers.get("X-Timestamp", "")
     given = request.headers.get("X-Signature", "").lower()
@@ -101,7 +101,9 @@ def read_callback(body: bytes, place: Place) -> list[GatewayEvent]:
     if name not in EVENTS:
         return []  # such as system:ping, or another event that somebody has registered
     if place.device and (device := _read_text(callback, "deviceId")) != place.device:
-        log.warning("a callback from the device %r is ignored; PHONIFY_ANDROID_DEVICE names another device", device)
+        log.warning(
+            "a callback from the device %r is ignored, because PHONIFY_ANDROID_DEVICE contains another id", device
+        )
         return []
     payload = callback.get("payload")
     if not isinstance(payload, dict):

@@ -50,7 +50,7 @@ class Later:
 
     `pause` is True if the reason concerns all messages. For example, the credentials are wrong, or the provider gets
     too many requests. The gateway then sends nothing for some time. `unsure` means that the provider has possibly taken
-    the message. If the gateway's attribute `repeatable` is False, the gateway must not set `unsure`.
+    the message. Set `unsure` only for a gateway whose attribute `repeatable` is True.
     """
 
     retry_after: float | None = None  # seconds; None: the provider does not say how long Phonify should wait

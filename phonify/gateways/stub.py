@@ -45,20 +45,20 @@ SPECIAL_NUMBERS = {
     "+15005550001": "The message is refused immediately: the number is not valid",
     "+15005550002": "The message is refused immediately: there is no route to the number",
     "+15005550003": "The message is refused immediately: the country is not permitted",
-    "+15005550004": "The message fails later, because the recipient has blocked the sender",
-    "+15005550009": "The message fails later, because the phone can't receive SMS",
+    "+15005550004": "The message is accepted, and then fails: the recipient has blocked the sender",
+    "+15005550009": "The message is accepted, and then fails: the phone can't receive SMS",
     "+15005550010": "The first two attempts fail temporarily, and the third attempt succeeds",
     "+15005550011": "The message is sent after 5 seconds",
-    "+15005550012": "The message stays unconfirmed, and fails when the validity period ends",
-    "+15005550013": "The message is sent, but a receipt reports that it was not delivered",
-    "+15005550021": "The message fails later, because the queue is full",
-    "+15005550022": "The message fails later, because the account is suspended",
-    "+15005550023": "The message fails later, because the phone can't be reached",
-    "+15005550024": "The message fails later, because the recipient has blocked the sender",
-    "+15005550025": "The message fails later, because the phone is unknown",
-    "+15005550026": "The message fails later, because the phone can't receive SMS",
-    "+15005550027": "The message fails later, because a carrier has filtered it",
-    "+15005550028": "The message fails later for an unknown reason",
+    "+15005550012": "The outcome stays unknown, so the message fails at the end of the validity period",
+    "+15005550013": "The message is sent. Then a receipt reports that the phone did not get the message",
+    "+15005550021": "The message is accepted, and then fails: the queue is full",
+    "+15005550022": "The message is accepted, and then fails: the account is suspended",
+    "+15005550023": "The message is accepted, and then fails: the phone can't be reached",
+    "+15005550024": "The message is accepted, and then fails: the recipient has blocked the sender",
+    "+15005550025": "The message is accepted, and then fails: the phone is unknown",
+    "+15005550026": "The message is accepted, and then fails: the phone can't receive SMS",
+    "+15005550027": "The message is accepted, and then fails: a carrier has filtered the message",
+    "+15005550028": "The message is accepted, and then fails for an unknown reason",
 }
 # The codes in receipts. They are Twilio's codes for these error types.
 _CODES = {
@@ -116,7 +116,7 @@ class StubGateway(Gateway):
 def simulate(behaviour: Behaviour, attempt: int) -> Outcome:
     """Return the outcome of an attempt to send a message.
 
-    This function does not handle the outcome `refused`. Phonify never tries to send a message with this outcome.
+    If the outcome is `refused`, Phonify makes no attempt. So this function does not handle this outcome.
     """
     attempt -= behaviour.since
     match behaviour.outcome:

@@ -200,7 +200,10 @@ class TwilioGateway(HttpGateway):
         raise GatewayFault(f"{PAUSING[code]} ({code})" if code in PAUSING else _describe(answer, code))
 
     def hear(self, request: CallbackRequest) -> Heard:
-        """Check the signature of a request, and read the request: the status of a message, or a received message."""
+        """Check the signature of a request, and read its content.
+
+        A request reports the status of a message, or contains a received message.
+        """
         return self._callbacks.hear(request)
 
 
@@ -214,7 +217,7 @@ def _judge_message(content: Mapping[str, Any]) -> Outcome:
 
 
 def _judge_code(code: int | None, retry_after: float | None) -> Outcome | None:
-    """Return the outcome for an error code. Returns None if the code decides nothing. Then the HTTP status decides."""
+    """Return the outcome for Twilio's error code. If the outcome depends on the HTTP status, return None."""
     if code == QUEUE_OF_SENDER_FULL:
         return Later(retry_after, reason=f"the queue of the sender is full ({code})")
     if code in PAUSING:
@@ -236,7 +239,7 @@ def _judge_status(answer: Answer, code: int | None) -> Outcome:
 
 
 def _read_receipt(message_id: str, resource: Mapping[str, Any]) -> Receipt | None:
-    """Convert Twilio's JSON object of a message to a receipt. `message_id` is the id that Phonify uses."""
+    """Make a receipt. `resource` is Twilio's JSON object for the message. `message_id` is Phonify's id."""
     sid, status = resource.get("sid"), resource.get("status")
     if not isinstance(sid, str) or not isinstance(status, str):
         return None

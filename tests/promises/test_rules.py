@@ -585,7 +585,7 @@ def test_one_message_can_not_get_an_outcome_that_comes_before_it(client: FlaskCl
 
 
 def test_a_special_number_is_a_rule_that_the_message_names(send: Send, now: Now) -> None:
-    name = "The message fails later, because the recipient has blocked the sender"
+    name = "The message is accepted, and then fails: the recipient has blocked the sender"
     assert now(send("+15005550004"))["rule"] == {"id": "+15005550004", "name": name, "outcome": "failed"}
 
 

@@ -197,7 +197,7 @@ def test_feedback_is_stored(twilio, clock, given, outcome):
 
 def test_another_outcome_is_refused(twilio):
     answer = twilio.call("POST", twilio.create()["subresource_uris"]["feedback"], {"Outcome": "fine"})
-    assert read_error(answer) == (400, 20001, "The parameter Outcome must be 'confirmed' or 'unconfirmed'.")
+    assert read_error(answer) == (400, 20001, "The parameter 'Outcome' must be 'confirmed' or 'unconfirmed'.")
 
 
 def test_the_account_is_active_and_full(twilio):

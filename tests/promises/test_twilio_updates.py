@@ -31,7 +31,7 @@ def test_only_a_scheduled_message_is_cancelled(twilio, deliver):
     deliver()
     assert read_error(twilio.call("POST", sent["uri"], {"Status": "canceled"})) == expected
     refused = read_error(twilio.call("POST", sent["uri"], {"Status": "sent"}))
-    assert refused == (400, 20001, "The parameter Status must have the value 'canceled'.")
+    assert refused == (400, 20001, "The parameter 'Status' must have the value 'canceled'.")
 
 
 def test_the_body_of_a_final_message_is_emptied(twilio, client, deliver):
@@ -43,7 +43,7 @@ def test_the_body_of_a_final_message_is_emptied(twilio, client, deliver):
     assert refused == (
         400,
         20001,
-        "You can remove the body of a message, but you can't change it. The parameter Body must be empty.",
+        "You can remove the body of a message, but you can't change it. The parameter 'Body' must be empty.",
     )
     before = twilio.get(sent["uri"])
     answer = twilio.call("POST", sent["uri"], {"Body": ""})

@@ -1,1 +1,1 @@
-"""The front for apps that use Twilio. It consists of an API, webhooks and a settings page."""
+"""The part of Phonify that replaces Twilio for an app. This front consists of an API, webhooks and a settings page."""

@@ -105,9 +105,9 @@ class TwilioCallbacks(WebhookKind):
     def judge(self, delivery: Delivery, answer: Answer) -> Verdict:
         """Decide from the app's answer whether the app accepted a delivery.
 
-        If the delivery contains a message status, any HTTP status 2xx means acceptance. If the delivery contains a
-        received message, the answer must be TwiML or plain text. If this answer is valid, `Verdict.content` is a
-        `Document`. If this answer is not valid, `Verdict.content` is Twilio's error code.
+        If the delivery reports a message's status, every HTTP status 2xx means that the app has accepted the delivery.
+        If the delivery contains a received message, the answer must be TwiML or plain text. If this answer is valid,
+        `Verdict.content` is a `Document`. If this answer is not valid, `Verdict.content` is Twilio's error code.
         """
         if delivery.event != RECEIVED:
             return super().judge(delivery, answer)
@@ -172,7 +172,7 @@ class TwilioCallbacks(WebhookKind):
     def choose_delay(self, result: Result) -> float | None:
         """Return the seconds until a retry, or None if there is no retry. The fragment of the URL contains the options.
 
-        By default, Phonify retries once if it could not connect. It does not retry after other failures.
+        By default, if Phonify could not connect, there is one retry. After other failures, there is no retry.
         """
         options, retries = read_options(result.delivery.url or ""), result.delivery.retries
         if result.answer is not None:
@@ -209,7 +209,7 @@ class TwilioCallbacks(WebhookKind):
             self._add(connection, delivery, document.redirect.url, payload, now)
 
     def _add(self, connection: Connection, delivery: Delivery, url: str, payload: Payload, now: datetime) -> None:
-        """Store one more webhook delivery. It contains the received message of `delivery`."""
+        """Store a new webhook delivery for the received message that `delivery` reports."""
         id_, written = next(generate_ids(now)), payload.write()
         one = NewDelivery(id_, delivery.account_id, delivery.message_id, RECEIVED, written, url)
         self._webhooks.add(connection, self, [one], now)

@@ -42,7 +42,8 @@ class TwilioForm(ProviderForm):
     def build_request(self, event: LabEvent, app: AppUnderTest, at: datetime) -> Request:  # noqa: ARG002 - no time is sent
         """Return a signed request.
 
-        If the method is GET, the parameters are in the query string. Otherwise, they are in a form.
+        If the method is GET, the parameters are in the query string. Otherwise, the body contains the parameters as
+        form data.
         """
         received = event.kind == "received"
         url, method = (app.url, app.method) if received else (app.status_url, "POST")

@@ -102,10 +102,10 @@ def update_message(sid: str) -> dict[str, Any]:
     given, changing, message = Parameters(), get_services().changing, find_message(sid)
     status = given.get("Status")
     if status not in ("", "canceled"):
-        raise TwilioError(20001, "The parameter Status must have the value 'canceled'.")
+        raise TwilioError(20001, "The parameter 'Status' must have the value 'canceled'.")
     if given.get("Body"):
         raise TwilioError(
-            20001, "You can remove the body of a message, but you can't change it. The parameter Body must be empty."
+            20001, "You can remove the body of a message, but you can't change it. The parameter 'Body' must be empty."
         )
     if status:
         try:

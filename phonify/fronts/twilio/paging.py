@@ -51,7 +51,9 @@ def _read_whole(given: Parameters, name: str, default: int) -> int:
 
 
 def read_dates(given: Parameters, name: str) -> tuple[str | None, str | None]:
-    """Read the filters `NAME`, `NAME<` and `NAME>`. Each filter includes the given time itself.
+    """Read the filters `NAME`, `NAME<` and `NAME>`.
+
+    If an item has exactly the given time, the item matches all three filters.
 
     Returns two times: the beginning and the end of a period. The end itself is not in the period. None means that there
     is no limit.

@@ -1,4 +1,4 @@
-"""Reads the request that creates a message. Phonify checks its parameters in Twilio's order.
+"""Reads the request that creates a message. Phonify checks the parameters in the same order as Twilio.
 
 If several parameters are wrong, Phonify returns the first error.
 

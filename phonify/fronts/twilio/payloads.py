@@ -35,7 +35,7 @@ def read_payload(delivery: Delivery) -> Payload:
 
 
 def list_statuses(event: Event, message: Message, kept: FrontMessage) -> list[str]:
-    """Return the statuses that a message has had. `event` has caused the last status.
+    """Return the statuses that a message has had. `event` is the cause of the newest status.
 
     The oldest status is first. The initial status is not in the list.
     """
@@ -68,7 +68,7 @@ def tell_status(
 ) -> list[NewDelivery]:
     """Return one webhook delivery for each callback URL of the message.
 
-    A delivery reports `status` to the app. Each URL gets the statuses one after another.
+    Each delivery contains `status`. Each URL gets the statuses one after another.
     """
     payload = Payload("POST", list_status_parameters(message, kept, status, now)).write()
     return [
@@ -86,7 +86,7 @@ def tell_status(
 
 
 def list_status_parameters(message: Message, kept: FrontMessage, status: str, now: datetime) -> dict[str, str]:
-    """Return the parameters that report a message's status to the app."""
+    """Return the parameters of the request that tells the app a message's status."""
     sid = write_message_sid(message, kept)
     parameters = {
         "SmsSid": sid,
@@ -110,7 +110,7 @@ def list_status_parameters(message: Message, kept: FrontMessage, status: str, no
 
 
 def list_inbound_parameters(message: Message) -> dict[str, str]:
-    """Return the parameters that report a received message to the app."""
+    """Return the parameters of the webhook request for a received message."""
     sid = write_message_sid(message, FrontMessage())
     parameters = {
         "MessageSid": sid,

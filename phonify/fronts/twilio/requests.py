@@ -1,4 +1,7 @@
-"""Makes requests to apps and signs them as Twilio does. Reads the options that a URL's fragment contains."""
+"""Makes requests to apps. Each request has a signature in Twilio's format.
+
+This module also reads the options in the fragment of a URL.
+"""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -67,8 +70,8 @@ def build_request(
 def write_sent_url(url: str) -> str:
     """Convert a URL to the form that the app receives in the request.
 
-    The host is in lower case, and the path is not empty. The URL is percent-encoded. If the query is empty, it is
-    removed.
+    The host is in lower case, and the path is not empty. The URL is percent-encoded. If nothing follows the `?`, the
+    `?` is removed.
     """
     target = parse_url(url)
     host = f"[{target.host}]" if ":" in target.host else target.host

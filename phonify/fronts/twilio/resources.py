@@ -92,7 +92,7 @@ def create_feedback(sid: str) -> tuple[dict[str, Any], int]:
     """Store the outcome that the app reports for a message."""
     message, outcome = find_message(sid), Parameters().get("Outcome") or "unconfirmed"
     if outcome not in ("confirmed", "unconfirmed"):
-        raise TwilioError(20001, "The parameter Outcome must be 'confirmed' or 'unconfirmed'.")
+        raise TwilioError(20001, "The parameter 'Outcome' must be 'confirmed' or 'unconfirmed'.")
     try:
         kept = get_services().fronts.set_feedback(message, outcome)
     except NotFound as error:

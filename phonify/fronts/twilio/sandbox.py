@@ -38,8 +38,8 @@ def get_twilio_settings() -> dict[str, Any]:
     errors=("unknown_argument",),
     examples=examples.CHANGE_TWILIO,
     text=(
-        "If an argument is missing, its old value stays. If the account has no auth token, Phonify makes one."
-        " An unknown argument is refused."
+        "If the request has no argument for a setting, the setting does not change."
+        " If the account has no auth token, Phonify makes one. An unknown argument is refused."
     ),
 )
 def change_twilio_settings() -> dict[str, Any]:

@@ -22,7 +22,7 @@ class Reply(NamedTuple):
 
 
 class Redirect(NamedTuple):
-    """The URL of the next document. Phonify fetches this document, and ignores the TwiML after the redirect."""
+    """The URL of the next document. Phonify fetches this document, and ignores the rest of the current document."""
 
     url: str
     method: str
@@ -110,7 +110,7 @@ def _join(base: str, url: str) -> str:
 
 
 def _list_texts(verb: ET.Element) -> Iterator[str]:
-    """Yield each piece of text in a <Message>. Text in <Body> elements is included."""
+    """Yield the pieces of text that a <Message> element contains. Text in <Body> elements is included."""
     yield verb.text or ""
     for child in verb:
         if child.tag == "Body":

@@ -109,7 +109,10 @@ class Finder:
 
 
 def is_identifier(text: str) -> bool:
-    """Return whether an id or a code from a provider is valid: not empty, not too long, and printable."""
+    """Return whether `text` can be a provider's id or code.
+
+    Such a text is printable, and has between 1 and `_LONGEST` characters.
+    """
     return 0 < len(text) <= _LONGEST and text.isprintable()
 
 

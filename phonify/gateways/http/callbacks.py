@@ -65,9 +65,10 @@ def parse_names(text: str, allowed: Collection[str], required: Collection[str]) 
 
 
 def parse_statuses(text: str) -> list[tuple[str, str]]:
-    """Read `delivered=1 undelivered=2,16`. Returns pairs in the order of `text`.
+    """Read a string such as `delivered=1 undelivered=2,16`. Returns one pair for each value.
 
-    A pair, such as `("2", "undelivered")`, contains the provider's value and the meaning of this value.
+    The pairs have the same order as the values in `text`. A pair, such as `("2", "undelivered")`, contains the
+    provider's value and the meaning of this value.
     """
     values = []
     for word in text.split():
@@ -167,7 +168,8 @@ class Callbacks:
 def _make_getter(parameters: Parameters, mapping: Names) -> Callable[[str], str]:
     """Return a function that reads a parameter.
 
-    The function's argument is Phonify's name for the parameter, such as `status`.
+    The function's argument is a name that Phonify uses, such as `status`. `mapping` contains the provider's name for
+    the same parameter.
 
     If the value is missing, the function returns an empty string.
     """
