@@ -91,9 +91,9 @@ def create_first_key(database: Database, clock: Clock, account: Account) -> str 
 
 
 def admit_key(database: Database, clock: Clock, account: Account, *, name: str, key: str) -> bool:
-    """Make `key` a valid key of an account. If the key was revoked earlier, it stays revoked, and the result is False.
+    """Register `key` as an API key of an account. If the key was revoked earlier, it stays revoked.
 
-    Raises KeyTaken if the key belongs to another account.
+    Returns False if the key is revoked. Raises KeyTaken if the key belongs to another account.
     """
     key_hash, now = hash_key(key), format_time(clock.machine_now())
     with database.reading() as connection:
@@ -168,7 +168,7 @@ class KeyRing:
         return self.admit(owner)
 
     def admit(self, owner: KeyOwner | None) -> Account | None:
-        """Return the account of `owner`, the owner of a key or of a session. Record the use of the key.
+        """Return the account that `owner` can use. Record the use of the key.
 
         Returns None if `owner` is None. Returns None if the account belongs to a test run, and this test run has ended.
         """

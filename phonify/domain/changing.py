@@ -53,9 +53,9 @@ class Changing:
     ) -> Message:
         """Change a scheduled message. If the new time is in the past, the message is sent now.
 
-        Raises NotFound if the account has no message with this id. Raises RequestRefused for one of these reasons:
-        Phonify has begun to send the message, the new recipient has opted out, the gateway refuses the changed message,
-        or a rule refuses the changed message.
+        Raises NotFound if the account has no message with this id. Raises RequestRefused if Phonify has begun to send
+        the message. Raises RequestRefused if the new recipient has opted out. Raises RequestRefused if the gateway or a
+        rule refuses the new version of the message.
         """
         main = self._sending[self._main]
         found = main.find(account, message_id)

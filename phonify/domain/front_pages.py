@@ -12,21 +12,21 @@ from ..storage.records import Account, Message
 
 
 class FrontPage(Protocol):
-    """Shows information about one front on the pages and in the terminal."""
+    """Provides information about one front. The pages and the terminal show this information."""
 
     name: str
     template: str  # the path of an HTML template; the settings page includes this template
 
     def describe_message(self, message: Message) -> Sequence[str]:
-        """Return facts about a message, such as the SID in the Twilio-compatible API."""
+        """Return short texts about a message. For example, the front for Twilio returns the message's SID."""
 
     def describe_settings(self, account: Account, address: str) -> Mapping[str, Any]:
         """Return the values for `template`. `address` is the address of this server."""
 
     def change_settings(self, account: Account, form: Mapping[str, str]) -> None:
-        """Change the account's settings. Raises InvalidRequest if `form` has errors.
+        """Change the account's settings. Raises InvalidRequest if `form` contains wrong values.
 
-        The exception contains all errors in the form.
+        The exception lists all wrong values.
         """
 
     def describe_start(self, account: Account) -> Sequence[str]:

@@ -62,7 +62,7 @@ class Fronts:
             return self.get_account(connection, account.id)
 
     def get_account(self, connection: Connection, account_id: int) -> FrontAccount | None:
-        """Return an account's `FrontAccount`, like `find`. Runs in the caller's transaction."""
+        """Return the same result as `find`. Runs in the caller's transaction."""
         return store.get_front_account(connection, account_id=account_id)
 
     def get_owner(self, connection: Connection, account_id: int) -> Account | None:

@@ -68,10 +68,10 @@ class Delay(NamedTuple):
 
 
 class Start(NamedTuple):
-    """Describes when a server or worker has started most recently. The servers and workers share one database."""
+    """The server or worker that was started most recently. All servers and workers share one database."""
 
-    at: str
-    gateways: list[str]  # their names
+    at: str  # the time when it was started
+    gateways: list[str]  # the names of its gateways
 
 
 class GatewayHealth:
@@ -130,7 +130,7 @@ class GatewayHealth:
         return "works" if state.taken_at is not None else "untried"
 
     def find_delay(self, connection: Connection) -> Delay | None:
-        """Return a `Delay` for the oldest late message of the gateway. Returns None if no message is late."""
+        """Return the `Delay` of the gateway's most overdue message. Returns None if no message is late."""
         now = self._clock.now()
         late = outbox_store.find_late_message(
             connection,
@@ -145,7 +145,8 @@ class GatewayHealth:
     def _explain(self, connection: Connection, message: Message, now: datetime) -> str | None:
         """Return why messages for this gateway had to wait. Considers the last 60 seconds.
 
-        Returns None if no reason is found in the state of the gateway. Then the delivery loop has a problem.
+        If the state of the gateway does not explain the delay, the result is None. Then the delivery loop has a
+        problem.
         """
         state = store.get_state(connection, name=self._name)
         before, after = format_time(now - PATIENCE), format_time(now + PATIENCE)
@@ -164,15 +165,16 @@ class GatewayHealth:
 
 
 def note_start(database: Database, clock: Clock, names: Collection[str]) -> None:
-    """Store that a server or worker has started. `names` contains the names of its gateways."""
+    """Record that a server or worker has started. `names` contains the names of its gateways."""
     with suppress(StoreUnavailable), database.write() as connection:  # the loops log this error
         store.mark_started(connection, names=names, at=format_time(clock.machine_now()))
 
 
 def find_other_start(database: Database, known: Collection[str]) -> Start | None:
-    """Return the latest `Start` in the database.
+    """Find the latest `Start` in the database. Return this `Start` if its gateways differ from `known`.
 
-    Returns None if this `Start` has the same gateways as `known`, or if the database has no `Start`.
+    `known` contains the names of gateways. If the gateways are the same, the result is None. If the database contains
+    no `Start`, the result is also None.
     """
     with database.reading() as connection:
         started = store.list_started(connection)

@@ -102,7 +102,7 @@ class Histories:
 
 
 def _list_reply(met: MetRule | None) -> list[Step]:
-    """Describe the reply or the receipt that a rule has planned. Returns an empty list if nothing is planned."""
+    """Return the step of a planned reply or a planned receipt. Returns an empty list if nothing is planned."""
     if met is None or met.due_at is None:
         return []
     what = "The phone replies" if met.outcome == "reply" else f"Receipt: {met.outcome}"
@@ -175,7 +175,7 @@ def _list_origins(trace: Trace) -> tuple[Part, ...]:
     """Return where a message comes from: the request, the API key, the front and the gateway.
 
     A front is a part of Phonify, such as the Twilio-compatible API. Some of these values can be missing. For example,
-    a command creates messages without a request. A user who has signed in with a link sends messages without an API
+    a command creates messages without a request. If a user has signed in with a link, the user's messages have no API
     key.
     """
     message, parts = trace.message, []
@@ -198,8 +198,8 @@ def _find_wait(
 ) -> Step | None:
     """Return why a message waits for its gateway. Returns None if the message does not wait.
 
-    `health` is None if the server does not have the gateway. If `whole` is true, the step contains the text of the
-    gateway's fault.
+    `health` is None if the server does not have the gateway. If `whole` is true, the step also contains a description
+    of the gateway's fault.
     """
     message = trace.message
     due_at = message.due_at

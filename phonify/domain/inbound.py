@@ -62,7 +62,7 @@ class Inbound:
             self._hand_over(connection, parts)
 
     def hand_over_due(self) -> None:
-        """Store each text message that is still incomplete after the time `PATIENCE`.
+        """Store each text message whose missing parts have not arrived within `PATIENCE`.
 
         In the stored message, `GAP` replaces the missing parts.
         """
@@ -83,8 +83,8 @@ class Inbound:
         if owner is None:
             store.leave_open(connection, texts=texts)
             logger.warning(
-                "Phonify keeps a text to %s, because this number belongs to no account. `numbers add` gives a number to"
-                " an account.",
+                "A phone has sent a message to %s, but this number belongs to no account. Phonify keeps the message."
+                " `numbers add` gives a number to an account.",
                 mask_number(to) if to else "an unknown number",
             )
             return
@@ -104,8 +104,8 @@ class Inbound:
     def give_number(self, account: Account, number: str) -> int:
         """Give a number to an account.
 
-        Phonify may already have received texts to this number. These texts become messages of the account. Returns the
-        number of these messages.
+        If Phonify has already received texts to this number, these texts become messages of the account. Returns how
+        many messages the account gets in this way.
         """
         now, count = format_time(self._clock.now()), 0
         with self._database.write() as connection:
@@ -136,10 +136,10 @@ class Inbound:
             return store.list_numbers(connection, account_id=account.id if account is not None else None)
 
     def find_default_number(self) -> str | None:
-        """Return the number to which phones can write if they want to reach the account `default`.
+        """Return the phone number at which the account `default` receives texts.
 
-        This is the number that PHONIFY_ORIGIN contains. Returns None in two cases: PHONIFY_ORIGIN contains a name, or
-        `give_number` has given the number to an account. In the second case, this account gets the texts.
+        This is the number that PHONIFY_ORIGIN contains. If PHONIFY_ORIGIN contains a sender name, the result is None.
+        If `give_number` has given this number to an account, this account gets the texts, and the result is None.
         """
         if not self._origin.lstrip("+").isdecimal():
             return None  # phones can't write to an alphanumeric sender
@@ -203,8 +203,8 @@ def _write_body(texts: Sequence[TextRow]) -> str:
 def _group(texts: Sequence[TextRow]) -> list[list[TextRow]]:
     """Make one group for each text message. A group contains the parts of the text message.
 
-    The groups are in the order in which their first parts arrived. Two texts from one sender can have the same
-    reference. So if a part number appears for the second time, a new group begins.
+    The group with the earliest part comes first. Two texts from one sender can have the same reference. So if a part
+    number appears for the second time, a new group begins.
     """
     groups: list[list[TextRow]] = []
     begun: dict[tuple[object, ...], list[TextRow]] = {}

@@ -80,7 +80,7 @@ class Moving:
                 return
         with self._database.write() as connection:
             count = store.adopt_messages(connection, gateway=self._main)
-        text = "Messages that an earlier version stored without a gateway: %d. The gateway %s gets these messages."
+        text = "Messages without a gateway: %d. An earlier version stored these messages. The gateway %s gets them now."
         logger.warning(text, count, self._main)
 
     def warn(self) -> None:
@@ -90,7 +90,7 @@ class Moving:
                 logger.warning("%s. See: gateway move-messages", left.summary)
 
     def list_left(self) -> list[Left]:
-        """Find messages that wait for gateways which this server does not have. Count them for each gateway."""
+        """Count the messages that wait for missing gateways. The result has one `Left` for each missing gateway."""
         with self._database.reading() as connection:
             return self.read_left(connection)
 
@@ -104,8 +104,9 @@ class Moving:
 
         `gateway` is the name of the old gateway, and `to` is the name of the new gateway. This server must have the new
         gateway. Before the move, the new gateway checks each message. The checks are the same as for new messages. If
-        the new gateway is the sandbox, the rules of the sandbox apply. A refused message ends in state `error`. If
-        the old gateway may have received a message, this method does not change the message.
+        the new gateway is the sandbox, the rules of the sandbox apply. A refused message ends in state `error`. Some
+        messages are in doubt: nobody knows whether the old gateway has received them. This method does not change these
+        messages.
         """
         moved = refused = 0
         while found := self._list_movable(gateway):
@@ -136,7 +137,7 @@ class Moving:
         return Moved(moved, refused, left)
 
     def _meet_rules(self, connection: Connection, message: Message, to: str) -> str | None:
-        """Find the rule that applies to a message when the message moves to the gateway `to`.
+        """Find the rule for a message that will be moved. `to` is the name of the new gateway.
 
         Stores this rule with the message. Returns the error type if the rule refuses the message.
         """
@@ -156,7 +157,7 @@ class Moving:
         return min((end for end in ends if end is not None), default=None)
 
     def end_expired(self) -> None:
-        """Find expired messages whose gateway this server does not have, and set their state to `error`."""
+        """Find the expired messages of missing gateways. Set the state of these messages to `error`."""
         now = self._clock.now()
         for left in self.list_left():
             while self._list_expired(left.gateway, now) and not self._database.stopping:

@@ -314,6 +314,6 @@ def test_what_names_no_gateway_after_an_upgrade_goes_to_the_gateway_of_the_next_
     assert run(app, "status").exit_code == 0
     assert deliver() == 0
     app.extensions["phonify"].make_upkeep().step()
-    stored = "Messages that an earlier version stored without a gateway: 1"
-    assert f"{stored}. The gateway stub gets these messages." in caplog.text
+    stored = "Messages without a gateway: 1. An earlier version stored these messages"
+    assert f"{stored}. The gateway stub gets them now." in caplog.text
     assert deliver() == 1
