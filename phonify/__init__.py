@@ -10,7 +10,10 @@ __all__ = ["__version__", "create_app"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load `create_app` on first use. So the pytest plugin imports this package without Flask."""
+    """Load `create_app` on first use.
+
+    Therefore, an import of this package does not load Flask. The pytest plugin needs this.
+    """
     if name != "create_app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .factory import create_app  # noqa: PLC0415 - see above

@@ -1,6 +1,6 @@
 """The command `phonify`. The command `python -m phonify` does the same.
 
-Both commands have `serve` and all commands of `flask --app app`.
+Both commands accept the subcommand `serve` and every subcommand of `flask --app app`.
 """
 
 import sys

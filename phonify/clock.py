@@ -34,13 +34,14 @@ class Clock(Protocol):
     def machine_now(self) -> datetime:
         """Return the machine's date and time in UTC.
 
-        Phonify uses this time for leases, signatures, sessions, keys and test runs. A developer can't change this time.
+        Phonify uses this time for leases, signatures, sessions, keys and test runs.
+        Developers can change the clock of a sandbox, but not the machine's time.
         """
 
     def monotonic(self) -> float:
-        """Return a number of seconds for the measurement of durations.
+        """Return the seconds on a clock that never goes backwards.
 
-        A later call never returns a smaller number.
+        To measure a duration, subtract an earlier result from a later result.
         """
 
 
@@ -71,7 +72,9 @@ def seconds_until(text: str | None, now: datetime) -> float:
 
 
 def parse_time(text: str) -> datetime:
-    """Parse a string of RFC 3339: a date, a time and a time zone. Raises ValueError for any other string.
+    """Parse a time in the format of RFC 3339, such as `2026-01-31T09:30:00Z`.
+
+    Raises ValueError if the string has another format.
 
     The T and the Z can be lower case, and a space can replace the T. Two more forms of ISO 8601 are accepted: a time
     without seconds, and a time zone without a colon. Only the first six decimal digits of the seconds are used. If the

@@ -1,7 +1,7 @@
 """The settings. They are read once, at the start, from PHONIFY_* variables. All errors are reported together.
 
-Each function `_read_...` reads one kind of value. For each setting, the class `Settings` has the default value and the
-function that reads the value.
+Each function `_read_...` reads one kind of value. In the class `Settings`, each setting has a default and one
+of these functions.
 """
 
 import re
@@ -89,7 +89,9 @@ def _read_origin(text: str) -> str:
 def _read_origins(text: str) -> tuple[str, ...]:
     origins = tuple(text.replace(",", " ").split())
     if not all(re.fullmatch(r"\*|https?://[A-Za-z0-9.:\[\]_-]+", origin) for origin in origins):
-        raise ValueError("must be * or origins such as http://localhost:5173, with commas between the origins")
+        raise ValueError(
+            "must be an asterisk (*), or origins with commas between them, for example http://localhost:5173"
+        )
     return tuple(origin.lower() for origin in origins)
 
 
@@ -162,9 +164,9 @@ _FIELDS = {f"{PREFIX}{field.name.upper()}": field for field in fields(Settings)}
 def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Settings:
     """Read the settings from an environment. Raises one ConfigError with all errors.
 
-    `overrides` replaces values of the environment. Its keys are names of settings without `PHONIFY_`, such as
-    `DATABASE`. The value of an override can be a string. It can also have the type of the setting. An unknown name is
-    an error.
+    `overrides` replaces values of the environment. Its keys are names of settings. These names omit the prefix
+    `PHONIFY_`. An example is `DATABASE`. The value of an override can be a string. The value can also have the type
+    of the setting. An unknown name is an error.
     """
     given, known = merge(environ, overrides), _list_variables()
     values, faults = {}, []
@@ -187,7 +189,8 @@ def read_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | Non
 def merge(environ: Mapping[str, str], overrides: Mapping[str, Any] | None) -> dict[str, str]:
     """Apply `overrides` to an environment, and return all PHONIFY_* variables.
 
-    If the value of an override is None, the result has no such variable. The setting then has its default.
+    If the value of an override is None, remove the override's variable from the result. The setting then has its
+    default.
     """
     given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
     for name, value in (overrides or {}).items():

@@ -30,9 +30,10 @@ _MESSAGE_ID = {"message_id": "$response.body#/messages/0/id"}
     links={"get_message": _MESSAGE_ID, "change_message": _MESSAGE_ID, "cancel_message": _MESSAGE_ID},
     text=(
         "Phonify stores the messages on disk, and then answers 201. Phonify delivers the messages afterwards. If an"
-        " argument is not valid, Phonify stores nothing. If Phonify refuses a recipient before the answer, it"
-        " does not send the message to this recipient. Phonify stores this message with the state `error`. It sends the"
-        " messages to the other recipients. The answer is then 402 with `errors` and `messages`."
+        " argument is not valid, Phonify stores nothing. Phonify checks each recipient before Phonify answers the"
+        " request. If Phonify refuses a recipient, Phonify does not send the message to this recipient. The state of"
+        " this message is `error`. Phonify sends the messages to the other recipients. The answer is then 402 with"
+        " `errors` and `messages`."
     ),
 )
 def send_message() -> Response:
@@ -58,8 +59,8 @@ def send_message() -> Response:
     text=(
         "The argument `wait` delays the answer until a message matches. This is useful in end-to-end tests. Set"
         " `after` to the newest id that you know. Repeat this to get all new messages. Leave out `state` in"
-        " these calls. With `state`, you can miss a message. For example, the state of an older message can change"
-        " later."
+        " these calls. If these calls use `state`, some messages may be missing from the answers. For example, the"
+        " state of an older message can change later."
     ),
 )
 def list_messages() -> dict[str, Any]:

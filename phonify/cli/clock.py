@@ -32,7 +32,7 @@ def freeze_clock(as_json: bool) -> None:
 @clock_cli.command("run")
 @json_option
 def run_clock(as_json: bool) -> None:
-    """Restart the stopped clock. The clock continues from the time at which it stands."""
+    """Restart the stopped clock. The clock continues from the time that the stopped clock shows."""
     services = get_services()
     services.clock.run_on()
     _print_clock(services, as_json=as_json)

@@ -42,9 +42,9 @@ def explain(message_id: str, as_json: bool) -> None:
 
 
 def _write_distance(at: str, now: datetime) -> str:
-    """Describe how far in the future the time `at` is, for example ` (in 5 min)`.
+    """Describe the delay between the times `now` and `at`, for example ` (in 5 min)`.
 
-    If the time is not in the future, return an empty string.
+    If `at` is empty or not later than `now`, return an empty string.
     """
     seconds = ceil((parse_time(at) - now).total_seconds()) if at else 0
     if seconds <= 0:

@@ -57,7 +57,7 @@ def warn_of_other_gateway(services: Services) -> None:
     """Print a warning if this command and the server use different gateways.
 
     If several servers have used the database, the function checks the server that was started last. For example, the
-    shell can lack the server's environment variables. The command then uses the stub gateway.
+    server's environment variables are missing in the shell. The command then uses the stub gateway.
     """
     start = find_other_start(services.database, services.gateways)
     if start is None:
@@ -174,7 +174,7 @@ def _write_text(text: TextRow) -> str:
 @gateway_cli.command("pause")
 @gateway_option
 def pause(gateway_name: str | None) -> None:
-    """Pause the gateway until you use the command `gateway resume`.
+    """Pause the gateway. The command `gateway resume` ends the pause.
 
     The server still accepts messages, but does not send them.
     """
@@ -186,7 +186,7 @@ def pause(gateway_name: str | None) -> None:
 
 
 def _write_option(name: str | None) -> str:
-    """Return the option `--gateway` with the value `name`, after a space. If `name` is None, return an empty string."""
+    """Return the string ` --gateway NAME` for the gateway `name`. If `name` is None, return an empty string."""
     return f" --gateway {name}" if name is not None else ""
 
 
@@ -217,7 +217,7 @@ def move_messages(former: str, gateway_name: str | None, yes: bool) -> None:
     name = choose_gateway(services, gateway_name)
     warn_of_other_gateway(services)
     if former in services.gateways:
-        text = f"this server has the gateway {former!r}; use the name of a former gateway"
+        text = f"this server uses the gateway {former!r}; use the name of a gateway that this server no longer uses"
         raise click.BadParameter(text, param_hint="NAME")
     left = next((left for left in services.moving.list_left() if left.gateway == former), None)
     if left is None:
@@ -231,8 +231,8 @@ def move_messages(former: str, gateway_name: str | None, yes: bool) -> None:
     echo(f"Moved to the gateway {name}: {moved.moved}. Refused by it: {moved.refused}. Left: {moved.left}.")
     if moved.left:
         echo(
-            f"It is possible that the gateway {former} has received the messages that are left. These messages wait"
-            " until their validity ends."
+            f"Some messages were not moved, because the gateway {former} may already have received these messages."
+            " They wait until their validity period ends."
         )
 
 

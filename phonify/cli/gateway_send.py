@@ -75,7 +75,7 @@ def _read_draft(services: Services, to: str, text: str, origin: str | None) -> D
 def _wait_for_outcome(services: Services, account: Account, message: Message, seconds: float) -> Message:
     """Wait at most `seconds` for the outcome of a message. Return the latest version of this message.
 
-    If the message is in doubt, the function stops waiting.
+    If the message is in doubt (nobody knows its outcome), return immediately.
     """
     watcher, end = services.database.watch(), monotonic() + seconds
     while message.state == "unconfirmed" and not message.in_doubt and (left := end - monotonic()) > 0:

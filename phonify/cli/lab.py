@@ -44,7 +44,8 @@ from .output import Command, Failed, account_option, echo, get_account, get_serv
     type=click.FloatRange(0, 600),
     default=PATIENCE,
     show_default=True,
-    help="How many seconds the lab waits for the app's work. An app can answer first and work later.",
+    help="The lab waits at most this many seconds until the app has finished its work. An app can answer first and work"
+    " later.",
 )
 @click.option(
     "--junit", "junit_file", metavar="FILE", type=click.Path(dir_okay=False), help="Write a report as JUnit XML."
@@ -103,9 +104,9 @@ def _find_app(
     status_url: str | None,
     secret: str | None,
 ) -> AppUnderTest:
-    """Return the app that the lab tests. If both URLs are None, use the account's URLs from the database.
+    """Return the app that the lab tests. The database has the account's own URLs and secret.
 
-    If `secret` is None, use the account's secret.
+    If `url` and `status_url` are both None, use the account's own URLs. If `secret` is None, use the account's secret.
     """
     if form.name == "standard" and status_url is not None:
         raise click.UsageError("--status-url needs --form twilio")

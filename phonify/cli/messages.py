@@ -105,9 +105,10 @@ def _find_since(services: Services, account: Account, criteria: Criteria, after:
 
 
 def _describe_state(services: Services, message: Message) -> str:
-    """Return a detail about a message.
+    """Return one detail about the state of a message.
 
-    The detail is the error, the receipt, the time of sending, or the reason why the message waits.
+    The result is the first of these values that exists: the error type, the receipt's status, the scheduled time, the
+    reason why the message waits. If no value exists, the result is `-`.
     """
     if message.error_type is not None:
         return message.error_type

@@ -51,8 +51,8 @@ def note_done(text: str) -> None:
 def _writing() -> Iterator[None]:
     """Raise `Failed` if the output can't be written.
 
-    If the command has changed nothing, a closed pipe raises OSError instead. The library `click` handles this error and
-    prints no text.
+    If the output is a closed pipe and the command has changed nothing, raise OSError. The library `click` handles this
+    error and prints no text.
     """
     try:
         yield
@@ -87,7 +87,7 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group of commands. Each command has the class `Command`.
+    """A group of commands. Each command is an object of the class `Command`.
 
     If the group's help can't be printed, the user sees a short error.
     """
@@ -162,7 +162,9 @@ def echo(text: str, *, err: bool = False) -> None:
 
 
 def report(text: str, shown: dict[str, Any] | None = None) -> None:
-    """Print what the command has done. If `shown` is not None, print `shown` as JSON instead of `text`.
+    """Print what the command has done.
+
+    If `shown` is None, print `text`. Otherwise, print the object `shown` as JSON.
 
     If the output can't be written, raise Failed. This error contains `text`.
     """

@@ -39,7 +39,10 @@ _OPTIONS = (
     click.option("--nth", metavar="N", help="Apply the rule only to the N-th matching message."),
     click.option("--share", metavar="PERCENT", help="The rule applies to this percentage of the matching messages."),
     click.option(
-        "--seed", metavar="N", help="A number for --share. The same number gives the same selection. Default: 0."
+        "--seed",
+        metavar="N",
+        help="A number for --share. If you repeat a test with the same number, the rule selects the same messages."
+        " Default: 0.",
     ),
     click.option("--error", metavar="TYPE", help="The type of the message's error. Example: unreachable_handset."),
     click.option(

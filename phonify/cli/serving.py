@@ -1,6 +1,6 @@
 """Functions for the command `phonify serve`.
 
-They define options, list the settings for the help, and load a scenario.
+The functions define options, write the list of settings in the command's help, and load a scenario.
 """
 
 from collections.abc import Callable

@@ -1,9 +1,10 @@
 """Advances the clock of a sandbox, and does all work that becomes due. The earliest work is done first.
 
-The clock moves in steps. At each step, the clock stops at the time of the next work. Phonify does this work, and then
-begins the next step. The process that advances the clock also delivers messages and events. At the same time, other
-delivery processes continue to deliver. The app gets the events at each step. Phonify handles the app's answers to these
-events. If the process is killed, no work is lost. The clock then stands still at the due time of the current step.
+The clock moves in steps. Each step moves the clock to the time when the next work is due. Phonify does this work, and
+then begins the next step. The process that advances the clock also delivers messages and events. Meanwhile, other
+delivery processes continue to deliver messages and events. The app gets the events at each step. Phonify handles the
+app's answers to these events. If the process is killed, no work is lost. The clock then stands still at the due time
+of the current step.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +39,7 @@ class Worker(Protocol):
 
 
 class Advancing:
-    """Advances the clock once. For each advance, create a new object."""
+    """Advances the clock once. To advance the clock again, create a new object."""
 
     def __init__(
         self,
@@ -56,14 +57,15 @@ class Advancing:
         self._totals = Ended()
 
     def advance(self, goal: timedelta | datetime, *, most_seconds: float = MOST_SECONDS) -> Advance:
-        """Advance the clock by a duration or to a time.
+        """Advance the clock to the target time. `goal` is this time, or the duration until this time.
 
-        After `most_seconds` of real time, the advance ends, even if the clock has not reached the goal.
+        After `most_seconds` of real time, this method ends, even if the clock has not reached the target time.
 
-        If the clock runs when this method begins, the clock also runs when this method ends.
+        This method stops the clock while it works. If the clock was running before, the method restarts the clock at
+        the end.
 
-        Raises RequestRefused in three cases: the clock can't be changed, the goal is in the past, or the goal is too
-        far in the future (see `MOST_AHEAD`). Raises Conflict if another request is advancing the clock.
+        Raises RequestRefused in three cases: the clock can't be changed, the target time is in the past, or the target
+        time is too far in the future (see `MOST_AHEAD`). Raises Conflict if another request is advancing the clock.
         """
         clock = self._clock
         with clock.changing():

@@ -135,7 +135,7 @@ class GatewayCalls:
         except Exception as error:
             failure = error
             if not waiting:
-                logger.exception("The gateway returned all outcomes, and then raised an error")
+                logger.exception("The gateway raised an error after it had returned the outcomes of all messages")
         except BaseException:  # this thread will end without an outcome for these messages
             self._reserve(-len(waiting))
             raise

@@ -82,7 +82,7 @@ def _describe_outcome(message: Message) -> tuple[str, int]:
     if message.attempts == 0:
         return f"scheduled for {message.send_at}", _YELLOW
     if message.due_at == message.expires_at:
-        return "in doubt: no further attempt", _YELLOW
+        return "in doubt: the message is not sent again", _YELLOW
     return f"tried again at {message.due_at}", _YELLOW
 
 

@@ -82,9 +82,10 @@ class LookUps:
         return len(claimed)
 
     def _claim(self) -> list[tuple[Message, Sequence[str]]]:
-        """Return due messages, each with its ids at the provider. Also plan the next look-ups of these messages.
+        """Return the messages whose look-up is due, each with its ids at the provider.
 
-        When the result of a message is known, no more look-ups are planned. Each message gets at most `MOST` look-ups.
+        Also plan the next look-up of each message. If a message has a receipt or is in state `error`, plan no more
+        look-ups for this message. Each message gets at most `MOST` look-ups.
         """
         clock_now = self._clock.now()
         now = format_time(clock_now)

@@ -1,8 +1,8 @@
 """The delivery loop. The loop claims due rows, delivers them, and records the outcomes. A row is a message or an event.
 
 Several loops can run on one database, in different processes. A loop leases the rows that it claims. A lease protects
-the row from other loops. The protection ends when the lease ends. The protection also ends if the process with the
-lease stops.
+the row from other loops. The protection ends when the lease ends. If the process that holds the lease stops, the
+protection ends earlier.
 """
 
 import logging
@@ -97,7 +97,7 @@ class Loop(Generic[Job, Outcome]):
         self.claimed = 0  # the number of all jobs that this loop has claimed
 
     def run(self) -> None:
-        """Deliver rows while `database.stopping` is false.
+        """Deliver messages or events while `database.stopping` is false.
 
         Then wait for the outcomes of all claimed jobs. The wait is never longer than the grace period.
         """
@@ -118,7 +118,7 @@ class Loop(Generic[Job, Outcome]):
         self._end()
 
     def deliver_due(self, *, deadline: float = float("inf")) -> int:
-        """Claim and deliver all rows that are due, and record the outcomes. Returns the number of attempts.
+        """Claim all due messages or events, deliver them, and record the outcomes. Returns the number of attempts.
 
         When `clock.monotonic()` has reached `deadline`, the loop claims no more rows.
         """
@@ -171,7 +171,7 @@ class Loop(Generic[Job, Outcome]):
             owners = self._delivery.list_owners(connection)
         ended = [other for other in owners if not owner.is_alive(other)]
         for other in ended:
-            text = "%s: the process of the owner %s has ended, so this process takes over the leases"
+            text = "%s: this process takes over the leases of the owner %s, because the owner's process has ended"
             logger.warning(text, self._delivery.name, other)
         return ended
 

@@ -68,9 +68,9 @@ class MessageDelivery:
         return min(self.seconds_to_due(), seconds_until(lease_ends_at, self._clock.machine_now()))
 
     def seconds_to_due(self) -> float:
-        """Return the seconds until the gateway can get a due message.
+        """Return the number of seconds until the gateway can get a due message.
 
-        A validity period can end before this time. Then return the seconds until this period ends.
+        If a validity period ends earlier, return the number of seconds until the end of this period.
         """
         if not self._calls.count_places():
             return float("inf")  # when a call to the gateway ends, the loop continues
@@ -89,13 +89,13 @@ class MessageDelivery:
         return min(max(seconds, opens_in), seconds_until(expires_at, now))
 
     def _seconds_to_open(self, connection: Connection) -> float:
-        """Return how long the first due message must wait for the gateway, in seconds."""
+        """Return the number of seconds until the gateway can take the first due message."""
         now = format_time(self._clock.now())
         due = outbox_store.list_due_messages(connection, gateway=self._gateway.name, now=now, limit=1)
         return self._pacing.seconds_to_open(connection, due[0].body if due else "")
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
-        """Return the ids of owners that have leased messages."""
+        """Return the id of each owner that has a lease on a message."""
         return outbox_store.list_lease_owners(connection)
 
     def end_leases(self, connection: Connection, owner: str) -> None:
@@ -178,10 +178,11 @@ class MessageDelivery:
     def record(self, connection: Connection, outcomes: Sequence[MessageOutcome]) -> None:
         """Record the outcomes of attempts, and store webhook events.
 
-        If a message is now final or in doubt, Phonify stores an event for the message.
+        If the state of a message becomes final, store an event for this message. Also store an event if a
+        message is in doubt, which means that nobody knows the outcome of this message.
 
-        After an unexpected error, each outcome is recorded separately. If an outcome still can't be recorded, its
-        message is in doubt. The other outcomes are still recorded.
+        After an unexpected error, record each outcome separately. If this fails for an outcome, record that the message
+        of this outcome is in doubt. This failure does not affect the other outcomes.
         """
         try:
             with isolating(connection):
@@ -228,7 +229,7 @@ class MessageDelivery:
             self._webhooks.enqueue(connection, "message.simulated", simulated, clock_now)
 
     def _note_taken(self, connection: Connection, message: Message, outcome: Taken, now: datetime) -> None:
-        """Store the gateway's references and receipts for a message.
+        """Store the provider's ids and the receipts that the gateway returned for this message.
 
         This happens even if an earlier receipt has made the state of the message final.
         """

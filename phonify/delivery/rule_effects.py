@@ -23,9 +23,9 @@ AFTER_FAULT = 1.0  # seconds to wait after an error
 
 
 class RuleEffects:
-    """The loop that stores the receipts and replies of rules.
+    """A loop that stores the receipts and replies that rules have planned.
 
-    The loop stores each receipt or reply in one transaction. It does not call the gateway.
+    One transaction stores at most `AT_ONCE` receipts and replies. The loop does not call the gateway.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class RuleEffects:
                         self._apply(connection, met, now)
                 except PartFailed as error:
                     logger.exception(
-                        "Message %s: the receipt or reply of the rule could not be stored",
+                        "Message %s: Phonify could not store the receipt or reply that a rule had planned",
                         met.message_id,
                         exc_info=error.__cause__,
                     )

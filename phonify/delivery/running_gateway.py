@@ -1,6 +1,6 @@
-"""One gateway of this server. The class manages the state and the loops of the gateway.
+"""One gateway of this server. The class `RunningGateway` manages the gateway's state and the gateway's loops.
 
-The class also stores the receipts and texts from the provider.
+The class also stores what the provider sends: receipts and received messages.
 """
 
 from collections.abc import Mapping, Sequence

@@ -53,9 +53,9 @@ class Upkeep:
             sleep(_NAP)
 
     def step(self) -> None:
-        """Remove old rows and correct due times, at most once a minute.
+        """Remove old rows and call `follow_clock`. Do both at most once a minute.
 
-        If the clock was set to an earlier time, correct the due times immediately.
+        If the clock was set to an earlier time, call `follow_clock` immediately.
         """
         before, self._latest = self._latest, self._clock.now()
         now = self._clock.monotonic()
@@ -72,12 +72,13 @@ class Upkeep:
         except StoreUnavailable as error:
             logger.warning("upkeep pauses for a minute, because the database can't be used: %s", error.__cause__)
         except Exception:
-            logger.exception("the upkeep failed unexpectedly; the next upkeep is in a minute")
+            logger.exception("after an unexpected error, the upkeep of the database is paused for one minute")
 
     def follow_clock(self) -> None:
-        """Correct due times and validity periods if the clock was set to an earlier time.
+        """Shorten the delays and validity periods that are too long.
 
-        If such a time is too far in the future, this method replaces it with an earlier time.
+        If the clock was set to an earlier time, some due times and ends of validity periods are too far in the future.
+        This method replaces these times with earlier times.
         """
         clock_now = self._clock.now()
         now, latest = format_time(clock_now), format_time(clock_now + self._lease)

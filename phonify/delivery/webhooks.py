@@ -97,7 +97,7 @@ class WebhookDelivery:
         return seconds_until(waiting[0] if waiting else None, self._clock.now())
 
     def list_owners(self, connection: Connection) -> Sequence[str]:
-        """Return the ids of owners that have leased deliveries."""
+        """Return the id of each owner that has a lease on a webhook delivery."""
         return delivery_store.list_lease_owners(connection)
 
     def end_leases(self, connection: Connection, owner: str) -> None:
@@ -105,7 +105,7 @@ class WebhookDelivery:
         delivery_store.end_leases(connection, owner=owner)
 
     def _count_free_places(self, account_id: int, claimed: int = 0) -> int:
-        """Return how many additional HTTP requests can begin now for an account.
+        """Return how many more HTTP requests for this account can begin now.
 
         `claimed` is the number of deliveries that are claimed but not posted yet.
         """
@@ -115,7 +115,10 @@ class WebhookDelivery:
             return max(0, min(places - self._under_way[account_id], all_places - self._under_way.total() - claimed))
 
     def claim(self, connection: Connection, owner: str) -> list[WebhookJob]:
-        """Claim deliveries that are due, at most one for each free place. `owner` gets the leases."""
+        """Lease due deliveries to `owner`, and return a job for each delivery.
+
+        The number of leases is limited, because each delivery needs a free place. See `_count_free_places`.
+        """
         now, machine = format_time(self._clock.now()), self._clock.machine_now()
         machine_now, until = format_time(machine), format_time(machine + self._lease)
         delivery_store.end_expired_leases(connection, machine_now=machine_now)
@@ -216,7 +219,7 @@ class WebhookDelivery:
         return send(request, private_allowed=self._webhooks.private_allowed, resolve=self._resolve)
 
     def _end(self, result: Result, at: str, seconds: float, finish: Callable[[WebhookOutcome], None]) -> None:
-        """Note that an HTTP request has ended. Call `finish` with the outcome of this request.
+        """Record that an HTTP request has ended, and call `finish` with the outcome of this request.
 
         `at` is the time when the HTTP request began.
         """

@@ -100,12 +100,12 @@ _TITLES = {
         "invalid_method": "The method must be GET or POST.",
         "invalid_keyword": (
             "Not valid keywords. Use at most 20 keywords. A keyword has 1 to 40 characters. Commas are not allowed. "
-            "Punctuation alone is not a keyword. Keywords with another meaning, such as START and HELP, are not "
-            "allowed."
+            "Punctuation alone is not a keyword. Do not use a keyword that already has another meaning, for example "
+            "START or HELP."
         ),
         "reply_is_keyword": (
-            "The text of the reply must not be a keyword. If a phone returned this reply, Phonify would send the reply "
-            "again, and this would never stop."
+            "The text of the reply must not be a keyword. If a phone sent this keyword back to Phonify, Phonify would "
+            "reply again. This exchange would never end."
         ),
         "invalid_name": "Not a valid name. Use 1 to 100 characters.",
         "invalid_auth_token": "Not a valid auth token. Use 1 to 64 printable ASCII characters without spaces.",
@@ -113,7 +113,7 @@ _TITLES = {
         "invalid_duration": (
             "Not a valid duration. Use numbers with the units d, h, m and s, for example 24h, 1d12h or 90s."
         ),
-        "by_or_to": 'Give exactly one of two arguments. The argument "by" is a duration. The argument "to" is a time.',
+        "by_or_to": 'Give exactly one of these two arguments: "by" (a duration) or "to" (a time).',
         # Rules of the sandbox.
         "invalid_match": (
             "Use a number or a sender. You can also write its first characters and then an asterisk. Examples: "
@@ -135,8 +135,8 @@ _TITLES = {
         "invalid_share": "The share must be a percentage from 0.001 to 100.",
         "invalid_seed": "The seed must be a whole number from 0 to 2147483647.",
         "invalid_seconds": (
-            "Not a valid number of seconds. Use a number from 0 to 1000000. If the outcome has the value api_slow, use "
-            "a number from 0 to 30."
+            "Not a valid number of seconds. Use a number from 0 to 1000000. For the outcome "
+            '"api_slow", use a number from 0 to 30.'
         ),
         "invalid_scenario": (
             "Not a valid scenario. Use a TOML file. It must have a table [[rules]] for each rule. It must not have "
@@ -162,7 +162,7 @@ _TITLES = {
             "nobody can change or cancel the message."
         ),
         "message_not_final": (
-            "This message is still being sent. After its state is final, you can redact or remove the message."
+            "This message is still being sent. You can redact or remove the message as soon as it is in a final state."
         ),
         "canceled": "The message was cancelled before it was sent.",
         "queue_overflow": "The queue of messages from this sender is full.",
@@ -180,8 +180,8 @@ _TITLES = {
         "no_webhook": "The account has no webhook. Set a webhook URL first.",
         "no_release_gateway": "This server can't release messages, because PHONIFY_RELEASE_GATEWAY is not set.",
         "message_not_releasable": (
-            "This message can't be released. You can release only an outbound message of the sandbox. The message "
-            "must be in state sent, and it must have a text."
+            "This message can't be released. You can release only an outbound message of the sandbox. The "
+            'message must be in state "sent", and its body must not be empty.'
         ),
         "run_cannot_release": "A test run can't release messages. Use the key of an account.",
         "run_cannot_create_runs": (

@@ -112,7 +112,7 @@ def test_outcomes_that_are_not_final_are_told():
     waiting = SENT._replace(state="unconfirmed", finished_at=None)
     assert line(waiting._replace(attempts=0, send_at="T")).endswith("scheduled for T")
     assert line(waiting._replace(due_at="T")).endswith("tried again at T")
-    assert line(waiting._replace(due_at=waiting.expires_at)).endswith("in doubt: no further attempt")
+    assert line(waiting._replace(due_at=waiting.expires_at)).endswith("in doubt: the message is not sent again")
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,9 @@ _HEADERS = {
     "webhook-id": "The id of the event. All attempts have the same id.",
     "webhook-timestamp": "The time of the attempt, in Unix seconds.",
     "webhook-signature": (
-        "The signature. It begins with `v1,`. Then comes the HMAC-SHA256 value of the event's id, the timestamp and the"
-        " body. Standard Webhooks specifies this format."
+        "The signature. It begins with `v1,`. An HMAC-SHA256 value in Base64 follows. Phonify computes this value from"
+        " one string: the event's id, the timestamp and the body, with dots between them. The specification “Standard"
+        " Webhooks” defines this format."
     ),
 }
 
@@ -59,6 +60,11 @@ def _describe_event(event: str, message: Json) -> Json:
         "requestBody": {"required": True, "content": {"application/json": {"schema": payload, "example": example}}},
         "responses": {
             "2XX": {"description": "The event is delivered. Phonify does not post it again."},
-            "default": {"description": "Phonify repeats this request for about a day. The delays get longer."},
+            "default": {
+                "description": (
+                    "The attempt has failed. Phonify tries again several times within about one day. The delays"
+                    " between the attempts get longer."
+                )
+            },
         },
     }
