@@ -19,9 +19,9 @@ bp = Blueprint("test_problems", __name__, url_prefix="/problems")
     answers={200: ProblemsAnswer},
     examples=examples.LIST_PROBLEMS,
     text=(
-        "The list has at most 20 problems, of two kinds. In the first kind, the Twilio-compatible API has refused a"
-        " request. In the second kind, the last attempt to post an event to a webhook has failed. An attempt fails if"
-        " the answer is not 2xx. The messages of the account do not show these problems."
+        "The list has at most 20 problems. There are two kinds of problems: requests that the Twilio-compatible API has"
+        " refused, and webhook events that the app has not accepted. The app has accepted an event if the latest"
+        " attempt to post the event got an answer 2xx. The messages of the account do not show these problems."
     ),
 )
 def list_test_problems() -> dict[str, Any]:
