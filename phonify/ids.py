@@ -33,8 +33,8 @@ def read_time(id_: str) -> datetime:
 def generate_ids(now: datetime, after: str | None = None) -> Iterator[str]:
     """Yield new ids in ascending order.
 
-    `after` is an existing id. All new ids are greater than this id. This is true even if somebody has set the clock
-    back.
+    The argument `after` can contain an existing id. All new ids are greater than this id. This is true even if somebody
+    has set the clock back.
 
     The 12 bits after the milliseconds are the fraction of a millisecond (RFC 9562 section 6.2, method 3). These 12 bits
     increase with each id. 62 other bits are random.

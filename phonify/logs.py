@@ -57,7 +57,7 @@ def mask_keys(text: str) -> str:
 def mask_request(method: str, address: str) -> tuple[str, str]:
     """Mask the keys in the URL of a request. Return the method and the masked URL.
 
-    By mistake, a client can send an Authorization header instead of a request line. Then the method is `BASIC`, and
+    A faulty client may send an Authorization header instead of a request line. Then the method is `BASIC`, and
     `address` contains a key instead of a URL. In this case, mask all of `address`.
     """
     return method, mask_keys(address) if method.upper() != "BASIC" else "***"

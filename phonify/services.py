@@ -154,7 +154,7 @@ class Services:
             if settings.api_key is not None:
                 admitted = accounts.admit_key(database, clock, account, name="PHONIFY_API_KEY", key=settings.api_key)
                 if not admitted:
-                    logger.warning("PHONIFY_API_KEY contains a revoked key, so no client can use it; see `keys list`")
+                    logger.warning("PHONIFY_API_KEY contains a revoked key. Phonify refuses this key; see `keys list`")
             if self.has_twilio:
                 self.fronts.ensure_account(account, auth_token=settings.twilio_auth_token)
         except DatabaseUnusable as error:
@@ -251,9 +251,10 @@ class Services:
         return accounts.create_first_key(self.database, self.clock, account)
 
     def make_live_list(self, stream: TextIO | None) -> LiveList | None:
-        """Create the list that shows new messages in a terminal. Return None if `stream` is no terminal, for example.
+        """Create the list that shows new messages in a terminal.
 
-        `stream` is None if the standard output is closed.
+        Return None in three cases: `stream` is not a terminal, the gateway is not `stub`, or the log format is `json`.
+        If the standard output is closed, `stream` is None.
         """
         if stream is None or self.settings.gateway != "stub" or self.settings.log_format == "json":
             return None
@@ -268,7 +269,7 @@ class Services:
         return self.sessions.create_link(accounts.ensure_default_account(self.database, self.clock), address)
 
     def describe_fronts(self) -> list[str]:
-        """Return lines about the fronts, such as the one for Twilio. A server prints them when it first starts."""
+        """Return lines with the credentials for the fronts. A server prints these lines when it first starts."""
         account = accounts.ensure_default_account(self.database, self.clock)
         return [line for page in self.front_pages for line in page.describe_start(account)]
 

@@ -1,6 +1,6 @@
 """Reads the requests that Twilio posts to `/gateways/twilio/...`. All these requests are signed.
 
-A request contains the status of a message, or a message from a phone.
+A request contains one of two things: a status report, or a message from a phone.
 """
 
 import hashlib

@@ -35,7 +35,7 @@ class Variables:
     def read(self, name: str, default: str | None = None) -> str:
         """Return the text of a variable. If `default` is None, the variable is required.
 
-        If the variable contains a path, convert the result to a `Path`.
+        The function always returns a string. If the string is a path, the caller must convert it to a `Path`.
         """
         text = self._environ.get(self._prefix + name, "")
         if text:

@@ -30,10 +30,14 @@ MAX_CONTENT_LENGTH = 256 * 1024  # bytes
 def read_arguments() -> Arguments:
     """Return the arguments of the current request.
 
-    If an argument is in the query string and in the body, the value in the body is used. In three cases, `to` is
-    a list: the request contains `to` several times, the name is `to[]` or `to[0]`, or the value is a JSON array. A JSON
-    null means that the argument is not given. Raises InvalidRequest, EncodedBody, UnsupportedMediaType or
-    RequestEntityTooLarge if the request can't be read.
+    If an argument is in the query string and in the body, the value in the body is used. A JSON null means that the
+    argument is not given. Raises InvalidRequest, EncodedBody, UnsupportedMediaType or RequestEntityTooLarge if the
+    request can't be read.
+
+    The value of `to` is a list in three cases:
+    - The request contains the argument `to` several times.
+    - The argument has the name `to[]` or `to[0]`.
+    - The value is a JSON array.
     """
     return {**_collect(_parse(request.query_string)), **_read_body()}
 

@@ -76,7 +76,7 @@ def show_error(error: PhonifyError) -> Response:
 
 
 def show_http_exception(error: HTTPException) -> Response:
-    """Convert an exception such as `werkzeug.exceptions.NotFound` to the answer to the current request.
+    """Return the answer for an HTTP exception, such as `werkzeug.exceptions.NotFound`.
 
     The answer has the error's status and the error's headers, such as Allow.
     """

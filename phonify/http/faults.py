@@ -42,8 +42,8 @@ def meet_rule(account: Account, *, sends_messages: bool) -> None:
 def _list_texts(account: Account) -> list[tuple[str, str, str]]:
     """Return the recipient, the sender and the body of each message in the request. These values are not checked yet.
 
-    If the request can't be read, the list is empty. Usually, the view then reports the error. If a rule ends the
-    request with an error, the view is not called.
+    If the request can't be read, the list is empty. Usually, the view then reports the error. If a rule simulates an
+    error, Phonify does not call the view.
     """
     try:
         arguments = read_arguments()

@@ -1,7 +1,7 @@
 """The base class of forms. A form describes one provider's requests: the format, the signature and the retries.
 
-The class in `standard_form.py` describes Standard Webhooks. A front can add the form of another provider. For
-example, the Twilio-compatible API adds the form for Twilio's requests.
+The class in `standard_form.py` describes Standard Webhooks. A front can add the class for another provider. For
+example, the Twilio-compatible API adds the class that describes Twilio's requests.
 """
 
 from abc import ABC, abstractmethod

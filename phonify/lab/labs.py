@@ -134,7 +134,7 @@ class Labs:
             thread.join(timeout=2)
 
     def post(self, request: Request) -> Answer:
-        """Send a request that a lab has built. Raises NotAnswered if webhooks are not allowed to use its address."""
+        """Send a request from a lab. Raises NotAnswered if the request's address is not allowed for webhooks."""
         return send(request, private_allowed=self._webhooks.private_allowed)
 
     def _run(self, lab: LabRun, form: ProviderForm, app: AppUnderTest) -> None:
@@ -168,7 +168,8 @@ class _Pulse:
     def beat(self, trial: str) -> None:
         """Renew the lease if a new trial begins, or if the last renewal is more than `PULSE` seconds ago.
 
-        Raises `_Ended` if the process is stopping, or if the lab has finished or was replaced.
+        Raises `_Ended` in three cases: the process is stopping, the lab has finished, or a new lab has replaced this
+        lab.
         """
         if self.database.stopping:
             raise _Ended

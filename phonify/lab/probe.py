@@ -23,7 +23,7 @@ CALM = 0.1  # the length of this wait, as a fraction of `patience`
 
 
 class Seen(NamedTuple):
-    """The answer of the app's probe about one message."""
+    """One answer of the app's probe. Each answer is about one message."""
 
     handled: int = 0  # how many events about the message it has handled
     state: str | None = None  # the app's own word for the state of the message
@@ -48,7 +48,8 @@ class Probe:
     def check(self) -> None:
         """Check that the lab can use the probe.
 
-        The lab asks about a message that does not exist. The answer must be status 404, or report 0 handled events.
+        The lab asks about a message that does not exist. The answer must have the status 404, or it must contain the
+        JSON field `"handled": 0`.
         """
         if self.url is None:
             return
@@ -128,7 +129,7 @@ def _read(exchange: Exchange) -> Seen:
 def _find_word(watches: Iterable[Watch], seen: Mapping[str, Seen]) -> str | None:
     """Return the word that the app uses for the state `delivered`.
 
-    Returns None if the app has no such word, or if the app uses the same word for the state `sent`.
+    Returns None in two cases: the app has no word for `delivered`, or it has the same word for `delivered` and `sent`.
     """
     words = {watch.role: seen[watch.message_id].state for watch in watches if watch.role}
     delivered = words.get("delivered")

@@ -18,7 +18,7 @@ class Finding(NamedTuple):
 
 @dataclass
 class Watch:
-    """What the lab expects from the probe about one message. The lab asks the probe at the end."""
+    """Describes what the app must do with one message. At the end, the lab asks the probe what the app has done."""
 
     message_id: str
     minimum: int = 0  # how many events about the message the app must have handled

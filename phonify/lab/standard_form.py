@@ -15,7 +15,7 @@ from .forms import TEST_EVENT, AppUnderTest, LabEvent, ProviderForm, make_messag
 
 
 class StandardForm(ProviderForm):
-    """Builds the lab's requests. It uses the code that Phonify also uses to post real events."""
+    """Builds the lab's requests with `StandardWebhooks`. This class also builds the requests for real events."""
 
     name = "standard"
     title = "Standard Webhooks"

@@ -61,7 +61,7 @@ class Bench:
         return LabEvent(next(ids), message_id or next(ids), kind or self.first.kind, now - timedelta(seconds=age))
 
     def build(self, event: LabEvent, *, age: float = 0) -> Request:
-        """Return a request that contains the event. The signature of the request is `age` seconds old."""
+        """Return a request that contains the event. `age` is the age of the request's signature, in seconds."""
         return self.form.build_request(event, self.app, self.sender.clock.machine_now() - timedelta(seconds=age))
 
     def build_forged(self, event: LabEvent) -> Request:
@@ -124,14 +124,14 @@ class Bench:
     def must_know(self, event: LabEvent) -> bool:
         """Return whether the app must accept an event.
 
-        If the app has not stored a message, it is allowed to reject the statuses of this message.
+        If a message is unknown to the app, the app is allowed to reject the statuses of this message.
         """
         return event.kind in ("received", "test") or event.message_id in self._known
 
     def is_not_known(self, event: LabEvent, exchange: Exchange) -> bool:
-        """Return whether an answer is an allowed rejection of an event.
+        """Return whether the app has rejected a status because the message is unknown to the app.
 
-        A rejection is allowed if `must_know` is false and the HTTP status of the answer is in `NOT_KNOWN`.
+        In this case, `must_know` returns False, and the HTTP status of the answer is in `NOT_KNOWN`.
         """
         return exchange.status in NOT_KNOWN and not self.must_know(event)
 
@@ -146,8 +146,8 @@ class Bench:
     ) -> bool:
         """Add a finding if the answer to a genuine event is wrong. Returns whether the app has accepted the event.
 
-        If the app has not stored a message, it is allowed to reject the statuses of this message. The trials `statuses`
-        and `early_status` report such a rejection.
+        If a message is unknown to the app, the app is allowed to reject the statuses of this message. The trials
+        `statuses` and `early_status` report such a rejection.
         """
         find = self.result.find
         seconds = f"{exchange.seconds:.1f} s" if exchange.seconds >= 1 else f"{exchange.seconds * 1000:.0f} ms"

@@ -81,7 +81,7 @@ _VERDICTS = (
         "accepted_replay",
         "The app accepted a request with an old signature",
         "An attacker can copy one request, for example from a log, and post it again at any later time.",
-        "The header webhook-timestamp contains the time of the request. Compare this time with the current time. If the"
+        "The webhook-timestamp header contains the time of the request. Compare this time with the current time. If the"
         " difference is more than five minutes, refuse the request.",
     ),
     Verdict(
@@ -89,14 +89,15 @@ _VERDICTS = (
         "The app refused an event that has two signatures",
         "After a change of the secret, each event has two signatures for some time: one with the new secret, and one"
         " with the old secret. The app loses these events.",
-        "Split the value of the header webhook-signature at each space. If one of the signatures is right, accept the"
+        "Split the value of the webhook-signature header at each space. If one of the signatures is right, accept the"
         " event.",
     ),
     Verdict(
         "refused_respelled",
-        "The app refused a genuine event with unusual spaces or escape sequences",
-        "The same data can be written in several ways. The app parses the data, writes it again in its own way, and"
-        " computes the signature of this copy. So it will refuse genuine events, for example events with an emoji.",
+        "The app refused a genuine event whose data is written in an unusual way",
+        "The same data can be written in several ways, for example with more spaces or with escape sequences. The app"
+        " parses the data, writes it again in its own way, and computes the signature of this copy. So it will refuse"
+        " genuine events, for example events with an emoji.",
         "Compute the signature from the received bytes, before you parse them. With Twilio, compute it from all decoded"
         " parameters.",
     ),
@@ -135,7 +136,7 @@ _VERDICTS = (
         "refused_day_late",
         "The app refused an event that happened a day ago",
         "After an outage, providers post the events that happened during the outage. The app refuses all these events.",
-        "To check the age of a request, use the header webhook-timestamp. It contains the time of the request."
+        "To check the age of a request, use the webhook-timestamp header. It contains the time of the request."
         " Compare this time with the current time. The time in the event has another meaning: it says when the event"
         " happened.",
     ),
@@ -177,19 +178,20 @@ _VERDICTS = (
         "The app accepted an event, but did not handle the event",
         "If the app answers 2xx, the provider never posts the event again. The event is lost.",
         "Store the event before you answer. If the app needs more time to handle events, run the command phonify lab"
-        " with a higher --patience.",
+        " again. Use a larger value for the option --patience.",
     ),
     Verdict(
         "handled_nothing",
         "The app handled no event",
         "The app ignored all received messages. The provider never posts an accepted event again.",
         "If the app does not use received messages, do nothing. Otherwise store the event before you answer. If the"
-        " app needs more time to handle events, run the command phonify lab with a higher --patience.",
+        " app needs more time to handle events, run the command phonify lab again. Use a larger value for the option"
+        " --patience.",
         "warning",
     ),
     Verdict(
         "took_older_state",
-        "The app replaced the state of a message with an older state",
+        "The app overwrote a message's state with an older state",
         "Events can arrive in the wrong order. The app then shows the older state for a delivered message.",
         "Compare the times of the events, and ignore an older event. As an alternative, never change a final state.",
     ),
@@ -201,7 +203,7 @@ _VERDICTS = (
     ),
     Verdict(
         "lost_early_status",
-        "The app lost a status that came before the app had stored the message",
+        "The app lost a status that came too early",
         "To send a message, the app makes a request. The provider can post a status of the message before it answers"
         " this request. The app then never shows this status.",
         "Store the status together with the id of the message. Do this even if the app has not stored the message yet."

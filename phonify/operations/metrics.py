@@ -20,7 +20,7 @@ DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 def _make_directory() -> None:
     """Make the folder for the files. Forked processes use the same folder.
 
-    At exit, the process that made the folder removes it. A forked process never removes the folder.
+    The current process removes the folder when this process exits. A forked process never removes the folder.
     """
     folder, made_by = tempfile.mkdtemp(prefix="phonify-metrics-"), os.getpid()
 

@@ -138,8 +138,8 @@ def _tls_context() -> ssl.SSLContext:
 def _secure(connection: HTTPConnection, target: Target, until: float) -> None:
     """Begin TLS on a connection. The TLS handshake must end before the time `until`.
 
-    HTTPSConnection has one timeout for connecting and for TLS. `_connect` needs a short timeout, because it must leave
-    time for the next address. TLS needs a long timeout. So HTTPSConnection is not used.
+    HTTPSConnection uses the same timeout for TCP and for TLS. For TCP, `_connect` needs a short timeout, because there
+    may be several addresses to try. TLS needs a long timeout. So HTTPSConnection is not used.
     """
     connection.sock.settimeout(_remaining(until))
     connection.sock = _tls_context().wrap_socket(connection.sock, server_hostname=target.host.rstrip("."))

@@ -1,7 +1,7 @@
 """Signs requests in the same way as Twilio.
 
-If an app uses the Twilio-compatible API, Phonify signs the requests that it posts to the app. The gateway `twilio`
-checks the signatures of Twilio's requests.
+If an app uses the Twilio-compatible API, Phonify signs each request to this app. The gateway `twilio` checks the
+signatures of Twilio's requests.
 """
 
 import base64

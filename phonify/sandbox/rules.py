@@ -37,8 +37,8 @@ _FAULTS = ("unknown_argument", "argument_without_effect")
     answers={200: RulesAnswer},
     examples=examples.LIST_RULES,
     text=(
-        "Phonify applies the first rule that matches. If no rule matches a message to a special number, Phonify uses"
-        " the outcome of this number."
+        "Phonify applies the first rule that matches. If no rule matches, and the recipient is a special number,"
+        " Phonify uses the outcome of the special number."
     ),
 )
 def list_rules() -> dict[str, Any]:

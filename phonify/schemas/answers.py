@@ -40,7 +40,7 @@ class SentAnswer(MessagesAnswer):
 
 
 class RefusedAnswer(SentAnswer):
-    """The answer if Phonify has refused at least one recipient. It contains all messages and all errors."""
+    """Contains all messages and all errors. Phonify returns this answer if it has refused at least one recipient."""
 
     errors = fields.List(fields.Nested(ErrorSchema), required=True)
 

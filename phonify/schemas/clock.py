@@ -32,7 +32,7 @@ def read_duration(text: str) -> timedelta:
 
 
 def write_duration(duration: timedelta) -> str:
-    """Return a readable text for a duration, such as `24 h` or `365 d 2 h`. The text has no fractions of a second."""
+    """Return a readable text for a duration, such as `24 h` or `365 d 2 h`. Fractions of seconds are left out."""
     minutes, seconds = divmod(int(duration.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24) if hours > 48 else (0, hours)
@@ -78,7 +78,8 @@ class ClockSchema(RecordSchema):
     machine_now = fields.String(required=True, metadata={**MOMENT, "description": "The real time, in UTC."})
     frozen = fields.Boolean(required=True, metadata={"description": "Whether the clock is stopped."})
     changed = fields.Boolean(
-        required=True, metadata={"description": "True if the clock has been changed, and was not reset afterwards."}
+        required=True,
+        metadata={"description": "A change of the clock sets this field to true. A reset sets this field to false."},
     )
 
 
@@ -108,7 +109,8 @@ class AdvancedSchema(RecordSchema):
     finished = fields.Boolean(
         required=True,
         metadata={
-            "description": "True if the clock has reached `target`. If false, advance the clock to `target` again."
+            "description": "True if the clock has reached `target`. If the value is false, send another request to"
+            " advance the clock to `target`."
         },
     )
     ended = fields.Nested(EndedSchema, required=True)
@@ -130,7 +132,7 @@ class ClockAnswer(Schema):
 
 
 class AdvanceAnswer(ClockAnswer):
-    """The answer after the clock was advanced. It contains the state of the clock, and the results."""
+    """The answer to a request that advances the clock. It contains the state of the clock, and the results."""
 
     advance = fields.Nested(AdvancedSchema, required=True)
 
@@ -146,6 +148,6 @@ def dump_clock(status: ClockStatus) -> Shown:
 
 
 def dump_advance(advance: Advance) -> Shown:
-    """Convert the results of advancing the clock to the format of the API."""
+    """Convert an `Advance` to the format of the API."""
     shown: Shown = _ADVANCED.dump(advance)
     return shown

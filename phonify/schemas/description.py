@@ -30,7 +30,8 @@ class Description:
 
     `answers` maps each status to the schema of the answer. `errors` lists the error types that the view itself raises.
     The schema of the arguments has its own error types. After an answer with status 201, a client can call the
-    operations in `links`. For each operation, `links` says where the answer contains the path parameters.
+    operations in `links`. `links` maps each path parameter of an operation to a place in the answer, such as
+    `$response.body#/rule/id`.
     """
 
     answers: Mapping[int, type[Schema]]

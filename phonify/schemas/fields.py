@@ -1,4 +1,4 @@
-"""The kinds of fields that request schemas use.
+"""Fields for the schemas of requests.
 
 Each field is for one argument of a request. It contains the error types and the JSON Schema of this argument.
 
@@ -208,17 +208,17 @@ def list_error_types(field: fields.Field[Any]) -> set[str]:
 
 
 def search_field(description: str) -> Argument:
-    """Return a field for an argument that contains a search text. The search looks in the bodies of messages.
+    """Return a field for a search text. The search looks in the bodies of messages.
 
-    The search text can be longer than PHONIFY_MAX_BODY allows for new messages. Older messages can have longer bodies,
-    because the setting can change.
+    The search text has at most `HIGHEST_MAX_BODY` characters. The setting PHONIFY_MAX_BODY limits new messages, but not
+    the search text. If the setting was changed, old messages may be longer than the new limit.
     """
     form = {**_TEXT, "description": description}
     return Argument(str, invalid="invalid_text", form=form, validate=_make_text_rules(HIGHEST_MAX_BODY))
 
 
 def name_field(description: str) -> Argument:
-    """Return a field for an argument that contains a name, such as the name of a rule."""
+    """Return a field for a name, such as the name of a rule."""
     rules = (
         validate.Length(min=1, max=MAX_NAME, error="invalid_name"),
         validate.Regexp(_CLEAN, error="invalid_name"),

@@ -28,9 +28,9 @@ class RecordSchema(Schema):
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
         """Return an attribute.
 
-        By default, marshmallow first tries `obj[attr]`. A record then raises an exception, and marshmallow reads the
-        attribute. To show 50 messages then takes 1.7 ms. The exceptions take 0.75 ms of this time. This method avoids
-        the exceptions.
+        By default, marshmallow first tries `obj[attr]`. If `obj` is a record, this causes an exception. After the
+        exception, marshmallow reads the attribute. With the exceptions, the conversion of 50 messages takes 1.7 ms. The
+        exceptions cause 0.75 ms of this time. This method reads the attribute directly, and causes no exception.
         """
         return getattr(obj, attr, default)
 
@@ -248,7 +248,7 @@ def dump_messages(messages: Iterable[Message]) -> list[Shown]:
 
 
 def dump_phone(subscription: SubscriptionRow) -> Shown:
-    """Convert the phone of a subscription to the format of the API."""
+    """Convert a phone to the format of the API. The data comes from the phone's subscription."""
     number, kind = parse_originator(subscription.phone), classify_number(subscription.phone)
     shown: Shown = _PHONE.dump(SimpleNamespace(**subscription._asdict(), **number._asdict(), **kind._asdict()))
     return shown

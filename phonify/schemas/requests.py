@@ -148,7 +148,7 @@ class SendSchema(BodySchema):
 
 
 class ReleaseSchema(ArgumentsSchema):
-    """The argument of a request to release a message."""
+    """The argument for releasing a message."""
 
     idempotency_key = idempotency_field()
 
@@ -168,7 +168,7 @@ class ChangeSchema(BodySchema):
 
     @post_load
     def take_one_recipient(self, loaded: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Change `to` from a list to a recipient. The list has exactly one recipient."""
+        """Replace the list of recipients with its only element. The argument `to` contains this list."""
         if "to" in loaded:
             (loaded["to"],) = loaded["to"]
         return loaded

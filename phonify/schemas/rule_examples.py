@@ -1,4 +1,4 @@
-"""Example requests and example answers for the API of the sandbox's rules. A test checks each example."""
+"""Examples of requests to `/sandbox/rules`, and examples of the answers. A test checks each example."""
 
 from .description import Example
 from .examples import MESSAGE, MESSAGE_ID

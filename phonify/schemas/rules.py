@@ -1,4 +1,4 @@
-"""Schemas for the sandbox rules. They check requests and format answers. This module also reads scenario files."""
+"""Schemas for the sandbox rules. They check requests and build answers. This module also reads scenario files."""
 
 import re
 import tomllib
@@ -54,12 +54,12 @@ class RuleDraft(NamedTuple):
 
 
 def _read_recipient(text: str) -> str:
-    """Read a complete number, such as `+4915123456789`, or a beginning, such as `+49*`."""
+    """Parse a number, such as `+4915123456789`, or the prefix of a number, such as `+49*`."""
     return text if re.fullmatch(r"\+?[0-9]{1,15}\*", text) else read_own_number(text).number
 
 
 def _read_sender(text: str) -> str:
-    """Read a complete sender, such as `MyShop`, or a beginning, such as `My*`."""
+    """Parse a sender, such as `MyShop`, or the prefix of a sender, such as `My*`."""
     return text if re.fullmatch(r"\+?[A-Za-z0-9 ]{1,15}\*", text) else parse_originator(text).number
 
 
@@ -95,7 +95,8 @@ class OutcomeSchema(StrictSchema):
         read_decimal,
         invalid="invalid_seconds",
         form={
-            "description": "A delay in seconds. The outcome delays the message, receipt, reply or answer of the API."
+            "description": "A delay in seconds. Depending on the outcome, the delay is for the message, for the"
+            " receipt, for the reply, or for the API's answer."
         },
         validate=validate.Range(0, _MAX_VALUE, error="invalid_seconds"),
     )
@@ -154,11 +155,11 @@ class CreateRuleSchema(OutcomeSchema):
     direction = choice_field(
         "outbound", "inbound", invalid="invalid_direction", description="`outbound` is the default."
     )
-    nth = _count_field("The number of the match to which the rule applies. A match is a message or a request.")
+    nth = _count_field("A match is a message or a request. If `nth` is 2, the rule applies only to the second match.")
     share = NumericArgument(
         read_decimal,
         invalid="invalid_share",
-        form={"description": "Of all matches, the rule applies to this percentage. `seed` selects these matches."},
+        form={"description": "The rule applies to this percentage of all matches. `seed` selects these matches."},
         validate=validate.Range(0.001, 100, error="invalid_share"),
     )
     seed = whole_field(
@@ -174,7 +175,7 @@ class ChangeRuleSchema(CreateRuleSchema):
 
 
 class MoveSchema(StrictSchema):
-    """The argument of a request to move a rule."""
+    """The argument for moving a rule."""
 
     position = _count_field("The new position in the list, counted from 1.", required=True)
 
@@ -235,7 +236,7 @@ class MetRuleSchema(RecordSchema):
 
 
 class RuleSchema(RecordSchema):
-    """A rule in an answer of the API. The answer contains only fields that have a value and an effect."""
+    """A rule in the format of the API. Fields without a value and fields without an effect are left out."""
 
     id = fields.String(required=True, metadata={"description": "Later rules have greater ids."})
     position = fields.Integer(required=True, metadata={"description": "The position in the list, counted from 1."})

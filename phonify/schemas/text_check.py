@@ -54,8 +54,8 @@ class WebOtpSchema(Schema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "The second host in the line. If a page of `host` embeds a page of this second host, the"
-            " one-time code is for the embedded page."
+            "description": "The second host in the line. Null if the line has only one host. If the line has a second"
+            " host, the one-time code is for a page of the second host. This page is embedded in a page of `host`."
         },
     )
     code = fields.String(required=True, allow_none=True)
@@ -91,7 +91,7 @@ class TextCheckSchema(Schema):
     def spell_out(self, check: TextCheck, **_: Any) -> Shown:
         """Convert a check to an object for the API's answer.
 
-        In this object, each segment has its position, and `webotp` has the parts of the last line.
+        The object contains the position of each segment. The field `webotp` contains the parts of the text's last line.
         """
         code = check.bound_code
         return {

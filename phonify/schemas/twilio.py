@@ -125,8 +125,8 @@ def choose_status(message: Message, *, simulated: bool = False) -> Status:
 def _judge_receipt(message: Message) -> Status | None:
     """Convert the delivery receipt to a status. Returns `None` if the message has no receipt.
 
-    If the message was not delivered, the status has an error code. If `MEANINGS` contains the receipt's code, the
-    status has the same code. Otherwise, the status has the code `_UNKNOWN_CODE`.
+    If the receipt is `undelivered`, the status has an error code. If `MEANINGS` contains the receipt's code, the status
+    has the same code. Otherwise, the status has the code `_UNKNOWN_CODE`.
     """
     if message.receipt_status != "undelivered":
         return Status("delivered") if message.receipt_status is not None else None

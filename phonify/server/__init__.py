@@ -37,8 +37,8 @@ def serve(
 
     If the server can't start, it prints the reason and exits with status 2. When the server starts, it prints examples
     of commands. `command` is the first part of each example. The default is `flask --app SCRIPT`. `SCRIPT` is the path
-    of the script that Python runs, without `.py`. On a terminal, the server also prints a sign-in link. If `open_inbox`
-    is true, a browser opens a sign-in link.
+    of the running Python script. The suffix `.py` is removed from this path. On a terminal, the server also prints a
+    sign-in link. If `open_inbox` is true, a browser opens a sign-in link.
     """
     command = command or f"flask --app {shlex.quote(str(Path(sys.argv[0]).with_suffix('')))}"
     log_format = os.environ.get("PHONIFY_LOG_FORMAT", "text")

@@ -1,7 +1,7 @@
 """gunicorn's logger with our format. The access log has one line for each request. API keys are masked.
 
-At level DEBUG, the access log contains all requests for pages. At other levels, it contains a request for a page only
-if the answer is an error. An open page sends a request every second, and these requests would fill the log.
+At level DEBUG, the access log contains all requests for pages. At other levels, successful requests for pages are left
+out. An open page sends a request every second, and these requests would fill the log.
 """
 
 import logging

@@ -88,12 +88,12 @@ def _run(function: Callable[..., None], *arguments: Any) -> None:
 
 
 def supervise(web_server: BaseProcess, start_delivery: Callable[[float], BaseProcess], *, grace: int) -> int:
-    """Wait for a reason to stop the server. Then stop the server's processes, and return the exit status.
+    """Wait until the server must stop. Then stop the server's processes, and return the exit status.
 
-    There are two reasons. The signal SIGTERM, SIGINT or SIGQUIT arrives, or the web server has ended. This function
-    forwards SIGHUP to the web server. If the delivery process ends, `start_delivery` starts a new process. The argument
-    of `start_delivery` is a pause in seconds. The new process begins its work after this pause. At the end, both
-    children get SIGTERM. If a child still runs five seconds after the grace period, it is killed.
+    The server must stop if the web server has ended. A signal can also stop the server: SIGTERM, SIGINT or SIGQUIT.
+    This function forwards SIGHUP to the web server. If the delivery process ends, `start_delivery` starts a new
+    process. The argument of `start_delivery` is a pause in seconds. The new process begins its work after this pause.
+    At the end, both children get SIGTERM. If a child still runs five seconds after the grace period, it is killed.
     """
     pause = 0.0
     delivery, started = start_delivery(pause), time.monotonic()

@@ -65,7 +65,8 @@ class Folded(NamedTuple):
 def fold(text: str) -> Folded:
     """Convert a text to NFC.
 
-    Digits of all scripts, full-width letters and mathematical letters become ASCII characters.
+    Digits of all writing systems become ASCII digits. Full-width letters and mathematical letters become normal
+    letters.
     """
     if unicodedata.is_normalized("NFC", text):
         return Folded("".join(map(_fold_character, text)), list(range(len(text) + 1)))
@@ -140,10 +141,11 @@ def load_patterns() -> Patterns:
 
 
 def mark_amounts(text: str) -> str:
-    """Find currencies and units that stand next to a number, and replace their characters with marks.
+    """Mark each currency and each unit beside a number. Return the changed text.
 
-    `text` must be a result of `fold`. A currency, such as `eur`, becomes a mark CURRENCY for each of its characters. A
-    unit, such as `days`, becomes a mark UNIT for each of its characters. Returns the changed text.
+    `text` must be a result of `fold`. The function replaces each character of a currency with the character `CURRENCY`.
+    For example, it replaces `eur` with three characters `CURRENCY`. It replaces each character of a unit, such as
+    `days`, with the character `UNIT`. The length of the text stays the same.
     """
     patterns, small = load_patterns(), lower(text)
     before, after = patterns.before_amount.finditer(small), list(patterns.after_amount.finditer(small))
@@ -155,7 +157,7 @@ def mark_amounts(text: str) -> str:
 
 
 def find_kind(patterns: Patterns, match: re.Match[str], text: str) -> str | None:
-    """Return the kind of a word, such as `label`. `match` is a match for this word in `lower(text)`.
+    """Return the kind of a word, such as `label`. A search in `lower(text)` has found the word, and returned `match`.
 
     Some words must be in capitals. If any letter of such a word is lowercase in `text`, the function returns None.
     """
@@ -192,8 +194,8 @@ def _join(words: Iterable[str]) -> str:
 def _make_tree(branches: Iterable[tuple[str, ...]]) -> str:
     """Join sequences of patterns into one pattern.
 
-    Several sequences can have the same beginning. The result contains this beginning only once. This makes the result
-    fast.
+    Some sequences begin with the same patterns. The joined pattern contains these patterns once, so that a search with
+    the joined pattern is fast.
     """
     grouped = groupby(sorted(branches, key=_rank), key=lambda branch: branch[:1])
     parts = [first[0] + _make_tree([branch[1:] for branch in group]) if first else "" for first, group in grouped]

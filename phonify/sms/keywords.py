@@ -24,7 +24,7 @@ _INVISIBLE = frozenset(
 def normalize_keyword(text: str) -> str:
     """Return a normalised text for the comparison of keywords.
 
-    If the function returns equal strings for two texts, both texts mean the same keyword. The function applies NFKC and
+    Two texts are the same keyword if the function returns the same string for both texts. The function applies NFKC and
     case folding. It removes invisible characters, and symbols such as emoji. It removes punctuation and spaces at both
     ends. A hyphen becomes a space, and several spaces become one space. If a text has only symbols, the symbols are
     kept.

@@ -31,9 +31,9 @@ _NON_GEOGRAPHIC = "001"  # the region of +800, +882 and similar numbers in the l
 def load_regions() -> None:
     """Load the data of all regions into memory.
 
-    By default, the library phonenumbers waits until it needs a region. Then it reads the data of this region from a
-    file. The library raises an error if the process has too little memory or too many open files. After this error, the
-    library never releases its lock.
+    By default, the library phonenumbers loads the data of a region when the region is first used. To load the data, the
+    library reads a file. The library raises an error if the process has too little memory or too many open files. After
+    this error, the library never releases its lock.
     """
     for region in phonenumbers.SUPPORTED_REGIONS:
         phonenumbers.PhoneMetadata.metadata_for_region(region)
@@ -54,10 +54,11 @@ def parse_msisdn(text: str) -> Number:
     """Read an E.164 number with the plus sign. Raises ValueError for any other text.
 
     The country code must exist, and the length must be possible. The number itself does not need to be in use. Some
-    countries share a country code, such as +1. If the library finds no country for a number, the result has the main
-    country of the country code. For +1, this is the US. For +800, +870 and similar numbers, the field `country` is
-    `None`. A national prefix after the country code (the 0 in +44 0 7...) is removed. All other digits are kept. If you
-    parse the returned number again, you get the same number.
+    countries share a country code, such as +1. One of these countries is the main country. If the library finds no
+    country for a number, the field `country` contains the main country. For +1, the main country is the US. For +800,
+    +870 and similar numbers, the field `country` is `None`. A national prefix after the country code is removed, such
+    as the 0 in `+44 0 7...`. All other digits are kept. If you parse the returned number again, you get the same
+    number.
     """
     if not _E164.fullmatch(text):
         raise ValueError("not in E.164 form")
@@ -90,7 +91,8 @@ def is_same_number(text: str, number: str) -> bool:
 def parse_shown_number(text: str, country: str | None) -> str:
     """Convert a number to E.164. Phones can show a number in national form, such as `070 000 00 01` in Sweden.
 
-    The function returns any other string unchanged, such as a short code, an alphanumeric sender or an unused number.
+    The function returns any other string unchanged. For example, the string can be a short code, an alphanumeric sender
+    or an unused number.
     """
     try:
         parsed = phonenumbers.parse(text, country)
@@ -102,7 +104,7 @@ def parse_shown_number(text: str, country: str | None) -> str:
 
 
 def is_msisdn(text: str) -> bool:
-    """Return whether `parse_msisdn` accepts a string and returns a number that is equal to the string."""
+    """Return whether a string is a phone number in the form that `parse_msisdn` returns."""
     try:
         return parse_msisdn(text).number == text
     except ValueError:
@@ -170,9 +172,9 @@ def read_typed_number(text: str) -> str:
 
 
 def list_searched_numbers(text: str) -> list[str]:
-    """Return the forms of the phone number in a search text. The forms of `0041` are `0041` and `+41`.
+    """Return the spellings of a phone number. For example, the spellings of `0041` are `0041` and `+41`.
 
-    The search then finds stored numbers that contain one of these forms. If the text has a character that is neither a
+    A search finds the stored numbers that contain one of these spellings. If the text has a character that is neither a
     digit nor a separator, the list is empty.
     """
     number = _read_digits(text)
@@ -246,8 +248,8 @@ def _is_alphanumeric(text: str) -> bool:
 def group_number(number: str) -> str:
     """Put spaces between the groups of digits of an E.164 number (ITU-T E.123), and return the number.
 
-    In three cases, the function returns `number` unchanged. `number` is in another format. The library can't parse
-    `number`. Or the library would change a digit of `number`.
+    In three cases, the function returns `number` unchanged: `number` is in another format, the library can't parse
+    `number`, or the library would change a digit.
     """
     if not _E164.fullmatch(number):
         return number

@@ -100,7 +100,7 @@ def test_the_report_as_junit_has_failures_and_skipped_trials(runner: FlaskCliRun
         failure.get("message")
         == "The app accepted a request with an old signature: a request that was signed a day ago got 200"
     )
-    assert "What to do: The header webhook-timestamp contains the time of the request." in (failure.text or "")
+    assert "What to do: The webhook-timestamp header contains the time of the request." in (failure.text or "")
     assert cases["probe"][0].get("message") == "no probe was given"
     assert len(cases["forged"]) == 0
 

@@ -15,7 +15,7 @@ TRIALS = (
     Trial("missing", "No signature", forgeries.try_missing),
     Trial("other_bytes", "The signature of another event", forgeries.try_other_bytes),
     Trial("stale", "An old signature", forgeries.try_stale),
-    Trial("two_signatures", "The secret was changed, and the event has two signatures", events.try_two_signatures),
+    Trial("two_signatures", "The event has two signatures, because the secret was changed", events.try_two_signatures),
     Trial("respelled", "An event with unusual spaces and escapes", events.try_respelled),
     Trial("unknown_field", "An unknown field", events.try_unknown_field),
     Trial("unknown_event", "An unknown event", events.try_unknown_event),
