@@ -59,7 +59,7 @@ _VERDICTS = (
         "bad_twiml",
         "The app answered with TwiML that can't be used",
         "The sender of the message gets no reply, and Twilio logs an error.",
-        "To send a reply, answer with a <Response> and the content type text/xml. To send no reply, answer with an"
+        "To send a reply, answer with a <Response>, and set Content-Type to text/xml. To send no reply, answer with an"
         " empty body.",
     ),
     Verdict(
@@ -94,7 +94,7 @@ _VERDICTS = (
     ),
     Verdict(
         "refused_respelled",
-        "The app refused a genuine event with unusual spaces or escape sequences",
+        "The app refused a genuine event that contains unusual spaces or escape sequences",
         "The same data can be written in several ways. The app parses the data, writes it again in its own way, and"
         " computes the signature of this copy. So it will refuse genuine events, for example events with an emoji.",
         "Compute the signature from the received bytes, before you parse them. With Twilio, compute it from all decoded"
@@ -189,7 +189,7 @@ _VERDICTS = (
     ),
     Verdict(
         "took_older_state",
-        "The app replaced the state of a message with an older state",
+        "The app changed the state of a message back to an older state",
         "Events can arrive in the wrong order. The app then shows the older state for a delivered message.",
         "Compare the times of the events, and ignore an older event. As an alternative, never change a final state.",
     ),
