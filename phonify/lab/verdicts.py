@@ -59,7 +59,7 @@ _VERDICTS = (
         "bad_twiml",
         "The app answered with TwiML that can't be used",
         "The sender of the message gets no reply, and Twilio logs an error.",
-        "To send a reply, answer with a <Response> and the content type text/xml. To send no reply, answer with an"
+        "To send a reply, answer with a <Response>, and set Content-Type to text/xml. To send no reply, answer with an"
         " empty body.",
     ),
     Verdict(
@@ -191,7 +191,7 @@ _VERDICTS = (
     ),
     Verdict(
         "took_older_state",
-        "The app overwrote a message's state with an older state",
+        "The app changed the state of a message back to an older state",
         "Events can arrive in the wrong order. The app then shows the older state for a delivered message.",
         "Compare the times of the events, and ignore an older event. As an alternative, never change a final state.",
     ),

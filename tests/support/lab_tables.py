@@ -13,8 +13,9 @@ def write_trials() -> str:
 
 
 def mark_code(text: str) -> str:
-    """Return a text with backquotes around XML, JSON, options, commands and headers."""
-    return re.sub(r"<\w+>|\{[^}]*\}|--\w+|phonify \w+|webhook-\w+", lambda found: f"`{found[0]}`", text)
+    """Return a text with backquotes around XML, JSON, options, commands, headers and content types."""
+    code = r"<\w+>|\{[^}]*\}|--\w+|phonify \w+|webhook-\w+|Content-\w+|text/xml"
+    return re.sub(code, lambda found: f"`{found[0]}`", text)
 
 
 def write_verdicts() -> str:
