@@ -81,8 +81,8 @@ def fault_for_status(status: int) -> Fault:
 class PhonifyError(Exception):
     """The base class of Phonify's exceptions.
 
-    An exception contains at least one error (a `Fault`). The exception's class describes all these errors. If a
-    subclass sets `fault_type`, the exception needs no argument. Then it has one error of this type.
+    An exception contains at least one error (a `Fault`). All its errors are of the kind that its class describes. If
+    a subclass sets `fault_type`, the exception needs no argument. Then it has one error of this type.
     """
 
     fault_type = ""

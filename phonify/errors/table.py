@@ -139,8 +139,7 @@ _TITLES = {
             '"api_slow", use a number from 0 to 30.'
         ),
         "invalid_scenario": (
-            "Not a valid scenario. Use a TOML file. It must have a table [[rules]] for each rule. It must not have "
-            "anything else."
+            "Not a valid scenario. Use TOML with a table [[rules]] for each rule. Nothing else is allowed in the TOML."
         ),
     },
     # Authentication.
@@ -162,7 +161,7 @@ _TITLES = {
             "nobody can change or cancel the message."
         ),
         "message_not_final": (
-            "This message is still being sent. You can redact or remove the message as soon as it is in a final state."
+            'This message is still being sent. You can redact or remove it when its state is "sent" or "error".'
         ),
         "canceled": "The message was cancelled before it was sent.",
         "queue_overflow": "The queue of messages from this sender is full.",
@@ -199,9 +198,8 @@ _TITLES = {
         "clock_too_far": "The clock can be at most 100 years ahead of the real time.",
         "too_many_rules": "An account can have at most 100 rules. Delete a rule first.",
         "message_not_open": (
-            'You can set the outcome of an outbound message while its state is "unconfirmed".'
-            " You can't set the outcome of a released "
-            "copy, because another gateway sends this copy."
+            'You can set the outcome of an outbound message while its state is "unconfirmed". '
+            "You can't set the outcome of a released copy, because another gateway sends this copy."
         ),
     },
     # The HTTP status alone already explains these errors.
