@@ -168,7 +168,7 @@ class _Pulse:
     def beat(self, trial: str) -> None:
         """Renew the lease if a new trial begins, or if the last renewal is more than `PULSE` seconds ago.
 
-        Raises `_Ended` in three cases: the process is stopping, the lab has finished, or a new lab has replaced this
+        Raises `_Ended` in three cases: the process is stopping, the account was removed, or a new lab has replaced this
         lab.
         """
         if self.database.stopping:

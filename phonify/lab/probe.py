@@ -64,7 +64,7 @@ class Probe:
     def judge(self, results: Sequence[TrialResult], patience: float) -> None:
         """Wait until the app has handled the events. Then add findings to the results.
 
-        The method waits at most `patience` seconds.
+        The app has at most `patience` seconds for its work. Afterwards, the method waits a little longer: see `CALM`.
         """
         if self.url is None:
             return

@@ -26,7 +26,7 @@ class Watch:
     too_often: str = "handled_twice"  # the verdict if the app has handled more events than `maximum`
     harmless: str | None = None  # if the app has handled nothing, this verdict replaces `too_often`
     role: str = ""  # the known state, "sent" or "delivered"; the lab then learns the app's word for this state
-    wrong_state: str = ""  # the verdict if the app shows a state other than "delivered"
+    wrong_state: str = ""  # the verdict if the app does not show its word for "delivered"
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """The verdicts of the lab. A verdict describes a mistake of an app, its effect in production, and the solution.
 
-If a correct app can behave in this way, the verdict is only a warning. If all verdicts of a trial are warnings, the
-trial does not fail.
+A warning describes behaviour that is also possible in a correct app. If all verdicts of a trial are warnings, the trial
+does not fail.
 """
 
 from typing import Literal, NamedTuple
@@ -26,7 +26,7 @@ _VERDICTS = (
         "The app loses events. The provider repeats them for a while and then gives up. Some providers disable the"
         " webhook.",
         "Answer 2xx to every event with a valid signature. Check the secret of the app and the clock of its machine."
-        " Compute the signature from the unchanged body and the unchanged URL.",
+        " Check the signature before the app changes the body or the URL.",
     ),
     Verdict(
         "answered_late",
@@ -71,7 +71,7 @@ _VERDICTS = (
     ),
     Verdict(
         "answered_forgery",
-        "The app answered 2xx to a forgery instead of refusing it",
+        "The app ignored a forgery, but answered 2xx",
         "The answer looks like a success. So nobody notices an attack. If the secret is wrong, the app ignores all"
         " events, but the provider thinks that the app has handled them.",
         "If the signature is missing or wrong, answer 401 or 403.",
@@ -175,7 +175,7 @@ _VERDICTS = (
     ),
     Verdict(
         "lost_event",
-        "The app accepted an event, but did not handle the event",
+        "The app accepted an event, but did not handle it",
         "If the app answers 2xx, the provider never posts the event again. The event is lost.",
         "Store the event before you answer. If the app needs more time to handle events, run the command phonify lab"
         " again. Use a larger value for the option --patience.",
@@ -183,7 +183,7 @@ _VERDICTS = (
     Verdict(
         "handled_nothing",
         "The app handled no event",
-        "The app ignored all received messages. The provider never posts an accepted event again.",
+        "If the app needs received messages, it has lost them. The provider never posts an accepted event again.",
         "If the app does not use received messages, do nothing. Otherwise store the event before you answer. If the"
         " app needs more time to handle events, run the command phonify lab again. Use a larger value for the option"
         " --patience.",

@@ -155,7 +155,7 @@ class Phonify(RuleCalls):
 
         A `Message` object contains two numbers: the phone's number and the app's number. The reply uses both numbers.
         If `phone` is a phone number, the reply goes to the sender of the last message to this phone. If there is no
-        such message, the reply goes to the app's default number. If you pass `to`, the reply goes to this number.
+        such message, the reply goes to the account's default sender. If you pass `to`, the reply goes to this number.
         """
         if isinstance(phone, Message):
             outbound = phone.direction == "outbound"

@@ -31,7 +31,7 @@ class Message:
     to: str
     body: str
     state: State
-    errors: list[str]  # error types, such as `blocked_by_recipient`, if the state is `error`
+    errors: list[str]  # error types, such as `blocked_by_recipient`; empty unless the state is `error`
     created_at: str
     code: str | None = None  # the one-time code in the body
     links: list[str] = field(default_factory=list)  # the URLs in the body

@@ -18,7 +18,7 @@ Outcome = Literal[
     "api_error",
     "api_slow",
 ]
-# For each outcome: the state that a message gets without delay.
+# These outcomes give a message its state without delay.
 ENDS = {"sent": "sent", "failed": "error", "delivered": "sent", "undelivered": "sent", "reply": "sent"}
 
 
@@ -57,7 +57,7 @@ class Rule:
     position: int
     name: str | None
     outcome: Outcome
-    seen: int  # how many messages or requests match the rule without `nth` and `share`
+    seen: int  # how many messages or requests have matched; `nth` and `share` do not change this number
     used: int  # how often the rule was applied
 
     @classmethod
