@@ -19,7 +19,7 @@ from .loop import Observe
 
 logger = logging.getLogger(__name__)
 
-FIRST_RETRY = 1.0  # seconds to wait after the first failed attempt
+FIRST_RETRY = 1.0  # seconds to wait after the first failed attempt; doubled with each attempt
 LAST_RETRY = 600.0
 SHORTEST_RETRY = 0.5
 DAY = 86_400.0  # seconds

@@ -1,7 +1,7 @@
 """The live list of messages. With the stub gateway, the terminal shows one line for each message.
 
-The list is for a person at the terminal. The log hides phone numbers and texts, but the list shows them. Phonify prints
-the list only on a terminal. If the output is a file or a pipe, Phonify does not print the list.
+The list is for a person at the terminal. The log hides phone numbers and texts, but the list shows them. So Phonify
+never prints the list to a file or to a pipe.
 """
 
 import logging
@@ -89,7 +89,7 @@ def _describe_outcome(message: Message) -> tuple[str, int]:
 def _shorten(text: str, width: int) -> str:
     """Return a text as one line of exactly `width` columns.
 
-    If the text is longer, cut the end. If the text is shorter, add spaces.
+    If the text is longer, replace its end with `...`. If the text is shorter, add spaces.
     """
     line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     if _measure(line) > width:

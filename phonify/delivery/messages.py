@@ -24,7 +24,8 @@ from .loop import Observe
 
 logger = logging.getLogger(__name__)
 
-# While the gateway gets no messages, one transaction reads at most this number of expired messages.
+# While the gateway gets no messages, one transaction reads at most this number of expired messages. The limit for
+# interrupted messages is the same.
 EXPIRED = 300
 
 
@@ -105,7 +106,11 @@ class MessageDelivery:
     # Claiming
 
     def claim(self, connection: Connection, owner: str) -> list[Message]:
-        """Claim due messages for the owner. If a message must not be sent, end this message without an attempt."""
+        """Claim due messages for the owner.
+
+        Some due messages must not be sent. If the message belongs to a test run that has ended, remove the message. If
+        the message is doubtful (see `_is_doubtful`), record that it is in doubt. In all other cases, the message fails.
+        """
         clock_now, machine_now = self._clock.now(), self._clock.machine_now()
         now = format_time(clock_now)
         leased: list[Message] = []

@@ -53,7 +53,7 @@ class Upkeep:
             sleep(_NAP)
 
     def step(self) -> None:
-        """Remove old rows and call `follow_clock`. Do both at most once a minute.
+        """If one minute has passed since the last upkeep, call `follow_clock` and remove old rows.
 
         If the clock was set to an earlier time, call `follow_clock` immediately.
         """
@@ -70,9 +70,9 @@ class Upkeep:
         try:
             work()
         except StoreUnavailable as error:
-            logger.warning("upkeep pauses for a minute, because the database can't be used: %s", error.__cause__)
+            logger.warning("the upkeep is paused for a minute, because the database can't be used: %s", error.__cause__)
         except Exception:
-            logger.exception("after an unexpected error, the upkeep of the database is paused for one minute")
+            logger.exception("the upkeep is paused for a minute after an unexpected error")
 
     def follow_clock(self) -> None:
         """Shorten the delays and validity periods that are too long.
@@ -109,7 +109,7 @@ class Upkeep:
             due += text_store.shorten_waits(connection, latest=joined_until)
             due += rule_store.hasten_effects(connection, now=now)
         logger.warning(
-            "the clock was set to an earlier time, so Phonify changed %d due times and %d validity periods",
+            "the clock was set to an earlier time, so %d due times are earlier, and %d validity periods are shorter",
             due,
             shortened,
         )

@@ -30,8 +30,9 @@ LEASE = timedelta(seconds=60)
 MOST_SHOWN = 2_048  # how many characters of an answer are stored
 MOST_ERROR = 500  # how many characters of an error are stored
 _UNEXPECTED = "an unexpected error, which has been logged"
-# The limits of parallel posts: for one account, and for all accounts together. If the latest answer of an app was slow,
-# the limits `..._IF_SLOW` apply to the account of this app. So slow apps can't use all places.
+# The limits of parallel posts: for one account, and for all accounts together. The limits `..._IF_SLOW`
+# apply to an account if the latest answer of its app was slow, or if there was no answer. So slow apps can't use all
+# places.
 PLACES, ALL_PLACES = 4, 64
 PLACES_IF_SLOW, ALL_PLACES_IF_SLOW = 1, 48
 QUICK = 2_000  # milliseconds

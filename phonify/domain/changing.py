@@ -53,9 +53,9 @@ class Changing:
     ) -> Message:
         """Change a scheduled message. If the new time is in the past, the message is sent now.
 
-        Raises NotFound if the account has no message with this id. Raises RequestRefused if Phonify has begun to send
-        the message. Raises RequestRefused if the new recipient has opted out. Raises RequestRefused if the gateway or a
-        rule refuses the new version of the message.
+        Raises NotFound if the account has no message with this id. Raises RequestRefused in four cases: the message is
+        not scheduled, Phonify has begun to send it, the new recipient has opted out, or the gateway or a rule refuses
+        the new version of the message.
         """
         main = self._sending[self._main]
         found = main.find(account, message_id)
@@ -94,8 +94,8 @@ class Changing:
     def cancel(self, account: Account, message_id: str) -> Message:
         """Remove a scheduled message.
 
-        Raises NotFound if the account has no message with this id. Raises RequestRefused if Phonify has begun to send
-        the message.
+        Raises NotFound if the account has no message with this id. Raises RequestRefused if the message is not
+        scheduled, or if Phonify has begun to send it.
         """
         with self._database.write() as connection:
             message = self._get_waiting(connection, account, message_id, self._clock.now())

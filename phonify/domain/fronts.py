@@ -155,7 +155,7 @@ class Fronts:
     # Refused requests
 
     def note_refusal(self, account: Account, *, to: str, origin: str, body: str, code: int, meaning: str) -> None:
-        """Store a request that the Twilio-compatible API or another front has refused."""
+        """Store a send request that a front, such as the Twilio-compatible API, has refused."""
         refusal = Refusal(format_time(self._clock.now()), to, origin, body, code, meaning)
         with self._database.write() as connection:
             store.insert_refusal(connection, account_id=account.id, refusal=refusal, limit=MOST_REFUSALS)

@@ -18,10 +18,10 @@ class News:
             self._last_seq = store.get_last_seq(connection)
 
     def read(self) -> list[Message]:
-        """Return the messages that are new or have changed since the previous call of `read`.
+        """Return the messages with news since the previous call of `read`.
 
-        The result contains a message if one of these events has happened: the message was received, the message was
-        scheduled, the message's state became final, or an attempt had an outcome.
+        A message has news if one of these events has happened: the message was received, the message was scheduled, the
+        message's state became final, or an attempt had an outcome.
         """
         with self._database.reading() as connection:
             found = store.list_messages_by_id(connection, message_ids=list(self._open))

@@ -47,9 +47,9 @@ class Receiving:
         STOP ends the phone's subscription. A keyword such as START begins the subscription. If the account has set a
         reply to the keyword, the phone gets the reply.
 
-        `to` is the recipient's number. This number belongs to the account. If `to` is None, Phonify uses the sender of
-        the latest message from the account to the phone. If there is no such message, Phonify uses the account's
-        default sender. Raises InvalidRequest if a phone can't write to the sender that Phonify uses.
+        `to` is the recipient's number. If `to` is None, Phonify uses the sender of the latest message from the account
+        to the phone. If there is no such message, Phonify uses the account's default sender. Raises InvalidRequest if a
+        phone can't write to the sender that Phonify uses.
         """
         to = to or self._find_own_number(account, sender)
         with self._database.write() as connection:
@@ -67,7 +67,7 @@ class Receiving:
     ) -> Message:
         """Use the caller's transaction to store a message from a phone. See `receive`.
 
-        With `meets_rules`, the rules of the sandbox apply. A rule can make the phone send another text later.
+        If `meets_rules` is true, the rules of the sandbox apply. A rule can make the phone send another text later.
         """
         now = self._clock.now()
         ids = generate_ids(now, after=store.get_last_message_id(connection))

@@ -20,9 +20,10 @@ class Text(NamedTuple):
 
 
 class Counting:
-    """Finds the rule for a request or for a message, and counts how often each rule is used.
+    """Finds the rule for a request or for a message, and counts how often each rule matches and applies.
 
-    A request can send one body to many recipients. So for each body, this object stores the results of the rules.
+    A request can send one body to many recipients. So for each rule and body, this object stores
+    whether the rule matches the body.
     """
 
     def __init__(self, rules: Sequence[Rule], now: str) -> None:

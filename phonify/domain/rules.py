@@ -117,8 +117,8 @@ class Rules:
     def _editing(self, account: Account) -> Iterator[tuple[list[Rule], Iterator[str]]]:
         """Yield two values: the list of the account's rules, and an iterator of ids for new rules.
 
-        Inside the `with` block, the caller can change the list. When the `with` block ends, Phonify stores the list.
-        The order of the rules stays the same. Then Phonify reads the stored rules into the list.
+        Inside the `with` block, the caller can change the list. When the `with` block ends, Phonify stores the rules
+        in the order of the list. Then Phonify reads the stored rules into the list.
         """
         if not self.enabled:
             raise NotFound
@@ -190,7 +190,7 @@ class Rules:
     def is_delivery_simulated(self, message: Message) -> bool:
         """Return whether a message counts as delivered as soon as its state is `sent`.
 
-        This is true if the message belongs to the sandbox, and if no rule creates a receipt for the message.
+        This is true if the message belongs to the sandbox, and if no rule has planned a receipt for the message.
         """
         if not self._has(message):
             return False

@@ -256,7 +256,7 @@ class Sending:
     ) -> list[Message]:
         """Return the messages that match, newest first.
 
-        If no message matches yet, this method waits for a message. The maximum is `wait` seconds. Raises TooManyWaiting
+        If no message matches yet, this method waits up to `wait` seconds for a matching message. Raises TooManyWaiting
         if too many requests wait already.
         """
 

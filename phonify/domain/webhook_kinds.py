@@ -42,7 +42,7 @@ class Verdict(NamedTuple):
     """The meaning of an answer."""
 
     accepted: bool
-    error: str | None = None  # describes the errors in the content of the answer; None: no errors
+    error: str | None = None  # the errors in the content of the answer, or why there is no answer
     content: Any = None  # the data that `judge` has read in the answer
 
 

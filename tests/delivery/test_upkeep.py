@@ -278,7 +278,7 @@ def test_a_database_that_can_not_be_used_is_told_and_upkeep_goes_on(run, execute
     put_answer(execute, "2026-01-29T09:30:00.000Z")
     locker = lock_database()
     run()
-    wait_until(lambda: "upkeep pauses for a minute, because the database can't be used: " in caplog.text)
+    wait_until(lambda: "the upkeep is paused for a minute, because the database can't be used: " in caplog.text)
     locker.execute("ROLLBACK")
     clock.advance(61)
     wait_until(lambda: execute("SELECT count(*) FROM idempotency_keys") == [(0,)])
