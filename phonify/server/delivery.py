@@ -11,7 +11,7 @@ from . import processes
 
 
 def deliver(services: Services, parent: int, pause: float) -> None:
-    """Deliver until SIGTERM. Then finish the current attempts within the grace period.
+    """Deliver until SIGTERM. Then wait for the current attempts, at most until the grace period ends.
 
     Delivery begins after `pause` seconds. If a loop fails, the process ends, and the parent starts a new process.
     """

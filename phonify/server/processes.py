@@ -24,7 +24,7 @@ _STOPPING = _FROM_TERMINAL | {signal.SIGTERM}
 _HELD = _STOPPING | {signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM}
 _LOOK = 0.2  # seconds between two checks of the parent
 _LAST = 0.2  # seconds; after its parent has ended, a process must end within this time
-# If a delivery process ends within _PAUSE seconds, the next delivery process waits _PAUSE seconds before its work.
+# If a delivery process works for less than _PAUSE seconds, the next process waits _PAUSE seconds before its work.
 _PAUSE = 1.0
 _MARGIN = 5  # seconds between the end of the grace period and SIGKILL
 
@@ -71,7 +71,7 @@ def start(function: Callable[..., None], *arguments: Any, daemon: bool = False) 
     """Fork a child that calls a function. The child ends when the function returns.
 
     If `daemon` is true, the parent sends SIGTERM to the child when the parent ends. If `daemon` is false, the parent
-    sends no signal. It waits until `function` returns.
+    sends no signal when it ends, but waits until `function` returns.
     """
     process = multiprocessing.get_context("fork").Process(target=_run, args=(function, *arguments), daemon=daemon)
     process.start()

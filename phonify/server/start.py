@@ -73,7 +73,7 @@ def _warn_of_short_key(services: Services) -> None:
 
 
 def write_program(settings: Settings, command: str) -> str:
-    """Return the first words of a command, such as `flask --app app`.
+    """Return the first words of a command, such as `PHONIFY_DATABASE=sms.db flask --app app`.
 
     A command that begins with these words uses this server's database. The command works in the current folder.
     `command` is the program with its options, such as `flask --app app`.

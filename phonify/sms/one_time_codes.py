@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from .code_words import CURRENCY, UNIT, find_kind, fold, load_patterns, lower, mark_amounts
 
-# A host is a name with a dot, or localhost. So "@alice #summer" is not a code. The line must not contain a port. The
-# line can have a second host after the code. Other text after the code is ignored, as the specification says.
+# A host is a name with a dot, or localhost. So "@alice #summer" is not a code. The host must not have a port.
+# The line can have a second host after the code. Other text after the code is ignored, as the specification says.
 _HOST = r"((?:[\w-]+\.)+[\w-]+|localhost)"
 _LAST_LINE = re.compile(rf"@{_HOST} #([^ \t\n\f\r]+)(?: @{_HOST}(?![^ \t\n\f\r]))?")
 
@@ -103,9 +103,10 @@ def _find_last_line(text: str) -> int:
 def find_code(text: str) -> Code | None:
     """Return the one-time code of a message, or None.
 
-    A code that is bound to a web site can have any characters. A code that is not bound to a web site has 4 to 10
-    characters. These characters are digits, or a mix of digits and capital letters. If a code stands directly after
-    "code is" or "code:", the code can have lowercase letters. The digits of all writing systems become ASCII digits.
+    A code that is bound to a web site can have any characters except spaces. A code that is not bound to a web site has
+    4 to 10 characters. These characters are digits, or a mix of digits and capital letters. If a code stands directly
+    after "code is" or "code:", the code can have lowercase letters. The digits of all writing systems become ASCII
+    digits.
     """
     if bound := find_origin_bound_code(text):
         return Code(bound.code, bound.start, bound.end)

@@ -216,8 +216,8 @@ class Database:
             raise StoreUnavailable from OSError(f"{path} was replaced under the running server")
 
     def _connect(self, *, timeout: float, **settings: int) -> sqlite3.Connection:
-        # This check prevents two faults. SQLite would create a removed file again. If the database file was replaced,
-        # SQLite would write the old -wal file into the new database file.
+        # This check prevents two faults. SQLite would create a removed -wal or -shm file again. If the database file
+        # was replaced, SQLite would write the old -wal file into the new database file.
         self._check_files()
         if self._shm.exists() and not self._wal.exists() and self._shm.exists():
             raise StoreUnavailable from OSError(

@@ -23,8 +23,8 @@ class FrontAccount(NamedTuple):
 class FrontMessage(NamedTuple):
     """The data that a front stores about a message.
 
-    A front is a part of Phonify that offers a provider's API, such as Twilio's API. If a front has accepted a message,
-    no other front uses this data.
+    A front is a part of Phonify that offers a provider's API, such as Twilio's API. Only the front that has accepted
+    the message uses this data.
     """
 
     is_reply: bool = False

@@ -1,4 +1,4 @@
-"""The SQL of the live list: new messages of all accounts. As in `accounts.py`, the caller commits the changes."""
+"""The SQL of the live list: new messages of all accounts. These functions change nothing."""
 
 import sqlite3
 from collections.abc import Sequence

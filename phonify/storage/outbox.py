@@ -99,7 +99,7 @@ def lease_messages(
     """Give each message a lease. Call this function before the gateway gets the messages. Returns the updated messages.
 
     During the lease, no other loop can deliver these messages. The lease ends at the time `until`. If the owner's
-    process stops before this time, another process removes the lease. `until` is a time of the machine's clock. In a
+    process ends before this time, another process removes the lease. `until` is a time of the machine's clock. In a
     sandbox, a developer can stop or advance Phonify's clock, but this does not change the lease. `place` comes from
     `Gateway.place`.
     """

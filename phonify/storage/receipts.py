@@ -213,5 +213,5 @@ def postpone_look_up(connection: sqlite3.Connection, *, message_id: str, due_at:
 
 
 def delete_look_up(connection: sqlite3.Connection, *, message_id: str) -> None:
-    """Cancel the next look-up for a message. Phonify does not ask the provider about the message again."""
+    """Cancel the scheduled look-up of a message. If no look-up is scheduled, nothing changes."""
     connection.execute("DELETE FROM look_ups WHERE message_id = :id", {"id": message_id})

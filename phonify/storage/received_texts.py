@@ -37,7 +37,7 @@ def list_siblings(connection: sqlite3.Connection, *, text: TextRow) -> list[Text
 
 
 def next_due_at(connection: sqlite3.Connection) -> str | None:
-    """Return the earliest due time of the incomplete text messages. Returns None if all text messages are complete."""
+    """Return the earliest time at which Phonify stops waiting for missing parts, or None if it waits for no parts."""
     query = "SELECT min(due_at) FROM received_texts WHERE due_at IS NOT NULL"
     due_at: str | None = connection.execute(query).fetchone()[0]
     return due_at

@@ -39,7 +39,7 @@ class ApiKey(NamedTuple):
 
 
 class KeyOwner(NamedTuple):
-    """The owner of a valid API key or of a valid session. `account` is the account that the owner can use."""
+    """A valid API key or a valid session, with its account."""
 
     key_id: int | None  # None: the user signed in with a link
     used_at: str | None

@@ -88,7 +88,7 @@ def delete_account_rows(connection: sqlite3.Connection, *, account_id: int, limi
         ).rowcount
         if left <= 0:
             return False
-    # One transaction removes the run and its account. So even after a crash, the account of a run still has the run.
+    # One transaction removes the run and its account. So a crash never leaves the account of a run without its run.
     connection.execute("DELETE FROM runs WHERE account_id = :account_id", {"account_id": account_id})
     connection.execute("DELETE FROM accounts WHERE id = :account_id", {"account_id": account_id})
     return True

@@ -51,7 +51,7 @@ class SharedCommit:
         """Run a `with` block inside the transaction. When the block has ended, its changes are on disk.
 
         If a block raises an exception, only the changes of this block are undone. Raises StoreUnavailable in two cases:
-        The block could not begin within `patience` seconds, or the commit has failed.
+        the block could not begin within `patience` seconds, or the commit has failed.
         """
         deadline = monotonic() + patience
         self._enter(patience)

@@ -1,6 +1,7 @@
 """The SQL for the tables `subscriptions` and `keyword_replies`.
 
-An account is allowed to send messages only to subscribed phones.
+An account is allowed to send messages only to subscribed phones. The table `keyword_replies` contains an account's
+extra opt-out keywords and its automatic replies to keywords.
 """
 
 import sqlite3
@@ -78,7 +79,7 @@ def list_subscriptions(
 
 
 def get_replies(connection: sqlite3.Connection, *, account_id: int) -> KeywordReplies:
-    """Return two settings of an account: extra opt-out keywords, and automatic replies."""
+    """Return an account's extra opt-out keywords and its automatic replies to keywords."""
     row = connection.execute(
         "SELECT stop_keywords, stop_reply, start_reply, help_reply FROM keyword_replies WHERE account_id = :account_id",
         {"account_id": account_id},
@@ -87,7 +88,7 @@ def get_replies(connection: sqlite3.Connection, *, account_id: int) -> KeywordRe
 
 
 def put_replies(connection: sqlite3.Connection, *, account_id: int, replies: KeywordReplies) -> None:
-    """Store two settings of an account: extra opt-out keywords, and automatic replies."""
+    """Store an account's extra opt-out keywords and its automatic replies to keywords."""
     connection.execute(
         "INSERT INTO keyword_replies VALUES (:account_id, :stop_keywords, :stop_reply, :start_reply, :help_reply)"
         " ON CONFLICT DO UPDATE SET stop_keywords = :stop_keywords, stop_reply = :stop_reply,"
