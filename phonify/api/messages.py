@@ -30,10 +30,9 @@ _MESSAGE_ID = {"message_id": "$response.body#/messages/0/id"}
     links={"get_message": _MESSAGE_ID, "change_message": _MESSAGE_ID, "cancel_message": _MESSAGE_ID},
     text=(
         "Phonify stores the messages on disk, and then answers 201. Phonify delivers the messages afterwards. If an"
-        " argument is not valid, Phonify stores nothing. Phonify checks each recipient before Phonify answers the"
-        " request. If Phonify refuses a recipient, Phonify does not send the message to this recipient. The state of"
-        " this message is `error`. Phonify sends the messages to the other recipients. The answer is then 402 with"
-        " `errors` and `messages`."
+        " argument is not valid, Phonify stores nothing. Phonify checks each recipient before it answers. If it refuses"
+        " a recipient, it stores the message to this recipient in state `error`, and sends the messages to the other"
+        " recipients. The answer is then 402 with `errors` and `messages`."
     ),
 )
 def send_message() -> Response:
@@ -59,8 +58,7 @@ def send_message() -> Response:
     text=(
         "The argument `wait` delays the answer until a message matches. This is useful in end-to-end tests. Set"
         " `after` to the newest id that you know. Repeat this to get all new messages. Leave out `state` in"
-        " these calls. If these calls use `state`, some messages may be missing from the answers. For example, the"
-        " state of an older message can change later."
+        " these calls. If a call has `state`, you can miss an older message that gets this state later."
     ),
 )
 def list_messages() -> dict[str, Any]:

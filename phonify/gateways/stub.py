@@ -50,7 +50,7 @@ SPECIAL_NUMBERS = {
     "+15005550010": "The first two attempts fail temporarily, and the third attempt succeeds",
     "+15005550011": "The message is sent after 5 seconds",
     "+15005550012": "The outcome stays unknown, so the message fails at the end of the validity period",
-    "+15005550013": "The message is sent. Then a receipt reports that the phone did not get the message",
+    "+15005550013": "The message is sent, and then a receipt has the status undelivered: the phone can't be reached",
     "+15005550021": "The message is accepted, and then fails: the queue is full",
     "+15005550022": "The message is accepted, and then fails: the account is suspended",
     "+15005550023": "The message is accepted, and then fails: the phone can't be reached",

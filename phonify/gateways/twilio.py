@@ -50,7 +50,7 @@ class Account(NamedTuple):
 
 
 class TwilioGateway(HttpGateway):
-    """Sends through Twilio. Phonify never repeats a message that is in doubt, because a phone could get it twice."""
+    """Sends through Twilio. Twilio does not recognise a repeated message, so a message in doubt is not sent again."""
 
     name = "twilio"
     can_look_up = True

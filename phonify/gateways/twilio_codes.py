@@ -48,7 +48,7 @@ PAUSING = {
     20008: "these are test credentials",
     20404: "there is no such account at this URL",
     20429: "too many requests",
-    21609: "Twilio does not accept the URL that PHONIFY_PUBLIC_URL contains",
+    21609: "Twilio does not accept the URL of callbacks; check PHONIFY_PUBLIC_URL",
     21701: "there is no such messaging service",
     21703: "the messaging service has no sender",
     21704: "the messaging service has no sender",

@@ -68,7 +68,7 @@ def run_clock() -> dict[str, Any]:
     errors=(*_ERRORS, "by_or_to", "clock_only_forward", "clock_too_far"),
     examples=examples.ADVANCE_CLOCK,
     text=(
-        "Give either a duration (`by`) or the new time (`to`). Phonify does everything that is due before the new time,"
+        "Give either a duration (`by`) or the new time (`to`). Phonify does everything that is due up to the new time,"
         " in the order of the due times. Phonify sends scheduled messages, repeats failed attempts, posts webhook"
         " events, ends validity periods, and removes old data. Then it answers. If this takes longer than 20 seconds,"
         " the clock does not reach `target`, and `finished` is false. In this case, advance the clock again."

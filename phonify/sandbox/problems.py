@@ -20,8 +20,9 @@ bp = Blueprint("test_problems", __name__, url_prefix="/problems")
     examples=examples.LIST_PROBLEMS,
     text=(
         "The list has at most 20 problems, of two kinds. A problem of the first kind is a request that the"
-        " Twilio-compatible API has refused. A problem of the second kind is a webhook event whose last attempt has"
-        " failed. An attempt fails if the answer is not 2xx. The messages of the account do not show these problems."
+        " Twilio-compatible API has refused. A problem of the second kind is a webhook event whose last attempt failed"
+        " or got a wrong answer. For example, the status of the answer is not 2xx, or its TwiML has an error. The"
+        " messages of the account do not show these problems."
     ),
 )
 def list_test_problems() -> dict[str, Any]:

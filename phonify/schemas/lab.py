@@ -26,7 +26,8 @@ class StartLabSchema(StrictSchema):
         example=_EXAMPLE,
     )
     probe_url = callback_url_field(
-        "A URL of the app. With a GET request, the lab asks how many events the app has handled.", example=_EXAMPLE
+        "A URL of the app. With a GET request, the lab asks how many events about a message the app has handled.",
+        example=_EXAMPLE,
     )
 
 

@@ -106,8 +106,8 @@ class Status(NamedTuple):
 def choose_status(message: Message, *, simulated: bool = False) -> Status:
     """Return the status of a message.
 
-    If `simulated` is true, a sandbox has caught the message: no phone gets it. Twilio's status of such a message is
-    `delivered`, even if Phonify has no receipt.
+    If `simulated` is true, a sandbox has caught the message: no phone gets it. When such a message is sent, its status
+    becomes `delivered`, even if Phonify has no receipt.
     """
     if message.direction == "inbound":
         return Status("received")

@@ -27,8 +27,9 @@ _HEADERS = {
     "webhook-timestamp": "The time of the attempt, in Unix seconds.",
     "webhook-signature": (
         "The signature. It begins with `v1,`. An HMAC-SHA256 value in Base64 follows. Phonify computes this value from"
-        " one string: the event's id, the timestamp and the body, with dots between them. The specification “Standard"
-        " Webhooks” defines this format."
+        " one string: the event's id, the timestamp and the body, with dots between them. For some time after a"
+        " change of the secret, the header contains two signatures with a space between them. The specification"
+        " “Standard Webhooks” defines this format."
     ),
 }
 

@@ -33,7 +33,7 @@ MOST_REDIRECTS = 10
 MOST_REPLIES = 10  # <Message> elements in one TwiML document
 # Phonify shows at most MOST_WARNINGS warnings, and at most MOST_CHARACTERS characters of each warning.
 MOST_WARNINGS, MOST_CHARACTERS = 5, 120
-FIRST_RETRY = 1.0  # seconds to wait before the first retry
+FIRST_RETRY = 1.0  # seconds before the first retry; the delay doubles with each further retry
 
 
 class TwilioCallbacks(WebhookKind):
@@ -106,8 +106,8 @@ class TwilioCallbacks(WebhookKind):
         """Decide from the app's answer whether the app accepted a delivery.
 
         If the delivery reports a message's status, every HTTP status 2xx means that the app has accepted the delivery.
-        If the delivery contains a received message, the answer must be TwiML or plain text. If this answer is valid,
-        `Verdict.content` is a `Document`. If this answer is not valid, `Verdict.content` is Twilio's error code.
+        If the delivery contains a received message, the answer must be TwiML, plain text or empty. If this answer is
+        valid, `Verdict.content` is a `Document`. If this answer is not valid, `Verdict.content` is Twilio's error code.
         """
         if delivery.event != RECEIVED:
             return super().judge(delivery, answer)
@@ -170,9 +170,10 @@ class TwilioCallbacks(WebhookKind):
         return Draft(to=[Recipient(to, "to")], body=reply.body, origin=origin, front=kept, front_name=FRONT)
 
     def choose_delay(self, result: Result) -> float | None:
-        """Return the seconds until a retry, or None if there is no retry. The fragment of the URL contains the options.
+        """Return the seconds until a retry, or None if there is no retry.
 
-        By default, if Phonify could not connect, there is one retry. After other failures, there is no retry.
+        The fragment of the delivery's URL can contain options for retries. Without these options, there is one retry
+        if Phonify could not connect, and no retry after other failures.
         """
         options, retries = read_options(result.delivery.url or ""), result.delivery.retries
         if result.answer is not None:

@@ -110,7 +110,7 @@ def _join(base: str, url: str) -> str:
 
 
 def _list_texts(verb: ET.Element) -> Iterator[str]:
-    """Yield the pieces of text that a <Message> element contains. Text in <Body> elements is included."""
+    """Yield the text that is directly inside a <Message> element, and the text of its <Body> elements."""
     yield verb.text or ""
     for child in verb:
         if child.tag == "Body":

@@ -171,5 +171,5 @@ def suggest_cause(answer: Answer) -> str:
 
 
 def _describe(answer: Answer) -> str:
-    """Describe an answer by its HTTP status. The text of an answer can contain the message or the password."""
+    """Describe an answer only by its HTTP status, because its text can contain the message or the password."""
     return f"the provider answered with status {answer.status}"

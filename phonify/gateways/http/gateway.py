@@ -66,7 +66,7 @@ class TemplateGateway(HttpGateway):
         """Send the pieces of a message one after another. If the provider does not accept a piece, send no other piece.
 
         If the first piece fails, the message gets the outcome of this piece. If a later piece fails, the message is in
-        doubt. Another attempt would send the earlier pieces again.
+        doubt, because another attempt would send the earlier pieces again.
         """
         end = monotonic() + seconds
         references: list[str] = []
@@ -145,7 +145,10 @@ class TemplateGateway(HttpGateway):
         return self._configuration.callbacks.hear(request)
 
     def probe(self) -> str:
-        """Ask the provider whether it is ready. PHONIFY_HTTP_PROBE contains the URL. The request sends no message."""
+        """Ask the provider whether it is ready. The request sends no message.
+
+        PHONIFY_HTTP_PROBE contains the URL. The URL can be relative to PHONIFY_HTTP_URL.
+        """
         configuration = self._configuration
         if not configuration.probe and not configuration.probe_query.names:
             return "nothing to ask: PHONIFY_HTTP_PROBE is not set"

@@ -50,9 +50,9 @@ class Form:
 
 
 class Json:
-    """A template of a JSON document. It must contain quotes around each placeholder.
+    """A template of a JSON document.
 
-    If the value of a placeholder is an integer, the quotes are not necessary.
+    Each placeholder must be inside quotes, except a placeholder whose value is an integer.
     """
 
     content_type = JSON_TYPE
