@@ -1273,7 +1273,8 @@ def test_a_message_that_was_sent_can_not_be_changed_any_more(page, later, clock,
     deliver()
     response = page.post(f"/inbox/messages/{later}/{action}", data={"body": "too late"}, headers=headers)
     assert response.status_code == 400
-    assert "After Phonify has begun to send a message, nobody can change or cancel the message." in response.text
+    late = "After Phonify has begun to send a message, nobody can change or cancel the message."
+    assert f"Only a scheduled message can be changed or cancelled. {late}" in response.text
 
 
 def test_a_cancelled_message_leads_back_to_its_thread(page, receive, later, bodies):
